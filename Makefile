@@ -98,8 +98,8 @@ speculation-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed fa
 
 # Files whose tests are fast and together meet most of the package.
 QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py test_kept.py \
-  schema/test_grammar.py schema/test_references.py parsing/test_lexer_traps.py languages/test_composition.py \
-  languages/test_structural_tags.py languages/test_regular.py engine/test_choice.py engine/test_loop.py \
+  schema/test_grammar.py schema/test_references.py lark_grammars/test_lexer_traps.py text_grammars/test_composition.py \
+  text_grammars/test_structural_tags.py text_grammars/test_regular.py engine/test_choice.py engine/test_loop.py \
   typed/test_run.py cli/test_check.py)
 
 quick: $(VENV)/.installed-dev ## after each edit, under a minute: format, lint, some tests, one golden case in eight

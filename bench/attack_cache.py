@@ -31,13 +31,14 @@ WORKER = r"""
 import hashlib, json, os, random, sys, warnings
 warnings.simplefilter("ignore")
 import structgen as sg
-from structgen.masks import grammar_files, vocabulary
-from structgen.masks.vocabulary import Vocabulary
+from structgen.store import grammar_files
+from structgen.tokens import vocabulary
+from structgen.tokens.vocabulary import Vocabulary
 
 vocabulary._WORTH_A_FILE = 0
 grammar_files._IDLE = 0.0
 draw = random.Random(int(sys.argv[1]))
-from structgen.resources import small_tokenizer
+from structgen.system.resources import small_tokenizer
 tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
 CASES = {
     "object": (lambda: sg.json_schema({"type": "object", "properties": {

@@ -36,10 +36,10 @@ from rich.progress import track
 from rich.table import Table
 
 import structgen as sg
-from structgen import resources
 from structgen.maskbench import vocabularies
 from structgen.maskbench.engines import EngineConfig, Refusal, Session
 from structgen.maskbench.peers import XgrammarEngine
+from structgen.system import resources
 
 COLUMNS = ("grammar", "engine", "texts", "masks", "compile_ms", "first_mask_us", "mask_avg_us", "mask_p50_us")
 COLUMNS += ("mask_p99_us", "mask_max_us", "commit_avg_us", "refused_texts", "refused_grammars")

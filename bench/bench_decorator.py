@@ -27,7 +27,7 @@ from pydantic import BaseModel, TypeAdapter
 from records import add_results, load, write
 
 import structgen as sg
-from structgen.frontends.type_hints import read_type
+from structgen.python_types.type_hints import read_type
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "typed"))
 from told import told

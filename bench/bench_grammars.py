@@ -38,8 +38,8 @@ from records import add_results, load, version, write
 from rich.console import Console
 from rich.table import Table
 
-from structgen import resources
 from structgen.maskbench import vocabularies
+from structgen.system import resources
 
 COLUMNS = ("grammar", "engine", "texts", "masks", "load_ms", "compile_ms", "first_mask_us", "mask_avg_us")
 COLUMNS += ("mask_p50_us", "mask_p99_us", "mask_p999_us", "commit_avg_us", "refused_texts", "note")

@@ -31,7 +31,7 @@ from rich.console import Console
 import structgen
 from structgen.errors import StructgenError
 from structgen.maskbench.readers import select
-from structgen.maskbench.report import Tally, Timing, show, tables
+from structgen.maskbench.run_report import Tally, Timing, show, tables
 from structgen.maskbench.runner import Run, engine_config
 from structgen.maskbench.vocabularies import ready
 

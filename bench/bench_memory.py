@@ -19,7 +19,7 @@ import time
 from records import add_results, load, version, write
 
 import structgen as sg
-from structgen.resources import small_tokenizer
+from structgen.system.resources import small_tokenizer
 
 EACH = 2_000
 

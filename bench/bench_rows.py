@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from structgen.engine.forward_pass.weights import Layer, Sizes, Weights
 from structgen.engine.llama import Llama
-from structgen.engine.weights import Layer, Sizes, Weights
-from structgen.resources import embedded_model
+from structgen.system.resources import embedded_model
 
 COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32)
 """Rows of one text."""

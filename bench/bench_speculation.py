@@ -93,7 +93,7 @@ def walls(options: argparse.Namespace) -> int:
     from speculation_workloads import CHANGED, HELD_OUT, NAMES, SAME, TWENTY, workloads
 
     from structgen.engine.models import load_model
-    from structgen.resources import embedded_model
+    from structgen.system.resources import embedded_model
 
     print("\nWall time\n")
     frozen = workloads()

@@ -37,8 +37,8 @@ from records import add_results, version, write
 from records import load as load_averages
 
 import structgen as sg
-from structgen import resources
 from structgen.maskbench.vocabularies import load
+from structgen.system import resources
 
 LANGUAGES = ("python", "json", "sql")
 GO = "go"

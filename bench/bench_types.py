@@ -30,7 +30,7 @@ from records import add_results, write
 from typed_cases import CASES
 
 import structgen as sg
-from structgen.resources import embedded_model
+from structgen.system.resources import embedded_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "typed"))
 from openai_server import serving

@@ -18,10 +18,10 @@ import torch
 from engine_runs import FREE, HARD, ORDINARY, SCHEMAS, Ours, Setting
 
 import structgen as sg
-from structgen.engine.fixed_pass import FixedLlama
-from structgen.engine.graphs import Graphs
-from structgen.engine.weights import Layer, Sizes, Weights
-from structgen.resources import embedded_model
+from structgen.engine.cuda_graphs import Graphs
+from structgen.engine.forward_pass.fixed_pass import FixedLlama
+from structgen.engine.forward_pass.weights import Layer, Sizes, Weights
+from structgen.system.resources import embedded_model
 
 SHAPES = {
     # layers, width, inner, heads, groups, head, vocabulary: of Llama 3.2 1B, and one to try the script with

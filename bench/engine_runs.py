@@ -20,8 +20,8 @@ import torch
 import structgen as sg
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.llama import Llama
-from structgen.prompting import extraction_prompt
-from structgen.resources import embedded_model
+from structgen.schema.prompting import extraction_prompt
+from structgen.system.resources import embedded_model
 
 FREE, ORDINARY, HARD = "free", "ordinary", "hard"
 _ORDINARY = {

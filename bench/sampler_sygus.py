@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 import structgen as sg
-from structgen.masks.mask import TokenMask
+from structgen.tokens.token_mask import TokenMask
 
 FOLDER: Final = Path(__file__).parent / "sygus"
 DRAWS: Final = (10, 30, 100, 300, 1_000, 3_000)

@@ -30,16 +30,16 @@ from speculation_answers import Answer
 
 import structgen as sg
 from structgen.maskbench import vocabularies
-from structgen.speculation.answer_history import AnswerHistory
-from structgen.speculation.caller_text import CallerText
-from structgen.speculation.draft import NO_DRAFT, Draft
-from structgen.speculation.drafter import Drafter, Facts, View
-from structgen.speculation.drafting import Drafting
-from structgen.speculation.earlier_answers import EarlierAnswers
-from structgen.speculation.forced_bytes import ForcedBytes
-from structgen.speculation.grammar_tree import GrammarTree
-from structgen.speculation.replay import replay
-from structgen.speculation.suffix_index import SuffixIndex
+from structgen.speculation.drafters.answer_history import AnswerHistory
+from structgen.speculation.drafters.caller_text import CallerText
+from structgen.speculation.drafters.earlier_answers import EarlierAnswers
+from structgen.speculation.drafters.forced_bytes import ForcedBytes
+from structgen.speculation.drafters.grammar_tree import GrammarTree
+from structgen.speculation.drafters.suffix_index import SuffixIndex
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.drafter import Drafter, Facts, View
+from structgen.speculation.planning.draft_replay import replay
+from structgen.speculation.planning.drafting import Drafting
 
 SAME, CHANGED = "answers", "two fields changed"
 LOOKUP: Final = "prompt lookup, 10 tokens"

@@ -23,12 +23,12 @@ from speculation_walls import with_end
 
 import structgen as sg
 from structgen.maskbench import vocabularies
-from structgen.speculation.answer_history import AnswerHistory
-from structgen.speculation.draft import NO_DRAFT
-from structgen.speculation.options import Speculation
-from structgen.speculation.planner import plan
-from structgen.speculation.speculator import Speculator
-from structgen.speculation.suffix_index import SuffixIndex
+from structgen.speculation.drafters.answer_history import AnswerHistory
+from structgen.speculation.drafters.suffix_index import SuffixIndex
+from structgen.speculation.drafts.draft import NO_DRAFT
+from structgen.speculation.drafts.planner import plan
+from structgen.speculation.planning.speculator import Speculator
+from structgen.speculation.speculation_options import Speculation
 
 MODES: Final[dict[tuple[str, str], Callable[[str, AnswerHistory], str | Speculation]]] = {
     (SAME, "none"): lambda *_: "off",

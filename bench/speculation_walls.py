@@ -28,9 +28,9 @@ from speculation_models import Recorded
 from speculation_workloads import CHANGED, DUMPS, HELD_OUT, SAME, TWENTY, Item, Workload
 
 import structgen as sg
-from structgen.speculation.answer_history import AnswerHistory
-from structgen.speculation.options import Speculation
-from structgen.speculation.suffix_index import SuffixIndex
+from structgen.speculation.drafters.answer_history import AnswerHistory
+from structgen.speculation.drafters.suffix_index import SuffixIndex
+from structgen.speculation.speculation_options import Speculation
 
 OFF, AUTO = "off", "auto"
 MOST: Final = 256

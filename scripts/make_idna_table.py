@@ -1,4 +1,5 @@
-"""Write structgen/automata/idna_table.txt anew: what IDNA 2008 (RFC 5892, 5893) and NFC ask of code points.
+"""Write structgen/automata/unicode/idna_table.txt anew: what IDNA 2008 (RFC 5892, 5893) and NFC ask of code
+points.
 
 From the package idna's classes and joining types, and this interpreter's unicodedata; code points that either
 does not know are left out, and `new` are those that unicodedata does not know. Run: python
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from idna import idnadata
 
-TABLE = Path(__file__).parent.parent / "structgen" / "automata" / "idna_table.txt"
+TABLE = Path(__file__).parent.parent / "structgen" / "automata" / "unicode" / "idna_table.txt"
 
 
 def base36(number: int) -> str:

@@ -1,4 +1,4 @@
-// Write structgen/automata/unicode_properties.txt anew: the code points of every property that ECMA-262 lets
+// Write structgen/automata/unicode/unicode_properties.txt anew: the code points of every property that ECMA-262 lets
 // \p{...} name, as this Node's RegExp has them. The names are those of the file: for a new version of Unicode, add
 // the new scripts' lines by hand (kind, names, nothing behind the tab), then run
 //     node scripts/make_unicode_properties.mjs
@@ -7,7 +7,7 @@
 // `scx` lines stand only where Script_Extensions differs from Script.
 import { readFileSync, writeFileSync } from "node:fs";
 
-const path = new URL("../structgen/automata/unicode_properties.txt", import.meta.url);
+const path = new URL("../structgen/automata/unicode/unicode_properties.txt", import.meta.url);
 const LAST = 0x10ffff;
 
 function ranges(expression) {

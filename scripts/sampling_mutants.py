@@ -24,7 +24,7 @@ FILE = "test_bounds.py::test_a_tree_from_a_file_gives_the_draws_that_the_tree_it
 MUTANTS = (
     Mutant(
         "one tree for all runs, as by a default argument",
-        "door.py",
+        "sample.py",
         "shared = PrefixTree() if tree is None else tree",
         'shared = sample.__dict__.setdefault("tree", PrefixTree()) if tree is None else tree',
         ("test_bounds.py::test_runs_that_are_given_no_tree_share_none",),
@@ -275,14 +275,14 @@ MUTANTS = (
     ),
     Mutant(
         "rejected walks are left out of the estimate of Z",
-        "run.py",
+        "run_limits.py",
         "np.array([attempt.weight for attempt in attempts] if estimated else [])",
         "np.array([attempt.weight for attempt in valid] if estimated else [])",
         ("test_laws.py::test_exact_methods_draw_from_the_target",),
     ),
     Mutant(
         "a rejected walk counts as a draw",
-        "run.py",
+        "run_limits.py",
         "left -= found[kept].weight > 0",
         "left -= 1",
         (PLACES,),

@@ -7,13 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from structgen import integrations as integrations
-    from structgen.batch import RowStatus, advance_all, fill_masks
-    from structgen.compiled import CompiledGrammar, State
-    from structgen.compiler import compile
-    from structgen.dfa import Dfa
-    from structgen.draft_masks import fill_draft, fill_drafts
-    from structgen.engine.doors import Engine
+    from structgen.compilation.compiler import compile
+    from structgen.compilation.explanation import Explanation, explain
+    from structgen.compilation.grammar_explanation import GrammarExplanation
+    from structgen.core.batch import RowStatus, advance_all, fill_masks
+    from structgen.core.compiled import CompiledGrammar, State
+    from structgen.core.dfa import Dfa
+    from structgen.core.draft_masks import fill_draft, fill_drafts
+    from structgen.core.events import Event, EventKind
+    from structgen.core.matcher import Matcher
+    from structgen.engine.engine import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
     from structgen.engine.thinking import Thinking
     from structgen.errors import (
@@ -36,44 +42,40 @@ if TYPE_CHECKING:
         UnsupportedError,
         ValidatorError,
     )
-    from structgen.events import Event, EventKind
-    from structgen.expected import Expected
-    from structgen.explanation import Explanation, explain
-    from structgen.frontends.regex import Regex
-    from structgen.grammar import Grammar
-    from structgen.grammar_explanation import GrammarExplanation
-    from structgen.infilling.door import infill
+    from structgen.infilling.infill import infill
     from structgen.infilling.no_filling import NoFillingError
     from structgen.infilling.results import Infilled
-    from structgen.languages.composition import either, sequence
-    from structgen.languages.ebnf import ebnf
-    from structgen.languages.escaped import in_json_string
-    from structgen.languages.lark_files import LarkGrammar, lark
-    from structgen.languages.regular import choice, literal, regex
-    from structgen.languages.spans import substring_of
-    from structgen.languages.special import special
-    from structgen.languages.structural_tags import structural_tag
-    from structgen.languages.until import text
-    from structgen.languages.without import without
+    from structgen.json_machine.expected import Expected
+    from structgen.language.grammar import Grammar
+    from structgen.lark_grammars.lark_grammar import LarkGrammar, lark
     from structgen.limits import Limits
-    from structgen.masks.mask import TokenMask, allocate_mask
-    from structgen.masks.store import MaskStore
-    from structgen.matcher import Matcher
+    from structgen.python_types.regex_annotation import Regex
     from structgen.sampling.checkers import Checker, Closed, Written
-    from structgen.sampling.door import sample
     from structgen.sampling.processes import InProcess
+    from structgen.sampling.sample import sample
     from structgen.sampling.samples import Samples
     from structgen.sampling.score import Score, score
     from structgen.sampling.tree import PrefixTree
     from structgen.sampling.types import TypeChecker
-    from structgen.schema.grammar import json_schema
-    from structgen.schema.openai import OPENAI_STRICT
-    from structgen.schema.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
-    from structgen.speculation.answer_history import AnswerHistory
-    from structgen.speculation.draft import Draft
-    from structgen.speculation.drafter import Drafter, Facts, View
-    from structgen.speculation.options import Speculation
-    from structgen.tokenizer import Tokenizer
+    from structgen.schema.reading.openai import OPENAI_STRICT
+    from structgen.schema.reading.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
+    from structgen.schema.schema_grammar import json_schema
+    from structgen.speculation.drafters.answer_history import AnswerHistory
+    from structgen.speculation.drafts.draft import Draft
+    from structgen.speculation.drafts.drafter import Drafter, Facts, View
+    from structgen.speculation.speculation_options import Speculation
+    from structgen.store.mask_store import MaskStore
+    from structgen.text_grammars.composition.bans import without
+    from structgen.text_grammars.composition.json_strings import in_json_string
+    from structgen.text_grammars.composition.operators import either, sequence
+    from structgen.text_grammars.composition.structural_tags import structural_tag
+    from structgen.text_grammars.context_free.ebnf_grammar import ebnf
+    from structgen.text_grammars.free_text import text
+    from structgen.text_grammars.regular import choice, literal, regex
+    from structgen.text_grammars.special_tokens import special
+    from structgen.text_grammars.substrings import substring_of
+    from structgen.tokens.token_mask import TokenMask, allocate_mask
+    from structgen.tokens.tokenizer import Tokenizer
     from structgen.typed.decorator import filled, generate
     from structgen.typed.functions import Outcome
     from structgen.typed.infilled import Infilling
@@ -184,15 +186,15 @@ def _home(name: str) -> str | None:
     """Return the module that defines a public name; a function, so that importing builds no table."""
     match name:
         case "RowStatus" | "advance_all" | "fill_masks":
-            return "structgen.batch"
+            return "structgen.core.batch"
         case "fill_draft" | "fill_drafts":
-            return "structgen.draft_masks"
+            return "structgen.core.draft_masks"
         case "CompiledGrammar" | "State":
-            return "structgen.compiled"
+            return "structgen.core.compiled"
         case "compile":
-            return "structgen.compiler"
+            return "structgen.compilation.compiler"
         case "Dfa":
-            return "structgen.dfa"
+            return "structgen.core.dfa"
         case "Engine":
             return "structgen.engine"
         case "FinishReason" | "Request" | "Result" | "Sampling":
@@ -200,51 +202,51 @@ def _home(name: str) -> str | None:
         case "Thinking":
             return "structgen.engine.thinking"
         case "Event" | "EventKind":
-            return "structgen.events"
+            return "structgen.core.events"
         case "Expected":
-            return "structgen.expected"
+            return "structgen.json_machine.expected"
         case "Explanation" | "explain":
-            return "structgen.explanation"
+            return "structgen.compilation.explanation"
         case "GrammarExplanation":
-            return "structgen.grammar_explanation"
+            return "structgen.compilation.grammar_explanation"
         case "infill":
-            return "structgen.infilling.door"
+            return "structgen.infilling.infill"
         case "NoFillingError":
             return "structgen.infilling.no_filling"
         case "Infilled":
             return "structgen.infilling.results"
         case "Regex":
-            return "structgen.frontends.regex"
+            return "structgen.python_types.regex_annotation"
         case "LarkGrammar" | "lark":
-            return "structgen.languages.lark_files"
+            return "structgen.lark_grammars.lark_grammar"
         case "Limits":
             return "structgen.limits"
         case "TokenMask" | "allocate_mask":
-            return "structgen.masks.mask"
+            return "structgen.tokens.token_mask"
         case "MaskStore":
-            return "structgen.masks.store"
+            return "structgen.store.mask_store"
         case "Matcher":
-            return "structgen.matcher"
+            return "structgen.core.matcher"
         case "either" | "sequence":
-            return "structgen.languages.composition"
+            return "structgen.text_grammars.composition.operators"
         case "ebnf":
-            return "structgen.languages.ebnf"
+            return "structgen.text_grammars.context_free.ebnf_grammar"
         case "in_json_string":
-            return "structgen.languages.escaped"
+            return "structgen.text_grammars.composition.json_strings"
         case "substring_of":
-            return "structgen.languages.spans"
+            return "structgen.text_grammars.substrings"
         case "special":
-            return "structgen.languages.special"
+            return "structgen.text_grammars.special_tokens"
         case "structural_tag":
-            return "structgen.languages.structural_tags"
+            return "structgen.text_grammars.composition.structural_tags"
         case "text":
-            return "structgen.languages.until"
+            return "structgen.text_grammars.free_text"
         case "without":
-            return "structgen.languages.without"
+            return "structgen.text_grammars.composition.bans"
         case "choice" | "literal" | "regex":
-            return "structgen.languages.regular"
+            return "structgen.text_grammars.regular"
         case "Grammar":
-            return "structgen.grammar"
+            return "structgen.language.grammar"
         case "Checker" | "Closed" | "Written":
             return "structgen.sampling.checkers"
         case "InProcess":
@@ -252,7 +254,7 @@ def _home(name: str) -> str | None:
         case "TypeChecker":
             return "structgen.sampling.types"
         case "sample":
-            return "structgen.sampling.door"
+            return "structgen.sampling.sample"
         case "Score" | "score":
             return "structgen.sampling.score"
         case "PrefixTree":
@@ -260,21 +262,21 @@ def _home(name: str) -> str | None:
         case "Samples":
             return "structgen.sampling.samples"
         case "json_schema":
-            return "structgen.schema.grammar"
+            return "structgen.schema.schema_grammar"
         case "OPENAI_STRICT":
-            return "structgen.schema.openai"
+            return "structgen.schema.reading.openai"
         case "JSON_DUMPS" | "OPENAPI_FORMATS" | "WIDEST":
-            return "structgen.schema.policies"
+            return "structgen.schema.reading.policies"
         case "AnswerHistory":
-            return "structgen.speculation.answer_history"
+            return "structgen.speculation.drafters.answer_history"
         case "Draft":
-            return "structgen.speculation.draft"
+            return "structgen.speculation.drafts.draft"
         case "Drafter" | "Facts" | "View":
-            return "structgen.speculation.drafter"
+            return "structgen.speculation.drafts.drafter"
         case "Speculation":
-            return "structgen.speculation.options"
+            return "structgen.speculation.speculation_options"
         case "Tokenizer":
-            return "structgen.tokenizer"
+            return "structgen.tokens.tokenizer"
         case "filled" | "generate":
             return "structgen.typed.decorator"
         case "Outcome":
@@ -300,6 +302,21 @@ def __getattr__(name: str) -> object:
         value = getattr(import_module(home), name)
     setattr(sys.modules[__name__], name, value)
     return value
+
+
+class _OldPaths:
+    """Finds modules under import paths of an earlier layout; asked only where no such module is there."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return how a module is loaded that has moved, or None."""
+        if not name.startswith("structgen."):
+            return None
+        from structgen.system import old_paths
+
+        return old_paths.find(name)
+
+
+sys.meta_path.append(_OldPaths())
 
 
 def __dir__() -> list[str]:

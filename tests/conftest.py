@@ -51,7 +51,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def unhandled(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Return a keyword that nothing enforces while the test runs."""
-    from structgen.schema import scan
+    from structgen.schema.reading import scan
 
     keyword = "propertyNames"
     monkeypatch.setattr(scan, "HANDLED", scan.HANDLED - {keyword})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from structgen.maskbench.vocabularies import load
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 
 BENCH = Path(__file__).parent.parent / "bench"
 BAD = ("dead end", "crash", "refused by lark", "invalid")

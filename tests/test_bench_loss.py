@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from structgen.schema import scan
-from structgen.schema.redundant import Redundant
-from structgen.schema.twins import Twins
+from structgen.schema.explaining.keyword_twins import Twins
+from structgen.schema.explaining.redundant_constraints import Redundant
+from structgen.schema.reading import scan
 
 BENCH = Path(__file__).parent.parent / "bench"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.masks.mask import TokenMask, allocate_mask
+from structgen.tokens.token_mask import TokenMask, allocate_mask
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 

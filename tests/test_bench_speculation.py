@@ -23,9 +23,9 @@ import speculation_workloads as workloads  # noqa: E402
 import torch  # noqa: E402
 from speculation_models import Recorded, random_llama  # noqa: E402
 
-from structgen.speculation.drafter import Facts  # noqa: E402
-from structgen.speculation.options import Speculation  # noqa: E402
-from structgen.speculation.suffix_index import SuffixIndex  # noqa: E402
+from structgen.speculation.drafters.suffix_index import SuffixIndex  # noqa: E402
+from structgen.speculation.drafts.drafter import Facts  # noqa: E402
+from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 SCHEMA = {
     "type": "object",

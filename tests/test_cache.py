@@ -11,9 +11,9 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from structgen import cache
-from structgen.cache import cache_folder, write_atomically
 from structgen.errors import StoreWarning
+from structgen.system import cache
+from structgen.system.cache import cache_folder, write_atomically
 
 
 def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

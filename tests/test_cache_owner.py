@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from structgen import cache
-from structgen.cache import ForeignFile, TrustedFile, open_kept, remove_own, write_atomically
 from structgen.errors import StoreWarning
+from structgen.system import cache
+from structgen.system.cache import ForeignFile, TrustedFile, open_kept, remove_own, write_atomically
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
 
@@ -115,8 +115,8 @@ _USE = """
 import errno, os, sys, warnings
 warnings.simplefilter("always")
 import structgen as sg
-from structgen import cache
-from structgen.resources import small_tokenizer
+from structgen.system import cache
+from structgen.system.resources import small_tokenizer
 
 caught = []
 warnings.showwarning = lambda message, category, *_: caught.append(f"{category.__name__}: {message}")
@@ -129,7 +129,8 @@ if full:
         return really(path, flags, *rest, **more)
     os.open = none_left
 
-from structgen.masks import grammar_files, vocabulary
+from structgen.store import grammar_files
+from structgen.tokens import vocabulary
 vocabulary._WORTH_A_FILE = 0
 tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
 found = []
@@ -144,7 +145,7 @@ for grammar in grammars:
     sg.Matcher(compiled).fill_mask(mask)
     found.append(mask.array.tobytes().hex())
 sg.MaskStore(os.path.join(os.environ["STRUCTGEN_CACHE"], "masks")).flush()
-for writer in list(__import__("structgen.masks.store", fromlist=["x"])._Writer.alive):
+for writer in list(__import__("structgen.store.mask_store", fromlist=["x"])._Writer.alive):
     writer.flush()
 grammar_files._Queue.get().flush()
 print("\\n".join([*found, *caught]))

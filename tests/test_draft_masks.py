@@ -16,16 +16,16 @@ import numpy.typing as npt
 import pytest
 
 import structgen as sg
-from structgen.compiled import CompiledGrammar
-from structgen.compiled_schema import CompiledSchema
-from structgen.draft_masks import DraftMasks
-from structgen.languages import compiled_text
-from structgen.languages.compiled_lark import CompiledLark
-from structgen.languages.compiled_text import CompiledText
-from structgen.languages.lark_questions import LarkQuestions
-from structgen.languages.steps import Steps
-from structgen.machine import drafts as compiled_drafts
-from structgen.machine import layout
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.draft_masks import DraftMasks
+from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.json_machine.masks import draft_nodes as compiled_drafts
+from structgen.json_machine.tables import layout
+from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+from structgen.lark_grammars.masks.lark_questions import LarkQuestions
+from structgen.text_grammars.machine import compiled_text
+from structgen.text_grammars.machine.compiled_text import CompiledText
+from structgen.text_grammars.machine.step_table import Steps
 
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b"<t>{", b"}<", b"/t>", b"x)", b"if", b"\n    "]
 END, SPECIAL = 256 + len(PIECES), 257 + len(PIECES)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.events import Event, EventKind, Place, Terminal
+from structgen.core.events import Event, EventKind, Place, Terminal
 
 DATA = Path(__file__).parent / "data" / "bpe" / "tokenizer.json"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.expected import MOST, Expected
+from structgen.json_machine.expected import MOST, Expected
 
 PUNCTUATION = ('","', '":"', '"]"', '"}"')
 ORDER = {

@@ -20,10 +20,10 @@ faulthandler.enable()
 import numpy as np
 import structgen as sg
 from structgen.errors import StructgenError
-from structgen.machine import image as images
-from structgen.masks.array_file import MAGIC, open_arrays, write_arrays
-from structgen.masks.grammar_files import GRAMMAR_SUFFIX, GrammarFiles, Written
-from structgen.resources import small_tokenizer
+from structgen.json_machine.kept import table_image as images
+from structgen.native.array_file import MAGIC, open_arrays, write_arrays
+from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles, Written
+from structgen.system.resources import small_tokenizer
 from pathlib import Path
 
 kind, folder, seed, turns = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])

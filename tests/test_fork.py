@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen import forks, jit
-from structgen.masks.vocabulary import Vocabulary
-from structgen.resources import small_tokenizer
+from structgen.native import jit
+from structgen.system import fork_locks
+from structgen.system.resources import small_tokenizer
+from structgen.tokens.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -160,7 +161,7 @@ def test_the_background_writer_runs_in_a_child_too(tokenizer: sg.Tokenizer, tmp_
 
 
 def test_a_fork_waits_for_who_holds_a_lock() -> None:
-    lock = forks.new_lock(forks.GRAMMARS)
+    lock = fork_locks.new_lock(fork_locks.GRAMMARS)
     inside, half_changed = threading.Event(), []
 
     def change() -> None:
@@ -202,7 +203,7 @@ def test_a_fork_waits_for_machine_code_that_is_loaded(monkeypatch: pytest.Monkey
 
 
 def test_a_thread_that_holds_a_lock_may_fork() -> None:
-    lock = forks.new_lock(forks.STORES)
+    lock = fork_locks.new_lock(fork_locks.STORES)
     with lock:
         assert in_child(lambda: True)
     assert in_child(lambda: lock.acquire(timeout=5))
@@ -210,7 +211,7 @@ def test_a_thread_that_holds_a_lock_may_fork() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="spawn")
 def test_forks_from_several_threads_at_once_come_through() -> None:
-    locks = [forks.new_lock(rank) for rank in range(4)]
+    locks = [fork_locks.new_lock(rank) for rank in range(4)]
     found: list[bool] = []
     threads = [
         threading.Thread(

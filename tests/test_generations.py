@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.resources import small_tokenizer
+from structgen.system.resources import small_tokenizer
 
 FREE: dict[str, Any] = {"type": "object"}
 UNIQUE = {"type": "array", "uniqueItems": True, "items": {"type": "integer"}}

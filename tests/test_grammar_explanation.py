@@ -8,7 +8,7 @@ import lark
 import pytest
 
 import structgen as sg
-from structgen.resources import grammar
+from structgen.system.resources import grammar
 
 BEATEN = {
     "longer pattern first": ('start: X | Y\nX: /[ab]+/\nY: /a/\n', {"Y /a/": ("X /[ab]+/",)}),

@@ -65,7 +65,7 @@ def test_public_name_is_there_and_is_listed(name: str) -> None:
 
 def test_public_name_is_the_object_of_its_home() -> None:
     assert structgen.LimitError is importlib.import_module("structgen.errors").LimitError
-    assert structgen.WIDEST is importlib.import_module("structgen.schema.policies").WIDEST
+    assert structgen.WIDEST is importlib.import_module("structgen.schema.reading.policies").WIDEST
 
 
 def test_every_error_is_public() -> None:

@@ -16,16 +16,16 @@ import pytest
 from numba.core.codegen import CPUCodeLibrary
 
 import structgen
-from structgen import jit as decorators
-from structgen.inner import TRIED, Inner
-from structgen.jit import entry, jit
+from structgen.native import jit as decorators
+from structgen.native.inner_functions import TRIED, Inner
+from structgen.native.jit import entry, jit
 
 PACKAGE = Path(structgen.__file__).parent
 
-MODULES = ("sources.py", "forks.py", "jit.py", "inner.py")
+MODULES = ("system/source_digests.py", "system/fork_locks.py", "native/jit.py", "native/inner_functions.py")
 
 CHAIN = """
-from structgen.jit import jit
+from structgen.native.jit import jit
 
 @jit
 def last(x, y):
@@ -38,7 +38,7 @@ def middle(x):
 
 ENTRIES = """
 from structgen.chain import last, middle
-from structgen.jit import entry
+from structgen.native.jit import entry
 
 @entry("int64(int64)")
 def {name}(x):
@@ -93,6 +93,7 @@ def package(folder: Path) -> Path:
     root = folder / "structgen"
     root.mkdir()
     for name in MODULES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PACKAGE / name, root / name)
     (root / "__init__.py").touch()
     (root / "chain.py").write_text(CHAIN)
@@ -131,7 +132,7 @@ def test_entry_points_of_a_module_are_made_together_when_one_is_called(tmp_path:
 
 READY = """
 import sys
-import structgen.inner, structgen.one
+import structgen.native.inner_functions, structgen.one
 {before}
 print(structgen.one.one(10), "numba.np.npyimpl" in sys.modules)
 """
@@ -139,14 +140,14 @@ print(structgen.one.one(10), "numba.np.npyimpl" in sys.modules)
 
 def test_the_compiler_is_made_ready_only_for_what_is_compiled_or_calls_what_it_brings(tmp_path: Path) -> None:
     (package(tmp_path) / "one.py").write_text(ENTRIES.format(name="one", constant=1))
-    unknown = "structgen.inner.llvm.address_of_symbol = lambda name: None"
+    unknown = "structgen.native.inner_functions.llvm.address_of_symbol = lambda name: None"
     found = [said_by(tmp_path, READY.format(before=before)) for before in ("", "", unknown)]
     assert found == ["71 True\n", "71 False\n", "71 True\n"]
 
 
 RAISING = """
 import numpy as np
-from structgen.jit import entry
+from structgen.native.jit import entry
 
 @entry("int64(int64[::1], int64)")
 def taken(numbers, at):

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import structgen
-from structgen.sources import digest_of, imported
+from structgen.system.source_digests import digest_of, imported
 
 PACKAGE = Path(structgen.__file__).parent
 
 USER = """
-from structgen.jit import entry
+from structgen.native.jit import entry
 from structgen.machine.other import CONSTANT, helper
 
 @entry("int64(int64)")
@@ -26,7 +26,7 @@ def answer(x):
 """
 
 OTHER = """
-from structgen.jit import jit
+from structgen.native.jit import jit
 
 CONSTANT = {constant}
 
@@ -37,7 +37,7 @@ def helper(x):
 
 
 ONE_SIGNATURE = """
-from structgen.jit import entry
+from structgen.native.jit import entry
 from structgen.machine.other import helper
 
 @entry("{type}({type})")
@@ -46,7 +46,7 @@ def answer(x):
 """
 
 BOTH_SIGNATURES = """
-from structgen.jit import entry
+from structgen.native.jit import entry
 from structgen.machine.other import helper
 
 @entry("float64(int64)")
@@ -73,7 +73,13 @@ def package(tmp_path: Path) -> Path:
     """A package that has our decorators, and two modules of its own."""
     root = tmp_path / "structgen"
     (root / "machine").mkdir(parents=True)
-    for name in ("sources.py", "forks.py", "jit.py", "inner.py"):
+    for name in (
+        "system/source_digests.py",
+        "system/fork_locks.py",
+        "native/jit.py",
+        "native/inner_functions.py",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PACKAGE / name, root / name)
     (root / "__init__.py").touch()
     (root / "machine" / "__init__.py").touch()
@@ -200,10 +206,10 @@ def test_a_source_of_the_package_is_read_once_in_a_process() -> None:
     code = (
         "import collections, io, sys\n"
         "from pathlib import Path\n"
-        "import structgen.sources as s\n"
+        "import structgen.system.source_digests as s\n"
         "read = collections.Counter()\n"
         "sys.addaudithook(lambda event, said: event == 'open' and read.update([str(said[0])]))\n"
-        "files = s.imported(Path(s.__file__).parent / 'machine' / 'walk.py')\n"
+        "files = s.imported(Path(s.__file__).parents[1] / 'json_machine' / 'masks' / 'state_walk.py')\n"
         "found = {(s.digest_of(files), s.package_digest()) for _ in range(3)}\n"
         "print(len(found), len(files) < len(read), max(read.values()))\n"
     )
@@ -212,5 +218,12 @@ def test_a_source_of_the_package_is_read_once_in_a_process() -> None:
 
 
 def test_the_walk_stands_on_the_step_and_the_layout() -> None:
-    names = {path.name for path in imported(PACKAGE / "machine" / "walk.py")}
-    assert {"walk.py", "step.py", "layout.py", "memory.py", "jit.py", "sources.py"} <= names
+    names = {path.name for path in imported(PACKAGE / "json_machine" / "masks" / "state_walk.py")}
+    assert {
+        "state_walk.py",
+        "byte_step.py",
+        "layout.py",
+        "raw_memory.py",
+        "jit.py",
+        "source_digests.py",
+    } <= names

@@ -20,13 +20,13 @@ import pytest
 
 import structgen as sg
 from structgen.errors import StoreWarning, StructgenError
-from structgen.machine import journal
-from structgen.masks import grammar_files
-from structgen.masks.grammar_files import GRAMMAR_SUFFIX, ROW_SUFFIX
-from structgen.resources import small_tokenizer
-from structgen.schema.grammar import JsonSchemaGrammar
-from structgen.schema.network import SchemaNetwork
-from structgen.sources import package_digest
+from structgen.json_machine.answers import journal
+from structgen.schema.recogniser.schema_network import SchemaNetwork
+from structgen.schema.schema_grammar import JsonSchemaGrammar
+from structgen.store import grammar_files
+from structgen.store.grammar_files import GRAMMAR_SUFFIX, ROW_SUFFIX
+from structgen.system.resources import small_tokenizer
+from structgen.system.source_digests import package_digest
 
 SCHEMA = {
     "type": "object",
@@ -377,7 +377,7 @@ def test_an_outcome_that_stands_for_other_demands_is_seen(
     tokenizer: sg.Tokenizer, left: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The seeded bug: the branches of a union come in another order."""
-    from structgen.schema.place import Tables
+    from structgen.schema.meaning.place import Tables
 
     place = Tables.place
     compiled = compiled_of(tokenizer, sg.MaskStore(left))
@@ -396,7 +396,7 @@ def test_a_folder_that_can_only_be_read_serves(
     store = sg.MaskStore(left)
     compiled = compiled_of(tokenizer, store)
     with monkeypatch.context() as patch, pytest.warns(StoreWarning, match="Permission denied") as caught:
-        patch.setattr("structgen.cache.os.replace", refused)
+        patch.setattr("structgen.system.cache.os.replace", refused)
         assert masks_of(compiled, SECOND) == expected[SECOND]
         store.flush()
         store.flush()
@@ -419,7 +419,7 @@ def test_the_cap_of_the_folder_holds_for_grammars(tokenizer: sg.Tokenizer, tmp_p
 _CHILD = """
 import hashlib, json, sys
 import structgen as sg
-from structgen.resources import small_tokenizer
+from structgen.system.resources import small_tokenizer
 
 tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
 mask = sg.allocate_mask(1, tokenizer.vocab_size)

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen import kept
 from structgen.errors import StoreWarning
-from structgen.machine import image, merging
-from structgen.masks import grammar_files
-from structgen.masks.grammar_files import GRAMMAR_SUFFIX
-from structgen.resources import small_tokenizer
+from structgen.json_grammars import kept_schema
+from structgen.json_machine.kept import table_image, token_list_merging
+from structgen.store import grammar_files
+from structgen.store.grammar_files import GRAMMAR_SUFFIX
+from structgen.system.resources import small_tokenizer
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -63,11 +63,11 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[str]]]:
     """The names of the threads in which each heavy step of keeping a grammar ran."""
     found: dict[str, set[str]] = {}
     heavy = [
-        (kept.Keeping, "encode"),
-        (image, "take"),
-        (image, "encode_image"),
-        (image, "encode_meaning"),
-        (image, "merged"),
+        (kept_schema.Keeping, "encode"),
+        (table_image, "take"),
+        (table_image, "encode_image"),
+        (table_image, "encode_meaning"),
+        (table_image, "merged"),
         (grammar_files.GrammarFiles, "write"),
     ]
     for owner, name in heavy:
@@ -78,7 +78,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[str]]]:
             return _plain(*arguments, **named)
 
         monkeypatch.setattr(owner, name, noted)
-    assert image.merged is not merging.merged
+    assert table_image.merged is not token_list_merging.merged
     yield found
 
 
@@ -181,13 +181,13 @@ def test_the_exit_does_not_wait_for_a_grammar_that_somebody_holds(
     store = sg.MaskStore(tmp_path)
     compiled = used(tokenizer, store)
     waited: list[float] = []
-    encode = kept.Keeping.encode
+    encode = kept_schema.Keeping.encode
 
-    def noted(self: kept.Keeping, patience: float) -> Any:
+    def noted(self: kept_schema.Keeping, patience: float) -> Any:
         waited.append(patience)
         return encode(self, patience)
 
-    monkeypatch.setattr(kept.Keeping, "encode", noted)
+    monkeypatch.setattr(kept_schema.Keeping, "encode", noted)
     monkeypatch.setattr(grammar_files, "EXIT_SECONDS", 0.05)
     held, done = threading.Event(), threading.Event()
 
@@ -220,7 +220,7 @@ def test_an_error_that_nobody_expects_is_told_once_and_ends_the_keeping_not_the_
     used(tokenizer, store, "one")
     used(tokenizer, store, "two")
     with monkeypatch.context() as patch, pytest.warns(StoreWarning, match="a mistake of ours") as caught:
-        patch.setattr(image, "take", broken)
+        patch.setattr(table_image, "take", broken)
         assert queue._write_one() and queue._write_one() and not queue._write_one()
     assert len(caught) == 1 and not files(tmp_path)
     used(tokenizer, sg.MaskStore(tmp_path), "three")
@@ -233,7 +233,7 @@ def test_an_error_that_nobody_expects_is_told_once_and_ends_the_keeping_not_the_
 _CHILD = """
 import os, sys, json, threading
 import structgen as sg
-from structgen.resources import small_tokenizer
+from structgen.system.resources import small_tokenizer
 
 {before}
 tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
@@ -275,14 +275,14 @@ def test_a_process_that_lets_go_and_ends_leaves_files_for_another(
 
 
 _SLOW = """
-import structgen.cache
+import structgen.system.cache
 replace = os.replace
 def held(*paths):
     if str(paths[1]).endswith(".grammar"):
         print("writing", flush=True)
         sys.stdin.readline()
     replace(*paths)
-structgen.cache.os.replace = held
+structgen.system.cache.os.replace = held
 """
 
 
@@ -315,14 +315,14 @@ _, status = os.waitpid(forked, 0)
 print(status, flush=True)
 """
     before = """
-import structgen.cache
+import structgen.system.cache
 writing, goon, replace = threading.Event(), threading.Event(), os.replace
 def held(*paths):
     if str(paths[1]).endswith(".grammar") and not writing.is_set():
         writing.set()
         goon.wait(60)
     replace(*paths)
-structgen.cache.os.replace = held
+structgen.system.cache.os.replace = held
 """
     with child(tmp_path, work, before) as process:
         assert process.stdout is not None and process.stdout.readline() == "0\n"
@@ -333,14 +333,14 @@ structgen.cache.os.replace = held
 def test_a_process_ends_though_its_writer_hangs(tmp_path: Path) -> None:
     """The thread never comes back from the folder; the exit waits its second, and goes."""
     before = """
-import structgen.cache
+import structgen.system.cache
 replace = os.replace
 def held(*paths):
     if threading.current_thread().name == "structgen-grammars":
         print("writing", flush=True)
         threading.Event().wait()
     replace(*paths)
-structgen.cache.os.replace = held
+structgen.system.cache.os.replace = held
 """
     work = "used('a'); live = used('b'); sys.stdin.readline()"
     with child(tmp_path, work, before) as process:

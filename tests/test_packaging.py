@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import structgen
-from structgen import resources
+from structgen.system import resources
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

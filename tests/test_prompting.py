@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.prompting import MOST_OUTLINE, extraction_prompt, schema_outline
-from structgen.schema.text import write
+from structgen.schema.prompting import MOST_OUTLINE, extraction_prompt, schema_outline
+from structgen.schema.reading.json_text import write
 
 
 def an_object(required: str = "", **properties: Any) -> dict[str, Any]:

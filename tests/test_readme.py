@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from structgen.schema.handled import HANDLED
+from structgen.schema.reading.handled_keywords import HANDLED
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import lark
 import pytest
 
 import structgen as sg
-from structgen.resources import grammar
+from structgen.system.resources import grammar
 
 FAULTY_LARK = """
 start: stmt+

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from structgen import resources
+from structgen.system import resources
 
 SAMPLES = sorted(resources.schemas().glob("*.json"))
 

@@ -404,7 +404,7 @@ def test_without_the_package_the_error_says_what_to_install(tmp_path: Path) -> N
 import sys
 sys.modules["sentencepiece"] = None
 from structgen.errors import TokenizerError
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 try:
     Tokenizer.from_huggingface(sys.argv[1])
 except TokenizerError as error:

@@ -12,11 +12,12 @@ import pytest
 
 import structgen
 import structgen as sg
-from structgen import kept
-from structgen.frontends import kept_sets
-from structgen.languages import kept_tables, lark_kept
-from structgen.masks.vocabulary import Vocabulary, vocabulary_path
-from structgen.sources import BESIDE, digest_below, imported, package_digest
+from structgen.automata.unicode import cached_sets
+from structgen.json_grammars import kept_schema
+from structgen.lark_grammars.kept import kept_grammars
+from structgen.lark_grammars.masks import kept_lark
+from structgen.system.source_digests import BESIDE, digest_below, imported, package_digest
+from structgen.tokens.vocabulary import Vocabulary, vocabulary_path
 
 PACKAGE = Path(structgen.__file__).resolve().parent
 
@@ -59,14 +60,19 @@ def test_a_change_of_any_file_outside_the_list_changes_the_digest_and_of_those_i
         path.write_bytes(content)
     assert digest_below(copy) == before
     assert found == {name: not is_beside(name) for name in found}
-    assert {"ir.py", "machine/walk.py", "automata/idna_table.txt", "cli/check.py"} <= found.keys()
+    assert {
+        "language/ir.py",
+        "json_machine/masks/state_walk.py",
+        "automata/unicode/idna_table.txt",
+        "cli/check.py",
+    } <= found.keys()
 
 
 def test_every_kind_of_kept_file_is_named_by_the_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = package_digest()
-    for keeper in (kept, lark_kept, kept_tables):
+    for keeper in (kept_schema, kept_lark, kept_grammars):
         assert digest in keeper._code()
     tokenizer = sg.Tokenizer.from_bytes([b"a", b"b"], eos_token_id=1)
     assert digest in vocabulary_path(tokenizer).name
@@ -74,17 +80,17 @@ def test_every_kind_of_kept_file_is_named_by_the_digest(
     folder = store._folder(Vocabulary.of(tokenizer))
     assert folder is not None and digest in folder.path.parts
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
-    kept_sets.kept("letters", lambda: ((0x41, 0x5A),))
-    assert digest in next((tmp_path / kept_sets.FOLDER).iterdir()).name
+    cached_sets.kept("letters", lambda: ((0x41, 0x5A),))
+    assert digest in next((tmp_path / cached_sets.FOLDER).iterdir()).name
 
 
 def test_a_file_that_is_new_moved_or_gone_changes_the_digest(copy: Path) -> None:
     digests = {digest_below(copy)}
-    (copy / "machine" / "deeper").mkdir()
-    new = copy / "machine" / "deeper" / "new.py"
+    (copy / "json_machine" / "deeper").mkdir()
+    new = copy / "json_machine" / "deeper" / "new.py"
     new.write_text("x = 1")
     digests.add(digest_below(copy))
-    moved = new.rename(copy / "machine" / "new.py")
+    moved = new.rename(copy / "json_machine" / "new.py")
     digests.add(digest_below(copy))
     moved.write_text("")
     digests.add(digest_below(copy))
@@ -96,7 +102,7 @@ def test_a_file_that_is_new_moved_or_gone_changes_the_digest(copy: Path) -> None
 
 def test_compiled_code_and_hidden_files_do_not_count(copy: Path) -> None:
     before = digest_below(copy)
-    for name in ("machine/__pycache__/walk.cpython-311.pyc", "machine/.walk.py.swp"):
+    for name in ("json_machine/__pycache__/walk.cpython-311.pyc", "json_machine/.walk.py.swp"):
         (copy / name).parent.mkdir(exist_ok=True)
         (copy / name).write_bytes(b"1")
     assert digest_below(copy) == before

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import structgen as sg
 from structgen import Tokenizer, TokenizerError
-from structgen.tekken import read_tekken
+from structgen.tokens.tekken import read_tekken
 
 tekken = pytest.importorskip("mistral_common.tokens.tokenizers.tekken")
 

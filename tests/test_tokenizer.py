@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structgen.errors import TokenError, TokenizerError
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 
 BPE = Path(__file__).parent / "data" / "bpe"
 SINGLE = [bytes([b]) for b in range(256)]
@@ -108,9 +108,7 @@ def test_the_fingerprint_is_the_same_in_every_process_and_version() -> None:
     # A change of this number makes every file in every cache folder useless: change it knowingly.
     made = Tokenizer.from_bytes([b"a", b"\xff", None, b""], eos_token_id=2)
     assert made.fingerprint == "c8da63e3826795eee8ff8f145766f7229e0e8639"
-    script = (
-        "import sys, structgen.tokenizer as t; print(t.Tokenizer.from_huggingface(sys.argv[1]).fingerprint)"
-    )
+    script = "import sys, structgen as t; print(t.Tokenizer.from_huggingface(sys.argv[1]).fingerprint)"
     said = subprocess.run(
         [sys.executable, "-c", script, str(BPE)], capture_output=True, text=True, check=True
     )
@@ -614,7 +612,7 @@ import sys
 for name in ("tokenizers", "tiktoken", "transformers", "numpy", "numba"):
     sys.modules[name] = None
 from structgen.errors import TokenizerError
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 made = Tokenizer.from_huggingface(sys.argv[1])
 assert made.vocab_size == 1536
 try:

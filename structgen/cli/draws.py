@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from structgen.cli.output import console, echo, echo_json_text, payload
-from structgen.cli.policies import refuse
+from structgen.cli.schema_options import refuse
 from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
     from structgen.engine import Engine, Request
-    from structgen.frontends.type_hints import TypeReader
-    from structgen.sampling.run import Progress
+    from structgen.python_types.type_hints import TypeReader
+    from structgen.sampling.run_limits import Progress
     from structgen.sampling.samples import Samples
 
 INTERRUPTED = 130
@@ -41,7 +41,7 @@ class Drawing:
     def check(self, temperature: float, others: dict[str, bool], has_grammar: bool) -> None:
         """Raise OptionError for what has no meaning with --method, before the model is loaded. `others`: for
         each option that belongs to texts that are no draws, whether it was given."""
-        from structgen.sampling.door import METHODS
+        from structgen.sampling.sample import METHODS
 
         for option, is_given in others.items():
             if is_given:
@@ -96,7 +96,7 @@ def draw(
 ) -> NoReturn:
     """Draw, print the texts (or write them to a file), print a summary to stderr, and exit. `reader` is of
     the type that is wanted, if it is one."""
-    from structgen.sampling.door import sample
+    from structgen.sampling.sample import sample
     from structgen.sampling.tree import PrefixTree
     from structgen.sampling.types import TypedGrammar
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.languages import TextOptions
+from structgen.cli.language_options import TextOptions
 from structgen.cli.output import console, echo, echo_json
-from structgen.cli.policies import refuse, takes
+from structgen.cli.schema_options import refuse, takes
 from structgen.errors import OptionError, StructgenError, UnsatisfiableSchema, UnsupportedError
 from structgen.printable import printable
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from structgen.explanation import Explanation
-    from structgen.grammar import Grammar
-    from structgen.grammar_explanation import GrammarExplanation
-    from structgen.schema.outline import Line
+    from structgen.compilation.explanation import Explanation
+    from structgen.compilation.grammar_explanation import GrammarExplanation
+    from structgen.language.grammar import Grammar
+    from structgen.schema.explaining.outline import Line
 
 _LINES = 400
 _LEVELS = 24
@@ -65,8 +65,8 @@ def explain(
     """
     import structgen
     from structgen.cli.explain_grammar import show_grammar
-    from structgen.languages.language import TextGrammar
-    from structgen.schema.grammar import JsonSchemaGrammar
+    from structgen.schema.schema_grammar import JsonSchemaGrammar
+    from structgen.text_grammars.machine.language import TextGrammar
 
     grammar: Grammar | None = None
     explanation: Explanation | GrammarExplanation

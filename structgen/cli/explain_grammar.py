@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from structgen.cli.output import echo
 
 if TYPE_CHECKING:
-    from structgen.grammar_explanation import GrammarExplanation
+    from structgen.compilation.grammar_explanation import GrammarExplanation
 
 _MOST = 50
 """Findings of one sort that are listed."""

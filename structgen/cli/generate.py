@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from structgen.cli.draws import Drawing, check_none, draw
-from structgen.cli.languages import (
+from structgen.cli.language_options import (
     Bind,
     EbnfFile,
     GrammarFile,
@@ -25,7 +25,7 @@ from structgen.cli.languages import (
     text_grammar,
 )
 from structgen.cli.output import console, echo, echo_json_text, payload
-from structgen.cli.policies import Strict, refuse, warnings_told
+from structgen.cli.schema_options import Strict, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
     from structgen.engine import Engine, Request
     from structgen.engine.bulk import Progress
-    from structgen.frontends.type_hints import TypeReader
-    from structgen.grammar import Grammar
-    from structgen.languages.language import TextGrammar
-    from structgen.schema.grammar import NetworkGrammar
-    from structgen.speculation.options import Speculation
+    from structgen.language.grammar import Grammar
+    from structgen.python_types.type_hints import TypeReader
+    from structgen.schema.schema_grammar import NetworkGrammar
+    from structgen.speculation.speculation_options import Speculation
+    from structgen.text_grammars.machine.language import TextGrammar
 
 
 class Speculates(StrEnum):
@@ -331,7 +331,7 @@ def _requests(
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
-    from structgen.languages.language import TextGrammar
+    from structgen.text_grammars.machine.language import TextGrammar
 
     embedded = model.startswith("structgen/")
     schema: NetworkGrammar | None = None
@@ -351,7 +351,7 @@ def _requests(
 
     def made(text: str) -> Request:
         if embedded and schema is not None:
-            from structgen.prompting import extraction_prompt
+            from structgen.schema.prompting import extraction_prompt
 
             text = extraction_prompt(schema, text)
         return sg.Request(
@@ -385,7 +385,7 @@ def _speculation(
         raise OptionError(
             "Standard input is the prompt already.", where="--edit", cure="Name a file, or give the prompt."
         )
-    from structgen.speculation.options import Speculation
+    from structgen.speculation.speculation_options import Speculation
 
     text = ""
     if edit is not None:
@@ -402,7 +402,7 @@ def _speculation(
 
 def _named_type(name: str) -> TypeReader[Any]:
     """Return the type of `module:Class`."""
-    from structgen.frontends.type_hints import read_type
+    from structgen.python_types.type_hints import read_type
 
     return read_type(named(name, "--type", "module:Class"))
 

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.cli.languages import EbnfFile, GrammarFile, RegexPattern, Start, lark_grammar, text_grammar
+from structgen.cli.language_options import (
+    EbnfFile,
+    GrammarFile,
+    RegexPattern,
+    Start,
+    lark_grammar,
+    text_grammar,
+)
 from structgen.cli.output import echo, echo_json, payload
-from structgen.cli.policies import refuse
+from structgen.cli.schema_options import refuse
 from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
@@ -172,7 +179,7 @@ def _filled(
 ) -> Infilled:
     import structgen as sg
     from structgen.infilling.automata_of_grammars import written_as_dumps
-    from structgen.prompting import extraction_prompt
+    from structgen.schema.prompting import extraction_prompt
 
     if given is not None and not isinstance(given, dict):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")

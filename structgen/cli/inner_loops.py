@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
-_ENTRIES = re.compile(r"^from structgen\.jit import .*\bentry\b", re.MULTILINE)
+_ENTRIES = re.compile(r"^from structgen\.native\.jit import .*\bentry\b", re.MULTILINE)
 _IMPORTING = """
 import sys
 sys.path[:] = {path!r}
@@ -57,7 +57,7 @@ def compile_all() -> None:
 
 def compile_module(name: str) -> None:
     """Compile the entry points of one module."""
-    from structgen.jit import load
+    from structgen.native.jit import load
 
     import_module(name)
     load(name)

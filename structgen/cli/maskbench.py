@@ -18,8 +18,8 @@ from structgen.errors import StructgenError
 from structgen.printable import printable
 
 if TYPE_CHECKING:
+    from structgen.maskbench.measurements import CaseResult
     from structgen.maskbench.readers import Case, Selection
-    from structgen.maskbench.results import CaseResult
 
 
 class Policy(StrEnum):
@@ -85,7 +85,7 @@ def maskbench(
     if as_json and as_csv:
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
     from structgen.maskbench.readers import select
-    from structgen.maskbench.report import Tally, show, tables, to_csv, to_json
+    from structgen.maskbench.run_report import Tally, show, tables, to_csv, to_json
     from structgen.maskbench.runner import Run, engine_config
     from structgen.maskbench.vocabularies import ready
 
@@ -145,7 +145,7 @@ def _none_runs(reasons: Mapping[str, str]) -> NoReturn:
 
 
 def _policies(policy: Policy) -> dict[str, Any]:
-    from structgen.schema.policies import WIDEST
+    from structgen.schema.reading.policies import WIDEST
 
     return dict(WIDEST) if policy is Policy.widest else {}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from structgen.cli.output import echo, echo_json
-from structgen.cli.policies import refuse
+from structgen.cli.schema_options import refuse
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:

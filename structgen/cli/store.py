@@ -68,10 +68,10 @@ class Held:
 
 def files_of(folder: Path) -> Iterator[File]:
     """Yield the files of a cache folder; what is no file of ours is left out."""
-    from structgen.frontends import kept_sets
-    from structgen.languages.kept_tables import FOLDER
-    from structgen.languages.kept_tables import SUFFIX as LARK_SUFFIX
-    from structgen.masks.store_files import GRAMMAR_SUFFIX, ROW_SUFFIX, SUFFIX
+    from structgen.automata.unicode import cached_sets
+    from structgen.lark_grammars.kept.kept_grammars import FOLDER
+    from structgen.lark_grammars.kept.kept_grammars import SUFFIX as LARK_SUFFIX
+    from structgen.store.segment_files import GRAMMAR_SUFFIX, ROW_SUFFIX, SUFFIX
 
     suffixes = {
         ("vocabularies", ".arrays"): Kind.VOCABULARIES,
@@ -79,9 +79,9 @@ def files_of(folder: Path) -> Iterator[File]:
         ("masks", GRAMMAR_SUFFIX): Kind.COMPILED,
         ("masks", ROW_SUFFIX): Kind.COMPILED,
         (FOLDER, LARK_SUFFIX): Kind.GRAMMARS,
-        (kept_sets.FOLDER, kept_sets.SUFFIX): Kind.CHARACTERS,
+        (cached_sets.FOLDER, cached_sets.SUFFIX): Kind.CHARACTERS,
     }
-    for top in ("vocabularies", "masks", FOLDER, kept_sets.FOLDER):
+    for top in ("vocabularies", "masks", FOLDER, cached_sets.FOLDER):
         for where, _folders, names in os.walk(folder / top):
             for name in names:
                 path = Path(where, name)
@@ -124,7 +124,7 @@ def show(
 
     Exit status: 0.
     """
-    from structgen.cache import cache_folder
+    from structgen.system.cache import cache_folder
 
     if context.invoked_subcommand is not None:
         return
@@ -153,7 +153,7 @@ def clear(
 
     Exit status: 0 done, 1 not confirmed, or some files could not be deleted.
     """
-    from structgen.cache import cache_folder
+    from structgen.system.cache import cache_folder
 
     folder = cache_folder()
     files = [file for file in files_of(folder) if not kind or file.kind in kind]

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from structgen.cli.inner_loops import compile_all
-from structgen.cli.languages import ImportPath, PostLex, RegexModule, Start, lark_grammar
+from structgen.cli.language_options import ImportPath, PostLex, RegexModule, Start, lark_grammar
 from structgen.cli.output import console, echo
-from structgen.cli.policies import refuse
+from structgen.cli.schema_options import refuse
 from structgen.errors import OptionError, StructgenError, TokenError
 
 if TYPE_CHECKING:
-    from structgen.grammar import Grammar
-    from structgen.tokenizer import Tokenizer
+    from structgen.language.grammar import Grammar
+    from structgen.tokens.tokenizer import Tokenizer
 
 
 def warmup(
@@ -92,7 +92,7 @@ def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = 
     and along those in some files, so that what is kept of them is written; return how many masks that were.
     Raises OptionError for a text that the grammar refuses."""
     import structgen
-    from structgen.masks.store import default_store
+    from structgen.store.mask_store import default_store
 
     compiled = structgen.compile(grammar, tokenizer)
     with _counted() as progress:

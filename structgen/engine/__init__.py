@@ -1,11 +1,18 @@
 """The decoding engine: a model and a grammar become text.
 
-`doors` is where it is asked (`Engine`); `loop` reads like the thing itself: admit, choose, commit, fill masks
-while the model runs. What it stands on: `requests` (what is asked, what comes back), `texts` (what is
-written), `lines` (their masks), `choice` (from logits to a token, compiled in `drawing`), `noise`
-(counter-based, so that a seed means the same in any batch), `models` (the protocol, and how one is loaded),
-`llama` (compiled in `forward` over `pages`, or by torch over `slabs`) and `huggingface` (two models
-behind it); `thinking` is what may come before a document.
+What comes in: requests (prompt, grammar, options). What goes out: texts with token ids, log-probabilities,
+reasons.
+
+1. `engine.Engine` is the door; `requests` is what is asked and what comes back; `bulk` does a file of prompts
+   (`bulk_runs`).
+2. `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. `sequences` is
+one
+   text that is being written (`guesses`: its draft, `thinking`: free text before it); `mask_rows` their
+   masks.
+3. `choice` goes from logits to tokens (compiled in `drawing`); `noise` is counter-based, so that a seed means
+   the same in any batch.
+4. `models` is the protocol of models and how one is found: `llama` (our own, over `forward_pass`) and
+`huggingface`.
 """
 
 from __future__ import annotations
@@ -16,7 +23,7 @@ from typing import TYPE_CHECKING
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
-    from structgen.engine.doors import Engine
+    from structgen.engine.engine import Engine
     from structgen.engine.models import Model, load_model
     from structgen.engine.requests import FinishReason, Handle, Request, Result, Sampling
 
@@ -28,7 +35,7 @@ def __getattr__(name: str) -> object:
     StructgenError for `Engine` where torch is not installed."""
     match name:
         case "Engine":
-            home = "doors"
+            home = "engine"
         case "Model" | "load_model":
             home = "models"
         case "FinishReason" | "Handle" | "Request" | "Result" | "Sampling":

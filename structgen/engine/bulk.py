@@ -2,7 +2,7 @@
 
 A line of the results stands for a line of the prompts, by its number; lines come in the order in which texts
 end. A line that a kill cut off is taken away when the work goes on. What run the results are of stands in a
-file beside them (`runs`); another run is refused.
+file beside them (`bulk_runs`); another run is refused.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from structgen.engine.doors import Engine
+from structgen.engine.bulk_runs import Prompt, begin_run, check_run
+from structgen.engine.engine import Engine
 from structgen.engine.requests import Handle, Request, Result, Usage
-from structgen.engine.runs import Prompt, begin_run, check_run
 from structgen.errors import OptionError, StructgenError
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)

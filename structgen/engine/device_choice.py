@@ -21,8 +21,8 @@ from structgen_kernels import masked_sample
 from torch import Tensor
 
 from structgen.engine.choice import Chosen, Row, Words, _penalise
+from structgen.engine.cuda_graphs import Graphs, bucket
 from structgen.engine.device_masks import Choices, DeviceMasks
-from structgen.engine.graphs import Graphs, bucket
 
 _Options: TypeAlias = dict[str, Any]
 """Arguments of `masked_sample`, all but the logits and their rows."""

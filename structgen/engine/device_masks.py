@@ -28,14 +28,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.batch import allow_all
-from structgen.compiled import CompiledGrammar
+from structgen.core.batch import allow_all
+from structgen.core.compiled import CompiledGrammar
 from structgen.engine.requests import fault_of
-from structgen.engine.texts import Text
+from structgen.engine.sequences import Text
 from structgen.errors import LimitError, OptionError, StructgenError
-from structgen.masks.mask import TokenMask, allocate_mask
-from structgen.masks.store import MaskStore
-from structgen.tokenizer import Tokenizer
+from structgen.store.mask_store import MaskStore
+from structgen.tokens.token_mask import TokenMask, allocate_mask
+from structgen.tokens.tokenizer import Tokenizer
 
 MOST_BYTES = 256 * 1024 * 1024
 """Memory of the device that the table of rows may take: 16,384 rows for a vocabulary of 128,000 tokens. A

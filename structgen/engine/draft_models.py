@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Final
 
 from structgen.engine.models import Model, given_model, load_model
 from structgen.errors import OptionError
-from structgen.speculation.drafter import Drafter
-from structgen.speculation.options import Speculation
-from structgen.tokenizer import Tokenizer
+from structgen.speculation.drafts.drafter import Drafter
+from structgen.speculation.speculation_options import Speculation
+from structgen.tokens.tokenizer import Tokenizer
 
 MOST_MODELS: Final = 4
 """Draft models that are kept in a process; the one that was not used for longest goes first."""

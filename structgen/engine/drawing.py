@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from structgen.engine.noise import TILE, gumbel_of, position_key, uniform_of
-from structgen.jit import entry, jit
+from structgen.native.jit import entry, jit
 
 LOGPROB, CONSTRAINED, REMOVED = range(3)
 """Columns of the figures that come out."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.matcher import Matcher
 from structgen.engine.drawing import GUESS, PARENT, READY
 from structgen.engine.thinking import Phase
-from structgen.matcher import Matcher
-from structgen.speculation.draft import Draft
+from structgen.speculation.drafts.draft import Draft
 
 
 class Guesses:

@@ -1,7 +1,8 @@
 """A Llama whose rows do not feel one another: the same text gives the same logits in any batch.
 
 In the memory of the CPU the forward pass is compiled (`compiled_pass`), and keys and values lie in pages
-(`pages`); elsewhere it is made of operations of torch (`torch_pass`), over slabs of them (`slabs`).
+(`key_value_pages`); elsewhere it is made of operations of torch (`torch_pass`), over slabs of them
+(`key_value_slabs`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structgen.engine.compiled_pass import CompiledPass
+from structgen.engine.forward_pass.compiled_pass import CompiledPass
+from structgen.engine.forward_pass.torch_pass import TorchPass
+from structgen.engine.forward_pass.weights import Weights
 from structgen.engine.models import Cache, DraftSupport
-from structgen.engine.torch_pass import TorchPass
-from structgen.engine.weights import Weights
 
 
 class Llama:

@@ -47,21 +47,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structgen.batch import allow_all
+from structgen.core.batch import allow_all
+from structgen.core.matcher import Matcher
 from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
-from structgen.engine.lines import Filling, Lines, forbid
+from structgen.engine.mask_rows import Filling, Lines, forbid
 from structgen.engine.models import Model, ReadsMany, Released, TakesBack, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
-from structgen.engine.texts import Text
+from structgen.engine.sequences import Text
 from structgen.engine.thinking import Phase
 from structgen.errors import OptionError, StructgenError
-from structgen.masks.mask import TokenMask, allocate_mask
-from structgen.matcher import Matcher
-from structgen.speculation.draft import NO_DRAFT, Draft
-from structgen.speculation.speculator import Speculator
-from structgen.tokenizer import Tokenizer
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.planning.speculator import Speculator
+from structgen.tokens.token_mask import TokenMask, allocate_mask
+from structgen.tokens.tokenizer import Tokenizer
 
 _SHORT = 2e-4
 """Seconds of a forward pass within which nothing is gained by a thread: to hand masks over to it costs more

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from structgen.errors import OptionError, StructgenError
-from structgen.resources import embedded_model
-from structgen.tokenizer import Tokenizer
+from structgen.system.resources import embedded_model
+from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -197,7 +197,7 @@ def load_model(
             cure="Name a local folder, or structgen/extract; nothing is downloaded.",
         )
     if fixed_rows:
-        from structgen.engine.fixed_pass import FixedLlama
+        from structgen.engine.forward_pass.fixed_pass import FixedLlama
 
         return FixedLlama.read(folder, where, kind, fixed_rows), Tokenizer.from_huggingface(str(folder))
     from structgen.engine.huggingface import HuggingFace

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from structgen.jit import jit
+from structgen.native.jit import jit
 
 TILE = 1024
 """Tokens of a tile of the draw, as in `structgen_kernels.reference`."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from structgen.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
-from structgen.grammar import Grammar
-from structgen.speculation.options import AUTO, Speculation, checked_speculation
+from structgen.language.grammar import Grammar
+from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
 
 
 class FinishReason(Enum):

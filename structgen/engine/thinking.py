@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from structgen.core.matcher import Matcher
 from structgen.engine import checks
 from structgen.errors import OptionError
-from structgen.matcher import Matcher
-from structgen.resources import embedded_model
-from structgen.tokenizer import Tokenizer
+from structgen.system.resources import embedded_model
+from structgen.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)

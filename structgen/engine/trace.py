@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from structgen.engine.requests import Result, Step, Usage
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 
 # ruff: noqa: E501 (markup)
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --faint: #777; --line: #ddd; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #181818; --faint: #999; --line: #444; } }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem;
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #181818; --faint: #999; --line: #444; }
+} body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem;
   color: var(--ink); background: var(--paper); }
 h1 { font-size: 1.2rem; } h2 { font-size: 1rem; margin-top: 2rem; }
 .text { font: 15px/2 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
@@ -28,11 +28,13 @@ h1 { font-size: 1.2rem; } h2 { font-size: 1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 td, th { text-align: right; padding: .1rem .5rem; border-bottom: 1px solid var(--line); }
 td.token, th.token { text-align: left; font-family: ui-monospace, monospace; white-space: pre; }
-small { color: var(--faint); } .key { color: var(--faint); } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
-dt { color: var(--faint); } dd { margin: 0; }
-.guessed span, .legend span { text-decoration-line: underline; text-decoration-thickness: 3px; text-underline-offset: 3px;
+small { color: var(--faint); } .key { color: var(--faint); } dl { display: grid; grid-template-columns:
+max-content 1fr; gap: .1rem 1rem; } dt { color: var(--faint); } dd { margin: 0; }
+.guessed span, .legend span { text-decoration-line: underline; text-decoration-thickness: 3px;
+text-underline-offset: 3px;
   text-decoration-skip-ink: none; border-radius: 2px; }
-.legend { padding: 0; } .legend li { display: inline-block; margin-right: 1.5rem; } .legend span { font-family: ui-monospace, monospace;
+.legend { padding: 0; } .legend li { display: inline-block; margin-right: 1.5rem; } .legend span {
+font-family: ui-monospace, monospace;
   padding: 0 .4rem; }
 """
 

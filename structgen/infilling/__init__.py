@@ -12,9 +12,9 @@ state). Read it as a chapter:
 4. `canvas`: what the model reads, with the lattices over it.
 5. `schedulers/`: which slots of a proposed filling are committed in a step, one file each.
 6. `denoising`: the loop. Any subset of one valid filling may be committed, so it never meets a dead end.
-7. `template`, `given_fields`: what is to be filled; `door`: `infill`, which puts all of it together;
-   `obstacles` and `no_filling`: why nothing fits; `results` and `trace`: what comes out, and how it came to
-   be.
+7. `template`, `given_fields`: what is to be filled; `infill`: the call that puts all of it together;
+   `obstacles` and `no_filling`: why nothing fits; `results` and `canvas_trace`: what comes out, and how it
+   came to be.
 
 What comes in: a model `forward(ids) -> logits`, a template, a grammar. What goes out: a text of the grammar.
 The package stands above `structgen.engine`, beside `structgen.sampling`; it needs no torch, which only some

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from structgen.compiled import CompiledGrammar
-from structgen.compiled_schema import CompiledSchema
-from structgen.compiler import compile
+from structgen.compilation.compiler import compile
+from structgen.core.compiled import CompiledGrammar
 from structgen.errors import LimitError, OptionError
-from structgen.frontends.type_hints import read_type
-from structgen.grammar import Grammar
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
-from structgen.languages.regular import RegularGrammar, regex
-from structgen.schema.grammar import JsonSchemaGrammar, NetworkGrammar, json_schema
-from structgen.schema.policies import JSON_DUMPS
-from structgen.tokenizer import Tokenizer
+from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.language.grammar import Grammar
+from structgen.python_types.type_hints import read_type
+from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.schema.schema_grammar import JsonSchemaGrammar, NetworkGrammar, json_schema
+from structgen.text_grammars.regular import RegularGrammar, regex
+from structgen.tokens.tokenizer import Tokenizer
 
 MAX_STATES: Final = 50_000
 """States of an explicit automaton before it is minimised, unless the caller says otherwise."""

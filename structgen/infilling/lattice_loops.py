@@ -31,7 +31,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from structgen.jit import entry, jit
+from structgen.native.jit import entry, jit
 
 MASKED, FIXED, NULL = range(3)
 """Kinds of slots: any token may come; one token stands there; nothing stands there."""

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from structgen.errors import OptionError, StructgenError
 from structgen.infilling.bidirectional import BidirectionalLlama
 from structgen.infilling.masked_model import MaskedModel
-from structgen.resources import MODELS, embedded_model
-from structgen.tokenizer import Tokenizer
+from structgen.system.resources import MODELS, embedded_model
+from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from typing import Any
 
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import Step, Usage
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Infilled:
 
     def write_trace(self, path: Path | str, title: str = "An infilling") -> None:
         """Write a page that shows the canvas being filled, step by step: one HTML file by itself."""
-        from structgen.infilling.trace import trace_page
+        from structgen.infilling.canvas_trace import trace_page
 
         Path(path).write_text(trace_page(self, title), encoding="utf-8")
 

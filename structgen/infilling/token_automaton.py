@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.dfa import Dfa, equivalent_states, representatives
+from structgen.core.dfa import Dfa, equivalent_states, representatives
 
 DEAD: Final = -1
 

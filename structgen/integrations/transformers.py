@@ -10,19 +10,19 @@ import torch
 import transformers
 from torch import Tensor
 
-from structgen.batch import RowStatus, fill_masks
-from structgen.compiled import CompiledGrammar
-from structgen.compiler import compile
+from structgen.compilation.compiler import compile
+from structgen.core.batch import RowStatus, fill_masks
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.matcher import Matcher
 from structgen.engine.choice import NEVER, allowed_of
-from structgen.engine.doors import Engine
+from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import FinishReason, Request, Sampling
 from structgen.errors import BudgetError, LimitError, OptionError, TokenError
-from structgen.grammar import Grammar
-from structgen.masks.mask import TokenMask, allocate_mask
-from structgen.matcher import Matcher
-from structgen.tokenizer import Tokenizer
+from structgen.language.grammar import Grammar
+from structgen.tokens.token_mask import TokenMask, allocate_mask
+from structgen.tokens.tokenizer import Tokenizer
 
 Constraint: TypeAlias = Union[Grammar, CompiledGrammar, None]
 """A language for a row; None: the row is free."""

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from structgen.tokenizer import Tokenizer
+    from structgen.tokens.tokenizer import Tokenizer
 
 
 class Refusal(Exception):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import structgen
 from structgen.maskbench.engines import Engine, EngineConfig, Refusal, Session
-from structgen.schema.grammar import unwarned_schema
+from structgen.schema.schema_grammar import unwarned_schema
 
 if TYPE_CHECKING:
-    from structgen.tokenizer import Tokenizer
+    from structgen.tokens.tokenizer import Tokenizer
 
 STORES = ("cold", "warm", "isolated", "foreign")
 """The states in which a run can find the mask store; none of them named: the user's own store, as it is."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from structgen.maskbench.engines import Engine, EngineConfig, Refusal, Session, Unavailable
 
 if TYPE_CHECKING:
-    from structgen.tokenizer import Tokenizer
+    from structgen.tokens.tokenizer import Tokenizer
 
 
 def _import(name: str) -> Any:

@@ -16,12 +16,12 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from structgen.maskbench.engines import Engine, Refusal, Session
+from structgen.maskbench.measurements import NOT_MEASURED, Phase, Verdict
 from structgen.maskbench.rawjson import read
 from structgen.maskbench.readers import Case, Instance
-from structgen.maskbench.results import NOT_MEASURED, Phase, Verdict
 
 if TYPE_CHECKING:
-    from structgen.tokenizer import Tokenizer
+    from structgen.tokens.tokenizer import Tokenizer
 
 Send = Callable[[tuple[Any, ...]], None]
 

@@ -18,9 +18,9 @@ from typing import Any, Final
 from structgen.errors import OptionError, StructgenError
 from structgen.maskbench import worker
 from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Phase, Verdict
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import HEAD
-from structgen.maskbench.results import NOT_MEASURED, CaseResult, Failure, Phase, Verdict
 
 _SAMPLES: Final = 1 << 14
 _START_SECONDS: Final = 600.0

@@ -10,12 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from structgen.cache import cache_folder, write_atomically
 from structgen.errors import TokenizerError
-from structgen.resources import small_tokenizer
+from structgen.system.cache import cache_folder, write_atomically
+from structgen.system.resources import small_tokenizer
 
 if TYPE_CHECKING:
-    from structgen.tokenizer import Tokenizer
+    from structgen.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ def load(spec: str) -> Tokenizer:
 
     Raises `TokenizerError`.
     """
-    from structgen.tokenizer import Tokenizer
-    from structgen.tokenizer_sources import holds_ranks
+    from structgen.tokens.tokenizer import Tokenizer
+    from structgen.tokens.tokenizer_sources import holds_ranks
 
     if spec == "bytes":
         return Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
@@ -113,7 +113,7 @@ def ready(spec: str) -> str:
 
 
 def _read(path: Path, published: _Published) -> Tokenizer:
-    from structgen.tokenizer import Tokenizer
+    from structgen.tokens.tokenizer import Tokenizer
 
     with path.open("rb") as file:
         base = sum(1 for line in file if line.strip())

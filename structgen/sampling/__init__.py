@@ -9,8 +9,8 @@
 5. `beam`: many prefixes of one length side by side, and `lookahead`, which guesses where valid texts lie.
 6. `methods/`: a file each, with the paper it is from. `smc` and `awrs` are no walks: their particles are
    resampled. `auto` is made of beams.
-7. `samples`: texts with weights, estimates of log Z and of expectations; `run`: what bounds a run.
-8. `problem`: what is asked about, a model, its tokenizer and a grammar; `door`: `sample`, which puts all of
+7. `samples`: texts with weights, estimates of log Z and of expectations; `run_limits`: what bounds a run.
+8. `problem`: what is asked about, a model, its tokenizer and a grammar; `sample`: the call that puts all of
    it together; `score`: how likely given texts are; `progress`: a line on the screen.
 9. `marginals`, `report` and `report_page`: what draws say of a run, with the allowed mass at each token,
    which `masses` has noted; `samples_file`: draws in a file.

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from structgen.events import Place
+from structgen.core.events import Place
 
 METHODS = ("viable", "closed", "final", "mask")
 """The methods that a checker may have."""

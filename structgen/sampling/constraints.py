@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.events import ITEM_END, VALUE_END, EventLog
 from structgen.errors import OptionError, StructgenError
-from structgen.events import ITEM_END, VALUE_END, EventLog
 from structgen.sampling.checkers import METHODS, Checker, Closed, Written
 
 _REMEMBERED: Final = 4096

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from structgen.sampling.run import Run
+from structgen.sampling.run_limits import Run
 
 
 def described(run: Run, drawn: Sequence[tuple[int, ...]]) -> dict[str, Any]:

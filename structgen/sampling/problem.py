@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from structgen.compiled import CompiledGrammar
-from structgen.compiler import compile
+from structgen.compilation.compiler import compile
+from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.engine.models import ReadsMany, tokenizer_of
 from structgen.errors import OptionError
@@ -16,10 +16,10 @@ from structgen.sampling.checkers import Checker
 from structgen.sampling.rows import FunctionRows, ModelRows, Rows
 from structgen.sampling.target import Target
 from structgen.sampling.types import understood
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from structgen.engine.doors import Engine
+    from structgen.engine.engine import Engine
 
 
 class Problem:
@@ -47,7 +47,7 @@ class Problem:
             self.compiled = _compiled(wanted, self.tokenizer)
             self._vocab_size, self._context = self.compiled.vocab_size, 1 << 62
             return
-        from structgen.engine.doors import Engine
+        from structgen.engine.engine import Engine
 
         engine = model if isinstance(model, Engine) else Engine(model, tokenizer)
         if tokenizer is not None and tokenizer_of(tokenizer) != engine.tokenizer:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from structgen.errors import OptionError
-from structgen.sampling.run import Progress
+from structgen.sampling.run_limits import Progress
 
 Listener = Callable[[Progress], None]
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.cache import replacing
 from structgen.printable import printable
 from structgen.sampling.marginals import Marginal
 from structgen.sampling.report import Ceiling, Estimate, Field, Position, Report, ceiling_of
+from structgen.system.cache import replacing
 
 # ruff: noqa: E501 (markup)
 
@@ -23,36 +23,41 @@ _PAINTED: Final = 3
 _RARE: Final = 0.001
 """Of the texts: token positions that fewer come to are not drawn."""
 _STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1d2330; --paper: #fff; --soft: #f4f6fa; --faint: #667085; --line: #d9dee8;
+:root { color-scheme: light dark; --ink: #1d2330; --paper: #fff; --soft: #f4f6fa; --faint: #667085; --line:
+#d9dee8;
   --blue: #3566d6; --pale: #b9ccf5; --red: #d6493c; --palered: #f3beb9; --amber: #b86b00; --grey: #b4bccb; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e7eaf0; --paper: #14171d; --soft: #1d222b; --faint: #97a1b3;
-  --line: #333b49; --blue: #7ba4ff; --pale: #33508f; --red: #ff7b6e; --palered: #7a3731; --amber: #f0a640; --grey: #515b6c; } }
+@media (prefers-color-scheme: dark) { :root { --ink: #e7eaf0; --paper: #14171d; --soft: #1d222b; --faint:
+#97a1b3;
+  --line: #333b49; --blue: #7ba4ff; --pale: #33508f; --red: #ff7b6e; --palered: #7a3731; --amber: #f0a640;
+  --grey: #515b6c; } }
 * { box-sizing: border-box; }
-body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; margin: 0 auto; max-width: 60rem; padding: 2rem 1.2rem 4rem;
+body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; margin: 0 auto; max-width: 60rem;
+padding: 2rem 1.2rem 4rem;
   color: var(--ink); background: var(--paper); }
-h1 { font-size: 1.55rem; line-height: 1.25; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2.6rem 0 .3rem; }
-p { margin: .3rem 0 .8rem; max-width: 46rem; } .faint, small { color: var(--faint); }
+h1 { font-size: 1.55rem; line-height: 1.25; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2.6rem 0
+.3rem; } p { margin: .3rem 0 .8rem; max-width: 46rem; } .faint, small { color: var(--faint); }
 .warning { border-left: 4px solid var(--red); background: var(--soft); padding: .6rem .9rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.6rem, 1fr)); gap: .7rem; margin: 1.3rem 0; }
-.card { background: var(--soft); border-radius: 10px; padding: .8rem 1rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.6rem, 1fr)); gap: .7rem; margin:
+1.3rem 0; } .card { background: var(--soft); border-radius: 10px; padding: .8rem 1rem; }
 .card b { display: block; font-size: 1.5rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
-.card span { display: block; font-size: .85rem; } .card i { display: block; font-style: normal; font-size: .8rem; color: var(--faint); }
-svg { display: block; width: 100%; height: auto; } svg text { fill: var(--faint); font-size: 13px; }
-svg .axis { stroke: var(--line); } svg .strong { fill: var(--ink); }
+.card span { display: block; font-size: .85rem; } .card i { display: block; font-style: normal; font-size:
+.8rem; color: var(--faint); } svg { display: block; width: 100%; height: auto; } svg text { fill:
+var(--faint); font-size: 13px; } svg .axis { stroke: var(--line); } svg .strong { fill: var(--ink); }
 .fields { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; }
 .field { border: 1px solid var(--line); border-radius: 10px; padding: .7rem .9rem; min-width: 0; }
 .field h3 { font: 600 .95rem ui-monospace, monospace; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-.field table { width: 100%; table-layout: fixed; } .field td { border: 0; padding: .05rem .3rem; vertical-align: middle; }
-.field td:first-child { width: 30%; } .field td.number { width: 8.4rem; }
+.field table { width: 100%; table-layout: fixed; } .field td { border: 0; padding: .05rem .3rem;
+vertical-align: middle; } .field td:first-child { width: 30%; } .field td.number { width: 8.4rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
 td, th { text-align: left; padding: .2rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 .painted span { border-right: 1px solid var(--line); border-radius: 2px; padding: .1rem 0; }
 code { font: .85rem ui-monospace, monospace; overflow-wrap: anywhere; white-space: pre-wrap; }
 .cut { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-.key i { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin: 0 .3rem 0 .9rem; vertical-align: -1px; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.2rem; font-size: .88rem; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
-@media (max-width: 34rem) { .fields { grid-template-columns: 1fr; } }
+.key i { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin: 0 .3rem 0 .9rem;
+vertical-align: -1px; } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.2rem;
+font-size: .88rem; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; } @media (max-width:
+34rem) { .fields { grid-template-columns: 1fr; } }
 """
 
 
@@ -282,7 +287,8 @@ def _removed(found: Report) -> str:
 
 
 def _painted(found: Report) -> str:
-    """Return the heaviest texts, token by token: the redder, the more was forbidden where the token stands."""
+    """Return the heaviest texts, token by token: the redder, the more was forbidden where the token
+    stands."""
     samples = found.samples
     weights: dict[tuple[int, ...], float] = {}
     for tokens, weight in zip(samples.token_ids, samples.weights.tolist(), strict=True):

@@ -22,10 +22,10 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from structgen.cache import replacing
 from structgen.errors import StructgenError
 from structgen.sampling.samples import Samples, Statistics
 from structgen.sampling.target import Floats
+from structgen.system.cache import replacing
 
 _FORMAT: Final = "structgen samples 1"
 _BATCHES: Final = 50

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from structgen.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.errors import OptionError, TokenizerError
-from structgen.grammar import Grammar
+from structgen.language.grammar import Grammar
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
-from structgen.sampling.door import Stop, Wanted, check, drawn_for
 from structgen.sampling.problem import Problem, known_fingerprint
 from structgen.sampling.rows import PASS, Tokens
+from structgen.sampling.sample import Stop, Wanted, check, drawn_for
 from structgen.sampling.samples import Samples, log
 from structgen.sampling.target import Floats, Target, scaled
 from structgen.sampling.types import TypedGrammar
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from structgen.engine.doors import Engine
+    from structgen.engine.engine import Engine
 
 _SHOWN: Final = 40
 """Bytes of a text that a reason shows."""

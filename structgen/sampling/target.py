@@ -24,14 +24,14 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from structgen.compiled import CompiledGrammar, State
+from structgen.core.compiled import CompiledGrammar, State
 from structgen.errors import StructgenError
-from structgen.masks.mask import TokenMask
 from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import Constraints, Standing
 from structgen.sampling.masses import Masses
 from structgen.sampling.processes import InProcess
 from structgen.sampling.rows import Rows
+from structgen.tokens.token_mask import TokenMask
 
 END: Final = -1
 """The edge that ends a text: all end tokens of the tokenizer together."""

@@ -28,9 +28,9 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
-from structgen.masks.store_files import exclusive
 from structgen.sampling.target import Step
 from structgen.sampling.tree import Node, PrefixTree
+from structgen.store.segment_files import exclusive
 
 _FORMAT: Final = "structgen prefix tree 2"
 _EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower", "estimate")

@@ -10,12 +10,12 @@ from pathlib import PurePath
 from types import FunctionType
 from typing import Any, Final
 
-from structgen.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError
-from structgen.frontends.type_hints import TypeReader, read_type
-from structgen.grammar import Grammar
+from structgen.language.grammar import Grammar
+from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.sampling.checkers import Checker, Closed
-from structgen.schema.grammar import json_schema
+from structgen.schema.schema_grammar import json_schema
 
 _NO_TYPES: Final = (str, bytes, int, float, Mapping, list, tuple, set, PurePath, re.Pattern, FunctionType)
 """Of what there are values that somebody may give in place of a type or a grammar."""
@@ -44,7 +44,7 @@ class TypeChecker:
 
         Raises UnsupportedError for a type that has no JSON Schema here.
         """
-        from structgen.frontends.type_places import PlaceValidators
+        from structgen.python_types.type_places import PlaceValidators
 
         if hasattr(type_, "core_schema") and hasattr(type_, "validator"):  # a TypeAdapter
             hint, core = type_, type_.core_schema
@@ -61,7 +61,7 @@ class TypeChecker:
 
     def closed(self, event: Closed) -> bool:
         """Return whether the type does not refuse a value that has closed."""
-        from structgen.frontends.type_places import refuses
+        from structgen.python_types.type_places import refuses
 
         validator = self._validators.at(event.path)
         return validator is None or not refuses(validator, event.document)

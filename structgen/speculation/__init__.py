@@ -1,13 +1,15 @@
-"""Speculative drafting under a grammar: guesses at the next tokens, for the model to check many in one pass.
+"""Speculative drafting under a grammar: guesses at the next tokens, checked by the model in one pass.
 
-A `Drafter` (one file, one class) guesses: `ForcedBytes` what the grammar leaves no choice about,
-`GrammarTree` what it leaves a small choice about, `SuffixIndex` what prompt and answer hold already,
-`EarlierAnswers` what a tenant's answers to the same schema said, `CallerText` the text that is being edited,
-`DraftModel` what a small model finds likeliest under the mask. `Speculation` is what a request says about
-them. `Drafting` joins the drafters of one text: it cuts each `Draft` to what the `Matcher` takes, fuses them
-by prefix, and learns how often each is right. The planner chooses, over the trees of all texts, the nodes
-that are worth their rows. `replay` counts the passes of the model that a recorded text would have taken.
+What comes in: the text so far, the matcher. What goes out: a draft tree, and which of its nodes are worth a
+row.
 
-The engine's loop verifies the drafts, above this package, which needs numpy and matchers alone, no torch
-(docs/speculation.md).
+1. `drafts` are the values: `draft.Draft` (a flat tree of tokens), the `Drafter` protocol, the planner.
+2. `drafters` guess, a file each: forced bytes, small choices of the grammar, suffixes of prompt and answer,
+   earlier answers, the caller's text, a small model.
+3. `planning` joins the drafters of one text, learns how often each is right and what a pass costs, and
+decides
+   whether drafts pay at all.
+4. `speculation_options.Speculation` is what a request may say.
+
+The engine verifies drafts; this room needs numpy and matchers, no torch (docs/speculation.md).
 """

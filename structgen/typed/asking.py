@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from structgen.errors import OptionError, StructgenError
-from structgen.prompting import extraction_prompt_under
-from structgen.tokenizer import Tokenizer
+from structgen.schema.prompting import extraction_prompt_under
+from structgen.tokens.tokenizer import Tokenizer
 from structgen.typed.forms import Form
 from structgen.typed.options import Options
 from structgen.typed.prompts import Source, messages_of

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, o
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError
-from structgen.speculation.options import Speculation
+from structgen.speculation.speculation_options import Speculation
 from structgen.typed.forms import Form, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, Filled, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
@@ -22,7 +22,7 @@ from structgen.typed.prompts import Message, Template
 from structgen.typed.writers import writer_of
 
 if TYPE_CHECKING:
-    from structgen.engine.doors import Engine
+    from structgen.engine.engine import Engine
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -14,12 +14,12 @@ from pathlib import PurePath
 from typing import Any
 
 from structgen.errors import GenerationError, OptionError, UnsupportedError, ValidatorError
-from structgen.frontends.type_hints import TypeReader, read_type, shown
-from structgen.grammar import Grammar
-from structgen.ir import Pattern, Words
-from structgen.languages.regular import RegularGrammar
-from structgen.prompting import schema_outline
-from structgen.schema.grammar import JsonSchemaGrammar, json_schema
+from structgen.language.grammar import Grammar
+from structgen.language.ir import Pattern, Words
+from structgen.python_types.type_hints import TypeReader, read_type, shown
+from structgen.schema.prompting import schema_outline
+from structgen.schema.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.text_grammars.regular import RegularGrammar
 from structgen.typed.requested import requested
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)

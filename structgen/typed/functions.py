@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import GenerationError, ValidatorError
-from structgen.frontends.type_parts import Part
-from structgen.typed.drawing import Drawing, Sampler, drawn
+from structgen.python_types.type_parts import Part
 from structgen.typed.forms import Form, failed
 from structgen.typed.options import Options
 from structgen.typed.partial import Partial, Progress
 from structgen.typed.prompts import Source, Template, source_of
+from structgen.typed.typed_draws import Drawing, Sampler, drawn
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
     from structgen.sampling.checkers import Checker
-    from structgen.sampling.run import Progress as RunProgress
+    from structgen.sampling.run_limits import Progress as RunProgress
     from structgen.sampling.samples import Samples
     from structgen.sampling.tree import PrefixTree
 

@@ -18,11 +18,11 @@ from structgen.typed.options import Options
 from structgen.typed.prompts import Source
 
 if TYPE_CHECKING:
-    from structgen.infilling.door import Length
+    from structgen.infilling.infill import Length
     from structgen.infilling.masked_model import MaskedModel
     from structgen.infilling.results import Infilled
     from structgen.infilling.schedulers import Scheduler
-    from structgen.tokenizer import Tokenizer
+    from structgen.tokens.tokenizer import Tokenizer
 
 SLOTS: Final = 64
 """Of a document, unless the caller says max_tokens; fewer where the model's context leaves fewer."""
@@ -108,7 +108,7 @@ class Infiller:
         raise no_stream()
 
     def _written(self, form: Form, source: Source, options: Options, attempt: int) -> Result:
-        from structgen.infilling.door import infill
+        from structgen.infilling.infill import infill
         from structgen.infilling.no_filling import NoFillingError
 
         if form.grammar is None:
@@ -169,7 +169,7 @@ class Infiller:
             return self._loaded
 
     def _load(self) -> tuple[Any, Tokenizer]:
-        from structgen.infilling.door import model_of
+        from structgen.infilling.infill import model_of
         from structgen.infilling.presets import load_masked_model
 
         given = self.how

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from structgen.engine.requests import Handle, Request, Result
 from structgen.errors import StructgenError
-from structgen.resources import embedded_model
+from structgen.system.resources import embedded_model
 from structgen.typed.asking import Asking
 from structgen.typed.forms import Form
 from structgen.typed.options import DEFAULT_MAX_TOKENS, Options
 from structgen.typed.prompts import Source
 
 if TYPE_CHECKING:
-    from structgen.engine.doors import Engine
+    from structgen.engine.engine import Engine
 
 TAG_TOKENS = 16
 """Tokens that are kept free for the closing tag of thoughts."""

@@ -10,7 +10,7 @@ from structgen.engine import checks
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
-from structgen.speculation.options import Speculation, checked_speculation
+from structgen.speculation.speculation_options import Speculation, checked_speculation
 
 DEFAULT_MAX_TOKENS = 512
 """Tokens of a document where nothing is said; fewer where the model's context leaves fewer."""

@@ -6,8 +6,7 @@ import json
 import re
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from structgen.errors import OptionError, ValidatorError
-from structgen.events import (
+from structgen.core.events import (
     ARRAY_BEGIN,
     ITEM_END,
     OBJECT_BEGIN,
@@ -17,7 +16,8 @@ from structgen.events import (
     Terminal,
     pointer_of,
 )
-from structgen.frontends.type_parts import Part
+from structgen.errors import OptionError, ValidatorError
+from structgen.python_types.type_parts import Part
 from structgen.typed.forms import failed
 
 T_co = TypeVar("T_co", covariant=True)

@@ -15,14 +15,14 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from structgen.compiled import CompiledGrammar
-from structgen.compiler import compile
+from structgen.compilation.compiler import compile
+from structgen.core.compiled import CompiledGrammar
 from structgen.engine.requests import FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, StructgenError, UnsupportedError
-from structgen.schema.grammar import unwarned_schema
-from structgen.schema.openai import check_subset
-from structgen.schema.policies import WIDEST
-from structgen.tokenizer import Tokenizer
+from structgen.schema.reading.openai import check_subset
+from structgen.schema.reading.policies import WIDEST
+from structgen.schema.schema_grammar import unwarned_schema
+from structgen.tokens.tokenizer import Tokenizer
 from structgen.typed.forms import Form
 from structgen.typed.options import DEFAULT_MAX_TOKENS, Options
 from structgen.typed.prompts import Source, messages_of

@@ -20,16 +20,16 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
+from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.errors import OptionError, UnsupportedError
-from structgen.frontends.patterns import ecma_pattern
-from structgen.grammar import Grammar
-from structgen.languages.ebnf import ebnf
-from structgen.languages.lark_files import lark
-from structgen.languages.regular import choice, regex
-from structgen.languages.structural_tags import structural_tag
-from structgen.languages.tag_fields import fields, member, some_of, text_of
-from structgen.schema.grammar import JsonSchemaGrammar, unwarned_schema
-from structgen.schema.suspects import looks_like_schema
+from structgen.language.grammar import Grammar
+from structgen.lark_grammars.lark_grammar import lark
+from structgen.schema.reading.suspect_keywords import looks_like_schema
+from structgen.schema.schema_grammar import JsonSchemaGrammar, unwarned_schema
+from structgen.text_grammars.composition.structural_tags import structural_tag
+from structgen.text_grammars.composition.tag_fields import fields, member, some_of, text_of
+from structgen.text_grammars.context_free.ebnf_grammar import ebnf
+from structgen.text_grammars.regular import choice, regex
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")
 """Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
-from structgen.grammar import Grammar
-from structgen.schema.policies import JSON_DUMPS
-from structgen.speculation.options import Speculation
+from structgen.language.grammar import Grammar
+from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.speculation.speculation_options import Speculation
 from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained
 from structgen.typed.infilled import Infilling, is_infilling
@@ -20,7 +20,7 @@ from structgen.typed.prompts import Message, given_source
 from structgen.typed.writers import writer_of
 
 if TYPE_CHECKING:
-    from structgen.engine.doors import Engine
+    from structgen.engine.engine import Engine
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ import calendar
 import re
 from collections.abc import Iterator
 
-from structgen import ir
-from structgen.automata import syntax as x
-from structgen.automata.charsets import WORD, Ranges
+from structgen.automata.regex import ecma_syntax as x
+from structgen.automata.unicode.charsets import WORD, Ranges
+from structgen.language import ir
 
 
 def _in(point: int, ranges: Ranges) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from structgen.automata.strings import StringPool
-from structgen.ir import DEAD, UNKNOWN, Formula, Spec
+from structgen.automata.strings.string_pool import StringPool
+from structgen.language.ir import DEAD, UNKNOWN, Formula, Spec
 from structgen.limits import Limits
 
 

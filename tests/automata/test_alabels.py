@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from string_reader import StringReader
 
-from structgen.automata.alabels import MOST_DIGITS, PLAIN, TO_LEFT, TO_RIGHT, ALabels, host_name
-from structgen.automata.program import STEPPER
-from structgen.automata.punycode import code_points, least_digits
-from structgen.ir import DEAD, All, Format, Formula, Length, Not, Pattern, Words
+from structgen.automata.formats.alabels import MOST_DIGITS, PLAIN, TO_LEFT, TO_RIGHT, ALabels, host_name
+from structgen.automata.formats.punycode import code_points, least_digits
+from structgen.automata.programs.program import STEPPER
+from structgen.language.ir import DEAD, All, Format, Formula, Length, Not, Pattern, Words
 
 _LETTERS = (
     "abclxnz019--éüßαβωбяאבג\u05f3\u05f4\u0627بي\u0660\u0661\u06f0\u06f1कषन\u093c\u094d\u200c\u200d\u0903\u0301\u0308\u0323"

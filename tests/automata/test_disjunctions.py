@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from string_reader import StringReader
 
 import structgen as sg
-from structgen.automata import strings
-from structgen.automata.calls import THIS_CALL
+from structgen.automata.strings import string_pool
 from structgen.errors import LimitError
-from structgen.ir import DEAD, All, Any_, Format, Formula, Length, Not, Pattern
+from structgen.language.ir import DEAD, All, Any_, Format, Formula, Length, Not, Pattern
+from structgen.system.public_calls import THIS_CALL
 
 PATTERNS = ["^.{2}$", "^[ab]{3}", "a", "b$", "^a", "^(ab|1)*$", "a.*b", "^[^b]*$", "1.*1"]
 TEXTS = ["".join(text) for size in range(6) for text in itertools.product("ab1", repeat=size)]
@@ -114,7 +114,7 @@ def test_a_search_along_distances_finds_a_shortest_text(patterns: list[str], lea
     formula = All((*map(Pattern, patterns), Pattern("^[ab1]*$"), Length(least, None)))
     words = [text for text in TEXTS if holds(formula, text)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(strings, "_FEW_STEPS", (1, 1, 1))
+        patch.setattr(string_pool, "_FEW_STEPS", (1, 1, 1))
         reader = StringReader(formula)
         found = {
             text: reader.pool.finish(reader.state(text))[0]

@@ -13,9 +13,9 @@ import pytest
 from string_reader import StringReader
 
 import structgen as sg
-from structgen.automata.syntax import only_legacy, parse
+from structgen.automata.regex.ecma_syntax import only_legacy, parse
 from structgen.errors import RegexError
-from structgen.ir import Pattern
+from structgen.language.ir import Pattern
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node, whose RegExp is the oracle")

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.automata.encoded import ENCODINGS
-from structgen.automata.json_texts import JSON_TEXT
-from structgen.automata.strings import StringPool
-from structgen.ir import UNKNOWN, Format, Not, Pattern, Spec
+from structgen.automata.formats.encoded_content import ENCODINGS
+from structgen.automata.formats.json_content import JSON_TEXT
+from structgen.automata.strings.string_pool import StringPool
+from structgen.json_machine.answers.scalar_questions import Strings
+from structgen.language.ir import UNKNOWN, Format, Not, Pattern, Spec
 from structgen.limits import Limits
-from structgen.machine.scalars import Strings
 
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "base64": base64.b64encode,

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.automata import strings
-from structgen.automata.program import Program, compile_pattern, floats
-from structgen.automata.strings import StringPool
+from structgen.automata.programs.program import Program, compile_pattern, floats
+from structgen.automata.strings import string_pool
+from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError
-from structgen.ir import All, Format, Formula, Length, Pattern, Spec
+from structgen.json_machine.answers.scalar_questions import Strings
+from structgen.language.ir import All, Format, Formula, Length, Pattern, Spec
 from structgen.limits import Limits
-from structgen.machine.scalars import Strings
 
 PARTS = [*"abcdefg", "[0-9]{2}", "\u00e9\u4e2d", "x(yz)+", "(q|\\.){3}", "-"]
 TEXTS = [b"", b"a", b"ab-7", b"abcdefg12-", "\u00e9".encode(), "..\u00e9\u4e2dxyz".encode(), b"\xe4"]
@@ -99,7 +99,7 @@ def test_beside_what_else_is_asked_a_hurried_search_finds_what_a_whole_one_does(
     texts = ["", "!", "ab-7", "7" * 20, "gfedcba12\u00e9\u4e2dx", "a" * 18, "a" * 9]
     slow, quick = StringPool(Limits()), StringPool(Limits(oracle_steps=20_000))
     slow.start(spec, one)
-    monkeypatch.setattr(strings, "_CROWD", 6)
+    monkeypatch.setattr(string_pool, "_CROWD", 6)
     for text in texts:
         ends = []
         for pool in slow, quick:

@@ -9,7 +9,7 @@ import idna
 import pytest
 from string_reader import StringReader
 
-from structgen.ir import All, Format, Formula, Length, Not, Pattern, Words
+from structgen.language.ir import All, Format, Formula, Length, Not, Pattern, Words
 from structgen.limits import Limits
 
 _LETTERS = (

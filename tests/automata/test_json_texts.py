@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.automata.json_texts import JSON_TEXT
-from structgen.automata.strings import StringPool
+from structgen.automata.formats.json_content import JSON_TEXT
+from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError, UnsupportedError
-from structgen.ir import UNKNOWN, All, Any_, Format, Formula, Length, Not, Pattern, Spec, Words
+from structgen.json_machine.answers.scalar_questions import Strings
+from structgen.language.ir import UNKNOWN, All, Any_, Format, Formula, Length, Not, Pattern, Spec, Words
 from structgen.limits import Limits
-from structgen.machine.scalars import Strings
 
 TEXT = Format(JSON_TEXT)
 MARKS = '[]{}:,"\\ 0123e.-+tfnabu\n\t\x01é😀/E'

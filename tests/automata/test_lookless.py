@@ -11,12 +11,12 @@ import subprocess
 import pytest
 from string_reader import StringReader
 
-from structgen.automata.lookaround import LookaroundAutomaton
-from structgen.automata.lookless import without_looks
-from structgen.automata.partition import class_of, partition_for
-from structgen.automata.program import Program, compile_pattern
+from structgen.automata.programs.lookaround import LookaroundAutomaton
+from structgen.automata.programs.lookaround_removal import without_looks
+from structgen.automata.programs.program import Program, compile_pattern
+from structgen.automata.unicode.partition import class_of, partition_for
 from structgen.errors import RegexError
-from structgen.ir import Pattern
+from structgen.language.ir import Pattern
 
 _TEXTS = ["".join(letters) for size in range(6) for letters in itertools.product("ab-", repeat=size)]
 

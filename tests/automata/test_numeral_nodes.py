@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structgen.automata.numeral_nodes import NODE_SIZE, nodes_of_few, nodes_of_many
+from structgen.automata.numbers.bound_tree import NODE_SIZE, nodes_of_few, nodes_of_many
 
 significands = st.from_regex(r"\A[1-9]([0-3]{0,4}[1-3])?\Z")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen import ir
-from structgen.automata import numeral_plan
+from structgen.automata.numbers import number_plan
+from structgen.language import ir
 from structgen.limits import Limits
 
 ends = st.integers(-40, 40).map(lambda n: Decimal(n) / 4)
@@ -25,9 +25,9 @@ def test_many_intervals_are_marked_as_few_are(one: ir.Any_, other: ir.Any_, mult
     for crowd in (1, 1_000):
         numbers: dict[frozenset[int], int] = {}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(numeral_plan, "_CROWD", crowd)
-            sides = numeral_plan.sides_of(
-                spec, numeral_plan.ANY, Limits(), lambda met, into=numbers: into.setdefault(met, len(into))
+            patch.setattr(number_plan, "_CROWD", crowd)
+            sides = number_plan.sides_of(
+                spec, number_plan.ANY, Limits(), lambda met, into=numbers: into.setdefault(met, len(into))
             )
         names = {number: met for met, number in numbers.items()}
         found.append([(s.bounds, s.divisors, [[names.get(o) for o in row] for row in s.rows]) for s in sides])

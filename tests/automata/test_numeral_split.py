@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from structgen import ir
-from structgen.automata.numeral_plan import ANY, BOUNDED, PLAIN, sides_of
-from structgen.automata.numeral_split import split
-from structgen.automata.numerals import COLUMNS, NumberPool
+from structgen.automata.numbers.interval_split import split
+from structgen.automata.numbers.number_plan import ANY, BOUNDED, PLAIN, sides_of
+from structgen.automata.numbers.number_pool import COLUMNS, NumberPool
+from structgen.language import ir
 from structgen.limits import Limits
 
 OWN = Limits(automaton_states=60_000)

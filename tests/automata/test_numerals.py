@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from structgen import ir
-from structgen.automata import numeral_states
-from structgen.automata.numeral_plan import Caps
-from structgen.automata.numerals import COLUMNS, WIDTH, NumberPool
+from structgen.automata.numbers import number_states
+from structgen.automata.numbers.number_plan import Caps
+from structgen.automata.numbers.number_pool import COLUMNS, WIDTH, NumberPool
 from structgen.errors import LimitError, OptionError
+from structgen.language import ir
 from structgen.limits import Limits
 
 INTEGER = ir.Multiple(Decimal(1))
@@ -360,8 +360,8 @@ def test_unequal_states_have_unequal_keys() -> None:
 
 def test_keys_are_the_same_in_another_process() -> None:
     code = (
-        "from decimal import Decimal;from structgen import ir;from structgen.limits import Limits\n"
-        "from structgen.automata.numerals import NumberPool\n"
+        "from decimal import Decimal;from structgen.language import ir;from structgen.limits import Limits\n"
+        "from structgen.automata.numbers.number_pool import NumberPool\n"
         "pool=NumberPool('bounded',Limits())\n"
         "print(pool.key(pool.start(ir.Spec((ir.Interval(Decimal(1),Decimal('2.5')),)),lambda s:0)).hex())"
     )
@@ -442,7 +442,7 @@ def test_threads_that_ask_at_once_get_what_one_gets() -> None:
 def test_states_are_begun_anew_once_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     old = NumberPool("bounded", Limits())
     start = old.start(ir.Spec((INTEGER,)), numbering())
-    monkeypatch.setattr(numeral_states, "MOST_STATES", 8)
+    monkeypatch.setattr(number_states, "MOST_STATES", 8)
     new = NumberPool("bounded", Limits())
     assert new.count == 0
     assert old.outcome[walk(old, start, "123456e-2")] == -1
@@ -450,7 +450,7 @@ def test_states_are_begun_anew_once_they_are_many(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_limit_counts_what_the_grammar_itself_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numeral_states, "MOST_STATES", 50)
+    monkeypatch.setattr(number_states, "MOST_STATES", 50)
     spec = ir.Spec((ir.All((INTEGER, interval("3", "87654"))),))
     one, two = NumberPool("bounded", Limits()), NumberPool("bounded", Limits(automaton_states=50))
     walk(one, one.start(spec, numbering()), "12345")
@@ -521,7 +521,7 @@ def test_room_for_digits_is_what_the_arithmetic_finds(monkeypatch: pytest.Monkey
         found.append(
             [next((at for at in range(151) if walk(pool, start, text[:at]) < 0), None) for text in texts]
         )
-        monkeypatch.setattr(numeral_states._Large, "_has_room", lambda self, fields: False)
+        monkeypatch.setattr(number_states._Large, "_has_room", lambda self, fields: False)
     assert found[0] == found[1]
     assert found[0][0] is not None and found[0][3] is None
 
@@ -529,7 +529,7 @@ def test_room_for_digits_is_what_the_arithmetic_finds(monkeypatch: pytest.Monkey
 def test_remainders_of_many_digits_make_a_row_at_a_time_once_they_are_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(numeral_states, "CROWD", 100)
+    monkeypatch.setattr(number_states, "CROWD", 100)
     pool = NumberPool("any", Limits(number_chars=300))
     state = pool.start(ir.Spec((ir.Multiple(Decimal(6_469_693_230)),)), numbering())
     walk(pool, state, "12345")

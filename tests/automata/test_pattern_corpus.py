@@ -14,7 +14,7 @@ import pytest
 from string_reader import StringReader
 
 from structgen.errors import LimitError, RegexError
-from structgen.ir import DEAD, Pattern
+from structgen.language.ir import DEAD, Pattern
 
 _LETTERS = ["", *'abZ09-_. /@:é\n$#xA()\t日"\\\u2028']
 _JS = """

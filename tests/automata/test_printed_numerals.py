@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from structgen.automata.numeral_product import PrintedPool
-from structgen.automata.numeral_spelling import START_FORM, Form, after, is_whole
-from structgen.automata.numerals import COLUMNS
-from structgen.ir import Any_, Interval, Multiple, Not, Spec
+from structgen.automata.numbers.form_product import PrintedPool
+from structgen.automata.numbers.number_pool import COLUMNS
+from structgen.automata.numbers.python_spelling import START_FORM, Form, after, is_whole
+from structgen.language.ir import Any_, Interval, Multiple, Not, Spec
 from structgen.limits import Limits
 
 
@@ -83,7 +83,7 @@ FORMULAS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_every_state_lives_and_accepts_what_fits_and_meets(name: str) -> None:
-    from structgen.schema.formulas import number_meets
+    from structgen.schema.meaning.formulas import number_meets
 
     formula = FORMULAS[name]
     pool = PrintedPool(Limits())

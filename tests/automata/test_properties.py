@@ -11,9 +11,9 @@ from bisect import bisect_left
 
 import pytest
 
-from structgen.automata.charsets import complement
-from structgen.automata.properties import property_tree, unicode_property
-from structgen.automata.ranges_table import read_table
+from structgen.automata.unicode.charsets import complement
+from structgen.automata.unicode.properties import property_tree, unicode_property
+from structgen.automata.unicode.range_tables import read_table
 from structgen.errors import RegexError
 
 

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from string_reader import StringReader
 
-from structgen.ir import DEAD, All, Format, Formula, Not, Pattern
+from structgen.language.ir import DEAD, All, Format, Formula, Not, Pattern
 
 _JS = """
 const rows = JSON.parse(require("fs").readFileSync(0, "utf8"));

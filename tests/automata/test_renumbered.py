@@ -10,12 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.automata import numerals
-from structgen.automata import strings as string_automata
-from structgen.automata.numerals import NumberPool
-from structgen.automata.renumbered import Disagrees, KeptNumbers, KeptStrings, kept_of, known_rows
-from structgen.automata.strings import StringPool, digest_of_spec
-from structgen.ir import UNKNOWN, Format, Interval, Length, Not, Pattern, Spec
+from structgen.automata.numbers import number_pool
+from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.renumbering.renumbered_pools import (
+    Disagrees,
+    KeptNumbers,
+    KeptStrings,
+    kept_of,
+    known_rows,
+)
+from structgen.automata.strings import string_pool as string_automata
+from structgen.automata.strings.string_pool import StringPool, digest_of_spec
+from structgen.language.ir import UNKNOWN, Format, Interval, Length, Not, Pattern, Spec
 from structgen.limits import Limits
 
 SPECS = (
@@ -124,13 +130,13 @@ def test_numerals_of_a_whole_process_are_kept_under_numbers_of_their_own() -> No
         lambda: {digest_of_spec(spec): 0},
         lambda one, _: digest_of_spec(one),
         lambda: NumberPool("bounded", limits),
-        numerals.WIDTH,
+        number_pool.WIDTH,
     )
     assert again.start(spec, outcome) == 0
     for text in (b"7", b"89.5", b"91", b"6", b"1e1", b"-"):
         ours, theirs = 0, start
         for byte in text:
-            column = numerals.COLUMNS.index(byte)
+            column = number_pool.COLUMNS.index(byte)
             for pool, state in ((again, ours), (first, theirs)):
                 if pool.trans[state, column] == UNKNOWN:
                     pool.expand(state)

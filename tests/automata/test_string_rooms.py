@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from structgen.automata.strings import ROOMS, StringPool
+from structgen.automata.strings.string_pool import ROOMS, StringPool
 from structgen.errors import StructgenError
-from structgen.ir import DEAD, UNKNOWN, All, Any_, Format, Formula, Length, Not, Pattern, Spec, Words
+from structgen.language.ir import DEAD, UNKNOWN, All, Any_, Format, Formula, Length, Not, Pattern, Spec, Words
 from structgen.limits import Limits
 
 TINY = dict.fromkeys(ROOMS, 8) | {"work": 32}

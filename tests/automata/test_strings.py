@@ -12,9 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from regex_twin import holds, is_date_time, is_time, matches
 
-from structgen.automata.strings import StringPool
+from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError, RegexError, StructgenError, UnsupportedError
-from structgen.ir import DEAD, TRUE, UNKNOWN, All, Any_, Format, Formula, Length, Not, Pattern, Spec, Words
+from structgen.language.ir import (
+    DEAD,
+    TRUE,
+    UNKNOWN,
+    All,
+    Any_,
+    Format,
+    Formula,
+    Length,
+    Not,
+    Pattern,
+    Spec,
+    Words,
+)
 from structgen.limits import Limits
 
 

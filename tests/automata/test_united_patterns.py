@@ -8,7 +8,7 @@ import json
 import pytest
 from string_reader import StringReader
 
-from structgen.ir import DEAD, All, Any_, Length, Not, Pattern, Words
+from structgen.language.ir import DEAD, All, Any_, Length, Not, Pattern, Words
 
 GROUPS = [
     ("ab", "^b*$", "a{2,3}c"),

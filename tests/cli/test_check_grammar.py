@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from structgen.cli import app
-from structgen.resources import grammar
+from structgen.system.resources import grammar
 
 SUM = str(grammar("arithmetic"))
 

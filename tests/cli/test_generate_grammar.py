@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from structgen.cli import app
-from structgen.resources import grammar
+from structgen.system.resources import grammar
 
 pytest.importorskip("torch")
 

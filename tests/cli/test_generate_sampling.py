@@ -60,7 +60,7 @@ def test_weights_stand_before_the_texts(run: Callable[..., Any]) -> None:
 
 def test_the_draws_are_those_of_the_library(run: Callable[..., Any]) -> None:
     """The same prompt as `generate` sends, the same options."""
-    from structgen.prompting import extraction_prompt
+    from structgen.schema.prompting import extraction_prompt
 
     options = ["--method", "cars", "--n", "3", "--seed", "7", "--temperature", "0.5", "--max-tokens", "30"]
     done = run("--schema", "paid.json", *options, "--json")
@@ -88,7 +88,7 @@ def test_every_option_arrives(run: Callable[..., Any], monkeypatch: pytest.Monke
         seen.update(options, n=n)
         raise sg.StructgenError("Seen.")
 
-    monkeypatch.setattr("structgen.sampling.door.sample", sample)
+    monkeypatch.setattr("structgen.sampling.sample.sample", sample)
     numbers = {"n": 7, "budget": 11, "seconds": 2.5, "standard_error": 0.1, "seed": 3, "max_tokens": 9}
     options = [
         text for name, value in numbers.items() for text in (f"--{name.replace('_', '-')}", str(value))

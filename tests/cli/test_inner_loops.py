@@ -17,7 +17,7 @@ from structgen.cli.inner_loops import modules_with_entries
 PACKAGE = Path(structgen.__file__).parent
 
 LOOP = """
-from structgen.jit import entry
+from structgen.native.jit import entry
 
 @entry("int64(int64)")
 def loop(x):
@@ -53,7 +53,14 @@ def package(tmp_path: Path) -> Path:
         (root / folder).mkdir(parents=True)
         (root / folder / "__init__.py").touch()
     (root / "__init__.py").touch()
-    for name in ("sources.py", "forks.py", "jit.py", "inner.py", "cli/inner_loops.py"):
+    for name in (
+        "system/source_digests.py",
+        "system/fork_locks.py",
+        "native/jit.py",
+        "native/inner_functions.py",
+        "cli/inner_loops.py",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PACKAGE / name, root / name)
     for name in ("one", "two", "three"):
         (root / "machine" / f"{name}.py").write_text(LOOP)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 import structgen as sg
-from structgen import cache
 from structgen.cli import app
 from structgen.errors import StructgenError
 from structgen.printable import json_text, printable
+from structgen.system import cache
 
 EVIL = "a\x1b[2J\x07\u202e\x9b31m\u2028\x7fz"
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ud800-\udfff]")

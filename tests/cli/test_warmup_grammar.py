@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from structgen.cli import app
 from structgen.cli.warmup import first_masks
 from structgen.errors import OptionError
-from structgen.languages import lark_files
-from structgen.resources import grammar, small_tokenizer
+from structgen.lark_grammars import lark_grammar
+from structgen.system.resources import grammar, small_tokenizer
 
 
 def test_the_grammar_is_loaded_and_its_masks_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,14 +23,14 @@ def test_the_grammar_is_loaded_and_its_masks_filled(tmp_path: Path, monkeypatch:
     assert f"{path} is ready, with " in result.stdout
     assert list((tmp_path / "grammars").iterdir())
     # and nobody asks lark any more
-    monkeypatch.setattr(lark_files, "load", None)
-    assert lark_files.lark(path).tables.rules
+    monkeypatch.setattr(lark_grammar, "load", None)
+    assert lark_grammar.lark(path).tables.rules
 
 
 def test_a_mask_is_filled_before_each_token_and_at_the_end() -> None:
     from structgen.cli.tokens import byte_tokenizer
 
-    assert first_masks(lark_files.lark('start: "abc"'), byte_tokenizer()) == 4
+    assert first_masks(lark_grammar.lark('start: "abc"'), byte_tokenizer()) == 4
 
 
 def test_masks_are_filled_along_texts_too(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_masks_are_filled_along_texts_too(tmp_path: Path) -> None:
 
     text = tmp_path / "letters.txt"
     text.write_bytes(b"aaa")
-    assert first_masks(lark_files.lark('start: "a"+'), byte_tokenizer(), [text]) == 2 + 4
+    assert first_masks(lark_grammar.lark('start: "a"+'), byte_tokenizer(), [text]) == 2 + 4
 
 
 def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
     text = tmp_path / "letters.txt"
     text.write_bytes(b"aab")
     with pytest.raises(OptionError, match=r"letters\.txt"):
-        first_masks(lark_files.lark('start: "a"+'), byte_tokenizer(), [text])
+        first_masks(lark_grammar.lark('start: "a"+'), byte_tokenizer(), [text])
 
 
 @pytest.mark.parametrize(

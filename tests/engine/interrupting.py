@@ -18,10 +18,10 @@ FILES = frozenset(
     map(
         str,
         [
-            *(PACKAGE / "engine").glob("*.py"),
-            *(PACKAGE / "speculation").glob("*.py"),
-            PACKAGE / "batch.py",
-            PACKAGE / "matcher.py",
+            *(PACKAGE / "engine").rglob("*.py"),
+            *(PACKAGE / "speculation").rglob("*.py"),
+            PACKAGE / "core/batch.py",
+            PACKAGE / "core/matcher.py",
         ],
     )
 )

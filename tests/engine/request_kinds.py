@@ -10,7 +10,7 @@ import torch
 from small_models import TreeFunction, tokenizer
 
 import structgen as sg
-from structgen.speculation.options import Speculation
+from structgen.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(

@@ -22,10 +22,10 @@ import structgen as sg  # noqa: E402
 from structgen.engine import device_masks, loop  # noqa: E402
 from structgen.engine.device_choice import DeviceChoice  # noqa: E402
 from structgen.engine.device_masks import DeviceMasks, RowTable  # noqa: E402
-from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
-from structgen.speculation.drafter import Facts, View  # noqa: E402
-from structgen.speculation.options import Speculation  # noqa: E402
-from structgen.speculation.speculator import Speculator  # noqa: E402
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
+from structgen.speculation.drafts.drafter import Facts, View  # noqa: E402
+from structgen.speculation.planning.speculator import Speculator  # noqa: E402
+from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 CPU = torch.device("cpu")
 

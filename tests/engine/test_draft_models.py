@@ -14,10 +14,10 @@ from small_models import Function, tokenizer, write_llama
 import structgen as sg
 from structgen.engine import draft_models
 from structgen.engine.draft_models import draft_model_of, drafters_of
-from structgen.resources import embedded_model
-from structgen.speculation.draft import NO_DRAFT
-from structgen.speculation.replay import replay
-from structgen.speculation.speculator import Speculator
+from structgen.speculation.drafts.draft import NO_DRAFT
+from structgen.speculation.planning.draft_replay import replay
+from structgen.speculation.planning.speculator import Speculator
+from structgen.system.resources import embedded_model
 
 
 def embedded_tokenizer() -> sg.Tokenizer:

@@ -25,7 +25,7 @@ from structgen.engine import noise  # noqa: E402
 from structgen.engine.choice import Row, choose, choose_anywhere  # noqa: E402
 from structgen.engine.noise import gumbel_of, position_key, uniform_of, word_of  # noqa: E402
 from structgen.engine.requests import Sampling  # noqa: E402
-from structgen.jit import entry  # noqa: E402
+from structgen.native.jit import entry  # noqa: E402
 
 TILE = reference.TILE
 CLOSE = 2e-6

@@ -19,11 +19,11 @@ from request_kinds import DATES, NUMBERS, TOKENIZER, Wide, requests  # noqa: E40
 from small_models import tokenizer, write_llama  # noqa: E402
 
 import structgen as sg  # noqa: E402
+from structgen.engine.cuda_graphs import Graphs, bucket  # noqa: E402
 from structgen.engine.device_choice import DeviceChoice  # noqa: E402
-from structgen.engine.fixed_pass import FixedLlama  # noqa: E402
-from structgen.engine.graphs import Graphs, bucket  # noqa: E402
+from structgen.engine.forward_pass.fixed_pass import FixedLlama  # noqa: E402
+from structgen.engine.forward_pass.weights import Weights  # noqa: E402
 from structgen.engine.llama import Llama  # noqa: E402
-from structgen.engine.weights import Weights  # noqa: E402
 
 CPU = torch.device("cpu")
 

@@ -22,7 +22,7 @@ from small_models import Function, Read, TreeFunction, tokenizer  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
 from structgen.engine.models import Model  # noqa: E402
-from structgen.masks.store import default_store  # noqa: E402
+from structgen.store.mask_store import default_store  # noqa: E402
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(
@@ -378,7 +378,7 @@ def test_a_prompt_whose_logits_have_the_wrong_shape_fails_alone() -> None:
 
 def test_a_mask_that_fails_is_an_error_of_its_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where the failure has no name."""
-    from structgen.matcher import Matcher
+    from structgen.core.matcher import Matcher
 
     engine, requests = (
         _engine(),
@@ -411,8 +411,8 @@ def test_a_mask_that_fails_is_an_error_of_its_own_text(monkeypatch: pytest.Monke
 def test_after_a_fault_of_a_machine_its_grammar_is_compiled_anew_for_the_others(
     anew: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from structgen.compiled_schema import CompiledSchema
-    from structgen.matcher import Matcher
+    from structgen.core.matcher import Matcher
+    from structgen.json_grammars.compiled_schema import CompiledSchema
 
     engine, requests = _engine(), [*_people(2), Request("n", NUMBERS, Sampling(seed=1), max_tokens=9)]
     before = engine.compiled(PERSON)

@@ -19,7 +19,7 @@ from small_models import Function, Read, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.lines import Filling  # noqa: E402
+from structgen.engine.mask_rows import Filling  # noqa: E402
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(
@@ -369,7 +369,7 @@ def test_what_is_no_grammar_is_refused(wrong: Any) -> None:
 
 
 def test_an_engine_keeps_the_grammars_that_it_met_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("structgen.engine.doors._GRAMMARS", 2)
+    monkeypatch.setattr("structgen.engine.engine._GRAMMARS", 2)
     engine = _engine()
     first, second, third = (sg.json_schema({"const": text}) for text in "abc")
     kept = engine.compiled(first)

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from small_models import write_llama  # noqa: E402
 
+from structgen.engine.forward_pass.key_value_pages import PagedCache, Pages  # noqa: E402
 from structgen.engine.llama import Llama  # noqa: E402
-from structgen.engine.pages import PagedCache, Pages  # noqa: E402
 
 PAGE = 32
 """Columns of a page."""

@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch")
 
 from small_models import write_llama  # noqa: E402
 
-from structgen.engine import attention, torch_pass  # noqa: E402
-from structgen.engine.compiled_pass import CompiledPass  # noqa: E402
+from structgen.engine.forward_pass import slab_attention, torch_pass  # noqa: E402
+from structgen.engine.forward_pass.compiled_pass import CompiledPass  # noqa: E402
+from structgen.engine.forward_pass.key_value_slabs import COLUMNS  # noqa: E402
+from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
+from structgen.engine.forward_pass.weights import Weights  # noqa: E402
 from structgen.engine.llama import Llama  # noqa: E402
-from structgen.engine.slabs import COLUMNS  # noqa: E402
-from structgen.engine.torch_pass import TorchPass  # noqa: E402
-from structgen.engine.weights import Weights  # noqa: E402
 
 CPU, KIND = torch.device("cpu"), torch.float32
 
@@ -124,15 +124,15 @@ def test_both_ways_to_attend_give_the_same(groups: int) -> None:
     q, k, v = (torch.randn(5, *shape, 64, generator=random) for shape in ((3, 1), (groups, 70), (groups, 70)))
     mask = torch.zeros(5, 1, 1, 70)
     mask[2, :, :, 40:] = -torch.inf
-    fused, parts = attention.fused(q, k, v, mask), attention.in_parts(q, k, v, mask)
+    fused, parts = slab_attention.fused(q, k, v, mask), slab_attention.in_parts(q, k, v, mask)
     assert torch.allclose(fused, parts, atol=1e-6)
     # texts are kept apart to the bit, by any number of threads
     for threads in (1, 2):
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
-            found = attention.in_parts(q, k, v, mask)
-            alone = [attention.in_parts(*(one[i : i + 1] for one in (q, k, v, mask))) for i in range(5)]
+            found = slab_attention.in_parts(q, k, v, mask)
+            alone = [slab_attention.in_parts(*(one[i : i + 1] for one in (q, k, v, mask))) for i in range(5)]
         finally:
             torch.set_num_threads(before)
         assert torch.equal(torch.cat(alone), found)

@@ -19,11 +19,11 @@ from small_models import Function, Read, TreeFunction, tokenizer  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
 from structgen.engine.models import DraftSupport  # noqa: E402
-from structgen.speculation.answer_history import AnswerHistory  # noqa: E402
-from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
-from structgen.speculation.drafter import Drafter, Facts, View  # noqa: E402
-from structgen.speculation.options import Speculation  # noqa: E402
-from structgen.speculation.speculator import Speculator  # noqa: E402
+from structgen.speculation.drafters.answer_history import AnswerHistory  # noqa: E402
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
+from structgen.speculation.drafts.drafter import Drafter, Facts, View  # noqa: E402
+from structgen.speculation.planning.speculator import Speculator  # noqa: E402
+from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 TOKENIZER = tokenizer()
 END = TOKENIZER.eos_token_ids[0]

@@ -17,10 +17,10 @@ from small_models import TreeFunction, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request, Sampling  # noqa: E402
-from structgen.speculation.draft import Draft, DraftTree  # noqa: E402
-from structgen.speculation.drafter import Facts, View  # noqa: E402
-from structgen.speculation.options import Speculation  # noqa: E402
-from structgen.speculation.speculator import Speculator  # noqa: E402
+from structgen.speculation.drafts.draft import Draft, DraftTree  # noqa: E402
+from structgen.speculation.drafts.drafter import Facts, View  # noqa: E402
+from structgen.speculation.planning.speculator import Speculator  # noqa: E402
+from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 TOKENIZER = tokenizer()
 # tokens come again: noise that is used twice shifts the law

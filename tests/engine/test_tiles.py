@@ -9,10 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from structgen.engine.compiled_pass import _packed  # noqa: E402
-from structgen.engine.tiles import MOST_ROWS, PANEL  # noqa: E402
-from structgen.engine.tiles import product as _product  # noqa: E402
-from structgen.jit import entry  # noqa: E402
+from structgen.engine.forward_pass.compiled_pass import _packed  # noqa: E402
+from structgen.engine.forward_pass.tiles import MOST_ROWS, PANEL  # noqa: E402
+from structgen.engine.forward_pass.tiles import product as _product  # noqa: E402
+from structgen.native.jit import entry  # noqa: E402
 
 
 @entry("void(int64, int64, int64, int64, int64, int64, boolean, int64)")

@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch")
 from random_trees import path_down, random_tree  # noqa: E402
 from small_models import write_llama  # noqa: E402
 
-from structgen.engine import attention, torch_pass  # noqa: E402
+from structgen.engine.forward_pass import slab_attention, torch_pass  # noqa: E402
+from structgen.engine.forward_pass.key_value_slabs import COLUMNS, Slabs  # noqa: E402
+from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
+from structgen.engine.forward_pass.weights import Weights  # noqa: E402
 from structgen.engine.models import VerifiesDrafts  # noqa: E402
-from structgen.engine.slabs import COLUMNS, Slabs  # noqa: E402
-from structgen.engine.torch_pass import TorchPass  # noqa: E402
-from structgen.engine.weights import Weights  # noqa: E402
 from structgen.errors import OptionError  # noqa: E402
 
 CPU, KIND = torch.device("cpu"), torch.float32
@@ -138,8 +138,8 @@ def test_nodes_taken_in_pieces_are_those_taken_at_once(
 ) -> None:
     found, pieces = [], []
     tokens, parents = random_tree(random.Random(3), 20)
-    for most in (attention._PIECE, 3 * 2 * 64 * 4 * COLUMNS):
-        monkeypatch.setattr(attention, "_PIECE", most)
+    for most in (slab_attention._PIECE, 3 * 2 * 64 * 4 * COLUMNS):
+        monkeypatch.setattr(slab_attention, "_PIECE", most)
         model = TorchPass(weights)
         monkeypatch.setattr(model, "_kept_apart", lambda: torch_pass._Seen((8,), True))
         run = model._run
@@ -233,19 +233,19 @@ def _fails(weights: Weights) -> None:
 
 
 def test_wrong_positions_are_seen(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = attention.TreeAttention.__init__
+    made = slab_attention.TreeAttention.__init__
 
     def shifted(self: Any, *given: Any) -> None:
         made(self, *given)
         self._cos, self._sin = self._cos.roll(1, 0), self._sin.roll(1, 0)
 
-    monkeypatch.setattr(attention.TreeAttention, "__init__", shifted)
+    monkeypatch.setattr(slab_attention.TreeAttention, "__init__", shifted)
     _fails(weights)
 
 
 def test_visible_columns_beyond_a_node_are_seen(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
-    attend = attention.fused
-    monkeypatch.setattr(attention, "fused", lambda q, k, v, mask: attend(q, k, v, mask.clamp(min=0)))
+    attend = slab_attention.fused
+    monkeypatch.setattr(slab_attention, "fused", lambda q, k, v, mask: attend(q, k, v, mask.clamp(min=0)))
     monkeypatch.setattr(TorchPass, "_kept_apart", lambda self: torch_pass._Seen((8,), True))
     model = TorchPass(weights)
     text = Text(model, [1, 2, 3])

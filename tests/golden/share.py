@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structgen as sg
-from structgen.masks.store_files import GRAMMAR_SUFFIX
+from structgen.store.segment_files import GRAMMAR_SUFFIX
 
 from .answers import Answers, again, cold
 from .book import Line

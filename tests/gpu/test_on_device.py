@@ -24,10 +24,10 @@ from small_models import write_llama  # noqa: E402
 from structgen_kernels import reference  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.engine.fixed_pass import FixedLlama  # noqa: E402
-from structgen.engine.graphs import Graphs  # noqa: E402
-from structgen.engine.torch_pass import TorchPass  # noqa: E402
-from structgen.engine.weights import Weights  # noqa: E402
+from structgen.engine.cuda_graphs import Graphs  # noqa: E402
+from structgen.engine.forward_pass.fixed_pass import FixedLlama  # noqa: E402
+from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
+from structgen.engine.forward_pass.weights import Weights  # noqa: E402
 
 CPU = torch.device("cpu")
 _MISSING = "torch has no CUDA device here (torch.cuda.is_available() is False)"

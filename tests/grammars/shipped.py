@@ -10,7 +10,7 @@ from lark import Lark
 from lark.exceptions import LarkError
 from lark.indenter import PythonIndenter
 
-from structgen import resources
+from structgen.system import resources
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import pytest
 from python_texts import changed, complaint, is_python, library, python, random_programs, read
 from shipped import accepts, labelled
 
-from structgen import resources
+from structgen.system import resources
 
 only_311 = pytest.mark.skipif(
     sys.version_info[:2] != (3, 11),

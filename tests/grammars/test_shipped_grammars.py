@@ -8,8 +8,8 @@ from grammar_oracles import ORACLES
 from sentences import Sentences, mutants
 from shipped import accepts, labelled, lexemes, parser
 
-from structgen import resources
 from structgen.errors import StructgenError
+from structgen.system import resources
 
 TEXTS = [(name, text, label) for name in resources.GRAMMARS for text, label in labelled(name)]
 PLAIN = ("arithmetic", "csv", "dates", "json", "markers")

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from structgen.dfa import Dfa
+from structgen.core.dfa import Dfa
 from structgen.infilling.lattice import NULL, OPEN
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from structgen.dfa import Dfa
+from structgen.core.dfa import Dfa
 from structgen.infilling.lattice import OPEN, Lattice
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
 

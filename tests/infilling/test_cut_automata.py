@@ -10,7 +10,7 @@ import pytest
 from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
-from structgen.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar
 from structgen.infilling.automata_of_grammars import language_of
 from structgen.infilling.token_automaton import token_automaton
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from enumerated import Enumerated, random_automaton
 
-from structgen.dfa import Dfa
+from structgen.core.dfa import Dfa
 from structgen.errors import StructgenError
 from structgen.infilling.lattice import NULL, OPEN, Lattice
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import structgen as sg
-from structgen import resources
 from structgen.errors import OptionError, StructgenError
 from structgen.infilling.masked_model import MaskedModel
 from structgen.infilling.presets import (
@@ -22,6 +21,7 @@ from structgen.infilling.presets import (
     load_masked_model,
     transformers_model,
 )
+from structgen.system import resources
 
 PUBLISHED = {
     "LLaDAModelLM": (126336, False, None, 126081),

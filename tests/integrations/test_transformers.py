@@ -14,7 +14,7 @@ transformers = pytest.importorskip("transformers")
 
 import structgen as sg  # noqa: E402
 from structgen.integrations.transformers import LogitsProcessor, custom_generate  # noqa: E402
-from structgen.resources import embedded_model  # noqa: E402
+from structgen.system.resources import embedded_model  # noqa: E402
 
 FOLDER = Path(__file__).parents[1] / "data" / "bpe"
 TOKENIZER = sg.Tokenizer.from_huggingface(str(FOLDER))
@@ -118,7 +118,7 @@ def test_each_shape_of_model_writes_documents(name: str) -> None:
 
 
 def test_the_embedded_model_fills_fields() -> None:
-    from structgen.prompting import extraction_prompt
+    from structgen.schema.prompting import extraction_prompt
 
     folder = embedded_model("structgen/extract")
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)

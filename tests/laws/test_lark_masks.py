@@ -17,7 +17,7 @@ from lark_pages import bounds_met, hold_pages
 from lark_reference import build, differences, takes, texts
 
 import structgen as sg
-from structgen.languages.compiled_lark import CompiledLark
+from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.limits import Limits
 
 MORE = [

@@ -15,8 +15,9 @@ from policy_oracle import Options
 from strategies import Bounded
 
 import structgen as sg
-from structgen.machine import layout, terminals
-from structgen.masks.vocabulary import Vocabulary
+from structgen.json_machine.records import terminal_masks
+from structgen.json_machine.tables import layout
+from structgen.tokens.vocabulary import Vocabulary
 
 SCHEMA = {
     "type": "object",
@@ -68,12 +69,12 @@ def test_a_broken_trie_skip_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_store_key_that_leaves_the_automaton_out_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = terminals.content_key
+    good = terminal_masks.content_key
 
     def careless(row: Any, automaton: bytes, context: Any) -> bytes:
         return good(row, b"\0" * len(automaton), context)
 
-    monkeypatch.setattr(terminals, "content_key", careless)
+    monkeypatch.setattr(terminal_masks, "content_key", careless)
     mine = case()
     with pytest.raises(AssertionError):
         hold(system_of(mine, sg.MaskStore()), mine)

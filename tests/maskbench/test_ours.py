@@ -6,10 +6,10 @@ from array import array
 import pytest
 
 from structgen.maskbench.engines import EngineConfig, Refusal
+from structgen.maskbench.measurements import Verdict
 from structgen.maskbench.ours import StructgenEngine
 from structgen.maskbench.readers import Case, Instance
 from structgen.maskbench.replay import HEAD, Probe, run
-from structgen.maskbench.results import Verdict
 from structgen.maskbench.vocabularies import load
 
 SCHEMA = {

@@ -6,10 +6,10 @@ import fake_engines
 import pytest
 
 from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Verdict
 from structgen.maskbench.readers import Case, Instance
 from structgen.maskbench.replay import HEAD, Probe, replay, run
-from structgen.maskbench.results import NOT_MEASURED, CaseResult, Verdict
-from structgen.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [b'"ab', None], eos_token_id=257)
 

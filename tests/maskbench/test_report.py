@@ -11,8 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from structgen.maskbench.report import Tally, Timing, microseconds, percentile, show, tables, to_csv, to_json
-from structgen.maskbench.results import NOT_MEASURED, CaseResult, Failure, Outcome, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Outcome, Verdict
+from structgen.maskbench.run_report import (
+    Tally,
+    Timing,
+    microseconds,
+    percentile,
+    show,
+    tables,
+    to_csv,
+    to_json,
+)
 
 TIMES = st.lists(st.integers(0, 10**6), min_size=1, max_size=60)
 

@@ -7,9 +7,9 @@ import pytest
 
 from structgen.errors import OptionError
 from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.measurements import Outcome, Verdict
 from structgen.maskbench.readers import Case, Instance
-from structgen.maskbench.report import Tally
-from structgen.maskbench.results import Outcome, Verdict
+from structgen.maskbench.run_report import Tally
 from structgen.maskbench.runner import Run, engine_config
 
 SCHEMA = Case(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen import resources
+from structgen.system import resources
 
 NAMES = [f"structgen/{name}" for name in resources.MODELS]
 CAUSAL = ["structgen/extract", "structgen/extract-draft"]
@@ -98,7 +98,7 @@ def test_transformers_computes_the_same(name: str, plain: Any) -> None:
 
 
 def prompt_for(folder: Path, schema: dict[str, Any], text: str) -> Any:
-    from structgen.prompting import extraction_prompt
+    from structgen.schema.prompting import extraction_prompt
 
     tokenizer = sg.Tokenizer.from_huggingface(folder)
     return tokenizer, tokenizer.encode(extraction_prompt(schema, text).encode())

@@ -14,8 +14,8 @@ llama_cpp = pytest.importorskip(
 )
 
 import structgen as sg  # noqa: E402
-from structgen import resources  # noqa: E402
-from structgen.prompting import extraction_prompt  # noqa: E402
+from structgen.schema.prompting import extraction_prompt  # noqa: E402
+from structgen.system import resources  # noqa: E402
 
 SENTENCES = Path(__file__).parents[1] / "data" / "extract" / "hand_written.jsonl"
 COUNT, LONGEST = 12, 96

@@ -11,14 +11,14 @@ from unittest import mock
 import numpy as np
 
 from structgen.errors import LimitError
-from structgen.languages import lark_ahead
-from structgen.languages import lark_layout as K
-from structgen.languages.contextual import ContextualLanguage
-from structgen.languages.lark_pages import Pages, PageTables
+from structgen.lark_grammars.compiled import registers as K
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.lark_grammars.tables import prepared_lexer
+from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.lark_grammars.tables.grammar_tables import Pages, PageTables
 from structgen.limits import Limits
-from structgen.parsing.lexemes import DEAD, DECIDED
-from structgen.parsing.lexer import Lexer
-from structgen.parsing.tables import ParserTables
 
 
 def hold_pages(tables: ParserTables, pages: Pages, *, partly: bool = False) -> int:
@@ -67,7 +67,7 @@ def hold_pages(tables: ParserTables, pages: Pages, *, partly: bool = False) -> i
 def bounds_met(tables: ParserTables) -> list[str]:
     """Return which bounds `lark_ahead.work_out` meets; without any it knows all states (decision 024)."""
     with _watched() as met:
-        lark_ahead.work_out(tables)
+        prepared_lexer.work_out(tables)
     return met
 
 
@@ -79,17 +79,17 @@ def _watched() -> Iterator[list[str]]:
     def enter_moves(book: PageTables, language: ContextualLanguage) -> list[int]:
         states: list[int] = noted(moves, book, language)
         lexer = language.reader.lexer
-        if len(states) >= lark_ahead.MOST_LEXEMES:
+        if len(states) >= prepared_lexer.MOST_LEXEMES:
             met.append("MOST_LEXEMES")
-        if len(states) * len(lexer.representative) > lark_ahead.MOST_CELLS - len(lexer.representative):
+        if len(states) * len(lexer.representative) > prepared_lexer.MOST_CELLS - len(lexer.representative):
             met.append("MOST_CELLS")
-        if lexer.items.rows >= lark_ahead.MOST_ROWS:
+        if lexer.items.rows >= prepared_lexer.MOST_ROWS:
             met.append("MOST_ROWS")
         return states
 
     def enter_endings(book: PageTables, language: ContextualLanguage, states: list[int]) -> None:
         noted(endings, book, language, states)
-        if book.listed >= lark_ahead.MOST_LISTED:
+        if book.listed >= prepared_lexer.MOST_LISTED:
             met.append("MOST_LISTED")
 
     def enter_plans(book: PageTables, language: ContextualLanguage) -> None:
@@ -102,9 +102,13 @@ def _watched() -> Iterator[list[str]]:
             met.append(error.limit)
             raise
 
-    moves, endings, plans = lark_ahead._enter_moves, lark_ahead._enter_endings, lark_ahead._enter_plans
+    moves, endings, plans = (
+        prepared_lexer._enter_moves,
+        prepared_lexer._enter_endings,
+        prepared_lexer._enter_plans,
+    )
     with mock.patch.multiple(
-        lark_ahead, _enter_moves=enter_moves, _enter_endings=enter_endings, _enter_plans=enter_plans
+        prepared_lexer, _enter_moves=enter_moves, _enter_endings=enter_endings, _enter_plans=enter_plans
     ):
         yield met
 

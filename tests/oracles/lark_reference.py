@@ -12,8 +12,8 @@ import lark.lexer
 import pytest
 
 import structgen as sg
-from structgen.languages.language import Config, Language
 from structgen.limits import Limits
+from structgen.text_grammars.machine.language import Config, Language
 
 _MOST = 10_000
 """Rules that lark's parser ends in one text, and a hundredth of them for each character; more is taken for

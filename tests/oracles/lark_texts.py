@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import lark
 from lark.lexer import PatternStr
 
-from structgen.languages.contextual import ContextualLanguage
+from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 
 
 def accepted(ours: ContextualLanguage, text: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from structgen.parsing.lexemes import DEAD, DECIDED
-from structgen.parsing.lexer import Lexer
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED
 
 
 def every(lexer: Lexer, state: int) -> list[int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from structgen.parsing.lexeme_items import Item, Slot, instructions
-from structgen.parsing.lexemes import DEAD, DECIDED, LexemeState, LexemeStates
-from structgen.parsing.ordered import NOWHERE, Behind, Guard, Guards, Nest
+from structgen.lark_grammars.lexer.lexeme_items import Item, Slot, instructions
+from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeState, LexemeStates
+from structgen.lark_grammars.lexer.ordered_matching import NOWHERE, Behind, Guard, Guards, Nest
 
 Found = tuple[LexemeState | int, tuple[int, ...]]
 """The state after a move, DEAD or DECIDED, and where its slots come from."""

@@ -1,5 +1,5 @@
 """Parser states behind which a text goes on, whatever lies below them on the stack: the slow version, in sets
-(`structgen.languages.sure` has what is shown)."""
+(`structgen.lark_grammars.liveness.always_completable` has what is shown)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from structgen.languages.lark_layout import (
+from structgen.lark_grammars.compiled.registers import (
     BARRED,
     CLEAN,
     CLEAN_BARE,
@@ -19,7 +19,7 @@ from structgen.languages.lark_layout import (
     SURE_BARE,
     SURE_LINE,
 )
-from structgen.parsing.tables import END, ParserTables, Rule
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, Rule
 
 _PLAIN, _LINE, _DEEPER, _LESS, _ENDING = range(5)
 """What a plan has come to: a lexeme that is no line's end; the indenter's newline; that with more, and with

@@ -11,9 +11,9 @@ from exact import Bigram, tokenizer
 from test_laws import ALIVE, COMPILED, TOKENIZER, Ends, exact, target_text
 
 from structgen.sampling.beam import Beam
-from structgen.sampling.door import sample
 from structgen.sampling.lookahead import LookAhead
 from structgen.sampling.rows import FunctionRows
+from structgen.sampling.sample import sample
 from structgen.sampling.target import Target
 from structgen.sampling.tree import PrefixTree
 

@@ -13,7 +13,7 @@ from test_laws import chi_square
 
 import structgen as sg
 from structgen.sampling.methods import cars
-from structgen.sampling.run import Run
+from structgen.sampling.run_limits import Run
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Finish, Walker
 

@@ -15,7 +15,7 @@ import pytest
 from exact import Bigram, tokenizer
 
 import structgen as sg
-from structgen.sampling.door import Options, sample
+from structgen.sampling.sample import Options, sample
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
@@ -239,7 +239,7 @@ def test_with_a_tree_an_empty_language_is_proved(method):
 
 @pytest.mark.parametrize("method", ["rejection", "masked", "smc"])
 def test_without_a_tree_an_empty_language_has_no_draws(method, monkeypatch):
-    monkeypatch.setattr("structgen.sampling.run.FRUITLESS", 50)
+    monkeypatch.setattr("structgen.sampling.run_limits.FRUITLESS", 50)
     found = draw(5, method=method, checkers=[Never()], max_tokens=2)
     assert found.values == []
     assert found.bracket == (0.0, 1.0)
@@ -259,7 +259,7 @@ def test_weights_that_are_all_zero_give_no_draw(method):
 
 
 def test_a_run_with_a_budget_goes_on_after_many_fruitless_attempts(monkeypatch):
-    monkeypatch.setattr("structgen.sampling.run.FRUITLESS", 5)
+    monkeypatch.setattr("structgen.sampling.run_limits.FRUITLESS", 5)
     found = draw(5, method="rejection", checkers=[Never()], budget=500)
     assert found.statistics.stopped == "budget"
 
@@ -278,7 +278,7 @@ def test_a_budget_ends_a_run_with_what_is_known(method):
 def test_seconds_end_a_run_of_a_function_between_two_calls(method, monkeypatch):
     """The clock goes on with the model alone: a second a call."""
     own = Bigram(1, ALIVE)
-    monkeypatch.setattr("structgen.sampling.run.time.monotonic", lambda: float(own.asked))
+    monkeypatch.setattr("structgen.sampling.run_limits.time.monotonic", lambda: float(own.asked))
     found = draw(10**9, own, method=method, max_tokens=40, checkers=[Never()], seconds=100)
     assert found.statistics.stopped == "seconds"
     assert own.asked == 100
@@ -289,7 +289,7 @@ def test_seconds_end_a_run_that_the_tree_answers_alone(method, monkeypatch):
     tree = sg.PrefixTree()
     draw(10_000, method="auto", max_tokens=2, tree=tree)
     ticks = iter(range(10**9))
-    monkeypatch.setattr("structgen.sampling.run.time.monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("structgen.sampling.run_limits.time.monotonic", lambda: float(next(ticks)))
     found = draw(10**9, method=method, max_tokens=2, tree=tree, seconds=50)
     assert (found.statistics.stopped, found.statistics.model_rows) == ("seconds", 0)
 

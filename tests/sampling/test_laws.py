@@ -12,8 +12,8 @@ import pytest
 from exact import Bigram, law, tokenizer
 
 import structgen as sg
-from structgen.sampling.door import sample
 from structgen.sampling.rows import FunctionRows
+from structgen.sampling.sample import sample
 from structgen.sampling.target import END, Step, Target
 from structgen.sampling.tree import Node, PrefixTree
 from structgen.sampling.walk import Finish, Walker

@@ -75,7 +75,7 @@ def test_seconds_are_for_all_prompts_together(monkeypatch):
     def clock():
         return float(next(ticks))
 
-    monkeypatch.setattr("structgen.sampling.run.time.monotonic", clock)  # the module time: for all
+    monkeypatch.setattr("structgen.sampling.run_limits.time.monotonic", clock)  # the module time: for all
     found = draw(PROMPTS, 10**9, method="rejection", seconds=600)
     assert [one.statistics.stopped for one in found] == ["seconds"] * 3
     assert next(ticks) < 700

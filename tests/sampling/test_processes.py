@@ -25,7 +25,7 @@ from test_checkers import (
 )
 
 import structgen as sg
-from structgen.events import Place
+from structgen.core.events import Place
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 

@@ -9,8 +9,8 @@ import pytest
 from exact import END, Bigram, tokenizer
 
 import structgen as sg
-from structgen.masks.store_files import exclusive
 from structgen.sampling.tree_file import _listed
+from structgen.store.segment_files import exclusive
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()

@@ -12,9 +12,10 @@ from typing import Any
 
 import jsonschema_rs
 
-from structgen.automata.numerals import NumberPool
-from structgen.automata.strings import StringPool
-from structgen.ir import (
+from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.strings.string_pool import StringPool
+from structgen.json_machine.answers import scalar_questions as engine
+from structgen.language.ir import (
     All,
     Any_,
     Demands,
@@ -30,11 +31,10 @@ from structgen.ir import (
     Words,
 )
 from structgen.limits import Limits
-from structgen.machine import scalars as engine
-from structgen.schema.grammar import json_schema
-from structgen.schema.network import SchemaNetwork
-from structgen.schema.text import exact, write
-from structgen.schema.values import json_string
+from structgen.schema.reading.json_text import exact, write
+from structgen.schema.reading.json_values import json_string
+from structgen.schema.recogniser.schema_network import SchemaNetwork
+from structgen.schema.schema_grammar import json_schema
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from structgen.schema.model import Json, Schema
+from structgen.schema.reading.model import Json, Schema
 
 FormatCheck = Callable[[str, str], bool]
 

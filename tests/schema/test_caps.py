@@ -16,7 +16,7 @@ from schema_strategies import value as random_value
 
 import structgen as sg
 from structgen.cli.tokens import byte_tokenizer
-from structgen.schema.patterns import is_bounded
+from structgen.schema.meaning.simple_patterns import is_bounded
 
 chances = st.integers(0, 2**40).map(random.Random)
 seeded = settings(

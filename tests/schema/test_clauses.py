@@ -15,9 +15,9 @@ from network_walker import SlowStrings, Walker, Wanderer, network_of
 from schema_evaluator import holds
 
 from structgen.errors import UnsatisfiableSchema
-from structgen.schema import clauses, evaluated
-from structgen.schema.document import Document
-from structgen.schema.text import exact
+from structgen.schema.meaning import evaluated, key_clauses
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import exact
 
 KEYS = ("a", "b", "c")
 VALUES = [
@@ -87,7 +87,7 @@ def test_choices_as_clauses_mean_the_same(chance: random.Random, rest: bool) -> 
         schema["unevaluatedProperties"] = chance.choice([False, {"const": 0}, {"type": "integer"}])
     root = Document(exact(schema)).root
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clauses, "_FEW", 1)
+        patch.setattr(key_clauses, "_FEW", 1)
         patch.setattr(evaluated, "_MANY", 1)
         try:
             network = network_of(schema, strings=SlowStrings(), property_order="any")

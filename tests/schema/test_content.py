@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.automata.strings import StringPool
+from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import OptionError, UnsupportedError
-from structgen.ir import All, Pattern
+from structgen.json_machine.answers.scalar_questions import Strings
+from structgen.language.ir import All, Pattern
 from structgen.limits import Limits
-from structgen.machine.scalars import Strings
-from structgen.schema.content import ENCODINGS
-from structgen.schema.grammar import json_schema
-from structgen.schema.report import Standing
+from structgen.schema.explaining.keyword_report import Standing
+from structgen.schema.reading.content import ENCODINGS
+from structgen.schema.schema_grammar import json_schema
 
 POOL = Strings(StringPool(Limits()), lambda demands: 0)
 

@@ -8,11 +8,11 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.automata.lookless import without_looks
-from structgen.automata.program import Program, compile_pattern, union_of
-from structgen.automata.truth import TreeBuilder, evaluate, foresee
-from structgen.ir import FALSE, TRUE, All, Any_, Formula, Not, Pattern
-from structgen.schema.formulas import holds
+from structgen.automata.programs.lookaround_removal import without_looks
+from structgen.automata.programs.program import Program, compile_pattern, union_of
+from structgen.automata.strings.formula_trees import TreeBuilder, evaluate, foresee
+from structgen.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Pattern
+from structgen.schema.meaning.formulas import holds
 
 LEAVES = st.sampled_from([Pattern("a"), Pattern("b"), Pattern("c"), TRUE, FALSE])
 TREES: st.SearchStrategy[Formula] = st.recursive(

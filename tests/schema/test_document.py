@@ -13,11 +13,11 @@ from schema_evaluator import holds
 
 from structgen.errors import LimitError, SchemaError, UnsupportedError
 from structgen.limits import Limits
-from structgen.schema import scan
-from structgen.schema.document import Document
-from structgen.schema.model import Schema
-from structgen.schema.policies import Policies
-from structgen.schema.text import exact, read
+from structgen.schema.reading import scan
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import exact, read
+from structgen.schema.reading.model import Schema
+from structgen.schema.reading.policies import Policies
 
 URIS = {
     "3": "http://json-schema.org/draft-03/schema#",

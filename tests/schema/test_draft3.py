@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from schema_evaluator import holds
 
 from structgen.errors import SchemaError
-from structgen.schema.document import Document
-from structgen.schema.model import Schema
-from structgen.schema.text import exact
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import exact
+from structgen.schema.reading.model import Schema
 
 
 def root(schema: object) -> Schema:

@@ -13,9 +13,9 @@ from schema_evaluator import holds
 
 from structgen.errors import LimitError, SchemaError
 from structgen.limits import Limits
-from structgen.schema.document import Document
-from structgen.schema.remotes import Remotes
-from structgen.schema.text import exact
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import exact
+from structgen.schema.reading.remotes import Remotes
 
 NEW, OLD = "https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2019-09/schema"
 

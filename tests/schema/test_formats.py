@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.automata.strings import StringPool
+from structgen.automata.strings.string_pool import StringPool
 from structgen.cli.tokens import byte_tokenizer
-from structgen.ir import DEAD, UNKNOWN, Format, Formula, Not, Spec
+from structgen.language.ir import DEAD, UNKNOWN, Format, Formula, Not, Spec
 from structgen.limits import Limits
-from structgen.schema.formats import is_known, refusal
+from structgen.schema.reading.format_names import is_known, refusal
 
 VALID = {
     "date-time": "1963-06-19T08:30:06.283185Z 1998-12-31T23:59:60Z 1998-12-31T15:59:60.123-08:00"

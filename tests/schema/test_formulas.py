@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_walker import holds
 
-from structgen.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
-from structgen.schema.formulas import (
+from structgen.language.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
+from structgen.schema.meaning.formulas import (
     apart,
     conjunction,
     disjunction,

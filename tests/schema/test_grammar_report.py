@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from structgen.schema.grammar import json_schema
-from structgen.schema.report import Report, Standing
+from structgen.schema.explaining.keyword_report import Report, Standing
+from structgen.schema.schema_grammar import json_schema
 
 
 def standings(schema: Any, **options: Any) -> dict[tuple[str, str], tuple[str, str]]:

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.schema.document import Document
-from structgen.schema.implied import IMPLIED
-from structgen.schema.report import Report
-from structgen.schema.twins import Twins
+from structgen.compilation.implied_constraints import IMPLIED
+from structgen.schema.explaining.keyword_report import Report
+from structgen.schema.explaining.keyword_twins import Twins
+from structgen.schema.reading.document import Document
 
 
 def report(schema: Any, **options: Any) -> Report:

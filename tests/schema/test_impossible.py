@@ -12,7 +12,7 @@ from schema_strategies import schema as random_schema
 from schema_strategies import value as random_value
 
 import structgen as sg
-from structgen.schema.impossible import Impossible
+from structgen.schema.explaining.impossible import Impossible
 
 
 def found(schema: Any) -> dict[str, str]:
@@ -185,7 +185,7 @@ def test_what_can_never_hold_may_be_made_false(seed: int) -> None:
 
 
 def test_more_than_is_searched_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("structgen.schema.impossible.MOST_QUESTIONS", 10)
+    monkeypatch.setattr("structgen.schema.explaining.impossible.MOST_QUESTIONS", 10)
     schema = {"properties": {f"k{n}": {"minLength": 2, "maxLength": 1, "type": "string"} for n in range(12)}}
     explanation = sg.explain(sg.json_schema(schema))
     assert (explanation.complete, explanation.impossible) == (False, ())

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_walker import Walker, network_of
 
-from structgen.ir import All, Any_, Formula, Interval, Multiple, Not
-from structgen.schema.formulas import number_meets
-from structgen.schema.multiples import common_multiple, simplified
+from structgen.language.ir import All, Any_, Formula, Interval, Multiple, Not
+from structgen.schema.meaning.formulas import number_meets
+from structgen.schema.meaning.multiples import common_multiple, simplified
 
 STEPS = [
     Decimal(text) for text in ("1", "2", "3", "0.5", "0.75", "1.5", "10", "7", "0.2", "25", "1E+1", "0.04")

@@ -19,7 +19,7 @@ from schema_strategies import value as random_value
 
 from structgen.errors import LimitError, UnsatisfiableSchema
 from structgen.limits import Limits
-from structgen.schema.network import SchemaNetwork
+from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 ANY = {"whitespace": "any", "property_order": "any", "numbers": "any", "escapes": "any"}
 TWICE_REFUSED = {

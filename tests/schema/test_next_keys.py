@@ -9,11 +9,11 @@ import pytest
 from schema_strategies import KEYS, schema
 
 import structgen as sg
+from structgen.compilation.explanation import network_of
 from structgen.errors import StructgenError
-from structgen.explanation import network_of
-from structgen.schema.network import SchemaNetwork
-from structgen.schema.objects import ObjectState
-from structgen.schema.shape import AtKey, Without
+from structgen.schema.meaning.shape import AtKey, Without
+from structgen.schema.recogniser.objects import ObjectState
+from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 FIXED: tuple[Any, ...] = (
     {"required": ["a"], "properties": {"b": {"type": "string"}, "c": False}},

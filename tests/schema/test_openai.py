@@ -9,7 +9,7 @@ import pytest
 
 import structgen as sg
 from structgen.cli.tokens import byte_tokenizer
-from structgen.schema.openai import refusals
+from structgen.schema.reading.openai import refusals
 
 BOOK: dict[str, Any] = {
     "type": "object",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.schema.outline import Line, Outline
+from structgen.schema.explaining.outline import Line, Outline
 
 
 def told(schema: Any, **options: Any) -> Outline:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.schema.patterns import literal_prefix, simple, words
+from structgen.schema.meaning.simple_patterns import literal_prefix, simple, words
 
 _PIECES = [
     "a",

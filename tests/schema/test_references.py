@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_evaluator import holds
 
-from structgen.schema.document import Document
-from structgen.schema.policies import Policies
-from structgen.schema.remotes import Remotes
-from structgen.schema.text import exact
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import exact
+from structgen.schema.reading.policies import Policies
+from structgen.schema.reading.remotes import Remotes
 
 URIS = {
     "4": "http://json-schema.org/draft-04/schema#",

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from structgen.errors import UnsupportedError
-from structgen.schema.document import Document
-from structgen.schema.policies import Policies
-from structgen.schema.remotes import Remotes
-from structgen.schema.text import exact
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import exact
+from structgen.schema.reading.policies import Policies
+from structgen.schema.reading.remotes import Remotes
 
 META = "https://example.com/meta"
 DRAFT = "https://json-schema.org/draft/2020-12"

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.schema.document import Document
-from structgen.schema.suspects import suspects
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.suspect_keywords import suspects
 
 DRAFT4 = "http://json-schema.org/draft-04/schema#"
 DRAFT7 = "http://json-schema.org/draft-07/schema#"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.schema import frames
+from structgen.schema.recogniser import object_frames
 
 BYTES = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
 ALPHABET = "abc"
@@ -59,7 +59,7 @@ def objects(draw: st.DrawFn) -> Any:
 def written(schema: Any, tangled: bool) -> sg.CompiledGrammar | None:
     """Return a schema with its classes of keys listed or not; None where no document satisfies it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frames, "MOST_CLASSES", 0 if tangled else 10_000)
+        patch.setattr(object_frames, "MOST_CLASSES", 0 if tangled else 10_000)
         try:
             return compiled(schema)
         except sg.UnsatisfiableSchema:
@@ -79,9 +79,9 @@ def test_masks_are_those_of_listed_classes(schema: Any, seed: int) -> None:
         for _ in range(3):
             one, other = sg.Matcher(listed), sg.Matcher(tangled)
             for _ in range(40):
-                patch.setattr(frames, "MOST_CLASSES", 10_000)
+                patch.setattr(object_frames, "MOST_CLASSES", 10_000)
                 one.fill_mask(masks, 0)
-                patch.setattr(frames, "MOST_CLASSES", 0)
+                patch.setattr(object_frames, "MOST_CLASSES", 0)
                 other.fill_mask(masks, 1)
                 assert (masks.array[0] == masks.array[1]).all()
                 ends = one.is_complete
@@ -122,7 +122,7 @@ KEYS = ["".join(letters) for length in range(6) for letters in itertools.product
     ids=["constants", "bounds", "names"],
 )
 def test_a_key_goes_on_where_some_key_has_a_value(schema: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "MOST_CLASSES", 0)
+    monkeypatch.setattr(object_frames, "MOST_CLASSES", 0)
     validator = jsonschema_rs.Draft202012Validator(schema)
     values = (1, 2, 3, 5, "x", None)
     good = {key for key in KEYS if any(validator.is_valid({key: value}) for value in values)}
@@ -154,7 +154,7 @@ def test_many_patterns_take_their_values_together() -> None:
 
 
 def test_members_that_are_owed_are_found_among_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "MOST_CLASSES", 0)
+    monkeypatch.setattr(object_frames, "MOST_CLASSES", 0)
     words = [f"{a}{b}" for a in "abc" for b in "abc"]
     schema = {
         "type": "object",

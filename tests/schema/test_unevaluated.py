@@ -11,8 +11,8 @@ from network_walker import Walker, network_of
 from schema_evaluator import holds
 
 from structgen.errors import UnsatisfiableSchema
-from structgen.schema.document import Document
-from structgen.schema.text import exact
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import exact
 
 A: Any = {"properties": {"a": True}}
 B: Any = {"properties": {"b": True}}

@@ -16,8 +16,8 @@ from schema_strategies import SCALARS, unique_schema
 import structgen as sg
 from structgen.errors import LimitError, UnsatisfiableSchema
 from structgen.limits import Limits
-from structgen.schema.distinct import Distinct
-from structgen.schema.network import SchemaNetwork
+from structgen.schema.recogniser.distinct_values import Distinct
+from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 AB = {"enum": ["a", "bb"]}
 chances = st.integers(0, 2**40).map(random.Random)

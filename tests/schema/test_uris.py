@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from structgen.schema.uris import join
+from structgen.schema.reading.uris import join
 
 # RFC 3986, sections 5.4.1 and 5.4.2, without fragments.
 EXAMPLES = {

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.schema.values import Text, canonical, json_string
+from structgen.schema.reading.json_values import Text, canonical, json_string
 
 scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "1"])
 values = st.recursive(

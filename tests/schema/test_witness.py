@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from network_walker import Wanderer
 from test_network import chances, open_network
 
-from structgen.schema.members import Members
-from structgen.schema.values import Text
-from structgen.schema.witness import Undecided, Witness
+from structgen.schema.reading.json_values import Text
+from structgen.schema.recogniser.members import Members
+from structgen.schema.recogniser.object_search import Undecided, Witness
 
 
 def _undecided(self: Witness, debt: object) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import structgen as sg
-from structgen.speculation.draft import Draft
-from structgen.speculation.drafter import Facts, View
+from structgen.speculation.drafts.draft import Draft
+from structgen.speculation.drafts.drafter import Facts, View
 
 ROOT = Path(__file__).parent.parent.parent
 COSTS = [1.0 + 0.01 * rows for rows in range(64)]

@@ -13,8 +13,8 @@ from array import array
 from collections.abc import Iterable
 from typing import Final
 
-from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafter import REFUSED, View
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
+from structgen.speculation.drafts.drafter import REFUSED, View
 
 _COUNTED: Final = 256
 """Of how many suffixes the count is kept at each token: more there are only in a text that repeats itself

@@ -11,9 +11,9 @@ import pytest
 from draft_cases import answer, facts, tokenizer
 
 import structgen as sg
-from structgen.speculation.answer_history import AnswerHistory
-from structgen.speculation.drafting import Drafting
-from structgen.speculation.earlier_answers import EarlierAnswers
+from structgen.speculation.drafters.answer_history import AnswerHistory
+from structgen.speculation.drafters.earlier_answers import EarlierAnswers
+from structgen.speculation.planning.drafting import Drafting
 
 
 def only_file(folder: Path) -> Path:

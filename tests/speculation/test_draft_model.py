@@ -11,10 +11,10 @@ import pytest
 from draft_cases import COSTS, GRAMMARS, answer, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
-from structgen.speculation.draft import Draft
-from structgen.speculation.draft_model import DraftModel
-from structgen.speculation.drafter import Facts, View
-from structgen.speculation.replay import replay
+from structgen.speculation.drafters.draft_model import DraftModel
+from structgen.speculation.drafts.draft import Draft
+from structgen.speculation.drafts.drafter import Facts, View
+from structgen.speculation.planning.draft_replay import replay
 
 TEXTS = {
     "JSON": answer({"name": "Marta Ortiz", "kind": "supplier", "active": True}),

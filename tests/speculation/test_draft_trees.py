@@ -11,10 +11,10 @@ import pytest
 from draft_cases import COSTS, GRAMMARS, PERSON, compiled, of_machine, paths, tokenizer, view
 
 import structgen as sg
-from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafter import allowed_part
-from structgen.speculation.planner import fuse, plan
-from structgen.speculation.trust import Trust
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
+from structgen.speculation.drafts.drafter import allowed_part
+from structgen.speculation.drafts.planner import fuse, plan
+from structgen.speculation.planning.trust import Trust
 
 
 def random_draft(chooser: random.Random, nodes: int, vocabulary: int) -> Draft:

@@ -12,18 +12,18 @@ import pytest
 from draft_cases import COSTS, PERSON, answer, compiled, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
-from structgen.speculation import grammar_memo
-from structgen.speculation.answer_history import AnswerHistory
-from structgen.speculation.caller_text import CallerText
-from structgen.speculation.draft import Draft
-from structgen.speculation.drafter import Drafter, Facts, View
-from structgen.speculation.drafting import Drafting
-from structgen.speculation.earlier_answers import EarlierAnswers
-from structgen.speculation.forced_bytes import ForcedBytes
-from structgen.speculation.grammar_memo import memo_of
-from structgen.speculation.grammar_tree import GrammarTree
-from structgen.speculation.replay import replay
-from structgen.speculation.suffix_index import SuffixIndex
+from structgen.speculation.drafters.answer_history import AnswerHistory
+from structgen.speculation.drafters.caller_text import CallerText
+from structgen.speculation.drafters.earlier_answers import EarlierAnswers
+from structgen.speculation.drafters.forced_bytes import ForcedBytes
+from structgen.speculation.drafters.grammar_tree import GrammarTree
+from structgen.speculation.drafters.suffix_index import SuffixIndex
+from structgen.speculation.drafts import grammar_memo
+from structgen.speculation.drafts.draft import Draft
+from structgen.speculation.drafts.drafter import Drafter, Facts, View
+from structgen.speculation.drafts.grammar_memo import memo_of
+from structgen.speculation.planning.draft_replay import replay
+from structgen.speculation.planning.drafting import Drafting
 
 RECORDS = {"type": "array", "items": PERSON, "minItems": 1}
 PEOPLE = [

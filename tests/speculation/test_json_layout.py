@@ -9,8 +9,8 @@ import pytest
 from draft_cases import PERSON, facts, paths, tokenizer, view
 
 import structgen as sg
-from structgen.speculation.grammar_tree import GrammarTree
-from structgen.speculation.json_layout import WHITE, JsonLayout
+from structgen.speculation.drafters.grammar_tree import GrammarTree
+from structgen.speculation.drafters.json_layout import WHITE, JsonLayout
 
 RECORDS = [
     {"name": 'a "quoted, {name}: [1]"', "list": [1, {"x": None}], "none": [], "empty": {}, "last\\": "\\"}

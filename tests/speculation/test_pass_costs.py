@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from structgen.errors import OptionError
-from structgen.speculation.costs import KEPT, LASTS_AT_MOST, PassCosts, rising
+from structgen.speculation.planning.pass_costs import KEPT, LASTS_AT_MOST, PassCosts, rising
 
 OVERHEAD = 1e-4
 

@@ -10,7 +10,7 @@ import pytest
 from draft_cases import tokenizer
 
 import structgen as sg
-from structgen.speculation.options import MOST_EDIT
+from structgen.speculation.speculation_options import MOST_EDIT
 
 
 class Own:

@@ -9,11 +9,11 @@ from itertools import pairwise
 import pytest
 from draft_cases import facts, view
 
-from structgen.speculation.draft import NO_DRAFT, Draft
-from structgen.speculation.drafter import Facts, View
-from structgen.speculation.drafting import Drafting
-from structgen.speculation.pace import LONGEST_WAIT, Pace
-from structgen.speculation.speculator import Speculator
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.drafter import Facts, View
+from structgen.speculation.planning.drafting import Drafting
+from structgen.speculation.planning.pace import LONGEST_WAIT, Pace
+from structgen.speculation.planning.speculator import Speculator
 
 OVERHEAD = 1.5e-4
 SMALL = 4e-4
@@ -176,7 +176,7 @@ def test_each_text_has_no_more_nodes_than_its_own_bound() -> None:
 
 def test_a_text_that_begins_anew_knows_all_its_tokens() -> None:
     """A drafter that was cut anywhere is replaced: the new one observes what the text has taken so far."""
-    from structgen.speculation.suffix_index import SuffixIndex
+    from structgen.speculation.drafters.suffix_index import SuffixIndex
 
     old = Drafting([SuffixIndex()], facts())
     for token in [5, 6, 7, 5, 6]:

@@ -11,11 +11,11 @@ from draft_cases import facts, paths, view
 from slow_automaton import SlowAutomaton
 
 from structgen.errors import OptionError
-from structgen.speculation.draft import Draft
-from structgen.speculation.drafter import Facts
-from structgen.speculation.suffix_automaton import SuffixAutomaton
-from structgen.speculation.suffix_index import SuffixIndex
-from structgen.speculation.suffix_tables import COUNT, EARLIER, FIRST, LATEST, LENGTH, LINK
+from structgen.speculation.drafters.suffix_automaton import SuffixAutomaton
+from structgen.speculation.drafters.suffix_index import SuffixIndex
+from structgen.speculation.drafters.suffix_tables import COUNT, EARLIER, FIRST, LATEST, LENGTH, LINK
+from structgen.speculation.drafts.draft import Draft
+from structgen.speculation.drafts.drafter import Facts
 
 
 def places(text: Sequence[int], piece: Sequence[int]) -> list[int]:

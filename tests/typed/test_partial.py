@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, field_validator  # noqa: E402
 from told import told  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.frontends.type_parts import Part  # noqa: E402
+from structgen.python_types.type_parts import Part  # noqa: E402
 from structgen.typed.partial import Progress  # noqa: E402
 
 

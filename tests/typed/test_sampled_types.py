@@ -31,8 +31,8 @@ from pydantic import (  # noqa: E402
 from typing_extensions import TypedDict  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.frontends.type_hints import read_type  # noqa: E402
-from structgen.frontends.type_places import PlaceValidators, refuses  # noqa: E402
+from structgen.python_types.type_hints import read_type  # noqa: E402
+from structgen.python_types.type_places import PlaceValidators, refuses  # noqa: E402
 from structgen.sampling.rows import FunctionRows  # noqa: E402
 from structgen.sampling.target import Target  # noqa: E402
 from structgen.sampling.types import TypedGrammar, understood  # noqa: E402

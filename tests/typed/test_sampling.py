@@ -15,7 +15,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, field_validator
 
 import structgen as sg
-from structgen.frontends.type_hints import read_type
+from structgen.python_types.type_hints import read_type
 
 MODEL = "structgen/extract-draft"
 
@@ -117,7 +117,7 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     def sample(model: Any, prompt: Any, grammar: Any, n: int, **options: Any) -> Any:
         seen.update(options, n=n)
 
-    monkeypatch.setattr("structgen.sampling.door.sample", sample)
+    monkeypatch.setattr("structgen.sampling.sample.sample", sample)
     checker, tree = object(), sg.PrefixTree()
     options = {
         "method": "smc",

@@ -12,7 +12,7 @@ pytest.importorskip("pydantic")
 from pydantic import BaseModel
 
 import structgen as sg
-from structgen.engine.doors import Engine
+from structgen.engine.engine import Engine
 
 
 class Order(BaseModel):

@@ -25,7 +25,7 @@ import numpy as np
 
 from structgen.sampling.beam import Beam, Found
 from structgen.sampling.lookahead import LookAhead
-from structgen.sampling.run import CUTS, Drawn, Run
+from structgen.sampling.run_limits import CUTS, Drawn, Run
 from structgen.sampling.samples import log_sum
 from structgen.sampling.target import Floats, Ids
 

@@ -28,7 +28,7 @@ from __future__ import annotations
 import numpy as np
 
 from structgen.sampling.methods import smc
-from structgen.sampling.run import Drawn, Run
+from structgen.sampling.run_limits import Drawn, Run
 from structgen.sampling.target import Floats, Prefix, Step, Target
 
 

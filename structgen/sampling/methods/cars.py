@@ -8,7 +8,7 @@ draws from the target; what is known to be forbidden is never proposed again, so
 
 from __future__ import annotations
 
-from structgen.sampling.run import Drawn, Run, attempts_of, drawn
+from structgen.sampling.run_limits import Drawn, Run, attempts_of, drawn
 from structgen.sampling.walk import Finish, Walker
 
 

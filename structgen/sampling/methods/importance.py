@@ -7,7 +7,7 @@ Lipkin et al. 2025; the telescoping weight is that of adaptive importance sampli
 
 from __future__ import annotations
 
-from structgen.sampling.run import Drawn, Run, attempts_of, drawn
+from structgen.sampling.run_limits import Drawn, Run, attempts_of, drawn
 from structgen.sampling.walk import Finish, Walker
 
 

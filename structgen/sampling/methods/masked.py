@@ -8,7 +8,7 @@ too often. It is the baseline.
 
 from __future__ import annotations
 
-from structgen.sampling.run import Drawn, Run, attempts_of, drawn
+from structgen.sampling.run_limits import Drawn, Run, attempts_of, drawn
 from structgen.sampling.walk import Finish, Walker
 
 

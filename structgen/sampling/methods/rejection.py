@@ -9,7 +9,7 @@ it. The law is the same.
 
 from __future__ import annotations
 
-from structgen.sampling.run import Drawn, Run, attempts_of, drawn
+from structgen.sampling.run_limits import Drawn, Run, attempts_of, drawn
 from structgen.sampling.walk import Finish, Walker
 
 

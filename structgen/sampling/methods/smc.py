@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.sampling.run import CUTS, Drawn, Run, mean_of
+from structgen.sampling.run_limits import CUTS, Drawn, Run, mean_of
 from structgen.sampling.samples import normalised
 from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
 

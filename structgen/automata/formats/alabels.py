@@ -1,0 +1,183 @@
+"""Host names in ASCII, and their A-labels: `xn--` and the Punycode of a label that IDNA 2008 accepts.
+
+RFC 5890 section 2.3.2.1, RFC 5891 sections 4 and 5.3 (letters in either case), RFC 5893. What digits of
+Punycode insert depends on all characters before them, so that an A-label's states are the texts themselves,
+one of a `Stepper` each. Exact all the same: from every text it is known how far the nearest end is.
+
+A text t behind `xn--` is read in two ways. As far as it goes it is a basic string, a hyphen and digits; those
+of the digits that could complete it are tried (`punycode.least_digits`). And a hyphen makes a basic string of
+all of t, into which code points must then be inserted: one at least, and where t begins or ends with one,
+or would have two at its third place, one for each of these. The first takes three digits, for U+00B7, the
+first code point that there is beyond ASCII, is 55 * (length + 1) > 35 steps away; each further one takes one,
+since U+00DF at the end and U+00E0, one step further, before the rest are labels. So 3 + insertions characters
+lead from t to an end, and six do from any t.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from structgen.automata.programs.program import CHAR, EOL, MATCH, SPLIT, STEPPER, Emitter, Program
+from structgen.automata.unicode.charsets import Ranges, complement, union
+
+HOST_LABELS = "hostname labels"
+"""The name of a part of `hostname`, for `format_meaning`."""
+
+MOST_DIGITS = 59
+"""Characters of an A-label behind `xn--`: a label has 63 octets (RFC 1034, section 3.1)."""
+TO_RIGHT, TO_LEFT, PLAIN = 1, 2, 4
+"""Kinds of labels (RFC 5893, section 2): no right-to-left character, and the Bidi rule kept; some, and the
+rule kept; none, and the rule broken, which is no matter where no label of the name is right-to-left."""
+
+_FEWEST = 3  # digits of a first insertion
+_FARTHEST = 6  # characters from a text to an end, where there is room
+_WRITTEN = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # as bytes are ordered; small letters come last
+
+
+@functools.lru_cache(maxsize=4096)
+def _insertions(start: str, last: str, to_right: bool) -> int:
+    """Return how many code points must be inserted into a basic string to make a label of it.
+
+    `start`: its first four characters; `last`: what follows them, or the last of it. `to_right`: the label
+    must begin with a letter (RFC 5893, section 2, rule 1).
+    """
+    text = start + last
+    places = [*range(min(len(start), 3) + 1), len(text)]
+    for count in range(1, 4):
+        for chosen in itertools.combinations_with_replacement(places, count):
+            label = text
+            for place in sorted(chosen, reverse=True):
+                label = label[:place] + "\u00df" + label[place:]
+            if label[0] == "-" or label[-1] == "-" or label[2:4] == "--":
+                continue
+            if not (to_right and label[0].isdecimal()):
+                return count
+    raise AssertionError(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ALabels:
+    """What follows `xn--` in A-labels of some kinds (`punycode.TO_RIGHT` among them), in small letters."""
+
+    kinds: int
+
+    def start(self) -> str:
+        """Return the state before the first character: nothing is written."""
+        return ""
+
+    def step(self, state: str, char: str) -> tuple[str, int] | None:
+        """Return the state after a character, and the least characters from there to an end; None where no
+        A-label goes on like that. Cost: some 5 us; milliseconds where digits lead nowhere."""
+        if len(state) >= MOST_DIGITS:
+            return None
+        text = state + char.lower()
+        least = self.least(text)
+        return None if least < 0 else (text, least)
+
+    def least(self, state: str) -> int:
+        """Return the least characters to an end, -1 where none can be reached."""
+        return self._least(state, MOST_DIGITS - len(state))
+
+    def rest(self, state: str) -> str:
+        """Return the shortest, then smallest text to an end."""
+        rest = ""
+        for left in range(self.least(state), 0, -1):
+            rest += next(
+                char for char in _WRITTEN if self._least((state + rest + char).lower(), left - 1) == left - 1
+            )
+        return rest
+
+    def safe(self, state: str) -> int:
+        """Return how many characters may follow, whichever they are."""
+        return max(MOST_DIGITS - len(state) - _FARTHEST, 0)
+
+    def _least(self, text: str, room: int) -> int:
+        """Return the least characters from `text` to an end, -1 where it is more than `room`."""
+        best = room + 1
+        if text:
+            best = min(best, _FEWEST + self._inserted(text))
+            if text[-1] == "-" and len(text) > 1:
+                best = min(best, _FEWEST - 1 + self._inserted(text[:-1]))
+                return best if best <= room else -1
+        # Deferred: most names have no A-label, and the tables and compiled code take a while to load.
+        from structgen.automata.formats.punycode import code_points, least_digits
+
+        props, pairs = code_points()
+        written = np.array([ord(char) for char in text] or [0], np.int64)
+        found = int(least_digits(written, len(text), best - 1, self.kinds, props, pairs))
+        if found >= 0:
+            return found
+        return best if best <= room else -1
+
+    def _inserted(self, text: str) -> int:
+        return _insertions(text[:4], text[4:][-1:], not self.kinds & PLAIN)
+
+
+_EDGE = ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A))
+_HYPHEN, _DOT = ((0x2D, 0x2D),), ((0x2E, 0x2E),)
+_X, _N = ((0x58, 0x58), (0x78, 0x78)), ((0x4E, 0x4E), (0x6E, 0x6E))
+_NOT_X = complement(union((*complement(_EDGE), *_X)))
+_LETTER_NOT_X = complement(union((*complement(_NOT_X), (0x30, 0x39))))
+_NOT_N = complement(union((*complement(_EDGE), *_N)))
+_LABEL = 63
+
+
+def _put_label(emitter: Emitter, first: Ranges, after: int, encoded: int | None) -> int:
+    """Emit a label of letters, digits and inner hyphens that begins with x or one of `first`; return where it
+    begins. What follows `xn--` is at `encoded`; without it there is no such label.
+
+    Written out place by place, so that labels that begin with x join the others where they may.
+    """
+    edge, hyphen = emitter.set(_EDGE), emitter.set(_HYPHEN)
+    behind_edge = {_LABEL: after}  # by characters read
+    behind_hyphen: dict[int, int] = {}
+    for place in range(_LABEL - 1, 0, -1):
+        more = emitter.put(CHAR, edge, behind_edge[place + 1])
+        if place + 1 in behind_hyphen:
+            more = emitter.put(SPLIT, more, emitter.put(CHAR, hyphen, behind_hyphen[place + 1]))
+        if place > 1:
+            behind_hyphen[place] = more
+        behind_edge[place] = emitter.put(SPLIT, after, more)
+    third = emitter.put(CHAR, edge, behind_edge[4])
+    if encoded is not None:
+        third = emitter.put(SPLIT, third, emitter.put(CHAR, hyphen, encoded))
+    second = emitter.put(SPLIT, emitter.put(CHAR, edge, behind_edge[3]), emitter.put(CHAR, hyphen, third))
+    second = emitter.put(SPLIT, after, second)
+    begun = emitter.put(SPLIT, emitter.put(CHAR, emitter.set(_N), second), after)
+    begun = emitter.put(SPLIT, begun, emitter.put(CHAR, emitter.set(_NOT_N), behind_edge[2]))
+    begun = emitter.put(SPLIT, begun, emitter.put(CHAR, hyphen, behind_hyphen[2]))
+    return emitter.put(
+        SPLIT,
+        emitter.put(CHAR, emitter.set(_X), begun),
+        emitter.put(CHAR, emitter.set(first), behind_edge[1]),
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def host_name(a_labels: bool) -> Program:
+    """Return the program of host names but for their length in all, with A-labels or without.
+
+    With them, labels stand in one of two ways: none is right-to-left, or all keep the Bidi rule (RFC 5893,
+    section 2).
+    """
+    emitter = Emitter()
+    end = emitter.put(EOL, emitter.put(MATCH))
+    starts = []
+    ways = ((ALabels(TO_RIGHT | PLAIN), _NOT_X), (ALabels(TO_RIGHT | TO_LEFT), _LETTER_NOT_X))
+    for index, (stepper, first) in enumerate(ways if a_labels else ways[:1]):
+        after = emitter.put(SPLIT)
+        encoded = None
+        if a_labels:
+            encoded = emitter.put(STEPPER, index, after, _FEWEST, stepper.safe(""))
+        label = _put_label(emitter, first, after, encoded)
+        emitter.code[after] = (SPLIT, end, emitter.put(CHAR, emitter.set(_DOT), label), 0, 0, 0)
+        starts.append(label)
+    start = emitter.put(SPLIT, *starts) if a_labels else starts[0]
+    steppers = tuple(stepper for stepper, _ in ways) if a_labels else ()
+    return Program(
+        tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True, steppers=steppers
+    )

@@ -1,0 +1,458 @@
+"""What a number specification asks, in a form that an automaton can count with.
+
+A value is `sign * significand * 10**e` with the significand in [1, 10). A specification names finitely many
+*bounds* (ends of intervals) and *divisors*. The bounds cut the line into cells (the points themselves and the
+gaps between them); a formula is true or false on a whole cell once it is known which divisors divide the
+value. So the outcome of a numeral is a table lookup: cell x divisor bits -> outcome. Zero and the two signs
+are kept apart (a `Side` each), because a numeral shows its sign first and writes its zeros in their own way.
+
+Each side is reduced: bounds that change nothing and divisors that decide nothing are dropped, so that specs
+that ask the same of a sign share states, and a side on which nothing is asked is the unconstrained numeral.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import lru_cache
+from math import lcm
+from typing import NamedTuple, TypeAlias, Union
+
+from structgen.errors import LimitError
+from structgen.language import ir
+from structgen.limits import Limits
+
+BOUNDED, PLAIN, ANY = 0, 1, 2
+POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY}
+ValueAtom: TypeAlias = Union[ir.Interval, ir.Multiple]
+FARTHEST = 1 << 40
+"""Powers of ten from here on are not counted with (`digit_steps.BIG`)."""
+MAX_DIVISORS = 12
+"""Distinct divisors in one specification: the table has a column for each set of them."""
+_LOG10_2 = 30102999566398119521  # log10(2) * 10**20, rounded down
+
+
+class Caps(NamedTuple):
+    """How many digits a numeral may have: before the point, after it, in the exponent."""
+
+    integer: int
+    fraction: int
+    exponent: int
+
+
+class Magnitude(NamedTuple):
+    """The positive number `digits * 10**(e + 1 - len(digits))`; `digits` has no zero at either end."""
+
+    e: int
+    digits: str
+
+
+class Divisor(NamedTuple):
+    """The positive number `core * 10**-shift`; 10 does not divide `core`.
+
+    `odd` is the part of `core` that is prime to 10; `core` divides `odd * 10**tens`, and `tens` is least.
+    """
+
+    core: int
+    shift: int
+    odd: int
+    tens: int
+
+
+class Side(NamedTuple):
+    """What is asked of the values of one sign, and of zero when it is written with that sign.
+
+    `rows[cell][bits]` is the outcome, or -1; cell 2i+1 is `bounds[i]`, cell 2i the gap below it.
+    """
+
+    policy: int
+    caps: Caps
+    zero: int
+    bounds: tuple[Magnitude, ...]
+    divisors: tuple[Divisor, ...]
+    rows: tuple[tuple[int, ...], ...]
+
+    def constant(self) -> bool:
+        """Return whether all values but zero have the same outcome."""
+        return not self.bounds and not self.divisors
+
+    def without_zero(self) -> Side:
+        """Return the side once a digit that is not 0 was written: zero's own outcome no longer matters."""
+        zero = self.rows[0][0] if self.constant() else -1
+        return (
+            self
+            if zero == self.zero
+            else Side(self.policy, self.caps, zero, self.bounds, self.divisors, self.rows)
+        )
+
+    def renumbered(self, numbers: tuple[int, ...]) -> Side:
+        """Return the side with `numbers[n]` for each outcome n."""
+        rows = tuple([tuple([out if out < 0 else numbers[out] for out in row]) for row in self.rows])
+        zero = self.zero if self.zero < 0 else numbers[self.zero]
+        return Side(self.policy, self.caps, zero, self.bounds, self.divisors, rows)
+
+
+def digit_count(number: int) -> int:
+    """Return how many decimal digits a positive integer has, without writing it out."""
+    bits = number.bit_length()
+    least = (bits - 1) * _LOG10_2 // 10**20
+    most = bits * _LOG10_2 // 10**20
+    return most + 1 if least == most or number >= 10**most else most
+
+
+@lru_cache(maxsize=1024)
+def magnitude(value: Decimal) -> Magnitude:
+    """Return the size of a number other than zero."""
+    text = str(value.copy_abs())
+    if text.isdigit() and text[0] != "0":
+        return Magnitude(len(text) - 1, text.rstrip("0"))
+    if "E" not in text:
+        whole, _, places = text.partition(".")
+        whole = whole.lstrip("0")
+        if whole:
+            return Magnitude(len(whole) - 1, (whole + places).rstrip("0"))
+        digits = places.lstrip("0")
+        return Magnitude(len(digits) - len(places) - 1, digits.rstrip("0"))
+    _, figures, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        raise ValueError(f"{value} is not a number")
+    digits = "".join(map(str, figures)).lstrip("0")
+    return Magnitude(len(digits) + exponent - 1, digits.rstrip("0"))
+
+
+@lru_cache(maxsize=1024)
+def split(size: Magnitude) -> tuple[int, int]:
+    """Return (m, x) with size == m * 10**x, 10 not dividing m."""
+    digits = size.digits
+    exponent = size.e + 1 - len(digits)
+    if len(digits) <= 4000:
+        return int(digits), exponent
+    number = 0
+    for at in range(0, len(digits), 4000):  # int() of a longer string is refused by CPython
+        chunk = digits[at : at + 4000]
+        number = number * 10 ** len(chunk) + int(chunk)
+    return number, exponent
+
+
+@lru_cache(maxsize=256)
+def divisor(value: Decimal) -> Divisor:
+    """Return the divisor with its factors of 2 and 5 set apart."""
+    if not value > 0:
+        raise ValueError(f"multipleOf {value} is not positive")
+    core, exponent = split(magnitude(value))
+    odd, twos, fives = core, 0, 0
+    while odd % 2 == 0:
+        odd, twos = odd // 2, twos + 1
+    while odd % 5 == 0:
+        odd, fives = odd // 5, fives + 1
+    return Divisor(core, -exponent, odd, max(twos, fives))
+
+
+def divides(by: Divisor, number: int, exponent: int) -> bool:
+    """Return whether number * 10**exponent (10 not dividing number) is an integer times the divisor."""
+    up = exponent + by.shift
+    return up >= 0 and number * pow(10, up, by.core) % by.core == 0
+
+
+def caps_of(atoms: list[ValueAtom], policy: int, limits: Limits) -> Caps:
+    """Return the digit caps of a specification (see structgen.automata.numbers.number_pool for the rule).
+
+    Raises LimitError (number_chars) under "plain" where a number of the specification cannot be written.
+    """
+    integer = fraction = 20
+    short = min(20, limits.number_chars)
+    values = {atom.of if isinstance(atom, ir.Multiple) else atom.low for atom in atoms}
+    values.update([atom.high for atom in atoms if isinstance(atom, ir.Interval)])
+    for value in values:
+        if not value:
+            continue
+        text = str(value)
+        if len(text) <= short and "E" not in text:
+            continue
+        _, digits, exponent = value.as_tuple()
+        if not isinstance(exponent, int):
+            raise ValueError(f"{value} is not a number")
+        if len(digits) > limits.number_chars:
+            raise LimitError(
+                f"A number of the schema is written with {len(digits)} digits.", limit="number_chars"
+            )
+        if exponent + len(digits) > integer or -exponent > fraction:
+            size = magnitude(value)
+            integer = max(integer, size.e + 1)
+            fraction = max(fraction, len(size.digits) - 1 - size.e)
+    exponent_digits = max(3, len(str(4 * (integer + fraction))))
+    longest = max(integer, fraction)
+    if longest > limits.number_chars:
+        if policy == PLAIN:
+            raise LimitError(
+                f'A number of the schema has {longest} digits when written out, as numbers="plain" asks.',
+                limit="number_chars",
+            )
+        integer, fraction = min(integer, limits.number_chars), min(fraction, limits.number_chars)
+    return Caps(integer, fraction, exponent_digits)
+
+
+def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ValueAtom]:
+    """Return the atoms of some formulas that speak of values, as they are written, repeats included."""
+    found: list[ValueAtom] = []
+    stack: list[ir.Formula] = list(reversed(formulas))
+    while stack:
+        formula = stack.pop()
+        if isinstance(formula, (ir.Interval, ir.Multiple)):
+            found.append(formula)
+        elif isinstance(formula, ir.Not):
+            stack.append(formula.of)
+        elif isinstance(formula, (ir.All, ir.Any_)):
+            stack.extend(reversed(formula.of))
+        elif not isinstance(formula, ir.PlainInteger):
+            raise ValueError(f"{type(formula).__name__} says nothing about numbers")
+    return found
+
+
+_CROWD = 64
+"""Intervals of one union from which on they are marked together: as sets of bits, each would be as long as
+the line has cells."""
+
+
+def _truth(
+    formula: ir.Formula,
+    atom: Callable[[ValueAtom], int],
+    union: Callable[[list[ir.Interval]], int],
+    full: int,
+) -> int:
+    """Return the set of table entries (a bit each) on which a formula is true."""
+    done: list[int] = []
+    stack: list[tuple[ir.Formula, bool]] = [(formula, False)]
+    while stack:
+        item, visited = stack.pop()
+        if isinstance(item, (ir.Interval, ir.Multiple)):
+            done.append(atom(item))
+        elif isinstance(item, ir.Not):
+            if visited:
+                done[-1] = full & ~done[-1]
+            else:
+                stack += [(item, True), (item.of, False)]
+        elif isinstance(item, (ir.All, ir.Any_)):
+            crowd: list[ir.Interval] = []
+            if isinstance(item, ir.Any_) and len(item.of) >= _CROWD:
+                crowd = [part for part in item.of if isinstance(part, ir.Interval)]
+            if not visited:
+                stack.append((item, True))
+                stack.extend(
+                    (part, False) for part in item.of if not (crowd and isinstance(part, ir.Interval))
+                )
+                continue
+            start = len(done) - len(item.of) + len(crowd)
+            parts = done[start:]
+            del done[start:]
+            if crowd:
+                parts.append(union(crowd))
+            if isinstance(item, ir.All):
+                value = full
+                for part in parts:
+                    value &= part
+            else:
+                value = 0
+                for part in parts:
+                    value |= part
+            done.append(value)
+    return done[-1]
+
+
+def _bits(number: int) -> Iterator[int]:
+    """Yield the bits that are set, lowest first. Linear, and quick where they are few."""
+    text = bin(number)[:1:-1]
+    at = text.find("1")
+    while at >= 0:
+        yield at
+        at = text.find("1", at + 1)
+
+
+def sides_of(
+    spec: ir.Spec,
+    policy: int,
+    limits: Limits,
+    outcome: Callable[[frozenset[int]], int],
+    caps: Caps | None = None,
+) -> tuple[Side, Side]:
+    """Return what a specification asks of numerals without and with a minus sign.
+
+    Cost: linear in the formulas times the number of bounds / 64. Raises LimitError (alternatives) for more
+    than 12 distinct divisors, (number_chars) for numbers of FARTHEST and as `caps_of` does.
+    """
+    atoms = atoms_of(spec.formulas)
+    if caps is None:
+        caps = caps_of(atoms, policy, limits)
+    points: set[Decimal] = set()
+    multiples: dict[Decimal, int] = {}
+    for item in atoms:
+        if isinstance(item, ir.Interval):
+            if item.low is not None:
+                points.add(item.low)
+            if item.high is not None and item.high is not item.low:
+                points.add(item.high)
+        else:
+            multiples.setdefault(item.of, len(multiples))
+    if len(multiples) > MAX_DIVISORS:
+        raise LimitError(
+            f"One number is asked about {len(multiples)} different multipleOf values.",
+            limit="alternatives",
+            cure=f"At most {MAX_DIVISORS} can be kept apart in one place.",
+        )
+    if any(value and abs(value.adjusted()) >= FARTHEST for value in (*points, *multiples)):
+        raise LimitError(
+            f"A number is {FARTHEST:,} or more powers of ten away from 1.",
+            limit="number_chars",
+            cure='Take it out of the schema, or write numbers as numbers="bounded" allows.',
+        )
+    bounds = sorted(points)
+    index = {value: at for at, value in enumerate(bounds)}
+    divisors = [divisor(value) for value in multiples]
+    width, columns = 2 * len(bounds) + 1, 1 << len(divisors)
+    block = (1 << width) - 1
+    every = sum(1 << (width * bits) for bits in range(columns))
+    full = block * every
+
+    def atom(item: ValueAtom) -> int:
+        if isinstance(item, ir.Multiple):
+            which = multiples[item.of]
+            return sum(block << (width * bits) for bits in range(columns) if bits >> which & 1)
+        first, last = cells(item)
+        return (((1 << (last - first + 1)) - 1) << first) * every if first <= last else 0
+
+    def cells(item: ir.Interval) -> tuple[int, int]:
+        if item.low is not None and item.low is item.high and not (item.open_low or item.open_high):
+            at = 2 * index[item.low] + 1
+            return at, at
+        first, last = 0, width - 1
+        if item.low is not None:
+            first = 2 * index[item.low] + (2 if item.open_low else 1)
+        if item.high is not None:
+            last = 2 * index[item.high] + (0 if item.open_high else 1)
+        return first, last
+
+    def union(items: list[ir.Interval]) -> int:
+        opened = [0] * (width + 1)
+        for item in items:
+            first, last = cells(item)
+            if first <= last:
+                opened[first] += 1
+                opened[last + 1] -= 1
+        inside = bytearray(b"0") * width
+        depth = 0
+        for at, change in enumerate(opened[:-1]):
+            depth += change
+            if depth:
+                inside[width - 1 - at] = 49  # "1": the last cell is the highest bit
+        return int(inside, 2) * every
+
+    truths = [_truth(formula, atom, union, full) for formula in spec.formulas]
+    names: dict[int, int] = {0: -1}
+    codes = [0] * (width * columns)
+    for demand, truth in enumerate(truths):
+        one = 1 << demand
+        for at in _bits(truth):
+            codes[at] |= one
+    for code in set(codes):
+        if code:
+            names[code] = outcome(frozenset(_bits(code)))
+    if columns == 1:
+        rows: list[tuple[int, ...]] = [(names[code],) for code in codes]
+    else:
+        rows = [tuple([names[code] for code in codes[cell::width]]) for cell in range(width)]
+
+    at_zero = bisect_left(bounds, Decimal(0))
+    has_zero = at_zero < len(bounds) and bounds[at_zero] == 0
+    zero = rows[2 * at_zero + (1 if has_zero else 0)][columns - 1]
+    above = at_zero + (1 if has_zero else 0)
+    positive = _side(policy, caps, zero, bounds[above:], divisors, rows[2 * above :])
+    negative = _side(
+        policy,
+        caps,
+        -1 if policy == PLAIN else zero,
+        bounds[:at_zero][::-1],
+        divisors,
+        rows[: 2 * at_zero + 1][::-1],
+    )
+    return positive, negative
+
+
+def _side(
+    policy: int,
+    caps: Caps,
+    zero: int,
+    values: list[Decimal],
+    divisors: list[Divisor],
+    rows: list[tuple[int, ...]],
+) -> Side:
+    """Return a side without the bounds and divisors that decide nothing."""
+    sizes = [magnitude(value) for value in values]
+    if not divisors:
+        ends: list[Magnitude] = []
+        table = [rows[0]]
+        for at, size in enumerate(sizes):
+            if table[-1] != rows[2 * at + 1] or table[-1] != rows[2 * at + 2]:
+                ends.append(size)
+                table += rows[2 * at + 1 : 2 * at + 3]
+        return Side(policy, caps, zero, tuple(ends), (), tuple(table))
+    numbers = [split(size) for size in sizes]
+    kept = list(divisors)
+    # The divisors of a bound are known: its row is the same whatever the bits.
+    for at, number in enumerate(numbers):
+        bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
+        rows[2 * at + 1] = (rows[2 * at + 1][bits],) * (1 << len(kept))
+    which = 0
+    while which < len(kept):
+        smaller = _without(kept, which, rows)
+        if smaller is None:
+            which += 1
+        else:
+            rows = smaller
+            del kept[which]
+    if len(kept) > 1:
+        possible = _possible(kept)
+        for at in range(0, len(rows), 2):
+            rows[at] = tuple(out if may else -1 for out, may in zip(rows[at], possible, strict=True))
+    bounds: list[Magnitude] = []
+    table = [rows[0]]
+    for at, number in enumerate(numbers):
+        below, point, gap = table[-1], rows[2 * at + 1], rows[2 * at + 2]
+        if below == gap:
+            bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
+            if below[bits] == point[0]:
+                continue
+        bounds.append(sizes[at])
+        table += [point, gap]
+    return Side(policy, caps, zero, tuple(bounds), tuple(kept), tuple(table))
+
+
+def _without(kept: list[Divisor], which: int, rows: list[tuple[int, ...]]) -> list[tuple[int, ...]] | None:
+    """Return the rows without one divisor's bit, or None where that bit decides something."""
+    if len(kept) == 1:
+        return None if any(no != yes for no, yes in rows) else [row[:1] for row in rows]
+    columns = [bits for bits in range(1 << len(kept)) if not bits >> which & 1]
+    possible = _possible(kept)
+    flag = 1 << which
+    for bits in columns:
+        if possible[bits] and possible[bits | flag] and any(row[bits] != row[bits | flag] for row in rows):
+            return None
+    source = [bits if possible[bits] else bits | flag for bits in columns]
+    return [tuple(row[bits] for bits in source) for row in rows]
+
+
+def _possible(kept: list[Divisor]) -> list[bool]:
+    """Return for each set of divisors (as bits) whether some number is divided by exactly these, as far as
+    pairs of them tell."""
+    found = [True]
+    implied = [0]
+    for large, by in enumerate(kept):
+        also = sum(1 << small for small, other in enumerate(kept) if divides(other, by.core, -by.shift))
+        implied += [before | also for before in implied]
+        found += [not whole & ~(bits | 1 << large) for bits, whole in enumerate(implied[len(found) :])]
+    return found
+
+
+def common_core(divisors: tuple[Divisor, ...]) -> int:
+    """Return the least number that every divisor's core divides."""
+    return lcm(*[by.core for by in divisors]) if divisors else 1

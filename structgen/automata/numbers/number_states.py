@@ -1,0 +1,756 @@
+"""The states of number automata, kept for all grammars of the process that spell numbers alike.
+
+A state is named by what it holds, not by the grammar that met it, and most schemas ask the same few things of
+their numbers; so what one grammar had worked out, the next one finds. Outcomes are plain numbers here: a side
+is interned with the outcome numbers of the grammar that brings it, and whoever brings the same numbers shares
+its states, whatever the numbers stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.numbers import digit_steps as steps
+from structgen.automata.numbers.bound_tree import nodes
+from structgen.automata.numbers.interval_split import split
+from structgen.automata.numbers.number_plan import ANY, PLAIN, Caps, Side, common_core, digit_count, sides_of
+from structgen.automata.numbers.shortest_numerals import Asker, alive, has_value, shortest
+from structgen.automata.numbers.written_forms import Pair, Pairs, by_value, digits_alone, has_forms, otherwise
+from structgen.language import ir
+from structgen.limits import Limits
+from structgen.system.fork_locks import STORES, new_lock
+
+WIDTH = 16
+"""Columns of a transition row: '0'..'9' are 0..9, '-' 10, '+' 11, '.' 12, 'e' 13, 'E' 14; 15 is unused."""
+COLUMNS = b"0123456789-+.eE"
+NEIGHBOURHOOD = 256
+"""States that one call of `expand` fills at most."""
+DEPTH = 4
+"""One call of `expand` makes what so many characters can reach: most tokenizers cut digits in threes."""
+CROWD = 1 << 15
+"""Past so many states, a row is filled when it is asked for: remainders of ten digits are not met twice."""
+MOST_STATES, MOST_PLANS = 1 << 16, 1 << 12
+"""Past so many states or specs, grammars to come begin anew; those that there are keep what they have."""
+WHOLE = 100
+"""More characters than a numeral has on which nothing is asked, other than under "any"."""
+_IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
+_NOTHING: frozenset[int] = frozenset()
+_FEW_ROWS = 1_000
+"""Tables of more rows are not gone through to find which outcomes they hold."""
+_FITS = 1 << 58
+"""Divisors from here on are counted with unbounded integers."""
+
+_NO_BOUNDS = [0, *([1] * 9), 0, 0, *([1] * 10), 0, 1]
+"""What `nodes` returns where there are no words."""
+
+Meaning = tuple[tuple[int, frozenset[int]], ...]
+"""Outcome numbers, and the demands that each stands for in one grammar."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a specification asks, with outcomes numbered by their place in `sets`."""
+
+    sets: tuple[frozenset[int], ...]
+    positive: Side
+    negative: Side
+    digits: tuple[Side, Side] | None = None
+    """What is asked of numerals that are digits alone, where that is not the same."""
+    starts: dict[tuple[int, ...], int] = field(default_factory=dict)
+    """A grammar's numbers of `sets` -> the start state."""
+
+
+class Numerals:
+    """States by content. Whoever adds states holds `lock`; rows that are filled may be read without it.
+
+    `trans` (int32 [capacity, 16]) and `outcome` (int32 [capacity], -1 where the numeral may not end) are
+    replaced by larger arrays when they are full. The smaller ones stay as they were: compiled code of other
+    threads may be reading them.
+    """
+
+    def __init__(self, policy: int, caps: Caps | None, limits: Limits) -> None:
+        self.lock = new_lock(STORES)  # taken while a grammar's is held, never while a store's is
+        self.policy = policy
+        self.limits = limits
+        self.plans: dict[ir.Spec, Plan] = {}
+        self.keys: dict[tuple[int, Meaning], bytes] = {}
+        self.finishes: dict[tuple[int, Meaning], ir.Demands] = {}
+        self._caps = Caps(0, 0, 0) if policy == ANY else caps
+        self.trans: npt.NDArray[np.int32] = np.full((1024, WIDTH), ir.UNKNOWN, np.int32)
+        self.outcome: npt.NDArray[np.int32] = np.full(1024, -1, np.int32)
+        self._replaced: list[npt.NDArray[np.int32]] = []
+        self._parent: npt.NDArray[np.int64] = np.full(1024, -1, np.int64)
+        self._mark: npt.NDArray[np.int8] = np.zeros(1024, np.int8)
+        self._states: npt.NDArray[np.int64] = np.zeros((1024, steps.FIELDS), np.int64)
+        self._table: npt.NDArray[np.int32] = np.full(4096, -1, np.int32)
+        self._arena: npt.NDArray[np.int64] = np.zeros(1 << 14, np.int64)
+        self._functions: npt.NDArray[np.int64] = np.full(1024, -1, np.int64)
+        self._counter: npt.NDArray[np.int64] = np.zeros(3, np.int64)
+        self._counter[steps.USED] = 1
+        self._piece: npt.NDArray[np.int64] = np.zeros(64, np.int64)
+        self._queue: npt.NDArray[np.int64] = np.zeros((steps.QUEUE, steps.FIELDS), np.int64)
+        self._work: npt.NDArray[np.int64] = np.zeros(4 * NEIGHBOURHOOD, np.int64)
+        self._row: npt.NDArray[np.int64] = np.zeros(steps.FIELDS, np.int64)
+        self._labels: dict[tuple[int, int, bool], tuple[int, ...]] = {}
+        self._offsets: dict[tuple[Side, bool], int] = {}
+        self._sides: dict[int, Side] = {}
+        self._contents: dict[tuple[int, bool], dict[Meaning, bytes]] = {}
+        self._large: _Large | None = None
+        self._pairs = Pairs(self)
+
+    @property
+    def count(self) -> int:
+        """Return how many states there are."""
+        return int(self._counter[steps.COUNT])
+
+    @property
+    def full(self) -> bool:
+        """Return whether grammars to come should begin anew."""
+        return self.count > MOST_STATES or len(self.plans) > MOST_PLANS
+
+    # -- starting
+    # ----------------------------------------------------------------------------------------------
+
+    def plan(self, spec: ir.Spec) -> Plan:
+        """Return what a specification asks; remembered by specification.
+
+        Raises LimitError (number_chars, alternatives).
+        """
+        try:
+            known = self.plans.get(spec)
+        except RecursionError:  # too deep to hash; the sides are interned by what they ask
+            return self._plan(spec)
+        if known is None:
+            known = self._plan(spec)
+            self.plans[spec] = known
+        return known
+
+    def _plan(self, spec: ir.Spec) -> Plan:
+        numbers: dict[frozenset[int], int] = {}
+
+        def number(demands: frozenset[int]) -> int:
+            return numbers.setdefault(demands, len(numbers))
+
+        digits = None
+        if has_forms(spec):
+            if self.policy == PLAIN:
+                spec = by_value(spec)
+            else:
+                digits = digits_alone(spec, self.policy, self.limits, number, self._caps)
+                spec = otherwise(spec)
+        positive, negative = sides_of(spec, self.policy, self.limits, number, self._caps)
+        return Plan(tuple(numbers), positive, negative, digits)
+
+    def start(self, plan: Plan, numbers: tuple[int, ...]) -> int:
+        """Return the state before the first character, or ir.DEAD where no numeral has an outcome.
+
+        `numbers` are a grammar's numbers of `plan.sets`. What a few characters reach is made at once. Raises
+        LimitError (oracle_steps).
+        """
+        known = plan.starts.get(numbers)
+        if known is not None:
+            return known
+        state = self._start((plan.positive, plan.negative), numbers)
+        if plan.digits is not None:
+            digits = self._start(plan.digits, numbers)
+            state = digits if state < 0 else self._pairs.number(Pair(digits, state, ir.DEAD))
+        plan.starts[numbers] = state
+        return state
+
+    def _start(self, sides: tuple[Side, Side], numbers: tuple[int, ...]) -> int:
+        if numbers != tuple(range(len(numbers))):
+            sides = sides[0].renumbered(numbers), sides[1].renumbered(numbers)
+        any_length = sides[0].policy == ANY
+        large: _Large | None = None
+        if max(common_core(sides[0].divisors), common_core(sides[1].divisors)) >= _FITS:
+            if self._large is None:
+                self._large = _Large()
+            large = self._large
+        state = ir.DEAD
+        if any(side.zero >= 0 or has_value(side, self.limits) for side in sides):
+            ends = [self._side(side, large) for side in sides]
+            left = self.limits.number_chars if any_length else 0
+            state = self._intern((ends[0], steps.START, left, ends[1], 0, 0, 0, 0), -1, large)
+            if state >= 0 and large is None:
+                short = self.policy != ANY and sides[0].constant() and sides[1].constant()
+                self._fill(state, WHOLE if short else DEPTH)
+        return state
+
+    def _side(self, side: Side, large: _Large | None, *, part: bool = False) -> int:
+        """Return the offset of a side's record, written on first use. `part`: a part with exceptions of one
+        that was split; it is not split again."""
+        offsets = self._offsets if large is None else large.offsets
+        found = offsets.get((side, part))
+        if found is not None:
+            return found
+        follower = side.without_zero()
+        nonzero = 0 if follower is side else self._side(follower, large)
+        parts = () if nonzero or part else split(side)
+        split_at = [self._side(one, large, part=one is not parts[0]) for one in parts]
+        strict: list[int] = []
+        if side.policy == PLAIN and not nonzero and not parts and not side.divisors and side.bounds:
+            strict = [
+                self._side(Side(side.policy, side.caps, row[0], (), (), ((row[0],),)), large)
+                for row in side.rows
+            ]
+        pieces = 2 * (2 * len({bound.e for bound in side.bounds}) + len(side.divisors) + 4)
+        if large is not None:
+            at = len(large.arena)
+            large.arena += _record(side, at, nonzero, strict, split_at, large.arena)
+            large.sides[at] = side
+            large.room = max(large.room, 4 * pieces)
+        else:
+            at = int(self._counter[steps.USED])
+            record = _record(side, at, nonzero, strict, split_at, self._arena)
+            self._reserve_arena(len(record))
+            self._arena[at : at + len(record)] = record
+            self._counter[steps.USED] = at + len(record)
+            self._sides[at] = side
+            if pieces > len(self._piece):
+                self._piece = np.zeros(2 * pieces, np.int64)
+        offsets[side, part] = at
+        return at
+
+    def _intern(self, fields: steps.Fields, origin: int, large: _Large | None) -> int:
+        """Return the number of a state (ir.DEAD where it is not live), added where it is new."""
+        if large is not None:
+            found = large.numbers.get(fields)
+            if found is not None:
+                return found
+            verdict = large.live(fields)
+            if verdict == steps.LIFELESS or (
+                verdict == steps.LOST and not self._asked(fields, origin, large)
+            ):
+                return ir.DEAD
+            if self.count + steps.ROOM_STATES > len(self.outcome):
+                self._grow()
+            found = self.count
+            self._counter[steps.COUNT] = found + 1
+            large.numbers[fields] = found
+            large.fields[found] = fields
+            self.outcome[found] = large.outcome(fields)
+            self._parent[found] = origin
+        else:
+            found = self._enter(fields, origin, False)
+            if found == ir.UNKNOWN:
+                found = self._enter(fields, origin, True) if self._asked(fields, origin, None) else ir.DEAD
+        return found
+
+    def _enter(self, fields: steps.Fields, origin: int, known_live: bool) -> int:
+        self._grow()
+        self._row[:] = fields
+        return int(
+            steps.enter(
+                self._arena,
+                self._functions,
+                self._counter,
+                self._states,
+                self._table,
+                self.outcome,
+                self._parent,
+                self._piece,
+                self._queue,
+                self._row,
+                origin,
+                known_live,
+            )
+        )
+
+    def _asked(self, fields: steps.Fields, origin: int, large: _Large | None) -> bool:
+        """Return whether a state is live, by arithmetic."""
+        if origin < 0:
+            root, text = fields, ""
+        else:
+            root, text = self.path(origin // WIDTH)
+            text += chr(COLUMNS[origin % WIDTH])
+        sides = self._sides if large is None else large.sides
+        wanted = frozenset(out for side in (root[0], root[3]) for out in outcomes_of(sides[side]))
+        asked = [Asker(sides[offset], wanted, self.limits) for offset in (root[0], root[3])]
+        return alive(asked[0], asked[1], text, root[2] - len(text), asked[0].side.policy == ANY)
+
+    def expand(self, state: int) -> None:
+        """Fill the row of a state, and in the same compiled call those of states a few characters on.
+
+        Raises LimitError (oracle_steps).
+        """
+        if self._large is not None and state in self._large.fields:
+            self._expand_large(self._large, state)
+            return
+        if state in self._pairs:
+            self._pairs.expand(state)
+            return
+        self._fill(state, DEPTH if self.count < CROWD else 1)
+        open_columns = np.flatnonzero(self.trans[state] == ir.UNKNOWN)
+        for column in open_columns.tolist():
+            # Digits and points alone can outgrow the search, and their steps write no functions.
+            child = steps.step(
+                self._arena,
+                self._functions,
+                self._counter,
+                self._piece,
+                *self.fields(state),
+                column,
+            )
+            self.trans[state, column] = self._intern(child, WIDTH * state + column, None)
+
+    def _fill(self, state: int, depth: int) -> None:
+        """Fill the row of a state and of those fewer than `depth` characters on.
+
+        An entry of the row stays UNKNOWN where the search for a numeral outgrew its queue.
+        """
+        while self._mark[state] != 1:
+            status = steps.expand(
+                self._arena,
+                self._functions,
+                self._counter,
+                self._states,
+                self._table,
+                self.trans,
+                self.outcome,
+                self._parent,
+                self._mark,
+                self._piece,
+                self._queue,
+                self._work,
+                self._row,
+                state,
+                NEIGHBOURHOOD,
+                depth,
+            )
+            if status != steps.FULL:
+                break
+            self._grow()
+
+    def _expand_large(self, large: _Large, state: int) -> None:
+        fields = large.fields[state]
+        row: list[int] = []
+        for column in range(len(COLUMNS) - 1):
+            child = large.step(fields, column)
+            row.append(ir.DEAD if child[1] < 0 else self._intern(child, WIDTH * state + column, large))
+        row.append(row[-1])  # "E" says what "e" does
+        self.trans[state, : len(row)] = row
+        self.trans[state, len(row) :] = ir.DEAD
+
+    def _reserve_arena(self, room: int) -> None:
+        need = int(self._counter[steps.USED]) + room
+        if need > len(self._arena):
+            larger = np.zeros(max(2 * len(self._arena), 2 * need), np.int64)
+            larger[: len(self._arena)] = self._arena
+            self._arena = larger
+
+    def _grow(self) -> None:
+        """Make room for one more expansion in every array."""
+        room = steps.ROOM_STATES
+        self._reserve_arena(room * (len(self._piece) + 1))
+        if self.count + room > len(self.outcome):
+            size = 2 * len(self.outcome)
+            self._replaced += (self.trans, self.outcome)
+            self.trans = _longer(self.trans, size, ir.UNKNOWN)
+            self.outcome = _longer(self.outcome, size, -1)
+            self._parent = _longer(self._parent, size, -1)
+            self._mark = _longer(self._mark, size, 0)
+            self._states = _longer(self._states, size, 0)
+        states = 2 * (self.count + room) > len(self._table)
+        functions = 2 * (int(self._counter[steps.FUNCTIONS]) + room) > len(self._functions)
+        if states or functions:
+            old = self._functions
+            self._table = np.full(len(self._table) * (2 if states else 1), -1, np.int32)
+            self._functions = np.full(len(old) * (2 if functions else 1), -1, np.int64)
+            steps.rehash(self._arena, self._states, self.count, self._table, old, self._functions, self._row)
+
+    def new_state(self, outcome: int) -> int:
+        """Return a new state that no content names: whoever asks for it fills its row."""
+        self._grow()
+        found = self.count
+        self._counter[steps.COUNT] = found + 1
+        self.outcome[found] = outcome
+        self._parent[found] = -1
+        return found
+
+    def at_start(self, state: int) -> bool:
+        """Return whether nothing of the numeral is written."""
+        return self.fields(state)[1] == steps.START
+
+    def row(self, state: int) -> list[int]:
+        """Return the row of a state, filled."""
+        if (self.trans[state] == ir.UNKNOWN).any():
+            self.expand(state)
+        row: list[int] = self.trans[state].tolist()
+        return row
+
+    # -- asking
+    # ------------------------------------------------------------------------------------------------
+
+    def path(self, state: int) -> tuple[steps.Fields, str]:
+        """Return the fields of the start that a state was first reached from, and the text that led there."""
+        text: list[str] = []
+        while (origin := int(self._parent[state])) >= 0:
+            text.append(chr(COLUMNS[origin % WIDTH]))
+            state = origin // WIDTH
+        return self.fields(state), "".join(reversed(text))
+
+    def fields(self, state: int) -> steps.Fields:
+        """Return what a state holds."""
+        if self._large is not None and state in self._large.fields:
+            return self._large.fields[state]
+        a, b, c, d, e, f, g, h = self._states[state].tolist()
+        return a, b, c, d, e, f, g, h
+
+    def meaning(self, state: int, demands: Mapping[int, frozenset[int]]) -> Meaning:
+        """Return what the outcomes that a state may yet have stand for in one grammar."""
+        if state in self._pairs:
+            return self._pairs.meaning(state, demands)
+        fields = self.fields(state)
+        other = fields[3] if fields[1] == steps.START else 0
+        large = self._large if self._large is not None and state in self._large.fields else None
+        place = fields[0], other, large is not None
+        labels = self._labels.get(place)
+        if labels is None:
+            numbers: set[int] = set()
+            if fields[1] >= steps.E:
+                arena = self._arena if large is None else large.arena
+                at = fields[0]
+                numbers.update(int(arena[at + 2 * n]) for n in range(1, 1 + int(arena[at])))
+                numbers.discard(-1)
+            else:
+                sides = self._sides if large is None else large.sides
+                for at in (fields[0], other) if other else fields[:1]:
+                    numbers |= outcomes_of(sides[at])
+            labels = self._labels[place] = tuple(sorted(numbers))
+        return tuple([(number, demands[number]) for number in labels])
+
+    def finish(self, state: int, meaning: Meaning) -> ir.Demands:
+        """Return for each demand that can still be met the shortest rest of the numeral that meets it.
+
+        Of the shortest the smallest in byte order (so "E" rather than "e"). Cost: arithmetic on the numeral
+        so far, some microseconds for each length that is tried; remembered.
+        """
+        known = self.finishes.get((state, meaning))
+        if known is None:
+            with self.lock:
+                if state in self._pairs:
+                    known = self._pairs.finish(state, dict(meaning))
+                else:
+                    known = self.rests(state, dict(meaning))
+                self.finishes[state, meaning] = known
+        return known
+
+    def rests(
+        self, state: int, demands: Mapping[int, frozenset[int]], *, marked: bool = False
+    ) -> dict[int, bytes]:
+        """Return what `finish` does, not remembered; `marked`: only rests with ".", "e" or "E" count."""
+        open_demands = {demand for met in demands.values() for demand in met}
+        found: dict[int, bytes] = {}
+
+        def met(at: int, rest: bytes) -> None:
+            for demand in demands.get(int(self.outcome[at]), _NOTHING) & open_demands:
+                found[demand] = rest
+                open_demands.discard(demand)
+
+        # Most numerals may end now or after one more character.
+        if not marked:
+            met(state, b"")
+            if open_demands:
+                row = self.row(state)
+                for column in _IN_BYTE_ORDER:
+                    if row[column] >= 0:
+                        met(row[column], COLUMNS[column : column + 1])
+        if not open_demands:
+            return found
+        root, text = self.path(state)
+        sides = self._sides if self._large is None or state not in self._large.fields else self._large.sides
+        positive, negative = sides[root[0]], sides[root[3]]
+        left = root[2] - len(text)
+        any_length = positive.policy == ANY
+        answers: dict[frozenset[int], bytes | None] = {}
+        for demand in sorted(open_demands):
+            wanted = frozenset(number for number, some in demands.items() if demand in some)
+            if wanted not in answers:
+                ask, other = (
+                    Asker(side, wanted, self.limits, marked=marked) for side in (positive, negative)
+                )
+                answers[wanted] = (
+                    shortest(ask, other, text, left, any_length)
+                    if alive(ask, other, text, left, any_length)
+                    else None
+                )
+            rest = answers[wanted]
+            if rest is not None:
+                found[demand] = rest
+        return found
+
+    def key(self, state: int, meaning: Meaning) -> bytes:
+        """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""
+        known = self.keys.get((state, meaning))
+        if known is None:
+            if state in self._pairs:
+                known = self._pairs.key(state, meaning)
+            else:
+                known = self._key(state, dict(meaning))
+            self.keys[state, meaning] = known
+        return known
+
+    def _key(self, state: int, demands: Mapping[int, frozenset[int]]) -> bytes:
+        fields = self.fields(state)
+        large = self._large if self._large is not None and state in self._large.fields else None
+        parts: list[object]
+        if fields[1] >= steps.E:
+            arena = self._arena if large is None else large.arena
+            at, names = fields[0], _Names(demands)
+            parts = ["exponent"]
+            for n in range(int(arena[at])):
+                parts += (int(arena[at + 1 + 2 * n]), names.number(int(arena[at + 2 + 2 * n])))
+            parts.append(names.sets)
+        else:
+            parts = [self._content(fields[0], demands, large)]
+            if fields[1] == steps.START:
+                parts.append(self._content(fields[3], demands, large))
+                fields = (0, steps.START, fields[2], 0, 0, 0, 0, 0)
+        return blake2b(repr((parts, fields[1:])).encode(), digest_size=16, person=b"sg-numeral-3").digest()
+
+    def _content(self, at: int, demands: Mapping[int, frozenset[int]], large: _Large | None) -> bytes:
+        """Return a digest of what a side asks; made once for each meaning of its outcomes."""
+        side = (self._sides if large is None else large.sides)[at]
+        known = self._contents.setdefault((at, large is not None), {})
+        numbers = outcomes_of(side) if len(side.rows) <= _FEW_ROWS else demands
+        meaning = tuple((number, demands[number]) for number in sorted(numbers))
+        found = known.get(meaning)
+        if found is None:
+            found = known[meaning] = _content(side, demands)
+        return found
+
+
+class _Names:
+    """Outcomes in the order in which they are met, so that a grammar's own numbers do not show."""
+
+    def __init__(self, demands: Mapping[int, frozenset[int]]) -> None:
+        self.sets: list[list[int]] = []
+        self._demands = demands
+        self._known = {-1: -1}
+
+    def number(self, outcome: int) -> int:
+        """Return the number of an outcome."""
+        known = self._known.get(outcome)
+        if known is None:
+            known = len(self.sets)
+            self.sets.append(sorted(self._demands[outcome]))
+            self._known[outcome] = known
+        return known
+
+
+def _content(side: Side, demands: Mapping[int, frozenset[int]]) -> bytes:
+    """Return a digest of what a side asks, in words that every process writes alike. Linear in its bounds."""
+    names = _Names(demands)
+    caps = side.caps
+    digest = blake2b(digest_size=16, person=b"sg-side")
+    head = side.policy, (caps.integer, caps.fraction, caps.exponent), names.number(side.zero)
+    digest.update(repr((head, [(hex(by.core), by.shift) for by in side.divisors])).encode())
+    digest.update("".join([f"{bound.e} {bound.digits}\n" for bound in side.bounds]).encode())
+    outs = [out for row in side.rows for out in row]
+    numbers = {out: f"{names.number(out)} " for out in dict.fromkeys(outs)}
+    digest.update("".join([numbers[out] for out in outs]).encode())
+    digest.update(repr(names.sets).encode())
+    return digest.digest()
+
+
+class _Shelf:
+    """The states that grammars to come share."""
+
+    def __init__(self, policy: int, caps: Caps | None, limits: Limits) -> None:
+        self._lock = new_lock(STORES)
+        self._made = policy, caps, limits
+        self._now: Numerals | None = None
+
+    def take(self) -> Numerals:
+        """Return them, begun anew once they are too many."""
+        now = self._now
+        if now is None or now.full:
+            with self._lock:
+                now = self._now
+                if now is None or now.full:
+                    now = self._now = Numerals(*self._made)
+        return now
+
+
+@lru_cache(maxsize=16)
+def _shelf(policy: int, caps: Caps | None, number_chars: int, oracle_steps: int) -> _Shelf:
+    return _Shelf(policy, caps, Limits(number_chars=number_chars, oracle_steps=oracle_steps))
+
+
+def shared(policy: int, caps: Caps | None, limits: Limits) -> Numerals:
+    """Return the states that grammars with these policies and limits share.
+
+    A grammar that may have fewer states than are kept has its own, so that it is refused where its own states
+    are too many, whatever others have made.
+    """
+    if limits.automaton_states < MOST_STATES:
+        return Numerals(policy, caps, limits)
+    return _shelf(policy, caps, limits.number_chars, limits.oracle_steps).take()
+
+
+class _Large:
+    """The same automata over lists of unbounded integers, for divisors that 64 bits cannot count."""
+
+    def __init__(self) -> None:
+        self.arena: list[int] = [0]
+        self.offsets: dict[tuple[Side, bool], int] = {}
+        self.sides: dict[int, Side] = {}
+        self.numbers: dict[steps.Fields, int] = {}
+        self.fields: dict[int, steps.Fields] = {}
+        self.room = 64
+        self._digits: dict[int, int] = {}
+        """Side -> how many digits more reach a multiple from wherever a numeral stands."""
+        self._interned: dict[tuple[int, ...], int] = {}
+
+    def step(self, fields: steps.Fields, column: int) -> steps.Fields:
+        """Return the fields after one character; the phase is -1 where none follows."""
+        arena, end = self.arena, len(self.arena)
+        arena += [0] * self.room
+        new = steps.step(arena, [-1] * 8, [end, 0, 0], [0] * self.room, *fields, column)
+        content = tuple(arena[new[0] : new[0] + 1 + 2 * arena[new[0]]]) if new[1] >= steps.E else ()
+        del arena[end:]
+        if not content:
+            return new
+        at = self._interned.get(content)
+        if at is None:
+            at = self._interned[content] = end
+            arena += content
+        return (at, *new[1:])
+
+    def live(self, fields: steps.Fields) -> int:
+        """Return LIVE, LIFELESS or LOST."""
+        if self._has_room(fields):
+            return steps.LIVE
+        queue = np.zeros((steps.QUEUE, steps.FIELDS), object)
+        end = len(self.arena)
+        verdict = steps.live(self.arena, [-1] * 8, [end, 0, 0], [0] * self.room, queue, *fields)
+        return int(verdict)
+
+    def _has_room(self, fields: steps.Fields) -> bool:
+        """Return whether digits alone surely lead to a multiple: what `steps.judge` comes to after much
+        arithmetic for nearly all states of a walk. False says nothing."""
+        side, phase, left, node = fields[0], fields[1], fields[2], fields[5]
+        if phase not in (steps.WHOLE, steps.FRACTION) or left < 64 or not node:
+            return False
+        needed = self._digits.get(side)
+        if needed is None:
+            needed = self._digits[side] = self._digits_needed(side)
+        arena = self.arena
+        return left >= needed and bool(
+            arena[arena[side + steps.NODES_AT] + node * steps.NODE_SIZE + steps.NODE_GAP]
+        )
+
+    def _digits_needed(self, side: int) -> int:
+        arena = self.arena
+        if arena[side + steps.POLICY] != ANY or arena[side + steps.FREE] or arena[side + steps.DIVISORS] != 1:
+            return steps.BIG
+        bounds = arena[side + steps.BOUNDS]
+        unbounded = arena[arena[side + steps.ROWS_AT] + ((2 * bounds) << 1) + 1] >= 0
+        if not arena[side + steps.POSITIVE] or not unbounded:
+            return steps.BIG
+        return digit_count(arena[arena[side + steps.DIVISORS_AT] + 2])
+
+    def outcome(self, fields: steps.Fields) -> int:
+        """Return the outcome of ending in a state, or -1."""
+        return int(steps.outcome_of(self.arena, *fields[:3], *fields[4:]))
+
+
+def outcomes_of(side: Side) -> set[int]:
+    """Return the outcomes that a side can have."""
+    found = {out for row in side.rows for out in row}
+    found.add(side.zero)
+    found.discard(-1)
+    return found
+
+
+def _longer(array: npt.NDArray, size: int, fill: int) -> npt.NDArray:  # type: ignore[type-arg]
+    """Return a copy with more rows."""
+    larger = np.full((size, *array.shape[1:]), fill, array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def _record(
+    side: Side,
+    at: int,
+    nonzero: int,
+    strict: list[int],
+    split_at: list[int],
+    arena: list[int] | npt.NDArray[np.int64],
+) -> list[int]:
+    """Return a side as the compiled loop reads it, for the arena from offset `at`.
+
+    `nonzero` is the offset of the same side without its own outcome for zero (0: it is this one); its tables
+    serve for both. `split_at`: the offsets of the sides by first digit, where it is split; it has no tables
+    then, for all that they tell comes after that digit.
+    """
+    if nonzero:
+        record = [int(field) for field in arena[nonzero : nonzero + steps.RECORD]]
+        record[steps.ZERO_OUT] = side.zero
+        record[steps.NONZERO] = nonzero
+        record[steps.FREE] = 0
+        return record
+    bounds, divisors, rows = side.bounds, side.divisors, side.rows
+    words = [] if split_at else sorted({bound.digits for bound in bounds})
+    decades = sorted({bound.e for bound in bounds})
+    caps, core, reach, saturate, hopeless = side.caps, 1, 0, 0, 0
+    if divisors:
+        core = common_core(divisors)
+        reach = max([abs(by.shift) + by.tens for by in divisors])
+        saturate = max(0, *[by.tens - by.shift for by in divisors])
+        hopeless = -max([by.shift for by in divisors])
+    if decades:
+        reach = max(reach, -decades[0], decades[-1])
+    total = caps.integer + caps.fraction
+    parts: list[int] = []
+    places: list[int] = []
+    start = at + steps.RECORD
+    ranks = {word: 2 * rank + 1 for rank, word in enumerate(words)}
+    for part in (
+        [] if split_at else [bound.e * steps.RANKS + ranks[bound.digits] for bound in bounds],
+        [] if split_at else [out for row in rows for out in row],
+        [number for by in divisors for number in (by.core, by.shift, by.odd, by.tens)],
+        nodes(words) if words else _NO_BOUNDS,
+        decades,
+        strict,
+        split_at,
+    ):
+        places.append(start + len(parts) if part else 0)
+        parts += part
+    record = [0] * steps.RECORD
+    record[steps.POLICY] = side.policy
+    record[steps.CAP_WHOLE] = caps.integer
+    record[steps.CAP_FRACTION] = caps.fraction
+    record[steps.CAP_EXPONENT] = caps.exponent
+    record[steps.ZERO_OUT] = side.zero
+    record[steps.NONZERO] = at
+    record[steps.BOUNDS] = len(bounds)
+    record[steps.DIVISORS] = len(divisors)
+    record[steps.CORE] = core
+    positive = bool(divisors) and all(row[0] < 0 for row in rows[::2])
+    record[steps.POSITIVE] = int(positive)
+    if positive and hopeless >= 0:
+        # Only bounds can be broken numbers.
+        record[steps.INTEGERS] = int(
+            all(
+                bound.e + 1 >= len(bound.digits) or row[0] < 0
+                for bound, row in zip(bounds, rows[1::2], strict=True)
+            )
+        )
+    record[steps.WIDE] = int(caps.exponent > 15 or 10**caps.exponent > reach + total + 2)
+    record[steps.FREE] = int(not bounds and not divisors and rows[0][0] == side.zero)
+    record[steps.CONST] = rows[0][0]
+    record[steps.SATURATE] = saturate
+    record[steps.HOPELESS_BELOW] = hopeless
+    record[steps.TOP_DEAD] = int(max(rows[-1]) < 0)
+    record[steps.CODES_AT], record[steps.ROWS_AT], record[steps.DIVISORS_AT] = places[:3]
+    record[steps.NODES_AT], record[steps.DECADES_AT], record[steps.STRICT_AT] = places[3:6]
+    record[steps.SPLIT_AT] = places[6]
+    record[steps.DECADES] = len(decades)
+    return record + parts

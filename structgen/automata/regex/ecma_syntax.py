@@ -1,0 +1,499 @@
+"""ECMA-262 regular expressions as trees: the parser, and the few questions asked of a tree."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import NamedTuple, TypeAlias, Union
+
+from structgen.automata.unicode.charsets import (
+    DIGIT,
+    DOT,
+    NOT_DIGIT,
+    NOT_SPACE,
+    NOT_WORD,
+    SPACE,
+    WORD,
+    Ranges,
+    complement,
+    union,
+)
+from structgen.automata.unicode.properties import unicode_property
+from structgen.errors import RegexError
+
+DEPTH = 100
+"""Groups within groups; the passes over a tree recurse, and 100 is far beyond any pattern met in practice."""
+
+
+class Chars(NamedTuple):
+    """One code point out of a set."""
+
+    ranges: Ranges
+
+
+class Seq(NamedTuple):
+    """A concatenation; empty means the empty word."""
+
+    parts: tuple[Node, ...]
+
+
+class Alt(NamedTuple):
+    """An alternation."""
+
+    parts: tuple[Node, ...]
+
+
+class Repeat(NamedTuple):
+    """`least` to `most` copies (`most` -1: no bound)."""
+
+    of: Node
+    least: int
+    most: int
+
+
+class Start(NamedTuple):
+    """`^`: the start of the string."""
+
+
+class End(NamedTuple):
+    """`$`: the end of the string."""
+
+
+class Boundary(NamedTuple):
+    r"""`\b`, or `\B` where `here` is false."""
+
+    here: bool
+
+
+class Look(NamedTuple):
+    """A look-ahead, or a look-behind where `ahead` is false; `holds` is false for the negative ones."""
+
+    ahead: bool
+    holds: bool
+    of: Node
+
+
+Node: TypeAlias = Union[Chars, Seq, Alt, Repeat, Start, End, Boundary, Look]
+EMPTY = Seq(())
+START = Start()
+END = End()
+_MOST = 1 << 30  # counts are int32 in the automaton
+
+
+@functools.lru_cache(maxsize=4096)
+def parse(source: str, strict: bool = False) -> Node:
+    """Return the tree of a pattern, read with ECMA-262's `u` flag (no i, m, s); O(n).
+
+    Where that grammar has a syntax error and Annex B's has none (an escaped `-`, a literal brace), Annex B's
+    reading holds at that place; with `strict` it is an error. Raises `RegexError` with the position of the
+    fault; back-references are refused by name.
+    """
+    return _Parser(source, strict).parse()
+
+
+def only_legacy(source: str) -> str:
+    """Return what makes a pattern that `parse` reads a syntax error under the flag u; "" where nothing does,
+    or where `parse` does not read it either. O(n)."""
+    strict = ""
+    try:
+        parse(source, True)
+    except RegexError as error:
+        strict = error.what
+    if strict:
+        try:
+            parse(source)
+        except RegexError:
+            return ""
+    return strict
+
+
+def nullable(node: Node) -> bool:
+    """Return whether the node can match the empty word somewhere (assertions count as able to hold)."""
+    if isinstance(node, Chars):
+        return False
+    if isinstance(node, Seq):
+        return all(nullable(part) for part in node.parts)
+    if isinstance(node, Alt):
+        return any(nullable(part) for part in node.parts)
+    if isinstance(node, Repeat):
+        return node.least == 0 or nullable(node.of)
+    return True
+
+
+class _Frame:
+    """One open group: its finished alternatives, the parts of the present one, and what closes into."""
+
+    __slots__ = ("branches", "kind", "opened", "parts")
+
+    def __init__(self, kind: str, opened: int) -> None:
+        self.kind, self.opened = kind, opened
+        self.branches: list[Node] = []
+        self.parts: list[Node] = []
+
+    def node(self) -> Node:
+        last = self._sequence()
+        if not self.branches:
+            return last
+        branches = [*self.branches, last]
+        if all(type(branch) is Chars for branch in branches):
+            return Chars(union(pair for branch in branches for pair in branch.ranges))  # type: ignore[union-attr]
+        return Alt(tuple(branches))
+
+    def _sequence(self) -> Node:
+        return self.parts[0] if len(self.parts) == 1 else Seq(tuple(self.parts))
+
+    def split(self) -> None:
+        self.branches.append(self._sequence())
+        self.parts = []
+
+
+_CONTROL = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
+_CLASSES = {"d": DIGIT, "D": NOT_DIGIT, "w": WORD, "W": NOT_WORD, "s": SPACE, "S": NOT_SPACE}
+_NAME_ESCAPE = re.compile(r"\\u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{4}))")
+_HEX = frozenset("0123456789abcdefABCDEF")
+_SPECIAL = frozenset("\\^$.|?*+()[{")
+
+
+_SYNTAX = frozenset("^$\\.*+?()[]{}|/")
+"""What a backslash may stand before, for itself, under the flag u."""
+
+
+class _Parser:
+    def __init__(self, source: str, strict: bool) -> None:
+        self.text, self.strict = source, strict
+        self.at = 0
+        self._groups: tuple[int, bool] | None = None
+        self._names: set[str] = set()
+
+    def legacy(self, what: str, at: int) -> None:
+        """Pass over what Annex B's grammar has and that of the flag u has not; raise where that counts."""
+        if self.strict:
+            raise self.fail(f"With the flag u, {what}", at)
+
+    def fail(self, what: str, at: int | None = None) -> RegexError:
+        where = self.at if at is None else at
+        return RegexError(
+            f"{what} at character {where} of the pattern {self.text!r}.",
+            cure="Write the pattern as ECMA-262 (JavaScript) has it.",
+        )
+
+    def parse(self) -> Node:
+        text, size = self.text, len(self.text)
+        stack = [_Frame("", 0)]
+        parts = stack[0].parts
+        while self.at < size:
+            char = text[self.at]
+            bare = False  # an assertion that Annex B, too, lets no quantifier follow
+            if char not in _SPECIAL:
+                if char in "]}":
+                    self.legacy(f"{char} alone is no character", self.at)
+                self.at += 1
+                point = ord(char)
+                node: Node = Chars(((point, point),))
+            elif char == "\\":
+                node = self.escape()
+                bare = isinstance(node, Boundary)
+            elif char == "[":
+                node = Chars(self.char_class())
+            elif char == ".":
+                self.at += 1
+                node = Chars(DOT)
+            elif char == "^":
+                self.at += 1
+                node, bare = START, True
+            elif char == "$":
+                self.at += 1
+                node, bare = END, True
+            elif char == "|":
+                self.at += 1
+                stack[-1].split()
+                parts = stack[-1].parts
+                continue
+            elif char == "(":
+                if len(stack) > DEPTH:
+                    raise self.fail(f"Groups nested deeper than {DEPTH}")
+                stack.append(_Frame(self.open_group(), self.at))
+                parts = stack[-1].parts
+                continue
+            elif char == ")":
+                if len(stack) == 1:
+                    raise self.fail("Unmatched )")
+                self.at += 1
+                frame = stack.pop()
+                parts = stack[-1].parts
+                node = frame.node()
+                if frame.kind:
+                    behind = "<" in frame.kind
+                    node = Look(not behind, frame.kind[-1] == "=", node)
+                    bare = behind or self.strict
+            elif char == "{":
+                if self.counts() is not None:
+                    raise self.fail("Nothing to repeat")
+                self.legacy("{ alone is no character", self.at)
+                self.at += 1
+                node = Chars(((0x7B, 0x7B),))
+            else:
+                raise self.fail("Nothing to repeat")
+            parts.append(self.quantified(node, bare))
+        if len(stack) > 1:
+            raise self.fail("Unclosed group opened", stack[-1].opened)
+        return stack[0].node()
+
+    def quantified(self, node: Node, assertion: bool) -> Node:
+        """Return `node` with the quantifier that follows it, if one does; an `assertion` may have none."""
+        if self.at >= len(self.text):
+            return node
+        char = self.text[self.at]
+        if char == "*":
+            least, most = 0, -1
+        elif char == "+":
+            least, most = 1, -1
+        elif char == "?":
+            least, most = 0, 1
+        elif char == "{":
+            counts = self.counts()
+            if counts is None:
+                return node
+            least, most, self.at = counts[0], counts[1], counts[2] - 1
+        else:
+            return node
+        if assertion:
+            raise self.fail("Nothing to repeat")
+        self.at += 1
+        if self.text[self.at : self.at + 1] == "?":  # lazy: the same language
+            self.at += 1
+        if least == most == 1:
+            return node
+        if most == 0:
+            return EMPTY
+        if isinstance(node, Look):  # Annex B; an iteration that consumes nothing counts only if it must
+            return node if least else EMPTY
+        return Repeat(node, least, most)
+
+    def counts(self) -> tuple[int, int, int] | None:
+        """Return (least, most, position after) of a `{m}`, `{m,}` or `{m,n}` that stands here, or None."""
+        text = self.text
+        close = text.find("}", self.at)
+        if close < 0:
+            return None
+        low, comma, high = text[self.at + 1 : close].partition(",")
+        if not (low.isascii() and low.isdigit()) or not (not high or (high.isascii() and high.isdigit())):
+            return None
+        least = _count(low)
+        most = least if not comma else -1 if not high else _count(high)
+        if 0 <= most < least:
+            raise self.fail("Numbers out of order in a quantifier")
+        if least >= _MOST:
+            raise self.fail(f"A quantifier of {_MOST} or more")
+        return least, -1 if most >= _MOST else most, close + 1
+
+    def open_group(self) -> str:
+        """Read what stands after `(`: the kind of an assertion (`=`, `!`, `<=`, `<!`), or "" for a group."""
+        text = self.text
+        self.at += 1
+        if text[self.at : self.at + 1] != "?":
+            return ""
+        opened = text[self.at + 1 : self.at + 3]
+        if opened[:1] == ":":
+            self.at += 2
+            return ""
+        if opened[:1] in ("=", "!"):
+            self.at += 2
+            return opened[0]
+        if opened in ("<=", "<!"):
+            self.at += 3
+            return opened
+        if opened[:1] == "<":
+            close = text.find(">", self.at)
+            name = _group_name(text[self.at + 2 : close]) if close > 0 else ""
+            if not name:
+                raise self.fail("Bad group name")
+            if name in self._names:
+                raise self.fail(f"Two groups named {name}")
+            self._names.add(name)
+            self.at = close + 1
+            return ""
+        raise self.fail(f"Unknown group (?{opened[:1]}")
+
+    def groups(self) -> tuple[int, bool]:
+        """Return how many capturing groups the whole pattern has, and whether any is named."""
+        if self._groups is None:
+            count, named, in_class, at, text = 0, False, False, 0, self.text
+            while at < len(text):
+                char = text[at]
+                if char == "\\":
+                    at += 1
+                elif in_class:
+                    in_class = char != "]"
+                elif char == "[":
+                    in_class = True
+                elif char == "(":
+                    if text[at + 1 : at + 2] != "?":
+                        count += 1
+                    elif text[at + 1 : at + 3] == "?<" and text[at + 3 : at + 4] not in ("=", "!"):
+                        count += 1
+                        named = True
+                at += 1
+            self._groups = count, named
+        return self._groups
+
+    def escape(self) -> Node:
+        """Read an escape outside a class."""
+        text, start = self.text, self.at
+        char = text[start + 1 : start + 2]
+        if char in ("b", "B"):
+            self.at += 2
+            return Boundary(char == "b")
+        if char == "k" and self.groups()[1]:
+            raise self.fail("A back-reference (\\k) cannot be compiled; it stands")
+        if char.isascii() and char.isdigit() and char != "0":
+            end = start + 1
+            while end < len(text) and text[end].isascii() and text[end].isdigit():
+                end += 1
+            if int(text[start + 1 : end]) <= self.groups()[0]:
+                raise self.fail(f"A back-reference ({text[start:end]}) cannot be compiled; it stands")
+            self.legacy(f"{text[start:end]} refers to no group", start)
+        return Chars(self.char_escape(in_class=False))
+
+    def char_escape(self, *, in_class: bool) -> Ranges:
+        """Read an escape that stands for one code point or for a class."""
+        text, start = self.text, self.at
+        char = text[start + 1 : start + 2]
+        if not char:
+            raise self.fail("A lone \\ ends the pattern")
+        self.at += 2
+        if char in _CLASSES:
+            return _CLASSES[char]
+        if char in "pP":
+            close = text.find("}", start)
+            if text[start + 2 : start + 3] == "{" and close > 0:
+                self.at = close + 1
+                ranges = unicode_property(text[start + 3 : close])
+                return ranges if char == "p" else complement(ranges)
+            self.legacy(f"\\{char} is no escape without {{...}}", start)
+            return _single(char)
+        if char in _CONTROL:
+            return _single(_CONTROL[char])
+        if char == "c":
+            letter = text[start + 2 : start + 3]
+            if letter.isascii() and (
+                letter.isalpha() or (in_class and letter and (letter.isdigit() or letter == "_"))
+            ):
+                if not letter.isalpha():
+                    self.legacy(f"\\c{letter} is no escape", start)
+                self.at += 1
+                return _single(ord(letter) % 32)
+            self.legacy("\\c is no escape without a letter", start)
+            self.at -= 1  # Annex B: the backslash itself
+            return _single("\\")
+        if char == "x":
+            digits = text[start + 2 : start + 4]
+            if len(digits) == 2 and _HEX.issuperset(digits):
+                self.at += 2
+                return _single(int(digits, 16))
+            self.legacy("\\x is no escape without two hexadecimal digits", start)
+            return _single("x")
+        if char == "u":
+            return _single(self.unicode_escape())
+        if char in "01234567":  # NUL, or Annex B's legacy octal escape
+            end = start + 2
+            most = 3 if char in "0123" else 2
+            while end < len(text) and end - start - 1 < most and text[end] in "01234567":
+                end += 1
+            self.at = end
+            if char != "0" or (text[start + 2 : start + 3] or "x") in "0123456789":
+                self.legacy(f"{text[start:end]} is no escape", start)
+            return _single(int(text[start + 1 : end], 8))
+        if char not in _SYNTAX and not (in_class and char == "-"):
+            self.legacy(f"\\{char} is no escape", start)
+        return _single(char)
+
+    def unicode_escape(self) -> int:
+        r"""Read what follows `\u`: four digits, two such escapes of a surrogate pair, or `{...}`."""
+        text, start = self.text, self.at
+        if text[start : start + 1] == "{":
+            close = text.find("}", start)
+            digits = text[start + 1 : close] if close > 0 else ""
+            if digits and _HEX.issuperset(digits) and int(digits, 16) <= 0x10FFFF:
+                self.at = close + 1
+                return int(digits, 16)
+            self.legacy("\\u{ begins no escape of a code point", start - 2)
+            return ord("u")
+        digits = text[start : start + 4]
+        if len(digits) < 4 or not _HEX.issuperset(digits):
+            self.legacy("\\u is no escape without four hexadecimal digits", start - 2)
+            return ord("u")
+        self.at += 4
+        value = int(digits, 16)
+        if 0xD800 <= value < 0xDC00 and text[self.at : self.at + 2] == "\\u":
+            digits = text[self.at + 2 : self.at + 6]
+            if len(digits) == 4 and _HEX.issuperset(digits):
+                low = int(digits, 16)
+                if 0xDC00 <= low < 0xE000:
+                    self.at += 6
+                    return 0x10000 + ((value - 0xD800) << 10) + (low - 0xDC00)
+        return value
+
+    def char_class(self) -> Ranges:
+        """Read a character class."""
+        text, start = self.text, self.at
+        self.at += 1
+        negated = text[self.at : self.at + 1] == "^"
+        if negated:
+            self.at += 1
+        found: list[tuple[int, int]] = []
+        while True:
+            char = text[self.at : self.at + 1]
+            if not char:
+                raise self.fail("Unclosed class opened", start)
+            if char == "]":
+                self.at += 1
+                break
+            first = self.class_atom()
+            if text[self.at : self.at + 1] == "-" and text[self.at + 1 : self.at + 2] not in ("]", ""):
+                self.at += 1
+                last = self.class_atom()
+                if len(first) == len(last) == 1 and first[0][0] == first[0][1] and last[0][0] == last[0][1]:
+                    if first[0][0] > last[0][0]:
+                        raise self.fail("Range out of order in a class")
+                    found.append((first[0][0], last[0][0]))
+                else:  # Annex B: a class at either end makes the dash a literal
+                    self.legacy("a class is no end of a range", start)
+                    found.extend((*first, (0x2D, 0x2D), *last))
+            else:
+                found.extend(first)
+        ranges = union(found)
+        return complement(ranges) if negated else ranges
+
+    def class_atom(self) -> Ranges:
+        char = self.text[self.at]
+        if char != "\\":
+            self.at += 1
+            return _single(char)
+        if self.text[self.at + 1 : self.at + 2] == "b":
+            self.at += 2
+            return _single(8)
+        return self.char_escape(in_class=True)
+
+
+def _group_name(written: str) -> str:
+    """Return the name of a group, its escapes read; "" where it is none."""
+    try:
+        name = _NAME_ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), written)
+    except (ValueError, OverflowError):
+        return ""
+    plain = name.replace("$", "_")
+    if plain[1:]:
+        plain = plain[0] + plain[1:].replace("\u200c", "_").replace("\u200d", "_")
+    return name if plain.isidentifier() else ""
+
+
+def _count(digits: str) -> int:
+    """Return the number, at most `_MOST` (a numeral of thousands of digits is not worth converting)."""
+    digits = digits.lstrip("0")
+    return _MOST if len(digits) > 10 else min(int(digits or "0"), _MOST)
+
+
+def _single(char: str | int) -> Ranges:
+    point = ord(char) if isinstance(char, str) else char
+    return ((point, point),)

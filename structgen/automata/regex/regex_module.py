@@ -1,0 +1,157 @@
+r"""Regular expressions as the `regex` module reads them, as far as re has their syntax, and `\p{...}`.
+
+The pattern is compiled by the module itself, which says what is wrong with it. Then its properties (`\p{L}`,
+`\P{Lu}`, `[[:alpha:]]`) become characters that stand for them, and re's parser reads the rest. What the sets
+match is asked of the module: its `\w`, `\d` and `\s`, its properties and its letters without regard to case
+are those of the version of Unicode that it brings along. Syntax that re does not have is refused by name.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import import_module
+from typing import Any, Final
+
+from structgen.automata.regex.python_syntax import Node, code_points, shown, tree_of
+from structgen.automata.unicode.charsets import LAST, Ranges, complement, union
+from structgen.errors import OptionError, RegexError
+
+_CURE: Final = r"Of the syntax that only the regex module has, \p{...}, \P{...} and [[:name:]] may be used."
+_PROPERTY: Final = re.compile(r"\{[^{}]*\}|[A-Za-z]")
+_POSIX: Final = re.compile(r"\[:\^?\w+:\]")
+_NAMED: Final = re.compile(r"\{[^{}]*\}")
+_FUZZY: Final = re.compile(r"\{[0-9<=,+*\s]*[dise]")
+_STAND_INS: Final = 0xF0000
+"""Private characters from here on stand for properties."""
+
+
+def regex_module() -> Any:
+    """Return the `regex` module. Raises OptionError where it is not installed."""
+    try:
+        return import_module("regex")
+    except ImportError:
+        raise OptionError(
+            "The regex module is not installed.", where="regex", cure="Install it: pip install regex."
+        ) from None
+
+
+def read(pattern: str, flags: int, where: str) -> Node:
+    """Return the tree of a pattern as regex.compile(pattern, flags) reads it. Raises RegexError for what the
+    module refuses, and for what it has and re has not. Cost: that of `parse_python`, and some 20 ms for each
+    set of characters that is new and is no list of characters."""
+    module = regex_module()
+    try:
+        verbose = bool(module.compile(pattern, flags).flags & module.X)
+    except (module.error, ValueError, RecursionError) as error:
+        raise RegexError(
+            f"The regex module refuses the pattern {shown(pattern)}: {error}.",
+            where=where,
+            cure="Write it as the regex module reads it.",
+        ) from None
+    marked, properties = _marked(pattern, verbose, where)
+    return tree_of(marked, flags, where, _CURE, ModuleSets(properties, where))
+
+
+def _marked(pattern: str, verbose: bool, where: str) -> tuple[str, dict[int, str]]:
+    """Return a pattern with characters in the place of properties, and which stand for which."""
+    free = (point for point in range(_STAND_INS, LAST) if chr(point) not in pattern)
+    stands: dict[str, int] = {}
+    parts: list[str] = []
+    at, set_begins = 0, -1
+    """Where the members of the set begin in which `at` is, -1 outside of sets."""
+    while at < len(pattern):
+        char, end = pattern[at], at + 1
+        written = ""
+        if char == "\\":
+            letter, end = pattern[at + 1 : at + 2], at + 2
+            more = {"p": _PROPERTY, "P": _PROPERTY, "N": _NAMED}.get(letter)
+            found = None if more is None else more.match(pattern, end)
+            if found is not None:
+                end = found.end()
+                written = pattern[at:end] if letter != "N" else ""
+        elif set_begins >= 0:
+            if (found := _POSIX.match(pattern, at)) is not None:
+                end = found.end()
+                written = pattern[at:end]
+            elif char == "]" and at > set_begins:
+                set_begins = -1
+        elif char == "[":
+            set_begins = at + 1 + pattern.startswith("^", at + 1)
+            end = set_begins
+            # a bracket right behind it is a member
+        elif pattern.startswith("(?#", at) or (verbose and char == "#"):
+            close = pattern.find(")" if char == "(" else "\n", at)
+            end = len(pattern) if close < 0 else close + 1
+        elif char == "{" and _FUZZY.match(pattern, at):
+            raise RegexError(
+                f"The pattern {shown(pattern)} matches fuzzily, which no automaton follows here.",
+                where=where,
+                cure="Write a bracket that is meant as such as \\{.",
+            )
+        if written:
+            if written not in stands:
+                stands[written] = next(free)
+            parts.append(chr(stands[written]))
+        else:
+            parts.append(pattern[at:end])
+        at = end
+    return "".join(parts), {point: text for text, point in stands.items()}
+
+
+class ModuleSets:
+    """The sets of characters of one pattern, as the module has them."""
+
+    def __init__(self, properties: dict[int, str], where: str) -> None:
+        """`properties`: how those are written for which characters stand."""
+        self._properties, self._where = properties, where
+
+    def category(self, letter: str, ascii_only: bool) -> Ranges:
+        r"""Return the members of `\d`, `\s` or `\w`."""
+        return _asked(f"\\{letter}", re.ASCII if ascii_only else 0)
+
+    @property
+    def inside_nothing(self) -> bool:
+        r"""Whether `\B` matches in the empty text."""
+        return regex_module().fullmatch(r"\B", "") is not None
+
+    def members(self, op: str, value: Any, flags: int) -> Ranges:
+        """Return the code points that LITERAL, NOT_LITERAL or IN matches under flags."""
+        if op == "IN":
+            negated = value[:1] == (("NEGATE", "None"),)
+            items = value[negated:]
+        else:
+            negated, items = op == "NOT_LITERAL", (("LITERAL", value),)
+        if flags & re.IGNORECASE:
+            written = "".join(map(self._written, items))
+            return _asked(f"[{'^' * negated}{written}]", flags & (re.ASCII | re.IGNORECASE))
+        ranges = union(pair for item in items for pair in self._of_item(item, flags & re.ASCII))
+        return complement(ranges) if negated else ranges
+
+    def _of_item(self, item: Any, flags: int) -> Ranges:
+        kind, value = item
+        if kind == "RANGE" or (kind == "LITERAL" and value not in self._properties):
+            self._written(item)
+            return ((value, value),) if kind == "LITERAL" else (value,)
+        return _asked(f"[{self._written(item)}]", flags)
+
+    def _written(self, item: Any) -> str:
+        """Return an item of a set as the module writes it inside brackets."""
+        kind, value = item
+        if kind == "LITERAL":
+            return self._properties.get(value) or f"\\U{value:08x}"
+        if kind == "RANGE":
+            if not self._properties.keys().isdisjoint(value):
+                raise RegexError(
+                    "A range of characters ends in a property.", where=self._where, cure="Escape the hyphen."
+                )
+            return f"\\U{value[0]:08x}-\\U{value[1]:08x}"
+        letter = {"DIGIT": "d", "SPACE": "s", "WORD": "w"}[value.rpartition("_")[2]]
+        return "\\" + (letter.upper() if "_NOT_" in value else letter)
+
+
+@functools.lru_cache(maxsize=1024)
+def _asked(written: str, flags: int) -> Ranges:
+    """Return the code points that a set matches, asked of the module; some 20 ms."""
+    found = regex_module().compile(f"{written}+", flags).finditer(code_points(0, LAST + 1))
+    return tuple((one.start(), one.end() - 1) for one in found)

@@ -1,0 +1,1269 @@
+"""The compiled determiniser: threads, sets of threads, classes, byte rows, and the search for completions.
+
+Everything lives in the arrays of `arena`, which Python grows when a routine raises `Interrupt`. Routines may
+be interrupted anywhere and are called again: what they have interned by then stays true, and what half a row
+lacks is UNKNOWN.
+
+Words: a *thread* is one place of one atom's automaton; a *set* is a sorted set of threads, a state of the
+determinised product of a spec's atoms; a *node* is (spec, set, length so far), a state at a code point
+boundary; a *state* is what the engine sees, a node or a place within a UTF-8 sequence, with a row of 258
+columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from structgen.automata.formats.label_lengths import after_letter, class_of_point
+from structgen.automata.formats.regex_format import regex_cost
+from structgen.automata.formats.time_of_day import clock_cost
+from structgen.automata.programs.arena import (
+    ARG_A,
+    ARG_B,
+    ARG_C,
+    BY_COLUMN,
+    DONE,
+    FOUND,
+    FREE_STATE,
+    FULL_HEAP,
+    FULL_NODES,
+    FULL_QUEUE,
+    FULL_STATES,
+    FULL_WORK,
+    HEAD,
+    I_BODY,
+    I_COST,
+    I_OUTER,
+    K_FREE,
+    K_HOPE,
+    K_MIDDLE,
+    K_NEED,
+    K_NODE,
+    K_OUTCOME,
+    K_PART,
+    K_SPLIT,
+    KIND,
+    LEVEL,
+    LEVEL_END,
+    MIDDLE_STATE,
+    MOST_LEVEL,
+    MOST_NODES,
+    MOST_STEPS,
+    MOST_TO_END,
+    MOST_WORK,
+    N_HEAP,
+    N_NODE,
+    N_RANK,
+    N_STATE,
+    NEED_ANSWERS,
+    NEED_END,
+    NODE_STATE,
+    NONE,
+    OFF,
+    ONE,
+    OVER_NODES,
+    OVER_STEPS,
+    OVER_WORK,
+    P_ASCII,
+    P_ATOM,
+    P_BREAKS,
+    P_CAP,
+    P_CLASSES,
+    P_COST,
+    P_FIRST_ATOM,
+    P_GROWS,
+    P_HIGH,
+    P_JUDGED,
+    P_KINDS,
+    P_LEAST,
+    P_LOW,
+    P_MEMBERS,
+    P_MOST,
+    P_NBREAKS,
+    P_NEEDED,
+    P_NPARTS,
+    P_PARTS,
+    P_RANGES,
+    P_STARTS,
+    P_TEXTS,
+    P_TRIMMED,
+    PARENT,
+    Q_COST,
+    Q_LENGTH,
+    Q_LIVE,
+    Q_OUTCOME,
+    Q_ROW,
+    Q_SET,
+    Q_SPEC,
+    Q_STAMP,
+    Q_STATE,
+    S_LEN,
+    S_OFF,
+    S_ROW,
+    SAFE_COLUMN,
+    SEARCH_STEPS,
+    SEEN,
+    SPLIT_STATE,
+    TAIL,
+    THREE,
+    TODO_DONE,
+    TODO_HEAD,
+    TODO_STAMP,
+    TODO_TAIL,
+    TWO,
+    UNSET,
+    VALUE,
+    WIDTH,
+    WORK,
+    ZERO,
+    heap_of,
+    intern,
+    intern_set,
+    keys_of,
+    next_stamp,
+    nodes_of,
+    outcome_of,
+    prog_of,
+    queue_of,
+    rehash,
+    sets_of,
+    spec_of,
+    states_of,
+    stop,
+    todo_of,
+    trans_of,
+    work_of,
+)
+from structgen.automata.programs.program import (
+    CALLED,
+    CHAR,
+    CLOCK,
+    LETTERS,
+    MATCH,
+    REGEX,
+    STEPPER,
+    TABLE,
+    UNPADDED,
+    WORDS,
+)
+from structgen.automata.strings.thread_sets import (
+    accepted,
+    closure,
+    lettered,
+    letterless,
+    open_atoms,
+    set_row,
+    stepped,
+    steps,
+    tidy,
+)
+from structgen.language.ir import DEAD, UNKNOWN
+from structgen.native.jit import entry, jit
+
+_FAR_AWAY = np.int64(1) << 30  # bytes that nothing needs
+_NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of _decide before it searches in earnest
+
+
+# Work is counted in units of some 5 us: a row of a set takes NEW of them, and one more for so many threads
+# times classes; a row of a node takes one; a step that finds its row made a part of one.
+_NEW = np.int64(4)
+_ROW_WORK = np.int64(250)
+_STEPS = np.int64(3)
+
+
+@jit
+def _spend(A, units):  # type: ignore[no-untyped-def]
+    """Count work of the public call that is under way; stop where it is too much."""
+    A[WORK] += units
+    if A[WORK] > A[MOST_WORK]:
+        stop(A, OVER_WORK, ZERO)
+
+
+@jit
+def _bracket(A, s, length):  # type: ignore[no-untyped-def]
+    """Return between which of a spec's lengths a length lies."""
+    bracket = np.int64(0)
+    breaks = spec_of(A)[s, P_BREAKS]
+    while bracket < spec_of(A)[s, P_NBREAKS] and heap_of(A)[breaks + bracket] <= length:
+        bracket += 1
+    return bracket
+
+
+@jit
+def _asks_hope(A, s, set_, bracket, outcome):  # type: ignore[no-untyped-def]
+    """Return whether only the demands' formulas, or a judge, tell if a node may live."""
+    if spec_of(A)[s, P_JUDGED]:
+        return True
+    if outcome >= 0 or (spec_of(A)[s, P_TRIMMED] and sets_of(A)[set_, S_LEN] > 0):
+        return False
+    return sets_of(A)[set_, S_LEN] > 0 or spec_of(A)[s, P_NBREAKS] != bracket
+
+
+@jit
+def _foretell(A, s, row, classes, length):  # type: ignore[no-untyped-def]
+    """Stop, once, for all that Python must say of the nodes behind a set's row: outcomes, then hopes."""
+    bracket = _bracket(A, s, length)
+    for second in range(2):
+        missing, last = np.int64(-1), np.int64(-1)
+        for c in range(classes):
+            set_ = heap_of(A)[row + c]
+            if set_ == last:
+                continue
+            last = set_
+            answer = intern(A, K_OUTCOME, s, accepted(A, set_), bracket)
+            outcome = keys_of(A)[answer, VALUE]
+            if second and _asks_hope(A, s, set_, bracket, outcome):
+                answer = intern(A, K_HOPE, s, open_atoms(A, set_), bracket)
+            if keys_of(A)[answer, VALUE] == UNSET:
+                missing = answer
+        if missing >= 0:
+            stop(A, NEED_ANSWERS, missing)
+
+
+@jit
+def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
+    """Return the node's number."""
+    key = intern(A, K_NODE, s, set_, length)
+    if keys_of(A)[key, VALUE] != UNSET:
+        return keys_of(A)[key, VALUE]
+    bracket = _bracket(A, s, length)
+    answer = intern(A, K_OUTCOME, s, accepted(A, set_), bracket)
+    outcome = keys_of(A)[answer, VALUE]
+    if outcome == UNSET:
+        stop(A, NEED_ANSWERS, answer)
+    n = A[N_NODE]
+    if n >= A[MOST_NODES]:
+        stop(A, OVER_NODES, ZERO)
+    nodes = nodes_of(A)
+    if n >= nodes.shape[0]:
+        stop(A, FULL_NODES, ZERO)
+    live = ZERO
+    if _asks_hope(A, s, set_, bracket, outcome):
+        hope = intern(A, K_HOPE, s, open_atoms(A, set_), bracket)
+        if keys_of(A)[hope, VALUE] == UNSET:
+            stop(A, NEED_ANSWERS, hope)
+        if keys_of(A)[hope, VALUE] == 0:
+            live = NONE
+        elif keys_of(A)[hope, VALUE] == 2:
+            live = TWO
+        elif outcome >= 0:
+            live = ONE
+    else:
+        live = ONE if outcome >= 0 or sets_of(A)[set_, S_LEN] > 0 else NONE
+    nodes[n, Q_SPEC] = s
+    nodes[n, Q_SET] = set_
+    nodes[n, Q_LENGTH] = length
+    nodes[n, Q_ROW] = -1
+    nodes[n, Q_OUTCOME] = outcome
+    nodes[n, Q_LIVE] = live
+    nodes[n, Q_STATE] = -1
+    nodes[n, Q_STAMP] = 0
+    keys_of(A)[key, VALUE] = n
+    A[N_NODE] = n + 1
+    return n
+
+
+@jit
+def _plain(A, q):  # type: ignore[no-untyped-def]
+    """Return the node without its threads of LETTERS: what follows it but for their letters is the same."""
+    set_ = nodes_of(A)[q, Q_SET]
+    if not lettered(A, set_):
+        return q
+    return _node(A, nodes_of(A)[q, Q_SPEC], letterless(A, set_), nodes_of(A)[q, Q_LENGTH])
+
+
+@jit
+def _node_row(A, q):  # type: ignore[no-untyped-def]
+    """Return where in the heap the node's successor on each class stands (DEAD where surely none).
+
+    Threads of LETTERS end there: what they lead to is found letter by letter (`_fill_column`).
+    """
+    nodes = nodes_of(A)
+    if nodes[q, Q_ROW] >= 0:
+        return nodes[q, Q_ROW]
+    own = q
+    q = _plain(A, q)
+    if nodes[q, Q_ROW] >= 0:
+        nodes[own, Q_ROW] = nodes[q, Q_ROW]
+        return nodes[q, Q_ROW]
+    s = nodes[q, Q_SPEC]
+    set_ = nodes[q, Q_SET]
+    # The empty set is every spec's: it leads to itself, and keeps no row, whose width would be one spec's.
+    empty = sets_of(A)[set_, S_LEN] == 0
+    classes = spec_of(A)[s, P_CLASSES]
+    _spend(A, ONE)
+    if sets_of(A)[set_, S_ROW] < 0:
+        _spend(A, _NEW + sets_of(A)[set_, S_LEN] * classes // _ROW_WORK)
+    from_ = ZERO if empty else set_row(A, s, set_)
+    length = nodes[q, Q_LENGTH]
+    if length < spec_of(A)[s, P_CAP]:
+        length += 1
+    if not empty:
+        _foretell(A, s, from_, classes, length)
+    row = A[N_HEAP]
+    if row + classes > heap_of(A).shape[0]:
+        stop(A, FULL_HEAP, classes)
+    A[N_HEAP] = row + classes
+    last_set, last = np.int64(-1), np.int64(-1)
+    for c in range(classes):
+        if not empty:
+            set_ = heap_of(A)[from_ + c]
+        if set_ != last_set:
+            last_set, last = set_, _node(A, s, set_, length)
+        heap_of(A)[row + c] = DEAD if nodes_of(A)[last, Q_LIVE] < 0 else last
+    nodes[q, Q_ROW] = row
+    nodes[own, Q_ROW] = row
+    return row
+
+
+@jit
+def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
+    tail = A[TAIL]
+    queue = queue_of(A)
+    if tail >= queue.shape[0]:
+        stop(A, FULL_QUEUE, ZERO)
+    queue[tail, 0] = node
+    queue[tail, 1] = left
+    queue[tail, 2] = parent
+    queue[tail, 3] = kind
+    A[TAIL] = tail + 1
+
+
+@jit
+def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
+    """Return the queue entry of the first completion with an outcome (or, `any_live`, of a live node), or -1.
+
+    Breadth first by bytes of the shortest spelling of each class, in byte order, so that the first entry to
+    reach a node carries its shortest, then smallest text. `resume` goes on after the last find. On a find the
+    path's nodes are marked live; after an exhausted search (that never found anything) all visited are dead.
+    After `most` steps: -2, or an Interrupt where that is the limit. -3: what there is takes more bytes than
+    MOST_LEVEL.
+    """
+    nodes, reg, queue = nodes_of(A), A, queue_of(A)
+    undecided = np.int64(-1)  # in a stepper's text, which is looked at when nothing else is left
+    if not resume:
+        reg[HEAD] = 0
+        reg[TAIL] = 0
+        reg[FOUND] = 0
+        reg[SEARCH_STEPS] = 0
+        reg[N_RANK] = next_stamp(A)
+        _push(A, q, ZERO, NONE, ZERO)
+        nodes[q, Q_STAMP] = reg[N_RANK]
+        reg[LEVEL] = 0
+        reg[LEVEL_END] = 1
+    while reg[HEAD] < reg[TAIL]:
+        head = reg[HEAD]
+        if head == reg[LEVEL_END]:
+            reg[LEVEL] += 1
+            reg[LEVEL_END] = reg[TAIL]
+        if reg[LEVEL] > reg[MOST_LEVEL]:
+            return np.int64(-3)
+        q = queue[head, 0]
+        left = queue[head, 1]
+        # A multi-byte spelling travels one level a byte; costs are at most 4.
+        if left > 0:
+            if left > 1 or nodes[q, Q_STAMP] != reg[N_RANK]:
+                _push(A, q, left - 1, queue[head, 2], queue[head, 3])
+                if left == 1:
+                    nodes[q, Q_STAMP] = reg[N_RANK]
+            reg[HEAD] = head + 1
+            continue
+        reg[SEARCH_STEPS] += 1
+        if reg[SEARCH_STEPS] & _STEPS == 0:
+            _spend(A, ONE)
+        if reg[SEARCH_STEPS] > most:
+            if most == reg[MOST_STEPS]:
+                stop(A, OVER_STEPS, ZERO)
+            return np.int64(-2)
+        in_text = steps(A, nodes[q, Q_SET])
+        if in_text and nodes[q, Q_LIVE] == 0:
+            undecided = q
+        hit = nodes[q, Q_OUTCOME] >= 0 or (any_live and nodes[q, Q_LIVE] > 0)
+        row = np.int64(-1)
+        if not in_text and not (hit and any_live):
+            row = _node_row(A, q)
+            s = nodes[q, Q_SPEC]
+            classes = spec_of(A)[s, P_CLASSES]
+            cost = spec_of(A)[s, P_COST]
+            if reg[TAIL] + classes > queue.shape[0]:
+                stop(A, FULL_QUEUE, ZERO)
+            for c in range(classes):
+                t = heap_of(A)[row + c]
+                bytes_ = heap_of(A)[cost + c]
+                if t < 0 or bytes_ == 0 or nodes[t, Q_LIVE] < 0 or nodes[t, Q_STAMP] == reg[N_RANK]:
+                    continue
+                if bytes_ == 1:
+                    nodes[t, Q_STAMP] = reg[N_RANK]
+                _push(A, t, bytes_ - 1, head, c)
+        reg[HEAD] = head + 1
+        if hit:
+            reg[FOUND] = 1
+            at = head
+            while at >= 0:
+                nodes[queue[at, 0], Q_LIVE] = max(nodes[queue[at, 0], Q_LIVE], 1)
+                at = queue[at, 2]
+            return head
+    if undecided >= 0 and any_live and not reg[FOUND]:
+        stop(A, NEED_END, undecided)
+    if not reg[FOUND]:
+        for i in range(reg[TAIL]):
+            nodes[queue[i, 0], Q_LIVE] = -1
+    return np.int64(-1)
+
+
+@jit
+def _probe(A, q, most):  # type: ignore[no-untyped-def]
+    """Mark node `q` live if a walk depth first finds a live node within `most` steps; return whether it did.
+
+    Entries are linked into a stack by their second column. Where texts branch widely (dates), breadth first
+    would visit thousands of nodes on the way to the nearest end.
+    """
+    nodes, queue = nodes_of(A), queue_of(A)
+    gen = next_stamp(A)
+    A[TAIL] = 0
+    _push(A, q, NONE, NONE, ZERO)
+    nodes[q, Q_STAMP] = gen
+    top = np.int64(0)
+    taken = np.int64(0)
+    while top >= 0:
+        entry = top
+        top = queue[entry, 1]
+        q = queue[entry, 0]
+        in_text = steps(A, nodes[q, Q_SET])
+        if nodes[q, Q_OUTCOME] >= 0 or nodes[q, Q_LIVE] > 0:
+            while entry >= 0:
+                nodes[queue[entry, 0], Q_LIVE] = max(nodes[queue[entry, 0], Q_LIVE], 1)
+                entry = queue[entry, 2]
+            return True
+        taken += 1
+        if taken & _STEPS == 0:
+            _spend(A, ONE)
+        if taken > most:
+            return False
+        if in_text:
+            continue
+        row = _node_row(A, q)
+        s = nodes[q, Q_SPEC]
+        cost = spec_of(A)[s, P_COST]
+        for c in range(spec_of(A)[s, P_CLASSES]):
+            t = heap_of(A)[row + c]
+            if t < 0 or heap_of(A)[cost + c] == 0 or nodes[t, Q_LIVE] < 0 or nodes[t, Q_STAMP] == gen:
+                continue
+            nodes[t, Q_STAMP] = gen
+            _push(A, t, top, entry, c)
+            top = A[TAIL] - 1
+    return False
+
+
+@jit
+def _part(A, s, set_):  # type: ignore[no-untyped-def]
+    """Return the set of those threads of a set that a part of a disjunction asks about; worked out once."""
+    key = intern(A, K_PART, s, set_, ZERO)
+    if keys_of(A)[key, VALUE] == UNSET:
+        work, members = work_of(A), spec_of(A)[s, P_MEMBERS] - spec_of(A)[s, P_FIRST_ATOM]
+        off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+        if size >= work.shape[0]:
+            stop(A, FULL_WORK, ZERO)
+        length = np.int64(0)
+        for i in range(off, off + size):
+            t = heap_of(A)[i]
+            if heap_of(A)[members + prog_of(A)[keys_of(A)[t, 0], 5]]:
+                work[length] = t
+                length += 1
+        keys_of(A)[key, VALUE] = intern_set(A, length)
+    return keys_of(A)[key, VALUE]
+
+
+@jit
+def _part_node(A, q, part):  # type: ignore[no-untyped-def]
+    """Return the node of a part of a disjunction, where the disjunction is at a node."""
+    s = spec_of(A)[nodes_of(A)[q, Q_SPEC], P_PARTS] + part
+    return _node(A, s, _part(A, s, nodes_of(A)[q, Q_SET]), nodes_of(A)[q, Q_LENGTH])
+
+
+@jit
+def _needs(A, s, set_):  # type: ignore[no-untyped-def]
+    """Return a key that holds how many bytes a conjunction needs at least from a set to a match: what the
+    farthest of its atoms needs (VALUE), and what all of them need one after another (OFF). Worked out once.
+    """
+    key = intern(A, K_NEED, s, set_, ZERO)
+    keys, work = keys_of(A), work_of(A)
+    if keys[key, VALUE] == UNSET:
+        first, count, needed = spec_of(A)[s, P_FIRST_ATOM], spec_of(A)[s, P_ATOM + 1], spec_of(A)[s, P_NEEDED]
+        if count >= work.shape[0]:
+            stop(A, FULL_WORK, ZERO)
+        for i in range(count):
+            work[i] = _FAR_AWAY if heap_of(A)[needed + i] else 0
+        off = sets_of(A)[set_, S_OFF]
+        for i in range(off, off + sets_of(A)[set_, S_LEN]):
+            t = heap_of(A)[i]
+            atom = prog_of(A)[keys[t, 0], 5] - first
+            if work[atom] > 0:
+                work[atom] = min(work[atom], _thread_cost(A, s, t))
+        most, total = ZERO, ZERO
+        for i in range(count):
+            most = max(most, work[i])
+            total = min(total + work[i], _FAR_AWAY)
+        keys[key, OFF] = total
+        keys[key, VALUE] = most
+    return key
+
+
+@jit
+def _seek(A, q, most):  # type: ignore[no-untyped-def]
+    """Return the queue entry of a completion from node `q` of a conjunction, one of the shortest, or -1 where
+    none is found within `most` steps; -3 as in `_search`.
+
+    Depth first, what needs least first, among texts of no more bytes than the start needs at least; then of
+    some bytes more (iterative deepening). No text is left out that the bound does not rule out, so that what
+    is found is shortest, though not the smallest of these.
+    """
+    s = nodes_of(A)[q, Q_SPEC]
+    classes, widths, least = spec_of(A)[s, P_CLASSES], spec_of(A)[s, P_COST], spec_of(A)[s, P_LEAST]
+    bound = keys_of(A)[_needs(A, s, nodes_of(A)[q, Q_SET]), VALUE]
+    bound = max(bound, least - nodes_of(A)[q, Q_LENGTH])
+    start, taken = q, np.int64(0)
+    while bound < _FAR_AWAY:
+        if bound > A[MOST_LEVEL]:
+            return np.int64(-3)
+        further = _FAR_AWAY
+        gen = next_stamp(A)
+        A[TAIL] = 0
+        _push(A, start, NONE, NONE, ZERO)
+        queue_of(A)[0, 4] = 0
+        top = np.int64(0)
+        while top >= 0:
+            entry = top
+            top = queue_of(A)[entry, 1]
+            q, cost = queue_of(A)[entry, 0], queue_of(A)[entry, 4]
+            nodes = nodes_of(A)
+            if nodes[q, Q_STAMP] == gen and nodes[q, Q_COST] <= cost:
+                continue
+            nodes[q, Q_STAMP], nodes[q, Q_COST] = gen, cost
+            if nodes[q, Q_OUTCOME] >= 0:
+                A[LEVEL] = cost
+                at = entry
+                while at >= 0:
+                    nodes[queue_of(A)[at, 0], Q_LIVE] = max(nodes[queue_of(A)[at, 0], Q_LIVE], 1)
+                    at = queue_of(A)[at, 2]
+                return entry
+            taken += 1
+            if taken > most:
+                return NONE
+            if taken & _STEPS == 0:
+                _spend(A, ONE)
+            row = _node_row(A, q)
+            begun, last = A[TAIL], np.int64(-1)
+            for c in range(classes):
+                t, width = heap_of(A)[row + c], heap_of(A)[widths + c]
+                if t < 0 or width == 0 or t == last or nodes_of(A)[t, Q_LIVE] < 0:
+                    continue
+                last = t
+                key = _needs(A, s, nodes_of(A)[t, Q_SET])
+                whole = max(keys_of(A)[key, VALUE], least - nodes_of(A)[t, Q_LENGTH]) + cost + width
+                if whole > bound:
+                    further = min(further, whole)
+                    continue
+                _push(A, t, keys_of(A)[key, OFF] + width, entry, c)
+                queue_of(A)[A[TAIL] - 1, 4] = cost + width
+            # link them: what needs most at the bottom
+            queue = queue_of(A)
+            while True:
+                worst = np.int64(-1)
+                for child in range(A[TAIL] - 1, begun - 1, -1):
+                    if queue[child, 4] > 0 and (worst < 0 or queue[child, 1] > queue[worst, 1]):
+                        worst = np.int64(child)
+                if worst < 0:
+                    break
+                queue[worst, 4] = -queue[worst, 4]  # linked
+                queue[worst, 1] = top
+                top = worst
+            for child in range(begun, A[TAIL]):
+                queue[child, 4] = abs(queue[child, 4])
+        bound = further
+    return NONE
+
+
+@jit
+def _decide(A, q):  # type: ignore[no-untyped-def]
+    """Mark a node live or dead.
+
+    A disjunction lives where one of its parts does. Many nodes of it are one node for a part, which is looked
+    at once.
+    """
+    s = nodes_of(A)[q, Q_SPEC]
+    if spec_of(A)[s, P_GROWS]:
+        # every text of its own may be made longer: the shortest end tells
+        set_ = nodes_of(A)[q, Q_SET]
+        lives = sets_of(A)[set_, S_LEN] > 0
+        if lives and spec_of(A)[s, P_MOST] >= 0:
+            lives = nodes_of(A)[q, Q_LENGTH] + _distance(A, s, set_) <= spec_of(A)[s, P_MOST]
+        nodes_of(A)[q, Q_LIVE] = 1 if lives else -1
+        return
+    if spec_of(A)[s, P_NPARTS] == 0:
+        _decide_alone(A, q)
+        return
+    for part in range(spec_of(A)[s, P_NPARTS]):
+        at = _part_node(A, q, part)
+        if nodes_of(A)[at, Q_LIVE] == 0:
+            _decide_alone(A, at)
+        if nodes_of(A)[at, Q_LIVE] > 0:
+            nodes_of(A)[q, Q_LIVE] = 1
+            return
+    nodes_of(A)[q, Q_LIVE] = -1
+
+
+@jit
+def _decide_alone(A, q):  # type: ignore[no-untyped-def]
+    """Mark a node live or dead: a short look around, a walk ahead, and then the whole search.
+
+    A node in a stepper's text lives if the text's shortest end leads to an outcome, or else dies: no search
+    finds its way among as many nodes as there are texts.
+    """
+    if steps(A, nodes_of(A)[q, Q_SET]):
+        if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_TEXTS] - nodes_of(A)[q, Q_LENGTH] < MOST_TO_END:
+            stop(A, NEED_END, q)
+        nodes_of(A)[q, Q_LIVE] = 1  # there is room for an end
+    elif _search(A, q, ZERO, ONE, min(_NEAR, A[MOST_STEPS])) == -2:
+        if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_NEEDED] > 0 and _seek(A, q, _FAR) >= 0:
+            return
+        if not _probe(A, q, _FAR):
+            _search(A, q, ZERO, ONE, A[MOST_STEPS])
+    if nodes_of(A)[q, Q_LIVE] < 0 and lettered(A, nodes_of(A)[q, Q_SET]):
+        _try_letters(A, q)
+
+
+@jit
+def _try_letters(A, q):  # type: ignore[no-untyped-def]
+    """Mark a node live where a letter of LETTERS leads to an outcome.
+
+    Searches take every other way. A text whose label goes on with letters is an end, unless it is one of the
+    words that are excluded; so one more letter tells.
+    """
+    point = _next_letter(A, q, np.int64(128), np.int64(0x7FF))
+    while point >= 0:
+        if nodes_of(A)[_node_after(A, q, point), Q_OUTCOME] >= 0:
+            nodes_of(A)[q, Q_LIVE] = 1
+            return
+        point = _next_letter(A, q, point + 1, np.int64(0x7FF))
+
+
+@jit
+def _next_letter(A, q, low, high):  # type: ignore[no-untyped-def]
+    """Return the first of the code points from `low` to `high` that threads of LETTERS in a node take, or
+    -1."""
+    s, set_ = nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_SET]
+    off, found = sets_of(A)[set_, S_OFF], NONE
+    for i in range(off, off + sets_of(A)[set_, S_LEN]):
+        t = heap_of(A)[i]
+        pc = keys_of(A)[t, 0]
+        if prog_of(A)[pc, 0] != LETTERS:
+            continue
+        for point in range(max(low, prog_of(A)[pc, 3]), min(high, prog_of(A)[pc, 4]) + 1):
+            if after_letter(A, t, point, class_of_point(A, s, point)) >= 0:
+                found, high = np.int64(point), point - 1
+                break
+    return found
+
+
+@jit
+def _letter_blocks(A, q):  # type: ignore[no-untyped-def]
+    """Return which of the 32 blocks of 64 code points below U+0800 hold a letter of LETTERS after which a
+    node lives; a bit each."""
+    blocks = ZERO
+    for block in range(2, 32):
+        last = np.int64(64 * block + 63)
+        point = _next_letter(A, q, np.int64(64 * block), last)
+        while point >= 0:
+            after = _node_after(A, q, point)
+            if nodes_of(A)[after, Q_LIVE] == 0:
+                _decide(A, after)
+            if nodes_of(A)[after, Q_LIVE] > 0:
+                blocks |= np.int64(1) << block
+                break
+            point = _next_letter(A, q, point + 1, last)
+    return blocks
+
+
+@jit
+def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
+    n = A[N_STATE]
+    if n >= A[MOST_NODES]:
+        stop(A, OVER_NODES, ZERO)
+    if n >= states_of(A).shape[0]:
+        stop(A, FULL_STATES, ZERO)
+    states_of(A)[n, KIND] = kind
+    states_of(A)[n, ARG_A] = a
+    states_of(A)[n, ARG_B] = b
+    states_of(A)[n, ARG_C] = c
+    states_of(A)[n, DONE] = 0
+    states_of(A)[n, SEEN] = 0
+    states_of(A)[n, PARENT] = -1
+    outcome_of(A)[n] = outcome
+    for b in range(WIDTH):
+        trans_of(A)[n, b] = UNKNOWN
+    A[N_STATE] = n + 1
+    return n
+
+
+@jit
+def _free(A, outcome):  # type: ignore[no-untyped-def]
+    """Return the first of the 8 states from which any text leads to `outcome`."""
+    key = intern(A, K_FREE, outcome, ZERO, ZERO)
+    if keys_of(A)[key, VALUE] != UNSET:
+        return keys_of(A)[key, VALUE]
+    base = A[N_STATE]
+    if base + 8 > states_of(A).shape[0]:
+        stop(A, FULL_STATES, ZERO)
+    for i in range(8):
+        n = _new_state(A, FREE_STATE, outcome, base, i, outcome if i == 0 else NONE)
+        states_of(A)[n, DONE] = 1
+        for b in range(WIDTH):
+            t = trans_of(A)[i, b]
+            trans_of(A)[n, b] = base + t if t >= 0 else DEAD
+    keys_of(A)[key, VALUE] = base
+    return base
+
+
+@jit
+def _state_of(A, q):  # type: ignore[no-untyped-def]
+    """Return the state of a node, or DEAD where nothing completes it."""
+    nodes = nodes_of(A)
+    if nodes[q, Q_LIVE] == 0:
+        _decide(A, q)
+    if nodes[q, Q_LIVE] < 0:
+        return np.int64(DEAD)
+    if nodes[q, Q_STATE] >= 0:
+        return nodes[q, Q_STATE]
+    set_ = nodes[q, Q_SET]
+    s = nodes[q, Q_SPEC]
+    decided = nodes[q, Q_LENGTH] >= spec_of(A)[s, P_CAP]
+    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+    for i in range(off, off + size):
+        t = heap_of(A)[i]
+        if prog_of(A)[keys_of(A)[t, 0], 0] != MATCH or keys_of(A)[t, 2] != 0:
+            decided = False
+            break
+    if decided:
+        n = _free(A, nodes[q, Q_OUTCOME])
+    else:
+        n = _new_state(A, NODE_STATE, q, ZERO, ZERO, nodes[q, Q_OUTCOME])
+    nodes[q, Q_STATE] = n
+    return n
+
+
+@jit
+def _middle_to(A, kind, target):  # type: ignore[no-untyped-def]
+    """Return the state that is FREE's middle `kind` with `target` at the end of the sequence."""
+    if states_of(A)[target, KIND] == FREE_STATE:
+        return states_of(A)[target, ARG_B] + kind
+    key = intern(A, K_MIDDLE, kind, target, ZERO)
+    if keys_of(A)[key, VALUE] == UNSET:
+        keys_of(A)[key, VALUE] = _new_state(A, MIDDLE_STATE, kind, target, ZERO, NONE)
+    return keys_of(A)[key, VALUE]
+
+
+@jit
+def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
+    """Return the state inside a UTF-8 sequence, `left` bytes from its end, that spells low to low + 64**left.
+
+    work[class] holds the states after each class.
+    """
+    heap, work = heap_of(A), work_of(A)
+    high = low + (np.int64(1) << (6 * left)) - 1
+    if left == 2 and low == 0:
+        low_point = np.int64(0x800)
+    elif left == 3 and low == 0:
+        low_point = np.int64(0x10000)
+    else:
+        low_point = low
+    if left == 2 and low == 0xD000:
+        high = np.int64(0xD7FF)
+    high = min(high, 0x10FFFF)
+    starts, count = spec_of(A)[s, P_STARTS], spec_of(A)[s, P_RANGES]
+    kinds = spec_of(A)[s, P_KINDS]
+    a, b = np.int64(0), count
+    while b - a > 1:
+        mid = (a + b) // 2
+        if heap[starts + mid] <= low_point:
+            a = mid
+        else:
+            b = mid
+    target = work[heap[kinds + a]]
+    a += 1
+    while a < count and heap[starts + a] <= high:
+        if work[heap[kinds + a]] != target:
+            key = intern(A, K_SPLIT, q, low, left)
+            if keys_of(A)[key, VALUE] == UNSET:
+                keys_of(A)[key, VALUE] = _new_state(A, SPLIT_STATE, q, low, left, NONE)
+            return keys_of(A)[key, VALUE]
+        a += 1
+    if target < 0:
+        return target
+    if left == 1:
+        kind = ONE
+    elif left == 2:
+        kind = THREE if low == 0 else np.int64(4) if low == 0xD000 else TWO
+    else:
+        kind = np.int64(5 if low == 0 else 7 if low == 0x100000 else 6)
+    return _middle_to(A, kind, target)
+
+
+@jit
+def _class_states(A, q):  # type: ignore[no-untyped-def]
+    """Write the state after each class to work[class]; return how many classes there are."""
+    row = _node_row(A, q)
+    classes = spec_of(A)[nodes_of(A)[q, Q_SPEC], P_CLASSES]
+    if classes >= work_of(A).shape[0]:
+        stop(A, FULL_WORK, ZERO)
+    # Searches use `work`, so liveness comes first.
+    for c in range(classes):
+        t = heap_of(A)[row + c]
+        if t >= 0 and nodes_of(A)[t, Q_LIVE] == 0:
+            _decide(A, t)
+    for c in range(classes):
+        t = heap_of(A)[row + c]
+        if t >= 0:
+            known = nodes_of(A)[t, Q_STATE]
+            t = known if known >= 0 else _state_of(A, t)
+        work_of(A)[c] = t
+    return classes
+
+
+@jit
+def _fill(A, n):  # type: ignore[no-untyped-def]
+    """Fill the row of a state."""
+    states, trans, heap = states_of(A), trans_of(A), heap_of(A)
+    if states[n, DONE]:
+        return
+    kind = states[n, KIND]
+    if kind == MIDDLE_STATE:
+        middle, target = states[n, ARG_A], states[n, ARG_B]
+        for b in range(128):
+            trans[n, b] = DEAD
+        for b in range(192, WIDTH):
+            trans[n, b] = DEAD
+        last, after = np.int64(DEAD), np.int64(DEAD)
+        for b in range(128, 192):
+            t = np.int64(trans[middle, b])
+            if t != last:
+                last = t
+                after = target if t == 0 else _middle_to(A, t, target) if t > 0 else t
+            trans[n, b] = after
+    elif kind == SPLIT_STATE:
+        q, low, left = states[n, ARG_A], states[n, ARG_B], states[n, ARG_C]
+        _class_states(A, q)
+        s = nodes_of(A)[q, Q_SPEC]
+        for b in range(128):
+            trans[n, b] = DEAD
+        for b in range(192, WIDTH):
+            trans[n, b] = DEAD
+        starts, count, kinds = spec_of(A)[s, P_STARTS], spec_of(A)[s, P_RANGES], spec_of(A)[s, P_KINDS]
+        at = np.int64(0)
+        for b in range(64):
+            first = low + (np.int64(b) << (6 * (left - 1)))
+            last = first + (np.int64(1) << (6 * (left - 1))) - 1
+            if (
+                (left == 2 and last < 0x800)
+                or (left == 3 and (last < 0x10000 or first > 0x10FFFF))
+                or (first >= 0xD800 and last <= 0xDFFF)
+            ):
+                trans[n, 128 + b] = DEAD
+            elif left > 1:
+                trans[n, 128 + b] = _middle(A, s, q, first, left - 1)
+            else:
+                if at == 0:
+                    a, z = np.int64(0), np.int64(count)
+                    while z - a > 1:
+                        mid = (a + z) // 2
+                        if heap[starts + mid] <= first:
+                            a = mid
+                        else:
+                            z = mid
+                    at = a
+                while at + 1 < count and heap[starts + at + 1] <= first:
+                    at += 1
+                trans[n, 128 + b] = work_of(A)[heap[kinds + at]]
+        if left == 1 and low < 0x800 and lettered(A, nodes_of(A)[q, Q_SET]):
+            for b in range(64):
+                if _next_letter(A, q, low + b, low + b) >= 0:
+                    trans[n, 128 + b] = UNKNOWN
+            trans[n, SAFE_COLUMN] = UNKNOWN - 1
+            states[n, DONE] = BY_COLUMN
+            return
+    else:
+        own = states[n, ARG_A]
+        q = _plain(A, own)
+        letters = _letter_blocks(A, own) if q != own else ZERO
+        _class_states(A, q)
+        s = nodes_of(A)[q, Q_SPEC]
+        ascii_ = spec_of(A)[s, P_ASCII]
+        for b in range(128):
+            trans[n, b] = work_of(A)[heap[ascii_ + b]]
+        for b in range(128, 0xC2):
+            trans[n, b] = DEAD
+        starts, count, kinds = spec_of(A)[s, P_STARTS], spec_of(A)[s, P_RANGES], spec_of(A)[s, P_KINDS]
+        at = np.int64(0)
+        last, last_kind, last_state = np.int64(DEAD), np.int64(0), np.int64(DEAD)
+        for b in range(0xC2, 0xF5):
+            if b < 0xE0:
+                left, low = ONE, np.int64(b & 31) << 6
+                first, high, middle = low, low + 0x3F, ONE
+            elif b < 0xF0:
+                left, low = TWO, np.int64(b & 15) << 12
+                first, high = max(low, np.int64(0x800)), low + 0xFFF
+                middle = THREE if b == 0xE0 else TWO
+                if b == 0xED:
+                    high, middle = np.int64(0xD7FF), np.int64(4)
+            else:
+                left, low = THREE, np.int64(b & 7) << 18
+                first, high = max(low, np.int64(0x10000)), min(low + 0x3FFFF, np.int64(0x10FFFF))
+                middle = np.int64(5 if b == 0xF0 else 7 if b == 0xF4 else 6)
+            while at + 1 < count and heap[starts + at + 1] <= first:
+                at += 1
+            if b < 0xE0 and letters >> (b & 31) & 1:
+                key = intern(A, K_SPLIT, own, low, left)
+                if keys_of(A)[key, VALUE] == UNSET:
+                    keys_of(A)[key, VALUE] = _new_state(A, SPLIT_STATE, own, low, left, NONE)
+                trans[n, b] = keys_of(A)[key, VALUE]
+                continue
+            if at + 1 < count and heap[starts + at + 1] <= high:
+                trans[n, b] = _middle(A, s, q, low, left)
+                continue
+            target = work_of(A)[heap[kinds + at]]
+            if target != last or middle != last_kind:
+                last, last_kind = target, middle
+                last_state = _middle_to(A, middle, target) if target >= 0 else target
+            trans[n, b] = last_state
+        for b in range(0xF5, 256):
+            trans[n, b] = DEAD
+        trans[n, 256] = work_of(A)[spec_of(A)[s, P_HIGH]]
+        trans[n, 257] = work_of(A)[spec_of(A)[s, P_LOW]]
+        if steps(A, nodes_of(A)[q, Q_SET]):
+            for b in range(128):
+                if alphabet(b):
+                    trans[n, b] = UNKNOWN
+            trans[n, SAFE_COLUMN] = _safe(A, q)
+            states[n, DONE] = BY_COLUMN
+            return
+    states[n, DONE] = 1
+
+
+@jit
+def alphabet(b):  # type: ignore[no-untyped-def]
+    """Return whether steppers take a character: letters, digits and hyphens."""
+    return 97 <= b <= 122 or 48 <= b <= 57 or 65 <= b <= 90 or b == 45
+
+
+@jit
+def _safe(A, q):  # type: ignore[no-untyped-def]
+    """Return what stands in the SAFE_COLUMN of a node in a stepper's text.
+
+    Below UNKNOWN by one more than the characters of the alphabet that may surely follow. Only where nothing
+    but steppers, and what is behind them, is in the node.
+    """
+    set_, s, length = nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_LENGTH]
+    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+    found = ZERO
+    for i in range(off, off + size):
+        t = heap_of(A)[i]
+        if not _beside_stepper(A, set_, prog_of(A)[keys_of(A)[t, 0], 5]):
+            return np.int64(UNKNOWN - 1)
+        if prog_of(A)[keys_of(A)[t, 0], 0] == STEPPER:
+            safe = keys_of(A)[t, 2] if keys_of(A)[t, 3] > 0 else prog_of(A)[keys_of(A)[t, 0], 4]
+            found = max(found, min(safe, spec_of(A)[s, P_TEXTS] - length - MOST_TO_END))
+    return np.int64(UNKNOWN - 1 - found)
+
+
+@jit
+def _beside_stepper(A, set_, atom):  # type: ignore[no-untyped-def]
+    """Return whether a set holds a stepper's thread of an atom."""
+    off = sets_of(A)[set_, S_OFF]
+    for i in range(off, off + sets_of(A)[set_, S_LEN]):
+        pc = keys_of(A)[heap_of(A)[i], 0]
+        if prog_of(A)[pc, 0] == STEPPER and prog_of(A)[pc, 5] == atom:
+            return True
+    return False
+
+
+@jit
+def _node_after(A, q, char):  # type: ignore[no-untyped-def]
+    """Return the node after another and a character of ASCII or of LETTERS, be it live or dead."""
+    s, set_, length = nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_LENGTH]
+    if length < spec_of(A)[s, P_CAP]:
+        length += 1
+    if sets_of(A)[set_, S_LEN] == 0:
+        after = set_
+    elif lettered(A, set_) if char > 127 else steps(A, set_) and alphabet(char):
+        after = stepped(A, s, set_, char)
+    else:
+        class_ = heap_of(A)[spec_of(A)[s, P_ASCII] + char] if char < 128 else class_of_point(A, s, char)
+        after = heap_of(A)[set_row(A, s, set_) + class_]
+    return _node(A, s, after, length)
+
+
+@jit
+def _fill_column(A, n, char):  # type: ignore[no-untyped-def]
+    """Fill one column in the row of a state that is filled by columns: of the steppers' alphabet, or the last
+    byte of a letter of LETTERS."""
+    point = states_of(A)[n, ARG_B] + (char & 63) if states_of(A)[n, KIND] == SPLIT_STATE else char
+    after = _node_after(A, states_of(A)[n, ARG_A], point)
+    trans_of(A)[n, char] = DEAD if nodes_of(A)[after, Q_LIVE] < 0 else _state_of(A, after)
+
+
+@jit
+def _begin(A, n):  # type: ignore[no-untyped-def]
+    """Set up the list of `_expand`: the state two steps before state `n`.
+
+    Who walks over a vocabulary from some state on asks for what is near, siblings and cousins too; and where
+    it began is not known here.
+    """
+    states = states_of(A)
+    for _ in range(2):
+        if states[n, PARENT] >= 0:
+            n = states[n, PARENT]
+    A[TODO_STAMP] += 1
+    A[TODO_HEAD] = 0
+    A[TODO_TAIL] = 1
+    A[TODO_DONE] = 0
+    todo_of(A)[0] = n
+    states[n, SEEN] = A[TODO_STAMP]
+
+
+@jit
+def _list_after(A, at):  # type: ignore[no-untyped-def]
+    """Put the states that a filled row leads to on the list of `_expand`, and tell them who led there."""
+    states, trans, todo = states_of(A), trans_of(A), todo_of(A)
+    last = np.int64(DEAD)
+    for b in range(WIDTH):
+        t = np.int64(trans[at, b])
+        if t < 0 or t == last:
+            continue
+        last = t
+        if states[t, PARENT] < 0:
+            states[t, PARENT] = at
+        if states[t, SEEN] != A[TODO_STAMP] and A[TODO_TAIL] < todo.shape[0]:
+            states[t, SEEN] = A[TODO_STAMP]
+            todo[A[TODO_TAIL]] = t
+            A[TODO_TAIL] += 1
+
+
+@jit
+def _expand(A, n, most):  # type: ignore[no-untyped-def]
+    """Fill the row of state `n`, then those that lack in the order of `_begin`'s list and what it leads to.
+
+    `most` rows and one. After an interrupt it goes on.
+    """
+    todo = todo_of(A)
+    _fill(A, n)
+    # Rows that are filled already are passed through; the list is short, so that this does not go on.
+    while A[TODO_HEAD] < A[TODO_TAIL] and A[TODO_DONE] < most:
+        at = todo[A[TODO_HEAD]]
+        if not states_of(A)[at, DONE]:
+            _fill(A, at)
+            # The middles of UTF-8 sequences are cheap, and are not counted.
+            if states_of(A)[at, KIND] != MIDDLE_STATE:
+                A[TODO_DONE] += 1
+        _list_after(A, at)
+        A[TODO_HEAD] += 1
+    _list_after(A, n)
+
+
+@jit
+def _calls_cost(A, context):  # type: ignore[no-untyped-def]
+    """Return the least bytes from the ends of the bodies of a context to a match. Cost: the calls that were
+    not asked for before."""
+    keys, prog = keys_of(A), prog_of(A)
+    total, at = ZERO, context
+    while at != 0 and keys[at, VALUE] == UNSET:
+        total += prog[prog[keys[at, 2], 2], I_COST]
+        at = keys[at, 1]
+    if at != 0:
+        total += keys[at, VALUE]
+    if context != 0:
+        keys[context, VALUE] = total
+    return total
+
+
+@jit
+def _digits(kind, place, left):  # type: ignore[no-untyped-def]
+    """Return how many digits an encoded text needs from a place in a group of them (digits before it, and
+    above four bits the bytes that these end), where so many bytes are left."""
+    bits = kind & 7
+    total = (8 * ((place >> 4) + left) + bits - 1) // bits
+    if kind & UNPADDED == 0:
+        group = np.int64(4 if bits == 6 else 8 if bits == 5 else 2)
+        total = (total + group - 1) // group * group
+    return total - (place & 15)
+
+
+@jit
+def _thread_cost(A, s, t):  # type: ignore[no-untyped-def]
+    """Return the least bytes from a thread to a match of its atom; 0 where that is not known."""
+    heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
+    pc = keys[t, 0]
+    op = prog[pc, 0]
+    cost = np.int64(0)
+    if op == CHAR:
+        cost = prog[pc, I_COST]
+        context = keys[t, 1]
+        repeat = prog[pc, I_OUTER]
+        if repeat == CALLED:
+            cost += _calls_cost(A, context)
+            if prog[pc, 3]:
+                cost = _digits(prog[pc, 3], prog[pc, 4], cost)
+        while repeat >= 0:
+            left = prog[repeat, 3] - keys[context, 2] - 1
+            if left > 0:
+                cost += left * prog[repeat, I_BODY]
+            cost += prog[repeat, I_COST]
+            context = keys[context, 1]
+            repeat = prog[repeat, I_OUTER]
+    elif op == STEPPER:
+        cost = prog[pc, I_COST]  # of the start; then what its state says
+        if keys[t, 3] > 0:
+            cost += keys[t, VALUE] - prog[pc, 3]
+    elif op == CLOCK:
+        cost = clock_cost(keys[t, 3], keys[t, 2])
+    elif op == REGEX:
+        cost = regex_cost(A, prog[pc, 1], keys[t, 1], keys[t, 2], keys[t, 3])
+    elif op == WORDS:
+        if keys[t, VALUE] == UNSET:
+            base, depth, widths = prog[pc, 1], keys[t, 3], spec_of(A)[s, P_COST]
+            least = np.int64(1) << 60
+            for word in range(keys[t, 1], keys[t, 2]):
+                total = np.int64(0)
+                for at in range(heap[base + word] + depth, heap[base + word + 1]):
+                    total += heap[widths + heap[base + at]]
+                least = min(least, total)
+            keys[t, VALUE] = least
+        cost = keys[t, VALUE]
+    return cost
+
+
+@jit
+def _distance(A, s, set_):  # type: ignore[no-untyped-def]
+    """Return the least bytes from a set of a trimmed spec to a match."""
+    off = sets_of(A)[set_, S_OFF]
+    best = np.int64(1) << 60
+    for i in range(off, off + sets_of(A)[set_, S_LEN]):
+        best = min(best, _thread_cost(A, s, heap_of(A)[i]))
+    return best
+
+
+@jit
+def _descend(A, q):  # type: ignore[no-untyped-def]
+    """Write the classes of the shortest, then smallest text from node `q` of a trimmed spec to the queue.
+
+    Return how many there are.
+    """
+    s = nodes_of(A)[q, Q_SPEC]
+    classes, widths = spec_of(A)[s, P_CLASSES], spec_of(A)[s, P_COST]
+    left = _distance(A, s, nodes_of(A)[q, Q_SET])
+    spare = ZERO
+    if spec_of(A)[s, P_GROWS]:
+        spare = max(spec_of(A)[s, P_LEAST] - nodes_of(A)[q, Q_LENGTH] - left, ZERO)
+        left += spare
+    length = np.int64(0)
+    while left > 0:
+        row = _node_row(A, q)
+        found = False
+        for c in range(classes):
+            t = heap_of(A)[row + c]
+            width = heap_of(A)[widths + c]
+            if t < 0 or width == 0 or width > left:
+                continue
+            needed = _distance(A, s, nodes_of(A)[t, Q_SET])
+            if needed == left - width if spare == 0 else width == 1 and needed < left:
+                if length >= queue_of(A).shape[0]:
+                    stop(A, FULL_QUEUE, ZERO)
+                queue_of(A)[length, 3] = c
+                length += 1
+                left -= width
+                spare = left - needed
+                q = t
+                found = True
+                break
+        if not found:
+            return NONE
+    return length
+
+
+ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
+    9
+)
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_PART, ASK_SEEK = range(9, 15)
+
+
+@entry("int64(int64[::1], int64, int64, int64)")
+def ask(A, what, a, b):  # type: ignore[no-untyped-def]
+    """Answer one question: the one entry point, so that one compiled object is loaded.
+
+    ASK_START: the node at which spec `a` begins. ASK_SEARCH: `_search` from node `a` (`b`: go on).
+    ASK_ROW: where in the heap node `a`'s row stands, dead targets marked. ASK_THREAD: the number of thread
+    (a, b, 0, 0). ASK_NODE: the state of node `a`. ASK_EXPAND: fill `b` rows, once ASK_BEGIN has
+    named state `a` as the first.
+    ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_DESCEND: `_descend` from node `a`.
+    ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character `b`.
+    ASK_STEPPED: the thread of state `b` (what is safe in the upper half) of the stepper whose thread is `a`.
+    ASK_STEPS: is node `a` in a stepper's text? ASK_PART: the node of part `b` of the disjunction that is at
+    node `a`. ASK_SEEK: `_seek` from node `a` in so many steps (`b`).
+    """
+    if what == ASK_SEEK:
+        return _seek(A, a, b)
+    if what == ASK_PART:
+        return _part_node(A, a, b)
+    if what == ASK_COLUMN:
+        _fill_column(A, a, b)
+        return np.int64(0)
+    if what == ASK_AFTER:
+        return _node_after(A, a, b)
+    if what == ASK_STEPPED:
+        return intern(A, keys_of(A)[a, 0], keys_of(A)[a, 1], b >> 32, b & 0xFFFFFFFF)
+    if what == ASK_STEPS:
+        return np.int64(steps(A, nodes_of(A)[a, Q_SET]))
+    if what == ASK_START:
+        first, count = spec_of(A)[a, P_ATOM], spec_of(A)[a, P_ATOM + 1]
+        next_stamp(A)
+        length = np.int64(0)
+        for i in range(count):
+            pc = heap_of(A)[first + 2 * i]
+            argument = heap_of(A)[first + 2 * i + 1]
+            if length + 1 >= work_of(A).shape[0] // 2:
+                stop(A, FULL_WORK, ZERO)
+            if prog_of(A)[pc, 0] == WORDS:
+                if argument > 0:
+                    work_of(A)[length] = intern(A, pc, ZERO, argument, ZERO)
+                    length += 1
+            elif prog_of(A)[pc, 0] == TABLE:
+                work_of(A)[length] = argument
+                length += 1
+            else:
+                length = closure(A, pc, ZERO, ONE, length)
+        length = tidy(A, length)
+        return _node(A, a, intern_set(A, length), ZERO)
+    if what == ASK_SEARCH:
+        return _search(A, a, b, ZERO, A[MOST_STEPS])
+    if what == ASK_ROW:
+        row = _node_row(A, a)
+        for c in range(spec_of(A)[nodes_of(A)[a, Q_SPEC], P_CLASSES]):
+            t = heap_of(A)[row + c]
+            if t >= 0 and nodes_of(A)[t, Q_LIVE] == 0:
+                _decide(A, t)
+            if t >= 0 and nodes_of(A)[t, Q_LIVE] < 0:
+                heap_of(A)[row + c] = DEAD
+        return row
+    if what == ASK_THREAD:
+        return intern(A, a, b, ZERO, ZERO)
+    if what == ASK_EXPAND:
+        _expand(A, a, b)
+        return np.int64(0)
+    if what == ASK_BEGIN:
+        _begin(A, a)
+        return np.int64(0)
+    if what == ASK_DESCEND:
+        return _descend(A, a)
+    if what == ASK_REHASH:
+        rehash(A, a)
+        return np.int64(0)
+    return _state_of(A, a)

@@ -1,0 +1,1372 @@
+"""String automata: formulas over patterns, formats, lengths and words, determinised lazily over UTF-8."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from structgen.automata.programs import arena as ar
+from structgen.automata.programs.lookaround import LookaroundAutomaton, State
+from structgen.automata.programs.program import (
+    BOL,
+    CALL,
+    CALLED,
+    CHAR,
+    CLOCK,
+    COUNT,
+    EOL,
+    LETTERS,
+    MATCH,
+    PUSH,
+    REGEX,
+    REPEAT,
+    SPLIT,
+    STEPPER,
+    TABLE,
+    WORDS,
+    Program,
+    compile_regex,
+    completion_costs,
+    floats,
+)
+from structgen.automata.strings import banned_texts
+from structgen.automata.strings import determinizer as k
+from structgen.automata.strings.conjoined_rests import rest_by_parts
+from structgen.automata.strings.formula_trees import (
+    Atom,
+    TreeBuilder,
+    TruthTree,
+    atoms_of,
+    branches,
+    evaluate,
+    foresee,
+)
+from structgen.automata.strings.stepper_states import Texts, length_of_texts
+from structgen.automata.unicode.charsets import LAST, WORD, Ranges
+from structgen.automata.unicode.partition import Partition, class_of, partition_for
+from structgen.automata.unicode.utf8 import PLACES
+from structgen.errors import LimitError, UnsupportedError
+from structgen.language.ir import (
+    DEAD,
+    UNKNOWN,
+    All,
+    Any_,
+    Demands,
+    Formula,
+    Judge,
+    Not,
+    NumberAtom,
+    Spec,
+    StringAtom,
+    Words,
+)
+from structgen.limits import Limits
+from structgen.native.raw_memory import address_of
+from structgen.system.public_calls import THIS_CALL
+
+WIDTH = ar.WIDTH
+"""Columns of a row: a byte of the decoded string's UTF-8, then a lone high and a lone low surrogate."""
+
+FREE = 0
+_NO_STATES: Any = np.empty(0, np.int64)
+_MOST_BYTES = 1 << 31
+"""Bytes that one array of a pool may take."""
+# Rows filled by a call of `expand`: at first, and at most, after calls that each asked for what the last saw.
+_FEW, _MANY = 16, 64
+_WIDE = 64
+_GLANCED = 600
+"""States of an automaton that are looked at to tell which banned texts it could hold."""
+_GLANCE = 65  # steps of a search on behalf of rows that were not asked for
+"""With a partition of more classes a row leads to many states inside characters: fewer are filled."""
+_FLOATING = 8
+"""Patterns of one conjunction from which on it is of use to know that they stand in nobody's way."""
+_MANY_PARTS = 11
+"""Past so many patterns of a conjunction the shortest rest is a search among all sets of them."""
+_FEW_STEPS = (500, 5_000, 50_000)
+"""Steps that each part of a disjunction is searched for, before any is searched for more."""
+_SOUGHT = 20_000
+"""Steps of a search along distances."""
+_PLAIN = frozenset((CHAR, SPLIT, MATCH, REPEAT, PUSH, COUNT, BOL, EOL))
+"""Operations of programs whose instructions tell what they cost to complete."""
+_LONGER = -3
+"""What a search says that found nothing short enough."""
+_BRANCHES = 16
+"""Parts of a disjunction that are searched one by one, at most."""
+_CROWD, _HASTE = 16, 200
+"""Where a conjunction has more patterns than this, a search may take a part of `limits.oracle_steps` alone:
+what is not found by then is as a rule one of a million sets of them."""
+
+_WORK = 6
+"""Units of a call's work, some 4 us each, that are one of `Limits.oracle_steps`."""
+
+_REST = (
+    b"",
+    b"\x80",
+    b"\x80\x80",
+    b"\xa0\x80",
+    b"\x80\x80",
+    b"\x90\x80\x80",
+    b"\x80\x80\x80",
+    b"\x80\x80\x80",
+)
+"""The smallest end of the sequence from each place inside a character (utf8.PLACES)."""
+
+
+@dataclass(slots=True)
+class _LoadedSpec:
+    """A spec in the arena: what Python needs of it later."""
+
+    nodes: tuple[TruthTree, ...]
+    outcome: Callable[[frozenset[int]], int]
+    partition: Partition
+    breaks: list[int]
+    formulas: tuple[Formula, ...]
+    judge: Judge | None
+    digest: bytes
+    """Of the formulas; empty until a key is asked for."""
+    bases: dict[int, int]
+    """Atom number -> its first instruction."""
+    numbers: list[int]
+    """The spec's atoms by their place in `nodes`."""
+    descends: bool
+    """One demand that is one trimmed atom: the automaton itself tells how far the end is."""
+    crowded: bool
+    """One demand: many patterns at once."""
+    floats: bool
+    """One demand: patterns that may be found anywhere, in any order. Every text goes on to an end."""
+    programs: list[tuple[int, Program]]
+    """First instruction and program of each pattern, until their costs are in the arena."""
+    demands: dict[int, frozenset[int]] = field(default_factory=dict)
+    simple: dict[int, list[int]] | None = None
+    """Where each formula is an atom, and the last TRUE: the formulas by their atom's number."""
+    calling: set[int] = field(default_factory=set)
+    """The numbers of the atoms whose contexts are calls."""
+    branches: int = 0
+    """How many parts a disjunction has: the specs that come next."""
+    parts: dict[int, bytes] = field(default_factory=dict)
+    """Thread -> what it is, for `StringPool.key`."""
+
+
+class StringPool:
+    """All string automata of one compiled grammar; rows are filled when `expand` asks. Not thread-safe.
+
+    `trans` (int32 [capacity, 258]) holds for each state the next state, `ir.DEAD` or `ir.UNKNOWN`; `outcome`
+    (int32 [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they
+    grow. States 0 to 7 are the free string (any text, outcome 0). A column 256 or 257 is a lone surrogate; a
+    string that could be completed by lone surrogates alone counts as one that cannot be completed.
+    """
+
+    FREE = FREE
+
+    def __init__(
+        self,
+        limits: Limits,
+        extra_formats: Mapping[str, str] | None = None,
+        *,
+        rooms: Mapping[str, int] = MappingProxyType({}),
+        plain: bool = False,
+    ) -> None:
+        """Make an empty pool. `rooms`: rows to begin with of arrays named in `ROOMS`, where not the usual.
+        `plain`: a rest's length is its bytes, not those of its JSON text."""
+        self._limits, self._plain = limits, plain
+        self._formats = dict(extra_formats or {})
+        self._specs: list[_LoadedSpec] = []
+        self._starts: dict[tuple[Spec, Callable[[frozenset[int]], int]], int] = {}
+        self._finish: dict[int, Demands] = {}
+        self._tables: list[LookaroundAutomaton] = []
+        self._table_states: list[tuple[int, State, int]] = []  # table, its state, the spec
+        self._table_numbers: dict[tuple[int, State], int] = {}
+        self._atoms = 0
+        self._call = 0  # the public call whose work is counted
+        self._banned: list[tuple[banned_texts.Banned, frozenset[int]]] = []
+        self._part_ends: dict[int, tuple[int, bytes] | None] = {}
+        self._rows = _FEW  # of the last call of `expand`
+        self._answered = 0  # keys that ask nothing any more
+        self._widest = 0  # classes of the widest partition
+        self._judged = self._roams = self._crowded = False
+        self._rooms = {**ROOMS, **rooms}
+        # Many grammars never ask for a state but the free ones, which are the same in all pools: a pool is
+        # given arrays of its own when its first spec comes.
+        self._arrays: dict[str, Any] = dict(_free_states())
+        self._is_bare = True
+        self.trans, self.outcome = self._arrays["trans"], self._arrays["outcome"]
+        self.texts = Texts(self._arrays, self._ask, limits)
+        """The states in texts of steppers."""
+        self._reg = reg = np.zeros(ar.REGISTERS, np.int64)
+        reg[ar.MOST_STEPS] = limits.oracle_steps
+        reg[ar.MOST_NODES] = limits.automaton_states
+        reg[ar.MOST_LEVEL] = ar.NO_LEVEL
+        reg[ar.MOST_WORK] = _WORK * limits.oracle_steps
+        reg[ar.TODO_STAMP] = 1  # no state was seen yet
+        reg[ar.N_STATE] = 8
+
+    def _make_arrays(self) -> None:
+        """Give the pool arrays of its own. They take the place of the shared ones once they are whole, so
+        that an exception in between leaves a pool that begins again."""
+        arrays, reg = _new_arrays(self._rooms)
+        reg[_KEPT_REGISTERS] = self._reg[_KEPT_REGISTERS]
+        for name, rows in _free_states().items():
+            arrays[name][:8] = rows
+        # Context 0, outside every counted repeat, and the free states of outcome 0.
+        k.ask(reg, k.ASK_THREAD, ar.K_CONTEXT, -1)
+        arrays["keys"][k.ask(reg, k.ASK_THREAD, ar.K_FREE, 0), ar.VALUE] = 0
+        self._arrays.update(arrays)
+        self._reg[:] = reg
+        self.trans, self.outcome = arrays["trans"], arrays["outcome"]
+        self._is_bare = False
+
+    @property
+    def count(self) -> int:
+        """Return how many states there are."""
+        return int(self._reg[ar.N_STATE])
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """How the code points are divided, for each spec that was started."""
+        return [spec.partition for spec in self._specs]
+
+    def start(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
+        """Return the state before the first byte of a string of `spec`, or `ir.DEAD` where there is none.
+
+        Interned by the spec and the function. Raises `RegexError`, `UnsupportedError` or `LimitError`.
+        """
+        key = (spec, outcome)
+        found = self._starts.get(key)
+        if found is None:
+            self._count()
+            whole = None if self._plain else self._whole(spec, outcome)
+            if whole is not None:
+                self._starts[key] = whole
+                return whole
+            less = None if self._plain else self._relieved(spec, outcome)
+            if less is not None:
+                self._starts[key] = found = self.start(less, outcome)
+                return found
+            number = self._load(spec, outcome)
+            node = self._ask(k.ASK_START, number)
+            with self._at_most(self._steps(number)):
+                found = self._starts[key] = self._ask(k.ASK_NODE, node)
+        return found
+
+    def _whole(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int | None:
+        """Return the start of a spec that does no more than ban texts, all of whose states are made at once;
+        None for another one."""
+        said = banned_texts.read(spec)
+        made = None if said is None else banned_texts.automaton(*said)
+        if made is None:
+            return None
+        if self._is_bare:
+            self._make_arrays()
+        met = frozenset((0,))
+        end, count, first = outcome(met), len(made.rows), self.count
+        if first + count > len(self._arrays["states"]):
+            self._grow(int(ar.FULL_STATES), count)
+        arrays = self._arrays
+        here = slice(first, first + count)
+        arrays["trans"][here] = np.where(made.rows >= 0, made.rows + first, DEAD)
+        arrays["outcome"][here] = np.where(made.ends, end, -1)
+        states = arrays["states"][here]
+        states[:] = 0
+        states[:, ar.KIND], states[:, ar.ARG_A] = ar.BANNED_STATE, len(self._banned)
+        states[:, ar.ARG_B], states[:, ar.DONE], states[:, ar.PARENT] = np.arange(count), 1, -1
+        self._banned.append((made, met))
+        self._reg[ar.N_STATE] = first + count
+        return first
+
+    def _relieved(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> Spec | None:
+        """Return a spec of the same strings that bans fewer texts, where the rest of it leaves out characters
+        that they need: no date holds a letter but T and Z. None where no ban is told to be idle.
+
+        Cost: that of up to _GLANCED rows of the automaton of the rest, which is of use by itself.
+        """
+        apart = banned_texts.beside(spec)
+        if apart is None:
+            return None
+        rest, texts = apart
+        start = self.start(rest, outcome)
+        wanted = np.frombuffer("".join(texts).encode(), np.uint8)
+        met, listed, seen = np.zeros(256, np.bool_), [start], {start}
+        for state in listed if start >= 0 else ():
+            if len(seen) > _GLANCED or met[wanted].all():
+                return None
+            try:
+                self.expand(state)
+            except LimitError:
+                return None
+            if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
+                return None
+            row = self.trans[state, :256]
+            met |= row >= 0
+            new = set(row[row >= 0].tolist()) - seen
+            seen |= new
+            listed += new
+        left = tuple(text for text in texts if met[np.frombuffer(text.encode(), np.uint8)].all())
+        return None if len(left) == len(texts) else banned_texts.together(rest, left)
+
+    def bans(self, state: int) -> bool:
+        """Return whether a state is one of an automaton that does no more than ban texts: whether the text so
+        far may be the end depends on its length alone, and it may go on for ever."""
+        return bool(self._arrays["states"][state, ar.KIND] == ar.BANNED_STATE)
+
+    def starts(self, outcome: Callable[[frozenset[int]], int]) -> list[tuple[Spec, int]]:
+        """Return the specs without a judge that were started with a function, and what `start` returned."""
+        return [
+            (spec, state)
+            for (spec, other), state in self._starts.items()
+            if other == outcome and spec.judge is None
+        ]
+
+    def expand(self, state: int, column: int = -1) -> None:
+        """Fill the row of `state`, and of states near it. Raises `LimitError`.
+
+        Rows in a stepper's text are filled one column at a time: that one, or all without it.
+
+        Cost: some 2 us a row, 16 rows at first. Who asks for a state that the last call came by asks for more
+        of the same walk, and gets twice as many rows each time, to 64, so that a walk over a vocabulary is
+        not interrupted once for every few tokens.
+        """
+        reg, states = self._reg, self._arrays["states"]
+        if states[state, ar.DONE]:
+            if states[state, ar.DONE] == ar.BY_COLUMN:
+                self.texts.expand(state, column)
+            return
+        self._count()
+        few, many = (_FEW, _MANY) if self._widest <= _WIDE else (0, _FEW)
+        if self._judge(state) is not None or self._floats(state):
+            few, many = 0, 0  # what lies beside it is mostly passed over (`roaming`)
+        self._rows = min(2 * self._rows + 1, many) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else few
+        k.ask(reg, k.ASK_BEGIN, state, 0)
+        if self._crowded:
+            reg[ar.MOST_STEPS] = self._steps(self._spec_of(state))
+        try:
+            self._ask(k.ASK_EXPAND, state, 0)
+            reg[ar.MOST_STEPS] = min(_GLANCE, self._limits.oracle_steps)
+            with suppress(LimitError):  # a neighbour may be too much, which was not asked for
+                self._ask(k.ASK_EXPAND, state, self._rows)
+        finally:
+            reg[ar.MOST_STEPS] = self._limits.oracle_steps
+        if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
+            self.texts.expand(state, column)
+
+    def finish(self, state: int) -> Demands:
+        """Return, for each demand that can still be met, the rest that is shortest as JSON text, in UTF-8.
+
+        Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
+        and `\\` take two bytes, control characters two or six (RFC 8259, section 7). Where the pool is plain,
+        it is the shortest in UTF-8.
+        Of several patterns at once it is one of the shortest, not always the smallest: where thousands of
+        steps did not find it, a search along distances does.
+
+        Cost: one search over the product, memoised along the path found. Raises `LimitError`.
+        """
+        found = self._finish.get(state)
+        if found is None:
+            self._count()
+            found = self._finish[state] = self._find_finish(state)
+        return found
+
+    def key(self, state: int) -> bytes | None:
+        """Return 16 bytes that name the residual language with its outcomes, the same in every process; None
+        where it depends on what a judge says.
+
+        Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
+        """
+        kind, a, b, c = (int(x) for x in self._arrays["states"][state, :4])
+        digest = blake2b(digest_size=16)
+        judge = self._judge(state)
+        if judge is not None and not judge.total:
+            return None
+        if kind == ar.FREE_STATE:
+            digest.update(b"free %d %r" % (c, sorted(self._free_demands(a))))
+        elif kind == ar.MIDDLE_STATE:
+            below = self.key(b)
+            if below is None:
+                return None
+            digest.update(b"middle %d " % a + below)
+        elif kind == ar.SPLIT_STATE:
+            digest.update(b"split %d %d " % (b, c) + self._node_key(a))
+        elif kind == ar.BANNED_STATE:
+            digest.update(b"banned %d " % b + self._banned[a][0].name)
+        else:
+            digest.update(self._node_key(a))
+        return digest.digest()
+
+    def _judge(self, state: int) -> Judge | None:
+        """Return the judge of the spec of a state; None in a free one or the middle of a character."""
+        if not self._judged:
+            return None
+        number = self._spec_of(state)
+        return None if number < 0 else self._specs[number].judge
+
+    def _floats(self, state: int) -> bool:
+        """Return whether patterns that stand in nobody's way are all that a state asks for."""
+        if not self._roams:
+            return False
+        kind, node = (int(x) for x in self._arrays["states"][state, :2])
+        return kind == ar.NODE_STATE and self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])].floats
+
+    def roaming(self, first: int) -> Any:
+        """Return the states from `first` on from which every text goes on to some outcome, as far as judges
+        and `floats` tell; an array of their numbers."""
+        if not self._roams:
+            return _NO_STATES
+        states = self._arrays["states"][first : self.count]
+        nodes = np.where(states[:, 0] == ar.NODE_STATE, states[:, ar.ARG_A], 0)
+        lives = self._arrays["nodes"][nodes, ar.Q_LIVE]
+        return first + np.flatnonzero((states[:, 0] == ar.NODE_STATE) & (lives == 2))
+
+    @property
+    def work(self) -> int:
+        """How much the call that is under way has cost so far, in steps of some 20 us; `Limits.oracle_steps`
+        of them are the most."""
+        return int(self._reg[ar.WORK]) // _WORK
+
+    def _spend(self, units: int) -> None:
+        """Count work that Python does."""
+        self._reg[ar.WORK] += units
+        if self._reg[ar.WORK] > self._reg[ar.MOST_WORK]:
+            raise self._too_much()
+
+    def _count(self) -> None:
+        """Count from 0 on, if another call has begun."""
+        number = THIS_CALL.number()
+        if number != self._call:
+            self._call = number
+            self._reg[ar.WORK] = 0
+
+    def _spec_of(self, state: int) -> int:
+        """Return the number of a state's spec, -1 of a free one and in the middle of a character."""
+        kind, node = (int(x) for x in self._arrays["states"][state, :2])
+        if kind not in (ar.NODE_STATE, ar.SPLIT_STATE):
+            return -1
+        return int(self._arrays["nodes"][node, ar.Q_SPEC])
+
+    def _steps(self, number: int) -> int:
+        """Return how many steps a search in a spec may take."""
+        most = self._limits.oracle_steps
+        return most // _HASTE if number >= 0 and self._specs[number].crowded else most
+
+    @contextmanager
+    def _at_most(self, steps: int) -> Iterator[None]:
+        """Bound the searches of a block."""
+        before = int(self._reg[ar.MOST_STEPS])
+        self._reg[ar.MOST_STEPS] = steps
+        try:
+            yield
+        finally:
+            self._reg[ar.MOST_STEPS] = before
+
+    def is_finite(self, state: int, most: int) -> list[bytes] | None:
+        """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
+
+        Cost: at most a few times `most` rows are looked at for each byte of the longest word. Completions
+        through lone surrogates are not counted.
+        """
+        words: list[bytes] = []
+        # Every state is live: each entry of the stack is a word to come, and a loop always leaves one behind.
+        stack: list[tuple[int, bytes]] = [(state, b"")]
+        while stack:
+            at, text = stack.pop()
+            if self.outcome[at] >= 0:
+                words.append(text)
+            row = self._row(at)
+            for byte in np.flatnonzero(row[:256] >= 0).tolist():
+                stack.append((int(row[byte]), text + bytes((byte,))))
+            if len(words) + len(stack) > most:
+                return None
+        return sorted(words)
+
+    # The arena.
+
+    def _bind(self, *names: str) -> None:
+        """Tell the kernel where these arrays lie now."""
+        arrays, reg = self._arrays, self._reg
+        for name in names:
+            at = ar.NAMES.index(name)
+            reg[ar.ADDRESS + at] = arrays[name].ctypes.data
+            reg[ar.ROOM + at] = len(arrays[name])
+        self.trans = arrays["trans"]
+        self.outcome = arrays["outcome"]
+
+    def _ask(self, what: int, a: int, b: int = 0) -> int:
+        if self._is_bare:
+            self._make_arrays()
+        while True:
+            try:
+                return int(k.ask(self._reg, what, a, b))
+            except ar.Interrupt:
+                self._answer()
+
+    def _answer(self) -> None:
+        """Give the kernel what it stopped for, or raise `LimitError`."""
+        reg = self._reg
+        cause, what = int(reg[ar.CAUSE]), int(reg[ar.WHAT])
+        if cause == ar.NEED_ANSWERS:
+            self._answer_all()
+        elif cause == ar.NEED_TABLE:
+            self._answer_table(what)
+        elif cause == ar.NEED_STEP:
+            self.texts.answer_step(what)
+        elif cause == ar.NEED_END:
+            self.texts.end(what)
+        elif cause == ar.OVER_STEPS:
+            raise LimitError(
+                "The search for a string that completes a place took more than "
+                f"{int(reg[ar.MOST_STEPS])} steps.",
+                limit="oracle_steps",
+            )
+        elif cause == ar.OVER_WORK:
+            raise self._too_much()
+        elif cause == ar.OVER_NODES:
+            raise LimitError(
+                f"The string automata have more than {self._limits.automaton_states} states.",
+                limit="automaton_states",
+            )
+        else:
+            self._grow(cause, what)
+
+    def _too_much(self) -> LimitError:
+        return LimitError(
+            "What strings may go on with was not found out within the work of one call, "
+            f"{self._limits.oracle_steps:,} steps: conditions on one string multiply.",
+            limit="oracle_steps",
+        )
+
+    def _grow(self, cause: int, least: int) -> None:
+        arrays = self._arrays
+        for name in _GROWS[cause]:
+            old = arrays[name]
+            size = len(old)
+            if name.endswith("_hash"):
+                arrays[name] = np.full(2 * size, -1, np.int64)
+                continue
+            new_size = size * 2
+            while new_size < size + least + 1:
+                new_size *= 2
+            if new_size * old[:1].nbytes > _MOST_BYTES:
+                raise LimitError(
+                    f"The automata of the strings need more than {_MOST_BYTES >> 20:,} MiB: "
+                    "counted repetitions within one another multiply.",
+                    limit="automaton_states",
+                )
+            new = np.empty((new_size, *old.shape[1:]), old.dtype)
+            new[:size] = old
+            arrays[name] = new
+        self._bind(*_GROWS[cause])
+        if cause in (ar.FULL_KEYS, ar.FULL_SETS):
+            k.ask(self._reg, k.ASK_REHASH, cause, 0)
+
+    def _append(self, values: Iterable[int]) -> int:
+        """Append to the heap; return the offset."""
+        data = values if isinstance(values, np.ndarray) else np.array(list(values), np.int64)
+        reg = self._reg
+        top = int(reg[ar.N_HEAP])
+        if top + len(data) > len(self._arrays["heap"]):
+            self._grow(int(ar.FULL_HEAP), len(data))
+        self._arrays["heap"][top : top + len(data)] = data
+        reg[ar.N_HEAP] = top + len(data)
+        return top
+
+    # Specs.
+
+    def _load(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
+        """Put a spec's atoms into the arena; return the spec's number."""
+        if self._is_bare:
+            self._make_arrays()
+        builder = TreeBuilder(self._formats)
+        nodes = tuple(builder.node(formula, whole=spec.judge is None) for formula in spec.formulas)
+        atoms = list(builder.atoms)
+        sets: dict[Ranges, int] = {}
+        letters: set[int] = set()
+        for atom in atoms:
+            if isinstance(atom, Words):
+                letters.update(map(ord, set().union(*atom.of)))
+            else:
+                letters.update(atom.letters)
+                for ranges in atom.sets:
+                    sets.setdefault(ranges, len(sets))
+                if atom.looks:
+                    sets.setdefault(WORD, len(sets))
+        if any(0xD800 <= letter < 0xE000 for letter in letters):
+            raise UnsupportedError(
+                "A string with a lone surrogate cannot be asked for: no UTF-8 text can hold it.",
+                keyword="enum",
+                cure="Write the character it is half of.",
+            )
+        partition = partition_for(tuple(sets), frozenset(letters), self._plain)
+        classes = len(partition.first)
+        self._widest = max(self._widest, classes)
+        breaks = sorted(builder.breaks)
+        number = len(self._specs)
+        judge = spec.judge
+        loaded = _LoadedSpec(
+            nodes, outcome, partition, breaks, spec.formulas, judge, b"", {}, [], False, False, False, []
+        )
+        starts: list[int] = []
+        for atom in atoms:
+            starts += self._load_atom(atom, number, loaded, sets, classes)
+        if judge is not None and all(node[0] == "atom" for node in nodes[:-1]):
+            loaded.simple = {}
+            for index, node in enumerate(nodes[:-1]):
+                loaded.simple.setdefault(loaded.numbers[node[1]], []).append(index)
+        cost = partition.cost
+        ascii_: list[int] = []
+        ends = [*partition.starts[1:], LAST + 1]
+        for low, end, kind in zip(partition.starts, ends, partition.kinds, strict=True):
+            if low > 0x7F:
+                break
+            ascii_ += [kind] * (min(end, 0x80) - low)
+        at = self._append(
+            [*starts, *partition.starts, *partition.kinds, *cost, *ascii_, *breaks, *partition.first]
+        )
+        row = [0] * ar.SPEC_COLUMNS
+        row[ar.P_ATOM], row[ar.P_ATOM + 1] = at, len(atoms)
+        at += len(starts)
+        row[ar.P_STARTS], row[ar.P_RANGES] = at, len(partition.starts)
+        row[ar.P_KINDS] = at = at + len(partition.starts)
+        row[ar.P_COST] = at = at + len(partition.kinds)
+        row[ar.P_ASCII] = at = at + len(cost)
+        row[ar.P_BREAKS] = at = at + len(ascii_)
+        row[ar.P_FIRST] = at + len(breaks)
+        row[ar.P_NBREAKS], row[ar.P_CAP] = len(breaks), breaks[-1] if breaks else 0
+        row[ar.P_CLASSES] = classes
+        row[ar.P_HIGH] = class_of(partition, 0xD800)
+        row[ar.P_LOW] = class_of(partition, 0xDC00)
+        only = atoms[0] if len(atoms) == 1 and not breaks and ("atom", 0) in nodes else None
+        trimmed = isinstance(only, Words) or (isinstance(only, Program) and only.trimmed)
+        row[ar.P_TRIMMED] = int(trimmed and judge is None)
+        row[ar.P_JUDGED] = int(judge is not None)
+        self._judged = self._judged or judge is not None
+        together = len(nodes) == 1 and judge is None and nodes[0][0] == "all"
+        loaded.crowded = (
+            together and all(part[0] in ("atom", "length") for part in nodes[0][1:]) and len(atoms) > _CROWD
+        )
+        self._crowded = self._crowded or loaded.crowded
+        loaded.floats = (
+            together
+            and len(nodes[0]) > _FLOATING
+            and all(part[0] == "atom" for part in nodes[0][1:])
+            and all(isinstance(atom, Program) and floats(atom) for atom in atoms)
+        )
+        self._roams = self._roams or judge is not None or loaded.floats
+        loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
+        bounds = _grown(nodes, atoms) if judge is None else None
+        if bounds is not None:
+            row[ar.P_GROWS], row[ar.P_LEAST], row[ar.P_MOST] = 1, *bounds
+            loaded.descends = True
+        if any(isinstance(atom, Program) and atom.steppers for atom in atoms):
+            self.texts.specs[number] = loaded.descends
+            row[ar.P_TEXTS] = length_of_texts(nodes, atoms, bool(row[ar.P_TRIMMED]))
+        arrays = self._arrays
+        if number >= len(arrays["spec"]):
+            arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
+            self._bind("spec")
+        arrays["spec"][number] = row
+        self._specs.append(loaded)
+        arrays["spec"][number, ar.P_FIRST_ATOM] = loaded.numbers[0] if atoms else 0
+        if bounds is not None:
+            self._load_costs(loaded)
+        elif _is_product(nodes, atoms) and judge is None:
+            self._load_costs(loaded)
+            if not (loaded.crowded or loaded.floats):
+                self._load_needs(number, atoms)
+            self._load_branches(loaded, number, atoms)
+        return number
+
+    def _load_needs(self, number: int, atoms: list[Atom]) -> None:
+        """Tell the kernel which atoms of a conjunction must match, and tell how far that is."""
+        tree = self._specs[number].nodes[0]
+        if tree[0] != "all":
+            return
+        needed = [0] * len(atoms)
+        least = 0
+        for part in tree[1:]:
+            if part[0] == "atom":
+                atom = atoms[part[1]]
+                needed[part[1]] = int(
+                    isinstance(atom, Program) and atom.trimmed and _operations(atom) <= _PLAIN
+                )
+            elif part[0] == "length":
+                least = max(least, part[1])
+        if any(needed):
+            at = self._append(needed)
+            self._arrays["spec"][number, [ar.P_NEEDED, ar.P_LEAST]] = at, least
+
+    def _load_branches(self, whole: _LoadedSpec, number: int, atoms: list[Atom]) -> None:
+        """Put the parts of a disjunction into the arena, as specs that share its atoms: each is searched by
+        itself, in the product of its own atoms."""
+        found = branches(whole.nodes[0], _BRANCHES)
+        asked = [atoms_of(tree) for tree in found]
+        if len(found) < 2 or not all(len(one) < len(atoms) for one in asked):
+            return
+        whole.branches = len(found)
+        arrays = self._arrays
+        while number + len(found) >= len(arrays["spec"]):
+            arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
+        self._bind("spec")
+        spec = arrays["spec"]
+        for tree, own in zip(found, asked, strict=True):
+            part = len(self._specs)
+            members = self._append([int(index in own) for index in range(len(atoms))])
+            spec[part] = spec[number]
+            spec[part, [ar.P_TRIMMED, ar.P_MEMBERS, ar.P_NEEDED, ar.P_LEAST]] = 0, members, 0, 0
+            self._specs.append(replace(whole, nodes=(tree,), demands={}, parts={}, branches=0, programs=[]))
+            self._load_needs(part, atoms)
+        spec[number, [ar.P_PARTS, ar.P_NPARTS]] = number + 1, len(found)
+
+    def _load_atom(
+        self, atom: Atom, number: int, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
+    ) -> tuple[int, int]:
+        """Put an atom's instructions into the arena; return where it starts, and with what argument."""
+        ordinal = self._atoms
+        self._atoms += 1
+        base = int(self._reg[ar.N_PROG])
+        spec.bases[ordinal] = base
+        spec.numbers.append(ordinal)
+        partition = spec.partition
+        if isinstance(atom, Words):
+            self._put_code([[WORDS, self._append(_word_table(atom, partition)), 0, 0, 0, ordinal]])
+            return base, len(atom.of)
+        if atom.looks:
+            self._put_code([[TABLE, 0, 0, 0, 0, ordinal], [MATCH, 0, 0, 0, 0, ordinal]])
+            members = [partition.members[sets[ranges]] for ranges in atom.sets]
+            self._tables.append(
+                LookaroundAutomaton(atom, members, partition.members[sets[WORD]], self._spend)
+            )
+            table = len(self._tables) - 1
+            return base, self._table_thread(table, self._tables[table].start(), base, number)
+        spec.programs.append((base, atom))
+        if CALLED in atom.outer:
+            spec.calling.add(ordinal)
+        if atom.sets:
+            member = self._append(
+                [
+                    mask >> kind & 1
+                    for mask in map(partition.members.__getitem__, map(sets.__getitem__, atom.sets))
+                    for kind in range(classes)
+                ]
+            )
+        else:
+            member = 0
+        code, chars, first, second, own = _relocation(atom)
+        code = code.copy()
+        code[:, 1] += chars * member + code[:, 1] * chars * (classes - 1) + first * base
+        code[:, 2] += second * base
+        code[:, 5] += own * ordinal
+        if atom.table:
+            code[code[:, 0] == REGEX, 1] = self._append(atom.table)
+        for at in np.flatnonzero(code[:, 0] == STEPPER).tolist():
+            code[at, 1] = self.texts.add(atom.steppers[int(code[at, 1])])
+        self._put_code(code)
+        return base + atom.start, 0
+
+    def _put_code(self, code: Any) -> None:
+        reg = self._reg
+        at = int(reg[ar.N_PROG])
+        prog = self._arrays["prog"]
+        if at + len(code) > len(prog):
+            new = np.empty((max(2 * len(prog), at + len(code)), prog.shape[1]), np.int64)
+            new[:at] = prog[:at]
+            self._arrays["prog"] = prog = new
+            self._bind("prog")
+        prog[at : at + len(code), :6] = code
+        reg[ar.N_PROG] = at + len(code)
+
+    # Answers.
+
+    def _answer_all(self) -> None:
+        """Answer what is asked of demands in the keys that were made since the last time."""
+        keys = self._arrays["keys"][self._answered : int(self._reg[ar.N_KEY])]
+        asked = np.flatnonzero(
+            ((keys[:, 0] == ar.K_OUTCOME) | (keys[:, 0] == ar.K_HOPE)) & (keys[:, ar.VALUE] == ar.UNSET)
+        )
+        for key in asked.tolist():
+            if keys[key, 0] == ar.K_OUTCOME:
+                self._answer_outcome(self._answered + key)
+            else:
+                self._answer_hope(self._answered + key)
+        self._answered += len(keys)
+
+    def _answer_outcome(self, key: int) -> None:
+        arrays, reg = self._arrays, self._reg
+        assert 0 <= key < reg[ar.N_KEY], key
+        _, number, accepted, bracket = (int(x) for x in arrays["keys"][key, :4])
+        assert 0 <= number < len(self._specs) and 0 <= accepted < reg[ar.N_SET], (number, accepted)
+        spec = self._specs[number]
+        off, size = (int(x) for x in arrays["sets"][accepted, :2])
+        assert 0 <= off <= off + size <= reg[ar.N_HEAP] and size <= len(spec.numbers), (off, size)
+        true = {int(x) for x in arrays["heap"][off : off + size]}
+        if spec.floats:
+            met = frozenset((0,)) if size == len(spec.numbers) else frozenset()
+        elif spec.simple is not None:
+            met = frozenset((len(spec.nodes) - 1, *(i for ordinal in true for i in spec.simple[ordinal])))
+        else:
+            flags = [ordinal in true for ordinal in spec.numbers]
+            length = ([0, *spec.breaks])[bracket]
+            met = frozenset(index for index, node in enumerate(spec.nodes) if evaluate(node, flags, length))
+        judge = spec.judge
+        outcome = spec.outcome(met) if met and (judge is None or judge.total or judge.holds(met)) else -1
+        if outcome >= 0:
+            spec.demands[outcome] = met
+        arrays["keys"][key, ar.VALUE] = outcome
+
+    def _answer_hope(self, key: int) -> None:
+        """Say whether some demand may hold yet, whatever the automata that are still open do."""
+        arrays, reg = self._arrays, self._reg
+        assert 0 <= key < reg[ar.N_KEY], key
+        _, number, open_, bracket = (int(x) for x in arrays["keys"][key, :4])
+        assert 0 <= number < len(self._specs) and 0 <= open_ < reg[ar.N_SET], (number, open_)
+        spec = self._specs[number]
+        off, size = (int(x) for x in arrays["sets"][open_, :2])
+        if spec.floats:
+            arrays["keys"][key, ar.VALUE] = 2
+            return
+        if spec.simple is not None and spec.judge is not None and not spec.judge.total:
+            values = arrays["heap"][off : off + size].tolist()
+            settled = {value >> 1 for value in values if value & 1}
+            sure = frozenset((len(spec.nodes) - 1, *(i for ordinal in settled for i in spec.simple[ordinal])))
+            going = frozenset(index for value in values for index in spec.simple[value >> 1])
+            arrays["keys"][key, ar.VALUE] = spec.judge.outlook(sure, going - sure)
+            return
+        if spec.crowded and size < len(spec.numbers):  # each atom is open once: one is not any more
+            arrays["keys"][key, ar.VALUE] = 0
+            return
+        if spec.crowded:
+            length = ([0, *spec.breaks])[bracket]
+            bounds = [part for part in spec.nodes[0][1:] if part[0] == "length"]
+            arrays["keys"][key, ar.VALUE] = int(all(foresee(one, [], length) is not False for one in bounds))
+            return
+        known: dict[int, bool | None] = dict.fromkeys(spec.numbers, False)
+        for value in arrays["heap"][off : off + size].tolist():
+            known[value >> 1] = True if value & 1 else known.get(value >> 1) or None
+        flags = [known[ordinal] for ordinal in spec.numbers]
+        length = ([0, *spec.breaks])[bracket]
+        if spec.judge is None:
+            hope = int(any(foresee(node, flags, length) is not False for node in spec.nodes))
+        elif spec.judge.total:
+            hope = 2
+        else:
+            seen = [foresee(node, flags, length) for node in spec.nodes]
+            sure = frozenset(index for index, truth in enumerate(seen) if truth)
+            hope = spec.judge.outlook(sure, frozenset(i for i, truth in enumerate(seen) if truth is None))
+        arrays["keys"][key, ar.VALUE] = hope
+
+    def _answer_table(self, thread: int) -> None:
+        """Fill the row of a thread of a pattern with look-arounds."""
+        assert 0 <= thread < self._reg[ar.N_KEY], thread
+        pc, number = (int(x) for x in self._arrays["keys"][thread, :2])
+        assert 0 <= pc < self._reg[ar.N_PROG] and 0 <= number < len(self._table_states), (pc, number)
+        table, state, spec = self._table_states[number]
+        automaton = self._tables[table]
+        row = []
+        for kind in range(len(self._specs[spec].partition.first)):
+            after = automaton.step(state, kind)
+            row.append(-1 if after is None else self._table_thread(table, after, pc, spec))
+        off = self._append(row)
+        self._arrays["keys"][thread, ar.OFF] = off
+
+    def _table_thread(self, table: int, state: State, pc: int, spec: int) -> int:
+        automaton = self._tables[table]
+        if automaton.sure(state):
+            return self._ask(k.ASK_THREAD, pc + 1, 0)
+        number = self._table_numbers.get((table, state))
+        if number is None:
+            if len(self._table_states) >= self._limits.automaton_states:
+                raise LimitError(
+                    f"The string automata have more than {self._limits.automaton_states} states.",
+                    limit="automaton_states",
+                )
+            number = self._table_numbers[table, state] = len(self._table_states)
+            self._table_states.append((table, state, spec))
+        thread = self._ask(k.ASK_THREAD, pc, number)
+        self._arrays["keys"][thread, ar.VALUE] = int(automaton.accepts(state))
+        return thread
+
+    # Completions and names.
+
+    def _row(self, state: int) -> Any:
+        if not self._arrays["states"][state, ar.DONE]:
+            self.expand(state)
+        return self.trans[state]
+
+    def _free_demands(self, outcome: int) -> frozenset[int]:
+        for spec in self._specs:
+            if outcome in spec.demands:
+                return spec.demands[outcome]
+        return frozenset((0,))
+
+    def _find_finish(self, state: int) -> dict[int, bytes]:
+        kind, a, b, c = (int(x) for x in self._arrays["states"][state, :4])
+        if kind == ar.FREE_STATE:
+            return dict.fromkeys(sorted(self._free_demands(a)), _REST[c])
+        if kind == ar.MIDDLE_STATE:
+            return {demand: _REST[a] + rest for demand, rest in self.finish(b).items()}
+        if kind == ar.NODE_STATE:
+            return self._node_finish(a)
+        if kind == ar.BANNED_STATE:
+            made, met = self._banned[a]
+            return dict.fromkeys(sorted(met), banned_texts.shortest(made, b))
+        best: dict[int, bytes] = {}
+        partition = self._specs[int(self._arrays["nodes"][a, ar.Q_SPEC])].partition
+        row = self._ask(k.ASK_ROW, a)
+        low, high = b, b + (1 << 6 * c) - 1
+        low = 0x800 if c == 2 and low == 0 else 0x10000 if c == 3 and low == 0 else low
+        seen: set[int] = set()
+        for index, first in enumerate(partition.starts):
+            end = partition.starts[index + 1] if index + 1 < len(partition.starts) else LAST + 1
+            point = max(first, low)
+            if 0xD800 <= point < 0xE000:
+                point = 0xE000
+            class_ = partition.kinds[index]
+            if point >= min(end, high + 1) or class_ in seen:
+                continue
+            seen.add(class_)
+            node = int(self._arrays["heap"][row + class_])
+            if node < 0:
+                continue
+            assert node < self._reg[ar.N_NODE], node
+            self._improve(best, chr(point).encode()[-c:], self._node_finish(node))
+        self.expand(state, 0x80)
+        if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
+            # letters of a label too long for any other way to take them (program.LETTERS)
+            for byte in range(0x80, 0xC0):
+                self.expand(state, byte)
+                after = int(self.trans[state, byte])
+                if after >= 0:
+                    self._improve(best, bytes((byte,)), self.finish(after))
+                    break
+        return best
+
+    def _improve(self, best: dict[int, bytes], lead: bytes, found: Demands) -> None:
+        """Take a completion over where it is shorter than the best so far."""
+        key = _bare if self._plain else _written
+        for demand, rest in found.items():
+            text = lead + rest
+            old = best.get(demand)
+            if old is None or key(text) < key(old):
+                best[demand] = text
+
+    def _node_finish(self, node: int) -> dict[int, bytes]:
+        """Return the completions from a node, by a search until each demand is met or out of reach."""
+        number = int(self._arrays["nodes"][node, ar.Q_SPEC])
+        with self._at_most(self._steps(number)):
+            return self._completions(self._specs[number], node)
+
+    def _completions(self, spec: _LoadedSpec, node: int) -> dict[int, bytes]:
+        if self.texts.at(node):
+            end = self.texts.end(node)
+            for char in end:
+                node = self._ask(k.ASK_AFTER, node, ord(char))
+            outcome = int(self._arrays["nodes"][node, ar.Q_OUTCOME])
+            return dict.fromkeys(sorted(spec.demands.get(outcome, ())), end.encode())
+        if spec.descends:
+            self._load_costs(spec)
+            length = self._ask(k.ASK_DESCEND, node)
+            assert length >= 0
+            return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
+        if spec.branches:
+            text = self._best_of_parts(spec, node)
+            return {} if text is None else {0: text}
+        wanted = self._hopeful(spec, node) if spec.judge is None else {len(spec.nodes) - 1}
+        if wanted and spec.floats and len(spec.numbers) > _MANY_PARTS:
+            text = self._by_parts(spec, node)
+            if text is not None:
+                return {0: text}
+        met: dict[int, bytes] = {}
+        resume = 0
+        while wanted:
+            try:
+                entry = self._search(node, resume, not resume)
+            except LimitError:
+                text = self._by_parts(spec, node) if spec.crowded else None
+                if text is None:
+                    raise
+                return {0: text}
+            if entry < 0:
+                break
+            resume = 1
+            nodes, queue = self._arrays["nodes"], self._arrays["queue"]
+            assert entry < self._reg[ar.TAIL] and 0 <= queue[entry, 0] < self._reg[ar.N_NODE], entry
+            new = spec.demands[int(nodes[queue[entry, 0], ar.Q_OUTCOME])] & wanted
+            if not new:
+                continue
+            text = _spell(spec, self._path(entry))
+            for demand in new:
+                met[demand] = text
+            wanted -= new
+        return dict(sorted(met.items()))
+
+    def _best_of_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
+        """Return the shortest rest from a node of a disjunction, the least of the parts' shortest.
+
+        The parts are searched a little at first, and then more: once one has an end, no other is searched for
+        a longer one.
+        """
+        reg, ends = self._reg, self._part_ends
+        found: dict[int, bytes] = {}
+        most = ar.NO_LEVEL
+        parts = [self._ask(k.ASK_PART, node, part) for part in range(spec.branches)]
+        pending = [part for part in parts if self._arrays["nodes"][part, ar.Q_LIVE] >= 0]
+        whole = int(reg[ar.MOST_STEPS])
+        for steps in (*(few for few in _FEW_STEPS if few < whole), whole):
+            later: list[int] = []
+            for part in pending:
+                if part not in ends:
+                    reg[ar.MOST_LEVEL] = most
+                    try:
+                        with self._at_most(steps):
+                            entry = self._search(part, 0, steps > _FEW_STEPS[0])
+                    except LimitError:
+                        if steps == whole or reg[ar.CAUSE] != ar.OVER_STEPS:
+                            raise
+                        later.append(part)
+                        continue
+                    finally:
+                        reg[ar.MOST_LEVEL] = ar.NO_LEVEL
+                    if entry == _LONGER:
+                        continue
+                    ends[part] = None if entry < 0 else (int(reg[ar.LEVEL]), _spell(spec, self._path(entry)))
+                end = ends[part]
+                if end is not None:
+                    most = min(most, end[0])
+                    self._improve(found, b"", {0: end[1]})
+            pending = later
+        return found.get(0)
+
+    def _path(self, entry: int) -> list[int]:
+        """Return the classes of characters on the way to an entry of the queue."""
+        queue, path = self._arrays["queue"], []
+        while int(queue[entry, 2]) >= 0:
+            path.append(int(queue[entry, 3]))
+            entry = int(queue[entry, 2])
+        return path[::-1]
+
+    def _by_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
+        """Return a rest that meets one part after another, None where one of them is far."""
+
+        def row(node: int) -> list[int]:
+            at = self._ask(k.ASK_ROW, node)
+            found: list[int] = self._arrays["heap"][at : at + len(spec.partition.first)].tolist()
+            return found
+
+        def settled(node: int) -> int:
+            return self._flags(spec, node)[0].count(True)
+
+        def ends(node: int) -> bool:
+            return bool(self._arrays["nodes"][node, ar.Q_OUTCOME] >= 0)
+
+        kinds = rest_by_parts(node, row, spec.partition.cost, settled, ends)
+        return None if kinds is None else _spell(spec, kinds)
+
+    def _hopeful(self, spec: _LoadedSpec, node: int) -> set[int]:
+        """Return the demands that the automata which are still open do not rule out."""
+        flags, length = self._flags(spec, node)
+        return {j for j, tree in enumerate(spec.nodes) if foresee(tree, flags, length) is not False}
+
+    def _flags(self, spec: _LoadedSpec, node: int) -> tuple[list[bool | None], int]:
+        """Return of each atom whether it has matched for good at a node, never will, or may (None), and how
+        many characters are read at least."""
+        arrays = self._arrays
+        set_, length = (int(x) for x in arrays["nodes"][node, [ar.Q_SET, ar.Q_LENGTH]])
+        off, size = (int(x) for x in arrays["sets"][set_, :2])
+        known: dict[int, bool | None] = dict.fromkeys(spec.numbers, False)
+        threads = arrays["keys"][arrays["heap"][off : off + size]]
+        code = arrays["prog"][threads[:, 0]]
+        sure = (code[:, 0] == MATCH) & (threads[:, 2] == 0)
+        for ordinal, matched in zip(code[:, 5].tolist(), sure.tolist(), strict=True):
+            known[ordinal] = matched or known[ordinal] or None
+        return [known[ordinal] for ordinal in spec.numbers], length
+
+    def _search(self, node: int, resume: int, seeks: bool = False) -> int:
+        """Return the next entry of the queue that ends a search from a node, or -1.
+
+        Where the kernel stops, it goes on with the entry that it was at. `seeks`: a conjunction of patterns
+        is searched along their distances (`_seek`), before it is searched as a whole.
+        """
+        reg = self._reg
+        if seeks and self._arrays["spec"][self._arrays["nodes"][node, ar.Q_SPEC], ar.P_NEEDED]:
+            whole = int(reg[ar.MOST_STEPS])
+            if whole > _FEW_STEPS[1]:
+                try:
+                    with self._at_most(_FEW_STEPS[1]):
+                        return self._search(node, 0)
+                except LimitError:
+                    if reg[ar.CAUSE] != ar.OVER_STEPS:
+                        raise
+                entry = self._ask(k.ASK_SEEK, node, _SOUGHT)
+                if entry != -1:
+                    return entry
+        while True:
+            try:
+                return int(k.ask(reg, k.ASK_SEARCH, node, resume))
+            except ar.Interrupt:
+                self._answer()
+                resume = 1
+                reg[ar.SEARCH_STEPS] -= 1
+
+    def _load_costs(self, spec: _LoadedSpec) -> None:
+        """Tell the kernel what each instruction of the spec costs to complete."""
+        prog = self._arrays["prog"]
+        for base, program in spec.programs:
+            cost, body = completion_costs(program, self._plain)
+            rows = prog[base : base + len(cost)]
+            rows[:, ar.I_COST] = cost
+            rows[:, ar.I_BODY] = body
+            outer = np.array(program.outer, np.int64)
+            rows[:, ar.I_OUTER] = np.where(outer < 0, outer, outer + base)
+        spec.programs.clear()
+
+    def _thread_key(self, spec: _LoadedSpec, thread: int) -> bytes:
+        """Return what a thread of a spec is, without the numbers that only this pool gives."""
+        arrays = self._arrays
+        keys = arrays["keys"]
+        pc, a, b, c = keys[thread, :4].tolist()
+        op, atom = int(arrays["prog"][pc, 0]), int(arrays["prog"][pc, 5])
+        at = pc - spec.bases[atom]
+        what = spec.numbers.index(atom)
+        if op == CHAR:
+            counts = []
+            first = spec.bases[atom] if atom in spec.calling else 0
+            while a > 0:
+                counts.append(int(keys[a, 2]) - first)
+                a = int(keys[a, 1])
+            return b"%d:%d %r" % (what, at, counts)
+        if op == TABLE:
+            return b"%d:%r" % (what, _canonical(self._table_states[a][1]))
+        if op == LETTERS:
+            letters = []
+            while c:
+                letters.append(c)
+                b, c = keys[b, 2:4].tolist()
+            return b"%d:%d %r" % (what, at, letters)
+        if op == STEPPER:
+            text = self.texts.text(int(arrays["prog"][pc, 1]), c)
+            return b"%d:%d %s" % (what, at, text.encode())
+        return b"%d:%d %d %d %d" % (what, at, a, b, c)
+
+    def _node_key(self, node: int) -> bytes:
+        arrays = self._arrays
+        number, set_, length = (int(x) for x in arrays["nodes"][node, :3])
+        spec = self._specs[number]
+        if not spec.digest:
+            spec.digest = _digest(spec.formulas, self._formats)
+        digest = blake2b(spec.digest, digest_size=16)
+        off, size = (int(x) for x in arrays["sets"][set_, :2])
+        known = spec.parts
+        parts = []
+        for thread in arrays["heap"][off : off + size].tolist():
+            part = known.get(thread)
+            if part is None:
+                part = known[thread] = self._thread_key(spec, thread)
+            parts.append(part)
+        digest.update(b"\n".join(sorted(parts)))
+        digest.update(b"\n%d" % length)
+        return digest.digest()
+
+
+_GROWS: Mapping[int, tuple[str, ...]] = {
+    int(ar.FULL_KEYS): ("keys", "stamp", "key_hash"),
+    int(ar.FULL_SETS): ("sets", "set_hash"),
+    int(ar.FULL_NODES): ("nodes",),
+    int(ar.FULL_STATES): ("states", "trans", "outcome"),
+    int(ar.FULL_HEAP): ("heap",),
+    int(ar.FULL_WORK): ("work",),
+    int(ar.FULL_QUEUE): ("queue",),
+}
+
+
+ROOMS: Mapping[str, int] = {
+    "keys": 512,
+    "sets": 256,
+    "nodes": 256,
+    "states": 128,
+    "heap": 8192,
+    "work": 2048,
+    "queue": 1024,
+    "prog": 256,
+    "spec": 16,
+    "todo": 256,
+}
+"""Rows to begin with: powers of 2, at least 8, and 32 of `work`, whose halves are a list and a stack.
+`todo` does not grow."""
+
+
+def _new_arrays(rooms: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
+    """Return the arrays of an empty pool, cut from one block, and the registers."""
+    sizes = dict(rooms)
+    # The hash tables keep four times as many places as there are keys and sets; each key has a stamp.
+    sizes["key_hash"], sizes["set_hash"], sizes["stamp"] = 4 * rooms["keys"], 4 * rooms["sets"], rooms["keys"]
+    arrays: dict[str, Any] = {}
+    reg = np.zeros(ar.REGISTERS, np.int64)
+    wide = ("trans", "outcome")  # int32, and therefore not in the block
+    block = np.empty(sum(sizes[n] * ar.COLUMNS.get(n, 1) for n in ar.NAMES if n not in wide), np.int64)
+    base, at = address_of(block), 0
+    for index, name in enumerate(ar.NAMES):
+        if name in wide:
+            continue
+        rows = sizes[name]
+        columns = ar.COLUMNS.get(name, 1)
+        part = block[at : at + rows * columns]
+        arrays[name] = part.reshape(rows, columns) if columns > 1 else part
+        reg[ar.ADDRESS + index] = base + 8 * at
+        reg[ar.ROOM + index] = rows
+        at += rows * columns
+    arrays["key_hash"].fill(-1)
+    arrays["set_hash"].fill(-1)
+    arrays["spec"].fill(0)
+    arrays["trans"] = np.empty((rooms["states"], WIDTH), np.int32)
+    arrays["outcome"] = np.empty(rooms["states"], np.int32)
+    for name in wide:
+        reg[ar.ADDRESS + ar.NAMES.index(name)] = address_of(arrays[name])
+        reg[ar.ROOM + ar.NAMES.index(name)] = rooms["states"]
+    return arrays, reg
+
+
+@functools.lru_cache(maxsize=1)
+def _free_states() -> Mapping[str, Any]:
+    """Return the rows of the free states, by the names of their arrays. Nobody may write to them, though
+    numpy would let them: compiled code takes no read-only arrays."""
+    trans = np.full((8, WIDTH), DEAD, np.int32)
+    for state, edges in enumerate(PLACES):
+        for low, high, after in edges:
+            trans[state, low : high + 1] = after
+    trans[0, 256:258] = 0  # lone surrogates
+    outcome = np.full(8, -1, np.int32)
+    outcome[0] = 0
+    states = np.zeros((8, ar.COLUMNS["states"]), np.int64)
+    states[:, ar.ARG_C] = range(8)
+    states[:, ar.DONE] = 1
+    states[:, ar.PARENT] = -1
+    return MappingProxyType({"trans": trans, "outcome": outcome, "states": states})
+
+
+_BOUNDS = (ar.MOST_STEPS, ar.MOST_NODES, ar.MOST_LEVEL, ar.MOST_WORK)
+_KEPT_REGISTERS = [*_BOUNDS, ar.TODO_STAMP, ar.N_STATE, ar.WORK]
+"""Registers that a pool has set before its arrays are made."""
+
+
+# Instructions, as bits: those that name their atom; those with a target in `b`.
+_OWN = 1 << CHAR | 1 << MATCH | 1 << CLOCK | 1 << REGEX | 1 << STEPPER | 1 << LETTERS
+_SECOND = 1 << CALL | 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << STEPPER | 1 << LETTERS | 1 << REGEX
+
+
+@functools.lru_cache(maxsize=1024)
+def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
+    """Return a program's instructions, and which are CHAR, have targets in `a`, in `b`, name their atom."""
+    code = np.array(program.code, np.int64)
+    op = code[:, 0]
+    chars = ((op == CHAR) | (op == LETTERS)).astype(np.int64)
+    own, second = _OWN >> op & 1, _SECOND >> op & 1
+    return code, chars, 1 - own, second, own
+
+
+def _is_product(nodes: tuple[TruthTree, ...], atoms: list[Atom]) -> bool:
+    """Return whether one demand asks for several patterns, of which each text is one place of each."""
+    programs = [atom for atom in atoms if isinstance(atom, Program)]
+    whole = len(nodes) == 1 and len(programs) > 1
+    return whole and not any(one.steppers or one.looks or LETTERS in _operations(one) for one in programs)
+
+
+def _operations(program: Program) -> set[int]:
+    """Return the operations of a program's instructions."""
+    return {instruction[0] for instruction in program.code}
+
+
+def _grown(nodes: tuple[TruthTree, ...], atoms: list[Atom]) -> tuple[int, int] | None:
+    """Return the least and the most characters (-1: no bound) where a spec asks for a pattern that is itself
+    a regular expression, beside a length, and for nothing else: to each such text a letter may be added."""
+    if len(nodes) != 1 or len(atoms) != 1 or atoms[0] is not compile_regex() or nodes[0][0] != "all":
+        return None
+    least, most = 0, -1
+    for part in nodes[0][1:]:
+        if part[0] == "length":
+            least = max(least, part[1])
+            if part[2] is not None:
+                most = part[2] if most < 0 else min(most, part[2])
+        elif part != ("atom", 0):
+            return None
+    return (least, most) if most < 0 or least <= most else None
+
+
+def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:
+    points = spec.partition.cheapest
+    return "".join([chr(points[kind]) for kind in kinds]).encode()
+
+
+def _written(text: bytes) -> tuple[int, bytes]:
+    """Return the sort key of a rest of a string, which may begin inside a character: its JSON text's."""
+    written = json.dumps(text.decode(errors="surrogateescape"), ensure_ascii=False)
+    data = written.encode(errors="surrogateescape")
+    return len(data), data
+
+
+def _bare(text: bytes) -> tuple[int, bytes]:
+    return len(text), text
+
+
+def _word_table(atom: Words, partition: Partition) -> Any:
+    """Return the words as classes, sorted: n + 1 offsets from the start of the table, then the words."""
+    kinds = {first: kind for kind, first in enumerate(partition.first) if first >= 0}
+    words = sorted([word.translate(kinds) for word in atom.of])
+    offsets = np.zeros(len(words) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, words), np.int64, len(words)), out=offsets[1:])
+    offsets += len(words) + 1
+    classes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.concatenate([offsets, classes.astype(np.int64)])
+
+
+def digest_of_spec(spec: Spec) -> bytes:
+    """Return 16 bytes that name the formulas of a spec (of strings or of numbers), the same in every
+    process."""
+    return _digest(spec.formulas, {})
+
+
+def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:
+    """Return a digest of the formulas that does not depend on the order of any set."""
+    done: list[bytes] = []
+    stack: list[tuple[Formula, bool]] = [(formula, False) for formula in reversed(formulas)]
+    while stack:
+        formula, ready = stack.pop()
+        if not isinstance(formula, (Not, All, Any_)):
+            done.append(_atom(formula))
+            continue
+        parts = (formula.of,) if isinstance(formula, Not) else formula.of
+        if not ready:
+            stack.append((formula, True))
+            stack.extend((part, False) for part in reversed(parts))
+            continue
+        start = len(done) - len(parts)
+        below = b"%b%d " % (type(formula).__name__.encode(), len(parts)) + b"\n".join(done[start:])
+        del done[start:]
+        done.append(below if len(below) < 200 else blake2b(below, digest_size=16).digest())
+    return blake2b(b"\n".join(done) + repr(sorted(formats.items())).encode(), digest_size=16).digest()
+
+
+def _atom(atom: StringAtom | NumberAtom) -> bytes:
+    """Return what an atom says: its kind and its fields, which are strings, numbers, None and Booleans."""
+    if isinstance(atom, Words):
+        return repr(("Words", *sorted(atom.of))).encode()
+    fields = [getattr(atom, name) for name in type(atom).__slots__]
+    return f"{type(atom).__name__} {fields!r}".encode()
+
+
+def _canonical(value: Any) -> Any:
+    """Return nested tuples equal for equal values, with sets in a fixed order."""
+    if isinstance(value, frozenset):
+        return ("set", *sorted((_canonical(item) for item in value), key=repr))
+    if isinstance(value, tuple):
+        return tuple(map(_canonical, value))
+    if isinstance(value, Words):
+        return ("Words", *sorted(value.of))
+    return value if isinstance(value, (int, str, bool)) else repr(value)
+
+
+__all__ = ["FREE", "UNKNOWN", "WIDTH", "StringPool", "digest_of_spec"]

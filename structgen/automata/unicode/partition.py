@@ -1,0 +1,135 @@
+"""The code points divided into the classes that a few sets and letters cannot tell apart."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+
+from structgen.automata.unicode.charsets import LAST, Ranges
+from structgen.errors import RegexError
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The code points divided into the classes that a spec's atoms cannot tell apart.
+
+    Classes are numbered in the order of their spellings; those that UTF-8 cannot write come last.
+    """
+
+    starts: list[int]
+    kinds: list[int]
+    members: list[int]
+    """For each set given, the bit mask of its classes."""
+    first: list[int]
+    """The smallest code point of each class that UTF-8 can write, or -1."""
+    cheapest: list[int]
+    """The code point of each class that is written in the fewest bytes, of these the smallest, or -1."""
+    cost: list[int]
+    """How many bytes that is, or 0."""
+
+
+@functools.cache
+def _order_of_ascii(plain: bool) -> tuple[tuple[int, bytes], ...]:
+    """Return what JSON takes to write each ASCII character in a string: how many bytes, and which
+    (RFC 8259, section 7). `plain`: a byte each; those that JSON writes as themselves come first."""
+    written = [json.dumps(chr(point))[1:-1].encode() for point in range(0x7F)]
+    if plain:
+        return tuple((1, bytes((len(text),)) + text) for text in [*written, b"\x7f"])
+    return tuple((len(text), text) for text in [*written, b"\x7f"])
+
+
+def cheapest_point(low: int, high: int, plain: bool = False) -> tuple[int, bytes, int] | None:
+    """Return what JSON takes to write the cheapest code point of a range, with the point; None where all are
+    surrogates. `plain`: what UTF-8 alone takes.
+
+    Compare these: fewer bytes come first, then smaller ones. O(1) past ASCII.
+    """
+    found: tuple[int, bytes, int] | None = None
+    if low < 0x80:
+        order = _order_of_ascii(plain)
+        point = min(range(low, min(high, 0x7F) + 1), key=order.__getitem__)
+        found = (*order[point], point)
+        low = 0x80
+    elif 0xD800 <= low < 0xE000:
+        low = 0xE000
+    if low <= high and (found is None or found[0] > 1):
+        text = chr(low).encode()
+        rest = (len(text), text, low)
+        if found is None or rest < found:
+            found = rest
+    return found
+
+
+@functools.lru_cache(maxsize=512)
+def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int], plain: bool = False) -> Partition:
+    """Return the coarsest partition in which a set is a union of classes, and a letter is its own class.
+
+    `plain`: what a class costs is bytes of UTF-8, not of JSON text.
+    """
+    toggles: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
+    for index, ranges in enumerate(sets):
+        bit = 1 << index
+        for low, high in ranges:
+            toggles[low] = toggles.get(low, 0) ^ bit
+            toggles[high + 1] = toggles.get(high + 1, 0) ^ bit
+    for letter in letters:
+        toggles.setdefault(letter, 0)
+        toggles.setdefault(letter + 1, 0)
+    toggles.pop(LAST + 1, None)
+    points = sorted(toggles)
+    for point in points:
+        if 0xD800 < point < 0xE000 and point != 0xDC00:
+            raise RegexError(
+                f"A set of characters divides the surrogates at U+{point:X}, which no UTF-8 text can hold.",
+                cure="Write characters above U+FFFF as themselves, or as \\u{...}.",
+            )
+    signature = 0
+    runs: list[tuple[int, tuple[int, int]]] = []
+    for point in points:
+        signature ^= toggles[point]
+        name = (signature, point if point in letters else -1)
+        if not runs or runs[-1][1] != name or point == 0xE000:
+            runs.append((point, name))
+    spelled: dict[tuple[int, int], tuple[int, bytes, int] | None] = {}
+    first: dict[tuple[int, int], int] = {}
+    ends = [*[point for point, _ in runs[1:]], LAST + 1]
+    for (point, name), end in zip(runs, ends, strict=True):
+        known = spelled.get(name)
+        if known is None or (known[0] > 1 and known[2] < 0x80):  # later ranges are dearer than these
+            found = cheapest_point(point, end - 1, plain)
+            spelled[name] = found if known is None or (found is not None and found < known) else known
+            if found is not None:
+                first.setdefault(name, point)
+    names = sorted(spelled, key=lambda name: _place(spelled[name]))
+    classes = {name: kind for kind, name in enumerate(names)}
+    members = [0] * len(sets)
+    for (mask, _), kind in classes.items():
+        for index in range(len(sets)):
+            if mask >> index & 1:
+                members[index] |= 1 << kind
+    found_all = [spelled[name] for name in names]
+    return Partition(
+        [point for point, _ in runs],
+        [classes[name] for _, name in runs],
+        members,
+        [first.get(name, -1) for name in names],
+        [-1 if found is None else found[2] for found in found_all],
+        [0 if found is None else found[0] for found in found_all],
+    )
+
+
+def _place(spelling: tuple[int, bytes, int] | None) -> tuple[bool, bytes]:
+    return (True, b"") if spelling is None else (False, spelling[1])
+
+
+def class_of(partition: Partition, point: int) -> int:
+    """Return the class of a code point; O(log n)."""
+    low, high = 0, len(partition.starts)
+    while high - low > 1:
+        mid = (low + high) // 2
+        if partition.starts[mid] <= point:
+            low = mid
+        else:
+            high = mid
+    return partition.kinds[low]

@@ -1,0 +1,169 @@
+"""The options that say which schema is meant and which texts of a value count, and refusals: for commands."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias, get_type_hints
+
+import typer
+
+from structgen.cli.output import echo, echo_json
+from structgen.errors import OptionError, SchemaWarning, StructgenError
+
+if TYPE_CHECKING:
+    from structgen.schema.schema_grammar import NetworkGrammar
+
+SchemaFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--schema", help="The JSON Schema.", show_default=False)
+]
+Draft: TypeAlias = Annotated[
+    str | None, typer.Option(help="3, 4, 6, 7, 2019-09, 2020-12 or v1, whatever $schema says.")
+]
+Whitespace: TypeAlias = Annotated[
+    str, typer.Option(help="any, bounded, compact, oneline, or json.dumps's indent.")
+]
+PropertyOrder: TypeAlias = Annotated[str, typer.Option(help="any, declared.")]
+Numbers: TypeAlias = Annotated[str, typer.Option(help="any, bounded, plain, python.")]
+Escapes: TypeAlias = Annotated[str, typer.Option(help="any, canonical, utf8, ascii.")]
+Formats: TypeAlias = Annotated[str, typer.Option(help="assert, annotate.")]
+Content: TypeAlias = Annotated[str, typer.Option(help="annotate, assert: contentEncoding, contentMediaType.")]
+Resource: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="URI=FILE", help="A schema to which $ref may lead. May be given several times."),
+]
+MaxString: TypeAlias = Annotated[
+    int | None, typer.Option(min=0, help="Code points of a string that the schema does not bound.")
+]
+MaxItems: TypeAlias = Annotated[
+    int | None, typer.Option(min=0, help="Items of an array that the schema does not bound.")
+]
+Strict: TypeAlias = Annotated[
+    bool, typer.Option("--strict", help="Refuse unknown keywords that look like one that was meant.")
+]
+AnyValue: TypeAlias = Annotated[
+    str, typer.Option(help="A value of which the schema says nothing: any, scalar, or how deep it nests.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaOptions:
+    """A schema and the policies under which it is read: the widest unless an option narrows them. The fields
+    are the command line's options (`takes_schema`)."""
+
+    schema: SchemaFile = None
+    draft: Draft = None
+    whitespace: Whitespace = "any"
+    property_order: PropertyOrder = "any"
+    numbers: Numbers = "any"
+    escapes: Escapes = "any"
+    formats: Formats = "assert"
+    max_string: MaxString = None
+    max_items: MaxItems = None
+    any_value: AnyValue = "any"
+    content: Content = "annotate"
+    resource: Resource = None
+    strict: Strict = False
+
+    def schema_grammar(self) -> NetworkGrammar:
+        """Return the grammar. Raises StructgenError, and OSError where a file cannot be read."""
+        import structgen
+
+        if self.schema is None:
+            raise OptionError("A schema is needed.", where="--schema", cure="Name its file.")
+        with warnings_told():
+            return structgen.json_schema(
+                self.schema,
+                draft=self.draft,
+                whitespace=number_or_word(self.whitespace),
+                property_order=self.property_order,
+                numbers=self.numbers,
+                escapes=self.escapes,
+                formats=self.formats,
+                max_string=self.max_string,
+                max_items=self.max_items,
+                any_value=number_or_word(self.any_value),
+                content=self.content,
+                resources=resources_of(self.resource),
+                strict=self.strict,
+            )
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Print the warnings that come up inside to stderr, a line each, as a command's user expects them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SchemaWarning)
+        yield
+    for one in caught:
+        echo(f"{one.category.__name__}: {one.message}", err=True)
+
+
+def takes(kind: type[SchemaOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return what makes of a function a command, whose parameter `options` is filled from options of the
+    command line, one for each field of `kind`; the first comes before the command's own, the others after."""
+    return lambda command: _filled(kind, command)
+
+
+def _filled(kind: type[SchemaOptions], command: Callable[..., None]) -> Callable[..., None]:
+    names = [field.name for field in fields(kind)]
+
+    @functools.wraps(command)
+    def filled(**given: object) -> None:
+        options = kind(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]
+        command(options=options, **given)
+
+    hints = get_type_hints(kind, include_extras=True)
+    own = dict(get_type_hints(command, include_extras=True, localns={kind.__name__: kind}))
+    parameters = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name])
+        for one in inspect.signature(kind).parameters.values()
+    ]
+    mine = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own[one.name])
+        for one in inspect.signature(command).parameters.values()
+        if one.name != "options"
+    ]
+    signature = inspect.Signature([parameters[0], *mine, *parameters[1:]])
+    filled.__signature__ = signature  # type: ignore[attr-defined]
+    filled.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
+    del filled.__wrapped__
+    return filled
+
+
+def resources_of(options: list[str] | None) -> dict[str, str]:
+    """Return the texts of the files by the URIs that the options `--resource URI=FILE` name."""
+    found: dict[str, str] = {}
+    for option in options or ():
+        # A URI may hold "=", in a query; a file seldom does.
+        uri, equals, name = option.rpartition("=")
+        if not equals or not uri:
+            raise OptionError(
+                f"{option!r} is no resource.",
+                where="--resource",
+                cure="Write URI=FILE, as in http://a/b=c.json.",
+            )
+        found[uri] = Path(name).read_text(encoding="utf-8-sig")
+    return found
+
+
+def number_or_word(option: str) -> str | int:
+    """Return an option as `sg.json_schema` takes it where digits are an int: the indent, any_value."""
+    return int(option) if option.isdecimal() else option
+
+
+def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
+    """Print an error (as a JSON object, or to stderr) and exit."""
+    if as_json:
+        report = {"kind": type(error).__name__, "message": str(error)}
+        if isinstance(error, StructgenError):
+            report["where"] = error.where
+        echo_json({"error": report})
+    else:
+        echo(f"{type(error).__name__}: {error}", err=True)
+    raise typer.Exit(status)

@@ -1,0 +1,168 @@
+"""What a schema comes to, for people: what its documents are, what in it can never hold, what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any, overload
+
+from structgen.automata.numbers.form_product import number_pool
+from structgen.automata.strings.string_pool import StringPool
+from structgen.compilation.compiler import compile
+from structgen.compilation.grammar_explanation import GrammarExplanation, explain_grammar
+from structgen.compilation.implied_constraints import proved
+from structgen.errors import OptionError
+from structgen.json_machine.answers.scalar_questions import Numbers, Strings
+from structgen.language.grammar import Grammar
+from structgen.schema.explaining.impossible import Impossible, impossible
+from structgen.schema.explaining.keyword_report import Report
+from structgen.schema.explaining.outline import MOST_LINES, Outline, outline
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.openai import Refusal, refusals
+from structgen.schema.recogniser.schema_network import SchemaNetwork
+from structgen.schema.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.text_grammars.machine.language import TextGrammar
+from structgen.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a grammar took to compile, and how far it is expanded once its shortest document is known."""
+
+    subschemas: int
+    """Subschemas with keywords that the root reaches, each counted once."""
+    compile_ms: float
+    places: int
+    residues: int
+    machine_states: int
+    string_states: int
+    table_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A schema explained; made by `explain`."""
+
+    report: Report
+    """Keyword by keyword: enforced, annotation; with the draft, the policies and notes."""
+    outline: Outline
+    """What the documents are, place by place."""
+    impossible: tuple[Impossible, ...]
+    """Branches, properties, items and constants that no document makes use of."""
+    complete: bool
+    """Whether all of the schema was searched for such parts, and told in the outline."""
+    smallest: str
+    """The shortest document within the policies."""
+    costs: Costs
+    openai: tuple[Refusal, ...] = ()
+    """What a server for OpenAI's strict structured outputs refuses, if that was asked."""
+
+    @property
+    def may_dead_end(self) -> tuple[str, ...]:
+        """Places that the liveness oracle could not decide (`Limits(liveness="flag")`)."""
+        return self.report.may_dead_end
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether something in the schema can never hold, a place may dead-end, or a server refuses it."""
+        return bool(self.impossible or self.may_dead_end or self.openai)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as a JSON-ready dict; lines refer to each other by their index, without depth."""
+        return {
+            "documents": [asdict(line) for line in self.outline.lines],
+            "lines_cut": self.outline.cut,
+            "impossible": [asdict(one) for one in self.impossible],
+            "complete": self.complete,
+            "smallest": self.smallest,
+            "report": self.report.to_json(),
+            "costs": asdict(self.costs),
+            "openai": [asdict(one) for one in self.openai],
+        }
+
+
+@overload
+def explain(
+    grammar: JsonSchemaGrammar, *, lines: int = MOST_LINES, openai: bool = False, prove: bool = False
+) -> Explanation: ...
+
+
+@overload
+def explain(grammar: TextGrammar, *, sentences: int = 0, seed: int = 0) -> GrammarExplanation: ...
+
+
+def explain(
+    grammar: Grammar,
+    *,
+    lines: int = MOST_LINES,
+    openai: bool = False,
+    prove: bool = False,
+    sentences: int = 0,
+    seed: int = 0,
+) -> Explanation | GrammarExplanation:
+    """Return the explanation of a JSON Schema, with at most `lines` lines of outline (`openai`: also what a
+    server for OpenAI's strict structured outputs refuses; `prove`: the report also calls those constraints
+    redundant that only the rest of the schema makes so), or of a grammar of texts (`sg.lark`, `sg.ebnf`,
+    `sg.regex`, and what is made of them), with `sentences` random texts that it accepts.
+
+    A schema is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
+    for a schema of thousands of alternatives as long as they take to be told apart. `prove` asks the liveness
+    oracle about each keyword: some milliseconds, seconds where it is hard. Errors: those of
+    `sg.compile`; `OptionError` for a grammar of another kind, or what says nothing of this one.
+    """
+    if isinstance(grammar, TextGrammar):
+        if lines != MOST_LINES or openai or prove:
+            raise OptionError(
+                "A grammar of texts has no outline and no keywords.",
+                where="lines",
+                cure="Leave lines, openai, prove out.",
+            )
+        return explain_grammar(grammar, sentences, seed)
+    if not isinstance(grammar, JsonSchemaGrammar):
+        raise OptionError(
+            f"A {type(grammar).__name__} is not explained.",
+            where="grammar",
+            cure="Make one with sg.json_schema(...), sg.lark(...), sg.ebnf(...) or sg.regex(...).",
+        )
+    if sentences or seed:
+        raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
+    tokenizer = Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
+    compile(
+        json_schema(True), tokenizer, store=False
+    )  # what is loaded once in a process is not this schema's cost
+    before = perf_counter()
+    compiled = compile(grammar, tokenizer, store=False)  # what another process kept is not its cost either
+    compile_ms = 1000 * (perf_counter() - before)
+    network = compiled.network
+    assert isinstance(network, SchemaNetwork)
+    with compiled.lock:
+        smallest = compiled.completion(compiled.start).decode()
+        places, residues = network.sizes
+        sizes = compiled.sizes
+        tree = outline(network, lines)
+        never, whole = impossible(network, tree.demands)
+    report = grammar.report
+    if prove:
+        report = proved(grammar, report, network_of)
+    return Explanation(
+        report,
+        tree,
+        tuple(never),
+        whole and not tree.cut,
+        smallest,
+        Costs(len({one.pointer for one in report.findings}), compile_ms, places, residues, **sizes),
+        tuple(refusals(grammar.schema)) if openai else (),
+    )
+
+
+def network_of(document: Document) -> SchemaNetwork:
+    """Return the network of a document that no machine runs, with automata of its own."""
+
+    def outcome(demands: frozenset[int]) -> int:
+        assert demands == frozenset((0,)), "an oracle asks about one demand at a time"
+        return 0
+
+    limits, numbers = document.limits, document.policies.numbers
+    return SchemaNetwork(
+        document, Strings(StringPool(limits), outcome), Numbers(number_pool(numbers, limits), outcome)
+    )

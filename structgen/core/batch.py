@@ -1,0 +1,174 @@
+"""Many matchers and one mask array: a batch is filled and advanced in one call, on all cores, and one row's
+failure never stops the others."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import (
+    BudgetError,
+    FinishedError,
+    LimitError,
+    MaskError,
+    OptionError,
+    TokenError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structgen.core.matcher import Matcher
+    from structgen.tokens.token_mask import TokenMask
+
+_TOGETHER = 4
+"""Rows whose masks are not known yet, from which on they are worked out by several threads."""
+
+
+class RowStatus(IntEnum):
+    """What became of one row of a batch."""
+
+    CONSTRAINED = 0
+    """The row holds the mask (or the token was taken)."""
+    FREE = 1
+    """There is no matcher for the row: every token is allowed (or nothing was to be advanced)."""
+    FINISHED = 2
+    """The matcher has taken an end token; the row is all 0 (or the token was refused)."""
+    LIMIT = 3
+    """A limit of `sg.Limits` was reached, or the budget is below the least; the row is all 0."""
+    REFUSED = 4
+    """The token is not allowed, or out of range; the matcher is unchanged."""
+
+
+class _Pool:
+    """A small thread pool of our own: made when first needed, made anew after a fork."""
+
+    _pool: ThreadPoolExecutor | None = None
+    _process = 0
+    _lock = threading.Lock()
+
+    @classmethod
+    def get(cls) -> ThreadPoolExecutor:
+        if cls._process != os.getpid():
+            cls._lock = threading.Lock()
+        with cls._lock:
+            if cls._pool is None or cls._process != os.getpid():
+                cls._process = os.getpid()
+                cls._pool = ThreadPoolExecutor(os.cpu_count() or 1, "structgen-masks")
+            return cls._pool
+
+
+def fill_masks(
+    matchers: Sequence[Matcher | None],
+    mask: TokenMask,
+    rows: Sequence[int] | None = None,
+    budgets: Sequence[int | None] | None = None,
+) -> npt.NDArray[np.int8]:
+    """Return a `RowStatus` for each matcher, after its mask was written to its row (None:
+    every token is allowed).
+
+    `rows` are the rows (default 0, 1, ...), `budgets` the tokens that each document may still take, the end
+    token not counted. Known masks cost 0.3 us a row; unknown ones are worked out on all cores, without the
+    interpreter lock. Raises MaskError before anything is written where a row is missing, named twice,
+    or too narrow.
+    """
+    chosen = range(len(matchers)) if rows is None else rows
+    _check_rows(mask, len(matchers), chosen)
+    if budgets is not None and len(budgets) != len(matchers):
+        raise OptionError(
+            f"{len(budgets)} budgets for {len(matchers)} matchers.",
+            where="budgets",
+            cure="Give one each, or None.",
+        )
+    status = np.zeros(len(matchers), np.int8)
+    left = []
+    for i, matcher in enumerate(matchers):
+        if matcher is None:
+            allow_all(mask, chosen[i])
+            status[i] = RowStatus.FREE
+            continue
+        matcher.compiled.check_mask(mask)
+        budget = None if budgets is None else budgets[i]
+        if budget is None and matcher.fill_known(mask, chosen[i]):
+            continue
+        left.append(i)
+
+    def work(i: int) -> None:
+        matcher = matchers[i]
+        assert matcher is not None
+        status[i] = _fill_row(matcher, mask, chosen[i], None if budgets is None else budgets[i])
+
+    _spread(work, left)
+    return status
+
+
+def _spread(work: Callable[[int], None], items: list[int]) -> None:
+    if len(items) < _TOGETHER or (os.cpu_count() or 1) == 1:
+        for item in items:
+            work(item)
+    else:
+        futures = [_Pool.get().submit(work, item) for item in items]
+        # all have ended before one's error is raised: whoever catches it may use the matchers again
+        wait(futures)
+        for future in futures:
+            future.result()
+
+
+def _fill_row(matcher: Matcher, mask: TokenMask, row: int, budget: int | None) -> RowStatus:
+    try:
+        matcher.fill_mask(mask, row, budget=budget)
+    except FinishedError:
+        mask.array[row] = 0
+        return RowStatus.FINISHED
+    except (LimitError, BudgetError):
+        mask.array[row] = 0
+        return RowStatus.LIMIT
+    return RowStatus.CONSTRAINED
+
+
+def allow_all(mask: TokenMask, row: int) -> None:
+    """Allow every token of the mask's vocabulary in a row; bits past it stay 0."""
+    mask.row(row)
+    whole, rest = divmod(mask.vocab_size, 32)
+    mask.array[row, :whole] = -1
+    mask.array[row, whole:] = 0
+    if rest:
+        mask.array[row, whole] = (1 << rest) - 1
+
+
+def _check_rows(mask: TokenMask, count: int, rows: Sequence[int]) -> None:
+    if len(rows) != count:
+        raise OptionError(f"{len(rows)} rows for {count} matchers.", where="rows", cure="Give one row each.")
+    for row in rows:
+        mask.row(row)
+    if len(set(rows)) != count:
+        raise MaskError("A row is named twice.", where="rows", cure="Give each matcher a row of its own.")
+
+
+def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> npt.NDArray[np.int8]:
+    """Return a `RowStatus` for each matcher, after it took its token; one that refuses it is unchanged."""
+    if len(matchers) != len(tokens):
+        raise OptionError(
+            f"{len(tokens)} tokens for {len(matchers)} matchers.", where="tokens", cure="Give one token each."
+        )
+    status = np.zeros(len(matchers), np.int8)
+    for i, matcher in enumerate(matchers):
+        if matcher is None:
+            status[i] = RowStatus.FREE
+            continue
+        try:
+            matcher.advance(int(tokens[i]))
+        except FinishedError:
+            status[i] = RowStatus.FINISHED
+        except LimitError:
+            status[i] = RowStatus.LIMIT
+        except TokenError:
+            status[i] = RowStatus.REFUSED
+    return status

@@ -1,0 +1,633 @@
+"""`CompiledGrammar`: what every compiled language has, whichever machine reads it; its states are values."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.core.generations import Generation
+from structgen.errors import (
+    BudgetError,
+    FinishedError,
+    LimitError,
+    MaskError,
+    OptionError,
+    StructgenError,
+    TokenError,
+)
+from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.expected import Expected
+from structgen.json_machine.masks import draft_nodes, mask_filling
+from structgen.json_machine.masks.draft_batch import DraftBatch, Ints, Job
+from structgen.json_machine.records import terminal_masks
+from structgen.json_machine.tables import layout as L
+from structgen.language.grammar import Grammar
+from structgen.limits import Limits
+from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
+from structgen.system.fork_locks import GRAMMARS, new_lock
+from structgen.system.public_calls import THIS_CALL
+from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from structgen.core.dfa import Dfa
+
+_MOST_FORCED: Final = 1 << 16
+"""Bytes of one forced run; a language of one infinite word cannot arise, a long one is handed out in
+pieces."""
+
+
+class State:
+    """A place in a document: immutable, hashable, equal to another of the same compiled grammar if known to
+    have the same continuations. 56 bytes."""
+
+    __slots__ = ("compiled", "index")
+
+    def __init__(self, compiled: CompiledGrammar, index: int) -> None:
+        self.compiled = compiled
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, State):
+            return NotImplemented
+        return self.index == other.index and self.compiled is other.compiled
+
+    def __hash__(self) -> int:
+        return hash((id(self.compiled), self.index))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the text so far is a document."""
+        return self.compiled.accepts_end(self)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an end token was taken."""
+        return self.compiled.is_finished(self)
+
+    def __repr__(self) -> str:
+        return f"<State {self.index} of {self.compiled!r}>"
+
+
+_At = TypeVar("_At")
+_NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
+
+
+def ends_read(
+    nodes: npt.NDArray[np.uint64],
+    wanted: npt.NDArray[np.uint8],
+    start: _At,
+    step: Callable[[_At, int], _At | None],
+    ends: Callable[[_At], bool],
+) -> list[int]:
+    """Return the nodes of a trie with a 2 in `wanted` (for each node: below a 0 there are none) whose bytes
+    lead from a start to where `ends` holds. In the trie's order."""
+    found, node, after = [], 0, [start]
+    while node < len(nodes):
+        word = int(nodes[node])
+        depth, skip = (word >> 8) & 0xFFF, word >> 40
+        reached = step(after[depth - 1], word & 0xFF) if wanted[node] else None
+        if reached is None:
+            node = skip
+            continue
+        if wanted[node] == 2 and ends(reached):
+            found.append(node)
+        after[depth:] = [reached]
+        node += 1
+    return found
+
+
+class CompiledGrammar(ABC):
+    """A grammar compiled against a tokenizer. Threads may fill and advance different matchers of it at once.
+
+    Nothing is precomputed: states, automata and masks are made as they are met and then kept,
+    within `limits`.
+
+    A state is a row of `T_NODE`, in which its mask is memoised, so that every language's known masks are
+    copied by the same compiled call (`json_machine.masks.mask_filling.fill`). What a state means, and how a
+    mask is worked out, is the machine's that a subclass is made of: `CompiledSchema` (JSON texts) and
+    `languages.CompiledText` (any other).
+    """
+
+    has_events: ClassVar[bool] = False
+    """Whether `Matcher.events` knows what begins and closes in the texts."""
+    _finished: int = -1
+    """The number of the state after an end token; -1: it was not made yet, or compiled code finds it."""
+    _has_specials: bool = False
+    """Whether there are special tokens in its texts."""
+
+    def __init__(
+        self,
+        grammar: Grammar,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        self.grammar, self.tokenizer = grammar, tokenizer
+        self.limits = grammar.limits if limits is None else limits
+        self.vocabulary = Vocabulary.of(tokenizer)
+        self.store = MaskStore() if store is False else (default_store() if store is None else store)
+        self._masks: VocabularyStore = self.store.of(self.vocabulary)
+        self._tables = Tables(self.limits)
+        self.address = self._tables.address
+        context = self._tables.context
+        context[L.C_TRIE : L.C_WORDS] = self.vocabulary.pointers()
+        self._end_ids: npt.NDArray[np.int32] = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
+        context[L.C_ENDS] = address_of(self._end_ids)
+        context[L.C_END_COUNT] = len(self._end_ids)
+        context[L.C_ROWS] = self._masks.address
+        self._thread = 0
+        self.lock = new_lock(GRAMMARS)
+        self.generation: Generation[Self] = Generation()
+        self._mask_rows: dict[int, tuple[int, ...]] = {}
+        self._words = self.vocabulary.words
+        self.vocab_size = self.vocabulary.vocab_size
+        self.end_tokens = frozenset(tokenizer.eos_token_ids)
+        self.is_young = False
+        """Whether the first places are still to be expanded: not before the first mask is there."""
+        self._start = 0
+
+    # --- what a machine is ----------------------------------------------------------------------------------
+
+    @staticmethod
+    @abstractmethod
+    def take(address: int, index: int, token: int) -> int:
+        """Return the number of the state after a token that is no end token, or what is below 0 where it is
+        refused or something must be asked: one compiled call, under the lock."""
+
+    @staticmethod
+    @abstractmethod
+    def walk_drafts(batch: int, jobs: int, count: int) -> int:
+        """Do what is known of the draft trees of many jobs (`json_machine.masks.draft_nodes`) and return how
+        many places are left: one compiled call, under the locks of all their grammars."""
+
+    @abstractmethod
+    def _after_token(self, index: int, token: int) -> int:
+        """Return the number of the state after a token that is no end token, or -1."""
+
+    @abstractmethod
+    def _after_end(self, index: int) -> int:
+        """Return the number of the state after an end token, or -1."""
+
+    @abstractmethod
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+
+    @abstractmethod
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+
+    @abstractmethod
+    def _compute(self, index: int, target: int) -> int:
+        """Work out and memoise the mask of a state and write it to `target`; return 0, L.ENDED after an end
+        token, or L.LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
+
+    @abstractmethod
+    def _next_bytes(self, index: int) -> bytes:
+        """Return the bytes that may come next, ascending. Under the lock."""
+
+    @abstractmethod
+    def _expected(self, index: int) -> list[Expected]:
+        """Return what may come next, in words. Under the lock."""
+
+    @abstractmethod
+    def _completion(self, index: int) -> bytes:
+        """Return the shortest text that completes the document. Under the lock."""
+
+    @abstractmethod
+    def _cost(self, index: int) -> int:
+        """Return `tokens_to_finish` of an open state. Under the lock."""
+
+    def _known_cost(self, index: int) -> int | None:
+        """Return the same where it is remembered. Under the lock."""
+        return None
+
+    @abstractmethod
+    def _fits(self, index: int, left: int) -> bool:
+        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
+
+    @abstractmethod
+    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        """Return those of a state's allowed tokens after which more than `left` are needed. Under the
+        lock."""
+
+    @property
+    @abstractmethod
+    def used(self) -> float:
+        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Bytes of the grammar's own tables: states, masks as lists, automata;
+        not the store's nor the vocabulary's."""
+
+    @property
+    @abstractmethod
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded: states of the machine and of automata, and bytes."""
+
+    @abstractmethod
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa); with
+        `minimal`, states with the same continuations are one."""
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether `to_dfa(depth=)` has something to count, in the grammar or in a part of it: brackets of
+        JSON texts, places of a parser's stack."""
+        return False
+
+    def depth_of(self, index: int) -> int:
+        """Return what `to_dfa(depth=)` counts in a state, by its number: open brackets of a JSON text, or
+        places of the parser's stack; of several ways to read the text, and of several parts, the most."""
+        return 0
+
+    def look_ahead(self) -> None:
+        """Expand the first places of the grammar, once: whoever has taken a first token has the model work
+        meanwhile."""
+        self.is_young = False
+
+    def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
+        """Work out ahead what masks of any document are put together from, which else is made as documents
+        meet it: of Lark grammars under the contextual lexer, as parts of others too. A store with a folder
+        keeps it.
+
+        `room`: bytes that it may take; `progress` is called with the number of states so far. Returns how
+        many there were, 0 where nothing is worked out ahead. Raises LimitError. Cost: for a large vocabulary
+        some 5 ms a state: 50 ms for JSON, 20 s for Python.
+        """
+        return 0
+
+    # --- what they all do -----------------------------------------------------------------------------------
+
+    @property
+    def start(self) -> State:
+        """The state before the first byte."""
+        return State(self, self._start)
+
+    def fresh(self) -> Self:
+        """Return the compiled grammar in which a new document begins: this one, or, once documents have met
+        more than `Limits.grammar_memory` holds, one compiled anew. A `Matcher` asks for it by itself; who
+        steps states asks for each document. Cost: 1 us, and now and then that of compiling."""
+        return self.generation.begin(self)
+
+    def anew(self) -> Self:
+        """Return the same, without what was met."""
+        return type(self)(self.grammar, self.tokenizer, self.limits, self.store)
+
+    def compute(self, index: int, target: int = 0) -> bool:
+        """Work out the mask of a state (by its number), and write it to `target`, the address of a row,
+        if there is one.
+
+        Returns True once it is memoised; False where it is large, and the store has no room for another row.
+        """
+        with self.lock, THIS_CALL:
+            self._attached()
+            code = self._compute(index, target)
+            if code == 0:
+                return True
+            if code == L.ENDED:
+                raise FinishedError(
+                    "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+                )
+            return self._keep_large(index, target)
+
+    def _attached(self) -> None:
+        """Have compiled code work with this thread's scratch arrays, if it does not. Under the lock."""
+        if self._thread != threading.get_ident():
+            self._attach()
+
+    def _attach(self) -> None:
+        """Have compiled code work with this thread's scratch arrays."""
+        self._workspace = terminal_masks.attach(self._masks.workspaces, self.vocabulary, self._tables.context)
+        self._thread = threading.get_ident()
+
+    def _keep_large(self, index: int, target: int) -> bool:
+        row = self._large_row()
+        number = self._masks.intern_row(row)
+        if number is not None:
+            self._memoise(index, number, _NONE, target)
+            return True
+        if target:
+            ctypes.memmove(target, address_of(row), row.nbytes)
+        self._forget_large()
+        return False
+
+    def _memoise(self, index: int, row: int, tokens: npt.NDArray[np.int32], target: int) -> None:
+        """Have the mask of a state known, a row of the store (-1: none) and tokens beside it, and write it to
+        `target` (0: nowhere)."""
+        tables, count = self._tables, len(tokens)
+        at = tables.extend(L.T_LIST, np.concatenate([(count, 0), tokens]), count + 2)
+        node = tables.rows(L.T_NODE)[index]
+        node[L.N_ROW] = row
+        node[L.N_LIST] = at  # last: readers take no lock
+        if target:
+            mask_filling.fill(self.address, index, target)
+
+    def _large_row(self) -> npt.NDArray[np.int32]:
+        """Return the dense row of the mask that was worked out just now."""
+        count = int(self._tables.context[L.C_BUFFER_COUNT])
+        return self._masks.dense_row(self._workspace.buffer[:count])
+
+    @abstractmethod
+    def _forget_large(self) -> None:
+        """Let go of what the mask that no row was left for had made in passing. Under the lock."""
+
+    def check_token(self, token: int) -> None:
+        """Raise TokenError where a token id is out of range."""
+        if not 0 <= token < self.vocab_size:
+            raise TokenError(
+                f"Token {token} is out of range: the vocabulary has ids 0 to {self.vocab_size - 1}.",
+                cure="Check that the tokenizer is the model's.",
+            )
+
+    def next_index(self, index: int, token: int) -> int:
+        """Return the number of the state after a token, or -1 where it is not allowed."""
+        self.check_token(token)
+        if token in self.end_tokens:
+            return self._after_end(index)
+        return self._after_token(index, token)
+
+    def after_tree(self, index: int, tokens: Ints, parents: Ints) -> npt.NDArray[np.int32]:
+        """Return the numbers of the states after the tokens of a draft tree, int32 [n]: of node i after
+        tokens[i] behind node parents[i], which comes before it (-1: the state `index`).
+
+        It is -1 where the token is refused, or the parent has no state; -2 where a limit was reached. Cost:
+        one compiled call, some 0.2 us a node; nodes that something is asked about cost what `next_index`
+        does. Raises OptionError where it is no tree.
+        """
+        batch = DraftBatch(tokens, parents, (len(tokens),))
+        with self.lock:
+            left = batch.run(self.walk_drafts, (self.draft_job(index, 0, 0, len(tokens)),))
+        if left:
+            self.read_left(batch, 0)
+        return np.frombuffer(batch.states, np.int32)[1:]
+
+    def draft_job(self, index: int, node: int, place: int, count: int) -> Job:
+        """Return what compiled code is told of a draft behind a state, by its number: the first of its nodes,
+        and of its places, in the arrays of all drafts, and how many nodes it has."""
+        return self.address, index, node, place, count, self._finished, self._has_specials, 0
+
+    def read_left(self, batch: DraftBatch, draft: int) -> None:
+        """Find the states of a draft that compiled code has left, one by one."""
+        node, root = batch.nodes[draft], batch.places[draft]
+        states = batch.states
+        for i in range(batch.counts[draft]):
+            if states[root + 1 + i] != draft_nodes.NOT_YET:
+                continue
+            above = states[root + 1 + batch.parents[node + i]]
+            after = L.REFUSED
+            if above >= 0:
+                try:
+                    after = self.next_index(above, batch.tokens[node + i])
+                except LimitError:
+                    after = draft_nodes.LIMITED
+                except StructgenError:
+                    after = L.REFUSED
+            states[root + 1 + i] = after
+
+    def index_of(self, state: State) -> int:
+        """Return the number of a state. Raises OptionError where it is no state of this compiled grammar: its
+        number says nothing here. Cost: 0.1 us."""
+        try:
+            if state.compiled is self:
+                return state.index
+        except AttributeError:
+            raise OptionError(
+                f"A state is a State, not a {type(state).__name__}.",
+                where="state",
+                cure="Begin at compiled.start, or give matcher.state.",
+            ) from None
+        raise OptionError(
+            f"The state is one of {state.compiled!r}, compiled apart from this grammar.",
+            where="state",
+            cure="Ask state.compiled, or reach the state again from the start of this grammar. A Matcher may "
+            "have gone on in a grammar compiled anew (compiled.fresh()): ask matcher.compiled.",
+        )
+
+    def step(self, state: State, token: int) -> State | None:
+        """Return the state after a token, or None where it is not allowed.
+        About 1 us for a token met before. Raises OptionError, as all that take a state, where the state is
+        one of another compiled grammar."""
+        after = self.next_index(self.index_of(state), token)
+        return None if after < 0 else State(self, after)
+
+    def step_bytes(self, state: State, data: bytes) -> State | None:
+        """Return the state after bytes of text, or None where they leave the language."""
+        index = self.bytes_index(self.index_of(state), data)
+        return None if index < 0 else State(self, index)
+
+    def accepts_end(self, state: State) -> bool:
+        """Return whether the text so far is a document."""
+        return self.may_end(self.index_of(state))
+
+    def is_finished(self, state: State) -> bool:
+        """Return whether an end token was taken."""
+        return int(self._tables.rows(L.T_NODE)[self.index_of(state), L.MODE]) == L.M_FINISHED
+
+    def check_mask(self, mask: TokenMask) -> None:
+        """Raise MaskError where a mask is too narrow for the vocabulary."""
+        if not isinstance(mask, TokenMask):
+            raise MaskError(
+                f"A mask is a TokenMask, not a {type(mask).__name__}.",
+                cure="Use sg.allocate_mask(rows, vocab_size), or TokenMask.wrap(array).",
+            )
+        if mask.words < self._words:
+            raise MaskError(
+                f"A row of {mask.words} words holds {mask.words * 32} tokens, but the largest token id is "
+                f"{self.vocab_size - 1}.",
+                cure=f"Allocate it with sg.allocate_mask(rows, {self.vocab_size}).",
+            )
+
+    def fill(self, state: State, mask: TokenMask, row: int = 0) -> None:
+        """Write the state's mask to a row: the tokens t such that the text so far and t's bytes begin a
+        document, and the end tokens where it is one. Raises FinishedError after an end token."""
+        index = self.index_of(state)
+        self.check_mask(mask)
+        self.fill_index(index, mask, row)
+
+    def fill_index(self, index: int, mask: TokenMask, row: int) -> None:
+        """Write the mask of a state, by its number, to a row of a mask that was checked."""
+        target = mask.row(row)
+        if mask_filling.fill(self.address, index, target) != 0:
+            self.compute(index, target)
+        if mask.words > self._words:
+            mask.array[row, self._words :] = 0
+
+    def allowed(self, state: State) -> list[int]:
+        """Return the allowed token ids, ascending; for tests and small vocabularies."""
+        mask = TokenMask(np.zeros((1, self._words), np.int32), self.vocab_size)
+        self.fill(state, mask)
+        return [int(token) for token in mask.allowed()]
+
+    def next_bytes(self, state: State) -> bytes:
+        """Return the bytes that may come next, ascending."""
+        index = self.index_of(state)
+        with self.lock:
+            return self._next_bytes(index)
+
+    def expected(self, state: State) -> list[Expected]:
+        """Return what may come next, in words, each with the schema places that ask for it;
+        empty after an end token.
+
+        What is owed comes first, then the other keys and values (20, and an item that counts those left out),
+        then punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
+        """
+        index = self.index_of(state)
+        with self.lock, THIS_CALL:
+            return self._expected(index)
+
+    def tokens_to_finish(self, state: State) -> int:
+        """Return how many tokens complete the document: 0 where it is complete.
+        A function of the state alone; docs/composition.md ("What is exact") names the few exceptions.
+
+        Some allowed token leads to a state whose value is smaller by at least one; the value is the
+        fewest tokens over texts as long as the completion. End tokens are not counted.
+        """
+        return self.cost(self.index_of(state))
+
+    def completion(self, state: State) -> bytes:
+        """Return the shortest text that completes the document."""
+        index = self.index_of(state)
+        with self.lock, THIS_CALL:
+            self._open(index)
+            return self._completion(index)
+
+    def cost(self, index: int) -> int:
+        """Return `tokens_to_finish` of a state by its number."""
+        with self.lock:
+            known = self._known_cost(index)
+            if known is None:
+                self._open(index)
+                with THIS_CALL:
+                    known = self._cost(index)
+            return known
+
+    def _open(self, index: int) -> None:
+        if int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_FINISHED:
+            raise FinishedError(
+                "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+            )
+
+    def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
+        """Write the mask of the tokens after which the document can still be completed within the budget."""
+        self.check_mask(mask)
+        mask.row(row)
+        if isinstance(budget, bool) or not isinstance(budget, int):
+            raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
+        least = self.cost(index)
+        if budget < least:
+            raise BudgetError(
+                f"The document needs {least} more tokens, and the budget is {budget}.",
+                minimum=least,
+                cure=f"Give it at least {least} (the end token is not counted).",
+            )
+        self.fill_index(index, mask, row)
+        with self.lock, THIS_CALL:
+            left = budget - 1
+            if self._fits(index, left):
+                return
+            tokens = mask.allowed(row)
+            tokens = tokens[~np.isin(tokens, self._end_ids)]
+            denied = np.zeros(32 * mask.words, np.bool_)
+            denied[self._too_long(index, tokens, left)] = True
+            mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
+
+    def forced(self, index: int) -> bytes:
+        """Return the bytes that must come next; empty where the document may end here."""
+        found = bytearray()
+        node = index
+        while len(found) < _MOST_FORCED and not self.may_end(node):
+            with self.lock:
+                following = self._next_bytes(node)
+            if len(following) != 1:
+                break
+            found += following
+            node = self.bytes_index(node, following)
+        return bytes(found)
+
+    def mask_rows(self, index: int) -> tuple[int, ...] | None:
+        """Return the numbers of at most two rows of the store whose union is a state's mask (by its number).
+
+        None where the store has no room for them. Raises FinishedError. Cost: 1 us where they are known,
+        about 50 us where they are not.
+        """
+        with self.lock:
+            known = self._mask_rows.get(index)
+            if known is not None:
+                return known
+            parts = self.mask_parts(index)
+            if parts is None:
+                return None
+            dense, listed = parts
+            found: tuple[int, ...] = () if dense < 0 else (dense,)
+            if len(listed) or not found:
+                rest = self._masks.intern_row(self._masks.dense_row(listed))
+                if rest is None:
+                    return None
+                found = (*found, rest)
+            self._mask_rows[index] = found
+            return found
+
+    def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
+        """Return a state's mask (by its number) as the number of a row of the store (-1: none) and the tokens
+        beside it, of which some may stand twice.
+
+        None where the store has no room for it. Raises FinishedError.
+        """
+        with self.lock:
+            self._open(index)
+            if not self.compute(index):
+                return None
+            dense, at = self._tables.rows(L.T_NODE)[index, [L.N_ROW, L.N_LIST]].tolist()
+            return dense, terminal_masks.listed(self._tables, at)
+
+    def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
+        """Return those nodes of the vocabulary's trie, of the `most` with a 2 in `wanted` (for each node:
+        below a 0 there are none), whose bytes lead from a state, by its number, to one in which the text may
+        end. In the trie's order.
+
+        Cost: some microseconds a node here, less where compiled code does it.
+        """
+
+        def step(state: int, byte: int) -> int | None:
+            after = self.bytes_index(state, bytes((byte,)))
+            return None if after < 0 else after
+
+        return ends_read(self.vocabulary.nodes, wanted, index, step, self.may_end)
+
+    def bits(self, index: int) -> npt.NDArray[np.int32]:
+        """Return a state's mask (by its number) as a row of bits of its own."""
+        mask = TokenMask(np.zeros((1, self._words), np.int32), self.vocab_size)
+        self.fill_index(index, mask, 0)
+        found: npt.NDArray[np.int32] = mask.array[0]
+        return found
+
+    def allowed_bits(self, index: int) -> npt.NDArray[np.bool_]:
+        """Return for each token whether it may come in a state (by its number), end tokens apart."""
+        found = np.unpackbits(self.bits(index).view(np.uint8), bitorder="little")[: self.vocab_size]
+        found[self._end_ids] = 0
+        return found.view(np.bool_)
+
+    def row_bits(self, row: int) -> npt.NDArray[np.int32]:
+        """Return a row of the store, as `mask_parts` numbers them."""
+        found: npt.NDArray[np.int32] = self._masks.rows[row]
+        return found
+
+    def row_words(self) -> int:
+        """Return the 32-bit words of a mask row of this vocabulary."""
+        return self._words
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.grammar!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.grammar, self.tokenizer, self.limits)

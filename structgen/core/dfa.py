@@ -1,0 +1,282 @@
+"""An explicit automaton: all states of a compiled grammar, if they are few enough, over classes of tokens.
+
+The states are walked byte by byte, breadth first; then the tokens' bytes are folded through the table, all
+states at once. What a string of bytes does in all states is one vector; there are few, and each product of
+a vector and a kind of byte is worked out once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
+from structgen.language.ir import DEAD
+
+if TYPE_CHECKING:
+    from structgen.core.compiled import CompiledGrammar, State
+    from structgen.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dfa:
+    """A deterministic automaton over token classes. Its arrays are read-only.
+
+    From every state an accepting one can be reached. End tokens are not in the table: they are allowed in the
+    accepting states, and lead out of the automaton.
+    """
+
+    start: int
+    """The first state: 0."""
+    transitions: npt.NDArray[np.int32]
+    """[states, classes]: the state after a token of a class, -1 where it is not allowed."""
+    token_class: npt.NDArray[np.int32]
+    """[V]: the class of a token, -1 for one that is allowed nowhere, or no text (end and special tokens)."""
+    accepting: npt.NDArray[np.bool_]
+    """[states]: the text so far is a document."""
+    states: tuple[State, ...]
+    """The compiled grammar's own states, in the order in which bytes, ascending, reach them breadth first."""
+
+    def step(self, state: int, token: int) -> int:
+        """Return the state after a token, -1 where it is not allowed (or an end token)."""
+        column = int(self.token_class[token])
+        return DEAD if column < 0 else int(self.transitions[state, column])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.transitions.nbytes + self.token_class.nbytes + self.accepting.nbytes
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+
+class Readable(Protocol):
+    """States by number, as an explicit automaton is made of them."""
+
+    def may_end(self, index: int, /) -> bool: ...
+    def followers(self, index: int, /) -> npt.NDArray[np.int64]:
+        """Return int64[256]: the state after each byte, -1 where the byte is refused."""
+        ...
+
+    def open_brackets(self, index: int, /) -> int: ...
+
+
+class ParserStates:
+    """The states of a grammar with a parser, by number, as `explicit` reads them.
+
+    `byte_classes`: for each byte the first byte that is like it in every state; one byte of each class is
+    asked about. `height` returns the places of a state's stack, which count as brackets.
+    """
+
+    __slots__ = ("_compiled", "_first", "_inverse", "open_brackets")
+
+    def __init__(self, compiled: CompiledGrammar, byte_classes: bytes, height: Callable[[int], int]) -> None:
+        classes = np.frombuffer(byte_classes, np.uint8)
+        _, self._first, self._inverse = np.unique(classes, return_index=True, return_inverse=True)
+        self._compiled, self.open_brackets = compiled, height
+
+    def may_end(self, index: int) -> bool:
+        return self._compiled.may_end(index)
+
+    def followers(self, index: int) -> npt.NDArray[np.int64]:
+        found = [self._compiled.bytes_index(index, bytes((byte,))) for byte in self._first.tolist()]
+        states: npt.NDArray[np.int64] = np.array(found, np.int64)[self._inverse.reshape(-1)]
+        return states
+
+
+def explicit(
+    machine: Readable,
+    start: int,
+    tokenizer: Tokenizer,
+    make: Callable[[int], State],
+    max_states: int,
+    depth: int | None,
+    minimal: bool = False,
+) -> Dfa:
+    """Return the explicit automaton of a grammar from its state `start` on; `make` makes a state of a number.
+
+    With `minimal`, states with the same continuations are one, of which the first is among `Dfa.states`.
+
+    Cost: about 3 us for each pair of a state and a byte that may follow, then 0.1 us for each byte
+    of the vocabulary, and 5 ns a state for each different thing that tokens do to all states; memory for the
+    latter, 8 bytes a state. A minimal automaton has fewer states when tokens are read, often by ten times.
+    The grammar's lock is held by the caller.
+
+    Raises LimitError past `max_states`, counted before those states are dropped from which documents need
+    more than `depth` brackets; UnsatisfiableSchema where every document does.
+    """
+    for name, value, least in (("max_states", max_states, 1), ("depth", depth, 0)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise OptionError(f"{name}={value!r} is not a number from {least} on.", where=name)
+    numbers, table = _by_bytes(machine, start, max_states, depth)
+    accepting = np.fromiter(map(machine.may_end, numbers), np.bool_, len(numbers))
+    if depth is not None:
+        kept = _live(table, accepting)
+        if not kept[0]:
+            raise UnsatisfiableSchema(
+                f"Every document has more than {depth} brackets open at some point.",
+                where="depth",
+                cure="Raise depth.",
+            )
+        # What is kept is reached by kept states only, since whatever leads to a live state is live.
+        renumbered = np.full(len(kept) + 1, DEAD, np.int32)
+        renumbered[:-1][kept] = np.arange(int(kept.sum()), dtype=np.int32)
+        table = renumbered[table[kept]]
+        accepting = accepting[kept]
+        numbers = [number for number, live in zip(numbers, kept.tolist(), strict=True) if live]
+    if minimal:
+        first, blocks = representatives(equivalent_states(table, accepting))
+        table = np.append(blocks, DEAD).astype(np.int32)[table[first]]
+        accepting, numbers = accepting[first], [numbers[state] for state in first.tolist()]
+    transitions, token_class = _by_tokens(table, tokenizer)
+    for array in (transitions, token_class, accepting):
+        array.flags.writeable = False
+    return Dfa(0, transitions, token_class, accepting, tuple(make(number) for number in numbers))
+
+
+def _by_bytes(
+    machine: Readable, start: int, max_states: int, depth: int | None
+) -> tuple[list[int], npt.NDArray[np.int32]]:
+    """Return the states that bytes reach, and int32[states, 256] of their indices."""
+    numbers, found = [start], {start: 0}
+    rows: list[npt.NDArray[np.int32]] = []
+    too_deep: dict[int, bool] = {}
+    at = 0
+    while at < len(numbers):
+        states = machine.followers(numbers[at])
+        row = np.full(256, DEAD, np.int32)
+        for byte, after in enumerate(states.tolist()):
+            if after < 0:
+                continue
+            known = found.get(after)
+            if known is None:
+                if depth is not None:
+                    deep = too_deep.get(after)
+                    if deep is None:
+                        deep = too_deep[after] = machine.open_brackets(after) > depth
+                    if deep:
+                        continue
+                if len(numbers) >= max_states:
+                    raise LimitError(
+                        f"The automaton has more than {max_states:,} states.",
+                        limit="max_states",
+                        cure="Raise max_states, give a depth, or bound the grammar: keys that the schema "
+                        "does not name make endlessly many states, for none may come twice.",
+                    )
+                known = found[after] = len(numbers)
+                numbers.append(after)
+            row[byte] = known
+        rows.append(row)
+        at += 1
+    return numbers, np.stack(rows)
+
+
+def _live(table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the states from which an accepting one can be reached."""
+    sources, columns = np.nonzero(table >= 0)
+    targets = table[sources, columns]
+    order = np.argsort(targets, kind="stable")
+    sources, targets = sources[order], targets[order]
+    first = np.searchsorted(targets, np.arange(len(table) + 1))
+    live = accepting.copy()
+    pending = np.flatnonzero(live).tolist()
+    while pending:
+        state = pending.pop()
+        for source in sources[first[state] : first[state + 1]].tolist():
+            if not live[source]:
+                live[source] = True
+                pending.append(source)
+    return live
+
+
+def equivalent_states(
+    table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_] | npt.NDArray[np.int32]
+) -> npt.NDArray[np.int64]:
+    """Return int64[states]: the number of each state's equivalence class (Moore's partition refinement).
+
+    `accepting` may also be a number for each state: what a text that ends there is.
+
+    A round compares hashes of rows, which could join what differs; so the last partition is checked exactly,
+    and where the check fails every state stays by itself. Cost: a pass over the table for each round, of
+    which there are at most as many as the longest of the shortest words that tell two states apart.
+    """
+    chance = np.random.Generator(np.random.Philox(7))
+    weights = np.array(2 * chance.integers(1, 1 << 62, max(table.shape[1], 1)) + 1, np.uint64)
+    names = np.array(chance.integers(1, 1 << 62, len(table) + 1), np.uint64)
+    columns = np.unique(table.T, axis=0)  # many bytes are alike in every state
+    _, block = np.unique(accepting, return_inverse=True)
+    count = int(block.max()) + 1
+    while True:
+        named: npt.NDArray[np.uint64] = np.concatenate((names[block], np.zeros(1, np.uint64)))
+        signature: npt.NDArray[np.uint64] = np.zeros(len(table), np.uint64)
+        for number in range(len(columns)):
+            signature += named[columns[number]] * weights[number]
+        signature = (signature * np.uint64(0x9E3779B97F4A7C15)) ^ names[block]
+        _, refined = np.unique(signature, return_inverse=True)
+        refined = refined.reshape(-1)
+        found = int(refined.max()) + 1
+        if found == count:
+            break
+        block, count = refined, found
+    first, block = representatives(block)
+    lead = np.append(block, DEAD)[table]
+    if np.array_equal(lead, lead[first][block]) and np.array_equal(accepting, accepting[first][block]):
+        return block
+    return np.arange(len(table))
+
+
+def representatives(
+    block: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the first state of each class, ascending, and the classes renumbered in that order."""
+    _, first, inverse = np.unique(block, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return first[order], ranks[inverse.reshape(-1)]
+
+
+def _by_tokens(
+    table: npt.NDArray[np.int32], tokenizer: Tokenizer
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return int32[states, classes] and int32[V]: the tokens that act alike in every state are one class."""
+    states = len(table)
+    # One state more, dead, which index -1 finds.
+    columns, kinds = np.unique(table.T, axis=0, return_inverse=True)
+    columns = np.concatenate((columns, np.full((len(columns), 1), DEAD, np.int32)), axis=1)
+    kind = kinds.reshape(-1).tolist()
+    # What a string of bytes does, as the states to which it leads; the empty one is number 0.
+    acts = [np.arange(states, dtype=np.int32)]
+    known = {acts[0].tobytes(): 0}
+    products: dict[tuple[int, int], int] = {}
+    ends = set(tokenizer.eos_token_ids)
+    act_of = np.full(len(tokenizer.token_bytes), DEAD, np.int32)
+    for token, text in enumerate(tokenizer.token_bytes):
+        if not text or token in ends:
+            continue
+        act = 0
+        for byte in text:
+            pair = (act, kind[byte])
+            after = products.get(pair)
+            if after is None:
+                leads = columns[pair[1]][acts[act]]
+                after = DEAD
+                if leads.max() >= 0:
+                    after = known.setdefault(leads.tobytes(), len(acts))
+                    if after == len(acts):
+                        acts.append(leads)
+                products[pair] = after
+            act = after
+            if act < 0:
+                break
+        act_of[token] = act
+    used, ranks = np.unique(act_of, return_inverse=True)
+    never = int(used[0] == DEAD)
+    used, token_class = used[never:], (ranks.reshape(-1) - never).astype(np.int32)
+    transitions = np.stack([acts[act] for act in used], axis=1) if len(used) else table[:, :0]
+    return np.ascontiguousarray(transitions), token_class

@@ -1,0 +1,305 @@
+"""`Matcher`: a cursor over the states of a compiled grammar; what serving loops drive."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+from structgen.core.compiled import CompiledGrammar, State
+from structgen.core.events import Event, EventLog
+from structgen.errors import FinishedError, LimitError, StructgenError, TokenError
+from structgen.json_machine.expected import Expected
+from structgen.json_machine.masks.mask_filling import fill as _fill
+from structgen.tokens.token_mask import TokenMask
+
+_USED_UP: Final = ("parser_states", "automaton_states")
+"""The limits that bound what all documents of a grammar take together."""
+
+T = TypeVar("T")
+
+
+class Matcher:
+    """One document being written: the state reached, and the way there (8 bytes a token).
+
+    Matchers of one compiled grammar may be used by different threads at once;
+    one matcher by one thread at a time.
+    """
+
+    __slots__ = (
+        "_address",
+        "_ends",
+        "_events",
+        "_index",
+        "_renewed",
+        "_states",
+        "_take",
+        "_tokens",
+        "_words",
+        "compiled",
+    )
+
+    def __init__(self, compiled: CompiledGrammar, state: State | None = None) -> None:
+        """Begin at the start of the document (`compiled.fresh()`'s), or at a state of `compiled`. Raises
+        OptionError where it is a state of another compiled grammar."""
+        if state is None:
+            compiled = compiled.fresh()
+        self.compiled = compiled
+        self._renewed = -1
+        """Tokens that had been taken when the grammar was last compiled anew for this matcher."""
+        self._address, self._take = compiled.address, compiled.take
+        self._words = compiled.row_words()
+        self._ends = compiled.end_tokens
+        self._index = compiled.start.index if state is None else compiled.index_of(state)
+        self._states = array("i", (self._index,))
+        self._tokens = array("i")
+        self._events: EventLog | None = None
+
+    @property
+    def state(self) -> State:
+        """The present state, a value."""
+        return State(self.compiled, self._index)
+
+    @property
+    def state_index(self) -> int:
+        """The number of the present state in its compiled grammar."""
+        return self._index
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The tokens taken."""
+        return tuple(self._tokens)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the text so far is a document (an end token is then allowed)."""
+        return self.compiled.accepts_end(self.state)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an end token was taken."""
+        return self.compiled.is_finished(self.state)
+
+    def fill_mask(self, mask: TokenMask, row: int = 0, *, budget: int | None = None) -> None:
+        """Write the mask of the present state to a row; with a budget, only tokens after which the document
+        can still be completed within it (the end token not counted).
+
+        Cost: 0.3 us where the state's mask is known, a few to tens of microseconds where it is not. Raises
+        FinishedError after an end token, BudgetError (mask untouched) where the budget is below the least.
+        """
+        if budget is not None:
+            self._ask(lambda compiled, index: compiled.fill_within(index, mask, row, budget))
+            return
+        try:
+            # the common case: a mask of the right width, and mostly a state whose mask is known
+            if mask.words == self._words and 0 <= row < mask.rows:
+                target = mask.address + row * mask.stride
+                if _fill(self._address, self._index, target) != 0:
+                    self._ask(lambda compiled, index: compiled.compute(index, target))
+                return
+        except AttributeError:
+            self.compiled.check_mask(mask)
+            raise
+        self.compiled.check_mask(mask)
+        self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
+
+    def fill_known(self, mask: TokenMask, row: int) -> bool:
+        """Write the mask of the present state to a row that there is, if it is known and as wide; return
+        whether it was. No lock is taken, and nothing is worked out. Cost: 0.3 us."""
+        if mask.words != self._words:
+            return False
+        code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
+        return code == 0
+
+    def mask_rows(self) -> tuple[int, ...] | None:
+        """Return the numbers of at most two rows of the store whose union is the present mask; None where the
+        store has no room for them, and the mask must be filled.
+
+        The rows are those of `compiled.store.rows(tokenizer)`; a row that is there never changes. Cost: 1 us
+        where they are known, about 50 us where they are not. Raises FinishedError after an end token.
+        """
+        return self._ask(lambda compiled, index: compiled.mask_rows(index))
+
+    def advance(self, token: int) -> None:
+        """Take a token. Raises TokenError where it is not allowed, FinishedError after the end;
+        the state is then unchanged."""
+        compiled = self.compiled
+        if 0 <= token < compiled.vocab_size and token not in compiled.end_tokens:
+            # the common case, without the calls in between
+            with compiled.lock:
+                after = self._take(self._address, self._index, token)
+            if after >= 0:
+                self._index = after
+                self._states.append(after)
+                self._tokens.append(token)
+                if compiled.is_young:
+                    compiled.look_ahead()
+                return
+        after = self._ask(lambda compiled, index: compiled.next_index(index, token))
+        if after < 0:
+            self._refuse(token)
+        self._index = after
+        self._states.append(after)
+        self._tokens.append(token)
+
+    def _refuse(self, token: int) -> None:
+        if self.is_finished:
+            raise FinishedError(
+                f"Token {token} after the end of the document.", cure="Roll back, or start a new matcher."
+            )
+        text = self.compiled.tokenizer.token_bytes[token]
+        raise TokenError(
+            f"Token {token} ({text!r}) is not allowed here, after {len(self._tokens)} tokens.",
+            where=self._place(text),
+            cure="Choose among the tokens of fill_mask(); expected() says what may come.",
+        )
+
+    def _place(self, refused: bytes | None) -> str:
+        """Return the line and column at which a token's text leaves a grammar of plain texts; of JSON, and
+        where the matcher began inside a text, nothing is said. Linear in the text."""
+        compiled = self.compiled
+        if compiled.has_events or self._states[0] != compiled.start.index:
+            return ""
+        known = compiled.tokenizer.token_bytes
+        text = b"".join(known[token] or b"" for token in self._tokens if token not in self._ends)
+        state: State | None = self.state
+        for byte in refused or b"":
+            state = compiled.step_bytes(state, bytes((byte,))) if state is not None else None
+            if state is None:
+                break
+            text += bytes((byte,))
+        line = text.rpartition(b"\n")[2].decode("utf-8", "ignore")
+        return f"line {text.count(10) + 1}, column {len(line) + 1}"
+
+    def accepts(self, tokens: Iterable[int]) -> int:
+        """Return how many of the tokens would be taken, one after the other; nothing changes."""
+        wanted = tuple(tokens)
+        return self._ask(lambda compiled, index: _taken(compiled, index, wanted))
+
+    def forced(self) -> bytes:
+        """Return the bytes that must come next whatever the model says;
+        empty where the document may end here."""
+        return self._ask(lambda compiled, index: compiled.forced(index))
+
+    def expected(self) -> list[Expected]:
+        """Return what may come next, in words (see CompiledGrammar.expected); for messages, not for speed."""
+        return self._ask(lambda compiled, index: compiled.expected(State(compiled, index)))
+
+    def events(self, since: int = 0) -> list[Event]:
+        """Return what began and what closed in the tokens after the first `since`, in the order of the text.
+
+        A numeral closes at the byte behind it, or at the end token. Cost: nothing until the first call, then
+        linear in the bytes that were not scanned before (a rollback has at most 31 tokens scanned again).
+        Raises StructgenError where the matcher did not begin at the start of the document.
+        """
+        if isinstance(since, bool) or not 0 <= since <= len(self._tokens):
+            raise StructgenError(
+                f"There is no token {since}: {len(self._tokens)} were taken.",
+                where="since",
+                cure="Give the number of tokens taken when events were last asked.",
+            )
+        if not self.compiled.has_events:
+            raise StructgenError(
+                "Only JSON texts have events.", where="events", cure="Parse the text that was written."
+            )
+        if self._states[0] != self.compiled.start.index:
+            raise StructgenError(
+                "This matcher began inside a document, whose earlier text it does not know.",
+                where="events",
+                cure="Ask a matcher that began at compiled.start, or a fork of it.",
+            )
+        if self._events is None:
+            self._events = EventLog()
+        self._events.read(self._tokens, self.compiled.tokenizer.token_bytes, self._ends)
+        return self._events.since(since)
+
+    def tokens_to_finish(self) -> int:
+        """Return how many tokens complete the document: 0 where it is complete (see
+        CompiledGrammar.tokens_to_finish)."""
+        return self._ask(CompiledGrammar.cost)
+
+    def _ask(self, question: Callable[[CompiledGrammar, int], T]) -> T:
+        """Ask the grammar about the present state; once more, and in a grammar compiled anew, where a bound
+        is met that other documents have used up."""
+        try:
+            return question(self.compiled, self._index)
+        except LimitError as error:
+            if error.limit not in _USED_UP or not self.renew():
+                raise
+        return question(self.compiled, self._index)
+
+    def renew(self) -> bool:
+        """Go on in a grammar compiled anew, where that may help against a bound that was met, and return
+        whether it does. Cost: that of compiling, and of taking all tokens again."""
+        compiled = self.compiled
+        if self._states[0] != compiled.start.index or self._renewed == len(self._tokens):
+            return False
+        newer = compiled.generation.after(compiled)
+        if newer is None:
+            return False
+        states = array("i", (newer.start.index,))
+        try:
+            for token in self._tokens:
+                states.append(newer.next_index(states[-1], token))
+        except LimitError:
+            return False
+        self.compiled, self._address, self._take = newer, newer.address, newer.take
+        self._states, self._index = states, states[-1]
+        self._renewed = len(self._tokens)
+        return True
+
+    def rollback(self, count: int) -> None:
+        """Undo the last `count` tokens (an end token counts one)."""
+        if isinstance(count, bool) or not 0 <= count <= len(self._tokens):
+            raise StructgenError(
+                f"{count} tokens cannot be undone: {len(self._tokens)} were taken.", where="rollback"
+            )
+        if count:
+            del self._tokens[len(self._tokens) - count :]
+            del self._states[len(self._states) - count :]
+            self._index = self._states[-1]
+            if self._events is not None:
+                self._events.truncate(len(self._tokens))
+
+    def fork(self) -> Matcher:
+        """Return an independent matcher at the same place. Cost: a copy of the history."""
+        twin = Matcher.__new__(Matcher)
+        twin.compiled, twin._address, twin._words = self.compiled, self._address, self._words
+        twin._take = self._take
+        twin._ends, twin._index = self._ends, self._index
+        twin._states, twin._tokens = self._states[:], self._tokens[:]
+        twin._renewed = self._renewed
+        twin._events = None if self._events is None else self._events.copy()
+        return twin
+
+    def reset(self) -> None:
+        """Go back to the first state, for another document."""
+        self.rollback(len(self._tokens))
+        compiled = self.compiled
+        if self._index == compiled.start.index:
+            newer = compiled.fresh()
+            if newer is not compiled:
+                self.compiled, self._address, self._take = newer, newer.address, newer.take
+                self._index = newer.start.index
+                self._states = array("i", (self._index,))
+            self._renewed = -1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of this matcher's own memory: the history, eight bytes a token;
+        the state is the grammar's."""
+        return self.__sizeof__() + self._states.__sizeof__() + self._tokens.__sizeof__()
+
+    def __repr__(self) -> str:
+        return f"<Matcher after {len(self._tokens)} tokens of {self.compiled!r}>"
+
+
+def _taken(compiled: CompiledGrammar, index: int, tokens: Iterable[int]) -> int:
+    """Return how many tokens would be taken from a state on."""
+    count = 0
+    for token in tokens:
+        index = compiled.next_index(index, token)
+        if index < 0:
+            break
+        count += 1
+    return count

@@ -1,0 +1,192 @@
+"""What a run of bulk work is: a file beside its results says so, and no other run goes on with them.
+
+The file `OUT.run` is JSON. It holds the number of its format, how many prompts it speaks for, and a digest of
+each part that the documents depend on. It is written before the first document, under another name first, so
+that it is there whole or not at all. Prompts may be added behind those that it speaks for. Not among the
+parts are those that change no document: how many texts are written at a time, the device, the time limit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from structgen.core.compiled import CompiledGrammar
+from structgen.engine.engine import Engine
+from structgen.engine.requests import Request
+from structgen.errors import OptionError, StructgenError
+from structgen.system.resources import embedded_model
+
+_FORMAT = 1
+_PIECE, _PIECES = 1 << 16, 64
+"""Of a file of weights so many pieces of so many bytes are read, evenly spread, and its size: gigabytes need
+not be read to tell two models apart."""
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
+_PARTS = {
+    "version": "version of structgen",
+    "model": "model",
+    "tokenizer": "tokenizer",
+    "grammar": "schema or grammar",
+    "sampling": "sampling or seed",
+    "options": "max_tokens, or another option",
+    "prompts": "file of prompts",
+    "texts": "way of putting prompts",
+}
+"""The parts, in the order in which they are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A line of a file of prompts."""
+
+    line: int
+    """From 0."""
+    name: Any
+    text: str
+    seed: Any
+
+    def request(self, request_of: Callable[[str], Request]) -> Request:
+        """Return what is asked for. Raises StructgenError where that cannot be asked."""
+        request = request_of(self.text)
+        if self.seed is None:
+            return request
+        return replace(request, sampling=replace(request.sampling, seed=self.seed))
+
+
+def run_file(results: Path) -> Path:
+    """Return the path of the file that says what run some results are of."""
+    return results.with_name(f"{results.name}.run")
+
+
+def check_run(
+    results: Path, engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]
+) -> None:
+    """Raise OptionError unless results that are there are of this run; note the prompts that were added.
+
+    Cost: making each request, and reading a few megabytes of the model.
+    """
+    path = run_file(results)
+    cure = (
+        f"Name another file for the results, or start over (--start-over), which deletes those in {results}."
+    )
+    if not path.is_file():
+        raise OptionError(
+            f"There are results, and no {path.name} beside them that says what run they are of.",
+            where=str(results),
+            cure=cure,
+        )
+    try:
+        known = json.loads(path.read_bytes())
+        count, parts = known["prompts"], known["parts"]
+        if known["format"] != _FORMAT or type(count) is not int or set(parts) != set(_PARTS):
+            raise ValueError(path.name)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise OptionError(
+            "The file that says what run the results are of cannot be read.", where=str(path), cure=cure
+        ) from error
+    now = _parts(engine, prompts[:count], request_of)
+    # of fewer prompts the requests are others anyway
+    of_prompts = ("version", "model", "tokenizer", "prompts")
+    other = [name for name in (_PARTS if len(prompts) >= count else of_prompts) if now[name] != parts[name]]
+    if "texts" in other and len(other) > 1:
+        # it follows from the others
+        other.remove("texts")
+    if other:
+        names = [_PARTS[name] for name in other]
+        if "version" in other:
+            names[0] = f"version of structgen ({parts['version']})"
+        told = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        raise OptionError(
+            f"The results are of another run, which had another {told}.", where=str(results), cure=cure
+        )
+    if len(prompts) > count:
+        _write(path, len(prompts), _parts(engine, prompts, request_of))
+
+
+def begin_run(
+    results: Path, engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]
+) -> None:
+    """Write what run the results will be of. Raises OSError."""
+    _write(run_file(results), len(prompts), _parts(engine, prompts, request_of))
+
+
+def _write(path: Path, count: int, parts: Mapping[str, str]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump({"format": _FORMAT, "prompts": count, "parts": parts}, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]) -> dict[str, str]:
+    """Return the digest of each part."""
+    import structgen
+
+    sums = {name: blake2b(digest_size=16) for name in ("grammar", "sampling", "options", "prompts", "texts")}
+    grammars: dict[int, str] = {}
+    held = []
+    for prompt in prompts:
+        said: dict[str, object] = {"prompts": (prompt.line, prompt.name, prompt.text, prompt.seed)}
+        try:
+            request = prompt.request(request_of)
+        except StructgenError as error:
+            said["options"] = str(error)
+        else:
+            grammar = request.grammar
+            if grammar is not None and id(grammar) not in grammars:
+                held.append(grammar)  # so that no other one gets its id
+                plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
+                grammars[id(grammar)] = plain.fingerprint
+            thinking = request.thinking
+            said |= {
+                "grammar": grammars.get(id(grammar)),
+                "sampling": astuple(request.sampling),
+                "options": (
+                    request.max_tokens,
+                    request.steer_early,
+                    request.stops,
+                    None if thinking is None else astuple(thinking),
+                ),
+                "texts": request.prompt,
+            }
+        for name, value in said.items():
+            sums[name].update(json.dumps(value).encode() + b"\n")
+    return {
+        "version": structgen.__version__,
+        "model": model_digest(engine),
+        "tokenizer": engine.tokenizer.fingerprint,
+        **{name: found.hexdigest() for name, found in sums.items()},
+    }
+
+
+def model_digest(engine: Engine) -> str:
+    """Return the digest of a model: of its configuration and weights where it has a folder, wherever that
+    lies; of one that was handed over, which has none, its type and sizes alone."""
+    found = blake2b(digest_size=16)
+    if not engine.name:
+        kind, model = type(engine.model), engine.model
+        found.update(f"{kind.__module__}.{kind.__qualname__} {model.vocab_size} {model.context}".encode())
+        return found.hexdigest()
+    folder = embedded_model(engine.name) if engine.name.startswith("structgen/") else Path(engine.name)
+    for path in sorted(folder.iterdir()):
+        if path.name == "config.json" or path.suffix in _WEIGHTS:
+            size = path.stat().st_size
+            found.update(f"{path.name} {size}\n".encode())
+            with path.open("rb") as file:
+                if size <= _PIECE * _PIECES:
+                    found.update(file.read())
+                else:
+                    for piece in range(_PIECES):
+                        file.seek((size - _PIECE) * piece // (_PIECES - 1))
+                        found.update(file.read(_PIECE))
+    return found.hexdigest()

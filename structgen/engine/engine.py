@@ -1,0 +1,332 @@
+"""`Engine`, the door of the loop: a request becomes texts that wait; whoever waits for one drives them on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from structgen.compilation.compiler import compile
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.matcher import Matcher
+from structgen.engine import checks
+from structgen.engine.draft_models import check_speculation, drafters_of
+from structgen.engine.loop import Loop
+from structgen.engine.models import (
+    Model,
+    draft_support_of,
+    given_model,
+    load_model,
+    tokenizer_of,
+)
+from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.sequences import Text
+from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
+from structgen.errors import BudgetError, OptionError
+from structgen.language.grammar import Grammar
+from structgen.speculation.drafts.drafter import Facts
+from structgen.speculation.planning.drafting import Drafting
+from structgen.speculation.speculation_options import Speculation
+from structgen.tokens.tokenizer import Tokenizer
+
+_GRAMMARS = 256
+"""Compiled grammars that an engine keeps."""
+
+
+class Engine:
+    """A model, its tokenizer, and the texts that it is writing. Threads may share one.
+
+    `model` is a name or a folder (`load_model`), or an object: a causal model of transformers (it is switched
+    to evaluation, and stays on its device), or anything that is a `Model`. With an object `tokenizer` is
+    needed: an `sg.Tokenizer`, or whatever `sg.Tokenizer.from_huggingface` takes. Of a model of transformers
+    the end tokens of its generation_config count too. Raises OptionError for what is neither.
+    `max_rows` texts are written at a time, the others wait. The compiled forms of the last 256 grammars are
+    kept.
+    `device_masks`: whether masks are kept and tokens are chosen on the device of the logits, by
+    `structgen_kernels`; by default where that is not the CPU. False: masks are sent from main memory in each
+    step.
+    `graphs`: a Llama that is loaded by its name or folder runs in steps of fixed shapes (`FixedLlama`), which
+    are CUDA graphs on a GPU. It has room for `max_rows` texts of up to 4,096 tokens at once, verifies no
+    drafts, and logits may differ in the last bits between batches.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Model | Any,
+        tokenizer: Tokenizer | Any | None = None,
+        *,
+        max_rows: int = 32,
+        device: str | None = None,
+        dtype: str | None = None,
+        device_masks: bool | None = None,
+        graphs: bool = False,
+    ) -> None:
+        max_rows = checks.whole("max_rows", max_rows, 1)
+        device_masks = checks.flag("device_masks", device_masks)
+        self.name = str(model) if isinstance(model, str | Path) else ""
+        """The name or the folder of the model; "" for one that was handed over."""
+        self.model: Model
+        if isinstance(model, str | Path):
+            fixed_rows = max_rows if checks.flag("graphs", graphs) else 0
+            self.model, own = load_model(model, device=device, dtype=dtype, fixed_rows=fixed_rows)
+            tokenizer = own if tokenizer is None else tokenizer_of(tokenizer)
+        else:
+            if graphs:
+                raise OptionError(
+                    "graphs=True is for a Llama that is loaded by its name or folder.",
+                    where="graphs",
+                    cure="Leave it out, or hand over a structgen.engine.forward_pass.fixed_pass.FixedLlama.",
+                )
+            self.model, tokenizer = given_model(model, tokenizer, device=device, dtype=dtype)
+        if tokenizer.vocab_size > self.model.vocab_size:
+            raise OptionError(
+                f"The tokenizer has {tokenizer.vocab_size:,} tokens, the model {self.model.vocab_size:,}.",
+                where="tokenizer",
+                cure="Use the model's own tokenizer.",
+            )
+        self.tokenizer, self.max_rows = tokenizer, max_rows
+        self._loop = Loop(self.model, tokenizer, max_rows, device_masks)
+        self._compiled: dict[Grammar, CompiledGrammar] = {}
+        """What was asked for least recently comes first."""
+        self._of_grammars = threading.Lock()
+        self._closings: dict[str | int, Closing] = {}
+
+    def generate(self, requests: Request | Iterable[Request]) -> list[Result]:
+        """Return the results of requests, in order, the `n` samples of each one after another.
+
+        A request that cannot be begun (max_tokens that no document fits, a prompt longer than the context)
+        raises; what goes wrong later is its result's `error`, and the others go on.
+        """
+        wanted = [requests] if isinstance(requests, Request) else list(requests)
+        handles: list[Handle] = []
+        try:
+            for one in wanted:
+                handles += self.submit(one)
+            self.drive(handles)
+        except BaseException:
+            # nobody waits for them any more
+            for handle in handles:
+                handle.cancel()
+            raise
+        return [handle.result for handle in handles if handle.result is not None]
+
+    def stream(self, request: Request) -> Iterator[str]:
+        """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
+        handle = self._only(request)
+        yield from self.pieces(handle)
+        _raise_error(handle)
+
+    def pieces(self, handle: Handle) -> Generator[str, None, None]:
+        """Yield a text that was submitted in pieces, as it comes, until it has a result; leaving the loop
+        cancels it."""
+        at = 0
+        try:
+            while True:
+                is_done, written = handle.is_done, handle.written
+                if len(written) > at:
+                    piece, at = written[at:], len(written)
+                    yield piece
+                elif is_done:
+                    break
+                else:
+                    self._bring_on(handle)
+        finally:
+            handle.cancel()
+            self.drive([handle])
+
+    async def agenerate(self, request: Request) -> list[Result]:
+        """Return the results of a request; others may run meanwhile, in the same batches."""
+        handles = self.submit(request)
+        try:
+            await asyncio.to_thread(self.drive, handles)
+        except BaseException:
+            for handle in handles:
+                handle.cancel()
+            raise
+        return [handle.result for handle in handles if handle.result is not None]
+
+    async def astream(self, request: Request) -> AsyncIterator[str]:
+        """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
+        handle = self._only(request)
+        async with aclosing(self.apieces(handle)) as pieces:
+            async for piece in pieces:
+                yield piece
+        _raise_error(handle)
+
+    async def apieces(self, handle: Handle) -> AsyncGenerator[str, None]:
+        """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
+        (`contextlib.aclosing`)."""
+        loop, woken, at = asyncio.get_running_loop(), asyncio.Event(), 0
+
+        def wake(_: str | None) -> None:
+            loop.call_soon_threadsafe(woken.set)
+
+        handle.listen(wake)
+        driver = asyncio.ensure_future(asyncio.to_thread(self.drive, [handle]))
+        driver.add_done_callback(lambda _: woken.set())
+        try:
+            while True:
+                await woken.wait()
+                woken.clear()
+                # read in this order: what comes between the two wakes again
+                is_over, written = driver.done() or handle.result is not None, handle.written
+                if len(written) > at:
+                    piece, at = written[at:], len(written)
+                    yield piece
+                if is_over:
+                    break
+        finally:
+            handle.cancel()
+            await driver
+
+    def _only(self, request: Request) -> Handle:
+        if request.n != 1:
+            raise OptionError(
+                "A stream is of one text.", where="n", cure="Submit, and listen to each handle."
+            )
+        (handle,) = self.submit(request)
+        return handle
+
+    def submit(self, request: Request) -> list[Handle]:
+        """Return a handle for each sample of a request, which waits for its turn. Whoever drives the engine
+        (`step`, or any call that waits) brings it on.
+
+        Raises BudgetError, with the least max_tokens, where no document fits; OptionError where the prompt
+        does not fit the context, and where a draft model or a history is of another tokenizer.
+        """
+        prompt = self._prompt(request.prompt)
+        closing = None
+        most = len(prompt) + request.max_tokens
+        if request.thinking is not None:
+            closing = self._closing(request.thinking)
+            most += request.thinking.max_tokens + len(closing.tokens)
+        if most > self.model.context:
+            raise OptionError(
+                f"{len(prompt):,} tokens of prompt and max_tokens={request.max_tokens:,} make {most:,}; the "
+                f"model's context is {self.model.context:,}.",
+                where="max_tokens",
+                cure="Shorten the prompt, or ask for fewer tokens.",
+            )
+        matcher = None if request.grammar is None else Matcher(self.compiled(request.grammar))
+        least = 0 if matcher is None else matcher.tokens_to_finish()
+        if least > request.max_tokens:
+            raise BudgetError(
+                f"No document fits max_tokens={request.max_tokens:,}: the shortest takes {least:,}.",
+                minimum=least,
+                where="max_tokens",
+                cure=f"Give at least {least:,}.",
+            )
+        thoughts: Callable[[Matcher | None], Phase] | None = None
+        if request.thinking is not None and closing is not None:
+            thoughts = partial(Phase, request.thinking, closing, self.tokenizer)
+        handles = [Handle(request, sample) for sample in range(request.n)]
+        drafting, less = self._drafting(request.drafts, prompt, matcher)
+        texts = []
+        for handle in handles:
+            own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
+            text = Text(handle, prompt, self.tokenizer, own, least, thoughts, drafting)
+            text.usage.speculation = less
+            texts.append(text)
+        self._loop.add(texts)
+        return handles
+
+    def _drafting(
+        self, how: Speculation | None, prompt: list[int], matcher: Matcher | None
+    ) -> tuple[Callable[[], Drafting] | None, str]:
+        """Return what begins the drafters of a text, None where it has none, and why it has less of them than
+        was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
+        if how is None:
+            return None, ""
+        check_speculation(how, self.tokenizer)
+        support = draft_support_of(self.model)
+        if support.shape == "none":
+            return None, support.reason
+        # the fingerprint of a large schema takes time, and only a history asks for it
+        schema = "" if how.history is None or matcher is None else matcher.compiled.grammar.fingerprint
+        facts = Facts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
+        chain = how.chain or support.shape == "chain"
+        return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain), support.reason
+
+    def compiled(self, grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
+        """Return a grammar compiled for this engine's tokenizer; the last 256 are kept for later requests.
+
+        Raises OptionError for one that was compiled for another tokenizer.
+        """
+        if isinstance(grammar, CompiledGrammar):
+            if grammar.tokenizer != self.tokenizer:
+                raise OptionError(
+                    f"It was compiled for {grammar.tokenizer!r}, and the engine has {self.tokenizer!r}.",
+                    where="grammar",
+                    cure="Give the grammar itself, or compile it for engine.tokenizer.",
+                )
+            return grammar
+        with self._of_grammars:
+            found = self._compiled.pop(grammar, None)
+        found = compile(grammar, self.tokenizer) if found is None else found.fresh()
+        with self._of_grammars:
+            self._compiled[grammar] = found
+            if len(self._compiled) > _GRAMMARS:
+                del self._compiled[next(iter(self._compiled))]
+        return found
+
+    def _closing(self, thinking: Thinking) -> Closing:
+        """Return how thoughts close, kept for the next request."""
+        found = self._closings.get(thinking.until)
+        if found is None:
+            found = self._closings[thinking.until] = closing_of(thinking, self.tokenizer, self.name)
+        return found
+
+    def step(self) -> bool:
+        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
+        there was anything to do."""
+        return self._loop.step()
+
+    def drive(self, handles: Sequence[Handle]) -> None:
+        """Take steps until these are done. Raises OptionError where they are none of this engine's."""
+        for handle in handles:
+            while not handle.is_done:
+                self._bring_on(handle)
+
+    def _bring_on(self, handle: Handle) -> None:
+        """Take a step for a text that is not done; end it where it was cancelled, without one."""
+        if handle.cancelled and self._loop.drop(handle):
+            return
+        if not self.step() and not handle.is_done:
+            raise OptionError(
+                "A handle of another engine would never be done here.",
+                where="handles",
+                cure="Drive the engine that it was submitted to.",
+            )
+
+    def close(self) -> None:
+        """Let go of the thread that fills masks; a later request starts another."""
+        self._loop.close()
+
+    def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
+        ids = self.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
+        most = self.model.vocab_size
+        wrong = next((at for at, token in enumerate(ids) if not 0 <= token < most), None)
+        if wrong is not None:
+            raise OptionError(
+                f"Token {ids[wrong]} is none of the model's.",
+                where=f"prompt[{wrong}]",
+                cure=f"Give ids from 0 to {most - 1:,}, or the text.",
+            )
+        return ids
+
+
+def _raise_error(handle: Handle) -> None:
+    if handle.result is not None and handle.result.error is not None:
+        raise handle.result.error

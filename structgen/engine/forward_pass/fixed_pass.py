@@ -1,0 +1,289 @@
+"""A Llama whose steps have fixed shapes, so that a CUDA graph holds the whole forward pass.
+
+Keys and values of all texts lie in one tensor, a slot for each text. A step is over a bucket of slots (the
+next power of two) and a bucket of columns; what changes lies in three static buffers:
+
+    tokens, positions   by slots: what each text reads, and its column; slots without a text in this step
+                        write to a column behind all others, which nobody reads
+    order               the slot of each text: the head multiplies hidden states in this order, and so the
+                        logits come out in the order of the texts
+
+Matrix products of different buckets may round differently: unlike with `Llama`, the logits of a text can
+differ in the last bits between batches. It verifies no drafts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from structgen.engine.cuda_graphs import Graphs, bucket
+from structgen.engine.forward_pass.slab_attention import turned
+from structgen.engine.forward_pass.weights import Layer, Weights
+from structgen.errors import StructgenError
+
+_COLUMNS = 128
+"""Columns that a step has at least; more come by doubling."""
+_CONTEXT = 4096
+"""The most tokens of a text, unless another number is given or the model has fewer: all slots have room for
+them."""
+_PASS = 16_384
+"""Tokens of prompts that are read in one pass."""
+
+
+class FixedCache:
+    """What a model has read of one text: the first `length` columns of a slot."""
+
+    __slots__ = ("_model", "length", "slot")
+
+    def __init__(self, model: FixedLlama, length: int) -> None:
+        self._model, self.length = model, length
+        self.slot = -1
+        self.slot = model.take_slot()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory: those of a whole slot, however much of it is in use."""
+        return self._model.nbytes_of_slot
+
+    def copy(self) -> FixedCache:
+        """Return another that goes on from here by itself."""
+        return self._model.copied(self)
+
+    def release(self) -> None:
+        """Give the slot back; the cache is not used any more."""
+        if self.slot >= 0:
+            self._model.give_slot(self.slot)
+            self.slot = -1
+
+    def __del__(self) -> None:
+        self.release()
+
+
+class FixedLlama:
+    """A Llama for at most `rows` texts of at most `context` tokens at a time; threads take turns.
+
+    Memory, at once: 2 * layers * rows * (context + 1) * groups * head numbers for keys and values, and
+    2 * rows * V for logits; `rows` is rounded up to a power of two. `context`: by default 4,096, or the
+    model's own where that is less. `graphs`: where steps are captured (by default: on CUDA). Raises
+    StructgenError where memory is missing.
+    """
+
+    def __init__(
+        self, weights: Weights, rows: int, context: int | None = None, graphs: Graphs | None = None
+    ) -> None:
+        sizes, like = weights.sizes, weights.embedding
+        self._weights = weights
+        self._context = min(context or _CONTEXT, sizes.context)
+        self._graphs = Graphs(like.device) if graphs is None else graphs
+        room = bucket(rows)
+        self._rows = rows
+        shape = (sizes.layers, 2, room, sizes.groups, self._context + 1, sizes.head)
+        try:
+            self._held = like.new_zeros(shape)
+        except RuntimeError as error:  # as torch says that there is no memory
+            raise StructgenError(
+                f"There is no memory on {like.device} for keys and values of {rows:,} texts of "
+                f"{self._context:,} tokens: {str(error).partition(chr(10))[0]}",
+                where="max_rows",
+                cure="Write fewer texts at a time (max_rows), or leave graphs out.",
+            ) from error
+        self._tokens = torch.zeros(room, dtype=torch.int64, device=like.device)
+        self._positions, self._order = torch.zeros_like(self._tokens), torch.zeros_like(self._tokens)
+        self._every = torch.arange(room, device=like.device)
+        self._columns = torch.arange(self._context + 1, device=like.device)
+        self._logits = like.new_empty((2, room, self.vocab_size))
+        """Logits of the last step, which are still read, and of the next one. They lie outside of what graphs
+        use for their intermediate results, and which they share."""
+        self._turn = 0
+        """Which of the two was written last."""
+        self._free = list(range(rows - 1, -1, -1))
+        """Slots without a text, the smallest last."""
+        self._lock = threading.Lock()
+
+    keeps_logits = True
+    """As `TakesBack` says: two places take turns, and so the choice is captured for either."""
+
+    @classmethod
+    def read(cls, folder: Path, device: torch.device, dtype: torch.dtype, rows: int) -> FixedLlama:
+        """Return the model of a folder: config.json and model.safetensors. Raises StructgenError."""
+        return cls(Weights.read(folder, device, dtype), rows)
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of the logits."""
+        return len(self._weights.head)
+
+    @property
+    def context(self) -> int:
+        """The most tokens of a text."""
+        return self._context
+
+    # --- slots ----------------------------------------------------------------------------------------------
+
+    @property
+    def nbytes_of_slot(self) -> int:
+        """Bytes of the keys and values of one slot."""
+        return int(self._held.nbytes) // int(self._held.shape[2])
+
+    def take_slot(self) -> int:
+        """Return the smallest slot that is free. Raises StructgenError where there is none."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            raise StructgenError(
+                f"All {self._rows:,} slots of the model have texts.",
+                where="model",
+                cure="Write fewer texts at a time, or make the model with more rows.",
+            ) from None
+
+    def give_slot(self, slot: int) -> None:
+        """Take a slot back."""
+        self._free.append(slot)
+        self._free.sort(reverse=True)
+
+    def copied(self, cache: FixedCache) -> FixedCache:
+        """Return a copy of a cache, in a slot of its own."""
+        with self._lock:
+            made = FixedCache(self, cache.length)
+            self._move(cache.slot, made.slot, cache.length)
+            return made
+
+    def _move(self, source: int, target: int, length: int) -> None:
+        with torch.inference_mode():
+            self._held[:, :, target, :, :length] = self._held[:, :, source, :, :length]
+
+    def _close_up(self, caches: Sequence[FixedCache]) -> None:
+        """Move texts to smaller slots where a smaller bucket would then do."""
+        wanted = bucket(len(caches))
+        for cache in caches:
+            if cache.slot >= wanted and self._free and self._free[-1] < wanted:
+                source, cache.slot = cache.slot, self._free.pop()
+                self._move(source, cache.slot, cache.length)
+                self.give_slot(source)
+
+    # --- passes ---------------------------------------------------------------------------------------------
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, FixedCache]:
+        """Return the logits [V] behind a prompt, and its cache."""
+        (found,) = self.prefill_many([tokens])
+        return found
+
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, FixedCache]]:
+        """Return the logits [V] behind each prompt, and its cache. Prompts are filled up on the right to the
+        longest one, which no token attends to; a pass has at most 16,384 tokens, or one prompt."""
+        found: dict[int, tuple[Tensor, FixedCache]] = {}
+        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        with self._lock, torch.inference_mode():
+            while order:
+                most = max(1, _PASS // len(prompts[order[0]]))
+                together, order = order[:most], order[most:]
+                logits, caches = self._prefill([prompts[i] for i in together])
+                found.update(zip(together, zip(logits, caches, strict=True), strict=True))
+        return [found[i] for i in range(len(prompts))]
+
+    def _prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[FixedCache]]:
+        weights, sizes = self._weights, self._weights.sizes
+        device, longest = self._held.device, max(map(len, prompts))
+        ids = torch.zeros((len(prompts), longest), dtype=torch.int64)
+        for row, prompt in enumerate(prompts):
+            ids[row, : len(prompt)] = torch.tensor(list(prompt))
+        caches = [FixedCache(self, len(prompt)) for prompt in prompts]
+        slots = torch.tensor([cache.slot for cache in caches], device=device)
+        places = torch.arange(longest, device=device).repeat(len(prompts))
+        x = weights.embedding[ids.to(device).flatten()]
+        for number, layer in enumerate(weights.layers):
+            q, k, v = (
+                part.unflatten(0, (len(prompts), longest)).transpose(1, 2)
+                for part in self._queries(x, layer, places)
+            )
+            self._held[number, 0, slots, :, :longest] = k
+            self._held[number, 1, slots, :, :longest] = v
+            read = F.scaled_dot_product_attention(
+                q, k, v, is_causal=True, enable_gqa=sizes.heads != sizes.groups
+            )
+            x = self._behind(x, read.transpose(1, 2).flatten(0, 1).flatten(1), layer)
+        last = torch.tensor([len(prompt) - 1 + row * longest for row, prompt in enumerate(prompts)])
+        return self._head(x[last.to(device)]), caches
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
+        """Return the logits [rows, V] behind one more token of each text. They are overwritten by the step
+        after the next one."""
+        with self._lock, torch.inference_mode():
+            self._turn = 1 - self._turn
+            return self._decode(tokens, caches)
+
+    def decode_instead(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
+        """Return the logits [rows, V] behind other tokens in place of the last one of each text, as a copy.
+        The logits of the last step stay as they are."""
+        with self._lock, torch.inference_mode():
+            for cache in caches:
+                cache.length -= 1
+            self._turn = 1 - self._turn
+            logits = self._decode(tokens, caches).clone()
+            self._turn = 1 - self._turn
+            return logits
+
+    def _decode(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
+        self._close_up(caches)
+        rows = bucket(1 + max(cache.slot for cache in caches))
+        columns = min(max(_COLUMNS, bucket(1 + max(cache.length for cache in caches))), self._context)
+        staged = torch.empty((3, rows), dtype=torch.int64, pin_memory=self._held.is_cuda)
+        staged[0], staged[1], staged[2] = 0, self._context, 0
+        slots = [cache.slot for cache in caches]
+        staged[0, slots] = torch.tensor(list(tokens))
+        staged[1, slots] = torch.tensor([cache.length for cache in caches])
+        staged[2, : len(caches)] = torch.tensor(slots)
+        for part, new in zip((self._tokens, self._positions, self._order), staged, strict=True):
+            part[:rows].copy_(new, non_blocking=True)
+        out = self._logits[self._turn, :rows]
+        logits = self._graphs.run((rows, columns, self._turn), lambda: self._step(rows, columns, out))
+        for cache in caches:
+            cache.length += 1
+        return logits[: len(caches)]
+
+    def _step(self, rows: int, columns: int, out: Tensor) -> Tensor:
+        """Write the logits [rows, V] of what the static buffers say, in the order that they say, to `out`."""
+        weights, sizes = self._weights, self._weights.sizes
+        positions = self._positions[:rows]
+        places = positions.clamp(max=self._context - 1)
+        shown = self._columns[:columns] <= positions[:, None]
+        never = torch.where(shown, 0.0, -torch.inf).to(self._held.dtype)[:, None, None]
+        x = weights.embedding[self._tokens[:rows]]
+        for number, layer in enumerate(weights.layers):
+            q, k, v = self._queries(x, layer, places)
+            keys, values = self._held[number]
+            keys[self._every[:rows], :, positions] = k
+            values[self._every[:rows], :, positions] = v
+            # the heads that share keys are rows of one product: keys and values are read once
+            grouped = q.view(rows, sizes.groups, -1, sizes.head)
+            scores = grouped @ keys[:rows, :, :columns].transpose(2, 3) * sizes.head**-0.5 + never
+            read = torch.softmax(scores, -1) @ values[:rows, :, :columns]
+            x = self._behind(x, read.reshape(rows, -1), layer)
+        last = self._norm(x[self._order[:rows]], weights.norm)
+        return torch.mm(last, weights.head.t(), out=out)
+
+    def _queries(self, x: Tensor, layer: Layer, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries [n, heads, head], keys and values [n, groups, head] of hidden states [n, width]."""
+        weights, sizes = self._weights, self._weights.sizes
+        qkv = F.linear(self._norm(x, layer.before), layer.qkv).unflatten(1, (-1, sizes.head))
+        both = sizes.heads + sizes.groups
+        qk = turned(qkv[:, :both], weights.cos[places, None], weights.sin[places, None])
+        return qk[:, : sizes.heads], qk[:, sizes.heads :], qkv[:, both:]
+
+    def _behind(self, x: Tensor, read: Tensor, layer: Layer) -> Tensor:
+        """Return hidden states behind a layer, of those before it and what attention has read."""
+        x = x + F.linear(read, layer.out)
+        gate, up = F.linear(self._norm(x, layer.between), layer.gate_up).chunk(2, -1)
+        return x + F.linear(F.silu(gate) * up, layer.down)
+
+    def _head(self, x: Tensor) -> Tensor:
+        return F.linear(self._norm(x, self._weights.norm), self._weights.head)
+
+    def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
+        return F.rms_norm(x, weight.shape, weight, self._weights.sizes.epsilon)

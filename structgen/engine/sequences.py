@@ -1,0 +1,358 @@
+"""One text that is being written: what is decided, what follows from it, and how it ends.
+
+Three things of a text are decided and never taken back: the tokens of its thoughts (`thought`), its steps
+(`steps`) and its `error`. A token is decided by one `append`. All the rest follows from them, from the
+request and from the prompt: the matcher, the characters, the logits, the cache. `restart` makes the rest
+anew. So a text that was left in the middle of a change, by whatever exception at whatever line, loses
+nothing.
+"""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.matcher import Matcher
+from structgen.engine.choice import Row
+from structgen.engine.guesses import Guesses
+from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
+from structgen.engine.thinking import Phase
+from structgen.errors import StructgenError
+from structgen.schema.schema_grammar import JsonSchemaGrammar
+from structgen.speculation.drafts.drafter import View
+from structgen.speculation.planning.drafting import Drafting
+from structgen.tokens.tokenizer import Tokenizer
+
+
+class Text:
+    """One text that is being written. `least` is what the shortest end of it takes.
+
+    It begins with a matcher at the start of the grammar (None: free text) and with thoughts, if `thoughts`
+    returns them for the matcher. `drafting` begins its drafters (None: it has none).
+    """
+
+    __slots__ = (
+        "_compiled",
+        "_drafting_of",
+        "_held",
+        "_least",
+        "_max_tokens",
+        "_stops",
+        "_thoughts",
+        "_thoughts_of",
+        "_tokenizer",
+        "began",
+        "cache",
+        "decoder",
+        "drafting",
+        "error",
+        "filled",
+        "guesses",
+        "handle",
+        "kind",
+        "last",
+        "least",
+        "line",
+        "logits",
+        "matcher",
+        "most_guesses",
+        "observed",
+        "phase",
+        "place",
+        "prompt",
+        "ran",
+        "row",
+        "steered",
+        "steps",
+        "stop",
+        "sure",
+        "text",
+        "thought",
+        "tokens",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        handle: Handle,
+        prompt: list[int],
+        tokenizer: Tokenizer,
+        matcher: Matcher | None,
+        least: int,
+        thoughts: Callable[[Matcher | None], Phase] | None = None,
+        drafting: Callable[[], Drafting] | None = None,
+    ) -> None:
+        request = handle.request
+        self.handle, self.prompt, self._tokenizer = handle, prompt, tokenizer
+        self._compiled = None if matcher is None else matcher.compiled
+        self._least, self._thoughts_of, self._drafting_of = least, thoughts, drafting
+        self.began = time.monotonic()
+        self.thought: list[int] = []
+        """The tokens of the thoughts, so far."""
+        self.steps: list[Step] = []
+        self.error: StructgenError | None = None
+        self.usage = Usage(prompt_tokens=len(prompt))
+        self.ran = self.filled = 0.0
+        self.most_guesses = 0 if request.drafts is None or drafting is None else request.drafts.nodes
+        """Nodes of a draft, at most."""
+        self.kind = None if request.drafts is None else request.drafts.kind
+        self._max_tokens = request.max_tokens
+        self._stops = request.stops
+        self._held = max((len(stop) for stop in self._stops), default=1) - 1
+        """Characters that may still turn out to begin a stop string."""
+        self._begin(matcher)
+
+    def _begin(self, matcher: Matcher | None) -> None:
+        """Set what follows from what is decided, as it is before the first token."""
+        self.least = self._least
+        self.cache: Any = None
+        self.logits: Tensor | None = None
+        """The logits behind the prompt, while `place` is -1."""
+        self.place = -1
+        """The row of the logits of the engine's last step."""
+        self.drafting: Drafting | None = None
+        """The drafters, once the first draft was asked for."""
+        self.guesses: Guesses | None = None
+        """The draft that is being verified."""
+        self.observed = 0
+        """Tokens that the drafters were told of."""
+        self.line = 0
+        """The row of the engine's masks."""
+        self.phase: Phase | None = None
+        """The thoughts, which hold the matcher while they last."""
+        self.matcher: Matcher | None = matcher
+        if self._thoughts_of is not None:
+            self.phase, self.matcher = self._thoughts_of(matcher), None
+        self.last = 0
+        """The token that the model reads next."""
+        self.tokens: list[int] = []
+        self.row = Row(self.handle.request.sampling, self.handle.sample, 0, self.prompt, self.tokens)
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.text = ""
+        self.sure = 0
+        """So many characters cannot be part of a stop string any more."""
+        self.stop: FinishReason | None = None
+        self.steered = False
+        self._thoughts = ""
+
+    def restart(self) -> None:
+        """Make everything anew that follows from what is decided; the model has then read nothing of it.
+
+        Cost: taking all tokens again, some microseconds each. What fails is the text's error.
+        """
+        try:
+            compiled = self.compiled
+            self._begin(None if compiled is None else Matcher(compiled))
+            for token in self.thought:
+                assert self.phase is not None
+                self.phase.forced()
+                self.phase.take(token, self._max_tokens)
+                self._follow_thought(token)
+            for step in self.steps:
+                if self.matcher is not None:
+                    self.matcher.advance(step.token)
+                self._follow(step)
+            if self.matcher is not None and self.steps:
+                self.least = -1 if self.matcher.is_finished else self.matcher.tokens_to_finish()
+        except Exception as error:  # whatever a machine raises: the other texts go on
+            self.error = self.error or fault_of(error, "The text could not be read again")
+
+    def begin_drafting(self) -> Drafting | None:
+        """Return the drafters, told of all tokens so far; None where the text has none. Cost: what drafters
+        take to read the prompt, the first time; then what they take for the tokens that they have not heard
+        of."""
+        if self.drafting is None and self._drafting_of is not None:
+            try:
+                drafting = self._drafting_of()
+            except Exception as error:  # whatever a drafter raises: the text is written without them
+                self._drafting_of = None
+                self.forgo_drafts(f"no drafter could be made: {type(error).__name__}: {error}")
+                return None
+            self.observed = 0
+            self.drafting = drafting
+        self.observe()
+        return self.drafting
+
+    def forgo_drafts(self, why: str) -> None:
+        """Have no more drafts."""
+        if self.most_guesses:
+            self.most_guesses = 0
+            self.usage.speculation = f"no more drafts: {why}"
+
+    def observe(self) -> None:
+        """Tell the drafters of the tokens that they have not heard of."""
+        if self.drafting is None:
+            return
+        every = [*self.thought, *self.tokens] if self.thought else self.tokens
+        taken = every[self.observed :]
+        if taken:
+            self.drafting.observe(taken, 0 if self.guesses is None else self.guesses.count)
+            self.observed += len(taken)
+
+    def _end_drafting(self, reason: FinishReason) -> None:
+        """End the drafters, and have a complete answer remembered where that was asked for."""
+        if self.drafting is not None:
+            self.observe()
+            self.drafting.end()
+            dropped = [f"{name} was dropped: {why}" for name, why in self.drafting.dropped.items()]
+            self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *dropped])
+            self.drafting = None
+        how = self.handle.request.drafts
+        complete = reason in (FinishReason.STOP, FinishReason.STEERED)
+        if how is not None and how.history is not None and self._compiled is not None and complete:
+            try:
+                how.history.add(
+                    how.tenant, self._compiled.grammar.fingerprint, [step.token for step in self.steps]
+                )
+            except Exception as error:  # the answer is whole; it is not remembered
+                self.usage.speculation = f"the answer could not be remembered: {error}"
+
+    def view(self, ends: frozenset[int]) -> View:
+        """Return what drafters see of the text; `ends` are the tokens that end one."""
+        # the engine has made sure that prompt, thoughts and max_tokens fit the context together
+        room = self._max_tokens - len(self.tokens)
+        tokens = [*self.thought, *self.tokens] if self.thought else self.tokens
+        return View(tokens, self.matcher, room, ends)
+
+    def go_on(self) -> bool:
+        """Go to the node of the draft that the token just decided was guessed as. Returns whether the next
+        token can be chosen there, without a pass of the model."""
+        guesses = self.guesses
+        if guesses is None:
+            return False
+        token = self.steps[-1].token if self.phase is None and self.steps else self.last
+        if not guesses.holds(token):
+            return False
+        if self.drafting is not None:
+            names = self.drafting.sources(token)
+            for name in names:
+                self.usage.accepted[name] = self.usage.accepted.get(name, 0) + 1
+            if self.steps:
+                self.steps[-1].drafter = ", ".join(names)
+        if not guesses.follow(token, self.matcher, self.phase):
+            return False
+        self.place = self.line = guesses.row
+        self.ran = self.filled = 0.0
+        return True
+
+    @property
+    def compiled(self) -> CompiledGrammar | None:
+        """The grammar in which the text is begun anew; None: free text."""
+        return None if self._compiled is None else self._compiled.generation.newest(self._compiled)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a token is decided."""
+        return bool(self.steps or self.thought)
+
+    @property
+    def room(self) -> int:
+        """How many tokens the rest of the document may take: those that are left; or, with few of them to
+        spare, the least."""
+        left = self._max_tokens - len(self.tokens)
+        return left if left - self.least > self.handle.request.steer_early else self.least
+
+    @property
+    def read(self) -> list[int]:
+        """All tokens that a model has to have read before it goes on."""
+        return [*self.prompt, *self.thought, *self.tokens]
+
+    def think(self, token: int) -> None:
+        """Decide on a token that the thoughts took; where it closed them, the document begins."""
+        self.thought.append(token)
+        self._follow_thought(token)
+
+    def _follow_thought(self, token: int) -> None:
+        phase = self.phase
+        assert phase is not None
+        self.last = token
+        self.row.position += 1
+        if phase.is_over:
+            self.matcher, self.phase, self._thoughts = phase.matcher, None, phase.thoughts
+            if self.matcher is not None:
+                self.least = self.matcher.tokens_to_finish()
+            self._write(phase.rest)
+
+    def take(self, step: Step) -> None:
+        """Decide on a step, whose token the matcher has taken."""
+        self.steps.append(step)
+        self._follow(step)
+
+    def _follow(self, step: Step) -> None:
+        """Add what a token writes to the text, and note whether the text ends."""
+        self.steered = self.steered or step.steered
+        if step.token in self._tokenizer.eos_token_ids:
+            self.stop = FinishReason.STOP
+        else:
+            self.tokens.append(step.token)
+            self.last = step.token
+            self.row.position += 1
+            self._write(self._tokenizer.token_bytes[step.token] or b"")
+        if self.stop is not None:
+            if self.matcher is not None and self.steered:
+                self.stop = FinishReason.STEERED
+        elif len(self.tokens) >= self._max_tokens:
+            # under a grammar the document is complete; the end token was not asked for
+            self.stop = FinishReason.MAX_TOKENS if self.matcher is None else FinishReason.STEERED
+
+    def _write(self, written: bytes) -> None:
+        """Add characters to the text, and find the stop strings among them."""
+        before = len(self.text)
+        self.text += self.decoder.decode(written)
+        if self._stops:
+            start = max(before - self._held, 0)
+            ends = [at for at in (self.text.find(stop, start) for stop in self._stops) if at >= 0]
+            if ends:
+                self.text, self.stop = self.text[: min(ends)], FinishReason.STOP
+        self.sure = len(self.text) if self.stop is not None else max(len(self.text) - self._held, self.sure)
+
+    def tell(self) -> None:
+        """Hand on what is sure of the text. Raises StructgenError where a listener fails."""
+        if self.sure > len(self.handle.written):
+            self.handle.tell(self.text[: self.sure])
+
+    def reason(self) -> FinishReason | None:
+        """Return why the text ends here; None where it goes on."""
+        if self.error is not None:
+            return FinishReason.ERROR
+        if self.stop is not None:
+            return self.stop
+        if self.handle.cancelled:
+            return FinishReason.CANCELLED
+        timeout = self.handle.request.timeout
+        if timeout is not None and time.monotonic() - self.began > timeout:
+            self.error = StructgenError(
+                f"The text was not complete after {timeout} s.", where="timeout", cure="Allow more time."
+            )
+            return FinishReason.ERROR
+        return None
+
+    def finish(self, reason: FinishReason) -> None:
+        """Hand out the result; again where that was cut in the middle."""
+        self.text += self.decoder.decode(b"", True) if self.stop is None else ""
+        self.usage.tokens, self.usage.thought_tokens = len(self.tokens), len(self.thought)
+        if self.cache is not None:
+            self.usage.cache_bytes = int(self.cache.nbytes)
+        self._end_drafting(reason)
+        self.cache = self.logits = self.guesses = None
+        grammar = self.handle.request.grammar
+        if isinstance(grammar, CompiledGrammar):
+            grammar = grammar.grammar
+        self.handle.finish(
+            Result(
+                self.text,
+                reason,
+                self.tokens,
+                self.steps,
+                self.usage,
+                self.handle.sample,
+                self.error,
+                isinstance(grammar, JsonSchemaGrammar),
+                self._thoughts if self.phase is None else self.phase.thoughts,
+            )
+        )

@@ -1,0 +1,535 @@
+"""`infill`: a masked-diffusion model fills the holes of a template, exactly within a grammar."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
+
+from structgen.engine import checks
+from structgen.engine.models import tokenizer_of
+from structgen.errors import OptionError, TokenizerError
+from structgen.infilling.automata_of_grammars import MAX_STATES, MOST_STATES, Language, language_of
+from structgen.infilling.canvas import Canvas, Conventions, Piece
+from structgen.infilling.denoising import Denoiser, Step, Usage
+from structgen.infilling.given_fields import parts_of_given, value_at
+from structgen.infilling.intersection import Marks, intersection
+from structgen.infilling.masked_model import MaskedModel
+from structgen.infilling.no_filling import NoFillingError
+from structgen.infilling.obstacles import refuse
+from structgen.infilling.results import Infilled, text_of
+from structgen.infilling.schedulers import Scheduler, named
+from structgen.infilling.template import TYPES, Hole, Text, parts_of
+from structgen.infilling.token_automaton import TokenAutomaton
+from structgen.tokens.tokenizer import Tokenizer
+
+Length = Literal["at most", "exact", "log z"]
+
+SLOTS: Final = 16
+"""Of a hole, unless the caller says otherwise."""
+_LENGTHS: Final = ("at most", "exact", "log z")
+_MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
+"""How mask tokens are spelt by the models that are known (LLaDA, Dream, SDAR, BERT, structgen)."""
+_MOST_LENGTHS: Final = 64
+"""Lengths of one hole that are compared by log Z."""
+
+
+class Options(TypedDict, total=False):
+    """The keywords of `infill`, which tells what they mean."""
+
+    grammar: Any
+    holes: Mapping[str, Any] | None
+    given: Mapping[str, Any] | None
+    prompt: str | Sequence[int]
+    slots: int | Mapping[str, int]
+    length: Length
+    scheduler: str | Scheduler
+    tokens_per_step: int | None
+    temperature: float
+    seed: int
+    tokenizer: Tokenizer | Any | None
+    depth: int | None
+    max_states: int | None
+    timeout: float | None
+    listen: Callable[[Step, Canvas], None] | None
+
+
+@overload
+def infill(model: Any, template: str | None = None, **options: Unpack[Options]) -> Infilled: ...
+
+
+@overload
+def infill(model: Any, template: list[str], **options: Unpack[Options]) -> list[Infilled]: ...
+
+
+def infill(
+    model: MaskedModel | str | Path | Any,
+    template: str | list[str] | None = None,
+    *,
+    grammar: Any = None,
+    holes: Mapping[str, Any] | None = None,
+    given: Mapping[str, Any] | None = None,
+    prompt: str | Sequence[int] = "",
+    slots: int | Mapping[str, int] = SLOTS,
+    length: Length = "at most",
+    scheduler: str | Scheduler = "auto",
+    tokens_per_step: int | None = None,
+    temperature: float = 0.0,
+    seed: int = 0,
+    tokenizer: Tokenizer | Any | None = None,
+    depth: int | None = None,
+    max_states: int | None = None,
+    timeout: float | None = None,
+    listen: Callable[[Step, Canvas], None] | None = None,
+) -> Infilled | list[Infilled]:
+    """Fill the holes of a template with a masked-diffusion model; the text is in the language for sure.
+
+    model
+        `structgen/infill`, a folder of a known family, or anything with the members of `MaskedModel`, for
+        which `tokenizer` is needed.
+    template
+        text with holes: `{name}`, `{name: int}`, `{name: /regex/, 8}` (see `template.py`). Without a
+        template: what `given` makes, or one hole for the whole text of `grammar`. Several in a list are
+        filled one after another, each as if it were alone.
+    grammar
+        of the whole text: a JSON Schema as a dict (as json.dumps writes its documents), a regular
+        expression, a grammar, or a Python type. A hole may have a type of its own besides: the whole text is
+        in the grammar then, and the hole's text in its type.
+    holes
+        types by name, in place of those in the template. Without `grammar` each hole has a type, and a name
+        that stands twice means the same value; with it no name stands twice.
+    given
+        fields of the object that `grammar`, a schema as a dict or a type, describes: they are fixed, the
+        other required ones are holes.
+    slots, length
+        tokens that a hole has room for, for all holes or by name. With length "at most" a hole may leave
+        some empty; "exact" fills all; "log z" compares all lengths up to that, at one pass of the model
+        each, by the probability per slot that independent draws from its logits would be valid.
+    scheduler, tokens_per_step
+        which slots are filled together: a name (`schedulers.NAMES`) or an object.
+    temperature, seed
+        0: the most probable valid filling of each step; above: an exact draw of it, given validity. The same
+        seed gives the same canvas, alone and among others.
+    depth, max_states
+        recursion is cut at `depth` open brackets (JSON), or places of the parser's stack (other grammars), in
+        all grammars that have either; an automaton has at most `max_states` states before it is minimised
+        (default: 50,000; of Lark, EBNF and composed grammars without a depth 3,000).
+    timeout
+        seconds after which what is left is filled at once: the text is whole then, too.
+    listen
+        is told each step and the canvas behind it.
+
+    Raises NoFillingError, before the model is asked, where no filling is valid; OptionError for a causal
+    model, a grammar without an automaton, a canvas longer than the model's context and wrong options;
+    StructgenError for logits that are NaN.
+    """
+    if isinstance(template, list):
+        options = {name: value for name, value in locals().items() if name not in ("model", "template")}
+        return [infill(model, one, **options) for one in template]
+    seed = checks.whole("seed", seed, 0, (1 << 64) - 1)
+    temperature = checks.number("temperature", temperature, 1e-6, 1e6, "0, or a number above it", 0.0)
+    timeout = checks.seconds("timeout", timeout)
+    max_states = None if max_states is None else checks.whole("max_states", max_states, 1)
+    depth = None if depth is None else checks.whole("depth", depth, 0)
+    _check_kinds(template, holes, given, prompt, slots, listen)
+    if length not in _LENGTHS:
+        raise OptionError(
+            f"length={length!r}.", where="length", cure=f"Choose one of {', '.join(map(repr, _LENGTHS))}."
+        )
+    chosen = named(scheduler, tokens_per_step=tokens_per_step)
+    began = time.monotonic()
+    reads, words = model_of(model, tokenizer)
+    asked = _Asked(reads, words, grammar, dict(holes or {}), slots, length, depth, max_states)
+    if given is not None:
+        if template is not None:
+            raise OptionError(
+                "A template says itself what is given.", where="given", cure="Leave one of them out."
+            )
+        parts = parts_of_given(_schema_of(grammar), given)
+        if holes:
+            raise OptionError(
+                "With given= the schema says what the other fields may hold.",
+                where="holes",
+                cure="Put it into the schema, or write a template with grammar=schema.",
+            )
+    elif template is not None:
+        parts = parts_of(checks.encodable("template", template))
+    elif grammar is not None:
+        parts = [Hole("text")]
+    else:
+        raise OptionError(
+            "Neither a template nor a grammar says what to fill.", where="template", cure="Give one."
+        )
+    if not any(isinstance(one, Hole) for one in parts):
+        raise OptionError(
+            "The template has no hole." if given is None else "All required fields are given.",
+            where="template" if given is None else "given",
+            cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
+        )
+    usage = Usage()
+    problem = asked.problem(parts, _prompt_ids(prompt, words, reads))
+    usage.compile_seconds = time.monotonic() - began
+    denoiser = Denoiser(reads, chosen, temperature, seed)
+    deadline = None if timeout is None else began + timeout
+    if length == "log z":
+        problem = _chosen_lengths(problem, denoiser, usage, deadline)
+    canvas = problem.canvas(1.0 if temperature == 0.0 else 1.0 / temperature)
+    steps, is_late = denoiser.fill(canvas, usage, deadline=deadline, listen=listen)
+    return problem.result(canvas, steps, usage, is_late, given is not None)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """A template that has a valid filling, ready to become a canvas."""
+
+    prompt: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    conventions: Conventions
+    whole: Language | None
+    """Its automaton is the grammar's, or where holes have types besides, that of both (`intersection`)."""
+    holes: dict[str, Language]
+    marks: Marks | None
+    """Of such holes' edges."""
+    tokenizer: Tokenizer
+
+    @property
+    def automata(self) -> tuple[TokenAutomaton | None, dict[str, TokenAutomaton]]:
+        whole = None if self.whole is None else self.whole.automaton
+        return whole, {name: one.automaton for name, one in self.holes.items()}
+
+    def canvas(self, scale: float = 1.0) -> Canvas:
+        """Return a new canvas."""
+        return Canvas.of(self.prompt, self.pieces, self.conventions, *self.automata, scale, self.marks)
+
+    def refuse(self) -> NoReturn:
+        """Raise NoFillingError, which says what prevents every filling."""
+        refuse(self.pieces, *self.automata, self.marks)
+
+    def result(
+        self, canvas: Canvas, steps: list[Step], usage: Usage, is_late: bool, is_given: bool
+    ) -> Infilled:
+        """Return the result of a canvas that is full."""
+        tokens = [token for token in canvas.tokens.tolist() if token >= 0]
+        text = text_of(tokens, self.tokenizer)
+        values: dict[str, Any] = {}
+        for number, piece in enumerate(self.pieces):
+            if piece.name:
+                inside = text_of(canvas.hole_tokens(number), self.tokenizer)
+                language = self.holes.get(piece.name)
+                read = None if language is None else language.read
+                values[piece.name] = inside if read is None else read(inside)
+        value = text if self.whole is None or self.whole.read is None else self.whole.read(text)
+        if is_given:
+            document = json.loads(text)
+            values = {name: value_at(document, name) for name in values}
+        languages = [*([] if self.whole is None else [self.whole]), *self.holes.values()]
+        return Infilled(
+            text,
+            values,
+            value,
+            "deadline" if is_late else "done",
+            _exactness(languages),
+            tuple(tokens),
+            tuple(steps),
+            usage,
+            canvas,
+            self.tokenizer,
+        )
+
+
+def _exactness(languages: list[Language]) -> str:
+    """Return what is said of the exactness of some languages, each note once."""
+    notes = sorted({note for one in languages for note in one.exactness.split(", ")})
+    is_cut = notes[0].startswith("depth")
+    return ", ".join(note for note in notes if not (is_cut and note == "exact-fsa"))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the caller says of grammars and holes."""
+
+    model: MaskedModel
+    tokenizer: Tokenizer
+    grammar: Any
+    holes: dict[str, Any]
+    slots: int | Mapping[str, int]
+    length: str
+    depth: int | None
+    max_states: int | None
+
+    def problem(self, parts: list[Text | Hole], prompt: tuple[int, ...]) -> _Problem:
+        """Return the problem of a template. Raises OptionError, and NoFillingError where nothing fits."""
+        names = [one.name for one in parts if isinstance(one, Hole)]
+        self._check_names(names)
+        types = self._types(parts)
+        wanted = {f"hole {name!r}": given for name, given in types.items()}
+        if self.grammar is not None:
+            wanted["grammar"] = self.grammar
+        languages = self._languages(wanted)
+        whole = languages.get("grammar")
+        holes = {name: languages[f"hole {name!r}"] for name in types}
+        pieces = tuple(self._piece(one, parts) for one in parts)
+        ends = self.tokenizer.eos_token_ids
+        pad = getattr(self.model, "null_id", None)
+        conventions = Conventions(
+            self.model.mask_id, ends[0], ends[0] if pad is None else int(pad), bool(self.model.shift)
+        )
+        # The end token stands behind a canvas, or in its last hole where that may leave slots empty.
+        long = len(prompt) + sum(map(len, pieces)) + (pieces[-1].least == pieces[-1].slots)
+        if long > self.model.context:
+            raise OptionError(
+                f"The prompt and the canvas are {long:,} tokens, and the model's context is "
+                f"{self.model.context:,}.",
+                where="slots",
+                cure="Give the holes fewer slots, or shorten the prompt.",
+            )
+        marks = None
+        if whole is not None and holes:
+            most = min(MAX_STATES if self.max_states is None else self.max_states, MOST_STATES)
+            automata = tuple((name, one.automaton) for name, one in holes.items())
+            outline = tuple(one.name or one.tokens for one in pieces)
+            both, marks = intersection(whole.automaton, outline, automata, most)
+            whole = replace(whole, automaton=both)
+        found = _Problem(prompt, pieces, conventions, whole, holes, marks, self.tokenizer)
+        if self.model.shift and not prompt and names and isinstance(parts[0], Hole):
+            raise OptionError(
+                "The model's logits are shifted by one: nothing predicts the first token.",
+                where="prompt",
+                cure="Give a prompt, or begin the template with text.",
+            )
+        for part in found.canvas().parts:
+            if not part.lattice.is_feasible:
+                found.refuse()
+            part.lattice.check_room()
+        return found
+
+    def _languages(self, wanted: dict[str, Any]) -> dict[str, Language]:
+        """Return the language of each grammar, by what it is of. The depth goes to those that have anything
+        to count; where none has, an OptionError says so."""
+        found: dict[str, Language] = {}
+        refused: list[OptionError] = []
+        for where, given in wanted.items():
+            try:
+                found[where] = self._language(given, where, self.depth)
+            except OptionError as error:
+                if error.where != "depth" or len(wanted) == 1:
+                    raise
+                refused.append(error)
+                found[where] = self._language(given, where, None)
+        if refused and len(refused) == len(wanted):
+            raise refused[0]
+        return found
+
+    def _language(self, given: Any, where: str, depth: int | None) -> Language:
+        return language_of(given, self.tokenizer, where, depth=depth, max_states=self.max_states)
+
+    def _check_names(self, names: list[str]) -> None:
+        known = {
+            "holes": self.holes,
+            "slots": {} if isinstance(self.slots, int) else self.slots,
+        }
+        for option, named_there in known.items():
+            for name in named_there:
+                if name not in names:
+                    raise OptionError(
+                        f"The template has no hole {name!r}.",
+                        where=option,
+                        cure=f"Its holes are {', '.join(map(repr, dict.fromkeys(names))) or 'none'}.",
+                    )
+
+    def _types(self, parts: list[Text | Hole]) -> dict[str, Any]:
+        """Return the type of each hole by its name, in their order. Under a grammar of the whole a hole may
+        have none, and no name stands twice."""
+        types: dict[str, Any] = {}
+        for name in dict.fromkeys(one.name for one in parts if isinstance(one, Hole)):
+            same = [one for one in parts if isinstance(one, Hole) and one.name == name]
+            if self.grammar is not None and len(same) > 1:
+                raise OptionError(
+                    f"The hole {name!r} stands twice, and the automaton of a grammar of the whole remembers "
+                    "no value from one place to another.",
+                    where="template",
+                    cure="Give the holes different names, or types of their own in place of grammar=.",
+                )
+            is_typed = name in self.holes or any(one.type or one.pattern for one in same)
+            if self.grammar is None or is_typed:
+                types[name] = self._type_of(same)
+        return types
+
+    def _type_of(self, same: list[Hole]) -> Any:
+        """Return what was said of the type of holes with one name."""
+        name = same[0].name
+        told = {(one.type, one.pattern) for one in same if one.type or one.pattern}
+        if not told and name not in self.holes:
+            raise OptionError(
+                f"The hole {name!r} has no type.",
+                where="template",
+                cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
+                "the whole text.",
+            )
+        if len(told) + (name in self.holes) > 1:
+            raise OptionError(
+                f"The hole {name!r} has more than one type.", where="template", cure="Say it once."
+            )
+        if name in self.holes:
+            return self.holes[name]
+        kind, pattern = told.pop()
+        return pattern if pattern else TYPES[kind]
+
+    def _piece(self, one: Text | Hole, parts: list[Text | Hole]) -> Piece:
+        if isinstance(one, Text):
+            return Piece(self._tokens(one.text), one.text)
+        said = [other.slots for other in parts if isinstance(other, Hole) and other.name == one.name]
+        told = {count for count in said if count is not None}
+        if not isinstance(self.slots, int) and one.name in self.slots:
+            told = {self.slots[one.name]}
+        elif not told:
+            told = {self.slots if isinstance(self.slots, int) else SLOTS}
+        if len(told) > 1:
+            raise OptionError(
+                f"The hole {one.name!r} has {' and '.join(map(str, sorted(told)))} slots.",
+                where="template",
+                cure="A name that stands twice means the same value: say how many slots once.",
+            )
+        (count,) = told
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise OptionError(
+                f"The hole {one.name!r} has the length {count!r}: nothing could stand there.",
+                where="slots",
+                cure="Give it a slot at least.",
+            )
+        return Piece(name=one.name, slots=count, least=count if self.length == "exact" else 0)
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of fixed text."""
+        for spelling in _MASK_TEXTS:
+            if spelling in text:
+                raise OptionError(
+                    f"The template's text holds {spelling!r}, a model's mask token.",
+                    where="template",
+                    cure="Write a hole, {name}, where something is to come; take it out elsewhere.",
+                )
+        try:
+            return tuple(self.tokenizer.encode(text.encode()))
+        except TokenizerError as error:
+            raise NoFillingError(
+                f"The fixed text {text[:40]!r} cannot be tokenised from hole to hole: {error.what}",
+                fixed=text,
+                where="template",
+                cure="Have the hole begin or end elsewhere, so that whole tokens stand between the holes.",
+            ) from error
+
+
+def _chosen_lengths(problem: _Problem, denoiser: Denoiser, usage: Usage, deadline: float | None) -> _Problem:
+    """Return the problem with the length of each hole chosen, one hole after another from the left: the
+    length under which independent draws from the model's logits are valid with the greatest probability per
+    slot.
+    Tried ones are exact, those still to be chosen at most as long as was said. After the deadline the first
+    length that is feasible is taken."""
+    for number, piece in enumerate(problem.pieces):
+        first = next(at for at, one in enumerate(problem.pieces) if one.name == piece.name)
+        if not piece.name or number != first:
+            continue
+        best: tuple[float, _Problem] | None = None
+        for count in range(1, min(piece.slots, _MOST_LENGTHS) + 1):
+            tried = replace(
+                problem,
+                pieces=tuple(
+                    replace(one, slots=count, least=count) if one.name == piece.name else one
+                    for one in problem.pieces
+                ),
+            )
+            canvas = tried.canvas()
+            if not all(part.lattice.is_feasible for part in canvas.parts):
+                continue
+            if best is not None and deadline is not None and time.monotonic() >= deadline:
+                break
+            canvas.read(*denoiser._read([canvas], usage)[0])
+            value = canvas.log_validity()
+            if best is None or value > best[0]:
+                best = value, tried
+        if best is None:
+            problem.refuse()
+        problem = best[1]
+    return problem
+
+
+def _check_kinds(
+    template: object, holes: object, given: object, prompt: object, slots: object, listen: object
+) -> None:
+    """Raise OptionError for what is of a kind that `infill` does not take."""
+    kinds = {
+        "template": (template, template is None or isinstance(template, str), "a text, or a list of texts"),
+        "holes": (holes, holes is None or isinstance(holes, Mapping), "a dict of types by the holes' names"),
+        "given": (given, given is None or isinstance(given, Mapping), "a dict of the fields that are known"),
+        "prompt": (prompt, isinstance(prompt, str | Sequence), "a text, or a sequence of token ids"),
+        "slots": (
+            slots,
+            isinstance(slots, int | Mapping) and not isinstance(slots, bool),
+            "a whole number, or a dict of numbers by the holes' names",
+        ),
+        "listen": (listen, listen is None or callable(listen), "a function of a step and a canvas"),
+    }
+    for name, (value, is_right, wanted) in kinds.items():
+        if not is_right:
+            raise OptionError(f"{name} is a {type(value).__name__}.", where=name, cure=f"Give {wanted}.")
+
+
+def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
+    """Return the model and its tokenizer. Raises OptionError for a causal one."""
+    if isinstance(model, str | Path):
+        from structgen.infilling.presets import load_masked_model
+
+        loaded, words = load_masked_model(model)
+        return loaded, words if tokenizer is None else tokenizer_of(tokenizer)
+    lacking = [name for name in _MEMBERS if not hasattr(model, name)]
+    if lacking:
+        is_causal = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
+        what = "is a causal model: it fills no masks" if is_causal else "is no masked-diffusion model"
+        raise OptionError(
+            f"A {type(model).__name__} {what} (it has no {', '.join(lacking)}).",
+            where="model",
+            cure="Give structgen/infill, a folder of a known family, or an object with the members of "
+            "MaskedModel; a causal model writes through sg.Engine.",
+        )
+    if tokenizer is None:
+        raise OptionError(
+            "A model of your own needs its tokenizer.",
+            where="tokenizer",
+            cure="Pass AutoTokenizer.from_pretrained(...), or an sg.Tokenizer.",
+        )
+    given: MaskedModel = model
+    return given, tokenizer_of(tokenizer)
+
+
+_MEMBERS: Final = ("mask_id", "shift", "block_length", "vocab_size", "context", "forward")
+
+
+def _prompt_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, model: MaskedModel) -> tuple[int, ...]:
+    if isinstance(prompt, str):
+        return tuple(tokenizer.encode(checks.encodable("prompt", prompt).encode()))
+    ids = tuple(checks.tokens("prompt", prompt)) if len(prompt) else ()
+    for at, token in enumerate(ids):
+        if token >= model.vocab_size or token == model.mask_id:
+            what = "is the mask" if token == model.mask_id else "is outside the model's vocabulary"
+            raise OptionError(
+                f"Token {token} {what}.", where=f"prompt[{at}]", cure="Only the template has holes."
+            )
+    return ids
+
+
+def _schema_of(grammar: Any) -> Any:
+    """Return the JSON Schema that `given` is about."""
+    if isinstance(grammar, Mapping):
+        return grammar
+    if isinstance(grammar, type):
+        from structgen.python_types.type_hints import read_type
+
+        return read_type(grammar).schema
+    raise OptionError(
+        "given= needs the schema whose fields are given.",
+        where="grammar",
+        cure="Give grammar= as a JSON Schema in a dict, or as a type.",
+    )

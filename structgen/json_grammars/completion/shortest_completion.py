@@ -1,0 +1,264 @@
+"""The shortest way to the end: from any state, the text that completes the document.
+
+The completion of a state is the shortest text (ties: the smallest bytes) that completes it in the forms that
+the network and the automata call shortest, spaced as the policy asks; it is a function of the state alone,
+and the completion after its first byte is the rest of it.
+"""
+
+from __future__ import annotations
+
+from structgen.json_grammars.completion.obligatory_space import ready, spaced
+from structgen.json_grammars.completion.shortest_texts import behind, least, order
+from structgen.json_grammars.completion.string_rests import Names, Quoted
+from structgen.json_machine.inspection import Inspection, Registers
+from structgen.json_machine.tables import layout as L
+from structgen.language.ir import Demands
+
+_QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
+_LAST_IN_ESCAPES = frozenset(b"\\dDu")
+"""What may lead from an escape into another (a second half, a surrogate),
+tried when nothing else came first."""
+_IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
+"""Where EXTRAS holds the extra keys of an object; in arrays it says where an item begins."""
+
+
+class Shortest:
+    """Completions of the states of one compiled grammar, remembered; its lock is held by the caller."""
+
+    __slots__ = ("_alike", "_folds", "_forms", "_machine", "_names", "_quoted", "_texts")
+
+    def __init__(self, machine: Inspection, *, ascii: bool = False) -> None:
+        """`ascii`: strings are written in ASCII alone."""
+        self._machine = machine
+        self._names = Names(machine)
+        self._quoted = Quoted(machine, self._names, ascii=ascii)
+        self._texts: dict[int, tuple[bytes, int]] = {}
+        self._folds: dict[tuple[int, int, tuple[tuple[int, bytes], ...]], bytes] = {}
+        self.clear()
+
+    @property
+    def names_matter(self) -> bool:
+        """Whether a completion had to avoid extra keys that an object holds: it may depend on their names."""
+        return self._names.matter
+
+    def clear(self) -> None:
+        """Forget what was remembered."""
+        self._texts.clear()
+        self._folds.clear()
+        self._quoted.clear()
+        self._alike: dict[tuple[int, ...], int] = {}
+        self._forms: dict[int, int] = {L.NO_FRAME: L.NO_FRAME}
+
+    def text(self, index: int) -> bytes:
+        """Return the completion of a state; empty where the document is complete."""
+        text, start = self.rest(index)
+        return text[start:]
+
+    def length(self, index: int) -> int:
+        """Return the bytes of the completion of a state."""
+        text, start = self.rest(index)
+        return len(text) - start
+
+    def remember(self, index: int, text: bytes, start: int) -> None:
+        """Note the completion of a state, text[start:], where another one has shown it."""
+        self._texts.setdefault(index, (text, start))
+
+    def rest(self, index: int) -> tuple[bytes, int]:
+        """Return the completion of a state as a text and where in it it begins."""
+        found = self._texts.get(index)
+        if found is None:
+            twin = self.twin(index)
+            found = self._texts.get(twin) or (self._find(twin), 0)
+            self._texts[twin] = found
+            if twin != index:
+                if self.names_matter:
+                    found = self._find(index), 0
+                self._texts[index] = found
+        return found
+
+    def twin(self, index: int) -> int:
+        """Return the state that stands for all that differ from this one in the names of extra keys alone.
+
+        What they have left is the same, byte for byte, until the completion of one looks at a name: from then
+        on (`names_matter`) each state stands for itself. Cost: 3 us and the depth of new frames.
+        """
+        if self.names_matter:
+            return index
+        mode, residue, extras, seen, lex, at, text, frame = self._machine.registers(index).tolist()
+        if text & L.CAPTURE:
+            return index
+        if mode in _IN_OBJECTS:
+            if mode == L.M_KEY:
+                # The key that is written is one more name. Where it may still become one that the object
+                # holds, SEEN says which those are.
+                text = 0
+            extras = min(extras & (L.BLUR - 1), 1)
+        key = (mode, residue, extras, seen, lex, at, text, self._form(frame))
+        return self._alike.setdefault(key, index)
+
+    def _form(self, frame: int) -> int:
+        """Return the frame that stands for all that differ from this one in the names of extra keys alone."""
+        above: list[int] = []
+        forms, machine = self._forms, self._machine
+        while frame not in forms:
+            above.append(frame)
+            frame = machine.frame(frame)[3]
+        form = forms[frame]
+        for frame in reversed(above):
+            residue, extras, key, _below = machine.frame(frame)
+            if key != -1:
+                extras = min(extras & (L.BLUR - 1), 1)
+            form = forms[frame] = self._alike.setdefault((residue, extras, key, form), frame)
+        return form
+
+    # --- one state ------------------------------------------------------------------------------------------
+
+    def _find(self, index: int) -> bytes:
+        machine = self._machine
+        if machine.may_end(index):
+            return b""
+        regs = machine.registers(index)
+        if int(regs[L.MODE]) in _QUOTED and (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) != 0:
+            return self._escaped(index)
+        demands = self._innermost(ready(machine, index))
+        return spaced(machine, self._outer(int(regs[L.FRAME]), demands, machine.log(regs)), regs)
+
+    def _outer(self, frame: int, demands: Demands, log: int) -> bytes:
+        """Return the shortest rest of the document, given those of the innermost value or container.
+        `log`: that of items whose values matter."""
+        machine = self._machine
+        key = frame, log, tuple(demands.items())
+        known = self._folds.get(key)
+        if known is not None:
+            return known
+        below = frame
+        while below >= 0:
+            residue, extras, written, below = machine.frame(below)
+            if written == -1 and machine.watches(residue):
+                item = machine.written(log, extras)
+                demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
+                continue
+            demands = machine.network.finish_with(
+                machine.residue(residue), machine.key(residue, written), demands, self._names.held(extras)
+            )
+        found = self._folds[key] = min(demands.values(), key=order)
+        return found
+
+    def _innermost(self, index: int) -> Demands:
+        """Return the shortest rest of the innermost value or container, for each of its demands."""
+        machine = self._machine
+        regs = machine.registers(index)
+        mode = int(regs[L.MODE])
+        if mode == L.M_STRING:
+            return self._quoted.string(index)
+        if mode == L.M_WORDS:
+            return self._quoted.word(regs)
+        if mode == L.M_NUMBER:
+            return machine.finish_number(int(regs[L.LEX]))
+        if mode == L.M_LITERAL:
+            which, at = int(regs[L.LEX]) >> 4, int(regs[L.LEX]) & 15
+            rest = (b"true", b"false", b"null")[which][at:]
+            return dict.fromkeys(machine.network.demands(int(regs[L.RES])), rest)
+        if mode == L.M_DOC:
+            return self._value(machine.network.root, index)
+        if mode == L.M_KEY:
+            return self._quoted.key(index)
+        residue = machine.residue(int(regs[L.RES]))
+        if mode in (L.M_COLON, L.M_VALUE):
+            key = machine.key(int(regs[L.RES]), int(regs[L.LEX]))
+            place = machine.child_place(int(regs[L.RES]), int(regs[L.LEX]))
+            value = self._value(place, index if mode == L.M_VALUE else None)
+            rests = machine.network.finish_with(residue, key, value, self._names.held(int(regs[L.EXTRAS])))
+            return behind(b":", rests) if mode == L.M_COLON else rests
+        return self._container(index, mode, residue)
+
+    def _container(self, index: int, mode: int, residue: int) -> Demands:
+        """Return the rest of an object or array, from between its tokens."""
+        machine = self._machine
+        regs = machine.registers(index)
+        taken = self._names.held(int(regs[L.EXTRAS]))
+        whole = machine.network.finish(residue, taken)
+        if mode in (L.M_OBJECT, L.M_MEMBER, L.M_ARRAY, L.M_ITEM):
+            if int(regs[L.AT]) == 0:
+                return whole
+            # white space was written, after which not every token may stand
+            possible = machine.next_bytes(index)
+            close = b"}" if mode in (L.M_OBJECT, L.M_MEMBER) else b"]"
+            options: dict[int, bytes] = {}
+            if close[0] in possible:
+                options = {j: text for j, text in whole.items() if text == close}
+            comma = b"," if mode in (L.M_MEMBER, L.M_ITEM) else b""
+            if comma and comma[0] not in possible:
+                return options
+            after = machine.after(index, comma) if comma else index
+            going_on = self._item(after, residue) if mode in (L.M_ARRAY, L.M_ITEM) else self._member(after)
+            return least(options, behind(comma, going_on))
+        if mode == L.M_NEXT:
+            return self._item(index, residue)
+        return self._member(index)
+
+    def _item(self, index: int, residue: int) -> Demands:
+        """Return the rest of an array that goes on with an item."""
+        machine = self._machine
+        place = machine.network.items(residue).item
+        if place is None:
+            return {}
+        return machine.network.finish_with(residue, None, self._value(place, index))
+
+    def _member(self, index: int) -> Demands:
+        """Return the rest of an object that goes on with a member."""
+        after = self._machine.after(index, b'"')
+        return {} if after < 0 else behind(b'"', self._quoted.key(after))
+
+    def _value(self, place: int, index: int | None) -> Demands:
+        """Return the shortest values of a place; `index`: the state,
+        where white space may rule out some of them."""
+        machine = self._machine
+        shortest = machine.network.finish_place(place)
+        if index is None or int(machine.registers(index)[L.AT]) == 0:
+            return shortest
+        possible = machine.next_bytes(index)
+        if all(text[0] in possible for text in shortest.values()):
+            return shortest
+        # so many blanks that only a bracket may follow
+        entry = machine.network.entry(place)
+        options: Demands = {}
+        if entry.object is not None:
+            options = behind(b"{", machine.network.finish(entry.object))
+        if entry.array is not None:
+            options = least(options, behind(b"[", machine.network.finish(entry.array)))
+        return options
+
+    def _escaped(self, index: int) -> bytes:
+        """Return the completion from inside an escape: a byte, and the completion after it.
+
+        Few bytes are looked at, so it need not be the shortest of all;
+        after its first byte it still is the rest.
+        """
+        machine = self._machine
+        best: bytes | None = None
+        seen: set[int] = set()
+        written = _escape(machine.registers(index))
+        for byte in sorted(machine.next_bytes(index), key=_LAST_IN_ESCAPES.__contains__):
+            after = machine.after(index, bytes((byte,)))
+            if after in seen:
+                continue
+            if best is not None and _escape(machine.registers(after)) != 0:
+                # more of the escape, or half of a pair, where a shorter way was found
+                continue
+            seen.add(after)
+            text = bytes((byte,)) + self.text(after)
+            if best is None or order(text) < order(best):
+                best = text
+            if written not in (1, 5, 6, 11):
+                break
+        assert best is not None, "a state that lives"
+        return best
+
+
+def _escape(regs: Registers) -> int:
+    """Return the state of the escape that is being written: 0 for none
+    (structgen.json_machine.steps.escapes)."""
+    if int(regs[L.MODE]) not in _QUOTED:
+        return 0
+    return (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) & 15

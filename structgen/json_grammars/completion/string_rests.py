@@ -1,0 +1,268 @@
+"""The rests of strings and of keys that were begun, and the names that an object holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
+
+from structgen.errors import LimitError
+from structgen.json_grammars.completion.shortest_texts import behind, least, order
+from structgen.json_machine.inspection import Inspection, Registers
+from structgen.json_machine.tables import layout as L
+from structgen.language.ir import Demands
+from structgen.schema.reading.json_values import ascii_string, json_string
+
+_KEYS = bytes(byte for byte in range(32, 256) if byte not in b'"\\\x7f')
+
+
+class _Taken(Collection[str]):
+    """The extra keys that an object holds, decoded only when somebody looks."""
+
+    __slots__ = ("_keys", "_load", "_root")
+
+    def __init__(self, root: int, load: Callable[[int], frozenset[str]]) -> None:
+        self._root, self._load = root, load
+        self._keys: frozenset[str] | None = None
+
+    def _all(self) -> frozenset[str]:
+        if self._keys is None:
+            self._keys = self._load(self._root)
+        return self._keys
+
+    def __len__(self) -> int:
+        return 0 if self._root == 0 else len(self._all())
+
+    def __bool__(self) -> bool:
+        return self._root != 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __contains__(self, key: object) -> bool:
+        return self._root != 0 and key in self._all()
+
+
+class Names:
+    """The names of extra keys that objects hold, and whether somebody looked at one."""
+
+    __slots__ = ("_machine", "matter")
+
+    def __init__(self, machine: Inspection) -> None:
+        self._machine = machine
+        self.matter = False
+        """Whether a completion had to avoid extra keys that an object holds: it may depend on their names."""
+
+    def held(self, extras: int) -> Collection[str]:
+        """Return those of an object, by its register EXTRAS."""
+        return _Taken(extras & (L.BLUR - 1), self._load)
+
+    def held_after(self, load: Callable[[], frozenset[str]]) -> Collection[str]:
+        """Return those that `load` finds, when somebody looks."""
+
+        def look(_root: int) -> frozenset[str]:
+            self.matter = True
+            return load()
+
+        return _Taken(1, look)
+
+    def _load(self, root: int) -> frozenset[str]:
+        self.matter = True
+        return self._machine.extra_keys(root)
+
+
+class Quoted:
+    """Rests of what stands in quotation marks, for the states of one compiled grammar."""
+
+    __slots__ = ("_literal", "_machine", "_members", "_names")
+
+    def __init__(self, machine: Inspection, names: Names, *, ascii: bool) -> None:
+        """`ascii`: strings are written in ASCII alone."""
+        self._machine, self._names = machine, names
+        self._literal = ascii_string if ascii else json_string
+        self._members: dict[tuple[int, str], Mapping[int, bytes]] = {}
+
+    def clear(self) -> None:
+        """Forget what was remembered."""
+        self._members.clear()
+
+    def string(self, index: int) -> Demands:
+        """Return the rest of a string; where it agrees with a list beside its automaton, of that too."""
+        machine = self._machine
+        regs = machine.registers(index)
+        place = int(regs[L.SEEN])
+        if place <= 0:
+            return self._unlisted(regs)
+        row = machine.string_row(int(regs[L.RES]))
+        best: Demands = {}
+        for at, word in machine.listed(row[L.S_WORDS], place):
+            outcome = machine.word_outcome(row[L.S_OUTCOMES] + at)
+            if outcome >= 0:
+                text = self.written(word[place & L.POSITION_BITS :]) + b'"'
+                best = least(best, dict.fromkeys(machine.network.demands(outcome), text))
+        # As long as the string agrees with a word it is walked; the automaton knows the rest.
+        other: bytes | None = None
+        level: list[tuple[bytes, int]] = [(b"", index)]
+        while level and (other is None or len(other) > len(level[0][0])):
+            following: list[tuple[bytes, int]] = []
+            for head, node in level:
+                here = int(machine.registers(node)[L.SEEN])
+                words = machine.listed(row[L.S_WORDS], here)
+                ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
+                better = other is None or order(head) < order(other)
+                if better and not ends and machine.after(node, b'"') >= 0:
+                    other = head
+                met: set[tuple[int, int]] = set()
+                for byte, after in machine.after_each(node, _KEYS):
+                    then = machine.registers(after)
+                    if int(then[L.SEEN]) > 0:
+                        following.append((head + bytes((byte,)), after))
+                        continue
+                    kind = int(then[L.LEX]), int(then[L.AT])
+                    if kind in met:
+                        continue
+                    met.add(kind)
+                    for rest in self._unlisted(then).values():
+                        text = head + bytes((byte,)) + rest[:-1]
+                        if other is None or order(text) < order(other):
+                            other = text
+            level = following
+        if other is not None:
+            return least(best, {0: other + b'"'})
+        # No byte goes on as it is: every character that may come is written as an escape.
+        _, word = next(machine.listed(row[L.S_WORDS], place))
+        rests = machine.finish_prefix(int(regs[L.RES]), word[: place & L.POSITION_BITS])
+        return {j: self.written(text) + b'"' for j, text in rests.items()}
+
+    def _unlisted(self, regs: Registers) -> Demands:
+        machine = self._machine
+        least = int(machine.string_row(int(regs[L.RES]))[L.S_LEAST])
+        missing = b" " * max(0, least - int(regs[L.AT]))
+        rests = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS)
+        return {j: self.written(text) + missing + b'"' for j, text in rests.items()}
+
+    def word(self, regs: Registers) -> Demands:
+        machine = self._machine
+        row = machine.string_row(int(regs[L.RES]))
+        place = int(regs[L.AT])
+        best: dict[int, bytes] = {}
+        for at, word in machine.listed(int(row[L.S_START]), place):
+            text = self.written(word[place & L.POSITION_BITS :]) + b'"'
+            outcome = machine.word_outcome(int(row[L.S_OUTCOMES]) + at)
+            for j in machine.network.demands(outcome):
+                if j not in best or order(text) < order(best[j]):
+                    best[j] = text
+        return best
+
+    def key(self, index: int) -> Demands:
+        """Return the rest of an object in the middle of a key."""
+        machine = self._machine
+        network = machine.network
+        regs = machine.registers(index)
+        row = int(regs[L.RES])
+        residue, place = machine.residue(row), int(regs[L.AT])
+        best: Demands = {}
+        if place >= 0:
+            named = network.menu(residue).named
+            for _at, word in machine.listed(machine.key_list(row), place):
+                key = word.decode("utf-8", "surrogatepass")
+                if key in named:
+                    head = self.written(word[place & L.POSITION_BITS :]) + b'":'
+                    best = least(best, behind(head, self._with_key(residue, key, named[key], regs)))
+        if int(regs[L.LEX]) & L.STATE_BITS != L.NO_STATE:
+            best = least(best, self._extra(index, residue))
+        return best
+
+    def _with_key(self, residue: int, key: str, place: int, regs: Registers) -> Mapping[int, bytes]:
+        network = self._machine.network
+        taken = self._names.held(int(regs[L.EXTRAS]))
+        if taken:
+            return network.finish_with(residue, key, network.finish_place(place), taken)
+        found = self._members.get((residue, key))
+        if found is None:
+            found = network.finish_with(residue, key, network.finish_place(place))
+            self._members[residue, key] = found
+        return found
+
+    def _extra(self, index: int, residue: int) -> Demands:
+        """Return the rest of an object whose present key is finished as one that is in no list."""
+        machine = self._machine
+        menu = machine.network.menu(residue)
+        regs = machine.registers(index)
+        best: Demands = {}
+        heads = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS)
+        found = {head for head in heads.values() if self._class_after(index, head) is not None}
+        missing = {j for j, head in heads.items() if head not in found}
+        if missing:
+            found.update(self._unused(index, missing))
+        for head in sorted(found, key=order):
+            formulas = self._class_after(index, head)
+            if formulas is None:
+                continue
+            taken = self._names.held_after(partial(self._with_extra, index, head))
+            value = machine.network.finish_place(menu.extra_places[formulas])
+            rest = machine.network.finish_with(residue, formulas, value, taken)
+            best = least(best, behind(self.written(head) + b'":', rest))
+        return best
+
+    def _with_extra(self, index: int, head: bytes) -> frozenset[str]:
+        """Return the extra keys of the object once the present key is finished with these decoded bytes."""
+        after = self._machine.after(index, self.written(head) + b'"')
+        return self._machine.extra_keys(int(self._machine.registers(after)[L.EXTRAS]))
+
+    def _class_after(self, index: int, head: bytes) -> frozenset[int] | None:
+        """Return the class of the extra key that these decoded bytes finish,
+        or None where they do not finish one."""
+        return self._class_at(self._machine.after(index, self.written(head) + b'"'))
+
+    def _class_at(self, after: int) -> frozenset[int] | None:
+        """Return the class of the extra key that was closed last, or None for a named key or no state."""
+        if after < 0:
+            return None
+        machine = self._machine
+        key = int(machine.registers(after)[L.LEX])
+        return None if key >= 0 else machine.group(-2 - key)
+
+    def _unused(self, index: int, wanted: set[int]) -> Collection[bytes]:
+        """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
+
+        Keys are walked as far as they agree with one that it holds or lists; the automaton knows the rest.
+        """
+        machine = self._machine
+        best: dict[int, bytes] = {}
+
+        def offer(j: int, head: bytes) -> None:
+            if j in wanted and (j not in best or order(self.written(head)) < order(self.written(best[j]))):
+                best[j] = head
+
+        level: list[tuple[bytes, int]] = [(b"", index)]
+        while level and any(j not in best or len(best[j]) > len(level[0][0]) for j in wanted):
+            following: list[tuple[bytes, int]] = []
+            for head, node in level:
+                for j in self._class_at(machine.after(node, b'"')) or ():
+                    offer(j, head)
+                seen: set[int] = set()
+                for byte, after in machine.after_each(node, _KEYS):
+                    regs = machine.registers(after)
+                    lex = int(regs[L.LEX]) & L.STATE_BITS
+                    if lex == L.NO_STATE or lex in seen:
+                        continue
+                    if int(regs[L.SEEN]) > 0 or int(regs[L.AT]) >= 0:
+                        following.append((head + bytes((byte,)), after))
+                        continue
+                    seen.add(lex)
+                    for j, rest in machine.finish_string(lex).items():
+                        offer(j, head + bytes((byte,)) + rest)
+            level = following
+        if self._literal is ascii_string and not wanted <= best.keys():
+            # Keys are walked by their bytes, and those outside ASCII cannot be written one by one.
+            raise LimitError(
+                "a key outside ASCII that the object does not hold was not found.", limit="oracle_steps"
+            )
+        return best.values()
+
+    def written(self, decoded: bytes) -> bytes:
+        """Return JSON text for the rest of a string's decoded bytes, which may begin inside a character."""
+        at = 0
+        while at < len(decoded) and decoded[at] & 0xC0 == 0x80:
+            at += 1
+        return decoded[:at] + self._literal(decoded[at:].decode("utf-8", "surrogatepass"))[1:-1]

@@ -1,0 +1,322 @@
+"""How many tokens the shortest way to the end takes: the completion of a state, written with the fewest,
+bounds what a document still needs.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.strings.string_pool import StringPool
+from structgen.json_grammars.completion.shortest_completion import Shortest
+from structgen.json_machine.answers.machine_tables import address_of
+from structgen.json_machine.inspection import Inspection
+from structgen.json_machine.masks.token_costs_of_steps import IMPOSSIBLE, settle_costs
+from structgen.json_machine.tables import layout as L
+from structgen.tokens.vocabulary import Vocabulary
+
+_KEPT = 1 << 16
+"""States whose costs are remembered for one grammar; past it all are worked out anew as they are met."""
+_BRANCHES = 8
+"""States that chosen steps may lead to from one; were there more, the completion's first byte is chosen."""
+_FAR = 1 << 10
+"""Bytes of a completion beyond which nothing is chosen: the far end of a document is written as it comes."""
+_BLOCK = 64
+"""Steps are chosen as far as the next multiple of this many bytes from the end; what follows is written as it
+comes. Its states are not made: they would be as many as the bytes of all completions together."""
+_RUN = 16 * _BLOCK
+"""Bytes of blocks that are looked up at once where they have been before."""
+_RUNS = 1 << 12
+"""Such runs that are remembered for one grammar; past it all are forgotten, their blocks are not."""
+_MOST_BYTES = 1 << 21
+"""Bytes of completions whose costs are remembered for one grammar; past it all are worked out anew."""
+_DIGITS = b"0123456789"
+_INSIDE = bytes(byte for byte in range(32, 192) if byte not in b'"\\\x7f')
+"""What goes on with a string: characters of one byte, and the bytes that finish a longer one."""
+_VALUES = b'"-0123456789[fnt{'
+_CHOICES = {
+    L.M_DOC: _VALUES,
+    L.M_VALUE: _VALUES,
+    L.M_ARRAY: _VALUES,
+    L.M_NEXT: _VALUES,
+    L.M_STRING: _INSIDE,
+    L.M_NUMBER: _DIGITS,
+    L.M_WORDS: _INSIDE,
+}
+"""The bytes that are looked at beside the completion's first, by mode."""
+
+
+class Completer:
+    """Completions of the states of one compiled grammar, remembered by state. Its lock is held by the caller.
+
+    What a state costs is the least number of tokens over texts as long as its completion: from each state
+    some byte steps are chosen (`_choices`) that all shorten the completion by one, its first byte among them,
+    as far as the next whole number of blocks from the end; from there the completion is written as it is. The
+    cost is the least over the tokens written in these steps. They depend on the state alone, and a state
+    further on has more of them to choose from, so the first token of a cheapest text leads to a state that
+    costs at least one less.
+    """
+
+    __slots__ = (
+        "_begin",
+        "_ceilings",
+        "_chains",
+        "_costs",
+        "_end",
+        "_kinds",
+        "_labels",
+        "_machine",
+        "_numbers",
+        "_runs",
+        "_shortest",
+        "_targets",
+        "_vocabulary",
+    )
+
+    def __init__(self, machine: Inspection, vocabulary: Vocabulary, *, ascii: bool = False) -> None:
+        """`ascii`: strings are written in ASCII alone."""
+        self._machine, self._vocabulary = machine, vocabulary
+        self._shortest = Shortest(machine, ascii=ascii)
+        self._ceilings: dict[int, int] = {}
+        self._kinds: npt.NDArray[np.int64] | None = None
+        self._clear()
+
+    def text(self, index: int) -> bytes:
+        """Return the completion of a state; empty where the document is complete."""
+        return self._shortest.text(index)
+
+    def _clear(self) -> None:
+        self._shortest.clear()
+        self._ceilings.clear()
+        self._numbers: dict[int, int] = {}
+        # for each state by its number here: its cost, and its steps as a range of the other two;
+        # number 0 is the end of every document
+        self._costs, self._begin, self._end = array("i", (0,)), array("i", (0,)), array("i", (0,))
+        self._labels, self._targets = array("i"), array("i")
+        self._chains: dict[tuple[bytes, int], int] = {}
+        self._runs: dict[tuple[bytes, int], int] = {}
+
+    def tokens(self, index: int) -> int:
+        """Return the tokens that complete the document from a state: 0 where it is complete.
+
+        Cost: about 30 us for each byte of the completion's first block where there is a choice, once for all
+        on the way, and 0.5 us for each of the others.
+        """
+        number = self._numbers.get(index)
+        if number is None:
+            if len(self._numbers) > _KEPT or len(self._costs) > _MOST_BYTES:
+                self._clear()
+            number = self._number(index)
+        return self._costs[number]
+
+    def known(self, index: int) -> int | None:
+        """Return `tokens` of a state where it is remembered."""
+        number = self._numbers.get(index)
+        return None if number is None else self._costs[number]
+
+    def _number(self, index: int) -> int:
+        """Return the number of a state that has none yet."""
+        twin = self._shortest.twin(index)
+        number = self._numbers.get(twin)
+        if number is None:
+            text, start = self._shortest.rest(twin)
+            if not start < len(text) <= start + _FAR:
+                number = self._numbers[twin] = self._chain(text, start)
+            else:
+                number = self._explore(twin)
+            if twin != index and self._shortest.names_matter:
+                return self._number(index)
+        self._numbers[index] = number
+        return number
+
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
+
+        Cost: 0.1 us a token, and `tokens` of each state that they lead to.
+        """
+        states, which = self._after(index, tokens)
+        if not self._shortest.names_matter:
+            most = max(map(self._shortest.length, states.tolist()), default=0)
+            if most <= left and not self._shortest.names_matter:
+                # no text needs more tokens than it has bytes
+                self._ceilings[index] = most
+                return tokens[:0]
+        costs = np.fromiter(map(self.tokens, states.tolist()), np.int64, len(states))
+        if self._shortest.names_matter:
+            followed = [self._machine.after_token(index, token) for token in tokens.tolist()]
+            costs = np.fromiter(map(self.tokens, followed), np.int64, len(followed))
+            which = np.arange(len(followed))
+        if len(self._ceilings) > _KEPT:
+            self._ceilings.clear()
+        self._ceilings[index] = int(costs.max(initial=0))
+        return tokens[costs[which] > left]
+
+    def _after(
+        self, index: int, tokens: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the states after some allowed tokens, and for each token which of them it is."""
+        machine = self._machine
+        regs = machine.registers(index)
+        mode, lex = int(regs[L.MODE]), int(regs[L.LEX])
+        alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
+        if lex != StringPool.FREE or not (mode == L.M_STRING or alone) or machine.log(regs):
+            states, which = np.unique(machine.after_tokens(index, tokens), return_inverse=True)
+            return states, which
+        # of the tokens that only count characters, one of each kind stands for all
+        if self._kinds is None:
+            found = machine.text_kinds(self._vocabulary.vocab_size)
+            self._kinds = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
+        kinds = self._kinds[tokens]
+        first = np.full(int(self._kinds.max(initial=0)) + 1, -1)
+        counting = np.flatnonzero(kinds >= 0)
+        first[kinds[counting]] = counting
+        chosen = np.concatenate([np.flatnonzero(kinds < 0), first[first >= 0]])
+        states, of_chosen = np.unique(machine.after_tokens(index, tokens[chosen]), return_inverse=True)
+        which = np.empty(len(tokens), np.int64)
+        which[chosen] = of_chosen
+        which[counting] = which[first[kinds[counting]]]
+        return states, which
+
+    def fits(self, index: int, left: int) -> bool:
+        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
+        return self._ceilings.get(index, left + 1) <= left
+
+    # --- what it costs --------------------------------------------------------------------------------------
+
+    def _explore(self, start: int) -> int:
+        """Work out the costs of a state and of all in its block that its chosen steps lead to; return its
+        number."""
+        machine, numbers = self._machine, self._numbers
+        found: dict[int, int] = {}
+        beyond: dict[int, int] = {}
+        steps: list[list[tuple[int, int]]] = []
+        text, offset = self._shortest.rest(start)
+        last = max(0, len(text) - offset - 1) // _BLOCK * _BLOCK
+        pending = [start]
+        while pending:
+            index = pending.pop()
+            if index in found or index in beyond:
+                continue
+            text, offset = self._shortest.rest(index)
+            length = len(text) - offset
+            if length <= last:
+                # Taken as written, from here; by itself it may cost less, where its own block is looked at.
+                beyond[index] = self._chain(text, offset)
+                continue
+            if index in numbers:
+                continue
+            states = [index, *machine.trace(index, text[offset : offset + length - last])]
+            self._shortest.remember(states[-1], text, len(text) - last)
+            pending.append(states[-1])
+            choices = machine.modes(states)
+            for i, state in enumerate(states[:-1]):
+                if state in numbers or state in found:
+                    break  # and so are the states after it
+                found[state] = length - i
+                self._shortest.remember(state, text, offset + i)
+                step = (text[offset + i], states[i + 1])
+                wanted = _CHOICES.get(choices[i])
+                if wanted is None:
+                    steps.append([step])
+                    continue
+                others = self._choices(state, step, wanted, length - i - 1)
+                steps.append(others)
+                pending += [other for _byte, other in others if other != step[1]]
+        self._add(found, beyond, steps)
+        return numbers[start]
+
+    def _chain(self, text: bytes, start: int) -> int:
+        """Return the number of the state before text[start:], which is written byte by byte as it is.
+
+        Blocks from the end are shared by all texts that end alike, and whole runs of them are looked up at
+        once. Cost: 0.003 us a byte that is known.
+        """
+        number, end, runs = 0, len(text), self._runs
+        while end - start >= _RUN:
+            run = text[end - _RUN : end], number
+            known = runs.get(run)
+            if known is None:
+                if len(runs) >= _RUNS:
+                    runs.clear()
+                known = runs[run] = self._blocks(text, end - _RUN, end, number)
+            number, end = known, end - _RUN
+        return self._blocks(text, start, end, number)
+
+    def _blocks(self, text: bytes, start: int, end: int, number: int) -> int:
+        """Return the number of the state before text[start:end], behind which the state `number` is."""
+        chains = self._chains
+        while end > start:
+            head = max(start, end - _BLOCK)
+            key = text[head:end], number
+            known = chains.get(key)
+            if known is None:
+                first = self._next()
+                count = end - head
+                # the byte before the end has the lowest number
+                self._begin.extend(range(len(self._labels), len(self._labels) + count))
+                self._end.extend(range(len(self._labels) + 1, len(self._labels) + count + 1))
+                self._labels.extend(reversed(key[0]))
+                self._targets.extend((number, *range(first, first + count - 1)))
+                self._costs.extend([IMPOSSIBLE] * count)
+                self._settle(array("i", range(first, first + count)))
+                known = chains[key] = first + count - 1
+            number, end = known, head
+        return number
+
+    def _choices(self, state: int, step: tuple[int, int], wanted: bytes, least: int) -> list[tuple[int, int]]:
+        """Return the chosen steps of a state, by byte: those that leave `least` bytes, as the given does."""
+        found: dict[int, list[int]] = {}
+        for byte, after in self._machine.after_each(state, wanted):
+            found.setdefault(after, []).append(byte)
+        if len(found) > _BRANCHES:
+            return [step]
+        steps = [
+            (byte, after)
+            for after, group in found.items()
+            if after == step[1] or self._shortest.length(after) <= least
+            for byte in group
+        ]
+        if step not in steps:
+            steps.append(step)
+        return sorted(steps)
+
+    def _add(self, found: dict[int, int], beyond: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:
+        """Enter new states, each with the bytes and the steps that it has left; those beyond the block have
+        numbers."""
+        first, known = self._next(), self._numbers
+        numbers = dict(zip(found, range(first, first + len(found)), strict=True))
+        targets = {**numbers, **beyond}
+        for following in steps:
+            self._begin.append(len(self._labels))
+            for byte, after in following:
+                self._labels.append(byte)
+                number = targets.get(after)
+                self._targets.append(known[after] if number is None else number)
+            self._end.append(len(self._labels))
+        self._costs.extend([IMPOSSIBLE] * len(found))
+        self._settle(array("i", (numbers[state] for state in sorted(found, key=found.__getitem__))))
+        known.update(numbers)
+
+    def _next(self) -> int:
+        """Return the number of the next state; what a call that was cut off has left behind it goes."""
+        first = len(self._costs)
+        del self._begin[first:], self._end[first:]
+        last = self._end[-1] if first else 0
+        del self._labels[last:], self._targets[last:]
+        return first
+
+    def _settle(self, order: array[int]) -> None:
+        vocabulary = self._vocabulary
+        failed = settle_costs(
+            address_of(vocabulary.nodes),
+            address_of(vocabulary.first),
+            *(
+                values.buffer_info()[0]
+                for values in (self._begin, self._end, self._labels, self._targets, order)
+            ),
+            len(order),
+            self._costs.buffer_info()[0],
+        )
+        assert not failed, "a vocabulary that can write every byte"

@@ -1,0 +1,249 @@
+"""A compiled grammar that another process finds ready: its tables are kept in a file, and read from it.
+
+Only grammars that were compiled without an error have a file, so that what it takes to read the schema into a
+network is left out as well, until something is met that was not met before (structgen.json_machine.meaning).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import unicodedata
+import zlib
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache, partial
+from hashlib import blake2b
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.strings.string_pool import WIDTH
+from structgen.errors import StructgenError
+from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.kept import table_image as images
+from structgen.json_machine.kept.image_checks import checked
+from structgen.json_machine.meaning import Meaning
+from structgen.json_machine.records.recorder import Identity
+from structgen.json_machine.tables import layout as L
+from structgen.limits import Limits
+from structgen.schema.schema_grammar import NetworkGrammar
+from structgen.store.grammar_files import GrammarFiles, Written
+from structgen.store.mask_store import VocabularyStore
+from structgen.store.terminal_records import Record
+from structgen.system.source_digests import package_digest
+from structgen.tokens.tokenizer import Tokenizer
+
+_MOST = 1 << 26
+"""Bytes of the tables of a grammar above which it is not kept."""
+
+
+@cache
+def _code() -> str:
+    """Return what stands for all that decides what a grammar's tables hold."""
+    return f"{package_digest()} {sys.version_info[:3]} {unicodedata.unidata_version}"
+
+
+@lru_cache(16)
+def _written(limits: Limits) -> str:
+    return repr(limits)  # 20 us
+
+
+def identity_of(grammar: NetworkGrammar, tokenizer: Tokenizer, limits: Limits) -> bytes:
+    """Return the name of a compiled grammar's file: 16 bytes. Cost: some 10 us, 1 us for each KB of
+    schema."""
+    text = "\0".join((_code(), tokenizer.fingerprint, _written(limits), grammar.spelling))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class KeptGrammar:
+    """What a file holds of a grammar, as it was read."""
+
+    __slots__ = ("_files", "_identity", "_meaning", "_second", "image")
+
+    def __init__(self, files: GrammarFiles, identity: bytes, first: bytes, second: bytes) -> None:
+        """Raises image.Damaged."""
+        self._files, self._identity = files, identity
+        self.image = checked(images.decode_image(first), files.bounds.tokens)
+        self._second = second
+        self._meaning: images.Meaning | None = None
+
+    @classmethod
+    def read(cls, files: GrammarFiles, identity: bytes) -> KeptGrammar | None:
+        """Return what is kept of a grammar, or None."""
+        parts = files.read(identity)
+        if parts is None:
+            return None
+        try:
+            return cls(files, identity, *parts)
+        except images.Damaged:
+            files.drop(identity, "is damaged")
+            return None
+
+    @property
+    def meaning(self) -> images.Meaning:
+        """What it takes to go on; read when it is asked for. Raises StructgenError where it cannot be read:
+        the file is gone then."""
+        if self._meaning is None:
+            try:
+                self._meaning = images.decode_meaning(zlib.decompress(self._second))
+            except (images.Damaged, zlib.error, ValueError, TypeError, LookupError) as error:
+                raise self.disagrees(error) from error
+        return self._meaning
+
+    def disagrees(self, why: Exception) -> StructgenError:
+        """Delete the file, and return the error that says so."""
+        path = self._files.drop(self._identity, "does not fit the schema")
+        return StructgenError(
+            f"What was kept of this grammar is not what it says now: {why}",
+            where=str(path),
+            cure="Compile it again: the file is gone. Please report this.",
+        )
+
+
+class Keeping:
+    """What one compiled grammar has of masks and terminals that can be kept, and how it is written.
+
+    It does not hold the grammar: it is asked once that is gone. `pending` are the states whose masks were
+    kept, but whose dense rows were not read yet; `terminals` are the keys of terminals in the mask store.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_before",
+        "_identity",
+        "_kept",
+        "_lock",
+        "_masks",
+        "_meaning",
+        "_tables",
+        "_terminals",
+        "files",
+        "pending",
+        "records",
+    )
+
+    files: GrammarFiles
+    is_large: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        files: GrammarFiles | None,
+        identity: bytes,
+        lock: threading.RLock,
+        masks: VocabularyStore,
+        tables: Tables,
+        kept: KeptGrammar | None,
+    ) -> None:
+        if files is not None:
+            self.files = files
+        self._identity, self._lock, self._masks, self._tables = identity, lock, masks, tables
+        self._kept = kept
+        self._meaning: Meaning | None = None
+        self._terminals: dict[Identity, bytes] | None = {} if kept is None else None
+        self.pending: dict[int, tuple[bytes, int]] = {}
+        self.records: Mapping[int, Record] = {}
+        """Those of the grammar's terminals: the tables hold addresses of their arrays."""
+        if kept is not None:
+            self.pending = images.put(kept.image, tables, masks.row_number)
+        self._before = (0, 0, 0) if kept is None else self._extent()
+
+    def means(self, meaning: Meaning) -> None:
+        """Take the meaning, which is made after the tables."""
+        self._meaning = meaning
+
+    def terminal(self, identity: Identity, make: Callable[[], bytes | None]) -> bytes | None:
+        """Return the key of a terminal in the mask store; `make` works it out where it was not met before,
+        and returns None where it has none."""
+        terminals = self._known_terminals()
+        key = terminals.get(identity)
+        if key is None:
+            key = make()
+            if key is not None:
+                terminals[identity] = key
+        return key
+
+    def recall(self, index: int) -> bool:
+        """Return whether the mask of a state was kept and is known now: its dense row is read."""
+        found = self.pending.pop(index, None)
+        if found is None:
+            return False
+        name, at = found
+        number = self._masks.row_number(name)
+        if number is None:
+            row = self.files.row(name)
+            number = (
+                None if row is None or len(row) != self._masks.rows.shape[1] else self._masks.intern_row(row)
+            )
+            if number is None:
+                return False
+            self._masks.name_row(number, name)
+        node = self._tables.rows(L.T_NODE)[index]
+        node[L.N_ROW] = number
+        node[L.N_LIST] = at  # last: readers take no lock
+        return True
+
+    def _extent(self) -> tuple[int, int, int]:
+        """Return how much is known: states, their masks, what the network said."""
+        tables = self._tables
+        return tables.count(L.T_NODE), tables.count(L.T_LIST), tables.count(L.T_EDGE)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether something was met that is not written."""
+        return self._extent() != self._before
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes to keep it, about. Cost: 4 us."""
+        states = 0 if self._meaning is None else self._meaning.strings.count
+        return self._tables.used + 2 * WIDTH * states
+
+    def encode(self, patience: float) -> Written | None:
+        """Return what is to be written, None where nothing was met since the last time, it cannot be kept, or
+        somebody holds the grammar's lock for longer than `patience`, in seconds."""
+        if not self._lock.acquire(timeout=patience):
+            return None
+        try:
+            return self._encode()
+        finally:
+            self._lock.release()
+
+    def _encode(self) -> Written | None:
+        meaning = self._meaning
+        if not self.is_new or meaning is None:
+            return None
+        self._before = self._extent()
+        said = meaning.meaning() if images.size(self._tables) <= _MOST else None
+        if said is None:
+            return None
+        time.sleep(0)  # here and below: other threads wait for one step at most
+        image, numbers, terminals = images.take(
+            self._tables,
+            meaning.strings,
+            said.string_starts,
+            meaning.numbers,
+            self._masks.row_name,
+            self.pending,
+            self._known_terminals(),
+        )
+        starts = {name: numbers.get(state, -1) for name, state in said.number_starts.items()}
+        said = said._replace(number_starts=starts, terminals=terminals)
+        time.sleep(0)
+        first = images.encode_image(image)
+        time.sleep(0)
+        second = images.encode_meaning(said)
+        return Written(self._identity, first, second, image.rows, partial(_row, self._masks, self.files))
+
+    def _known_terminals(self) -> dict[Identity, bytes]:
+        if self._terminals is None:
+            assert self._kept is not None
+            self._terminals = dict(self._kept.meaning.terminals)
+        return self._terminals
+
+
+def _row(masks: VocabularyStore, files: GrammarFiles, name: bytes) -> npt.NDArray[np.int32] | None:
+    """Return the dense row of a digest, None where it is neither in memory nor in a file."""
+    number = masks.row_number(name)
+    return files.row(name) if number is None else np.array(masks.rows[number])

@@ -1,0 +1,14 @@
+"""The JSON machine: reads JSON text byte by byte, in compiled code, and fills masks.
+
+What comes in: a network (what the schema allows) and a vocabulary (the trie of tokens). What goes out: for
+any state, the mask of allowed tokens; for a state and a token, the next state.
+
+1. A state is eight registers, interned as a row (`tables.layout` is the map). Equal states are equal numbers.
+2. Compiled code knows JSON and nothing of schemas. What it misses it notes as a question; Python answers
+   (`answers`) from the network and the automata, and the call is made again.
+3. Inside a string or a numeral what tokens do depends on the automaton's state alone. That part of a mask is
+   kept in the mask store (`records`) and shared by all grammars.
+
+`meaning` is the network and automata of one grammar, made when first needed; `inspection` reads a state from
+Python; `expected` says in words what may come next.
+"""

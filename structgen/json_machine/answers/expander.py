@@ -1,0 +1,630 @@
+"""Answers to the questions of compiled code: asks the network and the automata,
+writes what they say into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.programs.arena import MOST_TO_END
+from structgen.automata.renumbering.renumbered_pools import Disagrees, Numbers, Strings
+from structgen.errors import LimitError, StructgenError
+from structgen.json_machine.answers import accepting_lengths as lengths
+from structgen.json_machine.answers.automaton_reach import FAR
+from structgen.json_machine.answers.item_text import closed, text_of
+from structgen.json_machine.answers.journal import FREE_STRING, NUMBER, Journal
+from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
+from structgen.json_machine.masks.safe_bytes import roaming_row
+from structgen.json_machine.masks.state_walk import put_edge
+from structgen.json_machine.tables import layout as L
+from structgen.language.ir import All, Formula, Key, Network, SimpleObject, Spec
+from structgen.limits import Limits
+
+TRUE_SPEC = Spec((All(()),))
+_GROUPS = 1 << 20
+"""Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what
+a number means must not depend on who asks."""
+_LEAST_UNROLLED = 32
+"""A lower bound on a length that an automaton may hold, so that the upper one can be counted beside it."""
+_AHEAD = 32
+"""Places expanded when a grammar is compiled: all of four schemas in five
+of JSONSchemaBench (the median has nine)."""
+
+
+class Expander:
+    """The meaning of one grammar, expanded on demand into its tables.
+    The grammar's lock is held by the caller."""
+
+    __slots__ = (
+        "_ample",
+        "_block_of",
+        "_blocks",
+        "_groups",
+        "_key_specs",
+        "_limits",
+        "_list_of_keys",
+        "_looked_at",
+        "_measured",
+        "_near",
+        "_network",
+        "_number_arrays",
+        "_numbers",
+        "_places",
+        "_residues",
+        "_rows",
+        "_sets",
+        "_string_arrays",
+        "_strings",
+        "_tables",
+        "_with_steppers",
+        "arrays",
+        "group_sets",
+        "journal",
+        "number_starts",
+        "place_of",
+        "residue_of",
+        "string_specs",
+        "unread",
+    )
+
+    def __init__(
+        self, network: Network, strings: Strings, numbers: Numbers, tables: Tables, limits: Limits
+    ) -> None:
+        self._network, self._strings, self._numbers = network, strings, numbers
+        self.journal = Journal()
+        self.number_starts: list[tuple[Spec, int]] = []
+        """What was asked of the numeral automata, and their answers."""
+        self._tables, self._limits = tables, limits
+        self._looked_at = 0
+        self._places: dict[int, int] = {}
+        self.place_of: list[int] = []
+        """Engine row of a place -> the network's number."""
+        self._residues: dict[int, int] = {}
+        self.residue_of: dict[int, int] = {}
+        """Engine row of a residue -> the network's number (the rows of plain objects
+        that the engine made are not here)."""
+        self._blocks: dict[tuple[object, ...], int] = {}
+        """What a plain object is -> the first row of its residues."""
+        self._block_of: dict[int, int] = {}
+        """That row -> a residue of the network's in the block."""
+        self.arrays: set[int] = set()
+        """Rows of residues that are arrays'."""
+        self.unread: set[int] = set()
+        """Those of them whose last item has not been read."""
+        self._sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
+        self._groups: dict[frozenset[int], int] = {frozenset((0,)): 0}
+        self.group_sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
+        """Class of extra keys -> the formulas that are true of it."""
+        self._list_of_keys: dict[tuple[str, ...], int] = {}
+        self._key_specs: dict[Spec, int] = {}
+        self._ample: dict[int, bool] = {}
+        """Start of a string automaton -> whether endlessly many strings go on from each of its states."""
+        self._with_steppers: set[int] = set()
+        """The automata with steppers beside which a length is counted: their states come as they are met."""
+        self._measured = 0
+        self._near: set[int] = set()
+        """The other states of such automata whose distances are known."""
+        self._rows: dict[Spec, int] = {}
+        self.string_specs: list[Spec | None] = []
+        self._string_arrays: tuple[object, object] = (None, None)
+        self._number_arrays: tuple[object, object] = (None, None)
+        tables.context[L.C_ROOT] = self.place(network.root)
+        self.refresh()
+
+    # --- the automata ---------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Tell compiled code where the automata's arrays lie, if they have moved.
+
+        Those it was told last are held until then: a completion, or the network, may make states and so move
+        them while nobody here looks; until the next question compiled code reads the old arrays, which are
+        true as far as they go.
+        """
+        context, strings, numbers = self._tables.context, self._strings, self._numbers
+        roaming = strings.roaming(self._looked_at)
+        self._looked_at = strings.count
+        if len(roaming):
+            room_for_safe(self._tables, strings.count)
+            ascii_only = bool(context[L.C_ESCAPES] == L.ESCAPES_ASCII)
+            self._tables.rows(L.T_SAFE)[roaming] = roaming_row(ascii_only)
+        if self._with_steppers:
+            self._measure()
+        context[L.C_STRING_COUNT] = strings.count
+        held = (strings.trans, strings.outcome)
+        if held[0] is not self._string_arrays[0] or held[1] is not self._string_arrays[1]:
+            self._string_arrays = held
+            context[L.C_STRINGS] = address_of(held[0])
+            context[L.C_STRINGS_OUT] = address_of(held[1])
+        held = (numbers.trans, numbers.outcome)
+        if held[0] is not self._number_arrays[0] or held[1] is not self._number_arrays[1]:
+            self._number_arrays = held
+            context[L.C_NUMBERS] = address_of(held[0])
+            context[L.C_NUMBERS_OUT] = address_of(held[1])
+
+    def outcome(self, demands: frozenset[int]) -> int:
+        """Return the network's number of an outcome, and remember what it stands for."""
+        number = self._network.outcome(demands)
+        self._sets[number] = demands
+        return number
+
+    def demands(self, outcome: int) -> frozenset[int]:
+        """Return the demands that an outcome meets."""
+        return self._sets[outcome]
+
+    @property
+    def groups(self) -> list[frozenset[int]]:
+        """The classes of extra keys in the order in which they were numbered."""
+        return list(self._groups)
+
+    def group(self, formulas: frozenset[int]) -> int:
+        """Return the number of a class of extra keys."""
+        number = self._groups.get(formulas)
+        if number is None:
+            number = self._groups[formulas] = group_number(len(self._groups))
+            self.group_sets[number] = formulas
+        return number
+
+    # --- rows -----------------------------------------------------------------------------------------------
+
+    def place(self, number: int) -> int:
+        """Return the engine's row of a place; its contents come when they are asked."""
+        row = self._places.get(number)
+        if row is None:
+            row = self._tables.count(L.T_PLACE)
+            # a call that is cut off may leave more of them than rows
+            self.place_of[row:] = (number,)
+            self._tables.append(L.T_PLACE, 0)
+            self._places[number] = row
+        return row
+
+    def residue(self, number: int, array: bool) -> int:
+        """Return the engine's row of a residue; its contents come when they are asked."""
+        row = self._residues.get(number)
+        if row is None:
+            if not array:
+                plain = self._network.simple(number)
+                if plain is not None and plain.ordered == len(plain.names):
+                    return self._plain(number, plain)
+            row = self._tables.append(L.T_RES, 0)
+            self._tables.rows(L.T_RES)[row, L.R_PLAIN] = -1
+            self._residues[number] = row
+            self.residue_of[row] = number
+            if array:
+                self.arrays.add(row)
+        return row
+
+    def _plain(self, number: int, plain: SimpleObject) -> int:
+        """Return the row of a plain object's residue; the rows of all its residues lie side by side,
+        by position."""
+        identity = (plain.names, plain.places, plain.required, plain.extra, plain.close)
+        block = self._blocks.get(identity)
+        if block is None:
+            tables, count = self._tables, len(plain.names)
+            base = tables.count(L.T_RES)
+            tables.extend(L.T_RES, 0, count + 1)
+            rows = tables.rows(L.T_RES)[base : base + count + 1]
+            rows[:, L.R_PLAIN] = tables.count(L.T_PLAIN)
+            rows[:, L.R_INDEX] = range(count + 1)
+            encoded = [name.encode("utf-8", "surrogatepass") for name in plain.names]
+            order = sorted(range(count), key=encoded.__getitem__)
+            arrays: list[int] = []
+            for at in order:
+                place = plain.places[at]
+                arrays += (at, -1 if place < 0 else self.place(place))
+            needed = [count] * (count + 1)
+            for at in range(count - 1, -1, -1):
+                needed[at] = at if plain.required[at] else needed[at + 1]
+            arrays += needed
+            extra = plain.extra
+            tables.append(
+                L.T_PLAIN,
+                (
+                    self.words(tuple([plain.names[at] for at in order])),
+                    count,
+                    base,
+                    tables.extend(L.T_CHILD, arrays, len(arrays)),
+                    -1 if extra < 0 else self.place(extra),
+                    -1 if extra < 0 else self._strings.FREE,
+                    plain.close,
+                    0,
+                ),
+            )
+            block = self._blocks[identity] = base
+            self._block_of[base] = number
+        row = block + plain.position
+        self._residues[number] = row
+        self.residue_of[row] = number
+        return row
+
+    def words(self, keys: tuple[str, ...]) -> int:
+        """Return the row of a list of words, which must be sorted by their UTF-8 bytes."""
+        row = self._list_of_keys.get(keys)
+        if row is None:
+            encoded = [key.encode("utf-8", "surrogatepass") for key in keys]
+            lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+            blob = b"".join(encoded)
+            start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
+            offsets = np.empty(len(encoded) + 1, np.int64)
+            offsets[0] = start
+            np.cumsum(lengths, out=offsets[1:])
+            offsets[1:] += start
+            at = self._tables.extend(L.T_OFFSET, offsets[:, None], len(offsets))
+            row = self._tables.append(L.T_LEX, (at, len(encoded)))
+            self._list_of_keys[keys] = row
+        return row
+
+    def string(self, spec: Spec) -> int:
+        """Return the row of a string spec, -1 where no string meets it."""
+        row = self._rows.get(spec)
+        if row is not None:
+            return row
+        base = excepted(spec)
+        if base is not None:
+            found = self._beside(spec, *base)
+            if found is not None:
+                return found
+        kind, start, least, most, outcomes, farthest = 0, self._strings.FREE, 0, -1, 0, 0
+        words = listed(spec)
+        length = bounds(spec)
+        if words is not None:
+            if not words:
+                self._rows[spec] = -1
+                return -1
+            kind = 1
+            start = self.words(tuple(words))
+            known = {met: self.outcome(met) for met in set(words.values())}
+            numbers = [known[met] for met in words.values()]
+            outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
+        elif length is not None:
+            least, top = length
+            most = -1 if top is None else top
+            if most >= 0 and least > most:
+                self._rows[spec] = -1
+                return -1
+        elif (counted := self._counted(spec)) is not None:
+            start, most, farthest = counted
+        else:
+            start = self._strings.start(spec, self.outcome)
+            self.refresh()
+            if start < 0:
+                self._rows[spec] = -1
+                return -1
+        values = (kind, start, least, most, outcomes, farthest, -1, 0)
+        return self._string_row(spec, values)
+
+    def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
+        row = self._tables.count(L.T_STRING)
+        self.string_specs[row:] = (spec,)
+        self._tables.append(L.T_STRING, values)
+        self._rows[spec] = row
+        return row
+
+    def _beside(self, spec: Spec, base: Formula, words: dict[str, frozenset[int]]) -> int | None:
+        """Return the row of a spec that is an automaton but for some words, which stand in a list beside it;
+        None where it has no automaton."""
+        below = self.string(Spec((base,)))
+        if below < 0:
+            return None
+        kind, start, least, most, _, farthest, _, _ = self._tables.rows(L.T_STRING)[below].tolist()
+        if kind != 0:
+            return None
+        ample = self._ample.get(start)
+        if ample is None:
+            ample = start < self._strings.FREE + 8 or lengths.endless(self._strings, start)
+            self._ample[start] = ample
+            self.refresh()
+        order = sorted(words, key=lambda word: word.encode("utf-8", "surrogatepass"))
+        numbers = [self.outcome(words[word]) if words[word] else -1 for word in order]
+        outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
+        beside = self.words(tuple(order))
+        values = (0, start, least, most, outcomes, farthest, beside, int(ample and most < 0))
+        return self._string_row(spec, values)
+
+    def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
+        """Return (automaton without the length, most characters, the farthest state's distance), where the
+        length can be counted beside the automaton."""
+        parts = lengths.split(spec)
+        if parts is None:
+            return None
+        rest, least, most = parts
+        start = self._strings.start(rest, self.outcome)
+        found = None if start < self._strings.FREE + 8 else lengths.distances(self._strings, start)
+        self.refresh()
+        if found is None:
+            return None
+        states, far = found
+        if far[0] < least <= _LEAST_UNROLLED:
+            # The lower bound goes into the automaton, the upper one is counted.
+            start = self._strings.start(lengths.at_least(rest, least), self.outcome)
+            found = lengths.distances(self._strings, start) if start >= 0 else None
+            self.refresh()
+            if found is None:
+                return None
+            states, far = found
+        if far[0] < least or far[0] > most:
+            return None
+        self._put_distances(states, far)
+        number = self._strings.texts.spec(start)
+        if number >= 0:
+            self._with_steppers.add(number)
+            self._near.update(states.tolist())
+        farthest = int(far[far < FAR].max())
+        if number >= 0:
+            farthest = max(farthest, MOST_TO_END + 1 + least)
+        return start, most, farthest
+
+    def _put_distances(self, states: npt.NDArray[np.int64], far: npt.NDArray[np.int64]) -> None:
+        tables = self._tables
+        have, need = tables.count(L.T_DISTANCE), int(states.max()) + 1
+        if need > have:
+            tables.extend(L.T_DISTANCE, 0, need - have)
+        tables.rows(L.T_DISTANCE)[states] = far
+
+    def _measure(self) -> None:
+        """Put the distances of states that were made in a stepper's text, or behind one."""
+        strings = self._strings
+        while self._measured < strings.count:
+            first, self._measured = self._measured, strings.count
+            texts = strings.texts
+            for state in texts.of_specs(first, self._measured, self._with_steppers):
+                if texts.holds(state):
+                    self._put_distances(np.array([state]), np.array([texts.distance(state)]))
+                elif state not in self._near:
+                    found = lengths.distances(strings, state)
+                    if found is not None:
+                        self._near.update(found[0].tolist())
+                        self._put_distances(*found)
+
+    def ahead(self) -> None:
+        """Expand the first places of the grammar, breadth first, before they are asked: one by one it would
+        cost more.
+
+        What goes wrong here goes wrong again where the place is met, and is told there.
+        """
+        tables = self._tables
+        row = 0
+        try:
+            while row < min(len(self.place_of), _AHEAD):
+                if not tables.rows(L.T_PLACE)[row, L.P_STATUS]:
+                    self.journal.questions.append((L.Q_PLACE, row, 0, 0))
+                    self._answer_place(row)
+                values = tables.rows(L.T_PLACE)[row]
+                for residue in (int(values[L.P_OBJECT]), int(values[L.P_ARRAY])):
+                    rows = tables.rows(L.T_RES)
+                    if residue >= 0 and not rows[residue, L.R_STATUS] and rows[residue, L.R_PLAIN] < 0:
+                        self.journal.questions.append((L.Q_RESIDUE, residue, 0, 0))
+                        self._answer_residue(residue)
+                row += 1
+        except StructgenError:
+            self.journal.spoiled = True
+        except BaseException:
+            self.journal.spoiled = True  # half an answer is none that could be repeated
+            raise
+        self.refresh()
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    def answer(self, terminal: Callable[[int], None]) -> None:
+        """Answer every question that was noted, and empty the list. `terminal` makes a terminal's mask.
+
+        Raises what the network, the automata or the limits raise;
+        the questions are then gone, the tables whole.
+        """
+        needs = self._tables.needs
+        count = int(needs[0])
+        questions = needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
+        needs[0] = 0
+        for kind, first, second, third in questions:
+            if kind == L.Q_ROOM:
+                if first == L.T_SAFE:
+                    room_for_safe(self._tables, self._strings.count)
+                else:
+                    self._tables.room(first, second)
+            elif kind == L.Q_STRING:
+                self._strings.expand(first, max(second - 1, 0))
+                if second:
+                    self.journal.spoiled = True  # texts in a stepper have no names in other processes
+                if self._with_steppers:
+                    self._measure()
+            elif kind == L.Q_NUMBER:
+                self._numbers.expand(first)
+            elif kind == L.Q_TERMINAL:
+                terminal(first)
+            elif kind == L.Q_DEPTH:
+                raise LimitError(
+                    f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
+                )
+            else:
+                try:
+                    self.journal.questions.append((kind, first, second, third))
+                    self.say(kind, first, second, third)
+                except BaseException:
+                    self.journal.spoiled = True  # half an answer is none that could be repeated
+                    raise
+        self.refresh()
+
+    def say(self, kind: int, first: int, second: int, third: int) -> None:
+        """Answer one question about the grammar. Raises what the network, the automata or the limits
+        raise."""
+        if kind == L.Q_PLACE:
+            self._answer_place(first)
+        elif kind == L.Q_RESIDUE:
+            self._answer_residue(first)
+        elif kind == L.Q_AFTER:
+            self._answer_after(first, second, third)
+        elif kind == L.Q_EXTRA:
+            self._answer_extra(first, second)
+        elif kind == L.Q_ITEM:
+            self._answer_item(first, second, third)
+        elif kind == L.Q_PLENTY:
+            rows = self._tables.rows(L.T_RES)
+            rows[first, L.R_PLENTY] = 1 if self._network.plenty(self.network_residue(first)) else 2
+        elif kind == L.Q_UNREAD:
+            self._answer_unread(first, second)
+        elif kind == NUMBER:
+            self.network_residue(first)
+        elif kind == FREE_STRING:
+            self.free_string()
+        else:
+            raise AssertionError(f"question {kind}")
+
+    def free_string(self) -> int:
+        """Return the row of the free string."""
+        self.journal.questions.append((FREE_STRING, 0, 0, 0))
+        return self.string(TRUE_SPEC)
+
+    def go_on(self, tables: Tables) -> None:
+        """Write to other tables from now on, which hold all that was written so far."""
+        self._tables = tables
+        self._string_arrays = self._number_arrays = (None, None)
+        self.refresh()
+
+    def number_as(self, outcomes: list[frozenset[int]], groups: list[frozenset[int]]) -> None:
+        """Give outcomes and classes of extra keys their numbers before anything else does.
+        Raises Disagrees where they have others."""
+        for number, demands in enumerate(outcomes):
+            if self.outcome(demands) != number:
+                raise Disagrees("an outcome that was kept has another number now.")
+        for formulas in groups:
+            self.group(formulas)
+        if self.groups[: len(groups)] != groups:
+            raise Disagrees("a class of keys that was kept has another number now.")
+
+    def _answer_place(self, row: int) -> None:
+        if self._tables.rows(L.T_PLACE)[row, L.P_STATUS]:
+            return
+        entry = self._network.entry(self.place_of[row])
+        string = number = -1
+        if entry.string is not None:
+            string = self.string(entry.string)
+        if entry.number is not None:
+            number = self._numbers.start(entry.number, self.outcome)
+            self.number_starts.append((entry.number, number))
+        values = (
+            1,
+            -1 if entry.object is None else self.residue(entry.object, False),
+            -1 if entry.array is None else self.residue(entry.array, True),
+            string,
+            number,
+            -1 if entry.true is None else entry.true,
+            -1 if entry.false is None else entry.false,
+            -1 if entry.null is None else entry.null,
+        )
+        self._tables.rows(L.T_PLACE)[row] = values
+
+    def _answer_residue(self, row: int) -> None:
+        if self._tables.rows(L.T_RES)[row, L.R_STATUS]:
+            return
+        number = self.residue_of[row]
+        if row in self.arrays:
+            items = self._network.items(number)
+            item = -1 if items.item is None else self.place(items.item)
+            close = -1 if items.close is None else items.close
+            matter = (2 if row in self.unread else 1) if items.values else 0
+            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter, 0)
+        else:
+            menu = self._network.menu(number)
+            keys = tuple(self._network.keys(number))
+            words = self.words(keys)
+            children = np.full(len(keys), -1, np.int32)
+            for i, key in enumerate(keys):
+                place = menu.named.get(key)
+                if place is not None:
+                    children[i] = self.place(place)
+            child = self._tables.extend(L.T_CHILD, children, len(keys))
+            extra = extra_place = -1
+            if menu.extra is not None and menu.extra_places:
+                extra = self._key_spec(menu.extra)
+                if menu.extra == TRUE_SPEC:
+                    extra_place = self.place(menu.extra_places[frozenset((0,))])
+            close = -1 if menu.close is None else menu.close
+            status = 3 if extra >= 0 and self._network.owes_keys(number) else 1
+            values = (status, close, words, child, extra, extra_place, int(bool(menu.named)), -1, -1, 0, 0, 0)
+        self._tables.rows(L.T_RES)[row] = values
+
+    def _key_spec(self, spec: Spec) -> int:
+        """Return the start state of the automaton of extra keys, -1 where no key can come."""
+        if spec == TRUE_SPEC:
+            return self._strings.FREE
+        state = self._key_specs.get(spec)
+        if spec.judge is not None:
+            self.journal.spoiled = True  # what a judge says is in no table
+        if state is None:
+            state = self._strings.start(spec, self.group)
+            self._key_specs[spec] = state
+            self.refresh()
+        return state
+
+    def network_residue(self, row: int) -> int:
+        """Return the network's number of a residue's row."""
+        number = self.residue_of.get(row)
+        if number is None:
+            # made by the engine, in a block of a plain object
+            self.journal.questions.append((NUMBER, row, 0, 0))
+            shape = int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
+            base = int(self._tables.rows(L.T_PLAIN)[shape, L.L_BASE])
+            number = self._network.simple_after(self._block_of[base], row - base - 1)
+            self.residue_of[row] = number
+        return number
+
+    def key(self, residue: int, key: int) -> Key:
+        """Return the network's key for the engine's (see layout.LEX)."""
+        if key == -1:
+            return None
+        if key < 0:
+            return self.group_sets[-2 - key]
+        return self._network.keys(self.network_residue(residue))[key]
+
+    def _answer_after(self, row: int, key: int, outcome: int) -> None:
+        self._tables.room(L.T_EDGE, 1)
+        after = self._network.after(self.network_residue(row), self.key(row, key), outcome)
+        put_edge(self._tables.address, row, key, outcome, self.residue(after, key == -1))
+
+    def _answer_item(self, row: int, outcome: int, which: int) -> None:
+        self._tables.room(L.T_EDGE, 1)
+        text = self.written(which >> 32, which & L.LOG)
+        after = self._network.after(self.network_residue(row), None, outcome, closed(text))
+        put_edge(self._tables.address, row, L.ITEM_TAG - outcome, which, self.residue(after, True))
+
+    def _answer_unread(self, row: int, outcome: int) -> None:
+        self._tables.room(L.T_EDGE, 1)
+        after = self._network.after_unread(self.network_residue(row), outcome)
+        found = -1
+        if after is not None:
+            found = self.residue(after, True)
+            self.unread.add(found)
+        put_edge(self._tables.address, row, L.UNREAD_TAG, outcome, found)
+
+    def written(self, log: int, begin: int) -> bytes:
+        """Return what is written of an item, as JSON text without white space between tokens: its log,
+        from where it begins on."""
+        rows = self._tables.rows(L.T_TEXT)
+        labels: list[int] = []
+        while log != begin:
+            if log == 0:
+                raise Disagrees("what is written of an item does not begin where it should.")
+            log, label = rows[log].tolist()
+            labels.append(label)
+        labels.reverse()
+        return text_of(labels)
+
+    def _answer_extra(self, row: int, group: int) -> None:
+        menu = self._network.menu(self.network_residue(row))
+        place = menu.extra_places.get(self.group_sets[group])
+        self._tables.room(L.T_EDGE, 1)
+        put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
+
+
+def group_number(at: int) -> int:
+    """Return the number of the class of extra keys that comes at a place among them."""
+    return _GROUPS + at if at else 0
+
+
+def room_for_safe(tables: Tables, states: int) -> None:
+    """Make a row for each state of the string automata; the rows say that nothing is known yet."""
+    have = tables.count(L.T_SAFE)
+    if have <= states:
+        tables.extend(L.T_SAFE, 0, max(2 * states, 64) - have)

@@ -1,0 +1,146 @@
+"""What a network asks about scalars, answered by the automata that the machine will run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+
+from structgen.automata.numbers.form_product import AnyPool
+from structgen.automata.strings.string_pool import StringPool
+from structgen.language.ir import DEAD, UNKNOWN, Demands, Formula, Spec
+from structgen.schema.reading.json_values import ascii_string, json_string
+
+Intern = Callable[[frozenset[int]], int]
+_FIRST = 1 << 24
+"""Sets of formulas are numbered from here: automata are shared with outcomes and classes of keys, and what a
+number means must not depend on who asks."""
+_GLANCE = 100
+"""Texts that are looked at before words are completed by the shortest rest."""
+
+
+class Strings:
+    """The string oracle over a pool."""
+
+    __slots__ = ("_intern", "_literal", "_numbers", "_pool", "_sets")
+
+    def __init__(self, pool: StringPool, intern: Intern, *, ascii: bool = False) -> None:
+        """`ascii`: literals are written in ASCII alone."""
+        self._pool, self._intern = pool, intern
+        self._literal = ascii_string if ascii else json_string
+        self._numbers: dict[frozenset[int], int] = {}
+        self._sets: list[frozenset[int]] = []
+
+    def shortest(self, spec: Spec) -> Demands:
+        """Return, for each formula that some string meets, the JSON literal of the shortest such string."""
+        state = self._pool.start(spec, self._intern)
+        if state < 0:
+            return {}
+        return {j: self._literal(text.decode()) for j, text in self._pool.finish(state).items()}
+
+    def matches(self, formula: Formula, text: str) -> bool:
+        """Return whether a decoded string meets a formula."""
+        pool = self._pool
+        state = pool.start(Spec((formula,)), self._intern)
+        for column in _columns(text):
+            if state < 0:
+                return False
+            state = self._after(state, column)
+        return state != DEAD and int(pool.outcome[state]) >= 0
+
+    def words(self, formula: Formula, most: int) -> Sequence[str] | None:
+        """Return all strings that meet a formula if they are at most `most`, else None."""
+        state = self._pool.start(Spec((formula,)), self._intern)
+        if state < 0:
+            return ()
+        found = self._pool.is_finite(state, most)
+        return None if found is None else [word.decode() for word in found]
+
+    def some(
+        self,
+        spec: Spec,
+        count: int,
+        avoid: Collection[str],
+        accept: Callable[[frozenset[int]], bool],
+        most: int,
+    ) -> list[tuple[str, frozenset[int]]] | None:
+        """Return up to `count` strings that are not in `avoid`, each with the set of formulas that are true
+        of it, which the judge of the spec and `accept` take: as many as there are, short ones first as far as
+        a glance tells. None where looking at `most` texts does not tell how many there are.
+
+        Cost: some 20 us a text that is looked at. Raises `LimitError` where a completion is out of reach.
+        """
+        pool = self._pool
+        start = pool.start(spec, self._number)
+        gone = {word.encode("utf-8", "surrogatepass") for word in avoid}
+        found: dict[bytes, frozenset[int]] = {}
+        visits: dict[int, int] = {}
+        # No state need be gone through more often than there are words to be told apart.
+        often = count + len(gone)
+        queue = deque([(start, b"")] if start >= 0 else [])
+        steps = 0
+        while queue and len(found) < count:
+            state, text = queue.popleft()
+            visits[state] = visits.get(state, 0) + 1
+            if visits[state] > often:
+                continue
+            steps += 1
+            if steps > most:
+                return None
+            end, rest = state, b""
+            if pool.outcome[state] < 0 and steps > _GLANCE:
+                rest = min(pool.finish(state).values())
+                for byte in rest:
+                    end = self._after(end, byte)
+            if pool.outcome[end] >= 0 and text + rest not in gone:
+                true = self._sets[int(pool.outcome[end]) - _FIRST]
+                if accept(true):
+                    found[text + rest] = true
+            pool.expand(state)
+            row = pool.trans[state, :256]
+            queue.extend(
+                (int(row[byte]), text + bytes((byte,))) for byte in np.flatnonzero(row >= 0).tolist()
+            )
+        return [(word.decode(), true) for word, true in found.items()]
+
+    def _after(self, state: int, column: int) -> int:
+        after = int(self._pool.trans[state, column])
+        if after == UNKNOWN:
+            self._pool.expand(state, column)
+            after = int(self._pool.trans[state, column])
+        return after
+
+    def _number(self, true: frozenset[int]) -> int:
+        """Return the number of a set of formulas; those of this oracle alone."""
+        found = self._numbers.get(true)
+        if found is None:
+            found = self._numbers[true] = _FIRST + len(self._sets)
+            self._sets.append(true)
+        return found
+
+
+def _columns(text: str) -> list[int]:
+    """Return the columns of a string automaton that a decoded string takes,
+    one a UTF-8 byte or lone surrogate."""
+    columns: list[int] = []
+    for char in text:
+        if "\ud800" <= char <= "\udfff":
+            columns.append(256 if char < "\udc00" else 257)
+        else:
+            columns.extend(char.encode())
+    return columns
+
+
+class Numbers:
+    """The number oracle over a pool."""
+
+    __slots__ = ("_intern", "_pool")
+
+    def __init__(self, pool: AnyPool, intern: Intern) -> None:
+        self._pool, self._intern = pool, intern
+
+    def shortest(self, spec: Spec) -> Demands:
+        """Return, for each formula that some numeral within the policy meets, the shortest such numeral."""
+        state = self._pool.start(spec, self._intern)
+        return {} if state < 0 else self._pool.finish(state)

@@ -1,0 +1,66 @@
+"""Specs of strings that need no automaton, or less than a whole one, told by their shape."""
+
+from __future__ import annotations
+
+from structgen.language.ir import FALSE, All, Any_, Formula, Length, Not, Spec, Words
+
+
+def excepted(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
+    """Return the first formula of a spec without the words that were written before and that it excludes, and
+    which of the other formulas each of those meets; None where a spec is otherwise."""
+    first, *others = spec.formulas
+    parts = first.of if isinstance(first, All) else (first,)
+    rest: list[Formula] = []
+    gone: set[str] = set()
+    for part in parts:
+        if isinstance(part, Not) and isinstance(part.of, Words) and part.of.written:
+            gone.update(part.of.of)
+        else:
+            rest.append(part)
+    met: dict[str, set[int]] = {word: set() for word in gone}
+    for index, formula in enumerate(others, 1):
+        if formula == FALSE:
+            continue
+        if not isinstance(formula, Words) or not formula.of <= gone:
+            return None
+        for word in formula.of:
+            met[word].add(index)
+    if not gone:
+        return None
+    base = rest[0] if len(rest) == 1 else All(tuple(rest))
+    return base, {word: frozenset(indices) for word, indices in met.items()}
+
+
+def listed(spec: Spec) -> dict[str, frozenset[int]] | None:
+    """Return the words of a spec with the demands each meets, sorted by UTF-8 bytes,
+    if it is finite lists alone."""
+    first = spec.formulas[0]
+    if len(spec.formulas) == 1 and isinstance(first, Words):
+        return dict.fromkeys(sorted(first.of), frozenset((0,)))
+    met: dict[str, set[int]] = {}
+    for index, formula in enumerate(spec.formulas):
+        parts = formula.of if isinstance(formula, Any_) else (formula,)
+        for part in parts:
+            if not isinstance(part, Words):
+                return None
+            for word in part.of:
+                met.setdefault(word, set()).add(index)
+    # Code points are in the order of their UTF-8 bytes.
+    return {word: frozenset(met[word]) for word in sorted(met)}
+
+
+def bounds(spec: Spec) -> tuple[int, int | None] | None:
+    """Return the bounds of a spec that speaks of its length alone."""
+    if len(spec.formulas) != 1:
+        return None
+    formula = spec.formulas[0]
+    parts = formula.of if isinstance(formula, All) else (formula,)
+    least: int = 0
+    most: int | None = None
+    for part in parts:
+        if not isinstance(part, Length):
+            return None
+        least = max(least, part.least)
+        if part.most is not None:
+            most = part.most if most is None else min(most, part.most)
+    return least, most

@@ -1,0 +1,261 @@
+"""The state of a machine read from Python: what completions,
+events and explanations ask of a compiled grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.json_machine.answers.expander import Expander
+from structgen.json_machine.answers.journal import Recorded
+from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.masks import state_walk, token_costs_of_steps
+from structgen.json_machine.meaning import Meaning
+from structgen.json_machine.tables import layout as L
+from structgen.language.ir import UNKNOWN, Demands, Key
+
+Registers: TypeAlias = npt.NDArray[np.int64]
+"""The eight words of a state (structgen.json_machine.tables.layout)."""
+
+
+_PIECE = 1 << 9
+"""Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
+
+
+class Inspection:
+    """Reads registers, frames and tables in the terms of the network.
+    The grammar's lock is held by the caller."""
+
+    __slots__ = ("_meaning", "_numbers", "_retry", "_strings", "_tables", "space")
+
+    def __init__(
+        self, meaning: Meaning, tables: Tables, space: tuple[int, bytes], retry: Callable[..., int]
+    ) -> None:
+        self.space = space
+        """The white space policy, and its indent."""
+        self._tables, self._meaning = tables, meaning
+        self._strings, self._numbers = meaning.strings, meaning.numbers
+        self._retry = retry
+
+    @property
+    def network(self) -> Recorded:
+        """The network, made now if it was not."""
+        return self._meaning.recorded
+
+    @property
+    def _expander(self) -> Expander:
+        return self._meaning.expander
+
+    def registers(self, index: int) -> Registers:
+        """Return the registers of a state (a view: they never change)."""
+        view: Registers = self._tables.rows(L.T_NODE)[index, : L.WORDS]
+        return view
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the document may end here."""
+        return bool(state_walk.may_end(self._tables.address, index))
+
+    def frame(self, frame: int) -> tuple[int, int, int, int]:
+        """Return a stack frame: the engine's residue, the set of extra keys, the engine's key,
+        the frame below."""
+        row = self._tables.rows(L.T_FRAME)[frame].tolist()
+        return row[L.F_RES], row[L.F_EXTRAS], row[L.F_KEY], row[L.F_PARENT]
+
+    def log(self, regs: Registers) -> int:
+        """Return the log of the items that are written and whose values matter, 0 where there is none."""
+        text = int(regs[L.TEXT])
+        return text & L.LOG if text & L.CAPTURE else 0
+
+    def watches(self, row: int) -> bool:
+        """Return whether the value of an item matters in an array with this residue (the engine's)."""
+        return int(self._tables.rows(L.T_RES)[row, L.R_VALUES]) != 0
+
+    def written(self, log: int, begin: int) -> bytes:
+        """Return what is written of an item, compact; `begin`: the extras of the frame under it."""
+        return self._expander.written(log, begin & L.LOG)
+
+    def brackets(self, regs: Registers) -> int:
+        """Return how many brackets are open."""
+        mode, frame = int(regs[L.MODE]), int(regs[L.FRAME])
+        if mode in (L.M_DOC, L.M_END, L.M_FINISHED):
+            return 0
+        below = 0 if frame < 0 else int(self._tables.rows(L.T_FRAME)[frame, L.F_DEPTH])
+        return below if mode in (L.M_STRING, L.M_NUMBER, L.M_LITERAL, L.M_WORDS) else below + 1
+
+    def open_brackets(self, index: int) -> int:
+        """Return how many brackets are open in a state."""
+        return self.brackets(self.registers(index))
+
+    def residue(self, row: int) -> int:
+        """Return the network's residue of an engine row."""
+        return self._expander.network_residue(row)
+
+    def key(self, row: int, key: int) -> Key:
+        """Return the network's key of the engine's, in the object with this residue."""
+        return self._expander.key(row, key)
+
+    def group(self, number: int) -> frozenset[int]:
+        """Return a class of extra keys: the formulas that are true of them."""
+        return self._expander.group_sets[number]
+
+    def child_place(self, row: int, key: int) -> int:
+        """Return the network's place of the value under a key."""
+        found = self.key(row, key)
+        menu = self.network.menu(self.residue(row))
+        if isinstance(found, str):
+            return menu.named[found]
+        assert found is not None, "arrays have no keys"
+        return menu.extra_places[found]
+
+    def key_list(self, row: int) -> int:
+        """Return the word list of an object's keys."""
+        return int(self._tables.rows(L.T_RES)[row, L.R_LEX])
+
+    def listed(self, words: int, place: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the words (index, bytes) at a place in a list."""
+        offset = int(self._tables.rows(L.T_LEX)[words, 0])
+        offsets = self._tables.rows(L.T_OFFSET)[:, 0]
+        blob = self._tables.rows(L.T_BLOB)
+        for at in range(place >> L.LOW_SHIFT, (place >> L.HIGH_SHIFT) & L.HIGH_BITS):
+            yield at, blob[int(offsets[offset + at]) : int(offsets[offset + at + 1])].tobytes()
+
+    def string_row(self, row: int) -> list[int]:
+        """Return the row of a string spec (layout.S_*)."""
+        found: list[int] = self._tables.rows(L.T_STRING)[row].tolist()
+        return found
+
+    def word_outcome(self, at: int) -> int:
+        """Return the outcome of a listed word."""
+        return int(self._tables.rows(L.T_OUTCOME)[at])
+
+    def finish_string(self, state: int) -> Demands:
+        """Return demand (or key class) -> the shortest rest of a string, decoded."""
+        return self._strings.finish(state)
+
+    def finish_prefix(self, row: int, prefix: bytes) -> Demands:
+        """Return demand -> the shortest rest, decoded, of a string of this row after its first decoded bytes.
+        Cost: an automaton of the row's own, with the words that stand beside it."""
+        strings, spec = self._strings, self._expander.string_specs[row]
+        assert spec is not None, "a string of a schema"
+        state = strings.start(spec, self._expander.outcome)
+        for byte in prefix:
+            if int(strings.trans[state, byte]) == UNKNOWN:
+                strings.expand(state, byte)
+            state = int(strings.trans[state, byte])
+        return strings.finish(state)
+
+    def finish_number(self, state: int) -> Demands:
+        """Return demand -> the shortest rest of a numeral."""
+        return self._numbers.finish(state)
+
+    def next_bytes(self, index: int) -> bytes:
+        """Return the bytes that may come next, ascending."""
+        array = np.zeros(256, np.uint8)
+        self._retry(state_walk.next_bytes, index, address_of(array))
+        return bytes(np.flatnonzero(array).tolist())
+
+    def after(self, index: int, data: bytes) -> int:
+        """Return the state after bytes, or -1."""
+        if not data:
+            return index
+        array = np.frombuffer(data, np.uint8)
+        address = address_of(array)
+        for start in range(0, len(data), _PIECE):
+            index = self._retry(state_walk.take_bytes, index, address + start, min(_PIECE, len(data) - start))
+            if index < 0:
+                break
+        return index
+
+    def trace(self, index: int, data: bytes) -> list[int]:
+        """Return the states after each byte of a text that lives."""
+        states = np.empty(len(data), np.int64)
+        array = np.frombuffer(data, np.uint8)
+        code = (
+            self._retry(token_costs_of_steps.trace, index, address_of(array), len(data), address_of(states))
+            if data
+            else 0
+        )
+        assert code == 0, f"{data!r} is refused"
+        found: list[int] = states.tolist()
+        return found
+
+    def after_each(self, index: int, data: bytes) -> list[tuple[int, int]]:
+        """Return those of the bytes that may come next, ascending, each with the state after it."""
+        wanted = np.zeros(256, np.uint8)
+        wanted[list(data)] = 1
+        states = np.empty(256, np.int64)
+        self._retry(token_costs_of_steps.after_each, index, address_of(wanted), address_of(states))
+        return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
+
+    def after_all(
+        self, index: int, merged: npt.NDArray[np.int32], *, repeated_keys: bool
+    ) -> npt.NDArray[np.int64]:
+        """Return int64[256]: the state after each byte, -1 where it is refused. `merged`, and what
+        `repeated_keys` forgets: see machine.segment.after_all."""
+        states = np.empty(256, np.int64)
+        self._retry(
+            token_costs_of_steps.after_all,
+            index,
+            int(repeated_keys),
+            address_of(merged),
+            len(merged),
+            address_of(states),
+        )
+        return states
+
+    def numerals(self, indices: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return those of some states that are in the midst of a numeral, and what each of these is in: the
+        state of the automaton of numerals."""
+        rows = self._tables.rows(L.T_NODE)[indices]
+        inside = rows[:, L.MODE] == L.M_NUMBER
+        return indices[inside], rows[inside, L.LEX]
+
+    def outcomes_of_numerals(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Return what a numeral that ends in each of some states of its automaton is, -1 where none ends."""
+        found: npt.NDArray[np.int32] = self._numbers.outcome[states]
+        return found
+
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after each of some allowed tokens (see machine.segment.after_tokens)."""
+        wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        self._retry(
+            token_costs_of_steps.after_tokens, index, address_of(wanted), len(wanted), address_of(states)
+        )
+        return states
+
+    def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
+        """Return what each token does inside a free string (see machine.segment.text_kinds)."""
+        kinds = np.empty(vocab_size, np.int64)
+        self._retry(token_costs_of_steps.text_kinds, address_of(kinds))
+        return kinds
+
+    def after_token(self, index: int, token: int) -> int:
+        """Return the state after a token that is not an end token, or -1."""
+        return self._retry(state_walk.take_token, index, token)
+
+    def modes(self, indices: list[int]) -> list[int]:
+        """Return what is being read in each of some states (structgen.json_machine.tables.layout)."""
+        modes: list[int] = self._tables.rows(L.T_NODE)[indices, L.MODE].tolist()
+        return modes
+
+    def extra_keys(self, root: int) -> frozenset[str]:
+        """Return the members of a set of extra keys."""
+        rows = self._tables.rows(L.T_SET)
+        found = set()
+        pending: list[tuple[int, bytes]] = [(root, b"")]
+        while pending:
+            node, text = pending.pop()
+            if rows[node, 1] == 1:
+                found.add(text.decode("utf-8", "surrogatepass"))
+            entry = int(rows[node, 2])
+            while entry > 0:
+                pending.append((int(rows[entry, 1]), text + bytes((int(rows[entry, 0]) - 1,))))
+                entry = int(rows[entry, 2])
+        return frozenset(found)
+
+    def sources(self, place: int) -> tuple[str, ...]:
+        """Return the JSON pointers of a place's schemas."""
+        return tuple(self.network.sources(place))

@@ -1,0 +1,263 @@
+"""Makes the records of terminals: found in the store by what they are, or walked and put there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from structgen.automata.renumbering.renumbered_pools import Numbers, Strings
+from structgen.automata.strings.string_pool import StringPool
+from structgen.json_machine.answers.expander import Expander
+from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.masks import state_walk
+from structgen.json_machine.records import state_difference, terminal_masks, terminal_walks
+from structgen.json_machine.tables import layout as L
+from structgen.store.mask_store import VocabularyStore
+from structgen.store.terminal_records import Record
+
+_FREE_STRING = b"the free string"
+_PATIENT_ROUNDS = 32
+"""Of questions in the walk of one terminal; then it is walked byte by byte where little is known."""
+_KEYS = frozenset((L.M_KEY, L.M_QUOTED_KEY))
+_WRITTEN = frozenset((L.M_STRING, L.M_KEY))
+_QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
+
+
+Identity: TypeAlias = tuple[int, ...]
+"""The words of T_TERMINAL that say what a terminal is."""
+
+
+class Meaning(Protocol):
+    """What a grammar means (structgen.json_machine.meaning), as far as it is asked here."""
+
+    strings: Strings
+    numbers: Numbers
+
+    @property
+    def expander(self) -> Expander: ...
+
+    def answer(self, terminal: Callable[[int], None]) -> None: ...
+
+    def outcome(self, demands: frozenset[int]) -> int: ...
+
+    def group(self, formulas: frozenset[int]) -> int: ...
+
+
+class Recorder:
+    """The records of one grammar's terminals. The grammar's lock is held by the caller."""
+
+    __slots__ = ("_known_key", "_large", "_masks", "_meaning", "_own", "_retry", "_tables", "records")
+
+    def __init__(
+        self,
+        tables: Tables,
+        meaning: Meaning,
+        masks: VocabularyStore,
+        retry: Callable[..., int],
+        known_key: Callable[[Identity, Callable[[], bytes | None]], bytes | None],
+    ) -> None:
+        """`known_key` returns the key of a terminal that was met before, else what is worked out for it."""
+        self._tables, self._meaning, self._masks, self._retry = tables, meaning, masks, retry
+        self._known_key = known_key
+        self.records: dict[int, Record] = {}
+        """The tables hold addresses of their arrays."""
+        self._large: list[int] = []
+        self._own: dict[Identity, Record] = {}
+        """Records that others are made of, where the store takes none."""
+
+    def make(self, terminal: int, index: int, space: terminal_masks.Workspace) -> None:
+        """Install what a terminal is; `index` is the state in which it was met."""
+        identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
+        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        key: bytes | None
+        if mode == L.M_SPACE:
+            key = terminal_masks.space_key(identity, self._masks)
+        else:
+            key = self._known_key(tuple(identity), lambda: self._key(mode, lex, identity))
+        record = None if key is None else self._masks.get(key)
+        if record is None and mode in _WRITTEN:
+            record = self._near(key, identity, index, space)
+        if record is None:
+            found = self._walk(terminal, identity, index, space)
+            expander = self._meaning.expander
+            named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
+            crossings = terminal_masks.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
+            record = self._masks.put(key, found.inside, crossings, found.row, found.number)
+        number = self._meaning.group if mode in _KEYS else self._meaning.outcome
+        terminal_masks.install(self._tables, terminal, record, [number(c.outcome) for c in record.crossings])
+        self.records[terminal] = record
+        if len(record.tokens) >= self._masks.words:
+            self._large.append(terminal)
+
+    def _key(self, mode: int, lex: int, identity: list[int]) -> bytes | None:
+        automaton: bytes | None
+        if mode == L.M_NUMBER:
+            automaton = self._meaning.numbers.key(lex)
+        elif lex & L.STATE_BITS == StringPool.FREE:
+            automaton = _FREE_STRING
+        else:
+            automaton = self._meaning.strings.key(lex & L.STATE_BITS)
+        # What depends on the grammar is of no use to others.
+        return (
+            None
+            if automaton is None
+            else terminal_masks.content_key(identity, automaton, self._tables.context)
+        )
+
+    def forget_large(self) -> None:
+        """Forget records whose tokens are as many as a row would hold, and for which the store had no row."""
+        for terminal in self._large:
+            terminal_masks.remove(self._tables, terminal)
+            del self.records[terminal]
+        self._large.clear()
+
+    # --- walks ----------------------------------------------------------------------------------------------
+
+    def _walk(
+        self, terminal: int, identity: list[int], index: int, space: terminal_masks.Workspace
+    ) -> terminal_masks.Harvest:
+        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        bounds = identity[L.X_LEAST], identity[L.X_MOST]
+        if mode == L.M_STRING and lex == StringPool.FREE and bounds != (0, -1):
+            if self._tables.context[L.C_ESCAPES] == L.ESCAPES_PAIRED:
+                return self._lengths(space).record(*bounds, self._masks.dense)
+        if mode in _QUOTED:
+            self._repeat(terminal_walks.quoted_tokens, terminal, space)
+        elif mode == L.M_SPACE:
+            self._repeat(terminal_walks.space_tokens, terminal, space)
+        else:
+            if mode == L.M_NUMBER:
+                # it may be one that a value of this state would only begin
+                index = self._retry(state_walk.put_node, mode, 0, lex)
+            self._repeat(terminal_walks.terminal_tokens, index, space)
+        return terminal_masks.harvest(self._tables, space, mode, self._masks)
+
+    # --- states that are told by another one's record -------------------------------------------------------
+
+    def _near(
+        self, key: bytes | None, identity: list[int], index: int, space: terminal_masks.Workspace
+    ) -> Record | None:
+        """Return the record of a string or key, made of that of the state in which its automaton begins;
+        None where that is not near (`state_difference`), and a walk is due."""
+        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        least, most = identity[L.X_LEAST], identity[L.X_MOST]
+        residue = int(self._tables.rows(L.T_NODE)[index, L.RES])
+        start = self._begins(mode, residue)
+        if start <= StringPool.FREE or lex & L.STATE_BITS in (StringPool.FREE, L.NO_STATE):
+            return None
+        if not self._meaning.strings.bans(start):
+            return None  # others are seldom near: a walk that finds that out is lost
+        if (least, most) != (0, -1):
+            return self._near_bounded(key, identity, residue, space)
+        reference = lex & ~L.STATE_BITS | start
+        if reference == lex:
+            return None
+        while (code := state_difference.near_tokens(self._tables.address, index, reference)) == L.ASKED:
+            self._meaning.answer(no_terminal)
+        if code != 0:
+            return None
+        removed = np.unique(space.buffer[: int(self._tables.context[L.C_BUFFER_COUNT])])
+        whole = self._record_of(mode, residue, reference, space)
+        return terminal_masks.less(whole, removed, key, self._masks)
+
+    def _begins(self, mode: int, residue: int) -> int:
+        """Return the state in which the automaton of a string or of an object's extra keys begins, or -1."""
+        if mode == L.M_KEY:
+            row = self._tables.rows(L.T_RES)[residue]
+            return int(row[L.R_EXTRA]) if row[L.R_STATUS] else -1
+        row = self._tables.rows(L.T_STRING)[residue]
+        return int(row[L.S_START]) if row[L.S_KIND] == 0 else -1
+
+    def _record_of(self, mode: int, residue: int, lex: int, space: terminal_masks.Workspace) -> Record:
+        """Return the record of a string or key of any length, which may be another one than the state's that
+        is asked about."""
+        identity = (mode, lex, 0, -1, 0, 0)
+        key = self._known_key(identity, lambda: self._key(mode, lex, list(identity)))
+        record = self._own.get(identity) if key is None else self._masks.get(key)
+        if record is not None:
+            return record
+        node = self._retry(state_walk.put_node, mode, residue, lex)
+        record = self._near(key, list(identity), node, space)
+        if record is None:
+            self._repeat(terminal_walks.terminal_tokens, node, space)
+            found = terminal_masks.harvest(self._tables, space, mode, self._masks)
+            expander = self._meaning.expander
+            named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
+            crossings = terminal_masks.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
+            record = self._masks.put(key, found.inside, crossings, found.row, found.number)
+        if key is None:
+            self._own[identity] = record
+        return record
+
+    def _near_bounded(
+        self, key: bytes | None, identity: list[int], residue: int, space: terminal_masks.Workspace
+    ) -> Record | None:
+        """Return the record of a string of bounded length whose automaton does no more than ban texts: what
+        the length and what the automaton takes are then told apart. Else None."""
+        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        state = lex & L.STATE_BITS
+        if mode != L.M_STRING:
+            return None
+        if lex != state or self._meaning.strings.outcome[state] < 0:
+            return None  # inside a character or an escape, or it must be longer yet
+        if self._tables.context[L.C_ESCAPES] != L.ESCAPES_PAIRED:
+            return None
+        whole = self._record_of(mode, residue, lex, space)
+        if len(whole.crossings) > 1:
+            return None
+        found = self._lengths(space).record(identity[L.X_LEAST], identity[L.X_MOST], self._masks.dense)
+        return terminal_masks.both(found, whole, key, self._masks)
+
+    def _repeat(self, ask: Callable[[int, int], int], argument: int, space: terminal_masks.Workspace) -> None:
+        """Walk a terminal until nothing is left to ask."""
+        context = self._tables.context
+        rounds = 0
+        try:
+            while (code := ask(self._tables.address, argument)) != 0:
+                if code == L.UNKNOWN_FREE:
+                    self._know_free(space)
+                    continue
+                self._meaning.answer(no_terminal)
+                rounds += 1
+                if rounds == _PATIENT_ROUNDS:
+                    context[L.C_HASTE] = 1
+        finally:
+            context[L.C_HASTE] = 0
+
+    def _know_free(self, space: terminal_masks.Workspace) -> None:
+        """Have what stays inside a free string at hand: other strings are told by what they take less."""
+        context, masks = self._tables.context, self._masks
+        escapes = int(context[L.C_ESCAPES])
+        if escapes not in masks.free:
+            key = terminal_masks.content_key(terminal_masks.FREE_TERMINAL, _FREE_STRING, context)
+            record = masks.get(key)
+            if record is None:
+                self._walk_free(space)
+                found = terminal_masks.harvest(self._tables, space, L.M_STRING, masks)
+                crossings = terminal_masks.make_crossings(found.crossings, {0: frozenset((0,))})
+                record = masks.put(key, found.inside, crossings, found.row)
+            if record.row < 0:
+                masks.free[escapes] = None, masks.dense_row(record.tokens)
+            else:
+                masks.free[escapes] = record.row, masks.rows[record.row]
+        context[L.C_FREE] = 1
+
+    def _walk_free(self, space: terminal_masks.Workspace) -> None:
+        row = self._meaning.expander.free_string()
+        node = self._retry(state_walk.put_node, L.M_STRING, row, StringPool.FREE)
+        self._repeat(terminal_walks.terminal_tokens, node, space)
+
+    def _lengths(self, space: terminal_masks.Workspace) -> terminal_masks.LengthTable:
+        """Return the table for strings of bounded length; made once for a vocabulary and store."""
+        table = self._masks.lengths
+        if not isinstance(table, terminal_masks.LengthTable):
+            self._walk_free(space)
+            table = self._masks.lengths = terminal_masks.LengthTable(self._tables, space, self._masks)
+        return table
+
+
+def no_terminal(_index: int) -> None:
+    """Answer questions of a walk that has none for terminals."""
+    raise AssertionError("only masks ask for terminals")

@@ -1,0 +1,304 @@
+"""The masks of terminals: looked up in the store by content, or walked and kept there."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.records.terminal_walks import buffer_row, clear_row, count_characters, leftovers
+from structgen.json_machine.tables import layout as L
+from structgen.native.lazy_memory import room
+from structgen.store.mask_store import VocabularyStore
+from structgen.store.terminal_records import Crossing, Record
+from structgen.tokens.trie import TrieArrays, build_trie
+from structgen.tokens.vocabulary import Vocabulary
+
+Left = dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]
+"""Outcome -> the trie of what tokens leave over, the tokens that leave nothing, whether whole tokens are left
+over."""
+_MOST_LEFT = 1024
+_LEAVES = {L.M_SPACE: b"s", L.M_KEY: b"k", L.M_QUOTED_KEY: b"k"}
+"""What may be left over differs by what was closed: white space, a key, or a value."""
+
+
+class Workspace:
+    """The large scratch arrays of a walk, one set for each thread and vocabulary;
+    pages are touched as they are used."""
+
+    __slots__ = ("arrays", "buffer", "crossed", "left", "pointers")
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.buffer: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
+        self.crossed: npt.NDArray[np.int64] = room(8 * (3 * len(vocabulary.nodes) + 6 * 4096 + 8)).view(
+            np.int64
+        )
+        marks: npt.NDArray[np.int32] = room(4 * (vocabulary.words + vocabulary.vocab_size)).view(np.int32)
+        deferred: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
+        self.arrays = (self.buffer, self.crossed, marks, deferred)
+        self.left: dict[bytes, Left] = {}
+        """What tokens leave over, by where they cross: states of one automaton often agree in that."""
+        self.pointers = (
+            address_of(self.buffer),
+            address_of(self.crossed),
+            address_of(marks),
+            address_of(deferred),
+        )
+
+
+def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
+    """Return this thread's workspace, the context pointing at it."""
+    space: Workspace | None = getattr(holder, "space", None)
+    if space is None:
+        space = holder.space = Workspace(vocabulary)
+    where = [L.C_BUFFER, L.C_CROSSED, L.C_SPECIAL, L.C_DEFERRED]
+    context[where] = space.pointers
+    return space
+
+
+FREE_TERMINAL = (L.M_STRING, 0, 0, -1, 0, 0)
+"""The identity of the free string's terminal."""
+
+
+def content_key(identity: Sequence[int], automaton: bytes, context: npt.NDArray[np.int64]) -> bytes:
+    """Return the store's key of a terminal: what it is (the leading words of its row, its automaton's state),
+    without the grammar it was met in."""
+    mode = identity[L.X_MODE]
+    if mode == L.M_NUMBER:
+        rest, escapes = (mode, 0, 0, -1), 0
+    else:
+        rest = (mode, identity[L.X_LEX] >> L.ESCAPE_SHIFT, identity[L.X_LEAST], identity[L.X_MOST])
+        string = mode == L.M_STRING or mode == L.M_QUOTED_STRING
+        escapes = int(context[L.C_ESCAPES if string else L.C_KEY_ESCAPES])
+    return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
+
+
+def space_key(identity: list[int], masks: VocabularyStore) -> bytes:
+    """Return the store's key of a white space terminal; every grammar asks for the same few."""
+    words = tuple(identity[: L.X_SPARE])
+    key = masks.space_keys.get(words)
+    if key is None:
+        key = blake2b(b"white space" + repr(words).encode(), digest_size=16).digest()
+        masks.space_keys[words] = key
+    return key
+
+
+class Harvest(NamedTuple):
+    """What the walk of a terminal found."""
+
+    inside: npt.NDArray[np.int32]
+    """The tokens that stay inside, ascending; none where `row` has them."""
+    row: npt.NDArray[np.int32] | None
+    """The same as a row of bits, where they are many."""
+    crossings: Left
+    number: int | None = None
+    """The row's number in the store, where it is one of its own."""
+
+
+_NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
+
+
+def harvest(tables: Tables, space: Workspace, mode: int, masks: VocabularyStore) -> Harvest:
+    """Return what the last walk of a terminal left in the workspace; many tokens inside make a row."""
+    context = tables.context
+    crossings = left_over(tables, space, mode, masks)
+    count = int(context[L.C_BUFFER_COUNT])
+    if context[L.C_REMOVED]:
+        number, row = masks.free[int(context[L.C_ESCAPES])]
+        if count:
+            number, row = None, row.copy()
+            clear_row(tables.address, address_of(row))
+        return Harvest(_NONE, row, crossings, number)
+    if count >= masks.dense:
+        row = np.empty(int(context[L.C_MASK_WORDS]), np.int32)
+        buffer_row(tables.address, address_of(row))
+        return Harvest(_NONE, row, crossings)
+    inside = space.buffer[:count].copy()
+    inside.sort()
+    return Harvest(inside, None, crossings)
+
+
+def left_over(tables: Tables, space: Workspace, mode: int, masks: VocabularyStore) -> Left:
+    """Return what the tokens leave over that closed the terminal walked last, by its outcomes."""
+    crossings = space.crossed[: 3 * int(tables.context[L.C_CROSSED_COUNT])]
+    where = _LEAVES.get(mode, b"v") + crossings.tobytes()
+    found = space.left.get(where)
+    if found is None:
+        found = {}
+        for outcome in set(crossings[::3].tolist()):
+            data, offsets, owners, exact = leftovers(tables.address, outcome, mode)
+            whole = bool((crossings[1::3][crossings[::3] == outcome] < 0).any())
+            found[outcome] = (masks.shared(build_trie(data, offsets, owners)), exact, whole)
+        if len(space.left) >= _MOST_LEFT:
+            space.left.clear()
+        space.left[where] = found
+    return found
+
+
+def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> None:
+    """Write a record into a terminal's row; `outcomes` are this grammar's numbers
+    of its crossings' outcomes."""
+    count = len(outcomes)
+    first = tables.extend(L.T_CROSS, record.block, count) if count else tables.count(L.T_CROSS)
+    if any(outcomes):
+        tables.rows(L.T_CROSS)[first : first + count, L.G_OUTCOME] = outcomes
+    # X_CROSS says that the row is there; it is written with the rest
+    tables.rows(L.T_TERMINAL)[index, L.X_ROW : L.X_CROSSES + 1] = (*record.words, first, count)
+
+
+def remove(tables: Tables, index: int) -> None:
+    """Forget what was installed for a terminal: it is asked again when a mask needs it."""
+    row = tables.rows(L.T_TERMINAL)[index]
+    first, count = int(row[L.X_CROSS]), int(row[L.X_CROSSES])
+    if first + count == tables.count(L.T_CROSS):
+        tables.context[6 * L.T_CROSS + L.COUNT] = first
+    row[L.X_CROSS] = -1
+
+
+def listed(tables: Tables, at: int) -> npt.NDArray[np.int32]:
+    """Return the tokens of a list in T_LIST (layout.N_LIST), of the terminals it shares too; some may stand
+    twice."""
+    lists = tables.rows(L.T_LIST)
+    count, shared = lists[at : at + 2].tolist()
+    parts = [lists[at + 2 + shared : at + 2 + shared + count]]
+    for terminal in lists[at + 2 : at + 2 + shared].tolist():
+        address, size = tables.rows(L.T_TERMINAL)[terminal, [L.X_LIST, L.X_LISTED]].tolist()
+        held = np.empty(size, np.int32)
+        ctypes.memmove(address_of(held), address, held.nbytes)
+        parts.append(held)
+    return np.concatenate(parts)
+
+
+def make_crossings(found: Left, sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
+    """Return the crossings of a record, outcomes as sets."""
+    return tuple(
+        Crossing(sets[outcome], trie, exact, whole) for outcome, (trie, exact, whole) in found.items()
+    )
+
+
+def less(whole: Record, removed: npt.NDArray[np.int32], key: bytes | None, masks: VocabularyStore) -> Record:
+    """Return a record without some tokens, in order, put into the store under its key."""
+    if not len(removed):
+        row = None if whole.row < 0 else masks.rows[whole.row]
+        return masks.put(key, whole.tokens, whole.crossings, row, None if whole.row < 0 else whole.row)
+    inside, row = np.setdiff1d(whole.tokens, removed, assume_unique=True), None
+    if whole.row >= 0:
+        inside, row = _NONE, masks.rows[whole.row] & ~masks.dense_row(removed)
+    gone = np.zeros(32 * masks.words, np.bool_)
+    gone[removed] = True
+    crossings = tuple(_without(one, gone) for one in whole.crossings)
+    return masks.put(key, inside, tuple(one for one in crossings if not _is_empty(one)), row)
+
+
+def both(found: Harvest, whole: Record, key: bytes | None, masks: VocabularyStore) -> Record:
+    """Return a record of the tokens that both a walk and a record take; of at most one outcome, the
+    record's."""
+    row, inside = found.row, found.inside
+    bits = masks.rows[whole.row] if whole.row >= 0 else masks.dense_row(whole.tokens)
+    if row is not None:
+        row = row & bits
+    else:
+        inside = inside[bits[inside >> 5] >> (inside & 31) & 1 != 0]
+    crossings: tuple[Crossing, ...] = ()
+    if whole.crossings and found.crossings:
+        (own,), ((trie, exact, _),) = whole.crossings, found.crossings.values()
+        gone = np.ones(32 * masks.words, np.bool_)
+        gone[own.trie.slot_ids] = False
+        gone[own.exact] = False
+        crossing = _without(Crossing(own.outcome, trie, exact, False), gone)
+        crossings = () if _is_empty(crossing) else (crossing,)
+    return masks.put(key, inside, crossings, row)
+
+
+def _without(crossing: Crossing, gone: npt.NDArray[np.bool_]) -> Crossing:
+    """Return a crossing without the tokens of a bitmap; it is the same object where it has none of them."""
+    trie, kept = crossing.trie, ~gone[crossing.trie.slot_ids]
+    exact = crossing.exact[~gone[crossing.exact]]
+    if kept.all():
+        if len(exact) == len(crossing.exact):
+            return crossing
+        return Crossing(crossing.outcome, trie, exact, crossing.whole)
+    owners = trie.slot_ids[kept]
+    data, offsets = _spelled(trie, kept)
+    return Crossing(crossing.outcome, build_trie(data, offsets, owners), exact, crossing.whole)
+
+
+def _spelled(
+    trie: TrieArrays, kept: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return the texts of those tokens of a trie that are kept, in the order of its slots, and where each
+    begins. Cost: some 0.5 us a node."""
+    texts: list[bytes] = []
+    path = bytearray()
+    for node in trie.nodes.tolist():
+        depth, slot = node >> 8 & 0xFFF, node >> 20 & 0xFFFFF
+        del path[depth - 1 :]
+        path.append(node & 255)
+        if slot:
+            first, end = int(trie.slot_start[slot - 1]), int(trie.slot_start[slot])
+            texts += [bytes(path)] * int(np.count_nonzero(kept[first:end]))
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in texts], out=offsets[1:])
+    return np.frombuffer(b"".join(texts), np.uint8), offsets
+
+
+def _is_empty(crossing: Crossing) -> bool:
+    return not len(crossing.trie.slot_ids) and not len(crossing.exact)
+
+
+_NEVER = (1 << 16) - 1
+"""Characters of a token that does not stay inside; no token has as many (masks.trie.MAX_STRING)."""
+
+
+class LengthTable:
+    """What tokens do in a free string, and how many characters each writes there: masks of strings of bounded
+    length are read off it, where walking anew for each length would cost milliseconds."""
+
+    __slots__ = ("_chars", "_exact", "_exact_counts", "_left", "_left_counts", "_whole")
+
+    def __init__(self, tables: Tables, space: Workspace, masks: VocabularyStore) -> None:
+        """Read the walk of a free string's terminal that was just made."""
+        context = tables.context
+        inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
+        self._chars: npt.NDArray[np.uint16] = np.full(32 * masks.words, _NEVER, np.uint16)
+        """For each token the characters it writes."""
+        self._chars[inside] = np.minimum(count_characters(tables.address, inside), _NEVER - 1)
+        data, offsets, owners, exact = leftovers(tables.address, 0, L.M_STRING)
+        self._left = (data, offsets, owners)
+        self._left_counts = count_characters(tables.address, owners)
+        self._exact, self._exact_counts = exact, count_characters(tables.address, exact)
+        self._whole = masks.shared(build_trie(data, offsets, owners))
+
+    def record(self, least: int, most: int, dense: int) -> Harvest:
+        """Return what `harvest` returns for a string that takes `least` to `most` (-1:
+        any number) further characters. Cost: 30 us, more for a crossing that no other has."""
+        taken = self._chars <= (_NEVER - 1 if most < 0 else min(most, _NEVER - 1))
+        row, inside = None, _NONE
+        if np.count_nonzero(taken) >= dense:
+            row = np.packbits(taken, bitorder="little").view(np.int32)
+        else:
+            inside = np.flatnonzero(taken).astype(np.int32)
+        kept = _between(self._left_counts, least, most)
+        exact = np.ascontiguousarray(self._exact[_between(self._exact_counts, least, most)])
+        if kept.all():
+            trie = self._whole
+        else:
+            data, offsets, owners = self._left
+            lengths = np.diff(offsets)
+            chosen = np.zeros(int(kept.sum()) + 1, np.int64)
+            np.cumsum(lengths[kept], out=chosen[1:])
+            trie = build_trie(data[np.repeat(kept, lengths)], chosen, owners[kept])
+        if not len(trie.nodes) and not len(exact):
+            return Harvest(inside, row, {})
+        return Harvest(inside, row, {0: (trie, exact, False)})
+
+
+def _between(counts: npt.NDArray[np.int32], least: int, most: int) -> npt.NDArray[np.bool_]:
+    kept: npt.NDArray[np.bool_] = counts >= least
+    return kept if most < 0 else kept & (counts <= most)

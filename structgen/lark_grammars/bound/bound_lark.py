@@ -1,0 +1,288 @@
+"""Lark grammars under the contextual lexer whose declared terminals are bound to other grammars.
+
+What a text is, and why: docs/decisions/016-bound-terminals.md. Such a grammar is read byte by byte, by the
+reader of `bound_reading`; its masks are those of any `Language`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from structgen.errors import GrammarError
+from structgen.json_machine.expected import Expected
+from structgen.lark_grammars.bound.bound_proofs import Proofs
+from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, Inside, Item, Items
+from structgen.lark_grammars.lexer.work_budget import Effort
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader
+from structgen.lark_grammars.parser.lalr_parser import Parser
+from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, written
+from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.limits import Limits
+from structgen.text_grammars.machine.language import TOKEN, Config, Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import Inside as Within
+from structgen.text_grammars.machine.masked_language import Masked
+from structgen.text_grammars.machine.scanning import common_classes
+
+if TYPE_CHECKING:
+    from structgen.lark_grammars.lark_grammar import LarkGrammar
+
+
+class BoundLark(TextGrammar):
+    """A Lark grammar with bound terminals. Made by `lark`."""
+
+    __slots__ = ("_bound", "_made", "of")
+
+    def __init__(self, of: LarkGrammar, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
+        """`of`: the grammar with stand-ins for the bound terminals; `made`: how it is made anew, as
+        `__reduce__` has it."""
+        self.of, self._bound, self._made = of, dict(bound), made
+
+    @property
+    def canonical(self) -> str:
+        """What lark made of the grammar, and the grammars that are bound."""
+        parts = ", ".join(f"{name}={self._bound[name].canonical}" for name in sorted(self._bound))
+        return f"lark {self.of.canonical} where {parts}"
+
+    @property
+    def identity(self) -> str:
+        """What tells it from other grammars of this process."""
+        parts = ", ".join(f"{name}={self._bound[name].identity}" for name in sorted(self._bound))
+        return f"{self.of.identity} where {parts}"
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on work and memory."""
+        return self.of.limits
+
+    @property
+    def source(self) -> str:
+        """What it was made from."""
+        return "a Lark grammar with bound terminals"
+
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
+        """Return the language, unread. Raises GrammarError where a part has no text, or the empty one."""
+        numbers = {one.name: number for number, one in enumerate(self.of.tables.terminals)}
+        languages: dict[int, Language] = {}
+        for name, of in self._bound.items():
+            language = of.language(limits, target)
+            if language.accepts(language.start()):
+                raise GrammarError(
+                    f"What {name} is bound to has the empty text, and a lexeme has a character.",
+                    where=f"bind, {name}",
+                    cure="Bind it to texts of one character at least, and make it optional in the rules.",
+                )
+            # a terminal that no rule uses has no number
+            if name in numbers:
+                languages[numbers[name]] = language
+        return BoundLanguage(self.of.tables, languages, limits)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._made
+
+
+class BoundLanguage(Language):
+    """Its texts; a configuration is a set of live items."""
+
+    has_places = True
+    has_stack = True
+
+    def __init__(self, tables: ParserTables, bound: Mapping[int, Language], limits: Limits) -> None:
+        """`tables`: with stand-ins for the bound terminals."""
+        planned = ContextualReader(tables, Effort(limits))
+        least = planned.lexer.least()
+        for terminal, language in bound.items():
+            least[terminal] = len(language.shortest(language.start()))
+        parser = Parser(tables, least)
+        own = ContextualReader(_without(tables, bound), planned.effort).with_parser(parser)
+        self.reader = BoundReader(own, bound)
+        of_lark = ContextualLanguage(tables, limits).classes  # columns are of them, too
+        self.classes = common_classes([of_lark, *(language.classes for language in bound.values())])
+        self.specials = frozenset(token for language in bound.values() for token in language.specials)
+        self.counts = self.reader.counts
+        self._symbols = [self.classes.index(kind) for kind in range(max(self.classes) + 1)]
+        symbols = [*self._symbols, *(TOKEN + token for token in sorted(self.specials))]
+        self._proofs = Proofs(self.reader, planned.with_parser(parser), limits, symbols)
+
+    def start(self) -> Config:
+        """Return the configuration before the first symbol. Raises GrammarError where there is no text."""
+        items = self._live(self.reader.start())
+        if not items:
+            raise GrammarError(
+                "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
+                where="start",
+                cure="Look for terminals that take the beginning of others, or of what is bound.",
+            )
+        return items
+
+    def _live(self, items: Items) -> Items:
+        return frozenset(filter(self._proofs.is_live, items))
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        """Return the configuration after a symbol; None exactly where no text goes on so."""
+        return self._live(self.reader.step(cast(Items, config), symbol)) or None
+
+    def boundary(self, config: Config) -> Config | None:
+        """Return the configuration after the end of a token."""
+        if not self.counts:
+            return config
+        return self._live(self.reader.bounded(cast(Items, config))) or None
+
+    def places(self, config: Config) -> Iterable[Config]:
+        """Return the configurations of the items, one by one, without bound texts that may end."""
+        for item in cast(Items, config):
+            if not isinstance(item, Inside) or not self.reader.bound[item.terminal].accepts(item.config):
+                yield frozenset({item})
+
+    def inside(self, config: Config) -> tuple[tuple[Within, ...], Config | None]:
+        """Return the items inside bound texts that have masks of their own. Where a lexeme may ask what was
+        before it there are none: how the bound text goes on decides whether the whole does."""
+        if not self.reader.reader.lexer.is_local:
+            return (), config
+        found: list[Within] = []
+        others: set[Item] = set()
+        for item in cast(Items, config):
+            insides: tuple[Within, ...] = ()
+            if isinstance(item, Inside):
+                insides, left = self.reader.bound[item.terminal].inside(item.config)
+                if insides and left is not None:
+                    others.add(item._replace(config=left))
+            if not insides or not isinstance(item, Inside):
+                others.add(item)
+                continue
+            for one in insides:
+                behind = set() if one.behind is None else {item._replace(config=one.behind)}
+                after = self._behind(item) if one.ends else NOTHING
+                found.append(one._replace(behind=after | behind or None, ends=self.accepts(after)))
+        return tuple(found), frozenset(others) or None
+
+    def _behind(self, item: Inside) -> Items:
+        """Return the live items behind a bound text that ends as it is."""
+        place = self.reader.reader.parser.read(item.place, item.terminal, -1)
+        assert place is not None, "a bound terminal that the parser does not take"
+        return self._live(self.reader.fresh(place, item.behind))
+
+    def moved(self, config: Config, index: int) -> Config:
+        """Return the configuration after some text inside a bound one."""
+        (item,) = cast("frozenset[Inside]", config)
+        language = self.reader.bound[item.terminal]
+        after = language.moved(item.config, index)
+        behind = self._behind(item) if language.accepts(after) else NOTHING
+        return behind | {item._replace(config=after)}
+
+    def height(self, config: Config) -> int:
+        """Return how many places the stack of an item has, or what its bound text counts: the most of all."""
+        below, highest = self.reader.reader.parser.below, 0
+        pending, seen = list(cast(Items, config)), set(cast(Items, config))
+        while pending:
+            item = pending.pop()
+            height, stack = 0, item.place.stack
+            while stack:
+                height, stack = height + 1, below[stack]
+            highest = max(highest, height)
+            if isinstance(item, Inside):
+                highest = max(highest, self.reader.bound[item.terminal].height(item.config))
+                continue
+            for other in {one for base in item.bases for one in base} - seen:
+                seen.add(other)
+                pending.append(other)
+        return highest
+
+    def accepts(self, config: Config) -> bool:
+        """Return whether what was read is a text."""
+        return self.reader.accepts(cast(Items, config))
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        """Return a short rest."""
+        rests = [self._proofs.rest(item) for item in cast(Items, config)]
+        return min((rest for rest in rests if rest is not None), key=lambda rest: (len(rest), rest))
+
+    def expected(self, config: Config) -> list[Expected]:
+        """Return the terminals that may come or go on, with the rules that they are a part of; of what is
+        bound, what its own grammar says."""
+        found: dict[tuple[str, tuple[str, ...]], set[int]] = {}
+        for item in cast(Items, config):
+            for one in self._of_item(item):
+                found.setdefault((one.what, one.sources), set()).update(one.first)
+        shown = [Expected(what, sources, bytes(sorted(first))) for (what, sources), first in found.items()]
+        return sorted(shown, key=lambda one: (not one.sources, one.what))
+
+    def _of_item(self, item: Item) -> list[Expected]:
+        if isinstance(item, Inside):
+            rules = self._rules(item, item.terminal)
+            own = self.reader.bound[item.terminal].expected(item.config)
+            if any(one.sources for one in own):
+                return own
+            return [Expected(one.what, rules, one.first) for one in own]
+        first: dict[int, set[int]] = {}
+        beyond: dict[int, set[int]] = {}
+        kinds: dict[int, set[int]] = {}
+        for byte, kind in enumerate(self.classes):
+            kinds.setdefault(kind, set()).add(byte)
+        lexer = self.reader.reader.lexer
+        for byte, alike in ((symbol, kinds[self.classes[symbol]]) for symbol in self._symbols):
+            if not self._live(self.reader.step((item,), byte)):
+                continue
+            move = lexer.move(item.lexeme, byte)
+            names = {-1 - source for source in move.sources if source < 0}
+            if move.after >= 0:
+                names |= lexer.may_be(move.after)
+            for name in names:
+                if self.reader.reader.parser.read(item.place, name, item.place.widths[-1]) is not None:
+                    first.setdefault(name, set()).update(alike)
+            for source in move.sources:
+                if source >= 0:
+                    beyond.setdefault(source, set()).update(alike)
+        found = [
+            Expected(
+                self.reader.reader.tables.terminals[name].shown, self._rules(item, name), bytes(sorted(of))
+            )
+            for name, of in first.items()
+        ]
+        for slot, alike in beyond.items():
+            for after in self.reader.base(item, slot):
+                for one in self._of_item(after):
+                    bytes_of = alike.intersection(one.first)
+                    if bytes_of:
+                        found.append(Expected(one.what, one.sources, bytes(sorted(bytes_of))))
+        return found
+
+    def _rules(self, item: Item, terminal: int) -> tuple[str, ...]:
+        """Return the rules in which a terminal would be read, none for what is ignored."""
+        parser, tables = self.reader.reader.parser, self.reader.reader.tables
+        after = -1 if terminal in tables.ignored else parser.feed(item.place.stack, terminal)
+        if after < 0:
+            return ()
+        kernel = tables.kernels[parser.top[after]]
+        return tuple(
+            sorted({written(tables.nonterminals[tables.rules[rule].origin]) for rule, _dot in kernel})
+        )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Lexeme states, parser stacks, and what the bound languages have."""
+        own = self.reader.reader
+        found = {"lexer_states": len(own.lexer.states), "stacks": len(own.parser.top)}
+        for language in self.reader.bound.values():
+            for name, number in language.sizes.items():
+                found[name] = found.get(name, 0) + number
+        return found
+
+    @property
+    def masked(self) -> frozenset[Masked]:
+        """Those that are bound, and have masks of their own."""
+        return frozenset(one for language in self.reader.bound.values() for one in language.masked)
+
+
+def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTables:
+    """Return the tables of a grammar whose lexer does not look for bound terminals."""
+    contexts = tuple(
+        Context(tuple(one for one in context.terminals if one not in bound), context.unless)
+        for context in tables.contexts
+    )
+    terminals = tuple(
+        replace(one, pattern=None, where="") if number in bound else one
+        for number, one in enumerate(tables.terminals)
+    )
+    return replace(tables, contexts=contexts, terminals=terminals, patterns=None)

@@ -1,0 +1,282 @@
+"""Is there a text from an item, and which: what makes the masks of bound terminals exact.
+
+A plan comes first: the bound terminals of the grammar are given a character of their own for a pattern, the
+texts of that grammar are completed as every Lark grammar's (`lark_grammars.liveness.completions`), and where
+such a character stands the shortest bound text is put. Then it is read: what was read to its end is a proof.
+Where the plan fails, because lark's lexemes run on into a bound text or a look-around asks for one, all texts
+are searched, the nearest to an end first; a search that comes to its end proves that there is none.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import Final, TypeAlias
+
+from structgen.errors import LimitError
+from structgen.lark_grammars.bound.bound_reading import BoundReader, Inside, Item, Items, Lexing
+from structgen.lark_grammars.lexer.ordered_matching import Behind
+from structgen.lark_grammars.liveness.completions import Completions
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, Reading
+from structgen.lark_grammars.parser.lalr_parser import Place
+from structgen.lark_grammars.reading.loaded_grammar import FAR
+from structgen.limits import Limits
+
+Rest: TypeAlias = "tuple[int, ...]"
+"""The symbols of a text that completes what was read."""
+_TRIED: Final = 12
+"""Ends of a lexeme that are tried, those with the shortest text first."""
+
+
+class Proofs:
+    """Rests of items, remembered."""
+
+    def __init__(
+        self, reader: BoundReader, planned: ContextualReader, limits: Limits, symbols: list[int]
+    ) -> None:
+        """`planned`: reads the grammar with stand-ins, over the same parser; `symbols`: one of each class."""
+        self._reader, self._planned, self._limits, self._symbols = reader, planned, limits, symbols
+        self._plans = Completions(planned)
+        self._words = {
+            planned.tables.terminals[one].pattern: tuple(language.shortest(reader.starts[one]))
+            for one, language in reader.bound.items()
+        }
+        """Of each stand-in: the shortest text that it stands for."""
+        self._rests: dict[Item, Rest | None] = {}
+        self._open: dict[tuple[Place, Behind], Rest | None] = {}
+        self._behind: dict[tuple[Place, int], bool] = {}
+        """Whether the text goes on behind a bound terminal that begins at a place."""
+        self._of_place: dict[Place, list[Rest]] = {}
+
+    def rest(self, item: Item) -> Rest | None:
+        """Return a short text that completes an item, empty where it is complete; None where none does.
+
+        Raises LimitError where that was not found out.
+        """
+        if item not in self._rests:
+            rest = self._rests[item] = self._find(item)
+            if rest is not None:
+                self._note(item, rest)
+        return self._rests[item]
+
+    def is_live(self, item: Item) -> bool:
+        """Return whether a text completes an item. Raises LimitError where that was not found out."""
+        if not isinstance(item, Inside) or not self._reader.reader.lexer.is_local:
+            return self.rest(item) is not None
+        # a bound text always comes to its end, and what follows does not ask which it was
+        key = item.place, item.terminal
+        known = self._behind.get(key)
+        if known is None:
+            place = self._reader.reader.parser.read(item.place, item.terminal, -1)
+            assert place is not None, "a bound terminal that the parser does not take"
+            known = self._behind[key] = self.after(place, item.behind) is not None
+        return known
+
+    def _note(self, item: Item, rest: Rest) -> None:
+        """Remember a rest for what comes after its symbols, too."""
+        items: Items = frozenset((item,))
+        for at, symbol in enumerate(rest):
+            items = self._reader.step(items, symbol)
+            if len(items) != 1 or self._reader.accepts(items):
+                break
+            (one,) = items
+            if one in self._rests:
+                break
+            self._rests[one] = rest[at + 1 :]
+
+    def _find(self, item: Item) -> Rest | None:
+        reader = self._reader
+        if reader.accepts((item,)):
+            return ()
+        if isinstance(item, Inside):
+            return self._of_bound(item)
+        if not item.begun:
+            return self._of_place_alone(item)
+        for rest in self._ways(item):
+            if reader.accepts(reader.run((item,), rest)):
+                return rest
+        return None if self._is_refuted(item) else self._search(item)
+
+    def _of_bound(self, item: Inside) -> Rest | None:
+        """Return the shortest rest of a bound text, and what completes the place behind it."""
+        reader = self._reader
+        language = reader.bound[item.terminal]
+        word = tuple(language.shortest(item.config))
+        place = reader.reader.parser.read(item.place, item.terminal, -1)
+        assert place is not None, "a bound terminal that the parser does not take"
+        behind = item.behind
+        for symbol in word:
+            behind = reader.behind(behind, symbol)
+        tail = self.after(place, behind)
+        if tail is not None:
+            return word + tail
+        # another text may end on what the look-behinds ask for
+        return None if reader.reader.lexer.is_local else self._search(item)
+
+    def _of_place_alone(self, item: Lexing) -> Rest | None:
+        """Return what completes a place from which lark's lexer reads on."""
+        for rest in self._planned_rests(item.place):
+            if self._reader.accepts(self._reader.run((item,), rest)):
+                return rest
+        return None if self._is_refuted(item) else self._search(item)
+
+    def after(self, place: Place, behind: Behind) -> Rest | None:
+        """Return what completes the text from between two lexemes."""
+        key = place, behind
+        if key not in self._open:
+            items = self._reader.fresh(place, behind)
+            self._open[key] = self._planned_rest(items, place)
+        return self._open[key]
+
+    def _planned_rest(self, items: Items, place: Place) -> Rest | None:
+        if self._reader.accepts(items):
+            return ()
+        for rest in self._planned_rests(place):
+            if self._reader.accepts(self._reader.run(items, rest)):
+                return rest
+        return self._search(*items)
+
+    def _planned_rests(self, place: Place) -> list[Rest]:
+        """Return what plans say of a place, with what is ignored before it, and without."""
+        known = self._of_place.get(place)
+        if known is None:
+            known = []
+            lexer = self._planned.lexer
+            for behind in dict.fromkeys((lexer.step_behind(lexer.before(), ord("a")), lexer.before())):
+                reading = self._planned.fresh(place, behind)
+                if self._is_planned(reading):
+                    rest = self._written(self._plans.text(reading))
+                    known += [rest, (*self._plans.separator, *rest)]
+            self._of_place[place] = known = sorted(dict.fromkeys(known), key=len)
+        return known
+
+    def _is_planned(self, reading: Reading) -> bool:
+        try:
+            return self._plans.is_live(reading)
+        except LimitError:
+            return False  # no plan; the search will tell
+
+    def _written(self, text: bytes) -> Rest:
+        """Return a planned text with bound ones where their stand-ins are."""
+        found: list[int] = []
+        for char in text.decode("utf-8", "surrogateescape"):
+            found += self._words.get(char) or char.encode("utf-8", "surrogateescape")
+        return tuple(found)
+
+    # --- ends of a lexeme -----------------------------------------------------------------------------------
+
+    def _ways(self, item: Lexing) -> list[Rest]:
+        """Return texts that may complete an item: an end of its lexeme, what a slot has read on, and the plan
+        of the place behind it; the shortest first."""
+        found: dict[Rest, None] = {}
+        for terminal, text in self._ends(item):
+            for column in self._columns(item, text):
+                place = self._reader.reader.parser.read(item.place, terminal, column)
+                if place is not None:
+                    found.update(dict.fromkeys(text + rest for rest in self._planned_rests(place)))
+                    if self._reader.reader.parser.accepts(place):
+                        found[text] = None
+        for base in item.bases:
+            for one in base:
+                rest = self.rest(one)
+                if rest is not None:
+                    found[rest] = None
+        return sorted(found, key=len)[:_TRIED]
+
+    def _ends(self, item: Lexing) -> Iterator[tuple[int, Rest]]:
+        """Yield the terminals that a lexeme may become, each with texts up to its end."""
+        reader = self._reader.reader
+        lexer, indentation = reader.lexer, reader.tables.indentation
+        slots = {slot.terminal for slot in lexer.states[item.lexeme].slots if slot.terminal >= 0}
+        for terminal in sorted(lexer.may_be(item.lexeme) | slots):
+            for word in lexer.words(item.lexeme, terminal):
+                yield terminal, tuple(word)
+                if indentation is None or terminal != indentation.newline:
+                    continue
+                for lead in ((*word, 10), tuple(word)):
+                    for one in self._reader.run((item,), lead):
+                        if isinstance(one, Lexing) and one.place == item.place and one.column >= 0:
+                            widths = (*item.place.widths, item.place.widths[-1] + 1)
+                            blanks = [width - one.column for width in widths if width >= one.column]
+                            yield from ((terminal, (*lead, *[32] * blank)) for blank in blanks)
+
+    def _columns(self, item: Lexing, text: Rest) -> Iterable[int]:
+        """Return the columns that a lexeme may have at an end."""
+        reader = self._reader.reader
+        if not reader.is_newline(item.lexeme):
+            return (-1,)
+        column = item.column
+        for byte in text:
+            column = reader.column(column, byte)
+        return (column,)
+
+    def _is_refuted(self, item: Lexing) -> bool:
+        """Return whether the parser takes none of the terminals that a lexeme may become."""
+        reader = self._reader.reader
+        lexer, indentation = reader.lexer, reader.tables.indentation
+        if any(item.bases):
+            return False
+        slots = {slot.terminal for slot in lexer.states[item.lexeme].slots if slot.terminal >= 0}
+        for terminal in lexer.may_be(item.lexeme) | slots:
+            if indentation is not None and terminal == indentation.newline:
+                if item.place.brackets or reader.parser.feed(item.place.stack, terminal) >= 0:
+                    return False
+            elif reader.parser.read(item.place, terminal, -1) is not None:
+                return False
+        return True
+
+    # --- all texts ------------------------------------------------------------------------------------------
+
+    def _search(self, *items: Item) -> Rest | None:
+        """Return a text that completes one of the items, None where there is none: all are tried."""
+        reader, steps, order = self._reader, 0, count()
+        queue: list[tuple[int, int, Rest, Item]] = []
+        seen = set(items)
+        for item in items:
+            heapq.heappush(queue, (self._distance(item), next(order), (), item))
+        while queue:
+            _estimate, _order, text, item = heapq.heappop(queue)
+            known = self._rests.get(item)
+            if known is not None:
+                return text + known
+            for symbol in self._symbols:
+                steps += 1
+                if steps > self._limits.oracle_steps:
+                    raise LimitError(
+                        "It was not found out whether a text goes on here.",
+                        limit="oracle_steps",
+                        where="grammar",
+                    )
+                after = reader.step((item,), symbol)
+                if reader.accepts(after):
+                    return (*text, symbol)
+                for one in after - seen:
+                    if _is_wider(item, one):
+                        continue
+                    seen.add(one)
+                    distance = self._distance(one)
+                    if distance < FAR and self._rests.get(one, ()) is not None:
+                        heapq.heappush(queue, (len(text) + distance, next(order), (*text, symbol), one))
+        for item in seen:
+            self._rests.setdefault(item, None)
+        return None
+
+    def _distance(self, item: Item) -> int:
+        """Return about how many symbols complete an item, FAR where surely none do."""
+        if isinstance(item, Inside):
+            place = self._reader.reader.parser.read(item.place, item.terminal, -1)
+            assert place is not None, "a bound terminal that the parser does not take"
+            inside = len(self._reader.bound[item.terminal].shortest(item.config))
+            return min(FAR, inside + self._reader.reader.parser.distance(place.stack))
+        nearest = self._reader.reader.parser.distance(item.place.stack)
+        bases = [self._distance(one) for base in item.bases for one in base]
+        return min([nearest, *bases])
+
+
+def _is_wider(before: Item, after: Item) -> bool:
+    """Return whether a line was deeper than all open indentations before its last blank: what goes on then
+    goes on behind one blank less."""
+    if not isinstance(before, Lexing) or not isinstance(after, Lexing):
+        return False
+    return after.place == before.place and after.column > before.column > after.place.widths[-1]

@@ -1,0 +1,172 @@
+"""Texts of a Lark grammar some of whose terminals are bound to other grammars, read byte by byte.
+
+Where the parser takes a bound terminal, the text goes on as lark's lexer has it, or with a text of the bound
+grammar, which may end wherever it is one; lark's lexer never looks for it. So where the reader stands is a
+set of *items*, each of them in a lexeme of lark's (`lark_grammars.parser.contextual_reader`, with sets in the
+place of one configuration) or inside a bound text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, TypeAlias, Union
+
+from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED
+from structgen.lark_grammars.lexer.ordered_matching import Behind
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader
+from structgen.lark_grammars.parser.lalr_parser import Place
+from structgen.text_grammars.machine.language import TOKEN, Config, Language
+
+_NO_CHARACTER: Final = 0xFF
+"""A byte of no text: as such lark's patterns see a special token."""
+
+
+class Inside(NamedTuple):
+    """Inside a text that is bound."""
+
+    place: Place
+    """Before it."""
+    terminal: int
+    config: Config
+    """Where its own language stands."""
+    behind: Behind
+
+
+class Lexing(NamedTuple):
+    """In a lexeme of lark's, or before one; as in `lark_grammars.parser.contextual_reader.Reading`."""
+
+    place: Place
+    lexeme: int
+    begun: bool
+    bases: tuple[Items, ...]
+    """For each slot of the lexeme's state: the items that have read on from there."""
+    column: int
+    behind: Behind
+
+
+Item: TypeAlias = Union[Lexing, Inside]
+Items: TypeAlias = frozenset[Item]
+NOTHING: Final[Items] = frozenset()
+
+
+class BoundReader:
+    """Steps items, with no look at whether they are live. Not thread-safe."""
+
+    def __init__(self, reader: ContextualReader, bound: Mapping[int, Language]) -> None:
+        """`reader`: of lark's own lexemes; `bound`: the languages of the bound terminals, by number."""
+        self.reader, self.bound = reader, dict(bound)
+        self.starts = {terminal: language.start() for terminal, language in self.bound.items()}
+        self.counts = any(language.counts for language in self.bound.values())
+        self._fresh: dict[tuple[Place, Behind], Items] = {}
+
+    def start(self) -> Items:
+        """Return the items before the first symbol."""
+        return self.fresh(self.reader.parser.start(), self.reader.lexer.before())
+
+    def fresh(self, place: Place, behind: Behind) -> Items:
+        """Return the items between two lexemes."""
+        found = self._fresh.get((place, behind))
+        if found is None:
+            found = self._fresh[place, behind] = self._made(place, behind)
+        return found
+
+    def _made(self, place: Place, behind: Behind) -> Items:
+        own = self.reader.fresh(place, behind)
+        found: list[Item] = [Lexing(own.place, own.lexeme, own.begun, (), own.column, own.behind)]
+        for terminal, start in self.starts.items():
+            if self.reader.parser.read(place, terminal, -1) is not None:
+                found.append(Inside(place, terminal, start, behind))
+        return frozenset(found)
+
+    def base(self, item: Lexing, slot: int) -> Items:
+        """Return what is read on from a slot: where it is the present end, the place after the lexeme."""
+        terminal = self.reader.lexer.states[item.lexeme].slots[slot].terminal
+        if terminal < 0:
+            return item.bases[slot]
+        place = self.reader.parser.read(item.place, terminal, item.column)
+        return NOTHING if place is None else self.fresh(place, item.behind)
+
+    def step(self, items: Iterable[Item], symbol: int) -> Items:
+        """Return the items after a symbol: none where the text is an error whatever follows."""
+        found: set[Item] = set()
+        for item in items:
+            found |= (
+                self._in_bound(item, symbol) if isinstance(item, Inside) else self._in_lexeme(item, symbol)
+            )
+        return frozenset(found)
+
+    def behind(self, behind: Behind, symbol: int) -> Behind:
+        """Return what look-behinds may ask after a symbol."""
+        return self.reader.lexer.step_behind(behind, symbol if symbol < TOKEN else _NO_CHARACTER)
+
+    def _in_bound(self, item: Inside, symbol: int) -> Items:
+        language = self.bound[item.terminal]
+        after = language.step(item.config, symbol)
+        if after is None:
+            return NOTHING
+        behind = self.behind(item.behind, symbol)
+        found: Items = frozenset((Inside(item.place, item.terminal, after, behind),))
+        if not language.accepts(after):
+            return found
+        place = self.reader.parser.read(item.place, item.terminal, -1)
+        assert place is not None, "a bound terminal that the parser does not take"
+        return found | self.fresh(place, behind)
+
+    def _in_lexeme(self, item: Lexing, symbol: int) -> Items:
+        reader = self.reader
+        byte = symbol if symbol < TOKEN else _NO_CHARACTER
+        move = reader.lexer.move(item.lexeme, byte)
+        if move.after == DEAD:
+            return NOTHING
+        behind = self.behind(item.behind, symbol)
+        column = reader.column(item.column, byte)
+        if move.after == DECIDED:
+            source = move.sources[0]
+            if source >= 0:
+                return self.step(self.base(item, source), symbol)
+            place = reader.parser.read(item.place, -1 - source, column)
+            return NOTHING if place is None else self.fresh(place, behind)
+        bases = tuple(
+            NOTHING if source < 0 else self.step(self.base(item, source), symbol) for source in move.sources
+        )
+        if not reader.is_newline(move.after):
+            column = 0
+        return frozenset((Lexing(item.place, move.after, True, bases, column, behind),))
+
+    def run(self, items: Iterable[Item], symbols: Iterable[int]) -> Items:
+        """Return the items after some symbols."""
+        found = frozenset(items)
+        for symbol in symbols:
+            found = self.step(found, symbol)
+            if not found:
+                break
+        return found
+
+    def accepts(self, items: Iterable[Item]) -> bool:
+        """Return whether the text may end here. (Behind a bound text there is an item between lexemes.)"""
+        return any(isinstance(item, Lexing) and self._ends(item) for item in items)
+
+    def _ends(self, item: Lexing) -> bool:
+        reader = self.reader
+        if not item.begun:
+            return reader.parser.accepts(item.place)
+        move = reader.lexer.end(item.lexeme)
+        if move.after == DEAD:
+            return False
+        source = move.sources[0]
+        if source >= 0:
+            return self.accepts(self.base(item, source))
+        place = reader.parser.read(item.place, -1 - source, item.column)
+        return place is not None and reader.parser.accepts(place)
+
+    def bounded(self, items: Iterable[Item]) -> Items:
+        """Return the items after the end of a token."""
+        found: set[Item] = set()
+        for item in items:
+            if isinstance(item, Lexing):
+                found.add(item._replace(bases=tuple(map(self.bounded, item.bases))))
+                continue
+            config = self.bound[item.terminal].boundary(item.config)
+            if config is not None:
+                found.add(item._replace(config=config))
+        return frozenset(found)

@@ -1,0 +1,97 @@
+"""What bytes do to lexeme states, as compiled code reads it: a word for each move."""
+
+from __future__ import annotations
+
+from structgen.lark_grammars.compiled.registers import (
+    ELSE_NONE,
+    ELSE_SHIFT,
+    MV_BEFORE,
+    MV_DEAD,
+    MV_KEEP_NEW,
+    MV_KEEP_OLD,
+    MV_MANY,
+    MV_NOW,
+    MV_OLD,
+    MV_ON,
+    TERMINAL_SHIFT,
+    TO_SHIFT,
+)
+from structgen.lark_grammars.lexer.lexeme_rows import (
+    A_AFTER,
+    A_SOURCES,
+    DEAD,
+    DECIDED,
+    FULL,
+    L_BEGINS,
+    L_POOL,
+    L_SOURCES,
+    R_WIDTH,
+    terminal_of,
+    without_slot,
+)
+from structgen.native.jit import entry, jit
+from structgen.native.raw_memory import load8, load32, load64, store64
+
+UNKNOWN_BEHIND = 2
+"""In what begins behind a terminal: nobody has asked."""
+
+
+@jit
+def coded(r, state, kind, dead):
+    """Return the word of a move, as lark_layout has it; FULL; or FULL - 1 - t, where it must be known first
+    what cannot begin behind the terminal t."""
+    width = load64(r, R_WIDTH)
+    after = load32(load64(r, A_AFTER), width * state + kind)
+    if after == DEAD:
+        return MV_DEAD
+    listed = load32(load64(r, A_SOURCES), width * state + kind)
+    begins, pool = load64(r, L_SOURCES + L_BEGINS), load64(r, L_SOURCES + L_POOL)
+    begin, end = load64(begins, listed), load64(begins, listed + 1)
+    if after == DECIDED:
+        source = load32(pool, begin)
+        if source < 0:
+            return MV_NOW | (-1 - source) << TERMINAL_SHIFT
+        terminal = terminal_of(r, state, source)
+        return MV_OLD if terminal < 0 else MV_BEFORE | terminal << TERMINAL_SHIFT
+    kept, count = -1, 0
+    for at in range(begin, end):
+        source = load32(pool, at)
+        if source >= 0:
+            if count == 0:
+                kept = source
+            count += 1
+    if count == 0:
+        return MV_ON | after << TO_SHIFT
+    if count > 1:
+        return MV_MANY
+    terminal = terminal_of(r, state, kept)
+    if terminal >= 0 and load8(dead, width * terminal + kind) == UNKNOWN_BEHIND:
+        return FULL - 1 - terminal
+    otherwise = without_slot(r, after)
+    if otherwise == FULL:
+        return FULL
+    if otherwise == DEAD:
+        otherwise = ELSE_NONE
+    if terminal < 0:
+        return MV_KEEP_OLD | after << TO_SHIFT | otherwise << ELSE_SHIFT
+    if load8(dead, width * terminal + kind) != 0:
+        # the slot is given up at once: nothing begins so behind it
+        if otherwise == ELSE_NONE:
+            return MV_DEAD
+        return MV_ON | otherwise << TO_SHIFT
+    return MV_KEEP_NEW | after << TO_SHIFT | terminal << TERMINAL_SHIFT | otherwise << ELSE_SHIFT
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def code_moves(r, states, count, dead, moves):
+    """Write the moves (int64[count, classes]) of some states (int32) whose rows are made. `dead`:
+    uint8[terminals, classes], whether a class of bytes is an error behind a terminal. Returns 0, or what
+    `coded` does where it fails."""
+    width = load64(r, R_WIDTH)
+    for i in range(count):
+        for kind in range(width):
+            word = coded(r, load32(states, i), kind, dead)
+            if word < 0:
+                return word
+            store64(moves, width * i + kind, word)
+    return 0

@@ -1,0 +1,442 @@
+"""What lark made of grammars, kept in files: who loads the same grammar again reads it, without lark.
+
+A file is named by all that decides what it holds but the imported files: the grammar's text and options, the
+versions of lark and Python, our own sources. The imports are checked when it is read: each place where lark
+looked must still hold the same text, or nothing, as it did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from hashlib import blake2b
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.regex.regex_module import regex_module
+from structgen.language.remarks import Conflict, Remarks
+from structgen.lark_grammars.kept.lark_file_checks import Facts, are_pages, facts_of
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.parser.dead_shifts import without_dead_ends
+from structgen.lark_grammars.reading.endless_reductions import without_endless
+from structgen.lark_grammars.reading.lark_loader import INDENTER, Import, Importer, Loaded
+from structgen.lark_grammars.reading.loaded_grammar import (
+    Context,
+    Indentation,
+    ParserTables,
+    Patterns,
+    Rule,
+    Terminal,
+)
+from structgen.lark_grammars.reading.plain_rules import PlainRules
+from structgen.lark_grammars.tables.grammar_tables import Pages
+from structgen.lark_grammars.tables.prepared_lexer import Ahead, work_out
+from structgen.limits import Limits
+from structgen.native.array_file import ArrayFile, Later, open_arrays, write_arrays
+from structgen.system.cache import cache_folder, is_own, remove_own, warn
+from structgen.system.source_digests import package_digest
+
+FOLDER: Final = "grammars"
+"""In the cache folder."""
+SUFFIX: Final = ".lark-tables"
+_MOST: Final = 1 << 26
+"""Bytes of all files; past it those that were used the longest ago go."""
+_TOUCH: Final = 3600.0
+"""Seconds after which a file that is read is marked as used again."""
+_PATTERNS: Final = Patterns._fields[:-1]
+"""Those that are arrays."""
+_AHEAD: Final = "ahead."
+_LEXEMES: Final = "ahead.lexemes"
+_LIBRARY: Final = "lark:"
+"""Begins the paths of files that lark brings along, from its `grammars/` on."""
+
+
+@cache
+def _code() -> str:
+    """Return what stands for the versions of lark, Python and our own sources."""
+    version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
+    assert version is not None, "lark without a version"
+    return f"{package_digest()} {version[1]} {sys.version_info[:3]}"
+
+
+@cache
+def _lark() -> Path:
+    """Return lark's folder, without importing it."""
+    found = find_spec("lark")
+    assert found is not None and found.origin is not None, "structgen needs lark"
+    return Path(found.origin).parent
+
+
+class Found(NamedTuple):
+    """The tables of a grammar, and what would take a while to see from them."""
+
+    tables: ParserTables
+    digest: str
+    """Of all of them, as they are numbered here."""
+    is_local: bool
+    """Whether no lexeme asks what was before it."""
+    ahead: AheadSource | None
+    """What was worked out of it for all vocabularies; None where it was not."""
+    facts: Facts | None = None
+    """What files about the grammar are checked against, where that was worked out."""
+
+
+class AheadSource:
+    """What was worked out of a grammar for all vocabularies, or where it lies in a file."""
+
+    __slots__ = ("_ahead", "_facts", "_later", "_path", "_start")
+
+    def __init__(
+        self,
+        ahead: Ahead | None,
+        later: dict[str, Later] | None = None,
+        start: int = 0,
+        path: Path | None = None,
+        facts: Facts | None = None,
+    ) -> None:
+        """`later`: the arrays, by the names of `_arrays_of`, where `ahead` is not there yet; they lie in
+        `path`, and are checked against the `facts`."""
+        self._ahead, self._later, self._start, self._path = ahead, later, start, path
+        self._facts = facts
+
+    def read(self) -> Ahead | None:
+        """Return it; None where it is damaged, which a StoreWarning tells: the next load makes it anew. Cost:
+        0.1 ms a megabyte, once."""
+        later, self._later = self._later, None
+        if later is not None:
+            arrays = {name: one.checked() for name, one in later.items()}
+            whole = {name: array for name, array in arrays.items() if array is not None}
+            if len(whole) == len(arrays):
+                self._ahead = self._checked(whole)
+            if self._ahead is None and self._path is not None:
+                remove_own(self._path)
+        return self._ahead
+
+    def _checked(self, arrays: dict[str, npt.NDArray[Any]]) -> Ahead | None:
+        """Return what some arrays hold; None where their numbers are out of range, which a StoreWarning
+        tells."""
+        lexemes = arrays.pop(_LEXEMES, None)
+        names = {name.removeprefix(_AHEAD): array for name, array in arrays.items()}
+        if lexemes is not None and names.keys() == set(Pages._fields) and self._facts is not None:
+            pages = Pages(**names)
+            if are_pages(self._facts, pages) and len(pages.sure):
+                return Ahead(pages, lexemes, self._start)
+        warn(f"{self._path} holds numbers that are out of range: what it held is made anew.")
+        return None
+
+
+class KeptFile:
+    """The file of one grammar. One whose imports only its loaders know has none."""
+
+    kind: ClassVar[str]
+    """What is kept, and how it is written down."""
+
+    def __init__(
+        self,
+        text: str,
+        start: str,
+        source: str | None,
+        import_paths: Sequence[Importer],
+        indenter: Any,
+        bound: Sequence[str] = (),
+        regex: bool = False,
+    ) -> None:
+        """`indenter`: an instance, or None; `bound`: terminals with stand-ins; `regex`: patterns are those of
+        the `regex` module."""
+        self._text, self._source, self._bound = text, source, bound
+        self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
+        self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
+        imports = "%import" in text
+        said = [
+            self.kind,
+            _code(),
+            text,
+            start,
+            # what is imported depends on where the file lies
+            [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
+            None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
+            [regex_module().__version__] if regex else [],
+            *bound,
+        ]
+        written = json.dumps(said).encode()
+        self._key = blake2b(written, digest_size=16).hexdigest()
+        self._path = cache_folder() / FOLDER / f"{self._key}{SUFFIX}"
+
+    def _open(self, limits: Limits) -> tuple[dict[str, Any], ArrayFile] | None:
+        """Return what the file says, and its arrays; None where there is no file, it does not hold any more,
+        or the grammar is past the limits. A damaged file is told by a StoreWarning."""
+        if not self._serves:
+            return None
+        found = open_arrays(self._path, self.kind, self._key)
+        try:
+            if found is None or found.numbers["grammar_rules"] > limits.grammar_rules:
+                return None
+            said = json.loads(found.arrays["said"].tobytes())
+            if any(_digest(path) != digest for path, digest in said["imports"]):
+                return None
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+            warn(f"{self._path} does not say what it should: what it held is made anew.")
+            return None
+        with suppress(OSError):
+            if time.time() - self._path.stat().st_mtime > _TOUCH:
+                os.utime(self._path)
+        return said, found
+
+    def _keep(
+        self,
+        asked: Sequence[Import],
+        said: dict[str, Any],
+        numbers: dict[str, int],
+        arrays: dict[str, npt.NDArray[Any]],
+        later: dict[str, npt.NDArray[Any]] | None = None,
+    ) -> None:
+        """Keep what was made; where the folder does not take it, a StoreWarning says so. `later`: arrays that
+        are checked when they are needed."""
+        imports = self._imports(asked) if self._serves else None
+        if imports is None:
+            return
+        written = json.dumps({"imports": imports, **said}, ensure_ascii=False, separators=(",", ":"))
+        later = later or {}
+        arrays = {"said": np.frombuffer(written.encode(), np.uint8), **arrays, **later}
+        if write_arrays(self._path, self.kind, self._key, numbers, arrays, later):
+            _trim(self._path.parent)
+
+    def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
+        """Return the places where lark looked, and digests of what was there; None where unknown."""
+        found: dict[str, str | None] = {}
+        for one in asked:
+            if one.base is not None and (
+                self._source is None or not os.path.isdir(os.path.abspath(one.base))
+            ):
+                return None  # relative to the program, or to what is no file
+            folders = [*self._folders, *([] if one.base is None else [os.path.abspath(one.base)])]
+            for path in (*(os.path.join(folder, one.file) for folder in folders), _LIBRARY + one.file):
+                digest = found[path] = _digest(path)
+                if digest is not None:
+                    break
+        return list(found.items())
+
+
+class KeptTables(KeptFile):
+    """The file of a grammar's tables."""
+
+    kind = "lark-9"
+
+    def read(self, limits: Limits) -> Found | None:
+        """Return the tables; None where there are none, see `KeptFile`.
+
+        Cost: 1 ms for JSON, 3 ms for Python, and the reading of imports.
+        """
+        found = self._open(limits)
+        if found is None:
+            return None
+        said, file = found
+        ahead = None
+        try:
+            tables = _tables(said, file)
+            facts = facts_of(tables)
+            digest, is_local = str(said["digest"]), bool(said["is_local"])
+        except (LookupError, TypeError, ValueError, AttributeError):
+            facts = None
+        if facts is None:
+            remove_own(self._path)
+            warn(f"{self._path} holds numbers that are out of range: what it held is made anew.")
+            return None
+        if file.later:
+            ahead = AheadSource(None, file.later, tables.start, self._path, facts)
+        return Found(tables, digest, is_local, ahead, facts)
+
+    def write(self, loaded: Loaded) -> Found:
+        """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s, and of
+        `prepared_lexer`."""
+        lexer = Lexer(loaded.tables)
+        patterns = lexer.patterns()
+        ended = without_endless(loaded.tables)
+        tables = replace(without_dead_ends(ended, lexer.least()), patterns=patterns)
+        ahead = work_out(tables) if patterns.is_local and not self._bound else None
+        known = None if ahead is None else AheadSource(ahead)
+        made = Found(tables, _digest_of(tables), patterns.is_local, known)
+        ends, items = _kernels(tables)
+        numbers = {
+            "start": tables.start,
+            "end": tables.end,
+            "flags": tables.flags,
+            "grammar_rules": loaded.rules,
+        }
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "actions": tables.actions,
+            "gotos": tables.gotos,
+            "context_of": tables.context_of,
+            "kernel_ends": ends,
+            "kernel_items": items,
+            **{f"patterns.{name}": getattr(patterns, name) for name in _PATTERNS},
+        }
+        later = {} if ahead is None else _arrays_of(ahead)
+        said = {**_said(tables), "digest": made.digest, "is_local": made.is_local}
+        self._keep(loaded.imports, said, numbers, arrays, later)
+        return made
+
+
+class KeptRules(KeptFile):
+    """The file of a grammar's rules, without a lexer."""
+
+    kind = "lark-rules-3"
+
+    def read(self, limits: Limits) -> PlainRules | None:
+        """Return the rules; None where there are none, see `KeptFile`. Cost: 0.1 ms, and imports."""
+        found = self._open(limits)
+        if found is None:
+            return None
+        said, _arrays = found
+        return PlainRules(
+            rules=tuple((left, tuple(right)) for left, right in said["rules"]),
+            patterns=said["patterns"],
+            ignored=tuple(said["ignored"]),
+            remarks=Remarks(
+                (),
+                tuple(said["unused_rules"]),
+                tuple(said["unused_terminals"]),
+                tuple(said["never_made"]),
+            ),
+            imports=(),
+        )
+
+    def write(self, plain: PlainRules) -> None:
+        """Keep what was loaded."""
+        said = {
+            "rules": plain.rules,
+            "patterns": plain.patterns,
+            "ignored": plain.ignored,
+            "unused_rules": plain.remarks.unused_rules,
+            "unused_terminals": plain.remarks.unused_terminals,
+            "never_made": plain.remarks.never_made,
+        }
+        self._keep(plain.imports, said, {"grammar_rules": len(plain.rules)}, {})
+
+
+def _arrays_of(ahead: Ahead) -> dict[str, npt.NDArray[Any]]:
+    return {_LEXEMES: ahead.lexemes} | {f"{_AHEAD}{name}": one for name, one in ahead.pages._asdict().items()}
+
+
+def _digest(path: str) -> str | None:
+    """Return the digest of an imported file; None where there is none."""
+    if path.startswith(_LIBRARY):
+        path = str(_lark() / "grammars" / path.removeprefix(_LIBRARY))
+    try:
+        with open(path, "rb") as file:
+            return blake2b(file.read(), digest_size=16).hexdigest()
+    except OSError:
+        return None
+
+
+def _digest_of(tables: ParserTables) -> str:
+    digest = blake2b(json.dumps(_said(tables)).encode(), digest_size=16)
+    for array in (tables.actions, tables.gotos, tables.context_of, *_kernels(tables)):
+        digest.update(repr(array.shape).encode() + array.astype(np.int32).tobytes())
+    digest.update(repr((tables.start, tables.end, tables.flags)).encode())
+    return digest.hexdigest()
+
+
+def _kernels(tables: ParserTables) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return where the items of each state end, and the items."""
+    ends = np.cumsum([0, *map(len, tables.kernels)]).astype(np.int32)
+    items = np.array([item for kernel in tables.kernels for item in kernel], np.int32).reshape(-1, 2)
+    return ends, items
+
+
+def _said(tables: ParserTables) -> dict[str, Any]:
+    indentation, remarks = tables.indentation, tables.remarks
+    pairs = dict.fromkeys(pair for one in tables.contexts for pair in one.unless)
+    places = {pair: at for at, pair in enumerate(pairs)}  # contexts share most of them
+    return {
+        "terminals": [(one.name, one.pattern, one.is_string, one.where) for one in tables.terminals],
+        "nonterminals": tables.nonterminals,
+        "rules": [(one.origin, one.symbols, one.text) for one in tables.rules],
+        "unless": list(places),
+        "contexts": [(one.terminals, [places[pair] for pair in one.unless]) for one in tables.contexts],
+        "ignored": sorted(tables.ignored),
+        "indentation": None
+        if indentation is None
+        else (
+            indentation.newline,
+            sorted(indentation.opening),
+            sorted(indentation.closing),
+            indentation.indent,
+            indentation.dedent,
+            indentation.tab_size,
+        ),
+        "conflicts": [(one.terminal, one.kept, one.dropped) for one in remarks.conflicts],
+        "unused_rules": remarks.unused_rules,
+        "unused_terminals": remarks.unused_terminals,
+        "never_made": remarks.never_made,
+    }
+
+
+def _tables(said: dict[str, Any], file: ArrayFile) -> ParserTables:
+    numbers, arrays = file.numbers, file.arrays
+    indentation = said["indentation"]
+    if indentation is not None:
+        newline, opening, closing, *rest = indentation
+        indentation = Indentation(newline, frozenset(opening), frozenset(closing), *rest)
+    ends = arrays["kernel_ends"].tolist()
+    unless = [(one, tuple(of)) for one, of in said["unless"]]
+    items = list(map(tuple, arrays["kernel_items"].tolist()))
+    return ParserTables(
+        terminals=tuple(Terminal(*one) for one in said["terminals"]),
+        nonterminals=tuple(said["nonterminals"]),
+        rules=tuple(Rule(origin, tuple(symbols), text) for origin, symbols, text in said["rules"]),
+        actions=arrays["actions"],
+        gotos=arrays["gotos"],
+        contexts=tuple(
+            Context(tuple(terminals), tuple([unless[at] for at in places]))
+            for terminals, places in said["contexts"]
+        ),
+        context_of=arrays["context_of"],
+        ignored=frozenset(said["ignored"]),
+        start=numbers["start"],
+        end=numbers["end"],
+        indentation=indentation,
+        flags=numbers["flags"],
+        kernels=tuple(tuple(items[low:high]) for low, high in pairwise(ends)),
+        remarks=Remarks(
+            tuple(Conflict(one, tuple(kept), tuple(dropped)) for one, kept, dropped in said["conflicts"]),
+            tuple(said["unused_rules"]),
+            tuple(said["unused_terminals"]),
+            tuple(said["never_made"]),
+        ),
+        patterns=Patterns(
+            **{name: arrays[f"patterns.{name}"] for name in _PATTERNS}, is_local=said["is_local"]
+        ),
+    )
+
+
+def _trim(folder: Path) -> None:
+    """Delete the files that were used the longest ago, until the others are small enough."""
+    files = sorted(_files(folder), reverse=True)
+    total = 0
+    for _used, size, path in files:
+        total += size
+        if total > _MOST:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    with suppress(OSError):
+        for path in folder.iterdir():
+            with suppress(OSError):
+                facts = path.lstat()
+                if path.suffix == SUFFIX and is_own(facts):
+                    yield facts.st_mtime, facts.st_size, path

@@ -1,0 +1,238 @@
+"""The masks of a kept Lark grammar, read from its file when they are asked for.
+
+A mask is a dense row of the mask store and a list of tokens. The file holds the lists of states with the same
+row together, in *groups* of bounded size: a group is checked when the first of its masks is wanted, and all
+of them are known then. What opens a grammar that has met much reads none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.tables import layout as L
+from structgen.lark_grammars.compiled import registers as K
+from structgen.lark_grammars.compiled.lark_masks import put_masks
+from structgen.lark_grammars.kept.lark_table_checks import masks_are_sound
+from structgen.lark_grammars.kept.state_image import Image
+from structgen.native.array_file import Later
+from structgen.native.checksums import checksum, checksum_at
+from structgen.store.mask_store import VocabularyStore
+from structgen.tokens.array_checks import are_shaped
+
+_GROUP = 1 << 14
+"""Words (int32) of lists from which on a group is full."""
+
+
+class Groups(NamedTuple):
+    """Which states have the masks of a file, and where these lie."""
+
+    group_of: npt.NDArray[np.int32]
+    """Of each state, -1: its mask is not there."""
+    states: npt.NDArray[np.int64]
+    """Those with masks, group by group."""
+    offsets: npt.NDArray[np.int64]
+    """Where the list of each begins."""
+    bounds: npt.NDArray[np.int64]
+    """[groups, 5]: the dense row among those of the file, or -1; the first state and the one behind the last;
+    the first word of the lists and the one behind the last."""
+    sums: npt.NDArray[np.int64]
+    """Checksums of the lists."""
+
+
+def grouped(image: Image, rows: Mapping[int, int]) -> tuple[Image, Groups]:
+    """Return an image without its masks but with the lists of its groups, and these. `rows`: of each dense
+    row its number in the file. Cost: 1 us a state."""
+    masked = np.flatnonzero(image.nodes[:, L.N_LIST] >= 0)
+    # equal lists are one in an image: side by side they are one in a group
+    masked = masked[np.lexsort((image.nodes[masked, L.N_LIST], image.nodes[masked, L.N_ROW]))]
+    parts: list[bytes] = []
+    offsets: list[int] = []
+    bounds: list[list[int]] = []
+    places: dict[bytes, int] = {}
+    before, used = -2, 0
+    for at, (row, start) in enumerate(image.nodes[masked][:, [L.N_ROW, L.N_LIST]].tolist()):
+        if row != before or used - bounds[-1][3] >= _GROUP:
+            if used % 2:  # groups are whole words of eight bytes
+                parts.append(bytes(4))
+                used += 1
+            bounds.append([rows.get(row, -1), at, at, used, used])
+            places.clear()
+            before = row
+        content = image.lists[start : start + 2 + int(image.lists[start])].tobytes()
+        place = places.get(content)
+        if place is None:
+            place = places[content] = used
+            parts.append(content)
+            used += len(content) // 4
+        offsets.append(place)
+        bounds[-1][2], bounds[-1][4] = at + 1, used + used % 2
+    if used % 2:
+        parts.append(bytes(4))
+    lists = np.frombuffer(bytearray(b"".join(parts)), np.int32)
+    nodes, group_of = image.nodes.copy(), np.full(len(image.nodes), -1, np.int32)
+    nodes[masked, L.N_ROW], nodes[masked, L.N_LIST] = K.KEPT, -1
+    for group, (_row, first, last, _low, _high) in enumerate(bounds):
+        group_of[masked[first:last]] = group
+    sums = [checksum(lists[low:high]) for _row, _first, _last, low, high in bounds]
+    groups = Groups(
+        group_of,
+        masked.astype(np.int64),
+        np.array(offsets, np.int64),
+        np.array(bounds, np.int64).reshape(-1, 5),
+        np.array(sums, np.int64),
+    )
+    return image._replace(nodes=nodes, lists=lists), groups
+
+
+def padded(rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return dense rows as whole words of eight bytes each."""
+    return np.pad(rows, ((0, 0), (0, rows.shape[1] % 2)))
+
+
+def are_groups(groups: Groups, states: int, rows: int, lists: npt.NDArray[np.int32]) -> bool:
+    """Return whether groups are of that many states and dense rows, and lie in the lists."""
+    many, count = len(groups.states), len(groups.bounds)
+    shapes: list[tuple[str, tuple[int, ...]]] = [
+        ("<i4", (len(groups.group_of),)),
+        ("<i8", (many,)),
+        ("<i8", (many,)),
+        ("<i8", (count, 5)),
+        ("<i8", (count,)),
+    ]
+    if not are_shaped(groups, shapes) or len(groups.group_of) > states or lists.ndim != 1:
+        return False
+    row, first, last, low, high = groups.bounds.T
+    return bool(
+        (groups.group_of >= -1).all()
+        and (groups.group_of < count).all()
+        and (groups.states >= 0).all()
+        and (groups.states < states).all()
+        and (row >= -1).all()
+        and (row < rows).all()
+        and (first >= 0).all()
+        and (first <= last).all()
+        and (last <= many).all()
+        and (low >= 0).all()
+        and (low <= high).all()
+        and (high <= len(lists)).all()
+    )
+
+
+class DenseRows:
+    """The dense rows of a file, each checked when it is asked for."""
+
+    __slots__ = (
+        "_address",
+        "_checked",
+        "_crcs",
+        "_masks",
+        "_numbers",
+        "_rows",
+        "_sums",
+        "count",
+        "is_damaged",
+        "is_sound",
+    )
+
+    def __init__(
+        self,
+        rows: Later,
+        sums: npt.NDArray[np.int64],
+        crcs: npt.NDArray[np.uint32],
+        masks: VocabularyStore,
+    ) -> None:
+        self._rows, self._sums, self._crcs, self._masks = rows, sums, crcs, masks
+        self._address = address_of(rows.array)
+        self.count = len(rows.array)
+        self.is_sound = are_shaped(
+            (rows.array, sums, crcs),
+            [
+                ("<i4", (self.count, masks.words + masks.words % 2)),
+                ("<i8", (self.count,)),
+                ("<u4", (self.count,)),
+            ],
+        )
+        """Whether there are sums of all rows, and these are of the store's size."""
+        self._checked: dict[int, npt.NDArray[np.int32] | None] = {}
+        self._numbers: dict[int, int | None] = {}
+        self.is_damaged = False
+        """Whether a row was asked for that is damaged."""
+
+    def row(self, at: int) -> npt.NDArray[np.int32] | None:
+        """Return a row, as it lies in the file; None, with a StoreWarning, where it is damaged. Cost: 5 us
+        the first time."""
+        if at not in self._checked:
+            words = self._rows.array.shape[1] // 2
+            found = None
+            if int(checksum_at(self._address + 8 * words * at, words)) == int(self._sums[at]):
+                found = self._rows.array[at, : self._masks.words]
+            else:
+                self.is_damaged = True
+                self._rows.tell()
+            self._checked[at] = found
+        return self._checked[at]
+
+    def number(self, at: int) -> int | None:
+        """Return the number of a row in the store; None where it is damaged, and where the store has no room.
+        Cost: 20 us the first time."""
+        if at not in self._numbers:
+            row = self.row(at)
+            self._numbers[at] = None if row is None else self._masks.intern_row(row, int(self._crcs[at]))
+        return self._numbers[at]
+
+
+class KeptMasks:
+    """The masks of the states of one grammar's tables that were not read yet. The grammar's lock is held by
+    whoever asks."""
+
+    __slots__ = ("_addresses", "_dense", "_groups", "_lists", "_tables", "_tokens", "_waiting")
+
+    def __init__(self, groups: Groups, lists: Later, dense: DenseRows, tables: Tables, tokens: int) -> None:
+        """`tables` have the lists as their own; `tokens`: how many there are."""
+        self._tokens = tokens
+        self._groups, self._lists, self._dense, self._tables = groups, lists, dense, tables
+        self._addresses = address_of(groups.states), address_of(groups.offsets)
+        self._waiting: dict[int, list[int]] | None = None
+        """The bounds and the sum of each group that was not read; None: all of them."""
+
+    def _groups_left(self) -> dict[int, list[int]]:
+        if self._waiting is None:
+            rows = np.column_stack((self._groups.bounds, self._groups.sums)).tolist()
+            self._waiting = dict(enumerate(rows))
+        return self._waiting
+
+    def recall(self, state: int) -> bool:
+        """Return whether the mask of a state was in the file and is known now. Cost: 1 us where it was not,
+        else some 20 us, and those of a dense row."""
+        group_of = self._groups.group_of
+        group = int(group_of[state]) if state < len(group_of) else -1
+        found = None if group < 0 else self._groups_left().pop(group, None)
+        return found is not None and self._read(*found)
+
+    def recall_all(self) -> None:
+        """Have all masks known. Cost: some 20 us each group."""
+        left = self._groups_left()
+        while left:
+            self._read(*left.popitem()[1])
+
+    def _read(self, row: int, first: int, last: int, low: int, high: int, total: int) -> bool:
+        """Return whether the masks of a group are known now; those that are not are worked out."""
+        lists = int(self._tables.context[6 * L.T_LIST + L.ADDRESS])
+        if checksum_at(lists + 4 * low, (high - low) // 2) != total:
+            self._lists.tell()
+            return False
+        offsets = self._addresses[1] + 8 * first
+        if not masks_are_sound(lists, low, high, offsets, last - first, self._tokens):
+            self._lists.tell()
+            return False
+        number = -1 if row < 0 else self._dense.number(row)
+        if number is None:
+            return False
+        states, offsets = (address + 8 * first for address in self._addresses)
+        put_masks(self._tables.address, states, offsets, last - first, number)
+        return True

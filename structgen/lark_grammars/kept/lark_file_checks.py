@@ -1,0 +1,208 @@
+"""The checks of `lark_table_checks`, for the arrays of files."""
+
+from __future__ import annotations
+
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.lark_grammars.compiled import registers as K
+from structgen.lark_grammars.kept import lark_table_checks as S
+from structgen.native.raw_memory import address_of
+from structgen.tokens.array_checks import are_shaped
+
+if TYPE_CHECKING:
+    from structgen.lark_grammars.kept.state_image import Image, Slots
+    from structgen.lark_grammars.masks.vocabulary_tables import Records
+    from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+    from structgen.lark_grammars.tables.grammar_tables import Pages
+
+Array = npt.NDArray[Any]
+
+
+class Facts(NamedTuple):
+    """The words about a grammar, and the arrays that they have addresses of."""
+
+    words: npt.NDArray[np.int64]
+    held: tuple[Array, ...]
+
+    def of(self, lexemes: int, tokens: int) -> int:
+        """Return the address of the words, for so many states of lexemes and tokens."""
+        self.words[S.S_LEXEMES], self.words[S.S_TOKENS] = lexemes, tokens
+        return address_of(self.words)
+
+
+class RecordBounds(NamedTuple):
+    """What the numbers of records may be."""
+
+    facts: Facts
+    tokens: int
+    nodes: int
+    """Of the vocabulary's trie."""
+    lexemes: int = 0
+    lists: Array | None = None
+    """The lists of what lexemes may end as."""
+    rows: int = 0
+    """Dense rows that lie beside the records."""
+
+
+def are_records(records: Records, bounds: RecordBounds) -> bool:
+    """Return whether records, as they lie in a file, are such as compiled code can follow. Cost: 2 ns a
+    number."""
+    made, size = records.made, len(records.made)
+    count, known = len(records.tries), records.records.shape[-1]
+    shapes: list[tuple[str, tuple[int, ...]]] = [
+        ("<i8", (1 + count, known)),
+        ("<i8", (count,)),
+        ("<i8", (size,)),
+        ("<i8", (len(records.addresses),)),
+        ("<i8", (len(records.rows),)),
+    ]
+    if not are_shaped(records, shapes) or known > bounds.lexemes:
+        return False
+    for words in (records.addresses, records.rows):
+        if len(words) and not 0 <= int(words.min()) <= int(words.max()) < size:
+            return False
+    marks, seen = np.zeros(size, np.uint8), np.zeros(size, np.int32)
+    marks[records.addresses] = 1
+    marks[records.rows] = 2
+    # a word that is added twice to an address is none
+    if int((marks == 1).sum()) != len(records.addresses) or int((marks == 2).sum()) != len(records.rows):
+        return False
+    assert bounds.lists is not None
+    w, lists = bounds.facts.of(bounds.lexemes, bounds.tokens), len(bounds.lists)
+    bounds.facts.words[S.S_LISTS] = address_of(bounds.lists)
+    arrays = address_of(made), address_of(marks), size, address_of(records.records), known
+    rest = address_of(records.tries), count, bounds.nodes, bounds.rows, lists, address_of(seen)
+    return int(S.records_are_sound(w, *arrays, *rest)) == 0
+
+
+def facts_of(tables: ParserTables) -> Facts | None:
+    """Return the facts about a parser; None where its tables are not of one. Cost: some us a rule."""
+    states, terminals, rules = len(tables.kernels), len(tables.terminals), tables.rules
+    actions = np.ascontiguousarray(tables.actions, np.int32)
+    gotos = np.ascontiguousarray(tables.gotos, np.int32)
+    nonterminals = len(tables.nonterminals)
+    if actions.shape != (states, terminals) or gotos.shape != (states, nonterminals):
+        return None
+    if tables.context_of.shape != (states,) or not 0 <= tables.start < states:
+        return None
+    contexts = len(tables.contexts)
+    if states and not 0 <= int(tables.context_of.min()) <= int(tables.context_of.max()) < contexts:
+        return None
+    sizes = [len(rule.symbols) for rule in rules]
+    ends = np.array([0, *accumulate(sizes)], np.int32)
+    symbols = np.fromiter(chain.from_iterable(rule.symbols for rule in rules), np.int32, sum(sizes))
+    origins = np.array([rule.origin for rule in rules], np.int32)
+    kernels = np.array([0, *accumulate(map(len, tables.kernels))], np.int32)
+    pairs = chain.from_iterable(chain.from_iterable(tables.kernels))
+    items = np.fromiter(pairs, np.int32, 2 * int(kernels[-1])).reshape(-1, 2)
+    if not -nonterminals <= int(symbols.min(initial=0)) <= int(symbols.max(initial=0)) < terminals:
+        return None
+    counts = states, terminals, nonterminals, len(rules), contexts
+
+    def facts(actions: npt.NDArray[np.int32], symbols: npt.NDArray[np.int32]) -> Facts:
+        held = actions, gotos, kernels, items, ends, symbols, origins
+        words = np.array([*counts, *map(address_of, held), tables.start, 0, 0, 0], np.int64)
+        return Facts(words, held)
+
+    checked = facts(*_named_once(tables, actions, symbols))
+    return facts(actions, symbols) if S.parser_is_sound(address_of(checked.words)) == 0 else None
+
+
+def _named_once(
+    tables: ParserTables, actions: npt.NDArray[np.int32], symbols: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return actions and the symbols of rules with each terminal under the first of its numbers.
+
+    Lark lists a terminal twice that is ignored and stands in a rule: both numbers have the same actions, and
+    rules name one of them. Columns that are not the same stay as they are, and are found unsound.
+    """
+    first: dict[str, int] = {}
+    number = np.array([first.setdefault(one.name, at) for at, one in enumerate(tables.terminals)], np.int32)
+    again = np.flatnonzero(number != np.arange(len(number)))
+    if not len(again):
+        return actions, symbols
+    merged = actions.copy()
+    for at in again.tolist():
+        if np.array_equal(actions[:, at], actions[:, number[at]]):
+            merged[:, at] = 0
+    named = symbols.copy()
+    is_terminal = symbols >= 0  # the others are nonterminals, of which there may be more than terminals
+    named[is_terminal] = number[symbols[is_terminal]]
+    return merged, named
+
+
+def are_pages(facts: Facts, pages: Pages) -> bool:
+    """Return whether pages are such as compiled code can follow. Cost: 2 ns a number."""
+    states, terminals, _, rules, contexts = facts.words[:5].tolist()
+    lexemes = len(pages.newlines)
+    if terminals > K.TAILED:
+        return False  # such a grammar has none
+    if pages.moves.ndim != 2 or pages.fixed.shape not in ((256,), (257,)):
+        return False
+    width = pages.moves.shape[1]
+    if int(pages.fixed[:256].max()) + 1 != width or pages.sure.shape not in ((states,), (0,)):
+        return False
+    shapes: list[tuple[str, tuple[int, ...]]] = [
+        ("|u1", pages.fixed.shape),
+        ("<i8", (lexemes, width)),
+        ("|u1", (lexemes,)),
+        ("<i4", (lexemes,)),
+        ("<i4", (len(pages.lists),)),
+        ("<i4", (contexts,)),
+        ("<i4", (states,)),
+        ("|u1", (contexts, terminals)),
+        ("|u1", (terminals, width)),
+        ("<i4", (rules,)),
+        ("<i4", (rules,)),
+        ("|u1", pages.sure.shape),
+    ]
+    if not are_shaped(pages, shapes):
+        return False
+    ends, origins = facts.held[4], facts.held[6]
+    if not np.array_equal(pages.origins, origins) or not np.array_equal(pages.sizes, np.diff(ends)):
+        return False
+    if contexts and not K.UNKNOWN <= int(pages.starts.min()) <= int(pages.starts.max()) < lexemes:
+        return False
+    if int(pages.clean.max(initial=0)) >= K.CLEAN_PENDING:
+        return False
+    begun = pages.moves[pages.starts[pages.starts >= 0]]
+    kinds = begun & K.KIND_BITS
+    if ((begun >= 0) & ((kinds == K.MV_BEFORE) | (kinds == K.MV_OLD))).any():
+        return False  # a lexeme that ends before its first byte would end for ever
+    w = facts.of(lexemes, 0)
+    lists = address_of(pages.lists)
+    return bool(
+        S.moves_are_sound(w, address_of(pages.moves), lexemes, width)
+        and S.lists_are_sound(w, address_of(pages.endings), address_of(pages.plans), lists, len(pages.lists))
+    )
+
+
+def is_image(facts: Facts, image: Image, slots: Slots, lexemes: int) -> bool:
+    """Return whether an image without its masks is such as compiled code can follow. Cost: 10 ns a row."""
+    count, stacked, placed, known = (len(one) for one in image[1:5])
+    shapes: list[tuple[str, tuple[int, ...]]] = [
+        ("<i8", (count, 10)),
+        ("<i8", (stacked, 2)),
+        ("<i8", (placed, 4)),
+        ("<i8", (known, 4)),
+        ("<i8", (placed, 1)),
+    ]
+    if not are_shaped(image[1:6], shapes):
+        return False
+    for one, rows in zip(slots, (count, stacked, placed, known), strict=True):
+        size = len(one)
+        if not are_shaped([one], [("<i4", (size,))]) or size == 0 or size & (size - 1):
+            return False
+        if not S.slots_are_sound(address_of(one), size, rows):
+            return False
+    sizes = [
+        number
+        for array, rows in zip(image[1:5], (count, stacked, placed, known), strict=True)
+        for number in (address_of(array), rows)
+    ]
+    w = facts.of(lexemes, 0)
+    return int(S.states_are_sound(w, *sizes, address_of(image.flags), image.start)) == 0

@@ -1,0 +1,328 @@
+"""`lark`: the door for Lark grammars, and the grammar that it returns."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal, overload
+
+from structgen.errors import OptionError
+from structgen.lark_grammars.bound.bound_lark import BoundLark
+from structgen.lark_grammars.compiled import registers as K
+from structgen.lark_grammars.kept.kept_grammars import Found, KeptRules, KeptTables
+from structgen.lark_grammars.kept.lark_file_checks import Facts, facts_of
+from structgen.lark_grammars.reading.lark_loader import Importer, check_options, indenter_of, load
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.lark_grammars.reading.plain_rules import load_rules
+from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.lark_grammars.tables.prepared_lexer import Ahead
+from structgen.limits import Limits
+from structgen.system.text_files import read_text
+from structgen.text_grammars.composition.operators import Operand, as_text
+from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
+from structgen.text_grammars.machine.language import Language, Target, TextGrammar
+
+_LEXERS = ("contextual", "characters")
+
+
+class LarkGrammar(TextGrammar):
+    """A Lark grammar. Made by `lark`."""
+
+    __slots__ = ("_arguments", "_canonical", "_facts", "_found", "_limits", "_tables", "load_ms")
+
+    def __init__(self, found: Found, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0) -> None:
+        self._found, self._arguments, self._limits = found, arguments, limits
+        self._tables = found.tables
+        self._facts: list[Facts | None] = [] if found.facts is None else [found.facts]
+        self.load_ms = load_ms
+        """What loading it took."""
+        self._canonical = ""
+
+    @property
+    def tables(self) -> ParserTables:
+        """The grammar as lark has built it."""
+        return self._tables
+
+    @property
+    def canonical(self) -> str:
+        """The terminals, rules and contexts that lark made of the grammar, as JSON."""
+        if not self._canonical:
+            tables = self._tables
+            indentation = tables.indentation
+            said = {
+                "terminals": [(one.name, one.pattern) for one in tables.terminals],
+                "ignored": sorted(tables.terminals[one].name for one in tables.ignored),
+                "rules": sorted(rule.text for rule in tables.rules),
+                "actions": _digest(tables),
+                "flags": tables.flags,
+                "indentation": None
+                if indentation is None
+                else [
+                    indentation.newline,
+                    sorted(indentation.opening),
+                    sorted(indentation.closing),
+                    indentation.indent,
+                    indentation.dedent,
+                    indentation.tab_size,
+                ],
+            }
+            self._canonical = json.dumps(said, ensure_ascii=False)
+        return self._canonical
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no lexeme asks what was before it (a look-behind, `\\b` or `^` at its beginning)."""
+        return self._found.is_local
+
+    @property
+    def digest(self) -> str:
+        """Of the tables, as they are numbered in this process."""
+        return self._found.digest
+
+    @property
+    def identity(self) -> str:
+        """What tells it from other grammars of this process."""
+        return f"lark {self.digest}"
+
+    @property
+    def facts(self) -> Facts | None:
+        """What files about the grammar are checked against; None where its parser is not sound itself."""
+        if not self._facts:
+            self._facts.append(facts_of(self._tables))
+        return self._facts[0]
+
+    @property
+    def ahead(self) -> Ahead | None:
+        """What was worked out of it for all vocabularies."""
+        return None if self._found.ahead is None else self._found.ahead.read()
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on work and memory."""
+        return self._limits
+
+    @property
+    def source(self) -> str:
+        """What it was made from."""
+        return "a Lark grammar"
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether no lexeme asks what was before it, and compiled code has room for the terminals."""
+        return self.is_local and len(self._tables.terminals) <= K.TAILED
+
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
+        """Return what lark accepts, unread."""
+        if target is None or not self.has_masks:
+            return ContextualLanguage(self._tables, limits)
+        from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+        from structgen.text_grammars.machine.masked_language import Masked
+
+        return Masked(CompiledLark(self, target.tokenizer, limits, target.store))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self._arguments,)
+
+
+def _digest(tables: ParserTables) -> str:
+    """Return a digest of the parser's actions and of the contexts of the lexer, which does not depend on the
+    numbers of states: they are numbered anew as they are reached by the names of symbols."""
+    names = [one.name for one in tables.terminals]
+    contexts = [
+        ([names[t] for t in one.terminals], [(names[t], [names[s] for s in of]) for t, of in one.unless])
+        for one in tables.contexts
+    ]
+    numbers, reached = {tables.start: 0}, [tables.start]
+    digest = hashlib.blake2b(digest_size=16)
+    for state in reached:
+        row = [(names[t], int(tables.actions[state, t])) for t in tables.actions[state].nonzero()[0]]
+        gotos = [
+            (tables.nonterminals[n], 1 + int(tables.gotos[state, n]))
+            for n in (tables.gotos[state] >= 0).nonzero()[0]
+        ]
+        said: list[object] = [contexts[tables.context_of[state]]]
+        for name, action in (*sorted(row), *sorted(gotos)):
+            if action < 0:
+                said.append((name, tables.rules[-1 - action].text))
+                continue
+            after = action - 1
+            if after not in numbers:
+                numbers[after] = len(reached)
+                reached.append(after)
+            said.append((name, numbers[after]))
+        digest.update(repr(said).encode())
+    return digest.hexdigest()
+
+
+def _again(arguments: dict[str, Any]) -> Any:
+    return lark(**arguments)
+
+
+@overload
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = ...,
+    lexer: Literal["contextual"] = ...,
+    import_paths: Sequence[Importer] = ...,
+    postlex: Any = ...,
+    bind: None = ...,
+    regex: bool = ...,
+    limits: Limits | None = ...,
+) -> LarkGrammar: ...
+
+
+@overload
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = ...,
+    lexer: Literal["contextual"] = ...,
+    import_paths: Sequence[Importer] = ...,
+    postlex: Any = ...,
+    bind: Mapping[str, Operand],
+    regex: bool = ...,
+    limits: Limits | None = ...,
+) -> BoundLark: ...
+
+
+@overload
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = ...,
+    lexer: Literal["characters"],
+    import_paths: Sequence[Importer] = ...,
+    bind: Mapping[str, Operand] | None = ...,
+    regex: bool = ...,
+    limits: Limits | None = ...,
+) -> RulesGrammar: ...
+
+
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = "start",
+    lexer: Literal["contextual", "characters"] = "contextual",
+    import_paths: Sequence[Importer] = (),
+    postlex: Any = None,
+    bind: Mapping[str, Operand] | None = None,
+    regex: bool = False,
+    limits: Limits | None = None,
+) -> LarkGrammar | BoundLark | RulesGrammar:
+    """Return the language of a Lark grammar: its text, or the path of a file (`.lark`).
+
+    `lexer="contextual"` is what lark's LALR(1) parser with its contextual lexer accepts, exactly: which
+    terminal wins, and where it errs. `lexer="characters"` is all that the rules derive, over characters:
+    no terminal wins, any rules will do, and there is no post-lexer.
+
+    `postlex` is a `lark.indenter.Indenter` that sets its six attributes and overrides nothing.
+    `import_paths` are folders for `%import`, beside the file's own and lark's library.
+    `bind` names grammars (or texts, for themselves) that read terminals which the grammar `%declare`s. Such a
+    text may stand wherever the parser takes its terminal, and end wherever it is one; lark's lexer never
+    looks for it, and reads all else.
+    `regex` has patterns read as the `regex` module reads them, as lark's option does: properties of Unicode
+    (`\\p{XID_Start}`), and that module's version of Unicode. What else that module alone has is refused.
+
+    Cost: lark's own loading (5 ms for JSON, 50 ms and more for Python) the first time, then 1 to 3 ms: what
+    it comes to is kept in the cache folder, by its text, its imports and lark's version. Raises
+    `GrammarError` with lark's message where lark refuses the grammar, `RegexError` (by terminal) for
+    back-references, `LimitError` past `limits.grammar_rules`, `OptionError`.
+    """
+    if lexer not in _LEXERS:
+        raise OptionError(
+            f"lexer={lexer!r} is not offered.", where="lexer", cure=f"Choose one of {', '.join(_LEXERS)}."
+        )
+    if not isinstance(regex, bool):
+        raise OptionError(f"regex={regex!r} is neither True nor False.", where="regex", cure="Pass one.")
+    check_options(start, import_paths)
+    bounds = limits if limits is not None else Limits()
+    bound = _bound(bind)
+    before = perf_counter()
+    text, source = _read(grammar)
+    if lexer == "characters":
+        if postlex is not None:
+            raise OptionError(
+                "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
+            )
+        kept_rules = KeptRules(text, start, source, import_paths, None, tuple(bound), regex)
+        plain = kept_rules.read(bounds)
+        if plain is None:
+            plain = load_rules(
+                text,
+                start=start,
+                source=source,
+                import_paths=import_paths,
+                limits=bounds,
+                bound=tuple(bound),
+                regex=regex,
+            )
+            kept_rules.write(plain)
+        terminals = plain.terminals(regex)
+        rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, limits, bound, plain.remarks)
+        rules.load_ms = 1000 * (perf_counter() - before)
+        return rules
+    indenter = None if postlex is None else indenter_of(postlex)
+    kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), regex)
+    found = kept.read(bounds)
+    if found is None:
+        loaded = load(
+            text,
+            start=start,
+            source=source,
+            import_paths=import_paths,
+            postlex=postlex,
+            limits=bounds,
+            bound=tuple(bound),
+            regex=regex,
+        )
+        found = kept.write(loaded)
+    arguments = {
+        "grammar": Path(source) if source is not None else text,
+        "start": start,
+        "lexer": lexer,
+        "import_paths": tuple(import_paths),
+        "postlex": postlex,
+        "bind": bound or None,
+        "regex": regex,
+        "limits": limits,
+    }
+    made = LarkGrammar(found, arguments, bounds, 1000 * (perf_counter() - before))
+    return BoundLark(made, bound, (_again, (arguments,))) if bound else made
+
+
+def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
+    """Return the grammars that are bound, by name in order. Raises OptionError for what is none."""
+    if bind is None:
+        return {}
+    if not isinstance(bind, Mapping) or not all(isinstance(name, str) for name in bind):
+        raise OptionError(
+            f"bind maps names to grammars; this is {bind!r}.",
+            where="bind",
+            cure='Pass bind={"NAME": grammar}.',
+        )
+    found = {}
+    for name in sorted(bind):
+        try:
+            found[name] = as_text(bind[name])
+        except OptionError as error:
+            raise OptionError(error.what, where=f"bind, {name}", cure=error.cure) from None
+    return found
+
+
+def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
+    """Return the text of a grammar, and the path that it came from."""
+    if isinstance(grammar, str) and not ("\n" not in grammar and grammar.endswith(".lark")):
+        return grammar, None
+    if not isinstance(grammar, str | os.PathLike):
+        raise OptionError(
+            f"A Lark grammar is a text or a path, not a {type(grammar).__name__}.",
+            where="grammar",
+            cure='Pass the text of the grammar, or Path("my.lark").',
+        )
+    path = Path(grammar)
+    return read_text(path), str(path)

@@ -1,0 +1,557 @@
+"""lark's contextual lexer as an automaton (`lexemes`), with the texts that lead from one of its states to a
+terminal: what completions are written with, and what proves that there is none.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, islice
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.lark_grammars.lexer import lexeme_ends as E
+from structgen.lark_grammars.lexer import lexeme_rows as R
+from structgen.lark_grammars.lexer import work_budget as F
+from structgen.lark_grammars.lexer.lexeme_items import Item, Slot
+from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeStates
+from structgen.lark_grammars.lexer.ordered_matching import Nest
+from structgen.lark_grammars.lexer.regex_instructions import patterns_of
+from structgen.lark_grammars.reading.loaded_grammar import FAR, ParserTables, Patterns
+from structgen.native.raw_memory import address_of
+
+_SEVERAL: Final = 4
+"""Texts of a terminal whose end a look-ahead may undo that are offered."""
+_TRIES: Final = 8
+"""Texts of a terminal, as its pattern has them, that are tried where the first is another's: they are what a
+person would write. Then come those of the automaton."""
+_PAIRS: Final = 400
+"""Pairs of states that are gone through for whether a slot ever wins."""
+_FOLLOWED: Final = 2_000
+"""States of a lexeme that are gone through for a text of a terminal that is nearly always another's."""
+
+_SETTLED: Final = 400
+"""The same for a text behind which nothing must come true any more."""
+
+
+class _Texts:
+    """Texts of a terminal from some instructions on, as compiled code reads them; made as they are asked
+    for."""
+
+    __slots__ = ("_arrays", "_asked", "_found", "_more", "_texts")
+
+    def __init__(self, texts: Callable[[], Iterator[bytes]]) -> None:
+        """`texts` returns all texts, from the first one on, each time that it is called."""
+        self._texts = texts
+        self._more: Iterator[bytes] | None = None
+        self._found: list[bytes] = []
+        self._asked = 0
+        self.first(1)
+
+    def _next(self, count: int) -> list[bytes]:
+        """Return the next texts, so many at most. A generator in which an exception was raised has ended: it
+        is made anew, and goes over what was found."""
+        more, self._more = self._more, None
+        if more is None:
+            more = islice(self._texts(), len(self._found), None)
+        found = list(islice(more, max(0, count)))
+        self._found, self._more = self._found + found, more
+        return found
+
+    def first(self, count: int) -> tuple[int, int, int]:
+        """Return the first texts, so many at most, for `find_text`."""
+        if count > self._asked:
+            self._next(count - len(self._found))
+            first = np.frombuffer(b"".join(self._found) + b"\0", np.uint8)
+            begins = np.array([0, *accumulate(map(len, self._found))], np.int32)
+            self._arrays, self._asked = (first, begins, address_of(first), address_of(begins)), count
+        return self._arrays[2], self._arrays[3], min(count, len(self._found))
+
+    def __getitem__(self, number: int) -> bytes:
+        return self._found[number]
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = 0
+        while at < len(self._found) or self._next(1):
+            yield self._found[at]
+            at += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """As what a lexeme may end."""
+
+    parted: list[tuple[int, int]]
+    """Terminals as which a separator makes sure that it has ended, each behind the bytes that it still
+    needs."""
+    unsure: list[int]
+    """Terminals of which no text was found that the separator makes sure of."""
+    every: list[int]
+    """All terminals that it may become, or is."""
+    flags: int
+    """Bits of HAS_IGNORED and its like (`lexeme_ends`)."""
+    last: int
+    """What the text's end makes of it: a terminal, LAST_NOT, or LAST_OLD."""
+
+
+class Lexer(LexemeStates):
+    """The states of lexemes, and texts between them. Not thread-safe."""
+
+    def __init__(self, tables: ParserTables) -> None:
+        super().__init__(tables)
+        self._words: dict[tuple[int, int], bytes | None] = {}
+        self._several_words: dict[tuple[int, int], list[bytes]] = {}
+        self._texts: dict[tuple[tuple[int, ...], int], _Texts] = {}
+        self._waits: dict[int, list[tuple[int, int]]] = {}
+        self._tracked: dict[int, list[tuple[int, int]]] = {}
+        self._barren: dict[int, set[int]] = {}
+        """For each terminal, states from which no lexeme of it goes on."""
+        self._gives_way: dict[tuple[int, int], bool] = {}
+        self._placed: dict[bytes, tuple[int, npt.NDArray[np.uint8]]] = {}
+        self._class_array = np.frombuffer(self.classes, np.uint8)
+        self._classes_at = address_of(self._class_array)
+        self._finders: dict[int, _Finder] = {}
+
+    def least(self) -> list[int]:
+        """Return the bytes of each terminal's shortest lexeme, as if every look-around held: FAR where none
+        matches, or nothing makes it; 0 for those that the indenter makes."""
+        if self.tables.patterns is not None:
+            kept: list[int] = self.tables.patterns.least.tolist()
+            return kept
+        never = self.tables.remarks.never_made
+        found = [FAR if one.name in never else 0 for one in self.tables.terminals]
+        for terminal, first in self._first.items():
+            found[terminal] = self.program.least(first, terminal)
+        for string, (first, number) in self._exact.items():
+            found[string] = self.program.least(first, number)
+        return found
+
+    def patterns(self) -> Patterns:
+        """Return what another lexer of the same tables begins with. Cost: some 10 us for each instruction."""
+        if self.tables.patterns is not None:
+            return self.tables.patterns
+        program = self.program
+        code = [program.code[at] for at in range(program.code.count - len(program.inner))]
+        reach = [program.reach(at) for at in range(len(code))]
+        return patterns_of(
+            code, reach, program.looks, self._first, self._exact, self.classes, self.least(), self.is_local
+        )
+
+    def samples(self, terminal: int) -> Iterator[bytes]:
+        """Yield short texts that a terminal's own pattern matches, as if every look-around held."""
+        for first, number in ((self._first.get(terminal), terminal), self._exact.get(terminal, (None, 0))):
+            if first is not None:
+                yield from self.program.words([first], number)
+
+    def word(self, state: int, terminal: int) -> bytes | None:
+        """Return a shortest text after which a lexeme may end as a terminal's (empty: where it may now); None
+        where none was found: `never` says whether there is none."""
+        key = state, terminal
+        if key not in self._words:
+            self._words[key] = self._word(state, terminal)
+        return self._words[key]
+
+    def may_be_or_is(self, state: int, terminal: int) -> bool:
+        """Return whether a lexeme may still become a terminal's, or is one where it ends."""
+        bits = int(self.items.array("may_be")[state, terminal >> 6])
+        return bool(bits >> (terminal & 63) & 1 or self._ended(state, terminal, b"") & 1)
+
+    def becoming(self, first: int, last: int, terminal: int) -> npt.NDArray[np.uint8]:
+        """Return `may_be_or_is` of the states from one up to another."""
+        found = np.zeros(last - first, np.uint8)
+        E.find_becoming(self.items.ready(), first, len(found), terminal, address_of(found))
+        return found
+
+    def words(self, state: int, terminal: int) -> list[bytes]:
+        """Return the text of `word`, and where a look-ahead may still undo that end, some more, to other
+        states: `AS` is no name where names are no keywords, `ASa` is. Empty where `word` is None."""
+        key = state, terminal
+        if key not in self._several_words:
+            self._several_words[key] = list(self._several(state, terminal))
+        return self._several_words[key]
+
+    def _several(self, state: int, terminal: int) -> Iterator[bytes]:
+        word = self.word(state, terminal)
+        if word is None:
+            return
+        yield word
+        end = self._ended(state, terminal, word)
+        if end < 0 or not end & 2:
+            return
+        if self.waits(end >> 2):
+            settled = self._settled(state, terminal)
+            if settled is not None:
+                yield settled
+                return
+        met = {end >> 2}
+        texts, tried = self._texts_of(self._waiting(state), terminal), 0
+        for most in (_TRIES, 8 * _TRIES):
+            ends = self._every_end(state, terminal, *texts.first(most))
+            for number in range(tried, len(ends)):
+                text, end = texts[number], ends[number]
+                after = end if end < 0 else end >> 2
+                if text and after not in met and (after == DECIDED or (end >= 0 and end & 1)):
+                    met.add(after)
+                    yield text
+                    if len(met) == _SEVERAL:
+                        return
+            tried = len(ends)
+
+    def _ask(self, call: Callable[..., int], state: int, terminal: int, *arguments: int) -> int:
+        """Return what a routine of `lexeme_rows` about texts returns, once all rows are made."""
+        while True:
+            found = call(self.items.ready(), self._classes_at, state, terminal, *arguments)
+            if found > R.MISSING:
+                return found
+            self.items.make_rows([R.MISSING - found], 1)
+
+    def _ended(self, state: int, terminal: int, text: bytes) -> int:
+        """Return four times the state after a text, with bits: has it a slot of a terminal (1), and one that
+        something may still undo (2)? DECIDED where the lexeme has ended as it with the last byte, DEAD where
+        it has otherwise."""
+        return self._ask(R.find_end, state, terminal, self._at(text), len(text))
+
+    def _every_end(self, state: int, terminal: int, texts: int, begins: int, count: int) -> list[int]:
+        """Return `_ended` of some texts, as `_Texts.first` returns them."""
+        found = np.empty(count, np.int32)
+        items, arguments = self.items, (self._classes_at, state, terminal, texts, begins, count)
+        while R.find_every_end(items.ready(), *arguments, address_of(found)):
+            rows = np.unique(R.MISSING - found[found <= R.MISSING]).tolist()
+            items.make_rows(rows, len(rows))
+        return found.tolist()
+
+    def is_parted(self, state: int, terminal: int, text: bytes, separator: int) -> bool:
+        """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator
+        follows."""
+        return self._ask(R.find_parted, state, terminal, self._at(text), len(text), separator) > 0
+
+    def ends(self, state: int, separator: int) -> Ends:
+        """Return as what a lexeme may end before a separator. Cost: some 10 us, and 20 us for each terminal
+        whose first text, from one of the state's items, was not asked for."""
+        parted, left, every, flags, last = self._finder(separator).find(state)
+        sizes = [(self._parted_at(state, one, separator), one) for one in left]
+        parted += [one for one in sizes if one[0] >= 0]
+        if last == E.LAST_UNKNOWN:
+            last = self._last(state)
+        return Ends(sorted(parted), [one for size, one in sizes if size < 0], every, flags, last)
+
+    def meet_ends(self, states: Sequence[int], separator: int) -> None:
+        """Work out what `ends` needs of some states: together, in fewer turns."""
+        self._finder(separator).meet(states)
+
+    def _finder(self, separator: int) -> _Finder:
+        found = self._finders.get(separator)
+        if found is None:
+            indentation = self.tables.indentation
+            newline = -1 if indentation is None else indentation.newline
+            found = self._finders[separator] = _Finder(self, separator, newline)
+        return found
+
+    def _parted_at(self, state: int, terminal: int, separator: int) -> int:
+        """Return the bytes that a lexeme still needs so that a separator makes sure that it is a terminal's;
+        -1 where no text was found."""
+        words = self._several_words.get((state, terminal)) or self._several(state, terminal)
+        return next((len(word) for word in words if self.is_parted(state, terminal, word, separator)), -1)
+
+    def _last(self, state: int) -> int:
+        """Return what the text's end makes of a lexeme."""
+        end = self.end(state)
+        if end.after != DECIDED:
+            return E.LAST_NOT
+        source = end.sources[0]
+        terminal = -1 - source if source < 0 else self.states[state].slots[source].terminal
+        return terminal if terminal >= 0 else E.LAST_OLD
+
+    def first_text(self, item: int, number: int) -> bytes | None:
+        """Return the first of the texts that lead from an item to a match, as if every look-around held."""
+        best: bytes | None = None
+        for at in _instructions([self.items.objects[item]]):
+            text = self.program.first_word(at, number)
+            if text is not None and (best is None or len(text) < len(best)):
+                best = text
+        return best
+
+    def parts_further(self, state: int, terminal: int, separator: int) -> int:
+        """Return how many bytes of some text make a lexeme a terminal's if a separator follows, where those
+        that are there may still be another's: `match` is a name in `match1`, and a keyword where a pattern
+        follows. 0: none was found."""
+        for text in islice(self._texts_of(self._waiting(state), terminal), _TRIES):
+            if text and self.is_parted(state, terminal, text, separator):
+                return len(text)
+        return 0
+
+    def _at(self, text: bytes) -> int:
+        """Return the address of a text."""
+        known = self._placed.get(text)
+        if known is None:
+            array = np.frombuffer(text + b"\0", np.uint8)
+            known = self._placed[text] = address_of(array), array
+        return known[0]
+
+    def _word(self, state: int, terminal: int) -> bytes | None:
+        if self._ended(state, terminal, b"") & 1:
+            return b""
+        if state in self._barren.get(terminal, ()):
+            return None
+        found = self.near_word(state, terminal)
+        return self._followed(state, terminal)[0] if found is None else found
+
+    def near_word(self, state: int, terminal: int) -> bytes | None:
+        """Return the text of `word` where it is among the first that the terminal's pattern has."""
+        exact = self._exact.get(terminal, (0, -1))[1]
+        for tracked, number in ((True, exact), (False, terminal)):
+            if number < 0:
+                continue
+            texts = self._texts_of(self._strings(state) if tracked else self._waiting(state), number)
+            for tries in (1, _TRIES):  # mostly the first does
+                found = self._ask(R.find_text, state, terminal, *texts.first(tries))
+                if found >= 0:
+                    return texts[found]
+        return None
+
+    def _texts_of(self, waiting: list[tuple[int, int]], number: int) -> _Texts:
+        """Return texts that lead from some instructions to a match, as if every look-around held."""
+        bit = 2 << number
+        starts = tuple([at for at, reach in waiting if reach & bit])
+        known = self._texts.get((starts, number))
+        if known is None:
+            known = self._texts[starts, number] = _Texts(lambda: self.program.words(starts, number))
+        return known
+
+    def _strings(self, state: int) -> list[tuple[int, int]]:
+        """Return as `_waiting` the instructions of strings that may take the place of a match."""
+        tracked = self.items.state(state)[R.S_TRACKED]
+        known = self._tracked.get(tracked)
+        if known is None:
+            reach = self.program.reach
+            known = self._tracked[tracked] = [(at, reach(at)) for at in sorted(self.states[state].tracked)]
+        return known
+
+    def never(self, state: int, terminal: int) -> bool:
+        """Return whether it is sure that no lexeme of a terminal goes on from a state: better ones always
+        win."""
+        text, complete = self._followed(state, terminal)
+        return complete and text is None
+
+    def gives_way(self, state: int, other: int) -> bool:
+        """Return whether a lexeme with one slot that is not new never ends with it, as all bytes after which
+        it would are errors to what is read on from the slot (`other`, a state with no such slots). False
+        where it is not clear."""
+        known = self._gives_way.get((state, other))
+        return self._yields(state, other) if known is None else known
+
+    def _yields(self, state: int, other: int) -> bool:
+        """Find `gives_way`: if it is so, then of all pairs of states that are gone through."""
+        level = [(state, other)]
+        met = dict.fromkeys(level, True)
+        gives = True
+        while level and gives:
+            self.after([one for pair in level for one in pair])  # has all rows made together
+            reached: dict[tuple[int, int], bool] = {}
+            for pair in level:
+                steps = self._beside(*pair)
+                gives = gives and steps is not None and all(self._gives_way.get(one, True) for one in steps)
+                reached |= dict.fromkeys(steps or (), True)
+            level = [one for one in reached if one not in met and one not in self._gives_way]
+            met |= reached
+            gives = gives and len(met) <= _PAIRS
+        self._gives_way |= met if gives else {(state, other): False}
+        return gives
+
+    def _beside(self, here: int, beside: int) -> list[tuple[int, int]] | None:
+        """Return the pairs that bytes lead to from one at which the old slot of a lexeme is left and that are
+        no errors to what is read on from it; None where the lexeme may end there."""
+        slot = [item.terminal for item in self.states[here].slots].index(-1)
+        if self.end(here).sources == (slot,) and self.end(beside).after == DECIDED:
+            return None
+        found = []
+        afters, sources = self.items.array("after"), self.items.array("sources")
+        rows = (rows[state].tolist() for state in (here, beside) for rows in (afters, sources))
+        for after, of, other, of_other in set(zip(*rows, strict=True)):
+            # the bytes that are errors beside are let go
+            if other != DEAD and slot in self.items.sources(of):
+                if after < 0 or other < 0 or any(source >= 0 for source in self.items.sources(of_other)):
+                    return None
+                found.append((after, other))
+        return found
+
+    def _followed(self, state: int, terminal: int) -> tuple[bytes | None, bool]:
+        """Return a short text after which a lexeme may end as a terminal's, found in the automaton itself (a
+        shortest one where nothing looks ahead), and whether it is sure that there is none where none was
+        found. Cost: the moves of _FOLLOWED states at most, of those that may become the terminal's."""
+        barren = self._barren.setdefault(terminal, set())
+        if state in barren:
+            return None, True
+        before: dict[int, tuple[int, int]] = {state: (-1, 0)}
+        queue, gone = [(0, 0, state)], [state]
+        while queue:
+            _waits, _order, here = heapq.heappop(queue)
+            self.items.effort.spend(F.FOLLOWED)
+            found: int | None = None
+            ended = self.end(here)
+            if ended.after == DECIDED and ended.sources[0] == -1 - terminal:
+                return self._led(before, here), True
+            for byte, move in self.ways(here):
+                if -1 - terminal in move.sources:
+                    found = byte
+                    break
+            if found is not None:
+                return self._led(before, here) + bytes((found,)), True
+            if len(gone) > _FOLLOWED:
+                return None, False
+            for byte, move in self.ways(here):
+                after = move.after
+                if after >= 0 and after not in before and after not in barren:
+                    before[after] = here, byte
+                    if terminal in self.may_be(after):
+                        gone.append(after)
+                        heapq.heappush(queue, (self.waits(after), len(gone), after))
+        barren.update(gone)
+        return None, True
+
+    def _settled(self, state: int, terminal: int) -> bytes | None:
+        """Return a text after which a lexeme may end as a terminal's with nothing that must still come true;
+        None where none was found. Cost: the moves of _SETTLED states at most."""
+        before: dict[int, tuple[int, int]] = {state: (-1, 0)}
+        queue = [(0, 0, state)]
+        for _ in range(_SETTLED):
+            if not queue:
+                break
+            _waits, _order, here = heapq.heappop(queue)
+            self.items.effort.spend(F.FOLLOWED)
+            for byte, move in self.ways(here):
+                after = move.after
+                if after == DECIDED and move.sources[0] == -1 - terminal:
+                    return self._led(before, here) + bytes((byte,))
+                if after < 0 or after in before or terminal not in self.may_be(after):
+                    continue
+                before[after] = here, byte
+                if self._ended(after, terminal, b"") & 3 == 1:
+                    return self._led(before, after)
+                heapq.heappush(queue, (self.waits(after), len(before), after))
+        return None
+
+    def _led(self, before: dict[int, tuple[int, int]], state: int) -> bytes:
+        """Return the text that has led to a state."""
+        found = []
+        while before[state][0] >= 0:
+            state, byte = before[state]
+            found.append(byte)
+        return bytes(reversed(found))
+
+    def _waiting(self, state: int) -> list[tuple[int, int]]:
+        """Return the instructions at which a state's threads wait, best first, each with what it reaches."""
+        known = self._waits.get(state)
+        if known is None:
+            found = _instructions(self.states[state].items)
+            reach = self.program.reach
+            known = self._waits[state] = [(at, reach(at)) for at in found]
+        return known
+
+
+def _instructions(items: Sequence[Item]) -> list[int]:
+    """Return the instructions at which the threads of items wait, best first, each once."""
+    pending: list[Item] = list(reversed(items))
+    found: dict[int, None] = {}
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Nest):
+            pending += reversed(item.threads)
+        elif not isinstance(item, Slot):
+            found[item[0]] = None
+    return list(found)
+
+
+class _Finder:
+    """The texts that compiled code follows for `Lexer.ends`, and what it finds."""
+
+    def __init__(self, lexer: Lexer, separator: int, newline: int) -> None:
+        self._lexer = lexer
+        self._terminals = terminals = len(lexer.tables.terminals)
+        ignored, exact = np.zeros((2, terminals), np.uint8)
+        ignored[sorted(lexer.tables.ignored)] = 1
+        exact[
+            sorted(
+                {string for context in lexer.tables.contexts for _t, of in context.unless for string in of}
+            )
+        ] = 1
+        self._words = np.zeros(E.E_WORDS, np.int64)
+        self._found = np.zeros(E.F_LISTS + 4 * terminals, np.int32)
+        self._notes = np.zeros(E.MOST_TEXTS, np.int64)
+        self._rows = np.zeros(E.MOST_TEXTS, np.int32)
+        self._words[E.E_ROWS] = address_of(self._rows)
+        self._kept = ignored, exact, np.zeros((terminals + 63) // 64, np.int64)
+        self._texts: dict[int, bytes | None] = {}
+        """By key."""
+        self._places: dict[bytes, int] = {}
+        self._size = 0
+        self._words[E.E_CLASSES], self._words[E.E_SEPARATOR] = address_of(lexer._class_array), separator
+        self._words[E.E_NEWLINE], self._words[E.E_EXACT] = newline, address_of(exact)
+        self._words[E.E_IGNORED], self._words[E.E_BITS] = address_of(ignored), address_of(self._kept[2])
+        self._words[E.E_FOUND], self._words[E.E_NOTES] = address_of(self._found), address_of(self._notes)
+        self._address = address_of(self._words)
+        self._pool = np.zeros(1 << 12, np.uint8)
+        self._words[E.E_TEXTS] = address_of(self._pool)
+        self._room(1 << 10)
+
+    def find(self, state: int) -> tuple[list[tuple[int, int]], list[int], list[int], int, int]:
+        """Return the terminals that a separator makes sure of, behind the bytes that they need, those that
+        are left to the lexer, all, the flags, and what the text's end makes of a lexeme."""
+        self.meet([state])
+        counts, width = self._found[: E.F_LISTS].tolist(), self._terminals
+        lists = self._found[E.F_LISTS :].reshape(4, width)
+        sure, left, every, flags, last = counts
+        parted = list(zip(lists[2, :sure].tolist(), lists[1, :sure].tolist(), strict=True))
+        return parted, lists[3, :left].tolist(), lists[0, :every].tolist(), flags, last
+
+    def meet(self, states: Sequence[int]) -> None:
+        """Have the texts and rows that are needed for some states."""
+        ready = self._lexer.items.ready
+        while states := [one for one in states if E.find_ends(ready(), self._address, one) != 0]:
+            self._answer()
+
+    def _answer(self) -> None:
+        """Enter the texts that were asked for, and make the rows."""
+        words = self._words
+        if missing := int(words[E.E_MISSING]):
+            words[E.E_MISSING] = 0
+            rows = dict.fromkeys(self._rows[:missing].tolist())
+            self._lexer.items.make_rows([*rows], len(rows))
+        count = int(words[E.E_NOTED])
+        words[E.E_NOTED] = 0
+        for key in self._notes[:count].tolist():
+            if key not in self._texts:
+                self._texts[key] = self._lexer.first_text(*divmod(key, 2 * self._terminals))
+                if 2 * len(self._texts) > self._words[E.E_MASK]:
+                    self._room(4 * len(self._texts))
+                else:
+                    self._put(key)
+
+    def _put(self, key: int) -> None:
+        text = self._texts[key]
+        E.put_text(self._address, key, E.NO_TEXT if text is None else self._place(text))
+
+    def _place(self, text: bytes) -> int:
+        """Return where a text begins, and how long it is."""
+        known = self._places.get(text)
+        if known is None:
+            begin, self._size = self._size, self._size + len(text)
+            if self._size > len(self._pool):
+                grown = np.zeros(2 * self._size, np.uint8)
+                grown[:begin] = self._pool[:begin]
+                self._pool = grown
+                self._words[E.E_TEXTS] = address_of(grown)
+            self._pool[begin : self._size] = np.frombuffer(text, np.uint8)
+            known = self._places[text] = begin << E.SIZE_BITS | len(text)
+        return known
+
+    def _room(self, count: int) -> None:
+        """Have room for texts, and enter those that are there."""
+        size = 1 << (2 * count).bit_length()
+        self._table = np.zeros((size, 2), np.int64)
+        self._words[E.E_TABLE], self._words[E.E_MASK] = address_of(self._table), size - 1
+        for key in self._texts:
+            self._put(key)

@@ -1,0 +1,808 @@
+"""Regular expressions matched as Python's re matches them: the first alternative that matches, not the
+longest match, followed byte by byte.
+
+A program is a graph of instructions, one for each terminal of a lexer and shared by all of them. What has
+been read is an ordered list of *threads*, best first, as in Pike's machine: the first that ends is the match,
+unless a better one ends later. So a state also holds *slots*: places where a match ended at which a worse
+thread is given up, and a better one may still win. A look-ahead is a *guard* of what comes after it: an
+unordered automaton that must, or must not, come to its end. What look-behinds ask of the text before is
+followed beside (`Behind`).
+
+Source: R. Cox, Regular Expression Matching: the Virtual Machine Approach (2009), for threads in order; slots
+and guards are what matching without the rest of the text takes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+
+from structgen.automata.regex.python_syntax import (
+    Alt,
+    Atomic,
+    Chars,
+    End,
+    Look,
+    Node,
+    Repeat,
+    Seq,
+    Start,
+    nullable,
+)
+from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
+from structgen.errors import LimitError, RegexError
+from structgen.lark_grammars.lexer.regex_instructions import (
+    AHEAD,
+    BEHIND,
+    CHAR,
+    END,
+    ENTER,
+    LEAVE,
+    MATCH,
+    SPLIT,
+    START,
+    Instruction,
+    Instructions,
+)
+from structgen.lark_grammars.reading.loaded_grammar import FAR, Patterns
+
+MOST_INSTRUCTIONS: Final = 1 << 18
+"""Instructions of one program; repetitions are written out."""
+
+Guards: TypeAlias = tuple["Guard", ...]
+Thread: TypeAlias = tuple[int, Guards]
+"""An instruction that waits for a byte (or for the end of the text), and what must come true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A look-ahead that is not decided: some thread must (`holds`), or none may, come to `accept`."""
+
+    holds: bool
+    accept: int
+    threads: frozenset[Thread | Nest]
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """Threads inside an atomic group, in order; the first that ends goes on behind it, alone."""
+
+    threads: tuple[Thread | Nest, ...]
+    leave: int
+    """The instruction at which the group ends."""
+    guards: Guards
+    """Of what goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What look-behinds know of the text so far, at the end of a character."""
+
+    at_start: bool
+    """Nothing was read."""
+    threads: frozenset[int]
+    """Instructions inside look-behinds."""
+    true: frozenset[int]
+    """The look-behinds that hold here."""
+    left: int = 0
+    """Bytes that the character under way still has."""
+
+
+NOWHERE: Final = Behind(False, frozenset(), frozenset())
+"""Where nothing is asked of what came before."""
+
+_REMEMBERED: Final = 1 << 15
+"""Guards of which it is remembered what becomes of them."""
+_VISITS: Final = 3
+"""How often a search for words comes by one instruction."""
+_VARIETY: Final = 8
+"""Bytes of one set that are tried."""
+LIKED: Final = bytes(
+    (*range(97, 123), *range(65, 91), *range(48, 58), 32, *range(33, 48), *range(58, 65), *range(91, 97))
+) + bytes((*range(123, 127), 10, 9, 13, *range(128, 256), *range(9), 11, 12, *range(14, 32), 127))
+"""Bytes in the order in which a text for people chooses them."""
+
+
+_liked: Final = itemgetter(*LIKED)
+
+
+class Program:
+    """The instructions of a lexer's terminals, made as they are added, or those that were kept."""
+
+    def __init__(self, kept: Patterns | None = None) -> None:
+        self.code = Instructions(kept)
+        self.looks: list[tuple[int, int]] = []
+        """Of each look-behind: where it begins, and its end."""
+        self._look_numbers: dict[Node, int] = {}
+        self._within: dict[tuple[ByteNode, int], int] = {}
+        self._bits: list[int] = []
+        self._reach: dict[int, tuple[frozenset[int], bool]] = {}
+        self._sure: dict[int, bool] = {}
+        self._guards_after: dict[tuple[Guard, int, Behind], Guard | bool] = {}
+        self._guards_at_end: dict[tuple[Guard, Behind], bool] = {}
+        self._first_words: dict[tuple[int, int], bytes | None] = {}
+        self.inner: list[tuple[int, int]] = []
+        """The instructions inside characters, which are made as they are met: of which one, and by which
+        byte."""
+        if kept is not None:
+            kinds = [int.from_bytes(row.tobytes(), "little") for row in kept.reaches]
+            self._bits = [kinds[kind] for kind in kept.reach.tolist()]
+            self.looks = [(first, end) for first, end in kept.looks.tolist()]
+
+    # --- compilation ----------------------------------------------------------------------------------------
+
+    def add(self, node: Node, number: int, *, where: str) -> int:
+        """Add an expression whose match is called `number`; return its first instruction. Raises RegexError
+        for what a look-behind cannot hold, LimitError past MOST_INSTRUCTIONS."""
+        try:
+            end = self._put(Instruction(MATCH, number=number))
+            return self._emit(node, end, end)
+        except RegexError as error:
+            raise RegexError(error.what, where=where, cure=error.cure) from None
+
+    def _put(self, instruction: Instruction) -> int:
+        if self.code.count >= MOST_INSTRUCTIONS:
+            raise LimitError(
+                f"The patterns come to more than {MOST_INSTRUCTIONS:,} instructions.",
+                limit="automaton_states",
+                cure="Make the counts of their repetitions smaller, or take the bounds away.",
+            )
+        return self.code.put(instruction)
+
+    def _char(self, node: ByteNode, after: int) -> int:
+        at = self._within.get((node, after))
+        if at is None:
+            at = self._within[node, after] = self._put(Instruction(CHAR, node, (after,)))
+        return at
+
+    def inside(self, at: int, byte: int) -> int:
+        """Return the instruction that waits for the rest of a character whose first bytes an instruction has
+        read, with one byte more; it is made when it is first asked for."""
+        one, made = self.code[at], self.code.count
+        assert one.node is not None
+        node = one.node.after[byte]
+        assert node is not None
+        found = self._char(node, one.to[0])
+        if found == made:
+            self.inner.append((at, byte))
+        return found
+
+    def _split(self, ways: tuple[int, ...]) -> int:
+        return ways[0] if len(ways) == 1 else self._put(Instruction(SPLIT, to=ways))
+
+    def _emit(self, node: Node, fresh: int, moved: int) -> int:
+        """Return the first instruction of a node that goes on at `moved`, or at `fresh` where it has read
+        nothing: an empty copy ends a repetition."""
+        if fresh != moved and not nullable(node):
+            fresh = moved
+        match node:
+            case Chars(ranges):
+                return self._char(node_of(ranges), moved)
+            case Seq(parts):
+                for left in range(len(parts) - 1, -1, -1):
+                    first = self._emit(parts[left], fresh, moved)
+                    again = fresh != moved and left > 0
+                    moved = self._emit(parts[left], moved, moved) if again else first
+                    fresh = first
+                return fresh
+            case Alt(parts):
+                return self._split(tuple(self._emit(part, fresh, moved) for part in parts))
+            case Repeat():
+                return self._repeat(node, fresh, moved)
+            case Atomic(of):
+                leave = self._put(Instruction(LEAVE, to=(moved,)))
+                empty = leave
+                if fresh != moved:
+                    empty = self._put(Instruction(LEAVE, to=(fresh,), other=leave))
+                return self._put(Instruction(ENTER, to=(self._emit(of, empty, leave),), other=leave))
+            case Start():
+                return self._put(Instruction(START, to=(fresh,)))
+            case End():
+                return self._put(Instruction(END, to=(fresh,)))
+            case Look(True, holds, of):
+                end = self._put(Instruction(LEAVE))
+                first = self._emit(of, end, end)
+                return self._put(Instruction(AHEAD, to=(fresh, end), number=int(holds), other=first))
+            case Look(_, holds, of):
+                return self._put(Instruction(BEHIND, to=(fresh,), number=self._look(of), other=int(holds)))
+        raise AssertionError(node)
+
+    def _look(self, of: Node) -> int:
+        number = self._look_numbers.get(of)
+        if number is None:
+            if _looks(of):
+                raise RegexError(
+                    "A look-around or an atomic group stands inside a look-behind.",
+                    cure="Write the look-behind as a set of characters, or as several look-behinds.",
+                )
+            end = self._put(Instruction(LEAVE))
+            number = self._look_numbers[of] = len(self.looks)
+            self.looks.append((self._emit(of, end, end), end))
+        return number
+
+    def _repeat(self, node: Repeat, fresh: int, moved: int) -> int:
+        of, least, most = node.of, node.least, node.most
+        first_fresh, first = fresh, moved
+        if most is None:
+            first = self._put(Instruction(SPLIT))
+            self.code[first] = Instruction(SPLIT, to=self._ways(node, self._emit(of, moved, first), moved))
+            first_fresh = first
+            if fresh != moved:
+                first_fresh = self._split(self._ways(node, self._emit(of, fresh, first), fresh))
+        else:
+            for _ in range(most - least):
+                after = first
+                first = self._split(self._ways(node, self._emit(of, moved, after), moved))
+                first_fresh = first
+                if fresh != moved:
+                    first_fresh = self._split(self._ways(node, self._emit(of, fresh, after), fresh))
+        for _ in range(least):
+            after = first
+            first = self._emit(of, after, after)
+            first_fresh = first if first_fresh == after else self._emit(of, first_fresh, after)
+        return first_fresh
+
+    def _ways(self, node: Repeat, copy: int, after: int) -> tuple[int, int]:
+        return (copy, after) if node.greedy else (after, copy)
+
+    def classes(self) -> bytes:
+        """Return the class of each byte: those of one class do the same everywhere in the program."""
+        nodes: dict[ByteNode, None] = {}
+        pending = [one.node for one in self.code.values() if one.node is not None]
+        while pending:
+            node = pending.pop()
+            if node not in nodes:
+                nodes[node] = None
+                pending += [after for after in set(node.after) if after is not None and after is not DONE]
+        numbers: dict[tuple[ByteNode | None, ...], int] = {}
+        columns = zip(*(node.after for node in nodes), strict=True)
+        return bytes(numbers.setdefault(column, len(numbers)) for column in columns) or bytes(256)
+
+    # --- what may come --------------------------------------------------------------------------------------
+
+    def reaches(self, at: int) -> tuple[frozenset[int], bool]:
+        """Return the matches that an instruction may lead to, and whether it may ask what came before."""
+        bits = self.reach(at)
+        known = self._reach.get(bits)
+        if known is None:
+            found = bits >> 1
+            numbers = frozenset(number for number in range(found.bit_length()) if found >> number & 1)
+            known = self._reach[bits] = numbers, bool(bits & 1)
+        return known
+
+    def reach(self, at: int) -> int:
+        """Return what `reaches` does as bits: whether it may ask, and from the second on the matches. Cost:
+        the first time a look at all instructions, or two."""
+        bits = self._bits
+        if at >= len(bits):
+            # they are made from the last to the first, but for loops; those inside characters go on behind
+            begin, changed = len(bits), True
+            bits += [0] * (self.code.count - begin)
+            while changed:
+                changed = False
+                for here in range(begin, self.code.count):
+                    one, found = self.code[here], bits[here]
+                    if one.kind == MATCH:
+                        found |= 2 << one.number
+                    elif one.kind in (BEHIND, START):
+                        found |= 1
+                    elif one.kind == AHEAD:
+                        found |= bits[one.other]
+                    for to in one.to:
+                        found |= bits[to]
+                    if found != bits[here]:
+                        bits[here], changed = found, True
+        return bits[at]
+
+    def words(self, starts: Iterable[int], number: int) -> Iterator[bytes]:
+        """Yield texts that lead from some instructions to a match, short ones first, as if every look-around
+        held; whoever uses one tries it. Ends after some hundred."""
+        pending: deque[tuple[int, bytes]] = deque((at, b"") for at in starts if number in self.reaches(at)[0])
+        visits: dict[int, int] = {}
+        while pending:
+            at, text = pending.popleft()
+            visits[at] = visits.get(at, 0) + 1
+            if visits[at] > _VISITS:
+                continue
+            one = self.code[at]
+            if one.kind == MATCH and one.number == number:
+                yield text
+            elif one.kind == CHAR:
+                assert one.node is not None
+                for byte, node in _choices(one.node):
+                    after = one.to[0] if node is DONE else self.inside(at, byte)
+                    pending.append((after, text + bytes((byte,))))
+            else:
+                # nothing is read here: its turn is now
+                ways = one.to[:1] if one.kind == AHEAD else one.to
+                pending.extendleft((to, text) for to in reversed(ways))
+
+    def first_word(self, at: int, number: int) -> bytes | None:
+        """Return the first of `words` from one instruction, None where there is none. What comes behind its
+        bytes are the first words of the instructions on the way, and kept."""
+        words = self._first_words
+        if (at, number) in words:
+            return words[at, number]
+        pending: deque[tuple[int, Any]] = deque([(at, None)])
+        visits: dict[int, int] = {}
+        words[at, number] = None
+        if not self.reach(at) >> 1 >> number & 1:
+            return None
+        while pending:
+            here, way = pending.popleft()
+            visits[here] = visits.get(here, 0) + 1
+            if visits[here] > _VISITS:
+                continue
+            one = self.code[here]
+            if one.kind == MATCH:
+                if one.number != number:
+                    continue
+                text = b""
+                while way is not None:
+                    begun, byte, way = way
+                    text = bytes((byte,)) + text
+                    words[begun, number] = text
+                words[at, number] = text
+                break
+            if one.kind == CHAR:
+                assert one.node is not None
+                byte = _liked_most(one.node)
+                if byte >= 0:
+                    pending.append((one.to[0], (here, byte, way)))
+                    continue
+                for byte, _node in _choices(one.node):
+                    pending.append((self.inside(here, byte), (here, byte, way)))
+            else:
+                ways = one.to[:1] if one.kind == AHEAD else one.to
+                pending.extendleft((to, way) for to in reversed(ways))
+        return words[at, number]
+
+    def least(self, at: int, number: int) -> int:
+        """Return the bytes of the shortest of `words`, at least 1; FAR where there is none. Cost: 1 us an
+        instruction."""
+        if not self.reach(at) >> 1 >> number & 1:
+            return FAR
+        pending: deque[tuple[int, int]] = deque([(at, 0)])
+        seen: set[int] = set()
+        while pending:
+            here, count = pending.popleft()
+            if here in seen:
+                continue
+            seen.add(here)
+            one = self.code[here]
+            if one.kind == MATCH and one.number == number:
+                return max(1, count)
+            if one.kind == CHAR:
+                assert one.node is not None
+                for byte, node in _choices(one.node):
+                    pending.append((one.to[0] if node is DONE else self.inside(here, byte), count + 1))
+            else:
+                # nothing is read here: its turn is now
+                ways = one.to[:1] if one.kind == AHEAD else one.to
+                pending.extendleft((to, count) for to in ways)
+        return FAR
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    def closure(self, at: int, guards: Guards, behind: Behind) -> Iterator[tuple[int, Guards] | Nest]:
+        """Yield what an instruction comes to without reading, best first: threads that wait for a byte or the
+        end of the text, and the ends (matches, and those of look-arounds and groups) that it comes to."""
+        seen: set[tuple[int, Guards]] = set()
+        pending: list[Thread | Nest] = [(at, guards)]
+        while pending:
+            here = pending.pop()
+            if isinstance(here, Nest):
+                yield here
+                continue
+            if here in seen:
+                continue
+            seen.add(here)
+            at, held = here
+            one = self.code[at]
+            match one.kind:
+                case 1:  # SPLIT
+                    pending += [(to, held) for to in reversed(one.to)]
+                case 3:  # AHEAD
+                    after, end = one.to
+                    guard = self._guard(bool(one.number), end, self._ends(one.other, behind))
+                    if guard is True:
+                        pending.append((after, held))
+                    elif guard is not False:
+                        pending.append((after, with_guard(held, guard)))
+                case 4:  # BEHIND
+                    if (one.number in behind.true) == bool(one.other):
+                        pending.append((one.to[0], held))
+                case 5:  # START
+                    if behind.at_start:
+                        pending.append((one.to[0], held))
+                case 7:  # ENTER
+                    inside = tuple(self.closure(one.to[0], (), behind))
+                    pending += reversed(self._leave(inside, one.other, held))
+                case 8 if one.to:  # the end of an atomic group is its nest's to see
+                    yield here
+                case _:
+                    yield here
+
+    def _leave(self, items: Iterable[Thread | Nest], leave: int, guards: Guards) -> list[Thread | Nest]:
+        """Return what an atomic group comes to, best first: what is still inside, and where a thread has come
+        to its end, the instruction behind it, if none better does."""
+        found: list[Thread | Nest] = []
+        better: list[Thread | Nest] = []
+        for item in items:
+            if isinstance(item, Nest) or self._end_of(item[0]) != leave:
+                better.append(item)
+                continue
+            if better:
+                found.append(Nest(tuple(better), leave, guards))
+                guards = with_guard(guards, Guard(False, leave, frozenset(better)))
+                better = []
+            held = guards
+            for guard in item[1]:
+                held = with_guard(held, guard)
+            found.append((self.code[item[0]].to[0], held))
+            if not item[1]:
+                return found
+            # a worse one ends the group only where the look-aheads of this end fail
+            guards = with_guard(guards, Guard(False, leave, frozenset(((leave, item[1]),))))
+        if better:
+            found.append(Nest(tuple(better), leave, guards))
+        return found
+
+    def _end_of(self, at: int) -> int:
+        """Return the end of an atomic group for that of its empty match."""
+        one = self.code[at]
+        return one.other if one.kind == LEAVE and one.other >= 0 else at
+
+    def _ends(self, at: int, behind: Behind) -> frozenset[Thread | Nest]:
+        return frozenset(self.closure(at, (), behind))
+
+    def _guard(self, holds: bool, accept: int, threads: frozenset[Thread | Nest]) -> Guard | bool:
+        """Return a guard, or what it comes to where that is known."""
+        if (accept, ()) in threads:
+            return holds
+        return Guard(holds, accept, threads) if threads else not holds
+
+    def step_thread(self, thread: Thread, byte: int, behind: Behind) -> list[tuple[int, Guards] | Nest]:
+        """Return what a thread comes to with a byte, best first."""
+        at, guards = thread
+        one = self.code[at]
+        if one.kind != CHAR:
+            return []
+        assert one.node is not None
+        node = one.node.after[byte]
+        if node is None:
+            return []
+        held = self.step_guards(guards, byte, behind)
+        if held is None:
+            return []
+        if node is not DONE:
+            return [(self.inside(at, byte), held)]
+        return list(self.closure(one.to[0], held, behind))
+
+    def step_nest(self, nest: Nest, byte: int, behind: Behind) -> list[tuple[int, Guards] | Nest]:
+        """Return what an atomic group comes to with a byte, best first."""
+        guards = self.step_guards(nest.guards, byte, behind)
+        if guards is None:
+            return []
+        inside = [one for item in nest.threads for one in self._step(item, byte, behind)]
+        found: list[tuple[int, Guards] | Nest] = []
+        for item in self._leave(inside, nest.leave, guards):
+            if isinstance(item, Nest):
+                found.append(item)
+            else:
+                found += self.closure(item[0], item[1], behind)
+        return found
+
+    def _step(self, item: Thread | Nest, byte: int, behind: Behind) -> list[Thread | Nest]:
+        """Return what a thread or a group comes to with a byte; a thread that has ended waits for guards of
+        its own."""
+        if isinstance(item, Nest):
+            return self.step_nest(item, byte, behind)
+        if self.code[item[0]].kind != LEAVE:
+            return self.step_thread(item, byte, behind)
+        left = self.step_guards(item[1], byte, behind)
+        return [] if left is None else [(item[0], left)]
+
+    def step_guards(self, guards: Guards, byte: int, behind: Behind) -> Guards | None:
+        """Return the guards after a byte, None where one has failed."""
+        held: Guards = ()
+        for guard in guards:
+            after = self._guard_after(guard, byte, behind)
+            if after is False:
+                return None
+            if after is not True:
+                held = with_guard(held, after)
+        return held
+
+    def _guard_after(self, guard: Guard, byte: int, behind: Behind) -> Guard | bool:
+        """Return what becomes of a guard with a byte. It is remembered: guards hold others, many the same."""
+        key = guard, byte, behind
+        known = self._guards_after.get(key)
+        if known is None:
+            threads: set[Thread | Nest] = set()
+            for item in guard.threads:
+                threads.update(self._step(item, byte, behind))
+            known = self.guard_of(guard, threads)
+            if len(self._guards_after) > _REMEMBERED:
+                self._guards_after.clear()
+            self._guards_after[key] = known
+        return known
+
+    def guard_of(self, guard: Guard, threads: set[Thread | Nest] | frozenset[Thread | Nest]) -> Guard | bool:
+        """Return what becomes of a guard whose threads come to others, or what it comes to where that is
+        known."""
+        if any(self._surely(item, guard.accept) for item in threads):
+            threads = {*threads, (guard.accept, ())}
+        return self._guard(guard.holds, guard.accept, frozenset(threads))
+
+    def has_left(self, at: int) -> bool:
+        """Return whether an instruction is the end of a look-around or of an atomic group."""
+        return self.code[at].kind == LEAVE
+
+    def _surely(self, item: Thread | Nest, accept: int) -> bool:
+        """Return whether a thread inside a character comes to an end, whichever character it is."""
+        if isinstance(item, Nest) or item[1]:
+            return False
+        one = self.code[item[0]]
+        return one.kind == CHAR and one.to[0] == accept and one.node in _any_rest()
+
+    def surely_matches(self, at: int) -> bool:
+        """Return whether a thread inside a character comes to a match with it, whichever character it is."""
+        known = self._sure.get(at)
+        if known is None:
+            one = self.code[at]
+            known = one.kind == CHAR and one.node in _any_rest() and not self.reaches(at)[1]
+            known = known and any(
+                not isinstance(after, Nest) and not after[1] and self.code[after[0]].kind == MATCH
+                for after in self.closure(one.to[0], (), NOWHERE)
+            )
+            self._sure[at] = known
+        return known
+
+    def holds_at_end(self, guards: Guards, behind: Behind) -> bool:
+        """Return whether guards come true where the text ends."""
+        return all(self._holds_at_end(guard, behind) for guard in guards)
+
+    def _holds_at_end(self, guard: Guard, behind: Behind) -> bool:
+        key = guard, behind
+        known = self._guards_at_end.get(key)
+        if known is None:
+            ended = any(
+                guard.accept == self._end_of(at) for item in guard.threads for at in self._ended(item, behind)
+            )
+            known = ended == guard.holds
+            if len(self._guards_at_end) > _REMEMBERED:
+                self._guards_at_end.clear()
+            self._guards_at_end[key] = known
+        return known
+
+    def _ended(self, item: Thread | Nest, behind: Behind) -> Iterator[int]:
+        """Yield the ends that a thread or a group comes to where the text ends, best first."""
+        seen: set[Thread | Nest] = set()
+        pending = [item]
+        while pending:
+            here = pending.pop()
+            if here in seen:
+                continue
+            seen.add(here)
+            if not self.holds_at_end(here.guards if isinstance(here, Nest) else here[1], behind):
+                continue
+            if isinstance(here, Nest):
+                ends = (at for one in here.threads for at in self._ended(one, behind))
+                end = next((at for at in ends if self._end_of(at) == here.leave), -1)
+                if end < 0:
+                    continue
+                after = self.code[end].to[0]
+            elif self.code[here[0]].kind == END:
+                after = self.code[here[0]].to[0]
+            else:
+                if self.code[here[0]].kind != CHAR:
+                    yield here[0]
+                continue
+            pending += reversed(list(self.closure(after, (), behind)))
+
+    def matches_at_end(self, item: Thread | Nest, behind: Behind) -> int | None:
+        """Return the match that a thread or a group comes to where the text ends."""
+        ends = (self.code[at] for at in self._ended(item, behind))
+        return next((one.number for one in ends if one.kind == MATCH), None)
+
+    def node_of(self, at: int) -> ByteNode | None:
+        """Return the bytes for which an instruction waits, None where it is another."""
+        return self.code[at].node
+
+    def match_of(self, at: int) -> int | None:
+        """Return the match that an instruction says, None where it is another."""
+        one = self.code[at]
+        return one.number if one.kind == MATCH else None
+
+    def first_nodes(self, starts: Iterable[int]) -> set[ByteNode]:
+        """Return the bytes for which instructions may wait that some come to without reading, those of
+        look-aheads among them."""
+        seen, pending, found = set[int](), list(starts), set[ByteNode]()
+        while pending:
+            at = pending.pop()
+            if at not in seen:
+                seen.add(at)
+                one = self.code[at]
+                if one.node is not None:
+                    found.add(one.node)
+                else:
+                    pending += one.to
+                    if one.kind == AHEAD:
+                        pending.append(one.other)
+        return found
+
+    def first_plain_nodes(self, at: int) -> set[ByteNode]:
+        """Return the bytes for which threads wait that an instruction comes to without reading, whatever was
+        before, and that surely lead on."""
+        seen, pending, found = set[int](), [at], set[ByteNode]()
+        while pending:
+            at = pending.pop()
+            if at not in seen:
+                seen.add(at)
+                one = self.code[at]
+                if one.kind == SPLIT:
+                    pending += one.to
+                elif one.kind == CHAR and self._leads_on(one.to[0]):
+                    assert one.node is not None
+                    found.add(one.node)
+        return found
+
+    def _leads_on(self, at: int) -> bool:
+        """Return whether an instruction surely comes to something that waits, or matches."""
+        seen, pending = set[int](), [at]
+        while pending:
+            at = pending.pop()
+            if at not in seen:
+                seen.add(at)
+                if self.code[at].kind in (CHAR, MATCH):
+                    return True
+                if self.code[at].kind == SPLIT:
+                    pending += self.code[at].to
+        return False
+
+    # --- what was before ------------------------------------------------------------------------------------
+
+    def before(self) -> Behind:
+        """Return what is known before the first byte."""
+        return self._settled(frozenset(), at_start=True)
+
+    def anywhere(self) -> Behind:
+        """Return what is known after a character of which nothing is known that matters."""
+        return self._settled(frozenset())
+
+    def is_local(self, starts: Iterable[int]) -> bool:
+        """Return whether what comes from some instructions asks only of characters that it has read."""
+        if any(_longest(self.code, first, end) != 1 for first, end in self.looks):
+            return False
+        seen, pending = set(), list(starts)
+        while pending:
+            at = pending.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            one = self.code[at]
+            if one.kind in (BEHIND, START):
+                return False
+            if one.kind != CHAR:
+                pending += [*one.to, *((one.other,) if one.other >= 0 else ())]
+        return True
+
+    def _settled(self, threads: frozenset[int], *, at_start: bool = False) -> Behind:
+        """Return what holds at the end of a character; look-behinds may begin here."""
+        going, true = set(threads), set()
+        probe = Behind(at_start, frozenset(), frozenset())
+        for number, (first, end) in enumerate(self.looks):
+            going.update(at for at, _guards in _plain(self.closure(first, (), probe)))
+            if end in going:
+                true.add(number)
+            going.discard(end)
+        return Behind(at_start, frozenset(going), frozenset(true))
+
+    def step_behind(self, behind: Behind, byte: int) -> Behind:
+        """Return what is known after a byte."""
+        left = behind.left - 1 if behind.left else (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0)
+        threads: set[int] = set()
+        for at in behind.threads:
+            threads.update(one for one, _guards in _plain(self.step_thread((at, ()), byte, NOWHERE)))
+        if left == 0:
+            return self._settled(frozenset(threads))
+        return Behind(False, frozenset(threads), frozenset(), left)
+
+
+def _longest(code: Instructions, first: int, end: int) -> int:
+    """Return the characters that a look-behind reads; re has it that all its ways read as many."""
+    reached, size = {first}, 0
+    while True:
+        pending, following = list(reached), set[int]()
+        seen: set[int] = set()
+        while pending:
+            at = pending.pop()
+            if at == end:
+                return size
+            if at in seen:
+                continue
+            seen.add(at)
+            one = code[at]
+            (following.update if one.kind == CHAR else pending.extend)(one.to)
+        if not following:
+            return size
+        reached, size = following, size + 1
+
+
+@lru_cache(maxsize=1)
+def _any_rest() -> frozenset[ByteNode]:
+    """Return the nodes inside a character from which every character that begins so is read."""
+    found: set[ByteNode] = set()
+    pending = [node for node in node_of(((0, 0x10FFFF),)).after if node is not None and node is not DONE]
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found.add(node)
+            pending += [after for after in set(node.after) if after is not None and after is not DONE]
+    return frozenset(found)
+
+
+@lru_cache(maxsize=1 << 12)
+def _liked_most(node: ByteNode) -> int:
+    """Return the byte that is chosen among characters of one byte, -1 where there is none."""
+    column = _liked(node.after)
+    return LIKED[column.index(DONE)] if DONE in column else -1
+
+
+@lru_cache(maxsize=1 << 12)
+def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
+    """Return a byte for each way on; characters of one byte go before longer ones."""
+    column = _liked(node.after)
+    if DONE in column:
+        others, at = [], column.index(DONE)
+        for _ in range(min(_VARIETY, column.count(DONE))):
+            at = column.index(DONE, at)
+            others.append((LIKED[at], DONE))
+            at += 1
+        return tuple(others)
+    # of each way the byte that is liked best
+    found = dict(zip(reversed(column), reversed(LIKED), strict=True))
+    return tuple((found[after], after) for after in dict.fromkeys(column) if after is not None)
+
+
+def with_guard(guards: Guards, guard: Guard) -> Guards:
+    """Return guards with one more, in an order of their own."""
+    if not guards:
+        return (guard,)
+    if guard in guards:
+        return guards
+    return tuple(sorted((*guards, guard), key=_order))
+
+
+def with_guards(guards: Iterable[Guard]) -> Guards:
+    """Return guards, each once, in the order of `with_guard`."""
+    return tuple(sorted(dict.fromkeys(guards), key=_order))
+
+
+def _order(guard: Guard) -> tuple[bool, int, list[int]]:
+    ats = sorted(one.leave if isinstance(one, Nest) else one[0] for one in guard.threads)
+    return guard.holds, guard.accept, ats
+
+
+def _plain(found: Iterable[Thread | Nest]) -> Iterator[Thread]:
+    """Yield the threads of a look-behind, which has no groups inside."""
+    for one in found:
+        assert not isinstance(one, Nest)
+        yield one
+
+
+def _looks(node: Node) -> bool:
+    match node:
+        case Look() | Atomic():
+            return True
+        case Seq(parts) | Alt(parts):
+            return any(map(_looks, parts))
+        case Repeat(of, _, _, _):
+            return _looks(of)
+        case _:
+            return False

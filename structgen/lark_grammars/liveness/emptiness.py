@@ -1,0 +1,227 @@
+"""A proof that no text goes on from a configuration, where the stacks that lead on have no end.
+
+All configurations after one are followed with stacks that keep their topmost states alone, so that there are
+finitely many. Of what was forgotten is known which states lay directly below which: a reduction that asks for
+it goes on with each of them. So all real stacks are among those that are followed, and where none of them
+accepts, what lies on top can never be completed. Where one does, nothing is known.
+
+The forgotten part is an automaton over states, as in the reachability of pushdown systems (Bouajjani, Esparza
+and Maler, CONCUR 1997).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+from typing import Final, NamedTuple, TypeAlias, TypeVar
+
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, Reading
+from structgen.lark_grammars.parser.lalr_parser import REFUSED, Parser, Place
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
+
+_HEIGHTS: Final = (1, 4, 12)
+"""States that a stack keeps, the fewest first."""
+_SHALLOW: Final = 8
+"""So many times as many bytes are tried where stacks keep one state: then there are few configurations, and
+mostly all are gone through."""
+_FORGOTTEN: Final = -2
+"""On top of what was forgotten of a stack."""
+_PUSHED: Final = -1
+"""The place of cells that were not there from the beginning."""
+
+T = TypeVar("T")
+Cell: TypeAlias = tuple[int, int]
+"""A state in a stack; of those that were there from the beginning each place is another cell."""
+
+
+class _Fed(NamedTuple):
+    """What a stack becomes by a terminal."""
+
+    stacks: list[int]
+    asked: set[Cell]
+    """The lowest cells of stacks below which was looked."""
+
+
+class _ShallowParser(Parser):
+    """Stacks of `most` cells at most; below them lies what was forgotten. A terminal may lead to several
+    stacks: `all_of` goes through them, call by call."""
+
+    def __init__(self, tables: ParserTables, lexer: Lexer, most: int) -> None:
+        super().__init__(tables, lexer.least())
+        self._most = most
+        self._places = [0]
+        self._placed: dict[tuple[int, Cell], int] = {}
+        self._bottom = self.push(REFUSED, _FORGOTTEN)
+        self._forgotten: dict[Cell, set[Cell]] = {}
+        """For each cell those that lay below it where it was the lowest that was kept."""
+        self._all_fed: dict[tuple[int, int], _Fed] = {}
+        self._askers: dict[Cell, set[tuple[int, int]]] = {}
+        self._chosen: list[tuple[int, int]] = []
+        """For each call with several stacks the number of one, and how many there are."""
+        self._calls = 0
+        self.asked: set[Cell] = set()
+        """Cells below which was looked since it was emptied."""
+        self._news: set[Cell] = set()
+
+    # --- stacks ---------------------------------------------------------------------------------------------
+
+    def push(self, stack: int, state: int, place: int = _PUSHED) -> int:
+        key = stack, (state, place)
+        known = self._placed.get(key)
+        if known is None:
+            known = len(self._places)
+            self.top[known:], self.below[known:] = (state,), (stack,)
+            self._places.append(place)
+            self._placed[key] = known
+        return known
+
+    def kept(self, cells: list[Cell]) -> int:
+        """Return the stack of some cells, the lowest first, without those that are too many."""
+        first = max(0, len(cells) - self._most)
+        for below, cell in pairwise(cells[: first + 1]):
+            known = self._forgotten.setdefault(cell, set())
+            if below[0] != _FORGOTTEN and below not in known:
+                known.add(below)
+                self._news.add(cell)
+        stack = self._bottom if first else REFUSED
+        for cell in cells[first:]:
+            stack = self.push(stack, *cell)
+        return stack
+
+    def _cells(self, stack: int) -> list[Cell]:
+        """Return the cells of a stack, the lowest first, that of what was forgotten included."""
+        found: list[Cell] = []
+        while stack != REFUSED:
+            found.append((self.top[stack], self._places[stack]))
+            stack = self.below[stack]
+        return found[::-1]
+
+    # --- what terminals do ----------------------------------------------------------------------------------
+
+    def all_of(self, asked: Callable[[], T]) -> Iterator[T]:
+        """Yield what calls come to with each of the stacks that they may lead to."""
+        self._chosen = []
+        while True:
+            self._calls = 0
+            yield asked()
+            while self._chosen:
+                number, count = self._chosen.pop()
+                if number + 1 < count:
+                    self._chosen.append((number + 1, count))
+                    break
+            else:
+                return
+
+    def news(self) -> set[Cell]:
+        """Return the cells below which lies more than was known at the last call."""
+        found, self._news = self._news, set()
+        for cell in found:
+            for key in self._askers.pop(cell, ()):
+                self._all_fed.pop(key, None)
+        return found
+
+    def feed(self, stack: int, terminal: int) -> int:
+        key = stack, terminal
+        fed = self._all_fed.get(key)
+        if fed is None:
+            fed = self._all_fed[key] = self._feed_all(stack, terminal)
+            for cell in fed.asked:
+                self._askers.setdefault(cell, set()).add(key)
+        self.asked |= fed.asked
+        if len(fed.stacks) == 1:
+            return fed.stacks[0]
+        # nothing is known below a cell as yet: as an error, until `news` say more
+        if not fed.stacks:
+            return REFUSED
+        if self._calls == len(self._chosen):
+            self._chosen.append((0, len(fed.stacks)))
+        number, _count = self._chosen[self._calls]
+        self._calls += 1
+        return fed.stacks[number]
+
+    def _feed_all(self, stack: int, terminal: int) -> _Fed:
+        rules, found, asked = self.tables.rules, dict[int, None](), set[Cell]()
+        pending = [(stack, 0, -1)]
+        """A stack, how many states are to be popped of it, and the nonterminal for which."""
+        seen = set(pending)
+        for here, count, origin in pending:
+            while count and self.below[here] != self._bottom:
+                here, count = self.below[here], count - 1
+            further: list[tuple[int, int, int]] = []
+            if count:
+                cell = self.top[here], self._places[here]
+                asked.add(cell)
+                further += [
+                    (self.push(self._bottom, *one), count - 1, origin)
+                    for one in self._forgotten.get(cell, ())
+                ]
+            else:
+                if origin >= 0:
+                    here = self.push(here, self.gotos[self.top[here]][origin])
+                action = self.actions[self.top[here]][terminal]
+                if terminal == END and self.top[here] == self.tables.end:
+                    found[here] = None
+                elif action > 0:
+                    found[self.kept(self._cells(self.push(here, action - 1)))] = None
+                elif action < 0:
+                    rule = rules[-1 - action]
+                    further.append((here, len(rule.symbols), rule.origin))
+                else:
+                    found[REFUSED] = None
+            pending += [one for one in further if one not in seen]
+            seen.update(further)
+        return _Fed(list(found), asked)
+
+
+def is_surely_dead(reader: ContextualReader, reading: Reading, steps: int) -> bool:
+    """Return whether it is proved that no text completes a configuration. `steps`: bytes that are tried at
+    most, for each height of stacks."""
+    for most in _HEIGHTS:
+        times = _SHALLOW if most == 1 else 1
+        parser = _ShallowParser(reader.tables, reader.lexer, most)
+        shallow = reader.with_parser(parser)
+        if _is_closed(shallow, parser, _moved(shallow, reading, reader.parser, parser), times * steps):
+            return True
+    return False
+
+
+def _is_closed(reader: ContextualReader, parser: _ShallowParser, reading: Reading, steps: int) -> bool:
+    """Return whether all that comes after a configuration was gone through, and none accepts."""
+    pending, seen = [reading], {reading}
+    waiting: dict[Cell, set[Reading]] = {}
+    """For each cell the configurations that look below it."""
+    while pending:
+        here = pending.pop()
+        parser.asked = set()
+        if any(parser.all_of(partial(reader.accepts, here))):
+            return False
+        for byte in set[int]().union(*parser.all_of(partial(reader.trials, here))):
+            for after in parser.all_of(partial(reader.step, here, byte)):
+                steps -= 1
+                if after is not None and after not in seen:
+                    seen.add(after)
+                    pending.append(after)
+            if steps < 0:
+                return False
+        for cell in parser.asked:
+            waiting.setdefault(cell, set()).add(here)
+        for cell in parser.news():
+            pending += waiting.pop(cell, ())
+    return True
+
+
+def _moved(reader: ContextualReader, reading: Reading, parser: Parser, other: _ShallowParser) -> Reading:
+    """Return a configuration over the stacks of another parser."""
+
+    def moved(one: Reading) -> tuple[Place, int]:
+        states: list[int] = []
+        stack = one.place.stack
+        while stack != REFUSED:
+            states.append(parser.top[stack])
+            stack = parser.below[stack]
+        cells = [(state, place) for place, state in enumerate(reversed(states))]
+        return Place(other.kept(cells), one.place.widths, one.place.brackets), one.column
+
+    return reader.mapped(reading, moved)

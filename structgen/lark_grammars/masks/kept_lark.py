@@ -1,0 +1,281 @@
+"""A compiled Lark grammar that another process finds ready: what bytes do to lexemes, what tokens do in them,
+the states that were met, and their masks.
+
+What it takes to go on, the grammar's lexer and its states, is made when something is met that was not met
+before. The file is one of masks.grammar_files, named by the grammar's tables, the vocabulary, the limits and
+our own sources.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import unicodedata
+from functools import cache, lru_cache
+from hashlib import blake2b
+from typing import ClassVar, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.tables import layout as L
+from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
+from structgen.lark_grammars.kept.lark_file_checks import (
+    Facts,
+    RecordBounds,
+    are_pages,
+    are_records,
+    is_image,
+)
+from structgen.lark_grammars.kept.state_image import Image, Slots, slots_of, take
+from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.lark_grammars.lexer.work_budget import Effort
+from structgen.lark_grammars.masks.vocabulary_tables import Book, Records
+from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.lark_grammars.tables.grammar_tables import Pages
+from structgen.limits import Limits
+from structgen.native.array_file import ArrayFile, Later
+from structgen.native.checksums import checksum
+from structgen.store.grammar_files import GrammarFiles, WrittenArrays
+from structgen.store.mask_store import VocabularyStore, crc_of
+from structgen.system.source_digests import package_digest
+from structgen.tokens.tokenizer import Tokenizer
+
+KIND: Final = "lark-grammar-5"
+_MOST: Final = 1 << 26
+"""Bytes of states and their masks above which they are not kept, and of the rest above which nothing is."""
+_STACK: Final = 1000
+"""Bytes that the reader takes for a stack of the parser."""
+
+
+@cache
+def _code() -> str:
+    """Return what stands for all that decides what a file holds."""
+    return f"{package_digest()} {sys.version_info[:3]} {unicodedata.unidata_version}"
+
+
+_code()  # some milliseconds, which no grammar should wait for
+
+
+def identity_of(grammar: LarkGrammar, tokenizer: Tokenizer, limits: Limits) -> bytes:
+    """Return the name of a compiled grammar's file: 16 bytes."""
+    text = "\0".join((_code(), tokenizer.fingerprint, _written(limits), grammar.digest))
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+@lru_cache(16)
+def _written(limits: Limits) -> str:
+    return repr(limits)
+
+
+class Source:
+    """A grammar's language, made when it is asked for; with the states of its lexer that were kept."""
+
+    __slots__ = ("_grammar", "_kept", "_language", "_limits", "effort")
+
+    def __init__(self, grammar: LarkGrammar, limits: Limits, kept: npt.NDArray[np.uint8] | None) -> None:
+        """`kept`: the states of its lexer, as `encode` returned them."""
+        self._grammar, self._limits, self._kept = grammar, limits, kept
+        self._language: ContextualLanguage | None = None
+        self.effort = Effort(limits)
+
+    def __call__(self) -> ContextualLanguage:
+        """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
+        if self._language is None:
+            self._language = ContextualLanguage(self._grammar.tables, self._limits, self._kept, self.effort)
+            self._kept = None
+        return self._language
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parser's stacks and of what is known of them, about."""
+        return 0 if self._language is None else _STACK * len(self._language.reader.parser.top)
+
+    def encode(self) -> npt.NDArray[np.uint8]:
+        """Return the states of the lexer, to be kept."""
+        if self._kept is not None:
+            return self._kept
+        return self().lexemes()
+
+
+class KeptRecords:
+    """What tokens do inside lexemes, as it lies in a file."""
+
+    __slots__ = ("_bounds", "_later", "dense")
+
+    def __init__(self, later: dict[str, Later], dense: DenseRows, bounds: RecordBounds) -> None:
+        self._later, self._bounds = later, bounds
+        self.dense: DenseRows | None = dense
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(one.array.nbytes for one in self._later.values())
+
+    def read(self) -> Records | None:
+        """Return them; None where they are damaged. Once: whoever has them may write to them. Their dense
+        rows are those of the file, as numbers below 0. Cost: 0.1 ms a megabyte."""
+        held = {}
+        for name, later in self._later.items():
+            array = later.checked()
+            if array is None:
+                return None
+            held[name] = array
+        records = Records(**held)
+        if not are_records(records, self._bounds):
+            next(iter(self._later.values())).tell()
+            return None
+        records.made[records.rows] = -1 - records.made[records.rows]
+        return records
+
+
+class Kept(NamedTuple):
+    """What a file holds. Pages and the states are checked; records and masks once they are read."""
+
+    pages: Pages
+    records: KeptRecords
+    image: Image
+    slots: Slots
+    lexemes: npt.NDArray[np.uint8]
+    groups: Groups
+    lists: Later
+    dense: DenseRows
+
+    def masks(self, tables: Tables, tokens: int) -> KeptMasks:
+        """Return the masks of the states, once the image is in some tables; `tokens`: how many there are."""
+        return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
+
+    def is_sound(self, facts: Facts) -> bool:
+        """Return whether all numbers are in range that are not looked at when they are asked for."""
+        if not are_pages(facts, self.pages):
+            return False
+        if not is_image(facts, self.image, self.slots, len(self.pages.newlines)):
+            return False
+        return self.dense.is_sound and are_groups(
+            self.groups, len(self.image.nodes), self.dense.count, self.lists.array
+        )
+
+
+def read(
+    files: GrammarFiles, identity: bytes, masks: VocabularyStore, facts: Facts | None, nodes: int
+) -> Kept | None:
+    """Return what is kept of a grammar; None where nothing is, or its numbers are out of range, which a
+    StoreWarning tells. `facts`: about the grammar; `nodes`: those of the vocabulary's trie. Cost: 0.3 ms, and
+    0.3 ms for each MB of it."""
+    held = None if facts is None else files.read_arrays(identity, KIND)
+    if held is None or facts is None:
+        return None
+    try:
+        kept = _kept(held, masks, RecordBounds(facts, files.bounds.tokens, nodes))
+    except (LookupError, TypeError, ValueError):
+        kept = None
+    if kept is not None and kept.is_sound(facts):
+        return kept
+    files.drop(identity, "holds numbers that are out of range")
+    return None
+
+
+def _kept(held: ArrayFile, masks: VocabularyStore, bounds: RecordBounds) -> Kept:
+    """Return what a file holds. Raises LookupError, TypeError, ValueError."""
+    arrays, later = held.arrays, held.later
+    pages = Pages(**{name: arrays[name] for name in Pages._fields})
+    states = {name: arrays[f"states.{name}"] for name in Image._fields[1:-1]}
+    image = Image(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
+    dense = DenseRows(later["dense"], arrays["dense.sums"], arrays["dense.crcs"], masks)
+    bounds = bounds._replace(lexemes=len(pages.newlines), lists=pages.lists, rows=len(arrays["dense.sums"]))
+    records = KeptRecords({name: later[name] for name in Records._fields}, dense, bounds)
+    groups = Groups(**{name: arrays[f"masks.{name}"] for name in Groups._fields})
+    slots = Slots(**{name: arrays[f"slots.{name}"] for name in Slots._fields})
+    return Kept(pages, records, image, slots, arrays["lexemes"], groups, later["masks.lists"], dense)
+
+
+class Keeping:
+    """What one compiled grammar has that can be kept. It does not hold the grammar: it is asked once that is
+    gone."""
+
+    __slots__ = (
+        "__weakref__",
+        "_before",
+        "_book",
+        "_identity",
+        "_kept",
+        "_limits",
+        "_lock",
+        "_masks",
+        "_source",
+        "_start",
+        "_tables",
+        "files",
+    )
+
+    is_large: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        files: GrammarFiles,
+        identity: bytes,
+        lock: threading.RLock,
+        parts: tuple[VocabularyStore, Tables, Book, Source],
+        start: int,
+        kept: KeptMasks | None,
+        limits: Limits,
+    ) -> None:
+        self.files, self._identity, self._lock, self._start = files, identity, lock, start
+        self._kept, self._limits = kept, limits
+        self._masks, self._tables, self._book, self._source = parts
+        self._before = self._extent()
+
+    def _extent(self) -> tuple[int, ...]:
+        """Return how much is known: masks, lexemes and records."""
+        return self._tables.count(L.T_LIST), *self._book.extent
+
+    @property
+    def is_new(self) -> bool:
+        """Whether something was met that is not written."""
+        return self._extent() != self._before
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes to keep it, about."""
+        return 4 * self._tables.count(L.T_LIST) + 200 * self._tables.count(L.T_NODE) + self._book.nbytes
+
+    def encode(self, patience: float) -> WrittenArrays | None:
+        """Return what is to be written, None where nothing was met since the last time, it is too much, or
+        somebody holds the grammar's lock for longer than `patience`, in seconds."""
+        if not self.is_new or not self._lock.acquire(timeout=patience):
+            return None
+        try:
+            self._before = self._extent()
+            if self._kept is not None:
+                self._kept.recall_all()
+            pages, records = self._book.pages(), self._book.records()
+            if records is None:
+                return None
+            image = take(self._tables, self._start)
+            lexemes = self._source.encode()
+        finally:
+            self._lock.release()
+        if image.nbytes > _MOST:
+            image = image.emptied()
+        if sum(int(one.nbytes) for one in (*pages, *records)) + len(lexemes) > _MOST:
+            return None
+        known = image.nodes[:, L.N_ROW] >= 0
+        named = records.made[records.rows]
+        numbers = np.unique(np.concatenate((named, image.nodes[known, L.N_ROW])))
+        records.made[records.rows] = np.searchsorted(numbers, named)
+        image, groups = grouped(image, {number: at for at, number in enumerate(numbers.tolist())})
+        dense = padded(self._masks.rows[numbers])
+        states = {f"states.{name}": getattr(image, name) for name in Image._fields[1:-1]}
+        slots = {f"slots.{name}": one for name, one in slots_of(image, self._limits)._asdict().items()}
+        masks = {f"masks.{name}": array for name, array in groups._asdict().items()}
+        others = {
+            "start": np.array([image.start], np.int64),
+            "lexemes": lexemes,
+            "dense.sums": np.array([checksum(row) for row in dense], np.int64),
+            "dense.crcs": np.array([crc_of(row) for row in self._masks.rows[numbers]], np.uint32),
+            "dense": dense,
+            "masks.lists": image.lists,
+        }
+        arrays = {**pages._asdict(), **states, **slots, **masks, **others, **records._asdict()}
+        return WrittenArrays(self._identity, KIND, arrays, ("dense", "masks.lists", *Records._fields))

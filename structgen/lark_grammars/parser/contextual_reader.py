@@ -1,0 +1,278 @@
+"""The texts that lark accepts (LALR(1), contextual lexer), read byte by byte: the slow, obvious reader.
+
+A configuration is where the parser stands, what the bytes since the last lexeme may become, and, for each
+slot of that (a place where a lexeme may have ended), the configuration that has read on from there. Which of
+them is real is decided by what comes; until then all are followed, and a text goes on if one of them can.
+
+A configuration is *live* if some text completes it. That asks of grammar and lexer together: `A B` with
+A=/a+/ and B="ab" accepts nothing, for A takes B's first letter. It is proved by a text that is found and read
+(`Completions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from typing import Final
+
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
+from structgen.lark_grammars.lexer.ordered_matching import Behind
+from structgen.lark_grammars.lexer.work_budget import READ, Effort
+from structgen.lark_grammars.parser.lalr_parser import Parser, Place
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+
+_MET: Final = 1 << 15
+"""Configurations that are remembered, so that equal ones are one object."""
+
+
+class Reading:
+    """A configuration. Equal ones of one reader are one object, until it is trimmed."""
+
+    __slots__ = ("bases", "begun", "behind", "column", "lexeme", "place")
+
+    def __init__(
+        self,
+        place: Place,
+        lexeme: int,
+        begun: bool,
+        bases: tuple[Reading | None, ...],
+        column: int,
+        behind: Behind,
+    ) -> None:
+        self.place = place
+        """Behind the last lexeme that is sure."""
+        self.lexeme = lexeme
+        """The lexer's state since then."""
+        self.begun = begun
+        """Whether the lexeme has a byte yet."""
+        self.bases = bases
+        """For each slot of the lexeme's state: what has been read on from there; None where that is an error,
+        or nothing yet, because the slot is where the text ends now."""
+        self.column = column
+        """Of the lexeme, where it may be a newline with indentation: blanks behind its last line break, -1
+        where it has none; else 0."""
+        self.behind = behind
+        """What the look-behinds of the next lexeme may ask."""
+
+    def branches(self) -> Iterator[Reading]:
+        """Yield the configuration and all that its slots lead to, each once."""
+        pending, seen = [self], {self}
+        while pending:
+            one = pending.pop()
+            yield one
+            for base in one.bases:
+                if base is not None and base not in seen:
+                    seen.add(base)
+                    pending.append(base)
+
+
+class ContextualReader:
+    """Steps configurations, with no look at whether they are live."""
+
+    def __init__(self, tables: ParserTables, effort: Effort | None = None) -> None:
+        """`effort`: what counts the steps; without it they are those of the default limits."""
+        self.tables = tables
+        self.lexer = Lexer(tables)
+        self.effort = self.lexer.items.effort = Effort() if effort is None else effort
+        self.parser = Parser(tables, self.lexer.least())
+        self._newlines: dict[int, bool] = {}
+        self._readings: dict[tuple[object, ...], Reading] = {}
+        self._trials: dict[tuple[tuple[int, Behind], ...], list[int]] = {}
+
+    def reading(
+        self,
+        place: Place,
+        lexeme: int,
+        begun: bool,
+        bases: tuple[Reading | None, ...],
+        column: int,
+        behind: Behind,
+    ) -> Reading:
+        """Return the configuration of some parts."""
+        key = place, lexeme, begun, bases, column, behind
+        known = self._readings.get(key)
+        if known is None:
+            known = self._readings[key] = Reading(*key)
+        return known
+
+    def trim(self) -> None:
+        """Forget the configurations that were met, where they are many."""
+        if len(self._readings) > _MET:
+            self._readings.clear()
+
+    def mapped(self, reading: Reading, parts: Callable[[Reading], tuple[Place, int]]) -> Reading:
+        """Return a configuration with other places and columns: what `parts` says of it, and of each that its
+        slots lead to."""
+        done: dict[Reading | None, Reading | None] = {None: None}
+        order = [reading]
+        while order:
+            one = order[-1]
+            if missing := [base for base in one.bases if base not in done]:
+                order += [base for base in missing if base is not None]
+                continue
+            order.pop()
+            place, column = parts(one)
+            bases = tuple(done[base] for base in one.bases)
+            done[one] = self.reading(place, one.lexeme, one.begun, bases, column, one.behind)
+        found = done[reading]
+        assert found is not None
+        return found
+
+    def with_parser(self, parser: Parser) -> ContextualReader:
+        """Return a reader with the same lexer, over the stacks of another parser."""
+        found = copy(self)
+        found.parser = parser
+        return found
+
+    def fresh(self, place: Place, behind: Behind) -> Reading:
+        """Return the configuration between two lexemes."""
+        context = int(self.tables.context_of[self.parser.top[place.stack]])
+        lexeme = self.lexer.start(context, behind)
+        return self.reading(place, lexeme, False, (), -1 if self.is_newline(lexeme) else 0, behind)
+
+    def start(self) -> Reading:
+        """Return the configuration before the first byte."""
+        return self.fresh(self.parser.start(), self.lexer.before())
+
+    def is_newline(self, lexeme: int) -> bool:
+        """Return whether a lexeme may become the indenter's newline."""
+        indentation = self.tables.indentation
+        if indentation is None:
+            return False
+        known = self._newlines.get(lexeme)
+        if known is None:
+            known = self._newlines[lexeme] = self.lexer.may_be_or_is(lexeme, indentation.newline)
+        return known
+
+    def column(self, column: int, byte: int) -> int:
+        """Return the column of a lexeme after a byte (see `Reading.column`)."""
+        indentation = self.tables.indentation
+        if indentation is None:
+            return 0
+        if byte == 10:
+            return 0
+        if column < 0:
+            return column
+        return column + (indentation.tab_size if byte == 9 else int(byte == 32))
+
+    def base(self, reading: Reading, slot: int) -> Reading | None:
+        """Return what is read on from a slot: where it is the present end, the place after the lexeme."""
+        terminal = self.lexer.states[reading.lexeme].slots[slot].terminal
+        if terminal < 0:
+            return reading.bases[slot]
+        place = self.parser.read(reading.place, terminal, reading.column)
+        return None if place is None else self.fresh(place, reading.behind)
+
+    def step(self, reading: Reading, byte: int) -> Reading | None:
+        """Return the configuration after a byte, None where lark would stop at an error whatever follows.
+        Cost: some 5 us for each configuration that is read on from a slot, and for this one."""
+        move = self.lexer.move(reading.lexeme, byte)
+        wanted = self._wanted(reading, move)
+        if not any(wanted):
+            return self._after(reading, byte, move, wanted)
+        done: dict[Reading | None, Reading | None] = {None: None}
+        pending = [(reading, move, wanted)]
+        while pending:
+            one, move, wanted = pending[-1]
+            if missing := [base for base in wanted if base not in done]:
+                moves = [(base, self.lexer.move(base.lexeme, byte)) for base in missing if base is not None]
+                pending += [(base, move, self._wanted(base, move)) for base, move in moves]
+                continue
+            if one not in done:
+                done[one] = self._after(one, byte, move, [done[base] for base in wanted])
+            pending.pop()
+        return done[reading]
+
+    def trials(self, reading: Reading) -> list[int]:
+        """Return bytes of which one stands for each: what others lead to, one of these does, but for errors
+        of the lexer. Cost: that of a step, once for equal states of the lexer."""
+        states: dict[tuple[int, Behind], None] = {}
+        met = {reading: None}
+        pending = [reading]
+        for one in pending:
+            states[one.lexeme, one.behind] = None
+            for slot in range(len(self.lexer.states[one.lexeme].slots)):
+                base = self.base(one, slot)
+                if base is not None and base not in met:
+                    met[base] = None
+                    pending.append(base)
+        key = tuple(states)
+        known = self._trials.get(key)
+        if known is None:
+            known = self._trials[key] = self._tried(key)
+        return known
+
+    def _tried(self, states: tuple[tuple[int, Behind], ...]) -> list[int]:
+        lexer, found = self.lexer, dict[tuple[object, ...], int]()
+        rows = [lexer.row(lexeme) for lexeme, _behind in states]
+        for kind, byte in enumerate(lexer.representative):
+            if rows[0][kind].after != DEAD:
+                behinds = [lexer.step_behind(behind, byte) for _lexeme, behind in states]
+                found.setdefault((*(row[kind] for row in rows), *behinds), byte)
+        blanks = [] if self.tables.indentation is None else [9, 10, 32]
+        return list(dict.fromkeys([*found.values(), *blanks]))
+
+    def _wanted(self, reading: Reading, move: Move) -> list[Reading | None]:
+        """Return what must be read on where a move is made: for each slot after it the configuration before
+        it, None where nothing is."""
+        return [None if source < 0 else self.base(reading, source) for source in move.sources]
+
+    def _after(self, reading: Reading, byte: int, move: Move, bases: list[Reading | None]) -> Reading | None:
+        """Return the configuration after a byte and its move; `bases`: what `_wanted` has become."""
+        self.effort.spend(READ + len(bases) // 2)
+        if move.after == DEAD:
+            return None
+        behind = self.lexer.step_behind(reading.behind, byte)
+        column = self.column(reading.column, byte)
+        if move.after == DECIDED:
+            source = move.sources[0]
+            if source >= 0:
+                return bases[0]
+            place = self.parser.read(reading.place, -1 - source, column)
+            return None if place is None else self.fresh(place, behind)
+        after = move.after
+        while bases and bases[-1] is None and (left := self.lexer.without_slot(after)) != after:
+            # an error is as good as nothing where no better match comes
+            if left == DEAD:
+                return None
+            after, bases = left, bases[:-1]
+        base = self.bound(after, bases)
+        while base is not None:
+            if base.lexeme == after and self.bound(after, base.bases) is not None:
+                return bases[0]  # what it waits for is waited for anyway
+            base = self.bound(base.lexeme, base.bases)
+        if not self.is_newline(after):
+            column = 0
+        return self.reading(reading.place, after, True, tuple(bases), column, behind)
+
+    def bound(self, lexeme: int, bases: Sequence[Reading | None]) -> Reading | None:
+        """Return what a lexeme has read on from its slots, where that is one configuration, and nothing but
+        what the slots wait for can keep it from being real; else None."""
+        if not bases or any(base is not bases[0] for base in bases) or not self.lexer.has_ended(lexeme):
+            return None
+        return bases[0]
+
+    def accepts(self, reading: Reading) -> bool:
+        """Return whether lark accepts what was read."""
+        while reading.begun:
+            move = self.lexer.end(reading.lexeme)
+            if move.after == DEAD:
+                return False
+            source = move.sources[0]
+            if source < 0:
+                place = self.parser.read(reading.place, -1 - source, reading.column)
+                return place is not None and self.parser.accepts(place)
+            base = self.base(reading, source)
+            if base is None:
+                return False
+            reading = base
+        return self.parser.accepts(reading.place)
+
+    def run(self, reading: Reading | None, text: bytes) -> Reading | None:
+        """Return the configuration after a text."""
+        for byte in text:
+            if reading is None:
+                return None
+            reading = self.step(reading, byte)
+        return reading

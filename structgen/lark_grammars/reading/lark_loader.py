@@ -1,0 +1,565 @@
+"""A Lark grammar as the `lark` package itself builds it, read into frozen tables.
+
+lark (1.2 and later) loads the grammar, compiles its templates and EBNF, and makes its LALR(1) table; its
+contextual lexer is put together here from the same parts (lark/lexer.py, `BasicLexer` and `_create_unless`:
+the order of the terminals, and the strings that take the place of a regular expression's match), without
+compiling a regular expression for each state of the parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from structgen.automata.regex.python_syntax import REGEX_MODULE, Node, parse_python
+from structgen.automata.regex.regex_module import regex_module
+from structgen.errors import GrammarError, LimitError, OptionError, RegexError
+from structgen.language.remarks import Remarks
+from structgen.lark_grammars.reading.loaded_grammar import (
+    NONE,
+    Context,
+    Indentation,
+    ParserTables,
+    Rule,
+    Terminal,
+)
+from structgen.lark_grammars.reading.loader_remarks import remarks_of
+from structgen.limits import Limits
+from structgen.text_grammars.context_free.productive_symbols import productive
+
+Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
+"""A folder in which `%import` looks, or a loader as lark takes them."""
+
+INDENTER: Final = (
+    "NL_type",
+    "OPEN_PAREN_types",
+    "CLOSE_PAREN_types",
+    "INDENT_type",
+    "DEDENT_type",
+    "tab_len",
+)
+"""The attributes of an indenter."""
+
+
+class _Recorder:
+    """Stands where lark's contextual lexer would: keeps what it would be made from."""
+
+    def __init__(self, conf: Any, states: dict[int, Any], always_accept: Sequence[str] = ()) -> None:
+        self.conf, self.states, self.always = conf, states, frozenset(always_accept)
+
+
+class Import(NamedTuple):
+    """One `%import`, of the grammar or of what it imports: what lark looked for, and where first."""
+
+    file: str
+    """`folder/name.lark`."""
+    base: str | None
+    """The folder that it is relative to; None where it is not."""
+
+
+class Imports:
+    """Stands first among the places where lark looks for imports, has nothing, and notes what was asked."""
+
+    def __init__(self) -> None:
+        self.met: dict[Import, None] = {}
+
+    def __call__(self, base: Any, file: str) -> tuple[Any, str]:
+        self.met[Import(file, None if base is None else str(base))] = None
+        raise FileNotFoundError
+
+
+class Loaded(NamedTuple):
+    """A grammar that was loaded, and what it imports."""
+
+    tables: ParserTables
+    imports: tuple[Import, ...]
+    rules: int
+    """Rules, as `limits.grammar_rules` counts them."""
+
+
+STANDS_FIRST: Final = 1 << 20
+"""The priority of a stand-in: before all else."""
+
+
+def stand_in(number: int) -> str:
+    """Return the character, of a private plane of Unicode, that stands for the texts of a bound terminal."""
+    return chr(0x100000 + number)
+
+
+def load(
+    text: str,
+    *,
+    start: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+    postlex: Any,
+    limits: Limits,
+    bound: Sequence[str] = (),
+    regex: bool = False,
+) -> Loaded:
+    """Return the tables of a grammar, and what it imports. Cost: lark's own loading, 5 ms for JSON, 50 to
+    100 ms for Python, and a few milliseconds.
+
+    `bound`: declared terminals that something else reads; each has a stand-in for a pattern, by its number.
+    `regex`: patterns are those of the `regex` module. Raises GrammarError with lark's message below ours,
+    RegexError by terminal for what no automaton follows, LimitError for a grammar of more rules than
+    `limits.grammar_rules`, OptionError.
+    """
+    import lark
+    from lark.load_grammar import GrammarBuilder
+
+    indenter = None if postlex is None else indenter_of(postlex)
+    imports = Imports()
+    try:
+        places: list[Any] = [imports, *import_paths]
+        builder = GrammarBuilder(False, places)
+        builder.load_grammar(text, source or "<string>")
+        grammar = builder.build()
+        _put_stand_ins(grammar, bound, source or "grammar")
+        built = lark.Lark(
+            grammar,
+            parser="lalr",
+            lexer="contextual",
+            start=start,
+            source_path=source,
+            postlex=indenter,
+            regex=regex,
+            _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
+        )
+    except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
+        raise refusal(error, text, source, start) from error
+    lexer = built.parser.lexer
+    if indenter is not None:
+        lexer = lexer.lexer
+    parser = built.parser.parser
+    tables = _Tables(lexer, parser, start, indenter, _declared(grammar), regex)
+    tables.indentation()  # its terminals are there, before it is asked which are made
+    made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
+    have = {*(one.name for one in built.terminals), *made}
+    never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
+    remarks = replace(remarks_of(grammar, built, parser.analysis, start), never_made=never)
+    return Loaded(tables.read(remarks), tuple(imports.met), len(built.rules))
+
+
+def check_bound(grammar: Any, bound: Sequence[str], where: str) -> None:
+    """Raise GrammarError where a name that is bound is no declared terminal of a grammar of lark's."""
+    terminals = {str(name) for name, _held in grammar.term_defs}
+    declared = _declared(grammar)
+    for name in bound:
+        if name not in declared:
+            what = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
+            there = f"; declared are {', '.join(sorted(declared))}" if declared else ""
+            raise GrammarError(
+                f"{what}: what is bound is declared.",
+                where=where,
+                cure=f"Write %declare {name} in the grammar, or bind another name{there}.",
+            )
+
+
+def _declared(grammar: Any) -> set[str]:
+    """Return the terminals that a grammar of lark's declares."""
+    return {str(name) for name, (tree, _priority) in grammar.term_defs if tree is None}
+
+
+def _put_stand_ins(grammar: Any, bound: Sequence[str], where: str) -> None:
+    """Give the terminals that are bound a pattern, each one of its own."""
+    from lark import Tree
+    from lark.lexer import PatternRE
+
+    check_bound(grammar, bound, where)
+    numbers = {name: number for number, name in enumerate(bound)}
+    grammar.term_defs = [
+        (name, (Tree("pattern", [PatternRE(stand_in(numbers[name]))]), STANDS_FIRST))
+        if name in numbers
+        else (name, held)
+        for name, held in grammar.term_defs
+    ]
+
+
+def never_made(
+    rules: Sequence[Any], start: str, ignored: Sequence[str], have: Collection[str], where: str
+) -> tuple[str, ...]:
+    """Return the terminals of some of lark's rules that are none of `have`: they are declared, and nothing
+    makes them, so that they never come. Raises GrammarError, by name, where such a terminal is ignored, or
+    where every text of the start rule needs one."""
+    used = {str(one.name) for rule in rules for one in rule.expansion if one.is_term}
+    never = tuple(sorted(used.difference(have)))
+    needed = sorted(map(str, set(ignored).difference(have)))
+    if never and not needed:
+        plain = [(str(one.origin.name), tuple(str(of.name) for of in one.expansion)) for one in rules]
+        if start in productive(plain, used) and start not in productive(plain, used.difference(never)):
+            needed = [*never]
+    if needed:
+        raise GrammarError(
+            f"The terminal {needed[0]} is declared, and nothing makes it.",
+            where=where,
+            cure=f'Bind it to a grammar (bind={{"{needed[0]}": ...}}), pass the indenter that makes it'
+            " (postlex=...), or define it.",
+        )
+    return never
+
+
+def parse_pattern(pattern: str, flags: int, *, where: str) -> Node:
+    r"""Return the tree of a terminal's pattern. Raises RegexError; where `\p{...}` is at fault, it says how
+    to have the `regex` module's syntax."""
+    try:
+        return parse_python(pattern, flags, where=where)
+    except RegexError as error:
+        if flags & REGEX_MODULE or not re.search(r"\\[pP]|\[:\w+:\]", pattern):
+            raise
+        raise RegexError(
+            error.what,
+            where=error.where,
+            cure="Pass regex=True (--regex-module on the command line) to have patterns read as the regex "
+            "module reads them, as in lark; or write it as Python's re reads it.",
+        ) from None
+
+
+def check_options(start: str, import_paths: Sequence[Importer]) -> None:
+    """Raise OptionError for a start, or import_paths, of the wrong kind."""
+    if not isinstance(start, str):
+        raise OptionError(
+            f"A start rule is a name, not a {type(start).__name__}.", where="start", cure='Pass start="rule".'
+        )
+    for one in [import_paths] if isinstance(import_paths, str | Path) else import_paths:
+        if one is import_paths or not (isinstance(one, str | Path) or callable(one)):
+            raise OptionError(
+                f"import_paths holds folders and lark's loaders; this is {one!r}.",
+                where="import_paths",
+                cure='Pass a list of folders: import_paths=["grammars"].',
+            )
+
+
+def _bounded_parser(limits: Limits) -> type:
+    """Return lark's LALR parser, with a look at the size of the grammar before the table is made."""
+    from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
+    from lark.parsers.lalr_parser import LALR_Parser
+
+    class Bounded(LALR_Parser):
+        def __init__(self, conf: Any, debug: bool = False, strict: bool = False) -> None:
+            if len(conf.rules) > limits.grammar_rules:
+                raise LimitError(
+                    f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
+                )
+            # in debug mode the table has the items of its states; the numbers are their places in it
+            analysis = LALR_Analyzer(conf, debug=True, strict=strict)
+            analysis.compute_lalr()  # type: ignore[no-untyped-call]
+            self.items = tuple(analysis.parse_table.states)
+            self.analysis = analysis
+            self._parse_table = IntParseTable.from_ParseTable(analysis.parse_table)
+            self.parser_conf = conf
+
+    return Bounded
+
+
+def refusal(error: BaseException, text: str, source: str | None, start: str) -> GrammarError:
+    """Return our error for one of lark's."""
+    message = str(error).strip()
+    where = source or "grammar"
+    line, column = getattr(error, "line", -1), getattr(error, "column", -1)
+    if isinstance(line, int) and line > 0:
+        where = f"{where}, line {line}, column {column}"
+    cure = "Mend the grammar; lark's own documentation of its grammar language says what it takes."
+    if "undefined rule" in message and f"'{start}'" in message:
+        names = sorted(set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE)))[:12]
+        cure = f"Pass start= one of its rules: {', '.join(names)}."
+    elif "Reduce/Reduce" in message:
+        cure = 'Give one of the two rules a priority (rule.2: ...), or pass lexer="characters".'
+    return GrammarError(f"lark refuses the grammar: {message}", where=where, cure=cure)
+
+
+def indenter_of(postlex: Any) -> Any:
+    """Return an instance of an indenter that sets attributes and does nothing else."""
+    from lark.indenter import Indenter
+
+    kind = postlex if isinstance(postlex, type) else type(postlex)
+    cure = "Subclass lark.indenter.Indenter and set its six attributes, nothing else."
+    if not issubclass(kind, Indenter):
+        raise OptionError(
+            f"A post-lexer that is a {kind.__name__} cannot be followed.", where="postlex", cure=cure
+        )
+    for base in kind.__mro__:
+        if base is Indenter:
+            break
+        _check_overrides(base.__name__, vars(base), cure)
+    if isinstance(postlex, type):
+        try:
+            postlex = kind()
+        except (TypeError, AssertionError) as error:
+            # lark asserts that tab_len is above nought, and says no more
+            what = f"lark cannot make a {kind.__name__}: {str(error) or 'its tab_len is not above nought'}."
+            raise OptionError(what, where="postlex", cure=cure) from None
+    _check_overrides(kind.__name__, vars(postlex), cure)
+    if not isinstance(postlex.tab_len, int) or postlex.tab_len < 1:
+        raise OptionError(
+            f"{kind.__name__}.tab_len is {postlex.tab_len!r}.",
+            where="postlex",
+            cure="Set it to how many blanks a tabulator stands for.",
+        )
+    return postlex
+
+
+def _check_overrides(kind: str, attributes: Mapping[str, Any], cure: str) -> None:
+    own = [
+        name
+        for name, value in attributes.items()
+        if name not in INDENTER
+        and (callable(value) or isinstance(value, property | classmethod | staticmethod))
+    ]
+    if own:
+        raise OptionError(
+            f"{kind} overrides {', '.join(sorted(own))}: what it does to tokens is not known.",
+            where="postlex",
+            cure=cure,
+        )
+
+
+class _Tables:
+    """Reads one grammar that lark has built."""
+
+    def __init__(
+        self,
+        lexer: _Recorder,
+        parser: Any,
+        start: str,
+        indenter: Any,
+        declared: Set[str],
+        regex: bool,
+    ) -> None:
+        """`declared`: terminals without a pattern; those of the indenter may be in no rule. `regex`: patterns
+        are those of the `regex` module."""
+        self._module = regex_module() if regex else re
+        self._flags = int(lexer.conf.g_regex_flags) | (REGEX_MODULE if regex else 0)
+        self.lexer, self.start, self.indenter = lexer, start, indenter
+        self.table, self.items = parser._parse_table, parser.items
+        table = self.table
+        self.terminals = {terminal.name: terminal for terminal in lexer.conf.terminals}
+        origins = {item.rule.origin.name for items in self.items for item in items}
+        names = {name for row in table.states.values() for name in row} - origins
+        if indenter is not None:
+            names |= declared & {indenter.INDENT_type, indenter.DEDENT_type}
+        self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
+        self.number = {name: number for number, name in enumerate(self.names)}
+        # an ignored string that takes the place of a match is not ignored: lark decides that by the match. It
+        # is a terminal of its own, which does with the parser what the string does
+        self.seen = {
+            name: len(self.names) + count
+            for count, name in enumerate(
+                name for name in self.names if name in lexer.conf.ignore and self._is_string(name)
+            )
+        }
+        self._embedded: dict[tuple[str, str], bool] = {}
+        self._order: dict[str, tuple[Any, ...]] = {}
+        """The terminals that were read, and what lark orders them by."""
+        self._rules: dict[Any, int] = {}
+        self._rule_numbers: dict[int, int] = {}
+        self._rule_texts: dict[int, str] = {}
+        """By the identities of rules, as to hash one, or to write it, takes a while."""
+
+    def _is_string(self, name: str) -> bool:
+        from lark.lexer import PatternStr
+
+        return isinstance(self.terminals[name].pattern, PatternStr)
+
+    def _numbers(self, name: str) -> list[int]:
+        """Return the numbers of a terminal: its own, and the one under which it is not ignored."""
+        return [self.number[name], *([self.seen[name]] if name in self.seen else [])]
+
+    def _rule_number(self, rule: Any) -> int:
+        known = self._rule_numbers.get(id(rule))
+        if known is None:
+            known = self._rule_numbers[id(rule)] = self._rules.setdefault(rule, len(self._rules))
+        return known
+
+    def _item_order(self, item: Any) -> tuple[str, int]:
+        """Return what the items of a state are ordered by."""
+        text = self._rule_texts.get(id(item.rule))
+        if text is None:
+            text = self._rule_texts[id(item.rule)] = str(item.rule)
+        return text, item.index
+
+    def _state_order(self) -> list[int]:
+        """Return lark's states in an order that the grammar alone decides: as they are reached from the
+        start, by the names of symbols. Lark numbers them in the order of sets, which differs between
+        processes, and completions of equal length are told apart by numbers."""
+        from lark.parsers.lalr_analysis import Shift
+
+        found = dict.fromkeys([self.table.start_states[self.start]])
+        waiting = list(found)
+        for state in waiting:  # grows on the way
+            row = self.table.states[state]
+            after = [argument for _name, (action, argument) in sorted(row.items()) if action is Shift]
+            waiting += (new := [one for one in dict.fromkeys(after) if one not in found])
+            found |= dict.fromkeys(new)
+        return [*found, *(state for state in self.table.states if state not in found)]
+
+    def read(self, remarks: Remarks) -> ParserTables:
+        from lark.parsers.lalr_analysis import Shift
+
+        table, states = self.table, self.table.states
+        order = self._state_order()
+        new = {state: number for number, state in enumerate(order)}
+        terminals = tuple(map(self._terminal, [*self.names, *self.seen]))
+        count = len(order)
+        rules = self._rules
+        kernels: list[tuple[tuple[int, int], ...]] = [()] * count
+        for state, old in enumerate(order):
+            begun = [one for one in self.items[old] if one.index or one.rule.origin.name.startswith("$root_")]
+            begun.sort(key=self._item_order)
+            kernels[state] = tuple((self._rule_number(one.rule), one.index) for one in begun)
+        actions = np.zeros((count, len(self.names) + len(self.seen)), np.int32)
+        cells: list[tuple[int, int, int]] = []
+        shifts: list[tuple[int, str, int]] = []
+        numbers = {name: self._numbers(name) for name in self.names}
+        for state, old in enumerate(order):
+            for name, (action, argument) in sorted(states[old].items()):
+                if name not in numbers:
+                    shifts.append((state, name, new[argument]))
+                    continue
+                does = new[argument] + 1 if action is Shift else -1 - self._rule_number(argument)
+                cells += [(state, number, does) for number in numbers[name]]
+        at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
+        actions[at_states, at_terminals] = done
+        # what never comes is an error wherever it stands; the states are lark's all the same
+        # (a terminal of rules that the start does not lead to has no number)
+        actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
+        origins: dict[str, int] = {}
+        self._close(rules, origins)
+        gotos = np.full((count, len(origins)), -1, np.int32)
+        for state, name, after in shifts:
+            gotos[state, origins[name]] = after
+        contexts, context_of = self._contexts(order)
+        return ParserTables(
+            terminals=terminals,
+            nonterminals=tuple(map(str, origins)),
+            rules=tuple(self._rule(rule, origins) for rule in rules),
+            actions=actions,
+            gotos=gotos,
+            contexts=contexts,
+            context_of=context_of,
+            ignored=frozenset(self.number[name] for name in self.lexer.conf.ignore),
+            start=new[table.start_states[self.start]],
+            end=new[table.end_states[self.start]],
+            indentation=self.indentation(),
+            flags=self._flags,
+            kernels=tuple(kernels),
+            remarks=remarks,
+        )
+
+    def _close(self, rules: dict[Any, int], origins: dict[str, int]) -> None:
+        """Number the nonterminals of the rules; every rule that a state can begin is among them."""
+        for rule in rules:
+            for symbol in (rule.origin, *rule.expansion):
+                if symbol.name not in self.number:
+                    origins.setdefault(symbol.name, len(origins))
+
+    def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
+        symbols = tuple(
+            self.number[symbol.name] if symbol.name in self.number else -1 - origins[symbol.name]
+            for symbol in rule.expansion
+        )
+        return Rule(origins[rule.origin.name], symbols, _spelled(rule))
+
+    def _terminal(self, name: str) -> Terminal:
+        found = self.terminals.get(name)
+        if found is None:
+            return Terminal(str(name), None, False)
+        from lark.lexer import PatternStr
+
+        pattern = found.pattern.to_regexp()
+        shown = found.pattern.raw or pattern
+        return Terminal(str(name), pattern, isinstance(found.pattern, PatternStr), shown)
+
+    def _contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
+        numbers: dict[frozenset[str], int] = {}
+        found: list[Context] = []
+        context_of = np.zeros(len(order), np.int32)
+        always = frozenset(self.lexer.conf.ignore) | self.lexer.always
+        for state, old in enumerate(order):
+            names = frozenset(name for name in always.union(self.lexer.states[old]) if name in self.terminals)
+            number = numbers.get(names)
+            if number is None:
+                number = numbers[names] = len(found)
+                found.append(self._context(names))
+            context_of[state] = number
+        return tuple(found), context_of
+
+    def _context(self, names: frozenset[str]) -> Context:
+        """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""
+        from lark.lexer import PatternRE, PatternStr
+
+        for name in sorted(names - self._order.keys()):
+            self._order[name] = self._read_terminal(self.terminals[name])
+        terminals = [self.terminals[name] for name in sorted(names, key=self._order.__getitem__)]
+        strings = [t for t in terminals if isinstance(t.pattern, PatternStr)]
+        embedded: set[str] = set()
+        unless: list[tuple[int, tuple[int, ...]]] = []
+        for one in terminals:
+            if not isinstance(one.pattern, PatternRE):
+                continue
+            equal = [s for s in strings if s.priority == one.priority and self._embeds(one, s)]
+            if equal:
+                if one.name not in self.lexer.conf.ignore:
+                    named = tuple(self._numbers(s.name)[-1] for s in equal)
+                    unless.append((self.number[one.name], named))
+                embedded |= {s.name for s in equal if s.pattern.flags <= one.pattern.flags}
+        kept = tuple(self.number[t.name] for t in terminals if t.name not in embedded)
+        return Context(kept, tuple(unless))
+
+    def _read_terminal(self, terminal: Any) -> tuple[Any, ...]:
+        """Return what lark orders terminals by. What no automaton follows is refused here, with the
+        grammar."""
+        pattern, where = terminal.pattern, f"terminal {terminal.name}"
+        expression = pattern.to_regexp()
+        parse_pattern(expression, self._flags, where=where)
+        if pattern.min_width == 0:
+            raise GrammarError(
+                f"It may match the empty text, and the lexer would not move on: {expression}",
+                where=where,
+                cure="Have it match one character at least, and make it optional in the rules.",
+            )
+        return -terminal.priority, -pattern.max_width, -len(pattern.value), terminal.name
+
+    def _embeds(self, one: Any, string: Any) -> bool:
+        key = (one.name, string.name)
+        known = self._embedded.get(key)
+        if known is None:
+            flags = self.lexer.conf.g_regex_flags
+            match = self._module.match(one.pattern.to_regexp(), string.pattern.value, flags)
+            known = match is not None and match.group(0) == string.pattern.value
+            self._embedded[key] = known
+        return known
+
+    def indentation(self) -> Indentation | None:
+        """Return the indenter's attributes. Raises GrammarError where a terminal of it is not there."""
+        one = self.indenter
+        if one is None:
+            return None
+        for name in (one.NL_type, one.INDENT_type, one.DEDENT_type):
+            if name not in self.number:
+                raise GrammarError(
+                    f"The indenter's terminal {name} is not in the grammar.",
+                    where="postlex",
+                    cure=f"Define or %declare it; there are {', '.join(self.names[1:9])}, ...",
+                )
+        number = self.number
+        return Indentation(
+            number[one.NL_type],
+            self._all(one.OPEN_PAREN_types),
+            self._all(one.CLOSE_PAREN_types),
+            number[one.INDENT_type],
+            number[one.DEDENT_type],
+            int(one.tab_len),
+        )
+
+    def _all(self, names: Sequence[str]) -> frozenset[int]:
+        return frozenset(one for name in names if name in self.number for one in self._numbers(name))
+
+
+def _spelled(rule: Any) -> str:
+    return f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()

@@ -1,0 +1,163 @@
+"""What a Lark grammar comes to once lark has built it: terminals, contexts of its lexer, parser actions.
+
+Everything here is a plain frozen value: it is what is kept in the cache of compiled grammars, and what the
+lexer and the parser of this package read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.language.remarks import NO_REMARKS, Remarks
+
+_SHOWN: Final = 80
+"""Characters of a pattern that messages show."""
+END: Final = 0
+"""The number of `$END` among the terminals."""
+FAR: Final = 1 << 40
+"""The distance of what no text completes."""
+NONE: Final = 0
+"""In `actions`: an error. k > 0: shift to the state k - 1; k < 0: reduce by the rule -k - 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """One terminal, as lark defines it."""
+
+    name: str
+    pattern: str | None
+    """A regular expression of Python's re; None for `$END` and for those that a post-lexer makes."""
+    is_string: bool
+    """Whether the grammar wrote it as a string."""
+    where: str = ""
+    """How the grammar wrote it, for messages."""
+
+    @property
+    def shown(self) -> str:
+        """As messages name it: a string by itself, a pattern with its name, of long ones the beginning."""
+        text = self.where if len(self.where) <= _SHOWN else f"{self.where[:_SHOWN]}…"
+        if text and (self.is_string or self.name.startswith("__ANON_")):
+            return text
+        return f"{self.name} {text}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What lark's contextual lexer looks for in some states of the parser."""
+
+    terminals: tuple[int, ...]
+    """The terminals in the order in which they are tried."""
+    unless: tuple[tuple[int, tuple[int, ...]], ...]
+    """For a terminal, the strings of which the first that equals its whole match takes its place."""
+
+    def may_be(self, terminal: int) -> bool:
+        """Return whether a lexeme may be a terminal's."""
+        return terminal in self.terminals or any(terminal in strings for _terminal, strings in self.unless)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the grammar, as the parser reduces by it."""
+
+    origin: int
+    """The nonterminal."""
+    symbols: tuple[int, ...]
+    """Its right side: k >= 0 the terminal k, -1 - k the nonterminal k."""
+    text: str
+    """As a person reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indentation:
+    """The attributes of a `lark.indenter.Indenter`, as numbers of terminals."""
+
+    newline: int
+    opening: frozenset[int]
+    closing: frozenset[int]
+    indent: int
+    dedent: int
+    tab_size: int
+
+
+class Patterns(NamedTuple):
+    """The patterns of the terminals as instructions (`ordered_matching`), in arrays
+    (`regex_instructions`)."""
+
+    code: npt.NDArray[np.int32]
+    """Of each instruction its kind, its node (-1: none), and two more numbers."""
+    to_begins: npt.NDArray[np.int32]
+    to: npt.NDArray[np.int32]
+    """Where each goes on: from TO_BEGINS on."""
+    node_begins: npt.NDArray[np.int32]
+    nodes: npt.NDArray[np.int32]
+    """Of each node, from NODE_BEGINS on, the first and the last of some bytes, and the node behind them, -1
+    where they end the character; those of a node stand before it."""
+    looks: npt.NDArray[np.int32]
+    """Of each look-behind where it begins, and its end."""
+    first: npt.NDArray[np.int32]
+    """Terminals, each with its first instruction."""
+    exact: npt.NDArray[np.int32]
+    """Strings that may take the place of a match, each with its first instruction and its number."""
+    reach: npt.NDArray[np.int32]
+    reaches: npt.NDArray[np.uint8]
+    """The matches that each instruction may lead to: a row of bits."""
+    least: npt.NDArray[np.int64]
+    """The bytes of each terminal's shortest lexeme; FAR where no text is one."""
+    classes: npt.NDArray[np.uint8]
+    """Of each byte."""
+    is_local: bool
+    """Whether no lexeme asks what was before it."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ParserTables:
+    """A Lark grammar under LALR(1) with lark's contextual lexer."""
+
+    terminals: tuple[Terminal, ...]
+    """By number; number 0 is `$END`."""
+    nonterminals: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    actions: npt.NDArray[np.int32]
+    """[states, terminals]"""
+    gotos: npt.NDArray[np.int32]
+    """[states, nonterminals]: the state after a nonterminal, -1 where there is none."""
+    contexts: tuple[Context, ...]
+    context_of: npt.NDArray[np.int32]
+    """[states]: the number of the context in which the lexer works."""
+    ignored: frozenset[int]
+    """Terminals that the parser never sees."""
+    start: int
+    end: int
+    """The states before the first terminal, and after the start rule."""
+    indentation: Indentation | None
+    flags: int
+    """The flags of `re` that hold for all patterns."""
+    kernels: tuple[tuple[tuple[int, int], ...], ...]
+    """[states]: the items with which a state begins: a rule, and how many of its symbols were read."""
+    remarks: Remarks = NO_REMARKS
+    patterns: Patterns | None = None
+    """Those of `terminals` under `contexts`; None: a lexer makes its own."""
+
+    def contexts_behind(self, terminal: int) -> list[int]:
+        """Return the contexts in which the lexer may be behind a terminal: all behind one that is ignored, as
+        the indenter's newline is in brackets."""
+        newline = self.indentation is not None and terminal == self.indentation.newline
+        if newline or terminal in self.ignored:
+            return list(range(len(self.contexts)))
+        shifts = self.actions[:, terminal]
+        found: list[int] = np.unique(self.context_of[shifts[shifts > 0] - 1]).tolist()
+        return found
+
+
+_MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$")
+
+
+def written(name: str) -> str:
+    """Return the rule that a person wrote, of the name of one: lark makes `__list_star_0` of `list`'s `*`."""
+    found = _MADE.match(name)
+    return found[1] if found else name.removeprefix("$root_")

@@ -1,0 +1,108 @@
+"""What lark does with a grammar in silence: conflicts that it resolves, rules and terminals left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from structgen.language.remarks import Conflict, Remarks
+from structgen.lark_grammars.reading.loaded_grammar import written
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A rule under way, as a person reads it."""
+
+    rule: Any
+    read: int
+
+    @property
+    def text(self) -> str:
+        names = [symbol.name for symbol in self.rule.expansion]
+        names.insert(self.read, "•")
+        return f"{self.rule.origin.name}: {' '.join(names)}"
+
+
+def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
+    """Return where lark's LALR(1) analysis had a choice, each once however many states have it.
+
+    It shifts where it could reduce, and of several rules it reduces by the one of the highest priority
+    (lark/parsers/lalr_analysis.py). Cost: a few milliseconds for a thousand states.
+    """
+    found: set[Conflict] = set()
+    for state in analysis.lr0_itemsets:
+        shifts = {symbol.name for symbol in state.transitions if symbol.is_term}
+        for terminal, rules in state.lookaheads.items():
+            if len(rules) == 1 and terminal.name not in shifts:
+                continue
+            ordered = sorted(rules, key=lambda rule: (-(rule.options.priority or 0), str(rule)))
+            reduced = tuple(_Item(rule, len(rule.expansion)).text for rule in ordered)
+            if terminal.name in shifts:
+                found.add(Conflict(terminal.name, _shifted(state.closure, terminal), reduced))
+            else:
+                found.add(Conflict(terminal.name, reduced[:1], reduced[1:]))
+    return tuple(sorted(found, key=lambda one: (one.terminal, one.dropped, one.kept)))
+
+
+def _shifted(items: Iterable[Any], terminal: Any) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            _Item(item.rule, item.index).text
+            for item in items
+            if not item.is_satisfied and item.next == terminal
+        )
+    )
+
+
+def remarks_of(grammar: Any, built: Any, analysis: Any, start: str) -> Remarks:
+    """Return what there is to say of a grammar (lark's `Grammar`) that was built (`Lark`)."""
+    kept = set(built.ignore_tokens)
+    if built.options.postlex is not None:
+        indenter = built.options.postlex
+        kept |= {indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type}
+    rules, terminals = unused(grammar, built.rules, kept, start)
+    return Remarks(conflicts_of(analysis), rules, terminals)
+
+
+def unused(
+    grammar: Any, made: Sequence[Any], kept: set[str], start: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the rules of a grammar (lark's `Grammar`) that the start does not lead to, and the terminals of
+    no use to one; `made`: the rules that lark has written out, `kept`: terminals of other use."""
+    followed: dict[str, set[str]] = {}
+    for rule in made:
+        names = {symbol.name for symbol in rule.expansion if not symbol.is_term}
+        followed.setdefault(rule.origin.name, set()).update(names)
+    reached, pending = {start}, [start]
+    while pending:
+        for name in followed.get(pending.pop(), ()):
+            if name not in reached:
+                reached.add(name)
+                pending.append(name)
+    # a template's uses are rules `name{arguments}`
+    used = {written(name).partition("{")[0] for name in reached}
+    rules = tuple(sorted(str(name) for name, *_rest in grammar.rule_defs if name not in used))
+
+    kept = kept | {
+        symbol.name
+        for rule in made
+        if rule.origin.name in reached
+        for symbol in rule.expansion
+        if symbol.is_term
+    }
+    # lark has put the trees of terminals into those that name them
+    trees = {id(tree): str(name) for name, (tree, _priority) in grammar.term_defs if tree is not None}
+    parts: dict[str, set[str]] = {
+        str(name): set()
+        if tree is None
+        else {trees[id(one)] for one in tree.iter_subtrees() if id(one) in trees}
+        for name, (tree, _priority) in grammar.term_defs
+    }
+    pending = sorted(kept & parts.keys())
+    while pending:
+        for name in parts.get(pending.pop(), ()):
+            if name not in kept:
+                kept.add(name)
+                pending.append(name)
+    return rules, tuple(sorted(name for name in parts if name not in kept))

@@ -1,0 +1,114 @@
+"""A Lark grammar as plain rules over patterns, without a lexer: what `lexer="characters"` reads.
+
+lark loads it and writes out its templates, repetitions and optional parts; no table is made, so that any
+rules will do. Priorities say which tree is taken, not which texts are: they have no part here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from structgen.automata.regex.python_syntax import REGEX_MODULE, Node
+from structgen.automata.regex.regex_module import regex_module
+from structgen.errors import GrammarError, LimitError
+from structgen.language.remarks import Remarks
+from structgen.lark_grammars.reading.lark_loader import (
+    Import,
+    Importer,
+    Imports,
+    check_bound,
+    never_made,
+    parse_pattern,
+    refusal,
+)
+from structgen.lark_grammars.reading.loader_remarks import unused
+from structgen.limits import Limits
+from structgen.text_grammars.context_free.productive_symbols import productive
+
+
+class PlainRules(NamedTuple):
+    """A context-free grammar over characters."""
+
+    rules: tuple[tuple[str, tuple[str, ...]], ...]
+    patterns: dict[str, str]
+    """Of the terminals; each was read once without an error."""
+    ignored: tuple[str, ...]
+    """Terminals that may stand before the first terminal, and after each."""
+    remarks: Remarks
+    imports: tuple[Import, ...]
+
+    def terminals(self, regex: bool = False) -> dict[str, Node]:
+        """Return the terminals as trees; `regex`: as they were loaded."""
+        return {name: _tree(name, pattern, regex) for name, pattern in self.patterns.items()}
+
+
+def load_rules(
+    text: str,
+    *,
+    start: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+    limits: Limits,
+    bound: Sequence[str] = (),
+    regex: bool = False,
+) -> PlainRules:
+    """Return the rules that a grammar comes to. Cost: lark's own loading, without its table.
+
+    `bound`: declared terminals that something else reads; they have no pattern here. `regex`: patterns are
+    those of the `regex` module.
+
+    Raises GrammarError, with lark's message below ours, for what lark refuses, a start that is not there, a
+    terminal without a pattern or that matches the empty text; RegexError by terminal; LimitError for more
+    rules than `limits.grammar_rules`.
+    """
+    import lark
+    from lark.load_grammar import GrammarBuilder
+
+    where = source or "grammar"
+    if regex:
+        regex_module()
+    try:
+        asked = Imports()
+        places: list[Any] = [asked, *import_paths]
+        builder = GrammarBuilder(False, places)
+        builder.load_grammar(text, source or "<string>")
+        grammar = builder.build()
+        check_bound(grammar, bound, where)
+        names = {str(name) for name, parameters, *_rest in grammar.rule_defs if not parameters}
+        if start not in names:
+            raise GrammarError(
+                f"There is no rule {start}.",
+                where=where,
+                cure=f"Pass start= one of its rules: {', '.join(sorted(names)[:12])}.",
+            )
+        terminals, rules, ignored = grammar.compile([start], set())
+    except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
+        raise refusal(error, text, source, start) from error
+    if len(rules) > limits.grammar_rules:
+        raise LimitError(f"The grammar comes to {len(rules):,} rules.", limit="grammar_rules", where=where)
+    patterns: dict[str, str] = {}
+    for terminal in terminals:
+        name = str(terminal.name)
+        if terminal.pattern.min_width == 0:
+            raise GrammarError(
+                f"The terminal {name} matches the empty text.",
+                where=where,
+                cure="Have it match a character at least, and make it optional in the rules.",
+            )
+        patterns[name] = terminal.pattern.to_regexp()
+        _tree(name, patterns[name], regex)
+    plain = tuple(
+        (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
+    )
+    never = never_made(rules, start, ignored, (*patterns, *bound), where)
+    if never:
+        # a rule that needs what never comes derives nothing
+        derive = productive(plain, (*patterns, *bound))
+        plain = tuple(rule for rule in plain if derive.issuperset(rule[1]))
+    remarks = Remarks((), *unused(grammar, rules, set(ignored), start), never)
+    return PlainRules(plain, patterns, tuple(str(name) for name in ignored), remarks, tuple(asked.met))
+
+
+def _tree(name: str, pattern: str, regex: bool) -> Node:
+    return parse_pattern(pattern, REGEX_MODULE if regex else 0, where=f"terminal {name}")

@@ -1,0 +1,412 @@
+"""Lark grammars as languages: what lark accepts with LALR(1) and its contextual lexer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import GrammarError
+from structgen.json_machine.expected import Expected
+from structgen.lark_grammars.compiled import registers as K
+from structgen.lark_grammars.lexer.kept_lexemes import plain, restore
+from structgen.lark_grammars.lexer.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK
+from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
+from structgen.lark_grammars.lexer.work_budget import Effort
+from structgen.lark_grammars.liveness.completions import Completions
+from structgen.lark_grammars.liveness.reduction_plans import Plans
+from structgen.lark_grammars.liveness.terminal_tails import Tails
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, Reading
+from structgen.lark_grammars.parser.lalr_parser import Place
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, written
+from structgen.limits import Limits
+from structgen.text_grammars.machine.language import TOKEN, Config, Language
+
+_MOST_TAILED = 2
+"""Terminals of a lexeme for which it is found out what makes sure of them where the separator does not."""
+_MOST_LINES = 16
+"""States that the indenter's newlines may be in behind their breaks."""
+
+
+class ContextualLanguage(Language):
+    """The texts that lark accepts, as a `Language`."""
+
+    has_stack = True
+
+    def __init__(
+        self,
+        tables: ParserTables,
+        limits: Limits,
+        lexemes: npt.NDArray[np.uint8] | None = None,
+        effort: Effort | None = None,
+    ) -> None:
+        """`lexemes`: what `lexemes` returned, if it was kept. `effort`: what counts the steps of a call."""
+        self.effort = Effort(limits) if effort is None else effort
+        self.reader = ContextualReader(tables, self.effort)
+        separators: list[bytes] | None = None
+        if lexemes is not None:
+            separators = [one.encode("latin-1") for one in restore(lexemes, self.reader.lexer)]
+        self.classes = self._classes()
+        with self.effort:
+            self._completions = Completions(self.reader, separators)
+        self._plans = Plans(self.reader.parser, self._cleanness_of)
+        self._tails: Tails | None = None
+        self.separator = self._completions.separator
+        """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
+        self._line_states: frozenset[int] | None = None
+        self._cleanness: dict[tuple[int, int], int] = {}
+        self._outdated: list[int] = []
+
+    def _classes(self) -> bytes:
+        lexer = self.reader.lexer
+        if self.reader.tables.indentation is None:
+            return lexer.classes
+        # columns count blanks, whatever the patterns make of them
+        numbers: dict[tuple[int, int], int] = {}
+        kinds = {10: 1, 9: 2, 32: 3}
+        return bytes(
+            numbers.setdefault((kind, kinds.get(byte, 0)), len(numbers))
+            for byte, kind in enumerate(lexer.classes)
+        )
+
+    def lexemes(self) -> npt.NDArray[np.uint8]:
+        """Return what another process goes on from: the states of its lexer (parsing.kept_lexemes), and its
+        separators."""
+        return plain(self.reader.lexer, *(one.decode("latin-1") for one in self._completions.separators))
+
+    def start(self) -> Config:
+        """Return the configuration before the first byte. Raises GrammarError where lark accepts nothing."""
+        start = self.reader.start()
+        if not self.reader.parser.is_productive:
+            raise GrammarError(
+                "The start rule derives no text: each of its expansions needs a rule that never ends, or a "
+                "terminal that no text matches.",
+                where="start",
+                cure="Give each recursive rule an expansion without itself, and each terminal a text.",
+            )
+        with self.effort:
+            live = self._completions.is_live(start)
+        if not live:
+            raise GrammarError(
+                "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
+                where="start",
+                cure="Look for terminals that take the beginning of others, or are declared and never made.",
+            )
+        return start
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        """Return the configuration after a byte; None exactly where no accepted text goes on so."""
+        assert isinstance(config, Reading)
+        if symbol >= TOKEN:
+            return None
+        with self.effort:
+            after = self.reader.step(config, symbol)
+            return after if after is not None and self._completions.is_live(after) else None
+
+    def is_live(self, reading: Reading) -> bool:
+        """Return whether some accepted text goes on from a configuration."""
+        return self._completions.is_live(reading)
+
+    def is_open(self, place: Place) -> bool:
+        """Return whether some text goes on from a place with the separator."""
+        reader = self.reader
+        after = reader.run(reader.fresh(place, reader.lexer.before()), self.separator)
+        return after is not None and self._completions.is_live(after)
+
+    @property
+    def _parting(self) -> int:
+        return self.separator[0] if self.separator else 0
+
+    def meet_endings(self, lexemes: Sequence[int]) -> None:
+        """Work out what `endings` needs of some lexemes, together."""
+        self.reader.lexer.meet_ends(lexemes, self._parting)
+
+    def endings(self, lexeme: int) -> tuple[list[int | tuple[int, ...]], list[int], int]:
+        """Return the terminals as which a lexeme may end so that the separator makes sure of it, those that
+        need the fewest bytes first; then as tuples (terminal, context, terminal, ...) terminals that make
+        sure of it one right behind the other, where the separator does not, ANY_LINE, where it may become the
+        indenter's newline of whatever width, SEPARATED, where it may be what the separator makes, IGNORED,
+        and OLD_PARTED, where the separator makes sure of its old slot. And all that it may become, and what
+        the text's end makes of it: a terminal, ENDS_NOT, or ENDS_OLD."""
+        lexer = self.reader.lexer
+        ends = lexer.ends(lexeme, self._parting)
+        if not self.separator:
+            return [], ends.every, ends.last
+        further, tails = self._further(lexeme, ends.unsure)
+        found: list[int | tuple[int, ...]] = [terminal for _size, terminal in sorted(ends.parted + further)]
+        found += tails
+        if ends.flags & MAY_BREAK and self._breaks(lexeme):
+            found.append(K.ANY_LINE)
+        if ends.flags & HAS_IGNORED:
+            found.append(K.SEPARATED - lexeme)
+        if ends.flags & MAY_BE_IGNORED and self._ends_ignored(lexeme, ends.every):
+            found.append(K.IGNORED)
+        if ends.flags & HAS_OLD:
+            source = next(at for at, slot in enumerate(lexer.states[lexeme].slots) if slot.terminal < 0)
+            if lexer.move(lexeme, self._parting) == Move(DECIDED, (source,)):
+                found.append(K.OLD_PARTED)
+        return found, ends.every, ends.last
+
+    def _further(
+        self, lexeme: int, terminals: Sequence[int]
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, ...]]]:
+        """Return of terminals that the separator may leave unsure those for which more bytes help, behind
+        their number; and the tails that make sure of others, each behind its terminal."""
+        lexer, ignored = self.reader.lexer, self.reader.tables.ignored
+        further, tails, tailed = [], [], 0
+        for terminal in terminals:
+            first = lexer.word(lexeme, terminal)
+            size = lexer.parts_further(lexeme, terminal, self._parting) if first == b"" else 0
+            if size:
+                further.append((size, terminal))
+            elif first is not None and tailed < _MOST_TAILED and terminal not in ignored:
+                found = self._tails_of(lexeme, terminal, first)
+                tailed += bool(found)
+                tails += found
+        return further, tails
+
+    def _tails_of(self, lexeme: int, terminal: int, word: bytes) -> list[tuple[int, ...]]:
+        if self._tails is None:
+            self._tails = Tails(self.reader, self.separator, self._plans.of)
+        tails = self._tails.of(lexeme, terminal, word)
+        return [(terminal, *(one for pair in tail for one in pair)) for tail in tails]
+
+    def gives_way(self, lexeme: int, other: int) -> bool:
+        """Return whether a lexeme with an old slot never ends there, as what was read on from it then errs
+        (`Lexer.gives_way`)."""
+        slots = [[slot.terminal for slot in self.reader.lexer.states[one].slots] for one in (lexeme, other)]
+        return slots[0] == [-1] and -1 not in slots[1] and self.reader.lexer.gives_way(lexeme, other)
+
+    def _ends_ignored(self, lexeme: int, terminals: Sequence[int]) -> bool:
+        """Return whether a lexeme may become one of some terminals that is ignored, with what is like the
+        separator behind it: a comment, and the line break that ends it."""
+        lexer, ignored = self.reader.lexer, self.reader.tables.ignored
+        for terminal in ignored.intersection(terminals):
+            for word in lexer.words(lexeme, terminal):
+                state = lexeme
+                for byte in word:
+                    state = lexer.move(state, byte).after if state >= 0 else DEAD
+                slots = lexer.states[state].slots if state >= 0 else ()
+                if any(slot.terminal == terminal for slot in slots) and self._is_left(state, terminal):
+                    return True
+        return False
+
+    def _is_left(self, state: int, terminal: int) -> bool:
+        """Return whether a byte that does the same as the separator wherever a lexeme begins makes sure that
+        a lexeme has ended as a terminal's."""
+        lexer = self.reader.lexer
+        slots, row = lexer.states[state].slots, lexer.row(state)
+        kinds = [
+            kind
+            for kind, move in enumerate(row)
+            if move.after == DECIDED and move.sources[0] >= 0 and slots[move.sources[0]].terminal == terminal
+        ]
+        return bool(kinds) and lexer.begins_alike(self.separator[0], kinds)
+
+    def _breaks(self, lexeme: int) -> bool:
+        """Return whether a line break makes a lexeme that may become the indenter's newline one, to which
+        blanks may be added."""
+        lexer, indentation = self.reader.lexer, self.reader.tables.indentation
+        assert indentation is not None
+        for byte in lexer.word(lexeme, indentation.newline) or b"":  # a character may be open
+            if lexer.move(lexeme, 10).after in self._lines():
+                return True
+            lexeme = lexer.move(lexeme, byte).after
+            if lexeme < 0:
+                return False
+        return lexer.move(lexeme, 10).after in self._lines()
+
+    def _lines(self) -> frozenset[int]:
+        """Return the states of the indenter's newlines after their line breaks; none where some such state
+        has anything else to it than more blanks and breaks."""
+        if self._line_states is None:
+            lexer, indentation = self.reader.lexer, self.reader.tables.indentation
+            assert indentation is not None
+            newline = indentation.newline
+            # a comment may begin one too, whose line break comes later
+            contexts = lexer.contexts_apart(10, newline)
+            starts = sorted({lexer.start_with(context, newline, 10) for context in contexts})
+            begun = [state for state in lexer.begun(starts, newline, 10) if newline in lexer.may_be(state)]
+            pending = [lexer.move(state, 10).after for state in (*starts, *begun)]
+            pending = [state for state in pending if state >= 0 and self._is_line(state)]
+            found: set[int] = set()
+            plain = True
+            while pending and plain:
+                state = pending.pop()
+                if state == DEAD or state in found:
+                    continue
+                found.add(state)
+                plain = state >= 0 and len(found) <= _MOST_LINES and self._is_line(state)
+                if plain:
+                    after = lexer.move(state, 32).after, lexer.move(state, 10).after
+                    plain = min(after) >= 0
+                    pending += after
+            self._line_states = frozenset(found) if plain else frozenset()
+        return self._line_states
+
+    def _is_line(self, state: int) -> bool:
+        """Return whether a lexeme is the indenter's newline if nothing follows, and nothing before it is
+        open."""
+        lexer, indentation = self.reader.lexer, self.reader.tables.indentation
+        assert indentation is not None
+        slots = [slot.terminal for slot in lexer.states[state].slots]
+        return slots == [indentation.newline] and lexer.end(state).sources == (-1 - indentation.newline,)
+
+    def plan_of(self, state: int) -> tuple[int, int, list[int]]:
+        """Return the rule under way in a parser state that needs the fewest bytes, with what is around it
+        (LAST_RULE where it is the whole text's), how many of its symbols are there, and the terminals that
+        it still needs."""
+        rule, dot, terminals = self._plans.of(state)
+        last = K.LAST_RULE if self.reader.parser.is_root(rule) else 0
+        return rule | last, dot, [one for one in terminals if one != END]
+
+    def cleanness(self, context: int, terminal: int) -> int:
+        """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
+        and right behind the indenter's newline."""
+        known = self._cleanness_of(context, terminal)
+        if known == K.SOILED and self.reader.tables.contexts[context].may_be(terminal):
+            self._outdated += self._plans.avoid(terminal)
+        return known
+
+    def _cleanness_of(self, context: int, terminal: int) -> int:
+        key = context, terminal
+        known = self._cleanness.get(key)
+        if known is None:
+            known = self._cleanness[key] = self._find_cleanness(context, terminal)
+        return known
+
+    def outdated(self) -> list[int]:
+        """Return the parser states whose plans hold no longer, since this was asked last."""
+        found, self._outdated = self._outdated, []
+        return found
+
+    def _find_cleanness(self, context: int, terminal: int) -> int:
+        lexer, indentation = self.reader.lexer, self.reader.tables.indentation
+        others = (*self.separator[:1], *(() if indentation is None else (10,)))
+        start = lexer.start_with(context, terminal, *others)
+        if terminal == END:  # may the text end behind the separator?
+            return K.CLEAN if self.separator and self._ends_separated(start) else K.SOILED
+        word = lexer.word(start, terminal)
+        if not self.separator or not word or not self._follows_separator(start, word[0]):
+            return K.SOILED
+        if indentation is not None and terminal == indentation.newline:
+            return K.CLEAN if lexer.move(start, 10).after in self._lines() else K.SOILED
+        if not self._is_parted(start, word, terminal):
+            return K.SOILED
+        if indentation is None:
+            return K.CLEAN
+        lines = self._lines()
+        bare = lines and all(lexer.move(state, word[0]) == Move(DECIDED, (0,)) for state in lines)
+        return K.CLEAN_BARE if bare else K.CLEAN
+
+    def _ends_separated(self, start: int) -> bool:
+        """Return whether the separator is ignored where the text ends behind it."""
+        lexer, ignored = self.reader.lexer, self.reader.tables.ignored
+        move = lexer.move(start, self.separator[0])
+        if move.after >= 0:
+            move = lexer.end(move.after)
+        return move.after == DECIDED and move.sources[0] < 0 and -1 - move.sources[0] in ignored
+
+    def _follows_separator(self, start: int, byte: int) -> bool:
+        """Return whether a byte behind the separator makes sure that it is ignored."""
+        lexer, ignored = self.reader.lexer, self.reader.tables.ignored
+        move = lexer.move(start, self.separator[0])
+        if move.after == DECIDED:
+            return -1 - move.sources[0] in ignored
+        if move.after < 0 or lexer.end(move.after).after != DECIDED:
+            return False
+        slots = lexer.states[move.after].slots
+        after = lexer.move(move.after, byte)
+        return [slot.terminal in ignored for slot in slots] == [True] and after == Move(DECIDED, (0,))
+
+    def _is_parted(self, lexeme: int, word: bytes, terminal: int) -> bool:
+        return self.reader.lexer.is_parted(lexeme, terminal, word, self.separator[0])
+
+    def height(self, config: Config) -> int:
+        """Return how many places the parser's stack has: the most of all ways to read the text."""
+        assert isinstance(config, Reading)
+        below, highest = self.reader.parser.below, 0
+        for one in config.branches():
+            height, stack = 0, one.place.stack
+            while stack:
+                height, stack = height + 1, below[stack]
+            highest = max(highest, height)
+        return highest
+
+    def accepts(self, config: Config) -> bool:
+        """Return whether lark accepts what was read."""
+        assert isinstance(config, Reading)
+        return self.reader.accepts(config)
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        """Return a short rest: that of the cheapest derivation, each terminal by its shortest lexeme."""
+        assert isinstance(config, Reading)
+        with self.effort:
+            return self._completions.text(config)
+
+    def expected(self, config: Config) -> list[Expected]:
+        """Return the terminals that the present lexeme may become, or that may come after it, with the rules
+        that they are a part of."""
+        assert isinstance(config, Reading)
+        reader = self.reader
+        found: dict[int, tuple[set[str], set[int]]] = {}
+        readings: list[tuple[int, Reading]] = [(-1, config)]
+        for slot in range(len(reader.lexer.states[config.lexeme].slots)):
+            base = reader.base(config, slot)
+            if base is not None:
+                readings.append((slot, base))
+        for slot, reading in readings:
+            live = {terminal for terminal, _word in self._completions.next_terminals(reading)}
+            for terminal, first in self._first(config, slot, reading).items():
+                if terminal in live:
+                    rules, known = found.setdefault(terminal, (set(), set()))
+                    rules |= self._rules(reading, terminal)
+                    known |= first
+        shown = []
+        for terminal, (rules, first) in found.items():
+            name = reader.tables.terminals[terminal].shown
+            shown.append(Expected(name, tuple(sorted(rules)), bytes(sorted(first))))
+        return sorted(shown, key=lambda one: (not one.sources, one.what))
+
+    def _first(self, config: Reading, slot: int, reading: Reading) -> dict[int, set[int]]:
+        """Return the bytes with which the present lexeme of `reading` may go on, for each terminal that it
+        may be then: the configuration itself (`slot` -1), or what is read on from one of its slots."""
+        lexer, found = self.reader.lexer, dict[int, set[int]]()
+        kinds: dict[int, set[int]] = {}
+        for byte, kind in enumerate(self.classes):
+            kinds.setdefault(kind, set()).add(byte)
+        for bytes_of in kinds.values():
+            byte = min(bytes_of)
+            if self.step(config, byte) is None or self.step(reading, byte) is None:
+                continue
+            if slot >= 0 and slot not in lexer.move(config.lexeme, byte).sources:
+                continue  # the lexeme does not end there before this byte
+            move = lexer.move(reading.lexeme, byte)
+            names = {-1 - source for source in move.sources if source < 0}
+            if move.after >= 0:
+                names |= lexer.may_be(move.after)
+            for terminal in names:
+                found.setdefault(terminal, set()).update(bytes_of)
+        return found
+
+    def _rules(self, reading: Reading, terminal: int) -> set[str]:
+        """Return the rules in which a terminal would be read, none for what is ignored."""
+        parser, tables = self.reader.parser, self.reader.tables
+        if terminal in tables.ignored:
+            return set()
+        after = parser.feed(reading.place.stack, terminal)
+        if after < 0:
+            return set()
+        names = (
+            tables.nonterminals[tables.rules[rule].origin] for rule, _dot in tables.kernels[parser.top[after]]
+        )
+        return {written(name) for name in names}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Lexeme states and parser stacks."""
+        return {
+            "lexer_states": len(self.reader.lexer.states),
+            "stacks": len(self.reader.parser.top),
+        }

@@ -1,0 +1,352 @@
+"""The tables of a Lark grammar that compiled code reads and no vocabulary has a part in: what bytes do to
+lexemes, as what these may end, and the parser's plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.lark_grammars.compiled import registers as K
+from structgen.lark_grammars.compiled.lexeme_moves import UNKNOWN_BEHIND, code_moves
+from structgen.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.lark_grammars.lexer.lexeme_rows import FULL
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.native.raw_memory import address_of
+
+T = TypeVar("T", bound=np.signedinteger[Any])
+FIRST_ROOM = 256
+"""Lexeme states that there is room for at first."""
+
+
+class Pages(NamedTuple):
+    """What these tables hold, as plain arrays: numbers of lexeme states and terminals."""
+
+    fixed: npt.NDArray[np.uint8]
+    """The classes of the 256 bytes, and the separator, if there is one."""
+    moves: npt.NDArray[np.int64]
+    newlines: npt.NDArray[np.uint8]
+    endings: npt.NDArray[np.int32]
+    lists: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int32]
+    plans: npt.NDArray[np.int32]
+    clean: npt.NDArray[np.uint8]
+    errors: npt.NDArray[np.uint8]
+    """[terminals, classes]: is it an error behind a terminal, wherever that stands? UNKNOWN_BEHIND: nobody
+    has asked."""
+    origins: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.int32]
+    """Of the rules: what they make, of how many symbols."""
+    sure: npt.NDArray[np.uint8]
+    """Of the parser's states, as in `put_sure`; none where that was not worked out."""
+
+    def own(self) -> Pages:
+        """Return the same to whoever may write to it: nobody writes where nothing is unknown."""
+        return self._replace(moves=_own(self.moves), endings=_own(self.endings))
+
+
+class PageTables:
+    """The tables of the lexer and the parser that compiled code reads, filled as they are asked for."""
+
+    def __init__(
+        self, tables: ParserTables, language: Callable[[], ContextualLanguage], pages: Pages | None = None
+    ) -> None:
+        """`language` is called when something is met that `pages` do not know; nobody else may write to
+        these. Cost: a lexer without them, 0.1 ms with them."""
+        self._language = language
+        self._words = np.full(K.K_WORDS, -1, np.int64)
+        self._kept: list[npt.NDArray[Any]] = []
+        if pages is None:
+            lexer = language().reader.lexer
+            fixed = np.frombuffer(lexer.classes + language().separator, np.uint8)
+            origins = np.array([rule.origin for rule in tables.rules], np.int32)
+            sizes = np.array([len(rule.symbols) for rule in tables.rules], np.int32)
+        else:
+            fixed, origins, sizes = pages.fixed, pages.origins, pages.sizes
+        self._classes, separator = fixed[:256].copy(), fixed[256:].tolist()
+        self._width = int(self._classes.max()) + 1
+        terminals = len(tables.terminals)
+        ignored = np.zeros(terminals, np.uint8)
+        ignored[sorted(tables.ignored)] = 1
+        brackets = np.zeros(terminals, np.uint8)
+        words, indentation = self._words, tables.indentation
+        if indentation is not None:
+            brackets[sorted(indentation.opening)] = 1
+            brackets[sorted(indentation.closing)] = 2
+            words[K.K_NEWLINE], words[K.K_INDENT] = indentation.newline, indentation.indent
+            words[K.K_DEDENT], words[K.K_TAB] = indentation.dedent, indentation.tab_size
+        self._starts = np.full(len(tables.contexts), K.UNKNOWN, np.int32)
+        self._plans = np.full(len(tables.kernels), K.UNKNOWN, np.int32)
+        self._clean = np.zeros((len(tables.contexts), terminals), np.uint8)
+        self._sure = np.zeros(len(tables.kernels), np.uint8)
+        self._fixed: dict[int, npt.NDArray[Any]] = {
+            K.K_CLASSES: self._classes,
+            K.K_ACTIONS: np.ascontiguousarray(tables.actions, np.int32),
+            K.K_GOTOS: np.ascontiguousarray(tables.gotos, np.int32),
+            K.K_ORIGINS: origins,
+            K.K_SIZES: sizes,
+            K.K_CONTEXTS: np.ascontiguousarray(tables.context_of, np.int32),
+            K.K_STARTS: self._starts,
+            K.K_IGNORED: ignored,
+            K.K_BRACKETS: brackets,
+            K.K_PLANS: self._plans,
+            K.K_CLEAN: self._clean,
+            K.K_SURE: self._sure,
+        }
+        for word, array in self._fixed.items():
+            words[word] = address_of(array)
+        if separator:
+            words[K.K_SEPARATOR] = separator[0]
+        words[K.K_WIDTH], words[K.K_TERMINALS] = self._width, terminals
+        words[K.K_NONTERMINALS], words[K.K_END_STATE] = tables.gotos.shape[1], tables.end
+        words[K.K_BARRING], words[K.K_PIECING] = 0, 0
+        self.knows_sure = False
+        """Whether it was worked out behind which states a text goes on, whatever lies below."""
+        self._errors = np.full((terminals, self._width), UNKNOWN_BEHIND, np.uint8)
+        self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
+        self._entered: set[int] | None = set()
+        """The lexeme states whose moves are there; None: not listed yet."""
+        self._newlines: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._endings: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._lists: npt.NDArray[np.int32] = np.empty(FIRST_ROOM, np.int32)
+        self._listed = self._told = 0
+        self._known_lists: dict[tuple[int, ...], int] = {}
+        self._point()
+        if pages is not None:
+            self._put(pages)
+
+    def _point(self) -> None:
+        """Have compiled code read the arrays that have grown."""
+        words = self._words
+        words[K.K_MOVES], words[K.K_NEWLINES] = address_of(self._moves), address_of(self._newlines)
+        words[K.K_ENDINGS] = address_of(self._endings)
+        words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
+
+    @property
+    def _lexer(self) -> Lexer:
+        return self._language().reader.lexer
+
+    @property
+    def states(self) -> int:
+        """Lexeme states that are known."""
+        return self._told
+
+    @property
+    def listed(self) -> int:
+        """Numbers in lists: of endings and plans."""
+        return self._listed
+
+    def _known_moves(self) -> set[int]:
+        """Return the lexeme states whose moves are there."""
+        if self._entered is None:
+            self._entered = set(np.flatnonzero((self._moves >= 0).all(axis=1)).tolist())
+        return self._entered
+
+    # --- what is kept ---------------------------------------------------------------------------------------
+
+    def pages(self) -> Pages:
+        """Return what the tables hold."""
+        count, separator = self._told, int(self._words[K.K_SEPARATOR])
+        clean = self._clean.copy()
+        clean[clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
+        return Pages(
+            np.append(self._classes, np.array([separator] if separator >= 0 else [], np.uint8)),
+            _answered(self._moves[:count]),
+            self._newlines[:count].copy(),
+            _answered(self._endings[:count]),
+            self._lists[: self._listed].copy(),
+            _answered(self._starts),
+            _answered(self._plans),
+            clean,
+            self._errors.copy(),
+            self._fixed[K.K_ORIGINS],
+            self._fixed[K.K_SIZES],
+            self._sure.copy() if self.knows_sure else self._sure[:0],
+        )
+
+    def _put(self, pages: Pages) -> None:
+        """Have what was kept."""
+        self._moves, self._newlines, self._endings = pages.moves, pages.newlines, pages.endings
+        self._entered = None
+        self._told = len(pages.newlines)
+        self._lists, self._listed = pages.lists, len(pages.lists)
+        self._starts[:], self._plans[:], self._clean[:] = pages.starts, pages.plans, pages.clean
+        self._errors[:] = pages.errors
+        if len(pages.sure):
+            self.put_sure(pages.sure)
+        self._point()
+
+    def ask_again(self) -> None:
+        """Have all asked again that was asked and not answered: whoever shares this book has noted it."""
+        for cells in (self._moves, self._endings, self._starts, self._plans):
+            pending = cells == K.PENDING
+            if pending.any():
+                cells[pending] = K.UNKNOWN
+        self._clean[self._clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
+
+    # --- room -----------------------------------------------------------------------------------------------
+
+    def _grow(self, rows: int) -> None:
+        """Make room for lexeme states."""
+        old = len(self._newlines)
+        moves = np.full((rows, self._width), K.UNKNOWN, np.int64)
+        newlines, endings = np.zeros(rows, np.uint8), np.full(rows, K.UNKNOWN, np.int32)
+        moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
+        self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
+        places = [K.K_MOVES, K.K_NEWLINES, K.K_ENDINGS]
+        addresses = [address_of(moves), address_of(newlines), address_of(endings)]
+        # in one statement: Python and compiled code must never read different arrays
+        self._moves, self._newlines, self._endings, self._words[places] = moves, newlines, endings, addresses
+
+    def reach(self, lexeme: int) -> None:
+        """Have rows for all lexeme states, this one among them."""
+        lexer, newline = self._lexer, int(self._words[K.K_NEWLINE])
+        count = len(lexer.states)
+        if count > len(self._newlines):
+            self._grow(max(2 * len(self._newlines), count, FIRST_ROOM))
+        if self._told < count:
+            if newline >= 0:
+                self._newlines[self._told : count] = lexer.becoming(self._told, count, newline)
+            self._told = count
+        assert lexeme < count
+
+    # --- questions ------------------------------------------------------------------------------------------
+
+    def start_of(self, context: int) -> int:
+        """Return the lexeme state in which a context begins, below 0 where it is not entered."""
+        return int(self._starts[context])
+
+    def is_open(self, kind: int, first: int, second: int) -> bool:
+        """Return whether a question about the lexer or the parser's plans has no answer yet."""
+        if kind == K.Q_MOVE:
+            return first not in self._known_moves()
+        if kind == K.Q_CLEAN:
+            return int(self._clean[first, second]) in (K.CLEAN_UNKNOWN, K.CLEAN_PENDING)
+        cells = {K.Q_START: self._starts, K.Q_PLAN: self._plans, K.Q_ENDINGS: self._endings}[kind]
+        return first >= len(cells) or int(cells[first]) < 0
+
+    def reopen(self, kind: int, first: int, second: int) -> None:
+        """Have a question about the lexer or the parser's plans asked again."""
+        if kind == K.Q_MOVE:
+            self._moves[first, second] = K.UNKNOWN
+            self._known_moves().discard(first)
+        elif kind == K.Q_START:
+            self._starts[first] = K.UNKNOWN
+        elif kind == K.Q_ENDINGS:
+            self._endings[first] = K.UNKNOWN
+        elif kind == K.Q_PLAN:
+            self._plans[first] = K.UNKNOWN
+        elif kind == K.Q_CLEAN:
+            self._clean[first, second] = K.CLEAN_UNKNOWN
+
+    def states_behind(self, *lexemes: int) -> list[int]:
+        """Return the lexeme states that the moves of some lead to, with and without their old slots, in
+        order."""
+        moves = self._moves[list(lexemes)]
+        kinds = moves & K.KIND_BITS
+        kept = (kinds == K.MV_KEEP_NEW) | (kinds == K.MV_KEEP_OLD)
+        on = kept | (kinds == K.MV_ON)
+        found: list[int] = np.unique(
+            np.concatenate(((moves[on] >> K.TO_SHIFT) & K.TO_BITS, moves[kept] >> K.ELSE_SHIFT))
+        ).tolist()
+        return found[:-1] if found and found[-1] == K.ELSE_NONE else found
+
+    def put_start(self, context: int, lexeme: int) -> None:
+        """Enter the state in which a context begins."""
+        self.reach(lexeme)
+        self._starts[context] = lexeme
+
+    def put_endings(
+        self, lexeme: int, endings: Sequence[int | tuple[int, ...]], all_of: Sequence[int], last: int
+    ) -> None:
+        """Enter the terminals as which a lexeme may end before a separator, or before others (see
+        ContextualLanguage.endings), all that it may become, and what the text's end makes of it."""
+        terminals = [
+            one if isinstance(one, int) else K.TAILED + self._listed_at((len(one), *one)) for one in endings
+        ]
+        listed = (len(terminals), *terminals, len(all_of), *all_of, last)
+        self._endings[lexeme] = self._listed_at(listed)
+
+    def put_plan(self, state: int, rule: int, dot: int, terminals: Sequence[int]) -> None:
+        """Enter what the rule of a parser state that needs the fewest bytes still needs."""
+        self._plans[state] = self._listed_at((rule, dot, len(terminals), *terminals))
+
+    def put_clean(self, context: int, terminal: int, clean: int) -> None:
+        """Enter whether a terminal's lexeme stands between separators."""
+        self._clean[context, terminal] = clean
+
+    def plan(self, state: int) -> tuple[int, int, list[int]]:
+        """Return the plan of a parser state that was entered."""
+        at = int(self._plans[state])
+        rule, dot, count = self._lists[at : at + 3].tolist()
+        return rule, dot, self._lists[at + 3 : at + 3 + count].tolist()
+
+    def clean(self, context: int, terminal: int) -> int:
+        """Return what was entered of a terminal in a context."""
+        return int(self._clean[context, terminal])
+
+    def soiled(self, terminal: int) -> int:
+        """Return a context in which it was entered that nothing makes sure of a terminal, -1 where none."""
+        found = np.flatnonzero(self._clean[:, terminal] == K.SOILED)
+        return int(found[0]) if len(found) else -1
+
+    def put_sure(self, sure: npt.NDArray[np.uint8]) -> None:
+        """Enter behind which parser states a text goes on, whatever lies below."""
+        self._sure[:] = sure
+        self.knows_sure = True
+        self._words[K.K_PIECING] = 1
+        self._words[K.K_BARRING] = int((sure & K.BARRED).any())
+
+    def _listed_at(self, key: tuple[int, ...]) -> int:
+        at = self._known_lists.get(key)
+        if at is None:
+            at, size = self._listed, len(key)
+            if at + size > len(self._lists):
+                lists = np.empty(2 * (at + size), np.int32)
+                lists[:at] = self._lists[:at]
+                self._kept.append(self._lists)
+                self._lists, self._words[[K.K_ENDS, K.K_STEPS]] = lists, address_of(lists)
+            self._lists[at : at + size] = key
+            self._listed, self._known_lists[key] = at + size, at
+        return at
+
+    def put_moves(self, lexemes: Sequence[int], kinds: Sequence[int] = ()) -> None:
+        """Enter what bytes do to some states, and to those to which they lead with some classes of bytes, one
+        for each: those are asked for next."""
+        self._enter_moves(lexemes)
+        if kinds:
+            words = self._moves[lexemes, kinds]
+            on = words & K.KIND_BITS == K.MV_ON
+            self._enter_moves(((words[on] >> K.TO_SHIFT) & K.TO_BITS).tolist())
+
+    def _enter_moves(self, lexemes: Sequence[int]) -> None:
+        known = self._known_moves()
+        wanted = [one for one in dict.fromkeys(lexemes) if one not in known]
+        if not wanted:
+            return
+        lexer = self._lexer
+        fresh = lexer.reached(wanted, len(wanted))
+        moves = np.empty((len(fresh), self._width), np.int64)
+        arguments = address_of(fresh), len(fresh), address_of(self._errors), address_of(moves)
+        while (code := lexer.items.retry(code_moves, *arguments)) < 0:
+            self.put_errors(FULL - 1 - code)
+        self.reach(max(wanted))
+        self._moves[fresh] = moves
+        known.update(wanted)
+
+    def put_errors(self, terminal: int) -> None:
+        """Enter which classes of bytes are errors behind a terminal, wherever that stands."""
+        self._errors[terminal] = self._lexer.errors_behind(terminal)
+
+
+def _own(cells: npt.NDArray[T]) -> npt.NDArray[T]:
+    return cells.copy() if (cells < 0).any() else cells
+
+
+def _answered(cells: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return cells of a table; what was asked and not answered is unknown."""
+    return np.where(cells == K.PENDING, K.UNKNOWN, cells)

@@ -1,0 +1,330 @@
+"""What a run amounts to: counts by split, times by percentile, as tables, lines, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ALL: Final = "all"
+_PERMILLES: Final = (("p25", 250), ("p50", 500), ("p75", 750), ("p90", 900), ("p95", 950), ("p99", 990))
+_MEASURES: Final = ("first mask", "mask", "commit", "mask + commit")
+_SLOWEST: Final = 20
+"""Schemas that are named with their times."""
+_COUNTS: Final = (
+    ("schemas", "schemas"),
+    ("passing", "passing"),
+    ("refused", "refused to compile"),
+    ("valid_refused", "valid refused"),
+    ("policy", "refused only by a policy"),
+    ("invalid_accepted", "invalid accepted"),
+    ("dead_ends", "dead ends"),
+    ("crashed", "crashed"),
+    ("timed_out", "timed out"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Times of one kind, in nanoseconds. Percentiles are by nearest rank: each is a measured time."""
+
+    count: int
+    avg: float
+    p25: int
+    p50: int
+    p75: int
+    p90: int
+    p95: int
+    p99: int
+    p99_9: int
+    max: int
+
+    @classmethod
+    def of(cls, times: Iterable[int]) -> Timing | None:
+        """Return the figures of some times, or None where there is none."""
+        ranked = sorted(times)
+        if not ranked:
+            return None
+        figures = {name: percentile(ranked, permille) for name, permille in (*_PERMILLES, ("p99_9", 999))}
+        return cls(count=len(ranked), avg=sum(ranked) / len(ranked), max=ranked[-1], **figures)
+
+
+def percentile(ranked: Sequence[int], permille: int) -> int:
+    """Return the least of some sorted times such that `permille`/1000 of them are at or below it."""
+    return ranked[max(0, -(-permille * len(ranked) // 1000) - 1)]
+
+
+@dataclass(slots=True)
+class Counts:
+    """Schemas of one engine in one split.
+
+    `passing`, `refused`, `crashed`, `timed_out` exclude each other; a schema that refuses a valid instance
+    may accept an invalid one too, and is then in both columns.
+    """
+
+    schemas: int = 0
+    passing: int = 0
+    refused: int = 0
+    valid_refused: int = 0
+    policy: int = 0
+    invalid_accepted: int = 0
+    dead_ends: int = 0
+    crashed: int = 0
+    timed_out: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Schemas refused to compile, by reason."""
+    instances: Counter[str] = field(default_factory=Counter)
+    """Instances by verdict, and `skipped`: behind one that crashed or timed out."""
+
+    def add(self, result: CaseResult) -> None:
+        """Count one schema."""
+        outcome, verdicts = result.outcome, Counter(result.verdicts)
+        self.schemas += 1
+        self.passing += outcome is Outcome.PASSING
+        self.policy += outcome is Outcome.POLICY or bool(verdicts[Verdict.POLICY])
+        self.crashed += outcome is Outcome.CRASHED
+        self.timed_out += outcome is Outcome.TIMED_OUT
+        self.valid_refused += bool(verdicts[Verdict.VALID_REFUSED])
+        self.invalid_accepted += bool(verdicts[Verdict.INVALID_ACCEPTED])
+        self.dead_ends += bool(verdicts[Verdict.DEAD_END])
+        if outcome is Outcome.REFUSED:
+            self.refused += 1
+            self.reasons[result.reason] += 1
+        self.instances.update({verdict.value: count for verdict, count in verdicts.items()})
+        if result.skipped:
+            self.instances["skipped"] += result.skipped
+
+
+class Tally:
+    """The results of a run as they come in; times are kept as plain arrays, 16 bytes a position."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], Counts] = {}
+        self._first: dict[str, dict[str, int]] = {}
+        self._pairs: dict[str, dict[str, array[int]]] = {}
+        self._compiled: dict[str, set[str]] = {}
+        self._faults: dict[str, int] = {}
+
+    def add(self, results: Iterable[CaseResult]) -> None:
+        """Take in the results of one case."""
+        for result in results:
+            engine, name = result.engine, result.name
+            for split in {ALL, result.split}:
+                self._counts.setdefault((engine, split), Counts()).add(result)
+            if result.first_ns is not None:
+                self._first.setdefault(engine, {})[name] = result.first_ns
+                # A compilation that was cut short counts as one, with the time it had taken: to leave it out
+                # would make an engine faster by its slowest schema.
+                self._compiled.setdefault(engine, set()).add(name)
+            self._pairs.setdefault(engine, {})[name] = result.pairs
+            if result.outcome not in (Outcome.PASSING, Outcome.POLICY):
+                self._faults[engine] = self._faults.get(engine, 0) + 1
+
+    def faults(self, engine: str) -> int:
+        """Return how many schemas of an engine neither pass nor are held up by a policy alone."""
+        return self._faults.get(engine, 0)
+
+    def engines(self) -> list[str]:
+        """Return the engines that have results, in the order of the run."""
+        return list(dict.fromkeys(engine for engine, _ in self._counts))
+
+    def splits(self) -> list[str]:
+        """Return the splits, sorted."""
+        return sorted({split for _, split in self._counts if split != ALL})
+
+    def counts(self, engine: str, split: str = ALL) -> Counts:
+        """Return the counts of an engine in a split, or in all."""
+        return self._counts.get((engine, split), Counts())
+
+    def common(self) -> set[str]:
+        """Return the names of the schemas that every engine compiled, or was compiling when time was up."""
+        sets = [self._compiled.get(engine, set()) for engine in self.engines()]
+        return set.intersection(*sets) if sets else set()
+
+    def timings(self, engine: str, names: set[str] | None = None) -> dict[str, Timing]:
+        """Return an engine's times by measure, over the schemas of these names, or over all."""
+        times: dict[str, list[int]] = {measure: [] for measure in _MEASURES}
+        for name, first in self._first.get(engine, {}).items():
+            if names is None or name in names:
+                times["first mask"].append(first)
+        for name, pairs in self._pairs.get(engine, {}).items():
+            if names is None or name in names:
+                whole = CaseResult(name, "", engine, pairs=pairs)
+                times["mask"].extend(whole.masks())
+                times["commit"].extend(whole.commits())
+                times["mask + commit"].extend(whole.sums())
+        return {
+            measure: figures
+            for measure, values in times.items()
+            if (figures := Timing.of(values)) is not None
+        }
+
+    def slowest(self, engine: str, count: int) -> dict[str, list[tuple[str, int]]]:
+        """Return the schemas of an engine with the greatest times, slowest first: name and ns of the first
+        mask, and of the slowest mask."""
+        slow = {
+            name: max((ns for ns in pairs[0::2] if ns != NOT_MEASURED), default=NOT_MEASURED)
+            for name, pairs in self._pairs.get(engine, {}).items()
+        }
+        found = {"first mask": self._first.get(engine, {}), "mask": slow}
+        return {
+            measure: sorted(
+                ((name, ns) for name, ns in times.items() if ns != NOT_MEASURED),
+                key=lambda pair: (-pair[1], pair[0]),
+            )[:count]
+            for measure, times in found.items()
+        }
+
+
+def to_json(tally: Tally, about: Mapping[str, Any]) -> str:
+    """Return one JSON object: `about` the run; per engine its counts and its times in ns."""
+    common = tally.common()
+    engines = {}
+    for engine in tally.engines():
+        engines[engine] = {
+            "all": _counts_json(tally.counts(engine)),
+            "splits": {split: _counts_json(tally.counts(engine, split)) for split in tally.splits()},
+            "slowest_ns": tally.slowest(engine, _SLOWEST),
+            "ns": {measure: asdict(timing) for measure, timing in tally.timings(engine).items()},
+            "ns_common": {
+                measure: asdict(timing) for measure, timing in tally.timings(engine, common).items()
+            },
+        }
+    return json.dumps({**about, "common_schemas": len(common), "engines": engines}, indent=2)
+
+
+def _counts_json(counts: Counts) -> dict[str, Any]:
+    return {
+        **{name: getattr(counts, name) for name, _ in _COUNTS},
+        "refused_by_reason": dict(counts.reasons.most_common()),
+        "instances": dict(counts.instances),
+    }
+
+
+def to_csv(tally: Tally) -> str:
+    """Return rows of engine, split, scope, measure, figure and value: counts of schemas, and times in ns.
+
+    The scope is `own` (all that the engine compiled) or `common` (the schemas that every engine compiled).
+    The slowest schemas are rows whose figure is a name.
+    """
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(("engine", "split", "scope", "measure", "figure", "value"))
+    common = tally.common()
+    for engine in tally.engines():
+        for split in (ALL, *tally.splits()):
+            counts = tally.counts(engine, split)
+            for name, _ in _COUNTS:
+                rows.writerow((engine, split, "own", "schemas", name, getattr(counts, name)))
+            for reason, count in counts.reasons.most_common():
+                rows.writerow((engine, split, "own", "refused", reason, count))
+        for scope, names in (("own", None), ("common", common)):
+            for measure, timing in tally.timings(engine, names).items():
+                for figure, value in asdict(timing).items():
+                    rows.writerow((engine, ALL, scope, measure, figure, round(value)))
+        for measure, slow in tally.slowest(engine, _SLOWEST).items():
+            for name, ns in slow:
+                rows.writerow((engine, ALL, "own", f"slowest {measure}", name, ns))
+    return out.getvalue()
+
+
+Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+
+
+def tables(tally: Tally, unavailable: Mapping[str, str]) -> list[Table]:
+    """Return the report's tables, each as title, head and rows: what was found, why refused, how fast."""
+    engines = tally.engines()
+    heads = [head for name, head in _COUNTS if name != "dead_ends"]
+    shown = [name for name, _ in _COUNTS if name != "dead_ends"]
+    if any(tally.counts(engine).dead_ends for engine in engines):
+        heads.insert(6, "dead ends")
+        shown.insert(6, "dead_ends")
+    found = []
+    for split in (*tally.splits(), ALL) if len(tally.splits()) > 1 else (ALL,):
+        for engine in engines:
+            counts = tally.counts(engine, split)
+            found.append([split, engine, *(str(getattr(counts, name)) for name in shown)])
+    result: list[Table] = [("Schemas", ("split", "engine", *heads), found)]
+    refused = [
+        [engine, reason, str(count)]
+        for engine in engines
+        for reason, count in tally.counts(engine).reasons.most_common()
+    ]
+    if refused:
+        result.append(("Refused to compile, by reason", ("engine", "reason", "schemas"), refused))
+    if len(engines) > 1:
+        common = tally.common()
+        title = f"Microseconds, over the {len(common)} schemas that every engine compiled"
+        result.append((title, _SPEED_HEAD, _speed(engines, lambda engine: tally.timings(engine, common))))
+    own = [engine for engine in engines if engine.startswith("structgen")] or engines
+    result.append(("Microseconds, over all that it compiled", _SPEED_HEAD, _speed(own, tally.timings)))
+    if unavailable:
+        result.append(("Not run", ("engine", "reason"), [[name, why] for name, why in unavailable.items()]))
+    return result
+
+
+_SPEED_HEAD: Final = (
+    "measure",
+    "engine",
+    "count",
+    "avg",
+    *(name for name, _ in _PERMILLES),
+    "p99.9",
+    "max",
+)
+
+
+def _speed(engines: Iterable[str], timings: Callable[[str], Mapping[str, Timing]]) -> list[list[str]]:
+    by_engine = {engine: timings(engine) for engine in engines}
+    rows = []
+    for measure in _MEASURES:
+        for engine, found in by_engine.items():
+            if measure in found:
+                t = found[measure]
+                figures = (t.avg, t.p25, t.p50, t.p75, t.p90, t.p95, t.p99, t.p99_9, t.max)
+                rows.append([measure, engine, f"{t.count:,}", *(microseconds(value) for value in figures)])
+    return rows
+
+
+def microseconds(ns: float) -> str:
+    """Return a time in microseconds with three digits that count, or all before the point."""
+    value = ns / 1000
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+
+
+def show(console: Console, found: Sequence[Table]) -> None:
+    """Print tables: ruled on a terminal, plain aligned lines elsewhere. Returns None."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    for title, head, rows in found:
+        numeric = [
+            bool(rows) and all(row[column][:1].isdigit() for row in rows) for column in range(len(head))
+        ]
+        if console.is_terminal:
+            table = RichTable(title=title, title_justify="left")
+            for name, right in zip(head, numeric, strict=True):
+                table.add_column(name, justify="right" if right else "left")
+            for row in rows:
+                table.add_row(*(Text(cell) for cell in row))
+            console.print(table)
+            continue
+        widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+        console.out(f"{title}:", highlight=False)
+        for row in (head, *rows):
+            cells = [
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(row, widths, numeric, strict=True)
+            ]
+            console.out(f"  {'  '.join(cells)}".rstrip(), highlight=False)
+        console.out("")

@@ -1,0 +1,383 @@
+"""pydantic's JSON Schema of a type, corrected so that whatever it accepts validates.
+
+pydantic writes schemas that describe its input; here they prescribe output. Where pydantic's validation is
+stricter than its schema (a set tag, digits of a Decimal, keys of a dict, bytes of a string, year 0), the
+schema is made so too; where it takes several spellings, one is prescribed (a Decimal is a number, a
+NamedTuple an object with its names); keys that a class would drop are not written at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import CoreSchema, SchemaValidator, ValidationError
+
+from structgen.automata.regex.pattern_dialects import ecma_pattern
+from structgen.errors import UnsupportedError
+from structgen.python_types.pydantic_formats import AWARE, NAIVE, REFUSED
+
+JsonSchema = dict[str, Any]
+
+_MOST_DIGITS = 15
+"""Decimal digits that a binary64 number holds for certain: pydantic reads numerals as such."""
+_LABEL = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+_REST = r"(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9._~+=,@-]*)*(?:\?[A-Za-z0-9._~+=,@&/-]*)?"
+_KEYS = {
+    "int": "^(?:0|-?[1-9][0-9]{0,17})$",
+    "float": r"^-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?$",
+    "decimal": r"^-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?$",
+    "bool": "^(?:true|false)$",
+}
+"""What keys of these types look like, which JSON has as strings."""
+
+
+def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
+    """Return the error of a type that has no schema here."""
+    return UnsupportedError(what, keyword=kind, where="type", cure=cure)
+
+
+class TypeSchema(GenerateJsonSchema):
+    """Writes the schema of a type (pydantic's `TypeAdapter.json_schema(schema_generator=...)`)."""
+
+    def emit_warning(self, kind: Any, detail: str) -> None:
+        """Refuse what pydantic would leave out with a warning; a default that JSON lacks is only a note."""
+        if kind == "skipped-choice":
+            raise refuse(detail, "Union", "Take the member out of the union.")
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchema:
+        """Refuse a type that JSON cannot express."""
+        raise refuse(
+            f"JSON has no values for {error_info.removeprefix('core_schema.')}.",
+            schema["type"],
+            "Annotate a type whose values JSON can write, or give the field a default and exclude it.",
+        )
+
+    def is_subclass_schema(self, schema: Any) -> JsonSchema:
+        """Refuse `type[X]`, for which pydantic writes a schema of anything."""
+        return self.handle_invalid_for_json_schema(schema, "a class as a value")
+
+    def generate_inner(self, schema: Any) -> JsonSchema:
+        """Return the schema of a core schema, refusing formats that nothing here writes."""
+        made = super().generate_inner(schema)
+        if made.get("type") == "string" and made.get("format") in REFUSED:
+            known = made["format"]
+            raise refuse(f"{REFUSED[known]} ({known}).", known, "Use str, and convert it in a validator.")
+        return made
+
+    # --- numbers --------------------------------------------------------------------------------------------
+
+    def float_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of numbers: those that are within the bounds once rounded."""
+        made = super().float_schema(schema)
+        _round_inwards(made)
+        return made
+
+    def decimal_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of Decimals, as numbers."""
+        made: JsonSchema = {"type": "number"}
+        for bound, strict, keyword, towards in (
+            ("le", "lt", "maximum", -math.inf),
+            ("ge", "gt", "minimum", math.inf),
+        ):
+            limits = [
+                _inside(Decimal(schema[name]), towards, name == strict)
+                for name in (bound, strict)
+                if schema.get(name) is not None
+            ]
+            if limits:
+                made[keyword] = _plain(min(limits) if towards < 0 else max(limits))
+        if schema.get("multiple_of") is not None:
+            made["multipleOf"] = _plain(float(schema["multiple_of"]))
+        places, digits = schema.get("decimal_places"), schema.get("max_digits")
+        if places is None and digits is None:
+            return made
+        if digits is None:
+            return _both(made, _with_places(places, None))
+        most = min(digits, _MOST_DIGITS, digits if places is None else places)
+        if places is not None:
+            # the digits before the point are bounded by themselves
+            return _both(made, _with_places(most, digits - places))
+        return _both(made, {"anyOf": [_with_places(count, digits - count) for count in range(most + 1)]})
+
+    # --- strings --------------------------------------------------------------------------------------------
+
+    def str_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of strings; the pattern as JSON Schema reads it."""
+        made = super().str_schema(schema)
+        patterns = []
+        pattern = schema.get("pattern")
+        if pattern is not None:
+            engine = schema.get("regex_engine") or self._config.regex_engine
+            rust = isinstance(pattern, str) and engine != "python-re"
+            if isinstance(pattern, re.Pattern):
+                if pattern.flags & ~(re.UNICODE | re.ASCII | re.DEBUG):
+                    raise refuse(
+                        f"The pattern {pattern.pattern!r} has flags.", "pattern", "Write it without flags."
+                    )
+                pattern = pattern.pattern
+            patterns.append(ecma_pattern(pattern, rust=rust))
+        strip = schema.get("strip_whitespace", self._config.str_strip_whitespace)
+        if strip and (patterns or made.get("minLength")):
+            patterns.append(r"^[^\s\x1c-\x1f\x85](?:[^]*[^\s\x1c-\x1f\x85])?$")
+        if schema.get("ascii_only"):
+            patterns.append(r"^[\x00-\x7f]*$")
+        made.pop("pattern", None)
+        if len(patterns) == 1:
+            made["pattern"] = patterns[0]
+        elif patterns:
+            made["allOf"] = [{"pattern": one} for one in patterns]
+        return made
+
+    def bytes_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of bytes: the UTF-8 of a string, or base64 where the model's config says so."""
+        spelling = self._config.val_json_bytes
+        if spelling == "utf8":
+            made = {"type": "string", "format": "binary"}
+            self.update_with_validations(made, schema, self.ValidationsMapping.bytes)
+            if "maxLength" in made:
+                made["pattern"] = r"^[\x00-\x7f]*$"  # whose characters are bytes
+            return made
+        if spelling != "base64" or schema.get("min_length") or schema.get("max_length"):
+            raise refuse(
+                "bytes with a length in base64, or in hexadecimal.",
+                "bytes",
+                "Leave the length to a validator.",
+            )
+        return {"type": "string", "format": "base64"}
+
+    def time_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of times of the day."""
+        return _with_zone(super().time_schema(schema), schema.get("tz_constraint"))
+
+    def datetime_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of points in time."""
+        return _with_zone(super().datetime_schema(schema), schema.get("tz_constraint"))
+
+    def url_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of URLs: names of letters, digits and hyphens, no user, no fragment."""
+        schemes = "|".join(schema.get("allowed_schemes") or ("https", "http"))
+        made: JsonSchema = {
+            "type": "string",
+            "pattern": rf"^(?:{schemes})://{_LABEL}(?:\.{_LABEL})*{_REST}$",
+        }
+        if schema.get("max_length") is not None:
+            # pydantic measures it before it adds the slash behind a bare host
+            made["maxLength"] = schema["max_length"]
+        return made
+
+    def complex_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of complex numbers, as Python writes them."""
+        numeral = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+        return {"type": "string", "pattern": f"^-?{numeral}[+-]{numeral}j$"}
+
+    def fraction_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of fractions: texts such as 3/4, or numbers where there are bounds."""
+        if any(schema.get(name) is not None for name in ("le", "ge", "lt", "gt")):
+            return self.decimal_schema(schema)
+        return {"type": "string", "format": "fraction"}
+
+    def json_schema(self, schema: Any) -> JsonSchema:
+        """Refuse JSON inside a string, whose inside the grammar would not see."""
+        raise refuse("JSON inside a string (Json).", "Json", "Use the type itself, without Json.")
+
+    # --- listed values --------------------------------------------------------------------------------------
+
+    def literal_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a Literal, once each value is known to come back."""
+        made = super().literal_schema(schema)
+        _require_return(schema, made["enum"] if "enum" in made else [made["const"]], "Literal")
+        return made
+
+    def enum_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of an Enum, once each value is known to come back."""
+        made = super().enum_schema(schema)
+        _require_return(schema, made["enum"], schema["cls"].__name__)
+        return made
+
+    # --- objects and arrays ---------------------------------------------------------------------------------
+
+    def tuple_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of tuples; no items behind the unbounded part."""
+        at = schema.get("variadic_item_index")
+        if at is not None and at + 1 < len(schema["items_schema"]):
+            raise refuse(
+                "a tuple with items behind its `...`.", "tuple", "Put the part of any length at the end."
+            )
+        return super().tuple_schema(schema)
+
+    def _common_dict_schema(self, schema: Any) -> JsonSchema:
+        made: JsonSchema = {"type": "object"}
+        values = schema.get("values_schema")
+        inner = self.generate_inner(values) if values is not None else {}
+        made["additionalProperties"] = inner if inner else True
+        if schema["type"] == "counter":
+            made["additionalProperties"] = {"type": "integer"}
+        keys = self._keys(schema["keys_schema"]) if "keys_schema" in schema else {}
+        if keys not in ({}, {"type": "string"}):
+            made["propertyNames"] = keys
+        self.update_with_validations(made, schema, self.ValidationsMapping.object)
+        return made
+
+    def _keys(self, schema: Any) -> JsonSchema:
+        """Return the schema of the keys of a dict, which are strings in JSON."""
+        kind = schema["type"]
+        if kind in _KEYS:
+            bounds = {
+                name for name in ("le", "ge", "lt", "gt", "multiple_of") if schema.get(name) is not None
+            }
+            bounds |= {name for name in ("max_digits", "decimal_places") if schema.get(name) is not None}
+            if bounds:
+                raise refuse(
+                    f"keys of a dict that are numbers with bounds ({', '.join(sorted(bounds))}).",
+                    "dict",
+                    "Leave the bounds to a validator.",
+                )
+            return {"pattern": _KEYS[kind]}
+        made = self.generate_inner(schema)
+        found = self.resolve_ref_schema(made)
+        listed = found.get("enum", [found["const"]] if "const" in found else None)
+        if listed is not None:
+            if not all(isinstance(value, str) for value in listed):
+                raise refuse("keys of a dict that are listed and no strings.", "dict", "List strings.")
+        elif found.get("type") != "string":
+            raise refuse(f"keys of a dict of the kind {kind!r}.", "dict", "Use str, int, an Enum, a date.")
+        return made
+
+    def named_tuple_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a NamedTuple: an object, whose names tell a model what the values are."""
+        properties: dict[str, JsonSchema] = {}
+        required = []
+        for field in schema["fields"]:
+            alias = field.get("validation_alias")
+            name = alias if isinstance(alias, str) else field["name"]
+            properties[name] = self.generate_inner(field["schema"]).copy()
+            if field["schema"]["type"] != "default":
+                required.append(name)
+        return _object(properties, required)
+
+    def model_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a model; keys that it would ignore are not written."""
+        return _closed(super().model_schema(schema))
+
+    def dataclass_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a dataclass; keys that it would ignore are not written."""
+        return _closed(super().dataclass_schema(schema))
+
+    def typed_dict_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a TypedDict; keys that it would ignore are not written."""
+        return _closed(super().typed_dict_schema(schema))
+
+    def dataclass_args_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of the fields that a dataclass is made with."""
+        fields = [field for field in schema["fields"] if field.get("init", True)]
+        wanted: Any = {**schema, "fields": fields}
+        return super().dataclass_args_schema(wanted)
+
+    def _named_required_fields_schema(self, named_required_fields: Any) -> JsonSchema:
+        for name, _, field in named_required_fields:
+            alias = field.get("validation_alias")
+            if isinstance(alias, list) and self._get_alias_name(field, name) == name and [name] not in alias:
+                raise refuse(
+                    f"The field {name!r} is read from inside another (AliasPath).",
+                    "AliasPath",
+                    "Add a plain alias: AliasChoices('name', AliasPath(...)).",
+                )
+        return super()._named_required_fields_schema(named_required_fields)
+
+    def tagged_union_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a union with a discriminator, whose tag has to be there."""
+        made = super().tagged_union_schema(schema)
+        told = made.pop("discriminator", None)
+        made["anyOf"] = made.pop("oneOf")
+        if told is not None:
+            # the tag is looked for even where the class has a default for it
+            made["required"] = [told["propertyName"]]
+        return made
+
+
+def _object(properties: dict[str, JsonSchema], required: Iterable[str]) -> JsonSchema:
+    made: JsonSchema = {"type": "object", "properties": properties}
+    needed = list(required)
+    if needed:
+        made["required"] = needed
+    made["additionalProperties"] = False
+    return made
+
+
+def _closed(made: JsonSchema) -> JsonSchema:
+    if made.get("type") == "object" and "properties" in made:
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+def _plain(value: float) -> int | float:
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
+
+
+def _inside(bound: Decimal, towards: float, strict: bool) -> float:
+    """Return the binary64 number nearest to a bound whose shortest text is within it."""
+    value = float(bound)
+    while _beyond(Decimal(repr(value)), bound, towards, strict):
+        value = math.nextafter(value, towards)
+    return value
+
+
+def _beyond(value: Decimal, bound: Decimal, towards: float, strict: bool) -> bool:
+    if strict and value == bound:
+        return True
+    return value > bound if towards < 0 else value < bound
+
+
+def _round_inwards(made: JsonSchema) -> None:
+    """Have inclusive bounds only: a numeral just below an exclusive one may round to it."""
+    for strict, loose, towards in (
+        ("exclusiveMaximum", "maximum", -math.inf),
+        ("exclusiveMinimum", "minimum", math.inf),
+    ):
+        if strict in made:
+            value = math.nextafter(float(made.pop(strict)), towards)
+            known = made.get(loose)
+            pick: Callable[..., float] = min if towards < 0 else max
+            made[loose] = value if known is None else pick(value, known)
+
+
+def _with_places(places: int, whole: int | None) -> JsonSchema:
+    """Return numbers of so many decimal places, and digits before the point."""
+    made: JsonSchema = {"type": "number", "multipleOf": 1 if places == 0 else float(f"1e-{places}")}
+    if whole is not None:
+        most = _plain(math.nextafter(10.0**whole, 0)) if whole else math.nextafter(1.0, 0)
+        made["maximum"], made["minimum"] = most, -most
+    return made
+
+
+def _both(one: JsonSchema, other: JsonSchema) -> JsonSchema:
+    """Return a schema of what two accept."""
+    if one.keys() & other.keys() <= {"type"}:
+        return {**one, **other}
+    return {"type": "number", "allOf": [one, other]}
+
+
+def _with_zone(made: JsonSchema, zone: Any) -> JsonSchema:
+    if isinstance(zone, int):
+        raise refuse("a fixed offset of the time zone.", "tz_constraint", "Leave it to a validator.")
+    return made if zone is None else {**made, "pattern": NAIVE if zone == "naive" else AWARE}
+
+
+def _require_return(schema: CoreSchema, listed: list[Any], name: str) -> None:
+    """Raise unless each listed value, written as JSON, is one of the type's."""
+    reader = SchemaValidator(schema)
+    for value in listed:
+        try:
+            reader.validate_json(json.dumps(value))
+        except ValidationError:
+            raise refuse(
+                f"JSON has no text for the value {value!r} of {name}.",
+                name,
+                "List strings, numbers, booleans or None.",
+            ) from None

@@ -1,0 +1,137 @@
+"""A Python type as a language: its JSON Schema, and the way back from a document to an object.
+
+pydantic does both (`pip install pydantic`); it is loaded when the first type is read.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from structgen.errors import StructgenError, UnsupportedError, ValidatorError
+from structgen.python_types.pydantic_formats import FORMATS
+
+T = TypeVar("T")
+
+_POLICIES: Mapping[str, Any] = MappingProxyType(
+    # pydantic reads numerals with an exponent as binary64 (an int has no room for them), and no lone
+    # surrogates
+    {"whitespace": "oneline", "numbers": "plain", "escapes": "utf8", "custom_formats": FORMATS}
+)
+
+
+class TypeReader(Generic[T]):
+    """A type as a language. Made by `read_type`."""
+
+    __slots__ = ("_validated", "core_schema", "hint", "schema")
+
+    def __init__(self, hint: Any, validator: Any, schema: dict[str, Any], core_schema: Any) -> None:
+        """`validator` is pydantic-core's, made of `core_schema`."""
+        self.hint, self._validated, self.core_schema = hint, validator.validate_json, core_schema
+        self.schema = schema
+        """The JSON Schema (2020-12) of the documents, a dict that must not be changed."""
+
+    @property
+    def policies(self) -> Mapping[str, Any]:
+        """Keyword arguments for `sg.json_schema(reader.schema, ...)` under which every document is read."""
+        return _POLICIES
+
+    def read(self, document: str | bytes) -> T:
+        """Return the object of a document. Cost: microseconds for each value.
+
+        Errors: `ValidatorError` where a validator of the type's own refuses it, or the document is none of
+        the schema's.
+        """
+        try:
+            value: T = self._validated(document)
+            return value
+        except ValueError as error:
+            from pydantic_core import ValidationError
+
+            if not isinstance(error, ValidationError):
+                raise
+            found = error.errors(include_url=False, include_input=False)
+            first = found[0]
+            place = "".join(f"/{part}" for part in first["loc"])
+            raise ValidatorError(
+                f"{first['msg']}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}.",
+                count=len(found),
+                where=place,
+                cure="A validator of the type refuses what its schema allows.",
+            ) from error
+
+
+def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -> TypeReader[T]:
+    """Return a type as a language: pydantic models, dataclasses, attrs classes, TypedDict, NamedTuple, Enum,
+    Literal, unions, the containers, dates, UUID, Decimal, bytes, Path, re.Pattern, `Annotated[...]`.
+
+    `config` is pydantic's, of a model whose field this is; classes have their own.
+    Documents of the schema, under the policies of the reader, are accepted by the type, its own validators
+    aside. Cost: milliseconds, and the loading of pydantic the first time.
+    Errors: `UnsupportedError` for a type that has no schema here, which says what of it has none;
+    `StructgenError` where pydantic is missing.
+    """
+    try:
+        from pydantic import TypeAdapter
+        from pydantic.errors import PydanticUserError
+        from pydantic_core import SchemaError
+    except ImportError as error:
+        raise StructgenError(
+            "Types are read with pydantic.", where="type", cure="pip install pydantic"
+        ) from error
+    from structgen.python_types.pydantic_schema import TypeSchema
+
+    if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
+        raise _no_schema(hint, "there is no type")
+    try:
+        if "attr" in sys.modules:
+            adapter = _adapter_with_attrs(TypeAdapter, PydanticUserError, hint, config)
+        else:  # then no class is made by it
+            adapter = _adapter(TypeAdapter, PydanticUserError, hint, config)
+        schema = adapter.json_schema(schema_generator=TypeSchema)
+    except (PydanticUserError, SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
+        raise _no_schema(hint, str(error).strip().splitlines()[0]) from error
+    return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
+
+
+def _adapter(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:
+    """Return pydantic's adapter of a hint; a config is only for what has none of its own."""
+    if config:
+        try:
+            return made(hint, config=config)
+        except refused as error:
+            if error.code != "type-adapter-config-unused":
+                raise
+    return made(hint)
+
+
+def _adapter_with_attrs(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:
+    """Return pydantic's adapter of a hint in which there may be attrs classes."""
+    from structgen.python_types.attrs_classes import AttrsClasses, Filled, attrs_inside
+
+    found = attrs_inside(hint)
+    if not found:
+        return _adapter(made, refused, hint, config)
+    classes = AttrsClasses()
+    with classes.answering(found):
+        adapter = _adapter(made, refused, classes.rewritten(hint), config)
+        core = classes.filled_in(adapter.core_schema, found)
+    return adapter if core is None else Filled(core)
+
+
+def _no_schema(hint: Any, why: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{shown(hint)} has no JSON Schema: {why}",
+        keyword="type",
+        where="type",
+        cure="Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
+    )
+
+
+def shown(hint: Any) -> str:
+    """Return a type as people write it."""
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)

@@ -1,0 +1,489 @@
+"""`sample`: a model, a prompt and a grammar become draws from the model's own distribution of valid texts."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack, overload
+
+import numpy as np
+
+from structgen.core.compiled import CompiledGrammar
+from structgen.engine import checks
+from structgen.errors import OptionError, StructgenError
+from structgen.language.grammar import Grammar
+from structgen.sampling.checkers import Checker
+from structgen.sampling.constraints import listed
+from structgen.sampling.described import described
+from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
+from structgen.sampling.progress import Listener, listener
+from structgen.sampling.rows import FunctionRows, Rows
+from structgen.sampling.run_limits import Drawn, Progress, Run
+from structgen.sampling.samples import Samples, Statistics, interval_of
+from structgen.sampling.tree import PrefixTree
+from structgen.sampling.types import TypedGrammar
+from structgen.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from structgen.engine.engine import Engine
+    from structgen.text_grammars.regular import RegularGrammar
+
+T = TypeVar("T")
+METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
+_OTHER_LAWS: Final = frozenset(
+    ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
+)
+_SEEDS: Final = 1 << 64
+
+
+class Options(TypedDict, total=False):
+    """The keywords of `sample`, which tells what they mean."""
+
+    method: str
+    budget: int | None
+    seconds: float | None
+    standard_error: float | None
+    seed: int
+    temperature: float
+    max_tokens: int
+    checkers: Sequence[Checker]
+    tree: PrefixTree | Sequence[PrefixTree] | None
+    tokenizer: Tokenizer | Any | None
+    name: str
+    progress: Callable[[Progress], None] | bool | None
+
+
+@overload
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: str | Sequence[int],
+    grammar: RegularGrammar,
+    n: int,
+    **options: Unpack[Options],
+) -> Samples[str]: ...
+
+
+@overload
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: str | Sequence[int],
+    grammar: type[T],
+    n: int,
+    **options: Unpack[Options],
+) -> Samples[T]: ...
+
+
+@overload
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: str | Sequence[int],
+    grammar: Grammar | CompiledGrammar | TypedGrammar | Any,
+    n: int,
+    **options: Unpack[Options],
+) -> Samples[Any]: ...
+
+
+@overload
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: list[str] | Sequence[Sequence[int]],
+    grammar: RegularGrammar,
+    n: int,
+    **options: Unpack[Options],
+) -> list[Samples[str]]: ...
+
+
+@overload
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: list[str] | Sequence[Sequence[int]],
+    grammar: type[T],
+    n: int,
+    **options: Unpack[Options],
+) -> list[Samples[T]]: ...
+
+
+@overload
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: list[str] | Sequence[Sequence[int]],
+    grammar: Grammar | CompiledGrammar | TypedGrammar | Any,
+    n: int,
+    **options: Unpack[Options],
+) -> list[Samples[Any]]: ...
+
+
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: str | Sequence[int] | list[str] | Sequence[Sequence[int]],
+    grammar: Grammar | CompiledGrammar | TypedGrammar | type[Any] | Any,
+    n: int,
+    *,
+    method: str = "auto",
+    budget: int | None = None,
+    seconds: float | None = None,
+    standard_error: float | None = None,
+    seed: int = 0,
+    temperature: float = 1.0,
+    max_tokens: int = 256,
+    checkers: Sequence[Checker] = (),
+    tree: PrefixTree | Sequence[PrefixTree] | None = None,
+    tokenizer: Tokenizer | Any | None = None,
+    name: str = "",
+    progress: Callable[[Progress], None] | bool | None = None,
+    **others: Any,
+) -> Samples[Any] | list[Samples[Any]]:
+    """Return draws from the model's distribution of texts, given that the text is valid.
+
+    Valid is a text of the grammar, of at most `max_tokens` tokens (the end token not counted), that every
+    checker passes. The law is over token sequences: two tokenisations of a text are two outcomes.
+
+    model
+        an `sg.Engine`, whatever `sg.Engine` takes, or a function `next_logprobs(ids)` that returns one real
+        number for each token of the vocabulary (a list, an array of numpy, a tensor of torch); for a
+        function, `tokenizer` and `name` (which tells it from other functions) are needed. What the function
+        raises, the caller gets.
+    prompt
+        a text or a sequence of token ids; or several of them in a list, for which a list of Samples comes
+        back. A list of numbers is one prompt. For several, see below.
+    grammar
+        a grammar, compiled or not, or a Python type: then the values are objects of the type, and a text that
+        its validators refuse is not valid.
+    method
+        "cars" and "rejection" give exact independent draws; "auto", "importance", "smc" and "awrs" weighted
+        ones whose weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With
+        "auto" each valid text is there once, and `n` is how many are to be found.
+    budget, seconds, standard_error
+        the run ends at so many model rows, after so long (and one forward pass), or once log Z is known so
+        well; the draws made until then are returned, and `statistics.stopped` says why. So does Ctrl-C: the
+        first ends the run at its next forward pass, a second one at once. Without budget and seconds a run
+        ends too after 10,000 attempts in a row that gave no text.
+    seed
+        from 0 to 2^64 - 1; the same seed gives the same draws.
+    tree
+        what earlier runs of the same target have learnt (`sg.PrefixTree`), for "auto", "cars", "importance"
+        and "asap". With checkers it takes a `fingerprint` attribute of each, which tells it from others.
+    progress
+        True shows a line on the standard error output; a function is told a `Progress` a few times a second.
+
+    Several prompts share the model and the compiled grammar. The first prompts are read in one pass where the
+    model can do that. Their runs follow one another: `budget`, `standard_error` and `n` are for each, and
+    `seconds` for all, each run having an equal share of what is left. The prompt's number and `seed` make its
+    own seed; `tree` is a list, of a tree for each. After Ctrl-C the prompts whose turn did not come have no
+    draws. A prompt for which Z is proved to be 0 has no draws, and the bracket (0, 0).
+
+    Raises OptionError for an option that has no meaning here (top_p and the like change the law),
+    StructgenError where Z is proved to be 0 or the model gives no numbers.
+    """
+    check(n, method, budget, seconds, standard_error, seed, temperature, max_tokens, others)
+    # Numbers of numpy become Python's, which a fingerprint and a seed need.
+    n, seed, max_tokens, temperature = int(n), int(seed), int(max_tokens), float(temperature)
+    budget = None if budget is None else int(budget)
+    seconds = None if seconds is None else float(seconds)
+    began = time.monotonic()
+    problem = Problem(model, grammar, tokenizer, name)
+    several = prompts_of(prompt)
+    prompts = [
+        problem.ids(one, "prompt" if several is None else f"prompt[{at}]", max_tokens)
+        for at, one in enumerate([prompt] if several is None else several)
+    ]
+    wanted = Wanted(problem, n, method, budget, standard_error, temperature, max_tokens, listed(checkers))
+    trees = _trees(tree, None if several is None else len(prompts))
+    stop = Stop()
+    with stop.listening(), listener(progress) as told:
+        if several is not None:
+            return _drawn_for_each(wanted, prompts, trees, seed, began, seconds, told, stop)
+        (rows,) = problem.rows(prompts)
+        found = drawn_for(wanted, rows, prompts[0], trees[0], seed, began, seconds, told, stop)
+        _refuse_impossible(found, max_tokens)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for each prompt alike."""
+
+    problem: Problem
+    n: int
+    method: str
+    budget: int | None
+    standard_error: float | None
+    temperature: float
+    max_tokens: int
+    checkers: tuple[Checker, ...]
+
+
+class Stop:
+    """Whether Ctrl-C was pressed, and the run that it ends."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.is_over = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Have the first Ctrl-C end the run at its next forward pass, and the next one raise
+        KeyboardInterrupt. Where the interrupt has another handler, or in another thread than the main one,
+        nothing is changed: methods then return what is known when they meet a KeyboardInterrupt."""
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        ):
+            yield
+            return
+        signal.signal(signal.SIGINT, self._pressed)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _pressed(self, number: int, frame: FrameType | None) -> None:
+        if self.is_over:
+            raise KeyboardInterrupt
+        self.is_over = True
+        if self.run is not None:
+            self.run.stopped = "interrupted"
+
+
+def _drawn_for_each(
+    wanted: Wanted,
+    prompts: list[list[int]],
+    trees: Sequence[PrefixTree | None],
+    seed: int,
+    began: float,
+    seconds: float | None,
+    told: Listener | None,
+    stop: Stop,
+) -> list[Samples[Any]]:
+    """Return the draws for each of several prompts, one run after another."""
+    found: list[Samples[Any]] = []
+    count, together = len(prompts), wanted.problem.width
+    waiting: list[Rows] = []
+    for at, ids in enumerate(prompts):
+        if not waiting and not stop.is_over:
+            try:
+                waiting = wanted.problem.rows(prompts[at : at + together])
+            except KeyboardInterrupt:
+                stop.is_over = True
+        if stop.is_over:
+            found.append(_nothing(wanted.method))
+            continue
+        left = None if seconds is None else max(began + seconds - time.monotonic(), 0.0) / (count - at)
+        found.append(
+            drawn_for(
+                wanted,
+                waiting.pop(0),
+                ids,
+                trees[at],
+                _seed_of(seed, at),
+                time.monotonic(),
+                left,
+                None if told is None else _numbered(told, at, count),
+                stop,
+            )
+        )
+    return found
+
+
+def _numbered(told: Listener, at: int, count: int) -> Listener:
+    return lambda progress: told(replace(progress, prompt=at, prompts=count))
+
+
+def _seed_of(seed: int, at: int) -> int:
+    """Return the seed of a prompt by its number: runs of different prompts share no random numbers."""
+    return int(np.random.SeedSequence([seed, at]).generate_state(1, np.uint64)[0])
+
+
+def drawn_for(
+    wanted: Wanted,
+    rows: Rows,
+    ids: list[int],
+    tree: PrefixTree | None,
+    seed: int,
+    began: float,
+    seconds: float | None,
+    told: Listener | None,
+    stop: Stop,
+) -> Samples[Any]:
+    """Return the draws of one run."""
+    target = wanted.problem.target(rows, wanted.temperature, wanted.max_tokens, wanted.checkers)
+    shared = PrefixTree() if tree is None else tree
+    run = Run(
+        target,
+        shared,
+        wanted.n,
+        seed,
+        wanted.problem.width,
+        wanted.budget,
+        seconds,
+        wanted.standard_error,
+        told,
+        began=began,
+    )
+    stop.run = run
+    if stop.is_over:
+        run.stopped = "interrupted"
+    reasons: list[str] = []
+    if isinstance(rows, FunctionRows):
+        rows.is_over = partial(_is_over, run, reasons)
+    try:
+        with shared.used("" if tree is None else fingerprint(ids, target)):
+            found: Drawn = _method(wanted.method).draw(run)
+    finally:
+        target.close()
+    if reasons:
+        run.stopped = reasons[0]
+    if run.limit is not None and not found.tokens:
+        raise run.limit
+    stop.is_over = stop.is_over or run.stopped == "interrupted"
+    if told is not None:
+        told(run.state(len(found.tokens)))
+    return _samples(wanted.method, run, found, known_fingerprint(ids, target))
+
+
+def _is_over(run: Run, reasons: list[str]) -> bool:
+    """Return whether a run is over, and note why: a method knows only that it was interrupted."""
+    if run.afford(0):
+        return False
+    reasons.append(run.stopped)
+    return True
+
+
+def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:
+    """Raise StructgenError where there is no valid text."""
+    if found.bracket[1] == 0.0:
+        raise StructgenError(
+            f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
+            f"{found.statistics.model_rows:,} model rows.",
+            where="grammar",
+            cure=f"Raise max_tokens={max_tokens}, or look at the checkers.",
+        )
+
+
+def _samples(method: str, run: Run, found: Drawn, mark: str) -> Samples[Any]:
+    texts = [run.target.text(tokens) for tokens in found.tokens]
+    log_z, interval = interval_of(found.log_z, found.relative_error, run.tree.bracket)
+    return Samples(
+        method,
+        [text.decode("utf-8", "replace") for text in texts],
+        [run.target.value(text) for text in texts],
+        found.tokens,
+        found.logprobs,
+        found.log_weights,
+        found.is_exact,
+        found.is_biased,
+        log_z,
+        interval,
+        run.tree.bracket,
+        Statistics(
+            found.attempts,
+            len(found.tokens),
+            run.model_rows,
+            time.monotonic() - run.began,
+            run.stopped or "n",
+            checks=run.target.checks,
+            tree_rows=run.tree_rows,
+            reread_positions=run.target.rows.reread,
+        ),
+        found.contributions,
+        target=mark,
+        **described(run, found.tokens),
+    )
+
+
+def _nothing(method: str) -> Samples[Any]:
+    """Return the result for a prompt whose turn did not come."""
+    none = np.empty(0)
+    log_z, interval = interval_of(math.nan, math.inf, (0.0, 1.0))
+    statistics = Statistics(0, 0, 0, 0.0, "interrupted")
+    return Samples(
+        method, [], [], [], none, none, False, False, log_z, interval, (0.0, 1.0), statistics, lambda one: one
+    )
+
+
+def _method(name: str) -> ModuleType:
+    """Return the module of a method: a file each, loaded when it is asked for."""
+    return import_module(f"structgen.sampling.methods.{name}")
+
+
+def prompts_of(prompt: Any) -> list[Any] | None:
+    """Return the prompts of a list of them, or None for one prompt: a text, or a sequence of numbers."""
+    listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
+    if isinstance(listed, str) or not isinstance(listed, Sequence) or not len(listed):
+        return None
+    return list(listed) if isinstance(listed[0], str) or hasattr(listed[0], "__iter__") else None
+
+
+def _trees(
+    tree: PrefixTree | Sequence[PrefixTree] | None, prompts: int | None
+) -> Sequence[PrefixTree | None]:
+    """Return a tree, or None, for each prompt; `prompts` is None for one that did not come in a list."""
+    if tree is None:
+        return [None] * (prompts or 1)
+    if prompts is None and isinstance(tree, PrefixTree):
+        return [tree]
+    given = list(tree) if isinstance(tree, Sequence) else []
+    if prompts is None or len(given) != prompts or not all(isinstance(one, PrefixTree) for one in given):
+        raise OptionError(
+            "Each prompt has a PrefixTree of its own, or none has one.",
+            where="tree",
+            cure="Give one tree for one prompt, or a list that has one for each prompt of a list.",
+        )
+    if len(set(map(id, given))) < len(given):
+        raise OptionError(
+            "One tree is given for two prompts.", where="tree", cure="Give each prompt a tree of its own."
+        )
+    return given
+
+
+def check(
+    n: int,
+    method: str,
+    budget: int | None,
+    seconds: float | None,
+    standard_error: float | None,
+    seed: int,
+    temperature: float,
+    max_tokens: int,
+    others: dict[str, Any],
+) -> None:
+    """Raise OptionError for an option that has no meaning here."""
+    if changed := sorted(_OTHER_LAWS & others.keys()):
+        raise OptionError(
+            f"{changed[0]} changes the law that is sampled from.",
+            where=changed[0],
+            cure="Leave it out; sg.Engine takes it for texts that are not meant as draws.",
+        )
+    if others:
+        raise TypeError(f"sample() got an unexpected keyword argument {next(iter(others))!r}")
+    if method not in METHODS:
+        raise OptionError(
+            f"{method!r} is no method.", where="method", cure=f"Choose from {', '.join(METHODS)}."
+        )
+    checks.whole("n", n, 1)
+    checks.whole("max_tokens", max_tokens, 1)
+    checks.whole("seed", seed, 0, _SEEDS - 1)
+    if budget is not None:
+        checks.whole("budget", budget, 1)
+    if temperature == 0:
+        raise OptionError(
+            "At temperature 0 the model has one text, and no distribution.",
+            where="temperature",
+            cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
+        )
+    for option, value in (
+        ("temperature", temperature),
+        ("seconds", seconds),
+        ("standard_error", standard_error),
+    ):
+        if value is not None:
+            checks.number(option, value, 1e-30, 1e30, "a number above 0")

@@ -1,0 +1,373 @@
+"""What the documents of a schema are, place by place and in words: a tree of lines, for people.
+
+The tree is read from the network and not from the text of the schema, so that what `allOf`, `$ref`, `anyOf`
+and `not` come to at one place stands there as one line. An object or an array that was told of before is
+referred to, so that the tree is no larger than the schema, and recursion ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from structgen.errors import LimitError
+from structgen.language.ir import TRUE, Entry
+from structgen.schema.explaining import wording
+from structgen.schema.meaning.place import ANYTHING, NEVER, STRING
+from structgen.schema.meaning.shape import (
+    Alternative,
+    ArrayShape,
+    AtIndex,
+    AtKey,
+    AtLeast,
+    AtMost,
+    AtOther,
+    AtPattern,
+    BadKey,
+    Differs,
+    DiffersList,
+    FromIndex,
+    ObjectShape,
+    Obligation,
+    Repeat,
+    Without,
+)
+from structgen.schema.reading.json_text import write
+from structgen.schema.recogniser.schema_network import SchemaNetwork
+
+MOST_LINES = 20_000
+"""Lines of one outline; the rest is counted, not told."""
+MOST_KINDS = 500
+"""Kinds of one object or array that are told one by one."""
+DEEPEST_SOURCES = 500
+"""Levels down to which the schema's places are spelled out: pointers grow with each level."""
+_MOST_ALTERNATIVES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One place of the documents, or something that is said about one."""
+
+    parent: int
+    """The index of the line around it, -1 for the document."""
+    depth: int
+    label: str
+    """`"name"`, `each item`, `kind 2 of 3`; empty for the document and for conditions."""
+    need: str
+    """Of a key: `required`, `optional`, or `never` where no document holds it; else empty."""
+    what: str
+    """What the value is, in words."""
+    sources: tuple[str, ...]
+    """JSON pointers of the schemas that say so; empty where nothing is asked."""
+    same_as: int = -1
+    """The index of the line that tells what is inside, -1 where that follows here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The lines of a schema, each after the line around it; `cut` counts those that were left out."""
+
+    lines: tuple[Line, ...]
+    demands: tuple[int, ...]
+    """The demands that were told of, for who wants to ask more."""
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """A line that is not told yet."""
+
+    label: str
+    need: str = ""
+    demand: int | None = None
+    """What is said of a value; None: `what` says all."""
+    what: str = ""
+    inside: tuple[_Todo, ...] = ()
+    cut: int = 0
+    """Lines left out that it stands for."""
+
+
+def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
+    """Return the tree of a network's places, `most` lines of it.
+
+    Expands all places that it tells of: linear in the schema where few alternatives multiply. A place past a
+    limit says so in its line.
+    """
+    teller = _Teller(network)
+    cut = 0
+    lines: list[Line] = []
+    told: dict[int, int] = {}
+    (root,) = network.tables.places[network.root]
+    demands: dict[int, None] = {}
+    stack = [(-1, 0, _Todo("", demand=root))]
+    while stack:
+        parent, depth, todo = stack.pop()
+        if len(lines) >= most:
+            return Outline(tuple(lines), tuple(demands), cut + len(stack) + 1)
+        index = len(lines)
+        cut += todo.cut
+        if todo.demand is None:
+            lines.append(Line(parent, depth, todo.label, todo.need, todo.what, ()))
+            inside = todo.inside
+        else:
+            try:
+                what, inside = teller.value(todo.demand)
+            except LimitError as error:
+                what, inside = f"not told: {error}", ()
+                cut += 1
+            spelled = todo.demand != NEVER and depth <= DEEPEST_SOURCES
+            sources = network.tables.sources((todo.demand,)) if spelled else ()
+            same = told.get(todo.demand, -1) if inside else -1
+            lines.append(Line(parent, depth, todo.label, todo.need, what, sources, same))
+            demands[todo.demand] = None
+            if same >= 0:
+                continue
+            told[todo.demand] = index
+        stack.extend((index, depth + 1, child) for child in reversed(inside))
+    return Outline(tuple(lines), tuple(demands), cut)
+
+
+def _said(what: str, cut: int = 0) -> _Todo:
+    return _Todo("", what=what, cut=cut)
+
+
+class _Teller:
+    """Says what a demand is, and what stands inside its objects and arrays."""
+
+    def __init__(self, network: SchemaNetwork) -> None:
+        self.network = network
+        self.tables = network.tables
+        self.frames = network.objects.frames
+
+    def value(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
+        """Return a value in words, and the lines inside it."""
+        entry = self._entry(demand)
+        if isinstance(entry, str):
+            return entry, ()
+        words: list[str] = []
+        inside: tuple[_Todo, ...] = ()
+        if entry.object is not None:
+            what, inside = self._object(demand)
+            words.append(what)
+        if entry.array is not None:
+            what, items = self._array(demand)
+            words.append(what)
+            inside = inside + items
+        words += _scalars(entry)
+        free = ["an object with any keys", "an array of any values", "a string", "a number"]
+        return "any value" if words == [*free, "true or false", "null"] else _either(words), inside
+
+    def _there(self, what: str, literals: tuple[int, ...]) -> str:
+        brief = self._brief(literals)
+        return f"{what} is there" if brief == "any value" else f"{what} is {brief}"
+
+    def _brief(self, literals: tuple[int, ...]) -> str:
+        """Return a value in words, without what is inside."""
+        demand = self.tables.demand(literals)
+        entry = self._entry(demand)
+        if isinstance(entry, str):
+            return entry
+        words = [] if entry.object is None else ["an object"]
+        if entry.array is not None:
+            words.append("an array")
+        excluded = self._excluded(literals)
+        if excluded:
+            return f"anything but {wording.listing(excluded, ' and ')}"
+        said = ", ".join(filter(None, self.tables.sources((demand,))[:_MOST_ALTERNATIVES]))
+        return _either(words + _scalars(entry)) + (f" ({said})" if words and said else "")
+
+    def _excluded(self, literals: tuple[int, ...]) -> list[str]:
+        """Return the constants that literals exclude, if that is all they do."""
+        found: list[str] = []
+        for literal in literals:
+            info = self.tables.about(literal) if literal >= 0 else None
+            if info is None or not literal & 1 or not info.only_values or info.schema.enum is None:
+                return []
+            found += [write(value) for value in info.schema.enum]
+        return found
+
+    def _entry(self, demand: int) -> Entry | str:
+        """Return how a value may begin; in words where that says all."""
+        if demand == ANYTHING:
+            return "any value"
+        if demand == NEVER or not self.network.oracle.alive(demand):
+            return "no value at all"
+        if self.tables.demands[demand] == (self.tables.free,):
+            depth = self.network.document.policies.any_value
+            return f"any value, nested at most {depth} deep" if depth else "any value but an object or array"
+        return self.network.entry(self.tables.place((demand,)))
+
+    # --- objects ---
+
+    def _object(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
+        shapes = [
+            shape
+            for shape in self.network.shapes.objects(demand)
+            if all(self._lives(self.frames.value(shape, key)) for key in shape.required)
+        ]
+        if len(shapes) > 1:
+            return f"an object of one of {len(shapes):,} kinds", tuple(self._kinds(demand, shapes))
+        (shape,) = shapes
+        inside = tuple(self._members(demand, shape))
+        size = wording.count(shape.lo, shape.hi, "member")
+        if shape.hi == 0 or not inside:
+            return "an empty object", ()
+        if len(inside) == 1 and inside[0].demand == ANYTHING and not inside[0].need:
+            return "an object with any keys" + (f", {size}" if size else ""), ()
+        return "an object" + (f" of {size}" if size else ""), inside
+
+    def _kinds(self, demand: int, shapes: Sequence[ObjectShape | ArrayShape]) -> list[_Todo]:
+        """Return what all kinds have in common, and then the kinds."""
+        common: dict[_Todo, None] = {}
+        if len(shapes) <= MOST_KINDS:
+            common = dict.fromkeys(self._inside(demand, shapes[0]))
+            for shape in shapes[1:]:
+                here = set(self._inside(demand, shape))
+                common = {todo: None for todo in common if todo in here}
+        found = [*common]
+        for number, shape in enumerate(shapes[:MOST_KINDS], 1):
+            size = wording.count(shape.lo, shape.hi, "member" if isinstance(shape, ObjectShape) else "item")
+            own = tuple(todo for todo in self._inside(demand, shape) if todo not in common)
+            label = f"kind {number} of {len(shapes):,}"
+            found.append(_Todo(label, what=size if own else size or "nothing more", inside=own))
+        if len(shapes) > MOST_KINDS:
+            left = len(shapes) - MOST_KINDS
+            found.append(_said(f"and {left:,} more kinds", left))
+        return found
+
+    def _inside(self, demand: int, shape: ObjectShape | ArrayShape) -> Iterator[_Todo]:
+        if isinstance(shape, ObjectShape):
+            return self._members(demand, shape)
+        return self._items(shape)
+
+    def _members(self, demand: int, shape: ObjectShape) -> Iterator[_Todo]:
+        frame = self.frames.frame((demand,))
+        required = set(shape.required)
+        declared = {key for facet in shape.facets for key in facet.properties}
+        spoken = required | declared | shape.values.keys()
+        for key in frame.names:
+            if key in spoken:
+                value = self.frames.value(shape, key)
+                if self._lives(value):
+                    yield _Todo(wording.quoted(key), "required" if key in required else "optional", value)
+                else:
+                    yield _Todo(wording.quoted(key), "never")
+        some = "any other key" if frame.names else "any key"
+        groups: dict[int, list[str]] = {}
+        tangle = self.frames.tangle(frame)
+        classes = self.frames.classes(frame) if tangle is None else list(tangle.examples())
+        for key_class in classes:
+            value = self.frames.extra(frame, shape, key_class)
+            if self._lives(value):
+                name = some if key_class.formula is TRUE else wording.string(key_class.formula, some)
+                groups.setdefault(value, []).append(name)
+        whole = sum(map(len, groups.values())) == len(classes)
+        for value, names in groups.items():
+            label = some if whole and len(groups) == 1 else " or ".join(names[:_MOST_ALTERNATIVES])
+            yield _Todo(label, "", value)
+        for literal in dict.fromkeys(shape.key_literals):
+            what = wording.describe((self.network.scalars.literal(literal, STRING),), wording.string)
+            yield _said(f"each key is {' or '.join(what)}")
+        for key, others in shape.conditional:
+            owed = wording.listing(map(wording.quoted, others), " and ")
+            yield _said(f"where {wording.quoted(key)} is there, so {_are(others)} {owed}")
+        yield from self._obligations(shape.obligations, "member")
+
+    def _lives(self, demand: int) -> bool:
+        return demand != NEVER and self.network.oracle.alive(demand)
+
+    # --- arrays ---
+
+    def _array(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
+        shapes = list(self.network.shapes.arrays(demand))
+        if len(shapes) > 1:
+            return f"an array of one of {len(shapes):,} kinds", tuple(self._kinds(demand, shapes))
+        (shape,) = shapes
+        inside = tuple(self._items(shape))
+        size = wording.count(shape.lo, shape.hi, "item")
+        if shape.hi == 0 or not inside:
+            return "an empty array", ()
+        if len(inside) == 1 and inside[0].demand == ANYTHING:
+            return f"an array of {size}" if size else "an array of any values", ()
+        return "an array" + (f" of {size}" if size else ""), inside
+
+    def _items(self, shape: ArrayShape) -> Iterator[_Todo]:
+        arrays = self.network.arrays
+        settled = shape.settled if shape.hi is None else min(shape.settled, shape.hi)
+        every = {arrays.item(shape, index) for index in range(settled + 1)}
+        if len(every) == 1 and (shape.hi is None or shape.hi > settled):
+            settled = 0
+        for index in range(settled):
+            value = arrays.item(shape, index)
+            if not self._lives(value):
+                return
+            yield _Todo(f"item {index + 1}", "", value)
+        if shape.hi is None or shape.hi > settled:
+            value = arrays.item(shape, settled)
+            if self._lives(value):
+                yield _Todo("each further item" if settled else "each item", "", value)
+        for counter in shape.counters:
+            size = wording.count(counter.least, counter.most, "item")
+            if size:
+                yield _said(f"{size} must be {self._brief((counter.literal,))}")
+        if shape.unique:
+            yield _said("all items differ")
+        yield from self._obligations(shape.obligations, "item")
+
+    # --- conditions ---
+
+    def _obligations(self, obligations: Iterable[Obligation], unit: str) -> Iterator[_Todo]:
+        for obligation in obligations:
+            said = [self._alternative(alternative, unit) for alternative in obligation[:_MOST_ALTERNATIVES]]
+            if len(obligation) > _MOST_ALTERNATIVES:
+                said.append(f"one of {len(obligation) - _MOST_ALTERNATIVES:,} further conditions holds")
+            yield _said(", or ".join(said))
+
+    def _alternative(self, alternative: Alternative, unit: str) -> str:
+        match alternative:
+            case AtKey(key, literals):
+                return self._there(wording.quoted(key), literals)
+            case AtPattern(source, literals):
+                return self._there(f"a key that matches {wording.quoted(source)}", literals)
+            case AtOther(_, literals):
+                return self._there("some other key", literals)
+            case BadKey(literal):
+                formula = self.network.scalars.literal(literal, STRING)
+                return f"some key is not {' or '.join(wording.describe((formula,), wording.string))}"
+            case Without(key):
+                return f"{wording.quoted(key)} is absent"
+            case AtIndex(index, literals):
+                return f"item {index + 1} is {self._brief(literals)}"
+            case FromIndex(index, literals):
+                since = f" from item {index + 1} on" if index else ""
+                return self._there(f"some item{since}", literals)
+            case AtLeast(count):
+                return f"it has {wording.count(count, None, unit)}"
+            case AtMost(count):
+                return f"it has {wording.count(0, count, unit)}"
+            case Repeat():
+                return "two items are equal"
+            case Differs() | DiffersList():
+                return "it differs from values written before"
+
+
+def _scalars(entry: Entry) -> list[str]:
+    words: list[str] = []
+    if entry.string is not None:
+        words += wording.describe(entry.string.formulas, wording.string)
+    if entry.number is not None:
+        words += wording.describe(entry.number.formulas, wording.number)
+    literals = [name for name in ("true", "false") if getattr(entry, name) is not None]
+    if literals:
+        words.append(" or ".join(literals))
+    if entry.null is not None:
+        words.append("null")
+    return words
+
+
+def _either(words: Sequence[str]) -> str:
+    return (", ".join(words[:-1]) + " or " if len(words) > 1 else "") + words[-1]
+
+
+def _are(things: tuple[str, ...]) -> str:
+    return "are" if len(things) > 1 else "is"

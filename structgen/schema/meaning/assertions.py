@@ -1,0 +1,362 @@
+"""Takes up a schema or its negation: what its keywords add to a conjunction, pushed inward to plain facts."""
+
+from __future__ import annotations
+
+from structgen.schema.meaning.evaluated import Evaluation, position
+from structgen.schema.meaning.facts import Choice, Facts, Forbid, Oblige, Rank, Require, Say, Step, Watch
+from structgen.schema.meaning.key_clauses import ClauseReader
+from structgen.schema.meaning.overlapping_branches import Rivals
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, Tables
+from structgen.schema.meaning.shape import (
+    Alternative,
+    AtIndex,
+    AtKey,
+    AtLeast,
+    AtMost,
+    AtOther,
+    AtPattern,
+    BadKey,
+    Counter,
+    FromIndex,
+    Obligation,
+    Repeat,
+    Without,
+)
+from structgen.schema.reading.model import Schema
+
+
+class Assertions:
+    """Reads schemas into facts, steps to take up and choices to be made."""
+
+    def __init__(self, tables: Tables, rivals: Rivals, reader: ClauseReader) -> None:
+        self.tables = tables
+        self.rivals = rivals
+        self.evaluation = Evaluation(tables, reader)
+
+    def positive(self, facts: Facts, info: Info, rank: Rank, kind: int) -> bool:
+        if not info.types & kind or info.verdict is False:
+            return False
+        schema, tables = info.schema, self.tables
+        if schema.enum is not None:
+            container = dict if kind == OBJECT else list
+            members = [
+                tables.literal(tables.member(schema, index))
+                for index, value in enumerate(schema.enum)
+                if isinstance(value, container)
+            ]
+            if not members:
+                return False
+            self._choose(facts, [(Say(member, (*rank, 0)),) for member in members])
+        if kind == OBJECT and info.objects:
+            self._object_keywords(facts, schema, rank)
+        elif kind == ARRAY and info.arrays:
+            self._array_keywords(facts, schema, rank)
+        if info.combined:
+            self._combinators(facts, schema, rank, kind)
+        if self.evaluation.applies(schema, kind) is not None:
+            facts.watching.append(Watch(schema, rank, False))
+        return True
+
+    def _object_keywords(self, facts: Facts, schema: Schema, rank: Rank) -> None:
+        if schema.properties or schema.pattern_properties or schema.additional is not None:
+            facts.facets.append(((*rank, position(schema, "properties")), schema))
+        for key in schema.required:
+            facts.required[key] = None
+        facts.bound(schema.min_properties, schema.max_properties)
+        if schema.property_names is not None:
+            literal = self.tables.literal(schema.property_names)
+            if literal == NEVER:
+                facts.bound(0, 0)
+            elif literal != ALWAYS:
+                facts.key_literals.append(literal)
+        facts.conditional.extend(schema.dependent_required.items())
+        place = position(schema, "dependentSchemas")
+        for index, (key, child) in enumerate(schema.dependent_schemas.items()):
+            literal = self.tables.literal(child)
+            if literal == NEVER:
+                facts.add_value(key, (NEVER,))
+            elif literal != ALWAYS:
+                clauses = self._clauses(key, child)
+                if clauses is not None:
+                    facts.obligations.extend(
+                        tuple(dict.fromkeys((Without(key), *clause))) for clause in clauses
+                    )
+                    continue
+                says = Say(literal, (*rank, place, index))
+                self._choose(facts, [(Forbid(key),), (Require(key), says)])
+
+    def _clauses(self, trigger: str, schema: Schema) -> list[Obligation] | None:
+        """Return what a plain schema asks of an object that holds a key, as obligations that all hold.
+
+        None where it says more than what keys are required and which scalars they have. A dependency in this
+        form is an obligation too, so that many of them do not multiply the shapes.
+        """
+        tables = self.tables
+        info = tables.info(schema)
+        schema = info.schema
+        if info.combined or info.values is not None or not info.types & OBJECT:
+            return None
+        if schema.pattern_properties or schema.additional is not None or schema.property_names is not None:
+            return None
+        if schema.min_properties or schema.max_properties is not None:
+            return None
+        if schema.dependent_required or schema.dependent_schemas or schema.unevaluated_properties is not None:
+            return None
+        clauses: list[Obligation] = [(AtKey(key, ()),) for key in schema.required if key != trigger]
+        for key, child in schema.properties.items():
+            literal = tables.literal(child)
+            if literal == NEVER:
+                clauses.append((Without(key),))
+            elif literal != ALWAYS:
+                if tables.mask(literal) & (OBJECT | ARRAY):
+                    return None  # its keys would have a place in the order
+                clauses.append((Without(key), AtKey(key, (literal,))))
+        return clauses
+
+    def _array_keywords(self, facts: Facts, schema: Schema, rank: Rank) -> None:
+        if schema.prefix or schema.items is not None:
+            facts.facets.append((rank, schema))
+        facts.bound(schema.min_items, schema.max_items)
+        facts.unique |= schema.unique_items
+        if schema.contains is not None:
+            self._count_items(
+                facts, self.tables.literal(schema.contains), schema.min_contains, schema.max_contains
+            )
+
+    def _count_items(self, facts: Facts, literal: int, least: int, most: int | None) -> None:
+        if literal == ALWAYS:
+            facts.bound(least, most)
+        elif literal == NEVER:
+            if least:
+                facts.bound(1, 0)
+        elif least or most is not None:
+            facts.counters.append(Counter(literal, least, most))
+
+    def _combinators(self, facts: Facts, schema: Schema, rank: Rank, kind: int) -> None:
+        tables = self.tables
+        says: list[Step] = []
+        if schema.ref is not None:
+            says.append(Say(tables.literal(schema.ref), (*rank, position(schema, "$ref"))))
+        place = position(schema, "allOf")
+        says.extend(
+            Say(tables.literal(part), (*rank, place, index)) for index, part in enumerate(schema.all_of)
+        )
+        if schema.not_ is not None:
+            says.append(Say(tables.literal(schema.not_, True), rank))
+        facts.pending.extend(reversed(says))
+        if schema.any_of:
+            place = position(schema, "anyOf")
+            self._choose(
+                facts,
+                [
+                    (Say(literal, (*rank, place, index)),)
+                    for index, literal in enumerate(map(tables.literal, schema.any_of))
+                    if tables.mask(literal) & kind
+                ],
+            )
+        if schema.one_of:
+            self._choose(facts, self._one_of(schema, rank, kind))
+        if schema.if_ is not None:
+            then = ALWAYS if schema.then is None else tables.literal(schema.then)
+            other = ALWAYS if schema.else_ is None else tables.literal(schema.else_)
+            if then != ALWAYS or other != ALWAYS:
+                test = tables.literal(schema.if_)
+                at_if = (*rank, position(schema, "if"))
+                self._choose(
+                    facts,
+                    [
+                        (Say(test, at_if), Say(then, (*rank, position(schema, "then")))),
+                        (Say(tables.negate(test), at_if), Say(other, (*rank, position(schema, "else")))),
+                    ],
+                )
+
+    def _choose(self, facts: Facts, choice: Choice) -> None:
+        if len(choice) == 1:
+            facts.pending.extend(reversed(choice[0]))
+        elif not choice:
+            facts.pending.append(Say(NEVER, ()))
+        else:
+            facts.choices.append(choice)
+
+    # oneOf
+
+    def _one_of(self, schema: Schema, rank: Rank, kind: int) -> Choice:
+        place = position(schema, "oneOf")
+        tables = self.tables
+        branches = [
+            (index, literal)
+            for index, literal in enumerate(map(tables.literal, schema.one_of))
+            if tables.mask(literal) & kind
+        ]
+        rivals = self.rivals.of([literal for _, literal in branches], kind, schema)
+        choice: Choice = []
+        for at, (index, literal) in enumerate(branches):
+            steps: list[Step] = [Say(literal, (*rank, place, index))]
+            steps.extend(
+                Say(tables.negate(branches[other][1]), (*rank, place, index)) for other in rivals[at]
+            )
+            choice.append(tuple(steps))
+        return choice
+
+    def negative(self, facts: Facts, info: Info, rank: Rank, kind: int) -> bool:
+        """Take up the negation of a schema: one of its keywords fails."""
+        if info.verdict is not None:
+            return not info.verdict
+        if not info.types & kind:
+            return True
+        tables = self.tables
+        if info.schema.id in tables.constants.sets:
+            facts.different.extend(tables.constants.members_of(info.schema, kind == OBJECT))
+            return True
+        events: list[Alternative] = []
+        branches: Choice = []
+        # Conjunctions are taken apart here: what a member or the number of members settles, in whichever
+        # conjunct it stands, is one obligation and no choice.
+        stack = [info]
+        seen: set[int] = set()
+        while stack:
+            part = stack.pop()
+            if part.verdict is False or not (part.verdict or part.types & kind):
+                return True
+            schema = part.schema
+            if part.verdict or schema.id in seen:
+                continue
+            seen.add(schema.id)
+            if schema.enum is not None:
+                container = dict if kind == OBJECT else list
+                branches.append(
+                    tuple(
+                        Say(tables.literal(tables.member(schema, index), True), rank)
+                        for index, value in enumerate(schema.enum)
+                        if isinstance(value, container)
+                    )
+                )
+            if kind == OBJECT and part.objects:
+                self._object_events(schema, events, branches, rank)
+            elif kind == ARRAY and part.arrays:
+                self._array_events(schema, events, branches)
+            if self.evaluation.applies(schema, kind) is not None:
+                failures = self.evaluation.failures(schema, kind)
+                if failures is None:
+                    rest = self.evaluation.without(schema)
+                    branches.append((Say(tables.literal(rest), rank), Watch(schema, rank, True)))
+                else:
+                    events.extend(failures)
+            if part.combined:
+                self._negative_combinators(schema, branches, rank, kind)
+                stack.extend(map(tables.info, reversed(schema.all_of)))
+                if schema.ref is not None:
+                    stack.append(tables.info(schema.ref))
+        if any(not branch for branch in branches):
+            return True
+        if events:
+            branches.insert(0, (Oblige(tuple(dict.fromkeys(events))),))
+        self._choose(facts, branches)
+        return True
+
+    def _object_events(self, schema: Schema, events: list[Alternative], branches: Choice, rank: Rank) -> None:
+        tables = self.tables
+        events.extend(Without(key) for key in dict.fromkeys(schema.required))
+        for key, child in schema.properties.items():
+            literal = tables.literal(child, True)
+            if literal != NEVER:
+                events.append(AtKey(key, _one(literal)))
+        for source, child in schema.pattern_properties:
+            literal = tables.literal(child, True)
+            if literal != NEVER:
+                events.append(AtPattern(source, _one(literal)))
+        if schema.additional is not None:
+            literal = tables.literal(schema.additional, True)
+            if literal != NEVER:
+                events.append(AtOther(schema, _one(literal)))
+        if schema.property_names is not None:
+            literal = tables.literal(schema.property_names)
+            if literal == NEVER:
+                events.append(AtLeast(1))
+            elif literal != ALWAYS:
+                events.append(BadKey(literal))
+        if schema.min_properties:
+            events.append(AtMost(schema.min_properties - 1))
+        if schema.max_properties is not None:
+            events.append(AtLeast(schema.max_properties + 1))
+        for key, others in schema.dependent_required.items():
+            branches.extend((Require(key), Forbid(other)) for other in others if other != key)
+        for key, child in schema.dependent_schemas.items():
+            literal = tables.literal(child, True)
+            if literal != NEVER:
+                branches.append((Require(key), Say(literal, rank)))
+
+    def _array_events(self, schema: Schema, events: list[Alternative], branches: Choice) -> None:
+        tables = self.tables
+        for index, child in enumerate(schema.prefix):
+            literal = tables.literal(child, True)
+            if literal != NEVER:
+                events.append(AtIndex(index, _one(literal)))
+        if schema.items is not None:
+            literal = tables.literal(schema.items, True)
+            if literal != NEVER:
+                events.append(FromIndex(len(schema.prefix), _one(literal)))
+        if schema.min_items:
+            events.append(AtMost(schema.min_items - 1))
+        if schema.max_items is not None:
+            events.append(AtLeast(schema.max_items + 1))
+        if schema.unique_items:
+            events.append(Repeat())
+        if schema.contains is not None:
+            literal = tables.literal(schema.contains)
+            least, most = schema.min_contains, schema.max_contains
+            if literal == ALWAYS:
+                if least:
+                    events.append(AtMost(least - 1))
+                if most is not None:
+                    events.append(AtLeast(most + 1))
+            elif literal == NEVER:
+                if least:
+                    branches.append(())
+            else:
+                if least:
+                    branches.append((Counter(literal, 0, least - 1),))
+                if most is not None:
+                    branches.append((Counter(literal, most + 1, None),))
+
+    def _negative_combinators(self, schema: Schema, branches: Choice, rank: Rank, kind: int) -> None:
+        """Add the ways in which a combination of schemas fails, but for `allOf` and `$ref`."""
+        tables = self.tables
+
+        def deny(part: Schema) -> Say:
+            return Say(tables.literal(part, True), rank)
+
+        if schema.any_of:
+            branches.append(
+                tuple(deny(part) for part in schema.any_of if tables.mask(tables.literal(part)) & kind)
+            )
+        if schema.one_of:
+            literals = [
+                literal for literal in map(tables.literal, schema.one_of) if tables.mask(literal) & kind
+            ]
+            branches.append(tuple(Say(tables.negate(literal), rank) for literal in literals))
+            for a, others in enumerate(self.rivals.of(literals, kind, schema)):
+                branches.extend(
+                    (Say(literals[a], (*rank, a)), Say(literals[b], (*rank, b))) for b in others if a < b
+                )
+        if schema.not_ is not None:
+            branches.append((Say(tables.literal(schema.not_), rank),))
+        if schema.if_ is not None:
+            test = tables.literal(schema.if_)
+            if schema.then is not None:
+                branches.append((Say(test, rank), deny(schema.then)))
+            if schema.else_ is not None:
+                branches.append((Say(tables.negate(test), rank), deny(schema.else_)))
+        branches[:] = [
+            branch
+            for branch in branches
+            if not any(isinstance(step, Say) and step.literal == NEVER for step in branch)
+        ]
+        branches[:] = [
+            tuple(step for step in branch if not (isinstance(step, Say) and step.literal == ALWAYS))
+            for branch in branches
+        ]
+
+
+def _one(literal: int) -> tuple[int, ...]:
+    return () if literal == ALWAYS else (literal,)

@@ -1,0 +1,125 @@
+"""A conjunction as it is being built, and the steps by which a branch adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from structgen.schema.meaning.constants import Rest
+from structgen.schema.meaning.shape import Counter, Obligation
+from structgen.schema.reading.model import Schema
+
+Rank: TypeAlias = tuple[int, ...]
+"""Where in the text something is said: the order of the literals of a child is the order of their ranks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    literal: int
+    rank: Rank
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forbid:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Oblige:
+    alternatives: Obligation
+
+
+@dataclass(frozen=True, slots=True)
+class Shun:
+    """Values that meet the literal are left to other conjunctions: here it is never said."""
+
+    literal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """`unevaluatedProperties` or `unevaluatedItems` of a schema holds, or fails where `negated`."""
+
+    schema: Schema
+    rank: Rank
+    negated: bool
+
+
+Step: TypeAlias = Say | Require | Forbid | Oblige | Counter | Shun | Watch
+Choice: TypeAlias = list[tuple[Step, ...]]
+
+
+class Facts:
+    """A conjunction as it is being built."""
+
+    __slots__ = (
+        "asserted",
+        "choices",
+        "conditional",
+        "counters",
+        "different",
+        "facets",
+        "hi",
+        "key_literals",
+        "lo",
+        "obligations",
+        "pending",
+        "required",
+        "shunned",
+        "unique",
+        "values",
+        "watching",
+    )
+
+    def __init__(self) -> None:
+        self.pending: list[Step] = []
+        self.asserted: set[int] = set()
+        self.choices: list[Choice] = []
+        self.facets: list[tuple[Rank, Schema]] = []
+        self.required: dict[str, None] = {}
+        self.values: dict[str | int, tuple[int, ...]] = {}
+        self.lo = 0
+        self.hi: int | None = None
+        self.key_literals: list[int] = []
+        self.conditional: list[tuple[str, tuple[str, ...]]] = []
+        self.obligations: list[Obligation] = []
+        self.counters: list[Counter] = []
+        self.shunned: frozenset[int] = frozenset()
+        """Literals that are never said here: conjunctions that say them are made apart."""
+        self.watching: list[Watch] = []
+        """Keywords that apply to what is not evaluated, not settled yet."""
+        self.unique = False
+        self.different: list[Rest] = []
+        """Values of which this is none."""
+
+    def copy(self) -> Facts:
+        new = Facts()
+        new.asserted = set(self.asserted)
+        new.choices = list(self.choices)
+        new.facets = list(self.facets)
+        new.required = dict(self.required)
+        new.values = dict(self.values)
+        new.lo, new.hi = self.lo, self.hi
+        new.key_literals = list(self.key_literals)
+        new.conditional = list(self.conditional)
+        new.obligations = list(self.obligations)
+        new.counters = list(self.counters)
+        new.shunned = self.shunned
+        new.watching = list(self.watching)
+        new.unique = self.unique
+        new.different = list(self.different)
+        return new
+
+    def bound(self, lo: int, hi: int | None) -> None:
+        self.lo = max(self.lo, lo)
+        if hi is not None:
+            self.hi = hi if self.hi is None else min(self.hi, hi)
+
+    def add_value(self, key: str | int, literals: Iterable[int]) -> None:
+        self.values[key] = (*self.values.get(key, ()), *literals)

@@ -1,0 +1,359 @@
+"""Formulas over strings and numbers, folded as they are built, and plain answers about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+
+from structgen.language.ir import (
+    FALSE,
+    TRUE,
+    All,
+    Any_,
+    Format,
+    Formula,
+    Interval,
+    Length,
+    Multiple,
+    Not,
+    Pattern,
+    PlainInteger,
+    Words,
+)
+from structgen.schema.meaning import simple_patterns
+
+_SMALL_EXPONENT = 5_000
+"""Exact arithmetic on decimals is done here up to this exponent; beyond it the number automata are asked."""
+FEW_DIGITS = 12
+"""Digits of bounds and divisors whose multiples near by need no more than every policy allows."""
+
+
+def negation(formula: Formula) -> Formula:
+    """Return the complement, folded where it is a constant or a complement itself."""
+    if isinstance(formula, Not):
+        return formula.of
+    if formula == TRUE:
+        return FALSE
+    if formula == FALSE:
+        return TRUE
+    # a complement of complements says what must hold: lengths are met then, and contradictions seen
+    if isinstance(formula, Any_) and any(isinstance(part, Not) for part in formula.of):
+        return conjunction([negation(part) for part in formula.of])
+    if isinstance(formula, All) and any(isinstance(part, Not) for part in formula.of):
+        return disjunction([negation(part) for part in formula.of])
+    return Not(formula)
+
+
+def disjunction(formulas: Iterable[Formula]) -> Formula:
+    """Return the union; finite sets of words are joined, duplicates and constants folded. Linear."""
+    kept: dict[Formula, None] = {}
+    words: list[frozenset[str]] = []
+    for formula in formulas:
+        if formula == TRUE:
+            return TRUE
+        for part in formula.of if isinstance(formula, Any_) else (formula,):
+            if isinstance(part, Words):
+                words.append(part.of)
+            else:
+                kept[part] = None
+    if words:
+        joined = words[0] if len(words) == 1 else frozenset().union(*words)
+        kept[Words(joined)] = None
+    if len(kept) == 1:
+        return next(iter(kept))
+    return Any_(tuple(kept))
+
+
+def points(formula: Formula) -> tuple[Decimal, ...] | None:
+    """Return the numbers of a formula that is a finite set of them on its face, else None."""
+    if isinstance(formula, Interval):
+        return (formula.low,) if formula.low is not None and formula.low == formula.high else None
+    if isinstance(formula, Any_) and formula.of:
+        found: list[Decimal] = []
+        for part in formula.of:
+            if not isinstance(part, Interval) or part.low is None or part.low != part.high:
+                return None
+            found.append(part.low)
+        return tuple(found)
+    return None
+
+
+def is_multiple(value: Decimal, of: Decimal) -> bool:
+    """Return whether a number is an integer times another; exact at any exponent."""
+    if not value:
+        return True
+    _, value_digits, value_exponent = value.as_tuple()
+    _, of_digits, of_exponent = of.as_tuple()
+    assert isinstance(value_exponent, int) and isinstance(of_exponent, int)
+    a = int("".join(map(str, value_digits)))
+    b = int("".join(map(str, of_digits)))
+    shift = value_exponent - of_exponent
+    if shift >= 0:
+        return bool(a * pow(10, shift, b) % b == 0)
+    if -shift > len(value_digits):
+        return False
+    return bool(a % (b * 10**-shift) == 0)
+
+
+def holds(formula: Formula, leaf: Callable[[Formula], bool]) -> bool:
+    """Return the truth of a formula, given that of its atoms; asks for no more of them than it takes, and is
+    no deeper for Python than an atom."""
+    if not isinstance(formula, (Not, All, Any_)):
+        return leaf(formula)
+    above: list[tuple[Not | All | Any_, int]] = []
+    while True:
+        if not isinstance(formula, (Not, All, Any_)):
+            value = leaf(formula)
+        elif isinstance(formula, Not) or formula.of:
+            above.append((formula, 0))
+            formula = formula.of if isinstance(formula, Not) else formula.of[0]
+            continue
+        else:
+            value = isinstance(formula, All)
+        while above:
+            parent, at = above.pop()
+            if isinstance(parent, Not):
+                value = not value
+            elif value is isinstance(parent, All) and at + 1 < len(parent.of):
+                above.append((parent, at + 1))
+                formula = parent.of[at + 1]
+                break
+        else:
+            return value
+
+
+def number_meets(formula: Formula, value: Decimal) -> bool:
+    """Return whether a number, written as plainly as its value allows, meets a formula; exact."""
+
+    def leaf(atom: Formula) -> bool:
+        match atom:
+            case Interval(low, high, open_low, open_high):
+                if low is not None and (value < low or (open_low and value == low)):
+                    return False
+                return high is None or not (value > high or (open_high and value == high))
+            case Multiple(of):
+                return is_multiple(value, of)
+            case PlainInteger():
+                return is_multiple(value, Decimal(1))
+        raise AssertionError(atom)
+
+    return holds(formula, leaf)
+
+
+def _meet(a: Interval, b: Interval) -> Interval | None:
+    low, open_low = a.low, a.open_low
+    if low is None or (b.low is not None and (b.low > low or (b.low == low and b.open_low))):
+        low, open_low = b.low, b.open_low
+    high, open_high = a.high, a.open_high
+    if high is None or (b.high is not None and (b.high < high or (b.high == high and b.open_high))):
+        high, open_high = b.high, b.open_high
+    if low is not None and high is not None and (low > high or (low == high and (open_low or open_high))):
+        return None
+    return Interval(low, high, open_low, open_high)
+
+
+def conjunction(formulas: Iterable[Formula]) -> Formula:
+    """Return the intersection: intervals and lengths are met, constants and contradictions folded.
+
+    Finite sets are not filtered here (`Scalars.narrowed` does that, for it may have to ask the automata).
+    """
+    kept: dict[Formula, None] = {}
+    interval: Interval | None = None
+    words: frozenset[str] | None = None
+    length: Length | None = None
+    stack = list(formulas)
+    stack.reverse()
+    while stack:
+        formula = stack.pop()
+        if isinstance(formula, All):
+            stack.extend(reversed(formula.of))
+        elif isinstance(formula, Interval):
+            met = formula if interval is None else _meet(interval, formula)
+            if met is None:
+                return FALSE
+            interval = met
+        elif isinstance(formula, Words):
+            words = formula.of if words is None else words & formula.of
+            if not words:
+                return FALSE
+        elif isinstance(formula, Length):
+            if length is not None:
+                most = formula.most if length.most is None else length.most
+                if formula.most is not None and most is not None:
+                    most = min(most, formula.most)
+                formula = Length(max(length.least, formula.least), most)
+            if formula.most is not None and formula.least > formula.most:
+                return FALSE
+            length = formula
+        elif formula == FALSE:
+            return FALSE
+        else:
+            kept[formula] = None
+    if interval is not None:
+        kept[interval] = None
+    if length is not None:
+        kept[length] = None
+    if words is not None:
+        kept[Words(words)] = None
+    for formula in kept:
+        if isinstance(formula, Not) and formula.of in kept:
+            return FALSE
+    if len(kept) == 1:
+        return next(iter(kept))
+    return All(tuple(kept)) if kept else TRUE
+
+
+def apart(a: Formula, b: Formula) -> bool:
+    """Return whether two formulas are disjoint for a cheap reason. False says nothing."""
+    if a == FALSE or b == FALSE:
+        return True
+    for x in a.of if isinstance(a, All) else (a,):
+        for y in b.of if isinstance(b, All) else (b,):
+            if isinstance(x, Words) and isinstance(y, Words):
+                if x.of.isdisjoint(y.of):
+                    return True
+            elif isinstance(x, Interval) and isinstance(y, Interval):
+                if _meet(x, y) is None:
+                    return True
+            elif isinstance(x, Length) and isinstance(y, Length):
+                if conjunction((x, y)) == FALSE:
+                    return True
+            elif x == Not(y) or y == Not(x):
+                return True
+    return False
+
+
+def bounds_length(formula: Formula) -> bool:
+    """Return whether a formula of strings has a bound on their length that shows: listed words, a greatest
+    length, a pattern that `simple_patterns.is_bounded`."""
+    done: list[bool] = []
+    stack: list[tuple[Formula, bool]] = [(formula, False)]
+    while stack:
+        node, ready = stack.pop()
+        match node:
+            case Words():
+                done.append(True)
+            case Length(_, most):
+                done.append(most is not None)
+            case Pattern(source):
+                done.append(simple_patterns.is_bounded(source))
+            case Not(Length(_, None)):
+                done.append(True)
+            case All(parts) | Any_(parts) if ready:
+                start = len(done) - len(parts)
+                held = done[start:]
+                del done[start:]
+                done.append(any(held) if isinstance(node, All) else all(held))
+            case All(parts) | Any_(parts):
+                stack.append((node, True))
+                stack.extend((part, False) for part in parts)
+            case _:
+                done.append(False)
+    return done[-1]
+
+
+def neighbours(formulas: Sequence[Formula]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs i < j of formulas that their intervals do not tell apart, in no order.
+
+    Cost: n log n and the pairs; where no formula has an interval that is all pairs.
+    """
+    bounds: list[tuple[Decimal, Decimal, int]] = []
+    for index, formula in enumerate(formulas):
+        low, high = Decimal("-Infinity"), Decimal("Infinity")
+        for part in formula.of if isinstance(formula, All) else (formula,):
+            if isinstance(part, Interval):
+                low = low if part.low is None else max(low, part.low)
+                high = high if part.high is None else min(high, part.high)
+        bounds.append((low, high, index))
+    bounds.sort()
+    active: list[tuple[Decimal, int]] = []
+    for low, high, index in bounds:
+        active = [(end, other) for end, other in active if end >= low]
+        for _, other in active:
+            yield min(index, other), max(index, other)
+        active.append((high, index))
+
+
+def is_local(formula: Formula) -> bool:
+    """Return whether membership of a word is decided without patterns and formats."""
+    stack = [formula]
+    while stack:
+        node = stack.pop()
+        match node:
+            case Pattern() | Format():
+                return False
+            case Not(inner):
+                stack.append(inner)
+            case All(parts) | Any_(parts):
+                stack.extend(parts)
+    return True
+
+
+def quick_string(formula: Formula) -> bool | None:
+    """Return whether a string meets the formula where that shows at once, else None."""
+    match formula:
+        case Words(of):
+            return bool(of)
+        case Length(least, most):
+            return most is None or least <= most
+        case Format():
+            return True
+        case Pattern(source):
+            plain = simple_patterns.simple(source)
+            return True if plain is not None and plain.inhabited else None
+        case Not(Words()):
+            return True
+        case Any_(parts):
+            if any(quick_string(part) for part in parts):
+                return True
+        case All(parts):
+            # Finitely many words are missing from infinitely many strings.
+            if all(
+                (isinstance(part, Not) and isinstance(part.of, Words))
+                or (isinstance(part, Length) and part.most is None)
+                for part in parts
+            ):
+                return True
+    return None
+
+
+def quick_number(formula: Formula) -> bool | None:
+    """Return whether a number meets the formula where plain arithmetic tells, else None."""
+    parts = formula.of if isinstance(formula, All) else (formula,)
+    interval: Interval | None = None
+    multiple: Multiple | None = None
+    plain = False
+    for part in parts:
+        if isinstance(part, Interval) and interval is None:
+            interval = part
+        elif isinstance(part, PlainInteger) and isinstance(formula, All):
+            plain = True
+        elif isinstance(part, Multiple) and multiple is None:
+            multiple = part
+        elif isinstance(formula, Any_):
+            return True if any(quick_number(branch) for branch in formula.of) else None
+        else:
+            return None
+    if plain:
+        # An integer of few digits is written as digits alone by every policy; `Multiple(1)` stands beside it.
+        ends = () if interval is None else (interval.low, interval.high)
+        known = (*ends, None if multiple is None else multiple.of)
+        if multiple is None or any(value and abs(value.adjusted()) > FEW_DIGITS for value in known):
+            return None
+    if interval is None or interval.low is None or interval.high is None or number_meets(formula, Decimal(0)):
+        return True
+    if multiple is None:
+        return True
+    low, high, of = interval.low, interval.high, multiple.of
+    if any(abs(value.adjusted()) > _SMALL_EXPONENT for value in (low, high, of) if value):
+        return None
+    n, d = of.as_integer_ratio()
+    a, b = low.as_integer_ratio()
+    c, e = high.as_integer_ratio()
+    first = -((-a * d) // (b * n))
+    last = (c * d) // (e * n)
+    if interval.open_low and first * n * b == a * d:
+        first += 1
+    if interval.open_high and last * n * e == c * d:
+        last -= 1
+    return first <= last

@@ -1,0 +1,224 @@
+"""Settles obligations that what is known already decides, and says what a conjunction asks of one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from structgen.schema.meaning.facts import Facts, Rank
+from structgen.schema.meaning.place import NEVER, STRING, Tables
+from structgen.schema.meaning.scalars import Scalars
+from structgen.schema.meaning.shape import (
+    Alternative,
+    AtIndex,
+    AtKey,
+    AtLeast,
+    AtMost,
+    BadKey,
+    FromIndex,
+    Obligation,
+    Repeat,
+    Without,
+)
+from structgen.schema.reading.model import Schema
+
+
+class Obligations:
+    """Simplifies conjunctions; every step keeps the language."""
+
+    def __init__(self, tables: Tables, scalars: Scalars) -> None:
+        self.tables = tables
+        self.scalars = scalars
+
+    def value_literals(self, facets: Iterable[Schema], key: str) -> list[int]:
+        """Return the literals that facets ask of the value under a key, in text order."""
+        tables = self.tables
+        found: list[int] = []
+        for schema in facets:
+            own = schema.properties.get(key)
+            matched = own is not None
+            if own is not None:
+                found.append(tables.literal(own))
+            for source, child in schema.pattern_properties:
+                if self.scalars.pattern_matches(source, key):
+                    matched = True
+                    found.append(tables.literal(child))
+            if not matched and schema.additional is not None:
+                found.append(tables.literal(schema.additional))
+        return found
+
+    def item_literals(
+        self,
+        facets: Iterable[tuple[Rank, Schema]],
+        values: Mapping[str | int, tuple[int, ...]],
+        index: int,
+    ) -> list[int]:
+        """Return the literals asked of the item at an index, in text order."""
+        found: list[int] = []
+        for _, schema in facets:
+            if index < len(schema.prefix):
+                found.append(self.tables.literal(schema.prefix[index]))
+            elif schema.items is not None:
+                found.append(self.tables.literal(schema.items))
+        found.extend(values.get(index, ()))
+        return found
+
+    def simplify_object(self, facts: Facts) -> bool:
+        """Settle obligations that what is known decides; return False on a contradiction."""
+        again = True
+        while again:
+            again = False
+            left: list[Obligation] = []
+            known = Known(self, facts)
+            for obligation in facts.obligations:
+                kept: list[Alternative] = []
+                held = False
+                for alternative in obligation:
+                    truth = known.truth(alternative)
+                    if truth:
+                        held = True
+                        break
+                    if truth is None:
+                        kept.append(alternative)
+                if held:
+                    again = True
+                    continue
+                if not kept:
+                    return False
+                if self._unit(facts, kept):
+                    again = True
+                    known = Known(self, facts)
+                else:
+                    left.append(tuple(kept))
+            facts.obligations = left
+        if facts.hi is not None and max(facts.lo, len(facts.required)) > facts.hi:
+            return False
+        known = Known(self, facts)
+        return not any(map(known.impossible, facts.required))
+
+    def simplify_array(self, facts: Facts) -> bool:
+        again = True
+        while again:
+            again = False
+            left: list[Obligation] = []
+            for obligation in facts.obligations:
+                kept: list[Alternative] = []
+                held = False
+                for alternative in obligation:
+                    match alternative:
+                        case AtIndex(index, literals) | FromIndex(index, literals):
+                            if facts.hi is not None and facts.hi <= index:
+                                continue
+                            if isinstance(alternative, AtIndex):
+                                said = self.item_literals(facts.facets, facts.values, index)
+                                if self.tables.clash((*said, *literals)):
+                                    continue
+                                held = facts.lo > index and all(
+                                    literal in said or self.tables.clash((*said, self.tables.negate(literal)))
+                                    for literal in literals
+                                )
+                        case AtLeast(count):
+                            if facts.hi is not None and facts.hi < count:
+                                continue
+                            held = facts.lo >= count
+                        case AtMost(count):
+                            if facts.lo > count:
+                                continue
+                            held = facts.hi is not None and facts.hi <= count
+                        case Repeat():
+                            if facts.unique or (facts.hi is not None and facts.hi < 2):
+                                continue
+                    if held:
+                        break
+                    kept.append(alternative)
+                if held:
+                    again = True
+                    continue
+                if not kept:
+                    return False
+                if self._unit(facts, kept):
+                    again = True
+                else:
+                    left.append(tuple(kept))
+            facts.obligations = left
+        return facts.hi is None or facts.lo <= facts.hi
+
+    def _unit(self, facts: Facts, kept: list[Alternative]) -> bool:
+        """Turn an obligation into a plain fact where it is one; return whether it was."""
+        match kept:
+            case [Without(key)]:
+                facts.add_value(key, (NEVER,))
+            case [AtKey(key, literals)]:
+                facts.required[key] = None
+                facts.add_value(key, literals)
+            case [AtLeast(count)]:
+                facts.bound(count, None)
+            case [AtMost(count)]:
+                facts.bound(0, count)
+            case [Without(key), AtKey(other, literals)] | [AtKey(other, literals), Without(key)] if (
+                key == other
+            ):
+                facts.add_value(key, literals)
+            case [AtIndex(index, literals)]:
+                facts.bound(index + 1, None)
+                facts.add_value(index, literals)
+            case [FromIndex(_, literals)] if len(literals) == 1:
+                return False
+            case _:
+                return False
+        return True
+
+
+class Known:
+    """What a conjunction about an object, as it is now, already says of alternatives."""
+
+    __slots__ = ("_facets", "_facts", "_obligations", "_said")
+
+    def __init__(self, obligations: Obligations, facts: Facts) -> None:
+        self._obligations, self._facts = obligations, facts
+        self._facets = [schema for _, schema in facts.facets]
+        self._said: dict[str, list[int]] = {}
+
+    def truth(self, alternative: Alternative) -> bool | None:
+        """Return whether an alternative surely holds, or surely does not; None where neither shows."""
+        facts, tables = self._facts, self._obligations.tables
+        match alternative:
+            case Without(key):
+                if key in facts.required:
+                    return False
+                return True if self.impossible(key) else None
+            case AtKey(key, literals):
+                if NEVER in facts.values.get(key, ()):
+                    return False
+                said = self._asked(key)
+                if tables.clash((*said, *literals)):
+                    return False
+                held = key in facts.required and all(
+                    literal in said or tables.clash((*said, tables.negate(literal))) for literal in literals
+                )
+                return True if held else None
+            case AtLeast(count):
+                if facts.hi is not None and facts.hi < count:
+                    return False
+                return True if max(facts.lo, len(facts.required)) >= count else None
+            case AtMost(count):
+                if max(facts.lo, len(facts.required)) > count:
+                    return False
+                return True if facts.hi is not None and facts.hi <= count else None
+            case BadKey(literal):
+                scalars = self._obligations.scalars
+                formula = scalars.literal(literal, STRING)
+                return True if any(not scalars.string_meets(formula, key) for key in facts.required) else None
+        return None
+
+    def impossible(self, key: str) -> bool:
+        """Return whether no value can stand under a key."""
+        return NEVER in self._facts.values.get(key, ()) or self._obligations.tables.clash(self._asked(key))
+
+    def _asked(self, key: str) -> list[int]:
+        found = self._said.get(key)
+        if found is None:
+            found = self._said[key] = [
+                *self._obligations.value_literals(self._facets, key),
+                *self._facts.values.get(key, ()),
+            ]
+        return found

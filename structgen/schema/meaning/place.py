@@ -1,0 +1,576 @@
+"""Literals, demands and places: conjunctions of schemas and their disjunctions, interned as integers.
+
+A *literal* is a schema or its negation, as the integer `2 * schema.id + negated`. A *demand* is a conjunction
+of literals in text order; a *place* is an ordered tuple of distinct demands. Both are normalised before they
+are interned: references are followed, `allOf` that stands alone is opened, what is always true is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+from structgen.errors import SchemaError
+from structgen.schema.meaning import simple_patterns
+from structgen.schema.meaning.constants import Constants
+from structgen.schema.reading.json_values import Digests, canonical
+from structgen.schema.reading.model import Json, Schema
+
+OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = 1, 2, 4, 8, 16, 32
+EVERY = 63
+"""The JSON types as bits."""
+
+ALWAYS = -2
+"""The literal that every value meets."""
+NEVER = -1
+"""The literal, and the demand, that no value meets."""
+ANYTHING = 0
+"""The demand without literals, which every value meets."""
+
+TYPE_BITS = {
+    "object": OBJECT,
+    "array": ARRAY,
+    "string": STRING,
+    "number": NUMBER,
+    "integer": NUMBER,
+    "boolean": BOOLEAN,
+    "null": NULL,
+}
+_STRINGS = frozenset({"string"})
+_ALL_TYPES = frozenset(TYPE_BITS)
+_SYNTHETIC = 1 << 40
+"""Ids of schemas made here start here, far above those of a document."""
+
+
+def type_bit(value: Json) -> int:
+    """Return the bit of a JSON value's type."""
+    if isinstance(value, str):
+        return STRING
+    if value is None:
+        return NULL
+    if isinstance(value, bool):
+        return BOOLEAN
+    if isinstance(value, dict):
+        return OBJECT
+    return ARRAY if isinstance(value, list) else NUMBER
+
+
+class Info:
+    """What the network needs to know of a schema at a glance; made once for each schema."""
+
+    __slots__ = (
+        "arrays",
+        "combined",
+        "demand",
+        "mask",
+        "numbers",
+        "objects",
+        "only_values",
+        "opened",
+        "place",
+        "refused",
+        "schema",
+        "strings",
+        "tower",
+        "types",
+        "union",
+        "values",
+        "verdict",
+    )
+
+    def __init__(
+        self,
+        schema: Schema,
+        digests: Digests,
+        values: frozenset[Hashable] | None = None,
+        value_types: int = EVERY,
+    ) -> None:
+        """`values`: the keys of equality of `schema.enum`, where they are known, with the bits of their
+        types."""
+        self.schema = schema
+        self.tower: tuple[Info, bool] | None = None
+        """The end of a tower of `not` that begins here, and whether an odd number of them leads there."""
+        self.verdict = schema.verdict
+        types = EVERY
+        if schema.types is not None:
+            types = 0
+            for name in schema.types:
+                types |= TYPE_BITS[name]
+        self.values: frozenset[Hashable] | None = None
+        """The finitely many values (as keys of equality) among which those of the schema are, if known."""
+        if values is not None and schema.enum is not None:
+            types &= value_types
+            self.values = values
+        elif schema.enum is not None:
+            # Enums of 100,000 strings are met; a call for each is what such a schema would cost.
+            strings = [value for value in schema.enum if type(value) is str]
+            found = STRING if strings else 0
+            keys: list[Hashable] = []
+            if len(strings) < len(schema.enum):
+                for value in schema.enum:
+                    if type(value) is not str:
+                        found |= type_bit(value)
+                        keys.append(canonical(value, digests))
+            types &= found
+            self.values = frozenset((*strings, *keys)) if keys else frozenset(strings)
+        self.types = types
+        """Types that the schema's own `type`, `enum` and `const` leave open."""
+        self.mask = -1
+        """The same with references and combinators read (`Tables.mask`); -1: not worked out yet."""
+        conditional = schema.if_ is not None and (schema.then is not None or schema.else_ is not None)
+        self.combined = bool(
+            schema.ref is not None
+            or schema.all_of
+            or schema.any_of
+            or schema.one_of
+            or schema.not_ is not None
+            or conditional
+        )
+        self.strings = bool(
+            schema.pattern is not None
+            or schema.format is not None
+            or schema.min_length
+            or schema.max_length is not None
+        )
+        self.numbers = bool(
+            schema.minimum is not None
+            or schema.maximum is not None
+            or schema.exclusive_minimum is not None
+            or schema.exclusive_maximum is not None
+            or schema.multiple_of is not None
+            or (schema.types is not None and "integer" in schema.types and "number" not in schema.types)
+        )
+        self.objects = bool(
+            schema.properties
+            or schema.required
+            or schema.additional is not None
+            or schema.pattern_properties
+            or schema.min_properties
+            or schema.max_properties is not None
+            or schema.dependent_required
+            or schema.dependent_schemas
+            or schema.property_names is not None
+            or _restricts(schema.unevaluated_properties)
+        )
+        self.arrays = bool(
+            schema.items is not None
+            or schema.prefix
+            or schema.min_items
+            or schema.max_items is not None
+            or schema.unique_items
+            or schema.contains is not None
+            or _restricts(schema.unevaluated_items)
+        )
+        own = self.strings or self.numbers or self.objects or self.arrays
+        self.union = bool(
+            schema.any_of
+            and types == EVERY
+            and self.values is None
+            and not (own or schema.all_of or schema.one_of)
+            and schema.ref is None
+            and schema.not_ is None
+            and not conditional
+        )
+        """Nothing but `anyOf` is said."""
+        self.only_values = self.values is not None and schema.types is None and not (self.combined or own)
+        """Nothing but `enum` or `const` is said."""
+        if self.strings and self.values is None and schema.types == _STRINGS and schema.pattern is not None:
+            # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
+            self.values = simple_patterns.words(schema.pattern)
+        self.opened: tuple[Schema, ...] | None = None
+        """The members of an `allOf` that stands alone."""
+        self.refused: Schema | None = None
+        """The operand of a `not` that stands alone."""
+        self.demand = -2
+        self.place = -1
+        if self.combined and types == EVERY and self.verdict is None and schema.enum is None:
+            branching = schema.any_of or schema.one_of or conditional
+            if not own and not branching:
+                if schema.not_ is None:
+                    # In the text's order: `$ref` beside `allOf` comes where the schema has it.
+                    parts = list(schema.all_of)
+                    if schema.ref is not None:
+                        first = schema.applicators[:1] == ("$ref",)
+                        parts.insert(0 if first else len(parts), schema.ref)
+                    self.opened = tuple(parts)
+                elif schema.ref is None and not schema.all_of:
+                    self.refused = schema.not_
+        if self.verdict is None and types == EVERY and not self.combined and schema.enum is None and not own:
+            self.verdict = True
+        elif self.verdict is None and types == 0:
+            self.verdict = False
+
+
+def _restricts(schema: Schema | None) -> bool:
+    return schema is not None and schema.verdict is not True
+
+
+class Tables:
+    """The interned literals, demands and places of one network."""
+
+    def __init__(self, any_value: int | None = None) -> None:
+        """`any_value`: how deep a value may be nested of which nothing is said; None: no bound."""
+        self.infos: dict[int, Info] = {}
+        self._hopeless: dict[int, bool] = {}
+        self.demands: list[tuple[int, ...]] = [()]
+        self.places: list[tuple[int, ...]] = []
+        self._demand_ids: dict[tuple[int, ...], int] = {(): ANYTHING}
+        self._place_ids: dict[tuple[int, ...], int] = {}
+        self.digests: Digests = {}
+        """Of the arrays and objects in `enum` and `const`."""
+        self._constants: dict[Hashable, Schema] = {}
+        self._members: dict[tuple[int, int], Schema] = {}
+        self.constants = Constants(self)
+        self._synthetic = _SYNTHETIC
+        self.nothing = self.schema(pointer="", verdict=False)
+        """A schema that no value meets."""
+        self.free = None if any_value is None else self._free(any_value)
+        """The literal that bounds a value of which nothing is said (policy any_value)."""
+
+    def _free(self, depth: int) -> int:
+        scalars = frozenset({"string", "number", "boolean", "null"})
+        found = self.schema(pointer="", types=scalars)
+        for _ in range(depth):
+            found = self.schema(pointer="", types=_ALL_TYPES, additional=found, items=found)
+        return self.literal(found)
+
+    def of_value(self, demand: int) -> int:
+        """Return the demand on a value at a place of which a schema's keywords ask `demand`.
+
+        They are the same but under the policy any_value, where nothing is asked.
+        """
+        if self.free is None or demand == NEVER or not all(map(self._excludes, self.demands[demand])):
+            return demand
+        return self.demand((*self.demands[demand], self.free))
+
+    def _excludes(self, literal: int) -> bool:
+        """Return whether a literal only excludes finitely many values, or strings with banned texts."""
+        if literal <= 0:
+            return False
+        info = self.infos[literal >> 1]
+        return info.only_values if literal & 1 else info.schema.bans
+
+    # Schemas made here
+
+    def schema(self, pointer: str, **fields: object) -> Schema:
+        """Return a new schema that stands for part of the one at `pointer`."""
+        self._synthetic += 1
+        return Schema(id=self._synthetic, pointer=pointer, **fields)  # type: ignore[arg-type]
+
+    def described(self, schema: Schema, values: frozenset[Hashable], types: int) -> None:
+        """Take up a schema of a finite set of values, given by their keys of equality and all their types."""
+        self.infos[schema.id] = Info(schema, self.digests, values, types)
+
+    def constant(self, value: Json, pointer: str) -> Schema:
+        """Return the schema of one value; equal values give the same schema."""
+        key = canonical(value, self.digests)
+        found = self._constants.get(key)
+        if found is None:
+            found = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
+        return found
+
+    def member(self, schema: Schema, index: int) -> Schema:
+        """Return the schema, without `enum`, of a container that is a member of `schema.enum`."""
+        found = self._members.get((schema.id, index))
+        if found is None:
+            assert schema.enum is not None
+            value = schema.enum[index]
+            if isinstance(value, dict):
+                found = self.schema(
+                    pointer=schema.pointer,
+                    types=frozenset({"object"}),
+                    properties={key: self.constant(child, schema.pointer) for key, child in value.items()},
+                    required=tuple(value),
+                    additional=self.nothing,
+                )
+            else:
+                assert isinstance(value, list)
+                found = self.schema(
+                    pointer=schema.pointer,
+                    types=frozenset({"array"}),
+                    prefix=tuple(self.constant(child, schema.pointer) for child in value),
+                    items=self.nothing,
+                    min_items=len(value),
+                    max_items=len(value),
+                )
+            self._members[schema.id, index] = found
+        return found
+
+    # Literals
+
+    def info(self, schema: Schema) -> Info:
+        """Return what is known of a schema, references followed as long as they stand alone."""
+        found = self.infos.get(schema.id)
+        if found is not None:
+            return found
+        chain: list[Schema] = []
+        seen: set[int] = set()
+        while True:
+            found = self.infos.get(schema.id)
+            if found is not None:
+                break
+            if schema.id in seen:
+                raise SchemaError(
+                    "This reference leads back to itself without saying anything.",
+                    where=schema.pointer,
+                    cure="Let the cycle pass through a property or an item, or remove it.",
+                )
+            seen.add(schema.id)
+            chain.append(schema)
+            found = Info(schema, self.digests)
+            if found.opened is None or len(found.opened) != 1:
+                break
+            schema = found.opened[0]
+        for link in chain:
+            self.infos[link.id] = found
+        return found
+
+    def literal(self, schema: Schema, negated: bool = False) -> int:
+        """Return the literal of a schema or of its negation, in its simplest form.
+
+        What stands under `not` does not come out as a positive literal, even where it is negated twice: the
+        declared order of keys is read from the schemas of positive literals.
+        """
+        first, first_negated = schema, negated
+        passed: list[tuple[Info, bool]] = []
+        while True:
+            info = self.infos.get(schema.id) or self.info(schema)
+            if info.tower is not None and info.refused is not None:
+                # A tower of `not` that was gone through before: its end, and whether that is negated.
+                passed.append((info, negated))
+                info, odd = info.tower
+                negated ^= odd
+            if info.verdict is not None or info.refused is None:
+                for one, at in passed:
+                    one.tower = info, at ^ negated
+                if info.verdict is not None:
+                    return NEVER if info.verdict is negated else ALWAYS
+                if passed and not negated:
+                    return self.info(first).schema.id * 2 + first_negated
+                return info.schema.id * 2 + negated
+            passed.append((info, negated))
+            schema, negated = info.refused, not negated
+            if len(passed) > len(self.infos):
+                raise SchemaError(
+                    "This `not` leads back to itself.", where=schema.pointer, cure="Remove the cycle."
+                )
+
+    def negate(self, literal: int) -> int:
+        """Return the negation of a literal."""
+        if literal < 0:
+            return NEVER if literal == ALWAYS else ALWAYS
+        return literal ^ 1
+
+    def about(self, literal: int) -> Info:
+        """Return what is known of a literal's schema."""
+        return self.infos[literal >> 1]
+
+    # Demands and places
+
+    def demand_of(self, schema: Schema) -> int:
+        """Return the demand that consists of one schema, NEVER if it is false."""
+        info = self.infos.get(schema.id) or self.info(schema)
+        demand = info.demand
+        if demand == -2:
+            if info.verdict is None and not info.combined:
+                # One plain schema, met here for the first time: nothing to normalise.
+                literals = (info.schema.id * 2,)
+                demand = info.demand = self._demand_ids.setdefault(literals, len(self.demands))
+                if demand == len(self.demands):
+                    self.demands.append(literals)
+            else:
+                demand = info.demand = self.demand((self.literal(schema),))
+        return demand
+
+    def demand(self, literals: Iterable[int]) -> int:
+        """Return the demand of a conjunction, NEVER where it contradicts itself on its face."""
+        kept: dict[int, None] = {}
+        opened: set[int] = set()
+        stack = list(literals)
+        stack.reverse()
+        while stack:
+            literal = stack.pop()
+            if literal == ALWAYS or literal in kept:
+                continue
+            if literal == NEVER or literal ^ 1 in kept:
+                return NEVER
+            if not literal & 1:
+                parts = self.infos[literal >> 1].opened
+                if parts is not None:
+                    if literal not in opened:
+                        opened.add(literal)
+                        stack.extend(self.literal(part) for part in reversed(parts))
+                    continue
+            kept[literal] = None
+        if (
+            self.free is not None
+            and self.free in kept
+            and not all(one == self.free or self._excludes(one) for one in kept)
+        ):
+            del kept[self.free]  # something is asked of the value now
+        key = tuple(kept)
+        demand = self._demand_ids.get(key)
+        if demand is None:
+            demand = len(self.demands)
+            self.demands.append(key)
+            self._demand_ids[key] = demand
+        return demand
+
+    def both(self, demand: int, literals: Iterable[int]) -> int:
+        """Return the demand that adds literals to a demand."""
+        return self.demand((*self.demands[demand], *literals))
+
+    def place(self, demands: tuple[int, ...]) -> int:
+        """Return the place of an ordered tuple of distinct demands."""
+        place = self._place_ids.get(demands)
+        if place is None:
+            place = len(self.places)
+            self.places.append(demands)
+            self._place_ids[demands] = place
+        return place
+
+    def sources(self, demands: Iterable[int]) -> tuple[str, ...]:
+        """Return the JSON pointers of the schemas of demands, in order, each once."""
+        found: dict[str, None] = {}
+        for demand in demands:
+            for literal in self.demands[demand]:
+                schema = self.infos[literal >> 1].schema
+                if schema.bans:
+                    continue
+                if schema.pointer or schema.id < _SYNTHETIC:  # else a value of the document, of no schema's
+                    found[schema.pointer] = None
+        if self.free is not None:
+            found.pop("", None)  # the policy's own schemas
+        return tuple(found)
+
+    # Cheap bounds on what a literal allows
+
+    def mask(self, literal: int) -> int:
+        """Return types outside of which no value meets the literal;
+        not the narrowest set, but a quick one."""
+        if literal < 0:
+            return EVERY if literal == ALWAYS else 0
+        info = self.infos[literal >> 1]
+        if literal & 1:
+            return self._negative_mask(info)
+        if info.mask >= 0:
+            return info.mask
+        if not info.combined:
+            info.mask = info.types if info.verdict is not False else 0
+            return info.mask
+        stack: list[tuple[Info, bool]] = [(info, False)]
+        entered: set[int] = set()
+        while stack:
+            node, ready = stack.pop()
+            if node.mask >= 0:
+                continue
+            schema = node.schema
+            if ready:
+                mask = node.types
+                for part in (*schema.all_of, *(() if schema.ref is None else (schema.ref,))):
+                    mask &= self._known(part)
+                for group in (schema.any_of, schema.one_of):
+                    if group:
+                        union = 0
+                        for part in group:
+                            union |= self._known(part)
+                        mask &= union
+                if schema.not_ is not None:
+                    mask &= self._negative_mask(self.info(schema.not_))
+                node.mask = mask
+                continue
+            if schema.id in entered:
+                continue
+            entered.add(schema.id)
+            stack.append((node, True))
+            for part in (*schema.all_of, *schema.any_of, *schema.one_of):
+                stack.append((self.info(part), False))
+            if schema.ref is not None:
+                stack.append((self.info(schema.ref), False))
+        return info.mask
+
+    def _known(self, schema: Schema) -> int:
+        info = self.info(schema)
+        if info.verdict is not None:
+            return EVERY if info.verdict else 0
+        return info.mask if info.mask >= 0 else info.types
+
+    def _negative_mask(self, info: Info) -> int:
+        if info.verdict is not None:
+            return 0 if info.verdict else EVERY
+        if (
+            info.combined
+            or info.strings
+            or info.numbers
+            or info.objects
+            or info.arrays
+            or info.values is not None
+        ):
+            return EVERY
+        return EVERY & ~info.types
+
+    def hopeless(self, demand: int) -> bool:
+        """Return whether a demand is empty for a cheap reason (`clash`); worked out once."""
+        found = self._hopeless.get(demand)
+        if found is None:
+            found = self._hopeless[demand] = self.clash(self.demands[demand])
+        return found
+
+    def clash(self, literals: Iterable[int]) -> bool:
+        """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
+
+        False says nothing. Linear in the number of literals (with the conjuncts that they stand for) and of
+        the smallest finite set.
+        """
+        mask = EVERY
+        smallest: frozenset[Hashable] | None = None
+        finite: list[Info] = []
+        excluded: list[Info] = []
+        seen: set[int] = set()
+        stack = list(literals)
+        while stack:
+            literal = stack.pop()
+            if literal == NEVER:
+                return True
+            if literal == ALWAYS or literal in seen:
+                continue
+            if literal ^ 1 in seen:
+                return True
+            seen.add(literal)
+            mask &= self.mask(literal)
+            if not mask:
+                return True
+            info = self.infos[literal >> 1]
+            if literal & 1:
+                if info.values is not None and info.only_values:
+                    excluded.append(info)
+                continue
+            if info.values is not None:
+                finite.append(info)
+                if smallest is None or len(info.values) < len(smallest):
+                    smallest = info.values
+            if info.combined:
+                schema = info.schema
+                stack.extend(map(self.literal, schema.all_of))
+                if schema.ref is not None:
+                    stack.append(self.literal(schema.ref))
+                if schema.not_ is not None:
+                    stack.append(self.literal(schema.not_, True))
+        if smallest is None:
+            return False
+        left: set[Hashable] | frozenset[Hashable] = smallest
+        for info in finite:
+            assert info.values is not None
+            left = left & info.values
+        for info in excluded:
+            assert info.values is not None
+            left = left - info.values
+        return not any(mask & _bit_of_key(value) for value in left)
+
+
+def _bit_of_key(key: Hashable) -> int:
+    if isinstance(key, str):
+        return STRING
+    assert isinstance(key, tuple)
+    if key[0] == "literal":
+        return NULL if key[1] is None else BOOLEAN
+    return {"number": NUMBER, "object": OBJECT, "array": ARRAY}[key[0]]

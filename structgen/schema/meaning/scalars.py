@@ -1,0 +1,486 @@
+"""Strings and numbers: one formula over atoms for each demand, folded where that is cheap."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from structgen.errors import LimitError, SchemaError
+from structgen.language.ir import (
+    FALSE,
+    TRUE,
+    All,
+    Any_,
+    Demands,
+    Format,
+    Formula,
+    Interval,
+    Length,
+    Multiple,
+    Not,
+    Pattern,
+    PlainInteger,
+    Spec,
+    Words,
+)
+from structgen.limits import Limits
+from structgen.schema.meaning import multiples, simple_patterns
+from structgen.schema.meaning.formulas import (
+    apart,
+    bounds_length,
+    conjunction,
+    disjunction,
+    holds,
+    is_local,
+    negation,
+    neighbours,
+    number_meets,
+    points,
+    quick_number,
+    quick_string,
+)
+from structgen.schema.meaning.place import BOOLEAN, NULL, NUMBER, STRING, Info, Tables
+from structgen.schema.reading.json_values import Text, ascii_string, has_lone_surrogate, json_string
+from structgen.schema.reading.model import Schema
+
+_FILTERED = 1_000
+"""Finite sets up to this size are filtered through patterns and formats; larger ones keep the formula."""
+
+
+class StringOracle(Protocol):
+    """What the network asks about sets of strings."""
+
+    def shortest(self, spec: Spec) -> Demands:
+        """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""
+        ...
+
+    def matches(self, formula: Formula, text: str) -> bool:
+        """Return whether a decoded string meets a formula."""
+        ...
+
+    def words(self, formula: Formula, most: int) -> Sequence[str] | None:
+        """Return all strings that meet a formula if they are at most `most`, else None."""
+        ...
+
+    def some(
+        self,
+        spec: Spec,
+        count: int,
+        avoid: Collection[str],
+        accept: Callable[[frozenset[int]], bool],
+        most: int,
+    ) -> list[tuple[str, frozenset[int]]] | None:
+        """Return up to `count` strings that are not in `avoid`, each with the set of formulas that are true
+        of it, which the judge of the spec and `accept` take: as many as there are, short ones first as far as
+        a glance tells. None where looking at `most` texts does not tell how many there are."""
+        ...
+
+
+class NumberOracle(Protocol):
+    """What the network asks about sets of numbers."""
+
+    def shortest(self, spec: Spec) -> Demands:
+        """Return, for each formula that some numeral within policy meets, the shortest such numeral."""
+        ...
+
+
+class Scalars:
+    """The formulas of strings and numbers, and what is asked of the automata about them; all memoised."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        limits: Limits,
+        strings: StringOracle,
+        numbers: NumberOracle,
+        *,
+        lone: bool,
+        longest: int | None = None,
+        ascii: bool = False,
+        printed: bool = False,
+    ) -> None:
+        """`lone`: strings and keys with lone surrogates can be written (escapes="any"). `longest`: code
+        points of strings for which the schema has no bound (max_string). `ascii`: texts are written in ASCII
+        alone (escapes="ascii"). `printed`: some numbers cannot be written (numbers="python")."""
+        self._quick_number = _unknown if printed else quick_number
+        self.written = ascii_string if ascii else json_string
+        """The JSON literal of a decoded string."""
+        self.tables = tables
+        self.limits = limits
+        self.strings = strings
+        self.numbers = numbers
+        self.lone = lone
+        self.longest = longest
+        self._own: dict[tuple[int, int], Formula] = {}
+        self._demands: dict[tuple[int, int], Formula] = {}
+        self._satisfiable: dict[tuple[int, Formula], bool] = {}
+        self._shortest: dict[tuple[int, Formula], Text | None] = {}
+        self._key_matches: dict[tuple[str, str], bool] = {}
+        self._of_values: set[Formula] = set()
+        """Formulas of which no part asks how a number is written."""
+
+    # Formulas of schemas. `kind` is STRING or NUMBER, or NULL for null, BOOLEAN for true, -BOOLEAN for false.
+
+    def demand(self, demand: int, kind: int) -> Formula:
+        """Return the formula of a demand for one kind of scalar; TRUE and FALSE where it is a constant."""
+        key = demand, kind
+        found = self._demands.get(key)
+        if found is None:
+            literals = self.tables.demands[demand]
+            if len(literals) == 1:
+                found = self.literal(literals[0], kind)
+            elif not literals:
+                found = TRUE
+            else:
+                found = self.narrowed((self.literal(literal, kind) for literal in literals), kind)
+            if kind == STRING and self.longest is not None:
+                found = self._capped(found, self.longest)
+            self._demands[key] = found
+        return found
+
+    def key(self, formula: Formula) -> Formula:
+        """Return the formula of keys that no schema names, with their length bounded (max_string)."""
+        if self.longest is None or not self.satisfiable(formula, STRING):
+            return formula
+        return self._capped(formula, self.longest)
+
+    def _capped(self, formula: Formula, longest: int) -> Formula:
+        """Return a formula with the length of its strings bounded, where it has no bound of its own; never
+        below what it takes to meet it, so that a place is not emptied."""
+        if isinstance(formula, Any_):
+            return disjunction([self._capped(part, longest) for part in formula.of])
+        if bounds_length(formula):
+            return formula
+        shortest = self.shortest(formula, STRING)
+        if shortest is None:
+            return FALSE
+        need = len(json.loads(shortest.flat()))
+        return conjunction((formula, Length(0, max(longest, need))))
+
+    def literal(self, literal: int, kind: int) -> Formula:
+        """Return the formula of a literal."""
+        if literal < 0:
+            return FALSE if literal == -1 else TRUE
+        formula = self._own.get((literal >> 1, kind))
+        if formula is None:
+            info = self.tables.infos[literal >> 1]
+            formula = self._read(info, kind) if info.combined else self._plain(info, kind)
+            self._own[literal >> 1, kind] = formula
+        return negation(formula) if literal & 1 else formula
+
+    def _read(self, root: Info, kind: int) -> Formula:
+        """Return the formula of a schema with combinators; iterative post-order over them."""
+        own, tables = self._own, self.tables
+        stack: list[tuple[Info, bool]] = [(root, False)]
+        open_: set[int] = set()
+        while stack:
+            info, ready = stack.pop()
+            schema = info.schema
+            key = schema.id, kind
+            if key in own:
+                continue
+            if info.verdict is not None:
+                own[key] = TRUE if info.verdict else FALSE
+                continue
+            if not info.combined:
+                own[key] = self._plain(info, kind)
+                continue
+            if ready:
+                open_.discard(schema.id)
+                own[key] = self._combined(info, kind)
+                continue
+            if schema.id in open_:
+                raise SchemaError(
+                    "This schema refers to itself without progress.",
+                    where=schema.pointer,
+                    cure="Let the cycle pass through a property or an item, or remove it.",
+                )
+            open_.add(schema.id)
+            stack.append((info, True))
+            for part in _operands(schema):
+                stack.append((tables.info(part), False))
+        return own[root.schema.id, kind]
+
+    def _combined(self, info: Info, kind: int) -> Formula:
+        schema = info.schema
+
+        def of(part: Schema) -> Formula:
+            return self._own[self.tables.info(part).schema.id, kind]
+
+        parts = [self._plain(info, kind)]
+        if schema.ref is not None:
+            parts.append(of(schema.ref))
+        parts.extend(map(of, schema.all_of))
+        if schema.any_of:
+            parts.append(disjunction(map(of, schema.any_of)))
+        if schema.one_of:
+            parts.append(self._exactly_one([of(part) for part in schema.one_of], kind, schema))
+        if schema.not_ is not None:
+            parts.append(negation(of(schema.not_)))
+        if schema.if_ is not None and (schema.then is not None or schema.else_ is not None):
+            test = of(schema.if_)
+            then = of(schema.then) if schema.then is not None else TRUE
+            other = of(schema.else_) if schema.else_ is not None else TRUE
+            parts.append(
+                disjunction((self.narrowed((test, then), kind), self.narrowed((negation(test), other), kind)))
+            )
+        return self.narrowed(parts, kind)
+
+    def _plain(self, info: Info, kind: int) -> Formula:
+        """Return the formula of a schema's own keywords."""
+        if info.verdict is not None:
+            return TRUE if info.verdict else FALSE
+        if kind == STRING:
+            if not info.types & STRING:
+                return FALSE
+            return self._plain_string(info) if info.strings or info.schema.enum is not None else TRUE
+        if kind == NUMBER:
+            if not info.types & NUMBER:
+                return FALSE
+            return self._plain_number(info) if info.numbers or info.schema.enum is not None else TRUE
+        if not info.types & abs(kind):
+            return FALSE
+        if info.values is None:
+            return TRUE
+        value = None if kind == NULL else kind == BOOLEAN
+        return TRUE if ("literal", value) in info.values else FALSE
+
+    def _plain_string(self, info: Info) -> Formula:
+        schema = info.schema
+        parts: list[Formula] = []
+        if schema.pattern is not None:
+            parts.append(Pattern(schema.pattern))
+        if schema.format is not None:
+            parts.append(Format(schema.format))
+        if schema.min_length or schema.max_length is not None:
+            parts.append(Length(schema.min_length, schema.max_length))
+        if schema.enum is None:
+            return parts[0] if len(parts) == 1 and not isinstance(parts[0], Length) else conjunction(parts)
+        if info.types == STRING and info.values is not None and info.only_values:
+            words = frozenset(value for value in info.values if isinstance(value, str))
+        else:
+            words = frozenset(value for value in schema.enum if isinstance(value, str))
+        if not self.lone:
+            lone = [word for word in words if not word.isascii() and has_lone_surrogate(word)]
+            words = words.difference(lone)
+        if not words:
+            return FALSE
+        parts.append(Words(words, info.schema.id in self.tables.constants.sets))
+        return self.narrowed(parts, STRING) if len(parts) > 1 else parts[0]
+
+    def _plain_number(self, info: Info) -> Formula:
+        schema = info.schema
+        parts: list[Formula] = []
+        types = schema.types
+        if types is not None and "integer" in types and "number" not in types:
+            parts.append(Multiple(Decimal(1)))
+            if schema.plain_integers:
+                parts.append(PlainInteger())
+        if schema.multiple_of is not None:
+            parts.append(Multiple(schema.multiple_of))
+        if schema.minimum is not None:
+            parts.append(Interval(schema.minimum, None))
+        if schema.maximum is not None:
+            parts.append(Interval(None, schema.maximum))
+        if schema.exclusive_minimum is not None:
+            parts.append(Interval(schema.exclusive_minimum, None, open_low=True))
+        if schema.exclusive_maximum is not None:
+            parts.append(Interval(None, schema.exclusive_maximum, open_high=True))
+        if schema.enum is not None:
+            found: dict[Decimal, None] = {}
+            for value in schema.enum:
+                if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+                    found[Decimal(value)] = None
+            if not found:
+                return FALSE
+            values = tuple([Interval(value, value) for value in found])
+            parts.append(values[0] if len(values) == 1 else Any_(values))
+        return self.narrowed(parts, NUMBER) if len(parts) > 1 else parts[0]
+
+    def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
+        left = [formula for formula in formulas if formula != FALSE]
+        if len(left) < 2:
+            return left[0] if left else FALSE
+        if all(isinstance(formula, Words) for formula in left):
+            counted = Counter(word for formula in left if isinstance(formula, Words) for word in formula.of)
+            once = frozenset(word for word, times in counted.items() if times == 1)
+            return Words(once) if once else FALSE
+        rivals: list[list[int]] = [[] for _ in left]
+        pairs = 0
+        for i, j in neighbours(left):
+            pairs += 2
+            if pairs > 50 * self.limits.alternatives:
+                raise LimitError(
+                    f"oneOf has {len(left)} branches that are compared pair by pair.",
+                    limit="alternatives",
+                    where=schema.pointer,
+                )
+            if not apart(left[i], left[j]):
+                rivals[i].append(j)
+                rivals[j].append(i)
+        branches: list[Formula] = []
+        for formula, others in zip(left, rivals, strict=True):
+            rest = [negation(left[other]) for other in sorted(others)]
+            branches.append(self.narrowed((formula, *rest), kind) if rest else formula)
+        return disjunction(branches)
+
+    def narrowed(self, formulas: Iterable[Formula], kind: int) -> Formula:
+        """Return the intersection, with a finite set among them filtered through the rest."""
+        formula = conjunction(formulas)
+        if not isinstance(formula, All):
+            return formula
+        if kind == NUMBER:
+            forms = [part for part in formula.of if not self._is_of_values(part)]
+            if forms:
+                values = self.narrowed([part for part in formula.of if self._is_of_values(part)], kind)
+                return conjunction((values, *forms))
+            for part in formula.of:
+                finite = points(part)
+                if finite is not None:
+                    rest = All(tuple(other for other in formula.of if other is not part))
+                    left = [Interval(value, value) for value in finite if number_meets(rest, value)]
+                    return disjunction(left)
+            return multiples.simplified(formula)
+        for part in formula.of:
+            if isinstance(part, Words):
+                rest_parts = [other for other in formula.of if other is not part]
+                if len(part.of) > _FILTERED and not all(map(is_local, rest_parts)):
+                    return formula
+                words = part.of
+                for other in list(rest_parts):
+                    if isinstance(other, Not) and isinstance(other.of, Words):
+                        words -= other.of.of
+                        rest_parts.remove(other)
+                if rest_parts:
+                    words = frozenset(
+                        word for word in words if all(self.string_meets(other, word) for other in rest_parts)
+                    )
+                return Words(words) if words else FALSE
+        return formula
+
+    def _is_of_values(self, formula: Formula) -> bool:
+        """Return whether membership of a number is decided by its value, however it is written. What is below
+        a formula that was looked at is not looked at again."""
+        known = self._of_values
+        met: list[Formula] = []
+        stack = [formula]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, PlainInteger):
+                return False
+            if isinstance(node, (Not, All, Any_)) and node not in known:
+                met.append(node)
+                stack.extend((node.of,) if isinstance(node, Not) else node.of)
+        known.update(met)
+        return True
+
+    # Questions
+
+    def string_meets(self, formula: Formula, text: str) -> bool:
+        """Return whether a string meets a formula; simple patterns are answered without the automata."""
+
+        def leaf(atom: Formula) -> bool:
+            match atom:
+                case Words(of):
+                    return text in of
+                case Length(least, most):
+                    return least <= len(text) and (most is None or len(text) <= most)
+                case Pattern(source):
+                    return self.pattern_matches(source, text)
+            return self.strings.matches(atom, text)
+
+        return holds(formula, leaf)
+
+    def pattern_matches(self, source: str, text: str) -> bool:
+        """Return whether an ECMA-262 pattern matches somewhere in a string."""
+        found = self._key_matches.get((source, text))
+        if found is None:
+            plain = simple_patterns.simple(source)
+            if plain is not None:
+                found = plain.search.search(text) is not None
+            else:
+                found = self.strings.matches(Pattern(source), text)
+            self._key_matches[source, text] = found
+        return found
+
+    def satisfiable(self, formula: Formula, kind: int) -> bool:
+        """Return whether some value of the kind meets a formula."""
+        if formula == TRUE:
+            return True
+        if formula == FALSE:
+            return False
+        key = kind, formula
+        found = self._satisfiable.get(key)
+        if found is None:
+            quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
+            found = self.shortest(formula, kind) is not None if quick is None else quick
+            self._satisfiable[key] = found
+        return found
+
+    def shortest(self, formula: Formula, kind: int) -> Text | None:
+        """Return the shortest JSON text of a value that meets a formula, or None."""
+        if formula == FALSE:
+            return None
+        if formula == TRUE:
+            return _FREE_STRING if kind == STRING else _ZERO
+        key = kind, formula
+        if key in self._shortest:
+            return self._shortest[key]
+        found: Text | None
+        if kind == NUMBER:
+            if number_meets(formula, Decimal(0)):
+                found = _ZERO
+            elif (point := _plain_point(formula)) is not None:
+                found = Text((b"%d" % point,))
+            else:
+                answer = self.numbers.shortest(Spec((formula,)))
+                found = Text((answer[0],)) if 0 in answer else None
+        elif isinstance(formula, Words):
+            found = Text((shortest_word(formula.of, self.written),))
+        else:
+            answer = self.strings.shortest(Spec((formula,)))
+            found = Text((answer[0],)) if 0 in answer else None
+        self._shortest[key] = found
+        return found
+
+
+def _plain_point(formula: Formula) -> int | None:
+    """Return the integer that is the only number of a formula, where no text of it is shorter than its
+    digits: an exponent saves nothing on fewer than three zeros."""
+    if isinstance(formula, Interval) and formula.low is not None and formula.low == formula.high:
+        value = formula.low
+        if abs(value) < 10**15 and value == value.to_integral_value() and value % 1000:
+            return int(value)
+    return None
+
+
+def _unknown(formula: Formula) -> bool | None:
+    return None
+
+
+def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> bytes:
+    """Return the shortest JSON literal of some words, the smallest of those; few words are written at all."""
+    best: bytes | None = None
+    for word in sorted(words, key=len):
+        if best is not None and len(word) + 2 > len(best):
+            break
+        text = written(word)
+        if best is None or (len(text), text) < (len(best), best):
+            best = text
+    assert best is not None
+    return best
+
+
+_FREE_STRING = Text((b'""',))
+_ZERO = Text((b"0",))
+
+
+def _operands(schema: Schema) -> list[Schema]:
+    parts = [*schema.all_of, *schema.any_of, *schema.one_of]
+    parts.extend(
+        part for part in (schema.ref, schema.not_, schema.if_, schema.then, schema.else_) if part is not None
+    )
+    return parts

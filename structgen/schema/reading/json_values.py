@@ -1,0 +1,212 @@
+"""JSON values as keys of equality, and the compact JSON text of keys and words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TypeAlias
+
+from structgen.errors import LimitError
+from structgen.schema.reading.model import Json
+
+MOST_BYTES = 1 << 26
+"""Longer completions are not written out."""
+
+Digests: TypeAlias = dict[int, tuple[Json, bytes]]
+"""Containers by identity, each with its digest: a value nested n deep is read once and not at each of n
+levels."""
+
+
+def canonical(value: Json, known: Digests | None = None) -> Hashable:
+    """Return a key that two JSON values share if and only if they are equal as JSON Schema has it.
+
+    Numbers compare by value (1 = 1.0), objects without regard to the order of keys, and true is not 1.
+    Containers are told apart by a 32-byte digest: nested tuples would be hashed on the C stack, as deep as
+    the value. Iterative: the depth of the value does not matter. `known` holds the digests of containers that
+    were met before, and takes those of all that are met; they must not change as long as it is used.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, (bool, int, Decimal)):
+        return _scalar(value)
+    done: list[bytes] = []
+    stack: list[tuple[Json, bool]] = [(value, False)]
+    while stack:
+        node, entered = stack.pop()
+        if known is not None and not entered:
+            before = known.get(id(node))
+            if before is not None:
+                done.append(before[1])
+                continue
+        if isinstance(node, dict):
+            if entered:
+                members = [done.pop() for _ in node]
+                members.reverse()
+                named = sorted(zip(map(_digest_of_scalar, node), members, strict=True))
+                done.append(_digest(b"object", *(part for member in named for part in member)))
+                if known is not None:
+                    known[id(node)] = node, done[-1]
+            else:
+                stack.append((node, True))
+                stack.extend((child, False) for child in reversed(node.values()))
+        elif isinstance(node, list):
+            if entered:
+                members = [done.pop() for _ in node]
+                members.reverse()
+                done.append(_digest(b"array", *members))
+                if known is not None:
+                    known[id(node)] = node, done[-1]
+            else:
+                stack.append((node, True))
+                stack.extend((child, False) for child in reversed(node))
+        else:
+            done.append(_digest_of_scalar(node))
+    return ("object" if isinstance(value, dict) else "array", done[0])
+
+
+def _scalar(value: bool | int | Decimal | None) -> Hashable:
+    if value is None or isinstance(value, bool):
+        return ("literal", value)
+    # An int and a Decimal of the same value are equal and hash alike.
+    return ("number", value)
+
+
+def _digest(*parts: bytes) -> bytes:
+    found = blake2b(digest_size=32)
+    for part in parts:
+        found.update(len(part).to_bytes(8, "little"))
+        found.update(part)
+    return found.digest()
+
+
+def _digest_of_scalar(value: bool | int | Decimal | str | None) -> bytes:
+    if isinstance(value, str):
+        return _digest(b"string", value.encode("utf-8", "surrogatepass"))
+    if value is None or isinstance(value, bool):
+        return _digest(b"literal", repr(value).encode())
+    sign, digits, exponent = Decimal(value).as_tuple()
+    assert isinstance(exponent, int)
+    text = "".join(map(str, digits)).lstrip("0")
+    plain = text.rstrip("0")
+    if not plain:
+        return _digest(b"number", b"0")
+    return _digest(b"number", f"{sign}:{plain}:{exponent + len(text) - len(plain)}".encode())
+
+
+def has_lone_surrogate(text: str) -> bool:
+    """Return whether a decoded string holds a surrogate code point, which no UTF-8 text can write raw."""
+    if text.isascii():
+        return False
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+@lru_cache(maxsize=65536)
+def json_string(text: str) -> bytes:
+    """Return the shortest JSON string literal of a decoded string, quotes included.
+
+    It is what `json.dumps(ensure_ascii=False)` writes; lone surrogates, which that cannot encode, are
+    escaped.
+    """
+    written = json.dumps(text, ensure_ascii=False)
+    if has_lone_surrogate(text):
+        written = "".join(f"\\u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in written)
+    return written.encode()
+
+
+@lru_cache(maxsize=65536)
+def ascii_string(text: str) -> bytes:
+    """Return a string's JSON literal as `json.dumps(ensure_ascii=True)` writes it, quotes included."""
+    return json.dumps(text).encode()
+
+
+def string_order(text: str) -> tuple[int, bytes]:
+    """Return the sort key under which the shortest JSON literal, then the smallest, comes first."""
+    written = json_string(text)
+    return len(written), written
+
+
+_SHORT = 1 << 12
+"""Bytes of a piece of text that is joined apart, where other texts have it too."""
+
+
+class Text:
+    """A piece of JSON text, kept as parts and joined only when it is asked for.
+
+    A witness of a schema nested n deep has length O(n) at each of n levels; joined at every level that would
+    be O(n^2) bytes. So only short pieces that are met again in other texts are joined apart: the rests of an
+    object, from each of the places where a member may end, hold the same values. Immutable; compared by
+    `before`.
+    """
+
+    __slots__ = ("_flat", "_is_met", "length", "parts")
+
+    def __init__(self, parts: tuple[bytes | Text, ...]) -> None:
+        self.parts = parts
+        self.length: int
+        length = 0
+        for part in parts:
+            length += len(part) if isinstance(part, bytes) else part.length
+        self.length = length
+        self._flat: bytes | None = None
+        self._is_met = False
+        """Whether it was met in another text."""
+
+    def flat(self) -> bytes:
+        """Return the bytes; O(length), iterative. Raises LimitError (oracle_steps) past MOST_BYTES."""
+        if self._flat is None:
+            if self.length > MOST_BYTES:
+                raise LimitError(
+                    f"the shortest document from here has {self.length:,} bytes.",
+                    limit="oracle_steps",
+                    cure=f"It is not written out: texts of up to {MOST_BYTES:,} bytes are.",
+                )
+            out: list[bytes] = []
+            stack: list[bytes | Text | tuple[Text, int]] = list(reversed(self.parts))
+            while stack:
+                part = stack.pop()
+                if isinstance(part, bytes):
+                    out.append(part)
+                elif isinstance(part, tuple):
+                    # the end of a piece that began at this place
+                    piece, start = part
+                    out[start:] = [joined := b"".join(out[start:])]
+                    piece._flat = joined
+                elif part._flat is not None:
+                    out.append(part._flat)
+                else:
+                    if part._is_met and part.length <= _SHORT:
+                        stack.append((part, len(out)))
+                    part._is_met = True
+                    stack.extend(reversed(part.parts))
+            self._flat = b"".join(out)
+        return self._flat
+
+    def before(self, other: Text | None) -> bool:
+        """Return whether this text is shorter than the other, or as long and smaller (None is the
+        longest)."""
+        if other is None:
+            return True
+        if self.length != other.length:
+            return self.length < other.length
+        if self.length > MOST_BYTES:
+            return False  # neither is ever written out
+        return self is not other and self.flat() < other.flat()
+
+
+EMPTY = Text(())
+"""The empty text."""
+
+
+def repeated(text: bytes | Text, times: int) -> Text:
+    """Return a text so many times over; O(log times)."""
+    parts: list[bytes | Text] = []
+    while times:
+        if times & 1:
+            parts.append(text)
+        times >>= 1
+        if times:
+            text = Text((text, text))
+    return Text(tuple(parts))

@@ -1,0 +1,187 @@
+"""What a server for OpenAI's strict structured outputs refuses of a schema, and the policies that go with it.
+
+Source: the guide "Structured model outputs", section "Supported schemas"
+(developers.openai.com/api/docs/guides/structured-outputs), as it stood in 2026. It does not say how levels
+of nesting are counted; here an object inside an object, through arrays and anyOf too, is one level more,
+and `$ref` is not followed (recursive schemas are supported). A keyword that it does not name as supported
+is refused, annotations apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from structgen.errors import UnsupportedError
+from structgen.schema.reading.json_text import escape
+from structgen.schema.reading.model import Json
+
+OPENAI_STRICT: Mapping[str, str] = MappingProxyType(
+    {
+        "subset": "openai",
+        "whitespace": "bounded",
+        "property_order": "declared",
+        "numbers": "bounded",
+        "escapes": "canonical",
+        "formats": "assert",
+    }
+)
+"""Keyword arguments of `sg.json_schema` for schemas written for OpenAI's strict structured outputs: what such
+a server refuses is refused, and keys come in the order of the schema."""
+
+DEEPEST = 10
+PROPERTIES = 5_000
+CHARACTERS = 120_000
+"""Of all names of properties and definitions, and all strings in enum and const, together."""
+ENUM_VALUES = 1_000
+LONG_ENUM, LONG_ENUM_CHARACTERS = 250, 15_000
+"""Strings of one enum with more than 250 values have at most 15,000 characters together."""
+FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"))
+_TYPES = frozenset(("string", "number", "boolean", "integer", "object", "array", "null"))
+_SUPPORTED = frozenset(
+    (
+        *("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf"),
+        *("$ref", "$defs", "definitions", "pattern", "format", "minLength", "maxLength"),
+        *("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"),
+        *("title", "description", "$schema", "$id", "$comment", "examples", "default"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing that such a server refuses."""
+
+    pointer: str
+    """The place of the schema; "#" where it is the schema as a whole."""
+    keyword: str
+    why: str
+
+
+def refusals(schema: Json) -> list[Refusal]:
+    """Return what the documented subset rules out in a schema, in the order of its text. Linear."""
+    found = list(_root(schema))
+    totals = _Totals()
+    stack: list[tuple[Json, str, int]] = [(schema, "#", 0)]
+    while stack:
+        node, pointer, level = stack.pop()
+        if not isinstance(node, dict):
+            found.append(Refusal(pointer, "", "A schema is an object here, not true or false."))
+            continue
+        level += _is_object(node)
+        if level == DEEPEST + 1 and _is_object(node):
+            found.append(
+                Refusal(pointer, "properties", f"Objects are nested more than {DEEPEST} levels deep.")
+            )
+        found.extend(_place(node, pointer))
+        totals.add(node)
+        inside = [(child, f"{pointer}/{path}", start) for child, path, start in _children(node, level)]
+        stack.extend(reversed(inside))
+    return found + list(totals.refusals())
+
+
+def check_subset(schema: Json) -> None:
+    """Raise `UnsupportedError` for the first thing that the subset rules out, and name how many more."""
+    found = refusals(schema)
+    if found:
+        more = f" ({len(found) - 1} more like it.)" if len(found) > 1 else ""
+        raise UnsupportedError(
+            f"A server for OpenAI's strict structured outputs refuses this: {found[0].why}{more}",
+            keyword=found[0].keyword,
+            where=found[0].pointer,
+            cure="Change the schema, or leave out subset.",
+        )
+
+
+def _root(schema: Json) -> Iterator[Refusal]:
+    if isinstance(schema, dict):
+        if "anyOf" in schema:
+            yield Refusal("#", "anyOf", "The root is no anyOf.")
+        elif schema.get("type") != "object":
+            yield Refusal("#", "type", 'The root has the type "object".')
+
+
+def _is_object(node: dict[str, Any]) -> bool:
+    types = node.get("type")
+    return "properties" in node or types == "object" or (isinstance(types, list) and "object" in types)
+
+
+def _place(node: dict[str, Any], pointer: str) -> Iterator[Refusal]:
+    for keyword in node:
+        if keyword not in _SUPPORTED:
+            yield Refusal(pointer, keyword, f"{keyword} is not among the supported keywords.")
+    types = node.get("type")
+    for name in types if isinstance(types, list) else [types] if types is not None else []:
+        if name not in _TYPES:
+            yield Refusal(pointer, "type", f"{name!r} is not among the supported types.")
+    form = node.get("format")
+    if form is not None and form not in FORMATS:
+        yield Refusal(pointer, "format", f"{form!r} is not among the supported formats.")
+    if not _is_object(node):
+        return
+    if node.get("additionalProperties") is not False:
+        yield Refusal(pointer, "additionalProperties", "Each object has additionalProperties: false.")
+    properties, required = node.get("properties", {}), node.get("required", [])
+    if isinstance(properties, dict) and isinstance(required, list):
+        listed = {name for name in required if isinstance(name, str)}
+        missing = [name for name in properties if name not in listed]
+        if missing:
+            named = ", ".join(map(repr, missing[:3])) + (", ..." if len(missing) > 3 else "")
+            yield Refusal(pointer, "required", f"Each property is required; missing: {named}.")
+
+
+def _children(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:
+    for keyword in ("properties", "$defs", "definitions"):
+        members = node.get(keyword)
+        if isinstance(members, dict):
+            for name, child in members.items():
+                yield child, f"{keyword}/{escape(name)}", level if keyword == "properties" else 0
+    if isinstance(node.get("items"), (dict, bool)):
+        yield node["items"], "items", level
+    branches = node.get("anyOf")
+    if isinstance(branches, list):
+        for index, child in enumerate(branches):
+            yield child, f"anyOf/{index}", level
+
+
+class _Totals:
+    """What is counted over the whole schema."""
+
+    def __init__(self) -> None:
+        self.properties = self.characters = self.enums = 0
+        self.long: list[int] = []
+
+    def add(self, node: dict[str, Any]) -> None:
+        for keyword in ("properties", "$defs", "definitions"):
+            members = node.get(keyword)
+            if isinstance(members, dict):
+                self.properties += len(members) if keyword == "properties" else 0
+                self.characters += sum(map(len, members))
+        values = node.get("enum")
+        if isinstance(values, list):
+            size = sum(len(value) for value in values if isinstance(value, str))
+            self.enums += len(values)
+            self.characters += size
+            if len(values) > LONG_ENUM:
+                self.long.append(size)
+        if isinstance(node.get("const"), str):
+            self.characters += len(node["const"])
+
+    def refusals(self) -> Iterator[Refusal]:
+        for keyword, count, most, what in (
+            ("properties", self.properties, PROPERTIES, "properties"),
+            ("properties", self.characters, CHARACTERS, "characters in names, enum and const"),
+            ("enum", self.enums, ENUM_VALUES, "values of enum"),
+        ):
+            if count > most:
+                yield Refusal("#", keyword, f"The schema has {count:,} {what}, and {most:,} are supported.")
+        for size in self.long:
+            if size > LONG_ENUM_CHARACTERS:
+                yield Refusal(
+                    "#",
+                    "enum",
+                    f"An enum of more than {LONG_ENUM} values has {size:,} characters, "
+                    f"and {LONG_ENUM_CHARACTERS:,} are supported.",
+                )

@@ -1,0 +1,264 @@
+"""Where a `$ref` leads: JSON pointers, anchors and embedded resources of one document, and other documents.
+
+Source: JSON Schema Core, sections 8 and 9 (2020-12; earlier drafts alike), RFC 3986 and RFC 6901.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+
+from structgen.schema.reading.json_text import escape, unescape
+from structgen.schema.reading.keyword_vocabularies import with_vocabularies
+from structgen.schema.reading.remotes import Remotes
+from structgen.schema.reading.scan import DEFAULT_DRAFT, Dialect, dialect, draft_of
+from structgen.schema.reading.uris import join
+
+RECURSIVE = ""
+"""The name under which `$recursiveAnchor` is kept; no `$dynamicAnchor` has it."""
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """One schema resource: the base of the references in it."""
+
+    root: Any
+    """Its JSON value."""
+    prefix: str
+    """Its root's place, `#...`."""
+    base: str
+    """Its URI without a fragment, or "" where it has none."""
+    dialect: Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a reference leads."""
+
+    raw: Any
+    prefix: str
+    scope: Scope
+
+
+class NowhereError(Exception):
+    """A reference names a place that its document does not have."""
+
+
+class RemoteError(Exception):
+    """A reference leads to a document that was not given."""
+
+
+class References:
+    """The resources and anchors of a document and of those that it refers to, found as they are asked for.
+
+    Only a reference that is no plain JSON pointer needs the index of a whole document.
+    """
+
+    __slots__ = ("_anchors", "_dialects", "_dynamic", "_remotes", "_resources", "_scopes", "root")
+
+    def __init__(self, value: Any, draft: str | None, remotes: Remotes) -> None:
+        """`draft` None: the one that `$schema` names, also by way of a meta-schema among the resources."""
+        self._remotes = remotes
+        self._dialects: dict[str, Dialect | None] = {}
+        known = dialect(DEFAULT_DRAFT) if draft is None else dialect(draft)
+        if draft is None and isinstance(value, dict):
+            known = self._dialect_of(value, known)
+        self.root = Scope(value, "#", "", known)
+        self._scopes: dict[int, Scope] = {}
+        self._resources: dict[str, Scope] | None = None
+        self._anchors: dict[tuple[int, str], Found] = {}
+        self._dynamic: dict[int, dict[str, Found]] = {}
+        if isinstance(value, dict):
+            name = value.get(known.id_key)
+            if isinstance(name, str) and not (known.hides_siblings and "$ref" in value):
+                self.root.base = name.partition("#")[0]
+            self._scopes[id(value)] = self.root
+
+    def enter(self, scope: Scope, raw: dict[str, Any], prefix: Callable[[], str]) -> Scope:
+        """Return the scope inside a subschema: its own where an identifier gives it another URI."""
+        own = self._scopes.get(id(raw))
+        if own is not None:
+            return own
+        known = scope.dialect
+        name = raw.get(known.id_key)
+        if not isinstance(name, str) or (known.hides_siblings and "$ref" in raw):
+            return scope
+        uri = name.partition("#")[0]
+        if not uri:
+            return scope
+        own = Scope(raw, prefix(), join(scope.base, uri), self._dialect_of(raw, known))
+        self._scopes[id(raw)] = own
+        return own
+
+    def find(self, scope: Scope, reference: str) -> Found:
+        """Return where a reference leads that stands in `scope`; `NowhereError`, `RemoteError`."""
+        uri, _, fragment = reference.partition("#")
+        if uri:
+            uri = join(scope.base, uri)
+            if uri != scope.base:
+                scope = self._resource(uri)
+        if fragment and not fragment.startswith("/"):
+            return self._anchor(scope, unquote(fragment))
+        return self._pointed(scope, fragment)
+
+    def _pointed(self, scope: Scope, pointer: str) -> Found:
+        if not pointer:
+            return Found(scope.root, scope.prefix, scope)
+        start, node = scope.prefix, scope.root
+        tokens = (unquote(pointer) if "%" in pointer else pointer).split("/")
+        for at in range(1, len(tokens)):
+            token = unescape(tokens[at])
+            if node.__class__ is dict:
+                if scope.dialect.id_key in node:
+                    scope = self.enter(scope, node, partial(_joined, start, tokens, at))
+                if token not in node:
+                    raise NowhereError(f"{start + '/'.join(tokens[:at])} has no member {token!r}")
+                node = node[token]
+            elif node.__class__ is list:
+                # RFC 6901, section 4: digits without leading zeros.
+                digits = token.isascii() and token.isdigit() and len(token) < 10
+                if not digits or str(int(token)) != token or int(token) >= len(node):
+                    raise NowhereError(f"{start + '/'.join(tokens[:at])} has {len(node)} items, no {token!r}")
+                node = node[int(token)]
+            else:
+                raise NowhereError(f"{start + '/'.join(tokens[:at])} is neither an object nor an array")
+        return Found(node, start + "/".join(tokens), scope)
+
+    def _resource(self, uri: str) -> Scope:
+        resources = self._indexed()
+        found = resources.get(uri)
+        if found is None:
+            raw = self._remotes.get(uri)
+            if raw is None:
+                raw = self._remotes.standard(uri)
+            if raw is not None:
+                return self._load(uri, raw)
+            for name, other in self._remotes.all():
+                if name not in resources:
+                    self._load(name, other)
+            found = resources.get(uri)
+            if found is None:
+                raise RemoteError(uri)
+        return found
+
+    def _load(self, uri: str, raw: Any) -> Scope:
+        """Return the scope of another document, and note what is in it."""
+        found = Scope(raw, uri + "#", uri, self.root.dialect)
+        if isinstance(raw, dict):
+            found.dialect = self._dialect_of(raw, found.dialect)
+            name = raw.get(found.dialect.id_key)
+            if isinstance(name, str) and not (found.dialect.hides_siblings and "$ref" in raw):
+                found.base = join(uri, name.partition("#")[0])
+            self._scopes[id(raw)] = found
+        self._index(found)
+        self._indexed().setdefault(uri, found)
+        return found
+
+    def _indexed(self) -> dict[str, Scope]:
+        if self._resources is None:
+            self._resources = {}
+            self._index(self.root)
+        return self._resources
+
+    def dynamic_anchors(self, scope: Scope) -> Mapping[str, Found]:
+        """Return the dynamic anchors of a resource; `RECURSIVE` stands for `$recursiveAnchor`."""
+        self._indexed()
+        return self._dynamic.get(id(scope.root), {})
+
+    @property
+    def has_custom_dialects(self) -> bool:
+        """Whether some `$schema` names a meta-schema among the resources."""
+        return any(self._dialects.values())
+
+    def knows(self, uri: str) -> bool:
+        """Return whether a `$schema` names a draft, or a meta-schema among the resources."""
+        return draft_of(uri) is not None or self._dialects.get(uri.rstrip("#")) is not None
+
+    def _dialect_of(self, raw: Mapping[str, Any], outer: Dialect) -> Dialect:
+        """Return the dialect of a resource: that which its own `$schema` names, or the outer one."""
+        uri = raw.get("$schema")
+        if not isinstance(uri, str):
+            return outer
+        draft = draft_of(uri)
+        if draft is not None:
+            return dialect(draft)
+        uri = uri.rstrip("#")
+        if uri not in self._dialects:
+            self._dialects[uri] = None  # where a meta-schema names itself
+            meta = self._remotes.get(uri)
+            if isinstance(meta, dict):
+                self._dialects[uri] = with_vocabularies(self._dialect_of(meta, dialect(DEFAULT_DRAFT)), meta)
+        return self._dialects[uri] or outer
+
+    def _anchor(self, scope: Scope, name: str) -> Found:
+        self._indexed()
+        found = self._anchors.get((id(scope.root), name))
+        if found is None:
+            raise NowhereError(f"{scope.prefix} has no anchor {name!r}")
+        return found
+
+    def _index(self, top: Scope) -> None:
+        """Note every resource and anchor of a document, also where no reference leads."""
+        assert self._resources is not None
+        self._resources.setdefault(top.base, top)
+        # A place is a chain of links (up, segments), spelled out only where something is found.
+        todo: list[tuple[Any, Any, Scope]] = [(top.root, None, top)]
+        while todo:
+            raw, path, scope = todo.pop()
+            if raw.__class__ is not dict:
+                continue
+            scope = self.enter(scope, raw, partial(_spelled, top.prefix, path))
+            known = scope.dialect
+            self._resources.setdefault(scope.base, scope)
+            for name in _anchors_of(raw, known):
+                found = Found(raw, _spelled(top.prefix, path), scope)
+                self._anchors.setdefault((id(scope.root), name), found)
+            if known.dynamic_anchor:
+                mark = raw.get(known.dynamic_anchor)
+                name = mark if isinstance(mark, str) else RECURSIVE
+                if name or (mark is True and raw is scope.root):
+                    found = Found(raw, _spelled(top.prefix, path), scope)
+                    self._dynamic.setdefault(id(scope.root), {}).setdefault(name, found)
+            for keyword, shape in known.locations.items():
+                value = raw.get(keyword)
+                if value.__class__ is dict:
+                    if shape == "map":
+                        todo.extend((sub, (path, keyword, name), scope) for name, sub in value.items())
+                    elif shape == "maps":
+                        for name, members in value.items():
+                            if members.__class__ is dict:
+                                todo.extend(
+                                    (sub, (path, keyword, name, word), scope) for word, sub in members.items()
+                                )
+                    elif shape != "list":
+                        todo.append((value, (path, keyword), scope))
+                elif value.__class__ is list and shape in ("list", "any"):
+                    todo.extend((sub, (path, keyword, index), scope) for index, sub in enumerate(value))
+
+
+def _joined(start: str, tokens: list[str], most: int) -> str:
+    return start + "/".join(tokens[:most])
+
+
+def _spelled(prefix: str, path: Any) -> str:
+    parts: list[str] = []
+    while path is not None:
+        path, *segments = path
+        parts.append("".join("/" + escape(segment) for segment in segments))
+    return prefix + "".join(reversed(parts))
+
+
+def _anchors_of(raw: Mapping[str, Any], known: Dialect) -> Iterator[str]:
+    if not known.anchors:
+        name = raw.get(known.id_key)
+        if isinstance(name, str) and "#" in name and not (known.hides_siblings and "$ref" in raw):
+            fragment = name.partition("#")[2]
+            if fragment and not fragment.startswith("/"):
+                yield unquote(fragment)
+    for keyword in known.anchors:
+        name = raw.get(keyword)
+        if isinstance(name, str):
+            yield name

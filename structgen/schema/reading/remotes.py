@@ -1,0 +1,103 @@
+"""Schemas given beside the root one, by URI, and the standard meta-schemas: where a `$ref` may lead.
+
+Nothing here opens a file or a connection on behalf of a reference: what is not given is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from structgen.errors import OptionError, SchemaError
+from structgen.schema.reading.json_text import exact, read
+from structgen.schema.reading.model import Json
+from structgen.schema.reading.scan import URI_OF_DRAFT, draft_of
+
+
+class Remotes:
+    """The resources of one grammar. Copied one by one, when a reference leads there."""
+
+    __slots__ = ("_given", "used")
+
+    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+        """`given` maps URIs to schemas (dict, bool, JSON text) or to the resources of package referencing, as
+        a `referencing.Registry` does; it must not change before the grammar that reads it has been made."""
+        self._given: Mapping[str, Any] = given if given is not None else {}
+        self.used: dict[str, Json] = {}
+        """By URI without a fragment: the exact copies of those that were asked for."""
+
+    @classmethod
+    def holding(cls, used: Mapping[str, Json]) -> Remotes:
+        """Return the resources that earlier ones came to use; nothing is copied again."""
+        remotes = cls()
+        remotes.used.update(used)
+        return remotes
+
+    def get(self, uri: str) -> Json | None:
+        """Return the resource given under a URI (without a fragment) as exact JSON, or None.
+
+        Errors: `OptionError` for what is no JSON value, `SchemaError` for a text that is not JSON.
+        """
+        found = self.used.get(uri)
+        if found is None:
+            for name in (uri, f"{uri}#"):
+                if name in self._given:
+                    found = self.used[uri] = _exact(name, self._given[name])
+                    break
+        return found
+
+    def all(self) -> Iterator[tuple[str, Json]]:
+        """Yield every resource with its URI: one is known by the `$id`s in it, too."""
+        for uri in dict.fromkeys((*self.used, *(name.partition("#")[0] for name in self._given))):
+            found = self.get(uri)
+            if found is not None:
+                yield uri, found
+
+    @staticmethod
+    def standard(uri: str) -> Json | None:
+        """Return the meta-schema of a draft, or one of its vocabularies', by its URI; None for any other."""
+        if "json-schema.org/" not in uri:
+            return None
+        # Not a dependency of the usual path: importing it takes longer than most schemas.
+        from jsonschema_specifications import REGISTRY
+
+        contents = REGISTRY.get(uri)
+        if contents is None:
+            # http for https and the reverse, as `$schema` has it.
+            draft = draft_of(uri)
+            contents = None if draft is None else REGISTRY.get(URI_OF_DRAFT[draft])
+        found: Json | None = None if contents is None else contents.contents
+        return found
+
+
+def check_resources(given: object) -> None:
+    """Raise `OptionError` where the option `resources` is no mapping from URIs."""
+    if given is None or (
+        isinstance(given, Mapping) and all(isinstance(uri, str) and uri.strip("#") for uri in given)
+    ):
+        return
+    what = "has a key that is no URI" if isinstance(given, Mapping) else f"is a {type(given).__name__}"
+    raise OptionError(
+        f"resources {what}.",
+        where="resources",
+        cure="Map URIs to schemas (dict, boolean or JSON text), or pass a referencing.Registry.",
+    )
+
+
+def _exact(name: str, value: Any) -> Json:
+    # A referencing.Resource, told by its shape: the package need not be imported for that.
+    value = getattr(value, "contents", value)
+    try:
+        if isinstance(value, str):
+            value = read(value)
+        elif isinstance(value, (dict, bool)):
+            value = exact(value)
+    except SchemaError as error:
+        raise SchemaError(error.what, where=f"resources[{name!r}] {error.where}", cure=error.cure) from None
+    if not isinstance(value, (dict, bool)):
+        raise OptionError(
+            f"The resource is a {type(value).__name__}, which is no schema.",
+            where=f"resources[{name!r}]",
+            cure="Give a dict, a boolean or a JSON text.",
+        )
+    return value

@@ -1,0 +1,340 @@
+"""Values that must differ: how many a demand has, which, and whether items can all be different.
+
+A demand with more values than are asked for never stands in the way. One with fewer has them listed, and
+whether each place can have its own is a question of matching (Kuhn's algorithm).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+
+from structgen.errors import LimitError, SchemaError
+from structgen.language.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
+from structgen.limits import Limits
+from structgen.schema.meaning.formulas import points
+from structgen.schema.meaning.place import ARRAY, BOOLEAN, EVERY, NEVER, NULL, NUMBER, OBJECT, STRING, Tables
+from structgen.schema.meaning.scalars import Scalars
+from structgen.schema.meaning.shape import ArrayShape, Differs, ObjectShape
+from structgen.schema.meaning.shape_disjunctions import Shapes
+from structgen.schema.reading.json_text import read
+from structgen.schema.reading.json_values import Text, json_string
+from structgen.schema.recogniser.object_search import Ask
+
+_MANY = 1 << 62
+_DEPTH = 6
+"""Schemas within schemas that are looked into for a sign of many values."""
+_COUNTED = 4_096
+"""Values of one demand that are listed one by one."""
+_NARROW = Decimal("1e-6")
+"""Any wider interval has millions of numerals under every policy."""
+_FAR = 400
+"""Exponents up to which bounds are subtracted."""
+
+
+class Distinct:
+    """Counts and lists values of demands; every question takes `ask` (see `object_search.Ask`) for
+    aliveness."""
+
+    def __init__(self, tables: Tables, scalars: Scalars, shapes: Shapes, limits: Limits) -> None:
+        self.tables = tables
+        self.scalars = scalars
+        self.shapes = shapes
+        self.limits = limits
+        self.text: Callable[[int], Text | None] = lambda demand: None
+        """Set by the network: the shortest text of a demand."""
+        self.item: Callable[[ArrayShape, int], int] = lambda shape, index: NEVER
+        """Set by the network: the demand on an item."""
+        self.member: Callable[[ObjectShape, str], int] = lambda shape, key: NEVER
+        """Set by the network: the demand on a member."""
+        self._read: dict[bytes, int] = {}
+        self._open: set[int] = set()
+        self._enough: dict[int, int] = {}
+        self._fewer: dict[int, int] = {}
+
+    def literal(self, text: bytes) -> int:
+        """Return the literal of the value of a JSON text. Raises `LimitError` for a number that no decimal
+        holds, as numbers="any" may write it."""
+        found = self._read.get(text)
+        if found is None:
+            if len(self._read) > _COUNTED:
+                self._read.clear()
+            try:
+                value = read(text.decode("utf-8", "surrogatepass"))
+            except SchemaError:  # of a text that was taken as JSON this alone is left
+                raise LimitError(
+                    "A number among items that must differ has an exponent beyond 10^18.",
+                    limit="number_chars",
+                    cure='Write numbers as numbers="bounded" allows.',
+                ) from None
+            found = self._read[text] = self.tables.constants.value(value, "")
+        return found
+
+    # How many
+
+    def has(self, demand: int, need: int, ask: Ask) -> bool:
+        """Return whether a demand has at least `need` values; LimitError where that takes too long."""
+        if need <= 0:
+            return True
+        if demand == NEVER or ask(demand) is None:
+            return False
+        if need == 1:
+            return True
+        if need <= self._enough.get(demand, 1):
+            return True
+        if need >= self._fewer.get(demand, _MANY):
+            return False
+        found = self._many(demand, need, ask, _DEPTH) or self._exactly(demand, need)
+        if found:
+            self._enough[demand] = need
+        else:
+            self._fewer[demand] = need
+        return found
+
+    def surely_has(self, demand: int, need: int, ask: Ask) -> bool:
+        """Return whether it shows quickly that a demand has at least `need` values. False says nothing."""
+        if demand == NEVER or ask(demand) is None:
+            return False
+        if need <= self._enough.get(demand, 1):
+            return True
+        if not self._many(demand, need, ask, _DEPTH):
+            return False
+        self._enough[demand] = need
+        return True
+
+    def _exactly(self, demand: int, need: int) -> bool:
+        return any(nth >= need for nth, _ in enumerate(self.values(demand, self.text), 1))
+
+    def _many(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
+        """Return whether it shows quickly that a demand has so many values. False says nothing."""
+        found = 0
+        mask = EVERY
+        for literal in self.tables.demands[demand]:
+            mask &= self.tables.mask(literal)
+        scalars = self.scalars
+        for kind, bits in ((NULL, NULL), (BOOLEAN, BOOLEAN), (-BOOLEAN, BOOLEAN)):
+            if mask & bits and scalars.demand(demand, kind) == TRUE:
+                found += 1
+        if mask & NUMBER:
+            found += self._numbers(scalars.demand(demand, NUMBER), need)
+        if mask & STRING and found < need:
+            found += self._strings(scalars.demand(demand, STRING), need)
+        if found >= need:
+            return True
+        if not depth:
+            return False
+        if mask & ARRAY:
+            for array in self.shapes.arrays(demand):
+                if self._many_arrays(array, need, ask, depth):
+                    return True
+        if mask & OBJECT:
+            for shape in self.shapes.objects(demand):
+                if self._many_objects(shape, need, ask, depth):
+                    return True
+        return False
+
+    def _numbers(self, formula: Formula, need: int) -> int:
+        """Return a lower bound on the numbers of a formula, `need` where there are as many."""
+        if formula == TRUE:
+            return need
+        listed = points(formula)
+        if listed is not None:
+            return len(set(listed))
+        parts = formula.of if isinstance(formula, All) else (formula,)
+        low = high = None
+        step: Decimal | None = None
+        gone: set[Decimal] = set()
+        for part in parts:
+            match part:
+                case Interval():
+                    low, high = part.low, part.high
+                case Multiple(of) if step is None:
+                    step = of
+                case Not(inner) if (out := points(inner)) is not None:
+                    gone.update(out)
+                case _:
+                    return 0
+        if low is None or high is None:
+            return need
+        if any(abs(value.adjusted()) > _FAR for value in (low, high, step) if value):
+            return 0
+        width = high - low
+        if step is None:
+            return need if width > _NARROW and need < 10**6 else 0
+        found = int(width / step) - 1 - sum(1 for value in gone if low <= value <= high)
+        return max(0, min(found, need))
+
+    def _strings(self, formula: Formula, need: int) -> int:
+        """Return how many strings a formula has, up to `need`."""
+        if isinstance(formula, Words):
+            return len(formula.of)
+        parts = formula.of if isinstance(formula, All) else (formula,)
+        if all(
+            (isinstance(part, Not) and isinstance(part.of, Words))
+            or (isinstance(part, Length) and part.most is None)
+            for part in parts
+        ):
+            return need
+        if isinstance(formula, Any_) and not formula.of:
+            return 0
+        if need > _COUNTED:
+            return 0
+        words = self.scalars.strings.words(formula, need - 1)
+        return need if words is None else len(words)
+
+    def _many_arrays(self, shape: ArrayShape, need: int, ask: Ask, depth: int) -> bool:
+        if shape.counters or shape.obligations or shape.lo > _DEPTH:
+            return False
+        if shape.hi is not None and (shape.lo > shape.hi or not shape.hi):
+            return False
+        least = max(shape.lo, 1)
+        demands = [self.item(shape, index) for index in range(max(least, shape.settled) + 1)]
+        if any(demand == NEVER or ask(demand) is None for demand in demands[:least]):
+            return False
+        endless = not shape.unique and shape.hi is None
+        if endless and all(demand != NEVER and ask(demand) is not None for demand in demands):
+            return True
+        wanted = need + shape.lo if shape.unique else need
+        if shape.unique and any(not self._fast(demand, wanted, ask, depth) for demand in demands[:least]):
+            return False
+        return any(self._fast(demand, wanted, ask, depth) for demand in demands[:least])
+
+    def _many_objects(self, shape: ObjectShape, need: int, ask: Ask, depth: int) -> bool:
+        if not shape.loose:
+            return False
+        # It loses one value at most for each that it must differ from.
+        need += sum(len(one.rests) for (one,) in shape.obligations if isinstance(one, Differs))
+        for key in shape.required:
+            demand = self.member(shape, key)
+            if demand == NEVER or ask(demand) is None:
+                return False
+        if all(facet.additional is None for facet in shape.facets) and not shape.key_literals:
+            plain = [facet for facet in shape.facets if facet.pattern_properties]
+            if not plain:
+                return True
+        keys = dict.fromkeys((*shape.required, *(key for facet in shape.facets for key in facet.properties)))
+        return any(self._fast(self.member(shape, key), need, ask, depth) for key in keys)
+
+    def _fast(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
+        if demand == NEVER or ask(demand) is None:
+            return False
+        return need <= 1 or self._many(demand, need, ask, depth - 1)
+
+    # Which
+
+    def values(self, demand: int, ask: Ask) -> Iterator[tuple[Text, int]]:
+        """Yield the values of a demand, the shortest text first, each with its literal."""
+        known: set[int] = set()
+        if demand in self._open:
+            raise self._endless(demand)
+        listed = self._listed(demand)
+        if listed is not None:
+            yield from listed
+            return
+        while True:
+            now = demand
+            if known:
+                # A set, not the order of finding: equal sets are one literal.
+                now = self.tables.both(demand, (self.tables.constants.none_of(frozenset(known)),))
+            self._open.add(demand)
+            try:
+                text = None if now == NEVER or self.tables.clash(self.tables.demands[now]) else ask(now)
+            finally:
+                self._open.discard(demand)
+            if text is None:
+                return
+            if len(known) >= _COUNTED:
+                raise self._endless(demand)
+            literal = self.literal(text.flat())
+            known.add(literal)
+            yield text, literal
+
+    def _listed(self, demand: int) -> list[tuple[Text, int]] | None:
+        """Return the values of a demand that has finitely many scalars alone, where that shows, else None."""
+        mask = EVERY
+        for literal in self.tables.demands[demand]:
+            mask &= self.tables.mask(literal)
+        if mask & (OBJECT | ARRAY):
+            return None
+        texts: list[Text] = []
+        scalars = self.scalars
+        for kind, bits, text in (
+            (NULL, NULL, b"null"),
+            (BOOLEAN, BOOLEAN, b"true"),
+            (-BOOLEAN, BOOLEAN, b"false"),
+        ):
+            if mask & bits and scalars.demand(demand, kind) == TRUE:
+                texts.append(Text((text,)))
+        if mask & NUMBER:
+            formula = scalars.demand(demand, NUMBER)
+            if formula != FALSE:
+                listed = points(formula)
+                if listed is None:
+                    return None
+                for value in listed:
+                    written = scalars.shortest(Interval(value, value), NUMBER)
+                    if written is not None:
+                        texts.append(written)
+        if mask & STRING:
+            formula = scalars.demand(demand, STRING)
+            if formula != FALSE:
+                if self._strings(formula, _COUNTED) >= _COUNTED:
+                    return None
+                words = formula.of if isinstance(formula, Words) else scalars.strings.words(formula, _COUNTED)
+                assert words is not None
+                texts.extend(Text((json_string(word),)) for word in words)
+        texts.sort(key=lambda text: (text.length, text.flat()))
+        return [(text, self.literal(text.flat())) for text in texts]
+
+    def _endless(self, demand: int) -> LimitError:
+        sources = self.tables.sources((demand,))
+        return LimitError(
+            "how many values are possible here could not be decided.",
+            limit="oracle_steps",
+            where=sources[0] if sources else "",
+        )
+
+    # All different
+
+    def matched(self, demands: Mapping[int, int], taken: frozenset[int], ask: Ask) -> frozenset[int] | None:
+        """Return values for those demands that have few, so that all items can be different from each other
+        and from those `taken`; None where they cannot. `demands`: how many items have which demand."""
+        need = sum(demands.values()) + len(taken) + 1  # one more may be written that is not known yet
+        few: list[list[int]] = []
+        for demand, times in demands.items():
+            if ask(demand) is None:
+                return None
+            if self.has(demand, need, ask):
+                continue
+            values = [literal for _, literal in self.values(demand, self.text) if literal not in taken]
+            if len(values) < times:
+                return None
+            few.extend([values] * times)
+        owner: dict[int, int] = {}
+        for at in range(len(few)):
+            if not _augment(few, owner, at):
+                return None
+        return frozenset(owner)
+
+
+def _augment(few: list[list[int]], owner: dict[int, int], start: int) -> bool:
+    """Give one more place a value, moving others where it must be; breadth first."""
+    reached: dict[int, int] = {}
+    queue = [start]
+    for at in queue:
+        for value in few[at]:
+            if value in reached:
+                continue
+            reached[value] = at
+            if value in owner:
+                queue.append(owner[value])
+                continue
+            while True:
+                place = reached[value]
+                previous = next((v for v, o in owner.items() if o == place and v != value), None)
+                owner[value] = place
+                if place == start or previous is None:
+                    return True
+                del owner[previous]
+                value = previous
+    return False

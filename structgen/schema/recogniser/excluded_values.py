@@ -1,0 +1,84 @@
+"""What is left of the values that an object or an array must not equal, while it is written.
+
+A value that must differ could be an obligation (this key has another value, or is absent, or another key is
+there), but an item of an array with `uniqueItems` must differ from all before it, and what a member can do to
+twenty obligations is a million cases. Equality is decided in one pass instead: the values that agree with
+what was written are kept, and a member leaves those that have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from structgen.schema.meaning.place import NEVER, Tables
+from structgen.schema.meaning.shape import Alternative, Differs, DiffersList, Obligation
+
+Way = tuple[int, tuple[Obligation, ...]]
+"""A demand on a value, and what is owed after it."""
+
+
+def parted(debt: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs | DiffersList | None]:
+    """Return the other obligations of a debt, and what its object or array must not equal."""
+    for at, obligation in enumerate(debt):
+        if len(obligation) == 1 and isinstance(obligation[0], (Differs, DiffersList)):
+            return (*debt[:at], *debt[at + 1 :]), obligation[0]
+    return debt, None
+
+
+def member_ways(tables: Tables, ways: list[Way], held: Differs, key: str | None) -> list[Way]:
+    """Return the ways to take a member (key None: one that no value has) that also follow `held`.
+
+    Of the ways that come of one, each value that was met keeps its own, and all others share the first.
+    """
+    after: dict[int, list[frozenset[tuple[str, int]]]] = {}
+    if key is not None:
+        for rest in held.rests:
+            for name, literal in rest:
+                if name == key:
+                    after.setdefault(literal, []).append(rest - {(name, literal)})
+    return _split(tables, ways, {literal: Differs(frozenset(rests)) for literal, rests in after.items()})
+
+
+def item_ways(tables: Tables, ways: list[Way], held: DiffersList) -> list[Way]:
+    """Return the ways to take the next item that also follow `held`."""
+    after: dict[int, list[tuple[int, ...]]] = {}
+    for rest in held.rests:
+        if rest:
+            after.setdefault(rest[0], []).append(rest[1:])
+    return _split(tables, ways, {literal: DiffersList(frozenset(rests)) for literal, rests in after.items()})
+
+
+def _split(tables: Tables, ways: list[Way], after: dict[int, Differs] | dict[int, DiffersList]) -> list[Way]:
+    if not after:
+        return ways
+    other = tables.constants.none_of(frozenset(after))
+    found: list[Way] = []
+    for demand, left in ways:
+        for literal in (other, *sorted(after)):
+            both = tables.both(demand, (literal,))
+            if both != NEVER and not tables.clash(tables.demands[both]):
+                held = after.get(literal)
+                found.append((both, left if held is None else (*left, (held,))))
+    return found
+
+
+def reachable(held: Differs, gone: Callable[[str], bool]) -> Differs | None:
+    """Return the values that can still come about, where keys that are `gone` may not come, or None."""
+    rests = frozenset(rest for rest in held.rests if not any(gone(key) for key, _ in rest))
+    return Differs(rests) if rests else None
+
+
+def closes(alternative: Alternative) -> bool:
+    """Return whether an object or array that closes now is none of its values."""
+    if isinstance(alternative, Differs):
+        return frozenset() not in alternative.rests
+    return isinstance(alternative, DiffersList) and () not in alternative.rests
+
+
+def values_of(rests: Collection[frozenset[tuple[str, int]]]) -> dict[str, set[int]]:
+    """Return the literals that objects have under each of their keys."""
+    found: dict[str, set[int]] = {}
+    for rest in rests:
+        for key, literal in rest:
+            found.setdefault(key, set()).add(literal)
+    return found

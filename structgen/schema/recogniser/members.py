@@ -1,0 +1,520 @@
+"""Members: what writing one does to a thread of its object, and the shortest way to write the rest."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator
+from typing import TypeAlias
+
+from structgen.errors import LimitError
+from structgen.language.ir import TRUE
+from structgen.limits import Limits
+from structgen.schema.meaning.place import NEVER, STRING, Tables
+from structgen.schema.meaning.scalars import Scalars
+from structgen.schema.meaning.shape import (
+    Alternative,
+    AtKey,
+    AtLeast,
+    AtMost,
+    AtOther,
+    AtPattern,
+    BadKey,
+    Differs,
+    ObjectShape,
+    Obligation,
+    Without,
+)
+from structgen.schema.reading.json_values import EMPTY, Text
+from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable, values_of
+from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
+from structgen.schema.recogniser.object_search import Ask, Plan, Undecided, Where, Witness
+
+Debt: TypeAlias = tuple[Obligation, ...]
+"""Obligations that are still open, each with the alternatives that are still possible."""
+Layer: TypeAlias = dict[tuple[int, int, Debt, bool, int], Text]
+"""Keys written that matter, number of members, debt, whether any was written, place in the order -> text."""
+
+_CROWD = 64
+"""More states than this in one layer of the search are compared with one another."""
+
+
+class Members:
+    """The effects of members on threads; without residues."""
+
+    def __init__(self, tables: Tables, scalars: Scalars, frames: Frames, limits: Limits) -> None:
+        self.tables = tables
+        self.scalars = scalars
+        self.frames = frames
+        self.limits = limits
+
+    def base(self, frame: Frame, shape: ObjectShape, where: Where) -> int:
+        return (
+            self.frames.value(shape, where)
+            if isinstance(where, str)
+            else self.frames.extra(frame, shape, where)
+        )
+
+    def _discharge(self, frame: Frame, alternative: Alternative, where: Where) -> tuple[int, ...] | None:
+        """Return the literals under which a member at `where` makes an alternative true; None: it cannot."""
+        match alternative:
+            case AtKey(key, literals):
+                return literals if where == key else None
+            case AtPattern(source, literals):
+                return literals if self._matches(frame, source, where) else None
+            case AtOther(schema, literals):
+                if isinstance(where, str) and where in schema.properties:
+                    return None
+                if any(self._matches(frame, source, where) for source, _ in schema.pattern_properties):
+                    return None
+                return literals
+            case BadKey(literal):
+                if isinstance(where, str):
+                    meets = self.scalars.string_meets(self.scalars.literal(literal, STRING), where)
+                else:
+                    meets = frame.literal_at[literal] in where.true
+                return None if meets else ()
+        return None
+
+    def _matches(self, frame: Frame, source: str, where: Where) -> bool:
+        if isinstance(where, str):
+            return self.scalars.pattern_matches(source, where)
+        return frame.pattern_at.get(source, -1) in where.true
+
+    def options(self, frame: Frame, shape: ObjectShape, debt: Debt, where: Where) -> list[tuple[int, Debt]]:
+        """Return the ways to take a member: the demand on its value, and what is owed after it."""
+        base = self.base(frame, shape, where)
+        if base == NEVER:
+            return []
+        if not debt:
+            return [(base, debt)]
+        others, held = parted(debt)
+        if isinstance(held, Differs):
+            ways = self._ways(frame, base, others, where)
+            return member_ways(self.tables, ways, held, where if isinstance(where, str) else None)
+        return self._ways(frame, base, debt, where)
+
+    def _ways(self, frame: Frame, base: int, debt: Debt, where: Where) -> list[tuple[int, Debt]]:
+        """Return the ways in which a member with a demand can meet obligations, or leave them open."""
+        if not debt:
+            return [(base, debt)]
+        said = self.tables.demands[base]
+        asked: dict[tuple[int, ...], None] = {}
+        ways: list[list[frozenset[int]]] = []
+        for obligation in debt:
+            own: list[frozenset[int]] = []
+            for alternative in obligation:
+                if isinstance(alternative, Without):
+                    continue
+                if isinstance(alternative, AtKey) and alternative.key != where:
+                    continue
+                literals = self._discharge(frame, alternative, where)
+                if literals is not None:
+                    # What every value meets is not asked; nor does it make a difference whether it is met.
+                    news = tuple(one for one in literals if one not in said and not self._sure(said, one))
+                    own.append(frozenset(news))
+                    if news:
+                        asked[news] = None
+            ways.append([frozenset()] if frozenset() in own else own)
+        if not any(ways):
+            return [(base, debt)]
+        # What is asked on top matters as a set, with all that follows from it; one such set, said shortly.
+        sets: dict[frozenset[int], tuple[int, ...]] = {frozenset(): ()}
+        for literals in asked:
+            for closed, short in list(sets.items()):
+                if closed.issuperset(literals):
+                    continue
+                longer = (*short, *(one for one in literals if one not in closed))
+                together = (*said, *longer)
+                if not self.tables.clash(together):
+                    sets.setdefault(self._closure(together, longer, asked), longer)
+            if len(sets) > self.limits.alternatives:
+                raise LimitError(
+                    "one member of this object can meet its obligations in too many ways.",
+                    limit="alternatives",
+                    where=next(iter(self.tables.sources(frame.demands)), ""),
+                )
+        found: dict[tuple[int, Debt], None] = {}
+        for closed, short in sets.items():
+            demand = self.tables.both(base, short) if short else base
+            if demand != NEVER:
+                left = tuple(
+                    obligation
+                    for obligation, own in zip(debt, ways, strict=True)
+                    if not any(literals <= closed for literals in own)
+                )
+                found[demand, left] = None
+        return list(found)
+
+    def _closure(
+        self, said: tuple[int, ...], longer: tuple[int, ...], asked: Iterable[tuple[int, ...]]
+    ) -> frozenset[int]:
+        """Return the literals in `longer`, with those asked that follow from all that is said."""
+        found = set(longer)
+        for literals in asked:
+            found.update(one for one in literals if one not in found and self._sure(said, one))
+        return frozenset(found)
+
+    def _sure(self, said: tuple[int, ...], literal: int) -> bool:
+        """Return whether a literal follows from others for a cheap reason."""
+        return self.tables.clash((*said, self.tables.negate(literal)))
+
+    def owed(
+        self, frame: Frame, debt: Debt, where: Where, before: int, pos: int, mask: int, count: int
+    ) -> Debt | None:
+        """Return what is owed once a member has been written; None where it can no longer be paid."""
+        if not debt:
+            return debt
+        left: list[Obligation] = []
+        for obligation in debt:
+            kept: list[Alternative] = []
+            held = False
+            for alternative in obligation:
+                match alternative:
+                    case Without(key):
+                        if key == where:
+                            continue
+                        index = frame.index[key]
+                        if index < frame.ordered:
+                            if before <= index < pos:
+                                held = True
+                                break
+                            if index < before:
+                                continue
+                        elif mask >> index & 1:
+                            continue
+                    case AtKey(key, _):
+                        index = frame.index[key]
+                        if key == where or (index < pos if index < frame.ordered else mask >> index & 1):
+                            continue
+                    case AtLeast(least):
+                        if count >= least:
+                            held = True
+                            break
+                    case AtMost(most):
+                        if count > most:
+                            continue
+                    case Differs():
+
+                        def gone(key: str) -> bool:
+                            index = frame.index[key]
+                            return index < pos if index < frame.ordered else bool(mask >> index & 1)
+
+                        still = reachable(alternative, gone)
+                        if still is None:
+                            held = True
+                            break
+                        kept.append(still)
+                        continue
+                kept.append(alternative)
+            if held:
+                continue
+            if not kept:
+                return None
+            left.append(tuple(kept))
+        return tuple(left)
+
+    def closes(self, shape: ObjectShape, frame: Frame, mask: int, count: int, debt: Debt) -> bool:
+        """Return whether an object that has all its required keys may close."""
+        if count < shape.lo or (shape.hi is not None and count > shape.hi):
+            return False
+        for key, others in shape.conditional:
+            if mask >> frame.index[key] & 1 and not all(mask >> frame.index[other] & 1 for other in others):
+                return False
+        return all(
+            any(
+                isinstance(alternative, (Without, AtMost)) or closes(alternative)
+                for alternative in obligation
+            )
+            for obligation in debt
+        )
+
+    def missing(self, frame: Frame, shape: ObjectShape, pos: int, mask: int) -> int:
+        """Return how many required keys are still to be written."""
+        standing = self.frames.standing(frame, shape)
+        missing = len(standing.required) - bisect_left(standing.required, pos)
+        return missing + (standing.free_required & ~mask).bit_count()
+
+    def complete(
+        self,
+        frame: Frame,
+        shape: ObjectShape,
+        debt: Debt,
+        pos: int,
+        mask: int,
+        count: int,
+        begun: bool,
+        ask: Ask,
+        written: bool,
+        taken: Collection[str] = (),
+    ) -> Text | None:
+        """Return the shortest rest of an object for one thread, closing brace included, or None.
+
+        `ask` gives the text of a value; `written` False leaves keys out (only whether there is a rest
+        matters). A shortest-path search over the keys in the order in which they are written. `taken`: keys
+        that the object already holds and the frame does not name.
+        """
+        required = set(shape.required)
+        if shape.plain:
+            missing = self.missing(frame, shape, pos, mask)
+            if count + missing >= shape.lo and (shape.hi is None or count + missing <= shape.hi):
+                return self._plain_rest(frame, shape, pos, mask, begun, ask, written)
+        witness = Witness(
+            self.tables,
+            self.frames,
+            self.limits,
+            self._discharge,
+            frame,
+            shape,
+            pos,
+            mask,
+            count,
+            taken,
+            ask,
+        )
+        room: int | None = None
+        alternatives, held = parted(debt)
+        try:
+            plan = witness.find(alternatives)
+            if plan is None:
+                return None
+            if held is None:
+                if not written:
+                    return EMPTY
+                room = self._size(frame, plan, count, begun, ask, taken)
+            elif not written and isinstance(held, Differs) and self._differs(plan, held, count, ask):
+                return EMPTY
+        except Undecided:
+            pass
+        candidates = self._candidates(frame, shape, debt, pos, mask, count, written, taken, ask)
+        conditional = 0
+        for key, others in shape.conditional:
+            conditional |= 1 << frame.index[key]
+            for other in others:
+                conditional |= 1 << frame.index[other]
+        # What the members after each candidate cost at the least.
+        after = [0] * (len(candidates) + 1)
+        for at in range(len(candidates) - 1, -1, -1):
+            text, where, _ = candidates[at]
+            after[at] = after[at + 1]
+            if isinstance(where, str) and where in required:
+                value = ask(self.base(frame, shape, where))
+                after[at] += len(text) + (value.length if value is not None else 1) + 1
+        layer: Layer = {(mask & conditional, count, debt, begun, pos): EMPTY}
+        steps = 0
+        crowded = _CROWD
+        for at, (text, where, index) in enumerate(candidates):
+            needed = isinstance(where, str) and where in required
+            following: Layer = {} if needed else dict(layer)
+            for (mask_now, count_now, debt_now, begun_now, pos_now), prefix in layer.items():
+                count_then = min(count_now + 1, frame.cap) if frame.cap else 0
+                if shape.hi is not None and count_now + 1 > shape.hi:
+                    continue
+                least = prefix.length + len(text) + begun_now + after[at + 1]
+                if room is not None and least + 1 > room:
+                    continue
+                pos_then = index + 1 if 0 <= index < frame.ordered else frame.ordered
+                mask_then = mask_now | (1 << index & conditional if index >= 0 else 0)
+                for demand, left in self.options(frame, shape, debt_now, where):
+                    steps += 1
+                    if steps > self.limits.oracle_steps:
+                        raise LimitError(
+                            "the ways to complete an object here are too many.",
+                            limit="oracle_steps",
+                            where=next(iter(self.tables.sources(frame.demands)), ""),
+                        )
+                    value = ask(demand)
+                    if value is None or (room is not None and least + value.length > room):
+                        continue
+                    owed = self.owed(frame, left, where, pos_now, pos_then, mask_now, count_then)
+                    if owed is None:
+                        continue
+                    state = (mask_then, count_then, owed, True, pos_then)
+                    new = Text((prefix, b"," + text if begun_now else text, value)) if written else EMPTY
+                    if new.before(following.get(state)):
+                        following[state] = new
+            layer = following
+            if not layer:
+                return None
+            if len(layer) > crowded:
+                layer = _thinned(layer)
+                crowded = max(_CROWD, 2 * len(layer))
+        best: Text | None = None
+        for (mask_now, count_now, debt_now, _, _), prefix in layer.items():
+            if self.closes(shape, frame, mask_now, count_now, debt_now) and prefix.before(best):
+                best = prefix
+        return None if best is None else Text((best, b"}"))
+
+    def _differs(self, plan: Plan, held: Differs, count: int, ask: Ask) -> bool:
+        """Return whether the members of a plan, and no others, make an object that is none of some values,
+        one member telling it from all of them. False says nothing."""
+        if count + len(plan.members) < plan.least:
+            return False
+        names = {slot for slot in plan.members if isinstance(slot, str)}
+        same = [rest for rest in held.rests if {key for key, _ in rest} == names]
+        if not same or len(names) < len(plan.members):
+            return True
+        values = values_of(same)
+        for name in sorted(names):
+            other = self.tables.constants.none_of(frozenset(values[name]))
+            demand = self.tables.both(plan.members[name].demand, (other,))
+            if demand != NEVER and ask(demand) is not None:
+                return True
+        return False
+
+    def _size(
+        self, frame: Frame, plan: Plan, count: int, begun: bool, ask: Ask, taken: Collection[str]
+    ) -> int | None:
+        """Return the length of a plan's text without the closing brace, or None where it is not all told."""
+        if count + len(plan.members) < plan.least:
+            return None
+        size = len(plan.members) - (not begun and bool(plan.members))
+        used: dict[int, int] = {}
+        for member in plan.members.values():
+            value = ask(member.demand)
+            if value is None:
+                return None
+            if isinstance(member.where, str):
+                key = member.where
+            else:
+                nth = used.get(member.where.index, 0)
+                used[member.where.index] = nth + 1
+                fresh = self.frames.fresh_keys(frame, member.where, nth + 1, taken)
+                if len(fresh) <= nth:
+                    return None
+                key = fresh[nth]
+            size += len(self.scalars.written(key)) + 1 + value.length
+        return size
+
+    def keys_of(self, rest: Text) -> Iterator[str]:
+        """Yield the keys of a text that `complete` returned, unless it is of a plain shape, which writes
+        none that no schema names."""
+        if len(rest.parts) != 2:
+            return
+        text = rest.parts[0]
+        while isinstance(text, Text) and text.parts:
+            text, key, _value = text.parts
+            assert isinstance(key, bytes), "a key before its value"
+            yield json.loads(key.lstrip(b",").removesuffix(b":"))
+
+    def _plain_rest(
+        self, frame: Frame, shape: ObjectShape, pos: int, mask: int, begun: bool, ask: Ask, written: bool
+    ) -> Text | None:
+        standing = self.frames.standing(frame, shape)
+        parts: list[bytes | Text] = []
+        indices = standing.required[bisect_left(standing.required, pos) :]
+        free = standing.free_required & ~mask
+        if free:
+            rest = [frame.names[index] for index in _bits(free)]
+            rest.sort(key=self.scalars.written)
+            names = [*(frame.names[index] for index in indices), *rest]
+        else:
+            names = [frame.names[index] for index in indices]
+        whole = True
+        for name in names:
+            demand = self.frames.value(shape, name)
+            value = ask(demand) if demand != NEVER else None
+            if value is None:
+                if demand == NEVER or not written:
+                    return None
+                # What is not known yet is asked for at once, not one at a time.
+                whole, value = False, EMPTY
+            parts.append((b"," if begun else b"") + self.scalars.written(name) + b":")
+            parts.append(value)
+            begun = True
+        parts.append(b"}")
+        return Text(tuple(parts)) if whole else None
+
+    def _candidates(
+        self,
+        frame: Frame,
+        shape: ObjectShape,
+        debt: Debt,
+        pos: int,
+        mask: int,
+        count: int,
+        written: bool,
+        taken: Collection[str],
+        ask: Ask,
+    ) -> list[tuple[bytes, Where, int]]:
+        """Return the members of which a shortest rest may be made, in the order of their writing."""
+        wanted: set[str] = set(shape.required)
+        for key, others in shape.conditional:
+            wanted.add(key)
+            wanted.update(others)
+        least = shape.lo
+        open_ended = 0
+        for obligation in debt:
+            any_key = False
+            for alternative in obligation:
+                if isinstance(alternative, AtKey):
+                    wanted.add(alternative.key)
+                elif isinstance(alternative, AtLeast):
+                    least = max(least, alternative.count)
+                elif isinstance(alternative, (AtPattern, AtOther, BadKey)):
+                    any_key = True
+                    wanted.update(
+                        name for name in frame.names if self._discharge(frame, alternative, name) is not None
+                    )
+                elif isinstance(alternative, Differs):
+                    any_key = True
+                    wanted.update(key for rest in alternative.rests for key, _ in rest)
+                    wanted.update(frame.names)
+            open_ended += any_key
+        missing = max(0, least - count)
+        if missing:
+            wanted.update(frame.names)
+        ordered: list[tuple[bytes, Where, int]] = []
+        free: list[tuple[bytes, Where, int]] = []
+        for name in wanted:
+            index = frame.index[name]
+            if index < frame.ordered:
+                if index >= pos:
+                    ordered.append((self.scalars.written(name) + b":" if written else b"", name, index))
+            elif not mask >> index & 1:
+                free.append((self.scalars.written(name) + b":", name, index))
+        ordered.sort(key=lambda candidate: candidate[2])
+        extras = missing + open_ended
+        tangle = self.frames.tangle(frame) if extras else None
+        if tangle is not None:
+            supply = tangle.supply(shape, extras, taken, ask, self.limits.oracle_steps)
+            free.extend((self.scalars.written(key) + b":", key_class, -1) for key, key_class in supply)
+        elif extras:
+            for key_class in self.frames.classes(frame):
+                if self.frames.extra(frame, shape, key_class) == NEVER:
+                    continue
+                if not written and (key_class.formula == TRUE or is_infinite(key_class.formula)):
+                    free.extend((b"", key_class, -1) for _ in range(extras))
+                else:
+                    free.extend(
+                        (self.scalars.written(key) + b":", key_class, -1)
+                        for key in self.frames.fresh_keys(frame, key_class, extras, taken)
+                    )
+        free.sort(key=lambda candidate: candidate[0])
+        return [*ordered, *free]
+
+
+def _thinned(layer: Layer) -> Layer:
+    """Return the states without those that another excels: it is no longer, and owes nothing more."""
+    groups: dict[tuple[int, int, bool, int], list[tuple[frozenset[Obligation], Debt, Text]]] = {}
+    for (mask, count, debt, begun, pos), text in layer.items():
+        groups.setdefault((mask, count, begun, pos), []).append((frozenset(debt), debt, text))
+    kept: Layer = {}
+    for (mask, count, begun, pos), states in groups.items():
+        states.sort(key=lambda state: (state[2].length, len(state[0])))
+        best: list[tuple[frozenset[Obligation], Text]] = []
+        for owed, debt, text in states:
+            if any(other <= owed and not text.before(shorter) for other, shorter in best):
+                continue
+            best.append((owed, text))
+            kept[mask, count, debt, begun, pos] = text
+    return kept
+
+
+def _bits(mask: int) -> list[int]:
+    found: list[int] = []
+    while mask:
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return found

@@ -1,0 +1,448 @@
+"""Frames: what all residues of one object share: named keys, their order, classes of all other keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from typing import TypeAlias
+
+from structgen.errors import LimitError
+from structgen.language.ir import TRUE, Formula, Not, Pattern, Words
+from structgen.limits import Limits
+from structgen.schema.meaning import simple_patterns
+from structgen.schema.meaning.formulas import conjunction, negation
+from structgen.schema.meaning.place import NEVER, STRING, Tables
+from structgen.schema.meaning.scalars import Scalars
+from structgen.schema.meaning.shape import (
+    AtKey,
+    AtLeast,
+    AtMost,
+    AtOther,
+    AtPattern,
+    BadKey,
+    Differs,
+    ObjectShape,
+    Without,
+)
+from structgen.schema.meaning.shape_disjunctions import Shapes
+from structgen.schema.reading.json_values import has_lone_surrogate, json_string, string_order
+from structgen.schema.reading.model import Schema
+from structgen.schema.recogniser.key_order import declared
+from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, KeyClass, Tangle, asked
+
+_WORDS = 1_000
+"""A pattern with at most this many matches is read as so many named keys."""
+_MANY_KEYS = 1_000
+"""More keys than this are not made up for an object that needs them (minProperties)."""
+
+
+Where: TypeAlias = str | KeyClass
+
+
+class Standing:
+    """What a shape asks of the keys of a frame, by their indices."""
+
+    __slots__ = ("always", "follows", "free_required", "last", "optional", "required", "shape")
+
+    def __init__(self, shape: ObjectShape, frame: Frame) -> None:
+        self.shape = shape
+        ordered: list[int] = []
+        self.free_required = 0
+        for key in shape.required:
+            index = frame.index[key]
+            if index < frame.ordered:
+                ordered.append(index)
+            else:
+                self.free_required |= 1 << index
+        ordered.sort()
+        self.required = ordered
+        """Indices of the required keys that have a place in the order, ascending."""
+        self.last = ordered[-1] if ordered else -1
+        self.optional: int | None = None
+        """Keys whose value can be met, as a bit set; worked out when a count asks for it."""
+        self.always: frozenset[str] | None = None
+        """Of the keys that others or obligations ask for, those that may come at any time; worked out when
+        asked."""
+        self.follows = True
+        """Whether all keys that others require are such keys."""
+
+
+class Frame:
+    """What all residues of one object have in common: the names of its keys and their order."""
+
+    __slots__ = (
+        "_sorted",
+        "cap",
+        "classes",
+        "demands",
+        "extras",
+        "id",
+        "index",
+        "literal_at",
+        "must_list",
+        "names",
+        "ordered",
+        "own_patterns",
+        "pattern_at",
+        "predicates",
+        "simple",
+        "standings",
+        "steady",
+        "tangle",
+        "watch",
+    )
+
+    def __init__(self, id: int, demands: tuple[int, ...], names: tuple[str, ...], ordered: int) -> None:
+        self.id = id
+        self.demands = demands
+        self.names = names
+        """The keys that have a place in the order, in that order, then those that may come in any order."""
+        self.ordered = ordered
+        self.index = {name: index for index, name in enumerate(names)}
+        self.predicates: list[Formula] = []
+        self.pattern_at: dict[str, int] = {}
+        self.own_patterns: dict[int, dict[int, Schema]] = {}
+        """By a schema's number, what it says of the keys of which a predicate is true."""
+        self.literal_at: dict[int, int] = {}
+        self.cap = 0
+        """Members are counted up to here; beyond it their number does not matter."""
+        self.watch = 0
+        """Ordered keys of which it is remembered whether they were written."""
+        self.standings: dict[int, Standing] = {}
+        self.steady: dict[tuple[int, ...], list[int | None]] = {}
+        """By the shapes of threads, the place of each key's value where the key changes nothing that is owed;
+        -1 where it may not come, None where that was not asked."""
+        self.extras: dict[tuple[int, int], int] = {}
+        self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
+        self.classes: list[KeyClass] | None = None
+        self.must_list = True
+        """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
+        is bounded in length."""
+        self.tangle: Tangle | None = None
+        """The classes of keys, where they are not listed."""
+        self._sorted: tuple[str, ...] | None = None
+
+    def sorted_names(self) -> tuple[str, ...]:
+        """Return the names sorted by their UTF-8 bytes."""
+        if self._sorted is None:
+            self._sorted = tuple(sorted(self.names, key=lambda name: name.encode("utf-8", "surrogatepass")))
+        return self._sorted
+
+
+class Frames:
+    """Makes the frames of one network, and answers what shapes ask of the keys of a frame."""
+
+    def __init__(
+        self, tables: Tables, scalars: Scalars, shapes: Shapes, limits: Limits, *, any_order: bool
+    ) -> None:
+        self.tables = tables
+        self.scalars = scalars
+        self.shapes = shapes
+        self.limits = limits
+        self.any_order = any_order
+        self._frames: dict[tuple[int, ...], Frame] = {}
+
+    def frame(self, demands: tuple[int, ...]) -> Frame:
+        """Return the frame of the objects of a place; its order is that of the place."""
+        frame = self._frames.get(demands)
+        if frame is None:
+            frame = self._frames[demands] = self._make_frame(demands)
+        return frame
+
+    def _make_frame(self, demands: tuple[int, ...]) -> Frame:
+        every = [shape for demand in demands for shape in self.shapes.objects(demand)]
+        frame_id = len(self._frames)
+        if len(every) == 1 and every[0].plain and not every[0].key_literals and not every[0].values:
+            shape = every[0]
+            facets = shape.facets
+            literals = self.tables.demands[demands[0]]
+            if len(demands) == 1 and len(literals) == 1 and len(facets) <= 1:
+                info = self.tables.infos[literals[0] >> 1]
+                schema = info.schema
+                plain = not (info.combined or schema.pattern_properties)
+                if plain and (not facets or facets[0] is schema):
+                    # One schema with plain keywords: by far the most frequent frame.
+                    properties = schema.properties
+                    names = [*properties, *(key for key in shape.required if key not in properties)]
+                    frame = Frame(frame_id, demands, tuple(names), 0 if self.any_order else len(names))
+                    if shape.lo or shape.hi is not None:
+                        frame.cap = max(shape.lo, -1 if shape.hi is None else shape.hi + 1)
+                    return frame
+        return self._general_frame(frame_id, demands, every)
+
+    def _general_frame(self, frame_id: int, demands: tuple[int, ...], every: list[ObjectShape]) -> Frame:
+        universe: dict[str, None] = {}
+        sources: dict[str, None] = {}
+        literals: dict[int, None] = {}
+        watched: dict[str, None] = {}
+        cap = 0
+        asks_for_classes = False
+        for shape in every:
+            cap = max(cap, shape.lo, -1 if shape.hi is None else shape.hi + 1)
+            facets = list(shape.facets)
+            universe.update(dict.fromkeys(shape.required))
+            universe.update(dict.fromkeys(shape.values))
+            for key, others in shape.conditional:
+                watched.update(dict.fromkeys((key, *others)))
+            literals.update(dict.fromkeys(shape.key_literals))
+            for obligation in shape.obligations:
+                for alternative in obligation:
+                    match alternative:
+                        case AtKey(key, _) | Without(key):
+                            universe[key] = None
+                        case AtPattern(source, _):
+                            sources[source] = None
+                            asks_for_classes = True
+                        case AtOther(schema, _):
+                            facets.append(schema)
+                            asks_for_classes = True
+                        case BadKey(literal):
+                            literals[literal] = None
+                            asks_for_classes = True
+                        case AtLeast(count):
+                            cap = max(cap, count)
+                        case AtMost(count):
+                            cap = max(cap, count + 1)
+                        case Differs(rests):
+                            asks_for_classes = True
+                            universe.update(dict.fromkeys(key for rest in rests for key, _ in rest))
+            for facet in facets:
+                universe.update(dict.fromkeys(facet.properties))
+                sources.update(dict.fromkeys(source for source, _ in facet.pattern_properties))
+        universe.update(watched)
+        for source in list(sources):
+            words = self.scalars.strings.words(Pattern(source), _WORDS) if _seems_finite(source) else None
+            if words is not None:
+                universe.update(dict.fromkeys(words))
+                del sources[source]
+        for literal in literals:
+            formula = self.scalars.literal(literal, STRING)
+            if isinstance(formula, Words) and len(formula.of) <= _WORDS:
+                universe.update(dict.fromkeys(sorted(formula.of)))
+        if self.any_order:
+            names, ordered = list(universe), 0
+            names.sort(key=json_string)
+        else:
+            positive = [
+                self.tables.infos[literal >> 1].schema
+                for demand in demands
+                for literal in self.tables.demands[demand]
+                if not literal & 1
+            ]
+            names = declared(positive)
+            ordered = len(names)
+            known = set(names)
+            names.extend(sorted((key for key in universe if key not in known), key=json_string))
+        listed = asks_for_classes or self.scalars.longest is not None
+        frame = self._named(frame_id, demands, names, ordered, sources, literals)
+        frame.must_list = listed
+        if frame.predicates and any(shape.lo or shape.obligations for shape in every):
+            few = self._few(frame)
+            if few:
+                # Keys that may run out where some are still owed: each is told apart.
+                names.extend(sorted(few, key=json_string))
+                frame = self._named(frame_id, demands, names, ordered, sources, literals)
+                frame.must_list = listed
+        frame.cap = cap
+        for key in watched:
+            frame.watch |= 1 << frame.index[key]
+        return frame
+
+    def _named(
+        self,
+        frame_id: int,
+        demands: tuple[int, ...],
+        names: list[str],
+        ordered: int,
+        sources: Iterable[str],
+        literals: Iterable[int],
+    ) -> Frame:
+        """Return a frame with these names, and the predicates that tell all other keys apart."""
+        if self.any_order:
+            names.sort(key=json_string)
+        frame = Frame(frame_id, demands, tuple(names), ordered)
+        for source in sources:
+            frame.pattern_at[source] = len(frame.predicates)
+            frame.predicates.append(Pattern(source))
+        for literal in literals:
+            frame.literal_at[literal] = len(frame.predicates)
+            frame.predicates.append(self.scalars.literal(literal, STRING))
+        return frame
+
+    def _few(self, frame: Frame) -> set[str]:
+        """Return the keys of those classes that are small enough to be named key by key."""
+        found: set[str] = set()
+        if self.tangle(frame) is not None:
+            return found  # no key is owed but as one of many
+        for key_class in self.classes(frame):
+            formula = self._unnamed(frame, key_class.formula, ())
+            if key_class.formula != TRUE and not is_infinite(key_class.formula):
+                found.update(self.scalars.strings.words(formula, _WORDS) or ())
+        return found
+
+    def tangle(self, frame: Frame) -> Tangle | None:
+        """Return the classes of keys that the frame does not name, where they are not listed; else None."""
+        if frame.classes is None and frame.tangle is None:
+            self._divide(frame)
+        return frame.tangle
+
+    def classes(self, frame: Frame) -> list[KeyClass]:
+        """Return the classes of keys that the frame does not name, told apart by its predicates; it must have
+        no tangle."""
+        if frame.classes is None:
+            self._divide(frame)
+            assert frame.classes is not None, "classes that are not listed"
+        return frame.classes
+
+    def _divide(self, frame: Frame) -> None:
+        """List the classes of keys of a frame, or make its tangle."""
+        parts: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = [((), ())]
+        prefixes: list[str | None] = []
+        for at, predicate in enumerate(frame.predicates):
+            prefix = (
+                simple_patterns.literal_prefix(predicate.source) if isinstance(predicate, Pattern) else None
+            )
+            prefixes.append(prefix)
+            split: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = []
+            for true, formulas in parts:
+                if not any(_apart(prefix, prefixes[other]) for other in true):
+                    split.append(((*true, at), (*formulas, predicate)))
+                split.append((true, (*formulas, negation(predicate))))
+            if len(split) > MOST_CLASSES and not frame.must_list:
+                frame.tangle = Tangle(self.tables, self.scalars, frame)
+                return
+            if len(split) > MOST_CLASSES:
+                split = [part for part in split if self.scalars.satisfiable(conjunction(part[1]), STRING)]
+            if len(split) > self.limits.alternatives:
+                raise LimitError(
+                    f"{len(frame.predicates)} patterns of keys overlap in {len(split):,} ways.",
+                    limit="alternatives",
+                    where=next(iter(self.tables.sources(frame.demands)), ""),
+                )
+            parts = split
+        frame.classes = [
+            KeyClass(index, frozenset(true), self.scalars.key(conjunction(formulas)))
+            for index, (true, formulas) in enumerate(parts)
+        ]
+
+    def _unnamed(self, frame: Frame, formula: Formula, taken: Iterable[str]) -> Formula:
+        names = frozenset((*frame.names, *taken))
+        return conjunction((formula, Not(Words(names)))) if names else formula
+
+    def fresh_keys(self, frame: Frame, key_class: KeyClass, count: int, taken: Collection[str]) -> list[str]:
+        """Return up to `count` keys of a class, the shortest first."""
+        if count > _MANY_KEYS:
+            raise LimitError(
+                f"an object here needs {count:,} keys that no schema names.",
+                limit="oracle_steps",
+                where=next(iter(self.tables.sources(frame.demands)), ""),
+            )
+        found: list[str] = []
+        if key_class.formula == TRUE:
+            avoid = set(frame.names) | set(taken)
+            for key in _short_keys(len(avoid) + count):
+                if key not in avoid:
+                    found.append(key)
+                    if len(found) == count:
+                        break
+            return found
+        for _ in range(count):
+            formula = self._unnamed(frame, key_class.formula, (*taken, *found))
+            text = self.scalars.shortest(formula, STRING)
+            if text is None:
+                break
+            found.append(_decoded(text.flat()))
+        return found
+
+    def standing(self, frame: Frame, shape: ObjectShape) -> Standing:
+        """Return the shape's required keys by their indices in the frame."""
+        found = frame.standings.get(shape.id)
+        if found is None:
+            found = frame.standings[shape.id] = Standing(shape, frame)
+        return found
+
+    def value(self, shape: ObjectShape, key: str) -> int:
+        """Return the demand on the value under a named key, NEVER where the key may not be there."""
+        found = shape.values_memo.get(key)
+        if found is None:
+            found = shape.values_memo[key] = self.tables.of_value(self._value(shape, key))
+        return found
+
+    def _value(self, shape: ObjectShape, key: str) -> int:
+        if not key.isascii() and not self.scalars.lone and has_lone_surrogate(key):
+            return NEVER
+        facets = shape.facets
+        if len(facets) == 1 and not shape.values and not shape.key_literals:
+            facet = facets[0]
+            child = facet.properties.get(key)
+            if not facet.pattern_properties:
+                if child is None:
+                    child = facet.additional
+                    if child is None:
+                        return 0
+                return self.tables.demand_of(child)
+        for literal in shape.key_literals:
+            if not self.scalars.string_meets(self.scalars.literal(literal, STRING), key):
+                return NEVER
+        literals = self.shapes.obligations.value_literals(facets, key)
+        literals.extend(shape.values.get(key, ()))
+        return self.tables.demand(literals)
+
+    def extra(self, frame: Frame, shape: ObjectShape, key_class: KeyClass) -> int:
+        """Return the demand on the values of a class of keys that the frame does not name."""
+        found = frame.extras.get((shape.id, key_class.index))
+        if found is None:
+            tables = self.tables
+            literals = asked(tables, frame, shape, key_class.true)
+            demand = tables.of_value(tables.demand(literals))
+            found = frame.extras[shape.id, key_class.index] = demand
+        return found
+
+    def extra_demand(self, frame: Frame, shape: ObjectShape) -> int:
+        """Return the demand on values under keys that the frame does not name, if these are of one class."""
+        return self.extra(frame, shape, self.classes(frame)[0])
+
+
+def _apart(a: str | None, b: str | None) -> bool:
+    """Return whether no key begins with both prefixes."""
+    if a is None or b is None:
+        return False
+    return not (a.startswith(b) or b.startswith(a))
+
+
+def _seems_finite(source: str) -> bool:
+    """Return whether a pattern is anchored at both ends and has no sign of unbounded repetition."""
+    return "^" in source and "$" in source and not any(sign in source for sign in ("*", "+", ",}"))
+
+
+def is_infinite(formula: Formula) -> bool:
+    """Return whether infinitely many strings meet a formula, where that shows at once."""
+    match formula:
+        case Pattern(source):
+            plain = simple_patterns.simple(source)
+            return plain is not None and plain.infinite
+        case Not(Pattern(source)):
+            return simple_patterns.literal_prefix(source) is not None
+        case Not(Words()):
+            return True
+    return False
+
+
+def _short_keys(count: int) -> list[str]:
+    """Return the `count` first strings by the length and the bytes of their JSON text."""
+    letters = [chr(code) for code in range(0x20, 0x80) if chr(code) not in '"\\']
+    found = [""]
+    found.extend(letters[:count])
+    at = 1
+    while len(found) < count:
+        found.extend(found[at] + letter for letter in letters)
+        at += 1
+    # Strings of two bytes: two letters; characters of two bytes or escapes are not smaller than those.
+    found.sort(key=string_order)
+    return found[:count]
+
+
+def _decoded(literal: bytes) -> str:
+    value = json.loads(literal)
+    assert isinstance(value, str)
+    return value

@@ -1,0 +1,607 @@
+"""Objects: which keys may come next, what their values must be, when the object may close.
+
+The residue of an object is a set of *threads*, the ways in which the demands of its place may still come
+true: one for each live shape, and more where an obligation may be met by this member or by a later one. What
+has been written (the place in the declared order, the keys, their number) is common to all threads.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeAlias
+
+from structgen.language.ir import TRUE, Formula
+from structgen.limits import Limits
+from structgen.schema.meaning.formulas import disjunction
+from structgen.schema.meaning.place import NEVER, Tables
+from structgen.schema.meaning.scalars import Scalars
+from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
+from structgen.schema.meaning.shape_disjunctions import Shapes
+from structgen.schema.reading.json_values import EMPTY, Text
+from structgen.schema.recogniser.excluded_values import parted, values_of
+from structgen.schema.recogniser.members import Debt, Members
+from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
+from structgen.schema.recogniser.object_search import Ask, Where
+from structgen.schema.recogniser.overlapping_key_patterns import KeyClass, KeyJudge, Tangle
+from structgen.schema.recogniser.wide_unions import Crowds
+
+Thread: TypeAlias = tuple[int, ObjectShape, Debt]
+"""A demand's index, one of its shapes, and what is still owed."""
+Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
+"""The place of a value, and for each thread that goes on the index of the demand that it needs."""
+
+
+class ObjectState:
+    """A residue of an object. Immutable, but for its memos."""
+
+    __slots__ = (
+        "begun",
+        "closing",
+        "concerned",
+        "count",
+        "extra",
+        "frame",
+        "id",
+        "mask",
+        "moves",
+        "new_keys",
+        "pos",
+        "rests",
+        "threads",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        frame: Frame,
+        pos: int,
+        mask: int,
+        count: int,
+        begun: bool,
+        threads: tuple[Thread, ...],
+    ) -> None:
+        self.id = id
+        self.frame = frame
+        self.pos = pos
+        """Ordered keys before this index may not come any more."""
+        self.mask = mask
+        """Bits of the keys written, as far as they are remembered."""
+        self.count = count
+        self.begun = begun
+        """A member has been written."""
+        self.threads = threads
+        self.moves: dict[str | frozenset[int], Moves | None] = {}
+        self.extra: list[tuple[Formula, Moves]] | None = None
+        self.closing: frozenset[int] | None = None
+        self.concerned: tuple[frozenset[str] | None, ...] | None = None
+        """For each thread the keys that make a difference to what it owes; None: any may."""
+        self.rests: dict[int, Text] | None = None
+        self.new_keys: frozenset[str] | None = None
+
+
+class Objects:
+    """The objects of one network: residues and their moves."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        scalars: Scalars,
+        shapes: Shapes,
+        limits: Limits,
+        *,
+        any_order: bool,
+        register: Callable[[object], int],
+    ) -> None:
+        """`register` gives a new residue its number."""
+        self.tables = tables
+        self.shapes = shapes
+        self.frames = Frames(tables, scalars, shapes, limits, any_order=any_order)
+        self.members = Members(tables, scalars, self.frames, limits)
+        self.limits = limits
+        self.register = register
+        self.crowds = Crowds(self.frames, lambda demand: self.alive(demand), lone=scalars.lone)
+        self.alive: Callable[[int], bool] = lambda demand: True
+        """Set by the network: whether some value meets a demand."""
+        self._states: dict[tuple[object, ...], ObjectState] = {}
+        self._live: dict[tuple[object, ...], bool] = {}
+
+    def start(self, demands: tuple[int, ...]) -> ObjectState | None:
+        """Return the residue of an object of which nothing is written, or None where no demand can be met."""
+        threads: list[Thread] = []
+        frame: Frame | None = None
+        for j, demand in enumerate(demands):
+            for shape in self.shapes.objects(demand):
+                if frame is None:
+                    frame = self.frames.frame(demands)
+                if self._begins(frame, shape):
+                    threads.append((j, shape, shape.obligations))
+        if frame is None or not threads:
+            return None
+        return self.state(frame, 0, 0, 0, False, tuple(threads))
+
+    def _begins(self, frame: Frame, shape: ObjectShape) -> bool:
+        """Return whether some object has the shape."""
+        for key in shape.required:
+            demand = self.frames.value(shape, key)
+            if demand == NEVER or not self.alive(demand):
+                return False
+        if shape.plain and not shape.lo and shape.hi is None:
+            return True
+        return self._goes_on(frame, shape, shape.obligations, 0, 0, 0)
+
+    def _goes_on(self, frame: Frame, shape: ObjectShape, debt: Debt, pos: int, mask: int, count: int) -> bool:
+        """Return whether a thread whose required keys can all come leads to a whole object."""
+        if shape.plain:
+            if not shape.lo and shape.hi is None:
+                return True
+            return self._counts(frame, shape, pos, mask, count)
+        if shape.loose and (not debt or self.differs(frame, shape, debt, pos, mask, self._known)):
+            return True
+        counted = bool(shape.lo) or shape.hi is not None
+        if not counted and self._modest(frame, shape, debt, pos, mask):
+            return True
+        if not counted and self._unhindered(frame, shape, debt):
+            return True
+        key = (frame.id, shape.id, debt, pos, mask, count)
+        found = self._live.get(key)
+        if found is None:
+            found = self._live[key] = (
+                self.members.complete(frame, shape, debt, pos, mask, count, True, self._known, False)
+                is not None
+            )
+        return found
+
+    def differs(self, frame: Frame, shape: ObjectShape, debt: Debt, pos: int, mask: int, ask: Ask) -> bool:
+        """Return whether one member, or its lack, tells a loose object from all that it must not equal.
+
+        Its required members are taken to be possible. False says nothing: it may need two to differ from all.
+        """
+        _, held = parted(debt)
+        assert isinstance(held, Differs)
+        values = values_of(held.rests)
+        required = set(shape.required)
+        for key in values:
+            if key not in required and all(any(key == name for name, _ in rest) for rest in held.rests):
+                return True
+        if self._endless(frame, shape, ask):
+            return True
+        names = sorted(frame.names, key=lambda name: len(values.get(name, ())))
+        for name in names:
+            if self.may_come(frame, name, pos, mask):
+                demand = self.frames.value(shape, name)
+                if demand != NEVER and name in values:
+                    other = self.tables.constants.among(frozenset(values[name]))
+                    demand = self.tables.both(demand, (self.tables.negate(other),))
+                if demand != NEVER and ask(demand) is not None:
+                    return True
+        return False
+
+    def may_come(self, frame: Frame, name: str, pos: int, mask: int) -> bool:
+        """Return whether a named key is neither written nor passed over."""
+        index = frame.index[name]
+        return index >= pos if index < frame.ordered else not mask >> index & 1
+
+    def _endless(self, frame: Frame, shape: ObjectShape, ask: Ask) -> bool:
+        """Return whether an object may hold any number of keys that the frame does not name."""
+        for key_class in self.frames.classes(frame):
+            demand = self.frames.extra(frame, shape, key_class)
+            endless = key_class.formula == TRUE or is_infinite(key_class.formula)
+            if endless and demand != NEVER and ask(demand) is not None:
+                return True
+        return False
+
+    def plenty(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
+        """Return whether two objects or more go on, whichever key is written next, up to its value: there are
+        several for it, or for a key after it. False says nothing. `many`: has a demand so many values?"""
+
+        def open_ended(moves: Moves) -> bool:
+            return any(many(demand, 2) for demand in self.tables.places[moves[0]])
+
+        if self.frames.tangle(state.frame) is not None:
+            return False
+        offered: list[tuple[Where, Moves]] = []
+        for name in self.named(state):
+            moves = self.moves(state, name)
+            if moves is not None:
+                offered.append((name, moves))
+        offered += [(self.any_class(state.frame), moves) for _, moves in self.extra(state)]
+        for where, moves in offered:
+            if open_ended(moves):
+                continue
+            for index in range(len(self.tables.places[moves[0]])):
+                after = self.after(state, moves, where, frozenset((index,)))
+                found = (self.moves(after, name) for name in after.frame.names)
+                if any(then is not None and open_ended(then) for then in found):
+                    break
+                if any(open_ended(then) for _, then in self.extra(after)):
+                    break
+            else:
+                return False
+        return bool(offered)
+
+    def _modest(self, frame: Frame, shape: ObjectShape, debt: Debt, pos: int, mask: int) -> bool:
+        """Return whether the object is whole with the keys that it must have, and those whose mere presence
+        pays what these do not.
+
+        Where no key has a place in the order. False says nothing."""
+        if pos < frame.ordered or shape.conditional:
+            return False
+        held = mask | self.frames.standing(frame, shape).free_required
+
+        def pays(alternative: Alternative) -> bool:
+            if isinstance(alternative, Without):
+                index = frame.index[alternative.key]
+                return index >= frame.ordered and not held >> index & 1
+            if isinstance(alternative, AtKey) and not alternative.literals:
+                return bool((held & ~mask) >> frame.index[alternative.key] & 1)
+            return False
+
+        while True:
+            owed = next((one for one in debt if not any(map(pays, one))), None)
+            if owed is None:
+                return True
+            for alternative in owed:
+                if isinstance(alternative, AtKey) and not alternative.literals:
+                    index = frame.index[alternative.key]
+                    demand = self.frames.value(shape, alternative.key)
+                    free = index >= frame.ordered and not held >> index & 1
+                    if free and demand != NEVER and self.alive(demand):
+                        held |= 1 << index
+                        break
+            else:
+                return False
+
+    def _unhindered(self, frame: Frame, shape: ObjectShape, debt: Debt) -> bool:
+        """Return whether all that is owed can be paid by members that may come at any time.
+
+        True where each obligation is met by some key's mere presence, and these keys, with all that keys
+        require, have no place in the order and values of their own: then the object that holds all of them is
+        whole. False says nothing.
+        """
+        standing = self.frames.standing(frame, shape)
+        found = standing.always
+        if found is None:
+            wanted = {other for _, others in shape.conditional for other in others}
+            wanted.update(
+                alternative.key
+                for obligation in shape.obligations
+                for alternative in obligation
+                if isinstance(alternative, AtKey) and not alternative.literals
+            )
+            found = standing.always = frozenset(
+                key
+                for key in wanted
+                if frame.index[key] >= frame.ordered
+                and (demand := self.frames.value(shape, key)) != NEVER
+                and self.alive(demand)
+            )
+            standing.follows = all(other in found for _, others in shape.conditional for other in others)
+        if not standing.follows:
+            return False
+        for obligation in debt:
+            for alternative in obligation:
+                if type(alternative) is AtKey and not alternative.literals and alternative.key in found:
+                    break
+            else:
+                return False
+        return True
+
+    def _known(self, demand: int) -> Text | None:
+        return EMPTY if self.alive(demand) else None
+
+    def _counts(self, frame: Frame, shape: ObjectShape, pos: int, mask: int, count: int) -> bool:
+        missing = self.members.missing(frame, shape, pos, mask)
+        if shape.hi is not None and max(shape.lo, count + missing) > shape.hi:
+            return False
+        if count + missing >= shape.lo:
+            return True
+        standing = self.frames.standing(frame, shape)
+        if standing.optional is None:
+            standing.optional = 0
+            for index, name in enumerate(frame.names):
+                demand = self.frames.value(shape, name)
+                if demand != NEVER and self.alive(demand):
+                    standing.optional |= 1 << index
+        passed = (1 << min(pos, frame.ordered)) - 1
+        least = shape.lo - count - (standing.optional & ~(mask | passed)).bit_count()
+        return least <= 0 or self._extras(frame, shape, least) >= least
+
+    def _extras(self, frame: Frame, shape: ObjectShape, most: int) -> int:
+        """Return how many keys that the frame does not name a new object may hold, up to `most`."""
+        found = 0
+        tangle = self.frames.tangle(frame)
+        if tangle is not None:
+            count = tangle.counts.get((shape.id, most))
+            if count is None:
+                keys = tangle.supply(shape, most, (), self._known, self.limits.oracle_steps)
+                count = tangle.counts[shape.id, most] = len(keys)
+            return count
+        for key_class in self.frames.classes(frame):
+            demand = self.frames.extra(frame, shape, key_class)
+            if demand != NEVER and self.alive(demand):
+                if key_class.formula == TRUE or is_infinite(key_class.formula):
+                    return most
+                found += len(self.frames.fresh_keys(frame, key_class, most - found, ()))
+        return found
+
+    def state(
+        self, frame: Frame, pos: int, mask: int, count: int, begun: bool, threads: tuple[Thread, ...]
+    ) -> ObjectState:
+        """Return the residue with these contents, interned."""
+        key = (frame.id, pos, mask, count, begun, threads)
+        state = self._states.get(key)
+        if state is None:
+            state = ObjectState(0, frame, pos, mask, count, begun, threads)
+            state.id = self.register(state)
+            self._states[key] = state
+        return state
+
+    def _after(self, state: ObjectState, where: Where) -> tuple[int, int, int]:
+        """Return the place in the order, the keys and the number of members after a member at `where`."""
+        frame = state.frame
+        count = min(state.count + 1, frame.cap)
+        if isinstance(where, str):
+            index = frame.index[where]
+            if index < frame.ordered:
+                return index + 1, state.mask | (1 << index & frame.watch), count
+            return frame.ordered, state.mask | 1 << index, count
+        return frame.ordered, state.mask, count
+
+    def moves(self, state: ObjectState, name: str) -> Moves | None:
+        """Return what a value under a named key leads to, or None where the key may not come now."""
+        if name not in state.moves:
+            frame = state.frame
+            index = frame.index[name]
+            written = index < state.pos if index < frame.ordered else bool(state.mask >> index & 1)
+            state.moves[name] = None if written else self._moves(state, name)
+        return state.moves[name]
+
+    def _moves(self, state: ObjectState, where: Where) -> Moves | None:
+        frame = state.frame
+        pos, mask, count = self._after(state, where)
+        reach = frame.index[where] if isinstance(where, str) else frame.ordered
+        demands: dict[int, int] = {}
+        going: list[tuple[int, Thread]] = []
+        concerned = self._concerned(state) if pos == state.pos else None
+        for at, thread in enumerate(state.threads):
+            j, shape, debt = thread
+            standing = self.frames.standing(frame, shape)
+            if standing.last >= state.pos:
+                required = standing.required
+                first = bisect_left(required, state.pos)
+                if first < len(required) and required[first] < min(reach, frame.ordered):
+                    continue
+            if shape.hi is not None and state.count >= shape.hi:
+                continue
+            if shape.plain:
+                demand = self.members.base(frame, shape, where)
+                if demand == NEVER or not self.alive(demand):
+                    continue
+                if not self._goes_on(frame, shape, debt, pos, mask, count):
+                    continue
+                going.append((demands.setdefault(demand, len(demands)), thread))
+                continue
+            keys = None if concerned is None else concerned[at]
+            if keys is not None and isinstance(where, str) and where not in keys:
+                # It owes the same after this key as before, and went on before.
+                demand = self.members.base(frame, shape, where)
+                if demand != NEVER and self.alive(demand):
+                    going.append((demands.setdefault(demand, len(demands)), thread))
+                continue
+            for demand, left in self.members.options(frame, shape, debt, where):
+                if not self.alive(demand):
+                    continue
+                owed = self.members.owed(frame, left, where, state.pos, pos, state.mask, count)
+                if owed is None or not self._goes_on(frame, shape, owed, pos, mask, count):
+                    continue
+                going.append((demands.setdefault(demand, len(demands)), (j, shape, owed)))
+        if not going:
+            return None
+        return self.tables.place(tuple(demands)), going
+
+    def _concerned(self, state: ObjectState) -> tuple[frozenset[str] | None, ...]:
+        """Return for each thread the keys that make a difference to what it owes; None: any may."""
+        found = state.concerned
+        if found is None:
+            found = state.concerned = tuple([_concerned(shape, debt) for _, shape, debt in state.threads])
+        return found
+
+    def named(self, state: ObjectState) -> dict[str, int]:
+        """Return the named keys that may come now, each with the place of its value."""
+        frame = state.frame
+        limit = -1
+        for _, shape, _ in state.threads:
+            required = self.frames.standing(frame, shape).required
+            at = bisect_left(required, state.pos)
+            limit = max(limit, required[at] if at < len(required) else len(frame.names))
+        found: dict[str, int] = {}
+        crowd = self.crowds.of(state)
+        steady = None if crowd is not None else self._steady(state)
+        for index in range(state.pos, min(limit + 1, len(frame.names))):
+            if index >= frame.ordered and state.mask >> index & 1:
+                continue
+            name = frame.names[index]
+            if steady is not None and name not in steady[0]:
+                place = steady[1][index]
+                if place is None:
+                    place = steady[1][index] = self._steady_place(state, name)
+                if place >= 0:
+                    found[name] = place
+                continue
+            if crowd is not None:
+                demands = crowd.demands(name)
+                if demands:
+                    found[name] = self.tables.place(demands)
+                continue
+            moves = self.moves(state, name)
+            if moves is not None:
+                found[name] = moves[0]
+        return found
+
+    def _steady(self, state: ObjectState) -> tuple[Collection[str], list[int | None]] | None:
+        """Return the keys that make a difference to what some thread owes, and the places of the values of
+        all others; None where every key may, for it has a place in the order or is counted."""
+        frame = state.frame
+        if state.pos < frame.ordered:
+            return None
+        concerned: set[str] = set()
+        for keys in self._concerned(state):
+            if keys is None:
+                return None
+            concerned |= keys
+        shapes = tuple([shape.id for _, shape, _ in state.threads])
+        places = frame.steady.get(shapes)
+        if places is None:
+            places = frame.steady[shapes] = [None] * len(frame.names)
+        return concerned, places
+
+    def _steady_place(self, state: ObjectState, name: str) -> int:
+        """Return the place that `moves` has for a key that changes nothing of what is owed, -1 for None."""
+        demands = dict.fromkeys(self.frames.value(shape, name) for _, shape, _ in state.threads)
+        live = tuple([demand for demand in demands if demand != NEVER and self.alive(demand)])
+        return self.tables.place(live) if live else -1
+
+    def extra(self, state: ObjectState) -> list[tuple[Formula, Moves]]:
+        """Return the classes of unnamed keys that may come now, with what they lead to; the frame has no
+        tangle."""
+        found = state.extra
+        if found is None:
+            found = []
+            if any(
+                self.frames.standing(state.frame, shape).last < state.pos for _, shape, _ in state.threads
+            ):
+                groups: dict[object, tuple[list[Formula], Moves]] = {}
+                classes = self.frames.classes(state.frame)
+                for key_class in classes:
+                    moves = self._moves(state, key_class)
+                    if moves is not None:
+                        key = (moves[0], tuple(moves[1]))
+                        groups.setdefault(key, ([], moves))[0].append(key_class.formula)
+                for formulas, moves in groups.values():
+                    whole = len(formulas) == len(classes)
+                    free = whole and self.frames.scalars.longest is None
+                    found.append((TRUE if free else disjunction(formulas), moves))
+            # Remembered only once it is whole: a limit may have been met on the way.
+            state.extra = found
+        return found
+
+    def tangled(self, state: ObjectState, tangle: Tangle) -> KeyJudge | None:
+        """Return the judge of the unnamed keys that may come now, or None where none may."""
+        frame = state.frame
+        pos, mask, count = self._after(state, tangle.of(frozenset()))
+        going: dict[int, ObjectShape] = {}
+        for _, shape, debt in state.threads:
+            standing = self.frames.standing(frame, shape)
+            if standing.last >= state.pos or (shape.hi is not None and state.count >= shape.hi):
+                continue
+            # No obligation asks for a key of some class: what is owed after a member is the same for all.
+            owed = self.members.owed(frame, debt, tangle.of(frozenset()), state.pos, pos, state.mask, count)
+            if owed is not None and self._goes_on(frame, shape, owed, pos, mask, count):
+                going[shape.id] = shape
+        return tangle.judge(tuple(going.values()), self.alive) if going else None
+
+    def of_class(self, state: ObjectState, key_class: KeyClass) -> Moves | None:
+        """Return what a value under a key of a class of a tangle leads to, or None where it may not come."""
+        if key_class.true not in state.moves:
+            state.moves[key_class.true] = self._moves(state, key_class)
+        return state.moves[key_class.true]
+
+    def closing(self, state: ObjectState) -> frozenset[int]:
+        """Return the indices of the demands that the object meets if it closes now."""
+        found = state.closing
+        if found is None:
+            frame = state.frame
+            met: list[int] = []
+            for j, shape, debt in state.threads:
+                standing = self.frames.standing(frame, shape)
+                if standing.last >= state.pos or standing.free_required & ~state.mask:
+                    continue
+                if self.members.closes(shape, frame, state.mask, state.count, debt):
+                    met.append(j)
+            found = state.closing = frozenset(met)
+        return found
+
+    def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
+        """Return the keys that must still come whatever comes, and how many more members there must be."""
+        frame = state.frame
+        common: dict[str, None] | None = None
+        least: int | None = None
+        for _, shape, _ in state.threads:
+            standing = self.frames.standing(frame, shape)
+            late = [index for index in standing.required if index >= state.pos]
+            late += [
+                index
+                for index in range(frame.ordered, len(frame.names))
+                if standing.free_required >> index & 1
+            ]
+            keys = {frame.names[index]: None for index in late if not state.mask >> index & 1}
+            for key, others in shape.conditional:
+                if state.mask >> frame.index[key] & 1:
+                    keys.update({one: None for one in others if not state.mask >> frame.index[one] & 1})
+            common = keys if common is None else {key: None for key in common if key in keys}
+            more = max(len(keys), shape.lo - state.count)
+            least = more if least is None else min(least, more)
+        return tuple(common or ()), least or 0
+
+    def after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
+        """Return the residue after a value that met these demands of its place."""
+        pos, mask, count = self._after(state, where)
+        threads = _undominated([thread for index, thread in moves[1] if index in met])
+        frame = state.frame
+        if (count or frame.watch) and all(shape.simple for _, shape, _ in threads):
+            # What was remembered for the sake of other threads matters no more.
+            count, mask = 0, mask >> frame.ordered << frame.ordered
+        return self.state(frame, pos, mask, count, True, threads)
+
+    def rest(self, state: ObjectState, thread: Thread, ask: Ask, taken: Collection[str] = ()) -> Text | None:
+        """Return the shortest rest of the object for one of its threads."""
+        _, shape, debt = thread
+        return self.members.complete(
+            state.frame, shape, debt, state.pos, state.mask, state.count, state.begun, ask, True, taken
+        )
+
+    def new_keys(self, state: ObjectState, rests: Iterable[Text]) -> frozenset[str]:
+        """Return the keys that the shortest rests of an object write and its frame does not name.
+
+        Cost: their members, once for a residue."""
+        if state.new_keys is None:
+            found = (key for rest in rests for key in self.members.keys_of(rest))
+            state.new_keys = frozenset(key for key in found if key not in state.frame.index)
+        return state.new_keys
+
+    def any_class(self, frame: Frame) -> KeyClass:
+        """Return some class of the frame; for `after`, to which all are alike."""
+        tangle = self.frames.tangle(frame)
+        return self.frames.classes(frame)[0] if tangle is None else tangle.of(frozenset())
+
+
+def _concerned(shape: ObjectShape, debt: Debt) -> frozenset[str] | None:
+    """Return the keys of which obligations, and what keys require, speak; None where members are counted, or
+    where keys come in by what they are like."""
+    if shape.lo or shape.hi is not None:
+        return None
+    keys = set(shape.requires)
+    for obligation in debt:
+        for alternative in obligation:
+            if not isinstance(alternative, (AtKey, Without)):
+                return None
+            keys.add(alternative.key)
+    return frozenset(keys)
+
+
+def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:
+    """Return the distinct threads without those that owe more than another, otherwise the same."""
+    if len(threads) < 2:
+        return tuple(threads)
+    distinct = tuple(dict.fromkeys(threads))
+    if not any(debt for _, _, debt in distinct):
+        return distinct
+    groups: dict[tuple[int, int], list[frozenset[Obligation]]] = {}
+    for j, shape, debt in distinct:
+        groups.setdefault((j, shape.id), []).append(frozenset(debt))
+    return tuple(
+        (j, shape, debt)
+        for j, shape, debt in distinct
+        if not any(other < frozenset(debt) for other in groups[j, shape.id])
+    )

@@ -1,0 +1,256 @@
+"""Patterns of keys that overlap in too many ways to be listed: what a key may be is asked as texts reach it.
+
+Fifty patterns that may match anywhere divide the keys into 2^50 classes, few of which any text meets. Where
+the classes are not listed, the automaton of keys tells of each key which patterns match, and a *judge* says
+whether a key of that class may come: whether some value meets all that its patterns ask. What a class asks is
+a conjunction, so all of them may come if one value meets everything at once, which settles most schemas
+without a search; and a class is given up as soon as what surely matches contradicts itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from structgen.errors import LimitError
+from structgen.language.ir import TRUE, Formula, Pattern, Spec
+from structgen.schema.meaning import simple_patterns
+from structgen.schema.meaning.formulas import conjunction, negation
+from structgen.schema.meaning.place import NEVER, Tables
+from structgen.schema.meaning.scalars import Scalars
+from structgen.schema.meaning.shape import ObjectShape
+from structgen.schema.reading.model import Schema
+
+if TYPE_CHECKING:
+    from structgen.schema.recogniser.object_frames import Frame
+
+MOST_CLASSES = 64
+"""More classes of keys than this, as far as patterns tell on their face, are not listed."""
+
+
+class KeyClass:
+    """A class of keys that no schema of the object names: those for which the same predicates are true."""
+
+    __slots__ = ("formula", "index", "true")
+
+    def __init__(self, index: int, true: frozenset[int], formula: Formula) -> None:
+        self.index = index
+        self.true = true
+        self.formula = formula
+
+
+class KeyJudge:
+    """Says which classes of keys may come in an object of one of some shapes (`ir.Judge`)."""
+
+    def __init__(self, tangle: Tangle, shapes: tuple[ObjectShape, ...], lives: Callable[[int], bool]) -> None:
+        self._tangle, self._shapes, self._lives = tangle, shapes, lives
+        self.total = any(lives(tangle.at_once(shape)) for shape in shapes)
+
+    def holds(self, true: frozenset[int]) -> bool:
+        """Return whether a key of which exactly these predicates are true may come."""
+        true -= {self._tangle.last}
+        return any(self._lives(self._tangle.value(shape, true)) for shape in self._shapes)
+
+    def outlook(self, sure: frozenset[int], open: frozenset[int]) -> int:
+        """Return 0 where no key may come of which `sure` are true, and none but those and some of `open`; 2
+        where one may whatever is written next; else 1."""
+        tangle, sure = self._tangle, sure - {self._tangle.last}
+        left = [shape for shape in self._shapes if self._lives(tangle.value(shape, sure, open))]
+        if not left:
+            return 0
+        return 2 if any(self._lives(tangle.everything(shape, sure, open)) for shape in left) else 1
+
+
+def own_patterns(frame: Frame, facet: Schema) -> dict[int, Schema]:
+    """Return what a schema says of the keys of which a predicate is true."""
+    found = frame.own_patterns.get(facet.id)
+    if found is None:
+        at = frame.pattern_at
+        found = {at[source]: child for source, child in facet.pattern_properties if source in at}
+        frame.own_patterns[facet.id] = found
+    return found
+
+
+def asked(
+    tables: Tables,
+    frame: Frame,
+    shape: ObjectShape,
+    true: frozenset[int],
+    open: frozenset[int] = frozenset(),
+) -> list[int]:
+    """Return the literals of the values under keys of which these predicates are true, NEVER among them where
+    none may come; with `open`, at the least while those may come out true as well."""
+    literals: list[int] = []
+    for literal in shape.key_literals:
+        at = frame.literal_at[literal]
+        if at not in true and at not in open:
+            literals.append(NEVER)
+    for facet in shape.facets:
+        own = own_patterns(frame, facet)
+        matched = own.keys() & true
+        literals.extend(tables.literal(own[at]) for at in sorted(matched))
+        if facet.additional is not None and not matched and own.keys().isdisjoint(open):
+            literals.append(tables.literal(facet.additional))
+    return literals
+
+
+class Tangle:
+    """The keys that one frame does not name, their classes made as they are met."""
+
+    def __init__(self, tables: Tables, scalars: Scalars, frame: Frame) -> None:
+        self.tables = tables
+        self.scalars = scalars
+        self.frame = frame
+        self.predicates = frame.predicates
+        self.last = len(self.predicates)
+        """The index of TRUE among the formulas of a spec."""
+        self.counts: dict[tuple[int, int], int] = {}
+        """How many keys there are for an object of a shape, up to a number, as `Objects` found it."""
+        self._classes: dict[frozenset[int], KeyClass] = {}
+        self._judges: dict[tuple[Callable[[int], bool], tuple[int, ...]], KeyJudge] = {}
+        self._anywhere: dict[int, bool] = {}
+        self._found: dict[int, list[tuple[str, KeyClass]]] = {}
+        """Keys that were found for objects of a shape, short ones first."""
+        self._values: dict[tuple[int, frozenset[int], frozenset[int]], int] = {}
+
+    def of(self, true: frozenset[int]) -> KeyClass:
+        """Return the class of the keys of which these predicates are true, and no others."""
+        true -= {self.last}
+        found = self._classes.get(true)
+        if found is None:
+            parts = (one if at in true else negation(one) for at, one in enumerate(self.predicates))
+            found = self._classes[true] = KeyClass(len(self._classes), true, conjunction(parts))
+        return found
+
+    def examples(self) -> Iterator[KeyClass]:
+        """Yield a few classes, for messages: those of keys of which one predicate is true, or none."""
+        yield self.of(frozenset())
+        for at in range(len(self.predicates)):
+            yield self.of(frozenset((at,)))
+
+    def judge(self, shapes: Collection[ObjectShape], lives: Callable[[int], bool]) -> KeyJudge:
+        """Return the judge of the keys that may come in an object of one of the shapes; equal shapes, the
+        same judge. `lives`: whether some value meets a demand."""
+        key = lives, tuple(shape.id for shape in shapes)
+        found = self._judges.get(key)
+        if found is None:
+            found = self._judges[key] = KeyJudge(self, tuple(shapes), lives)
+        return found
+
+    def spec(self, judge: KeyJudge) -> Spec:
+        """Return the spec of the keys that may come."""
+        return Spec((*self.predicates, TRUE), judge)
+
+    def at_once(self, shape: ObjectShape) -> int:
+        """Return the demand that asks all that is asked of the value under any key, NEVER where some key may
+        not come: if some value meets it, every key may come."""
+        demand = self.value(shape, frozenset(range(self.last)))
+        others = [facet.additional for facet in shape.facets if facet.additional is not None]
+        if demand == NEVER or shape.key_literals:
+            return NEVER
+        return self.tables.both(demand, map(self.tables.literal, others))
+
+    def everything(self, shape: ObjectShape, sure: frozenset[int], open: frozenset[int]) -> int:
+        """Return a demand with which, if some value meets it, a key may come of which `sure` will be true and
+        some of `open`, whatever is written next; NEVER where nothing is known.
+
+        It asks all that is asked of any such key. additionalProperties asks nothing where a pattern can still
+        be brought to match.
+        """
+        demand = self.value(shape, sure | open)
+        if demand == NEVER or any(self.frame.literal_at[one] not in sure for one in shape.key_literals):
+            return NEVER
+        others: list[int] = []
+        for facet in shape.facets:
+            own = own_patterns(self.frame, facet).keys()
+            if facet.additional is None or not own.isdisjoint(sure):
+                continue
+            if not any(self._may_always_match(at) for at in own & open):
+                others.append(self.tables.literal(facet.additional))
+        return self.tables.both(demand, others)
+
+    def _may_always_match(self, at: int) -> bool:
+        """Return whether any string has a continuation in which a predicate is true for good."""
+        found = self._anywhere.get(at)
+        if found is None:
+            predicate = self.predicates[at]
+            plain = simple_patterns.simple(predicate.source) if isinstance(predicate, Pattern) else None
+            found = plain is not None and plain.inhabited and plain.anywhere
+            self._anywhere[at] = found
+        return found
+
+    def value(self, shape: ObjectShape, true: frozenset[int], open: frozenset[int] = frozenset()) -> int:
+        """Return the demand on the values of a class of keys, NEVER where none may come; with `open`, what is
+        asked of them at the least while those predicates may come out true as well."""
+        found = self._values.get((shape.id, true, open))
+        if found is None:
+            literals = asked(self.tables, self.frame, shape, true, open)
+            found = self._values[shape.id, true, open] = self.tables.of_value(self.tables.demand(literals))
+        return found
+
+    def supply(
+        self, shape: ObjectShape, count: int, taken: Collection[str], ask: Callable[[int], object], most: int
+    ) -> list[tuple[str, KeyClass]]:
+        """Return up to `count` keys that are neither named nor taken and whose values can be met, each with
+        its class: as many as there are. `ask`: None where no value is known to meet a demand.
+
+        Raises LimitError where that takes more than `most` texts.
+        """
+        answers: dict[frozenset[int], bool] = {}
+
+        def may_come(true: frozenset[int]) -> bool:
+            found = answers.get(true)
+            if found is None:
+                demand = self.value(shape, true - {self.last})
+                found = answers[true] = demand != NEVER and ask(demand) is not None
+            return found
+
+        # Who asks once asks again, when a little more is written: the same keys will mostly do.
+        gone = frozenset(taken)
+        fresh = [
+            (key, key_class)
+            for key, key_class in self._found.get(shape.id, ())
+            if key not in gone and may_come(key_class.true)
+        ]
+        if len(fresh) >= count:
+            return fresh[:count]
+        spec = self.spec(self.judge((shape,), _is_possible))
+        avoid = {*self.frame.names, *gone}
+        keys = self.scalars.strings.some(spec, count, avoid, may_come, most)
+        if keys is None:
+            raise LimitError(
+                f"{len(self.predicates)} patterns of keys overlap, and no {count:,} keys were found here.",
+                limit="oracle_steps",
+                where=next(iter(self.tables.sources(self.frame.demands)), ""),
+            )
+        found = self._found[shape.id] = [(key, self.of(true)) for key, true in keys]
+        return found
+
+
+class Places(Mapping[frozenset[int], int]):
+    """The places of values by the formulas that are true of their keys, worked out when they are looked up;
+    those listed are examples."""
+
+    def __init__(self, tangle: Tangle, place: Callable[[KeyClass], int | None]) -> None:
+        self._tangle, self._place = tangle, place
+
+    def __getitem__(self, true: frozenset[int]) -> int:
+        found = self._place(self._tangle.of(true))
+        if found is None:
+            raise KeyError(true)
+        return found
+
+    def __iter__(self) -> Iterator[frozenset[int]]:
+        for key_class in self._tangle.examples():
+            if self._place(key_class) is not None:
+                yield key_class.true | {self._tangle.last}
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _is_possible(demand: int) -> bool:
+    return demand != NEVER

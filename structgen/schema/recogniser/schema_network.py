@@ -1,0 +1,582 @@
+"""The transition network of a JSON Schema: `structgen.language.ir.Network` over demands, shapes and threads.
+
+The recogniser and the oracle of liveness meet here. `objects` and `arrays` say what may come next, `scalars`
+what a string or a number must be, `schema_liveness` whether there is a document from there; the network
+numbers what they hand out. Everything is expanded when it is asked for, and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Protocol
+
+from structgen.automata.formats.named_formats import CUTS
+from structgen.errors import LimitError, UnsatisfiableSchema, UnsatisfiableUnderPolicy
+from structgen.language.ir import (
+    FALSE,
+    TRUE,
+    ArrayMenu,
+    Demands,
+    Entry,
+    Formula,
+    Key,
+    ObjectMenu,
+    SimpleObject,
+    Spec,
+)
+from structgen.limits import Limits
+from structgen.schema.meaning.place import ARRAY, BOOLEAN, EVERY, NEVER, NULL, NUMBER, OBJECT, STRING, Tables
+from structgen.schema.meaning.scalars import NumberOracle, Scalars, StringOracle
+from structgen.schema.meaning.shape import asks_for_any_key
+from structgen.schema.meaning.shape_disjunctions import Shapes
+from structgen.schema.reading.json_values import Text
+from structgen.schema.reading.model import Schema
+from structgen.schema.reading.policies import Policies
+from structgen.schema.recogniser.arrays import Arrays, ArrayState
+from structgen.schema.recogniser.distinct_values import Distinct
+from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
+from structgen.schema.recogniser.overlapping_key_patterns import KeyClass, Places
+from structgen.schema.recogniser.schema_liveness import Oracle
+
+_FREE = Spec((TRUE,))
+_NO_MOVES: Mapping[frozenset[int], int] = MappingProxyType({})
+
+
+class SchemaDocument(Protocol):
+    """What the network reads of a schema document."""
+
+    @property
+    def root(self) -> Schema: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def policies(self) -> Policies: ...
+
+    @property
+    def banned(self) -> tuple[str, ...]: ...
+
+
+class SchemaNetwork:
+    """The language of the documents that a JSON Schema accepts, within the policies (`ir.Network`)."""
+
+    root: int
+
+    def __init__(
+        self,
+        document: SchemaDocument,
+        strings: StringOracle,
+        numbers: NumberOracle,
+        *,
+        widest: Callable[[], NumberOracle] | None = None,
+    ) -> None:
+        """Return the network of a document; UnsatisfiableSchema where no document is accepted.
+
+        `widest` makes the number oracle of the widest policies: it is asked only to tell a contradiction of
+        the schema from one with the policies.
+        """
+        self.document = document
+        policies, limits = document.policies, document.limits
+        tables = self.tables = Tables(policies.any_value)
+        self.scalars = Scalars(
+            tables,
+            limits,
+            strings,
+            numbers,
+            lone=policies.escapes == "any",
+            longest=policies.max_string,
+            ascii=policies.escapes == "ascii",
+            printed=policies.numbers == "python",
+        )
+        self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
+        self._residues: list[ObjectState | ArrayState] = []
+        self._entries: dict[int, Entry] = {}
+        self._menus: dict[int, ObjectMenu] = {}
+        self._outcomes: list[frozenset[int]] = [frozenset({0})]
+        self._outcome_ids: dict[frozenset[int], int] = {self._outcomes[0]: 0}
+        self._finishes: dict[int, Demands] = {}
+        self.objects = Objects(
+            tables,
+            self.scalars,
+            self.shapes,
+            limits,
+            any_order=policies.property_order == "any",
+            register=self._register,
+        )
+        distinct = Distinct(tables, self.scalars, self.shapes, limits)
+        self.arrays = Arrays(tables, self.shapes, limits, register=self._register, distinct=distinct)
+        self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
+        distinct.text, distinct.item = self.oracle.text, self.arrays.item
+        distinct.member = self.objects.frames.value
+        self.objects.alive = self.arrays.alive = self.oracle.alive
+        demand = tables.of_value(tables.demand_of(document.root))
+        if demand == NEVER or not self.oracle.alive(demand):
+            raise self._empty(demand, strings, widest)
+        self.root = tables.place((demand,))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Return how many places and residues have been asked for so far."""
+        return len(self.tables.places), len(self._residues)
+
+    @property
+    def may_dead_end(self) -> tuple[str, ...]:
+        """Return the pointers of places whose liveness could not be decided (limits.liveness = "flag")."""
+        return tuple(self.oracle.undecided)
+
+    # ir.Network
+
+    @property
+    def outcomes(self) -> Sequence[frozenset[int]]:
+        """Return the outcomes that were numbered so far, by number."""
+        return self._outcomes
+
+    def entry(self, place: int) -> Entry:
+        """Return how a value at `place` may begin. Every type listed has a live value."""
+        found = self._entries.get(place)
+        if found is None:
+            demands = self.tables.places[place]
+            found = self._single(demands[0]) if len(demands) == 1 else self._several(demands)
+            self._entries[place] = found
+        return found
+
+    def outcome(self, demands: frozenset[int]) -> int:
+        """Return the outcome's number for a non-empty set of demand indices ({0} is 0)."""
+        found = self._outcome_ids.get(demands)
+        if found is None:
+            found = len(self._outcomes)
+            self._outcomes.append(demands)
+            self._outcome_ids[demands] = found
+        return found
+
+    def demands(self, outcome: int) -> frozenset[int]:
+        """Return the demand indices that an outcome stands for."""
+        return self._outcomes[outcome]
+
+    def keys(self, residue: int) -> Sequence[str]:
+        """Return every key that any residue of this object may name, sorted by their UTF-8 bytes."""
+        return self._object(residue).frame.sorted_names()
+
+    def menu(self, residue: int) -> ObjectMenu:
+        """Return what may come next in the object."""
+        found = self._menus.get(residue)
+        if found is None:
+            state = self._object(residue)
+            closing = self.objects.closing(state)
+            close = self.outcome(closing) if closing else None
+            named = self.objects.named(state)
+            tangle = self.objects.frames.tangle(state.frame)
+            extra = self.objects.extra(state) if tangle is None else []
+            if tangle is not None:
+                judge = self.objects.tangled(state, tangle)
+                spec = None if judge is None else tangle.spec(judge)
+                found = ObjectMenu(named, spec, Places(tangle, partial(self._class_place, state)), close)
+            elif extra:
+                spec = _FREE if len(extra) == 1 and extra[0][0] is TRUE else Spec(tuple(e[0] for e in extra))
+                places = {frozenset((index,)): moves[0] for index, (_, moves) in enumerate(extra)}
+                found = ObjectMenu(named, spec, places, close)
+            else:
+                found = ObjectMenu(named, None, _NO_MOVES, close)
+            self._menus[residue] = found
+        return found
+
+    def items(self, residue: int) -> ArrayMenu:
+        """Return what may come next in the array."""
+        state = self._array(residue)
+        moves = self.arrays.moves(state)
+        closing = self.arrays.closing(state)
+        return ArrayMenu(
+            None if moves is None else moves[0],
+            self.outcome(closing) if closing else None,
+            state.seen is not None,
+        )
+
+    def after_unread(self, residue: int, outcome: int) -> int | None:
+        """Return the residue after an item that closed with `outcome`, its value unknown; None where what may
+        come next depends on it. Of the residue's next item only the beginning may be told."""
+        state = self._array(residue)
+        moves = self.arrays.moves(state)
+        assert moves is not None, "an item that the menu does not offer"
+        found = None if state.unread else self.arrays.after_unread(state, moves, self._outcomes[outcome])
+        return None if found is None else found.id
+
+    def plenty(self, residue: int) -> bool:
+        """Return whether two objects or arrays or more go on from a residue, whichever key comes next and
+        until its value is read. False says nothing."""
+        state = self._residues[residue]
+        if isinstance(state, ArrayState):
+            return self.arrays.plenty(state)
+        distinct = self.arrays.unique.distinct
+        known = self.arrays.known
+        return self.objects.plenty(state, lambda demand, need: distinct.surely_has(demand, need, known))
+
+    def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
+        """Return the residue after a value under `key` has closed with `outcome`; it is live.
+        `text`: the item, where the menu says that its value matters."""
+        met = self._outcomes[outcome]
+        state = self._residues[residue]
+        if isinstance(state, ArrayState):
+            moves = self.arrays.moves(state)
+            assert key is None and moves is not None, "an item that the menu does not offer"
+            return self.arrays.after(state, moves, met, self._item(state, text)).id
+        found = self._object_moves(state, key)
+        where = key if isinstance(key, str) else self.objects.any_class(state.frame)
+        return self.objects.after(state, found, where, met).id
+
+    def simple(self, residue: int) -> SimpleObject | None:
+        """Return the residue of a plain object in a form in which the engine can go on by itself, else None.
+
+        O(number of names) once for each object, O(1) for its other residues.
+        """
+        state = self._object(residue)
+        if len(state.threads) != 1:
+            return None
+        j, shape, debt = state.threads[0]
+        frame = state.frame
+        if not (shape.simple or shape.loose) or debt or frame.predicates:
+            return None
+        shared = frame.simple.get(shape.id)
+        if shared is None:
+            place_of = self._live_place
+            places = tuple(place_of(self.objects.frames.value(shape, name)) for name in frame.names)
+            standing = self.objects.frames.standing(frame, shape)
+            needed = set(standing.required)
+            required = tuple(
+                index in needed or bool(standing.free_required >> index & 1)
+                for index in range(len(frame.names))
+            )
+            extra = place_of(self.objects.frames.extra_demand(frame, shape))
+            shared = frame.simple[shape.id] = (places, required, extra)
+        places, required, extra = shared
+        if extra >= 0 and self.scalars.longest is not None:
+            return None  # not every key may come
+        return SimpleObject(
+            frame.names,
+            places,
+            required,
+            frame.ordered,
+            extra,
+            state.pos,
+            state.mask,
+            state.begun,
+            0 if j == 0 else self.outcome(frozenset((j,))),
+        )
+
+    def simple_after(self, residue: int, index: int) -> int:
+        """Return the residue of a plain object after the key at an index of its names (-1: one not named).
+
+        The same as `after` for a residue for which `simple` is not None.
+        """
+        state = self._object(residue)
+        frame = state.frame
+        if 0 <= index < frame.ordered:
+            pos, mask = index + 1, state.mask
+        else:
+            pos, mask = frame.ordered, state.mask | (1 << index if index >= 0 else 0)
+        mask = mask >> frame.ordered << frame.ordered
+        return self.objects.state(frame, pos, mask, 0, True, state.threads).id
+
+    def owes_keys(self, residue: int) -> bool:
+        """Return whether the object may still need keys that `keys` does not list."""
+        state = self._object(residue)
+        return any(
+            shape.lo > state.count or any(map(asks_for_any_key, debt)) for _, shape, debt in state.threads
+        )
+
+    def finish_place(self, place: int) -> Demands:
+        """Return, for each demand, the shortest compact value that meets it."""
+        found = self._finishes.get(place)
+        if found is None:
+            texts = [(j, self.oracle.text(demand)) for j, demand in enumerate(self.tables.places[place])]
+            found = self._finishes[place] = {j: text.flat() for j, text in texts if text is not None}
+        return found
+
+    def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
+        """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
+        closing bracket included. It begins with "," where something more must be written and something was.
+
+        `taken`: the keys that the object holds and `keys` does not list; they matter only to an object that
+        still needs such keys (minProperties, or an obligation on them).
+        """
+        return {j: text.flat() for j, text in self._rests(self._residues[residue], taken).items()}
+
+    def _item(self, state: ArrayState, text: bytes) -> int | None:
+        return None if state.seen is None else self.arrays.unique.distinct.literal(text)
+
+    def finish_with(
+        self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
+    ) -> Demands:
+        """Return the shortest rest while a value under `key` is written: `value` is what its rest costs,
+        `written` what is there of an item whose value matters."""
+        state = self._residues[residue]
+        best: dict[int, Text] = {}
+        if isinstance(state, ArrayState):
+            array_moves = self.arrays.moves(state)
+            assert array_moves is not None, "an item that the menu does not offer"
+            for index, array_thread in array_moves[1]:
+                if index in value:
+                    item = self._item(state, written + value[index])
+                    after = self.arrays.after(state, (0, [(0, array_thread)]), frozenset((0,)), item)
+                    _better(best, value[index], self._rests(after, taken))
+        else:
+            where = key if isinstance(key, str) else self.objects.any_class(state.frame)
+            for index, thread in self._object_moves(state, key)[1]:
+                if index in value:
+                    then = self.objects.after(state, (0, [(0, thread)]), where, frozenset((0,)))
+                    _better(best, value[index], self._rests(then, taken))
+        return {j: text.flat() for j, text in best.items()}
+
+    def owed(self, residue: int) -> tuple[Sequence[str], int]:
+        """Return the keys that must still come, and how many more members or items there must be at least."""
+        state = self._residues[residue]
+        if isinstance(state, ArrayState):
+            return (), self.arrays.least_more(state)
+        return self.objects.least_more(state)
+
+    def sources(self, place: int) -> Sequence[str]:
+        """Return the JSON pointers of the schemas that a place stands for, for messages."""
+        return self.tables.sources(self.tables.places[place])
+
+    # Inside
+
+    def _register(self, state: object) -> int:
+        assert isinstance(state, (ObjectState, ArrayState))
+        self._residues.append(state)
+        return len(self._residues) - 1
+
+    def _object(self, residue: int) -> ObjectState:
+        state = self._residues[residue]
+        assert isinstance(state, ObjectState), "not the residue of an object"
+        return state
+
+    def _array(self, residue: int) -> ArrayState:
+        state = self._residues[residue]
+        assert isinstance(state, ArrayState), "not the residue of an array"
+        return state
+
+    def _object_moves(self, state: ObjectState, key: Key) -> Moves:
+        if isinstance(key, str):
+            moves = self.objects.moves(state, key)
+            assert moves is not None, "a key that the menu does not offer"
+            return moves
+        assert key is not None
+        tangle = self.objects.frames.tangle(state.frame)
+        if tangle is not None:
+            moves = self.objects.of_class(state, tangle.of(key))
+            assert moves is not None, "a class of keys that may not come"
+            return moves
+        assert len(key) == 1
+        return self.objects.extra(state)[next(iter(key))][1]
+
+    def _class_place(self, state: ObjectState, key_class: KeyClass) -> int | None:
+        moves = self.objects.of_class(state, key_class)
+        return None if moves is None else moves[0]
+
+    def _live_place(self, demand: int) -> int:
+        if demand == NEVER or not self.oracle.alive(demand):
+            return -1
+        return self.tables.place((demand,))
+
+    def _single(self, demand: int) -> Entry:
+        """Return the entry of a place with one demand."""
+        literals = self.tables.demands[demand]
+        scalars = self.scalars
+        mask = EVERY
+        plain = not literals
+        if len(literals) == 1 and not literals[0] & 1:
+            info = self.tables.infos[literals[0] >> 1]
+            if not info.combined and info.values is None:
+                # The frequent case: one schema with plain keywords.
+                plain, mask = True, info.types
+        if not plain:
+            for literal in literals:
+                mask &= self.tables.mask(literal)
+        string = number = None
+        if mask & STRING:
+            formula = scalars.demand(demand, STRING)
+            if scalars.satisfiable(formula, STRING):
+                string = _FREE if formula is TRUE else Spec((formula,))
+        if mask & NUMBER:
+            formula = scalars.demand(demand, NUMBER)
+            if scalars.satisfiable(formula, NUMBER):
+                number = _FREE if formula is TRUE else Spec((formula,))
+        true = false = null = None
+        if mask & BOOLEAN:
+            if plain:
+                true = false = 0
+            else:
+                true = 0 if scalars.demand(demand, BOOLEAN) == TRUE else None
+                false = 0 if scalars.demand(demand, -BOOLEAN) == TRUE else None
+        if mask & NULL:
+            null = 0 if plain or scalars.demand(demand, NULL) == TRUE else None
+        obj = self.objects.start((demand,)) if mask & OBJECT else None
+        array = self.arrays.start((demand,)) if mask & ARRAY else None
+        return Entry(
+            None if obj is None else obj.id,
+            None if array is None else array.id,
+            string,
+            number,
+            true,
+            false,
+            null,
+        )
+
+    def _several(self, demands: tuple[int, ...]) -> Entry:
+        """Return the entry of a place with several demands."""
+        obj = self.objects.start(demands)
+        array = self.arrays.start(demands)
+        return Entry(
+            None if obj is None else obj.id,
+            None if array is None else array.id,
+            self._spec(demands, STRING),
+            self._spec(demands, NUMBER),
+            self._constant(demands, BOOLEAN),
+            self._constant(demands, -BOOLEAN),
+            self._constant(demands, NULL),
+        )
+
+    def _spec(self, demands: tuple[int, ...], kind: int) -> Spec | None:
+        formulas: list[Formula] = []
+        for demand in demands:
+            formula = self.scalars.demand(demand, kind)
+            formulas.append(formula if self.scalars.satisfiable(formula, kind) else FALSE)
+        if all(formula == FALSE for formula in formulas):
+            return None
+        return Spec(tuple(formulas))
+
+    def _constant(self, demands: tuple[int, ...], kind: int) -> int | None:
+        met = frozenset(j for j, demand in enumerate(demands) if self.scalars.demand(demand, kind) == TRUE)
+        return self.outcome(met) if met else None
+
+    def _rests(self, state: ObjectState | ArrayState, taken: Collection[str]) -> dict[int, Text]:
+        """Return, for each demand, the shortest rest of a residue."""
+        if taken:
+            # What is shortest whatever the names are stays so, unless it writes one of them again.
+            rests = self._rests(state, ())
+            if isinstance(state, ArrayState):
+                return rests
+            new = self.objects.new_keys(state, rests.values())
+            if not new or not any(key in taken for key in new):
+                return rests
+        elif state.rests is not None:
+            return state.rests
+        rests = {}
+        ask = self.oracle.text
+        if isinstance(state, ArrayState):
+            for array_thread in state.threads:
+                text = self.arrays.rest(state, array_thread, ask)
+                if text is not None and text.before(rests.get(array_thread[0])):
+                    rests[array_thread[0]] = text
+        else:
+            for thread in state.threads:
+                text = self.objects.rest(state, thread, ask, taken)
+                if text is not None and text.before(rests.get(thread[0])):
+                    rests[thread[0]] = text
+        if not taken:
+            state.rests = rests
+        return rests
+
+    # No document at all
+
+    def _empty(
+        self, demand: int, strings: StringOracle, widest: Callable[[], NumberOracle] | None
+    ) -> UnsatisfiableSchema:
+        document = self.document
+        places = self._conflict(demand) or (document.root.pointer,)
+        policies = document.policies
+        narrow = policies.narrow
+        if narrow and widest is not None:
+            wide = widest()
+            if self._has_documents(policies.widened(*narrow), strings, wide):
+                # One of them that suffices is named alone; it may take several.
+                blamed = tuple(
+                    name
+                    for name in narrow
+                    if self._has_documents(
+                        policies.widened(name), strings, wide if name == "numbers" else self.scalars.numbers
+                    )
+                )
+                return UnsatisfiableUnderPolicy(
+                    "documents satisfy the schema, but none under these policies: "
+                    + ", ".join(blamed or narrow)
+                    + ".",
+                    policies=blamed or narrow,
+                    places=places,
+                    where=places[0],
+                    cure=f"Widen {'one of ' if blamed else ''}them (sg.WIDEST holds the widest).",
+                )
+        met = {info.schema.format for info in self.tables.infos.values()}
+        cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
+        but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
+        return UnsatisfiableSchema(
+            f"no document satisfies the schema{but}: {self._reason(demand, places)}.",
+            places=places,
+            where=places[0],
+            cure="Relax one of them, or ban fewer texts." if document.banned else "Relax one of them.",
+        )
+
+    def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
+        document = _Under(self.document.root, self.document.limits, policies)
+        try:
+            SchemaNetwork(document, strings, numbers)
+        except UnsatisfiableSchema:
+            return False
+        return True
+
+    def _reason(self, demand: int, places: tuple[str, ...]) -> str:
+        from structgen.schema.explaining.contradiction import reason  # it reads networks itself
+
+        tables = self.tables
+        if demand != NEVER:
+            literals = tables.demands[demand]
+        else:
+            root = self.document.root
+            literals = tuple(map(tables.literal, tables.info(root).opened or (root,)))
+        try:
+            return reason(self, literals)
+        except LimitError:
+            return "these places contradict each other: " + ", ".join(place or "#" for place in places)
+
+    def _conflict(self, demand: int) -> tuple[str, ...]:
+        """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""
+        tables = self.tables
+        seen: dict[int, None] = {}
+        while demand != NEVER and demand not in seen:
+            seen[demand] = None
+            together = [
+                schema
+                for literal in tables.demands[demand]
+                if not literal & 1
+                for schema in self.shapes.rivals.conjuncts(literal)
+            ]
+            for key in dict.fromkeys(key for schema in together for key in schema.required):
+                literals = self.shapes.obligations.value_literals(together, key)
+                child = tables.demand(literals)
+                if child != NEVER and self.oracle.alive(child):
+                    continue
+                if child == NEVER:
+                    said = [tables.about(literal).schema.pointer for literal in literals if literal >= 0]
+                    return tuple(dict.fromkeys((*tables.sources((demand,)), *said)))
+                demand = child
+                break
+        return tables.sources(list(seen)[-1:])
+
+
+class _Under:
+    """A document under other policies."""
+
+    def __init__(self, root: Schema, limits: Limits, policies: Policies) -> None:
+        self.root = root
+        self.limits = limits
+        self.policies = policies
+        self.banned: tuple[str, ...] = ()
+
+
+def _better(best: dict[int, Text], head: bytes, rests: Mapping[int, Text]) -> None:
+    for j, rest in rests.items():
+        text = Text((head, rest))
+        if text.before(best.get(j)):
+            best[j] = text

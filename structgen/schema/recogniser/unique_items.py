@@ -1,0 +1,300 @@
+"""Rests of arrays whose items must all differ, or of which two must be equal.
+
+Values are known here by their literals (`Tables.value`). An item that is still to be written stands for
+itself while its demand has more values than the array could use up; where it has fewer, or a text is asked
+for, each value that matters is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+from structgen.errors import LimitError
+from structgen.schema.meaning.place import NEVER
+from structgen.schema.meaning.shape import ArrayShape, Obligation, Repeat
+from structgen.schema.reading.json_values import EMPTY, Text
+from structgen.schema.recogniser.distinct_values import Distinct
+from structgen.schema.recogniser.object_search import Ask
+
+if TYPE_CHECKING:
+    from structgen.schema.recogniser.arrays import Arrays
+
+Progress: TypeAlias = tuple[tuple[Obligation, ...], tuple[int, ...]]
+Values: TypeAlias = frozenset[int]
+
+_LISTED = 100_000
+"""Items with different demands that may be owed."""
+
+
+def repeats(progress: Progress) -> bool:
+    """Return whether a thread owes that two items are equal."""
+    return any(isinstance(one, Repeat) for obligation in progress[0] for one in obligation)
+
+
+def watches(shape: ArrayShape, progress: Progress) -> bool:
+    """Return whether it matters to a thread which values the items have."""
+    return shape.unique or repeats(progress)
+
+
+class Unique:
+    """What `Arrays` asks about threads that watch the values of their items. `seen`: those written."""
+
+    def __init__(self, arrays: Arrays, distinct: Distinct) -> None:
+        self.arrays = arrays
+        self.tables = arrays.tables
+        self.distinct = distinct
+        self.limits = arrays.limits
+
+    # Is there a rest?
+
+    def critical(
+        self, shape: ArrayShape, progress: Progress, index: int, cap: int, seen: Values, ask: Ask
+    ) -> Values | None:
+        """Return values that some rest needs, each of which alone might be missed; None where there is no
+        rest at all. After one more item of another value there still is one."""
+        if not shape.unique:
+            return frozenset() if self._repeated(shape, progress, index, cap, seen, ask) else None
+        if not progress[0] and not progress[1]:
+            owed = self._plain(shape, index)
+            return None if owed is None else self.distinct.matched(owed, seen, ask)
+        return self._searched(shape, progress, index, cap, seen, ask)
+
+    def _plain(self, shape: ArrayShape, index: int) -> dict[int, int] | None:
+        """Return the demands of the items that are owed, and how many have each; None where one has none."""
+        owed: dict[int, int] = {}
+        if shape.hi is not None and shape.lo > shape.hi:
+            return None
+        at = index
+        while at < shape.lo:
+            demand = self.arrays.item(shape, at)
+            if demand == NEVER:
+                return None
+            if at >= shape.settled:
+                owed[demand] = owed.get(demand, 0) + shape.lo - at
+                break
+            owed[demand] = owed.get(demand, 0) + 1
+            at += 1
+        return owed
+
+    def _searched(
+        self, shape: ArrayShape, progress: Progress, index: int, cap: int, seen: Values, ask: Ask
+    ) -> Values | None:
+        longest = self.arrays.longest(shape, progress, index, cap)
+        need = longest + len(seen) + 2
+        layer: dict[tuple[Progress, Values], None] = {(progress, frozenset()): None}
+        steps = 0
+        for count in range(index, index + longest + 1):
+            following: dict[tuple[Progress, Values], None] = {}
+            for now, used in layer:
+                if self.arrays.closes(shape, now, min(count, cap)):
+                    return used
+                for demand, left in self.arrays.options(shape, now, count):
+                    steps += 1
+                    self._bounded(shape, steps + len(following))
+                    owed = self.arrays.owed(left, min(count + 1, cap))
+                    if owed is None or ask(demand) is None:
+                        continue
+                    if self.distinct.has(demand, need, ask):
+                        following[owed, used] = None
+                        continue
+                    for _, literal in self.distinct.values(demand, self.distinct.text):
+                        if literal not in used and literal not in seen:
+                            following[owed, used | {literal}] = None
+            layer = following
+            if not layer:
+                break
+        return None
+
+    def _repeated(
+        self, shape: ArrayShape, progress: Progress, index: int, cap: int, seen: Values, ask: Ask
+    ) -> bool:
+        """Return whether a thread that owes a repetition has a rest, whatever was written last."""
+        longest = self.arrays.longest(shape, progress, index, cap)
+        layer: dict[tuple[Progress, Values], None] = {(progress, frozenset()): None}
+        steps = 0
+        for count in range(index, index + longest + 1):
+            following: dict[tuple[Progress, Values], None] = {}
+            for now, before in layer:
+                if self.arrays.closes(shape, now, min(count, cap)):
+                    return True
+                ways = [
+                    (demand, left, before) for demand, left in self.arrays.options(shape, now, count, seen)
+                ]
+                if repeats(now):
+                    free = self.arrays.options(shape, now, count)
+                    ways = [(demand, left, before | {demand}) for demand, left, _ in ways]
+                    for earlier in sorted(before):
+                        for demand, left in free:
+                            both = self._both(demand, earlier)
+                            # What else the item meets is the same; the repetition is met as well.
+                            if both != NEVER:
+                                ways.append((both, (_without_repeats(left[0]), left[1]), before))
+                for demand, left, then in ways:
+                    steps += 1
+                    self._bounded(shape, steps)
+                    owed = self.arrays.owed(left, min(count + 1, cap))
+                    if owed is not None and ask(demand) is not None:
+                        following[owed, then if repeats(owed) else frozenset()] = None
+            layer = following
+            if not layer:
+                break
+        return False
+
+    def _both(self, demand: int, other: int) -> int:
+        both = self.tables.both(demand, self.tables.demands[other])
+        return NEVER if both == NEVER or self.tables.clash(self.tables.demands[both]) else both
+
+    def _bounded(self, shape: ArrayShape, steps: int) -> None:
+        if steps > self.limits.oracle_steps:
+            raise LimitError(
+                "the ways to complete an array here are too many.",
+                limit="oracle_steps",
+                where=self.arrays.where(shape),
+            )
+
+    # The next item
+
+    def narrowed(
+        self, shape: ArrayShape, owed: Progress, index: int, cap: int, seen: Values, demand: int, ask: Ask
+    ) -> list[int]:
+        """Return demands on an item that meets `demand` after each of which there is a rest;
+        together they leave nothing out. `index`, `owed`: after the item."""
+        needed = self.critical(shape, owed, index, cap, seen, ask)
+        if needed is not None:
+            dead = frozenset(
+                literal
+                for literal in needed
+                if self.critical(shape, owed, index, cap, seen | {literal}, ask) is None
+            )
+            if dead:
+                demand = self.tables.both(demand, (self.tables.constants.none_of(dead),))
+            return [demand] if demand != NEVER else []
+        if not repeats(owed):
+            return []
+        # Only an item that a later one can repeat.
+        found: dict[int, None] = {}
+        for later in range(index, index + self.arrays.longest(shape, owed, index, cap)):
+            for other, _ in self.arrays.options(shape, owed, later):
+                both = self._both(demand, other)
+                if both == NEVER or both in found:
+                    continue
+                text = self.distinct.text(both)
+                if text is None:
+                    continue
+                literal = self.distinct.literal(text.flat())
+                if self.critical(shape, owed, index, cap, seen | {literal}, ask) is not None:
+                    found[both] = None
+        return list(found)
+
+    def steady(self, shape: ArrayShape, owed: Progress, index: int, seen: Values, ask: Ask) -> bool:
+        """Return whether it makes no difference, until another item is told from it, which value the item
+        before `index` has. False says nothing."""
+        if not watches(shape, owed):
+            return True
+        if owed[0] or owed[1]:
+            return False
+        plain = self._plain(shape, index)
+        if plain is None:
+            return False
+        need = sum(plain.values()) + len(seen) + 3
+        following = self.arrays.item(shape, index)
+        open_ended = shape.hi is None or index < shape.hi
+        demands = (*plain, following) if open_ended and following != NEVER else tuple(plain)
+        return all(self.distinct.has(demand, need, ask) for demand in demands)
+
+    # The shortest rest
+
+    def rest(
+        self, shape: ArrayShape, progress: Progress, index: int, cap: int, seen: Values, ask: Ask
+    ) -> Text | None:
+        """Return the shortest rest of an array for one thread, closing bracket included, or None."""
+        if not progress[0] and not progress[1]:
+            owed = self._plain(shape, index)
+            if owed is None:
+                return None
+            if len(owed) <= 1:
+                return self._alike(owed, index, seen, ask)
+        longest = self.arrays.longest(shape, progress, index, cap)
+        layer: dict[tuple[Progress, Values], Text] = {(progress, frozenset()): EMPTY}
+        best: Text | None = None
+        steps = 0
+        for count in range(index, index + longest + 1):
+            following: dict[tuple[Progress, Values], Text] = {}
+            for (now, chosen), prefix in layer.items():
+                if self.arrays.closes(shape, now, min(count, cap)) and prefix.before(best):
+                    best = prefix
+                if best is not None and best.length <= prefix.length:
+                    continue
+                for demand, left in self.arrays.options(shape, now, count, seen | chosen, unique=False):
+                    owed_then = self.arrays.owed(left, min(count + 1, cap))
+                    if owed_then is None:
+                        continue
+                    for text, literal in self._candidates(
+                        shape, now, demand, count, index + longest, seen | chosen, ask
+                    ):
+                        steps += 1
+                        self._bounded(shape, steps)
+                        new = Text((prefix, b"," if count else b"", text))
+                        then = chosen | {literal} if watches(shape, owed_then) else frozenset()
+                        if new.before(following.get((owed_then, then))):
+                            following[owed_then, then] = new
+            layer = following
+            if not layer:
+                break
+        return None if best is None else Text((best, b"]"))
+
+    def _alike(self, owed: dict[int, int], index: int, seen: Values, ask: Ask) -> Text | None:
+        """Return the rest of an array that owes so many items of one demand: the shortest not yet written,
+        in the order that makes the smallest text."""
+        chosen: list[Text] = []
+        for demand, times in owed.items():
+            for text, literal in self.distinct.values(demand, ask):
+                if literal not in seen:
+                    chosen.append(text)
+                    if len(chosen) == times:
+                        break
+            if len(chosen) < times:
+                return None
+        chosen.sort(key=lambda text: text.flat() + b",")
+        parts: list[bytes | Text] = []
+        for text in chosen:
+            parts.append(Text((b",", text)) if index or parts else text)
+        return Text((*parts, b"]"))
+
+    def _candidates(
+        self, shape: ArrayShape, now: Progress, demand: int, count: int, end: int, taken: Values, ask: Ask
+    ) -> Iterator[tuple[Text, int]]:
+        """Yield the values of an item of which a shortest rest may be made.
+
+        Where all must differ, each later item can take one of them away; where one must be repeated, what a
+        later item may be as well is a candidate.
+        """
+        if shape.unique:
+            left = end - count
+            for text, literal in self.distinct.values(demand, ask):
+                if literal not in taken:
+                    yield text, literal
+                    left -= 1
+                    if left <= 0:
+                        return
+            return
+        demands = {demand: None}
+        if repeats(now):
+            for later in range(count + 1, end):
+                for other, _ in self.arrays.options(shape, now, later):
+                    both = self._both(demand, other)
+                    if both != NEVER:
+                        demands[both] = None
+        for each in demands:
+            found = ask(each)
+            if found is not None:
+                yield found, self.distinct.literal(found.flat())
+
+
+def _without_repeats(debt: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
+    return tuple(
+        obligation
+        for obligation in debt
+        if not any(isinstance(alternative, Repeat) for alternative in obligation)
+    )

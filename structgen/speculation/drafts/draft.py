@@ -1,0 +1,218 @@
+"""`Draft`: guessed tokens as a flat tree, and the builder that drafters make one with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import OptionError
+from structgen.speculation.drafts.flat_trees import LEAST_CHANCE, follow_path, likeliest_leaves
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """A tree of guessed tokens. Node i is `tokens[i]` behind node `parents[i]`; -1 is the root, which is the
+    text so far. Parents come before their children, and the children of a node are different tokens.
+
+    `chances[i]` is how likely it is that the model chooses node i once it has chosen the parent: above 0, at
+    most 1. It decides what is worth a row of the model; it never decides what the model writes.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    parents: npt.NDArray[np.int32]
+    chances: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Raises OptionError where the three arrays are no such tree. Cost: 1 us a node."""
+        for name, dtype in (("tokens", np.int32), ("parents", np.int32), ("chances", np.float32)):
+            object.__setattr__(self, name, _column(name, getattr(self, name), dtype))
+        count = len(self.tokens)
+        if not len(self.parents) == len(self.chances) == count:
+            raise OptionError(
+                f"It has {count} tokens, {len(self.parents)} parents and {len(self.chances)} chances.",
+                where="draft",
+                cure="Give one of each for every node.",
+            )
+        seen: set[tuple[int, int]] = set()
+        for i, (token, parent, chance) in enumerate(
+            zip(self.tokens.tolist(), self.parents.tolist(), self.chances.tolist(), strict=True)
+        ):
+            if not -1 <= parent < i:
+                raise OptionError(
+                    f"The parent of node {i} is {parent}.",
+                    where="draft",
+                    cure="Parents come before their children; -1 is the root.",
+                )
+            if token < 0:
+                raise OptionError(
+                    f"The token of node {i} is {token}.", where="draft", cure="Token ids are 0 or more."
+                )
+            if not 0.0 < chance <= 1.0:
+                raise OptionError(
+                    f"The chance of node {i} is {chance}.",
+                    where="draft",
+                    cure="Give a number above 0, at most 1.",
+                )
+            if (parent, token) in seen:
+                raise OptionError(
+                    f"Node {i} is token {token} behind node {parent}, and so is an earlier node.",
+                    where="draft",
+                    cure="Give each child of a node another token.",
+                )
+            seen.add((parent, token))
+
+    @classmethod
+    def chain(cls, tokens: Iterable[int], chance: float = 1.0) -> Draft:
+        """Return the draft in which each token stands behind the one before it."""
+        listed = list(tokens)
+        count = len(listed)
+        return cls(
+            _made(listed), np.arange(-1, count - 1, dtype=np.int32), np.full(count, chance, np.float32)
+        )
+
+    @classmethod
+    def made(
+        cls,
+        tokens: npt.NDArray[np.int32],
+        parents: npt.NDArray[np.int32],
+        chances: npt.NDArray[np.float32],
+    ) -> Draft:
+        """Return the draft of three new arrays that are such a tree: nothing is checked or copied, and they
+        cannot be written to any more. For code that builds trees; cost: 1 us."""
+        draft = object.__new__(cls)
+        for name, array in (("tokens", tokens), ("parents", parents), ("chances", chances)):
+            array.setflags(write=False)
+            object.__setattr__(draft, name, array)
+        return draft
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def children(self) -> list[dict[int, int]]:
+        """Return n + 1 tables, {token: node}: those of the root, of node 0, of node 1, ... Linear."""
+        found: list[dict[int, int]] = [{} for _ in range(len(self) + 1)]
+        for i, (token, parent) in enumerate(zip(self.tokens.tolist(), self.parents.tolist(), strict=True)):
+            found[parent + 1][token] = i
+        return found
+
+    def likeliest_chain(self) -> Draft:
+        """Return the path that goes to the likeliest child of each node, as a chain."""
+        best: dict[int, int] = {}
+        for node, parent in enumerate(self.parents.tolist()):
+            if parent not in best or self.chances[node] > self.chances[best[parent]]:
+                best[parent] = node
+        path, node = list[int](), -1
+        while node in best:
+            node = best[node]
+            path.append(node)
+        return self.part(path)
+
+    def path(self, node: int) -> list[int]:
+        """Return the tokens from the root to a node."""
+        found = []
+        while node >= 0:
+            found.append(int(self.tokens[node]))
+            node = int(self.parents[node])
+        return found[::-1]
+
+    def accepted(self, taken: Sequence[int]) -> int:
+        """Return how many of the tokens that the model chose, from the first on, stand in the tree."""
+        return int(follow_path(self.tokens, self.parents, np.array(taken, np.int32))) >> 2
+
+    def leaves(self, most: int) -> list[int]:
+        """Return the nodes without children, the likeliest first, at most `most`. Cost: 3 us."""
+        found = np.empty(most, np.int64)
+        count = int(likeliest_leaves(self.parents, self.chances, found))
+        return [int(node) for node in found[:count]]
+
+    def behind(self, path: Sequence[int]) -> Draft:
+        """Return the tree that stands behind a path, with the path, whose chances are next to nothing: to be
+        fused with a tree that has the path already. Cost: 5 us."""
+        count, size = len(path), len(self.tokens)
+        tokens, parents = np.empty(count + size, np.int32), np.empty(count + size, np.int32)
+        chances = np.full(count + size, LEAST_CHANCE, np.float32)
+        tokens[:count], tokens[count:] = path, self.tokens
+        parents[:count], parents[count:] = np.arange(-1, count - 1), self.parents + count
+        chances[count:] = self.chances
+        return Draft.made(tokens, parents, chances)
+
+    def beginning(self, count: int) -> Draft:
+        """Return the tree of the first `count` nodes. Cost: 1 us, and nothing where there are no more."""
+        if count >= len(self.tokens):
+            return self
+        return Draft.made(self.tokens[:count], self.parents[:count], self.chances[:count])
+
+    def part(self, nodes: Iterable[int]) -> Draft:
+        """Return the tree of some nodes, whose parents must be among them."""
+        kept = sorted(nodes)
+        places = {-1: -1} | {node: place for place, node in enumerate(kept)}
+        above = [places[parent] for parent in self.parents[kept].tolist()]
+        return Draft.made(self.tokens[kept], _made(above), self.chances[kept])
+
+
+class DraftTree:
+    """A draft while it is made, node by node; a token that a node already has is not added twice."""
+
+    __slots__ = ("_nodes", "chances", "parents", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.parents: list[int] = []
+        self.chances: list[float] = []
+        self._nodes: dict[tuple[int, int], int] = {}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def add(self, parent: int, token: int, chance: float) -> int:
+        """Return the node of a token behind a parent, which keeps the larger of its chances."""
+        node = self._nodes.get((parent, token))
+        if node is None:
+            node = self._nodes[parent, token] = len(self.tokens)
+            self.tokens.append(token)
+            self.parents.append(parent)
+            self.chances.append(chance)
+        else:
+            self.chances[node] = max(self.chances[node], chance)
+        return node
+
+    def shared(self, most: float = 1.0) -> Draft:
+        """Return the draft; where the chances of siblings add up to more than 1, they are scaled down to it,
+        and none is above `most`."""
+        sums: dict[int, float] = {}
+        for parent, chance in zip(self.parents, self.chances, strict=True):
+            sums[parent] = sums.get(parent, 0.0) + chance
+        chances = [
+            max(min(chance / max(sums[parent], 1.0), most), LEAST_CHANCE)
+            for parent, chance in zip(self.parents, self.chances, strict=True)
+        ]
+        return Draft(_made(self.tokens), _made(self.parents), np.array(chances, np.float32))
+
+
+def _made(values: Iterable[int]) -> npt.NDArray[np.int32]:
+    return np.array(list(values), np.int32)
+
+
+def _column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
+    """Return a read-only array of one dimension. Raises OptionError where numbers would be changed by it."""
+    given = np.asarray(value)
+    kinds = "iu" if dtype is np.int32 else "f"
+    if given.ndim != 1 or (given.size and given.dtype.kind not in kinds):
+        raise OptionError(
+            f"{name} has the shape {given.shape} and the type {given.dtype}.",
+            where="draft",
+            cure="Give int32 tokens, int32 parents and float32 chances, each of the shape [n].",
+        )
+    if given.size and kinds == "iu" and (given.min() < -(2**31) or given.max() >= 2**31):
+        raise OptionError(f"{name} holds a number that is no int32.", where="draft", cure="Give token ids.")
+    made = np.array(given, dtype)
+    made.setflags(write=False)
+    return made
+
+
+NO_DRAFT = Draft(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+"""The draft without a node: the model is asked for one token, as without speculation."""

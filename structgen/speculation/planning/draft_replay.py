@@ -1,0 +1,62 @@
+"""Model calls per token without a model: a recorded text is written again, drafts and all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from structgen.core.matcher import Matcher
+from structgen.speculation.drafts.drafter import Drafter, Facts, View
+from structgen.speculation.drafts.planner import plan
+from structgen.speculation.planning.drafting import Drafting
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay counted."""
+
+    tokens: int
+    calls: int
+    """Passes of the model over the text; the one over the prompt is not counted."""
+    drafted: int
+    """Nodes that were verified."""
+    accepted: dict[str, int]
+    dropped: dict[str, str]
+
+    @property
+    def calls_per_token(self) -> float:
+        """1 without speculation."""
+        return self.calls / max(self.tokens, 1)
+
+
+def replay(
+    tokens: Sequence[int],
+    drafters: Sequence[Drafter],
+    facts: Facts,
+    matcher: Matcher | None,
+    costs: Sequence[float],
+    most: int,
+    room: int = 1 << 20,
+) -> Replayed:
+    """Return what the drafters would have saved if the model had chosen exactly these tokens.
+
+    `matcher` stands before the first token, and is moved; `most` bounds the nodes of a draft, `room` the
+    tokens of the text; `costs` is that of `plan`. Raises StructgenError where the grammar does not take the
+    tokens.
+    """
+    drafting = Drafting(drafters, facts)
+    ends = frozenset(facts.tokenizer.eos_token_ids)
+    calls = drafted = at = 0
+    while at < len(tokens):
+        view = View(tokens[:at], matcher, room - at, ends)
+        (draft,) = plan([drafting.candidates(view, most)], costs, most)
+        accepted = draft.accepted(tokens[at:])
+        taken = list(tokens[at : at + accepted + 1])
+        if matcher is not None:
+            for token in taken:
+                matcher.advance(token)
+        drafting.observe(taken, accepted)
+        calls, drafted, at = calls + 1, drafted + len(draft), at + len(taken)
+    found = Replayed(len(tokens), calls, drafted, dict(drafting.accepted), dict(drafting.dropped))
+    drafting.end()
+    return found

@@ -1,0 +1,141 @@
+"""`Speculator`: the drafts of all texts of a batch for the next pass, worth what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Final
+
+from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.drafts.drafter import View
+from structgen.speculation.drafts.planner import planned
+from structgen.speculation.planning.drafting import Drafting
+from structgen.speculation.planning.goodput import Goodput
+from structgen.speculation.planning.pass_costs import PassCosts
+
+_IDLE: Final = 7
+"""Passes without drafts that follow one that was measured, and are not: measuring takes time, too."""
+_SELDOM: Final = 8
+_MOST_KINDS: Final = 64
+"""Kinds of batches (by size and drafters) that are told apart; the oldest is forgotten."""
+
+
+class Speculator:
+    """Belongs to one engine: what a pass costs is learnt from all of its texts.
+
+    For each pass: `wants_drafts`; if so, `propose`; the pass runs; `ran` with its rows and seconds; the texts
+    take tokens, which is told to each text's own `Drafting.observe`; `took` with all seconds of it. Its
+    methods are called by one thread at a time.
+
+    Drafting has to pay for itself, in three places. The planner takes a guess where the expected tokens for
+    the time rise. A drafter whose accepted tokens saved less time than it took is asked more and more rarely
+    (`Pace`; in each text, by its `Drafting`). And batches of about the same size with the same drafters are
+    written with drafts only where that is faster, everything included (`Goodput`): so nobody is asked under
+    load.
+    """
+
+    def __init__(self, overhead: float = 1.5e-4, clock: Callable[[], float] = perf_counter) -> None:
+        """`overhead`: seconds that a pass takes beside the model, in the loop. `clock` returns seconds."""
+        self.costs = PassCosts(overhead)
+        self._clock = clock
+        self._goodputs: dict[object, Goodput] = {}
+        self._idle = 0
+        """So many passes have no drafts, and are not measured."""
+        self._passes = 0
+        self._pass: _Pass | None = None
+        """What is to be settled once the texts have taken their tokens."""
+
+    def wants_drafts(self, count: int, kinds: Callable[[], Hashable]) -> bool:
+        """Return whether the next pass, of `count` texts, is to have drafts. `kinds` returns what drafters
+        the texts have; it is asked where that is needed. This begins the pass: `propose` may follow, then
+        `ran` and `took`."""
+        self._settle()
+        if self._idle > 0:
+            self._idle -= 1
+            return False
+        curve = self.costs.curve
+        if count > len(curve):
+            return False
+        kind = count.bit_length(), kinds()
+        goodput = self._goodputs.get(kind)
+        if goodput is None:
+            if len(self._goodputs) >= _MOST_KINDS:
+                del self._goodputs[next(iter(self._goodputs))]
+            goodput = self._goodputs[kind] = Goodput(count)
+        self._idle = _IDLE if goodput.is_settled and not goodput.is_drafting else 0
+        token = float(curve[count - 1]) / count
+        self._pass = _Pass(goodput, goodput.is_drafting, count, token, 1 + self._idle)
+        return goodput.is_drafting
+
+    def propose(
+        self, draftings: Sequence[Drafting | None], views: Sequence[View | None], mosts: Sequence[int]
+    ) -> list[Draft]:
+        """Return a draft for each text, of at most `mosts[i]` nodes; none for a text without a `Drafting`."""
+        count = len(draftings)
+        drafts = [NO_DRAFT] * count
+        if self._pass is None:
+            return drafts
+        curve, asked = self.costs.curve, list[int]()
+        self._pass.texts = []
+        for i, (drafting, view, most) in enumerate(zip(draftings, views, mosts, strict=True)):
+            if drafting is not None and view is not None and most > 0:
+                self._pass.texts.append((drafting, drafting.saved))
+                drafts[i] = drafting.candidates(view, most)
+                asked.append(i)
+        drafts = planned(drafts, curve, mosts, sum(mosts))
+        self._pass.sizes = [len(drafts[i]) for i in asked]
+        self._price(self._pass, float(curve[count + sum(map(len, drafts)) - 1]))
+        return drafts
+
+    def ran(self, rows: int, seconds: float) -> None:
+        """Learn what the model's pass took, of so many rows; of passes without drafts one in eight is enough
+        to know."""
+        self._passes += 1
+        if self._pass is not None and self._pass.drafting:
+            self.costs.learn(rows, seconds)
+            self._price(self._pass, seconds + self.costs.overhead)
+        elif self._passes % _SELDOM == 0 or not self.costs.is_known(rows):
+            self.costs.learn(rows, seconds)
+
+    def took(self, seconds: float) -> None:
+        """Learn that the pass took so many seconds more, of any work: also before it and behind it."""
+        if self._pass is not None:
+            self._pass.seconds += seconds
+
+    def _price(self, of: _Pass, seconds: float) -> None:
+        """Tell each text what its guesses cost, where the model's pass takes so long."""
+        curve = self.costs.curve
+        more = max(seconds - float(curve[of.count - 1]), 0.0)
+        row = float(curve[min(of.count, len(curve) - 1)] - curve[of.count - 1])
+        nodes = sum(of.sizes)
+        for (drafting, _), size in zip(of.texts, of.sizes, strict=True):
+            drafting.priced(of.token, row, more * size / nodes if nodes else 0.0)
+
+    def _settle(self) -> None:
+        """Book what the last pass came to, now that the texts have observed what became of their guesses."""
+        if self._pass is not None:
+            last, self._pass = self._pass, None
+            saved = sum(drafting.saved - before for drafting, before in last.texts)
+            last.goodput.learn(last.drafting, last.count + saved, last.seconds, last.passes)
+
+
+@dataclass(slots=True)
+class _Pass:
+    """A pass that is under way."""
+
+    goodput: Goodput
+    drafting: bool
+    """Whether drafters were asked."""
+    count: int
+    """Its texts."""
+    token: float
+    """Seconds that a token takes without drafts."""
+    passes: int
+    """For how many passes it stands: itself, and those behind it that are not measured."""
+    texts: list[tuple[Drafting, int]] = field(default_factory=list)
+    """Those whose drafters were asked, each with the tokens that drafts had saved it before."""
+    sizes: list[int] = field(default_factory=list)
+    """The nodes of each of these."""
+    seconds: float = 0.0
+    """What the pass took so far."""

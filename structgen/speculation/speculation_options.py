@@ -1,0 +1,204 @@
+"""`Speculation`: what a request may say about drafts, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from os import PathLike
+from threading import Lock
+from types import MappingProxyType
+from typing import Any, Final
+
+from structgen.errors import OptionError
+from structgen.speculation.drafters.answer_history import AnswerHistory
+from structgen.speculation.drafters.caller_text import CallerText
+from structgen.speculation.drafters.draft_model import CausalModel, DraftModel
+from structgen.speculation.drafters.earlier_answers import EarlierAnswers
+from structgen.speculation.drafters.forced_bytes import ForcedBytes
+from structgen.speculation.drafters.grammar_tree import GrammarTree
+from structgen.speculation.drafters.suffix_index import SuffixIndex
+from structgen.speculation.drafts.drafter import Drafter
+
+DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
+    {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": SuffixIndex}
+)
+"""The drafters that need nothing but the request, by name."""
+MOST_NODES: Final = 256
+"""The largest draft: a pass with so many more rows takes long enough for all the other texts of its batch."""
+MOST_EDIT: Final = 1 << 20
+"""The most characters of a caller's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """How the tokens of a text are guessed before the model is asked: `sg.Request(...,
+    speculation=sg.Speculation(edit=old_text))`.
+
+    None of it changes a token of the text, only how long the text takes. Raises OptionError for a value that
+    is not allowed; the error names the field.
+    """
+
+    drafters: Sequence[str | Callable[[], Drafter]] = ("forced", "grammar", "suffix")
+    """Names (`forced`, `grammar`, `suffix`), or functions that make a `Drafter` for one text, such as its
+    class. Kept as a tuple; one name alone is taken too."""
+    nodes: int = 16
+    """The most guessed tokens that are checked in one pass of the model, 1 to 256."""
+    chain: bool = False
+    """Whether a draft is one line of guesses, without alternatives."""
+    edit: str = ""
+    """The text that the answer is an edit of: the draft follows it. At most 1,048,576 characters."""
+    history: AnswerHistory | None = None
+    """Earlier answers to the same grammar. The answer is added to it when it is complete."""
+    tenant: str = ""
+    """Whose earlier answers are used. No tenant's drafts come from another tenant's answers."""
+    draft_model: str | PathLike[str] | tuple[Any, Any] | None = None
+    """A small model with the same tokenizer that guesses under the grammar's mask: a name or a folder as for
+    `sg.Engine`, or a pair of a model object and its tokenizer."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drafters", _drafters(self.drafters))
+        object.__setattr__(self, "nodes", _nodes(self.nodes))
+        if not isinstance(self.chain, bool):
+            raise _wrong("chain", self.chain, "Give True or False.")
+        for name in ("edit", "tenant"):
+            _text(name, getattr(self, name))
+        if len(self.edit) > MOST_EDIT:
+            raise OptionError(
+                f"It has {len(self.edit):,} characters.",
+                where="edit",
+                cure=f"Give at most {MOST_EDIT:,}: the part of the text that is rewritten.",
+            )
+        if not isinstance(self.history, AnswerHistory | None):
+            raise _wrong("history", self.history, "Make one with sg.AnswerHistory(tokenizer).")
+        _check_draft_model(self.draft_model)
+
+    @property
+    def kind(self) -> Hashable:
+        """What tells apart how requests are drafted, whatever the texts: which drafters they have."""
+        # functions by their names: each request may have its own, and some cannot be hashed
+        names = tuple(one if isinstance(one, str) else _name_of(one) for one in self.drafters)
+        has = bool(self.edit), self.history is not None, self.draft_model is not None
+        return names, self.nodes, self.chain, has
+
+    def make(self, model: CausalModel | None = None, lock: Lock | None = None) -> list[Drafter]:
+        """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers, the
+        draft model.
+
+        `model` is the loaded model that `draft_model` names; `lock` is held while it is asked, where requests
+        of several engines share it. Cost: some microseconds; nothing is read of the request yet. Raises
+        OptionError where a function of `drafters` makes no drafter, and where `draft_model` names a model
+        that was not given.
+        """
+        made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in self.drafters]
+        if self.edit:
+            made.append(CallerText())
+        if self.history is not None:
+            made.append(EarlierAnswers(self.history))
+        if self.draft_model is not None:
+            if model is None:
+                raise OptionError(
+                    "The draft model is not loaded.",
+                    where="draft_model",
+                    cure="Get the drafters from structgen.engine.draft_models.drafters_of, which loads it.",
+                )
+            made.append(DraftModel(model, lock=lock))
+        return made
+
+
+def checked_speculation(value: Any) -> str | Speculation:
+    """Return what a request says about speculation. Raises OptionError unless it is "auto", "off" or a
+    `Speculation`."""
+    if isinstance(value, Speculation) or (isinstance(value, str) and value in ("auto", "off")):
+        return value
+    raise _wrong("speculation", value, 'Give "auto", "off" or sg.Speculation(...).')
+
+
+def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
+    given = (value,) if isinstance(value, str) else value
+    if not isinstance(given, Sequence) or isinstance(given, bytes | bytearray):
+        raise _wrong("drafters", value, f"Give a sequence of names ({', '.join(DRAFTERS)}) or of functions.")
+    for at, one in enumerate(given):
+        if isinstance(one, str):
+            if one not in DRAFTERS:
+                raise _wrong(f"drafters[{at}]", one, _known_names())
+        elif not callable(one):
+            # a drafter has the state of one text, so that an object cannot serve several requests
+            raise _wrong(f"drafters[{at}]", one, "Give a name, or a function that makes a drafter.")
+        if one in given[:at]:
+            raise OptionError(
+                f"{_shown(one)} is there twice.", where=f"drafters[{at}]", cure="Name each drafter once."
+            )
+    return tuple(given)
+
+
+def _known_names() -> str:
+    return (
+        f"Choose from {', '.join(DRAFTERS)}, or give a function that makes a drafter; the caller's text, "
+        "earlier answers and a draft model have the options edit, history and draft_model."
+    )
+
+
+def _nodes(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= MOST_NODES:
+        raise _wrong("nodes", value, f'Give a whole number from 1 to {MOST_NODES}, or speculation="off".')
+    return int(value)
+
+
+def _text(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise _wrong(name, value, "Give a text.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"Character {error.start}, {value[error.start]!r}, is half of a surrogate pair: no text.",
+            where=name,
+            cure="Take it out, or write the character whole.",
+        ) from error
+
+
+def _check_draft_model(value: Any) -> None:
+    cure = "Give a name, a folder, or a pair of a model and its tokenizer."
+    if isinstance(value, tuple):
+        if len(value) != 2 or value[0] is None or value[1] is None:
+            raise _wrong("draft_model", value, cure)
+    elif value is not None and (not isinstance(value, str | PathLike) or not str(value)):
+        raise _wrong("draft_model", value, cure)
+
+
+def _made(make: Callable[[], Drafter]) -> Drafter:
+    name = _name_of(make)
+    try:
+        made: Any = make()
+    except Exception as error:  # whatever the caller's function raises: the request is refused with it
+        raise OptionError(
+            f"{name} raised {type(error).__name__}: {error}.",
+            where="drafters",
+            cure="Give a function that makes a drafter when it is called without arguments.",
+        ) from error
+    if not isinstance(made, Drafter):
+        lacking = [one for one in ("name", "begin", "propose", "observe", "end") if not hasattr(made, one)]
+        raise OptionError(
+            f"{name} made a {type(made).__name__}, which has no {' and no '.join(lacking)}.",
+            where="drafters",
+            cure="Make an object with all five members of sg.Drafter.",
+        )
+    return made
+
+
+def _name_of(make: Callable[[], Drafter]) -> str:
+    return str(getattr(make, "__qualname__", type(make).__qualname__))
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+
+
+def _wrong(name: str, value: Any, cure: str) -> OptionError:
+    return OptionError(f"{_shown(value)} is not allowed.", where=name, cure=cure)
+
+
+AUTO: Final = Speculation()
+"""What "auto" stands for."""

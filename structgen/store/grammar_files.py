@@ -1,0 +1,488 @@
+"""The files of compiled grammars: one for each grammar and vocabulary, read and written whole.
+
+    bytes 0-7     b"SGGRAMM1"
+    bytes 8-11    CRC-32 of everything from byte 12 on, little-endian
+    bytes 12-15   bytes of the first part, compressed
+    bytes 16-19   bytes of the second part, compressed
+    bytes 20-23   zeros
+    bytes 24-39   identity: a digest of the sources, the vocabulary, the grammar and the limits
+    then          the first part (what compiled code reads), the second (what it takes to go on), by zlib
+
+What is better read as it is than decompressed is a file of `array_file` instead, of the same name.
+
+Dense rows of masks are shared by many grammars of a vocabulary, and lie beside them in files named by their
+content. The folder is bounded together with the segments of the mask store; what was used least recently goes
+first. A missing row costs the masks that it was part of, a missing file the rest.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import os
+import struct
+import sys
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
+from weakref import WeakSet, finalize
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import StoreWarning
+from structgen.native.array_file import ArrayFile, open_arrays, write_arrays
+from structgen.store.segment_files import GRAMMAR_SUFFIX, ROW_SUFFIX, trim
+from structgen.system.cache import ForeignFile, TrustedFile, remove_own, tell_unusable, warn, write_atomically
+from structgen.system.fork_locks import QUEUES, WRITING, new_lock, tell
+from structgen.tokens.array_checks import Bounds
+
+_MAGIC: Final = b"SGGRAMM1"
+_HEADER: Final = struct.Struct("<8sIII4x16s")
+_LEVEL: Final = 1
+_TOUCH: Final = 3600.0
+"""Seconds after which a file that is read is marked as used again."""
+_TRIM: Final = 64
+"""The folder is measured after each such part of its bound that this process has written."""
+_SMALL: Final = 1 << 20
+"""Bytes of a grammar up to which it is small."""
+_HELD: Final = 32
+"""Small grammars that were dropped and wait to be written, each with its tables; of more the oldest are
+forgotten."""
+_LARGE: Final = 8
+"""The same, of the others."""
+_STORES: Final = 4
+"""Stores that those waiting are of: each holds room for its rows, which a fork counts."""
+_MANY: Final = 12
+"""Grammars that are written though others are compiled; fewer wait until none is."""
+_IDLE: Final = 0.1
+"""Seconds without a compilation after which they are written: whoever compiles shares the interpreter with
+the thread that writes."""
+_ASIDE: Final = 0.003
+"""Seconds after a grammar was dropped or compiled in which none is begun to be written: about then another is
+compiled, and its first mask is filled, and somebody waits for both."""
+EXIT_SECONDS: Final = 1.0
+"""Seconds that writing may take when the process ends: what is not begun by then is not kept. What was begun
+may take a few tenths of a second more, as long as the largest grammar of EXIT_BYTES takes."""
+EXIT_BYTES: Final = 1 << 25
+"""Bytes of grammars, about, that are written when the process ends."""
+_PATIENCE: Final = 5.0
+"""Seconds to wait for whoever fills masks, or writes, before a grammar is left as it was kept."""
+_FEW: Final = 16
+"""One process in so many measures the folder when it has written little."""
+
+
+_T = TypeVar("_T")
+
+
+class Parts(NamedTuple):
+    """A grammar's file, its second part still compressed."""
+
+    first: bytes
+    second: bytes
+
+
+class Written(NamedTuple):
+    """What is to be written of a grammar."""
+
+    identity: bytes
+    first: bytes
+    second: bytes
+    rows: tuple[bytes, ...]
+    """Digests of its dense rows."""
+    row: Callable[[bytes], npt.NDArray[np.int32] | None]
+    """Returns the row of a digest, None where nobody has it any more."""
+
+
+class WrittenArrays(NamedTuple):
+    """What is to be written of a grammar as arrays: they are read as they lie, not compressed."""
+
+    identity: bytes
+    kind: str
+    arrays: Mapping[str, npt.NDArray[Any]]
+    later: Collection[str] = ()
+    """Which of them are checked when they are needed, not when the file is opened."""
+
+
+class Keeper(Protocol):
+    """What knows how a grammar is kept, after the grammar itself is gone too."""
+
+    files: GrammarFiles
+    is_large: ClassVar[bool]
+    """Whether grammars of this kind are large as a rule, so that `size` need not be asked."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether something was met that is not written; told without a lock, and at once."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes to keep it, about; told without a lock, in some microseconds."""
+        ...
+
+    def encode(self, patience: float) -> Written | WrittenArrays | None:
+        """Return what is new since the last time, None where nothing is. Takes the grammar's lock, and waits
+        for it as many seconds as `patience` says. Lets other threads have the interpreter between its steps.
+        """
+        ...
+
+
+def row_name(row: npt.NDArray[np.int32]) -> bytes:
+    """Return the digest that names a dense row (20 us for 16 KB)."""
+    return blake2b(row.tobytes(), digest_size=16).digest()
+
+
+class GrammarFiles:
+    """The files of one vocabulary's grammars. Safe for many threads and processes."""
+
+    def __init__(self, path: Path, writer: GrammarWriter, bounds: Bounds | None = None) -> None:
+        """`bounds`: what the numbers of tokens may be."""
+        self.path, self.writer = path, writer
+        self.bounds = Bounds() if bounds is None else bounds
+        self._folder = f"{path}{os.sep}"
+        self._rows: set[bytes] = set()
+
+    def _file(self, identity: bytes) -> Path:
+        return self.path / (identity.hex() + GRAMMAR_SUFFIX)
+
+    def read(self, identity: bytes) -> Parts | None:
+        """Return a grammar's file, or None where there is none; one that is damaged is deleted, with a
+        StoreWarning, and one that somebody else could have written is left alone. Cost: 50 us, and 1 us for
+        each KB."""
+        if self.writer.folder.gave_up:
+            return None
+        path = f"{self._folder}{identity.hex()}{GRAMMAR_SUFFIX}"
+        try:
+            with TrustedFile(path) as file:
+                data = file.bytes().data
+                if time.time() - file.facts.st_mtime > _TOUCH:
+                    with suppress(OSError):
+                        os.utime(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.writer.folder.gave_up |= not isinstance(error, ForeignFile)
+            tell_unusable(path, error, f"cannot read {path}", "what it holds is made anew.")
+            return None
+        try:
+            magic, checksum, first, second, owner = _HEADER.unpack_from(data)
+            end = _HEADER.size + first
+            if (
+                magic == _MAGIC
+                and owner == identity
+                and len(data) == end + second
+                and zlib.crc32(data[12:]) == checksum
+            ):
+                return Parts(zlib.decompress(data[_HEADER.size : end]), data[end:].tobytes())
+        except (struct.error, zlib.error):
+            pass
+        self.drop(identity, "is damaged or was not made by this version of structgen")
+        return None
+
+    def read_arrays(self, identity: bytes, kind: str) -> ArrayFile | None:
+        """Return the arrays of a grammar, or None where there are none; a damaged file gives a StoreWarning.
+        Writing to one changes memory alone. Cost: 0.2 ms, and 0.1 ms a megabyte of what is checked now."""
+        if self.writer.folder.gave_up:
+            return None
+        path = self._file(identity)
+        found = open_arrays(path, kind, identity.hex())
+        with suppress(OSError):
+            if found is not None and time.time() - path.stat().st_mtime > _TOUCH:
+                os.utime(path)
+        return found
+
+    def drop(self, identity: bytes, why: str) -> Path:
+        """Delete a grammar's file, with a StoreWarning; returns its path."""
+        path = self._file(identity)
+        remove_own(path)
+        warn(f"{path} {why}: what it held is made anew.")
+        return path
+
+    def row(self, name: bytes) -> npt.NDArray[np.int32] | None:
+        """Return a dense row by its digest, None where it is not there, or damaged. Cost: 50 us."""
+        path = self.path / (name.hex() + ROW_SUFFIX)
+        try:
+            with TrustedFile(path) as file:
+                row = np.frombuffer(zlib.decompress(file.bytes().data), np.int32)
+            if row_name(row) == name:
+                return row
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            tell_unusable(path, error, f"cannot read {path}", "the masks that need it are made anew.")
+            return None
+        except (zlib.error, ValueError):
+            pass
+        remove_own(path)
+        warn(f"{path} is damaged: the masks that need it are made anew.")
+        return None
+
+    def write(self, written: Written | WrittenArrays) -> int:
+        """Write a grammar and those of its rows that are not there; returns the bytes. Raises OSError where
+        the folder does not take them (a StoreWarning has said so)."""
+        if isinstance(written, WrittenArrays):
+            identity, arrays = written.identity, written.arrays
+            path, later = self._file(identity), written.later
+            if not write_arrays(path, written.kind, identity.hex(), {}, arrays, later):
+                raise OSError
+            return sum(int(array.nbytes) for array in arrays.values())
+        size = 0
+        for name in written.rows:
+            path = self.path / (name.hex() + ROW_SUFFIX)
+            if name in self._rows or path.exists():
+                # in use: not to be the next to go
+                with suppress(OSError):
+                    os.utime(path)
+                    self._rows.add(name)
+                    continue
+            row = written.row(name)
+            if row is None:
+                continue
+            content = zlib.compress(row.tobytes(), _LEVEL)
+            if not write_atomically(path, [content]):
+                raise OSError
+            self._rows.add(name)
+            size += len(content)
+        first, second = (zlib.compress(part, _LEVEL) for part in (written.first, written.second))
+        head = _HEADER.pack(_MAGIC, 0, len(first), len(second), written.identity)
+        checksum = zlib.crc32(second, zlib.crc32(first, zlib.crc32(head[12:])))
+        head = _HEADER.pack(_MAGIC, checksum, len(first), len(second), written.identity)
+        if not write_atomically(self._file(written.identity), [head, first, second]):
+            raise OSError
+        return size + len(head) + len(first) + len(second)
+
+
+class SharedFolder:
+    """What the writers of one store have in common: whether the folder takes what is written (if not, that is
+    said once, and not tried again), and how much it may hold."""
+
+    __slots__ = ("_measured", "_most", "_root", "_since", "gave_up")
+
+    def __init__(self, root: Path, most: int) -> None:
+        self._root, self._most = root, most
+        self.gave_up = False
+        self._since = 0
+        self._measured = os.getpid() % _FEW != 0
+
+    def wrote(self, size: int) -> None:
+        """Count bytes that were written, and delete the oldest files where the folder holds too much: it is
+        looked through, 10 us a file, now and then."""
+        self._since += size
+        if self._since > self._most // _TRIM or not self._measured:
+            self._since, self._measured = 0, True
+            trim(self._root, self._most)
+
+
+class GrammarWriter:
+    """Writes the grammars of one store, once they are dropped and when the process ends."""
+
+    def __init__(self, folder: SharedFolder) -> None:
+        self.folder = folder
+        self._writing = new_lock(WRITING)
+
+    def watch(self, grammar: object, keeper: Keeper) -> None:
+        """Have a grammar written after it was dropped, or when the process ends."""
+        if sys.byteorder == "little" and not self.folder.gave_up:
+            _Queue.get().watch(grammar, keeper)
+
+    def flush(self) -> None:
+        """Write all that is new in this process, now."""
+        _Queue.get().flush()
+
+    def write(self, keeper: Keeper, patience: float = _PATIENCE) -> None:
+        """Write what is new of a grammar. A folder that does not take it is given up, with one StoreWarning.
+        Waits for each of two locks `patience` seconds, and leaves the grammar out then."""
+        if self.folder.gave_up:
+            return
+        written = keeper.encode(patience)
+        if written is None or not self._writing.acquire(timeout=patience):
+            return
+        try:
+            size = keeper.files.write(written)
+        except (OSError, StoreWarning):
+            # said already, or where warnings are errors
+            self.folder.gave_up = True
+            return
+        finally:
+            self._writing.release()
+        self.folder.wrote(size)
+
+    def cannot(self, error: Exception) -> None:
+        """Give the folder up for an error that nobody expects; a StoreWarning says so."""
+        self.folder.gave_up = True
+        with suppress(StoreWarning):  # where warnings are errors
+            warn(f"cannot keep a grammar ({type(error).__name__}: {error}).")
+
+
+class _Queue:
+    """The grammars of this process that are not written yet.
+
+    One that is dropped is put in a queue, with its tables, and nothing else is done there: that may happen
+    anywhere, while any lock is held, in the midst of a request. A thread encodes and writes it once no
+    grammar has been compiled for a moment, or many wait. The thread is begun by the first compilation after a
+    grammar was dropped, and waits for more from then on.
+    """
+
+    queues: ClassVar[dict[None, _Queue]] = {}
+
+    @classmethod
+    def get(cls) -> _Queue:
+        """Return the queue of this process, made when first asked for."""
+        found = cls.queues.get(None)
+        # of two threads that come here at once, both take what the first has put there
+        return found if found is not None else cls.queues.setdefault(None, cls())
+
+    def __init__(self) -> None:
+        self._small: deque[Keeper] = deque(maxlen=_HELD)
+        self._large: deque[Keeper] = deque(maxlen=_LARGE)
+        self._compiled = 0.0
+        """When a grammar was compiled last."""
+        self._touched = 0.0
+        """When one was compiled or dropped last."""
+        self._live: WeakSet[Any] = WeakSet()
+        self._thread: threading.Thread | None = None
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        """By which the thread is woken. A finalizer runs in the midst of anything, and `SimpleQueue.put` is
+        the one call of this kind that may interrupt itself."""
+        self._called = False
+        """Whether the thread was woken, and has not found the queues empty since."""
+        self._ended = False
+        """Whether the process ends, so that the thread takes nothing more."""
+        self._registered = 0
+        self._lock = new_lock(QUEUES)
+        self._busy = threading.Lock()
+        """Held by the thread while it writes a grammar that it has taken."""
+        tell(self)
+
+    def watch(self, grammar: object, keeper: Keeper) -> None:
+        """Have a grammar written after it was dropped, or when the process ends; see to it that those dropped
+        before are."""
+        with self._lock:
+            self._live.add(keeper)
+            if self._registered != os.getpid():
+                # in each process: a child that a fork made may end without its parent's exit functions
+                self._registered = os.getpid()
+                atexit.register(self._at_exit)
+            finalize(grammar, self._drop, keeper).atexit = False
+            self._compiled = self._touched = time.monotonic()
+            if self._thread is None and (self._small or self._large):
+                thread = threading.Thread(
+                    target=self._run, args=(self._calls,), name="structgen-grammars", daemon=True
+                )
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return  # the interpreter ends: what is left is written then
+                self._thread = thread
+
+    def _drop(self, keeper: Keeper) -> None:
+        """Take a grammar that nobody has any more. Cost: some 20 us."""
+        writer = keeper.files.writer
+        if writer.folder.gave_up or not keeper.is_new:
+            return
+        self._touched = time.monotonic()
+        small = self._small
+        queue, many = small, _MANY
+        if keeper.is_large or keeper.size > _SMALL:
+            queue, many = self._large, _LARGE // 2
+        is_strange = bool(small) and small[-1].files.writer is not writer
+        queue.append(keeper)
+        if is_strange:
+            while len({id(one.files.writer) for one in list(small)}) > _STORES:
+                _taken(small)
+        if not self._called or len(queue) == many:
+            self._called = True
+            self._calls.put(None)
+
+    def _are_many(self) -> bool:
+        return len(self._small) >= _MANY or 2 * len(self._large) >= _LARGE
+
+    def _is_pressed(self) -> bool:
+        """Whether so many wait that some would be forgotten soon."""
+        return 4 * len(self._small) >= 3 * _HELD or 4 * len(self._large) >= 3 * _LARGE
+
+    def _run(self, calls: SimpleQueue[None]) -> None:
+        """Write what is dropped; `calls`: of this process, a fork has others."""
+        while True:
+            if self._ended or not (self._small or self._large):
+                self._called = False
+                # what was put there before the line above may not have called
+                if self._ended or not (self._small or self._large):
+                    calls.get()
+                continue
+            quiet = time.monotonic() - self._compiled
+            if quiet < _IDLE and not self._are_many():
+                with suppress(Empty):
+                    calls.get(timeout=_IDLE - quiet)
+                continue
+            while True:
+                left = self._touched + _ASIDE - time.monotonic()
+                if left > 0 and not self._is_pressed():
+                    time.sleep(left)
+                elif not self._write_one():
+                    break
+                time.sleep(0)  # nobody who fills masks waits for all of it
+
+    def _write_one(self) -> bool:
+        """Write one of those that were dropped. Returns whether there was one."""
+        with self._busy:
+            keeper = None if self._ended else _taken(self._large) or _taken(self._small)
+            if keeper is None:
+                return False
+            writer = keeper.files.writer
+            try:
+                writer.write(keeper)
+            except Exception as error:  # of whatever kind: who dropped the grammar waits for nothing
+                writer.cannot(error)
+            return True
+
+    def _at_exit(self) -> None:
+        """Write what is new, as far as the bounds of the exit allow."""
+        self._ended = True
+        self.flush(EXIT_SECONDS, EXIT_BYTES)
+
+    def flush(self, seconds: float = math.inf, most: float = math.inf) -> None:
+        """Write all that is new, now; what is not begun after some seconds, or is past `most` bytes together,
+        is left out. Returns once what the thread has begun is written too."""
+        until = time.monotonic() + seconds
+
+        def write(keeper: Keeper) -> None:
+            nonlocal most
+            left = until - time.monotonic()
+            if left > 0 and keeper.is_new and (size := keeper.size) <= most:
+                most -= size
+                keeper.files.writer.write(keeper, min(_PATIENCE, left))
+
+        with self._lock:
+            live = list(self._live)
+        while (dropped := _taken(self._small) or _taken(self._large)) is not None:
+            write(dropped)
+        if self._busy.acquire(timeout=min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)):
+            self._busy.release()
+        for keeper in live:
+            write(keeper)
+
+    def after_fork(self) -> None:
+        """The parent writes what it dropped; this process has no writing thread yet."""
+        self._small.clear()
+        self._large.clear()
+        self._thread = None
+        self._busy = threading.Lock()
+        self._calls = SimpleQueue()
+        self._called = self._ended = False
+
+
+def _taken(dropped: deque[_T]) -> _T | None:
+    """Return the first of a queue, taken from it; others may take too."""
+    try:
+        return dropped.popleft()
+    except IndexError:
+        return None

@@ -1,0 +1,462 @@
+"""The mask store: what tokens do inside a terminal, for any grammar that meets the same automaton state.
+
+A record is keyed by the vocabulary's fingerprint and the content of the automaton state; no grammar is in the
+key, so all grammars, processes and runs share it. A record holds the tokens that stay *inside* the terminal
+(a dense row, or a list where they are few) and, for each outcome with which it may close, what tokens leave
+over: the *crossings*, as a small byte trie that is walked on the real stack. This is SynCode's pair of mask
+stores M0 and M1, made exact.
+
+On disk the records lie in the segments of store_files.py, written in the background and when the process
+ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import zlib
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import OptionError, StoreWarning
+from structgen.native.bit_rows import add_tokens
+from structgen.native.lazy_memory import room
+from structgen.store.grammar_files import GrammarFiles, GrammarWriter, SharedFolder, row_name
+from structgen.store.segment_files import Folder
+from structgen.store.terminal_records import Content, Crossing, Record
+from structgen.system.cache import ENVIRONMENT_VARIABLE, cache_folder
+from structgen.system.fork_locks import QUEUES, STORES, WRITING, new_lock, tell
+from structgen.system.source_digests import package_digest
+from structgen.tokens.array_checks import Bounds
+from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.trie import TrieArrays
+from structgen.tokens.vocabulary import Vocabulary
+
+_DELAY = 1.0
+"""Seconds that a new record may wait for others before it is written."""
+_SOON = 1 << 23
+"""Bytes of new records that are written without waiting."""
+_NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
+
+
+package_digest()  # some milliseconds, which no grammar should wait for
+
+
+class MaskRows(NamedTuple):
+    """The dense rows of a vocabulary, for whoever keeps a copy: a GPU takes rows `known` to `used` when it
+    needs them."""
+
+    array: npt.NDArray[np.int32]
+    """[capacity, ceil(V / 32)]: it keeps its address; a row below `used` never changes, the others are not
+    there yet."""
+    used: int
+    """Rows in use now."""
+
+
+class VocabularyStore:
+    """The part of a store that belongs to one vocabulary. Rows are append-only and never move."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        memory: int,
+        folder: Folder | None = None,
+        writer: _Writer | None = None,
+        grammars: GrammarFiles | None = None,
+    ) -> None:
+        words = vocabulary.words
+        self.capacity = max(1, memory // (4 * words))
+        self.rows: npt.NDArray[np.int32] = room(4 * self.capacity * words).view(np.int32).reshape(-1, words)
+        self.address = int(self.rows.__array_interface__["data"][0])
+        self.used = 0
+        self.dense = max(1, words // 4)
+        """Tokens inside a terminal from which on they are kept as a dense row: a quarter of the row's
+        memory."""
+        self.made = 0
+        """Records that were worked out, by a walk of the terminal, and put here."""
+        self.read = 0
+        """Records that were read from the disk."""
+        self.workspaces = threading.local()
+        """Each thread's scratch arrays for walks of this vocabulary (see
+        structgen.json_machine.records.terminal_masks)."""
+        self.lengths: object = None
+        """A place for what the machine works out once for the vocabulary (machine.terminals.LengthTable)."""
+        self.free: dict[int, tuple[int | None, npt.NDArray[np.int32]]] = {}
+        """What stays inside a free string, by escapes: its row here (None: there was no room), and its
+        bits."""
+        self.space_keys: dict[tuple[int, ...], bytes] = {}
+        """Keys of white space terminals, by what they are."""
+        self.words = words
+        """32-bit words of a row."""
+        self.grammars = grammars
+        """The files of compiled grammars; None for a store in memory."""
+        self._row_names: dict[int, bytes] = {}
+        self._row_numbers: dict[bytes, int] = {}
+        self._memory = memory
+        self._held = 0
+        self._folder, self._writer = folder, writer
+        self._records: dict[bytes, Record] = {}
+        self._by_content: dict[int, list[int]] = {}
+        self._tries: dict[int, list[TrieArrays]] = {}
+        self._held_tries: dict[int, TrieArrays] = {}
+        self._lock = new_lock(STORES)
+
+    def get(self, key: bytes) -> Record | None:
+        """Return the record of a terminal state, from memory or from the disk, or None.
+
+        Cost: 0.1 us; on disk 4 us for each segment that is asked, 70 us for a record that is there.
+        """
+        record = self._records.get(key)
+        if record is not None or self._folder is None:
+            return record
+        with self._lock:
+            content = self._folder.find(key)
+            if content is None:
+                return None
+            self.read += 1
+            return self._keep(key, content)
+
+    def put(
+        self,
+        key: bytes | None,
+        inside: npt.NDArray[np.int32],
+        crossings: tuple[Crossing, ...],
+        row: npt.NDArray[np.int32] | None = None,
+        number: int | None = None,
+    ) -> Record:
+        """Return a record of the tokens inside (as a row, where they are that) and the crossings, kept for
+        others if there is room and it has a key. `number`: the row's, where it is one of the store's.
+
+        Of two threads that made the same one, both get the first. A record that is not kept lives as long as
+        the caller holds it.
+        """
+        with self._lock:
+            found = None if key is None else self._records.get(key)
+            if found is not None:
+                return found
+            self.made += 1
+            shared = tuple(
+                one if trie is one.trie else Crossing(one.outcome, trie, one.exact, one.whole)
+                for one, trie in [(one, self.shared(one.trie)) for one in crossings]
+            )
+            if row is None and len(inside) >= self.dense:
+                row = self.dense_row(inside)
+            content = Content(row, _NONE if row is not None else inside, shared)
+            if key is not None and self._folder is not None and self._writer is not None:
+                self._writer.add(self._folder, key, content)
+            return self._keep(key, content, number)
+
+    def _keep(self, key: bytes | None, content: Content, number: int | None = None) -> Record:
+        found = None if key is None else self._records.get(key)
+        if found is not None:
+            return found
+        tokens, row = content.tokens, number
+        if content.row is not None and row is None:
+            row = self.intern_row(content.row)
+            if row is None:
+                return Record(-1, tokens_of(content.row), content.crossings)
+        record = Record(-1 if row is None else row, tokens, content.crossings)
+        size = int(tokens.nbytes) + sum(int(crossing.exact.nbytes) for crossing in content.crossings) + 200
+        if key is not None and self._held + size <= self._memory:
+            self._held += size
+            self._records[key] = record
+        return record
+
+    def shared(self, trie: TrieArrays) -> TrieArrays:
+        """Return a trie of equal content that is already here, or this one: most states leave the same things
+        over."""
+        with self._lock:
+            return trie if self._held_tries.get(id(trie)) is trie else self._equal(trie)
+
+    def _equal(self, trie: TrieArrays) -> TrieArrays:
+        same = self._tries.setdefault(zlib.crc32(trie.nodes.tobytes()), [])
+        for other in same:
+            if all(np.array_equal(trie[i], other[i]) for i in range(len(trie))):
+                return other
+        size = sum(int(array.nbytes) for array in trie)
+        if self._held + size <= self._memory:
+            self._held += size
+            same.append(trie)
+            self._held_tries[id(trie)] = trie
+        return trie
+
+    def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return a row of the tokens' bits (int32 words)."""
+        row = np.zeros(self.words, np.int32)
+        add_tokens(row, np.ascontiguousarray(tokens, np.int32))
+        return row
+
+    def intern_row(self, row: npt.NDArray[np.int32], crc: int | None = None) -> int | None:
+        """Return the number of an equal row, or None where it is new and nothing is free. `crc`: the row's
+        CRC-32, where it is known. Cost: 10 us."""
+        with self._lock:
+            same = self._by_content.setdefault(crc_of(row) if crc is None else crc, [])
+            for at in same:
+                if np.array_equal(self.rows[at], row):
+                    return at
+            at = self.used
+            if at == self.capacity:
+                return None
+            self.rows[at] = row
+            self.used = at + 1
+            same.append(at)
+            return at
+
+    def row_name(self, number: int) -> bytes:
+        """Return the digest of a dense row's content. Cost: 20 us the first time."""
+        name = self._row_names.get(number)
+        if name is None:
+            name = row_name(self.rows[number])
+            self.name_row(number, name)
+        return name
+
+    def name_row(self, number: int, name: bytes) -> None:
+        """Note the digest of a row."""
+        self._row_names[number] = name
+        self._row_numbers[name] = number
+
+    def row_number(self, name: bytes) -> int | None:
+        """Return the number of a row by its digest, None where it is not known to be here."""
+        return self._row_numbers.get(name)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory in use: rows, tokens, tries. At most twice the store's `memory`."""
+        return self.used * int(self.rows.shape[1]) * 4 + self._held
+
+
+def crc_of(row: npt.NDArray[np.int32]) -> int:
+    """Return the CRC-32 by which a store looks for a dense row."""
+    return zlib.crc32(np.ascontiguousarray(row).data)
+
+
+def tokens_of(row: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return the token ids of a row, ascending."""
+    bits = np.unpackbits(np.ascontiguousarray(row).view(np.uint8), bitorder="little")
+    return np.flatnonzero(bits).astype(np.int32)
+
+
+class _Writer:
+    """Writes the records of one store: a thread takes what is new together, and is gone when nothing is."""
+
+    alive: ClassVar[WeakSet[Any]] = WeakSet()
+    registered: ClassVar[list[int]] = []
+
+    def __init__(self, shared: SharedFolder) -> None:
+        self._shared = shared
+        self._new: dict[Folder, dict[bytes, Content]] = {}
+        self._size = 0
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._lock = new_lock(QUEUES)
+        self._writing = new_lock(WRITING)
+        tell(self)
+
+    def add(self, folder: Folder, key: bytes, content: Content) -> None:
+        """Have a record written, in a second or when the process ends."""
+        with self._lock:
+            if self._shared.gave_up:
+                return
+            self._new.setdefault(folder, {})[key] = content
+            self._size += 64 + content.tokens.nbytes + (0 if content.row is None else content.row.nbytes)
+            if self._thread is None:
+                self._at_exit()
+                thread = threading.Thread(target=self._run, name="structgen-store", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # No thread is started any more when the interpreter ends: what is new is written then.
+                    return
+                self._thread = thread
+            if self._size >= _SOON:
+                self._wake.set()
+
+    def _at_exit(self) -> None:
+        # Registered in each process: a child that a fork made may end without its parent's exit functions.
+        self.alive.add(self)
+        if os.getpid() not in self.registered:
+            self.registered[:] = [os.getpid()]
+            atexit.register(_Writer.flush_all)
+
+    @classmethod
+    def flush_all(cls) -> None:
+        """Write what is new in any store of this process."""
+        for writer in list(cls.alive):
+            writer.flush()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(_DELAY)
+            self._wake.clear()
+            self.flush()
+            with self._lock:
+                if not self._new:
+                    self._thread = None
+                    return
+
+    def flush(self) -> None:
+        """Write what is new, now. A folder that does not take it is given up, with one StoreWarning."""
+        with self._writing:
+            with self._lock:
+                new, size = self._new, self._size
+                self._new, self._size = {}, 0
+            if self._shared.gave_up or not new:
+                return
+            try:
+                for folder, records in new.items():
+                    if not folder.write(records):
+                        self._shared.gave_up = True
+                        return
+                    folder.compact()
+                    folder.refresh()
+            except StoreWarning:
+                # where warnings are errors
+                self._shared.gave_up = True
+                return
+            self._shared.wrote(size)
+
+    def after_fork(self) -> None:
+        """The parent writes what it made; this process has no writing thread yet."""
+        self._new, self._size, self._thread = {}, 0, None
+        self._wake = threading.Event()
+
+
+class MaskStore:
+    """A mask store; grammars that are compiled with the same store share its records. Safe for many threads.
+
+    `path` None: in memory. Otherwise a folder, made when first written, which many processes may share:
+    records are looked up there, and new ones written in the background and when the process ends. A damaged
+    file is deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves
+    the store in memory, with one StoreWarning.
+
+    `memory` bounds, for each vocabulary, the bytes of the dense rows, and again those of all else: past it
+    masks are computed, not kept. `disk` bounds the bytes of the folder: past it the oldest files go.
+    `grammars`: whether compiled grammars are kept in the folder too, so that another process finds all their
+    masks ready; they are written after they are dropped and when the process ends.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        memory: int = 256 * 1024 * 1024,
+        disk: int = 1024 * 1024 * 1024,
+        grammars: bool = True,
+    ) -> None:
+        for name, value in (("memory", memory), ("disk", disk)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise OptionError(f"{name}={value!r} is not a number of bytes.", where=name)
+        self.path = None if path is None else Path(path)
+        self._memory = memory
+        self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
+        self._lock = new_lock(STORES)
+        shared = None if self.path is None else SharedFolder(self.path, disk)
+        self._writer = None if shared is None else _Writer(shared)
+        self._grammars = None if shared is None or not grammars else GrammarWriter(shared)
+
+    def of(self, vocabulary: Vocabulary) -> VocabularyStore:
+        """Return the part of the store for a vocabulary."""
+        part = self._parts.get(vocabulary)
+        if part is None:
+            with self._lock:
+                part = self._parts.get(vocabulary)
+                if part is None:
+                    part = self._parts[vocabulary] = VocabularyStore(
+                        vocabulary,
+                        self._memory,
+                        self._folder(vocabulary),
+                        self._writer,
+                        self._grammar_files(vocabulary),
+                    )
+        return part
+
+    def _grammar_files(self, vocabulary: Vocabulary) -> GrammarFiles | None:
+        if self.path is None or self._grammars is None:
+            return None
+        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
+        path = self.path / package_digest() / vocabulary.fingerprint / "grammars"
+        return GrammarFiles(path, self._grammars, bounds)
+
+    def _folder(self, vocabulary: Vocabulary) -> Folder | None:
+        if self.path is None:
+            return None
+        code = package_digest()
+        identity = blake2b(f"{code} {vocabulary.fingerprint}".encode(), digest_size=16).digest()
+        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
+        return Folder(self.path / code / vocabulary.fingerprint, identity, bounds)
+
+    def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
+        """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their
+        numbers.
+
+        [capacity, ceil(V / 32)] of int32, append-only, at a fixed address, and how many are in use.
+        """
+        vocabulary = Vocabulary.of(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
+        part = self.of(vocabulary)
+        return MaskRows(part.rows, part.used)
+
+    def flush(self) -> None:
+        """Write what is new to the folder now, and come back when it is there; nothing, for a store in
+        memory."""
+        if self._writer is not None:
+            self._writer.flush()
+        if self._grammars is not None:
+            self._grammars.flush()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory in use, all vocabularies together."""
+        return sum(part.nbytes for part in list(self._parts.values()))
+
+    def __repr__(self) -> str:
+        return f"<MaskStore {'in memory' if self.path is None else f'in {self.path}'}>"
+
+
+def default_store() -> MaskStore:
+    """Return the store that `store=None` means: `masks` in the cache folder; one object for each folder."""
+    return _Default.get()
+
+
+def store_of(
+    store: MaskStore | str | os.PathLike[str] | Literal[False] | None,
+) -> MaskStore | Literal[False] | None:
+    """Return what an option says: a path is this process's store in that folder, one while somebody has it;
+    all else is as it was. Raises OptionError for what is no store."""
+    if store is None or store is False or isinstance(store, MaskStore):
+        return store
+    if not isinstance(store, str | os.PathLike) or not os.fspath(store):
+        raise OptionError(
+            f"store={store!r} is no mask store.",
+            where="store",
+            cure="Pass a folder, a sg.MaskStore(...), False for none, or nothing for the one of the process.",
+        )
+    path = os.path.abspath(store)
+    with _Folders.lock:
+        found = _Folders.stores.get(path)
+        if found is None:
+            found = _Folders.stores[path] = MaskStore(path)
+    return found
+
+
+class _Folders:
+    stores: ClassVar[WeakValueDictionary[str, MaskStore]] = WeakValueDictionary()
+    lock: ClassVar[threading.RLock] = new_lock(STORES)
+
+
+class _Default:
+    stores: ClassVar[dict[str, MaskStore]] = {}
+
+    @classmethod
+    def get(cls) -> MaskStore:
+        chosen = os.environ.get(ENVIRONMENT_VARIABLE, "")
+        found = cls.stores.get(chosen)
+        if found is None:
+            # Of two threads that come here at once, both take what the first has put there.
+            found = cls.stores.setdefault(chosen, MaskStore(cache_folder() / "masks"))
+        return found

@@ -1,0 +1,12 @@
+"""What the package needs from the operating system and from its own installation.
+
+What comes in: names of files and folders. What goes out: their contents, paths, digests and locks.
+
+1. `cache` knows the cache folder. A file enters it whole or not at all, and only files that nobody else can
+   have written are read.
+2. `source_digests` gives one digest of our own sources. It is part of the name of every kept file, so that
+   another version of the code never reads it.
+3. `resources` finds the data that ships with the package; `text_files` reads schemas and grammars.
+4. `fork_locks` are locks that a fork leaves whole. `public_calls` tells which public call this thread is in.
+5. `old_paths` keeps import paths of an earlier layout working, with a warning.
+"""

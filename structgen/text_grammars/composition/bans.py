@@ -1,0 +1,76 @@
+"""`sg.without`: a grammar from which texts are banned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from structgen.automata.strings.banned_patterns import minimal
+from structgen.errors import LimitError, OptionError
+from structgen.language.grammar import Grammar
+from structgen.schema.schema_grammar import JsonSchemaGrammar
+from structgen.text_grammars.composition.operators import Operand, as_text, banned
+
+_SHOWN = 60
+
+
+def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> Grammar:
+    """Return the grammar of the texts of `grammar` in which none of the banned `texts` stands anywhere.
+
+    For a JSON Schema and with `decoded` a banned text stands in no string and in no key, read as JSON reads
+    them: `"\\u0066oo"` is `foo`. Numbers, literals, punctuation and white space are not looked at. The result
+    is a grammar of a JSON Schema. In all other cases a banned text stands nowhere among the bytes that are
+    written: for `decoded=False` in a JSON text as it is spelled, across strings and punctuation too, and for
+    any other grammar in its texts (a special token has no text: nothing stands across it). Without `texts`
+    the grammar comes back unchanged. No dead ends: where every way on needs a banned text, the token that
+    leads there is not allowed, and a grammar that has no text left is refused when it is compiled.
+
+    Errors: `OptionError` for what is no text, an empty text or a lone surrogate; `LimitError`
+    (banned_texts). Cost: linear in the characters of the texts, about; masks: docs/composition.md.
+    """
+    if not isinstance(decoded, bool):
+        raise OptionError(f"decoded={decoded!r} is no flag.", where="decoded", cure="Give True or False.")
+    of = grammar if isinstance(grammar, JsonSchemaGrammar) else as_text(grammar)
+    given = _checked(texts)
+    if not given:
+        return of
+    most = of.limits.banned_texts
+    if len(given) > most:
+        raise LimitError(f"{len(given):,} texts are banned, of at most {most:,}.", limit="banned_texts")
+    least = minimal(given)
+    if isinstance(of, JsonSchemaGrammar) and decoded:
+        return of.without(least)
+    return banned(of, least)
+
+
+def _checked(texts: Iterable[str]) -> set[str]:
+    """Return the banned texts, each once. Raises `OptionError` for what cannot be banned."""
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise OptionError(
+            f"The banned texts are {texts!r}."
+            if isinstance(texts, (str, bytes)) and len(texts) < _SHOWN
+            else f"The banned texts are a {type(texts).__name__}.",
+            where="texts",
+            cure='Give them in a list: ["..."].',
+        )
+    found: set[str] = set()
+    for text in texts:
+        if not isinstance(text, str):
+            raise OptionError(
+                f"A banned text is a string, not a {type(text).__name__}.",
+                where="texts",
+                cure="Give strings.",
+            )
+        if not text:
+            raise OptionError(
+                "The empty text stands in every text.",
+                where="texts",
+                cure="Ban texts of one character or more.",
+            )
+        if any("\ud800" <= char < "\ue000" for char in text):
+            raise OptionError(
+                f"The text {text[:_SHOWN]!r} has a lone surrogate, which UTF-8 cannot write.",
+                where="texts",
+                cure="Write the character it is half of.",
+            )
+        found.add(text)
+    return found

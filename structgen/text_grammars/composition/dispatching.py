@@ -1,0 +1,81 @@
+"""Free text in which certain texts bind what follows them: the frame of tags and tool calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from structgen.errors import OptionError
+from structgen.language.ir import All, Formula, Not, Pattern
+from structgen.text_grammars.composition.operators import either
+from structgen.text_grammars.machine.language import TextGrammar
+from structgen.text_grammars.regular import RegularGrammar, choice
+
+_ANY: Final = r"[\s\S]*"
+_SHOWN: Final = 4
+
+
+def triggered(
+    tags: Sequence[tuple[str, TextGrammar]],
+    triggers: Sequence[str],
+    place: str,
+    avoided: Sequence[str],
+    stops: bool = False,
+) -> TextGrammar:
+    """Return the grammar of free text with tags in it, told by how they begin and what comes then."""
+    rests: dict[str, list[TextGrammar]] = {trigger: [] for trigger in triggers}
+    for begin, rest in tags:
+        of = [trigger for trigger in triggers if begin.startswith(trigger)]
+        if len(of) != 1:
+            raise OptionError(
+                f"The tag {begin!r} begins with {len(of)} of the triggers.",
+                where=f"{place}/triggers",
+                cure="Each tag begins with exactly one.",
+            )
+        rests[of[0]].append(begin.removeprefix(of[0]) + rest)
+    idle = next((trigger for trigger, after in rests.items() if not after), None)
+    if idle is not None:
+        raise OptionError(
+            f"No tag begins with the trigger {idle!r}.", where=f"{place}/triggers", cure="Leave it out."
+        )
+    return dispatched({one: either(*after) for one, after in rests.items()}, place, avoided, stops)
+
+
+def dispatched(
+    rules: Mapping[str, TextGrammar], place: str, avoided: Sequence[str], stops: bool
+) -> TextGrammar:
+    """Return the grammar of free text in which what follows certain texts is bound: after each its grammar.
+
+    The free text has none of `avoided`, and after it no rule's text but the one that ends it. `stops`: once.
+    """
+    for one in rules:
+        other = next((two for two in (*rules, *avoided) if two != one and two in one), None)
+        if other is not None or one in avoided:
+            raise OptionError(
+                f"{one!r} contains {other or one!r}, which comes first.",
+                where=place,
+                cure="Choose texts that do not contain one another.",
+            )
+    bodies = [_up_to(one, list(rules), avoided) + after for one, after in rules.items()]
+    never = [*rules, *avoided]
+    free = RegularGrammar(Not(holding(never)), f"any text without {shown(never)}")
+    body = either(*bodies)
+    return body | free if stops else body.repeat() + free
+
+
+def _up_to(word: str, words: Sequence[str], avoided: Sequence[str]) -> TextGrammar:
+    """Return the texts up to the first place where one of some words stands, which is this one."""
+    of: list[Formula] = [Pattern(f"^{_ANY}(?:{choice([word]).body})$")]
+    of.append(Not(Pattern(rf"^{_ANY}(?:{choice(words).body})[\s\S]+$")))
+    if avoided:
+        of.append(Not(holding(avoided)))
+    return RegularGrammar(All(tuple(of)), f"any text up to {shown(words)}")
+
+
+def holding(words: Sequence[str]) -> Formula:
+    """Return the texts in which one of some words stands."""
+    return Pattern(f"^{_ANY}(?:{choice(words).body}){_ANY}$")
+
+
+def shown(words: Sequence[str]) -> str:
+    return ", ".join(map(repr, words[:_SHOWN])) + (", ..." if len(words) > _SHOWN else "")

@@ -1,0 +1,197 @@
+"""`ContextFree`: the context-free language of rules over terminals that are languages themselves.
+
+Any rules will do: ambiguous, left-, right- and hidden-left-recursive, nullable, cyclic ones; a terminal may
+end wherever its language has a word. A configuration is the set of all stacks that the text so far allows,
+with what may be read on top of each; equal sets are equal values. No stack is kept that no text completes:
+the rules hold nothing useless (`rules`), so whatever was shifted goes on to some word.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias, cast
+
+from structgen.automata.regex.python_syntax import Chars, Node, Seq
+from structgen.automata.regex.python_to_ecma import without_atomic, written
+from structgen.errors import GrammarError
+from structgen.json_machine.expected import Expected
+from structgen.language.ir import Formula, Pattern
+from structgen.limits import Limits
+from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
+from structgen.text_grammars.context_free.rules import Rule, prepare
+from structgen.text_grammars.context_free.shortest_rests import Rests
+from structgen.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.text_grammars.machine.scanning import Scanner
+from structgen.text_grammars.regular import RegularLanguage
+
+Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
+"""Whether the text is a word; and the stacks, each with the bundle of what may be read on top of it."""
+
+
+PatternLanguage: TypeAlias = Callable[[Formula, str, Limits], Language]
+"""Makes the language of a pattern, from its formula and what it is in words."""
+
+
+class ContextFree(Language):
+    """The words of `start`, by `rules` over `terminals`: languages, or patterns as trees of Python's.
+
+    `ignored` names terminals that may stand before the first terminal, and after each; `make` makes the
+    languages of patterns. Raises `GrammarError`
+    for symbols that are not defined, and where there is no word.
+    """
+
+    has_stack = True
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        terminals: Mapping[str, Language | Node],
+        start: str,
+        *,
+        ignored: Sequence[str] = (),
+        limits: Limits | None = None,
+        make: PatternLanguage = RegularLanguage,
+    ) -> None:
+        limits = Limits() if limits is None else limits
+        languages: dict[str, Language | None] = {}
+        have: dict[str, tuple[bool, bool]] = {}
+        for name, terminal in terminals.items():
+            language = (
+                terminal if isinstance(terminal, Language) else _of_pattern(name, terminal, limits, make)
+            )
+            languages[name] = language
+            have[name] = (False, False) if language is None else _words(language)
+        self.rules = prepare(rules, have, start, ignored)
+        if self.rules.start < 0 and not self.rules.empty:
+            raise GrammarError(
+                f"No text is derived from {start}.",
+                where="start",
+                cure="See to it that each of its rules comes to an end, and its terminals match something.",
+            )
+        names = self.rules.names[: self.rules.terminals]
+        self.scanner = Scanner([cast(Language, languages[name]) for name in names])
+        self.classes, self.specials = self.scanner.classes, self.scanner.specials
+        self.counts = self.scanner.counts
+        self.items = Items(self.rules)
+        self.stacks = Stacks(self.items, limits)
+        self.rests = Rests(self.rules, self.scanner, self.stacks)
+        self._tops: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._fresh: dict[int, int] = {}
+
+    def start(self) -> Config:
+        if self.rules.start < 0:
+            return True, ()
+        return self.rules.empty, ((ROOT, self.fresh(0)),)
+
+    def fresh(self, state: int) -> int:
+        """Return the bundle of the terminals that may come in a state."""
+        known = self._fresh.get(state)
+        if known is None:
+            known = self._fresh[state] = self.scanner.fresh(self.items.terminals(state))
+        return known
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        reading: dict[int, int] = {}
+        shifted: list[int] = []
+        scanner = self.scanner
+        for node, bundle in cast(Tops, config)[1]:
+            going, ended = scanner.after(bundle, symbol)
+            if going != scanner.nothing:
+                reading[node] = scanner.union(reading[node], going) if node in reading else going
+            for terminal in ended:
+                shifted += self.tops(node, terminal)
+        if not reading and not shifted:
+            return None
+        return self.gathered(reading, shifted)
+
+    def tops(self, node: int, terminal: int) -> tuple[int, ...]:
+        """Return the stacks after a terminal, and after what may be reduced then."""
+        key = (node, terminal)
+        known = self._tops.get(key)
+        if known is None:
+            known = self._tops[key] = self.stacks.reduced(self.stacks.push(node, terminal))
+        return known
+
+    def gathered(self, reading: Mapping[int, int], shifted: Iterable[int]) -> Tops:
+        """Return the configuration of stacks on which terminals are being read, and of stacks at a terminal's
+        end."""
+        complete = False
+        tops: dict[int, int] = dict(reading)
+        for state, node in self.stacks.union(dict.fromkeys(shifted)).items():
+            complete = complete or self.items.accepts(state)
+            if self.items.terminals(state):
+                fresh = self.fresh(state)
+                tops[node] = self.scanner.union(tops[node], fresh) if node in tops else fresh
+        # stacks of one state on which the same is read are one set of stacks
+        same: dict[tuple[int, int], int] = {}
+        for node, bundle in tops.items():
+            key = (self.stacks.states[node], bundle)
+            same[key] = self.stacks.merge(same[key], node) if key in same else node
+        return complete, tuple(sorted((node, bundle) for (_, bundle), node in same.items()))
+
+    def height(self, config: Config) -> int:
+        return max((self.stacks.height(node) for node, _ in cast(Tops, config)[1]), default=0)
+
+    def accepts(self, config: Config) -> bool:
+        return cast(Tops, config)[0]
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        complete, tops = cast(Tops, config)
+        return () if complete else self.rests.shortest(tops)
+
+    def expected(self, config: Config) -> list[Expected]:
+        found: dict[Expected, None] = {}
+        for _, bundle in cast(Tops, config)[1]:
+            found.update(dict.fromkeys(self.scanner.expected(bundle)))
+        return list(found)
+
+    def boundary(self, config: Config) -> Config | None:
+        if not self.counts:
+            return config
+        complete, tops = cast(Tops, config)
+        left: dict[int, int] = {}
+        for node, bundle in tops:
+            after = self.scanner.bounded(bundle)
+            if after != self.scanner.nothing:
+                left[node] = self.scanner.union(left[node], after) if node in left else after
+        if not left and not complete:
+            return None
+        return complete, self.gathered(left, ())[1]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        strings = sum(language.sizes.get("string_states", 0) for language in self.scanner.languages)
+        return {
+            "parser_states": len(self.items.kernels),
+            "stacks": len(self.stacks),
+            "string_states": strings,
+        }
+
+
+def _of_pattern(name: str, tree: Node, limits: Limits, make: PatternLanguage) -> Language | None:
+    """Return the language of a pattern; None where it matches nothing."""
+    source = f"^(?:{written(without_atomic(tree, name))})$"
+    try:
+        return make(Pattern(source), _said(name, tree), limits)
+    except GrammarError as error:
+        if type(error) is not GrammarError:
+            raise
+        return None
+
+
+def _said(name: str, tree: Node) -> str:
+    """Return what a terminal is in words: a literal as it stands, a name, or its pattern."""
+    parts = tree.parts if isinstance(tree, Seq) else (tree,)
+    sets = [part.ranges for part in parts if isinstance(part, Chars) and part.ranges]
+    if len(sets) == len(parts) and all(ranges[0][0] == ranges[-1][1] for ranges in sets):
+        return json.dumps("".join(chr(ranges[0][0]) for ranges in sets), ensure_ascii=False)
+    return name if name.strip() == name else f"/{written(without_atomic(tree))}/"
+
+
+def _words(language: Language) -> tuple[bool, bool]:
+    """Return whether a language has the empty word, and whether it has another."""
+    start = language.start()
+    symbols = [language.classes.index(kind) for kind in sorted(set(language.classes))]
+    symbols += [TOKEN + token for token in language.specials]
+    return language.accepts(start), any(language.step(start, symbol) is not None for symbol in symbols)

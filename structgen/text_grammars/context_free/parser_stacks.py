@@ -1,0 +1,215 @@
+"""Sets of parser stacks as canonical values: a stack of LR(0) states, many of them one shared graph.
+
+A node is a state and the nodes that may lie below it, at most one of each state; equal sets of stacks are the
+same node, by number. The states are sets of items (Knuth's LR(0)), made as they are met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+from structgen.errors import LimitError
+from structgen.limits import Limits
+from structgen.text_grammars.context_free.rules import Rules
+
+Item: TypeAlias = "tuple[int, int]"
+"""A rule, and how many symbols of its right side are read; the rule -1 is that of the whole text."""
+ROOT: Final = 0
+"""The node of the empty stack; its state is 0."""
+
+
+class Items:
+    """The LR(0) automaton of some rules, made on demand: states are sets of items that were begun."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._of: dict[int, list[int]] = {}
+        for index, (left, _) in enumerate(rules.rules):
+            self._of.setdefault(left, []).append(index)
+        self.kernels: list[tuple[Item, ...]] = [()]
+        self._numbers: dict[tuple[Item, ...], int] = {}
+        self._moves: list[dict[int, tuple[Item, ...]] | None] = [None]
+        self._after: dict[tuple[int, int], int] = {}
+        self.reductions: list[tuple[Item, ...]] = [()]
+        """Of each state: for each rule that is read to its end its left side, and how long it is."""
+
+    def state(self, kernel: tuple[Item, ...]) -> int:
+        number = self._numbers.get(kernel)
+        if number is None:
+            # the dictionary is written last: what a call that is cut off leaves behind is written over
+            number, ended = 1 + len(self._numbers), []
+            for rule, dot in kernel:
+                if rule >= 0:
+                    left, right = self.rules.rules[rule]
+                    if dot == len(right):
+                        ended.append((left, dot))
+            self.kernels[number:] = (kernel,)
+            self._moves[number:] = (None,)
+            self.reductions[number:] = (tuple(ended),)
+            self._numbers[kernel] = number
+        return number
+
+    def moves(self, state: int) -> dict[int, tuple[Item, ...]]:
+        """Return the items that are begun by each symbol that may come in a state."""
+        known = self._moves[state]
+        if known is not None:
+            return known
+        found: dict[int, list[Item]] = {}
+        seen: set[int] = set()
+        pending: list[int] = []
+
+        def meet(symbol: int) -> list[Item]:
+            if symbol >= self.rules.terminals and symbol not in seen:
+                seen.add(symbol)
+                pending.append(symbol)
+            return found.setdefault(symbol, [])
+
+        if state == 0:
+            meet(self.rules.start).append((-1, 1))
+        for rule, dot in self.kernels[state]:
+            if rule >= 0:
+                right = self.rules.rules[rule][1]
+                if dot < len(right):
+                    meet(right[dot]).append((rule, dot + 1))
+        while pending:
+            for rule in self._of.get(pending.pop(), ()):
+                meet(self.rules.rules[rule][1][0]).append((rule, 1))
+        self._moves[state] = moves = {symbol: tuple(sorted(items)) for symbol, items in found.items()}
+        return moves
+
+    def after(self, state: int, symbol: int) -> int:
+        """Return the state after a symbol that may come."""
+        key = (state, symbol)
+        number = self._after.get(key)
+        if number is None:
+            number = self._after[key] = self.state(self.moves(state)[symbol])
+        return number
+
+    def accepts(self, state: int) -> bool:
+        """Return whether the whole text has been read in a state."""
+        return (-1, 1) in self.kernels[state][:1]
+
+    def terminals(self, state: int) -> tuple[int, ...]:
+        """Return the terminals that may come in a state."""
+        return tuple(sorted(symbol for symbol in self.moves(state) if symbol < self.rules.terminals))
+
+
+class Stacks:
+    """The nodes of one grammar. Raises `LimitError` past `Limits.parser_states` of them."""
+
+    def __init__(self, items: Items, limits: Limits) -> None:
+        self.items, self._most = items, limits.parser_states
+        self.states: list[int] = [0]
+        self.below: list[tuple[int, ...]] = [()]
+        """Of each node: those that may lie under it, ordered by their state."""
+        self._numbers: dict[tuple[int, tuple[int, ...]], int] = {(0, ()): ROOT}
+        self._merged: dict[tuple[int, int], int] = {}
+        self._reduced: dict[int, tuple[int, ...]] = {}
+        self._heights: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def node(self, state: int, below: tuple[int, ...]) -> int:
+        key = (state, below)
+        number = self._numbers.get(key)
+        if number is None:
+            if len(self.states) >= self._most:
+                raise LimitError(
+                    f"The parser has more than {self._most} stacks.", limit="parser_states", where="grammar"
+                )
+            number = len(self._numbers)
+            self.states[number:], self.below[number:] = (state,), (below,)
+            self._numbers[key] = number
+        return number
+
+    def height(self, node: int) -> int:
+        """Return how many places the highest of a node's stacks has above the root."""
+        heights = self._heights
+        for number in range(len(heights), node + 1):
+            # What lies under a node was made before it.
+            heights.append(max((heights[one] + 1 for one in self.below[number]), default=0))
+        return heights[node]
+
+    def push(self, node: int, symbol: int) -> int:
+        """Return a stack with a symbol read on top of it."""
+        return self.node(self.items.after(self.states[node], symbol), (node,))
+
+    def merge(self, one: int, other: int) -> int:
+        """Return the union of two sets of stacks with the same state on top."""
+        pending = [(one, other)]
+        while pending:
+            pair = pending[-1]
+            a, b = pair
+            if a == b or pair in self._merged:
+                pending.pop()
+                continue
+            sides = {self.states[node]: node for node in self.below[a]}
+            missing: list[tuple[int, int]] = []
+            for node in self.below[b]:
+                state = self.states[node]
+                mate = sides.get(state, node)
+                if mate != node:
+                    key = (mate, node)
+                    if key in self._merged:
+                        node = self._merged[key]
+                    else:
+                        missing.append(key)
+                sides[state] = node
+            if missing:
+                pending += missing
+                continue
+            number = self.node(self.states[a], tuple(sides[state] for state in sorted(sides)))
+            self._merged[pair] = self._merged[b, a] = number
+            pending.pop()
+        return one if one == other else self._merged[one, other]
+
+    def union(self, nodes: Iterable[int]) -> dict[int, int]:
+        """Return a set of stacks by the state on top."""
+        found: dict[int, int] = {}
+        for node in nodes:
+            state = self.states[node]
+            mate = found.get(state)
+            found[state] = node if mate is None else self.merge(mate, node)
+        return found
+
+    def under(self, node: int, depth: int) -> Iterable[int]:
+        """Return the nodes that may lie so many places below one."""
+        level: dict[int, None] = {node: None}
+        for _ in range(depth):
+            level = dict.fromkeys(below for one in level for below in self.below[one])
+        return level
+
+    def reduced(self, node: int) -> tuple[int, ...]:
+        """Return all stacks that a stack may become before the next terminal, itself among them, of which a
+        text goes on or ends: those with the same state on top as one node, ordered by that state.
+
+        The answer is put together from those of the stacks after each reduction, which are remembered: where
+        a stack differs from one that was asked about by what was shifted since, it costs no more than that.
+        """
+        known, items = self._reduced, self.items
+        pending = [node]
+        while pending:
+            top = pending[-1]
+            if top in known:
+                pending.pop()
+                continue
+            after = {
+                self.push(under, left): None
+                for left, length in items.reductions[self.states[top]]
+                for under in self.under(top, length)
+            }
+            missing = [one for one in after if one not in known]
+            if missing:
+                pending += missing
+                continue
+            state = self.states[top]
+            found = {top: None} if items.accepts(state) or items.terminals(state) else {}
+            for one in after:
+                found.update(dict.fromkeys(known[one]))
+            if len(found) > 1:
+                found = dict.fromkeys(node for _, node in sorted(self.union(found).items()))
+            known[top] = tuple(found)
+            pending.pop()
+        return known[node]

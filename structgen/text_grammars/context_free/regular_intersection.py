@@ -1,0 +1,170 @@
+"""`Meet`: the words of a language that a regular formula takes, too.
+
+A configuration is a pair, of the language and of the formula's automaton. Whether a pair has a word is
+decided: for context-free rules by which states of the automaton each symbol leads to (`product_grammars`),
+for any other language by a search for the shortest word of both.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import TypeAlias, cast
+
+from structgen.errors import GrammarError, LimitError
+from structgen.json_machine.expected import Expected
+from structgen.language.ir import Formula
+from structgen.limits import Limits
+from structgen.text_grammars.context_free.context_free_language import ContextFree
+from structgen.text_grammars.context_free.product_grammars import Products
+from structgen.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.text_grammars.machine.scanning import common_classes
+from structgen.text_grammars.regular import RegularLanguage
+
+Pair: TypeAlias = "tuple[Config, Config]"
+_PATIENCE = 2
+"""Symbols beyond the length that was foreseen after which a step of a search counts one more."""
+
+
+class Meet(Language):
+    """The words of `of` that a formula over patterns and words takes; special tokens are no text, and none
+    is in a word that it takes. With `restarts` the formula takes each run of bytes between special tokens
+    instead: the beginning of every run must be what some text that it takes begins with, and the last run a
+    text that it takes.
+
+    Raises `GrammarError` where there is none, `LimitError` (oracle_steps) where it cannot be told whether a
+    text goes on within so many steps.
+    """
+
+    def __init__(self, of: Language, formula: Formula, limits: Limits, *, restarts: bool = False) -> None:
+        self.of = of
+        self._restarts = restarts
+        if restarts:
+            self.specials = of.specials
+        self.filter = RegularLanguage(formula, "a text that the regular expression takes", limits)
+        self.classes = common_classes((of.classes, self.filter.classes))
+        self.counts, self.has_stack = of.counts, of.has_stack
+        self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
+        self._some += [TOKEN + token for token in sorted(self.specials)]
+        self._most = limits.oracle_steps
+        self._rests: dict[Pair, tuple[int, ...] | None] = {}
+        by_rules = isinstance(of, ContextFree) and not self.specials
+        self._products = Products(cast(ContextFree, of), self.filter, limits) if by_rules else None
+        if self._rest((of.start(), self.filter.start())) is None:
+            raise GrammarError(
+                "No text of the grammar is one that the regular expression takes.",
+                where="grammar",
+                cure="Ask for less, or for something that can be.",
+            )
+
+    def start(self) -> Config:
+        return self.of.start(), self.filter.start()
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        after = self._after(cast(Pair, config), symbol)
+        return after if after is not None and self._rest(after) is not None else None
+
+    def _after(self, pair: Pair, symbol: int) -> Pair | None:
+        if symbol >= TOKEN and self._restarts:
+            right: Config | None = self.filter.start()
+        else:
+            right = self.filter.step(pair[1], symbol)
+        if right is None:
+            return None
+        left = self.of.step(pair[0], symbol)
+        return None if left is None else (left, right)
+
+    def height(self, config: Config) -> int:
+        return self.of.height(cast(Pair, config)[0])
+
+    def accepts(self, config: Config) -> bool:
+        left, right = cast(Pair, config)
+        return self.of.accepts(left) and self.filter.accepts(right)
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        rest = self._rest(cast(Pair, config))
+        assert rest is not None
+        return rest
+
+    def expected(self, config: Config) -> list[Expected]:
+        first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
+        allowed = set(first)
+        found = []
+        for one in self.of.expected(cast(Pair, config)[0]):
+            left = bytes(byte for byte in one.first if byte in allowed)
+            if left:
+                found.append(Expected(one.what, one.sources, left))
+        return found
+
+    def boundary(self, config: Config) -> Config | None:
+        left, right = cast(Pair, config)
+        after = self.of.boundary(left)
+        if after is None or self._rest((after, right)) is None:
+            return None
+        return after, right
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        own = self.filter.sizes["string_states"]
+        sizes = dict(self.of.sizes)
+        return {**sizes, "string_states": sizes.get("string_states", 0) + own}
+
+    def _rest(self, pair: Pair) -> tuple[int, ...] | None:
+        """Return the shortest rest of a pair, or None where it has none."""
+        if pair in self._rests:
+            return self._rests[pair]
+        if self._products is not None:
+            self._rests[pair] = self._products.rest(pair[0], pair[1])
+        else:
+            self._search(pair)
+        return self._rests[pair]
+
+    def _search(self, start: Pair) -> None:
+        """Find the shortest word of both from a pair, best estimates first (A*; the longer of the two
+        shortest rests is never more than what is left)."""
+        cost = {start: 0}
+        came: dict[Pair, tuple[Pair, int]] = {}
+        foreseen = self._least(start)
+        heap: list[tuple[int, int, int, Pair]] = [(foreseen, 0, 0, start)]
+        met = steps = 0
+        while heap:
+            _, back, _, pair = heapq.heappop(heap)
+            so_far = -back
+            if so_far > cost[pair]:
+                continue
+            known = self._rests.get(pair)
+            if known is not None or self.accepts(pair):
+                rest = known or ()
+                self._rests[pair] = rest
+                while pair != start:
+                    pair, symbol = came[pair]
+                    rest = (symbol, *rest)
+                    self._rests[pair] = rest
+                return
+            # where a word should have ended long ago, none may be: configurations grow with the text, too
+            steps += 1 + max(0, so_far - foreseen) // _PATIENCE
+            if steps > self._most:
+                raise LimitError(
+                    f"Whether a text goes on cannot be told within {self._most} steps.", limit="oracle_steps"
+                )
+            for symbol in self._some:
+                after = self._after(pair, symbol)
+                if after is None or (after in self._rests and self._rests[after] is None):
+                    continue
+                if after not in cost or so_far + 1 < cost[after]:
+                    cost[after] = so_far + 1
+                    came[after] = pair, symbol
+                    met += 1
+                    heapq.heappush(heap, (so_far + 1 + self._least(after), -so_far - 1, met, after))
+        for pair in cost:
+            self._rests[pair] = None
+
+    def _least(self, pair: Pair) -> int:
+        """Return what a rest of a pair is long at least."""
+        known = self._rests.get(pair)
+        if known is not None:
+            return len(known)
+        left = self.of.shortest(pair[0])
+        if any(symbol >= TOKEN for symbol in left):
+            return len(self.filter.shortest(pair[1]))
+        return max(len(left), len(self.filter.shortest(pair[1])))

@@ -1,0 +1,406 @@
+"""Context-free rules made fit for a parser without look-ahead: no empty rules, no cycles, nothing useless.
+
+The words are the same but for the empty one, which is noted apart. Every symbol that is left has a word, and
+comes in some word; whatever a parser has shifted can therefore be completed. Rules that call themselves in
+their last place are turned around: a parser that shifts before it reduces keeps one frame for each such call,
+and none where the recursion is in the first place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeVar
+
+from structgen.errors import GrammarError
+from structgen.text_grammars.context_free.productive_symbols import productive
+
+S = TypeVar("S", bound=Hashable)
+
+Rule: TypeAlias = "tuple[str, tuple[str, ...]]"
+"""What a symbol may be: its name, and the names it is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Rules over symbols by number: terminals are 0 to `terminals` - 1, then nonterminals."""
+
+    names: tuple[str, ...]
+    terminals: int
+    start: int
+    """-1: there is no word but, if `empty`, the empty one."""
+    empty: bool
+    """Whether the empty text is a word."""
+    rules: tuple[tuple[int, tuple[int, ...]], ...]
+    """No right side is empty; a nonterminal is never made of itself alone, however many rules are applied."""
+    useless: tuple[str, ...]
+    """Names of symbols that come in no word: they derive nothing, or are never reached."""
+
+
+_WIDE: Final = 2
+"""A right side with more symbols that may be empty is cut into pairs."""
+_TURNED: Final = 8
+"""A group of rules with recursion in the last place is turned around where it has at most this many times as
+many rules afterwards (`_FEW_TURNED` are always allowed); it grows with the square of the group at worst."""
+_FEW_TURNED: Final = 64
+
+
+def prepare(
+    rules: Iterable[Rule],
+    terminals: Mapping[str, tuple[bool, bool]],
+    start: str,
+    ignored: Sequence[str] = (),
+) -> Rules:
+    """Return the rules without empty right sides, unit cycles and useless symbols.
+
+    `terminals`: of each, whether it has the empty word, and whether it has another. `ignored`: terminals that
+    may stand before the first terminal and after each. Raises `GrammarError` for a symbol that is neither a
+    terminal nor the left side of a rule. Cost: linear in the size of the rules.
+    """
+    return _Preparation(rules, terminals, start, ignored).result()
+
+
+def reached(rules: Iterable[tuple[S, tuple[S, ...]]], start: S) -> set[S]:
+    """Return the symbols that a start leads to, it included."""
+    of: dict[S, list[tuple[S, ...]]] = {}
+    for left, right in rules:
+        of.setdefault(left, []).append(right)
+    found, todo = {start}, [start]
+    while todo:
+        for right in of.get(todo.pop(), ()):
+            for symbol in right:
+                if symbol not in found:
+                    found.add(symbol)
+                    todo.append(symbol)
+    return found
+
+
+class _Preparation:
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        terminals: Mapping[str, tuple[bool, bool]],
+        start: str,
+        ignored: Sequence[str],
+    ) -> None:
+        self.numbers: dict[str, int] = {}
+        self.names: list[str] = []
+        for name in terminals:
+            self.number(name)
+        self.count = len(self.names)
+        self.rules: list[tuple[int, tuple[int, ...]]] = []
+        self.written: set[int] = set()
+        self.build(list(rules), terminals, start, ignored)
+
+    def number(self, name: str) -> int:
+        found = self.numbers.get(name)
+        if found is None:
+            found = self.numbers[name] = len(self.names)
+            self.names.append(name)
+        return found
+
+    def new(self) -> int:
+        self.names.append("")
+        return len(self.names) - 1
+
+    def build(
+        self,
+        rules: list[Rule],
+        terminals: Mapping[str, tuple[bool, bool]],
+        start: str,
+        ignored: Sequence[str],
+    ) -> None:
+        heads = {left for left, _ in rules}
+        for left, right in rules:
+            for name in (left, *right):
+                if name not in heads and name not in terminals:
+                    raise GrammarError(
+                        f"{name} is used and not defined.", where=f"rule {left}", cure="Write a rule for it."
+                    )
+            if left in terminals:
+                raise GrammarError(
+                    f"{left} is a terminal and a rule.",
+                    where=f"rule {left}",
+                    cure="Give one of them another name.",
+                )
+        if start not in heads and start not in terminals:
+            raise GrammarError(
+                f"There is no rule {start}.", where="start", cure="Name a rule of the grammar as the start."
+            )
+        for name in sorted(heads):
+            self.number(name)
+        space = self.new() if ignored else -1
+        stands: dict[int, int] = {}
+        for name, (empty, other) in terminals.items():
+            number = self.numbers[name]
+            if ignored or empty or not other:
+                stands[number] = self.new()
+                if other:
+                    self.rules.append((stands[number], (number, space) if ignored else (number,)))
+                if empty:
+                    self.rules.append((stands[number], ()))
+        for left, right in rules:
+            self.rules.append(
+                (self.numbers[left], tuple(stands.get(n, n) for n in map(self.numbers.__getitem__, right)))
+            )
+        first = self.numbers[start]
+        self.start = stands.get(first, first)
+        if ignored:
+            self.rules.append((space, ()))
+            for name in ignored:
+                if name not in terminals:
+                    raise GrammarError(
+                        f"{name} is to be ignored, and is no terminal.", where="ignore", cure="Define it."
+                    )
+                if terminals[name][1]:
+                    self.rules.append((space, (space, self.numbers[name])))
+            whole = self.new()
+            self.rules.append((whole, (space, self.start)))
+            self.start = whole
+        self.dead = {self.numbers[name] for name, (_, other) in terminals.items() if not other}
+
+    def result(self) -> Rules:
+        named = {n for n, name in enumerate(self.names) if name}
+        self.useful()
+        empty = self.without_empty()
+        self.useful()
+        used = {symbol for left, right in self.rules for symbol in (left, *right)}
+        if self.start < self.count and self.start not in self.dead:
+            used.add(self.start)
+        self.without_cycles()
+        self.without_two_ends()
+        self.without_tails()
+        order = [n for n in range(self.count) if n in used]
+        terminals = len(order)
+        left_sides = dict.fromkeys(left for left, _ in self.rules)
+        order += left_sides
+        place = {old: new for new, old in enumerate(order)}
+        kept = tuple((place[left], tuple(place[n] for n in right)) for left, right in self.rules)
+        return Rules(
+            tuple(self.names[old] for old in order),
+            terminals,
+            place.get(self.start, -1),
+            empty,
+            kept,
+            tuple(sorted(self.names[n] for n in named - used)),
+        )
+
+    def useful(self) -> None:
+        """Keep the rules whose symbols all have a word, and that some word from the start needs."""
+        found = productive(self.rules, (n for n in range(self.count) if n not in self.dead))
+        rules = [rule for rule in self.rules if found.issuperset(rule[1])]
+        led = reached(rules, self.start)
+        self.rules = list(dict.fromkeys(rule for rule in rules if rule[0] in led))
+
+    def without_empty(self) -> bool:
+        """Put every way to leave out empty symbols as a rule of its own; return whether the start is one."""
+        empty = self.nullable()
+        pairs: list[tuple[int, tuple[int, ...]]] = []
+        for left, right in self.rules:
+            while len(right) > _WIDE and sum(symbol in empty for symbol in right) > _WIDE:
+                rest = self.new()
+                pairs.append((left, (right[0], rest)))
+                if all(symbol in empty for symbol in right[1:]):
+                    empty.add(rest)
+                left, right = rest, right[1:]
+            pairs.append((left, right))
+        rules: dict[tuple[int, tuple[int, ...]], None] = {}
+        for left, right in pairs:
+            ways: list[tuple[int, ...]] = [()]
+            for symbol in right:
+                ways = [(*way, symbol) for way in ways] + (ways if symbol in empty else [])
+            for way in ways:
+                if way and way != (left,):
+                    rules[left, way] = None
+        self.rules = list(rules)
+        return self.start in empty
+
+    def nullable(self) -> set[int]:
+        waiting: dict[int, list[int]] = {}
+        missing = [len(right) for _, right in self.rules]
+        for index, (_, right) in enumerate(self.rules):
+            for symbol in right:
+                waiting.setdefault(symbol, []).append(index)
+        empty = {left for left, right in self.rules if not right}
+        todo = list(empty)
+        while todo:
+            for index in waiting.get(todo.pop(), ()):
+                missing[index] -= 1
+                left = self.rules[index][0]
+                if missing[index] == 0 and left not in empty:
+                    empty.add(left)
+                    todo.append(left)
+        return empty
+
+    def without_cycles(self) -> None:
+        """Make one symbol of those that can be made of one another alone: they have the same words."""
+        units: dict[int, list[int]] = {}
+        for left, right in self.rules:
+            if len(right) == 1 and right[0] >= self.count:
+                units.setdefault(left, []).append(right[0])
+        stands = {symbol: group[0] for group in _components(units) for symbol in group}
+        rules: dict[tuple[int, tuple[int, ...]], None] = {}
+        for left, right in self.rules:
+            rule = stands.get(left, left), tuple(stands.get(symbol, symbol) for symbol in right)
+            if rule[1] != (rule[0],):
+                rules[rule] = None
+        self.rules = list(rules)
+        self.start = stands.get(self.start, self.start)
+
+    def by_left(self) -> dict[int, list[tuple[int, ...]]]:
+        """Return the right sides of each symbol that has rules."""
+        found: dict[int, list[tuple[int, ...]]] = {}
+        for left, right in self.rules:
+            found.setdefault(left, []).append(right)
+        return found
+
+    def without_two_ends(self) -> None:
+        """Keep recursion in the first place alone where a symbol has it in the first and in the last place.
+
+        Let `e` have the rules `e -> e d` and others, `e -> c`. Its words are those of one `c` and any number
+        of `d`. So an `e` at the end of a `c` or a `d` may be taken to have no `d` of its own: whoever is
+        around it can take the `d` instead. `b` is such an `e`.
+        """
+        rules: list[tuple[int, tuple[int, ...]]] = []
+        for left, rights in self.by_left().items():
+            first = any(right[0] == left for right in rights)
+            if not (first and any(right[-1] == left for right in rights)):
+                rules += [(left, right) for right in rights]
+                continue
+            once = self.new()
+            rules.append((left, (once,)))
+            for right in rights:
+                ended = (*right[:-1], once) if right[-1] == left else right
+                rules.append((left if right[0] == left else once, ended))
+        self.rules = list(dict.fromkeys(rules))
+
+    def without_tails(self) -> None:
+        """Turn recursion in the last place into recursion in the first.
+
+        Symbols that lead to one another by their last symbols form a group. The words of a symbol `s` of the
+        group are paths: `s -> a p`, `p -> b q`, ..., and a rule `z -> c` that leaves the group; the word is
+        `a b ... c`. For each `s` that is used from outside, and each `q` that a path from `s` reaches, a new
+        symbol has the beginnings `a b ...` of such paths, by rules with recursion in the first place:
+        `[s, q] -> a | [s, p] b`, and `s -> c | [s, z] c`. A group that would grow too large stays as it is.
+        """
+        rules = self.by_left()
+        lasts = {
+            left: [right[-1] for right in rights if right[-1] in rules] for left, rights in rules.items()
+        }
+        groups = _components(lasts)
+        group_of = {symbol: number for number, group in enumerate(groups) for symbol in group}
+        called = {self.start}
+        for left, right in self.rules:
+            called.update(right[:-1])
+            if group_of.get(right[-1]) != group_of[left]:
+                called.add(right[-1])
+        for names in groups:
+            group = set(names)
+            if not any(last in group for left in names for last in lasts[left]):
+                continue
+            most = max(_FEW_TURNED, _TURNED * sum(len(rules[left]) for left in names))
+            turned = self.turned(group, sorted(called & group), rules, most)
+            if turned is not None:
+                for left in names:
+                    del rules[left]
+                rules.update(turned)
+        self.rules = [(left, right) for left, rights in rules.items() for right in dict.fromkeys(rights)]
+
+    def turned(
+        self,
+        group: set[int],
+        called: Sequence[int],
+        rules: Mapping[int, Sequence[tuple[int, ...]]],
+        most: int,
+    ) -> dict[int, list[tuple[int, ...]]] | None:
+        """Return rules with the same words for the symbols of a group that are called from outside of it, or
+        not in the last place (`without_tails`); None where they are more than `most`."""
+        goes: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+        leaves: dict[int, list[tuple[int, ...]]] = {}
+        count = 0
+        for left in group:
+            goes[left], leaves[left] = [], []
+            for one in self.alone(left, group, rules):
+                count += len(rules[one])
+                if count > most:
+                    return None
+                for right in rules[one]:
+                    if right[-1] not in group:
+                        leaves[left].append(right)
+                    elif len(right) > 1:
+                        goes[left].append((right[:-1], right[-1]))
+        made: dict[int, list[tuple[int, ...]]] = {}
+        count = 0
+        for start in called:
+            ends = made.setdefault(start, [])
+            paths: dict[int, int] = {}
+            pending: list[tuple[tuple[int, ...], int]] = [((), start)]
+            while pending:
+                before, at = pending.pop()
+                count += len(leaves[at]) + len(goes[at])
+                if count > most:
+                    return None
+                ends += [(*before, *right) for right in leaves[at]]
+                for part, after in goes[at]:
+                    path = paths.get(after)
+                    if path is None:
+                        path = paths[after] = self.new()
+                        made[path] = []
+                        pending.append(((path,), after))
+                    made[path].append((*before, *part))
+        return made
+
+    def alone(
+        self, symbol: int, group: set[int], rules: Mapping[int, Sequence[tuple[int, ...]]]
+    ) -> Iterator[int]:
+        """Yield a symbol, and those of a group that it may be made of alone."""
+        found = {symbol}
+        pending = [symbol]
+        while pending:
+            one = pending.pop()
+            yield one
+            for right in rules[one]:
+                if len(right) == 1 and right[0] in group and right[0] not in found:
+                    found.add(right[0])
+                    pending.append(right[0])
+
+
+def _components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
+    """Return the strongly connected components of a graph (Tarjan's algorithm, without recursion)."""
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    inside: set[int] = set()
+    found: list[list[int]] = []
+    for root in edges:
+        if root in index:
+            continue
+        calls: list[tuple[int, int]] = [(root, 0)]
+        while calls:
+            node, at = calls.pop()
+            if at == 0:
+                index[node] = low[node] = len(index)
+                stack.append(node)
+                inside.add(node)
+            targets = edges.get(node, ())
+            if at < len(targets):
+                calls.append((node, at + 1))
+                target = targets[at]
+                if target not in index:
+                    calls.append((target, 0))
+                elif target in inside:
+                    low[node] = min(low[node], index[target])
+                continue
+            for target in targets:
+                if target in inside:
+                    low[node] = min(low[node], low[target])
+            if low[node] == index[node]:
+                group = []
+                while True:
+                    one = stack.pop()
+                    inside.discard(one)
+                    group.append(one)
+                    if one == node:
+                        break
+                found.append(sorted(group))
+    return found

@@ -1,0 +1,101 @@
+"""`Masked`: a language that has masks of its own, as a part of others.
+
+A JSON Schema or a Lark grammar that is a part of a composed grammar is compiled against the vocabulary as it
+would be by itself, and its masks tell which tokens stay inside its text. What is left to the composed grammar
+(`compiled_text`) are the tokens that come into that text, and those that leave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.core.compiled import CompiledGrammar, State
+from structgen.json_machine.expected import Expected
+from structgen.text_grammars.machine.language import ALL_BYTES, Config, Inside, Language
+from structgen.text_grammars.machine.mask_union import Gathered
+from structgen.text_grammars.machine.part import Part
+
+_BYTES: Final = 256
+_BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
+
+
+class Masked(Language, Part):
+    """The texts of a compiled grammar; a configuration is one of its states, by its number."""
+
+    outer = bytes(_BYTES)
+
+    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
+        """`last`: the bytes that its texts may end with, or more."""
+        self.compiled, self.last = compiled, last
+        self.has_stack = compiled.has_depth
+
+    def start(self) -> Config:
+        return self.compiled.start.index
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        if symbol >= _BYTES:
+            return None
+        after = self.compiled.bytes_index(cast(int, config), _BYTE[symbol])
+        return None if after < 0 else after
+
+    def height(self, config: Config) -> int:
+        return self.compiled.depth_of(cast(int, config))
+
+    def accepts(self, config: Config) -> bool:
+        return self.compiled.may_end(cast(int, config))
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        state = cast(int, config)
+        return b"" if self.accepts(state) else self.compiled.completion(State(self.compiled, state))
+
+    def expected(self, config: Config) -> list[Expected]:
+        found = self.compiled.expected(State(self.compiled, cast(int, config)))
+        return [one for one in found if one.first]
+
+    def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
+        return (Inside(self, cast(int, config), None, True),), None
+
+    def moved(self, config: Config, index: int) -> Config:
+        return index
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        sizes = {name: size for name, size in self.compiled.sizes.items() if name != "table_bytes"}
+        return {f"part_{name}": size for name, size in sizes.items()}
+
+    @property
+    def masked(self) -> frozenset[Masked]:
+        return frozenset((self,))
+
+    # --- as a part ------------------------------------------------------------------------------------------
+
+    def gather(self, state: int, into: Gathered) -> None:
+        parts = self.compiled.mask_parts(state)
+        if parts is None:
+            into.add_bits(self.compiled.bits(state))
+        else:
+            into.add(*parts)
+
+    def leaves(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
+        return self.compiled.ends_below(state, wanted, most)
+
+    def after(self, state: int, token: int) -> int | None:
+        return self.compiled.next_index(state, token)
+
+    def cost(self, state: int) -> int | None:
+        return self.compiled.cost(state)
+
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        if left < 0:
+            return tokens
+        with self.compiled.lock:
+            if self.compiled._fits(state, left):
+                return tokens[:0]
+            return self.compiled._too_long(state, tokens, left)
+
+    def allowed(self, state: int) -> npt.NDArray[np.bool_]:
+        return self.compiled.allowed_bits(state)

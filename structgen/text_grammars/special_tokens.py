@@ -1,0 +1,75 @@
+"""`sg.special`: a special token as a grammar; it has no text, and no text matches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from structgen.errors import OptionError
+from structgen.json_machine.expected import Expected
+from structgen.limits import Limits
+from structgen.text_grammars.machine.language import TOKEN, Config, Language, Target, TextGrammar
+
+
+def special(token: int) -> SpecialToken:
+    """Return the grammar of one special token, by its id. Raises `OptionError` for what is no id.
+
+    The token is written by its id alone: text that looks like it is not it.
+    """
+    if not isinstance(token, int) or isinstance(token, bool) or token < 0:
+        raise OptionError(
+            f"{token!r} is no token id.", where="sg.special", cure="Give the id that the tokenizer lists."
+        )
+    return SpecialToken(token)
+
+
+class SpecialToken(TextGrammar):
+    """The word that is one special token. Made by `special`."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: int) -> None:
+        self.token = token
+
+    @property
+    def canonical(self) -> str:
+        return f"special {self.token}"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits()
+
+    @property
+    def source(self) -> str:
+        return "a special token"
+
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
+        return _OneToken(self.token)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpecialToken, (self.token,)
+
+
+class _OneToken(Language):
+    """A configuration is whether the token was read."""
+
+    classes = bytes(256)
+
+    def __init__(self, token: int) -> None:
+        self._token = token
+        self.specials = frozenset((token,))
+
+    def start(self) -> Config:
+        return False
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        return True if not config and symbol == TOKEN + self._token else None
+
+    def accepts(self, config: Config) -> bool:
+        return bool(config)
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        return () if config else (TOKEN + self._token,)
+
+    def expected(self, config: Config) -> list[Expected]:
+        return [] if config else [Expected(f"the special token {self._token}")]

@@ -1,0 +1,128 @@
+"""Reads Mistral's `tekken.json`: byte-pair ranks in base64, behind a number of special tokens.
+
+The ids 0 to default_num_special_tokens - 1 are special. The tokens of `vocab`, in order of their ranks,
+follow; of these the file may hold more than the tokenizer has, whose size is default_vocab_size.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, Final
+
+from structgen.errors import TokenizerError
+from structgen.tokens.encoders import TiktokenEncoder
+from structgen.tokens.tokenizer_reading import END_TEXTS, Reading, is_id
+
+_CURE: Final = "Pass a tekken.json as Mistral publishes it."
+_UNNAMED: Final = ("v3", "v7")
+"""Versions whose files may leave out the special tokens; then they are these."""
+_SPECIAL: Final = (
+    "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [/TOOL_RESULTS] "
+    "[TOOL_CALLS] [IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX] [SYSTEM_PROMPT] "
+    "[/SYSTEM_PROMPT] [TOOL_CONTENT]"
+).split()
+
+
+def is_tekken(file: Any) -> bool:
+    """Whether the value of a JSON file is a Tekken tokenizer's, complete or not."""
+    return isinstance(file, dict) and "model" not in file and isinstance(file.get("config"), dict)
+
+
+def read_tekken(file: Any) -> Reading:
+    """What the file says, from its JSON value. Raises TokenizerError, with the member that it is about."""
+    if not is_tekken(file):
+        raise _refusal("there is no configuration.", "config")
+    config = file["config"]
+    pattern = config.get("pattern")
+    if not isinstance(pattern, str):
+        raise _refusal("there is no pattern that splits a text.", "config/pattern")
+    size = _count(config, "default_vocab_size")
+    special = _count(config, "default_num_special_tokens")
+    vocab = file.get("vocab")
+    if not isinstance(vocab, list):
+        raise _refusal("there is no vocabulary.", "vocab")
+    if not special <= size <= special + len(vocab):
+        raise _refusal(
+            f"{size:,} tokens are named, {special:,} of them special, and {len(vocab):,} others are there.",
+            "config/default_vocab_size",
+        )
+    tokens = _ranked(vocab[: size - special])
+    ids = _special_ids(file, special)
+    return _built(tokens, special, ids, pattern)
+
+
+def read_tekkenizer(tekkenizer: Any) -> Reading:
+    """What a `Tekkenizer` of mistral_common says, whose ranks and pattern are a tiktoken.Encoding's."""
+    special: int = tekkenizer.num_special_tokens
+    encoding = tekkenizer._model
+    ranks: dict[bytes, int] = encoding._mergeable_ranks
+    ids = {text: i for i, text in enumerate(tekkenizer.vocab()[:special])}
+    return _built(sorted(ranks, key=ranks.__getitem__), special, ids, encoding._pat_str)
+
+
+def _built(tokens: Sequence[bytes], special: int, ids: dict[str, int], pattern: str) -> Reading:
+    ends = [i for text, i in ids.items() if text in END_TEXTS]
+    every: list[bytes | None] = [None] * special + list(tokens)
+    # Ids stand in the order of the ranks, so they serve as ranks. No special token is read out of a text.
+    return Reading(every, ids, ends, (TiktokenEncoder.NAME, pattern, ()))
+
+
+def _ranked(vocab: Sequence[Any]) -> list[bytes]:
+    tokens: list[bytes] = []
+    seen: dict[bytes, int] = {}
+    for at, entry in enumerate(vocab):
+        where = f"vocab/{at}"
+        if not isinstance(entry, dict) or entry.get("rank") != at:
+            rank = entry.get("rank") if isinstance(entry, dict) else None
+            raise _refusal(f"the rank is {rank!r} where {at} follows.", f"{where}/rank")
+        try:
+            token = base64.b64decode(entry["token_bytes"], validate=True)
+        except (KeyError, TypeError, ValueError, binascii.Error) as error:
+            raise _refusal("there are no bytes in base64.", f"{where}/token_bytes") from error
+        if at < 256 and token != bytes([at]):
+            raise _refusal(
+                f"the token is {token!r}, and the first 256 are the bytes.", f"{where}/token_bytes"
+            )
+        if (other := seen.setdefault(token, at)) != at:
+            raise _refusal(f"it has the bytes of the token of rank {other}.", f"{where}/token_bytes")
+        tokens.append(token)
+    if len(tokens) < 256:
+        raise _refusal(f"there are {len(tokens)} tokens, and the first 256 are the bytes.", "vocab")
+    return tokens
+
+
+def _special_ids(file: dict[str, Any], count: int) -> dict[str, int]:
+    named = file.get("special_tokens")
+    version = file["config"].get("version")
+    if named is None:
+        if version not in _UNNAMED:
+            raise _refusal(f"a file of version {version!r} names its special tokens.", "special_tokens")
+        named = [{"rank": rank, "token_str": text} for rank, text in enumerate(_SPECIAL)]
+    if not isinstance(named, list):
+        raise _refusal("it is no array.", "special_tokens")
+    ids: dict[str, int] = {}
+    for at, entry in enumerate(named):
+        rank = entry.get("rank") if isinstance(entry, dict) else None
+        text = entry.get("token_str") if isinstance(entry, dict) else None
+        where = f"special_tokens/{at}"
+        if type(rank) is not int or not 0 <= rank < count or rank in ids.values():
+            raise _refusal(f"{rank!r} is no rank of its own below {count:,}.", f"{where}/rank")
+        if not isinstance(text, str) or text in ids:
+            raise _refusal(f"{text!r} is no text of its own.", f"{where}/token_str")
+        ids[text] = rank
+    for i in range(len(named), count):
+        ids.setdefault(f"<SPECIAL_{i}>", i)
+    return ids
+
+
+def _count(config: dict[str, Any], name: str) -> int:
+    value: Any = config.get(name)
+    if not is_id(value):
+        raise _refusal(f"{value!r} is no number of tokens.", f"config/{name}")
+    return int(value)
+
+
+def _refusal(what: str, where: str) -> TokenizerError:
+    return TokenizerError(what, where=f"tekken.json: /{where}", cure=_CURE)

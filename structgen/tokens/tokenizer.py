@@ -1,0 +1,393 @@
+"""Any tokenizer as bytes: what each token writes, which are special, which end a text; a fingerprint."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import sys
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, final
+
+from structgen.errors import TokenError, TokenizerError
+from structgen.tokens.encoders import Encoder, FewestTokens, Form, TiktokenEncoder, encoder_from_form
+from structgen.tokens.sentencepiece_model import read_sentencepiece
+from structgen.tokens.tekken import read_tekken
+from structgen.tokens.tokenizer_reading import Reading, is_id
+from structgen.tokens.tokenizer_sources import (
+    EndTokens,
+    decoded,
+    end_ids,
+    json_value,
+    read_bytes,
+    read_model_file,
+    read_object,
+    read_path,
+)
+
+
+@final
+class Tokenizer:
+    """A tokenizer as bytes. Immutable; equal and hashed by `fingerprint`; made by one of the `from_` methods.
+
+    A *special* token (end of text, padding, a hole in the ids) has no bytes: `token_bytes` holds None, and no
+    text ever matches it. Several tokens may have equal bytes, and a token may be empty (no mask allows that
+    one). It pickles by its own plain values, whatever it was made from.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_encoder",
+        "_fewest",
+        "eos_token_ids",
+        "fingerprint",
+        "missing_bytes",
+        "special_ids",
+        "token_bytes",
+        "vocab_size",
+    )
+
+    token_bytes: tuple[bytes | None, ...]
+    """The bytes of each token, by id; None for special tokens."""
+    vocab_size: int
+    """Ids are 0 to vocab_size - 1. A model's logits may be wider (padding)."""
+    eos_token_ids: tuple[int, ...]
+    """The end tokens, ascending; at least one; all of them special."""
+    special_ids: tuple[int, ...]
+    """Ids of the special tokens, ascending."""
+    missing_bytes: tuple[int, ...]
+    """Those of the 256 bytes that no token of one byte writes, ascending."""
+    fingerprint: str
+    """40 hex digits: BLAKE2b of all tokens' bytes, special ids and end ids; the same in every process.
+
+    The way of encoding is not in it: masks do not depend on it.
+    """
+    _encoder: Encoder | None
+    _fewest: list[FewestTokens]
+
+    def __init__(
+        self, tokens: Iterable[bytes | None], eos_token_ids: Iterable[int], encoder: Form | None = None
+    ) -> None:
+        """Takes what a `from_` method has read; `encoder` is a form of structgen.tokens.encoders."""
+        ends = tuple(sorted(set(eos_token_ids)))
+        known = _checked_tokens(tokens, ends)
+        values: dict[str, Any] = {
+            "token_bytes": known,
+            "vocab_size": len(known),
+            "eos_token_ids": ends,
+            "special_ids": tuple(i for i, token in enumerate(known) if token is None),
+            "missing_bytes": _missing_bytes(known),
+            "fingerprint": _fingerprint(known, ends),
+            "_encoder": encoder_from_form(encoder, known),
+            "_fewest": [],
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_bytes(cls, tokens: Sequence[bytes | None], eos_token_id: int | Iterable[int]) -> Tokenizer:
+        """The tokenizer whose token i writes tokens[i]; None: special, never matches text.
+
+        An end token is special whatever bytes are given for it. `encode` finds the fewest tokens. Raises
+        TokenizerError where an item is neither bytes nor None, or an end id is out of range or missing.
+        """
+        return cls(tokens, end_ids(eos_token_id, {}, "eos_token_id"))
+
+    @classmethod
+    def from_huggingface(
+        cls, tokenizer: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
+    ) -> Tokenizer:
+        """The tokenizer of an object, a folder or a file that goes with a model of Hugging Face.
+
+        Objects: those of `transformers` (fast ones, and those with a SentencePiece model), also inside a
+        processor; `tokenizers.Tokenizer`; `SentencePieceProcessor`; the tokenizers of `mistral_common`.
+        Files: a tokenizer.json, Mistral's tekken.json, a SentencePiece model (tokenizer.model); a file is
+        known by what it holds. In a folder, the first of these three is read.
+
+        Byte-level BPE, and SentencePiece's BPE and Unigram with or without byte fallback; the piece "▁a" is
+        the bytes b" a", and `encode` puts no blank before the text. End tokens, unless given by id or text:
+        the object's `eos_token_id`; all that the folder's generation_config.json, config.json,
+        tokenizer_config.json and special_tokens_map.json name; for a file or a `tokenizers` object alone,
+        special tokens with a text like "</s>" (structgen.tokens.tokenizer_reading.END_TEXTS). `vocab_size`
+        adds special ids up to a model's padded width. Reading a tokenizer.json or a tekken.json needs none of
+        the libraries, a SentencePiece model needs `sentencepiece`; `encode` needs the library of the
+        tokenizer. Nothing is downloaded. Raises TokenizerError.
+        """
+        more_special: list[int] = []
+        if isinstance(tokenizer, str | os.PathLike):
+            reading, ends = read_path(Path(tokenizer))
+        else:
+            reading, ends, more_special = read_object(tokenizer)
+        return cls._from_reading(reading, ends, eos_token_id, vocab_size, more_special)
+
+    @classmethod
+    def from_sentencepiece(
+        cls, model: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
+    ) -> Tokenizer:
+        """The tokenizer of a SentencePiece model: its file, its bytes, or a loaded `SentencePieceProcessor`.
+
+        A token's bytes are what the model's own decoder writes for it inside a text: "▁" is a blank, "<0x0A>"
+        a byte where the model has byte fallback; control, unknown and unused pieces are special. The end
+        token, unless given, is the model's own. `encode` splits as the model does, but reads the text as it
+        stands: with no blank put before it, every blank kept, and without the model's normalisation. Needs
+        the `sentencepiece` package. Raises TokenizerError.
+        """
+        ends: list[int] = []
+        special: list[int] = []
+        if isinstance(model, bytes | bytearray | memoryview):
+            reading = read_sentencepiece(bytes(model))
+        elif isinstance(model, str | os.PathLike):
+            reading = read_model_file(Path(model))
+        else:
+            reading, ends, special = read_object(model)
+        return cls._from_reading(reading, ends, eos_token_id, vocab_size, special)
+
+    @classmethod
+    def from_tekken(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        eos_token_id: EndTokens | None = None,
+        vocab_size: int | None = None,
+    ) -> Tokenizer:
+        """The tokenizer of Mistral's tekken.json.
+
+        The end token, unless given by id or text, is "</s>". Reading needs no library, `encode` needs
+        `tiktoken`. Raises TokenizerError, with the member of the file that it is about.
+        """
+        reading = read_tekken(json_value(decoded(read_bytes(Path(path)), Path(path)), Path(path)))
+        return cls._from_reading(reading, [], eos_token_id, vocab_size)
+
+    @classmethod
+    def _from_reading(
+        cls,
+        reading: Reading,
+        own_ends: Sequence[int],
+        eos_token_id: EndTokens | None,
+        vocab_size: int | None,
+        more_special: Iterable[int] = (),
+    ) -> Tokenizer:
+        ends = own_ends if eos_token_id is None else end_ids(eos_token_id, reading.ids, "eos_token_id")
+        if not (ends := ends or reading.likely_ends):
+            raise TokenizerError("it does not say which tokens end a text.", cure="Pass eos_token_id=.")
+        tokens = reading.tokens
+        if vocab_size is not None and vocab_size < len(tokens):
+            raise TokenizerError(
+                f"{vocab_size} is less than the tokenizer's own {len(tokens)} tokens.",
+                where="vocab_size",
+                cure="Pass the width of the model's logits.",
+            )
+        tokens.extend([None] * ((vocab_size or 0) - len(tokens)))
+        for i in more_special:
+            if 0 <= i < len(tokens):
+                tokens[i] = None
+        return cls(tokens, ends, reading.encoder)
+
+    @classmethod
+    def from_tiktoken(cls, encoding: Any, eos: EndTokens | None = None) -> Tokenizer:
+        """The tokenizer of a `tiktoken.Encoding`, or of the encoding of that name ("o200k_base").
+
+        `eos` are end tokens by id or by text; without it the encoding's own "<|endoftext|>". A name makes
+        tiktoken load its ranks, from its cache or the network. Raises TokenizerError.
+        """
+        if isinstance(encoding, str):
+            import tiktoken
+
+            try:
+                encoding = tiktoken.get_encoding(encoding)
+            except ValueError as error:
+                raise TokenizerError(
+                    f"tiktoken has no encoding {encoding!r}.",
+                    cure=f"Choose one of {', '.join(tiktoken.list_encoding_names())}.",
+                ) from error
+        try:
+            ranks: Mapping[bytes, int] = encoding._mergeable_ranks
+            special: Mapping[str, int] = encoding._special_tokens
+            pattern: str = encoding._pat_str
+        except AttributeError as error:
+            raise TokenizerError(
+                f"{type(encoding).__name__} is no tiktoken.Encoding.",
+                where="encoding",
+                cure="Pass what tiktoken.get_encoding() returns, or its name.",
+            ) from error
+        if eos is None:
+            eos = [i for text, i in special.items() if text == "<|endoftext|>"]
+        return cls._from_ranks(ranks, eos, pattern, special)
+
+    @classmethod
+    def from_tiktoken_file(
+        cls,
+        path: str | os.PathLike[str],
+        eos: EndTokens,
+        *,
+        pattern: str | None = None,
+        special_tokens: Mapping[str, int] | None = None,
+    ) -> Tokenizer:
+        """The tokenizer of a file of lines "token in base64, blank, rank" (Llama 3's tokenizer.model).
+
+        The file holds neither the pattern that splits a text nor the special tokens; without `pattern`,
+        `encode` finds the fewest tokens. `eos` are end tokens, by id or by text. Raises TokenizerError with
+        the line.
+        """
+        ranks: dict[bytes, int] = {}
+        for number, line in enumerate(decoded(read_bytes(Path(path)), Path(path)).splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                token, rank = line.split()
+                ranks[base64.b64decode(token, validate=True)] = int(rank)
+            except (ValueError, binascii.Error) as error:
+                raise TokenizerError(
+                    "not a token in base64 and its rank.",
+                    where=f"{path}, line {number}",
+                    cure="Pass a file of byte-pair ranks in tiktoken's format.",
+                ) from error
+        return cls._from_ranks(ranks, eos, pattern, special_tokens or {})
+
+    @classmethod
+    def _from_ranks(
+        cls, ranks: Mapping[bytes, int], eos: EndTokens, pattern: str | None, special: Mapping[str, int]
+    ) -> Tokenizer:
+        wrong = next((i for i in (*ranks.values(), *special.values()) if not is_id(i)), None)
+        if wrong is not None:
+            raise TokenizerError(
+                f"{wrong!r} is no id of a token.", where="ranks", cure="Download them again."
+            )
+        tokens: list[bytes | None] = [None] * (1 + max([*ranks.values(), *special.values()], default=-1))
+        for token, rank in ranks.items():
+            if (other := tokens[rank]) is not None:
+                raise TokenizerError(
+                    f"{other!r} and {token!r} have the same rank.",
+                    where=f"rank {rank}",
+                    cure="Download the ranks again.",
+                )
+            tokens[rank] = token
+        form = None if pattern is None else (TiktokenEncoder.NAME, pattern, tuple(sorted(special.items())))
+        return cls(tokens, end_ids(eos, special, "eos"), form)
+
+    def encode(self, data: bytes) -> list[int]:
+        """Token ids whose bytes, one after another, are exactly `data`; none of them special.
+
+        As the tokenizer's own encoder splits it, where that gives back these bytes (a normaliser may change
+        them, and what is not UTF-8 it cannot read); otherwise, and for tokenizers made from bytes, the fewest
+        tokens: of equally many the longest first token, of equal bytes the smallest id. Raises TokenizerError
+        where no tokens write it.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TokenizerError(
+                f"{type(data).__name__} is not bytes.",
+                where="data",
+                cure='Encode text: text.encode("utf-8").',
+            )
+        data = bytes(data)
+        encoder: Encoder | None = self._encoder
+        if encoder is not None:
+            try:
+                ids = encoder.encode(data.decode("utf-8"))
+            except UnicodeDecodeError:
+                ids = None
+            if ids is not None and self._writes(ids, data):
+                return ids
+        if not self._fewest:
+            self._fewest.append(FewestTokens(self.token_bytes))
+        fewest: FewestTokens = self._fewest[0]
+        return fewest.encode(data)
+
+    def decode(self, ids: Iterable[int]) -> bytes:
+        """The bytes that the tokens write, one after another; special tokens write none.
+
+        Raises TokenError for an id out of range.
+        """
+        out = []
+        for i in ids:
+            if not 0 <= i < self.vocab_size:
+                raise TokenError(
+                    f"token id {i} is out of range.", cure=f"Ids are 0 to {self.vocab_size - 1} here."
+                )
+            out.append(self.token_bytes[i] or b"")
+        return b"".join(out)
+
+    def _writes(self, ids: list[int], data: bytes) -> bool:
+        tokens = self.token_bytes
+        found = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
+        return None not in found and b"".join(token or b"" for token in found) == data
+
+    def __eq__(self, other: object) -> bool:
+        return self.fingerprint == other.fingerprint if isinstance(other, Tokenizer) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"<Tokenizer of {self.vocab_size} tokens, {self.fingerprint[:12]}>"
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Tokenizer does not change: {name}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Tokenizer does not change: {name}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        lengths, data = _packed(self.token_bytes)
+        return _unpickle, (lengths, data, self.eos_token_ids, self._encoder and self._encoder.form)
+
+
+def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form | None) -> Tokenizer:
+    sizes = array("i", lengths)
+    if sys.byteorder == "big":
+        sizes.byteswap()
+    tokens: list[bytes | None] = []
+    at = 0
+    for size in sizes:
+        tokens.append(None if size < 0 else data[at : at + size])
+        at += max(size, 0)
+    return Tokenizer(tokens, ends, encoder)
+
+
+def _packed(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
+    # (lengths as little-endian int32, -1 for special tokens; all bytes)
+    lengths = array("i", [-1 if token is None else len(token) for token in tokens])
+    if sys.byteorder == "big":
+        lengths.byteswap()
+    return lengths.tobytes(), b"".join(token or b"" for token in tokens)
+
+
+def _fingerprint(tokens: Sequence[bytes | None], ends: Sequence[int]) -> str:
+    lengths, data = _packed(tokens)
+    digest = hashlib.blake2b(b"structgen tokenizer 1\n", digest_size=20)
+    digest.update(f"{len(tokens)} {' '.join(map(str, ends))}\n".encode())
+    digest.update(lengths)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _missing_bytes(tokens: Sequence[bytes | None]) -> tuple[int, ...]:
+    found = {token[0] for token in tokens if token is not None and len(token) == 1}
+    return tuple(b for b in range(256) if b not in found)
+
+
+def _checked_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tuple[bytes | None, ...]:
+    known = list(tokens)
+    for i, token in enumerate(known):
+        if type(token) is not bytes and token is not None:
+            if not isinstance(token, bytes | bytearray | memoryview):
+                raise TokenizerError(
+                    f"{type(token).__name__} is neither bytes nor None.",
+                    where=f"token {i}",
+                    cure="Pass each token's bytes; None for a special token.",
+                )
+            known[i] = bytes(token)
+    if not ends:
+        raise TokenizerError(
+            "there is no end token, so no text could end.", cure="Name at least one end token."
+        )
+    for i in ends:
+        if not 0 <= i < len(known):
+            raise TokenizerError(
+                f"the end token {i} is out of range.", cure=f"Ids are 0 to {len(known) - 1} here."
+            )
+        known[i] = None
+    return tuple(known)

@@ -1,0 +1,225 @@
+"""Reads Hugging Face's `tokenizer.json`: every token's bytes, special ids, likely ends, an encoder's text.
+
+A token's bytes are what the file's *decoder* makes of it inside a text, because that is what a user's program
+sees: the byte alphabet of GPT-2 (`ByteLevel`), or SentencePiece's marks (`▁` is a blank, `<0xAB>` is a byte).
+The blank that SentencePiece puts before a text when it encodes, and takes away when it decodes, belongs to no
+token. A tokenizer whose text is not its tokens' bytes one after another (WordPiece, WordLevel) cannot serve
+and is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from structgen.errors import TokenizerError
+from structgen.tokens.encoders import HuggingFaceEncoder
+from structgen.tokens.tokenizer_reading import END_TEXTS, Reading, is_id
+
+_SERVES: Final = "Byte-level BPE and SentencePiece vocabularies can serve."
+_AGAIN: Final = "Download the file again."
+_Piece = Callable[[str], bytes]
+
+
+def read_tokenizer_json(text: str) -> Reading:
+    """What the file says, from its text. Raises TokenizerError, with the member that it is about."""
+    try:
+        file = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TokenizerError(f"not JSON ({error}).", where="tokenizer.json", cure=_AGAIN) from error
+    return read_tokenizer_object(file)
+
+
+def read_tokenizer_object(file: Any) -> Reading:
+    """What the file says, from its JSON value. Raises TokenizerError, with the member that it is about."""
+    model = file.get("model") if isinstance(file, dict) else None
+    if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
+        raise TokenizerError(
+            "there is no vocabulary.",
+            where="tokenizer.json: /model/vocab",
+            cure="Pass the tokenizer.json of a Hugging Face tokenizer.",
+        )
+    _refuse_models(model)
+    to_bytes = _piece_reader(file, model)
+    ids, unknown = _vocabulary(model)
+    special = set(unknown)
+    texts = {i: piece for piece, i in ids.items()}
+    likely_ends = []
+    for content, i, is_special in _added_tokens(file):
+        texts[i] = content
+        ids[content] = i
+        if is_special:
+            special.add(i)
+            if content in END_TEXTS:
+                likely_ends.append(i)
+    tokens: list[bytes | None] = [None] * (1 + max(texts, default=-1))
+    for i, piece in texts.items():
+        if i not in special:
+            tokens[i] = to_bytes(piece)
+    return Reading(tokens, ids, likely_ends, (HuggingFaceEncoder.NAME, _encoder_text(file)))
+
+
+def _refuse_models(model: dict[str, Any]) -> None:
+    kind = model.get("type", "BPE")
+    if kind not in ("BPE", "Unigram"):
+        raise TokenizerError(
+            f"the text of a {kind} tokenizer is not its tokens one after another.",
+            where="tokenizer.json: /model/type",
+            cure=_SERVES,
+        )
+    for name in ("continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(name):
+            raise TokenizerError(
+                f"{model[name]!r} marks the ends of words, so the text is not the tokens one after another.",
+                where=f"tokenizer.json: /model/{name}",
+                cure=_SERVES,
+            )
+
+
+def _vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
+    # (ids by text, ids of the unknown token)
+    vocab = model["vocab"]
+    where = "tokenizer.json: /model/vocab"
+    if isinstance(vocab, dict):
+        wrong = next((piece for piece, i in vocab.items() if not is_id(i)), None)
+        if wrong is not None:
+            raise TokenizerError(f"{vocab[wrong]!r} is no id.", where=f"{where}/{wrong!r}", cure=_AGAIN)
+        text = model.get("unk_token")
+        return dict(vocab), [vocab[text]] if isinstance(text, str) and text in vocab else []
+    for at, entry in enumerate(vocab):
+        if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
+            raise TokenizerError("there is no piece with its score.", where=f"{where}/{at}", cure=_AGAIN)
+    unknown: Any = model.get("unk_id")
+    return {entry[0]: i for i, entry in enumerate(vocab)}, [unknown] if is_id(unknown) else []
+
+
+def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
+    # (text, id, whether it is special) of each added token
+    where = "tokenizer.json: /added_tokens"
+    added = file.get("added_tokens") or []
+    if not isinstance(added, list):
+        raise TokenizerError("it is no array.", where=where, cure=_AGAIN)
+    for at, token in enumerate(added):
+        content = token.get("content") if isinstance(token, dict) else None
+        if not isinstance(content, str) or not is_id(token.get("id")):
+            raise TokenizerError("there is no token with its id.", where=f"{where}/{at}", cure=_AGAIN)
+        yield content, token["id"], bool(token.get("special"))
+
+
+def _parts(step: dict[str, Any] | None, members: str) -> Iterator[dict[str, Any]]:
+    # The steps of a decoder, normalizer or pre-tokenizer, sequences opened, in order.
+    stack: list[Any] = [step] if step else []
+    while stack:
+        top = stack.pop()
+        inner = (top.get(members) or []) if isinstance(top, dict) else None
+        if not isinstance(inner, list) or not isinstance(top.get("type"), str):
+            raise TokenizerError(
+                f"{str(top)[:80]!r} is no step of a decoder, normalizer or pre-tokenizer.",
+                where="tokenizer.json",
+                cure=_AGAIN,
+            )
+        if top["type"] == "Sequence":
+            stack.extend(reversed(inner))
+        else:
+            yield top
+
+
+def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
+    # What the decoder makes of one token inside a text.
+    decoders = list(_parts(file.get("decoder"), "decoders"))
+    if not decoders:
+        kinds = {step.get("type") for step in _parts(file.get("pre_tokenizer"), "pretokenizers")}
+        if "ByteLevel" in kinds:
+            decoders = [{"type": "ByteLevel"}]
+        elif "Metaspace" in kinds:
+            decoders = [{"type": "Metaspace"}]
+    replaced: list[tuple[str, str]] = []
+    byte_level = byte_fallback = joined = False
+    for step in decoders:
+        match step:
+            case {"type": "ByteLevel"}:
+                byte_level = True
+            case {"type": "ByteFallback"}:
+                byte_fallback = True
+            case {"type": "Metaspace"} if isinstance(mark := step.get("replacement", "▁"), str):
+                replaced.append((mark, " "))
+            case {"type": "Replace", "pattern": {"String": str(old)}, "content": str(new)}:
+                replaced.append((old, new))
+            case {"type": "Fuse"}:
+                joined = True
+            case {"type": "Strip"} if joined:
+                pass  # takes away what stands at the ends of the whole text, in no token's middle
+            case _:
+                raise TokenizerError(
+                    f"the decoder step {step.get('type')!r} does not leave tokens as they are.",
+                    where="tokenizer.json: /decoder",
+                    cure=_SERVES,
+                )
+    if not decoders:
+        raise TokenizerError(
+            "there is no decoder that says which bytes a token is.",
+            where="tokenizer.json: /decoder",
+            cure=_SERVES,
+        )
+    alphabet = _byte_alphabet() if byte_level else {}
+    one_byte = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+    byte_fallback = byte_fallback or bool(model.get("byte_fallback"))
+
+    def read(piece: str) -> bytes:
+        if byte_level:
+            try:
+                return bytes([alphabet[character] for character in piece])
+            except KeyError:
+                return _utf8(piece)  # as the decoder does with a token that is not written in its alphabet
+        if byte_fallback and (match := one_byte.fullmatch(piece)):
+            return bytes([int(match[1], 16)])
+        for old, new in replaced:
+            piece = piece.replace(old, new)
+        return _utf8(piece)
+
+    return read
+
+
+def _utf8(piece: str) -> bytes:
+    # JSON can hold lone surrogates, which have no UTF-8: such a token can never be text.
+    return piece.encode("utf-8", "surrogatepass")
+
+
+def _byte_alphabet() -> dict[str, int]:
+    # GPT-2's: a byte that is a visible character of Latin-1 is written as itself, the others as U+0100 and
+    # on.
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = sorted(set(range(256)) - set(visible))
+    return {chr(b): b for b in visible} | {chr(0x100 + i): b for i, b in enumerate(hidden)}
+
+
+def _encoder_text(file: dict[str, Any]) -> str:
+    # Special tokens would be read out of the text, and a blank put before it would be a byte that is not
+    # there.
+    changed = dict(file)
+    changed["added_tokens"] = [token for token in file.get("added_tokens") or [] if not token.get("special")]
+    changed["post_processor"] = changed["truncation"] = changed["padding"] = None
+    changed["normalizer"] = _without_prefix(file.get("normalizer"), "normalizers")
+    changed["pre_tokenizer"] = _without_prefix(file.get("pre_tokenizer"), "pretokenizers")
+    return json.dumps(changed, ensure_ascii=True, separators=(",", ":"))
+
+
+def _without_prefix(step: dict[str, Any] | None, members: str) -> dict[str, Any] | None:
+    kept: list[dict[str, Any]] = []
+    for part in _parts(step, members):
+        match part.get("type"):
+            case "Prepend":
+                continue
+            case "Metaspace":
+                # Files of older versions have the flag, newer ones the scheme; a reader refuses a pair that
+                # disagrees.
+                part = {name: value for name, value in part.items() if name != "add_prefix_space"}
+                part["prepend_scheme"] = "never"
+            case "ByteLevel":
+                part = part | {"add_prefix_space": False}
+        kept.append(part)
+    if not kept:
+        return None
+    return kept[0] if len(kept) == 1 else {"type": "Sequence", members: kept}

@@ -1,0 +1,220 @@
+"""Recognises what a tokenizer is handed over as, a file, a folder or a library's object, and has it read.
+
+A file is known by what it holds, an object by its members: none of the libraries is imported for that.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from structgen.errors import TokenizerError
+from structgen.tokens.sentencepiece_model import read_processor, read_sentencepiece, read_with_pieces
+from structgen.tokens.tekken import is_tekken, read_tekken, read_tekkenizer
+from structgen.tokens.tokenizer_json import read_tokenizer_json, read_tokenizer_object
+from structgen.tokens.tokenizer_reading import Reading, is_id
+
+EndTokens = int | str | Iterable[int | str]
+"""End tokens: an id, or the text of a special token, or several of them."""
+
+_NAMES: Final = ("tokenizer.json", "tekken.json", "tokenizer.model")
+"""The files of a model's folder that hold a tokenizer, the first one that is there counts."""
+_OTHER_IDS: Final = ("spiece.model", "sentencepiece.bpe.model")
+"""SentencePiece models of folders whose models number tokens otherwise than the file."""
+_RANKS: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
+_WRAPPERS: Final = 5
+"""Objects inside one another that are looked into: transformers' around mistral_common's has three."""
+
+
+def read_path(path: Path) -> tuple[Reading, list[int]]:
+    """What a file or a folder says, and the end tokens that the folder's other files name (none for a file).
+
+    Raises TokenizerError where there is no such file, where it is of no known kind, and where it is damaged.
+    """
+    if not path.is_dir():
+        return read_file(path), []
+    found = next((path / name for name in _NAMES if (path / name).is_file()), None)
+    if found is None:
+        other = next((name for name in _OTHER_IDS if (path / name).is_file()), None)
+        if other is not None:
+            raise TokenizerError(
+                f"the ids in {other} are not the model's own.",
+                where=str(path),
+                cure="Pass the object: AutoTokenizer.from_pretrained(folder).",
+            )
+        raise _missing(path / _NAMES[0])
+    reading = read_file(found)
+    if found.name == "tokenizer.model":
+        _add_tokens(path, reading)
+    return reading, _ends_of_folder(path, reading.ids)
+
+
+def read_file(path: Path) -> Reading:
+    """What a tokenizer.json, a tekken.json or a SentencePiece model says. Raises TokenizerError."""
+    data = read_bytes(path)
+    if path.suffix == ".json" or data.lstrip()[:1] == b"{":
+        file = json_value(decoded(data, path), path)
+        if is_tekken(file) or path.name == "tekken.json":
+            return read_tekken(file)
+        return read_tokenizer_object(file)
+    return read_model_file(path)
+
+
+def holds_ranks(data: bytes) -> bool:
+    """Whether a file's bytes begin like byte-pair ranks in tiktoken's format."""
+    return _RANKS.match(data) is not None
+
+
+def read_model_file(path: Path) -> Reading:
+    """What the file of a SentencePiece model says. Raises TokenizerError."""
+    data = read_bytes(path)
+    if holds_ranks(data):
+        raise TokenizerError(
+            "a file of byte-pair ranks names neither its special tokens nor its end tokens.",
+            where=str(path),
+            cure="Read it with sg.Tokenizer.from_tiktoken_file(path, eos, special_tokens=...).",
+        )
+    try:
+        return read_sentencepiece(data)
+    except TokenizerError as error:
+        raise TokenizerError(error.what, where=str(path), cure=error.cure) from error
+
+
+def read_object(tokenizer: Any) -> tuple[Reading, list[int], list[int]]:
+    """What a library's object says, the end tokens that it names itself, and ids that are special besides.
+
+    Objects of transformers (fast ones, those that hold a SentencePiece model, and those of mistral_common,
+    also inside a processor), `tokenizers.Tokenizer`, `SentencePieceProcessor`, and the tokenizers of
+    mistral_common. Raises TokenizerError for anything else.
+    """
+    ends: list[int] = []
+    special: list[int] = []
+    one = tokenizer
+    for _ in range(_WRAPPERS):
+        if not ends and (own := getattr(one, "eos_token_id", None)) is not None:
+            ends = end_ids(own, {}, "tokenizer.eos_token_id")
+        special += getattr(one, "all_special_ids", None) or ()
+        if hasattr(one, "backend_tokenizer") or hasattr(one, "to_str"):
+            return read_tokenizer_json(getattr(one, "backend_tokenizer", one).to_str()), ends, special
+        if hasattr(one, "serialized_model_proto"):
+            return read_processor(one), ends, special
+        if hasattr(one, "sp_model"):
+            return read_with_pieces(one), ends, special
+        if hasattr(one, "id_to_byte_piece"):
+            return read_tekkenizer(one), ends, special
+        if hasattr(one, "n_words") and hasattr(one, "file_path"):
+            return read_file(Path(one.file_path)), ends, special
+        one = getattr(one, "instruct_tokenizer", None) or getattr(one, "tokenizer", None)
+        if one is None:
+            break
+    raise TokenizerError(
+        f"{type(tokenizer).__name__} has no backend of the tokenizers library, and no model of SentencePiece "
+        "or Tekken.",
+        where="tokenizer",
+        cure="Pass a path, AutoTokenizer.from_pretrained(...), a tokenizers.Tokenizer or a "
+        "SentencePieceProcessor; a tiktoken.Encoding goes to sg.Tokenizer.from_tiktoken.",
+    )
+
+
+def end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
+    """The ids of end tokens that are given by id or by text. Raises TokenizerError, naming `where`."""
+    several: Iterable[object] = [ends] if isinstance(ends, str) or not isinstance(ends, Iterable) else ends
+    out = []
+    for end in several:
+        if isinstance(end, str):
+            if end not in ids:
+                raise TokenizerError(
+                    f"there is no token {end!r}.", where=where, cure="Pass the id of the end token."
+                )
+            out.append(ids[end])
+            continue
+        try:
+            out.append(operator.index(end))  # type: ignore[arg-type]
+        except TypeError as error:
+            raise TokenizerError(
+                f"{end!r} is neither a token id nor a token's text.",
+                where=where,
+                cure="Pass the ids of the end tokens.",
+            ) from error
+    return out
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds. Raises TokenizerError where it is not there or cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def decoded(data: bytes, path: Path) -> str:
+    """The text of a file's bytes. Raises TokenizerError where they are not UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, error) from error
+
+
+def json_value(text: str, path: Path) -> Any:
+    """The value of a JSON file. Raises TokenizerError where it is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TokenizerError(
+            f"not JSON ({error}).", where=str(path), cure="Download the file again."
+        ) from error
+
+
+def _missing(path: Path) -> TokenizerError:
+    return TokenizerError(
+        "there is no such file, and nothing is downloaded.",
+        where=str(path),
+        cure="Pass a folder with a tokenizer.json, or AutoTokenizer.from_pretrained(name).",
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> TokenizerError:
+    return TokenizerError(f"it cannot be read ({error}).", where=str(path), cure="Pass a readable file.")
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """The members of a JSON file of a model's folder; none where there is no such file."""
+    value = json_value(decoded(read_bytes(path), path), path) if path.is_file() else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _add_tokens(folder: Path, reading: Reading) -> None:
+    """Add to the tokens of a SentencePiece model those that the folder's other files add to it."""
+    added = {i: (text, False) for text, i in _config(folder / "added_tokens.json").items() if is_id(i)}
+    decoder = _config(folder / "tokenizer_config.json").get("added_tokens_decoder")
+    for key, token in decoder.items() if isinstance(decoder, dict) else ():
+        i = int(key) if key.isdecimal() and len(key) < 9 else -1
+        if is_id(i) and isinstance(token, dict) and isinstance(token.get("content"), str):
+            added[i] = (token["content"], bool(token.get("special")))
+    for i, (text, special) in added.items():
+        reading.tokens.extend([None] * (i + 1 - len(reading.tokens)))
+        reading.ids[text] = i
+        reading.tokens[i] = None if special else text.encode("utf-8", "surrogatepass")
+
+
+def _ends_of_folder(folder: Path, ids: Mapping[str, int]) -> list[int]:
+    # What generation stops at is the union: a chat model's end of turn stands in one file, the end of text in
+    # another.
+    ends: set[int] = set()
+    for name in ("generation_config.json", "config.json", "tokenizer_config.json", "special_tokens_map.json"):
+        path = folder / name
+        config = _config(path)
+        if (by_id := config.get("eos_token_id")) is not None:
+            ends.update(end_ids(by_id, ids, str(path)))
+        by_text = config.get("eos_token")
+        if isinstance(by_text, dict):
+            by_text = by_text.get("content")
+        if by_text is not None:
+            ends.update(end_ids(by_text, ids, str(path)))
+    return sorted(ends)

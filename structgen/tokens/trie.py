@@ -1,0 +1,392 @@
+"""The byte trie as flat arrays in depth-first order, with signatures: what the compiled walk reads.
+
+A node is one 64-bit word, so that a walk reads one stream of memory; nodes lie in depth-first pre-order,
+children by byte, so that "into the subtree" is the next word and "past the subtree" is the word that `skip`
+names. The root has no word. Strings that are equal share a *slot*; slots are numbered in the order in which
+the walk meets them.
+
+A *signature* is a set of 128 classes of bytes (two words). A walk that knows under which classes no reachable
+state dies skips a subtree whose signature holds none but those:
+
+    bit b   the ASCII byte b, 0x20 to 0x7f, and the bytes 0x09, 0x0a, 0x0d
+    bit 0   any other control byte
+    bit 1   a complete, well-formed character outside ASCII (Unicode 15, table 3-7), but for those of bit 3
+    bit 3   white space and line terminators outside ASCII, as `\\s` has them (ECMA-262, 22.2.2.9)
+    bit 2   anything that is not well-formed UTF-8 when read from the node's own byte on: a continuation byte
+            with nothing before it, a character that the string cuts off, an overlong form, a surrogate, a
+            value past U+10FFFF
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import TokenizerError
+from structgen.native.jit import entry, jit
+
+MAX_STRING: Final = (1 << 12) - 1
+"""Bytes of the longest string: the depth has 12 bits."""
+MAX_SLOTS: Final = (1 << 20) - 1
+"""Distinct strings: the slot, plus one, has 20 bits."""
+MAX_NODES: Final = (1 << 24) - 1
+"""Nodes: the index of the next node past a subtree has 24 bits."""
+
+NO_TOKEN: Final = -1
+MANY_TOKENS: Final = -2
+"""In a record of `children`: no string ends at the node; several equal ones do."""
+
+DEPTH_SHIFT: Final = 8
+SLOT_SHIFT: Final = 20
+SKIP_SHIFT: Final = 40
+
+
+class TrieArrays(NamedTuple):
+    """A byte trie of n nodes and s slots.
+
+    A node is bits 0-7 its byte, 8-19 its depth (1 for the root's children), 20-39 its slot plus one (0: no
+    string ends here), 40-63 the index of the first node after its subtree.
+    """
+
+    nodes: npt.NDArray[np.uint64]
+    """[n], in depth-first pre-order, children by byte, without the root."""
+    sig: npt.NDArray[np.uint64]
+    """[n, 2]: the union of the signatures of the subtree's strings, from this node's own byte on."""
+    first: npt.NDArray[np.int32]
+    """[257]: the root's child for each byte, -1 where there is none; last, n."""
+    slot_start: npt.NDArray[np.int32]
+    """[s + 1]: slot k's ids are slot_ids[slot_start[k] : slot_start[k + 1]]."""
+    slot_ids: npt.NDArray[np.int32]
+    """The ids of every slot, ascending in each."""
+    slot_sig: npt.NDArray[np.uint64]
+    """[s, 2]: the signature of the whole string."""
+    slot_chars: npt.NDArray[np.int32]
+    """[s]: characters begun in the string: its bytes that are no continuation bytes."""
+    slot_len: npt.NDArray[np.int32]
+    """[s]: bytes of the string."""
+
+
+def build_trie(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int32]
+) -> TrieArrays:
+    """The trie of the strings data[offsets[i]:offsets[i + 1]], each with the id ids[i].
+
+    Equal strings share a slot; empty strings have no node and are left out; a pair (string, id) is expected
+    once. Cost: 20 to 100 ns a byte, as the strings fit the processor's cache or not; the first call of a
+    process loads the compiled code, the first after installation compiles it (seconds). Raises TokenizerError
+    where a string, the strings or the nodes pass the limits of the layout.
+    """
+    data = np.require(data, np.uint8, ("C", "W"))
+    offsets = np.require(offsets, np.int64, ("C", "W"))
+    ids = np.require(ids, np.int32, ("C", "W"))
+    assert len(offsets) == len(ids) + 1
+    if len(ids):
+        lengths = np.diff(offsets)
+        longest = int(lengths.argmax())
+        if lengths[longest] > MAX_STRING:
+            raise TokenizerError(
+                f"{lengths[longest]:,} bytes are more than the {MAX_STRING:,} that a byte trie takes.",
+                where=f"token {ids[longest]}",
+                cure="Pass None for it: it is then a special token, never allowed as text.",
+            )
+    status, arrays = trie_kernel(data, offsets, ids)
+    if status:
+        what, limit = ("nodes", MAX_NODES) if status == _TOO_MANY_NODES else ("distinct tokens", MAX_SLOTS)
+        raise TokenizerError(
+            f"The byte trie has more than {limit:,} {what}, the most that its layout takes.",
+            cure="Use a smaller vocabulary.",
+        )
+    return TrieArrays(*arrays)
+
+
+_TOO_MANY_NODES: Final = 1
+_TOO_MANY_SLOTS: Final = 2
+
+
+@jit
+def _character(data: Any, at: int, end: int) -> int:
+    # Bytes of the well-formed character at `at`, 0 where there is none (Unicode 15, table 3-7).
+    lead = data[at]
+    if lead < 0x80:
+        return 1
+    if lead < 0xC2 or lead > 0xF4:
+        return 0
+    size = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
+    if at + size > end:
+        return 0
+    low, high = 0x80, 0xBF
+    if lead == 0xE0:
+        low = 0xA0
+    elif lead == 0xED:
+        high = 0x9F
+    elif lead == 0xF0:
+        low = 0x90
+    elif lead == 0xF4:
+        high = 0x8F
+    if data[at + 1] < low or data[at + 1] > high:
+        return 0
+    for i in range(at + 2, at + size):
+        if data[i] < 0x80 or data[i] > 0xBF:
+            return 0
+    return size
+
+
+@jit
+def space_prefix(prefix: int, byte: int) -> int:
+    """Where the bytes of a character outside ASCII stand among those of white space: 0 before the first, 11
+    at the end of one, 12 where it is none, else a number of the bytes so far; compiled, for compiled code."""
+    if prefix == 0:
+        if byte == 0xC2:
+            return 1
+        if 0xE1 <= byte <= 0xE3:
+            return byte - 0xE1 + 2
+        return 5 if byte == 0xEF else 12
+    if prefix == 1:  # U+00A0
+        return 11 if byte == 0xA0 else 12
+    if prefix == 2:
+        return 6 if byte == 0x9A else 12
+    if prefix == 3:
+        return 7 if byte == 0x80 else (8 if byte == 0x81 else 12)
+    if prefix == 4:
+        return 9 if byte == 0x80 else 12
+    if prefix == 5:
+        return 10 if byte == 0xBB else 12
+    if prefix == 7:  # U+2000 to U+200A, U+2028, U+2029, U+202F
+        return 11 if byte <= 0x8A or byte == 0xA8 or byte == 0xA9 or byte == 0xAF else 12
+    if prefix == 6 or prefix == 9:  # U+1680, U+3000
+        return 11 if byte == 0x80 else 12
+    if prefix == 8:  # U+205F
+        return 11 if byte == 0x9F else 12
+    if prefix == 10:  # U+FEFF
+        return 11 if byte == 0xBF else 12
+    return 12
+
+
+@jit
+def _is_space(data: Any, at: int, size: int) -> bool:
+    prefix = 0
+    for i in range(size):
+        prefix = space_prefix(prefix, data[at + i])
+    return prefix == 11
+
+
+@jit
+def _shell_sort(values: Any, start: int, end: int) -> None:
+    # Slots are short and mostly in order already; numba's own sort adds a second to the compilation.
+    gap = 1
+    while gap < (end - start) // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(start + gap, end):
+            value = values[i]
+            j = i
+            while j >= start + gap and values[j - gap] > value:
+                values[j] = values[j - gap]
+                j -= gap
+            values[j] = value
+        gap //= 3
+
+
+@entry(
+    "Tuple((int64, Tuple((uint64[::1], uint64[:, ::1], int32[::1], int32[::1], int32[::1], uint64[:, ::1],"
+    " int32[::1], int32[::1]))))(uint8[::1], int64[::1], int32[::1])"
+)
+def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
+    """(status, the arrays of TrieArrays in order); compiled, may be called from compiled code.
+
+    uint8[::1], int64[::1], int32[::1] as for `build_trie`, strings of at most MAX_STRING bytes. Status 0, or
+    1 and 2 where there are too many nodes or slots (the arrays are then empty).
+    """
+    count = len(ids)
+    total = offsets[count] - offsets[0]
+    longest = 0
+    for i in range(count):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    room = min(total, MAX_NODES)
+    # The trie in order of insertion: children are lists, sorted by byte, that hang together by `sibling`.
+    root = np.full(256, -1, np.int32)
+    byte = np.empty(room, np.uint8)
+    child = np.empty(room, np.int32)
+    sibling = np.empty(room, np.int32)
+    head = np.empty(room, np.int32)  # the first string that ends here
+    tail = np.empty(room, np.int32)
+    again = np.empty(count, np.int32)  # the next string equal to this one
+    node_sig = np.zeros((room, 2), np.uint64)
+    string_sig = np.empty((count, 2), np.uint64)
+    path = np.empty(longest + 1, np.int32)
+    suffix = np.empty((longest + 1, 2), np.uint64)
+    used = 0
+    slots = 0
+    kept = 0
+    status = 0
+    for i in range(count):
+        start, end = offsets[i], offsets[i + 1]
+        if start == end:
+            continue
+        kept += 1
+        parent = -1
+        for at in range(start, end):
+            here = data[at]
+            previous = -1
+            node = root[here] if parent < 0 else child[parent]
+            while parent >= 0 and node >= 0 and byte[node] < here:
+                previous = node
+                node = sibling[node]
+            if node < 0 or byte[node] != here:
+                if used == room:
+                    status = _TOO_MANY_NODES
+                    break
+                byte[used] = here
+                child[used] = -1
+                head[used] = -1
+                sibling[used] = node if parent >= 0 else -1
+                if parent < 0:
+                    root[here] = used
+                elif previous < 0:
+                    child[parent] = used
+                else:
+                    sibling[previous] = used
+                node = used
+                used += 1
+            path[at - start] = node
+            parent = node
+        if status:
+            break
+        again[i] = -1
+        if head[parent] < 0:
+            head[parent] = i
+            slots += 1
+        else:
+            again[tail[parent]] = i
+        tail[parent] = i
+        # From the back: the signature of data[at:end] is that of its first character and of what follows it.
+        suffix[end - start, 0] = suffix[end - start, 1] = 0
+        for at in range(end - 1, start - 1, -1):
+            size = _character(data, at, end)
+            if size == 1:
+                bit = int(data[at])
+                if bit < 0x20 and bit != 0x09 and bit != 0x0A and bit != 0x0D:
+                    bit = 0
+            else:
+                bit = 2 if size == 0 else (3 if _is_space(data, at, size) else 1)
+            place = at - start
+            for half in range(2):
+                both = suffix[place + max(size, 1), half]
+                if bit >> 6 == half:
+                    both |= np.uint64(1) << np.uint64(bit & 63)
+                suffix[place, half] = both
+                node_sig[path[place], half] |= both
+        string_sig[i, 0], string_sig[i, 1] = suffix[0, 0], suffix[0, 1]
+    if status == 0 and slots > MAX_SLOTS:
+        status = _TOO_MANY_SLOTS
+    if status:
+        used = slots = kept = 0
+
+    nodes = np.empty(used, np.uint64)
+    sig = np.empty((used, 2), np.uint64)
+    first = np.full(257, -1, np.int32)
+    slot_start = np.empty(slots + 1, np.int32)
+    slot_ids = np.empty(kept, np.int32)
+    slot_sig = np.empty((slots, 2), np.uint64)
+    slot_chars = np.empty(slots, np.int32)
+    slot_len = np.empty(slots, np.int32)
+    open_at = np.empty(longest + 1, np.int64)  # the open node of each depth, in the order of the walk
+    written = 0
+    slot = 0
+    filled = 0
+    slot_start[0] = 0
+    for lead in range(256):
+        if root[lead] < 0 or status:
+            continue
+        first[lead] = written
+        depth = 1
+        node = root[lead]
+        path[1] = node
+        while depth > 0:
+            # Write the node, then go to its first child, or close nodes up to one that has a next sibling.
+            word = np.uint64(byte[node]) | np.uint64(depth) << np.uint64(DEPTH_SHIFT)
+            if head[node] >= 0:
+                string = head[node]
+                slot_sig[slot, 0], slot_sig[slot, 1] = string_sig[string, 0], string_sig[string, 1]
+                slot_len[slot] = depth
+                chars = 0
+                for at in range(offsets[string], offsets[string + 1]):
+                    chars += data[at] & 0xC0 != 0x80
+                slot_chars[slot] = chars
+                ascending = True
+                while string >= 0:
+                    slot_ids[filled] = ids[string]
+                    ascending &= filled == slot_start[slot] or slot_ids[filled - 1] <= slot_ids[filled]
+                    filled += 1
+                    string = again[string]
+                if not ascending:
+                    _shell_sort(slot_ids, slot_start[slot], filled)
+                slot += 1
+                slot_start[slot] = filled
+                word |= np.uint64(slot) << np.uint64(SLOT_SHIFT)
+            nodes[written] = word
+            sig[written, 0], sig[written, 1] = node_sig[node, 0], node_sig[node, 1]
+            open_at[depth] = written
+            written += 1
+            if child[node] >= 0:
+                depth += 1
+                node = child[node]
+                path[depth] = node
+                continue
+            while depth > 0:
+                nodes[open_at[depth]] |= np.uint64(written) << np.uint64(SKIP_SHIFT)
+                node = sibling[path[depth]]
+                if node >= 0:
+                    path[depth] = node
+                    break
+                depth -= 1
+    first[256] = written
+    return status, (nodes, sig, first, slot_start, slot_ids, slot_sig, slot_chars, slot_len)
+
+
+@entry("int32[::1](uint64[::1])")
+def deepest_characters(nodes: Any) -> Any:
+    """For each node, the most characters begun on a path from its own byte down (bytes
+    that are no continuation bytes)."""
+    found = np.zeros(len(nodes), np.int32)
+    # by depth: the most of the nodes there met since the last one above
+    below = np.zeros(MAX_STRING + 2, np.int32)
+    for i in range(len(nodes) - 1, -1, -1):
+        depth = (nodes[i] >> np.uint64(DEPTH_SHIFT)) & np.uint64(MAX_STRING)
+        here = below[depth + np.uint64(1)]
+        below[depth + np.uint64(1)] = 0
+        if nodes[i] & np.uint64(0xC0) != np.uint64(0x80):
+            here += 1
+        found[i] = here
+        below[depth] = max(below[depth], here)
+    return found
+
+
+@entry("Tuple((int32[::1], int64[:, ::1]))(uint64[::1], int32[::1], int32[::1])")
+def children(nodes: Any, slot_start: Any, slot_ids: Any) -> Any:
+    """(start, records): the children of node i are records[start[i] : start[i + 1]], by byte; those of the
+    root, as node n, come last. A record is the child's word, and its index with its token's id from bit 32 on
+    (NO_TOKEN: none ends there; MANY_TOKENS: those of its slot), so that a walk reads one line of memory for
+    a step."""
+    count = len(nodes)
+    start = np.zeros(count + 2, np.int32)
+    records = np.empty((count, 2), np.int64)
+    used = 0
+    for i in range(count + 1):
+        start[i] = used
+        end = count if i == count else np.int64(nodes[i] >> np.uint64(SKIP_SHIFT))
+        child = np.int64(0 if i == count else i + 1)
+        while child < end:
+            slot = np.int64((nodes[child] >> np.uint64(SLOT_SHIFT)) & np.uint64(MAX_SLOTS))
+            token = np.int64(NO_TOKEN)
+            if slot > 0:
+                first = slot_start[slot - 1]
+                token = np.int64(slot_ids[first] if slot_start[slot] == first + 1 else MANY_TOKENS)
+            records[used, 0] = np.int64(nodes[child])
+            records[used, 1] = child | (token << 32)
+            used += 1
+            child = np.int64(nodes[child] >> np.uint64(SKIP_SHIFT))
+    start[count + 1] = used
+    return start, records

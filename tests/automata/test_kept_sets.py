@@ -1,0 +1,64 @@
+"""Sets of code points in the cache folder: what Python says, asked once, again after damage."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import structgen as sg
+from structgen.automata.regex import python_syntax
+from structgen.automata.unicode.cached_sets import kept
+from structgen.automata.unicode.charsets import Ranges
+
+RANGES = ((0x41, 0x5A), (0x10000, 0x10FFFF))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
+    return tmp_path / "characters"
+
+
+def never() -> Ranges:
+    raise AssertionError("asked again")
+
+
+def test_a_set_is_asked_once() -> None:
+    assert kept("letters", lambda: RANGES) == RANGES
+    assert kept("letters", never) == RANGES
+    with pytest.raises(AssertionError, match="asked again"):
+        kept("others", never)
+
+
+def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path) -> None:
+    kept("letters", lambda: RANGES)
+    (path,) = folder.iterdir()
+    path.write_bytes(path.read_bytes().replace(b"65", b"66"))
+    with pytest.warns(sg.StoreWarning, match="is damaged"):
+        assert kept("letters", lambda: RANGES) == RANGES
+    assert kept("letters", never) == RANGES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("letter", ["d", "s", "w"])
+def test_categories_are_those_of_re_read_or_made(letter: str) -> None:
+    pattern = re.compile(f"\\{letter}")
+    for _ in range(2):
+        python_syntax._category.cache_clear()
+        ranges = python_syntax._category(letter, False)
+        members = {point for low, high in ranges for point in range(low, high + 1)}
+        assert members == {point for point in range(0x110000) if pattern.match(chr(point))}
+
+
+def test_what_has_case_is_read_as_it_was_made() -> None:
+    found = []
+    for _ in range(2):
+        python_syntax._cased.cache_clear()
+        found.append(python_syntax._cased())
+    assert found[0] == found[1]
+    ranges, text = found[0]
+    assert text == "".join(chr(point) for low, high in ranges for point in range(low, high + 1))
+    assert {"a", "A", "ß", "\u0130", "\U0001e900"} <= set(text)
+    assert not {"1", "_", "\u4e00"} & set(text)

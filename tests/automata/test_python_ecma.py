@@ -1,0 +1,118 @@
+"""Python's patterns in ECMA-262's syntax, held to re.fullmatch by an interpreter of ECMA-262's trees."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.python_to_ecma import ecma_of_python
+from structgen.errors import RegexError
+
+
+def ends(node: ecma_syntax.Node, text: str, at: int) -> set[int]:
+    match node:
+        case ecma_syntax.Chars(ranges=ranges):
+            hit = at < len(text) and any(low <= ord(text[at]) <= high for low, high in ranges)
+            return {at + 1} if hit else set()
+        case ecma_syntax.Seq(parts=parts):
+            found = {at}
+            for part in parts:
+                found = {end for middle in found for end in ends(part, text, middle)}
+            return found
+        case ecma_syntax.Alt(parts=parts):
+            return {end for part in parts for end in ends(part, text, at)}
+        case ecma_syntax.Repeat(of=of, least=least, most=most):
+            found, count, now = set(), 0, {at}
+            seen: set[int] = set()
+            while now and (most < 0 or count <= most):
+                if count >= least:
+                    if now <= seen:
+                        break
+                    seen |= now
+                    found |= now
+                now = {end for middle in now for end in ends(of, text, middle)}
+                count += 1
+            return found
+        case ecma_syntax.Start():
+            return {at} if at == 0 else set()
+        case ecma_syntax.End():
+            return {at} if at == len(text) else set()
+        case ecma_syntax.Look(ahead=ahead, holds=holds, of=of):
+            starts = [at] if ahead else range(at + 1)
+            return (
+                {at}
+                if any(ahead or at in ends(of, text, one) for one in starts if ends(of, text, one)) == holds
+                else set()
+            )
+    raise AssertionError(node)
+
+
+def texts(alphabet: str, most: int) -> Iterator[str]:
+    for size in range(most + 1):
+        for letters in itertools.product(alphabet, repeat=size):
+            yield "".join(letters)
+
+
+def agree(pattern: str, flags: int = 0, alphabet: str = "ab\n", most: int = 4) -> None:
+    tree, compiled = ecma_syntax.parse(ecma_of_python(pattern, flags)), re.compile(pattern, flags)
+    for text in texts(alphabet, most):
+        assert (len(text) in ends(tree, text, 0)) == (compiled.fullmatch(text) is not None), text
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?>a|ab)b", "(?>ab|a)b", "(?>a*?)b", "(?>(a|ab)(b|a))b?", "(?>(?:a|ab)*)b", "(?>(?:ab|a)*b)a",
+        "a*+a", "a*+b", "[ab]{1,2}+b", "(?:a|ab){2}+b", "(?>(?:a|ab){2})b", "(?:ab?){1,2}+b",
+        "(?>(?:a|ab){1,2}?)b", "(?>(?:|a)*)b", "(?>(?:b?|a)*)b", "(?>(?:a??)*b)", "(?>(?>a|ab)b|b)a?",
+        "(?>(?:|a){1,3})b",
+        "(?>(?:a|(?=b)|b)*)b", "(?>(?:|a)*?b)a", "(?!(?>a|ab)b)[ab]*", "(?=(?>a|ab)$)a", r"[ab]+(?<!\bab)",
+        r"(?<=\ba)b|a(?<=a\b)\n|b*", r"a\n?(?<=a$)\n?", r"(?<!a$)(?m:(?<=^)a|\nb(?<=^b))*",
+        r"(?:\n|a)+(?<=a(?!b)\n)b?", "(?:(?:a{0,2}){0,2}b){0,2}",
+    ],
+)  # fmt: skip
+def test_the_texts_are_those_of_re(pattern: str) -> None:
+    agree(pattern, most=5)
+
+
+_leaf = st.sampled_from(["a", "b", "[ab]", ".", r"\b", "^", "$", "", r"\B", "(?<=a)", "(?<!ab)", r"(?<=\ba)"])
+
+
+def _grown(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    quantifiers = st.sampled_from(["*", "+", "?", "*?", "??", "{2}", "{1,2}", "{0,2}?", "?+", "{1,2}+", "*+"])
+    plain = st.sampled_from(["a", "[ab]", "ab", "a|b", "ab|a", "b|ab", "|a", "a?|b", "b??", "a|ba"])
+    return st.one_of(
+        st.tuples(children, children).map("".join),
+        st.tuples(children, children).map(lambda two: f"(?:{two[0]}|{two[1]})"),
+        st.tuples(plain, quantifiers).map(lambda two: f"(?:{two[0]}){two[1]}"),
+        children.map(lambda one: f"(?={one})"),
+        children.map(lambda one: f"(?!{one})"),
+        children.map(lambda one: f"(?>{one})"),
+    )
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(pattern=st.recursive(_leaf, _grown, max_leaves=6))
+def test_random_patterns_have_the_texts_of_re(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error:
+        assume(False)
+    agree(pattern, most=4)
+
+
+def test_large_counts_in_atomic_groups_are_refused_by_name() -> None:
+    with pytest.raises(RegexError, match="count of 40"):
+        ecma_of_python("(?>(?:a|ab){40}c)")
+    assert ecma_of_python("a{40}+")
+
+
+def test_repeats_of_optional_repeats_are_one() -> None:
+    assert ecma_of_python("(a{0,1000}){0,1000}") == "^(?:a{0,1000000})$"

@@ -1,0 +1,178 @@
+"""Python's patterns as trees, held to re: which code points a set has, which texts a tree matches whole."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from structgen.automata.regex.python_syntax import (
+    Alt,
+    Atomic,
+    Chars,
+    End,
+    Look,
+    Node,
+    Repeat,
+    Seq,
+    Start,
+    parse_python,
+)
+from structgen.errors import RegexError
+
+EVERY = "".join(map(chr, range(0x110000)))
+
+SETS = [
+    "a", "[^a]", r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", "[a-f]", r"[^\W\d]", r"[\s\S]", "k", "K", "s",
+    "\u017f", "[^s]", "[K-T]", "[à-ý]", "ß", "ẞ", "\u0131", "İ", "i", "[^i]", "µ", "\u039c", "[Ͱ-ϡ]",
+    "[^\x00-\x7f]", "ﬅ", "ǅ", "[\U00010400-\U00010410]", "\U00010428", r"[\W_k]", "[^ -~]",
+    "[A-Z\U00010400]", "ᲀ", "[ᾳ]", "1", "[0-9k-l]",
+]  # fmt: skip
+FLAGS = [0, re.I, re.A, re.I | re.A]
+
+
+@pytest.mark.parametrize("flags", FLAGS, ids=str)
+@pytest.mark.parametrize("source", SETS)
+def test_a_set_has_the_members_that_re_finds(source: str, flags: int) -> None:
+    node = parse_python(source, flags)
+    assert isinstance(node, Chars)
+    runs = re.compile(f"{source}+", flags).finditer(EVERY)
+    assert list(node.ranges) == [(run.start(), run.end() - 1) for run in runs]
+
+
+def ends(node: Node, text: str, at: int) -> Iterator[int]:
+    """Yield where a node's matches from `at` on end, in the order in which re finds them."""
+    match node:
+        case Chars(ranges):
+            if at < len(text) and any(low <= ord(text[at]) <= high for low, high in ranges):
+                yield at + 1
+        case Seq(parts):
+            if not parts:
+                yield at
+            else:
+                for middle in ends(parts[0], text, at):
+                    yield from ends(Seq(parts[1:]), text, middle)
+        case Alt(parts):
+            for part in parts:
+                yield from ends(part, text, at)
+        case Repeat(of, least, most, greedy):
+            yield from repeated(of, least, most, greedy, text, at)
+        case Atomic(of):
+            yield from itertools.islice(ends(of, text, at), 1)
+        case Start():
+            if at == 0:
+                yield at
+        case End():
+            if at == len(text):
+                yield at
+        case Look(ahead, holds, of):
+            starts = [at] if ahead else range(at + 1)
+            if any(ahead or end == at for start in starts for end in ends(of, text, start)) == holds:
+                yield at
+
+
+def repeated(of: Node, least: int, most: int | None, greedy: bool, text: str, at: int) -> Iterator[int]:
+    if least == 0 and not greedy:
+        yield at
+    if most is None or most > 0:
+        for middle in ends(of, text, at):
+            if least > 0 or middle > at:
+                fewer = None if most is None else most - 1
+                yield from repeated(of, max(0, least - 1), fewer, greedy, text, middle)
+            elif greedy:
+                yield at
+    if least == 0 and greedy:
+        yield at
+
+
+def texts(alphabet: str, most: int) -> Iterator[str]:
+    for size in range(most + 1):
+        for letters in itertools.product(alphabet, repeat=size):
+            yield "".join(letters)
+
+
+def agree(pattern: str, flags: int = 0, alphabet: str = "ab\n", most: int = 4) -> None:
+    node, compiled = parse_python(pattern, flags), re.compile(pattern, flags)
+    for text in texts(alphabet, most):
+        whole = compiled.fullmatch(text) is not None
+        assert (len(text) in ends(node, text, 0)) == whole, text
+        first = compiled.match(text)
+        assert next(ends(node, text, 0), None) == (None if first is None else first.end()), text
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "", "a", "a|b", "ab|a|", "(?:a|ab)(?:b|)", "a*?b", "a{1,2}?b*", "(a+)b", "(?P<x>a)b", "a++b",
+        "a++a", "a?+a", "(?>a|ab)b", "(?>ab|a)b", "(?>a*?)b", "(?:a|b){2,3}+b", "^a", "a$", "a$\n", r"\Aa\Z",
+        "(?m:^a$)", "(?m:^a$)\n^b", r"\ba", r"a\b", r"a\Bb", r"\B", r"\Ba\B", "(?=a)[ab]+", "(?!ab)[ab]*",
+        "a(?<=a)b", "[ab]*(?<!b)", "(?<=a)b", "(?s:.)b", ".b", "(?i:A)b", "(?i:A(?-i:b))", "(?!)", "a(?!)|b",
+        "(?:|a)*", "(?:b?|a)*b", "(?:a|ab){2}+", "(?:|a){1,2}", "(?:a??)*", "(?:|a)*?$", "(?:a|(?=b)|b)*",
+        "(?:|a)*+b?", "(?x: a # b\n b)", r"(?a:\w)b", "(?:)*", "(?:a|ab|b)*b$", "(?>(?>a|ab)b|b)a?",
+    ],
+)  # fmt: skip
+def test_a_tree_matches_as_re_does(pattern: str) -> None:
+    agree(pattern)
+
+
+@pytest.mark.parametrize("flags", [re.M, re.S, re.I, re.X, re.A, re.M | re.I | re.S])
+def test_flags_are_those_of_the_whole_pattern(flags: int) -> None:
+    for pattern in (r"^A.b $", r"a$.^b", r"\bA\B."):
+        agree(pattern, flags, "aAb \n", 4)
+
+
+def test_a_flag_within_turns_ascii_off_and_on() -> None:
+    assert parse_python(r"(?a:\d)") == parse_python(r"\d", re.A) != parse_python(r"\d")
+
+
+_leaf = st.sampled_from(["a", "b", "[ab]", ".", "[^a]", r"\b", "^", "$", "", r"\B", "A", "(?i:A)"])
+
+
+def _grown(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    quantifiers = st.sampled_from(["*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}", "{0,2}?", "?+", "{1,2}+"])
+    plain = st.sampled_from(["a", "[ab]", "ab", "a|b", "(?:ab|a)", "b|ab", "|a", "a?|b", "b??"])
+    return st.one_of(
+        st.tuples(children, children).map("".join),
+        st.tuples(children, children).map(lambda two: f"(?:{two[0]}|{two[1]})"),
+        st.tuples(plain, quantifiers).map(lambda two: f"(?:{two[0]}){two[1]}"),
+        children.map(lambda one: f"(?={one})"),
+        children.map(lambda one: f"(?!{one})"),
+        children.map(lambda one: f"(?>{one})"),
+        st.sampled_from(["(?<=a)", "(?<!b)", "(?<=ab)", "(?<=^a)"]),
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(pattern=st.recursive(_leaf, _grown, max_leaves=6), flags=st.sampled_from([0, re.M, re.S]))
+def test_random_patterns_match_as_in_re(pattern: str, flags: int) -> None:
+    agree(pattern, flags, "ab\n", 3)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (r"(a)\1", "back-reference"),
+        (r"(?P<x>a)(?P=x)", "back-reference"),
+        (r"(a)?(?(1)b|c)", "condition"),
+        ("a(", "missing \\), unterminated subpattern .* column 2|column 2.*missing"),
+        ("a**", "multiple repeat"),
+        ("(?<=a*)b", "fixed-width"),
+        ("[b-a]", "bad character range"),
+        ("a{99999999999999999999}", "repetition number is too large"),
+        ("(" * 101 + ")" * 101, "deeper than 100"),
+        ("(?L:a)", "locale|LOCALE|'L'"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(pattern: str, said: str) -> None:
+    with pytest.raises(RegexError, match=said):
+        parse_python(pattern)
+
+
+def test_a_fault_has_its_line_and_column() -> None:
+    with pytest.raises(RegexError) as caught:
+        parse_python("a\nb(", where="NAME")
+    assert caught.value.where == "NAME, line 2, column 2"

@@ -1,0 +1,68 @@
+"""Arrays come back from bytes as they went, and damage is told; tables take what was kept, and grow on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.kept import table_image
+from structgen.json_machine.masks import state_walk
+from structgen.json_machine.tables import layout as L
+from structgen.limits import Limits
+
+KINDS = st.sampled_from([np.int16, np.int32, np.int64, np.uint8])
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> np.ndarray:
+    rows, columns = draw(st.integers(0, 9)), draw(st.integers(0, 4))
+    numbers = np.arange(rows * max(columns, 1)) % 120
+    array = numbers.astype(draw(KINDS))
+    return array.reshape(rows, columns) if columns else array
+
+
+@given(st.lists(arrays(), max_size=6))
+def test_packed_arrays_come_back(given_arrays: list[np.ndarray]) -> None:
+    found = table_image.unpack(table_image.pack(given_arrays))
+    assert len(found) == len(given_arrays)
+    for one, other in zip(found, given_arrays, strict=True):
+        assert one.dtype == other.dtype and one.shape == other.shape and np.array_equal(one, other)
+
+
+@given(st.lists(arrays(), min_size=1, max_size=4), st.data())
+def test_cut_off_bytes_are_told(given_arrays: list[np.ndarray], data: st.DataObject) -> None:
+    packed = table_image.pack([*given_arrays, np.arange(3)])
+    with pytest.raises(table_image.Damaged):
+        table_image.unpack(packed[: data.draw(st.integers(0, len(packed) - 17))])
+
+
+@pytest.mark.parametrize("count", [1, 500, 5000])
+def test_loaded_rows_are_found_by_hash_and_more_are_made_room_for(count: int) -> None:
+    tables = Tables(Limits())
+    rows = np.zeros((count, 4), np.int64)
+    rows[:, 0] = range(count)
+    rows[:, 3] = np.arange(count) * 7
+    tables.load(L.T_EDGE, rows)
+    for first in (0, count // 2, count - 1):
+        # known already: nothing is added
+        state_walk.put_edge(tables.address, first, 0, 0, 99)
+        assert tables.count(L.T_EDGE) == count
+    for extra in range(40):
+        tables.room(L.T_EDGE, 1)
+        state_walk.put_edge(tables.address, count + extra, 0, 0, extra)
+    assert tables.count(L.T_EDGE) == count + 40
+    found = tables.rows(L.T_EDGE)[: count + 40]
+    assert found[:count, 3].tolist() == [7 * at for at in range(count)]
+    assert found[count:, 3].tolist() == list(range(40))
+
+
+def test_an_empty_table_that_is_loaded_goes_on() -> None:
+    tables = Tables(Limits())
+    tables.load(L.T_EDGE, np.empty((0, 4), np.int64))
+    tables.load(L.T_CHILD, np.empty(0, np.int32))
+    state_walk.put_edge(tables.address, 1, 2, 3, 4)
+    assert tables.rows(L.T_EDGE)[0].tolist() == [1, 2, 3, 4]
+    assert tables.extend(L.T_CHILD, [5, 6], 2) == 0 and tables.rows(L.T_CHILD)[:2].tolist() == [5, 6]

@@ -1,0 +1,130 @@
+"""Interning tables find the same rows after they grew, or were loaded, as before: rows of zeros too.
+
+Row 0 of some tables stands for "nothing", and no hash slot may lead to it: the text of one NUL byte has the
+same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import structgen as sg
+from structgen.automata.numbers import digit_steps as steps
+from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.programs import arena
+from structgen.automata.strings import determinizer as k
+from structgen.automata.strings.string_pool import StringPool
+from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.masks import state_walk
+from structgen.json_machine.tables import layout as L
+from structgen.language import ir
+from structgen.lark_grammars.compiled import lark_masks
+from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.lark_grammars.lexer.lexeme_items import LexemeItems
+from structgen.lark_grammars.lexer.lexemes import LexemeStates
+from structgen.limits import Limits
+
+MANY = 5000
+"""Rows beyond the first room of every table."""
+
+
+def text(tables: Tables, at: int) -> int:
+    return int(lark_masks.put_pair(tables.address, 0, at))
+
+
+def place(tables: Tables, at: int) -> int:
+    tables.room(L.T_OFFSET, 1)
+    return int(lark_masks.put_place(tables.address, 0, 0, at))
+
+
+def node(tables: Tables, at: int) -> int:
+    return int(state_walk.put_node(tables.address, 0, 0, at))
+
+
+INTERN: dict[int, Callable[[Tables, int], int]] = {L.T_TEXT: text, L.T_SET: place, L.T_NODE: node}
+"""Entry points that intern a row which ends with a number, and is zeros but for it."""
+
+
+@pytest.mark.parametrize("table", INTERN)
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_a_row_has_the_same_number_after_growth_and_after_loading(table: int, count: int) -> None:
+    tables = Tables(Limits())
+    numbers = [INTERN[table](tables, at) for at in range(count)]
+    assert len(set(numbers)) == count and min(numbers) == int(table in L.NOTHING_FIRST)
+    tables.room(table, MANY)
+    assert [INTERN[table](tables, at) for at in range(count)] == numbers
+    other = Tables(Limits())
+    other.load(table, tables.rows(table)[: tables.count(table)].copy())
+    tables.room(table, 1)
+    assert [INTERN[table](other, at) for at in range(count)] == numbers
+
+
+def indexed(slots: npt.NDArray[np.integer]) -> list[int]:
+    """Return the rows that the slots of a hash table lead to."""
+    return sorted(int(slot) for slot in slots.ravel() if slot >= 0)
+
+
+@pytest.mark.parametrize("table", L.KEY_WORDS)
+def test_growth_and_loading_index_the_rows_that_were_indexed(table: int) -> None:
+    """Also of tables that no entry point fills: what is indexed in a new table is what is indexed later."""
+    tables, other = Tables(Limits()), Tables(Limits())
+    before = indexed(tables.slots(table))
+    tables.room(table, MANY)
+    assert indexed(tables.slots(table)) == before == []
+    other.load(table, tables.rows(table)[: tables.count(table)].copy())
+    assert indexed(other.slots(table)) == before
+
+
+def test_the_string_automata_index_the_same_keys_and_sets_after_growth() -> None:
+    pool = StringPool(Limits())
+    pool.start(ir.Spec((ir.Length(2, 40),)), lambda demands: len(demands))
+    held = pool._arrays
+    zeros = k.ask(pool._reg, k.ASK_THREAD, 0, 0)
+    before = indexed(held["key_hash"]), indexed(held["set_hash"])
+    assert before == (
+        list(range(int(pool._reg[arena.N_KEY]))),
+        list(range(int(pool._reg[arena.N_SET]))),
+    )
+    for cause in (arena.FULL_KEYS, arena.FULL_SETS):
+        pool._grow(int(cause), MANY)
+    assert (indexed(held["key_hash"]), indexed(held["set_hash"])) == before
+    assert k.ask(pool._reg, k.ASK_THREAD, 0, 0) == zeros
+
+
+def test_the_numeral_automata_index_the_same_states_and_functions_after_growth() -> None:
+    own = Limits(automaton_states=10_001)  # no other pool shares the states of these limits
+    pool = NumberPool("bounded", own)
+    pool.start(ir.Spec((ir.Interval(Decimal(3), Decimal(700), False, False),)), lambda demands: len(demands))
+    held = pool._numerals
+    before = indexed(held._table), indexed(held._functions)
+    assert all(before)
+    rooms = len(held._table), len(held._functions)
+    while (len(held._table) == rooms[0]) or (len(held._functions) == rooms[1]):
+        held.new_state(-1)  # a state that no content names: it is in no slot
+        held._counter[steps.FUNCTIONS] += 1
+    assert (indexed(held._table), indexed(held._functions)) == before
+
+
+def test_the_lists_of_lexeme_states_are_indexed_alike_after_growth() -> None:
+    items = lark_items()
+    for name in ("state", "tracked", "source"):
+        before = indexed(items._arrays[f"{name}_index"])
+        assert before and before == list(range(len(before))), name  # the empty list is indexed from the start
+        items._index(name)
+        assert indexed(items._arrays[f"{name}_index"]) == before, name
+
+
+def lark_items() -> LexemeItems:
+    """Return the items of the lexemes of a grammar."""
+    grammar = sg.lark("start: (A | B)+\nA: /a+(?=b)/\nB: /b+|c/\n")
+    assert isinstance(grammar, LarkGrammar)
+    states = LexemeStates(grammar.tables)
+    start = states.start(0, states.before())
+    for byte in b"abc":
+        states.move(start, byte)
+    return states.items

@@ -1,0 +1,61 @@
+"""Rules that lark ends for ever before a terminal are errors here, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+from lark_reference import build, differences, hangs, texts
+
+import structgen as sg
+from structgen.lark_grammars.reading.endless_reductions import without_endless
+from structgen.lark_grammars.reading.lark_loader import load
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.limits import Limits
+
+ENDLESS = {
+    "an empty rule below itself": ('start: x "b"\nx: e x "a" | "b" |\ne.2: "c" |\n', "abc"),
+    "rules in a ring": ('start: x "b"?\nx: y | "a"\ny.1: x\n', "ab"),
+    "a ring through an empty rule": ('start: y x*\nx.1: "a"* "b"? |\ny: x*\n', "ab"),
+    "a ring behind one text alone": (
+        'start: "1" x | "2" w\nx: y | "a"\ny.1: x\nw.2: x\n',
+        "12a",
+    ),
+    "states that it depends on what lies below": (
+        'start: "1" a | "2" (a | b) | "3" (a | c)\na: "p" z\nb: "p" w\nc: "p" v\n'
+        'w.3: x\nv.3: z\nx.1: z | "k"\nz: x | "m"\n',
+        "123pkm",
+    ),
+}
+
+ENDING = {
+    "no empty rule": 'start: "a" start | "b"\n',
+    "an empty rule at the end": 'start: "a" start |\n',
+    "empty rules, one after another": 'start: e f "a" f e | "b"\ne: "c" |\nf: "d" |\n',
+    "a rule of itself": 'start: x "b"\nx: x "a" |\n',
+    "a ring that a priority ends": 'start.9: x\nx: y | "a"\ny: x\n',
+}
+
+
+def _loaded(grammar: str) -> ParserTables:
+    return load(grammar, start="start", source=None, import_paths=(), postlex=None, limits=Limits()).tables
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_texts_are_those_at_which_lark_comes_to_an_end(name: str) -> None:
+    grammar, alphabet = ENDLESS[name]
+    ours = sg.lark(grammar).language(Limits())
+    assert differences(build(grammar), ours, alphabet, 4) == []
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_lark_hangs_at_one_of_them(name: str) -> None:
+    grammar, alphabet = ENDLESS[name]
+    reference = build(grammar)
+    assert any(hangs(reference, text) for text in texts(alphabet, 4))
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_tables_that_always_end_are_left(name: str) -> None:
+    tables = _loaded(ENDING[name])
+    changed = without_endless(tables)
+    assert (changed.actions == tables.actions).all()
+    assert (changed.gotos == tables.gotos).all()

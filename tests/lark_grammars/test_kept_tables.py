@@ -1,0 +1,201 @@
+"""The tables of Lark grammars in the cache folder: the same when read, made anew when anything changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lark.indenter import PythonIndenter
+
+import structgen as sg
+from structgen.lark_grammars import lark_grammar
+from structgen.lark_grammars.kept import kept_grammars
+from structgen.lark_grammars.reading.lark_loader import load
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables, Patterns
+from structgen.system.resources import grammar
+
+BLOCKS = """
+%import common.CNAME -> NAME
+%ignore " "
+start: line+
+line: "if" NAME ":" _NEWLINE _INDENT line+ _DEDENT | NAME ["=" NAME] _NEWLINE
+idle: NAME
+_NEWLINE: /(\\n[ \\t]*)+/
+%declare _INDENT _DEDENT
+"""
+DANGLING = 'start: s+\ns: "if" s ["else" s] | "x"\n'
+MORE_RULES_THAN_TERMINALS = 'start: a\na: b\nb: c\nc: "x"\n%ignore " "\n'
+
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list of texts that lark was asked to load."""
+    seen: list[str] = []
+
+    def noted(text: str, **options: Any) -> Any:
+        seen.append(text)
+        return load(text, **options)
+
+    monkeypatch.setattr(lark_grammar, "load", noted)
+    return seen
+
+
+def assert_equal(one: ParserTables, other: ParserTables) -> None:
+    for field in fields(ParserTables):
+        first, second = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(first, np.ndarray):
+            assert first.dtype == second.dtype
+            assert np.array_equal(first, second), field.name
+        elif isinstance(first, Patterns):
+            assert all(map(np.array_equal, first, second))
+        else:
+            assert first == second, field.name
+            assert type(first) is type(second)
+            hash(first)
+
+
+@pytest.mark.filterwarnings("error::structgen.errors.StoreWarning")
+@pytest.mark.parametrize(
+    ("text", "postlex"),
+    [
+        (BLOCKS, PythonIndenter),
+        (DANGLING, None),
+        (grammar("markers").read_text(encoding="utf-8"), None),
+        (MORE_RULES_THAN_TERMINALS, None),
+    ],
+    ids=["blocks", "dangling", "markers", "more rules than terminals"],
+)
+def test_what_is_read_is_what_was_made(text: str, postlex: Any, loads: list[str]) -> None:
+    made = sg.lark(text, postlex=postlex)
+    read = sg.lark(text, postlex=postlex)
+    assert len(loads) == 1
+    assert_equal(made.tables, read.tables)
+    assert made.ahead is not None and read.ahead is not None
+    assert all(map(np.array_equal, made.ahead.pages, read.ahead.pages))
+    assert np.array_equal(made.ahead.lexemes, read.ahead.lexemes)
+    assert made.ahead.start == read.ahead.start
+    assert made == read
+
+
+def test_a_grammar_of_more_rules_than_terminals_compiles_with_a_store(tmp_path: Path) -> None:
+    tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    compiled = sg.compile(sg.lark(MORE_RULES_THAN_TERMINALS), tokenizer, store=tmp_path / "store")
+    assert compiled.allowed(compiled.start) == [ord(" "), ord("x")]
+
+
+@pytest.mark.filterwarnings("error::structgen.errors.StoreWarning")
+def test_a_grammar_of_more_terminals_than_moves_have_room_for_has_right_masks() -> None:
+    declared = [f"A{number:04}" for number in range(4100)]
+    alternatives, names = " | ".join(declared), " ".join(declared)
+    text = f'start: (Y Z)+ | {alternatives}\nY: "y"\nZ: "z"\n%declare {names}\n'
+    tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    for _ in range(2):  # as lark has loaded it, and as it was kept
+        compiled = sg.compile(sg.lark(text), tokenizer, store=False)
+        begun = compiled.step(compiled.start, ord("y"))
+        assert begun is not None
+        whole = compiled.step(begun, ord("z"))
+        assert whole is not None
+        masks = [compiled.allowed(state) for state in (compiled.start, begun, whole)]
+        assert masks == [[ord("y")], [ord("z")], [ord("y"), 256]]
+
+
+def test_another_process_reads_it_without_lark() -> None:
+    code = (
+        "import sys, structgen as sg; sg.lark('start: \"a\"+ INT\\n%import common.INT\\n'); "
+        "print('lark' in sys.modules)"
+    )
+    said = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert said == ["True\n", "False\n"]
+
+
+def test_options_are_part_of_the_name(loads: list[str]) -> None:
+    text = 'start: a | "x"\na: "y"\n'
+    assert sg.lark(text) != sg.lark(text, start="a")
+    assert len(loads) == 2
+
+
+def test_an_imported_file_that_changes_is_read_anew(tmp_path: Path, loads: list[str]) -> None:
+    words, main = tmp_path / "words.lark", tmp_path / "main.lark"
+    main.write_text("%import .words.WORD\nstart: WORD\n")
+    patterns = []
+    for pattern in ("a", "b", "b", "a"):
+        words.write_text(f"WORD: /{pattern}/\n")
+        patterns.append(sg.lark(main).tables.terminals[1].pattern)
+    assert patterns == ["a", "b", "b", "a"]
+    assert len(loads) == 3
+
+
+def test_a_file_that_appears_before_the_imported_one_counts(tmp_path: Path, loads: list[str]) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for path in (first, second):
+        path.mkdir()
+    (second / "words.lark").write_text("WORD: /b/\n")
+    text = "%import words.WORD\nstart: WORD\n"
+
+    def pattern() -> str | None:
+        return sg.lark(text, import_paths=[str(first), str(second)]).tables.terminals[1].pattern
+
+    assert (pattern(), pattern(), len(loads)) == ("b", "b", 1)
+    (first / "words.lark").write_text("WORD: /a/\n")
+    assert (pattern(), len(loads)) == ("a", 2)
+
+
+def test_what_an_import_imports_counts(tmp_path: Path, loads: list[str]) -> None:
+    (tmp_path / "outer.lark").write_text("%import .inner.X\nY: X X\n")
+    (tmp_path / "main.lark").write_text("%import .outer.Y\nstart: Y\n")
+    for number, letter in enumerate("ab", 1):
+        (tmp_path / "inner.lark").write_text(f'X: "{letter}"\n')
+        pattern = sg.lark(tmp_path / "main.lark").tables.terminals[1].pattern
+        assert pattern is not None and letter in pattern
+        assert len(loads) == number
+
+
+def test_loaders_of_imports_are_asked_each_time(loads: list[str]) -> None:
+    def loader(_base: Any, path: str) -> tuple[str, str]:
+        if path != "words.lark":
+            raise FileNotFoundError
+        return path, "WORD: /a/\n"
+
+    for _ in range(2):
+        sg.lark("%import words.WORD\nstart: WORD\n", import_paths=[loader])
+    assert len(loads) == 2
+
+
+def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path, loads: list[str]) -> None:
+    sg.lark(DANGLING)
+    (path,) = folder.iterdir()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(data)
+    with pytest.warns(sg.StoreWarning):
+        sg.lark(DANGLING)
+    sg.lark(DANGLING)
+    assert len(loads) == 2
+
+
+def test_limits_hold_for_what_is_read() -> None:
+    sg.lark(DANGLING)
+    with pytest.raises(sg.LimitError, match="grammar_rules"):
+        sg.lark(DANGLING, limits=sg.Limits(grammar_rules=1))
+
+
+def test_the_folder_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch, loads: list[str]) -> None:
+    sg.lark('start: "a"')
+    (first,) = folder.iterdir()
+    monkeypatch.setattr(kept_grammars, "_MOST", 2 * first.stat().st_size)
+    for letter in "bcdef":
+        sg.lark(f'start: "{letter}"')
+    assert len(list(folder.iterdir())) <= 2
+    sg.lark('start: "f"')
+    assert len(loads) == 6

@@ -1,0 +1,105 @@
+"""`sg.lark(..., lexer="characters")`: all that the rules derive, held to lark's Earley parser."""
+
+from __future__ import annotations
+
+import pickle
+from itertools import product
+from pathlib import Path
+
+import lark
+import pytest
+
+import structgen as sg
+from structgen.text_grammars.machine.language import Config
+
+KEYWORD = 'start: "a" NAME "b" | NAME\nNAME: /[ab]+/\n'
+CASES = {
+    "keyword and name": KEYWORD,
+    "one terminal inside another": 'start: A B\nA: /a+/\nB: "ab"\n',
+    "ambiguous": 'start: start start | "a" | "b" c\nc: | c "a"\n',
+    "ignored": 'start: "a"+ "b"\n%ignore /c+/\n',
+    "optional and repeated": 'start: ["a"] ("b" ["c"])~1..3\n',
+    "templates": 'start: list{A}\nlist{x}: x ("c" x)*\nA: /a|bb/\n',
+    "look-ahead": 'start: A B?\nA: /a+(?!b)/\nB: /b/\n',
+    "hidden left recursion": 'start: e start "a" | "b"\ne: | "c"\n',
+}  # fmt: skip
+
+
+def accepts(reader: sg.Grammar, text: str) -> bool:
+    language = reader.language(reader.limits)  # type: ignore[attr-defined]
+    config: Config | None = language.start()
+    for byte in text.encode():
+        config = language.step(config, byte)
+        if config is None:
+            return False
+    return bool(language.accepts(config))
+
+
+@pytest.mark.parametrize("text", [text for name, text in CASES.items() if name != "look-ahead"])
+def test_words_are_those_of_an_earley_parser(text: str) -> None:
+    parser = lark.Lark(text, parser="earley", lexer="dynamic_complete")
+    made = sg.lark(text, lexer="characters")
+    taken = 0
+    for length in range(6):
+        for letters in product("abc", repeat=length):
+            word = "".join(letters)
+            try:
+                parser.parse(word)
+                wanted = True
+            except lark.exceptions.LarkError:
+                wanted = False
+            taken += wanted
+            assert accepts(made, word) is wanted, word
+    assert taken
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        (CASES["one terminal inside another"], "aab"),
+        ('start: "if" N "then" N\nN: /[a-z]+/\n', "ifathenb"),
+    ],
+)
+def test_what_the_lexer_would_swallow_is_taken(text: str, word: str) -> None:
+    with pytest.raises(lark.exceptions.UnexpectedInput):
+        lark.Lark(text, parser="lalr", lexer="contextual").parse(word)
+    assert accepts(sg.lark(text, lexer="characters"), word)
+
+
+def test_masks_and_pickles() -> None:
+    made = sg.lark('start: "a" start "b" | "c"\n', lexer="characters")
+    tokens = [bytes([byte]) for byte in range(256)] + [b"aa", b"acb", b"cbb", None]
+    compiled = sg.compile(made, sg.Tokenizer.from_bytes(tokens, eos_token_id=259))
+    matcher = sg.Matcher(compiled)
+    mask = sg.allocate_mask(1, 260)
+    matcher.advance(ord("a"))
+    matcher.fill_mask(mask)
+    assert set(mask.allowed()) == {ord("a"), ord("c"), 256, 257}
+    assert matcher.tokens_to_finish() == 2
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+def test_imports_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "words.lark").write_text("WORD: /[a-z]+/\n")
+    (tmp_path / "main.lark").write_text("%import .words.WORD\n%import common.INT\nstart: WORD INT\n")
+    made = sg.lark(tmp_path / "main.lark", lexer="characters")
+    assert accepts(made, "ab12") and not accepts(made, "12ab")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "error", "said"),
+    [
+        ("start: x\n", {}, sg.GrammarError, "lark refuses the grammar"),
+        ('start: "x"\n', {"start": "y"}, sg.GrammarError, "There is no rule y. Pass start= one of its rules"),
+        ("start: A\nA: /a*/\n", {}, sg.GrammarError, "The terminal A matches the empty text."),
+        ("start: A\n%declare A\n", {}, sg.GrammarError, "The terminal A is declared, and nothing makes it."),
+        ("start: A\nA: /(a)\\1/\n", {}, sg.RegexError, "terminal A"),
+        ('start: "a" | "b" | "c"\n', {"limits": sg.Limits(grammar_rules=2)}, sg.LimitError, "grammar_rules"),
+        ('start: "a"\n', {"postlex": object()}, sg.OptionError, "Without a lexer there is no post-lexer."),
+        ('start: "a" start\n', {}, sg.GrammarError, "No text is derived from start"),
+    ],
+)  # fmt: skip
+def test_bad_input(text: str, options: dict[str, object], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said.replace(".", "\\.")):
+        made = sg.lark(text, lexer="characters", **options)  # type: ignore[call-overload]
+        made.language(made.limits)

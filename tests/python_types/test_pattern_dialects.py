@@ -1,0 +1,63 @@
+"""Patterns of Rust and Python: whatever the translation matches, the original matches."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import pytest
+
+pydantic_core = pytest.importorskip("pydantic_core")
+
+from type_walks import documents  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.automata.regex.pattern_dialects import ecma_pattern  # noqa: E402
+
+BOTH = [
+    r"^\d+\D\w\W\s\S$",
+    r"^[\d_]+[^\d][\D][\W\S]$",
+    r"^[^\W\s]{2,}?[\s\S]$",
+    r"^[]a][^]a][a\-z][-a][a-]$",
+    r"^a{2}b{1,}c{0,3}$",
+    r"^(?:a|(b))(?P<name>c)$",
+    r"^\x41\u00e9\t\.\-\"\/\]\}$",
+    r"\Aab\.c",
+    r"^}$",
+]
+RUST = [r"^\pL\p{Nd}[\p{Lu}x]\P{L}$", r"^\x{1F600}\u{e9}$", r"\Ab\z"]
+PYTHON = [r"^[[a]{$", r"^(?=a)[ab](?!\W)[b-]$", r"^(?<!a)b[^\D]\Z", r"^[\b]$", r"^a{,2}$"]
+
+
+@pytest.mark.parametrize("pattern", BOTH + RUST)
+def test_rust_matches_what_the_translation_matches(pattern: str) -> None:
+    from typing import Annotated
+
+    from pydantic import Field, TypeAdapter
+
+    original = TypeAdapter(Annotated[str, Field(pattern=pattern)])
+    translated = Annotated[str, Field(json_schema_extra={"pattern": ecma_pattern(pattern, rust=True)})]
+    for document in documents(translated, 40, length=12):
+        original.validate_json(document)
+
+
+@pytest.mark.parametrize("pattern", BOTH + PYTHON)
+def test_python_matches_what_the_translation_matches(pattern: str) -> None:
+    from typing import Annotated
+
+    from pydantic import Field, TypeAdapter
+
+    translated = Annotated[str, Field(json_schema_extra={"pattern": ecma_pattern(pattern, rust=False)})]
+    for document in documents(translated, 40, length=12):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of `[[`, which may be a set one day
+            assert re.search(pattern, TypeAdapter(str).validate_json(document))
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\bx", r"(?i)x", r"(?x: a)", r"[a[b]]", r"[a--b]", r"\<", r"\1", r"a**"]
+)
+def test_what_differs_is_refused_by_name(pattern: str) -> None:
+    with pytest.raises(sg.UnsupportedError, match="do not read it alike") as caught:
+        ecma_pattern(pattern, rust=True)
+    assert caught.value.keyword == "pattern"

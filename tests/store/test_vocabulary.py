@@ -1,0 +1,495 @@
+"""The byte trie against a dict of dicts, signatures against Python's decoder, the file against accidents."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from structgen.errors import StoreWarning, TokenizerError
+from structgen.native.array_file import open_arrays, write_arrays
+from structgen.tokens import trie, vocabulary
+from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.trie import TrieArrays, build_trie
+from structgen.tokens.vocabulary import Vocabulary, vocabulary_path
+
+BPE = Path(__file__).parents[1] / "data" / "bpe"
+
+# Few bytes, so that strings share beginnings, and pieces of characters, so that UTF-8 is cut in every way.
+PIECES = [b"a", b"b", b" ", b"\n", b"\x00", b"\x7f", b"\xc3\xa9", b"\xe2\x82\xac", b"\xf0\x9f\x99\x82"]
+BROKEN = [
+    b"\xc3",
+    b"\xa9",
+    b"\xe2\x82",
+    b"\xed\xa0\x80",
+    b"\xc0\xaf",
+    b"\xf4\x90\x80\x80",
+    b"\xf8",
+    b"\x82\xac",
+]
+strings = st.lists(st.sampled_from(PIECES + BROKEN), max_size=5).map(b"".join) | st.binary(max_size=4)
+
+
+def build(tokens: list[tuple[bytes, int]]) -> TrieArrays:
+    offsets = np.cumsum([0, *(len(token) for token, _ in tokens)])
+    data = np.frombuffer(bytearray(b"".join(token for token, _ in tokens)), np.uint8)
+    return build_trie(data, offsets.astype(np.int64), np.array([i for _, i in tokens], np.int32))
+
+
+def unpack(word: int) -> tuple[int, int, int, int]:
+    word = int(word)
+    return word & 0xFF, word >> 8 & 0xFFF, (word >> 20 & 0xFFFFF) - 1, word >> 40
+
+
+def slow_signature(text: bytes) -> int:
+    """By Python's own UTF-8 decoder, a character at a time."""
+    found = 0
+    while text:
+        for size in (1, 2, 3, 4):
+            try:
+                character = text[:size].decode("utf-8")
+            except UnicodeDecodeError:
+                continue
+            code = ord(character)
+            if code >= 0x80:
+                # white space and line terminators of ECMA-262: Python's blanks, but for U+0085, and U+FEFF
+                found |= 1 << (3 if (character.isspace() and code != 0x85) or code == 0xFEFF else 1)
+            else:
+                found |= 1 << (code if code >= 0x20 or code in (9, 10, 13) else 0)
+            text = text[size:]
+            break
+        else:
+            found |= 1 << 2
+            text = text[1:]
+    return found
+
+
+def slow_trie(tokens: list[tuple[bytes, int]]) -> list[tuple[int, int, tuple[int, ...], int, int]]:
+    """(byte, depth, ids that end here, nodes of the subtree, signature) of every node, depth first."""
+    root: dict[int, Any] = {}
+    ids: dict[bytes, list[int]] = {}
+    for token, i in tokens:
+        node = root
+        for byte in token:
+            node = node.setdefault(byte, {})
+        ids.setdefault(token, []).append(i)
+    out: list[tuple[int, int, tuple[int, ...], int, int]] = []
+
+    def visit(node: dict[int, Any], path: bytes) -> int:
+        size = 0
+        for byte in sorted(node):
+            here = path + bytes([byte])
+            place = len(out)
+            out.append((0, 0, (), 0, 0))
+            signature = 0
+            for token, _ in tokens:
+                if token.startswith(here):
+                    signature |= slow_signature(token[len(path) :])
+            below = 1 + visit(node[byte], here)
+            out[place] = (byte, len(here), tuple(sorted(ids.get(here, []))), below, signature)
+            size += below
+        return size
+
+    visit(root, b"")
+    return out
+
+
+def as_listed(arrays: TrieArrays) -> list[tuple[int, int, tuple[int, ...], int, int]]:
+    out = []
+    for at, word in enumerate(arrays.nodes):
+        byte, depth, slot, skip = unpack(word)
+        ids: tuple[int, ...] = ()
+        if slot >= 0:
+            ids = tuple(
+                int(i) for i in arrays.slot_ids[arrays.slot_start[slot] : arrays.slot_start[slot + 1]]
+            )
+        low, high = (int(half) for half in arrays.sig[at])
+        out.append((byte, depth, ids, skip - at, low | high << 64))
+    return out
+
+
+@given(st.lists(strings, max_size=30), st.randoms(use_true_random=False))
+def test_the_trie_is_the_dict_of_dicts(texts: list[bytes], chance: random.Random) -> None:
+    tokens = list(zip(texts, chance.sample(range(1000), len(texts)), strict=True))
+    assert as_listed(build(tokens)) == slow_trie([token for token in tokens if token[0]])
+
+
+@given(st.lists(strings, max_size=30))
+def test_slots_are_numbered_as_the_walk_meets_them_and_describe_their_string(texts: list[bytes]) -> None:
+    arrays = build([(text, i) for i, text in enumerate(texts)])
+    distinct = sorted({text for text in texts if text})
+    slots = [unpack(word)[2] for word in arrays.nodes]
+    assert [slot for slot in slots if slot >= 0] == list(range(len(distinct)))
+    for slot, text in enumerate(distinct):
+        low, high = (int(half) for half in arrays.slot_sig[slot])
+        assert low | high << 64 == slow_signature(text)
+        assert arrays.slot_len[slot] == len(text)
+        assert arrays.slot_chars[slot] == sum(byte & 0xC0 != 0x80 for byte in text)
+        ids = arrays.slot_ids[arrays.slot_start[slot] : arrays.slot_start[slot + 1]]
+        assert [texts[i] for i in ids] == [text] * texts.count(text)
+
+
+@given(st.lists(strings, max_size=30))
+def test_first_names_the_children_of_the_root(texts: list[bytes]) -> None:
+    arrays = build([(text, i) for i, text in enumerate(texts)])
+    roots = {unpack(word)[0]: at for at, word in enumerate(arrays.nodes) if unpack(word)[1] == 1}
+    assert [arrays.first[byte] for byte in range(256)] == [roots.get(byte, -1) for byte in range(256)]
+    assert arrays.first[256] == len(arrays.nodes)
+
+
+def test_many_ids_of_one_string_come_out_ascending() -> None:
+    ids = random.Random(1).sample(range(100_000), 3000)
+    arrays = build([(b"x" if i % 3 else b"xy", i) for i in ids])
+    assert list(arrays.slot_ids) == sorted(i for i in ids if i % 3) + sorted(i for i in ids if not i % 3)
+
+
+def test_every_character_boundary_of_utf_8_is_judged_as_python_judges_it() -> None:
+    leads = [
+        0x00,
+        0x7F,
+        0x80,
+        0xBF,
+        0xC0,
+        0xC1,
+        0xC2,
+        0xDF,
+        0xE0,
+        0xE1,
+        0xEC,
+        0xED,
+        0xEE,
+        0xEF,
+        0xF0,
+        0xF1,
+        0xF3,
+    ]
+    leads += [0xF4, 0xF5, 0xFF]
+    seconds = [0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0]
+    texts = [
+        bytes([a, b, c, d]) for a in leads for b in seconds for c in (0x80, 0xBF, 0xC0) for d in (0x80, 0x41)
+    ]
+    texts += [text[:size] for text in texts for size in (1, 2, 3)]
+    arrays = build([(text, i) for i, text in enumerate(texts)])
+    for slot in range(len(arrays.slot_len)):
+        text = texts[arrays.slot_ids[arrays.slot_start[slot]]]
+        assert int(arrays.slot_sig[slot, 0]) | int(arrays.slot_sig[slot, 1]) << 64 == slow_signature(text), (
+            text
+        )
+
+
+def test_no_strings_make_an_empty_trie() -> None:
+    arrays = build([])
+    assert (len(arrays.nodes), len(arrays.slot_ids), list(arrays.slot_start)) == (0, 0, [0])
+    assert set(arrays.first[:256]) == {-1}
+
+
+def test_a_string_past_the_depth_is_refused_by_its_id() -> None:
+    assert len(build([(b"x" * 4095, 3)]).nodes) == 4095
+    with pytest.raises(TokenizerError, match=r"token 7: 4,096 bytes are more than the 4,095"):
+        build([(b"x", 3), (b"x" * 4096, 7)])
+
+
+def test_more_distinct_strings_than_slots_are_refused() -> None:
+    count = trie.MAX_SLOTS + 1
+    data = np.arange(count, dtype=">u4").view(np.uint8)
+    offsets = np.arange(0, 4 * count + 1, 4, dtype=np.int64)
+    ids = np.arange(count, dtype=np.int32)
+    assert len(build_trie(data[:-4], offsets[:-1], ids[:-1]).slot_len) == count - 1
+    with pytest.raises(TokenizerError, match="1,048,575 distinct tokens"):
+        build_trie(data, offsets, ids)
+
+
+def test_more_nodes_than_the_layout_holds_are_refused() -> None:
+    length, count = 4000, 4300
+    data = np.zeros((count, length), np.uint8)
+    data[:, :2] = np.arange(count, dtype=">u2").view(np.uint8).reshape(count, 2)
+    offsets = np.arange(0, length * count + 1, length, dtype=np.int64)
+    with pytest.raises(TokenizerError, match="16,777,215 nodes"):
+        build_trie(data.reshape(-1), offsets, np.arange(count, dtype=np.int32))
+
+
+# --- Vocabulary ---------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.none() | strings, max_size=20))
+def test_a_vocabulary_finds_every_token_again(tokens: list[bytes | None]) -> None:
+    made = Vocabulary.of(Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens)))
+    assert (made.vocab_size, made.words) == (len(tokens) + 1, (len(tokens) + 32) // 32)
+    for i, token in enumerate([*tokens, None]):
+        written = made.token_data[made.token_offset[i] : made.token_offset[i + 1]].tobytes()
+        slot = made.token_slot[i]
+        assert written == (token or b"")
+        assert (slot >= 0) == bool(token)
+        if token:
+            assert i in made.slot_ids[made.slot_start[slot] : made.slot_start[slot + 1]]
+            assert made.slot_len[slot] == len(token) <= made.max_token_bytes
+            assert made.slot_chars[slot] <= made.max_token_chars
+
+
+def test_special_tokens_are_not_in_the_trie() -> None:
+    made = Vocabulary.of(Tokenizer.from_bytes([b"a", None, b"", b"end"], eos_token_id=3))
+    assert list(made.slot_ids) == [0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own, in which vocabularies of every size get a file."""
+    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(vocabulary, "_WORTH_A_FILE", 0)
+    return tmp_path
+
+
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_huggingface(BPE)
+
+
+def reopen(of: Tokenizer) -> Vocabulary:
+    """As another process would see it: what this process holds of it is let go first."""
+    gc.collect()
+    assert of.fingerprint not in Vocabulary._open
+    return Vocabulary.of(of)
+
+
+def same(one: Vocabulary, other: Vocabulary) -> bool:
+    names = [*vocabulary._ARRAYS, *vocabulary._NUMBERS, "fingerprint"]
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def test_equal_tokenizers_share_one_vocabulary_while_it_lives() -> None:
+    first = Vocabulary.of(tokenizer())
+    assert Vocabulary.of(tokenizer()) is first
+
+
+def test_a_vocabulary_read_from_its_file_is_the_one_that_was_built(folder: Path) -> None:
+    built = Vocabulary._build(tokenizer())
+    Vocabulary.of(tokenizer())
+    assert vocabulary_path(tokenizer()).is_relative_to(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read = reopen(tokenizer())
+    assert same(built, read)
+    assert [getattr(read, name).dtype for name in vocabulary._ARRAYS] == [
+        getattr(built, name).dtype for name in vocabulary._ARRAYS
+    ]
+    assert all(getattr(read, name).flags.c_contiguous for name in vocabulary._ARRAYS)
+
+
+def test_a_second_opening_builds_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Vocabulary.of(tokenizer())
+    monkeypatch.setattr(Vocabulary, "_build", None)
+    assert reopen(tokenizer()).vocab_size == 1536
+
+
+@pytest.mark.parametrize("at", [0, 9, 13, 40, 5000, -1])
+def test_a_flipped_bit_anywhere_is_found_and_the_file_built_anew(folder: Path, at: int) -> None:
+    built = Vocabulary._build(tokenizer())
+    Vocabulary.of(tokenizer())
+    path = vocabulary_path(tokenizer())
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[at] ^= 4
+    path.write_bytes(damaged)
+    with pytest.warns(StoreWarning, match="damaged"):
+        assert same(reopen(tokenizer()), built)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 100, 20_000])
+def test_a_half_written_file_is_built_anew(folder: Path, size: int) -> None:
+    built = Vocabulary._build(tokenizer())
+    Vocabulary.of(tokenizer())
+    path = vocabulary_path(tokenizer())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:size])
+    with pytest.warns(StoreWarning):
+        assert same(reopen(tokenizer()), built)
+    assert path.read_bytes() == whole
+
+
+def test_the_file_of_another_vocabulary_is_not_taken(folder: Path) -> None:
+    other = Tokenizer.from_bytes([bytes([b]) for b in range(256)] + [None], eos_token_id=256)
+    Vocabulary.of(other)
+    vocabulary_path(other).rename(vocabulary_path(tokenizer()))
+    with pytest.warns(StoreWarning):
+        assert reopen(tokenizer()).fingerprint == tokenizer().fingerprint
+
+
+def test_a_folder_that_cannot_be_made_leaves_the_vocabulary_in_memory(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.warns(StoreWarning, match="STRUCTGEN_CACHE"):
+        assert same(reopen(tokenizer()), Vocabulary._build(tokenizer()))
+
+
+def test_small_vocabularies_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
+    gc.collect()
+    Vocabulary.of(tokenizer())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_to_a_read_vocabulary_does_not_reach_the_file(folder: Path) -> None:
+    Vocabulary.of(tokenizer())
+    before = vocabulary_path(tokenizer()).read_bytes()
+    reopen(tokenizer()).nodes[0] = 0
+    gc.collect()
+    assert vocabulary_path(tokenizer()).read_bytes() == before
+
+
+SCRIPT = """
+import sys, warnings
+warnings.simplefilter("error")
+from structgen.tokens import vocabulary
+from structgen.tokens.tokenizer import Tokenizer
+vocabulary._WORTH_A_FILE = 0
+made = vocabulary.Vocabulary.of(Tokenizer.from_huggingface(sys.argv[1]))
+print(made.fingerprint, int(made.nodes.sum()), int(made.sig.sum()), len(made.slot_ids))
+"""
+
+
+def test_processes_that_build_at_once_agree_and_leave_one_whole_file(folder: Path) -> None:
+    # A JIT cache of its own would cost seconds of compilation per process; the ordinary one is shared.
+    running = [
+        subprocess.Popen([sys.executable, "-c", SCRIPT, str(BPE)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = {process.communicate(timeout=120)[0] for process in running}
+    assert [process.returncode for process in running] == [0, 0]
+    assert len(said) == 1
+    assert [path.name for path in (folder / "vocabularies").iterdir()] == [vocabulary_path(tokenizer()).name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert same(reopen(tokenizer()), Vocabulary._build(tokenizer()))
+
+
+def test_a_file_can_be_replaced_while_it_is_read(folder: Path) -> None:
+    """Writers and readers at once: a reader sees one whole file or the other."""
+    path = folder / "arrays"
+    written = [np.full(20_000, number, np.uint64) for number in range(3)]
+    write_arrays(path, "test-1", "key", {"number": 0}, {"all": written[0]})
+    stop = threading.Event()
+
+    def write(number: int) -> None:
+        while not stop.is_set():
+            write_arrays(path, "test-1", "key", {"number": number}, {"all": written[number]})
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in (1, 2)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(100):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                found = open_arrays(path, "test-1", "key")
+            assert found is not None
+            assert np.array_equal(found.arrays["all"], written[found.numbers["number"]])
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+
+
+def test_threads_that_ask_at_once_get_one_object(folder: Path) -> None:
+    gc.collect()
+    barrier = threading.Barrier(4)
+    found: list[Vocabulary] = []
+
+    def ask(of: Tokenizer) -> None:
+        barrier.wait()
+        found.append(Vocabulary.of(of))
+
+    threads = [threading.Thread(target=ask, args=(tokenizer(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(one) for one in found}) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_child_forked_while_a_thread_builds_can_build_too() -> None:
+    with Vocabulary._lock(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
+        child = os.fork()
+        if child == 0:
+            made = Vocabulary.of(Tokenizer.from_bytes([b"fork", None], eos_token_id=1))
+            os._exit(0 if made.vocab_size == 2 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@given(
+    st.dictionaries(
+        st.text("abc", min_size=1, max_size=3), st.lists(st.integers(0, 255), max_size=200), max_size=4
+    )
+)
+def test_arrays_come_back_from_their_file_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, content: dict[str, list[int]]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "round" / "trip"
+    arrays = {name: np.array(values, np.uint8) for name, values in content.items()}
+    assert write_arrays(path, "test-1", "key", {"n": -5}, arrays)
+    found = open_arrays(path, "test-1", "key")
+    assert found is not None
+    assert found.numbers == {"n": -5}
+    assert {name: list(array) for name, array in found.arrays.items()} == content
+
+
+def test_a_file_asked_for_under_another_kind_or_key_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "arrays"
+    write_arrays(path, "test-1", "key", {}, {"all": np.zeros(3, np.int32)})
+    for kind, key in (("test-2", "key"), ("test-1", "other")):
+        with pytest.warns(StoreWarning):
+            assert open_arrays(path, kind, key) is None
+
+
+def test_a_missing_file_is_no_reason_to_warn(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert open_arrays(tmp_path / "none", "test-1", "key") is None
+
+
+@pytest.mark.real_tokenizer
+def test_a_real_vocabulary_is_built_as_sorting_says(folder: Path) -> None:
+    """A twin fast enough for 128,000 tokens: sorted strings are the slots, shared beginnings the nodes."""
+    from structgen.maskbench.vocabularies import load
+
+    of = load("llama3")
+    made = Vocabulary.of(of)
+    distinct = sorted({token for token in of.token_bytes if token})
+    expected = []
+    before = b""
+    for slot, token in enumerate(distinct):
+        shared = 0
+        while before[shared : shared + 1] == token[shared : shared + 1] != b"":
+            shared += 1
+        for at in range(shared, len(token)):
+            expected.append((token[at], at + 1, slot if at + 1 == len(token) else -1))
+        before = token
+    assert [unpack(word)[:3] for word in made.nodes] == expected
+    deepest: list[tuple[int, int]] = []  # the open nodes: place, depth
+    for place, (_, depth, _) in [*enumerate(expected), (len(expected), (0, 0, 0))]:
+        while deepest and deepest[-1][1] >= depth:
+            closed = deepest.pop()[0]
+            assert unpack(made.nodes[closed])[3] == place
+        deepest.append((place, depth))
+    assert same(reopen_after(made, of), Vocabulary._build(of))
+
+
+def reopen_after(made: Vocabulary, of: Tokenizer) -> Vocabulary:
+    """The vocabulary from its file, as `made` wrote it."""
+    file = open_arrays(vocabulary_path(of), vocabulary.KIND, made.fingerprint)
+    assert file is not None
+    return Vocabulary._from_file(made.fingerprint, file)

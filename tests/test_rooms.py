@@ -1,0 +1,205 @@
+"""The rooms of the package: how many files, which way imports point, and import paths of the earlier
+layout."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import structgen
+from structgen.system.old_paths import MOVED
+from structgen.system.source_digests import digest_below, package_digest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import house  # noqa: E402
+
+HOUSE = house.read()
+NUMBERS = house.numbers(HOUSE)
+CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+    "tool"
+]["importlinter"]["contracts"]
+LAYERS = {one["containers"][0]: one["layers"] for one in CONTRACTS if one["type"] == "layers"}
+
+UPWARDS = {
+    # The network says why a place is empty; the explanation asks the network.
+    ("structgen.schema.recogniser.schema_network", "structgen.schema.explaining.contradiction"),
+    # `a + b` and `a | b` are methods of the base class of grammars.
+    ("structgen.text_grammars.machine.language", "structgen.text_grammars.composition.operators"),
+    # A Lark grammar compiles itself; types alone in the other two.
+    ("structgen.lark_grammars.lark_grammar", "structgen.lark_grammars.masks.compiled_lark"),
+    ("structgen.lark_grammars.bound.bound_lark", "structgen.lark_grammars.lark_grammar"),
+    ("structgen.lark_grammars.kept.lark_file_checks", "structgen.lark_grammars.masks.vocabulary_tables"),
+}
+"""Imports that point up inside a room, all of them inside functions or for types alone. None may be added."""
+
+
+def floor_of(container: str, module: str) -> tuple[int, str] | None:
+    """Return the layer of a module in a container, 0 the lowest, and its part of the layer; None outside."""
+    if not module.startswith(f"{container}."):
+        return None
+    name = module[len(container) + 1 :].split(".")[0]
+    for floor, layer in enumerate(reversed(LAYERS[container])):
+        if name in layer.replace("|", " ").replace(":", " ").split():
+            return floor, name
+    raise AssertionError(f"{module} is in no layer of {container}")
+
+
+@pytest.mark.parametrize("container", LAYERS)
+def test_every_import_points_down_those_inside_functions_and_for_types_too(container: str) -> None:
+    upwards = set()
+    for one in HOUSE.imports:
+        above, below = floor_of(container, one.source), floor_of(container, one.target)
+        if above and below and above[1] != below[1] and above[0] <= below[0]:
+            upwards.add((one.source, one.target))
+    assert upwards == {one for one in UPWARDS if house.outer_room(one[0]) == container}
+
+
+def test_no_room_imports_a_room_that_imports_it() -> None:
+    arrows = {(house.outer_room(one.source), house.outer_room(one.target)) for one in HOUSE.imports}
+    assert house.circles(arrow for arrow in arrows if "structgen" not in arrow) == []
+
+
+def test_no_file_needs_itself_to_be_loaded() -> None:
+    loaded = [(one.source, one.target) for one in HOUSE.imports if one.when == house.LOADED]
+    assert house.circles(loaded) == []
+
+
+def test_the_root_has_four_files_and_a_room_at_most_twenty_five() -> None:
+    rooms = NUMBERS["files a room"]
+    assert rooms["structgen"] <= 4
+    assert max(rooms.values()) <= 25
+
+
+def test_names_of_modules_are_unique_but_for_two_and_those_of_public_classes_all() -> None:
+    # a command has the name of what it calls; two families have a default
+    assert set(NUMBERS["module names used twice"]) <= {"auto", "infill"}
+    assert NUMBERS["public class names used twice"] == {}
+
+
+def test_circles_and_floors_are_found() -> None:
+    arrows = [("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("e", "a")]
+    assert house.circles(arrows) == [["b", "c"]]
+    assert house.floors(arrows) == {"d": 0, "b": 1, "c": 1, "a": 2, "e": 3}
+
+
+def test_every_room_says_what_it_is_for() -> None:
+    for name, path in HOUSE.paths.items():
+        if path.name == "__init__.py":
+            said = path.read_text(encoding="utf-8").split('"""')[1]
+            assert len(said) > 30, name
+
+
+# --- old paths
+# ------------------------------------------------------------------------------------------------
+
+_ALL = """
+import importlib, pkgutil, sys, types
+import structgen
+for one in pkgutil.walk_packages(structgen.__path__, "structgen."):
+    try:
+        importlib.import_module(one.name)
+    except ImportError as error:  # a library that is not installed here
+        assert not (error.name or "").startswith("structgen"), one.name
+    except structgen.StructgenError:  # the same, said by us
+        pass
+for name in structgen.__all__:
+    value = getattr(structgen, name)
+    assert name == "integrations" or not isinstance(value, types.ModuleType), name
+    assert sys.modules["structgen"].__dict__.get(name, value) is value
+print("all")
+"""
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.slow
+def test_public_names_are_what_they_were_after_every_module_was_imported() -> None:
+    assert run(_ALL) == "all\n"
+
+
+def test_no_module_hides_a_public_name() -> None:
+    at_root = {name.split(".")[1] for name in HOUSE.paths if "." in name}
+    assert at_root & set(structgen.__all__) == {"integrations"}
+
+
+_OLD = """
+import importlib, warnings
+from structgen.system.old_paths import MOVED
+for old, new in MOVED.items():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            module = importlib.import_module(f"structgen.{new}")
+        except ImportError:
+            continue
+        del caught[:]
+        assert importlib.import_module(f"structgen.{old}") is module, old
+        said = [str(one.message) for one in caught if one.category is DeprecationWarning]
+        assert said == [f"structgen.{old} is structgen.{new} now. Import it from there."], (old, said)
+        importlib.import_module(f"structgen.{old}")
+        assert len(caught) == len(said), old
+        assert module.__name__ == f"structgen.{new}" == module.__spec__.name
+print(len(MOVED))
+"""
+
+
+@pytest.mark.slow
+def test_old_public_paths_lead_to_the_same_module_and_warn_once() -> None:
+    assert run(_OLD) == f"{len(MOVED)}\n"
+
+
+def test_old_public_paths_are_no_modules_and_lead_to_modules() -> None:
+    assert {"matcher", "frontends.type_hints", "prompting", "compiled"} <= MOVED.keys()
+    for old, new in MOVED.items():
+        assert f"structgen.{old}" not in HOUSE.paths
+        assert f"structgen.{new}" in HOUSE.paths
+
+
+def test_the_warning_names_the_line_that_imports() -> None:
+    code = "import warnings\nwarnings.simplefilter('error')\nfrom structgen.matcher import Matcher"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "DeprecationWarning: structgen.matcher is structgen.core.matcher now." in done.stderr
+    shown = "import warnings; from structgen.events import Event"
+    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    assert "structgen.events is structgen.core.events now" in done.stderr  # shown in __main__ by default
+
+
+def test_a_path_that_never_was_is_not_found() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'structgen\.nowhere'"):
+        __import__("structgen.nowhere")
+
+
+def test_old_paths_cost_nothing_before_one_is_used() -> None:
+    code = "import sys, structgen; structgen.json_schema('{}'); print(*sys.modules)"
+    assert "structgen.system.old_paths" not in run(code).split()
+
+
+def test_files_kept_by_an_earlier_layout_are_not_read(tmp_path: Path) -> None:
+    """Every kept file has the digest of the sources in its name (tests/test_sources.py). The same contents
+    under the paths of the earlier layout have another digest."""
+    now = tmp_path / "now" / "structgen"
+    shutil.copytree(ROOT / "structgen", now, ignore=shutil.ignore_patterns("__pycache__"))
+    assert digest_below(now) == package_digest()
+    for old, new in MOVED.items():
+        source = now.joinpath(*new.split(".")).with_suffix(".py")
+        if source.exists():
+            there = now.joinpath(*old.split(".")).with_suffix(".py")
+            there.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(there)
+            assert digest_below(now) != package_digest() or new.split(".")[0] in ("engine", "typed"), old
+            there.rename(source)
+    assert digest_below(now) == package_digest()
+    # the path counts, not the order of the files alone
+    (now / "core" / "batch.py").rename(now / "core" / "batch_.py")
+    assert digest_below(now) != package_digest()

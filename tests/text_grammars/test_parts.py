@@ -1,0 +1,453 @@
+"""Parts with masks of their own: what a composed grammar makes of them is what reading byte by byte finds."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import random
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import structgen as sg
+from structgen.text_grammars.machine import mask_reuse, stepping
+from structgen.text_grammars.machine.compiled_text import CompiledText
+from structgen.text_grammars.machine.language import TOKEN, Config, Language, TextGrammar
+from structgen.text_grammars.machine.step_table import Steps
+
+ANSWER = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}, "of": {"type": "string", "maxLength": 3}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+SUM = 'start: NAME "=" sum\nsum: NAME | sum "+" NAME\nNAME: /[a-z]+/\n%ignore " "\n'
+BLOCKS = 'start: "if" NAME ":" start "end" | NAME\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n'
+OPEN = 'start: (WORD | "<" CALL ">")+\nWORD: /[a-z]+/\n%declare CALL\n%ignore " "\n'
+BEHIND = "start: WORD CALL TAIL\nWORD: /[a-z]+/\nTAIL: /(?<=})[.]|(?<=[0-9])!/\n%declare CALL\n"
+ANSWERED = '{"n": 12, "of": "a}b"}'
+
+
+def object_of() -> TextGrammar:
+    return sg.sequence("", sg.json_schema(ANSWER))
+
+
+def number_of(*types: str) -> TextGrammar:
+    return sg.sequence("", sg.json_schema({"type": list(types)}))
+
+
+CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
+    "a schema in a tag": (lambda: "<a>" + object_of() + "</a>", ["<a>" + ANSWERED + "</a>"]),
+    "a schema before any text": (lambda: object_of() + sg.text(), [ANSWERED + " and }{"]),
+    "numbers side by side": (
+        lambda: number_of("integer") + number_of("integer", "null"),
+        ["12-3", "1 null", "-40"],
+    ),
+    "schemas in a loop": (
+        lambda: sg.sequence(object_of() + ";").repeat(1, 3) + "end",
+        [ANSWERED + ";" + '{"n":0} ;' + "end"],
+    ),
+    "a loop that begins as what is behind it": (
+        lambda: ("e" + object_of()).repeat() + ("e" + sg.lark(SUM)).repeat(0, 2) + "end",
+        ["e" + ANSWERED + "ea=b+cend", 'e{"n":1}e{"n": 2}end'],
+    ),
+    "a tail that may be empty": (
+        lambda: (object_of() + sg.regex("x?")).repeat(1, 2) + "!",
+        [ANSWERED + "!", ANSWERED + "x" + '{"n":1}!'],
+    ),
+    "one of three": (
+        lambda: sg.either("a" + object_of() + "!", "a" + sg.lark(SUM), sg.regex(r'a\{"n": ?[0-9]+\}\?')),
+        ["a" + ANSWERED + "!", "aab=c + de", 'a{"n": 7}?'],
+    ),
+    "rules in a fence": (lambda: "```\n" + sg.lark(SUM) + "\n```", ["```\nab = c+de +f\n```"]),
+    "rules before rules": (lambda: sg.lark(BLOCKS) + sg.lark(SUM), ["if a : b end c = d", "if a:b endc=d+e"]),
+    "rules in a loop": (lambda: (sg.lark(BLOCKS) + ";").repeat(), ["if a : b end;c ; "]),
+    "nested": (
+        lambda: (("[" + (object_of() | sg.lark(SUM)) + "]").optional() + sg.text(until="\n")).repeat(1, 2),
+        ["[" + ANSWERED + "]x\n", "[a=b+c]\n[a] b\n"],
+    ),
+    "tokens that count": (
+        lambda: sg.text(until=".", max_tokens=4) + object_of() + sg.text(until=".", max_tokens=2),
+        ["ab." + ANSWERED + "x."],
+    ),
+    "beside a special token": (lambda: object_of() + sg.special(256) + object_of(), [ANSWERED]),
+    "rules in a JSON string": (
+        lambda: "[" + sg.in_json_string(sg.lark(BLOCKS)) + "]",
+        ['["if a :\\n b end"]', '["\\u0061\\n"]', '["if a\\u000A: b end"]'],
+    ),
+    "surrogates in a JSON string": (
+        lambda: sg.in_json_string(sg.lark("start: /[\U0001d41a-\U0001d433]+/")),
+        ['"\\ud835\\udc1a\\uD835\\uDC1B\U0001d41a"'],
+    ),
+    "a schema in a JSON string": (
+        lambda: sg.in_json_string(object_of()) + sg.text(),
+        ['"{\\"n\\": 12, \\"of\\":\\n\\"a}b\\"}" x', '"{\\"n\\":0}"\\n'],
+    ),
+    "rules in a JSON string as Python writes it": (
+        lambda: sg.in_json_string(sg.lark(BLOCKS) + "\n/\x01", escapes="canonical").repeat(1, 2),
+        ['"if a :\\n b end\\n/\\u0001"', '"a\\n/\\u0001""b\\n/\\u0001"'],
+    ),
+    "rules beside a special token": (
+        lambda: sg.lark(SUM) + sg.special(256) + sg.lark('start: /a(?<=.)/ "b"'),
+        ["a=bab", "ab=c+d"],
+    ),
+    "bound to a terminal": (lambda: sg.lark(OPEN, bind={"CALL": object_of()}), ["ab <" + ANSWERED + "> c"]),
+    "bound, and asked what it was": (
+        lambda: sg.lark(BEHIND, bind={"CALL": object_of() | number_of("integer")}),
+        ["a" + ANSWERED + ".", "b12!"],
+    ),
+    "triggered tags": (
+        lambda: sg.structural_tag(
+            {
+                "format": {
+                    "type": "triggered_tags",
+                    "triggers": ["<c"],
+                    "tags": [
+                        {
+                            "type": "tag",
+                            "begin": "<c>",
+                            "content": {"type": "json_schema", "json_schema": ANSWER},
+                            "end": "</c>",
+                        }
+                    ],
+                }
+            }
+        ),
+        ["so <c>" + ANSWERED + "</c> x"],
+    ),
+}  # fmt: skip
+
+
+def tokenizer_of(texts: list[str], chance: random.Random) -> sg.Tokenizer:
+    """Bytes, a special token, an end token, and pieces of some texts, which come past the ends of parts."""
+    whole = [text.encode() for text in texts]
+    pieces: set[bytes] = set()
+    while len(pieces) < min(90, sum(map(len, whole)) * 2):
+        text = chance.choice(whole)
+        at = chance.randrange(len(text))
+        pieces.add(text[at : at + chance.randint(2, 7)])
+    more = [piece for piece in sorted(pieces) if len(piece) > 1]
+    return sg.Tokenizer.from_bytes(
+        [*(bytes((byte,)) for byte in range(256)), None, None, *more], eos_token_id=257
+    )
+
+
+def copied(address: int, count: int) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(ctypes.string_at(address, count), np.uint8)
+
+
+class Reference:
+    """A language read byte by byte, and what of a vocabulary may come."""
+
+    def __init__(self, language: Language, tokenizer: sg.Tokenizer) -> None:
+        self.language, self.tokenizer = language, tokenizer
+        self.start = language.start()
+
+    def after(self, config: Config, token: int) -> Config | None:
+        text = self.tokenizer.token_bytes[token]
+        found: Config | None = config
+        for symbol in (TOKEN + token,) if text is None else text:
+            found = None if found is None else self.language.step(found, symbol)
+        return None if found is None else self.language.boundary(found)
+
+    def allowed(self, config: Config) -> list[int]:
+        (end,) = self.tokenizer.eos_token_ids
+        return [
+            token
+            for token in range(self.tokenizer.vocab_size)
+            if (self.language.accepts(config) if token == end else self.after(config, token) is not None)
+        ]
+
+
+def hold_to_reference(name: str) -> None:
+    """Hold masks and steps of random walks to the language read byte by byte."""
+    make, texts = CASES[name]
+    chance = random.Random(name)
+    grammar, tokenizer = make(), tokenizer_of(texts, chance)
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    assert isinstance(compiled, CompiledText)
+    reference = Reference(grammar.language(grammar.limits), tokenizer)
+    (end,) = tokenizer.eos_token_ids
+    for walk in range(8):
+        state, config = compiled.start, reference.start
+        for _step in range(14):
+            allowed = compiled.allowed(state)
+            assert allowed == reference.allowed(config)
+            refused = chance.choice([token for token in range(tokenizer.vocab_size) if token not in allowed])
+            assert compiled.step(state, refused) is None
+            # long tokens come past ends; bytes lead to states between
+            ways = [token for token in allowed if token != end and (walk % 2 or token > end)]
+            ways = ways or [token for token in allowed if token != end]
+            if not ways:
+                break
+            token = chance.choice(ways)
+            after, followed = compiled.step(state, token), reference.after(config, token)
+            assert after is not None and followed is not None
+            state, config = after, followed
+            assert compiled.accepts_end(state) == reference.language.accepts(config)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_masks_are_what_reading_byte_by_byte_finds(name: str) -> None:
+    hold_to_reference(name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_masks_taken_over_from_states_that_are_alike_are_too(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mask_reuse, "_WORTH", 0)
+    hold_to_reference(name)
+
+
+def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mask_reuse, "_WORTH", 0)
+    tokenizer = tokenizer_of(["and <c>, or <call> <"], random.Random(0))
+    compiled = sg.compile(sg.text(until="<call>"), tokenizer, store=False)
+    read: list[int] = []
+    collect = stepping.collect
+
+    def noting(address: int, index: int, wanted: int) -> int:
+        firsts = np.ones(256, np.uint8) if wanted == 0 else copied(wanted, 256)
+        read.append(int(firsts.sum()))
+        return int(collect(address, index, wanted))
+
+    monkeypatch.setattr(stepping, "collect", noting)
+    begun = compiled.step_bytes(compiled.start, b"a <")
+    assert begun is not None
+    compiled.allowed(compiled.start)
+    compiled.allowed(begun)
+    assert read[0] == 256
+    assert 0 < read[-1] < 8  # "c" and "<"; bytes that go on inside a character stay alike
+
+
+def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mask_reuse, "_WORTH", 0)
+    tokenizer = tokenizer_of(["and so on"], random.Random(0))
+    compiled = sg.compile(sg.special(256).optional() + sg.text(), tokenizer, store=False)
+    assert 256 in compiled.allowed(compiled.start)
+    after = compiled.step(compiled.start, 256)
+    assert after is not None
+    assert 256 not in compiled.allowed(after)
+
+
+@pytest.mark.parametrize("name", ["triggered tags", "nested", "rules in a fence", "tokens that count"])
+def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full: list[bool] = []
+
+    def is_overfull(steps: Steps) -> bool:
+        full.append(len(full) % 2 == 0)
+        return full[-1]
+
+    monkeypatch.setattr(Steps, "is_overfull", property(is_overfull))
+    hold_to_reference(name)
+    assert any(full)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_texts_of_the_grammar_are_taken_token_by_token(name: str) -> None:
+    make, texts = CASES[name]
+    grammar, tokenizer = make(), tokenizer_of(texts, random.Random(name))
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    for text in texts:
+        matcher = sg.Matcher(compiled)
+        for token in tokenizer.encode(text.encode()):
+            assert token in compiled.allowed(matcher.state)
+            matcher.advance(token)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_tokens_that_a_state_needs_fall_by_one_and_bound_what_is_allowed(name: str) -> None:
+    make, texts = CASES[name]
+    chance = random.Random(name)
+    grammar, tokenizer = make(), tokenizer_of(texts, chance)
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    (end,) = tokenizer.eos_token_ids
+    mask = sg.allocate_mask(1, tokenizer.vocab_size)
+    for _walk in range(6):
+        state = compiled.start
+        for _step in range(12):
+            need = compiled.tokens_to_finish(state)
+            allowed = compiled.allowed(state)
+            ways = {token: compiled.step(state, token) for token in allowed if token != end}
+            after = {token: compiled.tokens_to_finish(way) for token, way in ways.items() if way is not None}
+            assert len(after) == len(ways)
+            assert (need == 0) == compiled.accepts_end(state)
+            assert need == 0 or min(after.values()) <= need - 1
+            budget = need + chance.choice((0, 0, 1, 3))
+            compiled.fill_within(state.index, mask, 0, budget)
+            within = [token for token, cost in after.items() if cost <= budget - 1]
+            assert [int(token) for token in mask.allowed() if token != end] == within
+            if not after:
+                break
+            state = ways[chance.choice(list(after))]
+        # from wherever the walk has come to, the least budget suffices
+        for left in range(compiled.tokens_to_finish(state), 0, -1):
+            if compiled.accepts_end(state):
+                break
+            compiled.fill_within(state.index, mask, 0, left)
+            token = chance.choice([int(token) for token in mask.allowed() if token != end])
+            after_token = compiled.step(state, token)
+            assert after_token is not None
+            state = after_token
+        assert compiled.accepts_end(state)
+
+
+LEAVES: list[Callable[[], TextGrammar]] = [
+    lambda: sg.literal("1"),
+    lambda: sg.regex('"?a*'),
+    lambda: sg.regex("1+a|11"),
+    lambda: number_of("integer"),
+    lambda: number_of("integer", "null"),
+    lambda: sg.sequence("", sg.json_schema({"enum": ["a", "1", 1, "aa"]}, whitespace="compact")),
+    lambda: sg.sequence("", sg.json_schema({"type": "array", "items": {"const": 1}, "maxItems": 2})),
+    lambda: sg.lark('start: "a" | "1" start "a"'),
+    lambda: sg.lark('start: NAME | "a" NUMBER\nNAME: /[a-b]+/\nNUMBER: /1+/\n%ignore " "\n'),
+    lambda: sg.text(until="1", included=False),
+    lambda: sg.in_json_string(sg.lark('start: "a" | "1" start "a"')),
+]
+PIECES = [
+    '"a',
+    'a"',
+    "1a",
+    "a1",
+    "11",
+    "aa",
+    "1]",
+    "[1",
+    ", 1",
+    '"1"',
+    "aa1",
+    "1aa",
+    " a",
+    "1 ",
+    "a a1",
+    '"a"1',
+    "b1a",
+]
+COMPOSED = st.recursive(
+    st.sampled_from(LEAVES).map(lambda make: make()),
+    lambda of: st.one_of(
+        st.lists(of, min_size=2, max_size=3).map(lambda parts: sg.sequence(*parts)),
+        st.lists(of, min_size=2, max_size=3).map(lambda parts: sg.either(*parts)),
+        st.tuples(of, st.integers(0, 2), st.sampled_from((None, 2, 3))).map(
+            lambda one: one[0].repeat(*one[1:])
+        ),
+    ),
+    max_leaves=5,
+)
+SMALL = sg.Tokenizer.from_bytes(
+    [*(bytes((byte,)) for byte in range(256)), None, None, *(piece.encode() for piece in PIECES)],
+    eos_token_id=257,
+)
+
+
+@settings(max_examples=settings().max_examples // 2)
+@given(COMPOSED, st.randoms(use_true_random=False))
+def test_any_composition_is_read_as_byte_by_byte(grammar: TextGrammar, chance: random.Random) -> None:
+    compiled = sg.compile(grammar, SMALL, store=False)
+    reference = Reference(grammar.language(grammar.limits), SMALL)
+    mask = sg.allocate_mask(1, SMALL.vocab_size)
+    state, config = compiled.start, reference.start
+    for _step in range(7):
+        allowed = compiled.allowed(state)
+        assert allowed == reference.allowed(config)
+        need = compiled.tokens_to_finish(state)
+        assert (need == 0) == compiled.accepts_end(state)
+        budget = need + chance.choice((0, 1, 3))
+        compiled.fill_within(state.index, mask, 0, budget)
+        ways = [token for token in allowed if token != 257]
+        after = {token: compiled.step(state, token) for token in ways}
+        costs = {token: compiled.tokens_to_finish(way) for token, way in after.items() if way is not None}
+        assert need == 0 or min(costs.values()) <= need - 1
+        within = [token for token in ways if costs[token] < budget]
+        assert [int(token) for token in mask.allowed() if token != 257] == within
+        if not ways:
+            break
+        token = chance.choice([token for token in ways if token > 257] or ways)
+        way, followed = after[token], reference.after(config, token)
+        assert way is not None and followed is not None
+        state, config = way, followed
+
+
+@pytest.mark.parametrize(("escapes", "written"), [("any", 4), ("canonical", 2)])
+def test_tokens_of_escapes_are_those_that_the_policy_writes(
+    escapes: Literal["any", "canonical"], written: int
+) -> None:
+    pieces = [rb"\n", rb"a\na", rb"\u0061", rb"a\/"]
+    tokenizer = sg.Tokenizer.from_bytes(
+        [*(bytes((byte,)) for byte in range(256)), None, *pieces], eos_token_id=256
+    )
+    grammar = sg.in_json_string(sg.lark(r"start: /[a\/\n]+/"), escapes=escapes)
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    state = compiled.step_bytes(compiled.start, b'"')
+    assert state is not None
+    assert [token for token in compiled.allowed(state) if token > 256] == list(range(257, 257 + written))
+
+
+def test_threads_fill_masks_of_one_composition_at_once() -> None:
+    make, texts = CASES["nested"]
+    tokenizer = tokenizer_of(texts, random.Random(0))
+    one, other = (sg.compile(make(), tokenizer, store=False) for _ in range(2))
+
+    def walk(compiled: sg.CompiledGrammar, seed: int) -> list[list[int]]:
+        chance, state, found = random.Random(seed), compiled.start, []
+        mask = sg.allocate_mask(1, tokenizer.vocab_size)
+        for _step in range(25):
+            compiled.fill_within(
+                state.index, mask, 0, compiled.tokens_to_finish(state) + chance.choice((1, 9))
+            )
+            found.append([int(token) for token in mask.allowed()])
+            ways = [token for token in found[-1] if token not in compiled.end_tokens]
+            after = compiled.step(state, chance.choice(ways)) if ways else None
+            if after is None:
+                break
+            state = after
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(partial(walk, one), range(12)))
+    assert together == [walk(other, seed) for seed in range(12)]
+
+
+def test_what_parts_hold_counts_and_is_worked_out_ahead() -> None:
+    tokenizer = tokenizer_of(["```\nab = c+de +f\n```"], random.Random(0))
+    compiled = sg.compile("```\n" + sg.lark(SUM) + "\n```" + object_of(), tokenizer, store=False)
+    before = compiled.nbytes
+    assert compiled.prepare() > 0
+    alone = sg.compile(sg.lark(SUM), tokenizer, store=False)
+    small = alone.nbytes
+    alone.prepare()
+    assert compiled.nbytes - before >= alone.nbytes - small > 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_composition_is_gone_when_it_is_dropped(name: str) -> None:
+    make, texts = CASES[name]
+    tokenizer = tokenizer_of(texts, random.Random(name))
+    gc.collect()
+    gc.disable()
+    try:
+        compiled = sg.compile(make(), tokenizer, store=False)
+        matcher = sg.Matcher(compiled)
+        for token in tokenizer.encode(texts[0].encode())[:3]:
+            compiled.allowed(matcher.state)
+            matcher.advance(token)
+        gone = weakref.ref(compiled)
+        assert isinstance(compiled, CompiledText)
+        parts = [weakref.ref(one.compiled) for one in compiled._language.masked]
+        del compiled, matcher
+        assert gone() is None
+        assert [part() for part in parts] == [None] * len(parts)
+    finally:
+        gc.enable()

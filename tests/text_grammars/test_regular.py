@@ -1,0 +1,193 @@
+"""Regular grammars, held to re.fullmatch on all short texts; masks, held to replay byte by byte."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import random
+import re
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from language_words import accepts, words_of
+
+import structgen as sg
+from structgen.text_grammars.machine.language import TextGrammar
+
+TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
+    b"ab", b"ba", b"aab", b"\na", b"bb\n", "é".encode(), "éa".encode(), b"\xa9b", None,
+]  # fmt: skip
+END = len(TOKENS) - 1
+TOKENIZER = sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END)
+
+
+def matched(pattern: str, alphabet: str, most: int, flags: int = 0) -> set[str]:
+    texts = ("".join(word) for size in range(most + 1) for word in itertools.product(alphabet, repeat=size))
+    return {text for text in texts if re.fullmatch(pattern, text, flags)}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a*b?", "(?>a|ab)b|a", r"\ba\b|\n", "(?i:K)+|a", "[^a]", "(?:ab|a)(?!b)[ab\n]*", "a++b", "é+|ab",
+        "a$\n?", "(?m:^a$\n?)+", "a{2,3}", "(?:a|b){0,2}é", r"\w+", "(?<!a)b|a(?<=a)", "(?:(?=a)|b)[ab]?",
+        "a.b", "(?s:a.)b?",
+    ],
+)  # fmt: skip
+def test_the_words_are_the_texts_that_re_matches_whole(pattern: str) -> None:
+    assert words_of(sg.regex(pattern), "abkKé\n", 3) == matched(pattern, "abkKé\n", 3)
+
+
+def test_flags_and_compiled_patterns_are_taken() -> None:
+    alphabet = "aAb\n"
+    assert words_of(sg.regex("a.", flags=re.I | re.S), alphabet, 2) == matched("a.", alphabet, 2, re.I | re.S)
+    assert words_of(sg.regex(re.compile("A.b", re.I)), alphabet, 3) == matched("A.b", alphabet, 3, re.I)
+
+
+def test_ecma_reads_what_python_reads_otherwise() -> None:
+    # \d is ASCII's in ECMA-262; `$` there is the end alone
+    assert accepts(sg.regex(r"\d"), "\u0663") and not accepts(sg.regex(r"\d", dialect="ecma"), "\u0663")
+    assert accepts(sg.regex("a$\\n"), "a\n")
+    with pytest.raises(sg.GrammarError, match="No text"):
+        sg.regex("a$\\n", dialect="ecma").language(sg.Limits())
+    assert words_of(sg.regex("[ab]{1,2}|c", dialect="ecma"), "abc", 3) == matched("[ab]{1,2}|c", "abc", 3)
+
+
+_leaf = st.sampled_from(["a", "b", "[ab]", ".", r"\b", "^", "$", "", "é", "[^a]", "(?<=a)", "(?<!ab)"])
+
+
+def _grown(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    quantifiers = st.sampled_from(
+        ["*", "+", "?", "*?", "{2}", "{1,2}", "{2,}", "{0,2}?", "?+", "{1,2}+", "*+"]
+    )
+    plain = st.sampled_from(["a", "[ab]", "ab", "a|ab", "b|ab", "|a", "é", "a|ba"])
+    return st.one_of(
+        st.tuples(children, children).map("".join),
+        st.tuples(children, children).map(lambda two: f"(?:{two[0]}|{two[1]})"),
+        st.tuples(plain, quantifiers).map(lambda two: f"(?:{two[0]}){two[1]}"),
+        st.tuples(children, quantifiers).map(lambda two: f"(?:{two[0]}b){two[1]}"),
+        children.map(lambda one: f"(?={one})"),
+        children.map(lambda one: f"(?!{one})"),
+        children.map(lambda one: f"(?>{one})"),
+    )
+
+
+PATTERNS = st.recursive(_leaf, _grown, max_leaves=7)
+
+
+def _agrees(pattern: str) -> None:
+    try:
+        expected = matched(pattern, "ab\né", 3)
+        grammar = sg.regex(pattern)
+    except (re.error, sg.RegexError):
+        assume(False)
+    if not expected:
+        try:
+            grammar.language(sg.Limits())
+        except sg.GrammarError:
+            return
+    assert words_of(grammar, "ab\né", 3) == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(pattern=PATTERNS)
+def test_random_patterns_have_the_texts_of_re(pattern: str) -> None:
+    _agrees(pattern)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(pattern=PATTERNS)
+def test_a_thousand_random_patterns_have_the_texts_of_re(pattern: str) -> None:
+    _agrees(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["(?:ab|a)(?!b)[ab\né]*", "(?:é|a|ba){1,3}b?", r"(?:\ba|[^a]){2,4}"])
+def test_masks_are_what_can_be_read_byte_by_byte(pattern: str) -> None:
+    grammar = sg.regex(pattern)
+    compiled = sg.compile(grammar, TOKENIZER, store=False)
+    language = grammar.language(sg.Limits())
+    chooser = random.Random(0)
+    for _ in range(20):
+        state, config = compiled.start, language.start()
+        for _ in range(12):
+            expected = []
+            for token, text in enumerate(TOKENS):
+                after = config
+                for byte in text or b"":
+                    after = None if after is None else language.step(after, byte)
+                if after is not None and (text is not None or language.accepts(config)):
+                    expected.append(token)
+            assert compiled.allowed(state) == expected
+            going = [token for token in expected if token != END]
+            if not going:
+                break
+            token = chooser.choice(going)
+            following = compiled.step(state, token)
+            assert following is not None
+            state = following
+            for byte in TOKENS[token] or b"":
+                config = language.step(config, byte)
+
+
+def test_counted_repeats_of_counted_repeats_are_compiled_at_once() -> None:
+    language = sg.regex("(a{0,1000}){0,1000}").language(sg.Limits())
+    config = language.start()
+    for _ in range(2000):
+        config = language.step(config, 97)
+        assert config is not None
+    assert language.sizes["string_states"] < 3000
+
+
+def test_what_cannot_be_completed_is_no_state() -> None:
+    language = sg.regex(r"a(?=b)c|b(?<!b)|ad").language(sg.Limits())
+    after = language.step(language.start(), 97)
+    assert after is not None
+    assert [byte for byte in range(256) if language.step(after, byte) is not None] == [100]
+    assert language.step(language.start(), 98) is None
+
+
+def test_the_shortest_rest_is_counted_in_bytes() -> None:
+    # in JSON text the two quotes would be longer than three letters
+    language = sg.regex('""|abc').language(sg.Limits())
+    assert bytes(language.shortest(language.start())) == b'""'
+
+
+def test_a_literal_and_a_choice_have_their_texts_alone() -> None:
+    assert words_of(sg.literal('a"\n'), 'a"\nb', 4) == {'a"\n'}
+    assert words_of(sg.choice(["ab", "b", "", "ab"]), "ab", 3) == {"ab", "b", ""}
+    many = [f"word {number}" for number in range(3000)]
+    language = sg.choice(many).language(sg.Limits())
+    config = language.start()
+    for byte in b"word 299":
+        config = language.step(config, byte)
+    assert [chr(byte) for byte in range(256) if language.step(config, byte) is not None] == list("0123456789")
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "said"),
+    [
+        (lambda: sg.regex("a("), sg.RegexError, "column 2"),
+        (lambda: sg.regex(r"(a)\1"), sg.RegexError, "back-reference"),
+        (lambda: sg.regex("a(", dialect="ecma"), sg.RegexError, "group"),
+        (lambda: sg.regex(b"a"), sg.OptionError, "bytes"),
+        (lambda: sg.regex("a", dialect="perl"), sg.OptionError, "perl"),
+        (lambda: sg.regex("a", dialect="ecma", flags=re.I), sg.OptionError, "flags"),
+        (lambda: sg.choice([]), sg.OptionError, "nothing"),
+        (lambda: sg.choice(["a", 1]), sg.OptionError, "int"),
+        (lambda: sg.literal("\ud800"), sg.OptionError, "surrogate"),
+        (lambda: sg.compile(sg.regex("(?!)"), TOKENIZER, store=False), sg.GrammarError, "No text"),
+    ],
+)
+def test_bad_input_is_refused_by_name(make: object, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        make()  # type: ignore[operator]
+
+
+def test_a_grammar_is_a_value() -> None:
+    one: TextGrammar = sg.choice(["b", "a"])
+    assert one == sg.choice(["a", "b"]) and hash(one) == hash(sg.choice(["a", "b"]))
+    assert one != sg.choice(["a"])
+    again = pickle.loads(pickle.dumps(sg.regex("a+", flags=re.I)))
+    assert again == sg.regex("(?i:a+)") and again.fingerprint == sg.regex("(?i:a+)").fingerprint
