@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import NamedTuple
 
-from structgen.maskbench.engines import EngineConfig, Refusal, Session, create
+from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session, create
 from structgen.maskbench.readers import Case
 from structgen.maskbench.runner import engine_config
 from structgen.maskbench.vocabularies import load
@@ -121,7 +121,7 @@ def run(config: EngineConfig, cases: Sequence[tuple[str, list[list[int]]]]) -> l
             begin_session = engine.compile(schema)
             session = begin_session()
             session.fill()
-        except Refusal:
+        except EngineRefusal:
             found.append(None)
             continue
         found.append(perf_counter_ns() - begin)

@@ -37,7 +37,7 @@ from rich.table import Table
 
 import structgen as sg
 from structgen.maskbench import vocabularies
-from structgen.maskbench.engines import EngineConfig, Refusal, Session
+from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session
 from structgen.maskbench.peers import XgrammarEngine
 from structgen.system import resources
 
@@ -92,7 +92,7 @@ class Xgrammar(XgrammarEngine):
         if case == "the schema alone":
             return self.compile(schema)
         if case != "tool call":
-            raise Refusal("no such grammar", "it reads no Lark files")
+            raise EngineRefusal("no such grammar", "it reads no Lark files")
         return self.sessions(partial(self._compiler.compile_structural_tag, tag(schema)))
 
 
@@ -169,7 +169,7 @@ def main() -> None:
             taken, begun = Times(), time.perf_counter()
             try:
                 begin = engine(case, schema)
-            except Refusal:
+            except EngineRefusal:
                 refused[case, name] = refused.get((case, name), 0) + 1
                 continue
             taken.compile = time.perf_counter() - begun

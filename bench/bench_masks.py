@@ -32,7 +32,7 @@ import structgen
 from structgen.errors import StructgenError
 from structgen.maskbench.readers import select
 from structgen.maskbench.run_report import Tally, Timing, show, tables
-from structgen.maskbench.runner import Run, engine_config
+from structgen.maskbench.runner import BenchRun, engine_config
 from structgen.maskbench.vocabularies import ready
 
 ENGINES = "structgen:cold,structgen:warm,structgen:isolated,structgen:foreign,llguidance,xgrammar,glrmask"
@@ -109,7 +109,7 @@ def main() -> int:
         if done % 30 == 0:
             print(f"{done} schemas", file=sys.stderr, flush=True)
 
-    with Run(configs, timeout=options.timeout) as run:
+    with BenchRun(configs, timeout=options.timeout) as run:
         run.prepare(selection.cases, lambda: selection.others(len(selection)), tick)
         for _, results in run.results(selection.cases()):
             tally.add(results)

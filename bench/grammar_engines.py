@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from grammar_cases import Case
 
 import structgen as sg
-from structgen.maskbench.engines import EngineConfig, Refusal, Session, Unavailable
+from structgen.maskbench.engines import EngineConfig, EngineRefusal, Session, Unavailable
 from structgen.maskbench.peers import GlrmaskEngine, LlguidanceEngine
 from structgen.maskbench.vocabularies import load
 
@@ -186,7 +186,7 @@ def _serve(
     except Unavailable as error:
         pipe.send(f"is not here: {error}")
         return
-    except (Refusal, sg.StructgenError) as error:
+    except (EngineRefusal, sg.StructgenError) as error:
         pipe.send(f"refuses it: {str(error).strip().splitlines()[0]}")
         return
     pipe.send(times)

@@ -28,7 +28,7 @@ import structgen as sg
 from structgen.compilation.explanation import network_of
 from structgen.compilation.implied_constraints import proved
 from structgen.schema.explaining import keyword_twins
-from structgen.schema.explaining.keyword_report import Finding, Report, Standing
+from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 from structgen.schema.reading.json_text import read, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
@@ -145,7 +145,7 @@ class Subject:
         self.plain = json.loads(schema)
         self.seconds = seconds
         self.grammar = sg.json_schema(schema, **sg.WIDEST)
-        self.report: Report = self.grammar.report
+        self.report: KeywordReport = self.grammar.report
         self.tokenizer = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
         self.compiled = sg.compile(self.grammar, self.tokenizer)
         self.judge = Judge(self.plain)
@@ -203,7 +203,9 @@ class Subject:
         def found(kind: str, why: str = "", witness: str = "") -> Verdict:
             return Verdict(finding.pointer, finding.keyword, kind, why, witness)
 
-        idle = {Standing.ANNOTATION: ANNOTATION, Standing.REDUNDANT: REDUNDANT}.get(finding.standing)
+        idle = {KeywordStanding.ANNOTATION: ANNOTATION, KeywordStanding.REDUNDANT: REDUNDANT}.get(
+            finding.standing
+        )
         try:
             witness = self._witness(without)
         except sg.SchemaError as error:

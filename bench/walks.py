@@ -19,7 +19,7 @@ from suite import files, options_of, resources
 
 import structgen as sg
 from structgen.maskbench.rawjson import write
-from structgen.maskbench.readers import Source, open_source
+from structgen.maskbench.readers import CaseSource, open_source
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 
@@ -346,9 +346,9 @@ def subjects(
     order are a fair sample. `sample`: so many of each path; `only`: those of these names, unless it is
     empty; `done`: names that are left out.
     """
-    listed: list[tuple[str, Source | Subject]] = []
+    listed: list[tuple[str, CaseSource | Subject]] = []
     for path in paths:
-        found: list[tuple[str, Source | Subject]]
+        found: list[tuple[str, CaseSource | Subject]]
         if (path / "tests").is_dir():
             found = [(subject.name, subject) for subject in _suite(path)]
         else:

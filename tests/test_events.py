@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.core.events import Event, EventKind, Place, Terminal
+from structgen.core.events import Event, EventKind, Place, TerminalKind
 
 DATA = Path(__file__).parent / "data" / "bpe" / "tokenizer.json"
 
-Told = tuple[EventKind, str, int, int | None, Terminal | None]
-LITERALS = {"t": Terminal.TRUE, "f": Terminal.FALSE, "n": Terminal.NULL, '"': Terminal.STRING}
+Told = tuple[EventKind, str, int, int | None, TerminalKind | None]
+LITERALS = {"t": TerminalKind.TRUE, "f": TerminalKind.FALSE, "n": TerminalKind.NULL, '"': TerminalKind.STRING}
 
 
 class Parser:
@@ -37,7 +37,7 @@ class Parser:
         pointer: str,
         start: int,
         end: int | None = None,
-        terminal: Terminal | None = None,
+        terminal: TerminalKind | None = None,
     ) -> None:
         self.told.append((known, (kind, pointer, start, end, terminal)))
 
@@ -65,11 +65,11 @@ class Parser:
             end = self.items(at, pointer)
             self.note(end - 1, EventKind.ARRAY_END, pointer, at, end)
         else:
-            terminal = LITERALS.get(first, Terminal.NUMBER)
+            terminal = LITERALS.get(first, TerminalKind.NUMBER)
             self.note(at, EventKind.TERMINAL_BEGIN, pointer, at, None, terminal)
-            if terminal is Terminal.STRING:
+            if terminal is TerminalKind.STRING:
                 end = self.string(at)
-            elif terminal is Terminal.NUMBER:
+            elif terminal is TerminalKind.NUMBER:
                 end, late = at, 1
                 while end < len(self.text) and self.text[end] in "0123456789+-.eE":
                     end += 1
@@ -209,7 +209,7 @@ def test_a_number_that_is_the_document_closes_at_the_end_token_and_opens_again_w
     for token in compiled().tokenizer.encode(b"12"):
         matcher.advance(token)
     begun = matcher.events()
-    assert begun[-1] == Event(EventKind.TERMINAL_BEGIN, begun[0].place, 0, None, Terminal.NUMBER)
+    assert begun[-1] == Event(EventKind.TERMINAL_BEGIN, begun[0].place, 0, None, TerminalKind.NUMBER)
     matcher.advance(end_token())
     kinds = [event.kind for event in matcher.events(len(matcher.tokens) - 1)]
     assert kinds == [EventKind.TERMINAL_END, EventKind.VALUE_END]

@@ -377,11 +377,11 @@ def test_an_outcome_that_stands_for_other_demands_is_seen(
     tokenizer: sg.Tokenizer, left: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The seeded bug: the branches of a union come in another order."""
-    from structgen.schema.meaning.place import Tables
+    from structgen.schema.meaning.place import PlaceTables
 
-    place = Tables.place
+    place = PlaceTables.place
     compiled = compiled_of(tokenizer, sg.MaskStore(left))
-    monkeypatch.setattr(Tables, "place", lambda self, demands: place(self, demands[::-1]))
+    monkeypatch.setattr(PlaceTables, "place", lambda self, demands: place(self, demands[::-1]))
     with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError):
         masks_of(compiled, SECOND)
 

@@ -63,7 +63,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[str]]]:
     """The names of the threads in which each heavy step of keeping a grammar ran."""
     found: dict[str, set[str]] = {}
     heavy = [
-        (kept_schema.Keeping, "encode"),
+        (kept_schema.SchemaKeeper, "encode"),
         (table_image, "take"),
         (table_image, "encode_image"),
         (table_image, "encode_meaning"),
@@ -181,13 +181,13 @@ def test_the_exit_does_not_wait_for_a_grammar_that_somebody_holds(
     store = sg.MaskStore(tmp_path)
     compiled = used(tokenizer, store)
     waited: list[float] = []
-    encode = kept_schema.Keeping.encode
+    encode = kept_schema.SchemaKeeper.encode
 
-    def noted(self: kept_schema.Keeping, patience: float) -> Any:
+    def noted(self: kept_schema.SchemaKeeper, patience: float) -> Any:
         waited.append(patience)
         return encode(self, patience)
 
-    monkeypatch.setattr(kept_schema.Keeping, "encode", noted)
+    monkeypatch.setattr(kept_schema.SchemaKeeper, "encode", noted)
     monkeypatch.setattr(grammar_files, "EXIT_SECONDS", 0.05)
     held, done = threading.Event(), threading.Event()
 

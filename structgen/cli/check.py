@@ -38,7 +38,7 @@ class Recogniser(Protocol[S]):
 
 
 @dataclass(frozen=True, slots=True)
-class Stop(Generic[S]):
+class TextStop(Generic[S]):
     """Where a text left the language: the last live state, its place, and what came next (b"": the end)."""
 
     state: S
@@ -46,7 +46,7 @@ class Stop(Generic[S]):
     following: bytes
 
 
-def walk(language: Recogniser[S], stream: BinaryIO, chunk: int = CHUNK) -> Stop[S] | None:
+def walk(language: Recogniser[S], stream: BinaryIO, chunk: int = CHUNK) -> TextStop[S] | None:
     """Return where the text of `stream` leaves the language, or None if it is a word of it.
 
     Reads the stream once, `chunk` bytes at a time, in memory bounded by that. Linear in the text; in the
@@ -75,8 +75,8 @@ def walk(language: Recogniser[S], stream: BinaryIO, chunk: int = CHUNK) -> Stop[
         following = data[low:]
         if len(following) < 4 * (AFTER + 1):
             following += stream.read(4 * (AFTER + 1))
-        return Stop(state, position, following)
-    return None if language.accepts_end(state) else Stop(state, position, b"")
+        return TextStop(state, position, following)
+    return None if language.accepts_end(state) else TextStop(state, position, b"")
 
 
 def found(following: bytes) -> str | None:
@@ -136,7 +136,7 @@ def check(
     raise typer.Exit(int(failed))
 
 
-class Expected(Protocol):
+class ExpectedNext(Protocol):
     """One thing that may come next, and what asks for it: places of a schema (JSON pointers), rules."""
 
     @property
@@ -146,7 +146,7 @@ class Expected(Protocol):
     def sources(self) -> tuple[str, ...]: ...
 
 
-def _object(stop: Stop[S] | None, expected: Sequence[Expected]) -> dict[str, object]:
+def _object(stop: TextStop[S] | None, expected: Sequence[ExpectedNext]) -> dict[str, object]:
     if stop is None:
         return {"valid": True}
     return {
@@ -159,7 +159,7 @@ def _object(stop: Stop[S] | None, expected: Sequence[Expected]) -> dict[str, obj
     }
 
 
-def _message(name: str, stop: Stop[S], expected: Sequence[Expected], is_json: bool) -> str:
+def _message(name: str, stop: TextStop[S], expected: Sequence[ExpectedNext], is_json: bool) -> str:
     position, character = stop.position, found(stop.following)
     line, caret = position.excerpt(stop.following)
     what = "the text ends too early" if character is None else f"{json.dumps(character)} cannot come here"

@@ -18,7 +18,7 @@ from structgen.errors import OptionError, StructgenError
 if TYPE_CHECKING:
     from structgen.engine import Engine, Request
     from structgen.python_types.type_hints import TypeReader
-    from structgen.sampling.run_limits import Progress
+    from structgen.sampling.run_limits import RunProgress
     from structgen.sampling.samples import Samples
 
 INTERRUPTED = 130
@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class DrawOptions:
     """What the command line says of draws."""
 
     method: str
@@ -91,7 +91,7 @@ def draw(
     reader: TypeReader[Any] | None,
     seed: int,
     temperature: float,
-    how: Drawing,
+    how: DrawOptions,
     as_json: bool,
 ) -> NoReturn:
     """Draw, print the texts (or write them to a file), print a summary to stderr, and exit. `reader` is of
@@ -160,7 +160,7 @@ def _print(found: Samples[Any], weights: bool, as_json: bool) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Progress], None] | None]:
+def _progress() -> Iterator[Callable[[RunProgress], None] | None]:
     """Lend what shows on a terminal how far a run has come; None elsewhere."""
     screen = console(stderr=True, highlight=False)
     if not screen.is_terminal:
@@ -173,7 +173,7 @@ def _progress() -> Iterator[Callable[[Progress], None] | None]:
     with Bar(*columns, console=screen, transient=True) as bar:
         task, begun = bar.add_task("draws", total=None, said=""), time.monotonic()
 
-        def tell(now: Progress) -> None:
+        def tell(now: RunProgress) -> None:
             lower, upper = now.bracket
             rate = now.model_rows / max(time.monotonic() - begun, 1e-9)
             bar.update(

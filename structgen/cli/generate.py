@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.cli.draws import Drawing, check_none, draw
+from structgen.cli.draws import DrawOptions, check_none, draw
 from structgen.cli.language_options import (
     Bind,
     EbnfFile,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from structgen.engine import Engine, Request
-    from structgen.engine.bulk import Progress
+    from structgen.engine.bulk import BulkProgress
     from structgen.language.grammar import Grammar
     from structgen.python_types.type_hints import TypeReader
     from structgen.schema.schema_grammar import NetworkGrammar
@@ -201,10 +201,10 @@ def generate(
     Exit status: 0 done, 1 a text ended in an error or there is no draw, 2 wrong usage, or nothing could be
     begun; 130 Ctrl-C with --method.
     """
-    drawing: Drawing | None = None
+    drawing: DrawOptions | None = None
     try:
         if method is not None:
-            drawing = Drawing(method, n, weights, budget, seconds, standard_error, tree, out)
+            drawing = DrawOptions(method, n, weights, budget, seconds, standard_error, tree, out)
         else:
             check_none(
                 {
@@ -465,7 +465,7 @@ def _bulk(
 
     screen, begun = console(stderr=True), time.perf_counter()
 
-    def rate(progress: Progress) -> str:
+    def rate(progress: BulkProgress) -> str:
         return f"{progress.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
 
     if screen.is_terminal:

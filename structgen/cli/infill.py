@@ -22,7 +22,7 @@ from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
     from structgen.infilling.canvas import Canvas
-    from structgen.infilling.denoising import Step
+    from structgen.infilling.denoising import DenoisingStep
     from structgen.infilling.results import Infilled
 
 
@@ -186,7 +186,7 @@ def _filled(
     if model.startswith("structgen/") and isinstance(grammar, dict) and prompt:
         prompt = extraction_prompt(written_as_dumps(grammar), prompt)
 
-    def listen(step: Step, canvas: Canvas) -> None:
+    def listen(step: DenoisingStep, canvas: Canvas) -> None:
         said = "".join(_slot(token, tokenizer) for token in step.canvas)
         echo(f"{step.number:>4}  {said}", err=True)
 

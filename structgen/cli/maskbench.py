@@ -86,7 +86,7 @@ def maskbench(
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
     from structgen.maskbench.readers import select
     from structgen.maskbench.run_report import Tally, show, tables, to_csv, to_json
-    from structgen.maskbench.runner import Run, engine_config
+    from structgen.maskbench.runner import BenchRun, engine_config
     from structgen.maskbench.vocabularies import ready
 
     names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
@@ -100,7 +100,7 @@ def maskbench(
             engine_config(name, vocabulary, policies, memory=int(memory * (1 << 30))) for name in names
         ]
         tally = Tally()
-        with Run(configs, timeout=timeout, jobs=jobs) as run, _failure_file(failures) as write:
+        with BenchRun(configs, timeout=timeout, jobs=jobs) as run, _failure_file(failures) as write:
             with _progress(selection, sum(name.endswith((":warm", ":foreign")) for name in names)) as tick:
                 run.prepare(selection.cases, lambda: selection.others(len(selection), seed), tick)
                 if set(names) <= set(run.unavailable):

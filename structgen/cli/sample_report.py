@@ -12,7 +12,7 @@ from structgen.cli.schema_options import refuse
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
-    from structgen.sampling.report import Estimate, Report
+    from structgen.sampling.report import DrawsReport, Estimate
 
 
 def sample_report(
@@ -62,7 +62,7 @@ def sample_report(
         _tell(found)
 
 
-def _tell(found: Report) -> None:
+def _tell(found: DrawsReport) -> None:
     """Print the table."""
     for name, said in found.samples.facts():
         echo(f"{name:<22} {said}")

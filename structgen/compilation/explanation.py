@@ -15,10 +15,10 @@ from structgen.errors import OptionError
 from structgen.json_machine.answers.scalar_questions import Numbers, Strings
 from structgen.language.grammar import Grammar
 from structgen.schema.explaining.impossible import Impossible, impossible
-from structgen.schema.explaining.keyword_report import Report
+from structgen.schema.explaining.keyword_report import KeywordReport
 from structgen.schema.explaining.outline import MOST_LINES, Outline, outline
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.openai import Refusal, refusals
+from structgen.schema.reading.openai import OpenAIRefusal, refusals
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.schema.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.text_grammars.machine.language import TextGrammar
@@ -43,7 +43,7 @@ class Costs:
 class Explanation:
     """A schema explained; made by `explain`."""
 
-    report: Report
+    report: KeywordReport
     """Keyword by keyword: enforced, annotation; with the draft, the policies and notes."""
     outline: Outline
     """What the documents are, place by place."""
@@ -54,7 +54,7 @@ class Explanation:
     smallest: str
     """The shortest document within the policies."""
     costs: Costs
-    openai: tuple[Refusal, ...] = ()
+    openai: tuple[OpenAIRefusal, ...] = ()
     """What a server for OpenAI's strict structured outputs refuses, if that was asked."""
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import LimitError, SchemaError
-from structgen.schema.explaining.keyword_report import Finding, Report, Standing
+from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 from structgen.schema.explaining.keyword_twins import Twins, without
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import escape
@@ -27,8 +27,8 @@ _CAPS = ("max_string", "max_items", "any_value")
 
 
 def proved(
-    grammar: JsonSchemaGrammar, report: Report, network_of: Callable[[Document], SchemaNetwork]
-) -> Report:
+    grammar: JsonSchemaGrammar, report: KeywordReport, network_of: Callable[[Document], SchemaNetwork]
+) -> KeywordReport:
     """Return the report of a grammar with constraints called redundant that a proof shows to be so; a note
     for each that was not decided.
 
@@ -40,8 +40,8 @@ def proved(
     search = _Search(grammar, network_of)
     findings: list[Finding] = []
     for finding in report.findings:
-        if finding.standing is Standing.ENFORCED and search.changes_nothing(finding):
-            finding = replace(finding, standing=Standing.REDUNDANT, why=IMPLIED)
+        if finding.standing is KeywordStanding.ENFORCED and search.changes_nothing(finding):
+            finding = replace(finding, standing=KeywordStanding.REDUNDANT, why=IMPLIED)
         findings.append(finding)
     return replace(report, findings=tuple(findings), notes=(*report.notes, *search.notes))
 

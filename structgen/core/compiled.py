@@ -21,7 +21,7 @@ from structgen.errors import (
     StructgenError,
     TokenError,
 )
-from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.expected import Expected
 from structgen.json_machine.masks import draft_nodes, mask_filling
 from structgen.json_machine.masks.draft_batch import DraftBatch, Ints, Job
@@ -135,7 +135,7 @@ class CompiledGrammar(ABC):
         self.vocabulary = Vocabulary.of(tokenizer)
         self.store = MaskStore() if store is False else (default_store() if store is None else store)
         self._masks: VocabularyStore = self.store.of(self.vocabulary)
-        self._tables = Tables(self.limits)
+        self._tables = MachineTables(self.limits)
         self.address = self._tables.address
         context = self._tables.context
         context[L.C_TRIE : L.C_WORDS] = self.vocabulary.pointers()

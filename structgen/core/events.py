@@ -40,7 +40,7 @@ class EventKind(enum.Enum):
     TERMINAL_END = "terminal_end"
 
 
-class Terminal(enum.Enum):
+class TerminalKind(enum.Enum):
     """The kinds of terminals; true, false and null by the text they have."""
 
     STRING = "string"
@@ -102,7 +102,7 @@ class Event(NamedTuple):
     """The byte where it begins, counted from the matcher's first byte."""
     end: int | None
     """The byte just past it, quotes and brackets included; None where it has only begun."""
-    terminal: Terminal | None = None
+    terminal: TerminalKind | None = None
     """At TERMINAL_BEGIN and TERMINAL_END: which."""
 
     @property
@@ -141,24 +141,24 @@ class _Reached(NamedTuple):
     """Of the value that is awaited, or being read."""
     start: int
     """Where the terminal or key being read begins."""
-    terminal: Terminal | None
+    terminal: TerminalKind | None
     escaped: bool
     """Inside a string, just behind a backslash."""
 
 
 _TERMINALS: Final = MappingProxyType(
     {
-        ord("t"): (Terminal.TRUE, _LITERAL),
-        ord("f"): (Terminal.FALSE, _LITERAL),
-        ord("n"): (Terminal.NULL, _LITERAL),
-        ord('"'): (Terminal.STRING, _STRING),
+        ord("t"): (TerminalKind.TRUE, _LITERAL),
+        ord("f"): (TerminalKind.FALSE, _LITERAL),
+        ord("n"): (TerminalKind.NULL, _LITERAL),
+        ord('"'): (TerminalKind.STRING, _STRING),
     }
 )
 """By its first byte what a terminal is, and how it is read; all others are numbers."""
-_NUMERAL: Final = (Terminal.NUMBER, _NUMBER)
+_NUMERAL: Final = (TerminalKind.NUMBER, _NUMBER)
 
 
-Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "Terminal | None"]
+Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "TerminalKind | None"]
 """An event as the scanner notes it: `Event(*raw)`."""
 
 # Looked up once, also for others that read the notes of each token: what an enum's member costs adds up.
@@ -271,11 +271,11 @@ class EventLog:
     def _finish(self) -> None:
         """Take the end of the text: a numeral that is the whole document ends there."""
         if self._mode == _NUMBER:
-            self._terminal_end(self._frame, self._place, self._start, len(self.text), Terminal.NUMBER)
+            self._terminal_end(self._frame, self._place, self._start, len(self.text), TerminalKind.NUMBER)
             self._mode = _AFTER
 
     def _terminal_end(
-        self, frame: _Frame | None, place: Place, start: int, end: int, terminal: Terminal | None
+        self, frame: _Frame | None, place: Place, start: int, end: int, terminal: TerminalKind | None
     ) -> None:
         self._events.append((TERMINAL_END, place, start, end, terminal))
         self._value_end(frame, place, start, end)

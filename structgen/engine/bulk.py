@@ -21,7 +21,7 @@ from structgen.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BulkProgress:
     """How far the work is."""
 
     done: int
@@ -37,10 +37,10 @@ def run_bulk(
     prompts: Path,
     results: Path,
     request_of: Callable[[str], Request],
-    tell: Callable[[Progress], None] = lambda _: None,
+    tell: Callable[[BulkProgress], None] = lambda _: None,
     *,
     start_over: bool = False,
-) -> Progress:
+) -> BulkProgress:
     """Write a line of results for each line of prompts that has none yet; returns how far the work is.
 
     A line of prompts is a JSON string, or an object with `prompt` and, if wanted, `id` and `seed`. A line of
@@ -86,13 +86,13 @@ def run_bulk(
                     _write(out, {"line": prompt.line, "id": prompt.name, **shown(handle.result)})
                     done.add(prompt.line)
                     tokens += len(handle.result.tokens)
-                tell(Progress(len(done), before, len(wanted), tokens))
+                tell(BulkProgress(len(done), before, len(wanted), tokens))
         except BaseException:
             # nobody waits for them any more
             for _, handle in waiting:
                 handle.cancel()
             raise
-    return Progress(len(done), before, len(wanted), tokens)
+    return BulkProgress(len(done), before, len(wanted), tokens)
 
 
 def shown(result: Result) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Chosen:
     """For each text, how many tokens there are up to its last one."""
 
 
-class Row:
+class ChoiceRow:
     """What a choice needs of a row besides its logits; `position` and `text` change from step to step."""
 
     __slots__ = ("is_filtered", "is_penalised", "options", "position", "prompt", "sampling", "stream", "text")
@@ -68,7 +68,7 @@ class Row:
         )
 
 
-def choose(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> Chosen:
+def choose(logits: Tensor, mask: Words | None, rows: Sequence[ChoiceRow]) -> Chosen:
     """Return a token for each row of float logits [rows, V]; `mask` is [rows, words] or None.
 
     Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
@@ -83,7 +83,7 @@ def choose(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> Chosen:
 def choose_along(
     logits: Tensor,
     mask: Words | None,
-    rows: Sequence[Row],
+    rows: Sequence[ChoiceRow],
     places: Sequence[int],
     lines: Sequence[int],
     guesses: Sequence[Guesses | None],
@@ -115,7 +115,7 @@ def candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[in
 def _chosen_here(
     logits: Tensor,
     mask: Words | None,
-    rows: Sequence[Row],
+    rows: Sequence[ChoiceRow],
     places: Sequence[int],
     lines: Sequence[int],
     guesses: Sequence[Guesses | None],
@@ -155,7 +155,7 @@ def _chosen_here(
     return Chosen(tokens, logprob, constrained, removed, allowed, wanted, faulty, chosen_at, ends.tolist())
 
 
-def _penalised(raw: npt.NDArray[np.float32], row: Row) -> npt.NDArray[np.float64]:
+def _penalised(raw: npt.NDArray[np.float32], row: ChoiceRow) -> npt.NDArray[np.float64]:
     how, logits = row.sampling, raw.astype(np.float64)
     if how.repetition_penalty != 1.0:
         seen = np.unique(np.array([*row.prompt, *row.text], np.int64))
@@ -178,7 +178,7 @@ def allowed_of(mask: Tensor, size: int) -> Tensor:
 
 
 def choose_anywhere(
-    logits: Tensor, mask: Words | None, rows: Sequence[Row], places: Sequence[int] | None = None
+    logits: Tensor, mask: Words | None, rows: Sequence[ChoiceRow], places: Sequence[int] | None = None
 ) -> Chosen:
     """Return what `choose` does, whatever the device, for the rows `places` of the logits, or for all.
 
@@ -228,7 +228,7 @@ def _counts(words: Tensor, size: int) -> Tensor:
     return ((words * 0x01010101) >> 24).sum(-1)
 
 
-def _penalised_token(raw: Tensor, mask: Tensor | None, row: Row, options: Tensor) -> Tensor:
+def _penalised_token(raw: Tensor, mask: Tensor | None, row: ChoiceRow, options: Tensor) -> Tensor:
     """Return the token of a row with penalties, which are in float64; where none is possible, any."""
     scores = raw.float().double()
     if mask is not None:
@@ -242,7 +242,7 @@ def _penalised_token(raw: Tensor, mask: Tensor | None, row: Row, options: Tensor
     return draw(kept, heat, position_keys(seeds, positions))[0]
 
 
-def _penalise(logits: Tensor, row: Row) -> None:
+def _penalise(logits: Tensor, row: ChoiceRow) -> None:
     how = row.sampling
     if how.repetition_penalty != 1.0:
         seen = torch.tensor(sorted({*row.prompt, *row.text}), device=logits.device)

@@ -20,7 +20,7 @@ import torch
 from structgen_kernels import masked_sample
 from torch import Tensor
 
-from structgen.engine.choice import Chosen, Row, Words, _penalise
+from structgen.engine.choice import ChoiceRow, Chosen, Words, _penalise
 from structgen.engine.cuda_graphs import Graphs, bucket
 from structgen.engine.device_masks import Choices, DeviceMasks
 
@@ -40,7 +40,7 @@ class DeviceChoice:
     def choose(
         self,
         logits: Tensor,
-        rows: Sequence[Row],
+        rows: Sequence[ChoiceRow],
         places: Sequence[int],
         lines: Sequence[int],
         *,
@@ -74,7 +74,7 @@ class DeviceChoice:
                 )
         return _chosen(figures, places)
 
-    def choose_under(self, logits: Tensor, mask: Words, rows: Sequence[Row]) -> Chosen:
+    def choose_under(self, logits: Tensor, mask: Words, rows: Sequence[ChoiceRow]) -> Chosen:
         """Return a token for each row of logits [n, V] under masks in main memory, [n, words]: by the same
         draw and the same noise as `choose`, but with a copy of the masks and of the logits."""
         with torch.inference_mode():
@@ -135,7 +135,7 @@ def _figures(logits: Tensor, at: Tensor | None, options: _Options) -> Tensor:
     return torch.stack([part.double() for part in parts])
 
 
-def _figures_after_penalties(logits: Tensor, rows: Sequence[Row], options: _Options) -> Tensor:
+def _figures_after_penalties(logits: Tensor, rows: Sequence[ChoiceRow], options: _Options) -> Tensor:
     """Return the same, for a token that is drawn from logits after penalties; the figures are of those before
     them."""
     scores = logits.float().clone()

@@ -31,7 +31,7 @@ from torch import Tensor
 from structgen.core.batch import allow_all
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.requests import fault_of
-from structgen.engine.sequences import Text
+from structgen.engine.sequences import TextSequence
 from structgen.errors import LimitError, OptionError, StructgenError
 from structgen.store.mask_store import MaskStore
 from structgen.tokens.token_mask import TokenMask, allocate_mask
@@ -188,7 +188,7 @@ class DeviceMasks:
         allow_all(every, 0)
         self._every: Words = every.array[0]
 
-    def knows(self, text: Text) -> bool:
+    def knows(self, text: TextSequence) -> bool:
         """Return whether a text's mask need not be filled in main memory: it is in the table, or allows all.
         Cost: 0.3 us."""
         matcher = text.matcher
@@ -197,7 +197,7 @@ class DeviceMasks:
         pairs = self._pairs.get(matcher.compiled)
         return pairs is not None and matcher.state_index in pairs
 
-    def stage(self, texts: Sequence[Text], mask: TokenMask, *, wider: bool) -> bool:
+    def stage(self, texts: Sequence[TextSequence], mask: TokenMask, *, wider: bool) -> bool:
         """Send what the next choice needs: for each line of the texts its mask, its options and its noise.
 
         `mask` holds the masks by lines, filled but for those that the table `knows`. `wider`: the logits have
@@ -239,7 +239,9 @@ class DeviceMasks:
 
     # --- the rows of masks ----------------------------------------------------------------------------------
 
-    def _name_all(self, texts: Sequence[Text], mask: TokenMask, pairs: npt.NDArray[np.int64]) -> list[int]:
+    def _name_all(
+        self, texts: Sequence[TextSequence], mask: TokenMask, pairs: npt.NDArray[np.int64]
+    ) -> list[int]:
         """Write the rows of the masks of lines to `pairs`, and return the lines whose masks have none."""
         try:
             return self._name(texts, mask, pairs, has_room=True)
@@ -255,7 +257,7 @@ class DeviceMasks:
             return self._name(texts, mask, pairs, has_room=False)
 
     def _name(
-        self, texts: Sequence[Text], mask: TokenMask, pairs: npt.NDArray[np.int64], *, has_room: bool
+        self, texts: Sequence[TextSequence], mask: TokenMask, pairs: npt.NDArray[np.int64], *, has_room: bool
     ) -> list[int]:
         overlaid: list[int] = []
         for text in texts:
@@ -283,7 +285,7 @@ class DeviceMasks:
             overlaid += range(line + 1, last_line(text) + 1)
         return overlaid
 
-    def _pair(self, text: Text, words: Words) -> Pair | None:
+    def _pair(self, text: TextSequence, words: Words) -> Pair | None:
         """Return the rows of a text's mask, whose `words` are filled; None where the store has no room for
         them. Raises `Full`, and what a machine raises."""
         matcher = text.matcher
@@ -346,7 +348,7 @@ class DeviceMasks:
         self.overlays[: len(overlaid)].copy_(staged, non_blocking=True)
         pairs[overlaid, 0] = len(self.table.rows) + np.arange(len(overlaid))
 
-    def _send_numbers(self, texts: Sequence[Text], pairs: npt.NDArray[np.int64]) -> None:
+    def _send_numbers(self, texts: Sequence[TextSequence], pairs: npt.NDArray[np.int64]) -> None:
         """Send the rows of the masks, the options and the noise of all lines."""
         lines = len(pairs)
         if self._staged.shape[1] < lines:
@@ -398,7 +400,7 @@ def _doubled(room: int, needed: int) -> int:
     return room
 
 
-def last_line(text: Text) -> int:
+def last_line(text: TextSequence) -> int:
     """Return the last line of a text: that of the last node of its draft."""
     return text.line if text.guesses is None else text.line + len(text.guesses.draft)
 

@@ -32,8 +32,8 @@ from structgen.engine.models import (
     tokenizer_of,
 )
 from structgen.engine.requests import Handle, Request, Result
-from structgen.engine.sequences import Text
-from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
+from structgen.engine.sequences import TextSequence
+from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import BudgetError, OptionError
 from structgen.language.grammar import Grammar
 from structgen.speculation.drafts.drafter import Facts
@@ -101,7 +101,7 @@ class Engine:
         self._compiled: dict[Grammar, CompiledGrammar] = {}
         """What was asked for least recently comes first."""
         self._of_grammars = threading.Lock()
-        self._closings: dict[str | int, Closing] = {}
+        self._closings: dict[str | int, ThoughtClosing] = {}
 
     def generate(self, requests: Request | Iterable[Request]) -> list[Result]:
         """Return the results of requests, in order, the `n` samples of each one after another.
@@ -228,15 +228,15 @@ class Engine:
                 where="max_tokens",
                 cure=f"Give at least {least:,}.",
             )
-        thoughts: Callable[[Matcher | None], Phase] | None = None
+        thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None
         if request.thinking is not None and closing is not None:
-            thoughts = partial(Phase, request.thinking, closing, self.tokenizer)
+            thoughts = partial(ThoughtPhase, request.thinking, closing, self.tokenizer)
         handles = [Handle(request, sample) for sample in range(request.n)]
         drafting, less = self._drafting(request.drafts, prompt, matcher)
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
-            text = Text(handle, prompt, self.tokenizer, own, least, thoughts, drafting)
+            text = TextSequence(handle, prompt, self.tokenizer, own, least, thoughts, drafting)
             text.usage.speculation = less
             texts.append(text)
         self._loop.add(texts)
@@ -281,7 +281,7 @@ class Engine:
                 del self._compiled[next(iter(self._compiled))]
         return found
 
-    def _closing(self, thinking: Thinking) -> Closing:
+    def _closing(self, thinking: Thinking) -> ThoughtClosing:
         """Return how thoughts close, kept for the next request."""
         found = self._closings.get(thinking.until)
         if found is None:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from structgen.core.matcher import Matcher
 from structgen.engine.drawing import GUESS, PARENT, READY
-from structgen.engine.thinking import Phase
+from structgen.engine.thinking import ThoughtPhase
 from structgen.speculation.drafts.draft import Draft
 
 
@@ -20,7 +20,7 @@ class Guesses:
 
     __slots__ = ("_children", "_matcher", "_phase", "draft", "first", "path", "table")
 
-    def __init__(self, draft: Draft, first: int, matcher: Matcher | None, phase: Phase | None) -> None:
+    def __init__(self, draft: Draft, first: int, matcher: Matcher | None, phase: ThoughtPhase | None) -> None:
         self.draft, self.first = draft, first
         self._children = draft.children()
         self._matcher, self._phase = matcher, phase
@@ -49,7 +49,7 @@ class Guesses:
         """Tell whether a token is guessed behind the node."""
         return token in self._children[self.path[-1]]
 
-    def follow(self, token: int, matcher: Matcher | None, phase: Phase | None) -> bool:
+    def follow(self, token: int, matcher: Matcher | None, phase: ThoughtPhase | None) -> bool:
         """Go to the node of a token that was decided. Returns False where there is none; where its mask could
         not be filled; and where thoughts have ended since, as the masks behind them are not the grammar's."""
         node = self._children[self.path[-1]].get(token)

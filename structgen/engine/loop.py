@@ -29,11 +29,11 @@ mask, a listener, its prompt) is caught there, and that text is done, with the e
 pass is the error of all texts in it. Any other exception, KeyboardInterrupt above all, may leave the step at
 any line, and reaches whoever was driving. What is decided (`texts`) is then still whole, and nothing else is
 trusted: the next step, by whichever thread, compiles the grammars of the rows anew, makes matchers and
-characters from the tokens (`Text.restart`), takes other memory for the masks, and reads all rows as if they
-had waited. The same is done where a machine failed in a way that it does not foresee, once the text that it
-was for has its error. Noise is a function of the place in the text (`noise`), so a token that has to be
-chosen again is the same one. Across steps there is one list of texts; a text leaves it once it is done, and
-the rows are its first ones. Cost of all this while nothing goes wrong: a few assignments a step.
+characters from the tokens (`TextSequence.restart`), takes other memory for the masks, and reads all rows as
+if they had waited. The same is done where a machine failed in a way that it does not foresee, once the text
+that it was for has its error. Noise is a function of the place in the text (`noise`), so a token that has to
+be chosen again is the same one. Across steps there is one list of texts; a text leaves it once it is done,
+and the rows are its first ones. Cost of all this while nothing goes wrong: a few assignments a step.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.mask_rows import Filling, Lines, forbid
 from structgen.engine.models import Model, ReadsMany, Released, TakesBack, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
-from structgen.engine.sequences import Text
-from structgen.engine.thinking import Phase
+from structgen.engine.sequences import TextSequence
+from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.planning.speculator import Speculator
@@ -82,15 +82,15 @@ class Loop:
         """Whether the model has logits of no token: masks then leave them out of free texts too."""
         self._lines = Lines(max_rows, tokenizer.vocab_size)
         self._narrow: TokenMask = allocate_mask(1, tokenizer.vocab_size)
-        self._texts: list[Text] = []
+        self._texts: list[TextSequence] = []
         """All texts that are not done, in the order in which they came. It is changed by single operations of
         a list, which threads need no lock for."""
-        self._rows: list[Text] = []
+        self._rows: list[TextSequence] = []
         """Those that are being written: the first ones of the list."""
         self._is_cut = False
         """Whether a step is under way, or was left in the middle."""
         self._logits = torch.empty(0)
-        """What the last step gave, a row for each text that it was of (`Text.place`)."""
+        """What the last step gave, a row for each text that it was of (`TextSequence.place`)."""
         self._ran = 0.0
         """Seconds of the last pass."""
         self._device_masks = device_masks
@@ -105,7 +105,7 @@ class Loop:
         self._driver = 0
         """The thread that is in a step."""
 
-    def add(self, texts: Sequence[Text]) -> None:
+    def add(self, texts: Sequence[TextSequence]) -> None:
         """Have texts wait for their turn."""
         self._texts.extend(texts)
 
@@ -196,7 +196,7 @@ class Loop:
 
     def _admit(self) -> None:
         """Read the texts that wait, while there is room; the samples of a request share their prompt."""
-        fresh: list[Text] = []
+        fresh: list[TextSequence] = []
         while (at := len(self._rows) + len(fresh)) < min(self._max_rows, len(self._texts)):
             text = self._texts[at]
             if (reason := text.reason()) is None:
@@ -212,11 +212,11 @@ class Loop:
             if self._lines.has_fault:
                 raise _Fault
 
-    def _read(self, texts: Sequence[Text]) -> None:
+    def _read(self, texts: Sequence[TextSequence]) -> None:
         """Have the model read texts, in one pass if it can; further samples of a request copy what the first
         one read."""
         began = time.perf_counter()
-        firsts: dict[int, Text] = {}
+        firsts: dict[int, TextSequence] = {}
         # a text that goes on after a step that was cut has tokens of its own
         alike = [id(text if text.is_begun else text.handle.request) for text in texts]
         for key, text in zip(alike, texts, strict=True):
@@ -237,7 +237,7 @@ class Loop:
             text.place, text.ran = -1, ran
             text.usage.model_seconds += ran
 
-    def _read_together(self, texts: Sequence[Text]) -> list[tuple[Tensor, Any]]:
+    def _read_together(self, texts: Sequence[TextSequence]) -> list[tuple[Tensor, Any]]:
         """Return what the model gives for texts that are read in one pass; nothing where it cannot, or where
         that failed: then each is read by itself, and what fails fails alone."""
         if len(texts) > 1 and isinstance(self._model, ReadsMany):
@@ -272,7 +272,7 @@ class Loop:
         self._keep()
         self._speculator.took(time.perf_counter() - began)
 
-    def _started(self, model: TakesBack, rows: Sequence[Text], tokens: Sequence[int]) -> _Ahead:
+    def _started(self, model: TakesBack, rows: Sequence[TextSequence], tokens: Sequence[int]) -> _Ahead:
         """Have the model read tokens that were chosen and are not committed yet: the device's pass runs while
         they are. Texts may end with them, or take other ones: `_read_ahead` sees to that."""
         read = [max(token, 0) for token in tokens]  # of a row of faulty logits there is none
@@ -282,7 +282,7 @@ class Loop:
             return _Ahead(rows, read, error=error)
         return _Ahead(rows, read, logits)
 
-    def _read_ahead(self, model: TakesBack, ahead: _Ahead, rows: Sequence[Text]) -> Tensor:
+    def _read_ahead(self, model: TakesBack, ahead: _Ahead, rows: Sequence[TextSequence]) -> Tensor:
         """Return the logits of a pass that was started before its tokens were committed. Texts that took
         other tokens (they were steered, or their thoughts were closed) read these now."""
         if ahead.error is not None:
@@ -314,7 +314,7 @@ class Loop:
         for text in texts:
             text.guesses = None
 
-    def _chosen(self, rows: Sequence[Text]) -> Chosen:
+    def _chosen(self, rows: Sequence[TextSequence]) -> Chosen:
         """Return a token for each text, and the next ones too where tokens were guessed."""
         logits, places = self._logits, [text.place for text in rows]
         guesses = [text.guesses for text in rows]
@@ -333,13 +333,13 @@ class Loop:
             logits, mask, [text.row for text in rows], places, [text.line for text in rows], guesses
         )
 
-    def _logits_of(self, text: Text) -> Tensor:
+    def _logits_of(self, text: TextSequence) -> Tensor:
         if text.place >= 0:
             return self._logits[text.place]
         assert text.logits is not None
         return text.logits
 
-    def _commit(self, rows: Sequence[Text], chosen: Chosen) -> list[Text]:
+    def _commit(self, rows: Sequence[TextSequence], chosen: Chosen) -> list[TextSequence]:
         """Take the tokens. Returns the texts whose last one was guessed, and whose next one can be chosen."""
         further, start = [], 0
         for text, end in zip(rows, chosen.ends, strict=True):
@@ -354,7 +354,7 @@ class Loop:
             start = end
         return further
 
-    def _take_all(self, text: Text, chosen: Chosen, start: int, end: int) -> bool:
+    def _take_all(self, text: TextSequence, chosen: Chosen, start: int, end: int) -> bool:
         """Take the tokens from `start` to `end`, as far as each one was guessed and the text goes on. Returns
         whether the next token can be chosen where the text then stands in its draft."""
         for i in range(start, end):
@@ -377,7 +377,7 @@ class Loop:
                 return False
         return True
 
-    def _step(self, text: Text, chosen: Chosen, row: int, words: Words) -> Step:
+    def _step(self, text: TextSequence, chosen: Chosen, row: int, words: Words) -> Step:
         step = Step(
             chosen.tokens[row],
             chosen.logprob[row],
@@ -395,7 +395,7 @@ class Loop:
             step.likeliest_allowed = candidates(logits, words, count)
         return step
 
-    def _think(self, text: Text, phase: Phase, token: int) -> None:
+    def _think(self, text: TextSequence, phase: ThoughtPhase, token: int) -> None:
         """Take a token of the thoughts; another one, where it closes them and begins no document."""
         forced = phase.forced()
         token = token if forced is None else forced
@@ -405,20 +405,20 @@ class Loop:
             token = self._chosen_again(text, phase, banned)
         text.think(token)
 
-    def _chosen_again(self, text: Text, phase: Phase, banned: Sequence[int]) -> int:
+    def _chosen_again(self, text: TextSequence, phase: ThoughtPhase, banned: Sequence[int]) -> int:
         """Return the choice among the tokens of thoughts without some."""
         allow_all(self._narrow, 0)
         forbid(self._narrow, 0, (*phase.ends, *banned))
         return self._chosen_under_narrow(text).tokens[0]
 
-    def _chosen_under_narrow(self, text: Text) -> Chosen:
+    def _chosen_under_narrow(self, text: TextSequence) -> Chosen:
         """Return the choice for one text under the mask that was just written to `_narrow`."""
         logits = self._logits_of(text)[None]
         if self._there is not None:
             return self._there[1].choose_under(logits, self._narrow.array, [text.row])
         return choose(logits, self._narrow.array, [text.row])
 
-    def _take(self, text: Text, step: Step) -> None:
+    def _take(self, text: TextSequence, step: Step) -> None:
         """Take one token of one text: it may end, or another may have to be chosen so that it still can."""
         matcher = text.matcher
         if matcher is not None:
@@ -436,7 +436,7 @@ class Loop:
         matcher.advance(token)
         return -1 if token in self._ends else matcher.tokens_to_finish()
 
-    def _steered(self, text: Text, matcher: Matcher, room: int) -> Step:
+    def _steered(self, text: TextSequence, matcher: Matcher, room: int) -> Step:
         """Return the choice again, among the tokens after which the document can be completed in time: what
         the same noise would have chosen under that mask."""
         matcher.fill_mask(self._narrow, budget=room)
@@ -455,7 +455,7 @@ class Loop:
                 self._finish(text, reason)
         self._rows = going
 
-    def _finish(self, text: Text, reason: FinishReason) -> None:
+    def _finish(self, text: TextSequence, reason: FinishReason) -> None:
         """Hand out the result of a text, which is then done."""
         try:
             text.finish(reason)
@@ -506,7 +506,7 @@ class Loop:
         self._settle()
         self._stage()
 
-    def _is_there(self, text: Text) -> bool:
+    def _is_there(self, text: TextSequence) -> bool:
         """Return whether a text's mask is on the device, and not needed here."""
         return self._there is not None and not text.handle.request.logprobs and self._there[0].knows(text)
 
@@ -530,7 +530,7 @@ class Loop:
                 text.error = _failed(error)
         self._settle()
 
-    def _drafts(self, rows: Sequence[Text]) -> Sequence[Draft]:
+    def _drafts(self, rows: Sequence[TextSequence]) -> Sequence[Draft]:
         """Return what is guessed behind the last token of each text."""
         if not any(text.most_guesses for text in rows):
             return [NO_DRAFT] * len(rows)
@@ -544,7 +544,7 @@ class Loop:
         views = [text.view(self._ends) for text in rows]
         return self._speculator.propose(draftings, views, [text.most_guesses for text in rows])
 
-    def _read_tokens(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> Tensor:
+    def _read_tokens(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> Tensor:
         """Return the logits behind the last tokens of texts and behind their guesses, text by text."""
         caches = [text.cache for text in rows]
         if not any(map(len, drafts)):
@@ -565,7 +565,7 @@ class Loop:
             text.place = text.guesses.first
         return logits
 
-    def _recover(self, rows: list[Text], error: Exception) -> None:
+    def _recover(self, rows: list[TextSequence], error: Exception) -> None:
         """Go on after a forward pass that failed. What the caches hold is not known any more: where memory
         ran out, the texts are read anew and have no drafts from then on; where they had none, the text that
         came last gives its memory up."""
@@ -588,13 +588,13 @@ class Loop:
 class _Ahead:
     """A pass of tokens that were not committed when it was started."""
 
-    rows: Sequence[Text]
+    rows: Sequence[TextSequence]
     tokens: list[int]
     logits: Tensor | None = None
     error: Exception | None = None
 
 
-def _release(text: Text) -> None:
+def _release(text: TextSequence) -> None:
     """Let go of a text's cache after something failed: the frames of the exception may still hold it."""
     if isinstance(text.cache, Released):
         text.cache.release()

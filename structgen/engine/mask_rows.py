@@ -14,7 +14,7 @@ from structgen.core.draft_masks import DraftMasks
 from structgen.core.matcher import Matcher
 from structgen.engine.guesses import Guesses
 from structgen.engine.requests import fault_of
-from structgen.engine.sequences import Text
+from structgen.engine.sequences import TextSequence
 from structgen.errors import LimitError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.tokens.token_mask import TokenMask, allocate_mask
@@ -24,7 +24,7 @@ _Done = tuple[npt.NDArray[np.int8], float]
 
 
 class Lines:
-    """The masks of a batch: those of a text stand one after the other, from `Text.line` on."""
+    """The masks of a batch: those of a text stand one after the other, from `TextSequence.line` on."""
 
     def __init__(self, rows: int, vocab_size: int) -> None:
         self.mask: TokenMask = allocate_mask(rows, vocab_size)
@@ -34,17 +34,17 @@ class Lines:
         self.has_fault = False
         """Whether a machine failed in a way that it does not foresee."""
 
-    def fill(self, rows: Sequence[Text]) -> None:
+    def fill(self, rows: Sequence[TextSequence]) -> None:
         """Write the masks behind the last tokens of texts that came, now, behind those that are there."""
         self._filling(rows, [NO_DRAFT] * len(rows), apart=False).wait()
 
     def begin(
         self,
-        rows: Sequence[Text],
+        rows: Sequence[TextSequence],
         drafts: Sequence[Draft],
         *,
         apart: bool,
-        leave: Callable[[Text], bool] | None = None,
+        leave: Callable[[TextSequence], bool] | None = None,
     ) -> Filling:
         """Write the masks that are known, behind the last token of each text and behind each guess, and have
         the others worked out `apart`, meanwhile by a thread, or now. A text stands at the root of its draft
@@ -55,11 +55,11 @@ class Lines:
 
     def _filling(
         self,
-        rows: Sequence[Text],
+        rows: Sequence[TextSequence],
         drafts: Sequence[Draft],
         *,
         apart: bool,
-        leave: Callable[[Text], bool] | None = None,
+        leave: Callable[[TextSequence], bool] | None = None,
     ) -> Filling:
         first, self._used = self._used, self._used + len(rows) + sum(map(len, drafts))
         if self._used > len(self.mask.array):
@@ -90,10 +90,10 @@ class Filling:
     def __init__(
         self,
         lines: Lines,
-        rows: Sequence[Text],
+        rows: Sequence[TextSequence],
         drafts: Sequence[Draft],
         first: int,
-        leave: Callable[[Text], bool] | None = None,
+        leave: Callable[[TextSequence], bool] | None = None,
     ) -> None:
         began = time.perf_counter()
         self._rows, self._lines = rows, lines

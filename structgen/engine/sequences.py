@@ -18,10 +18,10 @@ from torch import Tensor
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.matcher import Matcher
-from structgen.engine.choice import Row
+from structgen.engine.choice import ChoiceRow
 from structgen.engine.guesses import Guesses
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
-from structgen.engine.thinking import Phase
+from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import StructgenError
 from structgen.schema.schema_grammar import JsonSchemaGrammar
 from structgen.speculation.drafts.drafter import View
@@ -29,7 +29,7 @@ from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.tokenizer import Tokenizer
 
 
-class Text:
+class TextSequence:
     """One text that is being written. `least` is what the shortest end of it takes.
 
     It begins with a matcher at the start of the grammar (None: free text) and with thoughts, if `thoughts`
@@ -84,7 +84,7 @@ class Text:
         tokenizer: Tokenizer,
         matcher: Matcher | None,
         least: int,
-        thoughts: Callable[[Matcher | None], Phase] | None = None,
+        thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None,
         drafting: Callable[[], Drafting] | None = None,
     ) -> None:
         request = handle.request
@@ -123,7 +123,7 @@ class Text:
         """Tokens that the drafters were told of."""
         self.line = 0
         """The row of the engine's masks."""
-        self.phase: Phase | None = None
+        self.phase: ThoughtPhase | None = None
         """The thoughts, which hold the matcher while they last."""
         self.matcher: Matcher | None = matcher
         if self._thoughts_of is not None:
@@ -131,7 +131,7 @@ class Text:
         self.last = 0
         """The token that the model reads next."""
         self.tokens: list[int] = []
-        self.row = Row(self.handle.request.sampling, self.handle.sample, 0, self.prompt, self.tokens)
+        self.row = ChoiceRow(self.handle.request.sampling, self.handle.sample, 0, self.prompt, self.tokens)
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.text = ""
         self.sure = 0

@@ -36,7 +36,7 @@ class Thinking:
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class ThoughtClosing:
     """How thoughts close with one tokenizer. Made by `closing_of`."""
 
     token: int | None
@@ -47,7 +47,7 @@ class Closing:
     """What writes it."""
 
 
-def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Closing:
+def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> ThoughtClosing:
     """Return how thoughts close. A text is looked for among the special tokens of the model's folder, which
     have no bytes; any other is written in tokens. Cost: reading the folder's tokenizer.json.
 
@@ -66,9 +66,9 @@ def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Cl
         found = _special(folder, thinking.until) if folder else None
         if found is None or tokenizer.token_bytes[found] is not None:
             text = thinking.until.encode()
-            return Closing(None, text, tuple(tokenizer.encode(text)))
+            return ThoughtClosing(None, text, tuple(tokenizer.encode(text)))
         token = found
-    return Closing(token, tokenizer.token_bytes[token] or b"", (token,))
+    return ThoughtClosing(token, tokenizer.token_bytes[token] or b"", (token,))
 
 
 def _special(name: str, text: str) -> int | None:
@@ -80,13 +80,13 @@ def _special(name: str, text: str) -> int | None:
     return next((one["id"] for one in added if one.get("content") == text), None)
 
 
-class Phase:
+class ThoughtPhase:
     """The thoughts of one text, while they last."""
 
     __slots__ = ("_closing", "_forced", "_most", "_tokenizer", "data", "is_over", "matcher", "rest", "tokens")
 
     def __init__(
-        self, thinking: Thinking, closing: Closing, tokenizer: Tokenizer, matcher: Matcher | None
+        self, thinking: Thinking, closing: ThoughtClosing, tokenizer: Tokenizer, matcher: Matcher | None
     ) -> None:
         self._closing, self._tokenizer, self._most = closing, tokenizer, thinking.max_tokens
         self.matcher = matcher

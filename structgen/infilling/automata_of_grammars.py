@@ -50,7 +50,7 @@ MOST_STATES: Final = 32_768
 
 
 @dataclass(frozen=True)
-class Language:
+class HoleLanguage:
     """A language for a hole or for the whole canvas."""
 
     automaton: TokenAutomaton
@@ -103,7 +103,7 @@ def language_of(
     *,
     depth: int | None = None,
     max_states: int | None = None,
-) -> Language:
+) -> HoleLanguage:
     """Return the language of what was given.
 
     Automata are remembered: the same grammar costs nothing again. The first time costs some microseconds for
@@ -124,7 +124,7 @@ def language_of(
         max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES
     automaton, repeats_keys = _automaton(plain, tokenizer, depth, max_states, where)
     exactness = "exact-fsa" if depth is None else f"depth<={depth}"
-    return Language(automaton, exactness + REPEATED_KEYS * repeats_keys, read)
+    return HoleLanguage(automaton, exactness + REPEATED_KEYS * repeats_keys, read)
 
 
 @lru_cache(maxsize=64)

@@ -68,7 +68,7 @@ class _Prefix:
 
 
 @dataclass(slots=True)
-class Kept:
+class KeptPass:
     """What a whole pass over a canvas leaves for `BidirectionalLlama.window`."""
 
     ids: Ids
@@ -187,14 +187,14 @@ class BidirectionalLlama:
         """Return the logits of several canvases of any lengths, each the same to the bit as alone."""
         return [self.forward(canvas) for canvas in canvases]
 
-    def whole(self, ids: npt.ArrayLike) -> Kept:
+    def whole(self, ids: npt.ArrayLike) -> KeptPass:
         """Read a canvas as `forward` does, and return its logits with the keys and values of all layers."""
         canvas = self._checked(ids)
-        kept = Kept(canvas, np.empty((0, 0), np.float32), [], [])
+        kept = KeptPass(canvas, np.empty((0, 0), np.float32), [], [])
         kept.logits = self._logits(self._states(canvas, 0, len(canvas), None, kept))
         return kept
 
-    def window(self, ids: npt.ArrayLike, start: int, stop: int, kept: Kept) -> Floats:
+    def window(self, ids: npt.ArrayLike, start: int, stop: int, kept: KeptPass) -> Floats:
         """Return the logits [stop - start, V] of some positions, those of the others not being read anew.
 
         The other positions count with the keys and values in `kept`, which stays as it is. Exact where `ids`
@@ -263,7 +263,7 @@ class BidirectionalLlama:
             same = (int(differ[0]) if len(differ) else length) // _CHUNK * _CHUNK
         prefix = known.first(same)
         for start in range(same, end, _CHUNK):
-            read = Kept(canvas, np.empty((0, 0), np.float32), [], [])
+            read = KeptPass(canvas, np.empty((0, 0), np.float32), [], [])
             states = self._states(canvas, start, start + _CHUNK, prefix, read)
             prefix = _Prefix(canvas[: start + _CHUNK].copy(), tuple(read.keys), tuple(read.values))
             if logits is not None:
@@ -273,12 +273,13 @@ class BidirectionalLlama:
         return prefix
 
     def _states(
-        self, canvas: Ids, start: int, stop: int, past: _Prefix | Kept | None, keep: Kept | None
+        self, canvas: Ids, start: int, stop: int, past: _Prefix | KeptPass | None, keep: KeptPass | None
     ) -> Floats:
         """Return the last hidden states [stop - start, width] of positions start to stop.
 
-        `past` has the keys and values of the positions before them (`_Prefix`) or of all positions (`Kept`);
-        without it the window is the whole canvas. `keep` takes the keys and values of all that was read.
+        `past` has the keys and values of the positions before them (`_Prefix`) or of all positions
+        (`KeptPass`); without it the window is the whole canvas. `keep` takes the keys and values of all that
+        was read.
         """
         cos, sin = self._cos[start:stop], self._sin[start:stop]
         behind = len(past.ids) if past is not None else 0
@@ -350,7 +351,7 @@ class BlockCached:
         self.block_length: int | None = block_length
         self.whole_passes, self.positions_read = 0, 0
         self._model, self._size, self._fresh = model, block_length, suffix == "fresh"
-        self._kept: Kept | None = None
+        self._kept: KeptPass | None = None
         self._origin = self._start = self._stop = 0
 
     def forward(self, ids: npt.ArrayLike) -> Floats:

@@ -57,7 +57,7 @@ class Conventions:
 
 
 @dataclass
-class Part:
+class LatticePart:
     """A lattice and where its slots are in the canvas: [occurrences, slots]."""
 
     lattice: Lattice
@@ -88,7 +88,7 @@ class Canvas:
     prompt: tuple[int, ...]
     pieces: tuple[Piece, ...]
     conventions: Conventions
-    parts: list[Part]
+    parts: list[LatticePart]
     tokens: Tokens
     tail: int
     """The first slot of a hole at the very end that may have empty slots; without one, how many slots there
@@ -130,7 +130,7 @@ class Canvas:
                     **ends,  # type: ignore[arg-type]
                 )
                 at = np.stack([np.arange(starts[one], starts[one] + piece.slots) for one in same])
-                parts.append(Part(lattice, at))
+                parts.append(LatticePart(lattice, at))
         if scale != 1.0:
             for part in parts:
                 part.plain = copied(part.lattice)
@@ -146,7 +146,7 @@ class Canvas:
             self.pieces,
             self.conventions,
             [
-                Part(copied(one.lattice), one.at, None if one.plain is None else copied(one.plain))
+                LatticePart(copied(one.lattice), one.at, None if one.plain is None else copied(one.plain))
                 for one in self.parts
             ],
             self.tokens.copy(),
@@ -267,7 +267,7 @@ class Canvas:
 
 def whole_part(
     pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None = None, **options: Any
-) -> Part:
+) -> LatticePart:
     """Return one lattice over all pieces; a mark's slot is nowhere in the canvas (-1)."""
     tokens: list[int] = []
     columns: list[int] = []
@@ -293,7 +293,7 @@ def whole_part(
             put(piece, NULL, 0, marks.behind)
         start += len(piece)
     lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, columns=columns, **options)
-    return Part(lattice, np.array(at, np.int64).reshape(1, -1))
+    return LatticePart(lattice, np.array(at, np.int64).reshape(1, -1))
 
 
 def copied(lattice: Lattice) -> Lattice:

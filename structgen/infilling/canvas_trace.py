@@ -11,7 +11,7 @@ from structgen.printable import printable
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from structgen.infilling.denoising import Step
+    from structgen.infilling.denoising import DenoisingStep
     from structgen.infilling.results import Infilled
 
 # ruff: noqa: E501 (markup)
@@ -73,7 +73,7 @@ def trace_page(found: Infilled, title: str = "An infilling") -> str:
     return "".join(parts)
 
 
-def _drawn(steps: tuple[Step, ...]) -> list[Step]:
+def _drawn(steps: tuple[DenoisingStep, ...]) -> list[DenoisingStep]:
     """Return the steps to draw: all of them, or some evenly spread ones with the first and the last."""
     if len(steps) <= _ROWS:
         return list(steps)
@@ -103,7 +103,7 @@ def _hint(number: int, chance: float) -> str:
     return f"step {number}, probability {chance:.3f}"
 
 
-def _row(step: Step, tokenizer: Tokenizer, written: dict[int, tuple[int, float]]) -> str:
+def _row(step: DenoisingStep, tokenizer: Tokenizer, written: dict[int, tuple[int, float]]) -> str:
     new = {one.position: one.probability for one in step.committed}
     cells = []
     for at, token in enumerate(step.canvas):

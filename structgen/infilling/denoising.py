@@ -19,7 +19,7 @@ from structgen.errors import OptionError
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.lattice import NULL, Tokens
 from structgen.infilling.masked_model import MaskedModel
-from structgen.infilling.schedulers import Scheduler, View
+from structgen.infilling.schedulers import Scheduler, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DenoisingStep:
     """A step of the loop. Step 0 is what was sure before the first pass of the model."""
 
     number: int
@@ -50,7 +50,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Usage:
+class CanvasUsage:
     """What a canvas cost."""
 
     steps: int = 0
@@ -76,11 +76,11 @@ class Denoiser:
     def fill(
         self,
         canvas: Canvas,
-        usage: Usage,
+        usage: CanvasUsage,
         *,
         deadline: float | None = None,
-        listen: Callable[[Step, Canvas], None] | None = None,
-    ) -> tuple[list[Step], bool]:
+        listen: Callable[[DenoisingStep, Canvas], None] | None = None,
+    ) -> tuple[list[DenoisingStep], bool]:
         """Fill a canvas that is feasible; return its steps, and whether the deadline cut it short.
 
         `deadline` is a time of time.monotonic; the pass of the model that is under way is waited for.
@@ -89,7 +89,7 @@ class Denoiser:
         slots = len(canvas.open_slots())
         sure = tuple(Committed(*one, 1.0) for one in _told(canvas.commit_forced()))
         usage.lattice_seconds += time.perf_counter() - began
-        steps = [Step(0, sure, tuple(canvas.tokens.tolist()), 0.0, 0.0, time.perf_counter() - began)]
+        steps = [DenoisingStep(0, sure, tuple(canvas.tokens.tolist()), 0.0, 0.0, time.perf_counter() - began)]
         if listen is not None:
             listen(steps[0], canvas)
         drafts = int(getattr(self.scheduler, "drafts", 0))
@@ -110,7 +110,9 @@ class Denoiser:
                 usage.steps += 1
                 took = time.perf_counter() - began
                 usage.lattice_seconds += took
-                step = Step(usage.steps, committed, tuple(canvas.tokens.tolist()), gap, seconds, took)
+                step = DenoisingStep(
+                    usage.steps, committed, tuple(canvas.tokens.tolist()), gap, seconds, took
+                )
                 steps.append(step)
                 if listen is not None:
                     listen(step, canvas)
@@ -141,7 +143,7 @@ class Denoiser:
             all_of = [part.told.entropies(found) for part, found in zip(canvas.parts, marginals, strict=True)]
             return np.array([all_of[part][slot] for part, slot in where])
 
-        view = View(
+        view = SchedulerView(
             number,
             slots,
             np.array([canvas.parts[part].at[0, slot] for part, slot in where]),
@@ -197,7 +199,7 @@ class Denoiser:
         return guessed
 
     def _read(
-        self, canvases: Sequence[Canvas], usage: Usage
+        self, canvases: Sequence[Canvas], usage: CanvasUsage
     ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
         """Return the model's logits for the masked slots of some canvases, which count as one pass, and the
         rows that they are of."""
@@ -227,7 +229,11 @@ class Denoiser:
         return [(np.asarray(one, np.float32), asked) for one, asked in zip(found, rows, strict=True)]
 
     def _finish(
-        self, canvas: Canvas, steps: list[Step], usage: Usage, listen: Callable[[Step, Canvas], None] | None
+        self,
+        canvas: Canvas,
+        steps: list[DenoisingStep],
+        usage: CanvasUsage,
+        listen: Callable[[DenoisingStep, Canvas], None] | None,
     ) -> None:
         """Commit all of the best filling by the logits that are known."""
         began = time.perf_counter()
@@ -241,7 +247,7 @@ class Denoiser:
         took = time.perf_counter() - began
         usage.lattice_seconds += took
         told = tuple(Committed(*one, float("nan")) for one in _told(committed))
-        steps.append(Step(usage.steps, told, tuple(canvas.tokens.tolist()), 0.0, 0.0, took))
+        steps.append(DenoisingStep(usage.steps, told, tuple(canvas.tokens.tolist()), 0.0, 0.0, took))
         if listen is not None:
             listen(steps[-1], canvas)
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from structgen.errors import OptionError
-from structgen.infilling.template import Hole, Text
+from structgen.infilling.template import FixedText, Hole
 
-Parts = list[Text | Hole]
+Parts = list[FixedText | Hole]
 
 
 def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
@@ -29,13 +29,13 @@ def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
     joined: Parts = []
     for one in found:
         last = joined[-1] if joined else None
-        if isinstance(one, Text) and isinstance(last, Text):
-            joined[-1] = Text(last.text + one.text)
+        if isinstance(one, FixedText) and isinstance(last, FixedText):
+            joined[-1] = FixedText(last.text + one.text)
         else:
             joined.append(one)
     fixed: Parts = []
     for at, one in enumerate(joined):
-        if isinstance(one, Text):
+        if isinstance(one, FixedText):
             text = one.text
             if at:
                 text = text.lstrip(",}")
@@ -43,7 +43,7 @@ def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
                 text = text.rstrip(" ")
             if not text:
                 continue
-            one = Text(text)
+            one = FixedText(text)
         fixed.append(one)
     return fixed
 
@@ -86,7 +86,7 @@ def _object(shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str]
     for name, inner in properties.items():
         if name not in given and name not in required:
             continue
-        found.append(Text(f"{separator}{json.dumps(name, ensure_ascii=False)}: "))
+        found.append(FixedText(f"{separator}{json.dumps(name, ensure_ascii=False)}: "))
         separator = ", "
         if name not in given:
             found.append(Hole(".".join((*path, name))))
@@ -96,8 +96,8 @@ def _object(shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str]
         if isinstance(value, Mapping) and isinstance(resolved, Mapping) and resolved.get("properties"):
             _object(resolved, root, value, (*path, name), found)
         else:
-            found.append(Text(_written(value, (*path, name))))
-    found.append(Text("{}" if separator == "{" else "}"))
+            found.append(FixedText(_written(value, (*path, name))))
+    found.append(FixedText("{}" if separator == "{" else "}"))
 
 
 def _written(value: Any, path: Sequence[str]) -> str:

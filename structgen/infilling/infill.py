@@ -12,9 +12,9 @@ from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
 from structgen.engine import checks
 from structgen.engine.models import tokenizer_of
 from structgen.errors import OptionError, TokenizerError
-from structgen.infilling.automata_of_grammars import MAX_STATES, MOST_STATES, Language, language_of
+from structgen.infilling.automata_of_grammars import MAX_STATES, MOST_STATES, HoleLanguage, language_of
 from structgen.infilling.canvas import Canvas, Conventions, Piece
-from structgen.infilling.denoising import Denoiser, Step, Usage
+from structgen.infilling.denoising import CanvasUsage, Denoiser, DenoisingStep
 from structgen.infilling.given_fields import parts_of_given, value_at
 from structgen.infilling.intersection import Marks, intersection
 from structgen.infilling.masked_model import MaskedModel
@@ -22,7 +22,7 @@ from structgen.infilling.no_filling import NoFillingError
 from structgen.infilling.obstacles import refuse
 from structgen.infilling.results import Infilled, text_of
 from structgen.infilling.schedulers import Scheduler, named
-from structgen.infilling.template import TYPES, Hole, Text, parts_of
+from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.token_automaton import TokenAutomaton
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -37,7 +37,7 @@ _MOST_LENGTHS: Final = 64
 """Lengths of one hole that are compared by log Z."""
 
 
-class Options(TypedDict, total=False):
+class InfillOptions(TypedDict, total=False):
     """The keywords of `infill`, which tells what they mean."""
 
     grammar: Any
@@ -54,15 +54,15 @@ class Options(TypedDict, total=False):
     depth: int | None
     max_states: int | None
     timeout: float | None
-    listen: Callable[[Step, Canvas], None] | None
+    listen: Callable[[DenoisingStep, Canvas], None] | None
 
 
 @overload
-def infill(model: Any, template: str | None = None, **options: Unpack[Options]) -> Infilled: ...
+def infill(model: Any, template: str | None = None, **options: Unpack[InfillOptions]) -> Infilled: ...
 
 
 @overload
-def infill(model: Any, template: list[str], **options: Unpack[Options]) -> list[Infilled]: ...
+def infill(model: Any, template: list[str], **options: Unpack[InfillOptions]) -> list[Infilled]: ...
 
 
 def infill(
@@ -83,7 +83,7 @@ def infill(
     depth: int | None = None,
     max_states: int | None = None,
     timeout: float | None = None,
-    listen: Callable[[Step, Canvas], None] | None = None,
+    listen: Callable[[DenoisingStep, Canvas], None] | None = None,
 ) -> Infilled | list[Infilled]:
     """Fill the holes of a template with a masked-diffusion model; the text is in the language for sure.
 
@@ -169,7 +169,7 @@ def infill(
             where="template" if given is None else "given",
             cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
         )
-    usage = Usage()
+    usage = CanvasUsage()
     problem = asked.problem(parts, _prompt_ids(prompt, words, reads))
     usage.compile_seconds = time.monotonic() - began
     denoiser = Denoiser(reads, chosen, temperature, seed)
@@ -188,9 +188,9 @@ class _Problem:
     prompt: tuple[int, ...]
     pieces: tuple[Piece, ...]
     conventions: Conventions
-    whole: Language | None
+    whole: HoleLanguage | None
     """Its automaton is the grammar's, or where holes have types besides, that of both (`intersection`)."""
-    holes: dict[str, Language]
+    holes: dict[str, HoleLanguage]
     marks: Marks | None
     """Of such holes' edges."""
     tokenizer: Tokenizer
@@ -209,7 +209,7 @@ class _Problem:
         refuse(self.pieces, *self.automata, self.marks)
 
     def result(
-        self, canvas: Canvas, steps: list[Step], usage: Usage, is_late: bool, is_given: bool
+        self, canvas: Canvas, steps: list[DenoisingStep], usage: CanvasUsage, is_late: bool, is_given: bool
     ) -> Infilled:
         """Return the result of a canvas that is full."""
         tokens = [token for token in canvas.tokens.tolist() if token >= 0]
@@ -240,7 +240,7 @@ class _Problem:
         )
 
 
-def _exactness(languages: list[Language]) -> str:
+def _exactness(languages: list[HoleLanguage]) -> str:
     """Return what is said of the exactness of some languages, each note once."""
     notes = sorted({note for one in languages for note in one.exactness.split(", ")})
     is_cut = notes[0].startswith("depth")
@@ -260,7 +260,7 @@ class _Asked:
     depth: int | None
     max_states: int | None
 
-    def problem(self, parts: list[Text | Hole], prompt: tuple[int, ...]) -> _Problem:
+    def problem(self, parts: list[FixedText | Hole], prompt: tuple[int, ...]) -> _Problem:
         """Return the problem of a template. Raises OptionError, and NoFillingError where nothing fits."""
         names = [one.name for one in parts if isinstance(one, Hole)]
         self._check_names(names)
@@ -306,10 +306,10 @@ class _Asked:
             part.lattice.check_room()
         return found
 
-    def _languages(self, wanted: dict[str, Any]) -> dict[str, Language]:
+    def _languages(self, wanted: dict[str, Any]) -> dict[str, HoleLanguage]:
         """Return the language of each grammar, by what it is of. The depth goes to those that have anything
         to count; where none has, an OptionError says so."""
-        found: dict[str, Language] = {}
+        found: dict[str, HoleLanguage] = {}
         refused: list[OptionError] = []
         for where, given in wanted.items():
             try:
@@ -323,7 +323,7 @@ class _Asked:
             raise refused[0]
         return found
 
-    def _language(self, given: Any, where: str, depth: int | None) -> Language:
+    def _language(self, given: Any, where: str, depth: int | None) -> HoleLanguage:
         return language_of(given, self.tokenizer, where, depth=depth, max_states=self.max_states)
 
     def _check_names(self, names: list[str]) -> None:
@@ -340,7 +340,7 @@ class _Asked:
                         cure=f"Its holes are {', '.join(map(repr, dict.fromkeys(names))) or 'none'}.",
                     )
 
-    def _types(self, parts: list[Text | Hole]) -> dict[str, Any]:
+    def _types(self, parts: list[FixedText | Hole]) -> dict[str, Any]:
         """Return the type of each hole by its name, in their order. Under a grammar of the whole a hole may
         have none, and no name stands twice."""
         types: dict[str, Any] = {}
@@ -378,8 +378,8 @@ class _Asked:
         kind, pattern = told.pop()
         return pattern if pattern else TYPES[kind]
 
-    def _piece(self, one: Text | Hole, parts: list[Text | Hole]) -> Piece:
-        if isinstance(one, Text):
+    def _piece(self, one: FixedText | Hole, parts: list[FixedText | Hole]) -> Piece:
+        if isinstance(one, FixedText):
             return Piece(self._tokens(one.text), one.text)
         said = [other.slots for other in parts if isinstance(other, Hole) and other.name == one.name]
         told = {count for count in said if count is not None}
@@ -422,7 +422,9 @@ class _Asked:
             ) from error
 
 
-def _chosen_lengths(problem: _Problem, denoiser: Denoiser, usage: Usage, deadline: float | None) -> _Problem:
+def _chosen_lengths(
+    problem: _Problem, denoiser: Denoiser, usage: CanvasUsage, deadline: float | None
+) -> _Problem:
     """Return the problem with the length of each hole chosen, one hole after another from the left: the
     length under which independent draws from the model's logits are valid with the greatest probability per
     slot.

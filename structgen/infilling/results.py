@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from structgen.infilling.canvas import Canvas
-from structgen.infilling.denoising import Step, Usage
+from structgen.infilling.denoising import CanvasUsage, DenoisingStep
 from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -27,8 +27,8 @@ class Infilled:
     """"exact-fsa", or "depth<=D" where recursion was cut."""
     tokens: tuple[int, ...]
     """The tokens of the text."""
-    steps: tuple[Step, ...]
-    usage: Usage
+    steps: tuple[DenoisingStep, ...]
+    usage: CanvasUsage
     canvas: Canvas = field(repr=False)
     tokenizer: Tokenizer = field(repr=False)
 

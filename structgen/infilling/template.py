@@ -36,7 +36,7 @@ TYPES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class FixedText:
     """Fixed text of a template."""
 
     text: str
@@ -54,13 +54,13 @@ class Hole:
     slots: int | None = None
 
 
-def parts_of(template: str) -> list[Text | Hole]:
+def parts_of(template: str) -> list[FixedText | Hole]:
     """Return a template's texts and holes, in their order; no text is empty and no two follow each other.
 
     Raises OptionError for a type that is not known, a hole without slots, and what looks like a hole and is
     none.
     """
-    found: list[Text | Hole] = []
+    found: list[FixedText | Hole] = []
     pending = ""
     at = 0
     for match in _HOLE.finditer(template):
@@ -70,12 +70,12 @@ def parts_of(template: str) -> list[Text | Hole]:
             pending += "{" + match["text"] + "}"
             continue
         if pending:
-            found.append(Text(pending))
+            found.append(FixedText(pending))
             pending = ""
         found.append(_hole(match))
     pending += _plain(template, at, len(template))
     if pending:
-        found.append(Text(pending))
+        found.append(FixedText(pending))
     return found
 
 

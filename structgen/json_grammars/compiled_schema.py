@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
-from structgen.json_grammars.kept_schema import Keeping, KeptGrammar, identity_of
+from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
 from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
 from structgen.json_machine.expected import Expected, Explainer
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
-from structgen.json_machine.meaning import Asking, Meaning
+from structgen.json_machine.meaning import Meaning, QuestionLoop
 from structgen.json_machine.records.recorder import Recorder
 from structgen.json_machine.tables import layout as L
 from structgen.language.ir import Network
@@ -68,13 +68,13 @@ class CompiledSchema(CompiledGrammar):
         if files is not None:
             identity = identity_of(grammar, tokenizer, self.limits)
             kept = KeptGrammar.read(files, identity)
-        self._keeping = Keeping(files, identity, self.lock, self._masks, self._tables, kept)
+        self._keeping = SchemaKeeper(files, identity, self.lock, self._masks, self._tables, kept)
         self._meaning = Meaning(grammar, self.limits, self._tables, kept)
         self._keeping.means(self._meaning)
         self._strings, self._numbers = self._meaning.strings, self._meaning.numbers
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
-        self._retry = retry = Asking(self.lock, self._tables, self._meaning)
+        self._retry = retry = QuestionLoop(self.lock, self._tables, self._meaning)
         self._recorder = Recorder(self._tables, self._meaning, self._masks, retry, self._keeping.terminal)
         self._keeping.records = self._recorder.records
         self._machine = Inspection(self._meaning, self._tables, self._space, retry)

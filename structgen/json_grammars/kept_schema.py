@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import WIDTH
 from structgen.errors import StructgenError
-from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.kept import table_image as images
 from structgen.json_machine.kept.image_checks import checked
 from structgen.json_machine.meaning import Meaning
@@ -29,7 +29,7 @@ from structgen.json_machine.records.recorder import Identity
 from structgen.json_machine.tables import layout as L
 from structgen.limits import Limits
 from structgen.schema.schema_grammar import NetworkGrammar
-from structgen.store.grammar_files import GrammarFiles, Written
+from structgen.store.grammar_files import GrammarFiles, WrittenGrammar
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
 from structgen.system.source_digests import package_digest
@@ -67,7 +67,7 @@ class KeptGrammar:
         self._files, self._identity = files, identity
         self.image = checked(images.decode_image(first), files.bounds.tokens)
         self._second = second
-        self._meaning: images.Meaning | None = None
+        self._meaning: images.ImageMeaning | None = None
 
     @classmethod
     def read(cls, files: GrammarFiles, identity: bytes) -> KeptGrammar | None:
@@ -77,18 +77,18 @@ class KeptGrammar:
             return None
         try:
             return cls(files, identity, *parts)
-        except images.Damaged:
+        except images.DamagedImage:
             files.drop(identity, "is damaged")
             return None
 
     @property
-    def meaning(self) -> images.Meaning:
+    def meaning(self) -> images.ImageMeaning:
         """What it takes to go on; read when it is asked for. Raises StructgenError where it cannot be read:
         the file is gone then."""
         if self._meaning is None:
             try:
                 self._meaning = images.decode_meaning(zlib.decompress(self._second))
-            except (images.Damaged, zlib.error, ValueError, TypeError, LookupError) as error:
+            except (images.DamagedImage, zlib.error, ValueError, TypeError, LookupError) as error:
                 raise self.disagrees(error) from error
         return self._meaning
 
@@ -102,7 +102,7 @@ class KeptGrammar:
         )
 
 
-class Keeping:
+class SchemaKeeper:
     """What one compiled grammar has of masks and terminals that can be kept, and how it is written.
 
     It does not hold the grammar: it is asked once that is gone. `pending` are the states whose masks were
@@ -133,7 +133,7 @@ class Keeping:
         identity: bytes,
         lock: threading.RLock,
         masks: VocabularyStore,
-        tables: Tables,
+        tables: MachineTables,
         kept: KeptGrammar | None,
     ) -> None:
         if files is not None:
@@ -200,7 +200,7 @@ class Keeping:
         states = 0 if self._meaning is None else self._meaning.strings.count
         return self._tables.used + 2 * WIDTH * states
 
-    def encode(self, patience: float) -> Written | None:
+    def encode(self, patience: float) -> WrittenGrammar | None:
         """Return what is to be written, None where nothing was met since the last time, it cannot be kept, or
         somebody holds the grammar's lock for longer than `patience`, in seconds."""
         if not self._lock.acquire(timeout=patience):
@@ -210,7 +210,7 @@ class Keeping:
         finally:
             self._lock.release()
 
-    def _encode(self) -> Written | None:
+    def _encode(self) -> WrittenGrammar | None:
         meaning = self._meaning
         if not self.is_new or meaning is None:
             return None
@@ -234,7 +234,9 @@ class Keeping:
         first = images.encode_image(image)
         time.sleep(0)
         second = images.encode_meaning(said)
-        return Written(self._identity, first, second, image.rows, partial(_row, self._masks, self.files))
+        return WrittenGrammar(
+            self._identity, first, second, image.rows, partial(_row, self._masks, self.files)
+        )
 
     def _known_terminals(self) -> dict[Identity, bytes]:
         if self._terminals is None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.answers.journal import Recorded
-from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.masks import state_walk, token_costs_of_steps
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.tables import layout as L
@@ -32,7 +32,7 @@ class Inspection:
     __slots__ = ("_meaning", "_numbers", "_retry", "_strings", "_tables", "space")
 
     def __init__(
-        self, meaning: Meaning, tables: Tables, space: tuple[int, bytes], retry: Callable[..., int]
+        self, meaning: Meaning, tables: MachineTables, space: tuple[int, bytes], retry: Callable[..., int]
     ) -> None:
         self.space = space
         """The white space policy, and its indent."""

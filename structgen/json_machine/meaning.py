@@ -30,7 +30,7 @@ from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers import scalar_questions
 from structgen.json_machine.answers.expander import Expander, group_number, room_for_safe
 from structgen.json_machine.answers.journal import CALL, Journal, Recorded, repeat
-from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.kept import table_image as images
 from structgen.json_machine.records.recorder import no_terminal
 from structgen.json_machine.tables import layout as L
@@ -43,22 +43,22 @@ from structgen.system.public_calls import THIS_CALL
 class KeptMeaning(Protocol):
     """What was kept of a grammar, as it is asked for here."""
 
-    image: images.Image
+    image: images.TableImage
 
     @property
-    def meaning(self) -> images.Meaning: ...
+    def meaning(self) -> images.ImageMeaning: ...
 
     def disagrees(self, why: Exception) -> StructgenError:
         """Return the error to raise; what was kept is not to be used again."""
         ...
 
 
-class Asking:
+class QuestionLoop:
     """Calls compiled code, and answers what it asks."""
 
     __slots__ = ("_lock", "_meaning", "_tables")
 
-    def __init__(self, lock: threading.RLock, tables: Tables, meaning: Meaning) -> None:
+    def __init__(self, lock: threading.RLock, tables: MachineTables, meaning: Meaning) -> None:
         self._lock, self._tables, self._meaning = lock, tables, meaning
 
     def __call__(self, call: Any, *arguments: int) -> int:
@@ -112,7 +112,7 @@ class Meaning:
     numbers: Numbers
 
     def __init__(
-        self, grammar: NetworkGrammar, limits: Limits, tables: Tables, kept: KeptMeaning | None = None
+        self, grammar: NetworkGrammar, limits: Limits, tables: MachineTables, kept: KeptMeaning | None = None
     ) -> None:
         """Make it now, or, where something was `kept`, when it is needed. Errors: those of
         `NetworkGrammar.network`."""
@@ -237,7 +237,7 @@ class Meaning:
             )
         return self._outcome_ids
 
-    def meaning(self) -> images.Meaning | None:
+    def meaning(self) -> images.ImageMeaning | None:
         """Return what must be kept beside the tables (the terminals apart), None where that cannot be
         kept."""
         expander = self._expander
@@ -248,7 +248,7 @@ class Meaning:
         if journal.spoiled:
             return None
         assert self._network is not None
-        return images.Meaning(
+        return images.ImageMeaning(
             list(self._network.outcomes),
             expander.groups,
             list(journal.questions),
@@ -298,7 +298,7 @@ class Meaning:
         kept = self._kept
         assert kept is not None
         self._pools = pools = self._new_pools()
-        scratch = Tables(self._limits)
+        scratch = MachineTables(self._limits)
         try:
             network, outcomes = self._new_network(*pools)
             texts = self._tables.rows(L.T_TEXT)[: self._tables.count(L.T_TEXT)]
@@ -340,7 +340,7 @@ def _name_of_number(spec: Spec, outcome: Callable[[frozenset[int]], int]) -> byt
 _SAME = (L.T_PLACE, L.T_STRING, L.T_LEX, L.T_OFFSET, L.T_BLOB, L.T_OUTCOME, L.T_EDGE)
 
 
-def compare(made: Tables, kept: Tables, arrays: set[int]) -> None:
+def compare(made: MachineTables, kept: MachineTables, arrays: set[int]) -> None:
     """Raise Disagrees where what an expander wrote anew is not what was kept; `arrays` are its rows of
     residues that are arrays'. Where things lie in T_CHILD may differ."""
     for table in (*_SAME, L.T_RES, L.T_PLAIN):

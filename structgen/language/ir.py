@@ -219,7 +219,7 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ValueMenu:
     """What a value at a place may be: for each JSON type how it begins,
     or None where no live value has that type.
 
@@ -310,7 +310,7 @@ class Network(Protocol):
         """Return the outcomes that were numbered so far, by number."""
         ...
 
-    def entry(self, place: int) -> Entry:
+    def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
         ...
 

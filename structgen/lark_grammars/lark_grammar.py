@@ -13,8 +13,8 @@ from typing import Any, Literal, overload
 from structgen.errors import OptionError
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.kept.kept_grammars import Found, KeptRules, KeptTables
-from structgen.lark_grammars.kept.lark_file_checks import Facts, facts_of
+from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
+from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, facts_of
 from structgen.lark_grammars.reading.lark_loader import Importer, check_options, indenter_of, load
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.reading.plain_rules import load_rules
@@ -24,7 +24,7 @@ from structgen.limits import Limits
 from structgen.system.text_files import read_text
 from structgen.text_grammars.composition.operators import Operand, as_text
 from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
-from structgen.text_grammars.machine.language import Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Language, TextGrammar
 
 _LEXERS = ("contextual", "characters")
 
@@ -34,10 +34,12 @@ class LarkGrammar(TextGrammar):
 
     __slots__ = ("_arguments", "_canonical", "_facts", "_found", "_limits", "_tables", "load_ms")
 
-    def __init__(self, found: Found, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0) -> None:
+    def __init__(
+        self, found: FoundGrammar, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0
+    ) -> None:
         self._found, self._arguments, self._limits = found, arguments, limits
         self._tables = found.tables
-        self._facts: list[Facts | None] = [] if found.facts is None else [found.facts]
+        self._facts: list[GrammarFacts | None] = [] if found.facts is None else [found.facts]
         self.load_ms = load_ms
         """What loading it took."""
         self._canonical = ""
@@ -89,7 +91,7 @@ class LarkGrammar(TextGrammar):
         return f"lark {self.digest}"
 
     @property
-    def facts(self) -> Facts | None:
+    def facts(self) -> GrammarFacts | None:
         """What files about the grammar are checked against; None where its parser is not sound itself."""
         if not self._facts:
             self._facts.append(facts_of(self._tables))
@@ -115,7 +117,7 @@ class LarkGrammar(TextGrammar):
         """Whether no lexeme asks what was before it, and compiled code has room for the terminals."""
         return self.is_local and len(self._tables.terminals) <= K.TAILED
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return what lark accepts, unread."""
         if target is None or not self.has_masks:
             return ContextualLanguage(self._tables, limits)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 
-class Refusal(Exception):
+class EngineRefusal(Exception):
     """An engine refuses a schema. `reason` groups (a keyword, a limit); the message is the engine's own."""
 
     def __init__(self, reason: str, message: str, *, by_policy: bool = False) -> None:
@@ -32,7 +32,7 @@ class EngineConfig:
     name: str
     """The column's name: `structgen:cold`, `llguidance`."""
     factory: str
-    """`module:callable`, called with this config and the tokenizer; returns an `Engine`."""
+    """`module:callable`, called with this config and the tokenizer; returns an `MaskEngine`."""
     tokenizer: str = "bytes"
     policies: Mapping[str, Any] = field(default_factory=dict)
     variant: str = ""
@@ -82,7 +82,7 @@ class Session:
         return ""
 
 
-class Engine(ABC):
+class MaskEngine(ABC):
     """A mask engine with its vocabulary loaded and warm: the one-time work of both is in no figure."""
 
     name: str
@@ -99,14 +99,15 @@ class Engine(ABC):
 
     @abstractmethod
     def compile(self, schema: str) -> Callable[[], Session]:
-        """Return what makes sessions of the schema's text. Raises `Refusal`; anything else is a crash."""
+        """Return what makes sessions of the schema's text. Raises `EngineRefusal`; anything else is a
+        crash."""
 
-    def widest(self) -> Engine | None:
+    def widest(self) -> MaskEngine | None:
         """Return this engine with every text of an accepted value in its language; None if that is so now."""
         return None
 
 
-def create(config: EngineConfig) -> tuple[Engine, Tokenizer]:
+def create(config: EngineConfig) -> tuple[MaskEngine, Tokenizer]:
     """Return the engine of a config, with its tokenizer. Raises `Unavailable` where it is not installed."""
     if config.cache:
         os.environ["STRUCTGEN_CACHE"] = config.cache
@@ -114,6 +115,6 @@ def create(config: EngineConfig) -> tuple[Engine, Tokenizer]:
 
     tokenizer = load(config.tokenizer)
     module, _, name = config.factory.partition(":")
-    engine: Engine = getattr(import_module(module), name)(config, tokenizer)
+    engine: MaskEngine = getattr(import_module(module), name)(config, tokenizer)
     engine.warm_up(tokenizer)
     return engine, tokenizer

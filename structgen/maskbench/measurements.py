@@ -10,7 +10,7 @@ from enum import Enum, IntEnum
 NOT_MEASURED = -1
 
 
-class Phase(IntEnum):
+class WorkerPhase(IntEnum):
     """What a worker is doing at this moment; read by its parent when it hangs or dies."""
 
     IDLE = 0
@@ -34,7 +34,7 @@ class Verdict(Enum):
     TIMED_OUT = "timed out"
 
 
-class Outcome(Enum):
+class SchemaOutcome(Enum):
     """How one schema fared; each schema has exactly one."""
 
     PASSING = "passing"
@@ -79,21 +79,21 @@ class CaseResult:
     failures: list[Failure] = field(default_factory=list)
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> SchemaOutcome:
         """The one word for the schema: the worst that happened to it."""
         kinds = {failure.kind for failure in self.failures}
         seen = set(self.verdicts)
         if Verdict.CRASHED in seen or Verdict.CRASHED.value in kinds:
-            return Outcome.CRASHED
+            return SchemaOutcome.CRASHED
         if Verdict.TIMED_OUT in seen or Verdict.TIMED_OUT.value in kinds:
-            return Outcome.TIMED_OUT
+            return SchemaOutcome.TIMED_OUT
         if self.reason:
-            return Outcome.REFUSED
+            return SchemaOutcome.REFUSED
         if seen & {Verdict.VALID_REFUSED, Verdict.INVALID_ACCEPTED, Verdict.DEAD_END}:
-            return Outcome.FAILING
+            return SchemaOutcome.FAILING
         if Verdict.POLICY in seen or Verdict.POLICY.value in kinds:
-            return Outcome.POLICY
-        return Outcome.PASSING
+            return SchemaOutcome.POLICY
+        return SchemaOutcome.PASSING
 
     def masks(self) -> Iterator[int]:
         """Yield the time of each mask, ns."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structgen
-from structgen.maskbench.engines import Engine, EngineConfig, Refusal, Session
+from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session
 from structgen.schema.schema_grammar import unwarned_schema
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class StructgenSession(Session):
         )
 
 
-class StructgenEngine(Engine):
+class StructgenEngine(MaskEngine):
     """`structgen.json_schema`, `compile` and `Matcher`, under the config's policies.
 
     The variants cold, warm and foreign differ in what the worker's cache folder holds when it starts;
@@ -81,14 +81,14 @@ class StructgenEngine(Engine):
             grammar = unwarned_schema(schema, **self._config.policies)
             compiled = structgen.compile(grammar, tokenizer, store=self._store)
         except structgen.StructgenError as error:
-            raise Refusal(
+            raise EngineRefusal(
                 reason_of(error),
                 str(error),
                 by_policy=isinstance(error, structgen.UnsatisfiableUnderPolicy),
             ) from error
         return lambda: StructgenSession(compiled, self._mask, self._row, tokenizer.eos_token_ids)
 
-    def widest(self) -> Engine | None:
+    def widest(self) -> MaskEngine | None:
         policies = {**self._config.policies, **structgen.WIDEST}
         if policies == dict(self._config.policies):
             return None

@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from structgen.maskbench.engines import Engine, EngineConfig, Refusal, Session, Unavailable
+from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session, Unavailable
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
@@ -65,7 +65,7 @@ class LlguidanceSession(Session):
         return str(self._matcher.get_error())
 
 
-class LlguidanceEngine(Engine):
+class LlguidanceEngine(MaskEngine):
     """llguidance with the slices that it offers for JSON; the pointer it writes through is asked for once."""
 
     of_json = True
@@ -94,11 +94,11 @@ class LlguidanceEngine(Engine):
         try:
             grammar = self.read(schema)
         except ValueError as error:
-            raise Refusal(group(str(error)), str(error)) from error
+            raise EngineRefusal(group(str(error)), str(error)) from error
         # It compiles in the matcher's constructor.
         matcher = matcher_class(self._tokenizer, grammar, log_level=0)
         if matcher.is_error():
-            raise Refusal(group(matcher.get_error()), matcher.get_error())
+            raise EngineRefusal(group(matcher.get_error()), matcher.get_error())
         used = False
 
         def session() -> Session:
@@ -127,7 +127,7 @@ class _Vocabulary:
         return list(self._encode(text.encode() if isinstance(text, str) else text))
 
 
-class XgrammarEngine(Engine):
+class XgrammarEngine(MaskEngine):
     """xgrammar with free white space and `strict_mode=False`: objects are as open as the schema says."""
 
     def __init__(self, config: EngineConfig, tokenizer: Tokenizer) -> None:
@@ -154,7 +154,7 @@ class XgrammarEngine(Engine):
             compiled = compile()
         except Exception as error:
             # Its errors have no common root.
-            raise Refusal(group(str(error)), str(error)) from error
+            raise EngineRefusal(group(str(error)), str(error)) from error
 
         def session() -> Session:
             matcher = self._module.GrammarMatcher(compiled)
@@ -175,7 +175,7 @@ class GlrmaskSession(Session):
         return bool(self._state.is_accepting())
 
 
-class GlrmaskEngine(Engine):
+class GlrmaskEngine(MaskEngine):
     """glrmask with FAST_MASKS, or another strategy of its own as the variant: `fast-compile`, `auto`."""
 
     def __init__(self, config: EngineConfig, tokenizer: Tokenizer) -> None:
@@ -200,7 +200,7 @@ class GlrmaskEngine(Engine):
             constraint = grammar.compile(self._vocab, mask_strategy=self._strategy)
         except Exception as error:
             # ValueError for most; others are not documented.
-            raise Refusal(group(str(error)), str(error)) from error
+            raise EngineRefusal(group(str(error)), str(error)) from error
 
         def session() -> Session:
             state = constraint.start()

@@ -45,7 +45,7 @@ class Case:
     """Why the file could not be read; no engine sees such a case, and it passes for none."""
 
 
-class Source(Protocol):
+class CaseSource(Protocol):
     """One path: a file, a folder, a tar, or what the `datasets` library saved."""
 
     def names(self) -> list[str]:
@@ -59,8 +59,8 @@ class Source(Protocol):
 class Selection:
     """The cases of one run: which names of which source, and the names left out, which can fill a store."""
 
-    picked: tuple[tuple[Source, tuple[str, ...]], ...]
-    left: tuple[tuple[Source, tuple[str, ...]], ...]
+    picked: tuple[tuple[CaseSource, tuple[str, ...]], ...]
+    left: tuple[tuple[CaseSource, tuple[str, ...]], ...]
 
     def __len__(self) -> int:
         return sum(len(names) for _, names in self.picked)
@@ -111,7 +111,7 @@ def select(
     )
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> CaseSource:
     """Return the reader of a path, by what is there; raises `ReaderError` where nothing is."""
     if path.is_dir():
         tables = sorted(

@@ -15,8 +15,8 @@ from json import JSONDecodeError
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from structgen.maskbench.engines import Engine, Refusal, Session
-from structgen.maskbench.measurements import NOT_MEASURED, Phase, Verdict
+from structgen.maskbench.engines import EngineRefusal, MaskEngine, Session
+from structgen.maskbench.measurements import NOT_MEASURED, Verdict, WorkerPhase
 from structgen.maskbench.rawjson import read
 from structgen.maskbench.readers import Case, Instance
 
@@ -41,7 +41,7 @@ class Probe:
         self._view, self._flush = view, flush
         self._room = (len(view) - HEAD) & ~1
 
-    def enter(self, phase: Phase) -> None:
+    def enter(self, phase: WorkerPhase) -> None:
         """Note that a call of the engine begins. The first one begins the compilation or the instance."""
         view = self._view
         now = perf_counter_ns()
@@ -52,7 +52,7 @@ class Probe:
 
     def leave(self) -> None:
         """Note that no call is under way."""
-        self._view[0] = Phase.IDLE
+        self._view[0] = WorkerPhase.IDLE
 
     def finish(self) -> None:
         """Note that the compilation or the instance has come to its end."""
@@ -79,21 +79,21 @@ class Probe:
             self._view[2] = 0
 
 
-def run(engine: Engine, tokenizer: Tokenizer, case: Case, probe: Probe, send: Send) -> None:
+def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe, send: Send) -> None:
     """Run one case and send what comes of it, in order:
 
     `("refused", reason, message, ns, by policy)`, or `("compiled", ns)` and for each instance
     `("instance", index, verdict, byte, expected, detail)`. A crash while compiling is `("crashed", detail)`.
     """
     engine.prepare()
-    probe.enter(Phase.COMPILE)
+    probe.enter(WorkerPhase.COMPILE)
     begin = perf_counter_ns()
     try:
         start = engine.compile(case.schema)
         session = start()
         session.fill()
         first = perf_counter_ns() - begin
-    except Refusal as refusal:
+    except EngineRefusal as refusal:
         first = perf_counter_ns() - begin
         probe.leave()
         by_policy = refusal.by_policy and _compiles_widest(engine, case, probe)
@@ -122,7 +122,7 @@ def run(engine: Engine, tokenizer: Tokenizer, case: Case, probe: Probe, send: Se
 
 
 def _judged(
-    engine: Engine,
+    engine: MaskEngine,
     tokenizer: Tokenizer,
     case: Case,
     instance: Instance,
@@ -146,7 +146,7 @@ def _judged(
     except Exception as fault:
         # What is told of a refusal must not change the verdict on it.
         byte, expected = begins, f"not told: {_describe(fault)}"
-    probe.enter(Phase.POLICY)
+    probe.enter(WorkerPhase.POLICY)
     by_policy = _accepted_widest(engine, case, tokens)
     return (Verdict.POLICY if by_policy else Verdict.VALID_REFUSED), byte, expected, error
 
@@ -179,7 +179,7 @@ def replay(session: Session, tokens: Sequence[int], probe: Probe, *, filled: boo
         if filled and not position:
             record(NOT_MEASURED)
         else:
-            enter(Phase.MASK)
+            enter(WorkerPhase.MASK)
             begin = clock()
             fill()
             end = clock()
@@ -187,7 +187,7 @@ def replay(session: Session, tokens: Sequence[int], probe: Probe, *, filled: boo
         if not row[token >> 5] >> (token & 31) & 1:
             record(NOT_MEASURED)
             return position
-        enter(Phase.COMMIT)
+        enter(WorkerPhase.COMMIT)
         try:
             begin = clock()
             taken = commit(token)
@@ -200,7 +200,7 @@ def replay(session: Session, tokens: Sequence[int], probe: Probe, *, filled: boo
                 f"token {token} at position {position} is in the mask, and refused. {session.error()}"
             )
     if not (filled and not tokens):
-        enter(Phase.MASK)
+        enter(WorkerPhase.MASK)
         begin = clock()
         fill()
         end = clock()
@@ -213,21 +213,21 @@ class MaskMismatch(Exception):
     """An engine's mask and its commit contradict each other."""
 
 
-def _compiles_widest(engine: Engine, case: Case, probe: Probe) -> bool:
+def _compiles_widest(engine: MaskEngine, case: Case, probe: Probe) -> bool:
     """Return whether a schema that a policy made unsatisfiable has all its valid instances without it."""
-    probe.enter(Phase.POLICY)
+    probe.enter(WorkerPhase.POLICY)
     try:
         widest = engine.widest()
         if widest is not None:
             widest.compile(case.schema)
         return widest is not None
-    except Refusal:
+    except EngineRefusal:
         return False
     finally:
         probe.leave()
 
 
-def _accepted_widest(engine: Engine, case: Case, tokens: Sequence[int]) -> bool:
+def _accepted_widest(engine: MaskEngine, case: Case, tokens: Sequence[int]) -> bool:
     widest = engine.widest()
     if widest is None:
         return False
@@ -236,7 +236,7 @@ def _accepted_widest(engine: Engine, case: Case, tokens: Sequence[int]) -> bool:
         view = memoryview(bytearray(8 * (HEAD + 2))).cast("q")
         taken = replay(session, tokens, Probe(view, lambda times: None))
         return taken == len(tokens) and session.end_allowed()
-    except Refusal:
+    except EngineRefusal:
         return False
 
 
@@ -254,7 +254,7 @@ def _walk(session: Session, tokenizer: Tokenizer, case: Case, probe: Probe) -> _
     ends = set(session.end_tokens)
     for position in range(WALK_MOST):
         if position:
-            probe.enter(Phase.MASK)
+            probe.enter(WorkerPhase.MASK)
             begin = perf_counter_ns()
             session.fill()
             end = perf_counter_ns()
@@ -275,7 +275,7 @@ def _walk(session: Session, tokenizer: Tokenizer, case: Case, probe: Probe) -> _
                 return _judge(case, bytes(text))
             return Verdict.DEAD_END, len(text), "", f"after {bytes(text[-80:])!r}"
         token = allowed[draw.randrange(len(allowed))]
-        probe.enter(Phase.COMMIT)
+        probe.enter(WorkerPhase.COMMIT)
         begin = perf_counter_ns()
         taken = session.commit(token)
         end = perf_counter_ns()

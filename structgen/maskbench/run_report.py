@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Outcome, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, SchemaOutcome, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,14 +90,14 @@ class Counts:
         """Count one schema."""
         outcome, verdicts = result.outcome, Counter(result.verdicts)
         self.schemas += 1
-        self.passing += outcome is Outcome.PASSING
-        self.policy += outcome is Outcome.POLICY or bool(verdicts[Verdict.POLICY])
-        self.crashed += outcome is Outcome.CRASHED
-        self.timed_out += outcome is Outcome.TIMED_OUT
+        self.passing += outcome is SchemaOutcome.PASSING
+        self.policy += outcome is SchemaOutcome.POLICY or bool(verdicts[Verdict.POLICY])
+        self.crashed += outcome is SchemaOutcome.CRASHED
+        self.timed_out += outcome is SchemaOutcome.TIMED_OUT
         self.valid_refused += bool(verdicts[Verdict.VALID_REFUSED])
         self.invalid_accepted += bool(verdicts[Verdict.INVALID_ACCEPTED])
         self.dead_ends += bool(verdicts[Verdict.DEAD_END])
-        if outcome is Outcome.REFUSED:
+        if outcome is SchemaOutcome.REFUSED:
             self.refused += 1
             self.reasons[result.reason] += 1
         self.instances.update({verdict.value: count for verdict, count in verdicts.items()})
@@ -127,7 +127,7 @@ class Tally:
                 # would make an engine faster by its slowest schema.
                 self._compiled.setdefault(engine, set()).add(name)
             self._pairs.setdefault(engine, {})[name] = result.pairs
-            if result.outcome not in (Outcome.PASSING, Outcome.POLICY):
+            if result.outcome not in (SchemaOutcome.PASSING, SchemaOutcome.POLICY):
                 self._faults[engine] = self._faults.get(engine, 0) + 1
 
     def faults(self, engine: str) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from structgen.errors import OptionError, StructgenError
 from structgen.maskbench import worker
 from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Phase, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Verdict, WorkerPhase
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import HEAD
 
@@ -191,13 +191,17 @@ class EngineProcess:
         hangs = verdict is Verdict.TIMED_OUT
         result.pairs.extend(self._shared[HEAD : HEAD + used])
         if len(result.pairs) % 2:
-            result.pairs.append(waited if hangs and phase == Phase.COMMIT else NOT_MEASURED)
-        elif hangs and phase == Phase.MASK:
+            result.pairs.append(waited if hangs and phase == WorkerPhase.COMMIT else NOT_MEASURED)
+        elif hangs and phase == WorkerPhase.MASK:
             result.pairs.extend((waited, NOT_MEASURED))
         if hangs and not result.compiled:
             result.first_ns = waited
-        doing = {Phase.COMPILE: "compiling", Phase.MASK: "in a mask", Phase.COMMIT: "in a commit"}
-        detail = f"{why} ({doing.get(Phase(phase), 'between calls')}, {waited / 1e9:.3f} s)"
+        doing = {
+            WorkerPhase.COMPILE: "compiling",
+            WorkerPhase.MASK: "in a mask",
+            WorkerPhase.COMMIT: "in a commit",
+        }
+        detail = f"{why} ({doing.get(WorkerPhase(phase), 'between calls')}, {waited / 1e9:.3f} s)"
         if result.compiled:
             index = len(result.verdicts)
             result.verdicts.append(verdict)
@@ -233,7 +237,7 @@ class EngineProcess:
         return f"{how}: {said[-1][:300]}" if said else how
 
 
-class Run:
+class BenchRun:
     """Engines over a set of cases. A context: leaving it ends every process and removes its folders."""
 
     def __init__(self, configs: Sequence[EngineConfig], *, timeout: float, jobs: int = 1) -> None:
@@ -243,7 +247,7 @@ class Run:
         self.unavailable: dict[str, str] = {}
         self._idle: dict[str, EngineProcess] = {}
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> BenchRun:
         self._folder = Path(
             self._stack.enter_context(tempfile.TemporaryDirectory(prefix="structgen-maskbench-"))
         )

@@ -151,7 +151,7 @@ class AttrsClasses:
         return Annotated[model, AfterValidator(_maker(cls))]
 
 
-class Filled:
+class FilledAdapter:
     """An adapter of pydantic's for a schema that was filled in."""
 
     def __init__(self, core: Any) -> None:

@@ -111,7 +111,7 @@ def _adapter(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | Non
 
 def _adapter_with_attrs(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:
     """Return pydantic's adapter of a hint in which there may be attrs classes."""
-    from structgen.python_types.attrs_classes import AttrsClasses, Filled, attrs_inside
+    from structgen.python_types.attrs_classes import AttrsClasses, FilledAdapter, attrs_inside
 
     found = attrs_inside(hint)
     if not found:
@@ -120,7 +120,7 @@ def _adapter_with_attrs(made: Any, refused: Any, hint: Any, config: Mapping[str,
     with classes.answering(found):
         adapter = _adapter(made, refused, classes.rewritten(hint), config)
         core = classes.filled_in(adapter.core_schema, found)
-    return adapter if core is None else Filled(core)
+    return adapter if core is None else FilledAdapter(core)
 
 
 def _no_schema(hint: Any, why: str) -> UnsupportedError:

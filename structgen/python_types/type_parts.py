@@ -17,7 +17,7 @@ _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping, coll
 _WRAPPERS = (typing.Required, typing.NotRequired, typing.Final)
 
 
-class Part:
+class TypePart:
     """A type, and the parts of its documents, each made when it is first asked for.
 
     In a union of several classes it is told by what has closed which of them it may be; a member has a part
@@ -33,9 +33,9 @@ class Part:
         """Whether all items are of one type."""
         union = typing.get_origin(self._bare) in (Union, types.UnionType)
         others = [one for one in typing.get_args(self._bare) if one is not type(None)] if union else []
-        self._choices = [Part(one, config) for one in others]
+        self._choices = [TypePart(one, config) for one in others]
         """The types of a union of several."""
-        self._known: dict[str | int, Part | None] = {}
+        self._known: dict[str | int, TypePart | None] = {}
         self._reader: TypeReader[Any] | bool | None = None
 
     def read(self, document: bytes) -> Any:
@@ -48,10 +48,10 @@ class Part:
                 self._reader = False
         return self._reader.read(document) if isinstance(self._reader, TypeReader) else json.loads(document)
 
-    def at(self, parts: tuple[str | int, ...], held: Sequence[tuple[Any, Any]] = ()) -> Part | None:
+    def at(self, parts: tuple[str | int, ...], held: Sequence[tuple[Any, Any]] = ()) -> TypePart | None:
         """Return the part at a place, keys and indices from here; None where it cannot be told. `held`: the
         containers on the way, from here, each behind its key, with what has closed in them."""
-        found: Part | None = self
+        found: TypePart | None = self
         for depth, part in enumerate(parts):
             if found is None:
                 return None
@@ -61,9 +61,9 @@ class Part:
                 found = found._inner(part)
         return found
 
-    def _agreed(self, key: str | int, held: Any) -> Part | None:
+    def _agreed(self, key: str | int, held: Any) -> TypePart | None:
         """Return the part at one key or index of a union: of those that it may still be."""
-        found: Part | None = None
+        found: TypePart | None = None
         for one in self._choices:
             if not one._may_hold(held):
                 continue
@@ -98,7 +98,7 @@ class Part:
         config = getattr(self._bare, "__pydantic_config__", None) or getattr(self._bare, "model_config", None)
         return isinstance(config, Mapping) and config.get("extra") == "allow"
 
-    def _inner(self, key: str | int) -> Part | None:
+    def _inner(self, key: str | int) -> TypePart | None:
         """Return the part at one key or index."""
         kept: str | int = 0 if self._alike and isinstance(key, int) else key
         if kept not in self._known:
@@ -106,7 +106,7 @@ class Part:
             arguments, origin = typing.get_args(hint), typing.get_origin(hint)
             inner = _item(hint, origin, arguments, key) if isinstance(key, int) else _member(hint, key)
             config = getattr(hint, "__pydantic_config__", None) or getattr(hint, "model_config", None)
-            self._known[kept] = None if inner is None else Part(inner, config or self._config)
+            self._known[kept] = None if inner is None else TypePart(inner, config or self._config)
         return self._known[kept]
 
 

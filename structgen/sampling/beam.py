@@ -31,7 +31,7 @@ from typing import Final
 import numpy as np
 
 from structgen.sampling.lookahead import LookAhead
-from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
+from structgen.sampling.target import Floats, Ids, Prefix, Target, TargetStep
 from structgen.sampling.tree import REST, Node, PrefixTree
 
 _FLOOR: Final = 0.03
@@ -72,7 +72,7 @@ class Particle:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundText:
     """A new valid text that a beam ended in."""
 
     tokens: tuple[int, ...]
@@ -98,7 +98,7 @@ class Beam:
     ) -> None:
         self._target, self._tree, self._draws, self._ahead = target, tree, draws, ahead
         self.width = width
-        self.found: list[Found] = []
+        self.found: list[FoundText] = []
         self.clusters: list[int] = []
         """For each cluster: the step at which it was drawn."""
         self.rows: list[int] = []
@@ -147,7 +147,7 @@ class Beam:
             self._arrive(one, step, max(self._tree.kept, 4 * int(share)))
         return True
 
-    def _arrive(self, one: Particle, step: Step, kept: int) -> None:
+    def _arrive(self, one: Particle, step: TargetStep, kept: int) -> None:
         node = one.node = Node(step, kept)
         above = one.parent.node if one.parent is not None else None
         one.is_kept = one.is_kept and self._tree.attach_under(above, one.slot, node)
@@ -163,7 +163,7 @@ class Beam:
             if self._target.passes(one.prefix):
                 log_end = math.log(node.end)
                 self.found.append(
-                    Found(
+                    FoundText(
                         one.prefix.tokens,
                         one.log_probability + log_end,
                         one.log_weight + log_end,
@@ -272,7 +272,7 @@ class Beam:
             self._draw_spare(one, step)
         return True
 
-    def _draw_spare(self, one: Particle, step: Step) -> None:
+    def _draw_spare(self, one: Particle, step: TargetStep) -> None:
         """Draw a token from the rest of a particle's node."""
         node = _node(one)
         tokens, shares, at = node.beyond(step, self._draws.random(), len(node.tokens))

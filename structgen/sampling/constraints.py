@@ -30,7 +30,7 @@ Read = Callable[[bytes], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CheckerStanding:
     """How things stand behind a prefix: the checkers as they are there, and where the JSON text is.
 
     Nothing in it changes once it is made, so prefixes may share it.
@@ -61,12 +61,12 @@ class Constraints:
         """How often a method of a checker was called."""
         return sum(one.calls for one in self._asked)
 
-    def start(self) -> Standing:
+    def start(self) -> CheckerStanding:
         """Return how things stand before the first byte."""
         log = EventLog() if self._has_closing else None
-        return Standing(tuple(one.checker for one in self._asked), log)
+        return CheckerStanding(tuple(one.checker for one in self._asked), log)
 
-    def extend(self, standing: Standing, before: int, text: bytes) -> Standing | None:
+    def extend(self, standing: CheckerStanding, before: int, text: bytes) -> CheckerStanding | None:
         """Return how things stand behind a text whose first `before` bytes led to `standing`, or None where
         a checker rules it out."""
         if standing.is_decided:
@@ -81,9 +81,9 @@ class Constraints:
             if after is None:
                 return None
             states.append(after)
-        return Standing(tuple(states), log)
+        return CheckerStanding(tuple(states), log)
 
-    def passes(self, standing: Standing, text: bytes) -> bool:
+    def passes(self, standing: CheckerStanding, text: bytes) -> bool:
         """Return whether every checker passes a text that ends here."""
         if standing.is_decided:
             return True
@@ -115,7 +115,7 @@ class Constraints:
             if asked.extended(state, closed, 0, text[:cut]) is None:
                 raise asked.not_monotone(text[:cut], text)
 
-    def allowed(self, standing: Standing, written: Written, size: int) -> npt.NDArray[np.bool_] | None:
+    def allowed(self, standing: CheckerStanding, written: Written, size: int) -> npt.NDArray[np.bool_] | None:
         """Return bool [V], the tokens that every `mask` allows, or None where none forbids any."""
         found: npt.NDArray[np.bool_] | None = None
         for asked, state in zip(self._asked, standing.states, strict=True):

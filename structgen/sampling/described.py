@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from structgen.sampling.run_limits import Run
+from structgen.sampling.run_limits import SamplingRun
 
 
-def described(run: Run, drawn: Sequence[tuple[int, ...]]) -> dict[str, Any]:
+def described(run: SamplingRun, drawn: Sequence[tuple[int, ...]]) -> dict[str, Any]:
     """Return the fields of `Samples` that no method works out; `drawn` has the tokens of each draw."""
     target = run.target
     return {

@@ -112,7 +112,7 @@ def is_first(samples: Samples[Any]) -> npt.NDArray[np.bool_]:
     return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)
 
 
-class Step(Enum):
+class PathStep(Enum):
     """A step of a path that is no key."""
 
     ITEM = "[]"
@@ -121,7 +121,7 @@ class Step(Enum):
     """The number of items of a list."""
 
 
-Path: TypeAlias = "tuple[str | Step, ...]"
+Path: TypeAlias = "tuple[str | PathStep, ...]"
 """A way into a JSON value: keys, and steps into lists; () is the whole value."""
 
 
@@ -129,8 +129,8 @@ def shown(path: Path) -> str:
     """Return a path as a person reads it, and as `Samples.marginals` takes it."""
     text = ""
     for step in path:
-        name = step.value if isinstance(step, Step) else step
-        text += name if step is Step.ITEM or not text else f".{name}"
+        name = step.value if isinstance(step, PathStep) else step
+        text += name if step is PathStep.ITEM or not text else f".{name}"
     return text
 
 
@@ -148,9 +148,9 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:
         for key, inner in value.items():
             yield from _paths(inner, (*path, key))
     elif isinstance(value, list):
-        yield (*path, Step.LENGTH)
+        yield (*path, PathStep.LENGTH)
         for inner in value:
-            yield from _paths(inner, (*path, Step.ITEM))
+            yield from _paths(inner, (*path, PathStep.ITEM))
     else:
         yield path
 
@@ -162,13 +162,13 @@ def values_at(value: Any, path: Path) -> dict[Any, Any]:
 
 def _parsed(text: str) -> Path:
     """Return the path that a text means."""
-    path: list[str | Step] = []
+    path: list[str | PathStep] = []
     for name in text.split(".") if text else []:
         bare = name
         while bare.endswith("[]"):
             bare = bare[:-2]
         path += [bare] if bare else []
-        path += [Step.ITEM] * ((len(name) - len(bare)) // 2)
+        path += [PathStep.ITEM] * ((len(name) - len(bare)) // 2)
     return tuple(path)
 
 
@@ -177,20 +177,20 @@ def _found(value: Any, path: Path) -> Any:
     found = [value]
     for step in path:
         found = [inner for one in found for inner in _inner(one, step)]
-    return _Several(found) if Step.ITEM in path else (found[0] if found else ABSENT)
+    return _Several(found) if PathStep.ITEM in path else (found[0] if found else ABSENT)
 
 
 class _Several(list[Any]):
     """The values that a draw has at a path through lists."""
 
 
-def _inner(value: Any, step: str | Step) -> list[Any]:
+def _inner(value: Any, step: str | PathStep) -> list[Any]:
     is_list = isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields")
-    if step is Step.ITEM:
+    if step is PathStep.ITEM:
         return list(value) if is_list else []
-    if is_list and step in (Step.LENGTH, "length"):
+    if is_list and step in (PathStep.LENGTH, "length"):
         return [len(value)]
-    if isinstance(step, Step):
+    if isinstance(step, PathStep):
         return []
     if isinstance(value, Mapping):
         return [value[step]] if step in value else []

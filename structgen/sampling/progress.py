@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from structgen.errors import OptionError
-from structgen.sampling.run_limits import Progress
+from structgen.sampling.run_limits import RunProgress
 
-Listener = Callable[[Progress], None]
+Listener = Callable[[RunProgress], None]
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def _line() -> Iterator[Listener]:
         console.line()  # a file has the last state alone, and rich ends no line there
 
 
-def described(progress: Progress) -> str:
+def described(progress: RunProgress) -> str:
     """Return the line for a state."""
     low, high = progress.bracket
     begin = f"prompt {progress.prompt + 1} of {progress.prompts}: " if progress.prompts > 1 else ""

@@ -44,7 +44,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class TokenPosition:
     """A token position: what the grammar forbids there, on average under the target."""
 
     index: int
@@ -85,11 +85,11 @@ class Ceiling:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DrawsReport:
     """All numbers of a report."""
 
     samples: Samples[Any]
-    positions: list[Position]
+    positions: list[TokenPosition]
     """Empty where the masses are not known of all draws."""
     fields: list[Field]
     fields_left_out: int
@@ -149,7 +149,7 @@ class Report:
 
 def report(
     samples: Samples[Any], false_accepts: float | None = None, masked: Samples[Any] | None = None
-) -> Report:
+) -> DrawsReport:
     """Return the report of some draws.
 
     `masked` are draws of the method "masked" from the same target, for comparison; without them masking's
@@ -169,7 +169,7 @@ def report(
     probabilities = np.zeros(len(samples.texts)) if masks is None else _masked(samples, masks)
     comparison = _Comparison(masked, probabilities)
     fields, left_out = _fields(samples, comparison)
-    return Report(
+    return DrawsReport(
         samples,
         [] if masks is None else _positions(samples, masks),
         fields,
@@ -221,7 +221,7 @@ def _masked(samples: Samples[Any], masks: list[Floats]) -> Floats:
     return found / max(float(found.sum()), 1.0)
 
 
-def _positions(samples: Samples[Any], masks: list[Floats]) -> list[Position]:
+def _positions(samples: Samples[Any], masks: list[Floats]) -> list[TokenPosition]:
     weights, found = samples.weights, []
     for index in range(max(map(len, masks))):
         reach = np.array([float(len(masses) > index) for masses in masks])
@@ -231,7 +231,7 @@ def _positions(samples: Samples[Any], masks: list[Floats]) -> list[Position]:
             continue
         mean = float(weights @ removed) / reached
         half = _half(samples, (removed - mean * reach) / reached)
-        found.append(Position(index, _estimate(mean, half, 0.0, 1.0), reached))
+        found.append(TokenPosition(index, _estimate(mean, half, 0.0, 1.0), reached))
     return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from structgen.printable import printable
 from structgen.sampling.marginals import Marginal
-from structgen.sampling.report import Ceiling, Estimate, Field, Position, Report, ceiling_of
+from structgen.sampling.report import Ceiling, DrawsReport, Estimate, Field, TokenPosition, ceiling_of
 from structgen.system.cache import replacing
 
 # ruff: noqa: E501 (markup)
@@ -61,13 +61,13 @@ font-size: .88rem; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: 
 """
 
 
-def write_page(found: Report, path: Path) -> None:
+def write_page(found: DrawsReport, path: Path) -> None:
     """Write the page of a report, whole or not at all. Raises OSError."""
     with replacing(path, 0o666) as file:
         file.write(page_of(found).encode())
 
 
-def page_of(found: Report) -> str:
+def page_of(found: DrawsReport) -> str:
     """Return the page as HTML."""
     samples = found.samples
     model = str(samples.about.get("model") or "a model")
@@ -88,7 +88,7 @@ def page_of(found: Report) -> str:
     return "".join(parts)
 
 
-def _kind(found: Report) -> str:
+def _kind(found: DrawsReport) -> str:
     method = found.samples.method
     return {
         "exact": f"Made by {method}. Each draw is an independent one from the model's own distribution, given that "
@@ -100,7 +100,7 @@ def _kind(found: Report) -> str:
     }[found.samples.kind]
 
 
-def _cards(found: Report) -> str:
+def _cards(found: DrawsReport) -> str:
     samples = found.samples
     worth = samples.worth
     done = samples.statistics
@@ -149,7 +149,7 @@ def _cards(found: Report) -> str:
     return f"<div class=cards>{shown}</div>"
 
 
-def _z(found: Report) -> str:
+def _z(found: DrawsReport) -> str:
     """Return the picture of what is known of Z, on a logarithmic axis."""
     samples = found.samples
     lower, upper = samples.bracket
@@ -206,7 +206,7 @@ def _z(found: Report) -> str:
     )
 
 
-def _weights(found: Report) -> str:
+def _weights(found: DrawsReport) -> str:
     samples = found.samples
     if not samples.texts:
         return ""
@@ -258,7 +258,7 @@ def _weights(found: Report) -> str:
     )
 
 
-def _removed(found: Report) -> str:
+def _removed(found: DrawsReport) -> str:
     positions = [one for one in found.positions if one.reached >= _RARE]
     head = "<h2>Where the grammar takes mass from the model</h2>"
     if not positions:
@@ -286,7 +286,7 @@ def _removed(found: Report) -> str:
     return f"{head}<p>{said}</p>{_removed_picture(positions)}{_painted(found)}"
 
 
-def _painted(found: Report) -> str:
+def _painted(found: DrawsReport) -> str:
     """Return the heaviest texts, token by token: the redder, the more was forbidden where the token
     stands."""
     samples = found.samples
@@ -312,7 +312,7 @@ def _painted(found: Report) -> str:
     )
 
 
-def _removed_picture(positions: list[Position]) -> str:
+def _removed_picture(positions: list[TokenPosition]) -> str:
     base, tall, left = 200, 170, 50
     each = (_WIDE - left - 10) / max(len(positions), 8)
     most = max(max(one.removed.high for one in positions), 1e-6)
@@ -353,7 +353,7 @@ def _removed_picture(positions: list[Position]) -> str:
     )
 
 
-def _fields(found: Report) -> str:
+def _fields(found: DrawsReport) -> str:
     if not found.fields:
         return ""
     has_masked = any(other is not None for field in found.fields for other in field.masked)
@@ -482,7 +482,7 @@ def _ceiling(found: Ceiling | None) -> str:
     )
 
 
-def _texts(found: Report) -> str:
+def _texts(found: DrawsReport) -> str:
     samples = found.samples
     if not samples.texts:
         return ""
@@ -500,7 +500,7 @@ def _texts(found: Report) -> str:
     )
 
 
-def _facts(found: Report) -> str:
+def _facts(found: DrawsReport) -> str:
     said = [*found.samples.facts()]
     said += [
         (name.replace("_", " "), str(value)) for name, value in found.samples.about.items() if name != "n"

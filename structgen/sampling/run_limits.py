@@ -27,7 +27,7 @@ FRUITLESS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """How far a run has come, for the caller's `progress`."""
 
     accepted: int
@@ -41,7 +41,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Run:
+class SamplingRun:
     """One call of `sample`: the target, the tree, and the bounds on what it may cost."""
 
     target: Target
@@ -54,7 +54,7 @@ class Run:
     seconds: float | None = None
     standard_error: float | None = None
     """The run may end once the standard error of log Z is at most this."""
-    progress: Callable[[Progress], None] | None = None
+    progress: Callable[[RunProgress], None] | None = None
     stopped: str = ""
     began: float = field(default_factory=time.monotonic)
     tree_rows: int = 0
@@ -106,10 +106,10 @@ class Run:
             self._told = now
             self.progress(self.state(accepted))
 
-    def state(self, accepted: int) -> Progress:
+    def state(self, accepted: int) -> RunProgress:
         """Return how far the run has come."""
         seconds = time.monotonic() - self.began
-        return Progress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
+        return RunProgress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
 
     def is_close(self, estimates: Sequence[float]) -> bool:
         """Return whether the standard error of log Z is as small as was asked for."""
@@ -141,7 +141,7 @@ class Drawn:
         return normalised(self.log_weights)
 
 
-def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
+def attempts_of(run: SamplingRun, walker: Walker) -> list[Attempt]:
     """Return attempts until `n` of them gave a text, or the run is over. Surplus ones behind the n-th are
     dropped: attempts count in the order in which they began, whichever ends first.
 

@@ -27,7 +27,7 @@ from structgen.sampling.described import described
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import FunctionRows, Rows
-from structgen.sampling.run_limits import Drawn, Progress, Run
+from structgen.sampling.run_limits import Drawn, RunProgress, SamplingRun
 from structgen.sampling.samples import Samples, Statistics, interval_of
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.types import TypedGrammar
@@ -45,7 +45,7 @@ _OTHER_LAWS: Final = frozenset(
 _SEEDS: Final = 1 << 64
 
 
-class Options(TypedDict, total=False):
+class SampleOptions(TypedDict, total=False):
     """The keywords of `sample`, which tells what they mean."""
 
     method: str
@@ -59,7 +59,7 @@ class Options(TypedDict, total=False):
     tree: PrefixTree | Sequence[PrefixTree] | None
     tokenizer: Tokenizer | Any | None
     name: str
-    progress: Callable[[Progress], None] | bool | None
+    progress: Callable[[RunProgress], None] | bool | None
 
 
 @overload
@@ -68,7 +68,7 @@ def sample(
     prompt: str | Sequence[int],
     grammar: RegularGrammar,
     n: int,
-    **options: Unpack[Options],
+    **options: Unpack[SampleOptions],
 ) -> Samples[str]: ...
 
 
@@ -78,7 +78,7 @@ def sample(
     prompt: str | Sequence[int],
     grammar: type[T],
     n: int,
-    **options: Unpack[Options],
+    **options: Unpack[SampleOptions],
 ) -> Samples[T]: ...
 
 
@@ -88,7 +88,7 @@ def sample(
     prompt: str | Sequence[int],
     grammar: Grammar | CompiledGrammar | TypedGrammar | Any,
     n: int,
-    **options: Unpack[Options],
+    **options: Unpack[SampleOptions],
 ) -> Samples[Any]: ...
 
 
@@ -98,7 +98,7 @@ def sample(
     prompt: list[str] | Sequence[Sequence[int]],
     grammar: RegularGrammar,
     n: int,
-    **options: Unpack[Options],
+    **options: Unpack[SampleOptions],
 ) -> list[Samples[str]]: ...
 
 
@@ -108,7 +108,7 @@ def sample(
     prompt: list[str] | Sequence[Sequence[int]],
     grammar: type[T],
     n: int,
-    **options: Unpack[Options],
+    **options: Unpack[SampleOptions],
 ) -> list[Samples[T]]: ...
 
 
@@ -118,7 +118,7 @@ def sample(
     prompt: list[str] | Sequence[Sequence[int]],
     grammar: Grammar | CompiledGrammar | TypedGrammar | Any,
     n: int,
-    **options: Unpack[Options],
+    **options: Unpack[SampleOptions],
 ) -> list[Samples[Any]]: ...
 
 
@@ -139,7 +139,7 @@ def sample(
     tree: PrefixTree | Sequence[PrefixTree] | None = None,
     tokenizer: Tokenizer | Any | None = None,
     name: str = "",
-    progress: Callable[[Progress], None] | bool | None = None,
+    progress: Callable[[RunProgress], None] | bool | None = None,
     **others: Any,
 ) -> Samples[Any] | list[Samples[Any]]:
     """Return draws from the model's distribution of texts, given that the text is valid.
@@ -173,7 +173,8 @@ def sample(
         what earlier runs of the same target have learnt (`sg.PrefixTree`), for "auto", "cars", "importance"
         and "asap". With checkers it takes a `fingerprint` attribute of each, which tells it from others.
     progress
-        True shows a line on the standard error output; a function is told a `Progress` a few times a second.
+        True shows a line on the standard error output; a function is told a `RunProgress` a few times a
+        second.
 
     Several prompts share the model and the compiled grammar. The first prompts are read in one pass where the
     model can do that. Their runs follow one another: `budget`, `standard_error` and `n` are for each, and
@@ -198,7 +199,7 @@ def sample(
     ]
     wanted = Wanted(problem, n, method, budget, standard_error, temperature, max_tokens, listed(checkers))
     trees = _trees(tree, None if several is None else len(prompts))
-    stop = Stop()
+    stop = Interruption()
     with stop.listening(), listener(progress) as told:
         if several is not None:
             return _drawn_for_each(wanted, prompts, trees, seed, began, seconds, told, stop)
@@ -222,11 +223,11 @@ class Wanted:
     checkers: tuple[Checker, ...]
 
 
-class Stop:
+class Interruption:
     """Whether Ctrl-C was pressed, and the run that it ends."""
 
     def __init__(self) -> None:
-        self.run: Run | None = None
+        self.run: SamplingRun | None = None
         self.is_over = False
 
     @contextmanager
@@ -262,7 +263,7 @@ def _drawn_for_each(
     began: float,
     seconds: float | None,
     told: Listener | None,
-    stop: Stop,
+    stop: Interruption,
 ) -> list[Samples[Any]]:
     """Return the draws for each of several prompts, one run after another."""
     found: list[Samples[Any]] = []
@@ -312,12 +313,12 @@ def drawn_for(
     began: float,
     seconds: float | None,
     told: Listener | None,
-    stop: Stop,
+    stop: Interruption,
 ) -> Samples[Any]:
     """Return the draws of one run."""
     target = wanted.problem.target(rows, wanted.temperature, wanted.max_tokens, wanted.checkers)
     shared = PrefixTree() if tree is None else tree
-    run = Run(
+    run = SamplingRun(
         target,
         shared,
         wanted.n,
@@ -350,7 +351,7 @@ def drawn_for(
     return _samples(wanted.method, run, found, known_fingerprint(ids, target))
 
 
-def _is_over(run: Run, reasons: list[str]) -> bool:
+def _is_over(run: SamplingRun, reasons: list[str]) -> bool:
     """Return whether a run is over, and note why: a method knows only that it was interrupted."""
     if run.afford(0):
         return False
@@ -369,7 +370,7 @@ def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:
         )
 
 
-def _samples(method: str, run: Run, found: Drawn, mark: str) -> Samples[Any]:
+def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
     texts = [run.target.text(tokens) for tokens in found.tokens]
     log_z, interval = interval_of(found.log_z, found.relative_error, run.tree.bracket)
     return Samples(

@@ -19,7 +19,7 @@ from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.problem import Problem, known_fingerprint
 from structgen.sampling.rows import PASS, Tokens
-from structgen.sampling.sample import Stop, Wanted, check, drawn_for
+from structgen.sampling.sample import Interruption, Wanted, check, drawn_for
 from structgen.sampling.samples import Samples, log
 from structgen.sampling.target import Floats, Target, scaled
 from structgen.sampling.types import TypedGrammar
@@ -131,7 +131,7 @@ def score(
         target.close()
     logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
     if budget is not None:
-        stop = Stop()
+        stop = Interruption()
         with stop.listening():
             samples = drawn_for(settings, rows, ids, None, seed, time.monotonic(), None, None, stop)
     log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_interval)

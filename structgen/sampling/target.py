@@ -27,7 +27,7 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.errors import StructgenError
 from structgen.sampling.checkers import Checker, Written
-from structgen.sampling.constraints import Constraints, Standing
+from structgen.sampling.constraints import CheckerStanding, Constraints
 from structgen.sampling.masses import Masses
 from structgen.sampling.processes import InProcess
 from structgen.sampling.rows import Rows
@@ -52,12 +52,12 @@ class Prefix:
     """The state of the grammar."""
     text: bytes = field(default=b"", compare=False, repr=False)
     """The bytes of the tokens."""
-    standing: Standing | None = field(default=None, compare=False, repr=False)
+    standing: CheckerStanding | None = field(default=None, compare=False, repr=False)
     """The states of the checkers; None without checkers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TargetStep:
     """What may follow a prefix, with probabilities under the whole of the model's distribution.
 
     `tokens` int64 [k] are the allowed text tokens, ascending; `probabilities` float64 [k] are theirs; `end`
@@ -124,7 +124,7 @@ class Target:
             return self._read(text)
         return json.loads(text) if self.compiled.has_events else text.decode("utf-8", "replace")
 
-    def steps(self, prefixes: Sequence[Prefix]) -> list[Step]:
+    def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
         """Return what may follow each prefix. Cost: one model row each, all in one forward pass, and O(V)."""
         found = self.rows.read([prefix.tokens for prefix in prefixes])
         steps = [self._step(prefix, logits) for prefix, logits in zip(prefixes, found, strict=True)]
@@ -132,7 +132,7 @@ class Target:
             self.masses.note(prefix.tokens, step.mass)
         return steps
 
-    def _step(self, prefix: Prefix, logits: Floats) -> Step:
+    def _step(self, prefix: Prefix, logits: Floats) -> TargetStep:
         probabilities = self._probabilities(prefix, logits)
         allowed, ends = self._allowed(prefix), self._ends
         if self._constraints.has_masks and prefix.standing is not None:
@@ -141,7 +141,7 @@ class Target:
             if mask is not None:
                 allowed, ends = allowed[mask[allowed]], ends[mask[ends]]
         end = float(probabilities[ends].sum()) if self.compiled.may_end(prefix.state) else 0.0
-        return Step(allowed, probabilities[allowed], end)
+        return TargetStep(allowed, probabilities[allowed], end)
 
     def _probabilities(self, prefix: Prefix, logits: Floats) -> Floats:
         """Return the softmax of logits over the temperature. Raises StructgenError for NaN."""
@@ -186,7 +186,7 @@ class Target:
     def _after(self, prefix: Prefix, token: int) -> int:
         return self.compiled.next_index(prefix.state, token)
 
-    def _checked(self, prefix: Prefix, tokens: tuple[int, ...], standing: Standing) -> Prefix | None:
+    def _checked(self, prefix: Prefix, tokens: tuple[int, ...], standing: CheckerStanding) -> Prefix | None:
         text = prefix.text + (self._texts[tokens[-1]] or b"")
         after = self._constraints.extend(standing, len(prefix.text), text)
         if after is None:

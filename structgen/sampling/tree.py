@@ -29,7 +29,7 @@ from typing import ClassVar, Final, TypeAlias
 import numpy as np
 
 from structgen.errors import OptionError
-from structgen.sampling.target import END, Floats, Ids, Step
+from structgen.sampling.target import END, Floats, Ids, TargetStep
 
 KEPT: Final = 64
 """Tokens that a node keeps when it is made: nearly all of a model's mass, and no O(V) a node."""
@@ -72,7 +72,7 @@ class Node:
     uppers: Floats
     lowers: Floats
 
-    def __init__(self, step: Step, kept: int) -> None:
+    def __init__(self, step: TargetStep, kept: int) -> None:
         """Keep the `kept` likeliest tokens of a step."""
         order: Ids = np.argsort(-step.probabilities, kind="stable")
         likeliest, others = order[:kept], order[kept:]
@@ -122,7 +122,7 @@ class Node:
         """Return the bound on h behind a slot or END by which `choose` draws."""
         return self.end_upper if edge == END else float(self.uppers[edge])
 
-    def unfold(self, step: Step, uniform: float, kept: int) -> int:
+    def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
         """Return the slot of a token drawn from the rest as it was when `kept` tokens were kept.
 
         `step` is the model's row, read once more. A token that is not kept yet takes its share of the `rest`
@@ -137,7 +137,7 @@ class Node:
         probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))
         return self.keep(int(tokens[at]), probability)
 
-    def beyond(self, step: Step, uniform: float, kept: int) -> tuple[Ids, Floats, int]:
+    def beyond(self, step: TargetStep, uniform: float, kept: int) -> tuple[Ids, Floats, int]:
         """Return the tokens of a row that are not among the first `kept` of this node, their shares of the
         rest (all alike where the row gives them no mass), and the place of one drawn by these shares."""
         outside = ~np.isin(step.tokens, self.tokens[:kept])

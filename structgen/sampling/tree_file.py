@@ -28,7 +28,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.target import Step
+from structgen.sampling.target import TargetStep
 from structgen.sampling.tree import Node, PrefixTree
 from structgen.store.segment_files import exclusive
 
@@ -184,7 +184,7 @@ def _nodes(arrays: dict[str, Any], ends: Any) -> Iterator[Node]:
         said = dict(zip(_EACH, numbers, strict=True))
         _hold(all(0 <= said[name] <= 1 for name in _EACH if name != "rest_count"), "numbers of a node")
         _hold(said["rest_count"] >= 0 and said["end_lower"] <= said["end_upper"], "numbers of a node")
-        node = Node(Step(np.empty(0, np.int64), np.empty(0), said["end"]), 0)
+        node = Node(TargetStep(np.empty(0, np.int64), np.empty(0), said["end"]), 0)
         for name in _FLAT:
             setattr(node, name, np.array(arrays[name][end - count : end]))
         node.end_upper, node.end_lower = said["end_upper"], said["end_lower"]

@@ -26,7 +26,7 @@ from enum import Enum
 
 import numpy as np
 
-from structgen.sampling.target import END, Prefix, Step, Target
+from structgen.sampling.target import END, Prefix, Target, TargetStep
 from structgen.sampling.tree import REST, Node, Path, PrefixTree
 
 
@@ -145,12 +145,12 @@ class Walker:
         self._number += 1
         return np.random.Generator(np.random.Philox(key=[self._seed, self._number]))
 
-    def _steps(self, prefixes: Sequence[Prefix]) -> list[Step]:
+    def _steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
         distinct = list(dict.fromkeys(prefixes))
         found = dict(zip(distinct, self._target.steps(distinct), strict=True))
         return [found[prefix] for prefix in prefixes]
 
-    def _arrive(self, walk: _Walk, step: Step) -> None:
+    def _arrive(self, walk: _Walk, step: TargetStep) -> None:
         """Have a walk stand at the node of a prefix that was read just now."""
         if self._tree is None:
             walk.node = Node(step, len(step.tokens))
@@ -177,7 +177,7 @@ class Walker:
                 return ended
         return None
 
-    def _unfold(self, walk: _Walk, step: Step) -> Attempt | None:
+    def _unfold(self, walk: _Walk, step: TargetStep) -> Attempt | None:
         """Take an edge to a token that the node did not keep when the edge was drawn."""
         node, tree = walk.node, self._tree
         assert node is not None

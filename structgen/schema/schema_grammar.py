@@ -26,7 +26,7 @@ from structgen.system.text_files import read_text
 
 if TYPE_CHECKING:
     from structgen.language.ir import Network
-    from structgen.schema.explaining.keyword_report import Report
+    from structgen.schema.explaining.keyword_report import KeywordReport
     from structgen.schema.meaning.scalars import NumberOracle, StringOracle
     from structgen.schema.recogniser.schema_network import SchemaNetwork
 
@@ -43,7 +43,7 @@ class NetworkGrammar(Grammar):
 
     @property
     @abstractmethod
-    def report(self) -> Report:
+    def report(self) -> KeywordReport:
         """What is enforced, what is annotation, what was refused."""
 
     @abstractmethod
@@ -175,7 +175,7 @@ class JsonSchemaGrammar(NetworkGrammar):
         return self._limits
 
     @property
-    def report(self) -> Report:
+    def report(self) -> KeywordReport:
         """What is enforced, what is annotation, what was refused; worked out anew when asked.
 
         `may_dead_end` lists the places that its compiled forms, while they live, have flagged so far.

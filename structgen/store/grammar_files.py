@@ -82,14 +82,14 @@ _FEW: Final = 16
 _T = TypeVar("_T")
 
 
-class Parts(NamedTuple):
+class FileParts(NamedTuple):
     """A grammar's file, its second part still compressed."""
 
     first: bytes
     second: bytes
 
 
-class Written(NamedTuple):
+class WrittenGrammar(NamedTuple):
     """What is to be written of a grammar."""
 
     identity: bytes
@@ -128,7 +128,7 @@ class Keeper(Protocol):
         """Bytes that it takes to keep it, about; told without a lock, in some microseconds."""
         ...
 
-    def encode(self, patience: float) -> Written | WrittenArrays | None:
+    def encode(self, patience: float) -> WrittenGrammar | WrittenArrays | None:
         """Return what is new since the last time, None where nothing is. Takes the grammar's lock, and waits
         for it as many seconds as `patience` says. Lets other threads have the interpreter between its steps.
         """
@@ -153,7 +153,7 @@ class GrammarFiles:
     def _file(self, identity: bytes) -> Path:
         return self.path / (identity.hex() + GRAMMAR_SUFFIX)
 
-    def read(self, identity: bytes) -> Parts | None:
+    def read(self, identity: bytes) -> FileParts | None:
         """Return a grammar's file, or None where there is none; one that is damaged is deleted, with a
         StoreWarning, and one that somebody else could have written is left alone. Cost: 50 us, and 1 us for
         each KB."""
@@ -181,7 +181,7 @@ class GrammarFiles:
                 and len(data) == end + second
                 and zlib.crc32(data[12:]) == checksum
             ):
-                return Parts(zlib.decompress(data[_HEADER.size : end]), data[end:].tobytes())
+                return FileParts(zlib.decompress(data[_HEADER.size : end]), data[end:].tobytes())
         except (struct.error, zlib.error):
             pass
         self.drop(identity, "is damaged or was not made by this version of structgen")
@@ -225,7 +225,7 @@ class GrammarFiles:
         warn(f"{path} is damaged: the masks that need it are made anew.")
         return None
 
-    def write(self, written: Written | WrittenArrays) -> int:
+    def write(self, written: WrittenGrammar | WrittenArrays) -> int:
         """Write a grammar and those of its rows that are not there; returns the bytes. Raises OSError where
         the folder does not take them (a StoreWarning has said so)."""
         if isinstance(written, WrittenArrays):

@@ -60,7 +60,7 @@ _ABANDONED: Final = 3600.0
 """Seconds after which a file that was never put in place has no writer any more."""
 
 
-class Damaged(Exception):
+class DamagedSegment(Exception):
     """A segment does not hold what was written to it."""
 
 
@@ -140,15 +140,15 @@ class Segment:
         self._file = TrustedFile(path)
         self.size = self._file.size
         if self.size < _HEADER.size:
-            raise Damaged
+            raise DamagedSegment
         head = self._part(0, _HEADER.size).data
         magic, checksum, count, size, owner = _HEADER.unpack_from(head)
         end = _HEADER.size + 24 * count
         if magic != MAGIC or size != self.size or end > size or owner != identity:
-            raise Damaged
+            raise DamagedSegment
         index = self._part(_HEADER.size, end - _HEADER.size)
         if zlib.crc32(index.data, zlib.crc32(head[12:])) != checksum:
-            raise Damaged
+            raise DamagedSegment
         self.count: int = count
         halves = index.view("<u8")
         self._first, self._second = halves[:count], halves[count : 2 * count]
@@ -176,26 +176,26 @@ class Segment:
         """Return some bytes of the file. Raises Damaged where they are not there."""
         held = np.empty(size, np.uint8)
         if size and not self._file.read(start, held.data):
-            raise Damaged
+            raise DamagedSegment
         return held
 
     def _blob(self, place: int) -> npt.NDArray[np.uint8]:
         """Return a blob's bytes."""
         if not _HEADER.size <= place <= self.size - 8:
-            raise Damaged
+            raise DamagedSegment
         checksum, size = struct.unpack("<II", self._part(place, 8).data)
         if place + 8 + size > self.size:
-            raise Damaged
+            raise DamagedSegment
         content = self._part(place + 8, size)
         if _checksum(content.data) != checksum:
-            raise Damaged
+            raise DamagedSegment
         return content
 
     def _words(self, place: int) -> npt.NDArray[np.int64]:
         """Return a blob of whole numbers."""
         content = self._blob(place)
         if len(content) % 8:
-            raise Damaged
+            raise DamagedSegment
         return content.view("<i8")
 
     def _arrays(self, place: int) -> tuple[npt.NDArray[Any], ...]:
@@ -209,12 +209,12 @@ class Segment:
                 arrays: list[npt.NDArray[Any]] = []
                 for kind, rows, columns in head:
                     if kind < 0 or rows < 0 or columns < 0:
-                        raise Damaged
+                        raise DamagedSegment
                     array = np.frombuffer(content, _DTYPES[kind], rows * (columns or 1), at)
                     at += (array.nbytes + 7) & ~7
                     arrays.append(array.reshape(rows, columns) if columns else array)
             except (ValueError, LookupError, OverflowError) as error:
-                raise Damaged from error
+                raise DamagedSegment from error
             found = self._read[place] = tuple(arrays)
         return found
 
@@ -222,7 +222,7 @@ class Segment:
         """Return a list of tokens."""
         arrays = self._arrays(place)
         if len(arrays) != 1 or not self._bounds.are_tokens(arrays[0]):
-            raise Damaged
+            raise DamagedSegment
         return arrays[0]
 
     def _trie(self, place: int) -> TrieArrays:
@@ -230,7 +230,7 @@ class Segment:
         if found is None:
             arrays = self._arrays(place)
             if len(arrays) != len(TrieArrays._fields) or not self._bounds.is_trie(TrieArrays(*arrays)):
-                raise Damaged
+                raise DamagedSegment
             found = self._tries[place] = TrieArrays(*arrays)
         return found
 
@@ -241,19 +241,19 @@ class Segment:
             if words[0]:
                 row = self._blob(words[0]).view("<i4")
                 if not self._bounds.is_row(row):
-                    raise Damaged
+                    raise DamagedSegment
             crossings = []
             at = 3
             for _ in range(words[2]):
                 trie, exact, whole, count = words[at : at + 4]
                 outcome = frozenset(words[at + 4 : at + 4 + count])
                 if len(outcome) != count:
-                    raise Damaged
+                    raise DamagedSegment
                 crossings.append(Crossing(outcome, self._trie(trie), self._tokens(exact), bool(whole)))
                 at += 4 + count
             return Content(row, self._tokens(words[1]), tuple(crossings))
         except (ValueError, LookupError) as error:
-            raise Damaged from error
+            raise DamagedSegment from error
 
 
 class Folder:
@@ -276,8 +276,8 @@ class Folder:
         for segment in self._segments:
             try:
                 found = segment.find(key)
-            except (Damaged, OSError) as error:
-                if isinstance(error, Damaged):
+            except (DamagedSegment, OSError) as error:
+                if isinstance(error, DamagedSegment):
                     self._drop(segment.path)
                 else:
                     self._tell(segment.path, error)
@@ -306,7 +306,7 @@ class Folder:
                 except FileNotFoundError:
                     # made one with others in this moment
                     continue
-                except Damaged:
+                except DamagedSegment:
                     self._drop(self.path / name)
                 except OSError as error:
                     self._tell(self.path / name, error)
@@ -349,7 +349,7 @@ class Folder:
                 try:
                     records |= self._open(name).records()
                     taken.append(name)
-                except Damaged:
+                except DamagedSegment:
                     self._drop(self.path / name)
                 except OSError:
                     continue

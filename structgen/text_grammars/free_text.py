@@ -9,7 +9,7 @@ from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import OptionError
 from structgen.json_machine.expected import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import Config, Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar
 
 Place: TypeAlias = "tuple[int, int, int, bool]"
 """Where in a character's UTF-8 the text stands, how much of `until` its end is (all of it: done), how many
@@ -65,7 +65,7 @@ class FreeText(TextGrammar):
     def source(self) -> str:
         return "free text"
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return TextLanguage(self.until, self.included, self.max_tokens)
 
     def __reduce__(self) -> tuple[Any, ...]:

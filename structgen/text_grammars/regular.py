@@ -20,7 +20,7 @@ from structgen.errors import GrammarError, OptionError, RegexError
 from structgen.json_machine.expected import Expected
 from structgen.language.ir import DEAD, UNKNOWN, All, Any_, Formula, Not, Pattern, Spec, Words
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import Config, Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar
 
 _UTF8_CUTS = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
 """Where bytes begin that UTF-8 reads otherwise than those below."""
@@ -136,7 +136,7 @@ class RegularGrammar(TextGrammar):
     def source(self) -> str:
         return "a regular expression"
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return RegularLanguage(self.formula, self.what, limits)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from structgen.errors import OptionError
 from structgen.json_machine.expected import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, Config, Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
 
 
 def special(token: int) -> SpecialToken:
@@ -43,7 +43,7 @@ class SpecialToken(TextGrammar):
     def source(self) -> str:
         return "a special token"
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return _OneToken(self.token)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 from structgen.errors import GrammarError, OptionError
 from structgen.json_machine.expected import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import Config, Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar
 
 Place: TypeAlias = "tuple[int, bytes]"
 """A state of the suffix automaton, and the bytes of a character that is not complete."""
@@ -58,7 +58,7 @@ class Spans(TextGrammar):
     def source(self) -> str:
         return "the spans of a document"
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return SpanLanguage(self.document)
 
     def __reduce__(self) -> tuple[Any, ...]:

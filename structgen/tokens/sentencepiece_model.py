@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from structgen.errors import TokenizerError
 from structgen.tokens.encoders import SentencePieceEncoder, sentencepiece_processor
-from structgen.tokens.tokenizer_reading import END_TEXTS, Reading
+from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile
 
 _BLANK: Final = "\u2581"
 _AGAIN: Final = "Download the file again."
@@ -21,7 +21,7 @@ _SETTINGS: Final = 3
 """The field `normalizer_spec` of a serialized model. Every trainer writes it, after the pieces."""
 
 
-def read_sentencepiece(model: bytes) -> Reading:
+def read_sentencepiece(model: bytes) -> TokenizerFile:
     """What a serialized model says. Raises TokenizerError, also where the sentencepiece package is missing.
 
     Time: about a microsecond a byte of the file.
@@ -31,7 +31,7 @@ def read_sentencepiece(model: bytes) -> Reading:
     return _reading(processor, model)
 
 
-def read_processor(processor: Any) -> Reading:
+def read_processor(processor: Any) -> TokenizerFile:
     """What a `sentencepiece.SentencePieceProcessor` says. Raises TokenizerError for one without a model."""
     model: bytes = processor.serialized_model_proto()
     if not processor.get_piece_size():
@@ -43,7 +43,7 @@ def read_processor(processor: Any) -> Reading:
     return _reading(processor, model)
 
 
-def read_with_pieces(tokenizer: Any) -> Reading:
+def read_with_pieces(tokenizer: Any) -> TokenizerFile:
     """What a tokenizer of transformers says that works with a SentencePiece model, its `sp_model`.
 
     Ids are the tokenizer's own, which may differ from the model's (fairseq's are moved by one), and tokens
@@ -68,17 +68,19 @@ def read_with_pieces(tokenizer: Any) -> Reading:
     ends = [of_pieces[piece] for piece in base.likely_ends if of_pieces[piece] >= 0]
     own = of_pieces == list(range(len(of_pieces)))
     _, model, _ = base.encoder
-    return Reading(tokens, ids, ends, (SentencePieceEncoder.NAME, model, None if own else tuple(of_pieces)))
+    return TokenizerFile(
+        tokens, ids, ends, (SentencePieceEncoder.NAME, model, None if own else tuple(of_pieces))
+    )
 
 
-def _reading(processor: Any, model: bytes) -> Reading:
+def _reading(processor: Any, model: bytes) -> TokenizerFile:
     try:
         return _pieces(processor, model)
     except UnicodeDecodeError as error:  # a piece that is no UTF-8
         raise _damage() from error
 
 
-def _pieces(processor: Any, model: bytes) -> Reading:
+def _pieces(processor: Any, model: bytes) -> TokenizerFile:
     tokens: list[bytes | None] = []
     ids: dict[str, int] = {}
     ends = []
@@ -96,7 +98,7 @@ def _pieces(processor: Any, model: bytes) -> Reading:
     if processor.eos_id() >= 0:
         ends.append(processor.eos_id())
     _refuse_other_texts(processor, tokens)
-    return Reading(tokens, ids, sorted(set(ends)), (SentencePieceEncoder.NAME, model, None))
+    return TokenizerFile(tokens, ids, sorted(set(ends)), (SentencePieceEncoder.NAME, model, None))
 
 
 def _refuse_other_texts(processor: Any, tokens: list[bytes | None]) -> None:

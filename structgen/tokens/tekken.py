@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from structgen.errors import TokenizerError
 from structgen.tokens.encoders import TiktokenEncoder
-from structgen.tokens.tokenizer_reading import END_TEXTS, Reading, is_id
+from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
 _CURE: Final = "Pass a tekken.json as Mistral publishes it."
 _UNNAMED: Final = ("v3", "v7")
@@ -30,7 +30,7 @@ def is_tekken(file: Any) -> bool:
     return isinstance(file, dict) and "model" not in file and isinstance(file.get("config"), dict)
 
 
-def read_tekken(file: Any) -> Reading:
+def read_tekken(file: Any) -> TokenizerFile:
     """What the file says, from its JSON value. Raises TokenizerError, with the member that it is about."""
     if not is_tekken(file):
         raise _refusal("there is no configuration.", "config")
@@ -53,7 +53,7 @@ def read_tekken(file: Any) -> Reading:
     return _built(tokens, special, ids, pattern)
 
 
-def read_tekkenizer(tekkenizer: Any) -> Reading:
+def read_tekkenizer(tekkenizer: Any) -> TokenizerFile:
     """What a `Tekkenizer` of mistral_common says, whose ranks and pattern are a tiktoken.Encoding's."""
     special: int = tekkenizer.num_special_tokens
     encoding = tekkenizer._model
@@ -62,11 +62,11 @@ def read_tekkenizer(tekkenizer: Any) -> Reading:
     return _built(sorted(ranks, key=ranks.__getitem__), special, ids, encoding._pat_str)
 
 
-def _built(tokens: Sequence[bytes], special: int, ids: dict[str, int], pattern: str) -> Reading:
+def _built(tokens: Sequence[bytes], special: int, ids: dict[str, int], pattern: str) -> TokenizerFile:
     ends = [i for text, i in ids.items() if text in END_TEXTS]
     every: list[bytes | None] = [None] * special + list(tokens)
     # Ids stand in the order of the ranks, so they serve as ranks. No special token is read out of a text.
-    return Reading(every, ids, ends, (TiktokenEncoder.NAME, pattern, ()))
+    return TokenizerFile(every, ids, ends, (TiktokenEncoder.NAME, pattern, ()))
 
 
 def _ranked(vocab: Sequence[Any]) -> list[bytes]:

@@ -16,7 +16,7 @@ from structgen.errors import TokenError, TokenizerError
 from structgen.tokens.encoders import Encoder, FewestTokens, Form, TiktokenEncoder, encoder_from_form
 from structgen.tokens.sentencepiece_model import read_sentencepiece
 from structgen.tokens.tekken import read_tekken
-from structgen.tokens.tokenizer_reading import Reading, is_id
+from structgen.tokens.tokenizer_reading import TokenizerFile, is_id
 from structgen.tokens.tokenizer_sources import (
     EndTokens,
     decoded,
@@ -164,7 +164,7 @@ class Tokenizer:
     @classmethod
     def _from_reading(
         cls,
-        reading: Reading,
+        reading: TokenizerFile,
         own_ends: Sequence[int],
         eos_token_id: EndTokens | None,
         vocab_size: int | None,

@@ -16,14 +16,14 @@ from typing import Any, Final
 
 from structgen.errors import TokenizerError
 from structgen.tokens.encoders import HuggingFaceEncoder
-from structgen.tokens.tokenizer_reading import END_TEXTS, Reading, is_id
+from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
 _SERVES: Final = "Byte-level BPE and SentencePiece vocabularies can serve."
 _AGAIN: Final = "Download the file again."
 _Piece = Callable[[str], bytes]
 
 
-def read_tokenizer_json(text: str) -> Reading:
+def read_tokenizer_json(text: str) -> TokenizerFile:
     """What the file says, from its text. Raises TokenizerError, with the member that it is about."""
     try:
         file = json.loads(text)
@@ -32,7 +32,7 @@ def read_tokenizer_json(text: str) -> Reading:
     return read_tokenizer_object(file)
 
 
-def read_tokenizer_object(file: Any) -> Reading:
+def read_tokenizer_object(file: Any) -> TokenizerFile:
     """What the file says, from its JSON value. Raises TokenizerError, with the member that it is about."""
     model = file.get("model") if isinstance(file, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
@@ -58,7 +58,7 @@ def read_tokenizer_object(file: Any) -> Reading:
     for i, piece in texts.items():
         if i not in special:
             tokens[i] = to_bytes(piece)
-    return Reading(tokens, ids, likely_ends, (HuggingFaceEncoder.NAME, _encoder_text(file)))
+    return TokenizerFile(tokens, ids, likely_ends, (HuggingFaceEncoder.NAME, _encoder_text(file)))
 
 
 def _refuse_models(model: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ def is_id(value: object) -> bool:
     return type(value) is int and 0 <= value < MOST_IDS
 
 
-class Reading(NamedTuple):
+class TokenizerFile(NamedTuple):
     """What the file of a tokenizer says."""
 
     tokens: list[bytes | None]

@@ -16,7 +16,7 @@ from structgen.errors import TokenizerError
 from structgen.tokens.sentencepiece_model import read_processor, read_sentencepiece, read_with_pieces
 from structgen.tokens.tekken import is_tekken, read_tekken, read_tekkenizer
 from structgen.tokens.tokenizer_json import read_tokenizer_json, read_tokenizer_object
-from structgen.tokens.tokenizer_reading import Reading, is_id
+from structgen.tokens.tokenizer_reading import TokenizerFile, is_id
 
 EndTokens = int | str | Iterable[int | str]
 """End tokens: an id, or the text of a special token, or several of them."""
@@ -30,7 +30,7 @@ _WRAPPERS: Final = 5
 """Objects inside one another that are looked into: transformers' around mistral_common's has three."""
 
 
-def read_path(path: Path) -> tuple[Reading, list[int]]:
+def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
     """What a file or a folder says, and the end tokens that the folder's other files name (none for a file).
 
     Raises TokenizerError where there is no such file, where it is of no known kind, and where it is damaged.
@@ -53,7 +53,7 @@ def read_path(path: Path) -> tuple[Reading, list[int]]:
     return reading, _ends_of_folder(path, reading.ids)
 
 
-def read_file(path: Path) -> Reading:
+def read_file(path: Path) -> TokenizerFile:
     """What a tokenizer.json, a tekken.json or a SentencePiece model says. Raises TokenizerError."""
     data = read_bytes(path)
     if path.suffix == ".json" or data.lstrip()[:1] == b"{":
@@ -69,7 +69,7 @@ def holds_ranks(data: bytes) -> bool:
     return _RANKS.match(data) is not None
 
 
-def read_model_file(path: Path) -> Reading:
+def read_model_file(path: Path) -> TokenizerFile:
     """What the file of a SentencePiece model says. Raises TokenizerError."""
     data = read_bytes(path)
     if holds_ranks(data):
@@ -84,7 +84,7 @@ def read_model_file(path: Path) -> Reading:
         raise TokenizerError(error.what, where=str(path), cure=error.cure) from error
 
 
-def read_object(tokenizer: Any) -> tuple[Reading, list[int], list[int]]:
+def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
     """What a library's object says, the end tokens that it names itself, and ids that are special besides.
 
     Objects of transformers (fast ones, those that hold a SentencePiece model, and those of mistral_common,
@@ -189,7 +189,7 @@ def _config(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _add_tokens(folder: Path, reading: Reading) -> None:
+def _add_tokens(folder: Path, reading: TokenizerFile) -> None:
     """Add to the tokens of a SentencePiece model those that the folder's other files add to it."""
     added = {i: (text, False) for text, i in _config(folder / "added_tokens.json").items() if is_id(i)}
     decoder = _config(folder / "tokenizer_config.json").get("added_tokens_decoder")

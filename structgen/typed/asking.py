@@ -11,12 +11,12 @@ from typing import Any
 from structgen.errors import OptionError, StructgenError
 from structgen.schema.prompting import extraction_prompt_under
 from structgen.tokens.tokenizer import Tokenizer
-from structgen.typed.forms import Form
-from structgen.typed.options import Options
-from structgen.typed.prompts import Source, messages_of
+from structgen.typed.forms import WantedForm
+from structgen.typed.options import TypedOptions
+from structgen.typed.prompts import PromptSource, messages_of
 
 
-class Asking:
+class ModelPrompts:
     """The prompts of a model, by its name: a folder's may have a chat template, `structgen/...` have none."""
 
     def __init__(self, name: str) -> None:
@@ -25,12 +25,14 @@ class Asking:
         self._templates: Any = None
         self._lock = threading.Lock()
 
-    def prompt(self, form: Form, source: Source, options: Options) -> str:
+    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the text of a prompt, the chat template applied."""
         made = self._asked(form, source, options)
         return made if isinstance(made, str) else str(self._templated(made, tokenize=False))
 
-    def tokens(self, form: Form, source: Source, options: Options, tokenizer: Tokenizer) -> Sequence[int]:
+    def tokens(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, tokenizer: Tokenizer
+    ) -> Sequence[int]:
         """Return the tokens of a prompt, the chat template applied."""
         asked = self._asked(form, source, options)
         tokens: Sequence[int]
@@ -40,7 +42,9 @@ class Asking:
             tokens = self._templated(asked, tokenize=True)
         return tokens
 
-    def _asked(self, form: Form, source: Source, options: Options) -> str | list[dict[str, Any]]:
+    def _asked(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions
+    ) -> str | list[dict[str, Any]]:
         """Return a text, or messages that the chat template is for."""
         outline = self.is_embedded if options.outline is None else options.outline
         if self.is_embedded and outline and form.schema is not None and isinstance(source.prompt, str):

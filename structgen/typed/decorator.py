@@ -14,10 +14,10 @@ from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError
 from structgen.speculation.speculation_options import Speculation
-from structgen.typed.forms import Form, form_of_type
-from structgen.typed.functions import Asked, AsyncTypedFunction, Filled, TypedFunction
+from structgen.typed.forms import WantedForm, form_of_type
+from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
-from structgen.typed.options import Options
+from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import Message, Template
 from structgen.typed.writers import writer_of
 
@@ -47,7 +47,7 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
     Errors: it raises what the decorator catches; in a function that is not decorated, an exception that says
     so.
     """
-    raise Filled(prompt)
+    raise FilledPrompt(prompt)
 
 
 def generate(
@@ -95,7 +95,7 @@ def generate(
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a model that is not there.
     """
-    options = Options(
+    options = TypedOptions(
         sampling if sampling is not None else Sampling(temperature=0.0),
         max_tokens,
         attempts,
@@ -130,7 +130,7 @@ def generate(
 
 def _form(
     function: Callable[..., Any], names: Mapping[str, Any], policies: Mapping[str, Any] | None, streams: bool
-) -> Callable[[], Form]:
+) -> Callable[[], WantedForm]:
     """Return what gives the form of a function's return type: read now, or at the first call where the
     annotation names what is not defined yet. `streams`: whether the model can hand out items as they come."""
     annotation = getattr(function, "__annotations__", {}).get("return", inspect.Parameter.empty)
@@ -141,9 +141,9 @@ def _form(
             where="return",
             cure="Annotate what comes back: `-> Person`.",
         )
-    known: list[Form] = []
+    known: list[WantedForm] = []
 
-    def read() -> Form:
+    def read() -> WantedForm:
         if not known:
             form = form_of_type(_resolved(annotation, function, names), policies)
             if form.items and not streams:

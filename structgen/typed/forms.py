@@ -29,7 +29,7 @@ _NO_TARGETS = (str, bytes, int, float, list, tuple, set, PurePath, re.Pattern)
 
 
 @dataclass(frozen=True)
-class Form:
+class WantedForm:
     """What is wanted. Made by `form_of_type` and `form_of`."""
 
     hint: Any = None
@@ -79,14 +79,14 @@ class Form:
             raise ValidatorError(f"The text is not JSON: {error}.", where="text") from error
 
 
-def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None) -> Form:
+def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None) -> WantedForm:
     """Return the form of a type: free text for `str` itself, items for Iterator[T] and AsyncIterator[T], else
     one document. `policies` are options of `sg.json_schema` that replace the reader's.
 
     Errors: UnsupportedError for a type that has no schema; those of `sg.json_schema`.
     """
     if hint is str:
-        return Form(str)
+        return WantedForm(str)
     origin, items, asynchronous = typing.get_origin(hint), False, False
     if origin in (*_SYNC, *_ASYNC):
         (item, *_) = typing.get_args(hint)
@@ -107,12 +107,12 @@ def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None) -> Form:
         )
     reader: TypeReader[Any] = read_type(hint)
     grammar = json_schema(reader.schema, **{**reader.policies, **(policies or {})})
-    return Form(hint, reader, grammar, items, asynchronous)
+    return WantedForm(hint, reader, grammar, items, asynchronous)
 
 
 def form_of(
     target: Any, policies: Mapping[str, Any] | None = None, usual: Mapping[str, Any] | None = None
-) -> Form:
+) -> WantedForm:
     """Return the form of whatever says what is wanted: a type, a grammar, a JSON Schema (a dict or a
     boolean), OpenAI's `response_format`, vLLM's `structured_outputs`.
 
@@ -125,12 +125,12 @@ def form_of(
             raise OptionError(
                 "A grammar has its policies already.", where="policies", cure="Give them to sg.json_schema."
             )
-        return Form(grammar=target)
+        return WantedForm(grammar=target)
     if isinstance(target, Mapping | bool):
         grammar = requested(target, policies, usual or {})
-        return Form(str) if grammar is None else Form(grammar=grammar)
+        return WantedForm(str) if grammar is None else WantedForm(grammar=grammar)
     if target is None:
-        return Form(str)
+        return WantedForm(str)
     if isinstance(target, _NO_TARGETS):
         raise OptionError(
             f"The {type(target).__name__} {shortened(repr(target))} says nothing of what is wanted.",

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import GenerationError, ValidatorError
-from structgen.python_types.type_parts import Part
-from structgen.typed.forms import Form, failed
-from structgen.typed.options import Options
-from structgen.typed.partial import Partial, Progress
-from structgen.typed.prompts import Source, Template, source_of
-from structgen.typed.typed_draws import Drawing, Sampler, drawn
+from structgen.python_types.type_parts import TypePart
+from structgen.typed.forms import WantedForm, failed
+from structgen.typed.options import TypedOptions
+from structgen.typed.partial import Partial, PartialDocument
+from structgen.typed.prompts import PromptSource, Template, source_of
+from structgen.typed.typed_draws import Sampler, TypedDrawOptions, drawn
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
     from structgen.sampling.checkers import Checker
-    from structgen.sampling.run_limits import Progress as RunProgress
+    from structgen.sampling.run_limits import RunProgress as RunProgress
     from structgen.sampling.samples import Samples
     from structgen.sampling.tree import PrefixTree
 
@@ -74,31 +74,31 @@ class Asked:
         self,
         function: Callable[..., Any],
         template: Template | None,
-        form: Callable[[], Form],
+        form: Callable[[], WantedForm],
         model: Callable[[], Writer],
-        options: Options,
+        options: TypedOptions,
     ) -> None:
         self.function, self.template, self.model, self.options = function, template, model, options
         self.form_now = form
-        self.part: Part | None = None
+        self.part: TypePart | None = None
 
     @property
-    def form(self) -> Form:
+    def form(self) -> WantedForm:
         """What is wanted; read at the first call where its names were not known before."""
         return self.form_now()
 
-    def progress(self) -> Progress:
+    def progress(self) -> PartialDocument:
         """Return the reader of a new stream."""
         form = self.form
         if form.grammar is None:
-            return Progress(None, free=True)
+            return PartialDocument(None, free=True)
         if self.part is None and form.reader is not None:
-            self.part = Part(form.hint)
-        return Progress(self.part)
+            self.part = TypePart(form.hint)
+        return PartialDocument(self.part)
 
 
 def judged(
-    writer: Writer, form: Form, tried: Result, attempts: int, best: GenerationError | None
+    writer: Writer, form: WantedForm, tried: Result, attempts: int, best: GenerationError | None
 ) -> Outcome[Any]:
     """Return an attempt's outcome: its object, or the error of the best attempt so far."""
     if tried.error is not None:
@@ -121,7 +121,7 @@ def judged(
 
 
 def obtained(
-    writer: Writer, form: Form, source: Source, options: Options, first: Result | None = None
+    writer: Writer, form: WantedForm, source: PromptSource, options: TypedOptions, first: Result | None = None
 ) -> Outcome[Any]:
     """Return the outcome of a call: attempts until an object comes of one. `first` is an attempt made."""
     outcome: Outcome[Any] | None = None
@@ -137,7 +137,9 @@ def obtained(
     return outcome
 
 
-async def aobtained(writer: Writer, form: Form, source: Source, options: Options) -> Outcome[Any]:
+async def aobtained(
+    writer: Writer, form: WantedForm, source: PromptSource, options: TypedOptions
+) -> Outcome[Any]:
     """Return the outcome of a call, as `obtained` does."""
     outcome: Outcome[Any] | None = None
     for attempt in range(options.attempts):
@@ -188,10 +190,10 @@ class _Common(Generic[P, R]):
         """Return what the body returns: a prompt, or None for the docstring."""
         try:
             return self._asked.function(*self._bound, *arguments, **named)
-        except Filled as filled:
+        except FilledPrompt as filled:
             return filled.prompt
 
-    def _source(self, returned: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Source:
+    def _source(self, returned: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
         return source_of(returned, self._asked.template, self._arguments(arguments, named))
 
     @staticmethod
@@ -203,7 +205,7 @@ class _Common(Generic[P, R]):
         return (one,), {}
 
 
-class Filled(Exception):
+class FilledPrompt(Exception):
     """Raised by `sg.filled()`, and caught by the decorator: the prompt that was given, if any."""
 
     def __init__(self, prompt: object = None) -> None:
@@ -245,14 +247,14 @@ class TypedFunction(_Common[P, R]):
         source = self._source(self._returned(args, kwargs), args, kwargs)
         return self._stream(source)
 
-    def _stream(self, source: Source) -> Iterator[Partial[R]]:
+    def _stream(self, source: PromptSource) -> Iterator[Partial[R]]:
         asked, ended = self._asked, list[Result]()
         progress = asked.progress()
         for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
             yield progress.add(piece)
         yield _ended(asked, progress, ended[0])
 
-    def _items(self, source: Source) -> Iterator[Any]:
+    def _items(self, source: PromptSource) -> Iterator[Any]:
         asked, ended = self._asked, list[Result]()
         progress, known = asked.progress(), 0
         for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
@@ -261,7 +263,7 @@ class TypedFunction(_Common[P, R]):
             yield from items
         _ended(asked, progress, ended[0])
 
-    async def _aitems(self, source: Source) -> AsyncIterator[Any]:
+    async def _aitems(self, source: PromptSource) -> AsyncIterator[Any]:
         asked, ended = self._asked, list[Result]()
         progress, known = asked.progress(), 0
         async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
@@ -358,7 +360,7 @@ class TypedFunction(_Common[P, R]):
         Errors: those of `sg.sample`; UnsupportedError for a model on a server, whose distribution cannot be
         asked for, for `Iterator[T]`, and for free text.
         """
-        how = Drawing(
+        how = TypedDrawOptions(
             n,
             method,
             budget,
@@ -374,7 +376,7 @@ class TypedFunction(_Common[P, R]):
         sampler = Sampler(lambda *args, **kwargs: self._drawn(how, args, kwargs), self._said)
         return sampler if self._parameters else sampler()
 
-    def _drawn(self, how: Drawing, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Samples[Any]:
+    def _drawn(self, how: TypedDrawOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Samples[Any]:
         asked = self._asked
         source = self._source(self._returned(args, kwargs), args, kwargs)
         return drawn(asked.model(), asked.form, source, asked.options, how)
@@ -428,11 +430,11 @@ class AsyncTypedFunction(_Common[P, R]):
         source = await self._asource(args, kwargs)
         return self._asked.model().prompt(self._asked.form, source, self._asked.options)
 
-    async def _asource(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Source:
+    async def _asource(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
         running: Coroutine[Any, Any, Any] = self._asked.function(*self._bound, *arguments, **named)
         try:
             returned = await running
-        except Filled as filled:
+        except FilledPrompt as filled:
             returned = filled.prompt
         return self._source(returned, arguments, named)
 
@@ -485,7 +487,7 @@ class AsyncTypedFunction(_Common[P, R]):
     ) -> Any:
         """Return what gives draws once it is awaited, as `TypedFunction.sample` does: `await size.sample(9)`,
         or `await size.sample(9)("Ada")`. The draws are made in a thread."""
-        how = Drawing(
+        how = TypedDrawOptions(
             n,
             method,
             budget,
@@ -501,7 +503,9 @@ class AsyncTypedFunction(_Common[P, R]):
         sampler = Sampler(lambda *args, **kwargs: self._drawn(how, args, kwargs), self._said)
         return sampler if self._parameters else sampler()
 
-    async def _drawn(self, how: Drawing, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Samples[Any]:
+    async def _drawn(
+        self, how: TypedDrawOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Samples[Any]:
         import asyncio
 
         asked = self._asked
@@ -519,9 +523,9 @@ class AsyncTypedFunction(_Common[P, R]):
         return self if instance is None else AsyncTypedFunction(self._asked, (instance,))
 
 
-def _ended(asked: Asked, progress: Progress, result: Result) -> Partial[Any]:
+def _ended(asked: Asked, progress: PartialDocument, result: Result) -> Partial[Any]:
     outcome = judged(asked.model(), asked.form, result, 1, None)
     return progress.last(outcome.value)
 
 
-__all__ = ["AsyncTypedFunction", "Filled", "Outcome", "TypedFunction"]
+__all__ = ["AsyncTypedFunction", "FilledPrompt", "Outcome", "TypedFunction"]

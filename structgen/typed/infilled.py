@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.engine.requests import FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, UnsupportedError
-from structgen.typed.asking import Asking
-from structgen.typed.forms import Form
-from structgen.typed.options import Options
-from structgen.typed.prompts import Source
+from structgen.typed.asking import ModelPrompts
+from structgen.typed.forms import WantedForm
+from structgen.typed.options import TypedOptions
+from structgen.typed.prompts import PromptSource
 
 if TYPE_CHECKING:
     from structgen.infilling.infill import Length
@@ -69,21 +69,21 @@ class Infiller:
 
     def __init__(self, how: Infilling) -> None:
         self.how = how
-        self._asking = Asking(how.name)
+        self._asking = ModelPrompts(how.name)
         self._loaded: tuple[Any, Tokenizer] | None = None
         self._lock = threading.Lock()
 
-    def prompt(self, form: Form, source: Source, options: Options) -> str:
+    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the text of a prompt, the chat template applied."""
         return self._asking.prompt(form, source, options)
 
     @staticmethod
-    def check(form: Form, text: str) -> str | None:
+    def check(form: WantedForm, text: str) -> str | None:
         """Return None: the lattice has seen to it."""
         return None
 
     def write(
-        self, form: Form, sources: Sequence[Source], options: Options, attempt: int = 0
+        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:
         """Return a document for each source, one after another.
 
@@ -91,23 +91,25 @@ class Infiller:
         """
         return [self._written(form, one, options, attempt) for one in sources]
 
-    async def awrite(self, form: Form, source: Source, options: Options, attempt: int = 0) -> Result:
+    async def awrite(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
+    ) -> Result:
         """Return a document, made in a thread."""
         return await asyncio.to_thread(self._written, form, source, options, attempt)
 
     def stream(
-        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> Iterator[str]:
         """Raise UnsupportedError: slots are not filled from left to right."""
         raise no_stream()
 
     def astream(
-        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Raise UnsupportedError: slots are not filled from left to right."""
         raise no_stream()
 
-    def _written(self, form: Form, source: Source, options: Options, attempt: int) -> Result:
+    def _written(self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int) -> Result:
         from structgen.infilling.infill import infill
         from structgen.infilling.no_filling import NoFillingError
 
@@ -218,7 +220,7 @@ def no_stream() -> UnsupportedError:
     )
 
 
-def check_options(options: Options) -> None:
+def check_options(options: TypedOptions) -> None:
     """Raise OptionError for an option that infilling does not have."""
     plain = Sampling()
     for name in _UNKNOWN:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from structgen.engine.requests import Handle, Request, Result
 from structgen.errors import StructgenError
 from structgen.system.resources import embedded_model
-from structgen.typed.asking import Asking
-from structgen.typed.forms import Form
-from structgen.typed.options import DEFAULT_MAX_TOKENS, Options
-from structgen.typed.prompts import Source
+from structgen.typed.asking import ModelPrompts
+from structgen.typed.forms import WantedForm
+from structgen.typed.options import DEFAULT_MAX_TOKENS, TypedOptions
+from structgen.typed.prompts import PromptSource
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -33,15 +33,17 @@ class Local:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
-        self._asking = Asking(name)
+        self._asking = ModelPrompts(name)
 
     # --- prompts --------------------------------------------------------------------------------------------
 
-    def prompt(self, form: Form, source: Source, options: Options) -> str:
+    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the text of a prompt, the chat template applied."""
         return self._asking.prompt(form, source, options)
 
-    def request(self, form: Form, source: Source, options: Options, attempt: int = 0) -> Request:
+    def request(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
+    ) -> Request:
         """Return the engine's request. Errors: OptionError for a prompt that leaves no room."""
         tokens = self._asking.tokens(form, source, options, self.engine.tokenizer)
         room = self.engine.model.context - len(tokens)
@@ -61,25 +63,27 @@ class Local:
         )
 
     @staticmethod
-    def check(form: Form, text: str) -> str | None:
+    def check(form: WantedForm, text: str) -> str | None:
         """Return None: the masks have seen to it."""
         return None
 
     # --- texts ----------------------------------------------------------------------------------------------
 
     def write(
-        self, form: Form, sources: Sequence[Source], options: Options, attempt: int = 0
+        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source, in one batch."""
         return self.engine.generate([self.request(form, one, options, attempt) for one in sources])
 
-    async def awrite(self, form: Form, source: Source, options: Options, attempt: int = 0) -> Result:
+    async def awrite(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
+    ) -> Result:
         """Return a text; others may be written meanwhile, in the same batches."""
         (result,) = await self.engine.agenerate(self.request(form, source, options, attempt))
         return result
 
     def stream(
-        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> Iterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
         (handle,) = self.engine.submit(self.request(form, source, options))
@@ -90,7 +94,7 @@ class Local:
         done(_result(handle))
 
     async def astream(
-        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
         (handle,) = self.engine.submit(self.request(form, source, options))

@@ -17,7 +17,7 @@ DEFAULT_MAX_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class TypedOptions:
     """Options of `sg.generate` and `sg.run`, with their defaults."""
 
     sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0))

@@ -13,18 +13,18 @@ from structgen.core.events import (
     TERMINAL_BEGIN,
     VALUE_END,
     EventLog,
-    Terminal,
+    TerminalKind,
     pointer_of,
 )
 from structgen.errors import OptionError, ValidatorError
-from structgen.python_types.type_parts import Part
+from structgen.python_types.type_parts import TypePart
 from structgen.typed.forms import failed
 
 T_co = TypeVar("T_co", covariant=True)
 Parts: TypeAlias = "tuple[str | int, ...]"
 """A place in the document: keys and indices from its root."""
 
-_STRING: Final = Terminal.STRING
+_STRING: Final = TerminalKind.STRING
 
 _CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?$")
 """The end of a JSON string's text that is no character yet: an escape, or the first half of a pair."""
@@ -38,7 +38,7 @@ class Partial(Generic[T_co]):
 
     __slots__ = ("_count", "_pieces", "_progress", "_result", "is_done")
 
-    def __init__(self, progress: Progress, count: int, pieces: int) -> None:
+    def __init__(self, progress: PartialDocument, count: int, pieces: int) -> None:
         self._progress, self._count, self._pieces = progress, count, pieces
         self.is_done = False
         """Whether it is the last one, which has the result."""
@@ -91,7 +91,7 @@ class Partial(Generic[T_co]):
         return f"<Partial {self.value!r}>"
 
 
-class Progress:
+class PartialDocument:
     """Follows a document that is being written, and validates each part as it closes.
 
     It holds the containers that are open, with what has closed in them, for the newest partial; and what was
@@ -100,7 +100,7 @@ class Progress:
 
     __slots__ = ("_free", "_log", "_open", "_operations", "_part", "_pieces", "_quiet", "_scanned", "_stack")
 
-    def __init__(self, part: Part | None, *, free: bool = False) -> None:
+    def __init__(self, part: TypePart | None, *, free: bool = False) -> None:
         """`part` reads the document's parts; None: they are taken as JSON has them. `free`: it is no JSON."""
         self._part, self._free = part, free
         self._pieces: list[str] = []

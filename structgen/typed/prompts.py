@@ -17,7 +17,7 @@ Prompt: TypeAlias = Union[str, Sequence[Message]]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PromptSource:
     """What a prompt is made from. Errors: OptionError for half of a surrogate pair, which no model reads."""
 
     prompt: Prompt
@@ -63,7 +63,7 @@ class Template:
                 )
             self._pieces.append((literal, field, spec or "", conversion))
 
-    def filled(self, arguments: Mapping[str, Any]) -> Source:
+    def filled(self, arguments: Mapping[str, Any]) -> PromptSource:
         """Return the prompt of a call. Errors: OptionError for a value that cannot be printed."""
         formatter, text, values = string.Formatter(), [], []
         for literal, field, spec, conversion in self._pieces:
@@ -83,10 +83,10 @@ class Template:
             values.append(shown)
         whole = "".join(text)
         # where no argument says anything, the docstring is all that there is
-        return Source(whole, tuple(values) or _all_of(arguments) or (whole,))
+        return PromptSource(whole, tuple(values) or _all_of(arguments) or (whole,))
 
 
-def source_of(prompt: object, template: Template | None, arguments: Mapping[str, Any]) -> Source:
+def source_of(prompt: object, template: Template | None, arguments: Mapping[str, Any]) -> PromptSource:
     """Return the source of a call: of what the body returned, or of the docstring where it returned nothing.
 
     Errors: OptionError where there is neither, or the body returned something else.
@@ -102,13 +102,13 @@ def source_of(prompt: object, template: Template | None, arguments: Mapping[str,
     return given_source(prompt)
 
 
-def given_source(prompt: object) -> Source:
+def given_source(prompt: object) -> PromptSource:
     """Return the source of a text or of chat messages. Errors: OptionError."""
     if isinstance(prompt, str):
-        return Source(prompt, (prompt,))
+        return PromptSource(prompt, (prompt,))
     if isinstance(prompt, Sequence) and prompt and all(_is_message(one) for one in prompt):
         asked = tuple(str(one["content"]) for one in prompt if one["role"] == "user")
-        return Source([dict(one) for one in prompt], asked)
+        return PromptSource([dict(one) for one in prompt], asked)
     raise OptionError(
         f"A {type(prompt).__name__} is no prompt.",
         where="prompt",

@@ -23,9 +23,9 @@ from structgen.schema.reading.openai import check_subset
 from structgen.schema.reading.policies import WIDEST
 from structgen.schema.schema_grammar import unwarned_schema
 from structgen.tokens.tokenizer import Tokenizer
-from structgen.typed.forms import Form
-from structgen.typed.options import DEFAULT_MAX_TOKENS, Options
-from structgen.typed.prompts import Source, messages_of
+from structgen.typed.forms import WantedForm
+from structgen.typed.options import DEFAULT_MAX_TOKENS, TypedOptions
+from structgen.typed.prompts import PromptSource, messages_of
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -69,7 +69,7 @@ class Remote:
                 cure="pip install openai",
             ) from error
         self._openai, self.url, self.name = openai, found[1], found[2]
-        self._kept: dict[int, tuple[Form, CompiledGrammar, dict[str, Any]]] = {}
+        self._kept: dict[int, tuple[WantedForm, CompiledGrammar, dict[str, Any]]] = {}
 
     @cached_property
     def _client(self) -> Any:
@@ -82,19 +82,21 @@ class Remote:
 
     # --- what is sent ---------------------------------------------------------------------------------------
 
-    def prompt(self, form: Form, source: Source, options: Options) -> str:
+    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the text of the last message."""
         return str(self._messages(form, source, options)[-1]["content"])
 
     @staticmethod
-    def _messages(form: Form, source: Source, options: Options) -> list[dict[str, Any]]:
+    def _messages(form: WantedForm, source: PromptSource, options: TypedOptions) -> list[dict[str, Any]]:
         messages = messages_of(source.prompt)
         if options.outline and form.schema is not None:
             said = f"\n\nAnswer in JSON: {form.outline}"
             messages[-1] = {**messages[-1], "content": f"{messages[-1]['content']}{said}"}
         return messages
 
-    def _body(self, form: Form, source: Source, options: Options, attempt: int) -> dict[str, Any]:
+    def _body(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
+    ) -> dict[str, Any]:
         check_options(options)
         how = options.sampling_of(attempt)
         body: dict[str, Any] = {
@@ -122,7 +124,7 @@ class Remote:
             }
         return body
 
-    def _known(self, form: Form) -> tuple[CompiledGrammar, dict[str, Any]]:
+    def _known(self, form: WantedForm) -> tuple[CompiledGrammar, dict[str, Any]]:
         """Return a form's grammar over bytes, for checking, and the schema that is sent; kept. Raises
         UnsupportedError for a grammar that no schema says."""
         found = self._kept.get(id(form))
@@ -144,7 +146,9 @@ class Remote:
 
     # --- what comes back ------------------------------------------------------------------------------------
 
-    def _result(self, form: Form, text: str, reason: str | None, usage: Any, refusal: str | None) -> Result:
+    def _result(
+        self, form: WantedForm, text: str, reason: str | None, usage: Any, refusal: str | None
+    ) -> Result:
         error: StructgenError | None = None
         if refusal:
             error = StructgenError(f"The model refuses: {refusal}", where=self.name, cure="Ask differently.")
@@ -163,7 +167,7 @@ class Remote:
         is_json = form.grammar is not None and form.spoken is None
         return Result(text, ended, [], [], spent, error=error, is_json=is_json)
 
-    def check(self, form: Form, text: str) -> str | None:
+    def check(self, form: WantedForm, text: str) -> str | None:
         """Return what is wrong with a document under the grammar; None where nothing is."""
         if form.grammar is None:
             return None
@@ -182,7 +186,7 @@ class Remote:
     # --- texts ----------------------------------------------------------------------------------------------
 
     def write(
-        self, form: Form, sources: Sequence[Source], options: Options, attempt: int = 0
+        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source; some are under way at the same time."""
         bodies = [self._body(form, one, options, attempt) for one in sources]
@@ -199,7 +203,9 @@ class Remote:
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
             return list(pool.map(one, bodies))
 
-    async def awrite(self, form: Form, source: Source, options: Options, attempt: int = 0) -> Result:
+    async def awrite(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
+    ) -> Result:
         """Return a text."""
         body = self._body(form, source, options, attempt)
         try:
@@ -208,14 +214,14 @@ class Remote:
             return self._failure(error)
         return self._answered(form, answer)
 
-    def _answered(self, form: Form, answer: Any) -> Result:
+    def _answered(self, form: WantedForm, answer: Any) -> Result:
         choice = answer.choices[0]
         message = choice.message
         refusal = getattr(message, "refusal", None)
         return self._result(form, message.content or "", choice.finish_reason, answer.usage, refusal)
 
     def stream(
-        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> Iterator[str]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
         answer = _Arriving(self, form)
@@ -233,7 +239,7 @@ class Remote:
         done(answer.result())
 
     async def astream(
-        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
         answer = _Arriving(self, form)
@@ -255,7 +261,7 @@ class Remote:
 class _Arriving:
     """A streamed answer."""
 
-    def __init__(self, remote: Remote, form: Form) -> None:
+    def __init__(self, remote: Remote, form: WantedForm) -> None:
         self._remote, self._form = remote, form
         self.text = ""
         self._told = 0
@@ -287,7 +293,7 @@ class _Arriving:
         return self._remote._result(self._form, self.text, self._reason, None, self._refusal or None)
 
 
-def check_options(options: Options) -> None:
+def check_options(options: TypedOptions) -> None:
     """Raise OptionError for an option that servers do not have."""
     how, plain = options.sampling, Sampling()
     for name in ("top_k", "min_p", "repetition_penalty"):

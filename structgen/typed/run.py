@@ -15,7 +15,7 @@ from structgen.speculation.speculation_options import Speculation
 from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained
 from structgen.typed.infilled import Infilling, is_infilling
-from structgen.typed.options import Options
+from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import Message, given_source
 from structgen.typed.writers import writer_of
 
@@ -101,7 +101,7 @@ def run(
     shape, or with keys that are not known; UnsupportedError for what is not offered; those of a typed
     function's call.
     """
-    options = Options(
+    options = TypedOptions(
         sampling if sampling is not None else Sampling(temperature=0.0),
         max_tokens,
         attempts,

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from structgen.errors import OptionError, UnsupportedError
-from structgen.typed.forms import Form
+from structgen.typed.forms import WantedForm
 from structgen.typed.infilled import Infiller
 from structgen.typed.local import Local
-from structgen.typed.options import Options
-from structgen.typed.prompts import Source
+from structgen.typed.options import TypedOptions
+from structgen.typed.prompts import PromptSource
 
 if TYPE_CHECKING:
     from structgen.sampling.checkers import Checker
-    from structgen.sampling.run_limits import Progress
+    from structgen.sampling.run_limits import RunProgress
     from structgen.sampling.samples import Samples
     from structgen.sampling.tree import PrefixTree
 
@@ -24,7 +24,7 @@ D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class TypedDrawOptions:
     """How draws are made: the options of `sg.sample`, by its names."""
 
     n: int
@@ -38,7 +38,7 @@ class Drawing:
     """None: as many as a call of the function has."""
     checkers: tuple[Checker, ...] = ()
     tree: PrefixTree | None = None
-    progress: Callable[[Progress], None] | None = None
+    progress: Callable[[RunProgress], None] | None = None
 
 
 class Sampler(Generic[P, D]):
@@ -55,7 +55,7 @@ class Sampler(Generic[P, D]):
         return f"<Sampler of {self._said}: call it with these arguments>"
 
 
-def _checked(writer: object, form: Form, options: Options) -> Local:
+def _checked(writer: object, form: WantedForm, options: TypedOptions) -> Local:
     """Return the writer as an engine of this process.
 
     Raises UnsupportedError for infilling, a server, items one by one, free text and thoughts: of none of
@@ -99,7 +99,9 @@ def _checked(writer: object, form: Form, options: Options) -> Local:
     return writer
 
 
-def drawn(writer: object, form: Form, source: Source, options: Options, how: Drawing) -> Samples[Any]:
+def drawn(
+    writer: object, form: WantedForm, source: PromptSource, options: TypedOptions, how: TypedDrawOptions
+) -> Samples[Any]:
     """Return objects drawn from the model's distribution of documents that the type accepts.
 
     Raises UnsupportedError for what has no such distribution, and what `sg.sample` raises.

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
-from structgen.typed.forms import Form
+from structgen.typed.forms import WantedForm
 from structgen.typed.infilled import Infilling, check_options, infiller_of, is_infilling
 from structgen.typed.local import Local, check_name, local_model
-from structgen.typed.options import Options
-from structgen.typed.prompts import Source
+from structgen.typed.options import TypedOptions
+from structgen.typed.prompts import PromptSource
 
 
 class Writer(Protocol):
@@ -23,38 +23,40 @@ class Writer(Protocol):
         """What an engine of this process guarantees, and this writer does not."""
         ...
 
-    def check(self, form: Form, text: str) -> str | None:
+    def check(self, form: WantedForm, text: str) -> str | None:
         """Return what is wrong with a document under the grammar; None where nothing is."""
         ...
 
-    def prompt(self, form: Form, source: Source, options: Options) -> str:
+    def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the prompt, as text."""
         ...
 
     def write(
-        self, form: Form, sources: Sequence[Source], options: Options, attempt: int = 0
+        self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source."""
         ...
 
-    async def awrite(self, form: Form, source: Source, options: Options, attempt: int = 0) -> Result:
+    async def awrite(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
+    ) -> Result:
         """Return a text."""
         ...
 
     def stream(
-        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> Iterator[str]:
         """Yield a text in pieces, and hand its result to `done`."""
         ...
 
     def astream(
-        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+        self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Yield a text in pieces, and hand its result to `done`."""
         ...
 
 
-def writer_of(model: object, options: Options) -> Callable[[], Writer]:
+def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
     """Return what gives the writer of a model, which is loaded when it is first asked for.
 
     Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError

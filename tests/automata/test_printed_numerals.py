@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from structgen.automata.numbers.form_product import PrintedPool
 from structgen.automata.numbers.number_pool import COLUMNS
-from structgen.automata.numbers.python_spelling import START_FORM, Form, after, is_whole
+from structgen.automata.numbers.python_spelling import START_FORM, NumeralForm, after, is_whole
 from structgen.language.ir import Any_, Interval, Multiple, Not, Spec
 from structgen.limits import Limits
 
 
 def fits(text: str) -> bool:
-    form: Form | None = START_FORM
+    form: NumeralForm | None = START_FORM
     for char in text:
         if form is None:
             return False

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structgen.automata.regex.python_syntax import (
-    Alt,
+    Alternation,
     Atomic,
-    Chars,
-    End,
-    Look,
+    CharacterClass,
+    Concatenation,
+    LookAround,
     Node,
-    Repeat,
-    Seq,
-    Start,
+    Repetition,
+    TextEnd,
+    TextStart,
     parse_python,
 )
 from structgen.errors import RegexError
@@ -39,7 +39,7 @@ FLAGS = [0, re.I, re.A, re.I | re.A]
 @pytest.mark.parametrize("source", SETS)
 def test_a_set_has_the_members_that_re_finds(source: str, flags: int) -> None:
     node = parse_python(source, flags)
-    assert isinstance(node, Chars)
+    assert isinstance(node, CharacterClass)
     runs = re.compile(f"{source}+", flags).finditer(EVERY)
     assert list(node.ranges) == [(run.start(), run.end() - 1) for run in runs]
 
@@ -47,29 +47,29 @@ def test_a_set_has_the_members_that_re_finds(source: str, flags: int) -> None:
 def ends(node: Node, text: str, at: int) -> Iterator[int]:
     """Yield where a node's matches from `at` on end, in the order in which re finds them."""
     match node:
-        case Chars(ranges):
+        case CharacterClass(ranges):
             if at < len(text) and any(low <= ord(text[at]) <= high for low, high in ranges):
                 yield at + 1
-        case Seq(parts):
+        case Concatenation(parts):
             if not parts:
                 yield at
             else:
                 for middle in ends(parts[0], text, at):
-                    yield from ends(Seq(parts[1:]), text, middle)
-        case Alt(parts):
+                    yield from ends(Concatenation(parts[1:]), text, middle)
+        case Alternation(parts):
             for part in parts:
                 yield from ends(part, text, at)
-        case Repeat(of, least, most, greedy):
+        case Repetition(of, least, most, greedy):
             yield from repeated(of, least, most, greedy, text, at)
         case Atomic(of):
             yield from itertools.islice(ends(of, text, at), 1)
-        case Start():
+        case TextStart():
             if at == 0:
                 yield at
-        case End():
+        case TextEnd():
             if at == len(text):
                 yield at
-        case Look(ahead, holds, of):
+        case LookAround(ahead, holds, of):
             starts = [at] if ahead else range(at + 1)
             if any(ahead or end == at for start in starts for end in ends(of, text, start)) == holds:
                 yield at

@@ -19,7 +19,7 @@ from typer.testing import CliRunner  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.cli import app  # noqa: E402
-from structgen.engine.bulk import Progress, run_bulk  # noqa: E402
+from structgen.engine.bulk import BulkProgress, run_bulk  # noqa: E402
 from structgen.engine.bulk_runs import model_digest, run_file  # noqa: E402
 from structgen.engine.engine import Engine  # noqa: E402
 from structgen.engine.requests import Request, Sampling  # noqa: E402
@@ -114,7 +114,7 @@ class _Killed(BaseException):
 def _half_done(folder: Path, engine: Engine | None = None) -> tuple[Path, Path]:
     """Return prompts and results of a run of `_request` that was cut off."""
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: BulkProgress) -> None:
         if progress.done >= 3:
             raise _Killed
 

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from structgen_kernels.reference import gumbel, position_keys, sample_key, words  # noqa: E402
 
-from structgen.engine.choice import Row, candidates, choose, choose_anywhere  # noqa: E402
+from structgen.engine.choice import ChoiceRow, candidates, choose, choose_anywhere  # noqa: E402
 from structgen.engine.requests import Sampling  # noqa: E402
 
 SIZE = 12
@@ -57,7 +57,7 @@ def _mask(allowed: list[int]) -> npt.NDArray[np.int32]:
 def test_draws_follow_their_law(how: Sampling) -> None:
     allowed = [0, 2, 3, 5, 6, 8, 9, 11]
     law = _law(LOGITS, how, allowed)
-    rows = [Row(how, sample, 7, (), ()) for sample in range(DRAWS)]
+    rows = [ChoiceRow(how, sample, 7, (), ()) for sample in range(DRAWS)]
     found = choose(LOGITS.expand(DRAWS, SIZE), _mask(allowed).repeat(DRAWS, 0), rows)
     counts = Counter(found.tokens)
     assert set(counts) <= set(law)
@@ -69,7 +69,9 @@ def test_draws_follow_their_law(how: Sampling) -> None:
 def test_no_temperature_takes_the_first_of_the_likeliest() -> None:
     logits = torch.tensor([[0.0, 2.0, 2.0, 1.0]])
     found = choose(
-        logits, torch.tensor([[0b1111]], dtype=torch.int32), [Row(Sampling(temperature=0), 0, 0, (), ())]
+        logits,
+        torch.tensor([[0b1111]], dtype=torch.int32),
+        [ChoiceRow(Sampling(temperature=0), 0, 0, (), ())],
     )
     assert found.tokens == [1]
 
@@ -79,16 +81,16 @@ def test_penalties_count_what_was_written() -> None:
     how = Sampling(temperature=0, presence_penalty=0.5, frequency_penalty=0.25)
     logits[0, 3], logits[0, 4], logits[0, 5] = 1.3, 0.9, 0.5
     # 3 was written twice (1.3 - 0.5 - 0.5), 4 once (0.9 - 0.5 - 0.25)
-    found = choose(logits, None, [Row(how, 0, 3, (), (3, 4, 3))])
+    found = choose(logits, None, [ChoiceRow(how, 0, 3, (), (3, 4, 3))])
     assert found.tokens == [5]
-    assert choose(logits, None, [Row(Sampling(temperature=0), 0, 3, (), (3, 4, 3))]).tokens == [3]
+    assert choose(logits, None, [ChoiceRow(Sampling(temperature=0), 0, 3, (), (3, 4, 3))]).tokens == [3]
 
 
 def test_a_repeated_token_is_divided_or_multiplied() -> None:
     logits = torch.full((1, SIZE), -3.0)
     logits[0, 2], logits[0, 6] = -1.0, -1.5
     how = Sampling(temperature=0, repetition_penalty=2.0)
-    assert choose(logits, None, [Row(how, 0, 0, (2,), ())]).tokens == [6]
+    assert choose(logits, None, [ChoiceRow(how, 0, 0, (2,), ())]).tokens == [6]
 
 
 def _key(seed: int, sample: int, position: int) -> int:
@@ -107,12 +109,12 @@ def test_noise_is_gumbels_and_differs_by_seed_sample_and_position() -> None:
 def test_a_row_without_numbers_or_without_tokens_is_told() -> None:
     logits = torch.stack([LOGITS, LOGITS * float("nan"), LOGITS])
     mask = np.array([[0b1010], [0b1010], [0]], np.int32)
-    found = choose(logits, mask, [Row(Sampling(), i, 0, (), ()) for i in range(3)])
+    found = choose(logits, mask, [ChoiceRow(Sampling(), i, 0, (), ()) for i in range(3)])
     assert found.faulty == [False, True, True]
     assert found.tokens[0] in (1, 3)
 
 
-def _random_row(draw: random.Random, sample: int) -> Row:
+def _random_row(draw: random.Random, sample: int) -> ChoiceRow:
     how = Sampling(
         temperature=draw.choice([0.0, 0.3, 1.0, 2.5]),
         top_k=draw.choice([0, 0, 1, 5, 400]),
@@ -124,7 +126,7 @@ def _random_row(draw: random.Random, sample: int) -> Row:
         seed=draw.randrange(1 << 66),
     )
     text = [draw.randrange(500) for _ in range(draw.randrange(6))]
-    return Row(how, sample, draw.randrange(1 << 20), [draw.randrange(500) for _ in range(3)], text)
+    return ChoiceRow(how, sample, draw.randrange(1 << 20), [draw.randrange(500) for _ in range(3)], text)
 
 
 @pytest.mark.parametrize("words", [0, 14, 16, 20], ids=lambda words: f"{words}_words")
@@ -155,7 +157,7 @@ def test_both_ways_choose_the_same(words: int, spread: float) -> None:
 
 def test_tokens_far_below_the_likeliest_have_their_probabilities() -> None:
     logits = torch.tensor([[900.0, 1.0, 0.0, -800.0]])
-    found = choose(logits, _mask([1, 2, 3]), [Row(Sampling(temperature=0), 0, 0, (), ())])
+    found = choose(logits, _mask([1, 2, 3]), [ChoiceRow(Sampling(temperature=0), 0, 0, (), ())])
     assert found.tokens == [1]
     assert found.logprob[0] == pytest.approx(-899)
     assert found.constrained[0] == pytest.approx(-math.log1p(math.exp(-1)), abs=1e-6)

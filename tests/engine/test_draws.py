@@ -22,7 +22,7 @@ torch = pytest.importorskip("torch")
 from structgen_kernels import reference  # noqa: E402
 
 from structgen.engine import noise  # noqa: E402
-from structgen.engine.choice import Row, choose, choose_anywhere  # noqa: E402
+from structgen.engine.choice import ChoiceRow, choose, choose_anywhere  # noqa: E402
 from structgen.engine.noise import gumbel_of, position_key, uniform_of, word_of  # noqa: E402
 from structgen.engine.requests import Sampling  # noqa: E402
 from structgen.native.jit import entry  # noqa: E402
@@ -84,7 +84,7 @@ def near_tie(scores: npt.NDArray[np.float64], key: int) -> float:
 def hold(logits: Any, mask: npt.NDArray[np.int32] | None, heat: float, first: int) -> int:
     """Draw of each row by both ways; return how many tokens differ, each of which must be a near-tie."""
     count, width = logits.shape
-    rows = [Row(Sampling(temperature=heat, seed=5), i, first + i, (), ()) for i in range(count)]
+    rows = [ChoiceRow(Sampling(temperature=heat, seed=5), i, first + i, (), ()) for i in range(count)]
     ours = torch.tensor(choose(logits, mask, rows).tokens)
     keys = reference.position_keys(
         torch.tensor([row.stream for row in rows]), torch.tensor([row.position for row in rows])
@@ -146,8 +146,8 @@ def test_of_a_million_draws_at_most_ten_differ_and_those_are_near_ties() -> None
     assert done >= 10**6 and differ <= done / 10**5
 
 
-def _rows(how: list[Sampling], count: int) -> list[Row]:
-    return [Row(how[i % len(how)], i, 11 + i, (3, 1500), (7, 7, 2048)) for i in range(count)]
+def _rows(how: list[Sampling], count: int) -> list[ChoiceRow]:
+    return [ChoiceRow(how[i % len(how)], i, 11 + i, (3, 1500), (7, 7, 2048)) for i in range(count)]
 
 
 FILTERS = [
@@ -227,7 +227,7 @@ def test_rows_without_a_possible_token_are_told(way: Any) -> None:
     logits[5, : width - 1] = never  # one token is possible, in the last tile
     mask[6, : TILE // 32] = 0  # nothing of the first tile is allowed
     for how in (Sampling(), Sampling(temperature=0), Sampling(top_k=3, temperature=0.5), Sampling(top_p=0.5)):
-        found = way(logits, mask, [Row(how, i, 0, (), ()) for i in range(7)])
+        found = way(logits, mask, [ChoiceRow(how, i, 0, (), ()) for i in range(7)])
         assert [bool(one) for one in found.faulty] == [True] * 5 + [False] * 2
         assert all(0 <= token < width for token in found.tokens)
         assert found.tokens[5] == width - 1 and found.tokens[6] >= TILE
@@ -245,7 +245,7 @@ def test_tokens_far_below_one_that_is_not_allowed_are_drawn_by_their_own_shares(
     mask[:, 0] = ~1
     for heat in (1.0, 0.999999):
         how = Sampling(temperature=heat, seed=2)
-        tokens = np.array(choose(logits, mask, [Row(how, i, 0, (), ()) for i in range(count)]).tokens)
+        tokens = np.array(choose(logits, mask, [ChoiceRow(how, i, 0, (), ()) for i in range(count)]).tokens)
         assert set(tokens.tolist()) == {1, TILE}
         assert (tokens == TILE).mean() == pytest.approx(0.75, abs=0.03)
 
@@ -258,7 +258,7 @@ def test_tiles_are_drawn_by_what_the_filters_leave_of_them(way: Any, how: dict[s
     logits = torch.zeros(count, 3 * TILE)
     logits[:, TILE:] = -20.0
     logits[:, TILE + 5] = logits[:, 2 * TILE + 5] = 5.0
-    tokens = way(logits, None, [Row(Sampling(**how), i, 0, (), ()) for i in range(count)]).tokens
+    tokens = way(logits, None, [ChoiceRow(Sampling(**how), i, 0, (), ()) for i in range(count)]).tokens
     assert set(tokens) == {TILE + 5, 2 * TILE + 5}
     assert tokens.count(TILE + 5) == pytest.approx(count / 2, abs=5 * math.sqrt(count) / 2)
 
@@ -304,7 +304,7 @@ def test_draws_over_tiles_follow_their_law(width: int, how: Sampling, is_masked:
     before = np.cumsum(shares[order]) - shares[order]
     shares[order[(before >= how.top_p) | (shares[order] < how.min_p * shares.max())]] = 0
     shares /= shares.sum()
-    rows = [Row(how, i, 1, (), ()) for i in range(DRAWS)]
+    rows = [ChoiceRow(how, i, 1, (), ()) for i in range(DRAWS)]
     found = np.bincount(
         choose(torch.from_numpy(logits).expand(DRAWS, width), mask, rows).tokens, minlength=width
     )
@@ -338,7 +338,7 @@ def test_seeds_samples_and_positions_give_other_tokens_and_the_same_again() -> N
     logits = torch.zeros(1, 3 * TILE)
 
     def drawn(seed: int, sample: int, position: int) -> int:
-        return choose(logits, None, [Row(Sampling(seed=seed), sample, position, (), ())]).tokens[0]
+        return choose(logits, None, [ChoiceRow(Sampling(seed=seed), sample, position, (), ())]).tokens[0]
 
     places = [(seed, sample, position) for seed in (1, 2) for sample in (0, 1) for position in range(8)]
     tokens = [drawn(*place) for place in places]

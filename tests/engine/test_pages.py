@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from small_models import write_llama  # noqa: E402
 
-from structgen.engine.forward_pass.key_value_pages import PagedCache, Pages  # noqa: E402
+from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCache  # noqa: E402
 from structgen.engine.llama import Llama  # noqa: E402
 
 PAGE = 32
@@ -24,18 +24,18 @@ def pages_of(cache: PagedCache) -> list[int]:
 
 
 @pytest.fixture
-def pages() -> Pages:
-    return Pages(layers=2, groups=1, head=64, context=2048)
+def pages() -> KeyValuePages:
+    return KeyValuePages(layers=2, groups=1, head=64, context=2048)
 
 
-def grown(pages: Pages, length: int) -> PagedCache:
+def grown(pages: KeyValuePages, length: int) -> PagedCache:
     cache = PagedCache(pages, length)
     cache.grow(length)
     return cache
 
 
 @pytest.mark.parametrize(("length", "count"), [(1, 1), (PAGE, 1), (PAGE + 1, 2), (2048, 64)])
-def test_a_text_takes_pages_as_it_grows(pages: Pages, length: int, count: int) -> None:
+def test_a_text_takes_pages_as_it_grows(pages: KeyValuePages, length: int, count: int) -> None:
     cache = PagedCache(pages)
     for at in range(length):
         cache.grow(at + 1)
@@ -43,7 +43,7 @@ def test_a_text_takes_pages_as_it_grows(pages: Pages, length: int, count: int) -
     assert cache.nbytes == count * pages.page_bytes == count * 2 * 2 * 64 * PAGE * 4
 
 
-def test_full_pages_are_shared_and_the_last_one_is_copied(pages: Pages) -> None:
+def test_full_pages_are_shared_and_the_last_one_is_copied(pages: KeyValuePages) -> None:
     cache = grown(pages, 2 * PAGE + 5)
     last = pages_of(cache)[2]
     ctypes.memset(last, 7, pages.page_bytes)
@@ -53,7 +53,7 @@ def test_full_pages_are_shared_and_the_last_one_is_copied(pages: Pages) -> None:
     assert (twin.length, len(pages_of(grown(pages, PAGE).copy()))) == (cache.length, 1)
 
 
-def test_a_page_is_free_when_its_last_holder_is_gone(pages: Pages) -> None:
+def test_a_page_is_free_when_its_last_holder_is_gone(pages: KeyValuePages) -> None:
     cache = grown(pages, PAGE)
     (page,) = pages_of(cache)
     twin = cache.copy()
@@ -66,7 +66,7 @@ def test_a_page_is_free_when_its_last_holder_is_gone(pages: Pages) -> None:
     assert page in pages_of(grown(pages, PAGE))
 
 
-def test_memory_is_given_back(pages: Pages) -> None:
+def test_memory_is_given_back(pages: KeyValuePages) -> None:
     first = grown(pages, 1)
     least = pages.nbytes
     others = [grown(pages, 2048) for _ in range(40)]

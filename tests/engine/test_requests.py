@@ -18,7 +18,7 @@ from small_models import Function, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.choice import Row, choose, choose_anywhere  # noqa: E402
+from structgen.engine.choice import ChoiceRow, choose, choose_anywhere  # noqa: E402
 
 TOKENIZER = tokenizer()
 WORDS = sg.json_schema({"enum": ["alpha", "beta"]}, whitespace="compact")
@@ -112,7 +112,7 @@ Chooser = Callable[..., Any]
 
 
 def _drawn(choose: Chooser, how: Sampling, scale: float = 1.0, count: int = 40) -> list[int]:
-    rows = [Row(how, sample, 3, (1, 2), (5, 5, 6)) for sample in range(count)]
+    rows = [ChoiceRow(how, sample, 3, (1, 2), (5, 5, 6)) for sample in range(count)]
     found = choose((scale * LOGITS).expand(count, 64), np.full((count, 2), -1, np.int32), rows)
     assert not any(found.faulty)
     return list(found.tokens)

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from small_models import Function, Read, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.engine.thinking import Phase, closing_of  # noqa: E402
+from structgen.engine.thinking import ThoughtPhase, closing_of  # noqa: E402
 
 TOKENIZER = tokenizer()
 SIZE = sg.json_schema({"enum": ["S", "M", "L"]}, whitespace="compact")
@@ -117,8 +117,8 @@ def test_a_token_that_closes_and_goes_on_must_begin_a_document() -> None:
     compiled = sg.compile(SIZE, tokens)
     thinking = sg.Thinking()
 
-    def phase() -> Phase:
-        return Phase(thinking, closing_of(thinking, tokens), tokens, sg.Matcher(compiled))
+    def phase() -> ThoughtPhase:
+        return ThoughtPhase(thinking, closing_of(thinking, tokens), tokens, sg.Matcher(compiled))
 
     good = phase()
     assert good.take(257, 10) and good.is_over

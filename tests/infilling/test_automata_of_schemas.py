@@ -10,7 +10,7 @@ import pytest
 from toy_models import byte_tokenizer
 
 import structgen as sg
-from structgen.infilling.automata_of_grammars import Language, language_of, written_as_dumps
+from structgen.infilling.automata_of_grammars import HoleLanguage, language_of, written_as_dumps
 from structgen.infilling.token_automaton import TokenAutomaton
 
 
@@ -70,7 +70,7 @@ def after(automaton: TokenAutomaton, state: int, word: bytes) -> int:
 
 
 @cache
-def language(schema: str, depth: int) -> Language:
+def language(schema: str, depth: int) -> HoleLanguage:
     return language_of(json.loads(schema), byte_tokenizer(), "grammar", depth=depth, max_states=4_000)
 
 

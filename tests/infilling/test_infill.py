@@ -14,8 +14,8 @@ from toy_models import Telling, Toy, byte_tokenizer
 
 import structgen as sg
 from structgen.infilling.canvas import Canvas
-from structgen.infilling.denoising import Step
-from structgen.infilling.schedulers import NAMES, View
+from structgen.infilling.denoising import DenoisingStep
+from structgen.infilling.schedulers import NAMES, SchedulerView
 from structgen.infilling.schedulers.freedave import FreeDave
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 
@@ -63,7 +63,7 @@ def test_every_scheduler_ends_within_the_slots_with_a_document(scheduler: str, t
 class Whimsical:
     """Commits any subset, by the seed."""
 
-    def choose(self, view: View) -> np.ndarray:
+    def choose(self, view: SchedulerView) -> np.ndarray:
         return view.chance.random(len(view.positions)) < 0.3
 
 
@@ -71,7 +71,7 @@ class Whimsical:
 def test_any_subset_of_a_proposal_may_be_committed(seed: int) -> None:
     left: list[bool] = []
 
-    def listen(step: Step, canvas: Canvas) -> None:
+    def listen(step: DenoisingStep, canvas: Canvas) -> None:
         left.append(all(part.lattice.is_feasible for part in canvas.parts))
 
     found = fill(
@@ -167,7 +167,7 @@ def test_a_tie_has_the_product_law() -> None:
 
     chances = []
 
-    def listen(step: Step, canvas: Canvas) -> None:
+    def listen(step: DenoisingStep, canvas: Canvas) -> None:
         chances.extend(one.probability for one in step.committed)
 
     found = fill("{x: /[ab]/, 1}-{x}", Fixed(tokenizer()), length="exact", listen=listen)

@@ -12,8 +12,8 @@ from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
 from structgen.infilling.canvas import Canvas
-from structgen.infilling.denoising import Step
-from structgen.infilling.schedulers import Scheduler, View
+from structgen.infilling.denoising import DenoisingStep
+from structgen.infilling.schedulers import Scheduler, SchedulerView
 from structgen.infilling.schedulers.blocks import Blocks
 from structgen.infilling.schedulers.entropy_bound import EntropyBound
 from structgen.infilling.schedulers.factor import Factor
@@ -25,9 +25,9 @@ from structgen.infilling.schedulers.threshold import Threshold
 
 def view(
     confidence: list[float], gap: float = 0.0, slots: int = 0, entropy: list[float] | None = None
-) -> View:
+) -> SchedulerView:
     count = len(confidence)
-    return View(
+    return SchedulerView(
         0,
         slots or count,
         np.arange(count),
@@ -39,7 +39,7 @@ def view(
     )
 
 
-def chosen(scheduler: Scheduler, seen: View) -> list[int]:
+def chosen(scheduler: Scheduler, seen: SchedulerView) -> list[int]:
     return np.flatnonzero(scheduler.choose(seen)).tolist()
 
 
@@ -90,7 +90,7 @@ def test_blocks_are_filled_from_the_left_one_after_another() -> None:
     tokenizer = byte_tokenizer()
     order: list[int] = []
 
-    def listen(step: Step, canvas: Canvas) -> None:
+    def listen(step: DenoisingStep, canvas: Canvas) -> None:
         order.extend(one.position // 4 for one in step.committed)
 
     sg.infill(

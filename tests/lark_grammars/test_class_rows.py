@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from structgen.lark_grammars.lexer import class_rows
-from structgen.lark_grammars.lexer.class_rows import ClassRows, Parts, Row
+from structgen.lark_grammars.lexer.class_rows import ClassRow, ClassRows, SharedParts
 
 CLASSES = 60
 
@@ -17,17 +17,17 @@ def column(seed: int, values: int) -> list[int]:
     return random.Random(seed).choices(range(values), k=CLASSES)
 
 
-def row(rows: ClassRows, values: list[int]) -> Row[int]:
+def row(rows: ClassRows, values: list[int]) -> ClassRow[int]:
     parts = rows.of(values)
-    return Row(parts, [values[first] for first in parts.firsts])
+    return ClassRow(parts, [values[first] for first in parts.firsts])
 
 
-def written(one: Row[object]) -> list[object]:
+def written(one: ClassRow[object]) -> list[object]:
     """Return what a row says of each class."""
     return [one.said[part] for part in one.parts.which.tolist()]
 
 
-def together(parts: Parts) -> set[frozenset[int]]:
+def together(parts: SharedParts) -> set[frozenset[int]]:
     return {frozenset(np.flatnonzero(parts.which == part).tolist()) for part in range(len(parts.firsts))}
 
 

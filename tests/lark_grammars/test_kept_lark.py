@@ -31,7 +31,7 @@ from structgen.lark_grammars.masks import lark_questions
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.masks.vocabulary_tables import Records
 from structgen.lark_grammars.tables import contextual_language
-from structgen.lark_grammars.tables.grammar_tables import Pages
+from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.native.array_file import Later
 from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles
 from structgen.store.mask_store import VocabularyStore
@@ -171,7 +171,7 @@ def test_a_damaged_file_is_told_and_made_anew(at: int, tokenizer: sg.Tokenizer, 
 PARTS = (
     *(f"states.{name}" for name in ("nodes", "pairs", "places", "edges", "flags")),
     *(f"slots.{name}" for name in Slots._fields),
-    *Pages._fields[:-1],  # nothing is sure of so small a grammar
+    *GrammarTables._fields[:-1],  # nothing is sure of so small a grammar
     *(f"masks.{name}" for name in Groups._fields),
     *("start", "lexemes", "dense.sums", "dense.crcs"),
 )

@@ -9,10 +9,10 @@ import pytest
 from lark_reference import build, differences, texts
 
 import structgen as sg
-from structgen.lark_grammars.lexer.ordered_matching import Behind, Nest, Program, Thread
+from structgen.lark_grammars.lexer.ordered_matching import Behind, Nest, OrderedProgram, Thread
 from structgen.lark_grammars.lexer.work_budget import Effort
 from structgen.lark_grammars.liveness.completions import Completions
-from structgen.lark_grammars.parser.contextual_reader import Reading
+from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import Config
@@ -113,7 +113,7 @@ def test_what_is_open_grows_by_one_a_character_at_most() -> None:
 def _sizes(grammar: str) -> list[int]:
     """Return how many configurations are read side by side after each character of a text."""
     ours = language(grammar)
-    reading: Reading | None = ours.reader.start()
+    reading: ReaderConfiguration | None = ours.reader.start()
     found = []
     for byte in b"ab" * 100:
         assert reading is not None
@@ -261,14 +261,14 @@ def test_rows_that_were_asked_for_past_a_limit_are_asked_for_again() -> None:
 def test_look_aheads_inside_others_are_followed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     # what each waits for is held by those of the groups around it, so that there are many paths to few
     steps = 0
-    followed = Program._step
+    followed = OrderedProgram._step
 
-    def counted(self: Program, item: Thread | Nest, byte: int, behind: Behind) -> list[Thread | Nest]:
+    def counted(self: OrderedProgram, item: Thread | Nest, byte: int, behind: Behind) -> list[Thread | Nest]:
         nonlocal steps
         steps += 1
         return followed(self, item, byte, behind)
 
-    monkeypatch.setattr(Program, "_step", counted)
+    monkeypatch.setattr(OrderedProgram, "_step", counted)
     reader = language(GROUPS).reader
     reading = reader.start()
     for byte in b"accbcabcacb":

@@ -16,7 +16,7 @@ from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.liveness.completions import Completions
 from structgen.lark_grammars.liveness.reduction_plans import Ranks
-from structgen.lark_grammars.parser.contextual_reader import Reading
+from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import Parser
 from structgen.lark_grammars.reading.loaded_grammar import FAR
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
@@ -171,7 +171,7 @@ BAD.2: /[bd]!/
 
 
 def test_a_text_that_no_plan_has_is_found_by_its_lexemes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def search(completions: Completions, reading: Reading) -> None:
+    def search(completions: Completions, reading: ReaderConfiguration) -> None:
         raise AssertionError("texts are tried byte by byte")
 
     monkeypatch.setattr(Completions, "_search", search)

@@ -18,7 +18,7 @@ from same_masks import bare, hold
 import structgen as sg
 from structgen.lark_grammars.masks import followed_masks
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
-from structgen.lark_grammars.parser.contextual_reader import Reading
+from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
 from structgen.text_grammars.machine.compiled_text import CompiledText
@@ -72,7 +72,7 @@ def tokenizer() -> sg.Tokenizer:
 
 
 @pytest.fixture
-def asked(asked_of: Callable[[str], list[Any]]) -> list[Reading]:
+def asked(asked_of: Callable[[str], list[Any]]) -> list[ReaderConfiguration]:
     """Return the states of which Python was asked whether a text goes on."""
     return asked_of("is_live")
 
@@ -93,7 +93,9 @@ def test_each_mask_is_that_of_the_slow_reader(grammar: str, text: str, tokenizer
     compare(grammar, text, tokenizer)
 
 
-def test_behind_formatted_strings_nothing_is_asked(tokenizer: sg.Tokenizer, asked: list[Reading]) -> None:
+def test_behind_formatted_strings_nothing_is_asked(
+    tokenizer: sg.Tokenizer, asked: list[ReaderConfiguration]
+) -> None:
     fast = CompiledLark(sg.lark(FORMATTED), tokenizer, None, False)
     state = fast.start
     for token in tokenizer.encode(b'a f"b c" d f"'):
@@ -112,7 +114,7 @@ def test_what_may_be_a_keyword_may_be_the_beginning_of_a_name() -> None:
         after = language.step(config, byte)
         assert after is not None
         config = after
-    assert isinstance(config, Reading)
+    assert isinstance(config, ReaderConfiguration)
     name = next(at for at, one in enumerate(tables.terminals) if one.name == "NAME")
     assert name in language.endings(config.lexeme)[0]
 
@@ -136,7 +138,7 @@ def behind_a_try_block() -> tuple[list[int], list[int]]:
     return bits[[ord("e"), ord("f")]].tolist(), bits[256 : len(tokens)].tolist()
 
 
-def test_a_keyword_in_the_midst_of_a_letter_is_told_without_python(asked: list[Reading]) -> None:
+def test_a_keyword_in_the_midst_of_a_letter_is_told_without_python(asked: list[ReaderConfiguration]) -> None:
     """The first byte of a letter makes a name of a keyword, which no name may be."""
     keywords, begun = behind_a_try_block()
     assert keywords == [1, 1] and not any(begun)
@@ -171,7 +173,7 @@ def test_tokens_left_to_the_reader_are_read_down_the_trie(
     sizes: list[int] = []
     read = CompiledLark._read_below
 
-    def noted(self: CompiledLark, reading: Reading, tokens: np.ndarray) -> list[int]:
+    def noted(self: CompiledLark, reading: ReaderConfiguration, tokens: np.ndarray) -> list[int]:
         sizes.append(len(tokens))
         return read(self, reading, tokens)
 

@@ -12,7 +12,15 @@ import regex
 from lark_reference import build, differences
 
 import structgen as sg
-from structgen.automata.regex.python_syntax import REGEX_MODULE, Alt, Chars, Node, Repeat, Seq, parse_python
+from structgen.automata.regex.python_syntax import (
+    REGEX_MODULE,
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    Node,
+    Repetition,
+    parse_python,
+)
 from structgen.automata.unicode.charsets import LAST
 from structgen.limits import Limits
 
@@ -26,7 +34,7 @@ FLAGS = (0, re.IGNORECASE, re.ASCII, re.DOTALL, re.IGNORECASE | re.ASCII)
 
 
 def _members(node: Node) -> str:
-    assert isinstance(node, Chars)
+    assert isinstance(node, CharacterClass)
     return "".join(POINTS[low : high + 1] for low, high in node.ranges)
 
 
@@ -47,9 +55,9 @@ def test_letters_without_case_are_the_modules(written: str) -> None:
 def test_the_tree_around_a_property_is_res() -> None:
     node = parse_python(r"a\p{Lu}{2,}|(?P<x>[^\]\p{Nd}])\p{Lu}", REGEX_MODULE)
     capital = parse_python(r"\p{Lu}", REGEX_MODULE)
-    first, last = node.parts if isinstance(node, Alt) else ()
-    assert first == Seq((Chars(((97, 97),)), Repeat(capital, 2, None, True)))
-    assert isinstance(last, Seq) and last.parts[1] == capital
+    first, last = node.parts if isinstance(node, Alternation) else ()
+    assert first == Concatenation((CharacterClass(((97, 97),)), Repetition(capital, 2, None, True)))
+    assert isinstance(last, Concatenation) and last.parts[1] == capital
 
 
 NAMES = r"""

@@ -18,7 +18,7 @@ import structgen as sg
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.liveness.always_completable import Sure
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
-from structgen.lark_grammars.parser.lalr_parser import Place
+from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
 from structgen.system import resources
@@ -87,10 +87,10 @@ def sure_of(language: ContextualLanguage) -> np.ndarray:
             return found
 
 
-def places(language: ContextualLanguage, seed: int, walks: int, steps: int) -> list[Place]:
+def places(language: ContextualLanguage, seed: int, walks: int, steps: int) -> list[ParserPlace]:
     """Return places that the parser comes to by terminals drawn at random."""
     parser, tables, source = language.reader.parser, language.reader.tables, random.Random(seed)
-    found: dict[Place, None] = {parser.start(): None}
+    found: dict[ParserPlace, None] = {parser.start(): None}
     for _ in range(walks):
         place = parser.start()
         for _ in range(steps):
@@ -107,7 +107,7 @@ def places(language: ContextualLanguage, seed: int, walks: int, steps: int) -> l
     return list(found)
 
 
-def stack_of(language: ContextualLanguage, place: Place) -> list[int]:
+def stack_of(language: ContextualLanguage, place: ParserPlace) -> list[int]:
     parser, here = language.reader.parser, place.stack
     states = []
     while here >= 0:
@@ -116,7 +116,7 @@ def stack_of(language: ContextualLanguage, place: Place) -> list[int]:
     return states
 
 
-def wrongly_sure(language: ContextualLanguage, found: list[Place]) -> list[Place]:
+def wrongly_sure(language: ContextualLanguage, found: list[ParserPlace]) -> list[ParserPlace]:
     """Return places that are said to be sure, from which no text goes on."""
     sure = sure_of(language)
     wrong = []

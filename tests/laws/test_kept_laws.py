@@ -129,7 +129,7 @@ def test_a_law_that_is_broken_is_seen(tmp_path: Path, monkeypatch: pytest.Monkey
     store.flush()
     decode = table_image.decode_image
 
-    def shifted(data: bytes) -> table_image.Image:
+    def shifted(data: bytes) -> table_image.TableImage:
         found = decode(data)
         nodes = found.tables[0].copy()
         nodes[1:, 8:] = nodes[:-1, 8:].copy()

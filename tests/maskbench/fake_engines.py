@@ -8,7 +8,7 @@ import time
 from array import array
 from collections.abc import Callable
 
-from structgen.maskbench.engines import Engine, EngineConfig, Refusal, Session, Unavailable
+from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session, Unavailable
 
 SECRET = "the last words"
 
@@ -43,7 +43,7 @@ class ListedSession(Session):
         return start, "one of the listed texts"
 
 
-class Listed(Engine):
+class Listed(MaskEngine):
     """Reads schemas of the form {"enum": [...]}; anything else it refuses, by the first keyword."""
 
     version = "1"
@@ -57,7 +57,7 @@ class Listed(Engine):
     def texts(self, schema):
         value = json.loads(schema)
         if set(value) != {"enum"}:
-            raise Refusal(f"unsupported: {min(set(value) - {'enum'})}", "only enum")
+            raise EngineRefusal(f"unsupported: {min(set(value) - {'enum'})}", "only enum")
         return [json.dumps(member, ensure_ascii=False).encode() for member in value["enum"]]
 
     def compile(self, schema: str) -> Callable[[], Session]:
@@ -95,7 +95,7 @@ class RefusesByPolicy(RefusesEverything):
 
 class UnsatisfiableByPolicy(RefusesByPolicy):
     def compile(self, schema):
-        raise Refusal("unsatisfiable", "no text under property_order", by_policy=True)
+        raise EngineRefusal("unsatisfiable", "no text under property_order", by_policy=True)
 
 
 class HangsInMask(Listed):

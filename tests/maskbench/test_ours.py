@@ -5,7 +5,7 @@ from array import array
 
 import pytest
 
-from structgen.maskbench.engines import EngineConfig, Refusal
+from structgen.maskbench.engines import EngineConfig, EngineRefusal
 from structgen.maskbench.measurements import Verdict
 from structgen.maskbench.ours import StructgenEngine
 from structgen.maskbench.readers import Case, Instance
@@ -66,14 +66,14 @@ def test_a_refusal_tells_the_exact_byte_and_what_was_expected(tokenizer):
 
 def test_a_refused_schema_is_counted_by_its_keyword(tokenizer, unhandled):
     engine = StructgenEngine(EngineConfig("ours", ""), tokenizer)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(EngineRefusal) as refusal:
         engine.compile(f'{{"{unhandled}": false}}')
     assert refusal.value.reason == f"unsupported: {unhandled}"
 
 
 def test_text_that_is_no_schema_is_a_refusal(tokenizer):
     engine = StructgenEngine(EngineConfig("ours", ""), tokenizer)
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(EngineRefusal) as refusal:
         engine.compile("{")
     assert refusal.value.reason == "SchemaError"
 

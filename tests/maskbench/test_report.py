@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Outcome, Verdict
+from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, SchemaOutcome, Verdict
 from structgen.maskbench.run_report import (
     Tally,
     Timing,
@@ -57,19 +57,19 @@ def test_a_position_counts_in_the_sum_only_with_both_its_times():
 @pytest.mark.parametrize(
     ("fields", "outcome"),
     [
-        ({}, Outcome.PASSING),
-        ({"verdicts": [Verdict.RIGHT]}, Outcome.PASSING),
-        ({"reason": "unsupported: not", "compiled": False}, Outcome.REFUSED),
-        ({"verdicts": [Verdict.RIGHT, Verdict.VALID_REFUSED]}, Outcome.FAILING),
-        ({"verdicts": [Verdict.INVALID_ACCEPTED]}, Outcome.FAILING),
-        ({"verdicts": [Verdict.DEAD_END]}, Outcome.FAILING),
-        ({"verdicts": [Verdict.POLICY]}, Outcome.POLICY),
-        ({"verdicts": [Verdict.POLICY, Verdict.VALID_REFUSED]}, Outcome.FAILING),
-        ({"verdicts": [Verdict.VALID_REFUSED, Verdict.TIMED_OUT]}, Outcome.TIMED_OUT),
-        ({"verdicts": [Verdict.CRASHED]}, Outcome.CRASHED),
-        ({"failures": [Failure("a", "e", "crashed")], "compiled": False}, Outcome.CRASHED),
-        ({"failures": [Failure("a", "e", "timed out")], "compiled": False}, Outcome.TIMED_OUT),
-        ({"failures": [Failure("a", "e", "refused only by a policy")]}, Outcome.POLICY),
+        ({}, SchemaOutcome.PASSING),
+        ({"verdicts": [Verdict.RIGHT]}, SchemaOutcome.PASSING),
+        ({"reason": "unsupported: not", "compiled": False}, SchemaOutcome.REFUSED),
+        ({"verdicts": [Verdict.RIGHT, Verdict.VALID_REFUSED]}, SchemaOutcome.FAILING),
+        ({"verdicts": [Verdict.INVALID_ACCEPTED]}, SchemaOutcome.FAILING),
+        ({"verdicts": [Verdict.DEAD_END]}, SchemaOutcome.FAILING),
+        ({"verdicts": [Verdict.POLICY]}, SchemaOutcome.POLICY),
+        ({"verdicts": [Verdict.POLICY, Verdict.VALID_REFUSED]}, SchemaOutcome.FAILING),
+        ({"verdicts": [Verdict.VALID_REFUSED, Verdict.TIMED_OUT]}, SchemaOutcome.TIMED_OUT),
+        ({"verdicts": [Verdict.CRASHED]}, SchemaOutcome.CRASHED),
+        ({"failures": [Failure("a", "e", "crashed")], "compiled": False}, SchemaOutcome.CRASHED),
+        ({"failures": [Failure("a", "e", "timed out")], "compiled": False}, SchemaOutcome.TIMED_OUT),
+        ({"failures": [Failure("a", "e", "refused only by a policy")]}, SchemaOutcome.POLICY),
     ],
 )
 def test_a_schema_has_the_worst_outcome_of_its_instances(fields, outcome):

@@ -7,10 +7,10 @@ import pytest
 
 from structgen.errors import OptionError
 from structgen.maskbench.engines import EngineConfig
-from structgen.maskbench.measurements import Outcome, Verdict
+from structgen.maskbench.measurements import SchemaOutcome, Verdict
 from structgen.maskbench.readers import Case, Instance
 from structgen.maskbench.run_report import Tally
-from structgen.maskbench.runner import Run, engine_config
+from structgen.maskbench.runner import BenchRun, engine_config
 
 SCHEMA = Case(
     "a",
@@ -24,7 +24,7 @@ UNKNOWN = Case("b", "s", json.dumps({"enum": [1], "not": {}}), (Instance(b"1", T
 def results(*factories, cases=(SCHEMA,), timeout=20.0, jobs=1):
     """Return the results of each case, one an engine, and the run."""
     configs = [EngineConfig(factory, f"fake_engines:{factory}") for factory in factories]
-    with Run(configs, timeout=timeout, jobs=jobs) as run:
+    with BenchRun(configs, timeout=timeout, jobs=jobs) as run:
         run.prepare(lambda: (), lambda: (), lambda: None)
         return [found for _, found in run.results(cases)], run
 
@@ -36,7 +36,7 @@ def only(factory, **options):
 
 def test_an_exact_engine_passes():
     one = only("Listed")
-    assert (one.outcome, one.compiled, one.verdicts) == (Outcome.PASSING, True, [Verdict.RIGHT] * 3)
+    assert (one.outcome, one.compiled, one.verdicts) == (SchemaOutcome.PASSING, True, [Verdict.RIGHT] * 3)
     assert len(list(one.commits())) == 4 + 2 + 2
 
 
@@ -54,40 +54,40 @@ def test_an_engine_that_refuses_everything_refuses_the_valid_instances():
 
 def test_a_refused_schema_is_counted_under_its_reason():
     one = only("Listed", cases=[UNKNOWN])
-    assert (one.outcome, one.reason, one.first_ns) == (Outcome.REFUSED, "unsupported: not", None)
+    assert (one.outcome, one.reason, one.first_ns) == (SchemaOutcome.REFUSED, "unsupported: not", None)
 
 
 def test_a_file_that_could_not_be_read_is_refused_without_an_engine_seeing_it():
     one = only("Dies", cases=[Case("b", "s", "", problem="not JSON at line 1, column 2")])
-    assert (one.outcome, one.reason) == (Outcome.REFUSED, "not JSON at line 1, column 2")
+    assert (one.outcome, one.reason) == (SchemaOutcome.REFUSED, "not JSON at line 1, column 2")
 
 
 def test_an_engine_that_hangs_in_a_mask_times_out_and_its_time_is_kept():
     one = only("HangsInMask", timeout=1.0)
-    assert (one.outcome, one.verdicts, one.skipped) == (Outcome.TIMED_OUT, [Verdict.TIMED_OUT], 2)
+    assert (one.outcome, one.verdicts, one.skipped) == (SchemaOutcome.TIMED_OUT, [Verdict.TIMED_OUT], 2)
     assert max(one.masks()) >= 0.5e9
     assert len(list(one.commits())) == 2
 
 
 def test_an_engine_that_hangs_in_a_commit_times_out_and_its_time_is_kept():
     one = only("HangsInCommit", timeout=1.0)
-    assert one.outcome is Outcome.TIMED_OUT
+    assert one.outcome is SchemaOutcome.TIMED_OUT
     assert [ns >= 0.5e9 for ns in one.commits()] == [True]
 
 
 def test_an_engine_that_hangs_while_compiling_times_out_and_its_time_is_kept():
     one = only("HangsCompiling", timeout=1.0)
-    assert (one.outcome, one.compiled, one.skipped) == (Outcome.TIMED_OUT, False, 3)
+    assert (one.outcome, one.compiled, one.skipped) == (SchemaOutcome.TIMED_OUT, False, 3)
     assert one.first_ns >= 0.9e9
 
 
 def test_the_limit_counts_from_the_moment_at_which_the_worker_begins():
-    assert only("BeginsLate", timeout=0.2).outcome is Outcome.PASSING
+    assert only("BeginsLate", timeout=0.2).outcome is SchemaOutcome.PASSING
 
 
 def test_an_engine_that_dies_is_a_crash_with_its_last_words():
     one = only("Dies")
-    assert (one.outcome, one.verdicts) == (Outcome.CRASHED, [Verdict.CRASHED])
+    assert (one.outcome, one.verdicts) == (SchemaOutcome.CRASHED, [Verdict.CRASHED])
     assert "SIGABRT" in one.failures[0].detail
     assert fake_engines.SECRET in one.failures[0].detail
 
@@ -102,7 +102,7 @@ def test_an_exception_crashes_its_instance_alone():
 def test_after_a_crash_or_a_timeout_the_next_schema_is_served(factory):
     short = Case("c", "s", json.dumps({"enum": [1]}), (Instance(b"1", True),))
     found, _ = results(factory, cases=[SCHEMA, short], timeout=1.5)
-    assert found[1][0].outcome is Outcome.PASSING
+    assert found[1][0].outcome is SchemaOutcome.PASSING
 
 
 def test_a_policy_has_its_own_column():
@@ -118,7 +118,7 @@ def test_a_policy_has_its_own_column():
 
 
 def test_a_schema_unsatisfiable_by_policy_alone_is_in_the_policy_column():
-    assert only("UnsatisfiableByPolicy").outcome is Outcome.POLICY
+    assert only("UnsatisfiableByPolicy").outcome is SchemaOutcome.POLICY
 
 
 def test_an_engine_that_is_not_installed_says_why_and_the_others_run():

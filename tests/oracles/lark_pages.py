@@ -17,11 +17,11 @@ from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables import prepared_lexer
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.lark_grammars.tables.grammar_tables import Pages, PageTables
+from structgen.lark_grammars.tables.grammar_tables import GrammarTables, PageTables
 from structgen.limits import Limits
 
 
-def hold_pages(tables: ParserTables, pages: Pages, *, partly: bool = False) -> int:
+def hold_pages(tables: ParserTables, pages: GrammarTables, *, partly: bool = False) -> int:
     """Assert that pages say what a language says that is asked in another order; return how many states have
     their moves and endings. `partly`: they need not know all states."""
     language = ContextualLanguage(tables, Limits())
@@ -149,7 +149,7 @@ def _expected(lexer: Lexer, state: int, byte: int) -> tuple[int, ...]:
     return K.MV_KEEP_NEW, terminal, move.after, without
 
 
-def _endings(pages: Pages, state: int) -> tuple[list[object], list[int], int]:
+def _endings(pages: GrammarTables, state: int) -> tuple[list[object], list[int], int]:
     at = int(pages.endings[state])
 
     def listed(at: int) -> list[int]:

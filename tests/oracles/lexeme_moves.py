@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from structgen.lark_grammars.lexer.lexeme_items import Item, Slot, instructions
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeState, LexemeStates
-from structgen.lark_grammars.lexer.ordered_matching import NOWHERE, Behind, Guard, Guards, Nest
+from structgen.lark_grammars.lexer.ordered_matching import NOWHERE, Behind, Guards, LookAheadGuard, Nest
 
 Found = tuple[LexemeState | int, tuple[int, ...]]
 """The state after a move, DEAD or DECIDED, and where its slots come from."""
@@ -57,7 +57,7 @@ class LexemeMoves:
         items: list[Item] = []
         sources: list[int] = []
         seen: set[Item] = set()
-        ruling: list[frozenset[Guard]] = []
+        ruling: list[frozenset[LookAheadGuard]] = []
         strings = frozenset(tracked)
         slot = 0
         for item in state.items:
@@ -88,7 +88,7 @@ class LexemeMoves:
         found: Iterable[Item],
         items: list[Item],
         sources: list[int],
-        known: tuple[set[Item], list[frozenset[Guard]]],
+        known: tuple[set[Item], list[frozenset[LookAheadGuard]]],
         tracked: frozenset[int],
         unless: int,
     ) -> bool:
@@ -156,7 +156,7 @@ class LexemeMoves:
         return found | {string for string in strings if lexer._exact[string][1] in ended}
 
 
-def _is_idle(guards: Guards, ruling: list[frozenset[Guard]]) -> bool:
+def _is_idle(guards: Guards, ruling: list[frozenset[LookAheadGuard]]) -> bool:
     """Return whether what needs some guards can never win: a better match needs no others (`ruling`: what the
     better matches need)."""
     return any(needed.issubset(guards) for needed in ruling)

@@ -12,7 +12,7 @@ from exact import Bigram, law, tokenizer
 
 import structgen as sg
 from structgen.sampling.methods import awrs
-from structgen.sampling.target import Step
+from structgen.sampling.target import TargetStep
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
@@ -47,7 +47,7 @@ class Scripted:
 @pytest.mark.parametrize("valid", [{0}, {2}, {0, 3}, {1, 2, 4}, {0, 1, 2, 3, 4}, {4}, set()])
 def test_the_mean_over_all_draws_is_the_mass_of_each_valid_edge(valid):
     masses = np.array([0.3, 0.05, 0.2, 0.1, 0.15])  # the last one is the end
-    step = Step(np.arange(4), masses[:4], float(masses[4]))
+    step = TargetStep(np.arange(4), masses[:4], float(masses[4]))
     found, whole = np.zeros(5), 0.0
     scripts: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
     while scripts:
@@ -85,7 +85,7 @@ def test_the_mean_over_all_draws_is_the_mass_of_each_valid_edge(valid):
 def test_edges_that_were_refused_are_not_drawn_again():
     """By simulation: the script of the test above draws no edge that was refused."""
     masses = np.array([0.4, 0.05, 0.05, 0.05, 0.3])
-    step = Step(np.arange(4), masses[:4], float(masses[4]))
+    step = TargetStep(np.arange(4), masses[:4], float(masses[4]))
     target = SimpleNamespace(
         extend=lambda prefix, token: prefix if token in (1, 3) else None, passes=lambda prefix: False
     )
@@ -101,7 +101,7 @@ def test_edges_that_were_refused_are_not_drawn_again():
 def test_the_mass_that_is_left_keeps_its_digits():
     """Where the likely edges are refused, what is left is the mass of the unlikely one, to all its digits."""
     likely, rare = (0.7, 0.3 - 1e-9), 1e-9
-    step = Step(np.arange(2), np.array(likely), rare)
+    step = TargetStep(np.arange(2), np.array(likely), rare)
     target = SimpleNamespace(extend=lambda prefix, token: None, passes=lambda prefix: True)
     taken = awrs.propose(target, "prefix", step, np.random.default_rng(3))
     assert taken.edge == 2
@@ -110,7 +110,7 @@ def test_the_mass_that_is_left_keeps_its_digits():
 
 
 def test_a_mass_too_small_for_its_inverse_is_a_dead_end():
-    step = Step(np.arange(1), np.array([1e-310]), 0.0)
+    step = TargetStep(np.arange(1), np.array([1e-310]), 0.0)
     target = SimpleNamespace(extend=lambda prefix, token: prefix)
     assert awrs.propose(target, "prefix", step, np.random.default_rng(1)) is None
 

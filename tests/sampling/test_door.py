@@ -15,7 +15,7 @@ import pytest
 from exact import Bigram, tokenizer
 
 import structgen as sg
-from structgen.sampling.sample import Options, sample
+from structgen.sampling.sample import SampleOptions, sample
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
@@ -82,7 +82,9 @@ def test_a_prompt_that_is_none_is_refused(prompt):
 def test_the_typed_options_are_the_keywords():
     """The overloads name the keywords in a TypedDict, the function itself names them one by one."""
     keywords = inspect.signature(sample).parameters.values()
-    assert [one.name for one in keywords if one.kind is one.KEYWORD_ONLY] == list(Options.__annotations__)
+    assert [one.name for one in keywords if one.kind is one.KEYWORD_ONLY] == list(
+        SampleOptions.__annotations__
+    )
 
 
 def test_a_keyword_that_does_not_exist_is_a_type_error():

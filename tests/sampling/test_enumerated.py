@@ -159,7 +159,7 @@ def twisted(target, prefix, step, draws):
     shares /= shares.sum()
     edge = int(draws.choice(len(shares), p=shares))
     after = smc.checked(target, prefix, step, edge)
-    return None if after is None else smc.Taken(edge, after, float(masses[edge] / shares[edge]))
+    return None if after is None else smc.TakenEdge(edge, after, float(masses[edge] / shares[edge]))
 
 
 @pytest.mark.parametrize("task", SMALL, ids=str)

@@ -14,7 +14,7 @@ from exact import Bigram, law, tokenizer
 import structgen as sg
 from structgen.sampling.rows import FunctionRows
 from structgen.sampling.sample import sample
-from structgen.sampling.target import END, Step, Target
+from structgen.sampling.target import END, Target, TargetStep
 from structgen.sampling.tree import Node, PrefixTree
 from structgen.sampling.walk import Finish, Walker
 
@@ -184,7 +184,7 @@ def test_a_tree_that_keeps_little_changes_nothing_in_the_law(tree, width, max_to
 
 
 def test_a_node_that_the_tree_has_no_room_for_teaches_it_nothing():
-    step = Step(np.array([1, 2]), np.array([0.5, 0.3]), 0.2)
+    step = TargetStep(np.array([1, 2]), np.array([0.5, 0.3]), 0.2)
     root, other = Node(step, 2), Node(step, 2)
     tree = PrefixTree(most=root.nbytes + 1)
     tree.attach([], root)

@@ -19,7 +19,6 @@ from structgen.language.ir import (
     All,
     Any_,
     Demands,
-    Entry,
     Format,
     Formula,
     Interval,
@@ -28,6 +27,7 @@ from structgen.language.ir import (
     Not,
     Pattern,
     Spec,
+    ValueMenu,
     Words,
 )
 from structgen.limits import Limits
@@ -157,7 +157,7 @@ class Walker:
 
     def outcome(self, place: int, value: Any) -> int | None:
         """Return the outcome of a value at a place, or None where it leaves the language."""
-        entry: Entry = self.network.entry(place)
+        entry: ValueMenu = self.network.entry(place)
         if value is None:
             return entry.null
         if isinstance(value, bool):

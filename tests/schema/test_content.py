@@ -18,7 +18,7 @@ from structgen.errors import OptionError, UnsupportedError
 from structgen.json_machine.answers.scalar_questions import Strings
 from structgen.language.ir import All, Pattern
 from structgen.limits import Limits
-from structgen.schema.explaining.keyword_report import Standing
+from structgen.schema.explaining.keyword_report import KeywordStanding
 from structgen.schema.reading.content import ENCODINGS
 from structgen.schema.schema_grammar import json_schema
 
@@ -223,7 +223,7 @@ def compare_a_mask_with_steps(encoding: str, data: st.DataObject) -> None:
 def test_json_beside_an_unknown_encoding_is_no_matter() -> None:
     schema = {"contentMediaType": "application/json", "contentEncoding": "rot13"}
     standings = {one.standing for one in json_schema(schema, content="assert").report.findings}
-    assert standings == {Standing.ANNOTATION}
+    assert standings == {KeywordStanding.ANNOTATION}
 
 
 def test_the_report_says_what_is_asserted() -> None:
@@ -232,8 +232,8 @@ def test_the_report_says_what_is_asserted() -> None:
         content: {one.keyword: one.standing for one in json_schema(schema, content=content).report.findings}
         for content in ("annotate", "assert")
     }
-    assert set(found["annotate"].values()) == {Standing.ANNOTATION}
-    assert [key for key, standing in found["assert"].items() if standing is Standing.ENFORCED] == [
+    assert set(found["annotate"].values()) == {KeywordStanding.ANNOTATION}
+    assert [key for key, standing in found["assert"].items() if standing is KeywordStanding.ENFORCED] == [
         "contentEncoding"
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from structgen.schema.explaining.keyword_report import Report, Standing
+from structgen.schema.explaining.keyword_report import KeywordReport, KeywordStanding
 from structgen.schema.schema_grammar import json_schema
 
 
@@ -121,8 +121,8 @@ def test_a_report_is_a_frozen_value() -> None:
     assert report == json_schema({"type": "null"}).report
     with pytest.raises(FrozenInstanceError):
         report.draft = "7"  # type: ignore[misc]
-    assert isinstance(report, Report)
-    assert report.findings[0].standing is Standing.ENFORCED
+    assert isinstance(report, KeywordReport)
+    assert report.findings[0].standing is KeywordStanding.ENFORCED
 
 
 def test_places_that_may_dead_end_come_from_the_living_networks() -> None:

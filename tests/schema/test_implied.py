@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 import structgen as sg
 from structgen.cli import app
 from structgen.compilation.implied_constraints import IMPLIED
-from structgen.schema.explaining.keyword_report import Report
+from structgen.schema.explaining.keyword_report import KeywordReport
 from structgen.schema.explaining.keyword_twins import Twins
 from structgen.schema.reading.document import Document
 
 
-def report(schema: Any, **options: Any) -> Report:
+def report(schema: Any, **options: Any) -> KeywordReport:
     return sg.explain(sg.json_schema(schema, **options), prove=True).report
 
 

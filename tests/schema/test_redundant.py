@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from structgen.schema.explaining.keyword_report import Standing
+from structgen.schema.explaining.keyword_report import KeywordStanding
 from structgen.schema.reading.policies import WIDEST
 from structgen.schema.schema_grammar import json_schema
 
 DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 
 
-def standing(schema: Any, keyword: str, pointer: str = "#", **options: Any) -> Standing:
+def standing(schema: Any, keyword: str, pointer: str = "#", **options: Any) -> KeywordStanding:
     report = json_schema(schema, **{**WIDEST, **options}).report
     (found,) = (one for one in report.findings if (one.pointer, one.keyword) == (pointer, keyword))
-    assert bool(found.why) is (found.standing is not Standing.ENFORCED)
+    assert bool(found.why) is (found.standing is not KeywordStanding.ENFORCED)
     return found.standing
 
 
@@ -50,7 +50,7 @@ def standing(schema: Any, keyword: str, pointer: str = "#", **options: Any) -> S
     ],
 )
 def test_an_idle_constraint_is_redundant(keyword: str, schema: Any) -> None:
-    assert standing(schema, keyword) is Standing.REDUNDANT
+    assert standing(schema, keyword) is KeywordStanding.REDUNDANT
 
 
 @pytest.mark.parametrize(
@@ -81,24 +81,24 @@ def test_an_idle_constraint_is_redundant(keyword: str, schema: Any) -> None:
     ],
 )
 def test_what_rules_out_a_document_is_enforced(keyword: str, schema: Any) -> None:
-    assert standing(schema, keyword) is Standing.ENFORCED
+    assert standing(schema, keyword) is KeywordStanding.ENFORCED
 
 
 def test_what_stands_in_a_part_that_no_value_has_is_redundant() -> None:
     schema = {"type": "string", "items": {"type": "null"}, "properties": {"a": {"maximum": 1}}}
-    assert standing(schema, "type", "#/items") is Standing.REDUNDANT
-    assert standing(schema, "maximum", "#/properties/a") is Standing.REDUNDANT
+    assert standing(schema, "type", "#/items") is KeywordStanding.REDUNDANT
+    assert standing(schema, "maximum", "#/properties/a") is KeywordStanding.REDUNDANT
     referred = {"anyOf": [schema, {"type": "array", "items": {"$ref": "#/anyOf/0/properties/a"}}]}
-    assert standing(referred, "maximum", "#/anyOf/0/properties/a") is Standing.ENFORCED
+    assert standing(referred, "maximum", "#/anyOf/0/properties/a") is KeywordStanding.ENFORCED
 
 
 def test_a_keyword_that_gives_keys_their_order_is_no_redundant_one() -> None:
     schema = {"properties": {"a": True}}
-    assert standing(schema, "properties", property_order="declared") is Standing.ENFORCED
+    assert standing(schema, "properties", property_order="declared") is KeywordStanding.ENFORCED
 
 
 def test_under_caps_little_is_redundant() -> None:
     schema = {"properties": {"a": {"additionalProperties": True}}}
-    assert standing(schema, "additionalProperties", "#/properties/a") is Standing.REDUNDANT
+    assert standing(schema, "additionalProperties", "#/properties/a") is KeywordStanding.REDUNDANT
     capped = standing(schema, "additionalProperties", "#/properties/a", any_value="scalar")
-    assert capped is Standing.ENFORCED
+    assert capped is KeywordStanding.ENFORCED

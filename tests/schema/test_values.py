@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.schema.reading.json_values import Text, canonical, json_string
+from structgen.schema.reading.json_values import JsonPieces, canonical, json_string
 
 scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "1"])
 values = st.recursive(
@@ -47,33 +47,35 @@ def test_string_literals_read_back(text: str) -> None:
 
 @given(st.recursive(st.binary(max_size=3), lambda inner: st.lists(inner, max_size=4)))
 def test_texts_know_their_length_and_order(tree: Any) -> None:
-    def made(node: Any) -> Text | bytes:
-        return node if isinstance(node, bytes) else Text(tuple(made(child) for child in node))
+    def made(node: Any) -> JsonPieces | bytes:
+        return node if isinstance(node, bytes) else JsonPieces(tuple(made(child) for child in node))
 
-    text = Text((made(tree),))
+    text = JsonPieces((made(tree),))
     assert len(text.flat()) == text.length
     assert text.before(None) and not text.before(text)
-    assert Text((text.flat(), b"x")).before(text) is False
+    assert JsonPieces((text.flat(), b"x")).before(text) is False
 
 
 @given(st.lists(st.lists(st.binary(max_size=3) | st.integers(0, 9), max_size=4), min_size=1, max_size=12))
 def test_texts_that_share_pieces_are_joined_as_they_stand(recipes: list[list[bytes | int]]) -> None:
-    texts: list[Text] = []
+    texts: list[JsonPieces] = []
     joined: list[bytes] = []
     for recipe in recipes:
         # a number is an earlier text
         pieces = [piece if isinstance(piece, bytes) else piece % len(texts) for piece in recipe
                   if texts or isinstance(piece, bytes)]  # fmt: skip
-        texts.append(Text(tuple(piece if isinstance(piece, bytes) else texts[piece] for piece in pieces)))
+        texts.append(
+            JsonPieces(tuple(piece if isinstance(piece, bytes) else texts[piece] for piece in pieces))
+        )
         joined.append(b"".join(piece if isinstance(piece, bytes) else joined[piece] for piece in pieces))
         # the same pieces are met again behind every text
-        assert Text((b"<", *texts, b">")).flat() == b"<" + b"".join(joined) + b">"
+        assert JsonPieces((b"<", *texts, b">")).flat() == b"<" + b"".join(joined) + b">"
     assert [text.flat() for text in reversed(texts)] == joined[::-1]
 
 
 def test_deep_texts_that_are_met_again_need_no_deep_stack() -> None:
-    deep = Text((b"x",))
+    deep = JsonPieces((b"x",))
     for _ in range(100_000):
-        deep = Text((deep,))
+        deep = JsonPieces((deep,))
     for head in (b"a", b"b", b"c"):
-        assert Text((head, deep)).flat() == head + b"x"
+        assert JsonPieces((head, deep)).flat() == head + b"x"

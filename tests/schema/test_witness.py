@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from network_walker import Wanderer
 from test_network import chances, open_network
 
-from structgen.schema.reading.json_values import Text
+from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.members import Members
 from structgen.schema.recogniser.object_search import Undecided, Witness
 
@@ -25,7 +25,7 @@ def _undecided(self: Witness, debt: object) -> None:
 def test_rests_are_those_of_the_search_over_all_sets_of_members(chance: random.Random, order: str) -> None:
     complete, find = Members.complete, Witness.find
 
-    def compared(self: Members, *args: Any) -> Text | None:
+    def compared(self: Members, *args: Any) -> JsonPieces | None:
         found = complete(self, *args)
         ask, written = args[7], args[8]
         if "<locals>" in ask.__qualname__:

@@ -15,7 +15,7 @@ import pytest
 
 from structgen.errors import StoreWarning
 from structgen.native.array_file import open_arrays, write_arrays
-from structgen.store.segment_files import Damaged, Folder, Segment, encode
+from structgen.store.segment_files import DamagedSegment, Folder, Segment, encode
 from structgen.store.terminal_records import Content, Crossing
 from structgen.tokens import vocabulary
 from structgen.tokens.array_checks import Bounds
@@ -173,7 +173,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 )
 def test_a_record_with_numbers_out_of_range_is_damaged(tmp_path: Path, other: dict[str, object]) -> None:
     segment = written(tmp_path / "a.masks", content(**({"row": [0] * 9} | other)))
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedSegment):
         segment.find(IDENTITY)
 
 
@@ -181,7 +181,7 @@ def test_a_segment_that_is_cut_short_while_it_is_used_is_damaged(tmp_path: Path)
     path = tmp_path / "a.masks"
     segment = written(path, content(row=[0] * 9))
     os.truncate(path, path.stat().st_size // 2)
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedSegment):
         segment.find(IDENTITY)
 
 

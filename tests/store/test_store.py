@@ -26,7 +26,7 @@ from structgen.errors import OptionError, StoreWarning
 from structgen.store import mask_store as store_module
 from structgen.store import segment_files
 from structgen.store.mask_store import VocabularyStore, default_store, tokens_of
-from structgen.store.segment_files import Damaged, Folder, Segment, encode, exclusive, trim
+from structgen.store.segment_files import DamagedSegment, Folder, Segment, encode, exclusive, trim
 from structgen.store.terminal_records import Content, Crossing
 from structgen.system.resources import small_tokenizer
 from structgen.tokens.trie import build_trie
@@ -146,7 +146,7 @@ def test_a_byte_that_changed_is_found_or_does_not_matter(
     for key, content in records.items():
         try:
             found = Segment(path, IDENTITY).find(key)
-        except Damaged:
+        except DamagedSegment:
             continue
         assert plain(found) == plain(content)
 
@@ -158,13 +158,13 @@ def test_a_cut_off_segment_is_not_opened(
     whole = b"".join(encode(records, IDENTITY))
     path = tmp_path_factory.mktemp("segment") / "a.masks"
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedSegment):
         Segment(path, IDENTITY)
 
 
 def test_a_segment_of_another_identity_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "a.masks").write_bytes(b"".join(encode({}, IDENTITY)))
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedSegment):
         Segment(tmp_path / "a.masks", IDENTITY[::-1])
 
 

@@ -11,7 +11,7 @@ import pytest
 import structgen as sg
 from structgen.json_machine.expected import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, Config, Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
 
 TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
     b"ab", b"abc", b"ca", b"bb", b"aaaa", None, None,
@@ -68,7 +68,7 @@ class WordGrammar(TextGrammar):
     def limits(self) -> Limits:
         return Limits()
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return Words(self.words, self.most)
 
 
@@ -214,7 +214,7 @@ class Bounded(Words):
 class BoundedGrammar(WordGrammar):
     __slots__ = ()
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return Bounded(self.words, self.most)
 
 

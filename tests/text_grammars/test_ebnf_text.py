@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from structgen.automata.regex.python_syntax import Chars, Repeat
+from structgen.automata.regex.python_syntax import CharacterClass, Repetition
 from structgen.errors import GrammarError, LimitError
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 
@@ -13,10 +13,11 @@ def test_items_become_symbols_and_patterns() -> None:
     read = parse_ebnf('root ::= "a" x? [^b-d\\n]{2,3} # said\n   | x\nx-1_y ::= .\nx ::= x-1_y', 100)
     assert read.lines == {"root": 1, "x-1_y": 3, "x": 4}
     assert (
-        Chars(((97, 97),)) in read.terminals.values() and Chars(((0, 0x10FFFF),)) in read.terminals.values()
+        CharacterClass(((97, 97),)) in read.terminals.values()
+        and CharacterClass(((0, 0x10FFFF),)) in read.terminals.values()
     )
-    kept = Chars(((0, 9), (11, 97), (101, 0x10FFFF)))
-    assert Repeat(kept, 2, 3, True) in read.terminals.values()
+    kept = CharacterClass(((0, 9), (11, 97), (101, 0x10FFFF)))
+    assert Repetition(kept, 2, 3, True) in read.terminals.values()
     assert [right for left, right in read.rules if left == "root"][1] == ("x",)
 
 

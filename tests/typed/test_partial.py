@@ -16,8 +16,8 @@ from pydantic import BaseModel, Field, field_validator  # noqa: E402
 from told import told  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.python_types.type_parts import Part  # noqa: E402
-from structgen.typed.partial import Progress  # noqa: E402
+from structgen.python_types.type_parts import TypePart  # noqa: E402
+from structgen.typed.partial import PartialDocument  # noqa: E402
 
 
 class Stop(NamedTuple):
@@ -56,7 +56,7 @@ def grows(before: Any, after: Any) -> bool:
 
 @pytest.mark.parametrize("step", [1, 3, 7])
 def test_partials_only_grow(step: int) -> None:
-    progress = Progress(Part(Trip))
+    progress = PartialDocument(TypePart(Trip))
     partials = [progress.add(TEXT[at : at + step]) for at in range(0, len(TEXT), step)]
     values = [one.value for one in partials]
     assert all(grows(before, after) for before, after in itertools.pairwise(values))
@@ -67,7 +67,7 @@ def test_partials_only_grow(step: int) -> None:
 
 
 def test_an_open_string_is_there_as_far_as_it_goes() -> None:
-    progress = Progress(Part(Trip))
+    progress = PartialDocument(TypePart(Trip))
     seen = [progress.add(char).get("title") for char in TEXT[: TEXT.index(', "begin"')]]
     whole = 'Nord "kap" \U0001f600 \\'
     assert seen[-1] == whole
@@ -75,7 +75,7 @@ def test_an_open_string_is_there_as_far_as_it_goes() -> None:
 
 
 def test_closed_parts_are_objects_and_open_ones_are_not() -> None:
-    progress = Progress(Part(Trip))
+    progress = PartialDocument(TypePart(Trip))
     cut = TEXT.index('"2026-06-04"') + 5
     partial = progress.add(TEXT[:cut])
     assert partial["begin"] == dt.date(2026, 6, 1)
@@ -155,7 +155,7 @@ class Configured(BaseModel):
 
 
 def test_parts_are_read_under_the_config_of_their_model() -> None:
-    partial = Progress(Part(Configured)).add('{"data": "QQ==", "many": ["Qg==", "Qw=="')
+    partial = PartialDocument(TypePart(Configured)).add('{"data": "QQ==", "many": ["Qg==", "Qw=="')
     assert partial["data"] == b"A"
     assert partial["many"] == [b"B", b"C"]
 
@@ -185,13 +185,13 @@ def test_a_part_that_cannot_be_read_alone_is_shown_as_json() -> None:
 
 
 def test_parts_of_types() -> None:
-    assert Part(Trip).at(("stops", 7, "on")).hint is dt.date  # type: ignore[union-attr]
-    assert Part(Trip).at(("price",)).hint is float  # type: ignore[union-attr]
-    assert Part(Trip).at(("notes", "any")).hint is int  # type: ignore[union-attr]
-    assert Part(tuple[int, str]).at((1,)).hint is str  # type: ignore[union-attr]
-    assert Part(Trip).at(("none",)) is None
-    assert Part(Trip | Stop).at(("title",)).hint is str  # type: ignore[union-attr]
-    assert Part(Trip | Stop).at(("none",)) is None
+    assert TypePart(Trip).at(("stops", 7, "on")).hint is dt.date  # type: ignore[union-attr]
+    assert TypePart(Trip).at(("price",)).hint is float  # type: ignore[union-attr]
+    assert TypePart(Trip).at(("notes", "any")).hint is int  # type: ignore[union-attr]
+    assert TypePart(tuple[int, str]).at((1,)).hint is str  # type: ignore[union-attr]
+    assert TypePart(Trip).at(("none",)) is None
+    assert TypePart(Trip | Stop).at(("title",)).hint is str  # type: ignore[union-attr]
+    assert TypePart(Trip | Stop).at(("none",)) is None
 
 
 class Flight(BaseModel):
@@ -219,6 +219,8 @@ class Train(BaseModel):
 )
 def test_members_of_a_union_are_read_once_it_is_told_which_it_is(document: str, closed: Any) -> None:
     for hint in (Flight | Train, Annotated[Flight | Train | None, Field(discriminator="kind")]):
-        assert Progress(Part(hint)).add(document).value == closed
-        listed = Progress(Part(list[hint])).add('[{"kind": "train", "on": "", "seats": []}, ' + document)  # type: ignore[valid-type]
+        assert PartialDocument(TypePart(hint)).add(document).value == closed
+        listed = PartialDocument(TypePart(list[hint])).add(
+            '[{"kind": "train", "on": "", "seats": []}, ' + document
+        )  # type: ignore[valid-type]
         assert listed.value[1] == closed

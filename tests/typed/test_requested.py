@@ -12,14 +12,14 @@ import pytest
 pytest.importorskip("pydantic")
 
 import structgen as sg
-from structgen.typed.forms import Form, form_of, form_of_type
+from structgen.typed.forms import WantedForm, form_of, form_of_type
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 NAMED = {"name": "n", "schema": SCHEMA, "strict": True}
 OPENAI = {"type": "json_schema", "json_schema": NAMED}
 
 
-def canonical(form: Form) -> str:
+def canonical(form: WantedForm) -> str:
     assert form.grammar is not None
     return form.grammar.canonical
 

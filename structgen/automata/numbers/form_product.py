@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import COLUMNS, WIDTH, NumberPool
-from structgen.automata.numbers.python_spelling import START_FORM, Form, after, is_whole
+from structgen.automata.numbers.python_spelling import START_FORM, NumeralForm, after, is_whole
 from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
@@ -24,7 +24,7 @@ from structgen.limits import Limits
 _CHARACTERS = COLUMNS.decode("ascii")
 _IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 
-_Pair = tuple[int, Form]
+_Pair = tuple[int, NumeralForm]
 
 
 class PrintedPool:

@@ -21,7 +21,14 @@ from structgen.automata.numbers.bound_tree import nodes
 from structgen.automata.numbers.interval_split import split
 from structgen.automata.numbers.number_plan import ANY, PLAIN, Caps, Side, common_core, digit_count, sides_of
 from structgen.automata.numbers.shortest_numerals import Asker, alive, has_value, shortest
-from structgen.automata.numbers.written_forms import Pair, Pairs, by_value, digits_alone, has_forms, otherwise
+from structgen.automata.numbers.written_forms import (
+    FormPairs,
+    Pair,
+    by_value,
+    digits_alone,
+    has_forms,
+    otherwise,
+)
 from structgen.language import ir
 from structgen.limits import Limits
 from structgen.system.fork_locks import STORES, new_lock
@@ -54,7 +61,7 @@ Meaning = tuple[tuple[int, frozenset[int]], ...]
 
 
 @dataclass(slots=True)
-class Plan:
+class NumberPlan:
     """What a specification asks, with outcomes numbered by their place in `sets`."""
 
     sets: tuple[frozenset[int], ...]
@@ -78,7 +85,7 @@ class Numerals:
         self.lock = new_lock(STORES)  # taken while a grammar's is held, never while a store's is
         self.policy = policy
         self.limits = limits
-        self.plans: dict[ir.Spec, Plan] = {}
+        self.plans: dict[ir.Spec, NumberPlan] = {}
         self.keys: dict[tuple[int, Meaning], bytes] = {}
         self.finishes: dict[tuple[int, Meaning], ir.Demands] = {}
         self._caps = Caps(0, 0, 0) if policy == ANY else caps
@@ -102,7 +109,7 @@ class Numerals:
         self._sides: dict[int, Side] = {}
         self._contents: dict[tuple[int, bool], dict[Meaning, bytes]] = {}
         self._large: _Large | None = None
-        self._pairs = Pairs(self)
+        self._pairs = FormPairs(self)
 
     @property
     def count(self) -> int:
@@ -117,7 +124,7 @@ class Numerals:
     # -- starting
     # ----------------------------------------------------------------------------------------------
 
-    def plan(self, spec: ir.Spec) -> Plan:
+    def plan(self, spec: ir.Spec) -> NumberPlan:
         """Return what a specification asks; remembered by specification.
 
         Raises LimitError (number_chars, alternatives).
@@ -131,7 +138,7 @@ class Numerals:
             self.plans[spec] = known
         return known
 
-    def _plan(self, spec: ir.Spec) -> Plan:
+    def _plan(self, spec: ir.Spec) -> NumberPlan:
         numbers: dict[frozenset[int], int] = {}
 
         def number(demands: frozenset[int]) -> int:
@@ -145,9 +152,9 @@ class Numerals:
                 digits = digits_alone(spec, self.policy, self.limits, number, self._caps)
                 spec = otherwise(spec)
         positive, negative = sides_of(spec, self.policy, self.limits, number, self._caps)
-        return Plan(tuple(numbers), positive, negative, digits)
+        return NumberPlan(tuple(numbers), positive, negative, digits)
 
-    def start(self, plan: Plan, numbers: tuple[int, ...]) -> int:
+    def start(self, plan: NumberPlan, numbers: tuple[int, ...]) -> int:
         """Return the state before the first character, or ir.DEAD where no numeral has an outcome.
 
         `numbers` are a grammar's numbers of `plan.sets`. What a few characters reach is made at once. Raises

@@ -25,7 +25,7 @@ _SMALLEST_FIXED = 4
 START, MINUS, ZERO, WHOLE, POINT, FRACTION, E, SIGN, EXPONENT = range(9)
 
 
-class Form(NamedTuple):
+class NumeralForm(NamedTuple):
     """How far a numeral has come in its form; equal forms have the same continuations."""
 
     phase: int = START
@@ -46,32 +46,32 @@ class Form(NamedTuple):
     exponent: str = ""
 
 
-START_FORM = Form()
+START_FORM = NumeralForm()
 
 
-def after(form: Form, char: str) -> Form | None:
+def after(form: NumeralForm, char: str) -> NumeralForm | None:
     """Return the form after one more character, or None where no numeral of the form goes on so."""
     phase = form.phase
     if char.isdecimal():
         return _digit(form, char)
     if char == "-" and phase == START:
-        return Form(MINUS)
+        return NumeralForm(MINUS)
     if char == ".":
         if phase == ZERO:
-            return Form(POINT)
+            return NumeralForm(POINT)
         if phase == WHOLE and form.whole < SIGNIFICANT:
             return form._replace(phase=POINT, five=False)
         return None
     if char == "e":
         one = form.whole == 1 and (phase == WHOLE or (phase == FRACTION and not form.zero))
-        return Form(E, order=form.order, five=form.five) if one else None
+        return NumeralForm(E, order=form.order, five=form.five) if one else None
     if char in "+-" and phase == E:
         signed = form._replace(phase=SIGN, minus=char == "-")
         return signed if _exponents(signed.minus, signed.order, signed.five) else None
     return None
 
 
-def is_whole(form: Form) -> bool:
+def is_whole(form: NumeralForm) -> bool:
     """Return whether a numeral may end in this form."""
     match form.phase:
         case 2:  # ZERO
@@ -85,18 +85,18 @@ def is_whole(form: Form) -> bool:
     return False
 
 
-def _digit(form: Form, char: str) -> Form | None:
+def _digit(form: NumeralForm, char: str) -> NumeralForm | None:
     match form.phase:
         case 0 | 1:  # START, MINUS
             if char == "0":
                 # There is no int -0; a float has its point.
-                return Form(ZERO) if form.phase == START else Form(ZERO, minus=True)
+                return NumeralForm(ZERO) if form.phase == START else NumeralForm(ZERO, minus=True)
             order = (char > _LARGEST[0]) - (char < _LARGEST[0])
-            return Form(WHOLE, whole=1, digits=1, order=order, five=char == "5")
+            return NumeralForm(WHOLE, whole=1, digits=1, order=order, five=char == "5")
         case 3:  # WHOLE
             if form.whole == SIGNIFICANT:
                 return form
-            return Form(WHOLE, whole=form.whole + 1, digits=form.whole + 1)
+            return NumeralForm(WHOLE, whole=form.whole + 1, digits=form.whole + 1)
         case 4 | 5:  # POINT, FRACTION
             return _fraction_digit(form, char == "0", char)
         case 7 | 8:  # SIGN, EXPONENT
@@ -108,12 +108,12 @@ def _digit(form: Form, char: str) -> Form | None:
     return None
 
 
-def _fraction_digit(form: Form, zero: bool, char: str) -> Form | None:
+def _fraction_digit(form: NumeralForm, zero: bool, char: str) -> NumeralForm | None:
     if form.whole == 0 and form.digits == 0:
         if not zero:
-            return Form(FRACTION, digits=1, places=form.places)
+            return NumeralForm(FRACTION, digits=1, places=form.places)
         places = form.places + 1
-        return None if places == _SMALLEST_FIXED else Form(FRACTION, places=places, zero=True)
+        return None if places == _SMALLEST_FIXED else NumeralForm(FRACTION, places=places, zero=True)
     digits = form.digits + 1
     places = 1 if form.phase == POINT else 2
     if form.whole == 0:
@@ -124,7 +124,7 @@ def _fraction_digit(form: Form, zero: bool, char: str) -> Form | None:
     if form.whole == 1 and order == 0:
         largest = _LARGEST[digits - 1]
         order = (char > largest) - (char < largest)
-    return Form(FRACTION, form.whole, digits, places, zero, order)
+    return NumeralForm(FRACTION, form.whole, digits, places, zero, order)
 
 
 @lru_cache(maxsize=16)

@@ -22,7 +22,7 @@ _FAR = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class NumeralPrefix:
     """A numeral's prefix, taken apart. `whole` is None before the first digit, `places` before a point."""
 
     sign: str
@@ -31,7 +31,7 @@ class Reading:
     exponent: str | None
 
     @classmethod
-    def of(cls, text: str) -> Reading:
+    def of(cls, text: str) -> NumeralPrefix:
         """Return the parts of a prefix of an RFC 8259 number (which is not checked)."""
         sign = text[:1] if text[:1] == "-" else ""
         body, mark, exponent = text[len(sign) :].lower().partition("e")
@@ -223,7 +223,7 @@ def has_value(side: Side, limits: Limits) -> bool:
     return Asker(side, outcomes, limits).first(1, 10**top, scale, False) is not None
 
 
-def _exponent_pieces(ask: Asker, reading: Reading) -> list[tuple[int, int]]:
+def _exponent_pieces(ask: Asker, reading: NumeralPrefix) -> list[tuple[int, int]]:
     """Return the ranges (first, last) of exponents under which a finished mantissa has a wanted outcome."""
     digits = (reading.whole or "") + (reading.places or "")
     mantissa, scale = _number(digits), -len(reading.places or "")
@@ -253,7 +253,7 @@ def _exponent_pieces(ask: Asker, reading: Reading) -> list[tuple[int, int]]:
     return pieces
 
 
-def _exponent_rest(ask: Asker, reading: Reading, left: int, any_length: bool) -> str | None:
+def _exponent_rest(ask: Asker, reading: NumeralPrefix, left: int, any_length: bool) -> str | None:
     """Return the shortest rest of a numeral whose "e" is written, or None."""
     text = reading.exponent or ""
     pieces = _exponent_pieces(ask, reading)
@@ -301,7 +301,7 @@ def _exponents(ask: Asker, low: int, high: int, first: int, last: int, reach: in
     return sorted(found, key=abs)
 
 
-def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, int, bool]]:
+def _grids(ask: Asker, reading: NumeralPrefix, left: int) -> Iterator[tuple[int, int, int, bool]]:
     """Return ranges (low, high, scale, broken) of all values that can still be written, and of no other."""
     side, caps = ask.side, ask.side.caps
     policy = side.policy
@@ -309,9 +309,9 @@ def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, 
         # Either a first digit that is not 0, or a 0.
         for digit in "123456789":
             if policy == ANY or caps.integer > 0:
-                yield from _grids(ask, Reading(reading.sign, digit, None, None), left - 1)
+                yield from _grids(ask, NumeralPrefix(reading.sign, digit, None, None), left - 1)
         yield 0, 0, 0, False
-        yield from _grids(ask, Reading(reading.sign, "0", None, None), left - 1)
+        yield from _grids(ask, NumeralPrefix(reading.sign, "0", None, None), left - 1)
         return
     mantissa = _number(reading.whole + (reading.places or ""))
     point = reading.places is not None
@@ -399,14 +399,14 @@ def alive(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -> b
     `ask` is the side without a minus sign, `other` the one with it; `left` the characters that may follow
     (policy "any"; otherwise it is not read). Raises LimitError (oracle_steps).
     """
-    reading = Reading.of(text)
+    reading = NumeralPrefix.of(text)
     one = other if reading.sign else ask
     if reading.exponent is not None:
         room = left if any_length else one.side.caps.exponent
         return _exponent_rest(one, reading, room, any_length) is not None
     sides = [(one, reading, left)]
     if text == "":
-        sides.append((other, Reading("-", None, None, None), left - 1))
+        sides.append((other, NumeralPrefix("-", None, None, None), left - 1))
     steps = 0
     for asker, part, room in sides:
         for low, high, scale, broken in _grids(asker, part, room):
@@ -427,7 +427,7 @@ def shortest(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -
     There must be one; of rests with a mark (`Asker.marked`) there may be none, and then it is None.
     Cost: grows with the square of the rest's length; a handful of range questions in the common cases.
     """
-    reading = Reading.of(text)
+    reading = NumeralPrefix.of(text)
     one = other if reading.sign else ask
     if reading.exponent is not None:
         room = left if any_length else one.side.caps.exponent
@@ -437,7 +437,7 @@ def shortest(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -
         return rest.encode()
     heads = [("", one, reading)]
     if text == "":
-        heads.append(("-", other, Reading("-", None, None, None)))
+        heads.append(("-", other, NumeralPrefix("-", None, None, None)))
     longest = left if any_length else sum((one.side.caps.integer, one.side.caps.fraction)) + 40
     for length in range(longest + 1):
         best: str | None = None
@@ -452,7 +452,7 @@ def shortest(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -
     raise ValueError(f"no numeral goes on from {text[:40]!r}")
 
 
-def _bodies(ask: Asker, reading: Reading, length: int) -> Iterator[str]:
+def _bodies(ask: Asker, reading: NumeralPrefix, length: int) -> Iterator[str]:
     """Return the least rests of exactly `length` characters, one for each way to lay them out."""
     if length < 0:
         return
@@ -468,7 +468,9 @@ def _bodies(ask: Asker, reading: Reading, length: int) -> Iterator[str]:
             yield from _layouts(ask, reading, length - len(mark) - digits, mark, sign * low, sign * high)
 
 
-def _layouts(ask: Asker, reading: Reading, length: int, mark: str, near: int, far: int) -> Iterator[str]:
+def _layouts(
+    ask: Asker, reading: NumeralPrefix, length: int, mark: str, near: int, far: int
+) -> Iterator[str]:
     """Return the least rests with `length` characters of mantissa and an exponent from `near` to `far`."""
     side, caps = ask.side, ask.side.caps
     free = side.policy == ANY

@@ -116,7 +116,7 @@ class Pair(NamedTuple):
     """After a minus sign: the state after 0, which is the one after -0; else ir.DEAD."""
 
 
-class Pairs:
+class FormPairs:
     """The pairs among the states of one table of numerals."""
 
     def __init__(self, numerals: Numerals) -> None:

@@ -3,8 +3,8 @@ r"""Python's regular expressions as trees: read by re's own parser, with sets of
 What is written in many ways is one tree: groups, flags and names are gone; `^`, `$`, `\b` are put in terms
 of the ends of the text and look-arounds; a possessive quantifier is an atomic group
 of atomic copies. Order is kept: of the
-parts of an `Alt`, and of the counts of a `Repeat`, re tries the first first. Source: Python's library
-reference (re); the case folding of a set is asked of re itself.
+parts of an `Alternation`, and of the counts of a `Repetition`, re tries the first first. Source: Python's
+library reference (re); the case folding of a set is asked of re itself.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ DEPTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Chars:
+class CharacterClass:
     """One code point out of a set; the empty set matches nothing."""
 
     ranges: Ranges
 
 
 @dataclass(frozen=True, slots=True)
-class Seq:
+class Concatenation:
     """A concatenation; empty means the empty text."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Alt:
+class Alternation:
     """An alternation of two parts at least; the first is tried first."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class Repetition:
     """`least` to `most` copies (None: no bound).
 
     As many as can be are tried first where `greedy`, else as few. A copy beyond the `least` that is empty is
@@ -74,17 +74,17 @@ class Atomic:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class TextStart:
     """The start of the text."""
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class TextEnd:
     """The end of the text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LookAround:
     """A look-ahead, or a look-behind where `ahead` is false; `holds` is false for the negative ones."""
 
     ahead: bool
@@ -92,11 +92,13 @@ class Look:
     of: Node
 
 
-Node: TypeAlias = Union[Chars, Seq, Alt, Repeat, Atomic, Start, End, Look]
+Node: TypeAlias = Union[
+    CharacterClass, Concatenation, Alternation, Repetition, Atomic, TextStart, TextEnd, LookAround
+]
 
-EMPTY: Final = Seq(())
-NOTHING: Final = Chars(())
-_NEWLINE: Final = Chars(((10, 10),))
+EMPTY: Final = Concatenation(())
+NOTHING: Final = CharacterClass(())
+_NEWLINE: Final = CharacterClass(((10, 10),))
 _NOT_NEWLINE: Final = complement(((10, 10),))
 
 
@@ -153,13 +155,13 @@ def tree_of(pattern: str, flags: int, where: str, cure: str, sets: Sets) -> Node
 def nullable(node: Node) -> bool:
     """Return whether a node may match the empty text somewhere (assertions are taken to hold)."""
     match node:
-        case Chars():
+        case CharacterClass():
             return False
-        case Seq(parts):
+        case Concatenation(parts):
             return all(map(nullable, parts))
-        case Alt(parts):
+        case Alternation(parts):
             return any(map(nullable, parts))
-        case Repeat(of, least, _, _):
+        case Repetition(of, least, _, _):
             return least == 0 or nullable(of)
         case Atomic(of):
             return nullable(of)
@@ -188,19 +190,19 @@ class _Reader:
         parts: list[Node] = []
         for op, value in items:
             node = self.item(str(op), value, flags, depth)
-            parts += node.parts if isinstance(node, Seq) else (node,)
-        return parts[0] if len(parts) == 1 else Seq(tuple(parts))
+            parts += node.parts if isinstance(node, Concatenation) else (node,)
+        return parts[0] if len(parts) == 1 else Concatenation(tuple(parts))
 
     def item(self, op: str, value: Any, flags: int, depth: int) -> Node:
         match op:
             case "LITERAL":
-                return Chars(self.sets.members(op, value, flags))
+                return CharacterClass(self.sets.members(op, value, flags))
             case "NOT_LITERAL" | "IN":
-                return Chars(self.sets.members(op, _frozen(value), flags))
+                return CharacterClass(self.sets.members(op, _frozen(value), flags))
             case "ANY":
-                return Chars(ANY if flags & re.DOTALL else _NOT_NEWLINE)
+                return CharacterClass(ANY if flags & re.DOTALL else _NOT_NEWLINE)
             case "BRANCH":
-                return Alt(tuple(self.items(part, flags, depth + 1) for part in value[1]))
+                return Alternation(tuple(self.items(part, flags, depth + 1) for part in value[1]))
             case "SUBPATTERN":
                 _, added, removed, of = value
                 return self.items(of, _compiler._combine_flags(flags, added, removed), depth + 1)
@@ -209,15 +211,15 @@ class _Reader:
                 bound = None if most == _parser.MAXREPEAT else int(most)
                 copy = self.items(of, flags, depth + 1)
                 if op != "POSSESSIVE_REPEAT":
-                    return Repeat(copy, int(least), bound, op == "MAX_REPEAT")
+                    return Repetition(copy, int(least), bound, op == "MAX_REPEAT")
                 # re takes back no copy, not only the last: (?:a|ab){2}+ does not match "abab"
-                once = copy if isinstance(copy, Chars) else Atomic(copy)
-                return Atomic(Repeat(once, int(least), bound, True))
+                once = copy if isinstance(copy, CharacterClass) else Atomic(copy)
+                return Atomic(Repetition(once, int(least), bound, True))
             case "ATOMIC_GROUP":
                 return Atomic(self.items(value, flags, depth + 1))
             case "ASSERT" | "ASSERT_NOT":
                 direction, of = value
-                return Look(direction > 0, op == "ASSERT", self.items(of, flags, depth + 1))
+                return LookAround(direction > 0, op == "ASSERT", self.items(of, flags, depth + 1))
             case "FAILURE":
                 return NOTHING
             case "AT":
@@ -237,23 +239,29 @@ def _assertion(kind: str, flags: int, sets: Sets) -> Node:
     """Return what `^`, `$`, `\\A`, `\\Z`, `\\b` or `\\B` stands for."""
     match kind:
         case "AT_BEGINNING":
-            return Alt((Start(), Look(False, True, _NEWLINE))) if flags & re.MULTILINE else Start()
+            return (
+                Alternation((TextStart(), LookAround(False, True, _NEWLINE)))
+                if flags & re.MULTILINE
+                else TextStart()
+            )
         case "AT_BEGINNING_STRING":
-            return Start()
+            return TextStart()
         case "AT_END":
-            more: Node = _NEWLINE if flags & re.MULTILINE else Seq((_NEWLINE, End()))
-            return Alt((End(), Look(True, True, more)))
+            more: Node = _NEWLINE if flags & re.MULTILINE else Concatenation((_NEWLINE, TextEnd()))
+            return Alternation((TextEnd(), LookAround(True, True, more)))
         case "AT_END_STRING":
-            return End()
-    word = Chars(sets.category("w", bool(flags & re.ASCII)))
-    before, after = (Look(False, True, word), Look(True, True, word))
-    not_before, not_after = (Look(False, False, word), Look(True, False, word))
+            return TextEnd()
+    word = CharacterClass(sets.category("w", bool(flags & re.ASCII)))
+    before, after = (LookAround(False, True, word), LookAround(True, True, word))
+    not_before, not_after = (LookAround(False, False, word), LookAround(True, False, word))
     if kind == "AT_BOUNDARY":
-        return Alt((Seq((before, not_after)), Seq((not_before, after))))
-    inside: Node = Alt((Seq((before, after)), Seq((not_before, not_after))))
+        return Alternation((Concatenation((before, not_after)), Concatenation((not_before, after))))
+    inside: Node = Alternation((Concatenation((before, after)), Concatenation((not_before, not_after))))
     if not sets.inside_nothing:  # re's does not match in the empty text before 3.14
-        anything = Chars(ANY)
-        return Seq((Alt((Look(False, True, anything), Look(True, True, anything))), inside))
+        anything = CharacterClass(ANY)
+        return Concatenation(
+            (Alternation((LookAround(False, True, anything), LookAround(True, True, anything))), inside)
+        )
     return inside
 
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 from structgen.automata.regex.python_syntax import (
     EMPTY,
     NOTHING,
-    Alt,
+    Alternation,
     Atomic,
-    Chars,
-    End,
-    Look,
+    CharacterClass,
+    Concatenation,
+    LookAround,
     Node,
-    Repeat,
-    Seq,
-    Start,
+    Repetition,
+    TextEnd,
+    TextStart,
     nullable,
     parse_python,
 )
@@ -50,17 +50,17 @@ def seq(*parts: Node) -> Node:
     """Return a concatenation, nested ones opened."""
     flat: list[Node] = []
     for part in parts:
-        flat += part.parts if isinstance(part, Seq) else (part,)
-    return flat[0] if len(flat) == 1 else Seq(tuple(flat))
+        flat += part.parts if isinstance(part, Concatenation) else (part,)
+    return flat[0] if len(flat) == 1 else Concatenation(tuple(flat))
 
 
 def alt(parts: list[Node]) -> Node:
     """Return an alternation of any number of parts."""
-    return NOTHING if not parts else parts[0] if len(parts) == 1 else Alt(tuple(parts))
+    return NOTHING if not parts else parts[0] if len(parts) == 1 else Alternation(tuple(parts))
 
 
 def _never(*nodes: Node) -> Node:
-    return Look(True, False, alt(list(nodes)))
+    return LookAround(True, False, alt(list(nodes)))
 
 
 class _Plain:
@@ -71,15 +71,15 @@ class _Plain:
 
     def plain(self, node: Node) -> Node:
         match node:
-            case Seq(parts):
+            case Concatenation(parts):
                 return seq(*map(self.plain, parts))
-            case Alt(parts):
+            case Alternation(parts):
                 return alt(list(map(self.plain, parts)))
-            case Repeat(of, least, most, greedy):
-                return Repeat(self.plain(of), least, most, greedy)
-            case Look(True, holds, of):
-                return Look(True, holds, self.plain(of))
-            case Look(False, holds, of):
+            case Repetition(of, least, most, greedy):
+                return Repetition(self.plain(of), least, most, greedy)
+            case LookAround(True, holds, of):
+                return LookAround(True, holds, self.plain(of))
+            case LookAround(False, holds, of):
                 return self.behind(holds, self.plain(of))
             case Atomic(of):
                 return self.first(of, EMPTY)
@@ -90,12 +90,12 @@ class _Plain:
     def first(self, node: Node, rest: Node) -> Node:
         """Return the node with its choices barred where an earlier one, and the rest, would match."""
         match node:
-            case Seq(parts):
+            case Concatenation(parts):
                 done: list[Node] = []
                 for index, part in enumerate(parts):
                     done.append(self.first(part, seq(*map(self.plain, parts[index + 1 :]), rest)))
                 return seq(*done)
-            case Alt(parts):
+            case Alternation(parts):
                 plain = [seq(self.plain(part), rest) for part in parts]
                 return alt(
                     [
@@ -103,22 +103,22 @@ class _Plain:
                         for index, part in enumerate(parts)
                     ]
                 )
-            case Repeat():
+            case Repetition():
                 return self.first_of_repeat(node, rest)
         return self.plain(node)
 
-    def first_of_repeat(self, node: Repeat, rest: Node) -> Node:
+    def first_of_repeat(self, node: Repetition, rest: Node) -> Node:
         of, least, most, greedy = node.of, node.least, node.most, node.greedy
         plain = self.plain(of)
-        if isinstance(of, Chars) and least == most:
+        if isinstance(of, CharacterClass) and least == most:
             return node
-        if isinstance(of, Chars) and rest == EMPTY and greedy:
+        if isinstance(of, CharacterClass) and rest == EMPTY and greedy:
             if most is None:
-                return seq(Repeat(of, least, None, True), _never(of))
-            short = seq(Repeat(of, least, most - 1, True), _never(of))
-            return Alt((short, Repeat(of, most, most, True)))
+                return seq(Repetition(of, least, None, True), _never(of))
+            short = seq(Repetition(of, least, most - 1, True), _never(of))
+            return Alternation((short, Repetition(of, most, most, True)))
         copies = max(least, 0 if most is None else most)
-        if isinstance(of, Chars) and most is None:
+        if isinstance(of, CharacterClass) and most is None:
             copies = 0
         if copies > UNROLLED:
             raise RegexError(
@@ -131,23 +131,23 @@ class _Plain:
             tail, left = self.loop(of, plain, greedy, rest), None
         else:
             tail, left = self.optional(of, plain, most - least, greedy, rest), most - least
-        if isinstance(of, Chars):
-            return seq(Repeat(of, least, least, True), tail) if least else tail
+        if isinstance(of, CharacterClass):
+            return seq(Repetition(of, least, least, True), tail) if least else tail
         done: list[Node] = []
         for index in range(least):
             owed = least - index - 1
-            later = Repeat(plain, owed, None if left is None else owed + left, greedy)
+            later = Repetition(plain, owed, None if left is None else owed + left, greedy)
             done.append(self.first(of, seq(later, rest)))
         return seq(*done, tail)
 
     def loop(self, of: Node, plain: Node, greedy: bool, rest: Node) -> Node:
         """Return any number of copies."""
-        again = seq(Repeat(plain, 0, None, greedy), rest)
+        again = seq(Repetition(plain, 0, None, greedy), rest)
         if not greedy:
             ways = self.ways([part for part, empty in pieces(of) if not empty], again, [])
-            return Repeat(seq(_never(rest), ways), 0, None, True)
+            return Repetition(seq(_never(rest), ways), 0, None, True)
         if not nullable(of):
-            return seq(Repeat(self.first(of, again), 0, None, True), _never(seq(plain, again)))
+            return seq(Repetition(self.first(of, again), 0, None, True), _never(seq(plain, again)))
         going: list[Node] = []
         leaving: list[Node] = []
         before: list[Node] = []
@@ -156,17 +156,17 @@ class _Plain:
             (leaving if empty else going).append(seq(*guard, self.first(part, rest if empty else again)))
             before.append(seq(self.plain(part), rest if empty else again))
         leaving.append(_never(*before))
-        return seq(Repeat(alt(going), 0, None, True), alt(leaving))
+        return seq(Repetition(alt(going), 0, None, True), alt(leaving))
 
     def optional(self, of: Node, plain: Node, most: int, greedy: bool, rest: Node) -> Node:
         """Return 0 to `most` copies."""
         if most == 0:
             return EMPTY
-        again = seq(Repeat(plain, 0, most - 1, greedy), rest)
+        again = seq(Repetition(plain, 0, most - 1, greedy), rest)
         more = self.optional(of, plain, most - 1, greedy, rest)
         if not greedy:
             ways = self.ways([part for part, empty in pieces(of) if not empty], again, [rest])
-            return Alt((EMPTY, seq(ways, more)))
+            return Alternation((EMPTY, seq(ways, more)))
         found: list[Node] = []
         before: list[Node] = []
         for part, empty in pieces(of):
@@ -189,12 +189,12 @@ class _Plain:
     def behind(self, holds: bool, of: Node) -> Node:
         """Return a look-behind; where its body looks ahead, put without that."""
         if not _looks_ahead(of):
-            return Look(False, holds, of)
+            return LookAround(False, holds, of)
         ways = self.settled(of)
         # (behind, then what must come): of a negative one, each way fails by either
         if holds:
-            return alt([seq(Look(False, True, body), *after) for body, after in ways])
-        return seq(*(alt([Look(False, False, body), *map(_opposite, after)]) for body, after in ways))
+            return alt([seq(LookAround(False, True, body), *after) for body, after in ways])
+        return seq(*(alt([LookAround(False, False, body), *map(_opposite, after)]) for body, after in ways))
 
     def settled(self, of: Node) -> list[tuple[Node, list[Node]]]:
         """Return the ways of a look-behind's body: what is read, and what look-aheads say of what follows."""
@@ -203,13 +203,13 @@ class _Plain:
             body: list[Node] = []
             due: list[Node] = []
             for part in word:
-                if isinstance(part, Chars):
+                if isinstance(part, CharacterClass):
                     left = _met(due, part, self.where)
                     if left is None:
                         break
                     body.append(left)
                     due = []
-                elif isinstance(part, End) or (isinstance(part, Look) and part.ahead):
+                elif isinstance(part, TextEnd) or (isinstance(part, LookAround) and part.ahead):
                     due.append(part)
                 else:
                     body.append(part)
@@ -221,9 +221,9 @@ class _Plain:
 def pieces(node: Node) -> list[tuple[Node, bool]]:
     """Return a node's ways in order, each either empty (true) or not."""
     match node:
-        case Chars():
+        case CharacterClass():
             return [(node, False)]
-        case Seq(parts):
+        case Concatenation(parts):
             found: list[tuple[Node, bool]] = [(EMPTY, True)]
             for part in parts:
                 found = [
@@ -236,17 +236,17 @@ def pieces(node: Node) -> list[tuple[Node, bool]]:
                     )
                 ]
             return found
-        case Alt(parts):
+        case Alternation(parts):
             return [piece for part in parts for piece in pieces(part)]
-        case Repeat(of, least, most, greedy):
+        case Repetition(of, least, most, greedy):
             if not nullable(node):
                 return [(node, False)]
             if least:
                 fewer = None if most is None else most - 1
-                return pieces(Seq((of, Repeat(of, least - 1, fewer, greedy))))
+                return pieces(Concatenation((of, Repetition(of, least - 1, fewer, greedy))))
             if most == 0:
                 return [(EMPTY, True)]
-            again = Repeat(of, 0, None if most is None else most - 1, greedy)
+            again = Repetition(of, 0, None if most is None else most - 1, greedy)
             more = [(one, True) if empty else (seq(one, again), False) for one, empty in pieces(of)]
             return [*more, (EMPTY, True)] if greedy else [(EMPTY, True), *more]
         case Atomic(of):
@@ -261,13 +261,13 @@ def pieces(node: Node) -> list[tuple[Node, bool]]:
 
 def _looks_ahead(node: Node) -> bool:
     match node:
-        case Seq(parts) | Alt(parts):
+        case Concatenation(parts) | Alternation(parts):
             return any(map(_looks_ahead, parts))
-        case Repeat(of, _, _, _) | Atomic(of):
+        case Repetition(of, _, _, _) | Atomic(of):
             return _looks_ahead(of)
-        case Look(ahead, _, of):
+        case LookAround(ahead, _, of):
             return ahead or _looks_ahead(of)
-    return isinstance(node, End)
+    return isinstance(node, TextEnd)
 
 
 _MOST_WORDS = 4096
@@ -276,16 +276,16 @@ _MOST_WORDS = 4096
 def _spread(node: Node, where: str) -> list[list[Node]]:
     """Return a node of one width as sequences of sets and assertions."""
     match node:
-        case Seq(parts):
+        case Concatenation(parts):
             found: list[list[Node]] = [[]]
             for part in parts:
                 found = [[*word, *more] for word in found for more in _spread(part, where)]
                 if len(found) > _MOST_WORDS:
                     break
-        case Alt(parts):
+        case Alternation(parts):
             found = [word for part in parts for word in _spread(part, where)]
-        case Repeat(of, least, _, _):
-            return _spread(Seq((of,) * least), where)
+        case Repetition(of, least, _, _):
+            return _spread(Concatenation((of,) * least), where)
         case _:
             return [[node]]
     if len(found) > _MOST_WORDS:
@@ -297,14 +297,14 @@ def _spread(node: Node, where: str) -> list[list[Node]]:
     return found
 
 
-def _met(due: list[Node], part: Chars, where: str) -> Chars | None:
+def _met(due: list[Node], part: CharacterClass, where: str) -> CharacterClass | None:
     """Return what of a set meets look-aheads of one character; None where nothing does."""
     ranges = part.ranges
     for one in due:
-        if isinstance(one, End):
+        if isinstance(one, TextEnd):
             return None
-        assert isinstance(one, Look)
-        if not isinstance(one.of, Chars):
+        assert isinstance(one, LookAround)
+        if not isinstance(one.of, CharacterClass):
             raise RegexError(
                 "A look-behind that itself looks ahead by more than a character cannot be compiled.",
                 where=where,
@@ -312,13 +312,13 @@ def _met(due: list[Node], part: Chars, where: str) -> Chars | None:
             )
         allowed = one.of.ranges if one.holds else complement(one.of.ranges)
         ranges = complement(union((*complement(ranges), *complement(allowed))))
-    return Chars(ranges) if ranges else None
+    return CharacterClass(ranges) if ranges else None
 
 
 def _opposite(node: Node) -> Node:
-    if isinstance(node, Look):
-        return Look(True, not node.holds, node.of)
-    return Look(True, False, End())
+    if isinstance(node, LookAround):
+        return LookAround(True, not node.holds, node.of)
+    return LookAround(True, False, TextEnd())
 
 
 # --- in writing ---------------------------------------------------------------------------------------------
@@ -327,37 +327,37 @@ def _opposite(node: Node) -> Node:
 def written(node: Node) -> str:
     """Return a tree without atomic groups in ECMA-262's syntax."""
     match node:
-        case Chars(ranges):
+        case CharacterClass(ranges):
             return _set(ranges)
-        case Seq(parts):
+        case Concatenation(parts):
             return "".join(
-                f"(?:{written(part)})" if isinstance(part, Alt) else written(part) for part in parts
+                f"(?:{written(part)})" if isinstance(part, Alternation) else written(part) for part in parts
             )
-        case Alt(parts):
+        case Alternation(parts):
             return "|".join(map(written, parts))
-        case Repeat():
+        case Repetition():
             return _repeat(node)
-        case Start():
+        case TextStart():
             return "^"
-        case End():
+        case TextEnd():
             return "$"
-        case Look(ahead, holds, of):
+        case LookAround(ahead, holds, of):
             return f"(?{'' if ahead else '<'}{'=' if holds else '!'}{written(of)})"
     raise AssertionError("an atomic group was left")
 
 
-def _repeat(node: Repeat) -> str:
+def _repeat(node: Repetition) -> str:
     of, least, most = node.of, node.least, node.most
-    while isinstance(of, Repeat) and of.least == 0:
+    while isinstance(of, Repetition) and of.least == 0:
         # (x{0,m}){k,n} is x{0,mn}
-        inner: Repeat = of
+        inner: Repetition = of
         of, least = inner.of, 0
         most = None if most is None or inner.most is None else most * inner.most
     if most == 0 or of == EMPTY:
         return ""
     if (least, most) == (1, 1):
-        return f"(?:{written(of)})" if isinstance(of, Alt) else written(of)
-    body = written(of) if isinstance(of, Chars) else f"(?:{written(of)})"
+        return f"(?:{written(of)})" if isinstance(of, Alternation) else written(of)
+    body = written(of) if isinstance(of, CharacterClass) else f"(?:{written(of)})"
     if most is None:
         return body + {0: "*", 1: "+"}.get(least, f"{{{least},}}")
     if (least, most) == (0, 1):

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from structgen.automata.numbers.form_product import AnyPool
 from structgen.automata.renumbering.reachable_states import reached
-from structgen.automata.strings.stepper_states import Texts
+from structgen.automata.strings.stepper_states import StepperStates
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import StructgenError
 from structgen.language.ir import DEAD, UNKNOWN, Demands, Spec
@@ -34,7 +34,7 @@ _TOGETHER = 64
 """Rows that are taken over from the pool at once, as it fills those of neighbours too."""
 
 
-class Kept(NamedTuple):
+class KeptPool(NamedTuple):
     """What is kept of a pool."""
 
     outcome: Array
@@ -78,7 +78,7 @@ class Renumbered:
 
     def __init__(
         self,
-        kept: Kept,
+        kept: KeptPool,
         fixed: int,
         starts: Callable[[], Mapping[bytes, int]],
         name: Callable[[Spec, Outcome], bytes],
@@ -275,11 +275,11 @@ class KeptStrings(Renumbered):
 
 
 class KeptTexts:
-    """The states in texts of steppers (`stepper_states.Texts`) of a pool that was kept."""
+    """The states in texts of steppers (`stepper_states.StepperStates`) of a pool that was kept."""
 
     __slots__ = ("_kept", "_texts")
 
-    def __init__(self, kept: Renumbered, texts: Texts) -> None:
+    def __init__(self, kept: Renumbered, texts: StepperStates) -> None:
         self._kept, self._texts = kept, texts
 
     def holds(self, state: int) -> bool:
@@ -320,15 +320,15 @@ Strings: TypeAlias = StringPool | KeptStrings
 Numbers: TypeAlias = AnyPool | KeptNumbers
 
 
-def known_rows(pool: Pool | Renumbered, roots: Iterable[int]) -> Kept:
+def known_rows(pool: Pool | Renumbered, roots: Iterable[int]) -> KeptPool:
     """Return the rows of a pool that are known and that known rows lead to from some states; every state
     keeps its number. Cost: 1 us a state."""
     _, known = reached(pool.trans, _distinct((*range(FREE_STATES), *roots)), pool.count)
     known.sort()
-    return Kept(pool.outcome[: pool.count].astype(np.int32), known, pool.trans[known])
+    return KeptPool(pool.outcome[: pool.count].astype(np.int32), known, pool.trans[known])
 
 
-def kept_of(pool: Pool | Renumbered, roots: Iterable[int]) -> tuple[Kept, dict[int, int]]:
+def kept_of(pool: Pool | Renumbered, roots: Iterable[int]) -> tuple[KeptPool, dict[int, int]]:
     """Return what is kept of a pool, for those states that known rows lead to from some (`roots`), with the
     numbers under which each is kept: those of the pool may be those of a whole process.
 
@@ -341,7 +341,7 @@ def kept_of(pool: Pool | Renumbered, roots: Iterable[int]) -> tuple[Kept, dict[i
     renumbered[order] = np.arange(len(order), dtype=np.int32)
     rows = trans[known]
     rows = np.where(rows >= 0, renumbered[rows], rows).astype(np.int32)
-    return Kept(pool.outcome[order].astype(np.int32), renumbered[known], rows), numbers
+    return KeptPool(pool.outcome[order].astype(np.int32), renumbered[known], rows), numbers
 
 
 def _distinct(states: Iterable[int]) -> Array:

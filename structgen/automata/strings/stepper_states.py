@@ -25,7 +25,7 @@ PADDING = "." + 63 * "A"
 _PADDED, _SHORTEST = len(PADDING), 7
 
 
-class Texts:
+class StepperStates:
     """What a string pool knows of its steppers, of their states, and of its own states that are in them."""
 
     __slots__ = ("_arrays", "_ask", "_ends", "_limits", "_numbers", "_steppers", "_texts", "specs")

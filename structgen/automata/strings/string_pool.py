@@ -49,7 +49,7 @@ from structgen.automata.strings.formula_trees import (
     evaluate,
     foresee,
 )
-from structgen.automata.strings.stepper_states import Texts, length_of_texts
+from structgen.automata.strings.stepper_states import StepperStates, length_of_texts
 from structgen.automata.unicode.charsets import LAST, WORD, Ranges
 from structgen.automata.unicode.partition import Partition, class_of, partition_for
 from structgen.automata.unicode.utf8 import PLACES
@@ -198,7 +198,7 @@ class StringPool:
         self._arrays: dict[str, Any] = dict(_free_states())
         self._is_bare = True
         self.trans, self.outcome = self._arrays["trans"], self._arrays["outcome"]
-        self.texts = Texts(self._arrays, self._ask, limits)
+        self.texts = StepperStates(self._arrays, self._ask, limits)
         """The states in texts of steppers."""
         self._reg = reg = np.zeros(ar.REGISTERS, np.int64)
         reg[ar.MOST_STEPS] = limits.oracle_steps

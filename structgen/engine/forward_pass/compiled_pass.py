@@ -17,7 +17,7 @@ from torch import Tensor
 
 from structgen.engine.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.forward import run_rows
-from structgen.engine.forward_pass.key_value_pages import PagedCache, Pages
+from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCache
 from structgen.engine.forward_pass.paged_attention import move_columns
 from structgen.engine.forward_pass.tiles import IS_FUSED, PANEL
 from structgen.engine.forward_pass.weights import Weights
@@ -52,7 +52,7 @@ class CompiledPass:
         self._context, self._vocabulary = sizes.context, len(weights.head)
         self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
-        self.pages = Pages(sizes.layers, sizes.groups, sizes.head, sizes.context)
+        self.pages = KeyValuePages(sizes.layers, sizes.groups, sizes.head, sizes.context)
 
     @staticmethod
     def serves(weights: Weights) -> bool:

@@ -35,7 +35,7 @@ class PagedCache:
 
     __slots__ = ("_held", "_list", "_pages", "address", "length", "parents")
 
-    def __init__(self, pages: Pages, length: int = 0) -> None:
+    def __init__(self, pages: KeyValuePages, length: int = 0) -> None:
         self._pages, self.length = pages, length
         self._held: list[int] = []
         self.parents: list[int] = []
@@ -90,7 +90,7 @@ class PagedCache:
             self._pages.gone.append(held)
 
 
-class Pages:
+class KeyValuePages:
     """The pages of a model, known by their addresses. One thread at a time works with them."""
 
     def __init__(self, layers: int, groups: int, head: int, context: int) -> None:

@@ -5,7 +5,7 @@ committed, so a scheduler cannot lead into a dead end whatever it chooses; it de
 often the model is asked again. At least one slot is committed in each step: a scheduler that chooses none is
 given the most confident one.
 
-`View` is what a scheduler sees, `Scheduler` what it must have, `named` what the names mean.
+`SchedulerView` is what a scheduler sees, `Scheduler` what it must have, `named` what the names mean.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class View:
+class SchedulerView:
     """A step as a scheduler sees it. Arrays have one element for each masked slot, from left to right."""
 
     step: int
@@ -56,7 +56,7 @@ class View:
         one filling."""
         return self.read_gap()
 
-    def part(self, chosen: Bools) -> View:
+    def part(self, chosen: Bools) -> SchedulerView:
         """Return the view of some of the slots."""
         return replace(
             self,
@@ -78,7 +78,7 @@ class View:
 class Scheduler(Protocol):
     """What chooses the slots of a step. It keeps nothing between steps: all it knows is in the view."""
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return for each masked slot whether it is committed."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from structgen.infilling.schedulers import Bools, Scheduler, View
+from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView
 from structgen.infilling.schedulers.blocks import Blocks
 from structgen.infilling.schedulers.prophet import Prophet
 from structgen.infilling.schedulers.threshold import Threshold
@@ -18,6 +18,6 @@ class Auto:
     whole: Scheduler = field(default_factory=lambda: Prophet(Threshold()))
     blocks: Scheduler = field(default_factory=lambda: Blocks(Threshold()))
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return what the scheduler for this kind of model chooses."""
         return (self.whole if view.block_length is None else self.blocks).choose(view)

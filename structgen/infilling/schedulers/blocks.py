@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, Scheduler, View
+from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 
 _USUAL = 32
@@ -28,7 +28,7 @@ class Blocks:
         if self.length is not None:
             checks.whole("length", self.length, 1)
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return what the other scheduler chooses in the first block with a masked slot."""
         blocks = view.positions // (self.length or view.block_length or _USUAL)
         here = blocks == blocks.min()

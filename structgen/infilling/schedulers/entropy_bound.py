@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, View
+from structgen.infilling.schedulers import Bools, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class EntropyBound:
     def __post_init__(self) -> None:
         checks.number("bound", self.bound, 0.0, 1e9, "a number of nats, at least 0")
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return the slots within the bound; one at least."""
         ordered = np.sort(view.entropy)
         within = np.cumsum(ordered) - ordered <= self.bound

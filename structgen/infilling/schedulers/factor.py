@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, View
+from structgen.infilling.schedulers import Bools, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Factor:
     def __post_init__(self) -> None:
         checks.number("factor", self.factor, 1e-9, 1e9, "a number above 0")
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return the slots that may be committed together."""
         ordered = np.sort(view.confidence)[::-1]
         fits = np.flatnonzero((np.arange(len(ordered)) + 2) * (1.0 - ordered) < self.factor)

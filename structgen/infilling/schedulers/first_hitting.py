@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from structgen.infilling.schedulers import Bools, View
+from structgen.infilling.schedulers import Bools, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)
 class FirstHitting:
     """One masked slot, uniformly at random."""
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return the slot that is hit first."""
         chosen = np.zeros(len(view.positions), np.bool_)
         chosen[int(view.chance.integers(len(chosen)))] = True

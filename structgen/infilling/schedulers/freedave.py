@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, Scheduler, View
+from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 
 
@@ -26,6 +26,6 @@ class FreeDave:
     def __post_init__(self) -> None:
         checks.whole("drafts", self.drafts, 1, 64)
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return what the other scheduler chooses; the denoising loop makes the drafts."""
         return self.inner.choose(view)

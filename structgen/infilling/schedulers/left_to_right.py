@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, View
+from structgen.infilling.schedulers import Bools, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LeftToRight:
         if self.window is not None:
             checks.whole("window", self.window, self.tokens_per_step)
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return the surest slots of the window."""
         window = self.window or 2 * self.tokens_per_step - 1
         chosen = np.zeros(len(view.confidence), np.bool_)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, View
+from structgen.infilling.schedulers import Bools, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,6 @@ class LowConfidence:
     def __post_init__(self) -> None:
         checks.whole("tokens_per_step", self.tokens_per_step, 1)
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return the surest slots."""
         return view.most(view.confidence, self.tokens_per_step)

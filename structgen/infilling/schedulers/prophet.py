@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from structgen.infilling.schedulers import Bools, Scheduler, View
+from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 
 
@@ -24,7 +24,7 @@ class Prophet:
     gaps: tuple[float, float, float] = (7.5, 5.0, 2.5)
     """In nats, for the first, the second and the last third of the slots."""
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return all slots, or what the other scheduler chooses."""
         filled = 1.0 - len(view.positions) / max(view.slots, 1)
         if view.gap >= self.gaps[min(int(3 * filled), 2)]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, View
+from structgen.infilling.schedulers import Bools, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Threshold:
     def __post_init__(self) -> None:
         checks.number("least", self.least, 0.0, 1.0, "a number from 0 to 1")
 
-    def choose(self, view: View) -> Bools:
+    def choose(self, view: SchedulerView) -> Bools:
         """Return the slots that are sure enough."""
         found: Bools = view.confidence >= self.least
         return found

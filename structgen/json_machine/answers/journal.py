@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
 from structgen.errors import StructgenError
-from structgen.language.ir import ArrayMenu, Demands, Entry, Key, Network, ObjectMenu
+from structgen.language.ir import ArrayMenu, Demands, Key, Network, ObjectMenu, ValueMenu
 
 Call: TypeAlias = tuple[object, ...]
 
@@ -52,7 +52,7 @@ class Journal:
         self._met.add(call)
 
 
-class Taken(Collection[str]):
+class TakenKeys(Collection[str]):
     """The extra keys that an object holds, handed on, and whether anybody looked at them: half written ones
     cannot be read, nor need they be."""
 
@@ -115,7 +115,7 @@ class Recorded:
     def root(self) -> int:
         return self.network.root
 
-    def entry(self, place: int) -> Entry:
+    def entry(self, place: int) -> ValueMenu:
         self._journal.call("entry", place)
         return self.network.entry(place)
 
@@ -139,7 +139,7 @@ class Recorded:
         return self.network.finish_place(place)
 
     def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
-        keys = Taken(taken)
+        keys = TakenKeys(taken)
         try:
             found = self.network.finish(residue, keys)
             self._journal.call("finish", residue, keys.seen)
@@ -153,7 +153,7 @@ class Recorded:
     def finish_with(
         self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
     ) -> Demands:
-        keys = Taken(taken)
+        keys = TakenKeys(taken)
         try:
             found = self.network.finish_with(residue, key, value, keys, written)
             self._journal.call("finish_with", residue, key, tuple(value.items()), keys.seen, written)

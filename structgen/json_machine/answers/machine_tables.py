@@ -152,7 +152,7 @@ _NEXT_ADDRESS = address_of(_NEXT)
 _TEMPLATE[L.C_MAY], _TEMPLATE[L.C_NEXT] = _MAY_ADDRESS, _NEXT_ADDRESS
 
 
-class Tables:
+class MachineTables:
     """The context block and its tables. Not thread-safe: whoever appends holds the grammar's lock."""
 
     __slots__ = ("_block", "_hashes", "_kept", "_limits", "_views", "address", "context", "needs")

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import WIDTH as NUMERAL_WIDTH
 from structgen.automata.programs.arena import SAFE_COLUMN
-from structgen.automata.renumbering.renumbered_pools import Kept
+from structgen.automata.renumbering.renumbered_pools import KeptPool
 from structgen.automata.strings.string_pool import WIDTH as STRING_WIDTH
 from structgen.json_machine.answers.machine_tables import WORDS_OF, address_of
 from structgen.json_machine.kept import table_checks
-from structgen.json_machine.kept.table_image import TABLES, Damaged, Image
+from structgen.json_machine.kept.table_image import TABLES, DamagedImage, TableImage
 from structgen.json_machine.tables import layout as L
 from structgen.language.ir import UNKNOWN
 from structgen.tokens.array_checks import are_shaped
@@ -21,7 +21,7 @@ from structgen.tokens.array_checks import are_shaped
 _DTYPES: Final = {0: "<i4", -1: "|u1"}
 
 
-def checked(image: Image, tokens: int) -> Image:
+def checked(image: TableImage, tokens: int) -> TableImage:
     """Return an image that compiled code can follow, whatever it was made from; `tokens`: how many there are.
     Raises Damaged where it is not one. Cost: some 90 us, and 3 ns for each number."""
     states, numerals = len(image.strings.outcome), len(image.numbers.outcome)
@@ -31,7 +31,7 @@ def checked(image: Image, tokens: int) -> Image:
         shape = (len(array), words) if words > 0 else (len(array),)
         shapes.append((_DTYPES.get(words, "<i8"), shape))
     if not are_shaped(image.tables, shapes) or image.string_states != states:
-        raise Damaged
+        raise DamagedImage
     _check(image.strings, STRING_WIDTH, SAFE_COLUMN)
     _check(image.numbers, NUMERAL_WIDTH, -1)
     held = dict(zip(TABLES, image.tables, strict=True))
@@ -48,7 +48,7 @@ def checked(image: Image, tokens: int) -> Image:
         address_of(marks),
     )
     if table_checks.tables_are_sound(address_of(told)) != 0:
-        raise Damaged
+        raise DamagedImage
     distances = held[L.T_DISTANCE]
     if len(distances) and len(distances) < states:
         # of states without a distance none is asked: the room is for automata that say otherwise
@@ -57,19 +57,19 @@ def checked(image: Image, tokens: int) -> Image:
     return image
 
 
-def _check(kept: Kept, width: int, codes: int) -> None:
+def _check(kept: KeptPool, width: int, codes: int) -> None:
     """Raise Damaged where what was kept of automata leads to states that are none. `codes`: a column whose
     numbers below 0 say something else, -1: there is none."""
     known, rows = kept.known, kept.rows
     states, count = len(kept.outcome), len(known)
     numbers: tuple[npt.NDArray[np.generic], ...] = (kept.outcome, known)
     if not are_shaped(numbers, [("<i4", (states,)), ("<i4", (count,))]) or rows.shape != (count, width):
-        raise Damaged
+        raise DamagedImage
     if not count:
         return
     if int(known.min()) < 0 or int(known.max()) >= states or int(rows.max()) >= states:
-        raise Damaged
+        raise DamagedImage
     if int(rows.min()) < UNKNOWN:
         least = rows.min(axis=0)
         if codes < 0 or (np.delete(least, codes) < UNKNOWN).any():
-            raise Damaged
+            raise DamagedImage

@@ -18,9 +18,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.renumbering.renumbered_pools import Kept, Numbers, Strings, kept_of, known_rows
+from structgen.automata.renumbering.renumbered_pools import KeptPool, Numbers, Strings, kept_of, known_rows
 from structgen.json_machine.answers.journal import Call, from_plain, plain
-from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.kept.token_list_merging import merged
 from structgen.json_machine.tables import layout as L
 
@@ -50,7 +50,7 @@ _DTYPES: Final = ("<i4", "<i8", "|u1", "<i2")
 _KEY: Final = 16
 
 
-class Damaged(Exception):
+class DamagedImage(Exception):
     """Bytes are not what `pack` made."""
 
 
@@ -74,16 +74,16 @@ def unpack(data: bytes | bytearray) -> list[Array]:
         found = []
         for kind, rows, columns in zip(head[::3], head[1::3], head[2::3], strict=True):
             if kind < 0 or rows < 0:
-                raise Damaged
+                raise DamagedImage
             array: Array = np.frombuffer(data, _DTYPES[kind], rows * (1 if columns < 0 else columns), at)
             at += (array.nbytes + 7) & ~7
             found.append(array if columns < 0 else array.reshape(rows, columns))
     except (struct.error, ValueError, IndexError) as error:
-        raise Damaged from error
+        raise DamagedImage from error
     return found
 
 
-class Image(NamedTuple):
+class TableImage(NamedTuple):
     """What compiled code needs of a grammar to answer what was answered before."""
 
     root: int
@@ -91,12 +91,12 @@ class Image(NamedTuple):
     """In the order of TABLES; N_ROW of a state is an index of `rows`, or -1."""
     rows: tuple[bytes, ...]
     """The digests of the dense rows."""
-    strings: Kept
+    strings: KeptPool
     string_states: int
-    numbers: Kept
+    numbers: KeptPool
 
 
-class Meaning(NamedTuple):
+class ImageMeaning(NamedTuple):
     """What is needed to go on from an image: how its numbers came about."""
 
     outcomes: list[frozenset[int]]
@@ -109,7 +109,7 @@ class Meaning(NamedTuple):
     """Identity of a terminal -> its key in the mask store."""
 
 
-def encode_image(image: Image) -> bytes:
+def encode_image(image: TableImage) -> bytes:
     """Return an image as bytes."""
     strings = image.strings
     narrow = strings.rows.astype(np.int16) if image.string_states < 1 << 15 else strings.rows
@@ -119,25 +119,25 @@ def encode_image(image: Image) -> bytes:
     return pack((root, *image.tables, digests, strings.outcome, strings.known, narrow, *numbers))
 
 
-def decode_image(data: bytes) -> Image:
+def decode_image(data: bytes) -> TableImage:
     """Return the image of `encode_image`, which can be written to. Raises Damaged."""
     arrays = unpack(bytearray(data))
     if len(arrays) != len(TABLES) + 8 or arrays[0].shape != (2,):
-        raise Damaged
+        raise DamagedImage
     root, states = arrays[0].tolist()
     at = 1 + len(TABLES)
     digests = arrays[at].tobytes()
-    return Image(
+    return TableImage(
         root,
         tuple(arrays[1:at]),
         tuple(digests[i : i + _KEY] for i in range(0, len(digests), _KEY)),
-        Kept(*arrays[at + 1 : at + 4]),
+        KeptPool(*arrays[at + 1 : at + 4]),
         states,
-        Kept(*arrays[at + 4 : at + 7]),
+        KeptPool(*arrays[at + 4 : at + 7]),
     )
 
 
-def encode_meaning(meaning: Meaning) -> bytes:
+def encode_meaning(meaning: ImageMeaning) -> bytes:
     """Return a meaning as bytes."""
     terminals = list(meaning.terminals)
     return pack(
@@ -154,16 +154,16 @@ def encode_meaning(meaning: Meaning) -> bytes:
     )
 
 
-def decode_meaning(data: bytes) -> Meaning:
+def decode_meaning(data: bytes) -> ImageMeaning:
     """Return the meaning of `encode_meaning`. Raises Damaged."""
     arrays = unpack(data)
     if len(arrays) != 10:
-        raise Damaged
+        raise DamagedImage
     outcomes, groups, questions, calls, names, starts, others, their, terminals, keys = arrays
     text = keys.tobytes()
     if questions.shape[1:] != (4,) or terminals.shape[1:] != (6,) or len(text) != _KEY * len(terminals):
-        raise Damaged
-    return Meaning(
+        raise DamagedImage
+    return ImageMeaning(
         _from_sets(outcomes),
         _from_sets(groups),
         [(a, b, c, d) for a, b, c, d in questions.tolist()],
@@ -202,20 +202,20 @@ def _from_names(names: Array, starts: Array) -> dict[bytes, int]:
     return {text[size * i : size * i + size]: start for i, start in enumerate(starts.tolist())}
 
 
-def size(tables: Tables) -> int:
+def size(tables: MachineTables) -> int:
     """Return the bytes of what would be kept of tables, before lists that are equal are made one."""
     return sum(tables.count(table) * tables.rows(table)[:1].nbytes for table in TABLES)
 
 
 def take(
-    tables: Tables,
+    tables: MachineTables,
     strings: Strings,
     string_starts: Mapping[bytes, int],
     numbers: Numbers,
     digest: Callable[[int], bytes],
     pending: Mapping[int, tuple[bytes, int]],
     terminals: Mapping[tuple[int, ...], bytes],
-) -> tuple[Image, dict[int, int], dict[tuple[int, ...], bytes]]:
+) -> tuple[TableImage, dict[int, int], dict[tuple[int, ...], bytes]]:
     """Return the image of a grammar, the new numbers of the numeral automata's states, and the terminals
     under them. The grammar's lock is held by the caller.
 
@@ -251,7 +251,7 @@ def take(
         nodes[index, L.N_ROW] = rows_known.setdefault(name, len(rows_known))
         nodes[index, L.N_LIST] = where[at]
     held[L.T_NODE], held[L.T_PLACE], held[L.T_LIST] = nodes, places, lists
-    image = Image(
+    image = TableImage(
         int(tables.context[L.C_ROOT]),
         tuple(held[table] for table in TABLES),
         tuple(rows_known),
@@ -267,7 +267,9 @@ def take(
     return image, renumbered, of_all
 
 
-def put(image: Image, tables: Tables, row_of: Callable[[bytes], int | None]) -> dict[int, tuple[bytes, int]]:
+def put(
+    image: TableImage, tables: MachineTables, row_of: Callable[[bytes], int | None]
+) -> dict[int, tuple[bytes, int]]:
     """Make an image's arrays the tables, which are still empty. Returns the states whose masks are known but
     for their dense row, which `row_of` has no number for yet: the row's digest, and the place of the list.
 

@@ -20,7 +20,7 @@ from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of, load32, load64, store32, store64
 
 if TYPE_CHECKING:
-    from structgen.json_machine.answers.machine_tables import Tables
+    from structgen.json_machine.answers.machine_tables import MachineTables
 
 _FEW = 24
 """Tokens up to which a list is sorted by insertion; more are marked in a bitmap and read off it."""
@@ -151,7 +151,7 @@ def merge_lists(c, offsets, count, bits, target, slots, mask, places):
     return used
 
 
-def merged(tables: Tables, offsets: Iterable[int]) -> tuple[npt.NDArray[np.int32], dict[int, int]]:
+def merged(tables: MachineTables, offsets: Iterable[int]) -> tuple[npt.NDArray[np.int32], dict[int, int]]:
     """Return the lists of tokens at some offsets of T_LIST, each content once, as a table of its own, and
     where each of the offsets went."""
     wanted = list(offsets)

@@ -10,7 +10,7 @@ import numpy as np
 from structgen.automata.renumbering.renumbered_pools import Numbers, Strings
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
-from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.records import state_difference, terminal_masks, terminal_walks
 from structgen.json_machine.tables import layout as L
@@ -29,7 +29,7 @@ Identity: TypeAlias = tuple[int, ...]
 """The words of T_TERMINAL that say what a terminal is."""
 
 
-class Meaning(Protocol):
+class RecordedMeaning(Protocol):
     """What a grammar means (structgen.json_machine.meaning), as far as it is asked here."""
 
     strings: Strings
@@ -52,8 +52,8 @@ class Recorder:
 
     def __init__(
         self,
-        tables: Tables,
-        meaning: Meaning,
+        tables: MachineTables,
+        meaning: RecordedMeaning,
         masks: VocabularyStore,
         retry: Callable[..., int],
         known_key: Callable[[Identity, Callable[[], bytes | None]], bytes | None],

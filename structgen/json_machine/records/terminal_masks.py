@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.records.terminal_walks import buffer_row, clear_row, count_characters, leftovers
 from structgen.json_machine.tables import layout as L
 from structgen.native.lazy_memory import room
@@ -104,7 +104,7 @@ class Harvest(NamedTuple):
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 
-def harvest(tables: Tables, space: Workspace, mode: int, masks: VocabularyStore) -> Harvest:
+def harvest(tables: MachineTables, space: Workspace, mode: int, masks: VocabularyStore) -> Harvest:
     """Return what the last walk of a terminal left in the workspace; many tokens inside make a row."""
     context = tables.context
     crossings = left_over(tables, space, mode, masks)
@@ -124,7 +124,7 @@ def harvest(tables: Tables, space: Workspace, mode: int, masks: VocabularyStore)
     return Harvest(inside, None, crossings)
 
 
-def left_over(tables: Tables, space: Workspace, mode: int, masks: VocabularyStore) -> Left:
+def left_over(tables: MachineTables, space: Workspace, mode: int, masks: VocabularyStore) -> Left:
     """Return what the tokens leave over that closed the terminal walked last, by its outcomes."""
     crossings = space.crossed[: 3 * int(tables.context[L.C_CROSSED_COUNT])]
     where = _LEAVES.get(mode, b"v") + crossings.tobytes()
@@ -141,7 +141,7 @@ def left_over(tables: Tables, space: Workspace, mode: int, masks: VocabularyStor
     return found
 
 
-def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> None:
+def install(tables: MachineTables, index: int, record: Record, outcomes: list[int]) -> None:
     """Write a record into a terminal's row; `outcomes` are this grammar's numbers
     of its crossings' outcomes."""
     count = len(outcomes)
@@ -152,7 +152,7 @@ def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> 
     tables.rows(L.T_TERMINAL)[index, L.X_ROW : L.X_CROSSES + 1] = (*record.words, first, count)
 
 
-def remove(tables: Tables, index: int) -> None:
+def remove(tables: MachineTables, index: int) -> None:
     """Forget what was installed for a terminal: it is asked again when a mask needs it."""
     row = tables.rows(L.T_TERMINAL)[index]
     first, count = int(row[L.X_CROSS]), int(row[L.X_CROSSES])
@@ -161,7 +161,7 @@ def remove(tables: Tables, index: int) -> None:
     row[L.X_CROSS] = -1
 
 
-def listed(tables: Tables, at: int) -> npt.NDArray[np.int32]:
+def listed(tables: MachineTables, at: int) -> npt.NDArray[np.int32]:
     """Return the tokens of a list in T_LIST (layout.N_LIST), of the terminals it shares too; some may stand
     twice."""
     lists = tables.rows(L.T_LIST)
@@ -262,7 +262,7 @@ class LengthTable:
 
     __slots__ = ("_chars", "_exact", "_exact_counts", "_left", "_left_counts", "_whole")
 
-    def __init__(self, tables: Tables, space: Workspace, masks: VocabularyStore) -> None:
+    def __init__(self, tables: MachineTables, space: Workspace, masks: VocabularyStore) -> None:
         """Read the walk of a free string's terminal that was just made."""
         context = tables.context
         inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 from structgen.errors import GrammarError
 from structgen.json_machine.expected import Expected
 from structgen.lark_grammars.bound.bound_proofs import Proofs
-from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, Inside, Item, Items
+from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items
 from structgen.lark_grammars.lexer.work_budget import Effort
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader
 from structgen.lark_grammars.parser.lalr_parser import Parser
 from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, Config, Language, Target, TextGrammar
-from structgen.text_grammars.machine.language import Inside as Within
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import InsidePart as Within
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.scanning import common_classes
 
@@ -61,7 +61,7 @@ class BoundLark(TextGrammar):
         """What it was made from."""
         return "a Lark grammar with bound terminals"
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language, unread. Raises GrammarError where a part has no text, or the empty one."""
         numbers = {one.name: number for number, one in enumerate(self.of.tables.terminals)}
         languages: dict[int, Language] = {}
@@ -132,7 +132,7 @@ class BoundLanguage(Language):
     def places(self, config: Config) -> Iterable[Config]:
         """Return the configurations of the items, one by one, without bound texts that may end."""
         for item in cast(Items, config):
-            if not isinstance(item, Inside) or not self.reader.bound[item.terminal].accepts(item.config):
+            if not isinstance(item, InsideBound) or not self.reader.bound[item.terminal].accepts(item.config):
                 yield frozenset({item})
 
     def inside(self, config: Config) -> tuple[tuple[Within, ...], Config | None]:
@@ -144,11 +144,11 @@ class BoundLanguage(Language):
         others: set[Item] = set()
         for item in cast(Items, config):
             insides: tuple[Within, ...] = ()
-            if isinstance(item, Inside):
+            if isinstance(item, InsideBound):
                 insides, left = self.reader.bound[item.terminal].inside(item.config)
                 if insides and left is not None:
                     others.add(item._replace(config=left))
-            if not insides or not isinstance(item, Inside):
+            if not insides or not isinstance(item, InsideBound):
                 others.add(item)
                 continue
             for one in insides:
@@ -157,7 +157,7 @@ class BoundLanguage(Language):
                 found.append(one._replace(behind=after | behind or None, ends=self.accepts(after)))
         return tuple(found), frozenset(others) or None
 
-    def _behind(self, item: Inside) -> Items:
+    def _behind(self, item: InsideBound) -> Items:
         """Return the live items behind a bound text that ends as it is."""
         place = self.reader.reader.parser.read(item.place, item.terminal, -1)
         assert place is not None, "a bound terminal that the parser does not take"
@@ -165,7 +165,7 @@ class BoundLanguage(Language):
 
     def moved(self, config: Config, index: int) -> Config:
         """Return the configuration after some text inside a bound one."""
-        (item,) = cast("frozenset[Inside]", config)
+        (item,) = cast("frozenset[InsideBound]", config)
         language = self.reader.bound[item.terminal]
         after = language.moved(item.config, index)
         behind = self._behind(item) if language.accepts(after) else NOTHING
@@ -181,7 +181,7 @@ class BoundLanguage(Language):
             while stack:
                 height, stack = height + 1, below[stack]
             highest = max(highest, height)
-            if isinstance(item, Inside):
+            if isinstance(item, InsideBound):
                 highest = max(highest, self.reader.bound[item.terminal].height(item.config))
                 continue
             for other in {one for base in item.bases for one in base} - seen:
@@ -209,7 +209,7 @@ class BoundLanguage(Language):
         return sorted(shown, key=lambda one: (not one.sources, one.what))
 
     def _of_item(self, item: Item) -> list[Expected]:
-        if isinstance(item, Inside):
+        if isinstance(item, InsideBound):
             rules = self._rules(item, item.terminal)
             own = self.reader.bound[item.terminal].expected(item.config)
             if any(one.sources for one in own):

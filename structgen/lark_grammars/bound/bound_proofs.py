@@ -15,11 +15,11 @@ from itertools import count
 from typing import Final, TypeAlias
 
 from structgen.errors import LimitError
-from structgen.lark_grammars.bound.bound_reading import BoundReader, Inside, Item, Items, Lexing
+from structgen.lark_grammars.bound.bound_reading import BoundReader, InsideBound, Item, Items, Lexing
 from structgen.lark_grammars.lexer.ordered_matching import Behind
 from structgen.lark_grammars.liveness.completions import Completions
-from structgen.lark_grammars.parser.contextual_reader import ContextualReader, Reading
-from structgen.lark_grammars.parser.lalr_parser import Place
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
+from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import FAR
 from structgen.limits import Limits
 
@@ -44,10 +44,10 @@ class Proofs:
         }
         """Of each stand-in: the shortest text that it stands for."""
         self._rests: dict[Item, Rest | None] = {}
-        self._open: dict[tuple[Place, Behind], Rest | None] = {}
-        self._behind: dict[tuple[Place, int], bool] = {}
+        self._open: dict[tuple[ParserPlace, Behind], Rest | None] = {}
+        self._behind: dict[tuple[ParserPlace, int], bool] = {}
         """Whether the text goes on behind a bound terminal that begins at a place."""
-        self._of_place: dict[Place, list[Rest]] = {}
+        self._of_place: dict[ParserPlace, list[Rest]] = {}
 
     def rest(self, item: Item) -> Rest | None:
         """Return a short text that completes an item, empty where it is complete; None where none does.
@@ -62,7 +62,7 @@ class Proofs:
 
     def is_live(self, item: Item) -> bool:
         """Return whether a text completes an item. Raises LimitError where that was not found out."""
-        if not isinstance(item, Inside) or not self._reader.reader.lexer.is_local:
+        if not isinstance(item, InsideBound) or not self._reader.reader.lexer.is_local:
             return self.rest(item) is not None
         # a bound text always comes to its end, and what follows does not ask which it was
         key = item.place, item.terminal
@@ -89,7 +89,7 @@ class Proofs:
         reader = self._reader
         if reader.accepts((item,)):
             return ()
-        if isinstance(item, Inside):
+        if isinstance(item, InsideBound):
             return self._of_bound(item)
         if not item.begun:
             return self._of_place_alone(item)
@@ -98,7 +98,7 @@ class Proofs:
                 return rest
         return None if self._is_refuted(item) else self._search(item)
 
-    def _of_bound(self, item: Inside) -> Rest | None:
+    def _of_bound(self, item: InsideBound) -> Rest | None:
         """Return the shortest rest of a bound text, and what completes the place behind it."""
         reader = self._reader
         language = reader.bound[item.terminal]
@@ -121,7 +121,7 @@ class Proofs:
                 return rest
         return None if self._is_refuted(item) else self._search(item)
 
-    def after(self, place: Place, behind: Behind) -> Rest | None:
+    def after(self, place: ParserPlace, behind: Behind) -> Rest | None:
         """Return what completes the text from between two lexemes."""
         key = place, behind
         if key not in self._open:
@@ -129,7 +129,7 @@ class Proofs:
             self._open[key] = self._planned_rest(items, place)
         return self._open[key]
 
-    def _planned_rest(self, items: Items, place: Place) -> Rest | None:
+    def _planned_rest(self, items: Items, place: ParserPlace) -> Rest | None:
         if self._reader.accepts(items):
             return ()
         for rest in self._planned_rests(place):
@@ -137,7 +137,7 @@ class Proofs:
                 return rest
         return self._search(*items)
 
-    def _planned_rests(self, place: Place) -> list[Rest]:
+    def _planned_rests(self, place: ParserPlace) -> list[Rest]:
         """Return what plans say of a place, with what is ignored before it, and without."""
         known = self._of_place.get(place)
         if known is None:
@@ -151,7 +151,7 @@ class Proofs:
             self._of_place[place] = known = sorted(dict.fromkeys(known), key=len)
         return known
 
-    def _is_planned(self, reading: Reading) -> bool:
+    def _is_planned(self, reading: ReaderConfiguration) -> bool:
         try:
             return self._plans.is_live(reading)
         except LimitError:
@@ -264,7 +264,7 @@ class Proofs:
 
     def _distance(self, item: Item) -> int:
         """Return about how many symbols complete an item, FAR where surely none do."""
-        if isinstance(item, Inside):
+        if isinstance(item, InsideBound):
             place = self._reader.reader.parser.read(item.place, item.terminal, -1)
             assert place is not None, "a bound terminal that the parser does not take"
             inside = len(self._reader.bound[item.terminal].shortest(item.config))

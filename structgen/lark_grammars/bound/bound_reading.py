@@ -14,17 +14,17 @@ from typing import Final, NamedTuple, TypeAlias, Union
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED
 from structgen.lark_grammars.lexer.ordered_matching import Behind
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader
-from structgen.lark_grammars.parser.lalr_parser import Place
+from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
 _NO_CHARACTER: Final = 0xFF
 """A byte of no text: as such lark's patterns see a special token."""
 
 
-class Inside(NamedTuple):
+class InsideBound(NamedTuple):
     """Inside a text that is bound."""
 
-    place: Place
+    place: ParserPlace
     """Before it."""
     terminal: int
     config: Config
@@ -35,7 +35,7 @@ class Inside(NamedTuple):
 class Lexing(NamedTuple):
     """In a lexeme of lark's, or before one; as in `lark_grammars.parser.contextual_reader.Reading`."""
 
-    place: Place
+    place: ParserPlace
     lexeme: int
     begun: bool
     bases: tuple[Items, ...]
@@ -44,7 +44,7 @@ class Lexing(NamedTuple):
     behind: Behind
 
 
-Item: TypeAlias = Union[Lexing, Inside]
+Item: TypeAlias = Union[Lexing, InsideBound]
 Items: TypeAlias = frozenset[Item]
 NOTHING: Final[Items] = frozenset()
 
@@ -57,25 +57,25 @@ class BoundReader:
         self.reader, self.bound = reader, dict(bound)
         self.starts = {terminal: language.start() for terminal, language in self.bound.items()}
         self.counts = any(language.counts for language in self.bound.values())
-        self._fresh: dict[tuple[Place, Behind], Items] = {}
+        self._fresh: dict[tuple[ParserPlace, Behind], Items] = {}
 
     def start(self) -> Items:
         """Return the items before the first symbol."""
         return self.fresh(self.reader.parser.start(), self.reader.lexer.before())
 
-    def fresh(self, place: Place, behind: Behind) -> Items:
+    def fresh(self, place: ParserPlace, behind: Behind) -> Items:
         """Return the items between two lexemes."""
         found = self._fresh.get((place, behind))
         if found is None:
             found = self._fresh[place, behind] = self._made(place, behind)
         return found
 
-    def _made(self, place: Place, behind: Behind) -> Items:
+    def _made(self, place: ParserPlace, behind: Behind) -> Items:
         own = self.reader.fresh(place, behind)
         found: list[Item] = [Lexing(own.place, own.lexeme, own.begun, (), own.column, own.behind)]
         for terminal, start in self.starts.items():
             if self.reader.parser.read(place, terminal, -1) is not None:
-                found.append(Inside(place, terminal, start, behind))
+                found.append(InsideBound(place, terminal, start, behind))
         return frozenset(found)
 
     def base(self, item: Lexing, slot: int) -> Items:
@@ -91,7 +91,9 @@ class BoundReader:
         found: set[Item] = set()
         for item in items:
             found |= (
-                self._in_bound(item, symbol) if isinstance(item, Inside) else self._in_lexeme(item, symbol)
+                self._in_bound(item, symbol)
+                if isinstance(item, InsideBound)
+                else self._in_lexeme(item, symbol)
             )
         return frozenset(found)
 
@@ -99,13 +101,13 @@ class BoundReader:
         """Return what look-behinds may ask after a symbol."""
         return self.reader.lexer.step_behind(behind, symbol if symbol < TOKEN else _NO_CHARACTER)
 
-    def _in_bound(self, item: Inside, symbol: int) -> Items:
+    def _in_bound(self, item: InsideBound, symbol: int) -> Items:
         language = self.bound[item.terminal]
         after = language.step(item.config, symbol)
         if after is None:
             return NOTHING
         behind = self.behind(item.behind, symbol)
-        found: Items = frozenset((Inside(item.place, item.terminal, after, behind),))
+        found: Items = frozenset((InsideBound(item.place, item.terminal, after, behind),))
         if not language.accepts(after):
             return found
         place = self.reader.parser.read(item.place, item.terminal, -1)

@@ -109,7 +109,7 @@ def harvest_pair(c, lexeme, slot, noted):
     return ASKED if asked else count
 
 
-class Pairs:
+class PairedLexemes:
     """The records of lexemes with an old slot, of one grammar and vocabulary."""
 
     def __init__(

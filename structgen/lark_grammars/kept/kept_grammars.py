@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from structgen.automata.regex.regex_module import regex_module
 from structgen.language.remarks import Conflict, Remarks
-from structgen.lark_grammars.kept.lark_file_checks import Facts, are_pages, facts_of
+from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, are_pages, facts_of
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.parser.dead_shifts import without_dead_ends
 from structgen.lark_grammars.reading.endless_reductions import without_endless
@@ -41,7 +41,7 @@ from structgen.lark_grammars.reading.loaded_grammar import (
     Terminal,
 )
 from structgen.lark_grammars.reading.plain_rules import PlainRules
-from structgen.lark_grammars.tables.grammar_tables import Pages
+from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.lark_grammars.tables.prepared_lexer import Ahead, work_out
 from structgen.limits import Limits
 from structgen.native.array_file import ArrayFile, Later, open_arrays, write_arrays
@@ -79,7 +79,7 @@ def _lark() -> Path:
     return Path(found.origin).parent
 
 
-class Found(NamedTuple):
+class FoundGrammar(NamedTuple):
     """The tables of a grammar, and what would take a while to see from them."""
 
     tables: ParserTables
@@ -89,7 +89,7 @@ class Found(NamedTuple):
     """Whether no lexeme asks what was before it."""
     ahead: AheadSource | None
     """What was worked out of it for all vocabularies; None where it was not."""
-    facts: Facts | None = None
+    facts: GrammarFacts | None = None
     """What files about the grammar are checked against, where that was worked out."""
 
 
@@ -104,7 +104,7 @@ class AheadSource:
         later: dict[str, Later] | None = None,
         start: int = 0,
         path: Path | None = None,
-        facts: Facts | None = None,
+        facts: GrammarFacts | None = None,
     ) -> None:
         """`later`: the arrays, by the names of `_arrays_of`, where `ahead` is not there yet; they lie in
         `path`, and are checked against the `facts`."""
@@ -129,8 +129,8 @@ class AheadSource:
         tells."""
         lexemes = arrays.pop(_LEXEMES, None)
         names = {name.removeprefix(_AHEAD): array for name, array in arrays.items()}
-        if lexemes is not None and names.keys() == set(Pages._fields) and self._facts is not None:
-            pages = Pages(**names)
+        if lexemes is not None and names.keys() == set(GrammarTables._fields) and self._facts is not None:
+            pages = GrammarTables(**names)
             if are_pages(self._facts, pages) and len(pages.sure):
                 return Ahead(pages, lexemes, self._start)
         warn(f"{self._path} holds numbers that are out of range: what it held is made anew.")
@@ -234,7 +234,7 @@ class KeptTables(KeptFile):
 
     kind = "lark-9"
 
-    def read(self, limits: Limits) -> Found | None:
+    def read(self, limits: Limits) -> FoundGrammar | None:
         """Return the tables; None where there are none, see `KeptFile`.
 
         Cost: 1 ms for JSON, 3 ms for Python, and the reading of imports.
@@ -256,9 +256,9 @@ class KeptTables(KeptFile):
             return None
         if file.later:
             ahead = AheadSource(None, file.later, tables.start, self._path, facts)
-        return Found(tables, digest, is_local, ahead, facts)
+        return FoundGrammar(tables, digest, is_local, ahead, facts)
 
-    def write(self, loaded: Loaded) -> Found:
+    def write(self, loaded: Loaded) -> FoundGrammar:
         """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s, and of
         `prepared_lexer`."""
         lexer = Lexer(loaded.tables)
@@ -267,7 +267,7 @@ class KeptTables(KeptFile):
         tables = replace(without_dead_ends(ended, lexer.least()), patterns=patterns)
         ahead = work_out(tables) if patterns.is_local and not self._bound else None
         known = None if ahead is None else AheadSource(ahead)
-        made = Found(tables, _digest_of(tables), patterns.is_local, known)
+        made = FoundGrammar(tables, _digest_of(tables), patterns.is_local, known)
         ends, items = _kernels(tables)
         numbers = {
             "start": tables.start,

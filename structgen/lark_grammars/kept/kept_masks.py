@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import Tables, address_of
+from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.lark_masks import put_masks
 from structgen.lark_grammars.kept.lark_table_checks import masks_are_sound
-from structgen.lark_grammars.kept.state_image import Image
+from structgen.lark_grammars.kept.state_image import StateImage
 from structgen.native.array_file import Later
 from structgen.native.checksums import checksum, checksum_at
 from structgen.store.mask_store import VocabularyStore
@@ -44,7 +44,7 @@ class Groups(NamedTuple):
     """Checksums of the lists."""
 
 
-def grouped(image: Image, rows: Mapping[int, int]) -> tuple[Image, Groups]:
+def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Groups]:
     """Return an image without its masks but with the lists of its groups, and these. `rows`: of each dense
     row its number in the file. Cost: 1 us a state."""
     masked = np.flatnonzero(image.nodes[:, L.N_LIST] >= 0)
@@ -192,7 +192,9 @@ class KeptMasks:
 
     __slots__ = ("_addresses", "_dense", "_groups", "_lists", "_tables", "_tokens", "_waiting")
 
-    def __init__(self, groups: Groups, lists: Later, dense: DenseRows, tables: Tables, tokens: int) -> None:
+    def __init__(
+        self, groups: Groups, lists: Later, dense: DenseRows, tables: MachineTables, tokens: int
+    ) -> None:
         """`tables` have the lists as their own; `tokens`: how many there are."""
         self._tokens = tokens
         self._groups, self._lists, self._dense, self._tables = groups, lists, dense, tables

@@ -14,15 +14,15 @@ from structgen.native.raw_memory import address_of
 from structgen.tokens.array_checks import are_shaped
 
 if TYPE_CHECKING:
-    from structgen.lark_grammars.kept.state_image import Image, Slots
+    from structgen.lark_grammars.kept.state_image import Slots, StateImage
     from structgen.lark_grammars.masks.vocabulary_tables import Records
     from structgen.lark_grammars.reading.loaded_grammar import ParserTables
-    from structgen.lark_grammars.tables.grammar_tables import Pages
+    from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 
 Array = npt.NDArray[Any]
 
 
-class Facts(NamedTuple):
+class GrammarFacts(NamedTuple):
     """The words about a grammar, and the arrays that they have addresses of."""
 
     words: npt.NDArray[np.int64]
@@ -37,7 +37,7 @@ class Facts(NamedTuple):
 class RecordBounds(NamedTuple):
     """What the numbers of records may be."""
 
-    facts: Facts
+    facts: GrammarFacts
     tokens: int
     nodes: int
     """Of the vocabulary's trie."""
@@ -79,7 +79,7 @@ def are_records(records: Records, bounds: RecordBounds) -> bool:
     return int(S.records_are_sound(w, *arrays, *rest)) == 0
 
 
-def facts_of(tables: ParserTables) -> Facts | None:
+def facts_of(tables: ParserTables) -> GrammarFacts | None:
     """Return the facts about a parser; None where its tables are not of one. Cost: some us a rule."""
     states, terminals, rules = len(tables.kernels), len(tables.terminals), tables.rules
     actions = np.ascontiguousarray(tables.actions, np.int32)
@@ -103,10 +103,10 @@ def facts_of(tables: ParserTables) -> Facts | None:
         return None
     counts = states, terminals, nonterminals, len(rules), contexts
 
-    def facts(actions: npt.NDArray[np.int32], symbols: npt.NDArray[np.int32]) -> Facts:
+    def facts(actions: npt.NDArray[np.int32], symbols: npt.NDArray[np.int32]) -> GrammarFacts:
         held = actions, gotos, kernels, items, ends, symbols, origins
         words = np.array([*counts, *map(address_of, held), tables.start, 0, 0, 0], np.int64)
-        return Facts(words, held)
+        return GrammarFacts(words, held)
 
     checked = facts(*_named_once(tables, actions, symbols))
     return facts(actions, symbols) if S.parser_is_sound(address_of(checked.words)) == 0 else None
@@ -135,7 +135,7 @@ def _named_once(
     return merged, named
 
 
-def are_pages(facts: Facts, pages: Pages) -> bool:
+def are_pages(facts: GrammarFacts, pages: GrammarTables) -> bool:
     """Return whether pages are such as compiled code can follow. Cost: 2 ns a number."""
     states, terminals, _, rules, contexts = facts.words[:5].tolist()
     lexemes = len(pages.newlines)
@@ -181,7 +181,7 @@ def are_pages(facts: Facts, pages: Pages) -> bool:
     )
 
 
-def is_image(facts: Facts, image: Image, slots: Slots, lexemes: int) -> bool:
+def is_image(facts: GrammarFacts, image: StateImage, slots: Slots, lexemes: int) -> bool:
     """Return whether an image without its masks is such as compiled code can follow. Cost: 10 ns a row."""
     count, stacked, placed, known = (len(one) for one in image[1:5])
     shapes: list[tuple[str, tuple[int, ...]]] = [

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import registers as K
 from structgen.limits import Limits
@@ -19,7 +19,7 @@ from structgen.limits import Limits
 Array = npt.NDArray[Any]
 
 
-class Image(NamedTuple):
+class StateImage(NamedTuple):
     """Rows of the tables; equal lists of tokens are one."""
 
     start: int
@@ -37,12 +37,12 @@ class Image(NamedTuple):
         """Bytes of the arrays."""
         return sum(int(one.nbytes) for one in self[1:])
 
-    def emptied(self) -> Image:
+    def emptied(self) -> StateImage:
         """Return the image of the first state alone, without its mask."""
         return _image(self.start, *self[1:], np.zeros(len(self.nodes), np.bool_))
 
 
-def take(tables: Tables, start: int) -> Image:
+def take(tables: MachineTables, start: int) -> StateImage:
     """Return the image of the states that have masks, and the first one. The grammar's lock is held by the
     caller. Cost: some milliseconds for 10,000 states."""
     held = [tables.rows(table)[: tables.count(table)] for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)]
@@ -61,7 +61,7 @@ def _image(
     flags: Array,
     lists: Array,
     chosen: npt.NDArray[np.bool_],
-) -> Image:
+) -> StateImage:
     """Return the image of the chosen states and the first one, of the rows of tables."""
     masked = chosen.copy()
     # of some states it is known that a text goes on, or that none does
@@ -78,10 +78,10 @@ def _image(
     lists, nodes[masked, L.N_LIST] = _lists(lists, nodes[masked, L.N_LIST].tolist())
     edges = edges[told].copy()
     edges[:, 0] = of_node[edges[:, 0]]
-    return Image(int(of_node[start]), nodes, pairs, places, np.concatenate((read, edges)), flags, lists)
+    return StateImage(int(of_node[start]), nodes, pairs, places, np.concatenate((read, edges)), flags, lists)
 
 
-def clear(tables: Tables) -> None:
+def clear(tables: MachineTables) -> None:
     """Take the places out of tables that no state names, with their stacks and edges; states keep their
     numbers. The grammar's lock is held by the caller, and nobody has the number of a place. Cost: 0.1 us a
     place."""
@@ -134,7 +134,7 @@ def _named(
 
 
 class Slots(NamedTuple):
-    """By which the rows of an image are found (`Tables.slots`)."""
+    """By which the rows of an image are found (`MachineTables.slots`)."""
 
     nodes: Array
     pairs: Array
@@ -142,14 +142,14 @@ class Slots(NamedTuple):
     edges: Array
 
 
-def slots_of(image: Image, limits: Limits) -> Slots:
+def slots_of(image: StateImage, limits: Limits) -> Slots:
     """Return the slots of an image's rows. Cost: 10 ns a row."""
-    tables = Tables(limits)
+    tables = MachineTables(limits)
     put(image, tables)
     return Slots(*(tables.slots(table) for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)))
 
 
-def put(image: Image, tables: Tables, slots: Slots | None = None) -> int:
+def put(image: StateImage, tables: MachineTables, slots: Slots | None = None) -> int:
     """Make an image's arrays the tables, which are still empty; nobody else may write to them. Returns the
     number of the first state. Cost: 10 us, and 10 ns a row without `slots`."""
     loads = (L.T_NODE, image.nodes), (L.T_TEXT, image.pairs), (L.T_SET, image.places), (L.T_EDGE, image.edges)

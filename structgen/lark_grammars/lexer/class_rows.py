@@ -17,7 +17,7 @@ _MIXED: Final = np.int64(0x2127599BF4325C37)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Parts:
+class SharedParts:
     """Classes put together; equal ones are one object."""
 
     number: int
@@ -27,10 +27,10 @@ class Parts:
     """Of each part its first class."""
 
 
-class Row(NamedTuple, Generic[T]):
+class ClassRow(NamedTuple, Generic[T]):
     """A row over all classes."""
 
-    parts: Parts
+    parts: SharedParts
     said: Sequence[T]
     """Of each part."""
 
@@ -40,13 +40,13 @@ class ClassRows:
 
     def __init__(self, classes: int) -> None:
         self._backwards = range(classes - 1, -1, -1)
-        self._known: dict[bytes, Parts] = {}
-        self._met: dict[tuple[int, int], tuple[Parts, list[tuple[int, int]]]] = {}
+        self._known: dict[bytes, SharedParts] = {}
+        self._met: dict[tuple[int, int], tuple[SharedParts, list[tuple[int, int]]]] = {}
         self._members: dict[int, list[list[int]]] = {}
         self.whole: Final = self.of([0] * classes)
         """All classes as one part."""
 
-    def of(self, column: Sequence[Hashable]) -> Parts:
+    def of(self, column: Sequence[Hashable]) -> SharedParts:
         """Return as parts the classes of which a column says the same. Cost: 10 us for 200 classes."""
         numbers = {one: part for part, one in enumerate(dict.fromkeys(column))}
         which = bytes(map(numbers.__getitem__, column))
@@ -54,10 +54,10 @@ class ClassRows:
         if known is None:
             first = dict(zip(reversed(column), self._backwards, strict=True))
             array = np.frombuffer(which, np.uint8).astype(np.int32)
-            known = self._known[which] = Parts(len(self._known), array, [first[one] for one in numbers])
+            known = self._known[which] = SharedParts(len(self._known), array, [first[one] for one in numbers])
         return known
 
-    def members(self, parts: Parts) -> list[list[int]]:
+    def members(self, parts: SharedParts) -> list[list[int]]:
         """Return the classes of each part."""
         known = self._members.get(parts.number)
         if known is None:
@@ -66,7 +66,7 @@ class ClassRows:
                 known[part].append(kind)
         return known
 
-    def meet(self, one: Parts, other: Parts) -> tuple[Parts, list[tuple[int, int]]]:
+    def meet(self, one: SharedParts, other: SharedParts) -> tuple[SharedParts, list[tuple[int, int]]]:
         """Return the parts of classes that are together in both, and of each in which part of either it is.
         Cost: 20 us, the first time."""
         key = one.number, other.number
@@ -78,16 +78,16 @@ class ClassRows:
             known = self._met[key] = parts, pairs
         return known
 
-    def joint(self, *rows: Row[Any]) -> Row[tuple[Any, ...]]:
+    def joint(self, *rows: ClassRow[Any]) -> ClassRow[tuple[Any, ...]]:
         """Return a row that says what some rows say, together."""
         parts = rows[0].parts
         said: list[tuple[Any, ...]] = [(one,) for one in rows[0].said]
         for row in rows[1:]:
             parts, pairs = self.meet(parts, row.parts)
             said = [(*said[here], row.said[there]) for here, there in pairs]
-        return Row(parts, said)
+        return ClassRow(parts, said)
 
-    def alike(self, several: Sequence[Parts]) -> Parts:
+    def alike(self, several: Sequence[SharedParts]) -> SharedParts:
         """Return the parts of classes that are together in all of some. Cost: 5 us for each."""
         if len(several) < 3:
             parts = self.whole
@@ -102,9 +102,9 @@ class ClassRows:
             parts = self.of(list(zip(*(one.which.tolist() for one in several), strict=True)))
         return parts
 
-    def coarse(self, parts: Parts, said: Sequence[Hashable]) -> Row[Any]:
+    def coarse(self, parts: SharedParts, said: Sequence[Hashable]) -> ClassRow[Any]:
         """Return a row with the parts together that say the same."""
         numbers = {one: part for part, one in enumerate(dict.fromkeys(said))}
         if len(numbers) < len(said):
             parts = self.of(np.array([*map(numbers.__getitem__, said)], np.int32)[parts.which].tolist())
-        return Row(parts, [*numbers])
+        return ClassRow(parts, [*numbers])

@@ -19,7 +19,14 @@ import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.lexeme_items import Item, KeptItems, Slot
 from structgen.lark_grammars.lexer.lexemes import LexemeStates
-from structgen.lark_grammars.lexer.ordered_matching import NOWHERE, Behind, Guard, Guards, Nest, Thread
+from structgen.lark_grammars.lexer.ordered_matching import (
+    NOWHERE,
+    Behind,
+    Guards,
+    LookAheadGuard,
+    Nest,
+    Thread,
+)
 
 _THREAD, _NEST, _SLOT = range(3)
 _NOWHERE: Final = 0
@@ -127,7 +134,9 @@ def _from_threads(said: list[Any]) -> list[Thread | Nest]:
 
 
 def _from_guards(said: list[Any]) -> Guards:
-    return tuple(Guard(holds, accept, frozenset(_from_threads(threads))) for holds, accept, threads in said)
+    return tuple(
+        LookAheadGuard(holds, accept, frozenset(_from_threads(threads))) for holds, accept, threads in said
+    )
 
 
 def _from_behind(said: Any) -> Behind:

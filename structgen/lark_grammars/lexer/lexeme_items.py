@@ -18,14 +18,14 @@ import numpy.typing as npt
 from structgen.automata.unicode.utf8 import DONE, ByteNode
 from structgen.lark_grammars.lexer import lexeme_rows as R
 from structgen.lark_grammars.lexer import work_budget as F
-from structgen.lark_grammars.lexer.class_rows import ClassRows, Parts, Row
+from structgen.lark_grammars.lexer.class_rows import ClassRow, ClassRows, SharedParts
 from structgen.lark_grammars.lexer.ordered_matching import (
     NOWHERE,
     Behind,
-    Guard,
     Guards,
+    LookAheadGuard,
     Nest,
-    Program,
+    OrderedProgram,
     Thread,
     with_guards,
 )
@@ -72,7 +72,7 @@ class KeptItems(NamedTuple):
     """All items and states, as they are kept. An item's guards, and the row that it comes to, are numbers; so
     are the lists in a row."""
 
-    singles: Sequence[Guard]
+    singles: Sequence[LookAheadGuard]
     nests: Sequence[Nest]
     """Without guards."""
     behinds: Sequence[Behind]
@@ -104,7 +104,7 @@ class LexemeItems:
 
     def __init__(
         self,
-        program: Program,
+        program: OrderedProgram,
         representative: Sequence[int],
         terminals: int,
         unless: Sequence[Mapping[int, Sequence[int]]],
@@ -187,8 +187,8 @@ class LexemeItems:
         self._reach_of_guards: dict[int, int] = {}
         """Of each, what its instructions reach, once somebody has asked."""
         self._guard_numbers: dict[Guards, int] = {}
-        self._singles: list[Guard] = []
-        self._single_numbers: dict[Guard, int] = {}
+        self._singles: list[LookAheadGuard] = []
+        self._single_numbers: dict[LookAheadGuard, int] = {}
         self.behinds: list[Behind] = []
         """What is known of what is before, by number."""
         self._behind_numbers: dict[Behind, int] = {}
@@ -200,25 +200,25 @@ class LexemeItems:
         """What the array of lists does not have yet."""
         self._listed = self._written = self._asking = self._entered = 0
         self._parts = ClassRows(width)
-        self._rows: list[Row[int] | None] = []
+        self._rows: list[ClassRow[int] | None] = []
         """Those of items: of each class the place of a list; None: it was kept, and nobody has asked for
         it."""
         self._kept: KeptItems | None = None
         """From where rows are made again."""
         self._begun: dict[Behind, dict[int, list[int]]] = {}
         self._closures: dict[tuple[ByteNode, int, int, int], int] = {}
-        self._ways: dict[ByteNode, Row[tuple[ByteNode | None, int]]] = {}
+        self._ways: dict[ByteNode, ClassRow[tuple[ByteNode | None, int]]] = {}
         self._plain: dict[int, frozenset[Any]] = {}
         """What an instruction comes to without reading, that asks nothing of what was before."""
         self._plain_ways: dict[int, list[tuple[list[int], int]]] = {}
         self._sets: list[frozenset[Any]] = []
         """Sets of threads, by number."""
         self._set_numbers: dict[frozenset[Any], int] = {}
-        self._guard_rows: dict[tuple[int, int], Row[int]] = {}
-        self._single_rows: dict[tuple[Guard, int], Row[int]] = {}
+        self._guard_rows: dict[tuple[int, int], ClassRow[int]] = {}
+        self._single_rows: dict[tuple[LookAheadGuard, int], ClassRow[int]] = {}
         self._leads = self._parts.of([_more(byte) for byte in representative])
         """The classes by how many bytes their characters still have, as `Behind` counts them."""
-        self._later: dict[int, Row[int]] = {}
+        self._later: dict[int, ClassRow[int]] = {}
         """What is known after each class of bytes, by what is before."""
         self._marks = 0
         self._queue, self._ends = np.zeros(256, np.int32), np.zeros(3, np.int64)
@@ -226,7 +226,7 @@ class LexemeItems:
         words[R.R_BEHINDS] = self._arrays["variants"].shape[1]
         self.guards(())
         self._arrays["behinds"][self.behind(NOWHERE)] = 0
-        self._later[0] = Row(self._parts.whole, [0])
+        self._later[0] = ClassRow(self._parts.whole, [0])
         self._list(())
 
     # --- room -----------------------------------------------------------------------------------------------
@@ -412,7 +412,7 @@ class LexemeItems:
             self._reach_of_guards[guards] = known
         return known
 
-    def _single(self, guard: Guard) -> int:
+    def _single(self, guard: LookAheadGuard) -> int:
         known = self._single_numbers.get(guard)
         if known is None:
             known = len(self._singles)
@@ -560,7 +560,7 @@ class LexemeItems:
             else:
                 places.append(item[0] if isinstance(item, tuple) else -1)
         numbers: dict[int, int] = {}
-        met: list[Parts] = []
+        met: list[SharedParts] = []
         row_parts = []
         for row in rows:
             if row.parts.number not in numbers:
@@ -691,7 +691,7 @@ class LexemeItems:
             known = self._members[place] = frozenset([self.objects[number] for number in numbers])
         return known
 
-    def _row(self, number: int, behind: int) -> Row[int]:
+    def _row(self, number: int, behind: int) -> ClassRow[int]:
         """Return the row of an item that stands behind something; it is worked out once."""
         asks = self._asks[number]
         at = self._row_of[number] if asks < 0 else int(self._arrays["variants"][asks, behind])
@@ -712,21 +712,21 @@ class LexemeItems:
                 self._arrays["variants"][asks, behind] = at
         return self._row_at(at)
 
-    def _row_at(self, at: int) -> Row[int]:
+    def _row_at(self, at: int) -> ClassRow[int]:
         known = self._rows[at]
         if known is None:
             known = self._rows[at] = self._kept_row(at)
         return known
 
-    def _kept_row(self, at: int) -> Row[int]:
+    def _kept_row(self, at: int) -> ClassRow[int]:
         """Return a row that was kept."""
         kept = self._kept
         assert kept is not None
         begin, end = kept.row_begins[at : at + 2].tolist()
         parts = self._parts.of(kept.parts[kept.row_parts[at]].tolist())
-        return Row(parts, kept.row_pool[begin:end].tolist())
+        return ClassRow(parts, kept.row_pool[begin:end].tolist())
 
-    def _made(self, item: Item, behind: int) -> Row[int]:
+    def _made(self, item: Item, behind: int) -> ClassRow[int]:
         """Return what an item comes to with each class of bytes."""
         if isinstance(item, Slot):
             return self._each(self._row_of_guards(item.guards, behind), lambda held: (Slot(-1, held),))
@@ -735,17 +735,19 @@ class LexemeItems:
         at, guards = item
         one = self.program.code[at]
         if one.node is None:
-            return Row(self._parts.whole, [0])
+            return ClassRow(self._parts.whole, [0])
         ways = self.ways_of(one.node)
         if not guards and behind == 0:
             way, some = self._way, ways.said
-            return Row(ways.parts, [0 if node is None else way(at, node, byte, 0, 0) for node, byte in some])
+            return ClassRow(
+                ways.parts, [0 if node is None else way(at, node, byte, 0, 0) for node, byte in some]
+            )
         parts, said = self._parts.joint(ways, self._row_of_guards(guards, behind), self._behind_row(behind))
         found = []
         for (node, byte), left, later in said:
             dies = node is None or left == _FAILS
             found.append(0 if dies else self._way(at, node, byte, left, later))
-        return Row(parts, found)
+        return ClassRow(parts, found)
 
     def _way(self, at: int, node: ByteNode, byte: int, guards: int, later: int) -> int:
         """Return what a thread comes to by one way of its character, with the guards that are left, and what
@@ -773,22 +775,26 @@ class LexemeItems:
             found = known[at] = [self.number(item) for item in self.program.closure(at, (), behind)]
         return found
 
-    def ways_of(self, node: ByteNode) -> Row[tuple[ByteNode | None, int]]:
+    def ways_of(self, node: ByteNode) -> ClassRow[tuple[ByteNode | None, int]]:
         """Return, for each class of bytes, where a node of a character goes on, and by which byte."""
         known = self._ways.get(node)
         if known is None:
             column = self._column(node.after)
             parts = self._parts.of(column)
             byte_of = self._representative
-            known = self._ways[node] = Row(parts, [(column[first], byte_of[first]) for first in parts.firsts])
+            known = self._ways[node] = ClassRow(
+                parts, [(column[first], byte_of[first]) for first in parts.firsts]
+            )
         return known
 
-    def _each(self, row: Row[int], items: Callable[[Guards], tuple[Item, ...]]) -> Row[int]:
+    def _each(self, row: ClassRow[int], items: Callable[[Guards], tuple[Item, ...]]) -> ClassRow[int]:
         """Return what is made of the guards that are left, nothing where one has failed."""
         guards = self._guards
-        return Row(row.parts, [0 if held == _FAILS else self._list(items(guards[held])) for held in row.said])
+        return ClassRow(
+            row.parts, [0 if held == _FAILS else self._list(items(guards[held])) for held in row.said]
+        )
 
-    def _row_of_nest(self, item: Nest, behind: int) -> Row[int]:
+    def _row_of_nest(self, item: Nest, behind: int) -> ClassRow[int]:
         waits = instructions(item)
         nodes = {node for at in waits if (node := self.program.node_of(at)) is not None}
         later = self._behind_row(behind)
@@ -798,9 +804,9 @@ class LexemeItems:
         for kind in parts.firsts:
             before = self.behinds[later.said[later.parts.which[kind]]]
             said.append(self._list(self.program.step_nest(item, self._representative[kind], before)))
-        return Row(parts, said)
+        return ClassRow(parts, said)
 
-    def parts_behind(self, behind: Behind, nodes: Iterable[ByteNode]) -> Parts:
+    def parts_behind(self, behind: Behind, nodes: Iterable[ByteNode]) -> SharedParts:
         """Return the classes put together of which each leads on alike from some nodes of characters, and
         after which the same is known."""
         several = [self.ways_of(node).parts for node in nodes]
@@ -808,13 +814,13 @@ class LexemeItems:
 
     # --- guards ---------------------------------------------------------------------------------------------
 
-    def _row_of_guards(self, guards: Guards, behind: int) -> Row[int]:
+    def _row_of_guards(self, guards: Guards, behind: int) -> ClassRow[int]:
         """Return, for each class of bytes, what is left of some guards, or _FAILS."""
         key = self.guards(guards), behind
         known = self._guard_rows.get(key)
         if known is None:
             if not guards:
-                known = Row(self._parts.whole, [0])
+                known = ClassRow(self._parts.whole, [0])
             else:
                 parts, said = self._parts.joint(*[self._row_of_guard(guard, behind) for guard in guards])
                 numbers = []
@@ -825,7 +831,7 @@ class LexemeItems:
             self._guard_rows[key] = known
         return known
 
-    def _row_of_guard(self, guard: Guard, behind: int) -> Row[int]:
+    def _row_of_guard(self, guard: LookAheadGuard, behind: int) -> ClassRow[int]:
         """Return, for each class of bytes, what becomes of a guard: its number, _TRUE or _FAILS."""
         key = guard, behind
         known = self._single_rows.get(key)
@@ -850,7 +856,7 @@ class LexemeItems:
                     become[together] = self._become(guard, found)
                 column[kind] = become[together]
             parts = self._parts.of(column)
-            known = self._single_rows[key] = Row(parts, [column[first] for first in parts.firsts])
+            known = self._single_rows[key] = ClassRow(parts, [column[first] for first in parts.firsts])
         return known
 
     def _ways_on(self, at: int) -> list[tuple[list[int], int]]:
@@ -881,10 +887,10 @@ class LexemeItems:
             self._set_numbers[threads] = known
         return known
 
-    def _become(self, guard: Guard, threads: frozenset[Any]) -> int:
+    def _become(self, guard: LookAheadGuard, threads: frozenset[Any]) -> int:
         """Return what becomes of a guard whose threads come to others."""
         after = self.program.guard_of(guard, threads)
-        if isinstance(after, Guard):
+        if isinstance(after, LookAheadGuard):
             return self._single(after)
         return _TRUE if after else _FAILS
 
@@ -903,7 +909,7 @@ class LexemeItems:
             known = self._plain[to] = frozenset(program.closure(to, (), NOWHERE))
         return known
 
-    def _inner(self, item: Thread | Nest, behind: int) -> Row[int]:
+    def _inner(self, item: Thread | Nest, behind: int) -> ClassRow[int]:
         """Return the row of an item of a guard: a thread that has ended waits for guards of its own."""
         if isinstance(item, Nest) or not self.program.has_left(item[0]):
             return self._row(self.number(item), behind)
@@ -912,14 +918,14 @@ class LexemeItems:
 
     # --- what is before -------------------------------------------------------------------------------------
 
-    def _behind_row(self, behind: int) -> Row[int]:
+    def _behind_row(self, behind: int) -> ClassRow[int]:
         """Return what is known after each class of bytes."""
         known = self._later.get(behind)
         if known is None:
             known = self._later[behind] = self._step_behind(behind)
         return known
 
-    def _step_behind(self, number: int) -> Row[int]:
+    def _step_behind(self, number: int) -> ClassRow[int]:
         """Fill what is known after each class of bytes."""
         before = self.behinds[number]
         nodes = {node for at in before.threads if (node := self.program.node_of(at)) is not None}
@@ -927,7 +933,7 @@ class LexemeItems:
         step, byte_of = self.program.step_behind, self._representative
         after = [self.behind(step(before, byte_of[kind])) for kind in parts.firsts]
         self._arrays["behinds"][number] = np.array(after, np.int32)[parts.which]
-        return Row(parts, after)
+        return ClassRow(parts, after)
 
 
 def _more(byte: int) -> int:
@@ -938,7 +944,7 @@ def instructions(item: Item) -> list[int]:
     """Return the instructions at which the threads of an item wait, those of its guards among them, of equal
     guards once."""
     found: list[int] = []
-    met = set[Guard]()
+    met = set[LookAheadGuard]()
     pending: list[Item] = [item]
     while pending:
         one = pending.pop()

@@ -24,7 +24,7 @@ from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.unicode.utf8 import ByteNode
 from structgen.lark_grammars.lexer import lexeme_rows as R
 from structgen.lark_grammars.lexer.lexeme_items import Item, LexemeItems, Slot
-from structgen.lark_grammars.lexer.ordered_matching import LIKED, NOWHERE, Behind, Program
+from structgen.lark_grammars.lexer.ordered_matching import LIKED, NOWHERE, Behind, OrderedProgram
 from structgen.lark_grammars.reading.loaded_grammar import FAR, Context, ParserTables
 
 DEAD: Final = R.DEAD
@@ -110,7 +110,7 @@ class LexemeStates:
         self._exact: dict[int, tuple[int, int]] = {}
         """Of a string that may take a match's place: its first instruction, and the number of its match."""
         kept = tables.patterns
-        self.program = Program(kept)
+        self.program = OrderedProgram(kept)
         if kept is None:
             self._add_patterns()
             self.classes = self.program.classes()

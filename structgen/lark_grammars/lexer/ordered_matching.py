@@ -22,15 +22,15 @@ from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from structgen.automata.regex.python_syntax import (
-    Alt,
+    Alternation,
     Atomic,
-    Chars,
-    End,
-    Look,
+    CharacterClass,
+    Concatenation,
+    LookAround,
     Node,
-    Repeat,
-    Seq,
-    Start,
+    Repetition,
+    TextEnd,
+    TextStart,
     nullable,
 )
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
@@ -53,13 +53,13 @@ from structgen.lark_grammars.reading.loaded_grammar import FAR, Patterns
 MOST_INSTRUCTIONS: Final = 1 << 18
 """Instructions of one program; repetitions are written out."""
 
-Guards: TypeAlias = tuple["Guard", ...]
+Guards: TypeAlias = tuple["LookAheadGuard", ...]
 Thread: TypeAlias = tuple[int, Guards]
 """An instruction that waits for a byte (or for the end of the text), and what must come true."""
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class LookAheadGuard:
     """A look-ahead that is not decided: some thread must (`holds`), or none may, come to `accept`."""
 
     holds: bool
@@ -110,7 +110,7 @@ LIKED: Final = bytes(
 _liked: Final = itemgetter(*LIKED)
 
 
-class Program:
+class OrderedProgram:
     """The instructions of a lexer's terminals, made as they are added, or those that were kept."""
 
     def __init__(self, kept: Patterns | None = None) -> None:
@@ -122,8 +122,8 @@ class Program:
         self._bits: list[int] = []
         self._reach: dict[int, tuple[frozenset[int], bool]] = {}
         self._sure: dict[int, bool] = {}
-        self._guards_after: dict[tuple[Guard, int, Behind], Guard | bool] = {}
-        self._guards_at_end: dict[tuple[Guard, Behind], bool] = {}
+        self._guards_after: dict[tuple[LookAheadGuard, int, Behind], LookAheadGuard | bool] = {}
+        self._guards_at_end: dict[tuple[LookAheadGuard, Behind], bool] = {}
         self._first_words: dict[tuple[int, int], bytes | None] = {}
         self.inner: list[tuple[int, int]] = []
         """The instructions inside characters, which are made as they are met: of which one, and by which
@@ -180,18 +180,18 @@ class Program:
         if fresh != moved and not nullable(node):
             fresh = moved
         match node:
-            case Chars(ranges):
+            case CharacterClass(ranges):
                 return self._char(node_of(ranges), moved)
-            case Seq(parts):
+            case Concatenation(parts):
                 for left in range(len(parts) - 1, -1, -1):
                     first = self._emit(parts[left], fresh, moved)
                     again = fresh != moved and left > 0
                     moved = self._emit(parts[left], moved, moved) if again else first
                     fresh = first
                 return fresh
-            case Alt(parts):
+            case Alternation(parts):
                 return self._split(tuple(self._emit(part, fresh, moved) for part in parts))
-            case Repeat():
+            case Repetition():
                 return self._repeat(node, fresh, moved)
             case Atomic(of):
                 leave = self._put(Instruction(LEAVE, to=(moved,)))
@@ -199,15 +199,15 @@ class Program:
                 if fresh != moved:
                     empty = self._put(Instruction(LEAVE, to=(fresh,), other=leave))
                 return self._put(Instruction(ENTER, to=(self._emit(of, empty, leave),), other=leave))
-            case Start():
+            case TextStart():
                 return self._put(Instruction(START, to=(fresh,)))
-            case End():
+            case TextEnd():
                 return self._put(Instruction(END, to=(fresh,)))
-            case Look(True, holds, of):
+            case LookAround(True, holds, of):
                 end = self._put(Instruction(LEAVE))
                 first = self._emit(of, end, end)
                 return self._put(Instruction(AHEAD, to=(fresh, end), number=int(holds), other=first))
-            case Look(_, holds, of):
+            case LookAround(_, holds, of):
                 return self._put(Instruction(BEHIND, to=(fresh,), number=self._look(of), other=int(holds)))
         raise AssertionError(node)
 
@@ -224,7 +224,7 @@ class Program:
             self.looks.append((self._emit(of, end, end), end))
         return number
 
-    def _repeat(self, node: Repeat, fresh: int, moved: int) -> int:
+    def _repeat(self, node: Repetition, fresh: int, moved: int) -> int:
         of, least, most = node.of, node.least, node.most
         first_fresh, first = fresh, moved
         if most is None:
@@ -246,7 +246,7 @@ class Program:
             first_fresh = first if first_fresh == after else self._emit(of, first_fresh, after)
         return first_fresh
 
-    def _ways(self, node: Repeat, copy: int, after: int) -> tuple[int, int]:
+    def _ways(self, node: Repetition, copy: int, after: int) -> tuple[int, int]:
         return (copy, after) if node.greedy else (after, copy)
 
     def classes(self) -> bytes:
@@ -438,7 +438,7 @@ class Program:
                 continue
             if better:
                 found.append(Nest(tuple(better), leave, guards))
-                guards = with_guard(guards, Guard(False, leave, frozenset(better)))
+                guards = with_guard(guards, LookAheadGuard(False, leave, frozenset(better)))
                 better = []
             held = guards
             for guard in item[1]:
@@ -447,7 +447,7 @@ class Program:
             if not item[1]:
                 return found
             # a worse one ends the group only where the look-aheads of this end fail
-            guards = with_guard(guards, Guard(False, leave, frozenset(((leave, item[1]),))))
+            guards = with_guard(guards, LookAheadGuard(False, leave, frozenset(((leave, item[1]),))))
         if better:
             found.append(Nest(tuple(better), leave, guards))
         return found
@@ -460,11 +460,11 @@ class Program:
     def _ends(self, at: int, behind: Behind) -> frozenset[Thread | Nest]:
         return frozenset(self.closure(at, (), behind))
 
-    def _guard(self, holds: bool, accept: int, threads: frozenset[Thread | Nest]) -> Guard | bool:
+    def _guard(self, holds: bool, accept: int, threads: frozenset[Thread | Nest]) -> LookAheadGuard | bool:
         """Return a guard, or what it comes to where that is known."""
         if (accept, ()) in threads:
             return holds
-        return Guard(holds, accept, threads) if threads else not holds
+        return LookAheadGuard(holds, accept, threads) if threads else not holds
 
     def step_thread(self, thread: Thread, byte: int, behind: Behind) -> list[tuple[int, Guards] | Nest]:
         """Return what a thread comes to with a byte, best first."""
@@ -518,7 +518,7 @@ class Program:
                 held = with_guard(held, after)
         return held
 
-    def _guard_after(self, guard: Guard, byte: int, behind: Behind) -> Guard | bool:
+    def _guard_after(self, guard: LookAheadGuard, byte: int, behind: Behind) -> LookAheadGuard | bool:
         """Return what becomes of a guard with a byte. It is remembered: guards hold others, many the same."""
         key = guard, byte, behind
         known = self._guards_after.get(key)
@@ -532,7 +532,9 @@ class Program:
             self._guards_after[key] = known
         return known
 
-    def guard_of(self, guard: Guard, threads: set[Thread | Nest] | frozenset[Thread | Nest]) -> Guard | bool:
+    def guard_of(
+        self, guard: LookAheadGuard, threads: set[Thread | Nest] | frozenset[Thread | Nest]
+    ) -> LookAheadGuard | bool:
         """Return what becomes of a guard whose threads come to others, or what it comes to where that is
         known."""
         if any(self._surely(item, guard.accept) for item in threads):
@@ -567,7 +569,7 @@ class Program:
         """Return whether guards come true where the text ends."""
         return all(self._holds_at_end(guard, behind) for guard in guards)
 
-    def _holds_at_end(self, guard: Guard, behind: Behind) -> bool:
+    def _holds_at_end(self, guard: LookAheadGuard, behind: Behind) -> bool:
         key = guard, behind
         known = self._guards_at_end.get(key)
         if known is None:
@@ -770,7 +772,7 @@ def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
     return tuple((found[after], after) for after in dict.fromkeys(column) if after is not None)
 
 
-def with_guard(guards: Guards, guard: Guard) -> Guards:
+def with_guard(guards: Guards, guard: LookAheadGuard) -> Guards:
     """Return guards with one more, in an order of their own."""
     if not guards:
         return (guard,)
@@ -779,12 +781,12 @@ def with_guard(guards: Guards, guard: Guard) -> Guards:
     return tuple(sorted((*guards, guard), key=_order))
 
 
-def with_guards(guards: Iterable[Guard]) -> Guards:
+def with_guards(guards: Iterable[LookAheadGuard]) -> Guards:
     """Return guards, each once, in the order of `with_guard`."""
     return tuple(sorted(dict.fromkeys(guards), key=_order))
 
 
-def _order(guard: Guard) -> tuple[bool, int, list[int]]:
+def _order(guard: LookAheadGuard) -> tuple[bool, int, list[int]]:
     ats = sorted(one.leave if isinstance(one, Nest) else one[0] for one in guard.threads)
     return guard.holds, guard.accept, ats
 
@@ -798,11 +800,11 @@ def _plain(found: Iterable[Thread | Nest]) -> Iterator[Thread]:
 
 def _looks(node: Node) -> bool:
     match node:
-        case Look() | Atomic():
+        case LookAround() | Atomic():
             return True
-        case Seq(parts) | Alt(parts):
+        case Concatenation(parts) | Alternation(parts):
             return any(map(_looks, parts))
-        case Repeat(of, _, _, _):
+        case Repetition(of, _, _, _):
             return _looks(of)
         case _:
             return False

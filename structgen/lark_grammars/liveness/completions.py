@@ -22,8 +22,8 @@ from structgen.lark_grammars.lexer.lexemes import DECIDED
 from structgen.lark_grammars.lexer.ordered_matching import Behind
 from structgen.lark_grammars.lexer.work_budget import TRIED
 from structgen.lark_grammars.liveness.emptiness import is_surely_dead
-from structgen.lark_grammars.parser.contextual_reader import ContextualReader, Reading
-from structgen.lark_grammars.parser.lalr_parser import REFUSED, Place
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
+from structgen.lark_grammars.parser.lalr_parser import REFUSED, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import FAR, Indentation
 
 _KEPT = 1 << 18
@@ -49,7 +49,7 @@ _PROOF = 2_000
 """Bytes that a search tries before a proof that it is in vain is sought; then after eight times as many."""
 
 
-_Spot: TypeAlias = "tuple[Place, Behind]"
+_Spot: TypeAlias = "tuple[ParserPlace, Behind]"
 """A place between two lexemes, and what look-behinds may ask of the text before it."""
 
 
@@ -86,14 +86,16 @@ class Completions:
         """`separators`: those of the same lexer, where they are known. Cost: without them, all states of a
         lexeme that is ignored."""
         self._reader = reader
-        self._live: dict[Reading, bool] = {}
+        self._live: dict[ReaderConfiguration, bool] = {}
         self._links: dict[_Spot, dict[int, _Link | None]] = {}
         """For each place, by first byte: how a text goes on; None where it ends."""
-        self._next_of: dict[tuple[Reading, Place], tuple[bytes, Reading, Place] | None] = {}
+        self._next_of: dict[
+            tuple[ReaderConfiguration, ParserPlace], tuple[bytes, ReaderConfiguration, ParserPlace] | None
+        ] = {}
         """Behind a lexeme, how the cheapest end by the grammar goes on: the next lexeme, and what it leads
         to."""
-        self._searched: dict[Reading, bytes | None] = {}
-        self._stuck: dict[Place, bool] = {}
+        self._searched: dict[ReaderConfiguration, bytes | None] = {}
+        self._stuck: dict[ParserPlace, bool] = {}
         self._refused: dict[tuple[int, int], bool] = {}
         self._lines: dict[int, list[int]] = {}
         """Plans that begin with one more line, by stack."""
@@ -105,7 +107,7 @@ class Completions:
         """What is ignored and has one byte, best a blank; empty where there is none."""
         return next((one for one in self.separators if len(one) == 1), b"")
 
-    def is_live(self, reading: Reading) -> bool:
+    def is_live(self, reading: ReaderConfiguration) -> bool:
         """Return whether some text completes a configuration. Raises LimitError where a search was ended."""
         known = self._live.get(reading)
         if known is None:
@@ -116,7 +118,7 @@ class Completions:
                 known = self._live[reading] = self._find(reading) is not None
         return known
 
-    def text(self, reading: Reading) -> bytes:
+    def text(self, reading: ReaderConfiguration) -> bytes:
         """Return a short text that completes a live configuration, empty where it is complete."""
         if self._reader.accepts(reading):
             return b""
@@ -129,7 +131,7 @@ class Completions:
         assert found is not None, "a configuration that is not live"
         return self._written(*found)
 
-    def _planned(self, reading: Reading) -> list[bytes]:
+    def _planned(self, reading: ReaderConfiguration) -> list[bytes]:
         """Return texts that complete a configuration by the plans alone, one for each of the cheapest ends of
         its lexeme that have one; between two lexemes first what is planned there. They do not depend on what
         was proved before."""
@@ -143,7 +145,7 @@ class Completions:
                 ways.append(text + more)
         return ways
 
-    def _by_plan(self, reading: Reading, place: Place) -> bytes | None:
+    def _by_plan(self, reading: ReaderConfiguration, place: ParserPlace) -> bytes | None:
         """Return the text of the cheapest end by the grammar from a place, where `reading` has just come to
         its lexeme's end; None where it cannot be read as it is planned. After each lexeme it is planned anew,
         which is remembered: texts that come to the same place share what follows."""
@@ -163,12 +165,14 @@ class Completions:
             strayed += left >= before
         return None
 
-    def _next_planned(self, reading: Reading, place: Place) -> tuple[bytes, Reading, Place] | None:
+    def _next_planned(
+        self, reading: ReaderConfiguration, place: ParserPlace
+    ) -> tuple[bytes, ReaderConfiguration, ParserPlace] | None:
         """Return the next lexeme of a plan, written, and what it leads to; None where there is none."""
         _number, wanted = self._next(self._beginning(place.stack), 0, place)
         return None if wanted is None else self._write(reading, place, *wanted)
 
-    def _ways(self, reading: Reading) -> list[bytes]:
+    def _ways(self, reading: ReaderConfiguration) -> list[bytes]:
         """Return texts that complete a configuration, one for each of the cheapest ends of its lexeme."""
         ways = []
         for _cost, terminal, text in self._endings(reading)[:_ENDINGS]:
@@ -190,7 +194,7 @@ class Completions:
             place, first = link.after, link.first
         return b"".join(parts)
 
-    def next_terminals(self, reading: Reading) -> list[tuple[int, bytes]]:
+    def next_terminals(self, reading: ReaderConfiguration) -> list[tuple[int, bytes]]:
         """Return the terminals that the present lexeme may become so that a text goes on, with the bytes that
         it still needs."""
         return [
@@ -201,7 +205,7 @@ class Completions:
 
     # --- proofs ---------------------------------------------------------------------------------------------
 
-    def _find(self, reading: Reading) -> tuple[bytes, _Spot, int] | None:
+    def _find(self, reading: ReaderConfiguration) -> tuple[bytes, _Spot, int] | None:
         """Return a text up to the end of a lexeme, the present one or one more, the place behind it, and the
         first byte from there."""
         reader = self._reader
@@ -230,7 +234,7 @@ class Completions:
         searched = self._search(reading)
         return None if searched is None else (searched, _spot(reading), _END)
 
-    def _endings(self, reading: Reading) -> list[tuple[int, int, bytes]]:
+    def _endings(self, reading: ReaderConfiguration) -> list[tuple[int, int, bytes]]:
         """Return how the lexeme may end so that the parser takes it: about how many bytes a text then needs,
         the terminal, and the bytes up to its end; the cheapest first."""
         reader = self._reader
@@ -258,7 +262,7 @@ class Completions:
                     found.append((len(text) + (terminal in tables.ignored) + distance, terminal, text))
         return sorted(found)
 
-    def _is_stuck(self, place: Place) -> bool:
+    def _is_stuck(self, place: ParserPlace) -> bool:
         """Return whether no lexeme at all leads on from a place, and the text may not end there."""
         known = self._stuck.get(place)
         if known is None:
@@ -274,7 +278,9 @@ class Completions:
             self._stuck[place] = known
         return known
 
-    def _columns(self, reading: Reading, terminal: int, word: bytes) -> Iterator[tuple[bytes, int]]:
+    def _columns(
+        self, reading: ReaderConfiguration, terminal: int, word: bytes
+    ) -> Iterator[tuple[bytes, int]]:
         """Yield texts that end a lexeme, and its column: for the indenter's newline, with blanks up to each
         width that may follow."""
         indentation = self._reader.tables.indentation
@@ -294,7 +300,7 @@ class Completions:
                         yield lead + b" " * (width - after.column), width
 
     def _behind(
-        self, before: Reading, after: Reading, terminal: int, known: bool
+        self, before: ReaderConfiguration, after: ReaderConfiguration, terminal: int, known: bool
     ) -> tuple[bytes, _Spot, int] | None:
         """Return what is written behind a lexeme that has just ended (nothing where its next byte makes sure
         of it), the place behind that, and a first byte from there that is proved; `known`: without a plan."""
@@ -312,7 +318,9 @@ class Completions:
                 return planned
         return None if first is None else (b"", (place, after.behind), first)
 
-    def _ended(self, before: Reading, after: Reading, terminal: int) -> Place | None:
+    def _ended(
+        self, before: ReaderConfiguration, after: ReaderConfiguration, terminal: int
+    ) -> ParserPlace | None:
         """Return the place behind a lexeme of a terminal that ends a configuration, or what a slot of it has
         read on, where an earlier lexeme's end is not sure yet."""
         parser = self._reader.parser
@@ -325,7 +333,7 @@ class Completions:
         places = (None if base is None else self._ended(before, base, terminal) for base in after.bases)
         return next((place for place in places if place is not None), None)
 
-    def _continues(self, reading: Reading, place: Place) -> int | None:
+    def _continues(self, reading: ReaderConfiguration, place: ParserPlace) -> int | None:
         """Return a first byte that leads from a configuration into the texts known from a place, _END where
         the text may end, None where none does."""
         links = self._links.get((place, reading.behind))
@@ -339,7 +347,7 @@ class Completions:
                 return first
         return None
 
-    def _leads(self, reading: Reading, place: Place, byte: int) -> bool:
+    def _leads(self, reading: ReaderConfiguration, place: ParserPlace, byte: int) -> bool:
         """Return whether a byte makes sure of the lexeme that ends at a place, and of those before it."""
         if not reading.begun:
             return reading.place == place
@@ -356,12 +364,12 @@ class Completions:
     # --- plans ----------------------------------------------------------------------------------------------
 
     def _plan(
-        self, reading: Reading, place: Place, detours: int = _DETOURS
+        self, reading: ReaderConfiguration, place: ParserPlace, detours: int = _DETOURS
     ) -> tuple[bytes, _Spot, int] | None:
         """Write the cheapest end by the grammar from a place on, where `reading` has just come to its
         lexeme's end; note its links, and return what was written, the place behind it, and a first byte from
         there that is proved. None where it could not be read."""
-        written: list[tuple[Place, Reading, bytes]] = []
+        written: list[tuple[ParserPlace, ReaderConfiguration, bytes]] = []
         terminals = self._terminals(place.stack)
         number, end = 0, False
         while not end:
@@ -388,7 +396,11 @@ class Completions:
         return b"".join(text for _before, _start, text in written), (place, reading.behind), first
 
     def _link(
-        self, written: Sequence[tuple[Place, Reading, bytes]], reading: Reading, place: Place, first: int
+        self,
+        written: Sequence[tuple[ParserPlace, ReaderConfiguration, bytes]],
+        reading: ReaderConfiguration,
+        place: ParserPlace,
+        first: int,
     ) -> None:
         """Note what was written, lexeme by lexeme: the place before each, the configuration there, and its
         text; they have led to a place and a first byte that is proved."""
@@ -447,7 +459,7 @@ class Completions:
                     pending.append((after, (*line, terminal)))
         return []
 
-    def _detour(self, reading: Reading, place: Place, detours: int = 0) -> bool:
+    def _detour(self, reading: ReaderConfiguration, place: ParserPlace, detours: int = 0) -> bool:
         """Write a lexeme that the cheapest end from a place does not have, and a plan behind it: what stands
         before it may keep that end away (no line ends behind a continuation); return whether one could be."""
         for terminal, column in self._nearest(place):
@@ -464,11 +476,19 @@ class Completions:
                 return True
         return False
 
-    def _wander(self, reading: Reading, place: Place) -> bool:
+    def _wander(self, reading: ReaderConfiguration, place: ParserPlace) -> bool:
         """Write one lexeme after another that the cheapest ends do not have, _WANDERED at most, the nearest
         to an end first, and a plan behind each; return whether one could be."""
         parser, order = self._reader.parser, 0
-        queue: list[tuple[int, int, Reading, Place, tuple[tuple[Place, Reading, bytes], ...]]] = []
+        queue: list[
+            tuple[
+                int,
+                int,
+                ReaderConfiguration,
+                ParserPlace,
+                tuple[tuple[ParserPlace, ReaderConfiguration, bytes], ...],
+            ]
+        ] = []
         heapq.heappush(queue, (0, 0, reading, place, ()))
         met = {(reading.lexeme, place)}
         while queue:
@@ -492,7 +512,7 @@ class Completions:
                 heapq.heappush(queue, (parser.distance(behind.stack), order, after, behind, further))
         return False
 
-    def _nearest(self, place: Place) -> list[tuple[int, int]]:
+    def _nearest(self, place: ParserPlace) -> list[tuple[int, int]]:
         """Return the terminals that the parser takes at a place and goes on behind, each with the column that
         it wants, those that are nearest to an end first."""
         parser, tables = self._reader.parser, self._reader.tables
@@ -508,7 +528,9 @@ class Completions:
                     ways.append((parser.distance(behind.stack), terminal, column))
         return [way[1:] for way in sorted(ways) if way[0] < FAR]
 
-    def _next(self, terminals: list[int], number: int, place: Place) -> tuple[int, tuple[int, int] | None]:
+    def _next(
+        self, terminals: list[int], number: int, place: ParserPlace
+    ) -> tuple[int, tuple[int, int] | None]:
         """Return the next terminal of a plan that has a text, and the column that it wants; None: the end."""
         indentation = self._reader.tables.indentation
         if number == len(terminals):
@@ -529,8 +551,8 @@ class Completions:
         return number, (terminal, widths[depth - 1])
 
     def _write(
-        self, reading: Reading, place: Place, terminal: int, column: int
-    ) -> tuple[bytes, Reading, Place] | None:
+        self, reading: ReaderConfiguration, place: ParserPlace, terminal: int, column: int
+    ) -> tuple[bytes, ReaderConfiguration, ParserPlace] | None:
         """Return a text that goes on from a lexeme's end with a terminal, and what it leads to."""
         reader = self._reader
         fresh = reader.fresh(place, reading.behind)
@@ -553,7 +575,11 @@ class Completions:
         return None
 
     def _separate(
-        self, links: dict[int, _Link | None], before: Reading, link: _Link, reading: Reading
+        self,
+        links: dict[int, _Link | None],
+        before: ReaderConfiguration,
+        link: _Link,
+        reading: ReaderConfiguration,
     ) -> None:
         """Note that what is ignored may stand before a link's lexeme, where that is so: it keeps apart what
         would run together. `before` is the configuration before the lexeme, `reading` the one behind it."""
@@ -562,7 +588,7 @@ class Completions:
             if separator[0] not in links and self._reader.run(before, text) == reading:
                 links[separator[0]] = link._replace(text=text)
 
-    def _is_refused(self, reading: Reading) -> bool:
+    def _is_refused(self, reading: ReaderConfiguration) -> bool:
         """Return whether the parser takes nothing that the present lexeme may become, and no slot of it leads
         anywhere."""
         bases = [base for base in reading.bases if base is not None]
@@ -574,7 +600,7 @@ class Completions:
             known = self._refused[key] = self._refuses(reading)
         return known and (not bases or self._reader.lexer.gives_way(reading.lexeme, bases[0].lexeme))
 
-    def _refuses(self, reading: Reading) -> bool:
+    def _refuses(self, reading: ReaderConfiguration) -> bool:
         """Return whether the parser takes nothing that the present lexeme may become."""
         lexer, parser, tables = self._reader.lexer, self._reader.parser, self._reader.tables
         slots = {slot.terminal for slot in lexer.states[reading.lexeme].slots if slot.terminal >= 0}
@@ -584,14 +610,14 @@ class Completions:
             return False
         return all(parser.feed(reading.place.stack, terminal) == REFUSED for terminal in terminals)
 
-    def _distance(self, reading: Reading) -> int:
+    def _distance(self, reading: ReaderConfiguration) -> int:
         """Return a lower bound of the bytes that complete a configuration, by the rules alone."""
         return min(self._reader.parser.distance(one.place.stack) for one in reading.branches())
 
-    def _waits(self, reading: Reading) -> int:
+    def _waits(self, reading: ReaderConfiguration) -> int:
         """Return how many look-aheads must come true before a configuration can be whole, about."""
         lexer, found = self._reader.lexer, 0
-        one: Reading | None = reading
+        one: ReaderConfiguration | None = reading
         while one is not None:
             found += lexer.waits(one.lexeme)
             one = self._reader.bound(one.lexeme, one.bases)
@@ -599,13 +625,13 @@ class Completions:
 
     # --- search ---------------------------------------------------------------------------------------------
 
-    def _search(self, reading: Reading) -> bytes | None:
+    def _search(self, reading: ReaderConfiguration) -> bytes | None:
         """Return a text that completes a configuration, None where there is none: all are tried. What it
         comes by is remembered, too."""
         if reading in self._searched:
             return self._searched[reading]
         reader, steps = self._reader, 0
-        queue: list[tuple[int, int, bytes, Reading]] = [(0, 0, b"", reading)]
+        queue: list[tuple[int, int, bytes, ReaderConfiguration]] = [(0, 0, b"", reading)]
         seen, order, proof = {_folded(reader, reading)}, 0, _PROOF
         found: bytes | None = None
         while queue and found is None:
@@ -639,7 +665,7 @@ class Completions:
         self._note(reading, found)
         return found
 
-    def _known_rest(self, reading: Reading) -> bytes | None:
+    def _known_rest(self, reading: ReaderConfiguration) -> bytes | None:
         """Return a text that completes a configuration, where one is at hand."""
         if self._reader.accepts(reading):
             return b""
@@ -647,10 +673,10 @@ class Completions:
             return self._searched[reading]
         return min(self._ways(reading), key=len, default=None) if self._live.get(reading) else None
 
-    def _note(self, reading: Reading, found: bytes | None) -> None:
+    def _note(self, reading: ReaderConfiguration, found: bytes | None) -> None:
         """Remember what a search has found, for the configurations on its way as well."""
         self._searched[reading] = found
-        after: Reading | None = reading
+        after: ReaderConfiguration | None = reading
         for at, byte in enumerate(found or b"", 1):
             assert after is not None and found is not None
             after = self._reader.step(after, byte)
@@ -658,17 +684,17 @@ class Completions:
                 self._searched.setdefault(after, found[at:])
 
 
-def _spot(reading: Reading) -> _Spot:
+def _spot(reading: ReaderConfiguration) -> _Spot:
     return reading.place, reading.behind
 
 
-def _folded(reader: ContextualReader, reading: Reading) -> Reading:
+def _folded(reader: ContextualReader, reading: ReaderConfiguration) -> ReaderConfiguration:
     """Return a configuration from which a text goes on if and only if one does from this: lines that are
     deeper than all open indentations are alike, however deep."""
     if reader.tables.indentation is None:
         return reading
 
-    def column(one: Reading) -> int:
+    def column(one: ReaderConfiguration) -> int:
         return min(one.column, one.place.widths[-1] + 1)
 
     return reader.mapped(reading, lambda one: (one.place, column(one)))

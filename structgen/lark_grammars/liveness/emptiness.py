@@ -17,8 +17,8 @@ from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.parser.contextual_reader import ContextualReader, Reading
-from structgen.lark_grammars.parser.lalr_parser import REFUSED, Parser, Place
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
+from structgen.lark_grammars.parser.lalr_parser import REFUSED, Parser, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 
 _HEIGHTS: Final = (1, 4, 12)
@@ -175,7 +175,7 @@ class _ShallowParser(Parser):
         return _Fed(list(found), asked)
 
 
-def is_surely_dead(reader: ContextualReader, reading: Reading, steps: int) -> bool:
+def is_surely_dead(reader: ContextualReader, reading: ReaderConfiguration, steps: int) -> bool:
     """Return whether it is proved that no text completes a configuration. `steps`: bytes that are tried at
     most, for each height of stacks."""
     for most in _HEIGHTS:
@@ -187,10 +187,12 @@ def is_surely_dead(reader: ContextualReader, reading: Reading, steps: int) -> bo
     return False
 
 
-def _is_closed(reader: ContextualReader, parser: _ShallowParser, reading: Reading, steps: int) -> bool:
+def _is_closed(
+    reader: ContextualReader, parser: _ShallowParser, reading: ReaderConfiguration, steps: int
+) -> bool:
     """Return whether all that comes after a configuration was gone through, and none accepts."""
     pending, seen = [reading], {reading}
-    waiting: dict[Cell, set[Reading]] = {}
+    waiting: dict[Cell, set[ReaderConfiguration]] = {}
     """For each cell the configurations that look below it."""
     while pending:
         here = pending.pop()
@@ -212,16 +214,18 @@ def _is_closed(reader: ContextualReader, parser: _ShallowParser, reading: Readin
     return True
 
 
-def _moved(reader: ContextualReader, reading: Reading, parser: Parser, other: _ShallowParser) -> Reading:
+def _moved(
+    reader: ContextualReader, reading: ReaderConfiguration, parser: Parser, other: _ShallowParser
+) -> ReaderConfiguration:
     """Return a configuration over the stacks of another parser."""
 
-    def moved(one: Reading) -> tuple[Place, int]:
+    def moved(one: ReaderConfiguration) -> tuple[ParserPlace, int]:
         states: list[int] = []
         stack = one.place.stack
         while stack != REFUSED:
             states.append(parser.top[stack])
             stack = parser.below[stack]
         cells = [(state, place) for place, state in enumerate(reversed(states))]
-        return Place(other.kept(cells), one.place.widths, one.place.brackets), one.column
+        return ParserPlace(other.kept(cells), one.place.widths, one.place.brackets), one.column
 
     return reader.mapped(reading, moved)

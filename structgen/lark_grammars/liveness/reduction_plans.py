@@ -23,7 +23,7 @@ import numpy as np
 
 from structgen.language.remarks import Conflict
 from structgen.lark_grammars.compiled.registers import SOILED
-from structgen.lark_grammars.parser.lalr_parser import Parser, Texts
+from structgen.lark_grammars.parser.lalr_parser import Parser, SymbolTexts
 from structgen.lark_grammars.reading.loaded_grammar import END, FAR, ParserTables
 
 _BEFORE: Final = 64
@@ -47,10 +47,10 @@ class Ranks:
     """The rules under way, ranked by what they need, of one grammar. Cost: some 20 us for a state the first
     time, and 0.1 ms for each nonterminal that is met."""
 
-    def __init__(self, parser: Parser, texts: Texts, before: Ranks | None = None) -> None:
+    def __init__(self, parser: Parser, texts: SymbolTexts, before: Ranks | None = None) -> None:
         """`texts`: by which it is told what symbols need; `before`: others of the grammar."""
         self._parser, self._tables, self.texts = parser, parser.tables, texts
-        self.careful: Texts | None = None
+        self.careful: SymbolTexts | None = None
         """The same without rules that lark may not end, where there are others."""
         self.doubtful: set[int] | None = None
         """Nonterminals whose texts are made by such a rule, as symbols."""
@@ -241,7 +241,7 @@ class Plans:
     def _careful(self, ranks: Ranks, state: int) -> Iterator[Plan]:
         """Yield plans whose terminals are, where they can be, not of rules that lark may not end."""
         if ranks.careful is None:
-            ranks.careful = Texts(self._tables, ranks.texts.terminals, self._lost)
+            ranks.careful = SymbolTexts(self._tables, ranks.texts.terminals, self._lost)
         texts = ranks.careful
         for rule, dot, _terminals in ranks.ranked(state):
             yield rule, dot, texts.spelled(self._tables.rules[rule].symbols[dot:])
@@ -263,7 +263,7 @@ class Plans:
         self._avoided.add(terminal)
         costs = list(self._ranks.texts.terminals)
         costs[terminal] += _DEAR
-        ranks = Ranks(self._parser, Texts(self._tables, costs), self._ranks)
+        ranks = Ranks(self._parser, SymbolTexts(self._tables, costs), self._ranks)
         if not any(self._is_clean(state, self._find(ranks, state)) for state in using):
             self._vain += 1
             return []

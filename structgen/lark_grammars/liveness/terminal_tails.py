@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from structgen.lark_grammars.lexer.lexemes import DECIDED
-from structgen.lark_grammars.parser.contextual_reader import ContextualReader, Reading
-from structgen.lark_grammars.parser.lalr_parser import Parser, Place
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
+from structgen.lark_grammars.parser.lalr_parser import Parser, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 
 _LONGEST: Final = 5
@@ -44,12 +44,12 @@ class _Script(Parser):
         self.tables, self.top = tables, states
         self._terminals = terminals
 
-    def read(self, place: Place, terminal: int, column: int) -> Place | None:
+    def read(self, place: ParserPlace, terminal: int, column: int) -> ParserPlace | None:
         if terminal in self.tables.ignored:
             return place
         number = place.stack
         wanted = number < len(self._terminals) and self._terminals[number] == terminal
-        return Place(number + 1) if wanted else None
+        return ParserPlace(number + 1) if wanted else None
 
 
 class Tails:
@@ -72,7 +72,7 @@ class Tails:
         it the terminal's and a separator follows the tail."""
         reader = self._reader
         bases = (None,) * len(reader.lexer.states[lexeme].slots)
-        begun = reader.reading(Place(0), lexeme, True, bases, 0, reader.lexer.before())
+        begun = reader.reading(ParserPlace(0), lexeme, True, bases, 0, reader.lexer.before())
         ended = self._scripted(terminal, ()).run(begun, word)
         if ended is None:
             return []
@@ -92,11 +92,11 @@ class Tails:
         tables = self._reader.tables
         return self._reader.with_parser(_Script(tables, terminals, [tables.start, *states, tables.start]))
 
-    def _is_read(self, begun: Reading, terminal: int, word: bytes, tail: Tail) -> bool:
+    def _is_read(self, begun: ReaderConfiguration, terminal: int, word: bytes, tail: Tail) -> bool:
         lexer, reader = self._reader.lexer, self._scripted(terminal, tail)
         words = [lexer.word(lexer.start(context, begun.behind), one) or b"" for context, one in tail]
         read = reader.run(begun, b"".join((word, *words, self._separator)))
-        last = reader.fresh(Place(1 + len(tail)), begun.behind)
+        last = reader.fresh(ParserPlace(1 + len(tail)), begun.behind)
         return read is not None and read == reader.run(last, self._separator)
 
     def _is_parted(self, context: int, terminal: int) -> bool:

@@ -35,9 +35,9 @@ from structgen.lark_grammars.kept.state_image import put, take
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer import lexeme_ends, lexeme_rows
 from structgen.lark_grammars.masks.followed_masks import FollowedMasks
-from structgen.lark_grammars.masks.kept_lark import Keeping, Source, identity_of, read
+from structgen.lark_grammars.masks.kept_lark import LanguageSource, LarkKeeper, identity_of, read
 from structgen.lark_grammars.masks.vocabulary_tables import Book
-from structgen.lark_grammars.tables.grammar_tables import Pages
+from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.limits import Limits
 from structgen.native.bit_rows import add_tokens
 from structgen.native.jit import load
@@ -83,7 +83,7 @@ class CompiledLark(FollowedMasks):
         assert isinstance(grammar, LarkGrammar)
         self._parsed = grammar.tables
         files, image, kept = self._masks.grammars, None, None
-        pages: Pages | None = None
+        pages: GrammarTables | None = None
         lexemes: npt.NDArray[np.uint8] | None = None
         if before is None:
             self._identity = identity_of(grammar, tokenizer, self.limits)
@@ -96,7 +96,7 @@ class CompiledLark(FollowedMasks):
                 pages, lexemes, image = kept.pages, kept.lexemes, kept.image
             elif ahead := grammar.ahead:
                 pages, lexemes = ahead.pages.own(), ahead.lexemes
-            self._source = Source(grammar, self.limits, lexemes)
+            self._source = LanguageSource(grammar, self.limits, lexemes)
             if kept is None and not (ahead and ahead.has_text):
                 self._language.start()  # raises where there is no text
             known = self._parsed, self._source, self.vocabulary, self._masks
@@ -105,7 +105,7 @@ class CompiledLark(FollowedMasks):
             self._identity, self._source, self._book = before._identity, before._source, before._book
             if self._source.nbytes > self.limits.grammar_memory:
                 # what its reader has met goes with it
-                self._source = Source(grammar, self.limits, before._source.encode())
+                self._source = LanguageSource(grammar, self.limits, before._source.encode())
                 known = self._parsed, self._source, self.vocabulary, self._masks
                 self._book = Book(*known, before._book.pages(), before._book.records())
             else:
@@ -132,7 +132,7 @@ class CompiledLark(FollowedMasks):
             self._start = self._retry(lark_masks.first_node, self._parsed.start)
         if files is not None:
             held = self._masks, self._tables, self._book, self._source
-            self._keeping = Keeping(
+            self._keeping = LarkKeeper(
                 files, self._identity, self.lock, held, self._start, self._kept, self.limits
             )
             files.writer.watch(self, self._keeping)

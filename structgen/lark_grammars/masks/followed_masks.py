@@ -9,7 +9,7 @@ import numpy.typing as npt
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import lark_masks
 from structgen.lark_grammars.masks.lark_questions import LarkQuestions
-from structgen.lark_grammars.parser.contextual_reader import Reading
+from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 
 _FEW = 64
 """Tokens left to the reader that it reads one by one."""
@@ -18,19 +18,19 @@ _FEW = 64
 class FollowedMasks(LarkQuestions):
     """A compiled Lark grammar by the tokens that its reader finds."""
 
-    def _deferred(self, reading: Reading) -> list[int]:
+    def _deferred(self, reading: ReaderConfiguration) -> list[int]:
         """Return those of the tokens left to the reader that may come, but for those that are in the buffer
         now."""
         count = int(self._tables.context[L.C_DEFERRED_COUNT])
         tokens = self._workspace.arrays[3][:count]
         return self._read_singly(reading, tokens) if count < _FEW else self._read_below(reading, tokens)
 
-    def _read_singly(self, reading: Reading, tokens: npt.NDArray[np.int32]) -> list[int]:
+    def _read_singly(self, reading: ReaderConfiguration, tokens: npt.NDArray[np.int32]) -> list[int]:
         """Return those of some tokens that may come, as the reader finds it: in the order of their texts, so
         that what some have in common is read once."""
         texts = [(self.tokenizer.token_bytes[token] or b"", token) for token in tokens.tolist()]
         found, last = list[int](), b""
-        readings: list[Reading | None] = [reading]
+        readings: list[ReaderConfiguration | None] = [reading]
         """After each byte of the last text, up to the first that is an error."""
         for text, token in sorted(texts):
             shared = 0
@@ -47,7 +47,7 @@ class FollowedMasks(LarkQuestions):
                 found.append(token)
         return found
 
-    def _read_below(self, reading: Reading, tokens: npt.NDArray[np.int32]) -> list[int]:
+    def _read_below(self, reading: ReaderConfiguration, tokens: npt.NDArray[np.int32]) -> list[int]:
         """As `_read_singly`, byte by byte down the trie; what compiled code can take over is in the buffer
         then."""
         vocabulary, reader = self.vocabulary, self._reader
@@ -58,7 +58,7 @@ class FollowedMasks(LarkQuestions):
         before = starts[np.concatenate(([0], slots))]
         """For each node, how many ids those before it have."""
         wanted_before = np.concatenate(([0], np.cumsum(wanted[ids])))[before]
-        readings: dict[int, Reading] = {0: reading}
+        readings: dict[int, ReaderConfiguration] = {0: reading}
         found: list[int] = []
         node = 0
         while node < len(nodes):
@@ -84,7 +84,7 @@ class FollowedMasks(LarkQuestions):
                     node = skip
         return found
 
-    def _below(self, number: int, node: int, reading: Reading) -> list[int]:
+    def _below(self, number: int, node: int, reading: ReaderConfiguration) -> list[int]:
         """Have the tokens below a trie node collected, to which a reading has led to a state; return those
         that the reader has found beside."""
         context = self._tables.context
@@ -101,7 +101,7 @@ class FollowedMasks(LarkQuestions):
         self._tables.context[L.C_BUFFER_COUNT] = 0
         vocabulary, reader = self.vocabulary, self._reader
         nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
-        readings: dict[int, Reading] = {0: self._reading(index)}
+        readings: dict[int, ReaderConfiguration] = {0: self._reading(index)}
         found: list[int] = []
         node = 0
         while node < len(nodes):

@@ -18,22 +18,22 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import Tables
+from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
 from structgen.lark_grammars.kept.lark_file_checks import (
-    Facts,
+    GrammarFacts,
     RecordBounds,
     are_pages,
     are_records,
     is_image,
 )
-from structgen.lark_grammars.kept.state_image import Image, Slots, slots_of, take
+from structgen.lark_grammars.kept.state_image import Slots, StateImage, slots_of, take
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer.work_budget import Effort
 from structgen.lark_grammars.masks.vocabulary_tables import Book, Records
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.lark_grammars.tables.grammar_tables import Pages
+from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.limits import Limits
 from structgen.native.array_file import ArrayFile, Later
 from structgen.native.checksums import checksum
@@ -69,7 +69,7 @@ def _written(limits: Limits) -> str:
     return repr(limits)
 
 
-class Source:
+class LanguageSource:
     """A grammar's language, made when it is asked for; with the states of its lexer that were kept."""
 
     __slots__ = ("_grammar", "_kept", "_language", "_limits", "effort")
@@ -130,23 +130,23 @@ class KeptRecords:
         return records
 
 
-class Kept(NamedTuple):
+class KeptLark(NamedTuple):
     """What a file holds. Pages and the states are checked; records and masks once they are read."""
 
-    pages: Pages
+    pages: GrammarTables
     records: KeptRecords
-    image: Image
+    image: StateImage
     slots: Slots
     lexemes: npt.NDArray[np.uint8]
     groups: Groups
     lists: Later
     dense: DenseRows
 
-    def masks(self, tables: Tables, tokens: int) -> KeptMasks:
+    def masks(self, tables: MachineTables, tokens: int) -> KeptMasks:
         """Return the masks of the states, once the image is in some tables; `tokens`: how many there are."""
         return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
 
-    def is_sound(self, facts: Facts) -> bool:
+    def is_sound(self, facts: GrammarFacts) -> bool:
         """Return whether all numbers are in range that are not looked at when they are asked for."""
         if not are_pages(facts, self.pages):
             return False
@@ -158,8 +158,8 @@ class Kept(NamedTuple):
 
 
 def read(
-    files: GrammarFiles, identity: bytes, masks: VocabularyStore, facts: Facts | None, nodes: int
-) -> Kept | None:
+    files: GrammarFiles, identity: bytes, masks: VocabularyStore, facts: GrammarFacts | None, nodes: int
+) -> KeptLark | None:
     """Return what is kept of a grammar; None where nothing is, or its numbers are out of range, which a
     StoreWarning tells. `facts`: about the grammar; `nodes`: those of the vocabulary's trie. Cost: 0.3 ms, and
     0.3 ms for each MB of it."""
@@ -176,21 +176,21 @@ def read(
     return None
 
 
-def _kept(held: ArrayFile, masks: VocabularyStore, bounds: RecordBounds) -> Kept:
+def _kept(held: ArrayFile, masks: VocabularyStore, bounds: RecordBounds) -> KeptLark:
     """Return what a file holds. Raises LookupError, TypeError, ValueError."""
     arrays, later = held.arrays, held.later
-    pages = Pages(**{name: arrays[name] for name in Pages._fields})
-    states = {name: arrays[f"states.{name}"] for name in Image._fields[1:-1]}
-    image = Image(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
+    pages = GrammarTables(**{name: arrays[name] for name in GrammarTables._fields})
+    states = {name: arrays[f"states.{name}"] for name in StateImage._fields[1:-1]}
+    image = StateImage(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
     dense = DenseRows(later["dense"], arrays["dense.sums"], arrays["dense.crcs"], masks)
     bounds = bounds._replace(lexemes=len(pages.newlines), lists=pages.lists, rows=len(arrays["dense.sums"]))
     records = KeptRecords({name: later[name] for name in Records._fields}, dense, bounds)
     groups = Groups(**{name: arrays[f"masks.{name}"] for name in Groups._fields})
     slots = Slots(**{name: arrays[f"slots.{name}"] for name in Slots._fields})
-    return Kept(pages, records, image, slots, arrays["lexemes"], groups, later["masks.lists"], dense)
+    return KeptLark(pages, records, image, slots, arrays["lexemes"], groups, later["masks.lists"], dense)
 
 
-class Keeping:
+class LarkKeeper:
     """What one compiled grammar has that can be kept. It does not hold the grammar: it is asked once that is
     gone."""
 
@@ -216,7 +216,7 @@ class Keeping:
         files: GrammarFiles,
         identity: bytes,
         lock: threading.RLock,
-        parts: tuple[VocabularyStore, Tables, Book, Source],
+        parts: tuple[VocabularyStore, MachineTables, Book, LanguageSource],
         start: int,
         kept: KeptMasks | None,
         limits: Limits,
@@ -266,7 +266,7 @@ class Keeping:
         records.made[records.rows] = np.searchsorted(numbers, named)
         image, groups = grouped(image, {number: at for at, number in enumerate(numbers.tolist())})
         dense = padded(self._masks.rows[numbers])
-        states = {f"states.{name}": getattr(image, name) for name in Image._fields[1:-1]}
+        states = {f"states.{name}": getattr(image, name) for name in StateImage._fields[1:-1]}
         slots = {f"slots.{name}": one for name, one in slots_of(image, self._limits)._asdict().items()}
         masks = {f"masks.{name}": array for name, array in groups._asdict().items()}
         others = {

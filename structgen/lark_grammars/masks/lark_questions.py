@@ -21,10 +21,10 @@ from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.state_image import clear
 from structgen.lark_grammars.liveness.always_completable import Sure
-from structgen.lark_grammars.masks.kept_lark import Source
+from structgen.lark_grammars.masks.kept_lark import LanguageSource
 from structgen.lark_grammars.masks.vocabulary_tables import Book
-from structgen.lark_grammars.parser.contextual_reader import ContextualReader, Reading
-from structgen.lark_grammars.parser.lalr_parser import Place
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
+from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.prepared_lexer import MOST_STATES
@@ -47,7 +47,7 @@ class LarkQuestions(CompiledRests):
 
     _parsed: ParserTables
     _book: Book
-    _source: Source
+    _source: LanguageSource
     """Its language, made when it is asked for the first time."""
     _needs: npt.NDArray[np.int64]
     """Where questions are noted."""
@@ -60,11 +60,11 @@ class LarkQuestions(CompiledRests):
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        self._followed: list[Reading] = []
+        self._followed: list[ReaderConfiguration] = []
         """Readings that compiled code cannot hold; their states have MODE M_WORDS."""
-        self._of_followed: dict[Reading, int] = {}
-        self._readings: dict[int, Reading] = {}
-        self._places: dict[int, Place] = {}
+        self._of_followed: dict[ReaderConfiguration, int] = {}
+        self._readings: dict[int, ReaderConfiguration] = {}
+        self._places: dict[int, ParserPlace] = {}
         self._crowded = _CROWD
 
     @property
@@ -293,7 +293,7 @@ class LarkQuestions(CompiledRests):
 
     # --- places and states, as the reader has them ----------------------------------------------------------
 
-    def _place(self, number: int) -> Place:
+    def _place(self, number: int) -> ParserPlace:
         place = self._places.get(number)
         if place is None:
             stack, widths, brackets, _ = self._tables.rows(L.T_SET)[number].tolist()
@@ -309,19 +309,19 @@ class LarkQuestions(CompiledRests):
             parser, here = self._reader.parser, 0
             for state in reversed(states[:-1]):
                 here = parser.push(here, state)
-            place = self._places[number] = Place(here, tuple(reversed(columns)), brackets)
+            place = self._places[number] = ParserPlace(here, tuple(reversed(columns)), brackets)
         return place
 
-    def _reading(self, index: int) -> Reading:
-        reading: Reading | None = self._readings.get(index)
+    def _reading(self, index: int) -> ReaderConfiguration:
+        reading: ReaderConfiguration | None = self._readings.get(index)
         if reading is None:
             row = self._tables.rows(L.T_NODE)[index].tolist()
             if row[L.MODE] == L.M_WORDS:
-                followed: Reading = self._followed[row[L.RES]]
+                followed: ReaderConfiguration = self._followed[row[L.RES]]
                 return followed
             lexeme, begun = row[K.LEXEME] >> 1, bool(row[K.LEXEME] & 1)
             base = None if row[K.BASE] < 0 else self._reading(row[K.BASE])
-            bases: tuple[Reading | None, ...] = ()
+            bases: tuple[ReaderConfiguration | None, ...] = ()
             if begun:
                 slots = self._reader.lexer.states[lexeme].slots
                 bases = tuple(None if slot.terminal >= 0 else base for slot in slots)
@@ -331,7 +331,7 @@ class LarkQuestions(CompiledRests):
             self._readings[index] = reading
         return reading
 
-    def _number(self, reading: Reading) -> int:
+    def _number(self, reading: ReaderConfiguration) -> int:
         """Return the number of a reading's state."""
         self._room()
         slots = self._reader.lexer.states[reading.lexeme].slots

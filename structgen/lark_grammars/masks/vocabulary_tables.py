@@ -12,12 +12,12 @@ from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.mask_fragments import Pieces
-from structgen.lark_grammars.compiled.paired_lexemes import Pairs
+from structgen.lark_grammars.compiled.paired_lexemes import PairedLexemes
 from structgen.lark_grammars.compiled.record_shapes import Made, Shape, array_at
 from structgen.lark_grammars.kept.kept_masks import DenseRows
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.lark_grammars.tables.grammar_tables import FIRST_ROOM, Pages, PageTables
+from structgen.lark_grammars.tables.grammar_tables import FIRST_ROOM, GrammarTables, PageTables
 from structgen.native.lazy_memory import room
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
@@ -86,7 +86,7 @@ class Book(PageTables):
         language: Callable[[], ContextualLanguage],
         vocabulary: Vocabulary,
         masks: VocabularyStore,
-        pages: Pages | None = None,
+        pages: GrammarTables | None = None,
         records: RecordSource | None = None,
     ) -> None:
         """`language` is called when something is met that `pages` do not know; `records`, what was kept, are
@@ -102,7 +102,7 @@ class Book(PageTables):
         """The words of tries that have records, and these, by the addresses of the words."""
         self._shape = Shape(vocabulary, masks, int(words[K.K_NEWLINE]), self._made)
         self._masks = masks
-        self.pairs = Pairs(vocabulary, masks, self._shape.first_bytes)
+        self.pairs = PairedLexemes(vocabulary, masks, self._shape.first_bytes)
         words[K.K_PAIRS] = address_of(self.pairs.table)
         dense, levels = 1 + K.DENSE_WORDS * K.MOST_DENSE, K.LEVEL_WORDS * K.MOST_LEVELS
         looks, chains = 1 + K.LOOK_WORDS * K.MOST_LOOKS, 2 * K.MOST_CHAINS

@@ -19,24 +19,24 @@ from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
 from structgen.lark_grammars.lexer.ordered_matching import Behind
 from structgen.lark_grammars.lexer.work_budget import READ, Effort
-from structgen.lark_grammars.parser.lalr_parser import Parser, Place
+from structgen.lark_grammars.parser.lalr_parser import Parser, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
 _MET: Final = 1 << 15
 """Configurations that are remembered, so that equal ones are one object."""
 
 
-class Reading:
+class ReaderConfiguration:
     """A configuration. Equal ones of one reader are one object, until it is trimmed."""
 
     __slots__ = ("bases", "begun", "behind", "column", "lexeme", "place")
 
     def __init__(
         self,
-        place: Place,
+        place: ParserPlace,
         lexeme: int,
         begun: bool,
-        bases: tuple[Reading | None, ...],
+        bases: tuple[ReaderConfiguration | None, ...],
         column: int,
         behind: Behind,
     ) -> None:
@@ -55,7 +55,7 @@ class Reading:
         self.behind = behind
         """What the look-behinds of the next lexeme may ask."""
 
-    def branches(self) -> Iterator[Reading]:
+    def branches(self) -> Iterator[ReaderConfiguration]:
         """Yield the configuration and all that its slots lead to, each once."""
         pending, seen = [self], {self}
         while pending:
@@ -77,23 +77,23 @@ class ContextualReader:
         self.effort = self.lexer.items.effort = Effort() if effort is None else effort
         self.parser = Parser(tables, self.lexer.least())
         self._newlines: dict[int, bool] = {}
-        self._readings: dict[tuple[object, ...], Reading] = {}
+        self._readings: dict[tuple[object, ...], ReaderConfiguration] = {}
         self._trials: dict[tuple[tuple[int, Behind], ...], list[int]] = {}
 
     def reading(
         self,
-        place: Place,
+        place: ParserPlace,
         lexeme: int,
         begun: bool,
-        bases: tuple[Reading | None, ...],
+        bases: tuple[ReaderConfiguration | None, ...],
         column: int,
         behind: Behind,
-    ) -> Reading:
+    ) -> ReaderConfiguration:
         """Return the configuration of some parts."""
         key = place, lexeme, begun, bases, column, behind
         known = self._readings.get(key)
         if known is None:
-            known = self._readings[key] = Reading(*key)
+            known = self._readings[key] = ReaderConfiguration(*key)
         return known
 
     def trim(self) -> None:
@@ -101,10 +101,12 @@ class ContextualReader:
         if len(self._readings) > _MET:
             self._readings.clear()
 
-    def mapped(self, reading: Reading, parts: Callable[[Reading], tuple[Place, int]]) -> Reading:
+    def mapped(
+        self, reading: ReaderConfiguration, parts: Callable[[ReaderConfiguration], tuple[ParserPlace, int]]
+    ) -> ReaderConfiguration:
         """Return a configuration with other places and columns: what `parts` says of it, and of each that its
         slots lead to."""
-        done: dict[Reading | None, Reading | None] = {None: None}
+        done: dict[ReaderConfiguration | None, ReaderConfiguration | None] = {None: None}
         order = [reading]
         while order:
             one = order[-1]
@@ -125,13 +127,13 @@ class ContextualReader:
         found.parser = parser
         return found
 
-    def fresh(self, place: Place, behind: Behind) -> Reading:
+    def fresh(self, place: ParserPlace, behind: Behind) -> ReaderConfiguration:
         """Return the configuration between two lexemes."""
         context = int(self.tables.context_of[self.parser.top[place.stack]])
         lexeme = self.lexer.start(context, behind)
         return self.reading(place, lexeme, False, (), -1 if self.is_newline(lexeme) else 0, behind)
 
-    def start(self) -> Reading:
+    def start(self) -> ReaderConfiguration:
         """Return the configuration before the first byte."""
         return self.fresh(self.parser.start(), self.lexer.before())
 
@@ -146,7 +148,7 @@ class ContextualReader:
         return known
 
     def column(self, column: int, byte: int) -> int:
-        """Return the column of a lexeme after a byte (see `Reading.column`)."""
+        """Return the column of a lexeme after a byte (see `ReaderConfiguration.column`)."""
         indentation = self.tables.indentation
         if indentation is None:
             return 0
@@ -156,7 +158,7 @@ class ContextualReader:
             return column
         return column + (indentation.tab_size if byte == 9 else int(byte == 32))
 
-    def base(self, reading: Reading, slot: int) -> Reading | None:
+    def base(self, reading: ReaderConfiguration, slot: int) -> ReaderConfiguration | None:
         """Return what is read on from a slot: where it is the present end, the place after the lexeme."""
         terminal = self.lexer.states[reading.lexeme].slots[slot].terminal
         if terminal < 0:
@@ -164,14 +166,14 @@ class ContextualReader:
         place = self.parser.read(reading.place, terminal, reading.column)
         return None if place is None else self.fresh(place, reading.behind)
 
-    def step(self, reading: Reading, byte: int) -> Reading | None:
+    def step(self, reading: ReaderConfiguration, byte: int) -> ReaderConfiguration | None:
         """Return the configuration after a byte, None where lark would stop at an error whatever follows.
         Cost: some 5 us for each configuration that is read on from a slot, and for this one."""
         move = self.lexer.move(reading.lexeme, byte)
         wanted = self._wanted(reading, move)
         if not any(wanted):
             return self._after(reading, byte, move, wanted)
-        done: dict[Reading | None, Reading | None] = {None: None}
+        done: dict[ReaderConfiguration | None, ReaderConfiguration | None] = {None: None}
         pending = [(reading, move, wanted)]
         while pending:
             one, move, wanted = pending[-1]
@@ -184,7 +186,7 @@ class ContextualReader:
             pending.pop()
         return done[reading]
 
-    def trials(self, reading: Reading) -> list[int]:
+    def trials(self, reading: ReaderConfiguration) -> list[int]:
         """Return bytes of which one stands for each: what others lead to, one of these does, but for errors
         of the lexer. Cost: that of a step, once for equal states of the lexer."""
         states: dict[tuple[int, Behind], None] = {}
@@ -213,12 +215,14 @@ class ContextualReader:
         blanks = [] if self.tables.indentation is None else [9, 10, 32]
         return list(dict.fromkeys([*found.values(), *blanks]))
 
-    def _wanted(self, reading: Reading, move: Move) -> list[Reading | None]:
+    def _wanted(self, reading: ReaderConfiguration, move: Move) -> list[ReaderConfiguration | None]:
         """Return what must be read on where a move is made: for each slot after it the configuration before
         it, None where nothing is."""
         return [None if source < 0 else self.base(reading, source) for source in move.sources]
 
-    def _after(self, reading: Reading, byte: int, move: Move, bases: list[Reading | None]) -> Reading | None:
+    def _after(
+        self, reading: ReaderConfiguration, byte: int, move: Move, bases: list[ReaderConfiguration | None]
+    ) -> ReaderConfiguration | None:
         """Return the configuration after a byte and its move; `bases`: what `_wanted` has become."""
         self.effort.spend(READ + len(bases) // 2)
         if move.after == DEAD:
@@ -246,14 +250,14 @@ class ContextualReader:
             column = 0
         return self.reading(reading.place, after, True, tuple(bases), column, behind)
 
-    def bound(self, lexeme: int, bases: Sequence[Reading | None]) -> Reading | None:
+    def bound(self, lexeme: int, bases: Sequence[ReaderConfiguration | None]) -> ReaderConfiguration | None:
         """Return what a lexeme has read on from its slots, where that is one configuration, and nothing but
         what the slots wait for can keep it from being real; else None."""
         if not bases or any(base is not bases[0] for base in bases) or not self.lexer.has_ended(lexeme):
             return None
         return bases[0]
 
-    def accepts(self, reading: Reading) -> bool:
+    def accepts(self, reading: ReaderConfiguration) -> bool:
         """Return whether lark accepts what was read."""
         while reading.begun:
             move = self.lexer.end(reading.lexeme)
@@ -269,7 +273,7 @@ class ContextualReader:
             reading = base
         return self.parser.accepts(reading.place)
 
-    def run(self, reading: Reading | None, text: bytes) -> Reading | None:
+    def run(self, reading: ReaderConfiguration | None, text: bytes) -> ReaderConfiguration | None:
         """Return the configuration after a text."""
         for byte in text:
             if reading is None:

@@ -26,7 +26,7 @@ _NEVER: Final = FAR * _BYTE
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ParserPlace:
     """Where the parser stands."""
 
     stack: int
@@ -35,7 +35,7 @@ class Place:
     brackets: int = 0
 
 
-class Texts:
+class SymbolTexts:
     """The shortest texts of symbols by the grammar, where each terminal costs so much. Cost: some
     milliseconds for a thousand rules."""
 
@@ -198,9 +198,9 @@ class Parser:
         self._plans: dict[tuple[int, bool], tuple[int, tuple[int, int] | None]] = {}
 
     @cached_property
-    def texts(self) -> Texts:
+    def texts(self) -> SymbolTexts:
         """The shortest texts of symbols."""
-        return Texts(self.tables, self._least)
+        return SymbolTexts(self.tables, self._least)
 
     def push(self, stack: int, state: int) -> int:
         """Return a stack with one more state."""
@@ -242,11 +242,11 @@ class Parser:
 
     # --- places ---------------------------------------------------------------------------------------------
 
-    def start(self) -> Place:
+    def start(self) -> ParserPlace:
         """Return the place before the first lexeme."""
-        return Place(0)
+        return ParserPlace(0)
 
-    def read(self, place: Place, terminal: int, column: int) -> Place | None:
+    def read(self, place: ParserPlace, terminal: int, column: int) -> ParserPlace | None:
         """Return the place after a lexeme, None where it is an error. `column` is the width of what stands
         behind the last line break of the lexeme, -1 where it has none; it matters for the indenter's
         newlines alone (lark/indenter.py)."""
@@ -267,9 +267,9 @@ class Parser:
                 brackets -= 1
                 if brackets < 0:
                     return None
-        return Place(stack, place.widths, brackets)
+        return ParserPlace(stack, place.widths, brackets)
 
-    def _newline(self, place: Place, column: int) -> Place | None:
+    def _newline(self, place: ParserPlace, column: int) -> ParserPlace | None:
         indentation = self.tables.indentation
         assert indentation is not None
         if place.brackets:
@@ -279,14 +279,14 @@ class Parser:
             return None
         if column > widths[-1]:
             stack, widths = self.feed(stack, indentation.indent), (*widths, column)
-            return None if stack == REFUSED else Place(stack, widths)
+            return None if stack == REFUSED else ParserPlace(stack, widths)
         while column < widths[-1]:
             stack, widths = self.feed(stack, indentation.dedent), widths[:-1]
             if stack == REFUSED:
                 return None
-        return Place(stack, widths) if column == widths[-1] else None
+        return ParserPlace(stack, widths) if column == widths[-1] else None
 
-    def accepts(self, place: Place) -> bool:
+    def accepts(self, place: ParserPlace) -> bool:
         """Return whether the text may end at a place."""
         stack, indentation = place.stack, self.tables.indentation
         if indentation is not None:

@@ -17,8 +17,8 @@ from structgen.lark_grammars.lexer.work_budget import Effort
 from structgen.lark_grammars.liveness.completions import Completions
 from structgen.lark_grammars.liveness.reduction_plans import Plans
 from structgen.lark_grammars.liveness.terminal_tails import Tails
-from structgen.lark_grammars.parser.contextual_reader import ContextualReader, Reading
-from structgen.lark_grammars.parser.lalr_parser import Place
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
+from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, written
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
@@ -97,18 +97,18 @@ class ContextualLanguage(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a byte; None exactly where no accepted text goes on so."""
-        assert isinstance(config, Reading)
+        assert isinstance(config, ReaderConfiguration)
         if symbol >= TOKEN:
             return None
         with self.effort:
             after = self.reader.step(config, symbol)
             return after if after is not None and self._completions.is_live(after) else None
 
-    def is_live(self, reading: Reading) -> bool:
+    def is_live(self, reading: ReaderConfiguration) -> bool:
         """Return whether some accepted text goes on from a configuration."""
         return self._completions.is_live(reading)
 
-    def is_open(self, place: Place) -> bool:
+    def is_open(self, place: ParserPlace) -> bool:
         """Return whether some text goes on from a place with the separator."""
         reader = self.reader
         after = reader.run(reader.fresh(place, reader.lexer.before()), self.separator)
@@ -325,7 +325,7 @@ class ContextualLanguage(Language):
 
     def height(self, config: Config) -> int:
         """Return how many places the parser's stack has: the most of all ways to read the text."""
-        assert isinstance(config, Reading)
+        assert isinstance(config, ReaderConfiguration)
         below, highest = self.reader.parser.below, 0
         for one in config.branches():
             height, stack = 0, one.place.stack
@@ -336,22 +336,22 @@ class ContextualLanguage(Language):
 
     def accepts(self, config: Config) -> bool:
         """Return whether lark accepts what was read."""
-        assert isinstance(config, Reading)
+        assert isinstance(config, ReaderConfiguration)
         return self.reader.accepts(config)
 
     def shortest(self, config: Config) -> Sequence[int]:
         """Return a short rest: that of the cheapest derivation, each terminal by its shortest lexeme."""
-        assert isinstance(config, Reading)
+        assert isinstance(config, ReaderConfiguration)
         with self.effort:
             return self._completions.text(config)
 
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that the present lexeme may become, or that may come after it, with the rules
         that they are a part of."""
-        assert isinstance(config, Reading)
+        assert isinstance(config, ReaderConfiguration)
         reader = self.reader
         found: dict[int, tuple[set[str], set[int]]] = {}
-        readings: list[tuple[int, Reading]] = [(-1, config)]
+        readings: list[tuple[int, ReaderConfiguration]] = [(-1, config)]
         for slot in range(len(reader.lexer.states[config.lexeme].slots)):
             base = reader.base(config, slot)
             if base is not None:
@@ -369,7 +369,9 @@ class ContextualLanguage(Language):
             shown.append(Expected(name, tuple(sorted(rules)), bytes(sorted(first))))
         return sorted(shown, key=lambda one: (not one.sources, one.what))
 
-    def _first(self, config: Reading, slot: int, reading: Reading) -> dict[int, set[int]]:
+    def _first(
+        self, config: ReaderConfiguration, slot: int, reading: ReaderConfiguration
+    ) -> dict[int, set[int]]:
         """Return the bytes with which the present lexeme of `reading` may go on, for each terminal that it
         may be then: the configuration itself (`slot` -1), or what is read on from one of its slots."""
         lexer, found = self.reader.lexer, dict[int, set[int]]()
@@ -390,7 +392,7 @@ class ContextualLanguage(Language):
                 found.setdefault(terminal, set()).update(bytes_of)
         return found
 
-    def _rules(self, reading: Reading, terminal: int) -> set[str]:
+    def _rules(self, reading: ReaderConfiguration, terminal: int) -> set[str]:
         """Return the rules in which a terminal would be read, none for what is ignored."""
         parser, tables = self.reader.parser, self.reader.tables
         if terminal in tables.ignored:

@@ -23,7 +23,7 @@ FIRST_ROOM = 256
 """Lexeme states that there is room for at first."""
 
 
-class Pages(NamedTuple):
+class GrammarTables(NamedTuple):
     """What these tables hold, as plain arrays: numbers of lexeme states and terminals."""
 
     fixed: npt.NDArray[np.uint8]
@@ -44,7 +44,7 @@ class Pages(NamedTuple):
     sure: npt.NDArray[np.uint8]
     """Of the parser's states, as in `put_sure`; none where that was not worked out."""
 
-    def own(self) -> Pages:
+    def own(self) -> GrammarTables:
         """Return the same to whoever may write to it: nobody writes where nothing is unknown."""
         return self._replace(moves=_own(self.moves), endings=_own(self.endings))
 
@@ -53,7 +53,10 @@ class PageTables:
     """The tables of the lexer and the parser that compiled code reads, filled as they are asked for."""
 
     def __init__(
-        self, tables: ParserTables, language: Callable[[], ContextualLanguage], pages: Pages | None = None
+        self,
+        tables: ParserTables,
+        language: Callable[[], ContextualLanguage],
+        pages: GrammarTables | None = None,
     ) -> None:
         """`language` is called when something is met that `pages` do not know; nobody else may write to
         these. Cost: a lexer without them, 0.1 ms with them."""
@@ -148,12 +151,12 @@ class PageTables:
 
     # --- what is kept ---------------------------------------------------------------------------------------
 
-    def pages(self) -> Pages:
+    def pages(self) -> GrammarTables:
         """Return what the tables hold."""
         count, separator = self._told, int(self._words[K.K_SEPARATOR])
         clean = self._clean.copy()
         clean[clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
-        return Pages(
+        return GrammarTables(
             np.append(self._classes, np.array([separator] if separator >= 0 else [], np.uint8)),
             _answered(self._moves[:count]),
             self._newlines[:count].copy(),
@@ -168,7 +171,7 @@ class PageTables:
             self._sure.copy() if self.knows_sure else self._sure[:0],
         )
 
-    def _put(self, pages: Pages) -> None:
+    def _put(self, pages: GrammarTables) -> None:
         """Have what was kept."""
         self._moves, self._newlines, self._endings = pages.moves, pages.newlines, pages.endings
         self._entered = None

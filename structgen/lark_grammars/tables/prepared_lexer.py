@@ -17,7 +17,7 @@ from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.liveness.always_completable import Sure
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.lark_grammars.tables.grammar_tables import Pages, PageTables
+from structgen.lark_grammars.tables.grammar_tables import GrammarTables, PageTables
 from structgen.limits import Limits
 
 MOST_STATES: Final = 1 << 12
@@ -37,8 +37,8 @@ _AT_ONCE: Final = 64
 class Ahead(NamedTuple):
     """The answers of one grammar."""
 
-    pages: Pages
-    """They are of all compiled grammars with these tables: see `Pages.own`."""
+    pages: GrammarTables
+    """They are of all compiled grammars with these tables: see `GrammarTables.own`."""
     lexemes: npt.NDArray[np.uint8]
     """The states of the lexer: what `ContextualLanguage.lexemes` returned."""
     start: int

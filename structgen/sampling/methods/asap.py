@@ -8,11 +8,11 @@ falls. At every finite step the draws are biased.
 
 from __future__ import annotations
 
-from structgen.sampling.run_limits import Drawn, Run, attempts_of, drawn
+from structgen.sampling.run_limits import Drawn, SamplingRun, attempts_of, drawn
 from structgen.sampling.walk import Finish, Walker
 
 
-def draw(run: Run) -> Drawn:
+def draw(run: SamplingRun) -> Drawn:
     """Return draws of ASAp's law, all of the same weight. One walk at a time: each learns from those before
     it."""
     run.width = 1

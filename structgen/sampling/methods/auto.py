@@ -23,9 +23,9 @@ from typing import Final
 
 import numpy as np
 
-from structgen.sampling.beam import Beam, Found
+from structgen.sampling.beam import Beam, FoundText
 from structgen.sampling.lookahead import LookAhead
-from structgen.sampling.run_limits import CUTS, Drawn, Run
+from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun
 from structgen.sampling.samples import log_sum
 from structgen.sampling.target import Floats, Ids
 
@@ -44,11 +44,11 @@ class _Round:
     width: int
     known: int
     """Texts that were known before it: the first so many of the list of all texts."""
-    found: list[Found]
+    found: list[FoundText]
     clusters: list[int]
 
 
-def draw(run: Run) -> Drawn:
+def draw(run: SamplingRun) -> Drawn:
     """Return the distinct valid texts that were met, with weights; texts that the tree knew before are among
     them."""
     known = dict(run.tree.known())
@@ -81,7 +81,7 @@ def draw(run: Run) -> Drawn:
     return _combined(run, known, rounds)
 
 
-def _is_close(run: Run, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> bool:
+def _is_close(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> bool:
     """Return whether log Z is known as well as was asked for."""
     if run.standard_error is None or len(rounds) < _FEW:
         return False
@@ -92,7 +92,7 @@ def _is_close(run: Run, known: dict[tuple[int, ...], float], rounds: list[_Round
 class _Plan:
     """How wide the next beam is: twice the last; and how wide its steps may be, so that the rows last."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: SamplingRun) -> None:
         self._run, self._width = run, FIRST // 2
         self._rows: list[int] = []
         """New rows of the last beam, at each step."""
@@ -119,7 +119,7 @@ class _Plan:
         return max(self._fits(step), 1)
 
 
-def _combined(run: Run, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> Drawn:
+def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> Drawn:
     """Return the mean of the rounds' estimates, each with a share in proportion to its width."""
     all_known = run.tree.is_exhausted or not rounds
     logprobs = dict(known)

@@ -28,16 +28,18 @@ from __future__ import annotations
 import numpy as np
 
 from structgen.sampling.methods import smc
-from structgen.sampling.run_limits import Drawn, Run
-from structgen.sampling.target import Floats, Prefix, Step, Target
+from structgen.sampling.run_limits import Drawn, SamplingRun
+from structgen.sampling.target import Floats, Prefix, Target, TargetStep
 
 
-def draw(run: Run) -> Drawn:
+def draw(run: SamplingRun) -> Drawn:
     """Return at least `n` weighted draws, of at least two independent runs of particles."""
     return smc.draw(run, propose=propose)
 
 
-def propose(target: Target, prefix: Prefix, step: Step, draws: np.random.Generator) -> smc.Taken | None:
+def propose(
+    target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
+) -> smc.TakenEdge | None:
     """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do. None where
     every edge was refused. Cost: O(V) each time that half of the mass has been refused, and the checks."""
     left = _Left(np.append(step.probabilities, step.end))
@@ -58,7 +60,7 @@ def propose(target: Target, prefix: Prefix, step: Step, draws: np.random.Generat
             break
     mass = 1 / inverses if inverses > 0 else 0.0
     # A mass that is too small for a number is none.
-    return None if first is None or mass == 0.0 else smc.Taken(*first, mass)
+    return None if first is None or mass == 0.0 else smc.TakenEdge(*first, mass)
 
 
 class _Left:

@@ -8,11 +8,11 @@ draws from the target; what is known to be forbidden is never proposed again, so
 
 from __future__ import annotations
 
-from structgen.sampling.run_limits import Drawn, Run, attempts_of, drawn
+from structgen.sampling.run_limits import Drawn, SamplingRun, attempts_of, drawn
 from structgen.sampling.walk import Finish, Walker
 
 
-def draw(run: Run) -> Drawn:
+def draw(run: SamplingRun) -> Drawn:
     """Return exact draws."""
     walker = Walker(run.target, Finish.COIN, run.tree, seed=run.seed)
     found = drawn(attempts_of(run, walker), run.n, weighted=False, estimated=True)

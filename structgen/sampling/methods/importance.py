@@ -7,11 +7,11 @@ Lipkin et al. 2025; the telescoping weight is that of adaptive importance sampli
 
 from __future__ import annotations
 
-from structgen.sampling.run_limits import Drawn, Run, attempts_of, drawn
+from structgen.sampling.run_limits import Drawn, SamplingRun, attempts_of, drawn
 from structgen.sampling.walk import Finish, Walker
 
 
-def draw(run: Run) -> Drawn:
+def draw(run: SamplingRun) -> Drawn:
     """Return weighted draws."""
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed)
     return drawn(attempts_of(run, walker), run.n, weighted=True, estimated=True)

@@ -8,11 +8,11 @@ too often. It is the baseline.
 
 from __future__ import annotations
 
-from structgen.sampling.run_limits import Drawn, Run, attempts_of, drawn
+from structgen.sampling.run_limits import Drawn, SamplingRun, attempts_of, drawn
 from structgen.sampling.walk import Finish, Walker
 
 
-def draw(run: Run) -> Drawn:
+def draw(run: SamplingRun) -> Drawn:
     """Return draws of the masked law, all of the same weight."""
     walker = Walker(run.target, Finish.IGNORE, None, seed=run.seed)
     found = drawn(attempts_of(run, walker), run.n, weighted=False, estimated=False)

@@ -9,11 +9,11 @@ it. The law is the same.
 
 from __future__ import annotations
 
-from structgen.sampling.run_limits import Drawn, Run, attempts_of, drawn
+from structgen.sampling.run_limits import Drawn, SamplingRun, attempts_of, drawn
 from structgen.sampling.walk import Finish, Walker
 
 
-def draw(run: Run) -> Drawn:
+def draw(run: SamplingRun) -> Drawn:
     """Return exact draws."""
     walker = Walker(run.target, Finish.COIN, None, seed=run.seed)
     found = drawn(attempts_of(run, walker), run.n, weighted=False, estimated=True)

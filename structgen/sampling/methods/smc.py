@@ -16,29 +16,29 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.sampling.run_limits import CUTS, Drawn, Run, mean_of
+from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun, mean_of
 from structgen.sampling.samples import normalised
-from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
+from structgen.sampling.target import Floats, Ids, Prefix, Target, TargetStep
 
 PARTICLES: Final = 16
 
 
-class Taken(NamedTuple):
+class TakenEdge(NamedTuple):
     """The edge that a particle takes from a prefix, and what its weight is multiplied by."""
 
     edge: int
-    """The place of the token in `Step.tokens`; behind the last one, the end of the text."""
+    """The place of the token in `TargetStep.tokens`; behind the last one, the end of the text."""
     after: Prefix
     """The prefix behind the token; the same prefix at the end of the text."""
     mass: float
     """An unbiased estimate of the probability of all valid edges, however the edge was drawn among them."""
 
 
-Propose: TypeAlias = Callable[[Target, Prefix, Step, np.random.Generator], "Taken | None"]
+Propose: TypeAlias = Callable[[Target, Prefix, TargetStep, np.random.Generator], "TakenEdge | None"]
 """Draws an edge from a prefix for one particle; None where the particle has come to a dead end."""
 
 
-def masked(target: Target, prefix: Prefix, step: Step, draws: np.random.Generator) -> Taken | None:
+def masked(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
     """Draw an edge under the mask, and ask the checkers about it afterwards."""
     mass = step.mass
     if not mass > 0:
@@ -47,17 +47,17 @@ def masked(target: Target, prefix: Prefix, step: Step, draws: np.random.Generato
     edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
     edge = min(edge, len(sums) - 1)
     after = checked(target, prefix, step, edge)
-    return None if after is None else Taken(edge, after, mass)
+    return None if after is None else TakenEdge(edge, after, mass)
 
 
-def checked(target: Target, prefix: Prefix, step: Step, edge: int) -> Prefix | None:
+def checked(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
     """Return the prefix behind an edge, or None where a checker rules it out."""
     if edge == len(step.tokens):
         return prefix if target.passes(prefix) else None
     return target.extend(prefix, int(step.tokens[edge]))
 
 
-def draw(run: Run, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
+def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
     """Return at least `n` weighted draws, of at least two independent runs of particles, all in one batch."""
     runs = max(2, round(run.n / PARTICLES))
     count = -(-run.n // runs)
@@ -121,7 +121,7 @@ def _summed(parts: Floats, groups: list[int], count: int) -> Floats:
     return found
 
 
-def _run_together(run: Run, clouds: list[Cloud]) -> bool:
+def _run_together(run: SamplingRun, clouds: list[Cloud]) -> bool:
     """Bring clouds to their ends, a token for all particles in each pass; False where the run is over."""
     while any(cloud.active for cloud in clouds):
         wanted = dict.fromkeys(cloud.prefixes[i] for cloud in clouds for i in cloud.active)
@@ -164,7 +164,7 @@ class Cloud:
         """The unbiased estimate of Z."""
         return math.exp(self.log_z) * float(np.exp(self.log_weights).mean())
 
-    def step(self, steps: dict[Prefix, Step]) -> None:
+    def step(self, steps: dict[Prefix, TargetStep]) -> None:
         """Take a token for each active particle, and resample where that is due."""
         for i in self.active:
             self._extend(i, steps[self.prefixes[i]])
@@ -173,7 +173,7 @@ class Cloud:
         if total > 0 and self.active and total * total < 0.5 * self.count * float(weights @ weights):
             self._resample(weights / total, total / self.count)
 
-    def _extend(self, i: int, step: Step) -> None:
+    def _extend(self, i: int, step: TargetStep) -> None:
         taken = self._propose(self._target, self.prefixes[i], step, self._draws)
         if taken is None:
             self.log_weights[i] = -math.inf

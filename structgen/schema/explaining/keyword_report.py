@@ -13,12 +13,12 @@ from structgen.schema.explaining.redundant_constraints import Redundant
 from structgen.schema.reading import content, draft3
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.keywords import FORMATS
-from structgen.schema.reading.located import Place
+from structgen.schema.reading.located import SchemaPlace
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.suspect_keywords import suspects
 
 
-class Standing(Enum):
+class KeywordStanding(Enum):
     """What became of a keyword."""
 
     ENFORCED = "enforced"
@@ -38,13 +38,13 @@ class Finding:
 
     pointer: str
     keyword: str
-    standing: Standing
+    standing: KeywordStanding
     why: str = ""
     """Why it is no more than an annotation, or refused; or what a format that is enforced leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class KeywordReport:
     """What is enforced, what is annotation and what was refused, for every place that the root reaches.
 
     Identifiers ($schema, $id, $anchor) and definitions are not listed: they say nothing by themselves.
@@ -61,32 +61,32 @@ class Report:
     @property
     def enforced(self) -> tuple[Finding, ...]:
         """The keywords that every document obeys."""
-        return self._with(Standing.ENFORCED)
+        return self._with(KeywordStanding.ENFORCED)
 
     @property
     def annotations(self) -> tuple[Finding, ...]:
         """The keywords that say nothing about which documents are valid."""
-        return self._with(Standing.ANNOTATION)
+        return self._with(KeywordStanding.ANNOTATION)
 
     @property
     def redundant(self) -> tuple[Finding, ...]:
         """The constraints that change nothing where they stand. What takes more than a look at the place
         itself counts as enforced, unless it was proved (`sg.explain(grammar, prove=True)`)."""
-        return self._with(Standing.REDUNDANT)
+        return self._with(KeywordStanding.REDUNDANT)
 
     @property
     def refused(self) -> tuple[Finding, ...]:
         """The keywords that are not handled; the grammar does not compile while there are any."""
-        return self._with(Standing.REFUSED)
+        return self._with(KeywordStanding.REFUSED)
 
-    def _with(self, standing: Standing) -> tuple[Finding, ...]:
+    def _with(self, standing: KeywordStanding) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.standing is standing)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a JSON-ready dict: draft, policies, places by pointer, notes, may_dead_end."""
         places: dict[str, dict[str, Any]] = {}
         for finding in self.findings:
-            place = places.setdefault(finding.pointer, {standing.value: {} for standing in Standing})
+            place = places.setdefault(finding.pointer, {standing.value: {} for standing in KeywordStanding})
             place[finding.standing.value][finding.keyword] = finding.why
         return {
             "draft": self.draft,
@@ -99,9 +99,9 @@ class Report:
     def __str__(self) -> str:
         options = ", ".join(f"{name}={value}" for name, value in asdict(self.policies).items())
         lines = [f"JSON Schema draft {self.draft}; {options}"]
-        places: dict[str, dict[Standing, list[str]]] = {}
+        places: dict[str, dict[KeywordStanding, list[str]]] = {}
         for finding in self.findings:
-            place = places.setdefault(finding.pointer, {standing: [] for standing in Standing})
+            place = places.setdefault(finding.pointer, {standing: [] for standing in KeywordStanding})
             why = f" ({finding.why})" if finding.why else ""
             place[finding.standing].append(finding.keyword + why)
         for pointer, place in places.items():
@@ -112,7 +112,9 @@ class Report:
         return "\n".join(lines)
 
 
-def report_of(document: Document, notes: Iterable[str] = (), may_dead_end: Iterable[str] = ()) -> Report:
+def report_of(
+    document: Document, notes: Iterable[str] = (), may_dead_end: Iterable[str] = ()
+) -> KeywordReport:
     """Return the report of a document; the reader's `notes` come before its own. Some 2 us a keyword."""
     refused: dict[tuple[str, str], str] = {
         (refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals
@@ -121,10 +123,10 @@ def report_of(document: Document, notes: Iterable[str] = (), may_dead_end: Itera
     findings: dict[Finding, None] = {}
     redundant = Redundant(document)
     for schema in document.schemas:
-        if isinstance(schema, Place) and isinstance(schema.raw, dict):
+        if isinstance(schema, SchemaPlace) and isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
             findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, redundant, meant)))
-    return Report(
+    return KeywordReport(
         draft=document.draft,
         policies=document.policies,
         findings=tuple(findings),
@@ -140,7 +142,7 @@ _SILENT = frozenset(
 
 def _findings(
     document: Document,
-    place: Place,
+    place: SchemaPlace,
     raw: dict[str, Any],
     refused: dict[tuple[str, str], str],
     redundant: Redundant,
@@ -152,19 +154,19 @@ def _findings(
     for keyword, value in raw.items():
         if keyword in _SILENT and keyword in known.annotations:
             continue
-        standing, why = Standing.ANNOTATION, ""
+        standing, why = KeywordStanding.ANNOTATION, ""
         if hidden and keyword != "$ref":
             why = f"void beside $ref in draft {known.draft}"
         elif (pointer, keyword) in refused:
-            standing, why = Standing.REFUSED, refused[pointer, keyword]
+            standing, why = KeywordStanding.REFUSED, refused[pointer, keyword]
         elif keyword in known.keywords:
             why = _idle(document, place, raw, keyword, value)
-            standing = Standing.ANNOTATION if why else Standing.ENFORCED
+            standing = KeywordStanding.ANNOTATION if why else KeywordStanding.ENFORCED
             if not why and (why := redundant.why(place, raw, keyword)):
-                standing = Standing.REDUNDANT
-            if keyword == "format" and standing is Standing.ENFORCED and isinstance(value, str):
+                standing = KeywordStanding.REDUNDANT
+            if keyword == "format" and standing is KeywordStanding.ENFORCED and isinstance(value, str):
                 why = "" if value in dict(document.policies.custom_formats) else CUTS.get(value, "")
-            elif keyword in ("pattern", "patternProperties") and standing is Standing.ENFORCED:
+            elif keyword in ("pattern", "patternProperties") and standing is KeywordStanding.ENFORCED:
                 why = _legacy([value] if isinstance(value, str) else value)
         elif keyword not in known.annotations:
             why = f"unknown in draft {known.draft}"
@@ -184,7 +186,7 @@ def _legacy(sources: Iterable[str]) -> str:
     return ""
 
 
-def _idle(document: Document, place: Place, raw: dict[str, Any], keyword: str, value: Any) -> str:
+def _idle(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str, value: Any) -> str:
     """Return why a keyword that the draft knows says nothing here, or "" where it does."""
     if keyword == "format":
         if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:

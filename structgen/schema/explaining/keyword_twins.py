@@ -13,7 +13,7 @@ from typing import Any
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import unescape
-from structgen.schema.reading.located import Place
+from structgen.schema.reading.located import SchemaPlace
 from structgen.schema.reading.model import Json, Schema
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
@@ -27,7 +27,7 @@ class Twins:
         self.places = {
             place.pointer: place
             for place in document.schemas
-            if isinstance(place, Place) and isinstance(place.raw, dict)
+            if isinstance(place, SchemaPlace) and isinstance(place.raw, dict)
         }
         self._by_raw = {id(place.raw): place for place in self.places.values()}
         self._next = len(document.schemas)
@@ -71,7 +71,7 @@ class Twins:
         self._next += len(other.schemas)
         twins: dict[int, Schema] = {}
         for place in other.schemas:
-            if isinstance(place, Place) and isinstance(place.raw, dict):
+            if isinstance(place, SchemaPlace) and isinstance(place.raw, dict):
                 twin = self._by_raw.get(id(place.raw)) or self.places.get(place.pointer)
                 if twin is not None:
                     twins[place.id] = twin

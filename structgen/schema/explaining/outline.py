@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from structgen.errors import LimitError
-from structgen.language.ir import TRUE, Entry
+from structgen.language.ir import TRUE, ValueMenu
 from structgen.schema.explaining import wording
 from structgen.schema.meaning.place import ANYTHING, NEVER, STRING
 from structgen.schema.meaning.shape import (
@@ -29,7 +29,7 @@ from structgen.schema.meaning.shape import (
     FromIndex,
     ObjectShape,
     Obligation,
-    Repeat,
+    RepeatedItem,
     Without,
 )
 from structgen.schema.reading.json_text import write
@@ -186,7 +186,7 @@ class _Teller:
             found += [write(value) for value in info.schema.enum]
         return found
 
-    def _entry(self, demand: int) -> Entry | str:
+    def _entry(self, demand: int) -> ValueMenu | str:
         """Return how a value may begin; in words where that says all."""
         if demand == ANYTHING:
             return "any value"
@@ -345,13 +345,13 @@ class _Teller:
                 return f"it has {wording.count(count, None, unit)}"
             case AtMost(count):
                 return f"it has {wording.count(0, count, unit)}"
-            case Repeat():
+            case RepeatedItem():
                 return "two items are equal"
             case Differs() | DiffersList():
                 return "it differs from values written before"
 
 
-def _scalars(entry: Entry) -> list[str]:
+def _scalars(entry: ValueMenu) -> list[str]:
     words: list[str] = []
     if entry.string is not None:
         words += wording.describe(entry.string.formulas, wording.string)

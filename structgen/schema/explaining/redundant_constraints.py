@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.located import Place
+from structgen.schema.reading.located import SchemaPlace
 from structgen.schema.reading.model import Json, Schema
 
 _ASKS_NOTHING = "asks for nothing"
@@ -79,7 +79,7 @@ class Redundant:
         self._unevaluated = document.unevaluated
         self._reached = _reached(document.root)
 
-    def why(self, place: Place, raw: dict[str, Any], keyword: str) -> str:
+    def why(self, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> str:
         """Return why a constraint that is enforced at a place changes nothing there, or "".
 
         Under caps (max_string, max_items, any_value), where something is `unevaluated`, and under the
@@ -137,7 +137,7 @@ def _reached(root: Schema) -> frozenset[int]:
     while stack:
         schema = stack.pop()
         types = _types(schema)
-        fields = schema.__dict__ if isinstance(schema, Place) else {}
+        fields = schema.__dict__ if isinstance(schema, SchemaPlace) else {}
         for name, held in fields.items():
             if _FIELDS.get(name, "") in ("", *types):
                 for child in _schemas(held):
@@ -175,7 +175,7 @@ def _when(holds: bool, why: str = _ALLOWS_ALL) -> str:
 # --- Rules: the place, its JSON object, the keyword's value -> why it changes nothing, or "" ----------------
 
 
-def _type_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _type_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     types = place.types or _EVERY_TYPE
     if types >= _EVERY_TYPE:
         return "every value has one of these types"
@@ -192,7 +192,7 @@ def _type_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
     return f"{'const' if 'const' in raw else 'enum'} lists such values alone"
 
 
-def _enum_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _enum_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     if place.types is None or "const" in raw:
         return ""
     every: dict[str, set[object]] = {"null": {None}, "boolean": {True, False}}
@@ -201,15 +201,15 @@ def _enum_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
     return _when(place.types <= every.keys() and wanted <= listed, "lists all values of its type")
 
 
-def _multiple_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _multiple_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     whole = place.types is not None and "integer" in place.types and "number" not in place.types
     one = Decimal(1)
     fits = place.multiple_of is not None and Decimal("1e-9") < place.multiple_of <= one
     return _when(whole and fits and not one % (place.multiple_of or one), "every integer is such a multiple")
 
 
-def _bound_rule(plain: str, exclusive: str, sign: int) -> Callable[[Place, dict[str, Any], Any], str]:
-    def rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _bound_rule(plain: str, exclusive: str, sign: int) -> Callable[[SchemaPlace, dict[str, Any], Any], str]:
+    def rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
         bound, strict = getattr(place, plain), getattr(place, exclusive)
         both = bound is not None and strict is not None
         return _when(both and sign * strict >= sign * bound, "the exclusive bound beside it says more")
@@ -217,8 +217,8 @@ def _bound_rule(plain: str, exclusive: str, sign: int) -> Callable[[Place, dict[
     return rule
 
 
-def _strict_rule(plain: str, exclusive: str, sign: int) -> Callable[[Place, dict[str, Any], Any], str]:
-    def rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _strict_rule(plain: str, exclusive: str, sign: int) -> Callable[[SchemaPlace, dict[str, Any], Any], str]:
+    def rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
         bound, strict = getattr(place, plain), getattr(place, exclusive)
         both = bound is not None and strict is not None
         return _when(both and sign * strict < sign * bound, "the bound beside it says more")
@@ -226,43 +226,43 @@ def _strict_rule(plain: str, exclusive: str, sign: int) -> Callable[[Place, dict
     return rule
 
 
-def _properties_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _properties_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     if not value:
         return "names no key"
     return _when(_all_free(tuple(place.properties.values())) and _free(place.additional))
 
 
-def _pattern_properties_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _pattern_properties_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     if not value:
         return "names no key"
     children = tuple(schema for _, schema in place.pattern_properties)
     return _when(_all_free(children) and _free(place.additional))
 
 
-def _items_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _items_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     if isinstance(value, list):
         return _when(_all_free(place.prefix) and _free(place.items))
     return _when(_free(place.items))
 
 
-def _depend_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _depend_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     return _when(_all_free(tuple(place.dependent_schemas.values())) and not place.dependent_required)
 
 
-def _ref_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _ref_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     alone = len(raw) == 1 or not place.scope.dialect.hides_siblings
     return _when(place.ref is not None and _free(place.ref) and alone, "refers to what allows every value")
 
 
-def _unique_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _unique_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     return _when(place.max_items is not None and place.max_items < 2, "there is at most one item")
 
 
-def _min_properties_rule(place: Place, raw: dict[str, Any], value: Any) -> str:
+def _min_properties_rule(place: SchemaPlace, raw: dict[str, Any], value: Any) -> str:
     return _when(place.min_properties <= len(place.required), "as many keys are required")
 
 
-_RULES: Mapping[str, Callable[[Place, dict[str, Any], Any], str]] = MappingProxyType(
+_RULES: Mapping[str, Callable[[SchemaPlace, dict[str, Any], Any], str]] = MappingProxyType(
     {
         "type": _type_rule,
         "enum": _enum_rule,

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from structgen.schema.meaning.evaluated import Evaluation, position
-from structgen.schema.meaning.facts import Choice, Facts, Forbid, Oblige, Rank, Require, Say, Step, Watch
+from structgen.schema.meaning.facts import (
+    Choice,
+    FactConjunction,
+    Forbid,
+    Oblige,
+    Rank,
+    Require,
+    Say,
+    Step,
+    Watch,
+)
 from structgen.schema.meaning.key_clauses import ClauseReader
 from structgen.schema.meaning.overlapping_branches import Rivals
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, Tables
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
     AtIndex,
@@ -19,7 +29,7 @@ from structgen.schema.meaning.shape import (
     Counter,
     FromIndex,
     Obligation,
-    Repeat,
+    RepeatedItem,
     Without,
 )
 from structgen.schema.reading.model import Schema
@@ -28,12 +38,12 @@ from structgen.schema.reading.model import Schema
 class Assertions:
     """Reads schemas into facts, steps to take up and choices to be made."""
 
-    def __init__(self, tables: Tables, rivals: Rivals, reader: ClauseReader) -> None:
+    def __init__(self, tables: PlaceTables, rivals: Rivals, reader: ClauseReader) -> None:
         self.tables = tables
         self.rivals = rivals
         self.evaluation = Evaluation(tables, reader)
 
-    def positive(self, facts: Facts, info: Info, rank: Rank, kind: int) -> bool:
+    def positive(self, facts: FactConjunction, info: Info, rank: Rank, kind: int) -> bool:
         if not info.types & kind or info.verdict is False:
             return False
         schema, tables = info.schema, self.tables
@@ -57,7 +67,7 @@ class Assertions:
             facts.watching.append(Watch(schema, rank, False))
         return True
 
-    def _object_keywords(self, facts: Facts, schema: Schema, rank: Rank) -> None:
+    def _object_keywords(self, facts: FactConjunction, schema: Schema, rank: Rank) -> None:
         if schema.properties or schema.pattern_properties or schema.additional is not None:
             facts.facets.append(((*rank, position(schema, "properties")), schema))
         for key in schema.required:
@@ -113,7 +123,7 @@ class Assertions:
                 clauses.append((Without(key), AtKey(key, (literal,))))
         return clauses
 
-    def _array_keywords(self, facts: Facts, schema: Schema, rank: Rank) -> None:
+    def _array_keywords(self, facts: FactConjunction, schema: Schema, rank: Rank) -> None:
         if schema.prefix or schema.items is not None:
             facts.facets.append((rank, schema))
         facts.bound(schema.min_items, schema.max_items)
@@ -123,7 +133,7 @@ class Assertions:
                 facts, self.tables.literal(schema.contains), schema.min_contains, schema.max_contains
             )
 
-    def _count_items(self, facts: Facts, literal: int, least: int, most: int | None) -> None:
+    def _count_items(self, facts: FactConjunction, literal: int, least: int, most: int | None) -> None:
         if literal == ALWAYS:
             facts.bound(least, most)
         elif literal == NEVER:
@@ -132,7 +142,7 @@ class Assertions:
         elif least or most is not None:
             facts.counters.append(Counter(literal, least, most))
 
-    def _combinators(self, facts: Facts, schema: Schema, rank: Rank, kind: int) -> None:
+    def _combinators(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> None:
         tables = self.tables
         says: list[Step] = []
         if schema.ref is not None:
@@ -170,7 +180,7 @@ class Assertions:
                     ],
                 )
 
-    def _choose(self, facts: Facts, choice: Choice) -> None:
+    def _choose(self, facts: FactConjunction, choice: Choice) -> None:
         if len(choice) == 1:
             facts.pending.extend(reversed(choice[0]))
         elif not choice:
@@ -198,7 +208,7 @@ class Assertions:
             choice.append(tuple(steps))
         return choice
 
-    def negative(self, facts: Facts, info: Info, rank: Rank, kind: int) -> bool:
+    def negative(self, facts: FactConjunction, info: Info, rank: Rank, kind: int) -> bool:
         """Take up the negation of a schema: one of its keywords fails."""
         if info.verdict is not None:
             return not info.verdict
@@ -301,7 +311,7 @@ class Assertions:
         if schema.max_items is not None:
             events.append(AtLeast(schema.max_items + 1))
         if schema.unique_items:
-            events.append(Repeat())
+            events.append(RepeatedItem())
         if schema.contains is not None:
             literal = tables.literal(schema.contains)
             least, most = schema.min_contains, schema.max_contains

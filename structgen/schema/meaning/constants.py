@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, TypeAlias
 from structgen.schema.reading.model import Json, Schema
 
 if TYPE_CHECKING:
-    from structgen.schema.meaning.place import Tables
+    from structgen.schema.meaning.place import PlaceTables
 
 Rest: TypeAlias = frozenset[tuple[str, int]] | tuple[int, ...]
 """An object (its members) or an array (its items), each value as the literal of a constant."""
 
 
 class Constants:
-    """The literals of single values, and of sets of them; part of `Tables`."""
+    """The literals of single values, and of sets of them; part of `PlaceTables`."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: PlaceTables) -> None:
         self.tables = tables
         self.sets: dict[int, frozenset[int]] = {}
         """Ids of the schemas that `among` made, each with the literals of its values."""

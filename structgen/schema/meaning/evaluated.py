@@ -15,20 +15,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
-from structgen.schema.meaning.facts import Choice, Facts, Forbid, Rank, Require, Say, Shun, Watch
+from structgen.schema.meaning.facts import Choice, FactConjunction, Forbid, Rank, Require, Say, Shun, Watch
 from structgen.schema.meaning.key_clauses import ClauseReader, Clauses
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Tables
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromIndex, Obligation, Without
 from structgen.schema.reading.model import Schema
 
-Truth: TypeAlias = Callable[[Facts, int], "bool | None"]
+Truth: TypeAlias = Callable[[FactConjunction, int], "bool | None"]
 """Whether a literal follows from what is known, or its negation does."""
 _MANY = 4
 """So many guards and more are clauses of one conjunction, where that can be, and not decided one by one."""
 _Facet: TypeAlias = tuple[int, int, frozenset[str], frozenset[str], int, frozenset[int]]
 
 
-class Found:
+class EvaluatedMembers:
     """What is evaluated: names, patterns of keys, the first items, items that meet a literal, or all."""
 
     __slots__ = ("contains", "names", "patterns", "prefix", "whole")
@@ -40,7 +40,7 @@ class Found:
         self.contains: dict[int, Schema] = {}
         self.whole = False
 
-    def read(self, schema: Schema, kind: int, tables: Tables) -> None:
+    def read(self, schema: Schema, kind: int, tables: PlaceTables) -> None:
         """Add what the keywords of one schema evaluate, not those of its subschemas, nor `unevaluated*`."""
         if kind == OBJECT:
             self.whole = self.whole or schema.additional is not None
@@ -56,7 +56,7 @@ class Found:
             elif literal != NEVER:
                 self.contains[literal] = schema.contains
 
-    def covers(self, other: Found) -> bool:
+    def covers(self, other: EvaluatedMembers) -> bool:
         """Return whether `other` adds nothing."""
         return self.whole or (
             not other.whole
@@ -68,7 +68,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class BranchGuard:
     """Branches of which it is not known whether they evaluate anything."""
 
     choice: Choice
@@ -81,10 +81,10 @@ class Guard:
 class Evaluation:
     """Turns `unevaluated*` into plain facts; one for each network, what it makes is remembered."""
 
-    def __init__(self, tables: Tables, reader: ClauseReader) -> None:
+    def __init__(self, tables: PlaceTables, reader: ClauseReader) -> None:
         self.tables = tables
         self.reader = reader
-        self._possible: dict[tuple[int, int], Found] = {}
+        self._possible: dict[tuple[int, int], EvaluatedMembers] = {}
         self._facets: dict[_Facet, Schema] = {}
         self._without: dict[int, Schema] = {}
         self._anything = tables.schema(pointer="", verdict=True)
@@ -98,7 +98,9 @@ class Evaluation:
 
     def failures(self, schema: Schema, kind: int) -> list[Alternative] | None:
         """Return how the keyword can fail, each in one member; None where that depends on a guard."""
-        found, open_ = self._walk(Watch(schema, (), True), Facts(), kind, lambda facts, literal: None)
+        found, open_ = self._walk(
+            Watch(schema, (), True), FactConjunction(), kind, lambda facts, literal: None
+        )
         if open_:
             return None
         return [] if found.whole else [self._failure(schema, kind, found)]
@@ -114,7 +116,7 @@ class Evaluation:
 
     # What shapes ask
 
-    def settle(self, facts: Facts, kind: int, truth: Truth) -> bool:
+    def settle(self, facts: FactConjunction, kind: int, truth: Truth) -> bool:
         """Turn the watched keywords whose guards are known into facts, ask for the guards of the others.
 
         Returns whether anything was added to `facts`. Linear in the schemas that judge the value.
@@ -151,11 +153,13 @@ class Evaluation:
 
     # Inside
 
-    def _walk(self, watch: Watch, facts: Facts, kind: int, truth: Truth) -> tuple[Found, list[Guard]]:
+    def _walk(
+        self, watch: Watch, facts: FactConjunction, kind: int, truth: Truth
+    ) -> tuple[EvaluatedMembers, list[BranchGuard]]:
         """Return what is evaluated for sure, and the open guards that matter beyond that."""
         tables = self.tables
-        found = Found()
-        open_: list[Guard] = []
+        found = EvaluatedMembers()
+        open_: list[BranchGuard] = []
         seen: set[int] = set()
         stack: list[tuple[Schema, Rank]] = [(watch.schema, watch.rank)]
 
@@ -167,7 +171,7 @@ class Evaluation:
             elif known is None:
                 said = tables.negate(literal) if watch.negated else literal
                 parts = tuple(part for part, _ in held)
-                open_.append(Guard([(Say(said, rank),), (Shun(said),)], parts, literal))
+                open_.append(BranchGuard([(Say(said, rank),), (Shun(said),)], parts, literal))
 
         while stack and not found.whole:
             schema, rank = stack.pop()
@@ -194,20 +198,20 @@ class Evaluation:
                 else:
                     # That no second branch holds is said where the schema is taken up.
                     choice: Choice = [(Say(tables.literal(part), there),) for part, there in ranked]
-                    open_.append(Guard(choice, schema.one_of, None))
+                    open_.append(BranchGuard(choice, schema.one_of, None))
             if schema.if_ is not None:
                 at_if, then, other = (*rank, position(schema, "if")), schema.then, schema.else_
                 held = [(schema.if_, at_if)]
                 if then is not None:
                     held.append((then, (*rank, position(schema, "then"))))
-                if other is None or not self._adds(Found(), (other,), kind):
+                if other is None or not self._adds(EvaluatedMembers(), (other,), kind):
                     guard(schema.if_, at_if, tuple(held))
                 else:
                     literal = tables.literal(schema.if_)
                     known = self._known(facts, literal, kind, truth)
                     if known is None:
                         choice = [(Say(literal, at_if),), (Say(tables.negate(literal), at_if),)]
-                        open_.append(Guard(choice, (*(part for part, _ in held), other), None))
+                        open_.append(BranchGuard(choice, (*(part for part, _ in held), other), None))
                     elif known:
                         stack.extend(held)
                     else:
@@ -218,13 +222,13 @@ class Evaluation:
                     if key in facts.required:
                         stack.append((part, (*rank, place, index)))
                     elif NEVER not in facts.values.get(key, ()):
-                        open_.append(Guard([(Require(key),), (Forbid(key),)], (part,), key))
+                        open_.append(BranchGuard([(Require(key),), (Forbid(key),)], (part,), key))
         if found.whole:
             return found, []
         return found, [guard for guard in open_ if self._adds(found, guard.parts, kind)]
 
     def _clauses(
-        self, schema: Schema, found: Found, guards: list[Guard], known: list[Obligation]
+        self, schema: Schema, found: EvaluatedMembers, guards: list[BranchGuard], known: list[Obligation]
     ) -> Clauses | None:
         """Return what an object must meet so that the guards need not be decided; adds their names to
         `found`. None where clauses do not say it.
@@ -246,7 +250,7 @@ class Evaluation:
                 held = [(AtKey(guard.holds, ()),)]
             else:
                 held = self.reader.of(guard.holds)
-            here = Found()
+            here = EvaluatedMembers()
             for part in guard.parts:
                 if held is None or not self._is_plain(part):
                     return None
@@ -282,35 +286,37 @@ class Evaluation:
             guarded = [*schema.any_of, *schema.one_of, *schema.dependent_schemas.values()]
             others = (schema.if_, schema.then, schema.else_)
             guarded.extend(part for part in others if part is not None)
-            if self._adds(Found(), guarded, OBJECT):
+            if self._adds(EvaluatedMembers(), guarded, OBJECT):
                 return False
             stack.extend(schema.all_of)
             if schema.ref is not None:
                 stack.append(schema.ref)
         return True
 
-    def _known(self, facts: Facts, literal: int, kind: int, truth: Truth) -> bool | None:
+    def _known(self, facts: FactConjunction, literal: int, kind: int, truth: Truth) -> bool | None:
         """Return the truth of a literal as far as it is known."""
         if literal < 0:
             return literal == ALWAYS
         return truth(facts, literal) if self.tables.mask(literal) & kind else False
 
-    def _claimed(self, watch: Watch, facts: Facts, literal: int, kind: int, truth: Truth) -> bool | None:
+    def _claimed(
+        self, watch: Watch, facts: FactConjunction, literal: int, kind: int, truth: Truth
+    ) -> bool | None:
         """Return whether what a literal guards is taken as evaluated; None: not decided yet."""
         known = self._known(facts, literal, kind, truth)
         if known is None and watch.negated:
             return True if self.tables.negate(literal) in facts.shunned else None
         return False if known is None and literal in facts.shunned else known
 
-    def _adds(self, found: Found, parts: Iterable[Schema], kind: int) -> bool:
+    def _adds(self, found: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
         """Return whether some of the schemas might evaluate more than was found."""
         return not all(found.covers(self._at_most(part, kind)) for part in parts)
 
-    def _at_most(self, root: Schema, kind: int) -> Found:
+    def _at_most(self, root: Schema, kind: int) -> EvaluatedMembers:
         """Return what a schema evaluates if every guard in it holds."""
         found = self._possible.get((root.id, kind))
         if found is None:
-            found = Found()
+            found = EvaluatedMembers()
             seen: set[int] = set()
             stack = [root]
             while stack:
@@ -327,7 +333,7 @@ class Evaluation:
             self._possible[root.id, kind] = found
         return found
 
-    def _failure(self, schema: Schema, kind: int, found: Found) -> Alternative:
+    def _failure(self, schema: Schema, kind: int, found: EvaluatedMembers) -> Alternative:
         child = _unevaluated(schema, kind)
         assert child is not None
         denied = self.tables.literal(child, True)
@@ -339,7 +345,7 @@ class Evaluation:
             asked.append(denied)
         return FromIndex(found.prefix, tuple(asked))
 
-    def _facet(self, schema: Schema, kind: int, found: Found) -> Schema:
+    def _facet(self, schema: Schema, kind: int, found: EvaluatedMembers) -> Schema:
         """Return the schema that says the same by `additionalProperties` or `items` alone."""
         names, patterns = frozenset(found.names), frozenset(found.patterns)
         key = (schema.id, kind, names, patterns, found.prefix, frozenset(found.contains))
@@ -377,11 +383,11 @@ def _unevaluated(schema: Schema, kind: int) -> Schema | None:
     return schema.unevaluated_properties if kind == OBJECT else schema.unevaluated_items
 
 
-def _join(found: Found, other: Found) -> None:
+def _join(found: EvaluatedMembers, other: EvaluatedMembers) -> None:
     found.names.update(other.names)
     found.patterns.update(other.patterns)
     found.whole = found.whole or other.whole
 
 
-def _holds(facts: Facts, literal: int) -> bool:
+def _holds(facts: FactConjunction, literal: int) -> bool:
     return literal == ALWAYS or literal in facts.asserted

@@ -55,7 +55,7 @@ Step: TypeAlias = Say | Require | Forbid | Oblige | Counter | Shun | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
 
-class Facts:
+class FactConjunction:
     """A conjunction as it is being built."""
 
     __slots__ = (
@@ -98,8 +98,8 @@ class Facts:
         self.different: list[Rest] = []
         """Values of which this is none."""
 
-    def copy(self) -> Facts:
-        new = Facts()
+    def copy(self) -> FactConjunction:
+        new = FactConjunction()
         new.asserted = set(self.asserted)
         new.choices = list(self.choices)
         new.facets = list(self.facets)

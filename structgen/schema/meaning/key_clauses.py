@@ -14,8 +14,8 @@ from itertools import product
 from math import prod
 from typing import TypeAlias
 
-from structgen.schema.meaning.facts import Choice, Facts, Forbid, Oblige, Require, Say, Step
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, Tables
+from structgen.schema.meaning.facts import Choice, FactConjunction, Forbid, Oblige, Require, Say, Step
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtLeast, AtMost, Obligation, Without
 from structgen.schema.reading.model import Schema
 
@@ -39,13 +39,13 @@ _CROWD = 3
 class ClauseReader:
     """Reads schemas and choices as clauses; remembers what it has read."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: PlaceTables) -> None:
         self.tables = tables
         self._left = 0
         self._literals: dict[int, Clauses | None] = {}
         self._choices: dict[tuple[tuple[Step, ...], ...], Clauses | None] = {}
 
-    def convert(self, facts: Facts) -> bool:
+    def convert(self, facts: FactConjunction) -> bool:
         """Turn the choices of an object that can be into obligations, if they would multiply.
 
         Returns whether any was. Linear in the choices.

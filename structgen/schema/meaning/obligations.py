@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from structgen.schema.meaning.facts import Facts, Rank
-from structgen.schema.meaning.place import NEVER, STRING, Tables
+from structgen.schema.meaning.facts import FactConjunction, Rank
+from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -16,7 +16,7 @@ from structgen.schema.meaning.shape import (
     BadKey,
     FromIndex,
     Obligation,
-    Repeat,
+    RepeatedItem,
     Without,
 )
 from structgen.schema.reading.model import Schema
@@ -25,7 +25,7 @@ from structgen.schema.reading.model import Schema
 class Obligations:
     """Simplifies conjunctions; every step keeps the language."""
 
-    def __init__(self, tables: Tables, scalars: Scalars) -> None:
+    def __init__(self, tables: PlaceTables, scalars: Scalars) -> None:
         self.tables = tables
         self.scalars = scalars
 
@@ -62,7 +62,7 @@ class Obligations:
         found.extend(values.get(index, ()))
         return found
 
-    def simplify_object(self, facts: Facts) -> bool:
+    def simplify_object(self, facts: FactConjunction) -> bool:
         """Settle obligations that what is known decides; return False on a contradiction."""
         again = True
         while again:
@@ -95,7 +95,7 @@ class Obligations:
         known = Known(self, facts)
         return not any(map(known.impossible, facts.required))
 
-    def simplify_array(self, facts: Facts) -> bool:
+    def simplify_array(self, facts: FactConjunction) -> bool:
         again = True
         while again:
             again = False
@@ -124,7 +124,7 @@ class Obligations:
                             if facts.lo > count:
                                 continue
                             held = facts.hi is not None and facts.hi <= count
-                        case Repeat():
+                        case RepeatedItem():
                             if facts.unique or (facts.hi is not None and facts.hi < 2):
                                 continue
                     if held:
@@ -142,7 +142,7 @@ class Obligations:
             facts.obligations = left
         return facts.hi is None or facts.lo <= facts.hi
 
-    def _unit(self, facts: Facts, kept: list[Alternative]) -> bool:
+    def _unit(self, facts: FactConjunction, kept: list[Alternative]) -> bool:
         """Turn an obligation into a plain fact where it is one; return whether it was."""
         match kept:
             case [Without(key)]:
@@ -173,7 +173,7 @@ class Known:
 
     __slots__ = ("_facets", "_facts", "_obligations", "_said")
 
-    def __init__(self, obligations: Obligations, facts: Facts) -> None:
+    def __init__(self, obligations: Obligations, facts: FactConjunction) -> None:
         self._obligations, self._facts = obligations, facts
         self._facets = [schema for _, schema in facts.facets]
         self._said: dict[str, list[int]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
-from structgen.schema.meaning.place import NEVER, OBJECT, STRING, Tables
+from structgen.schema.meaning.place import NEVER, OBJECT, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.reading.model import Schema
 
@@ -20,7 +20,7 @@ _FEW = 8
 class Rivals:
     """Cheap proofs that two schemas exclude each other; False or None never means that they do not."""
 
-    def __init__(self, tables: Tables, scalars: Scalars, limits: Limits) -> None:
+    def __init__(self, tables: PlaceTables, scalars: Scalars, limits: Limits) -> None:
         self.tables = tables
         self.scalars = scalars
         self.limits = limits

@@ -115,7 +115,7 @@ class Info:
         self.types = types
         """Types that the schema's own `type`, `enum` and `const` leave open."""
         self.mask = -1
-        """The same with references and combinators read (`Tables.mask`); -1: not worked out yet."""
+        """The same with references and combinators read (`PlaceTables.mask`); -1: not worked out yet."""
         conditional = schema.if_ is not None and (schema.then is not None or schema.else_ is not None)
         self.combined = bool(
             schema.ref is not None
@@ -204,7 +204,7 @@ def _restricts(schema: Schema | None) -> bool:
     return schema is not None and schema.verdict is not True
 
 
-class Tables:
+class PlaceTables:
     """The interned literals, demands and places of one network."""
 
     def __init__(self, any_value: int | None = None) -> None:

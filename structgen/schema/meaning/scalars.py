@@ -42,8 +42,8 @@ from structgen.schema.meaning.formulas import (
     quick_number,
     quick_string,
 )
-from structgen.schema.meaning.place import BOOLEAN, NULL, NUMBER, STRING, Info, Tables
-from structgen.schema.reading.json_values import Text, ascii_string, has_lone_surrogate, json_string
+from structgen.schema.meaning.place import BOOLEAN, NULL, NUMBER, STRING, Info, PlaceTables
+from structgen.schema.reading.json_values import JsonPieces, ascii_string, has_lone_surrogate, json_string
 from structgen.schema.reading.model import Schema
 
 _FILTERED = 1_000
@@ -92,7 +92,7 @@ class Scalars:
 
     def __init__(
         self,
-        tables: Tables,
+        tables: PlaceTables,
         limits: Limits,
         strings: StringOracle,
         numbers: NumberOracle,
@@ -117,7 +117,7 @@ class Scalars:
         self._own: dict[tuple[int, int], Formula] = {}
         self._demands: dict[tuple[int, int], Formula] = {}
         self._satisfiable: dict[tuple[int, Formula], bool] = {}
-        self._shortest: dict[tuple[int, Formula], Text | None] = {}
+        self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
         self._of_values: set[Formula] = set()
         """Formulas of which no part asks how a number is written."""
@@ -420,7 +420,7 @@ class Scalars:
             self._satisfiable[key] = found
         return found
 
-    def shortest(self, formula: Formula, kind: int) -> Text | None:
+    def shortest(self, formula: Formula, kind: int) -> JsonPieces | None:
         """Return the shortest JSON text of a value that meets a formula, or None."""
         if formula == FALSE:
             return None
@@ -429,20 +429,20 @@ class Scalars:
         key = kind, formula
         if key in self._shortest:
             return self._shortest[key]
-        found: Text | None
+        found: JsonPieces | None
         if kind == NUMBER:
             if number_meets(formula, Decimal(0)):
                 found = _ZERO
             elif (point := _plain_point(formula)) is not None:
-                found = Text((b"%d" % point,))
+                found = JsonPieces((b"%d" % point,))
             else:
                 answer = self.numbers.shortest(Spec((formula,)))
-                found = Text((answer[0],)) if 0 in answer else None
+                found = JsonPieces((answer[0],)) if 0 in answer else None
         elif isinstance(formula, Words):
-            found = Text((shortest_word(formula.of, self.written),))
+            found = JsonPieces((shortest_word(formula.of, self.written),))
         else:
             answer = self.strings.shortest(Spec((formula,)))
-            found = Text((answer[0],)) if 0 in answer else None
+            found = JsonPieces((answer[0],)) if 0 in answer else None
         self._shortest[key] = found
         return found
 
@@ -474,8 +474,8 @@ def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> byt
     return best
 
 
-_FREE_STRING = Text((b'""',))
-_ZERO = Text((b"0",))
+_FREE_STRING = JsonPieces((b'""',))
+_ZERO = JsonPieces((b"0",))
 
 
 def _operands(schema: Schema) -> list[Schema]:

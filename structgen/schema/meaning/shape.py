@@ -93,7 +93,7 @@ class DiffersList:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class RepeatedItem:
     """Some item equals an earlier one."""
 
 
@@ -109,7 +109,7 @@ Alternative: TypeAlias = (
     | AtMost
     | Differs
     | DiffersList
-    | Repeat
+    | RepeatedItem
 )
 Obligation: TypeAlias = tuple[Alternative, ...]
 
@@ -254,6 +254,6 @@ class ArrayShape:
                     case AtLeast(count):
                         least = max(least, count)
         owed = sum(counter.least for counter in self.counters)
-        owed += sum(2 if Repeat() in obligation else 1 for obligation in self.obligations)
+        owed += sum(2 if RepeatedItem() in obligation else 1 for obligation in self.obligations)
         prefix = max([0, *named, *(len(schema.prefix) for schema in self.facets)])
         return max(least, prefix + owed)

@@ -13,7 +13,7 @@ from structgen.limits import Limits
 from structgen.schema.meaning.assertions import Assertions
 from structgen.schema.meaning.facts import (
     Choice,
-    Facts,
+    FactConjunction,
     Forbid,
     Oblige,
     Rank,
@@ -26,7 +26,7 @@ from structgen.schema.meaning.facts import (
 from structgen.schema.meaning.key_clauses import ClauseReader
 from structgen.schema.meaning.obligations import Known, Obligations
 from structgen.schema.meaning.overlapping_branches import Rivals
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Tables
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ArrayShape, Counter, Differs, DiffersList, ObjectShape
 from structgen.schema.reading.model import Schema
@@ -36,7 +36,7 @@ class Shapes:
     """Expands demands at the two container types; memoised by demand."""
 
     def __init__(
-        self, tables: Tables, scalars: Scalars, limits: Limits, most_items: int | None = None
+        self, tables: PlaceTables, scalars: Scalars, limits: Limits, most_items: int | None = None
     ) -> None:
         """`most_items`: items of arrays for which the schema has no bound (max_items)."""
         self.most_items = most_items
@@ -130,7 +130,7 @@ class Shapes:
             self._count, (schema,), {}, schema.min_items, schema.max_items, (), (), schema.unique_items
         )
 
-    def _object_shape(self, facts: Facts) -> ObjectShape:
+    def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         self._count += 1
         facts.facets.sort(key=_by_rank)
         rests = frozenset(rest for rest in facts.different if isinstance(rest, frozenset))
@@ -148,7 +148,7 @@ class Shapes:
             tuple(dict.fromkeys(facts.obligations)),
         )
 
-    def _array_shape(self, facts: Facts) -> ArrayShape:
+    def _array_shape(self, facts: FactConjunction) -> ArrayShape:
         self._count += 1
         facts.facets.sort(key=_by_rank)
         rests = frozenset(rest for rest in facts.different if isinstance(rest, tuple))
@@ -165,12 +165,12 @@ class Shapes:
             facts.unique,
         )
 
-    def _expand(self, demand: int, kind: int) -> list[Facts]:
-        first = Facts()
+    def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
+        first = FactConjunction()
         first.pending = [Say(literal, (place,)) for place, literal in enumerate(self.tables.demands[demand])]
         first.pending.reverse()
         queue = [first]
-        done: list[Facts] = []
+        done: list[FactConjunction] = []
         steps = 0
         while queue:
             facts = queue.pop()
@@ -203,7 +203,7 @@ class Shapes:
             where=sources[0] if sources else "",
         )
 
-    def _settle(self, facts: Facts, kind: int) -> bool:
+    def _settle(self, facts: FactConjunction, kind: int) -> bool:
         """Take up everything that needs no choice; return False where it contradicts itself."""
         while True:
             while facts.pending:
@@ -247,7 +247,7 @@ class Shapes:
             if not facts.watching or not self.assertions.evaluation.settle(facts, kind, self._known):
                 return True
 
-    def _prune(self, facts: Facts, kind: int) -> bool:
+    def _prune(self, facts: FactConjunction, kind: int) -> bool:
         """Drop branches of choices that contradict what is known; take up a choice with one branch left."""
         if not facts.choices:
             return True
@@ -297,7 +297,9 @@ class Shapes:
         facts.choices = left
         return True
 
-    def _truth(self, facts: Facts, literal: int, fixed: dict[str, frozenset[object]]) -> bool | None:
+    def _truth(
+        self, facts: FactConjunction, literal: int, fixed: dict[str, frozenset[object]]
+    ) -> bool | None:
         """Return whether a literal follows from what is known, or its negation does, as far as that is cheap.
 
         A schema that asks a constant of a required key which is known to have another is false; this keeps
@@ -319,11 +321,11 @@ class Shapes:
                     return bool(literal & 1)
         return None
 
-    def _known(self, facts: Facts, literal: int) -> bool | None:
+    def _known(self, facts: FactConjunction, literal: int) -> bool | None:
         """Return the truth of a literal, as `_truth` does."""
         return self._truth(facts, literal, {})
 
-    def _fixed(self, facts: Facts, key: str) -> frozenset[object]:
+    def _fixed(self, facts: FactConjunction, key: str) -> frozenset[object]:
         """Return the finitely many values that are left for a key; empty: not known to be finite."""
         smallest: frozenset[object] = frozenset()
         for literal in self.obligations.value_literals([schema for _, schema in facts.facets], key):

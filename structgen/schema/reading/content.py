@@ -20,7 +20,7 @@ from structgen.schema.reading.keywords import FORMATS
 
 if TYPE_CHECKING:
     from structgen.schema.reading.document import Document
-    from structgen.schema.reading.located import Place
+    from structgen.schema.reading.located import SchemaPlace
 
 _BESIDE = ("contentEncoding", "contentSchema", "pattern", "format", "minLength", "maxLength")
 _IDENTITIES = ("8bit", "binary")
@@ -61,7 +61,7 @@ ENCODINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Encoding -> the patterns that its texts match, all of them. A name may be in upper case (RFC 2045, 6.1)."""
 
 
-def read_encoding(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
+def read_encoding(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if document.policies.content != "assert":
         return
     if value.__class__ is not str:
@@ -73,7 +73,7 @@ def read_encoding(document: Document, place: Place, raw: dict[str, Any], value: 
         )
 
 
-def read_media_type(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
+def read_media_type(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if document.policies.content != "assert":
         return
     if value.__class__ is not str:
@@ -113,7 +113,7 @@ def _holds_json(raw: dict[str, Any]) -> bool:
     return _encoding(raw) in _DIGITS and is_json(str(raw.get("contentMediaType", "")))
 
 
-def _asks(document: Document, place: Place, raw: dict[str, Any], keyword: str) -> bool:
+def _asks(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> bool:
     """Return whether a keyword beside a JSON text says something of it."""
     if keyword not in raw:
         return False

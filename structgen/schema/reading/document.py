@@ -10,11 +10,18 @@ from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedErr
 from structgen.limits import Limits
 from structgen.schema.reading.dynamic_scope import NOTHING, Bindings
 from structgen.schema.reading.json_text import escape, kind_name
-from structgen.schema.reading.located import Place, Refusal
+from structgen.schema.reading.located import KeywordRefusal, SchemaPlace
 from structgen.schema.reading.model import Json, Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.reference_loops import settle
-from structgen.schema.reading.references import RECURSIVE, Found, NowhereError, References, RemoteError, Scope
+from structgen.schema.reading.references import (
+    RECURSIVE,
+    NowhereError,
+    References,
+    ReferenceTarget,
+    RemoteError,
+    Scope,
+)
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.scan import DEFAULT_DRAFT
 
@@ -101,26 +108,26 @@ class Document:
         """
         self.schemas: list[Schema] = []
         """By id: the places that were read, and those that the network derived."""
-        self.refusals: list[Refusal] = []
+        self.refusals: list[KeywordRefusal] = []
         self.patterns: dict[str, Schema] = {}
         """Every regular expression of `pattern` and `patternProperties`, with its first place."""
-        self.tests: list[tuple[Place, Any]] = []
+        self.tests: list[tuple[SchemaPlace, Any]] = []
         """Every `if` without `then` and `else`; read only where `unevaluated*` asks what it evaluates."""
         self.unevaluated = False
         """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
         self.formats: dict[str, Schema] = {}
         """Every format that is asserted, with its first place."""
-        self.unknown: list[tuple[Place, str]] = []
+        self.unknown: list[tuple[SchemaPlace, str]] = []
         """Every keyword that its draft does not know, with its place; one that `$ref` makes void is not in
         it."""
-        self._by_raw: dict[Any, Place] = {}
-        self._targets: dict[tuple[int, str, int], Place] = {}
-        self._referring: list[Place] = []
-        self._todo: list[Place] = []
+        self._by_raw: dict[Any, SchemaPlace] = {}
+        self._targets: dict[tuple[int, str, int], SchemaPlace] = {}
+        self._referring: list[SchemaPlace] = []
+        self._todo: list[SchemaPlace] = []
         self._asked: set[str] = set()
         self._bindings = Bindings(self.references, names) if names else None
         self._bound: dict[int, int] = {}
-        self.root = self._reached(Found(self.value, "#", self.references.root), NOTHING)
+        self.root = self._reached(ReferenceTarget(self.value, "#", self.references.root), NOTHING)
         self._read()
         while self.unevaluated and self.tests:
             place, test = self.tests.pop()
@@ -165,7 +172,7 @@ class Document:
 
     # --- For the keywords (scan.py) -------------------------------------------------------------------------
 
-    def child(self, up: Place, raw: Any, at: tuple[str | int, ...]) -> Place:
+    def child(self, up: SchemaPlace, raw: Any, at: tuple[str | int, ...]) -> SchemaPlace:
         """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
         if raw.__class__ is dict:
             if self._bindings is not None:
@@ -187,7 +194,7 @@ class Document:
         where = "".join("/" + escape(segment) for segment in at)
         raise self._not_a_schema(up, f"{up.pointer}{where}", _no_schema(raw, up.scope), keyword)
 
-    def refer(self, place: Place, reference: str) -> None:
+    def refer(self, place: SchemaPlace, reference: str) -> None:
         """Have a place hold where its `$ref` leads."""
         key = (id(place.scope), reference, self._bound.get(place.id, NOTHING))
         target = self._targets.get(key)
@@ -198,12 +205,12 @@ class Document:
             target = self._targets[key] = self._reached(found, key[2])
         self._refer(place, target)
 
-    def refer_dynamically(self, place: Place, keyword: str, reference: str) -> None:
+    def refer_dynamically(self, place: SchemaPlace, keyword: str, reference: str) -> None:
         """Have a place hold where its `$dynamicRef` or `$recursiveRef` leads on the way to this place."""
         scope, bound = place.scope, self._bound.get(place.id, NOTHING)
         name = RECURSIVE if keyword == "$recursiveRef" else unquote(reference.partition("#")[2])
         anchors = self.references.dynamic_anchors
-        found: Found | None = None
+        found: ReferenceTarget | None = None
         if scope.dialect.draft == "v1" and reference.startswith("#"):
             # There the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
             found = self._bound_to(name, bound) or anchors(scope).get(name)
@@ -218,7 +225,7 @@ class Document:
                 found = self._bound_to(name, bound) or found
         self._refer(place, self._reached(found, bound))
 
-    def _refer(self, place: Place, target: Place) -> None:
+    def _refer(self, place: SchemaPlace, target: SchemaPlace) -> None:
         """Have a place hold another one; `$ref` and `$dynamicRef` may stand side by side."""
         if place.ref is None:
             place.ref = target
@@ -228,12 +235,12 @@ class Document:
             place.applicators += ("allOf",)
         self._referring.append(place)
 
-    def _bound_to(self, name: str, bound: int) -> Found | None:
+    def _bound_to(self, name: str, bound: int) -> ReferenceTarget | None:
         """Return what a name is bound to, None where nothing is, or this reading does not follow the name."""
         self._asked.add(name)
         return None if self._bindings is None else self._bindings.target(bound, name)
 
-    def _found(self, place: Place, keyword: str, reference: str) -> Found | None:
+    def _found(self, place: SchemaPlace, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""
         where = f"{place.pointer}/{keyword}"
         try:
@@ -256,19 +263,19 @@ class Document:
             )
         return found
 
-    def refuse(self, place: Place, keyword: str, what: str = "", cure: str = "") -> None:
+    def refuse(self, place: SchemaPlace, keyword: str, what: str = "", cure: str = "") -> None:
         """Note that `keyword`, in use at `place`, is not handled."""
         what = what or f"{keyword} is not handled."
         cure = cure or f"Leave {keyword} out, or check it on the finished document."
-        self.refusals.append(Refusal(place.pointer, keyword, what, cure))
+        self.refusals.append(KeywordRefusal(place.pointer, keyword, what, cure))
 
-    def wrong(self, place: Place, keyword: str, takes: str, cure: str = "") -> SchemaError:
+    def wrong(self, place: SchemaPlace, keyword: str, takes: str, cure: str = "") -> SchemaError:
         """Return the error for a keyword of `place` whose value is of the wrong kind."""
         assert isinstance(place.raw, dict)
         what = f"{keyword} {takes}, not {_shown(place.raw[keyword])}."
         return self._not_a_schema(place, f"{place.pointer}/{escape(keyword)}", what, keyword, cure)
 
-    def wrong_at(self, place: Place, at: tuple[str | int, ...], what: str, cure: str) -> SchemaError:
+    def wrong_at(self, place: SchemaPlace, at: tuple[str | int, ...], what: str, cure: str) -> SchemaError:
         """Return the error for something inside a keyword of `place`."""
         where = "".join("/" + escape(segment) for segment in at)
         return self._not_a_schema(place, f"{place.pointer}{where}", what, str(at[-1]), cure)
@@ -328,10 +335,10 @@ class Document:
 
     def _check_vocabularies(self) -> None:
         """Refuse what is written in a dialect of which a required part is not known here."""
-        for scope in dict.fromkeys(place.scope for place in self.schemas if isinstance(place, Place)):
+        for scope in dict.fromkeys(place.scope for place in self.schemas if isinstance(place, SchemaPlace)):
             for uri in scope.dialect.unknown_vocabularies:
                 self.refusals.append(
-                    Refusal(
+                    KeywordRefusal(
                         scope.prefix,
                         "$schema",
                         f"Its meta-schema requires the vocabulary {uri!r}, which is not known.",
@@ -339,14 +346,16 @@ class Document:
                     )
                 )
 
-    def _new(self, raw: dict[str, Any] | bool | None, up: Place | None, at: Any, scope: Scope) -> Place:
-        place = Place.__new__(Place)
+    def _new(
+        self, raw: dict[str, Any] | bool | None, up: SchemaPlace | None, at: Any, scope: Scope
+    ) -> SchemaPlace:
+        place = SchemaPlace.__new__(SchemaPlace)
         place.id = len(self.schemas)
         place.raw, place.up, place.at, place.scope = raw, up, at, scope
         self.schemas.append(place)
         return place
 
-    def _reached(self, found: Found, bound: int) -> Place:
+    def _reached(self, found: ReferenceTarget, bound: int) -> SchemaPlace:
         """Return the place of a reference's target, or of the root, to be read."""
         raw = found.raw
         key: Any = id(raw)
@@ -372,7 +381,7 @@ class Document:
             raise self._not_a_schema(place, found.prefix, _no_schema(raw, found.scope), "")
         return place
 
-    def _child_bound(self, bindings: Bindings, up: Place, raw: dict[str, Any], at: Any) -> Place:
+    def _child_bound(self, bindings: Bindings, up: SchemaPlace, raw: dict[str, Any], at: Any) -> SchemaPlace:
         """Return what `child` does, where ways to a place matter."""
         scope = self.references.enter(
             up.scope, raw, lambda: "".join([up.pointer, *("/" + escape(segment) for segment in at)])
@@ -413,7 +422,7 @@ class Document:
                     f"The schema has more than {most:,} places.", limit="schema_places", where=place.pointer
                 )
 
-    def _read_identifier(self, place: Place, raw: dict[str, Any]) -> None:
+    def _read_identifier(self, place: SchemaPlace, raw: dict[str, Any]) -> None:
         key = place.scope.dialect.id_key
         if not isinstance(raw[key], str):
             if key == "id":
@@ -421,7 +430,9 @@ class Document:
             raise self.wrong(place, key, "takes a URI reference in a string")
         place.scope = self.references.enter(place.scope, raw, lambda: place.pointer)
 
-    def _not_a_schema(self, place: Place, where: str, what: str, keyword: str, cure: str = "") -> SchemaError:
+    def _not_a_schema(
+        self, place: SchemaPlace, where: str, what: str, keyword: str, cure: str = ""
+    ) -> SchemaError:
         # Here alone the meta-schema runs: over a whole document it costs more than a first mask.
         from structgen.schema.reading.metaschema import faults
 

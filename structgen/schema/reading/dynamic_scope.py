@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from structgen.schema.reading.references import Found, References, Scope
+from structgen.schema.reading.references import References, ReferenceTarget, Scope
 
 NOTHING = 0
 """The bindings of no way at all."""
@@ -26,7 +26,7 @@ class Bindings:
     def __init__(self, references: References, names: frozenset[str]) -> None:
         """`names` are the dynamic anchors that some reference asks for."""
         self._references, self.names = references, names
-        self._bound: list[Mapping[str, Found]] = [{}]
+        self._bound: list[Mapping[str, ReferenceTarget]] = [{}]
         self._known: dict[tuple[tuple[str, int], ...], int] = {(): NOTHING}
         self._after: dict[tuple[int, int], int] = {}
 
@@ -46,6 +46,6 @@ class Bindings:
             self._after[key] = found
         return found
 
-    def target(self, bindings: int, name: str) -> Found | None:
+    def target(self, bindings: int, name: str) -> ReferenceTarget | None:
         """Return the schema that is bound to a name."""
         return self._bound[bindings].get(name)

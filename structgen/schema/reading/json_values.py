@@ -132,7 +132,7 @@ _SHORT = 1 << 12
 """Bytes of a piece of text that is joined apart, where other texts have it too."""
 
 
-class Text:
+class JsonPieces:
     """A piece of JSON text, kept as parts and joined only when it is asked for.
 
     A witness of a schema nested n deep has length O(n) at each of n levels; joined at every level that would
@@ -143,7 +143,7 @@ class Text:
 
     __slots__ = ("_flat", "_is_met", "length", "parts")
 
-    def __init__(self, parts: tuple[bytes | Text, ...]) -> None:
+    def __init__(self, parts: tuple[bytes | JsonPieces, ...]) -> None:
         self.parts = parts
         self.length: int
         length = 0
@@ -164,7 +164,7 @@ class Text:
                     cure=f"It is not written out: texts of up to {MOST_BYTES:,} bytes are.",
                 )
             out: list[bytes] = []
-            stack: list[bytes | Text | tuple[Text, int]] = list(reversed(self.parts))
+            stack: list[bytes | JsonPieces | tuple[JsonPieces, int]] = list(reversed(self.parts))
             while stack:
                 part = stack.pop()
                 if isinstance(part, bytes):
@@ -184,7 +184,7 @@ class Text:
             self._flat = b"".join(out)
         return self._flat
 
-    def before(self, other: Text | None) -> bool:
+    def before(self, other: JsonPieces | None) -> bool:
         """Return whether this text is shorter than the other, or as long and smaller (None is the
         longest)."""
         if other is None:
@@ -196,17 +196,17 @@ class Text:
         return self is not other and self.flat() < other.flat()
 
 
-EMPTY = Text(())
+EMPTY = JsonPieces(())
 """The empty text."""
 
 
-def repeated(text: bytes | Text, times: int) -> Text:
+def repeated(text: bytes | JsonPieces, times: int) -> JsonPieces:
     """Return a text so many times over; O(log times)."""
-    parts: list[bytes | Text] = []
+    parts: list[bytes | JsonPieces] = []
     while times:
         if times & 1:
             parts.append(text)
         times >>= 1
         if times:
-            text = Text((text, text))
-    return Text(tuple(parts))
+            text = JsonPieces((text, text))
+    return JsonPieces(tuple(parts))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
 
 
-def _with_class_defaults(cls: type[Place]) -> type[Place]:
+def _with_class_defaults(cls: type[SchemaPlace]) -> type[SchemaPlace]:
     """Return the class with the fields' defaults as class attributes, which hide the base class's slots."""
     for item in fields(Schema):
         if item.default is not MISSING:
@@ -27,7 +27,7 @@ def _with_class_defaults(cls: type[Place]) -> type[Place]:
 
 
 @_with_class_defaults
-class Place(Schema):
+class SchemaPlace(Schema):
     """A `Schema` that stands in a document.
 
     Only fields that a keyword sets are stored, all others are class attributes: a subschema has 40 fields and
@@ -40,7 +40,7 @@ class Place(Schema):
     """The resource that it stands in."""
     raw: dict[str, Any] | bool | None
     """Its JSON value; None for a place that the network made up."""
-    up: Place | None
+    up: SchemaPlace | None
     """The place around it; None where `at` is the whole place."""
     at: Any
     """The segments from `up` to here, or `#...`."""
@@ -64,7 +64,7 @@ class Place(Schema):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class KeywordRefusal:
     """A keyword that is not handled, at a place that the root reaches."""
 
     pointer: str

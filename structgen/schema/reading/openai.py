@@ -51,7 +51,7 @@ _SUPPORTED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class OpenAIRefusal:
     """One thing that such a server refuses."""
 
     pointer: str
@@ -60,7 +60,7 @@ class Refusal:
     why: str
 
 
-def refusals(schema: Json) -> list[Refusal]:
+def refusals(schema: Json) -> list[OpenAIRefusal]:
     """Return what the documented subset rules out in a schema, in the order of its text. Linear."""
     found = list(_root(schema))
     totals = _Totals()
@@ -68,12 +68,12 @@ def refusals(schema: Json) -> list[Refusal]:
     while stack:
         node, pointer, level = stack.pop()
         if not isinstance(node, dict):
-            found.append(Refusal(pointer, "", "A schema is an object here, not true or false."))
+            found.append(OpenAIRefusal(pointer, "", "A schema is an object here, not true or false."))
             continue
         level += _is_object(node)
         if level == DEEPEST + 1 and _is_object(node):
             found.append(
-                Refusal(pointer, "properties", f"Objects are nested more than {DEEPEST} levels deep.")
+                OpenAIRefusal(pointer, "properties", f"Objects are nested more than {DEEPEST} levels deep.")
             )
         found.extend(_place(node, pointer))
         totals.add(node)
@@ -95,12 +95,12 @@ def check_subset(schema: Json) -> None:
         )
 
 
-def _root(schema: Json) -> Iterator[Refusal]:
+def _root(schema: Json) -> Iterator[OpenAIRefusal]:
     if isinstance(schema, dict):
         if "anyOf" in schema:
-            yield Refusal("#", "anyOf", "The root is no anyOf.")
+            yield OpenAIRefusal("#", "anyOf", "The root is no anyOf.")
         elif schema.get("type") != "object":
-            yield Refusal("#", "type", 'The root has the type "object".')
+            yield OpenAIRefusal("#", "type", 'The root has the type "object".')
 
 
 def _is_object(node: dict[str, Any]) -> bool:
@@ -108,28 +108,28 @@ def _is_object(node: dict[str, Any]) -> bool:
     return "properties" in node or types == "object" or (isinstance(types, list) and "object" in types)
 
 
-def _place(node: dict[str, Any], pointer: str) -> Iterator[Refusal]:
+def _place(node: dict[str, Any], pointer: str) -> Iterator[OpenAIRefusal]:
     for keyword in node:
         if keyword not in _SUPPORTED:
-            yield Refusal(pointer, keyword, f"{keyword} is not among the supported keywords.")
+            yield OpenAIRefusal(pointer, keyword, f"{keyword} is not among the supported keywords.")
     types = node.get("type")
     for name in types if isinstance(types, list) else [types] if types is not None else []:
         if name not in _TYPES:
-            yield Refusal(pointer, "type", f"{name!r} is not among the supported types.")
+            yield OpenAIRefusal(pointer, "type", f"{name!r} is not among the supported types.")
     form = node.get("format")
     if form is not None and form not in FORMATS:
-        yield Refusal(pointer, "format", f"{form!r} is not among the supported formats.")
+        yield OpenAIRefusal(pointer, "format", f"{form!r} is not among the supported formats.")
     if not _is_object(node):
         return
     if node.get("additionalProperties") is not False:
-        yield Refusal(pointer, "additionalProperties", "Each object has additionalProperties: false.")
+        yield OpenAIRefusal(pointer, "additionalProperties", "Each object has additionalProperties: false.")
     properties, required = node.get("properties", {}), node.get("required", [])
     if isinstance(properties, dict) and isinstance(required, list):
         listed = {name for name in required if isinstance(name, str)}
         missing = [name for name in properties if name not in listed]
         if missing:
             named = ", ".join(map(repr, missing[:3])) + (", ..." if len(missing) > 3 else "")
-            yield Refusal(pointer, "required", f"Each property is required; missing: {named}.")
+            yield OpenAIRefusal(pointer, "required", f"Each property is required; missing: {named}.")
 
 
 def _children(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:
@@ -169,17 +169,19 @@ class _Totals:
         if isinstance(node.get("const"), str):
             self.characters += len(node["const"])
 
-    def refusals(self) -> Iterator[Refusal]:
+    def refusals(self) -> Iterator[OpenAIRefusal]:
         for keyword, count, most, what in (
             ("properties", self.properties, PROPERTIES, "properties"),
             ("properties", self.characters, CHARACTERS, "characters in names, enum and const"),
             ("enum", self.enums, ENUM_VALUES, "values of enum"),
         ):
             if count > most:
-                yield Refusal("#", keyword, f"The schema has {count:,} {what}, and {most:,} are supported.")
+                yield OpenAIRefusal(
+                    "#", keyword, f"The schema has {count:,} {what}, and {most:,} are supported."
+                )
         for size in self.long:
             if size > LONG_ENUM_CHARACTERS:
-                yield Refusal(
+                yield OpenAIRefusal(
                     "#",
                     "enum",
                     f"An enum of more than {LONG_ENUM} values has {size:,} characters, "

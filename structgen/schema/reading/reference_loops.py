@@ -15,11 +15,11 @@ from structgen.errors import SchemaError
 
 if TYPE_CHECKING:
     from structgen.schema.reading.document import Document
-    from structgen.schema.reading.located import Place
+    from structgen.schema.reading.located import SchemaPlace
     from structgen.schema.reading.model import Schema
 
 
-def settle(document: Document, referring: Iterable[Place]) -> None:
+def settle(document: Document, referring: Iterable[SchemaPlace]) -> None:
     """Give the loops of conjunctions their meaning; raise `SchemaError` for every other loop.
 
     `referring` are the places that hold references: a loop passes through one of them. Linear in the places

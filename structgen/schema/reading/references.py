@@ -35,7 +35,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReferenceTarget:
     """Where a reference leads."""
 
     raw: Any
@@ -69,8 +69,8 @@ class References:
         self.root = Scope(value, "#", "", known)
         self._scopes: dict[int, Scope] = {}
         self._resources: dict[str, Scope] | None = None
-        self._anchors: dict[tuple[int, str], Found] = {}
-        self._dynamic: dict[int, dict[str, Found]] = {}
+        self._anchors: dict[tuple[int, str], ReferenceTarget] = {}
+        self._dynamic: dict[int, dict[str, ReferenceTarget]] = {}
         if isinstance(value, dict):
             name = value.get(known.id_key)
             if isinstance(name, str) and not (known.hides_siblings and "$ref" in value):
@@ -93,7 +93,7 @@ class References:
         self._scopes[id(raw)] = own
         return own
 
-    def find(self, scope: Scope, reference: str) -> Found:
+    def find(self, scope: Scope, reference: str) -> ReferenceTarget:
         """Return where a reference leads that stands in `scope`; `NowhereError`, `RemoteError`."""
         uri, _, fragment = reference.partition("#")
         if uri:
@@ -104,9 +104,9 @@ class References:
             return self._anchor(scope, unquote(fragment))
         return self._pointed(scope, fragment)
 
-    def _pointed(self, scope: Scope, pointer: str) -> Found:
+    def _pointed(self, scope: Scope, pointer: str) -> ReferenceTarget:
         if not pointer:
-            return Found(scope.root, scope.prefix, scope)
+            return ReferenceTarget(scope.root, scope.prefix, scope)
         start, node = scope.prefix, scope.root
         tokens = (unquote(pointer) if "%" in pointer else pointer).split("/")
         for at in range(1, len(tokens)):
@@ -125,7 +125,7 @@ class References:
                 node = node[int(token)]
             else:
                 raise NowhereError(f"{start + '/'.join(tokens[:at])} is neither an object nor an array")
-        return Found(node, start + "/".join(tokens), scope)
+        return ReferenceTarget(node, start + "/".join(tokens), scope)
 
     def _resource(self, uri: str) -> Scope:
         resources = self._indexed()
@@ -163,7 +163,7 @@ class References:
             self._index(self.root)
         return self._resources
 
-    def dynamic_anchors(self, scope: Scope) -> Mapping[str, Found]:
+    def dynamic_anchors(self, scope: Scope) -> Mapping[str, ReferenceTarget]:
         """Return the dynamic anchors of a resource; `RECURSIVE` stands for `$recursiveAnchor`."""
         self._indexed()
         return self._dynamic.get(id(scope.root), {})
@@ -193,7 +193,7 @@ class References:
                 self._dialects[uri] = with_vocabularies(self._dialect_of(meta, dialect(DEFAULT_DRAFT)), meta)
         return self._dialects[uri] or outer
 
-    def _anchor(self, scope: Scope, name: str) -> Found:
+    def _anchor(self, scope: Scope, name: str) -> ReferenceTarget:
         self._indexed()
         found = self._anchors.get((id(scope.root), name))
         if found is None:
@@ -214,13 +214,13 @@ class References:
             known = scope.dialect
             self._resources.setdefault(scope.base, scope)
             for name in _anchors_of(raw, known):
-                found = Found(raw, _spelled(top.prefix, path), scope)
+                found = ReferenceTarget(raw, _spelled(top.prefix, path), scope)
                 self._anchors.setdefault((id(scope.root), name), found)
             if known.dynamic_anchor:
                 mark = raw.get(known.dynamic_anchor)
                 name = mark if isinstance(mark, str) else RECURSIVE
                 if name or (mark is True and raw is scope.root):
-                    found = Found(raw, _spelled(top.prefix, path), scope)
+                    found = ReferenceTarget(raw, _spelled(top.prefix, path), scope)
                     self._dynamic.setdefault(id(scope.root), {}).setdefault(name, found)
             for keyword, shape in known.locations.items():
                 value = raw.get(keyword)

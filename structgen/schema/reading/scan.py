@@ -19,7 +19,7 @@ from structgen.schema.reading.keywords import Reader
 
 if TYPE_CHECKING:
     from structgen.schema.reading.document import Document
-    from structgen.schema.reading.located import Place
+    from structgen.schema.reading.located import SchemaPlace
 
 DRAFTS = ("3", "4", "6", "7", "2019-09", "2020-12", "v1")
 """The drafts, oldest first; "v1" is the coming release, as far as the official test suite tells it."""
@@ -212,7 +212,7 @@ def _guarded(keyword: str, reader: Reader) -> Reader:
     if keyword in HANDLED:
         return reader
 
-    def read(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         before = len(place.__dict__)
         reader(document, place, raw, value)
         if len(place.__dict__) != before:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
-from structgen.schema.meaning.place import NEVER, Tables
+from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
     ArrayShape,
@@ -22,10 +22,10 @@ from structgen.schema.meaning.shape import (
     DiffersList,
     FromIndex,
     Obligation,
-    Repeat,
+    RepeatedItem,
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
-from structgen.schema.reading.json_values import EMPTY, Text, repeated
+from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.excluded_values import closes, item_ways, parted
 from structgen.schema.recogniser.members import Debt
@@ -84,7 +84,7 @@ class ArrayState:
         self.worked = False
         self.moves: Moves | None = None
         self.closing: frozenset[int] | None = None
-        self.rests: dict[int, Text] | None = None
+        self.rests: dict[int, JsonPieces] | None = None
 
 
 class Arrays:
@@ -92,7 +92,7 @@ class Arrays:
 
     def __init__(
         self,
-        tables: Tables,
+        tables: PlaceTables,
         shapes: Shapes,
         limits: Limits,
         *,
@@ -183,7 +183,7 @@ class Arrays:
                 if _reaches(alternative, index):
                     assert isinstance(alternative, (AtIndex, FromIndex))
                     own.append((alternative.literals, 1))
-                elif isinstance(alternative, Repeat) and here != NEVER:
+                elif isinstance(alternative, RepeatedItem) and here != NEVER:
                     own.append(((here,), 1))
             if ((), 1) in own:
                 own = [((), 1)]
@@ -410,7 +410,7 @@ class Arrays:
             "the ways to complete an array here are too many.", limit="oracle_steps", where=self.where(shape)
         )
 
-    def known(self, demand: int) -> Text | None:
+    def known(self, demand: int) -> JsonPieces | None:
         return EMPTY if self.alive(demand) else None
 
     def complete(
@@ -422,7 +422,7 @@ class Arrays:
         ask: Ask,
         written: bool,
         seen: Values = _NONE,
-    ) -> Text | None:
+    ) -> JsonPieces | None:
         """Return the shortest rest of an array for one thread, closing bracket included, or None.
 
         `ask` gives the text of an item; `written` False stops at the first rest that is found. `index` counts
@@ -442,11 +442,11 @@ class Arrays:
         if index >= shape.settled and self._pays_singly(shape, progress):
             return self._single_rest(shape, progress, index, ask)
         longest = self.longest(shape, progress, index, cap)
-        layer: dict[Progress, Text] = {progress: EMPTY}
-        best: Text | None = None
+        layer: dict[Progress, JsonPieces] = {progress: EMPTY}
+        best: JsonPieces | None = None
         steps = 0
         for count in range(index, index + longest + 1):
-            following: dict[Progress, Text] = {}
+            following: dict[Progress, JsonPieces] = {}
             for now, prefix in layer.items():
                 if prefix.before(best) and self.closes(shape, now, min(count, cap)):
                     best = prefix
@@ -460,13 +460,13 @@ class Arrays:
                     owed = self.owed(left, min(count + 1, cap))
                     if owed is None:
                         continue
-                    new = Text((prefix, b"," if count else b"", value))
+                    new = JsonPieces((prefix, b"," if count else b"", value))
                     if new.before(following.get(owed)):
                         following[owed] = new
             layer = following
             if not layer:
                 break
-        return None if best is None else Text((best, b"]"))
+        return None if best is None else JsonPieces((best, b"]"))
 
     def _counted(self, shape: ArrayShape, progress: Progress, index: int) -> bool:
         """Return whether all that is left of a thread are items alike, of which one kind is counted."""
@@ -479,11 +479,11 @@ class Arrays:
             for alternative in obligation:
                 if isinstance(alternative, DiffersList):
                     found += max(map(len, alternative.rests)) + 1
-                elif isinstance(alternative, Repeat):
+                elif isinstance(alternative, RepeatedItem):
                     found += 1
         return found
 
-    def _counted_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> Text | None:
+    def _counted_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> JsonPieces | None:
         """Return the shortest rest where items are all alike and one kind of them is counted.
 
         That is as many of the kind as are missing, and of what is shortest as many more as there must be: of
@@ -498,7 +498,7 @@ class Arrays:
         if shape.hi is not None and (shape.lo > shape.hi or index + total > shape.hi):
             return None
         if not total:
-            return Text((b"]",))
+            return JsonPieces((b"]",))
         if base == NEVER:
             return None
         kind = self.tables.both(base, (counter.literal,))
@@ -523,7 +523,7 @@ class Arrays:
                 groups.reverse()
         return _closed(groups, index)
 
-    def _single_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> Text | None:
+    def _single_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> JsonPieces | None:
         """Return a short rest where many kinds of items are owed: an item for each.
 
         Which of them one item could pay together is not asked: which few items pay all is a question of set
@@ -533,7 +533,7 @@ class Arrays:
         if base == NEVER:
             return None
         missing = [max(0, one.least - count) for one, count in zip(shape.counters, progress[1], strict=True)]
-        groups: list[tuple[Text, int]] = []
+        groups: list[tuple[JsonPieces, int]] = []
         for demand, (_, counts) in self._single_ways(shape, base, progress[1]):
             kind = next(at for at, count in enumerate(counts) if count != progress[1][at])
             text = ask(demand)
@@ -548,10 +548,10 @@ class Arrays:
         groups.sort(key=lambda group: group[0].flat())
         return _closed(groups, index)
 
-    def _plain_rest(self, shape: ArrayShape, index: int, ask: Ask, written: bool) -> Text | None:
+    def _plain_rest(self, shape: ArrayShape, index: int, ask: Ask, written: bool) -> JsonPieces | None:
         if shape.hi is not None and shape.lo > shape.hi:
             return None
-        parts: list[bytes | Text] = []
+        parts: list[bytes | JsonPieces] = []
         at = index
         whole = True
         while at < shape.lo:
@@ -565,12 +565,12 @@ class Arrays:
             if at >= shape.settled and at:
                 # All further items are alike.
                 if written:
-                    parts.append(repeated(Text((b",", value)), shape.lo - at))
+                    parts.append(repeated(JsonPieces((b",", value)), shape.lo - at))
                 break
-            parts.append(Text((b",", value)) if at else value)
+            parts.append(JsonPieces((b",", value)) if at else value)
             at += 1
         parts.append(b"]")
-        return Text(tuple(parts)) if whole else None
+        return JsonPieces(tuple(parts)) if whole else None
 
     # Residues
 
@@ -687,7 +687,7 @@ class Arrays:
             return None
         return self.state(state.demands, state.cap, index, threads, seen, seen is not None)
 
-    def rest(self, state: ArrayState, thread: Thread, ask: Ask) -> Text | None:
+    def rest(self, state: ArrayState, thread: Thread, ask: Ask) -> JsonPieces | None:
         """Return the shortest rest of the array for one of its threads."""
         _, shape, progress = thread
         return self.complete(shape, progress, state.index, state.cap, ask, True, state.seen or _NONE)
@@ -752,13 +752,13 @@ def _undominated(threads: list[Thread]) -> tuple[Thread, ...]:
     )
 
 
-def _closed(groups: Iterable[tuple[Text, int]], index: int) -> Text:
+def _closed(groups: Iterable[tuple[JsonPieces, int]], index: int) -> JsonPieces:
     """Return the rest of an array that goes on at an index with so many items of each text."""
-    parts: list[bytes | Text] = []
+    parts: list[bytes | JsonPieces] = []
     for text, size in groups:
         if not (index or parts):
             parts.append(text)
             size -= 1
-        parts.append(repeated(Text((b",", text)), size))
+        parts.append(repeated(JsonPieces((b",", text)), size))
     parts.append(b"]")
-    return Text(tuple(parts))
+    return JsonPieces(tuple(parts))

@@ -13,12 +13,22 @@ from structgen.errors import LimitError, SchemaError
 from structgen.language.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import points
-from structgen.schema.meaning.place import ARRAY, BOOLEAN, EVERY, NEVER, NULL, NUMBER, OBJECT, STRING, Tables
+from structgen.schema.meaning.place import (
+    ARRAY,
+    BOOLEAN,
+    EVERY,
+    NEVER,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    PlaceTables,
+)
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ArrayShape, Differs, ObjectShape
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_text import read
-from structgen.schema.reading.json_values import Text, json_string
+from structgen.schema.reading.json_values import JsonPieces, json_string
 from structgen.schema.recogniser.object_search import Ask
 
 _MANY = 1 << 62
@@ -36,12 +46,12 @@ class Distinct:
     """Counts and lists values of demands; every question takes `ask` (see `object_search.Ask`) for
     aliveness."""
 
-    def __init__(self, tables: Tables, scalars: Scalars, shapes: Shapes, limits: Limits) -> None:
+    def __init__(self, tables: PlaceTables, scalars: Scalars, shapes: Shapes, limits: Limits) -> None:
         self.tables = tables
         self.scalars = scalars
         self.shapes = shapes
         self.limits = limits
-        self.text: Callable[[int], Text | None] = lambda demand: None
+        self.text: Callable[[int], JsonPieces | None] = lambda demand: None
         """Set by the network: the shortest text of a demand."""
         self.item: Callable[[ArrayShape, int], int] = lambda shape, index: NEVER
         """Set by the network: the demand on an item."""
@@ -222,7 +232,7 @@ class Distinct:
 
     # Which
 
-    def values(self, demand: int, ask: Ask) -> Iterator[tuple[Text, int]]:
+    def values(self, demand: int, ask: Ask) -> Iterator[tuple[JsonPieces, int]]:
         """Yield the values of a demand, the shortest text first, each with its literal."""
         known: set[int] = set()
         if demand in self._open:
@@ -249,14 +259,14 @@ class Distinct:
             known.add(literal)
             yield text, literal
 
-    def _listed(self, demand: int) -> list[tuple[Text, int]] | None:
+    def _listed(self, demand: int) -> list[tuple[JsonPieces, int]] | None:
         """Return the values of a demand that has finitely many scalars alone, where that shows, else None."""
         mask = EVERY
         for literal in self.tables.demands[demand]:
             mask &= self.tables.mask(literal)
         if mask & (OBJECT | ARRAY):
             return None
-        texts: list[Text] = []
+        texts: list[JsonPieces] = []
         scalars = self.scalars
         for kind, bits, text in (
             (NULL, NULL, b"null"),
@@ -264,7 +274,7 @@ class Distinct:
             (-BOOLEAN, BOOLEAN, b"false"),
         ):
             if mask & bits and scalars.demand(demand, kind) == TRUE:
-                texts.append(Text((text,)))
+                texts.append(JsonPieces((text,)))
         if mask & NUMBER:
             formula = scalars.demand(demand, NUMBER)
             if formula != FALSE:
@@ -282,7 +292,7 @@ class Distinct:
                     return None
                 words = formula.of if isinstance(formula, Words) else scalars.strings.words(formula, _COUNTED)
                 assert words is not None
-                texts.extend(Text((json_string(word),)) for word in words)
+                texts.extend(JsonPieces((json_string(word),)) for word in words)
         texts.sort(key=lambda text: (text.length, text.flat()))
         return [(text, self.literal(text.flat())) for text in texts]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from structgen.schema.meaning.place import NEVER, Tables
+from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import Alternative, Differs, DiffersList, Obligation
 
 Way = tuple[int, tuple[Obligation, ...]]
@@ -25,7 +25,7 @@ def parted(debt: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differ
     return debt, None
 
 
-def member_ways(tables: Tables, ways: list[Way], held: Differs, key: str | None) -> list[Way]:
+def member_ways(tables: PlaceTables, ways: list[Way], held: Differs, key: str | None) -> list[Way]:
     """Return the ways to take a member (key None: one that no value has) that also follow `held`.
 
     Of the ways that come of one, each value that was met keeps its own, and all others share the first.
@@ -39,7 +39,7 @@ def member_ways(tables: Tables, ways: list[Way], held: Differs, key: str | None)
     return _split(tables, ways, {literal: Differs(frozenset(rests)) for literal, rests in after.items()})
 
 
-def item_ways(tables: Tables, ways: list[Way], held: DiffersList) -> list[Way]:
+def item_ways(tables: PlaceTables, ways: list[Way], held: DiffersList) -> list[Way]:
     """Return the ways to take the next item that also follow `held`."""
     after: dict[int, list[tuple[int, ...]]] = {}
     for rest in held.rests:
@@ -48,7 +48,9 @@ def item_ways(tables: Tables, ways: list[Way], held: DiffersList) -> list[Way]:
     return _split(tables, ways, {literal: DiffersList(frozenset(rests)) for literal, rests in after.items()})
 
 
-def _split(tables: Tables, ways: list[Way], after: dict[int, Differs] | dict[int, DiffersList]) -> list[Way]:
+def _split(
+    tables: PlaceTables, ways: list[Way], after: dict[int, Differs] | dict[int, DiffersList]
+) -> list[Way]:
     if not after:
         return ways
     other = tables.constants.none_of(frozenset(after))

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE
 from structgen.limits import Limits
-from structgen.schema.meaning.place import NEVER, STRING, Tables
+from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -25,14 +25,14 @@ from structgen.schema.meaning.shape import (
     Obligation,
     Without,
 )
-from structgen.schema.reading.json_values import EMPTY, Text
+from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable, values_of
 from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
-from structgen.schema.recogniser.object_search import Ask, Plan, Undecided, Where, Witness
+from structgen.schema.recogniser.object_search import Ask, MemberPlan, Undecided, Where, Witness
 
 Debt: TypeAlias = tuple[Obligation, ...]
 """Obligations that are still open, each with the alternatives that are still possible."""
-Layer: TypeAlias = dict[tuple[int, int, Debt, bool, int], Text]
+Layer: TypeAlias = dict[tuple[int, int, Debt, bool, int], JsonPieces]
 """Keys written that matter, number of members, debt, whether any was written, place in the order -> text."""
 
 _CROWD = 64
@@ -42,7 +42,7 @@ _CROWD = 64
 class Members:
     """The effects of members on threads; without residues."""
 
-    def __init__(self, tables: Tables, scalars: Scalars, frames: Frames, limits: Limits) -> None:
+    def __init__(self, tables: PlaceTables, scalars: Scalars, frames: Frames, limits: Limits) -> None:
         self.tables = tables
         self.scalars = scalars
         self.frames = frames
@@ -247,7 +247,7 @@ class Members:
         ask: Ask,
         written: bool,
         taken: Collection[str] = (),
-    ) -> Text | None:
+    ) -> JsonPieces | None:
         """Return the shortest rest of an object for one thread, closing brace included, or None.
 
         `ask` gives the text of a value; `written` False leaves keys out (only whether there is a rest
@@ -330,7 +330,9 @@ class Members:
                     if owed is None:
                         continue
                     state = (mask_then, count_then, owed, True, pos_then)
-                    new = Text((prefix, b"," + text if begun_now else text, value)) if written else EMPTY
+                    new = (
+                        JsonPieces((prefix, b"," + text if begun_now else text, value)) if written else EMPTY
+                    )
                     if new.before(following.get(state)):
                         following[state] = new
             layer = following
@@ -339,13 +341,13 @@ class Members:
             if len(layer) > crowded:
                 layer = _thinned(layer)
                 crowded = max(_CROWD, 2 * len(layer))
-        best: Text | None = None
+        best: JsonPieces | None = None
         for (mask_now, count_now, debt_now, _, _), prefix in layer.items():
             if self.closes(shape, frame, mask_now, count_now, debt_now) and prefix.before(best):
                 best = prefix
-        return None if best is None else Text((best, b"}"))
+        return None if best is None else JsonPieces((best, b"}"))
 
-    def _differs(self, plan: Plan, held: Differs, count: int, ask: Ask) -> bool:
+    def _differs(self, plan: MemberPlan, held: Differs, count: int, ask: Ask) -> bool:
         """Return whether the members of a plan, and no others, make an object that is none of some values,
         one member telling it from all of them. False says nothing."""
         if count + len(plan.members) < plan.least:
@@ -363,7 +365,7 @@ class Members:
         return False
 
     def _size(
-        self, frame: Frame, plan: Plan, count: int, begun: bool, ask: Ask, taken: Collection[str]
+        self, frame: Frame, plan: MemberPlan, count: int, begun: bool, ask: Ask, taken: Collection[str]
     ) -> int | None:
         """Return the length of a plan's text without the closing brace, or None where it is not all told."""
         if count + len(plan.members) < plan.least:
@@ -386,22 +388,22 @@ class Members:
             size += len(self.scalars.written(key)) + 1 + value.length
         return size
 
-    def keys_of(self, rest: Text) -> Iterator[str]:
+    def keys_of(self, rest: JsonPieces) -> Iterator[str]:
         """Yield the keys of a text that `complete` returned, unless it is of a plain shape, which writes
         none that no schema names."""
         if len(rest.parts) != 2:
             return
         text = rest.parts[0]
-        while isinstance(text, Text) and text.parts:
+        while isinstance(text, JsonPieces) and text.parts:
             text, key, _value = text.parts
             assert isinstance(key, bytes), "a key before its value"
             yield json.loads(key.lstrip(b",").removesuffix(b":"))
 
     def _plain_rest(
         self, frame: Frame, shape: ObjectShape, pos: int, mask: int, begun: bool, ask: Ask, written: bool
-    ) -> Text | None:
+    ) -> JsonPieces | None:
         standing = self.frames.standing(frame, shape)
-        parts: list[bytes | Text] = []
+        parts: list[bytes | JsonPieces] = []
         indices = standing.required[bisect_left(standing.required, pos) :]
         free = standing.free_required & ~mask
         if free:
@@ -423,7 +425,7 @@ class Members:
             parts.append(value)
             begun = True
         parts.append(b"}")
-        return Text(tuple(parts)) if whole else None
+        return JsonPieces(tuple(parts)) if whole else None
 
     def _candidates(
         self,
@@ -496,13 +498,13 @@ class Members:
 
 def _thinned(layer: Layer) -> Layer:
     """Return the states without those that another excels: it is no longer, and owes nothing more."""
-    groups: dict[tuple[int, int, bool, int], list[tuple[frozenset[Obligation], Debt, Text]]] = {}
+    groups: dict[tuple[int, int, bool, int], list[tuple[frozenset[Obligation], Debt, JsonPieces]]] = {}
     for (mask, count, debt, begun, pos), text in layer.items():
         groups.setdefault((mask, count, begun, pos), []).append((frozenset(debt), debt, text))
     kept: Layer = {}
     for (mask, count, begun, pos), states in groups.items():
         states.sort(key=lambda state: (state[2].length, len(state[0])))
-        best: list[tuple[frozenset[Obligation], Text]] = []
+        best: list[tuple[frozenset[Obligation], JsonPieces]] = []
         for owed, debt, text in states:
             if any(other <= owed and not text.before(shorter) for other, shorter in best):
                 continue

@@ -11,7 +11,7 @@ from structgen.language.ir import TRUE, Formula, Not, Pattern, Words
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.formulas import conjunction, negation
-from structgen.schema.meaning.place import NEVER, STRING, Tables
+from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     AtKey,
@@ -39,7 +39,7 @@ _MANY_KEYS = 1_000
 Where: TypeAlias = str | KeyClass
 
 
-class Standing:
+class FrameStanding:
     """What a shape asks of the keys of a frame, by their indices."""
 
     __slots__ = ("always", "follows", "free_required", "last", "optional", "required", "shape")
@@ -108,7 +108,7 @@ class Frame:
         """Members are counted up to here; beyond it their number does not matter."""
         self.watch = 0
         """Ordered keys of which it is remembered whether they were written."""
-        self.standings: dict[int, Standing] = {}
+        self.standings: dict[int, FrameStanding] = {}
         self.steady: dict[tuple[int, ...], list[int | None]] = {}
         """By the shapes of threads, the place of each key's value where the key changes nothing that is owed;
         -1 where it may not come, None where that was not asked."""
@@ -133,7 +133,7 @@ class Frames:
     """Makes the frames of one network, and answers what shapes ask of the keys of a frame."""
 
     def __init__(
-        self, tables: Tables, scalars: Scalars, shapes: Shapes, limits: Limits, *, any_order: bool
+        self, tables: PlaceTables, scalars: Scalars, shapes: Shapes, limits: Limits, *, any_order: bool
     ) -> None:
         self.tables = tables
         self.scalars = scalars
@@ -354,11 +354,11 @@ class Frames:
             found.append(_decoded(text.flat()))
         return found
 
-    def standing(self, frame: Frame, shape: ObjectShape) -> Standing:
+    def standing(self, frame: Frame, shape: ObjectShape) -> FrameStanding:
         """Return the shape's required keys by their indices in the frame."""
         found = frame.standings.get(shape.id)
         if found is None:
-            found = frame.standings[shape.id] = Standing(shape, frame)
+            found = frame.standings[shape.id] = FrameStanding(shape, frame)
         return found
 
     def value(self, shape: ObjectShape, key: str) -> int:

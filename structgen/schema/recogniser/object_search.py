@@ -14,7 +14,7 @@ from typing import TypeAlias
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE
 from structgen.limits import Limits
-from structgen.schema.meaning.place import NEVER, Tables
+from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
     AtKey,
@@ -24,11 +24,11 @@ from structgen.schema.meaning.shape import (
     Obligation,
     Without,
 )
-from structgen.schema.reading.json_values import Text
+from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
 from structgen.schema.recogniser.overlapping_key_patterns import KeyClass
 
-Ask: TypeAlias = Callable[[int], Text | None]
+Ask: TypeAlias = Callable[[int], JsonPieces | None]
 """Demand -> the text of a value that meets it, or None where none is known."""
 Where: TypeAlias = str | KeyClass
 Discharge: TypeAlias = Callable[[Frame, Alternative, Where], tuple[int, ...] | None]
@@ -46,7 +46,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MemberPlan:
     """Members that are to be written, keys that are not, and bounds on the number of all members."""
 
     members: Mapping[Slot, Member]
@@ -64,7 +64,7 @@ class Witness:
 
     def __init__(
         self,
-        tables: Tables,
+        tables: PlaceTables,
         frames: Frames,
         limits: Limits,
         discharge: Discharge,
@@ -91,12 +91,12 @@ class Witness:
         self.ask = ask
         self._stock: dict[int, int] = {}
 
-    def find(self, debt: tuple[Obligation, ...]) -> Plan | None:
+    def find(self, debt: tuple[Obligation, ...]) -> MemberPlan | None:
         """Return members that make a whole object, or None where there are none.
 
         Raises `Undecided` where the search cannot tell, LimitError past `limits.oracle_steps`.
         """
-        nothing = Plan({}, frozenset(), self.shape.lo, self.shape.hi)
+        nothing = MemberPlan({}, frozenset(), self.shape.lo, self.shape.hi)
         wanted: list[str] = list(self.shape.required)
         for key, others in self.shape.conditional:
             if self.mask >> self.frame.index[key] & 1:
@@ -140,7 +140,7 @@ class Witness:
             raise Undecided
         return None
 
-    def _left_out(self, plan: Plan, debt: tuple[Obligation, ...]) -> Plan | None:
+    def _left_out(self, plan: MemberPlan, debt: tuple[Obligation, ...]) -> MemberPlan | None:
         """Return the plan that meets all obligations by leaving keys out alone, or None."""
         if plan.most is not None or plan.least > self.count + len(plan.members):
             return None
@@ -152,19 +152,19 @@ class Witness:
                     break
             else:
                 return None
-        return Plan(plan.members, frozenset(without), plan.least, None)
+        return MemberPlan(plan.members, frozenset(without), plan.least, None)
 
-    def _open(self, plan: Plan, debt: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
+    def _open(self, plan: MemberPlan, debt: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
         """Return the obligations that the plan does not meet, the one with the fewest ways first,
         but those last that leaving a key out can meet."""
         left = [obligation for obligation in debt if not any(self._met(plan, one) for one in obligation)]
         left.sort(key=lambda obligation: (self._avoidable(plan, obligation), len(obligation)))
         return tuple(left)
 
-    def _avoidable(self, plan: Plan, obligation: Obligation) -> bool:
+    def _avoidable(self, plan: MemberPlan, obligation: Obligation) -> bool:
         return any(isinstance(one, Without) and one.key not in plan.members for one in obligation)
 
-    def _met(self, plan: Plan, alternative: Alternative) -> bool:
+    def _met(self, plan: MemberPlan, alternative: Alternative) -> bool:
         match alternative:
             case Without(key):
                 return key in plan.without or not (key in plan.members or self._may_come(key))
@@ -188,8 +188,8 @@ class Witness:
         return not self.mask >> index & 1
 
     def _ways(
-        self, plan: Plan, debt: tuple[Obligation, ...]
-    ) -> Iterator[tuple[Plan, tuple[Obligation, ...]]]:
+        self, plan: MemberPlan, debt: tuple[Obligation, ...]
+    ) -> Iterator[tuple[MemberPlan, tuple[Obligation, ...]]]:
         """Yield the plans that meet the first obligation as well, with those that are left."""
         if not debt:
             yield plan, ()
@@ -200,13 +200,13 @@ class Witness:
             match alternative:
                 case Without(key):
                     if key not in plan.members:
-                        yield Plan(plan.members, plan.without | {key}, plan.least, plan.most), left
+                        yield MemberPlan(plan.members, plan.without | {key}, plan.least, plan.most), left
                 case AtLeast(count):
                     if plan.most is None or count <= plan.most:
-                        yield Plan(plan.members, plan.without, count, plan.most), left
+                        yield MemberPlan(plan.members, plan.without, count, plan.most), left
                 case AtMost(count):
                     if max(plan.least, self.count + len(plan.members)) <= count:
-                        yield Plan(plan.members, plan.without, plan.least, count), left
+                        yield MemberPlan(plan.members, plan.without, plan.least, count), left
                 case _:
                     longer.append(alternative)
         for alternative in longer:
@@ -216,7 +216,7 @@ class Witness:
                     stronger = self._member(member.where, member.literals.union(literals))
                     if stronger is not None:
                         members = {**plan.members, slot: stronger}
-                        yield Plan(members, plan.without, plan.least, plan.most), left
+                        yield MemberPlan(members, plan.without, plan.least, plan.most), left
         for alternative in longer:
             names = (alternative.key,) if isinstance(alternative, AtKey) else self.frame.names
             for name in names:
@@ -240,9 +240,11 @@ class Witness:
                     fresh = self._member(key_class, frozenset(literals))
                     if fresh is not None:
                         members = {**plan.members, (key_class.index, used): fresh}
-                        yield Plan(members, plan.without, plan.least, plan.most), left
+                        yield MemberPlan(members, plan.without, plan.least, plan.most), left
 
-    def _with(self, plan: Plan, keys: Collection[str], literals: tuple[int, ...] = ()) -> Plan | None:
+    def _with(
+        self, plan: MemberPlan, keys: Collection[str], literals: tuple[int, ...] = ()
+    ) -> MemberPlan | None:
         """Return the plan with named members and those that they require, or None where one cannot come.
 
         `literals`: what the values under `keys` must meet beside the shape.
@@ -268,7 +270,7 @@ class Witness:
             todo.extend(requires.get(name, ()))
         if plan.most is not None and self.count + len(members) > plan.most:
             return None
-        return Plan(members, plan.without, plan.least, plan.most)
+        return MemberPlan(members, plan.without, plan.least, plan.most)
 
     def _member(self, where: Where, literals: frozenset[int]) -> Member | None:
         """Return a member that meets the shape and the literals, or None where no value is known to."""
@@ -294,7 +296,7 @@ class Witness:
             self._stock[key_class.index] = found
         return found
 
-    def _fills(self, plan: Plan) -> bool | None:
+    def _fills(self, plan: MemberPlan) -> bool | None:
         """Return whether members that nothing asks for can make up the least number; None: perhaps."""
         missing = plan.least - self.count - len(plan.members)
         if plan.most is not None and max(plan.least, self.count + len(plan.members)) > plan.most:

@@ -14,11 +14,11 @@ from typing import TypeAlias
 from structgen.language.ir import TRUE, Formula
 from structgen.limits import Limits
 from structgen.schema.meaning.formulas import disjunction
-from structgen.schema.meaning.place import NEVER, Tables
+from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
-from structgen.schema.reading.json_values import EMPTY, Text
+from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import parted, values_of
 from structgen.schema.recogniser.members import Debt, Members
 from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
@@ -76,7 +76,7 @@ class ObjectState:
         self.closing: frozenset[int] | None = None
         self.concerned: tuple[frozenset[str] | None, ...] | None = None
         """For each thread the keys that make a difference to what it owes; None: any may."""
-        self.rests: dict[int, Text] | None = None
+        self.rests: dict[int, JsonPieces] | None = None
         self.new_keys: frozenset[str] | None = None
 
 
@@ -85,7 +85,7 @@ class Objects:
 
     def __init__(
         self,
-        tables: Tables,
+        tables: PlaceTables,
         scalars: Scalars,
         shapes: Shapes,
         limits: Limits,
@@ -287,7 +287,7 @@ class Objects:
                 return False
         return True
 
-    def _known(self, demand: int) -> Text | None:
+    def _known(self, demand: int) -> JsonPieces | None:
         return EMPTY if self.alive(demand) else None
 
     def _counts(self, frame: Frame, shape: ObjectShape, pos: int, mask: int, count: int) -> bool:
@@ -554,14 +554,16 @@ class Objects:
             count, mask = 0, mask >> frame.ordered << frame.ordered
         return self.state(frame, pos, mask, count, True, threads)
 
-    def rest(self, state: ObjectState, thread: Thread, ask: Ask, taken: Collection[str] = ()) -> Text | None:
+    def rest(
+        self, state: ObjectState, thread: Thread, ask: Ask, taken: Collection[str] = ()
+    ) -> JsonPieces | None:
         """Return the shortest rest of the object for one of its threads."""
         _, shape, debt = thread
         return self.members.complete(
             state.frame, shape, debt, state.pos, state.mask, state.count, state.begun, ask, True, taken
         )
 
-    def new_keys(self, state: ObjectState, rests: Iterable[Text]) -> frozenset[str]:
+    def new_keys(self, state: ObjectState, rests: Iterable[JsonPieces]) -> frozenset[str]:
         """Return the keys that the shortest rests of an object write and its frame does not name.
 
         Cost: their members, once for a residue."""

@@ -16,7 +16,7 @@ from structgen.errors import LimitError
 from structgen.language.ir import TRUE, Formula, Pattern, Spec
 from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.formulas import conjunction, negation
-from structgen.schema.meaning.place import NEVER, Tables
+from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ObjectShape
 from structgen.schema.reading.model import Schema
@@ -72,7 +72,7 @@ def own_patterns(frame: Frame, facet: Schema) -> dict[int, Schema]:
 
 
 def asked(
-    tables: Tables,
+    tables: PlaceTables,
     frame: Frame,
     shape: ObjectShape,
     true: frozenset[int],
@@ -97,7 +97,7 @@ def asked(
 class Tangle:
     """The keys that one frame does not name, their classes made as they are met."""
 
-    def __init__(self, tables: Tables, scalars: Scalars, frame: Frame) -> None:
+    def __init__(self, tables: PlaceTables, scalars: Scalars, frame: Frame) -> None:
         self.tables = tables
         self.scalars = scalars
         self.frame = frame

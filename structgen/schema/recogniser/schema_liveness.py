@@ -27,18 +27,18 @@ from structgen.schema.meaning.place import (
     OBJECT,
     STRING,
     Info,
-    Tables,
+    PlaceTables,
 )
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape_disjunctions import Shapes
-from structgen.schema.reading.json_values import EMPTY, Text
+from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.arrays import Arrays
 from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects
 
-_NULL, _TRUE, _FALSE = Text((b"null",)), Text((b"true",)), Text((b"false",))
-_ZERO = Text((b"0",))
+_NULL, _TRUE, _FALSE = JsonPieces((b"null",)), JsonPieces((b"true",)), JsonPieces((b"false",))
+_ZERO = JsonPieces((b"0",))
 
 
 class Oracle:
@@ -46,7 +46,7 @@ class Oracle:
 
     def __init__(
         self,
-        tables: Tables,
+        tables: PlaceTables,
         scalars: Scalars,
         shapes: Shapes,
         objects: Objects,
@@ -62,7 +62,7 @@ class Oracle:
         self.undecided: dict[str, None] = {}
         """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""
         self._alive: dict[int, bool] = {ANYTHING: True, NEVER: False}
-        self._texts: dict[int, Text | None] = {ANYTHING: _ZERO, NEVER: None}
+        self._texts: dict[int, JsonPieces | None] = {ANYTHING: _ZERO, NEVER: None}
 
     # Is there a value?
 
@@ -127,7 +127,7 @@ class Oracle:
         waiting: dict[int, set[int]] = {}
         blockers: list[int] = []
 
-        def ask(demand: int) -> Text | None:
+        def ask(demand: int) -> JsonPieces | None:
             found = known.get(demand)
             if found is None:
                 found = self._quick(demand)
@@ -215,7 +215,7 @@ class Oracle:
 
     # Which is the shortest?
 
-    def text(self, demand: int) -> Text | None:
+    def text(self, demand: int) -> JsonPieces | None:
         """Return the shortest compact JSON text that meets a demand (ties: the smaller bytes), or None."""
         if demand not in self._texts:
             self._search_text(demand)
@@ -223,11 +223,11 @@ class Oracle:
 
     def _search_text(self, root: int) -> None:
         settled = self._texts
-        best: dict[int, Text | None] = {}
+        best: dict[int, JsonPieces | None] = {}
         waiting: dict[int, set[int]] = {}
         lookups: list[int] = []
 
-        def ask(demand: int) -> Text | None:
+        def ask(demand: int) -> JsonPieces | None:
             if demand in settled:
                 return settled[demand]
             if not self.alive(demand):
@@ -271,7 +271,7 @@ class Oracle:
         for demand, found in best.items():
             settled[demand] = found
 
-    def _leaf(self, demand: int) -> Text | None:
+    def _leaf(self, demand: int) -> JsonPieces | None:
         """Return the shortest text where no object or array can be shorter, else None."""
         mask = EVERY
         for literal in self.tables.demands[demand]:
@@ -282,9 +282,9 @@ class Oracle:
         # "" is smaller than [] and {}, and nothing else has two bytes or fewer.
         return best if best.length <= 2 or not mask & (OBJECT | ARRAY) else None
 
-    def _scalar(self, demand: int, mask: int) -> Text | None:
+    def _scalar(self, demand: int, mask: int) -> JsonPieces | None:
         scalars = self.scalars
-        best: Text | None = None
+        best: JsonPieces | None = None
         for kind in (NUMBER, STRING):
             if mask & kind:
                 found = scalars.shortest(scalars.demand(demand, kind), kind)
@@ -299,7 +299,9 @@ class Oracle:
                 best = text
         return best
 
-    def _shortest(self, demand: int, best: Text | None, ask: Callable[[int], Text | None]) -> Text | None:
+    def _shortest(
+        self, demand: int, best: JsonPieces | None, ask: Callable[[int], JsonPieces | None]
+    ) -> JsonPieces | None:
         """Return the shortest text of a demand, given those of others; `best` where none is shorter."""
         mask = EVERY
         for literal in self.tables.demands[demand]:
@@ -314,7 +316,7 @@ class Oracle:
                 begin, cap = self.arrays.begin(array), self.arrays.cap(array)
                 rest = self.arrays.complete(array, begin, 0, cap, ask, True)
                 if rest is not None:
-                    whole = Text((b"[", rest))
+                    whole = JsonPieces((b"[", rest))
                     if whole.before(best):
                         best = whole
         if mask & OBJECT:
@@ -328,7 +330,7 @@ class Oracle:
                     frame, shape, shape.obligations, 0, 0, 0, False, ask, True
                 )
                 if rest is not None:
-                    whole = Text((b"{", rest))
+                    whole = JsonPieces((b"{", rest))
                     if whole.before(best):
                         best = whole
         return best

@@ -19,19 +19,29 @@ from structgen.language.ir import (
     TRUE,
     ArrayMenu,
     Demands,
-    Entry,
     Formula,
     Key,
     ObjectMenu,
     SimpleObject,
     Spec,
+    ValueMenu,
 )
 from structgen.limits import Limits
-from structgen.schema.meaning.place import ARRAY, BOOLEAN, EVERY, NEVER, NULL, NUMBER, OBJECT, STRING, Tables
+from structgen.schema.meaning.place import (
+    ARRAY,
+    BOOLEAN,
+    EVERY,
+    NEVER,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    PlaceTables,
+)
 from structgen.schema.meaning.scalars import NumberOracle, Scalars, StringOracle
 from structgen.schema.meaning.shape import asks_for_any_key
 from structgen.schema.meaning.shape_disjunctions import Shapes
-from structgen.schema.reading.json_values import Text
+from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.arrays import Arrays, ArrayState
@@ -80,7 +90,7 @@ class SchemaNetwork:
         """
         self.document = document
         policies, limits = document.policies, document.limits
-        tables = self.tables = Tables(policies.any_value)
+        tables = self.tables = PlaceTables(policies.any_value)
         self.scalars = Scalars(
             tables,
             limits,
@@ -93,7 +103,7 @@ class SchemaNetwork:
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
         self._residues: list[ObjectState | ArrayState] = []
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, ValueMenu] = {}
         self._menus: dict[int, ObjectMenu] = {}
         self._outcomes: list[frozenset[int]] = [frozenset({0})]
         self._outcome_ids: dict[frozenset[int], int] = {self._outcomes[0]: 0}
@@ -134,7 +144,7 @@ class SchemaNetwork:
         """Return the outcomes that were numbered so far, by number."""
         return self._outcomes
 
-    def entry(self, place: int) -> Entry:
+    def entry(self, place: int) -> ValueMenu:
         """Return how a value at `place` may begin. Every type listed has a live value."""
         found = self._entries.get(place)
         if found is None:
@@ -312,7 +322,7 @@ class SchemaNetwork:
         """Return the shortest rest while a value under `key` is written: `value` is what its rest costs,
         `written` what is there of an item whose value matters."""
         state = self._residues[residue]
-        best: dict[int, Text] = {}
+        best: dict[int, JsonPieces] = {}
         if isinstance(state, ArrayState):
             array_moves = self.arrays.moves(state)
             assert array_moves is not None, "an item that the menu does not offer"
@@ -380,7 +390,7 @@ class SchemaNetwork:
             return -1
         return self.tables.place((demand,))
 
-    def _single(self, demand: int) -> Entry:
+    def _single(self, demand: int) -> ValueMenu:
         """Return the entry of a place with one demand."""
         literals = self.tables.demands[demand]
         scalars = self.scalars
@@ -414,7 +424,7 @@ class SchemaNetwork:
             null = 0 if plain or scalars.demand(demand, NULL) == TRUE else None
         obj = self.objects.start((demand,)) if mask & OBJECT else None
         array = self.arrays.start((demand,)) if mask & ARRAY else None
-        return Entry(
+        return ValueMenu(
             None if obj is None else obj.id,
             None if array is None else array.id,
             string,
@@ -424,11 +434,11 @@ class SchemaNetwork:
             null,
         )
 
-    def _several(self, demands: tuple[int, ...]) -> Entry:
+    def _several(self, demands: tuple[int, ...]) -> ValueMenu:
         """Return the entry of a place with several demands."""
         obj = self.objects.start(demands)
         array = self.arrays.start(demands)
-        return Entry(
+        return ValueMenu(
             None if obj is None else obj.id,
             None if array is None else array.id,
             self._spec(demands, STRING),
@@ -451,7 +461,7 @@ class SchemaNetwork:
         met = frozenset(j for j, demand in enumerate(demands) if self.scalars.demand(demand, kind) == TRUE)
         return self.outcome(met) if met else None
 
-    def _rests(self, state: ObjectState | ArrayState, taken: Collection[str]) -> dict[int, Text]:
+    def _rests(self, state: ObjectState | ArrayState, taken: Collection[str]) -> dict[int, JsonPieces]:
         """Return, for each demand, the shortest rest of a residue."""
         if taken:
             # What is shortest whatever the names are stays so, unless it writes one of them again.
@@ -575,8 +585,8 @@ class _Under:
         self.banned: tuple[str, ...] = ()
 
 
-def _better(best: dict[int, Text], head: bytes, rests: Mapping[int, Text]) -> None:
+def _better(best: dict[int, JsonPieces], head: bytes, rests: Mapping[int, JsonPieces]) -> None:
     for j, rest in rests.items():
-        text = Text((head, rest))
+        text = JsonPieces((head, rest))
         if text.before(best.get(j)):
             best[j] = text

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from structgen.errors import LimitError
 from structgen.schema.meaning.place import NEVER
-from structgen.schema.meaning.shape import ArrayShape, Obligation, Repeat
-from structgen.schema.reading.json_values import EMPTY, Text
+from structgen.schema.meaning.shape import ArrayShape, Obligation, RepeatedItem
+from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_search import Ask
 
@@ -29,7 +29,7 @@ _LISTED = 100_000
 
 def repeats(progress: Progress) -> bool:
     """Return whether a thread owes that two items are equal."""
-    return any(isinstance(one, Repeat) for obligation in progress[0] for one in obligation)
+    return any(isinstance(one, RepeatedItem) for obligation in progress[0] for one in obligation)
 
 
 def watches(shape: ArrayShape, progress: Progress) -> bool:
@@ -207,7 +207,7 @@ class Unique:
 
     def rest(
         self, shape: ArrayShape, progress: Progress, index: int, cap: int, seen: Values, ask: Ask
-    ) -> Text | None:
+    ) -> JsonPieces | None:
         """Return the shortest rest of an array for one thread, closing bracket included, or None."""
         if not progress[0] and not progress[1]:
             owed = self._plain(shape, index)
@@ -216,11 +216,11 @@ class Unique:
             if len(owed) <= 1:
                 return self._alike(owed, index, seen, ask)
         longest = self.arrays.longest(shape, progress, index, cap)
-        layer: dict[tuple[Progress, Values], Text] = {(progress, frozenset()): EMPTY}
-        best: Text | None = None
+        layer: dict[tuple[Progress, Values], JsonPieces] = {(progress, frozenset()): EMPTY}
+        best: JsonPieces | None = None
         steps = 0
         for count in range(index, index + longest + 1):
-            following: dict[tuple[Progress, Values], Text] = {}
+            following: dict[tuple[Progress, Values], JsonPieces] = {}
             for (now, chosen), prefix in layer.items():
                 if self.arrays.closes(shape, now, min(count, cap)) and prefix.before(best):
                     best = prefix
@@ -235,19 +235,19 @@ class Unique:
                     ):
                         steps += 1
                         self._bounded(shape, steps)
-                        new = Text((prefix, b"," if count else b"", text))
+                        new = JsonPieces((prefix, b"," if count else b"", text))
                         then = chosen | {literal} if watches(shape, owed_then) else frozenset()
                         if new.before(following.get((owed_then, then))):
                             following[owed_then, then] = new
             layer = following
             if not layer:
                 break
-        return None if best is None else Text((best, b"]"))
+        return None if best is None else JsonPieces((best, b"]"))
 
-    def _alike(self, owed: dict[int, int], index: int, seen: Values, ask: Ask) -> Text | None:
+    def _alike(self, owed: dict[int, int], index: int, seen: Values, ask: Ask) -> JsonPieces | None:
         """Return the rest of an array that owes so many items of one demand: the shortest not yet written,
         in the order that makes the smallest text."""
-        chosen: list[Text] = []
+        chosen: list[JsonPieces] = []
         for demand, times in owed.items():
             for text, literal in self.distinct.values(demand, ask):
                 if literal not in seen:
@@ -257,14 +257,14 @@ class Unique:
             if len(chosen) < times:
                 return None
         chosen.sort(key=lambda text: text.flat() + b",")
-        parts: list[bytes | Text] = []
+        parts: list[bytes | JsonPieces] = []
         for text in chosen:
-            parts.append(Text((b",", text)) if index or parts else text)
-        return Text((*parts, b"]"))
+            parts.append(JsonPieces((b",", text)) if index or parts else text)
+        return JsonPieces((*parts, b"]"))
 
     def _candidates(
         self, shape: ArrayShape, now: Progress, demand: int, count: int, end: int, taken: Values, ask: Ask
-    ) -> Iterator[tuple[Text, int]]:
+    ) -> Iterator[tuple[JsonPieces, int]]:
         """Yield the values of an item of which a shortest rest may be made.
 
         Where all must differ, each later item can take one of them away; where one must be repeated, what a
@@ -296,5 +296,5 @@ def _without_repeats(debt: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
     return tuple(
         obligation
         for obligation in debt
-        if not any(isinstance(alternative, Repeat) for alternative in obligation)
+        if not any(isinstance(alternative, RepeatedItem) for alternative in obligation)
     )

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Final, TypeAlias, cast
 
 from structgen.json_machine.expected import Expected
-from structgen.text_grammars.machine.language import Config, Inside, Language
+from structgen.text_grammars.machine.language import Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.scanning import common_classes
 
@@ -71,8 +71,8 @@ class _Parts(Language):
             is_over = self._over[part, after] = not part.goes_on(after)
         return places if is_over else here | places
 
-    def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
-        found: list[Inside] = []
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        found: list[InsidePart] = []
         others: set[Place] = set()
         for place in cast("frozenset[Place]", config):
             number, at = place
@@ -82,7 +82,7 @@ class _Parts(Language):
                 others.add((number, left))
         return tuple(found), frozenset(others) or None
 
-    def _as_own(self, number: int, one: Inside) -> Inside:
+    def _as_own(self, number: int, one: InsidePart) -> InsidePart:
         """Return a place inside a part of the place with some number, as one of the whole."""
         behind: set[Place] = set() if one.behind is None else {(number, one.behind)}
         ends = False
@@ -204,7 +204,7 @@ class Union(_Parts):
         return _bounded(self, cast("frozenset[Place]", config))
 
 
-class Loop(_Parts):
+class RepeatedLanguage(_Parts):
     """`least` to `most` words of a language, one after another (`most` None: no bound).
 
     A place is how many copies are read (no more than matter), and where the next stands, or that it is not

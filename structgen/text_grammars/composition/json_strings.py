@@ -23,9 +23,9 @@ from structgen.text_grammars.composition.json_escapes import (
 from structgen.text_grammars.composition.operators import Composed, Operand, Operation, as_text, sequence
 from structgen.text_grammars.composition.unescaped_masks import InString, Unescaped
 from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
-from structgen.text_grammars.machine.language import Config, Inside, Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language, TextGrammar
 from structgen.text_grammars.machine.masked_language import Masked
-from structgen.text_grammars.machine.part import Part
+from structgen.text_grammars.machine.part import MaskedPart
 from structgen.text_grammars.machine.scanning import common_classes
 from structgen.text_grammars.regular import RegularGrammar, RegularLanguage
 
@@ -76,7 +76,7 @@ class Escaped(TextGrammar):
     def source(self) -> str:
         return f"{self.of.source} in a JSON string"
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         of: Language
         if isinstance(self.of, RulesGrammar) and not self.of.bound:
             return self.of.over(limits, self._pattern)
@@ -94,10 +94,10 @@ class Escaped(TextGrammar):
             )
         return EscapedLanguage(of, self.escapes)
 
-    def _masked(self, limits: Limits, target: Target) -> Language:
+    def _masked(self, limits: Limits, target: CompileTarget) -> Language:
         """Return the language of a part that has masks of its own: inside a string it has them, too."""
         vocabulary = Unescaped.of(target.tokenizer, JsonEscapes(self.escapes))
-        of = self.of.language(limits, Target(vocabulary.tokenizer, target.store))
+        of = self.of.language(limits, CompileTarget(vocabulary.tokenizer, target.store))
         assert isinstance(of, Masked)
         step = EscapedLanguage(of, self.escapes).step  # of one that does not hold these masks
         return EscapedLanguage(of, self.escapes, InString(of.compiled, vocabulary, target.tokenizer, step))
@@ -116,7 +116,7 @@ class EscapedLanguage(Language):
     which name the one whose JSON text is the shortest.
     """
 
-    def __init__(self, of: Language, escapes: Escapes, inner: Part | None = None) -> None:
+    def __init__(self, of: Language, escapes: Escapes, inner: MaskedPart | None = None) -> None:
         """`inner`: its masks inside strings, where its words have masks of their own."""
         self.of, self._escapes = of, JsonEscapes(escapes)
         self._inner = inner
@@ -259,11 +259,11 @@ class EscapedLanguage(Language):
             return None
         return after, read
 
-    def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         at, read = cast(Place, config)
         if self._inner is None or read:
             return (), config
-        return (Inside(self._inner, cast(int, at), None, True),), None
+        return (InsidePart(self._inner, cast(int, at), None, True),), None
 
     def moved(self, config: Config, index: int) -> Config:
         return index, b""

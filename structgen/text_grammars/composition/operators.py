@@ -17,10 +17,10 @@ from structgen.language.grammar import Grammar
 from structgen.language.ir import All, Any_, Formula, Not, Pattern
 from structgen.limits import Limits
 from structgen.schema.schema_grammar import NetworkGrammar
-from structgen.text_grammars.composition.algebra import Chain, Loop
+from structgen.text_grammars.composition.algebra import Chain, RepeatedLanguage
 from structgen.text_grammars.composition.algebra import Union as EitherLanguage
 from structgen.text_grammars.context_free.regular_intersection import Meet
-from structgen.text_grammars.machine.language import Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Language, TextGrammar
 from structgen.text_grammars.regular import RegularGrammar, literal
 
 Operand: TypeAlias = Union[Grammar, str]
@@ -193,7 +193,7 @@ class Composed(TextGrammar):
     def source(self) -> str:
         return "a composed grammar"
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return build(self, limits, {}, target)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -201,7 +201,7 @@ class Composed(TextGrammar):
 
 
 def build(
-    grammar: TextGrammar, limits: Limits, known: dict[str, Language], target: Target | None
+    grammar: TextGrammar, limits: Limits, known: dict[str, Language], target: CompileTarget | None
 ) -> Language:
     """Return the language of a grammar; parts that are equal are read by one."""
     if not isinstance(grammar, Composed):
@@ -223,7 +223,7 @@ def build(
             )
         return EitherLanguage(alternatives)
     if grammar.operation is Operation.REPEAT:
-        return Loop(build(grammar.parts[0], limits, known, target), grammar.least, grammar.most)
+        return RepeatedLanguage(build(grammar.parts[0], limits, known, target), grammar.least, grammar.most)
     if grammar.operation in (Operation.MEET, Operation.BAN):
         assert grammar.formula is not None
         # what is met with is read step by step

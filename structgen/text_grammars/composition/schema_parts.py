@@ -8,7 +8,7 @@ from typing import Any, Final
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.limits import Limits
 from structgen.schema.schema_grammar import NetworkGrammar
-from structgen.text_grammars.machine.language import Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Language, TextGrammar
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -51,7 +51,7 @@ class JsonTexts(TextGrammar):
     def has_masks(self) -> bool:
         return True
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None:
             return Masked(CompiledSchema(self.of, _bytes(), limits, store=False))
         compiled = CompiledSchema(self.of, target.tokenizer, limits, target.store)

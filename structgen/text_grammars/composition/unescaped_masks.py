@@ -18,7 +18,7 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar, ends_read
 from structgen.text_grammars.composition.json_escapes import JsonEscapes
 from structgen.text_grammars.machine.mask_union import Gathered
-from structgen.text_grammars.machine.part import Part
+from structgen.text_grammars.machine.part import MaskedPart
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -67,7 +67,7 @@ class Unescaped:
         return found
 
 
-class InString(Part):
+class InString(MaskedPart):
     """The masks of a part inside a JSON string."""
 
     last = bytes(range(256))

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from structgen.automata.regex.python_syntax import Chars, Node, Seq
+from structgen.automata.regex.python_syntax import CharacterClass, Concatenation, Node
 from structgen.automata.regex.python_to_ecma import without_atomic, written
 from structgen.errors import GrammarError
 from structgen.json_machine.expected import Expected
@@ -182,8 +182,8 @@ def _of_pattern(name: str, tree: Node, limits: Limits, make: PatternLanguage) ->
 
 def _said(name: str, tree: Node) -> str:
     """Return what a terminal is in words: a literal as it stands, a name, or its pattern."""
-    parts = tree.parts if isinstance(tree, Seq) else (tree,)
-    sets = [part.ranges for part in parts if isinstance(part, Chars) and part.ranges]
+    parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
+    sets = [part.ranges for part in parts if isinstance(part, CharacterClass) and part.ranges]
     if len(sets) == len(parts) and all(ranges[0][0] == ranges[-1][1] for ranges in sets):
         return json.dumps("".join(chr(ranges[0][0]) for ranges in sets), ensure_ascii=False)
     return name if name.strip() == name else f"/{written(without_atomic(tree))}/"

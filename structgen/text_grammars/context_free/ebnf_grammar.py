@@ -17,7 +17,7 @@ from structgen.system.text_files import read_text
 from structgen.text_grammars.context_free.context_free_language import ContextFree, PatternLanguage
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.text_grammars.context_free.rules import Rule, reached
-from structgen.text_grammars.machine.language import Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Language, TextGrammar
 from structgen.text_grammars.regular import RegularLanguage
 
 
@@ -94,7 +94,7 @@ class RulesGrammar(TextGrammar):
     def source(self) -> str:
         return "a grammar of rules"
 
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return self.over(limits, RegularLanguage)
 
     def over(self, limits: Limits, make: PatternLanguage) -> Language:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NoReturn
 
-from structgen.automata.regex.python_syntax import Chars, Node, Repeat, Seq
+from structgen.automata.regex.python_syntax import CharacterClass, Concatenation, Node, Repetition
 from structgen.automata.unicode.charsets import ANY, Ranges, complement, union
 from structgen.errors import GrammarError, LimitError
 
@@ -224,16 +224,16 @@ class _Reader:
                 if text[self.at] == "\n":
                     break
                 point = self.character()
-                found.append(Chars(((point, point),)))
+                found.append(CharacterClass(((point, point),)))
             if text[self.at : self.at + 1] != char:
                 self.fail("The string does not end in its line.", f"Write {char} behind it.", start)
             self.at += 1
-            return found[0] if len(found) == 1 else Seq(tuple(found))
+            return found[0] if len(found) == 1 else Concatenation(tuple(found))
         if char == "[":
-            return Chars(self.char_class())
+            return CharacterClass(self.char_class())
         if char == ".":
             self.at += 1
-            return Chars(ANY)
+            return CharacterClass(ANY)
         if char == "(":
             if text.startswith("(=", start):
                 self.fail("not supported: (= ...) (look-aheads of XGrammar).", "Take it out.")
@@ -340,7 +340,7 @@ class _Reader:
             if isinstance(item, str):
                 item = self.repeated(item, least, most)
             else:
-                item = Repeat(item, least, most, True)
+                item = Repetition(item, least, most, True)
         return item if isinstance(item, str) else self.terminal(item)
 
     def counts(self) -> tuple[int, int | None]:

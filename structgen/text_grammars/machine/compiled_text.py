@@ -24,7 +24,14 @@ from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.completing import CompiledRests
-from structgen.text_grammars.machine.language import TOKEN, Config, Inside, Language, Target, TextGrammar
+from structgen.text_grammars.machine.language import (
+    TOKEN,
+    CompileTarget,
+    Config,
+    InsidePart,
+    Language,
+    TextGrammar,
+)
 from structgen.text_grammars.machine.mask_reuse import Alike
 from structgen.text_grammars.machine.mask_union import Gathered
 from structgen.text_grammars.machine.part_ends import Leaving
@@ -56,7 +63,7 @@ class CompiledText(CompiledRests):
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        self._language: Language = grammar.language(self.limits, Target(tokenizer, self.store))
+        self._language: Language = grammar.language(self.limits, CompileTarget(tokenizer, self.store))
         _check_specials(self._language.specials, tokenizer)
         self._has_specials = bool(self._language.specials)
         self._row: npt.NDArray[np.int64] = np.full(L.N_STRIDE, -1, np.int64)
@@ -70,7 +77,7 @@ class CompiledText(CompiledRests):
         """Classes of bytes with which tokens begin."""
         self._finished = -1
         self._leaving = Leaving(self.address, self.vocabulary)
-        self._inside: dict[int, Inside] = {}
+        self._inside: dict[int, InsidePart] = {}
         """Of the states that stand inside one part, and nowhere else: where."""
         self._behinds: dict[Config, tuple[int, bytes]] = {}
         """Of configurations behind parts: their number, and the bytes that may come next."""
@@ -156,7 +163,7 @@ class CompiledText(CompiledRests):
         after = self._language.boundary(config)
         return -1 if after is None else self._number(after)
 
-    def _after_inside(self, index: int, one: Inside, token: int) -> int:
+    def _after_inside(self, index: int, one: InsidePart, token: int) -> int:
         """As `_after_token`, in a state that stands inside a part and nowhere else."""
         known: int = stepping.known_move(self.address, index, token)
         if known != stepping.UNKNOWN:
@@ -269,7 +276,7 @@ class CompiledText(CompiledRests):
         """Return the row of bits of the grammar's special tokens."""
         return self._masks.dense_row(np.array(sorted(self._language.specials), np.int32))
 
-    def _insides(self, index: int) -> tuple[tuple[Inside, ...], Config | None]:
+    def _insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places of a state inside parts with masks of their own, and all others."""
         if index == self._finished:
             return (), None
@@ -282,7 +289,7 @@ class CompiledText(CompiledRests):
             return []
         return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
 
-    def _join(self, index: int, insides: Sequence[Inside], others: Config | None, target: int) -> int:
+    def _join(self, index: int, insides: Sequence[InsidePart], others: Config | None, target: int) -> int:
         """As `_compute`, where a state stands inside parts with masks of their own: a token stays inside of
         one, or leaves it, or comes from another place."""
         gathered = Gathered(self._masks)
@@ -309,7 +316,7 @@ class CompiledText(CompiledRests):
         self._memoise(index, *found, target)
         return 0
 
-    def _leave(self, one: Inside, behind: Config) -> npt.NDArray[np.int32]:
+    def _leave(self, one: InsidePart, behind: Config) -> npt.NDArray[np.int32]:
         """Return the tokens that leave a part for a configuration."""
         number, first = self._of_behind(behind)
         nodes, found, done = self._leaving.nodes(one, first), [_NONE], 0
@@ -422,7 +429,7 @@ class CompiledText(CompiledRests):
             return super()._ways(state)
         return [(own, self._behind(one))]
 
-    def _behind(self, one: Inside) -> int:
+    def _behind(self, one: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
         return -1 if one.ends or one.behind is None else self._number(one.behind)
 

@@ -19,7 +19,7 @@ from structgen.limits import Limits
 if TYPE_CHECKING:
     from structgen.store.mask_store import MaskStore
     from structgen.text_grammars.machine.masked_language import Masked
-    from structgen.text_grammars.machine.part import Part
+    from structgen.text_grammars.machine.part import MaskedPart
     from structgen.tokens.tokenizer import Tokenizer
 
 Config: TypeAlias = Hashable
@@ -29,17 +29,17 @@ TOKEN: Final = 256
 ALL_BYTES: Final = bytes(range(256))
 
 
-class Target(NamedTuple):
+class CompileTarget(NamedTuple):
     """What a grammar is compiled against: its parts are, too, where they have masks of their own."""
 
     tokenizer: Tokenizer
     store: MaskStore
 
 
-class Inside(NamedTuple):
+class InsidePart(NamedTuple):
     """A place of a configuration that stands inside a text of a language with masks of its own."""
 
-    part: Part
+    part: MaskedPart
     state: int
     """Where it stands: a state of the part's, by its number."""
     behind: Config | None
@@ -100,7 +100,7 @@ class Language(ABC):
         where a token may not end here. Only languages that count tokens do anything."""
         return config
 
-    def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places of a configuration that stand inside texts of languages with masks of their own,
         and the configuration of all the others, if there are any."""
         return (), config
@@ -143,7 +143,7 @@ class TextGrammar(Grammar):
         return False
 
     @abstractmethod
-    def language(self, limits: Limits, target: Target | None = None) -> Language:
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language, unread, within bounds. Raises GrammarError where it is empty.
 
         `target`: what parts that have masks of their own are compiled against; None: they are read byte by

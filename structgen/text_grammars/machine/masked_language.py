@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_machine.expected import Expected
-from structgen.text_grammars.machine.language import ALL_BYTES, Config, Inside, Language
+from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
 from structgen.text_grammars.machine.mask_union import Gathered
-from structgen.text_grammars.machine.part import Part
+from structgen.text_grammars.machine.part import MaskedPart
 
 _BYTES: Final = 256
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
 
 
-class Masked(Language, Part):
+class Masked(Language, MaskedPart):
     """The texts of a compiled grammar; a configuration is one of its states, by its number."""
 
     outer = bytes(_BYTES)
@@ -56,8 +56,8 @@ class Masked(Language, Part):
         found = self.compiled.expected(State(self.compiled, cast(int, config)))
         return [one for one in found if one.first]
 
-    def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
-        return (Inside(self, cast(int, config), None, True),), None
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        return (InsidePart(self, cast(int, config), None, True),), None
 
     def moved(self, config: Config, index: int) -> Config:
         return index

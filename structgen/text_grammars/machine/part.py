@@ -1,4 +1,4 @@
-"""`Part`: what a composed grammar asks of a language that has masks of its own."""
+"""`MaskedPart`: what a composed grammar asks of a language that has masks of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from structgen.text_grammars.machine.mask_union import Gathered
 
 
-class Part(ABC):
+class MaskedPart(ABC):
     """Masks inside the texts of a language; states by their numbers. Under the whole grammar's lock."""
 
     last: bytes

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from structgen.json_machine.answers.machine_tables import address_of
 from structgen.text_grammars.machine import stepping
-from structgen.text_grammars.machine.language import Inside
-from structgen.text_grammars.machine.part import Part
+from structgen.text_grammars.machine.language import InsidePart
+from structgen.text_grammars.machine.part import MaskedPart
 from structgen.tokens.vocabulary import Vocabulary
 
 _KEPT = 8
@@ -27,9 +27,9 @@ class Leaving:
         self._address, self._vocabulary = address, vocabulary
         self._at: npt.NDArray[np.int64] | None = None
         self._maps: dict[tuple[bytes, bytes], tuple[npt.NDArray[np.uint8], int]] = {}
-        self._found: dict[tuple[Part, int, bytes], npt.NDArray[np.int64]] = {}
+        self._found: dict[tuple[MaskedPart, int, bytes], npt.NDArray[np.int64]] = {}
 
-    def nodes(self, one: Inside, first: bytes) -> npt.NDArray[np.int64]:
+    def nodes(self, one: InsidePart, first: bytes) -> npt.NDArray[np.int64]:
         """Return the nodes whose bytes lead from a place inside a part to one where it may end, as far as
         they have a child among some bytes: those that may follow. In the order of the trie."""
         key = one.part, one.state, first
@@ -40,7 +40,7 @@ class Leaving:
             self._found[key] = found
         return found
 
-    def passes(self, one: Inside, first: bytes, token: int) -> bool:
+    def passes(self, one: InsidePart, first: bytes, token: int) -> bool:
         """Return whether a token comes past one of these nodes."""
         nodes = self.nodes(one, first)
         slot = int(self._vocabulary.token_slot[token])
