@@ -28,7 +28,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -77,6 +77,9 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)
 	$(PYTEST) -m "" --hypothesis-profile=deep $(TESTS)
+
+house: $(VENV)/.installed-dev ## the structure of the package in numbers: rooms, floors, circles, names used twice
+	$(BIN)/python scripts/house.py
 
 GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
 
