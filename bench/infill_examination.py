@@ -3,9 +3,9 @@
 500 templated sentences from a seed that neither training nor its own evaluation draws from, with made-up
 names that training never has, and the sentences written by hand (tests/data/extract/hand_written.jsonl). Each
 document is filled with the grammar and without, 1, 2, 4 and 8 tokens a step and all at once, by the same
-schedule both times, so that the two are paired: "left-to-right" (the surest n of the first 2 n - 1 masked
-slots) or "low-confidence" (the surest of all). A canvas has 64 slots, or
-96, 128, ... where the right document leaves fewer than four of them empty; as many for both. Without the
+schedule both times, so that the two are paired: "left-to-right" (the first masked slot, and the surest n - 1
+of the next 2 n - 2) or "low-confidence" (the surest of all). A canvas has 64 slots, or 96, 128, ...
+where the right document leaves fewer than four of them empty; as many for both. Without the
 grammar the text is what stands before the first end token, and a canvas is done when no mask stands before
 it.
 
@@ -223,9 +223,9 @@ def end_tokens(model: Any, tokenizer: sg.Tokenizer) -> set[int]:
 def by_confidence(
     model: Any, prompt: list[int], slots: int, rate: int, ends: set[int], *, is_left: bool = False
 ) -> tuple[list[int], int]:
-    """Fill a canvas without a grammar, the `rate` surest slots a step (`is_left`: of the first masked ones,
-    as "left-to-right" does), until no mask stands before the first end token. Return what stands in the slots
-    (OPEN: still masked), and the steps."""
+    """Fill a canvas without a grammar, the `rate` surest slots a step (`is_left`: the first masked one and
+    the surest behind it, as "left-to-right" does), until no mask stands before the first end token. Return what
+    stands in the slots (OPEN: still masked), and the steps."""
     canvas, steps = np.full(slots, OPEN), 0
     while True:
         at_end = np.flatnonzero(np.isin(canvas, list(ends)))
@@ -233,12 +233,17 @@ def by_confidence(
         if not (before == OPEN).any():
             return canvas.tolist(), steps
         ids = np.concatenate((np.array(prompt), np.where(canvas == OPEN, model.mask_id, canvas)))
-        logits = model.forward(ids)[len(prompt) - int(model.shift) :][:slots].astype(np.float64)
+        rows = np.arange(slots) + len(prompt) - int(model.shift)
+        some = getattr(model, "forward_rows", None)
+        logits = (model.forward(ids)[rows] if some is None else some(ids, rows)).astype(np.float64)
         logits[:, model.mask_id] = -np.inf
         top = logits.max(axis=1)
         chance = 1.0 / np.exp(logits - top[:, None]).sum(axis=1)
         masked = np.flatnonzero(canvas == OPEN)[: 2 * rate - 1 if is_left else None]
-        chosen = masked[np.argsort(-chance[masked], kind="stable")[:rate]]
+        sure = chance[masked]
+        if is_left:
+            sure[0] = np.inf
+        chosen = masked[np.argsort(-sure, kind="stable")[:rate]]
         canvas[chosen] = logits[chosen].argmax(axis=1)
         steps += 1
 

@@ -36,10 +36,10 @@ documents whose keys were given, with room to spare. Padding was always to be pr
 short answers win.""",
 }
 HOW = {
-    "infill": """ A canvas has 64 slots, and is filled
-again with twice as many while no end is in it. In a step one token is written or four: those that the model
-is surest of, among all masked slots or among the first ones (the first four; under the constraint, four
-of the first seven).""",
+    "infill": """ Without it a canvas has 64
+slots, and is filled again with twice as many while no end is in it; with it 128. In a step one token is
+written or four: those that the model is surest of, or from the left (the first four; under the constraint the
+first one, and the surest three of the next six).""",
 }
 """How a model writes in its examination, where that is not a token after a token."""
 NOTES = {

@@ -69,7 +69,7 @@ def test_from_the_left_the_window_is_that_of_the_scheduler(bench: Any) -> None:
     seen: list[list[int]] = []
     canvas, _ = bench.by_confidence(Late(b"[123]", 0), [], 8, 2, {END}, is_left=True)
     assert bench.said(canvas, {END}, tokenizer()) == "[123]"
-    assert seen[1] == [1, 2]
+    assert seen[1] == [0, 2]
 
 
 QUESTION = {

@@ -125,6 +125,13 @@ class Denoiser:
 
     def _step(self, canvas: Canvas, number: int, slots: int) -> tuple[tuple[Committed, ...], float]:
         """Commit some of a proposed filling; return what was committed, and the gap if it was asked for."""
+        committed: list[tuple[int, int, float]] = []
+        leads_alone = getattr(self.scheduler, "leads_alone", None)
+        leads = leads_alone is not None
+        if leads:
+            committed = self._lead(canvas, number)
+            if leads_alone or not canvas.open_slots():
+                return _committed(committed), 0.0
         proposal = self._proposal(canvas, number)
         marginals = canvas.marginals()
         chances = [
@@ -153,6 +160,7 @@ class Denoiser:
             gap,
             self._chance(number, 1),
             self.model.block_length,
+            leads,
         )
         chosen = np.asarray(self.scheduler.choose(view), np.bool_)
         if chosen.shape != (len(where),):
@@ -161,19 +169,33 @@ class Denoiser:
                 where="scheduler",
                 cure="choose(view) returns a truth value for each masked slot.",
             )
-        if not chosen.any():
+        if not chosen.any() and not leads:
             chosen[int(np.argmax(view.confidence))] = True
-        committed = []
         for (part, slot), is_chosen in zip(where, chosen.tolist(), strict=True):
             if is_chosen:
                 token, chance = int(proposal[part][slot]), float(chances[part][slot])
                 canvas.commit(part, slot, token)
                 committed.append((int(canvas.parts[part].at[0, slot]), token, chance))
         committed += [(at, token, 1.0) for at, token in canvas.commit_forced()]
-        return (
-            tuple(Committed(at, None if token == NULL else token, p) for at, token, p in sorted(committed)),
-            asked[0] if asked else 0.0,
-        )
+        return _committed(committed), asked[0] if asked else 0.0
+
+    def _lead(self, canvas: Canvas, number: int) -> list[tuple[int, int, float]]:
+        """Fill the first masked slot by its own probabilities among the tokens that leave a valid filling,
+        and commit what is the same in every valid filling then; return position, token and probability of
+        each."""
+        part, slot = canvas.open_slots()[0]
+        told, null = canvas.parts[part].told.allowed_law(slot)
+        if self.temperature == 0.0:
+            token = NULL if null > told.max() else int(np.argmax(told))
+        else:
+            law, empty = canvas.parts[part].lattice.allowed_law(slot)
+            sums = np.cumsum(law)
+            drawn = self._chance(number, 2).random() * (float(sums[-1]) + empty)
+            token = int(np.searchsorted(sums, drawn, side="right")) if drawn < sums[-1] else NULL
+        chance = null if token == NULL else float(told[token])
+        canvas.commit(part, slot, token)
+        at = int(canvas.parts[part].at[0, slot])
+        return [(at, token, chance), *((at, token, 1.0) for at, token in canvas.commit_forced())]
 
     def _proposal(self, canvas: Canvas, number: int) -> list[Tokens]:
         """Return one valid filling: the best, or with a temperature an exact draw."""
@@ -250,6 +272,10 @@ class Denoiser:
         steps.append(DenoisingStep(usage.steps, told, tuple(canvas.tokens.tolist()), 0.0, 0.0, took))
         if listen is not None:
             listen(steps[-1], canvas)
+
+
+def _committed(written: list[tuple[int, int, float]]) -> tuple[Committed, ...]:
+    return tuple(Committed(at, None if token == NULL else token, p) for at, token, p in sorted(written))
 
 
 def _told(written: list[tuple[int, int]]) -> list[tuple[int, int | None]]:

@@ -331,6 +331,30 @@ class Lattice:
         column = self.automaton.token_class
         return np.where(column == DEAD, False, self.class_mask(slot)[column])
 
+    def allowed_law(self, slot: int) -> tuple[Floats, float]:
+        """Return the probability of each token [V of the tokenizer], and of a null, at one masked slot by its
+        own logits, given that the slot holds one of some valid filling. Cost: one read of the logits.
+
+        Other slots' logits do not count, unlike in `token_marginals`. A null has the logit of the end token,
+        or behind an empty slot of its hole that of the padding token.
+        """
+        row = self._rows[slot]
+        if row is None:
+            raise OptionError("The slot has no logits.", where=f"slot {slot}")
+        allowed = self.token_mask(slot)
+        scores = row[: len(allowed)].astype(np.float64) * self.scale
+        scores[~allowed] = -math.inf
+        null = -math.inf
+        if self.null_allowed(slot):
+            is_first = slot == 0 or self._tokens[slot - 1] != NULL or bool(self._closes[slot - 1])
+            null = float(self._nulls[slot, 0 if is_first else 1])
+        top = max(float(scores.max()), null)
+        if top == -math.inf:
+            self._checked_log_z()
+        chances = np.exp(scores - top)
+        total = float(chances.sum()) + math.exp(null - top)
+        return chances / total, math.exp(null - top) / total
+
     def forced(self) -> list[tuple[int, int]]:
         """Return the masked slots that hold the same in every valid filling, with the token or NULL."""
         if not self.is_feasible:

@@ -207,6 +207,44 @@ def test_logits_that_are_no_numbers_are_refused(value: float, word: str) -> None
         lattice.set_logits(int(np.flatnonzero(lattice.is_open)[0]), row)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_the_allowed_law_of_a_slot_is_its_own_softmax_over_what_some_filling_holds(seed: int) -> None:
+    lattice, twin, _ = problem(seed)
+    if not twin.weights:
+        return
+    for slot in np.flatnonzero(lattice.is_open).tolist():
+        row = lattice._rows[slot].astype(np.float64)
+        wanted = {token: math.exp(row[token]) for token in range(WIDTH) if twin.marginal(slot, token) > 0.0}
+        if twin.marginal(slot, NULL) > 0.0:
+            wanted[NULL] = math.exp(row[END])
+        total = sum(wanted.values())
+        law, null = lattice.allowed_law(slot)
+        assert null == pytest.approx(wanted.get(NULL, 0.0) / total, rel=1e-9)
+        for token, chance in enumerate(law.tolist()):
+            assert chance == pytest.approx(wanted.get(token, 0.0) / total, rel=1e-9)
+
+
+def test_a_null_behind_a_null_of_its_hole_has_the_logit_of_the_pad() -> None:
+    base = random_automaton(np.random.default_rng(0), 3, 5)
+    automaton = TokenAutomaton(
+        **{
+            **{name: getattr(base, name) for name in base.__dataclass_fields__},
+            "accepting": np.ones(base.states, np.bool_),
+        }
+    )
+    row = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 5.0], np.float32)
+    for closes, logit in (([False, False, True], 5.0), ([False, True, True], 3.0)):
+        lattice = Lattice(
+            automaton, [OPEN] * 3, nullable=[True] * 3, closes=closes, end_token=END, pad_token=PAD
+        )
+        for slot in range(3):
+            lattice.set_logits(slot, row)
+        lattice.commit(1, NULL)
+        _, null = lattice.allowed_law(2)
+        allowed = int(lattice.token_mask(2).sum())
+        assert null == pytest.approx(math.exp(logit) / (math.exp(logit) + allowed), rel=1e-9)
+
+
 def test_minus_infinity_excludes_a_token() -> None:
     for seed in range(30):
         lattice, twin, _ = problem(seed)

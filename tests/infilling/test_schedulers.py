@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from structgen.infilling.schedulers.blocks import Blocks
 from structgen.infilling.schedulers.entropy_bound import EntropyBound
 from structgen.infilling.schedulers.factor import Factor
 from structgen.infilling.schedulers.first_hitting import FirstHitting
+from structgen.infilling.schedulers.left_to_right import LeftToRight
 from structgen.infilling.schedulers.low_confidence import LowConfidence
 from structgen.infilling.schedulers.prophet import Prophet
 from structgen.infilling.schedulers.threshold import Threshold
@@ -45,6 +47,42 @@ def chosen(scheduler: Scheduler, seen: SchedulerView) -> list[int]:
 
 def test_low_confidence_takes_the_surest_and_the_left_one_of_equals() -> None:
     assert chosen(LowConfidence(2), view([0.5, 0.9, 0.5, 0.4])) == [0, 1]
+
+
+def test_left_to_right_takes_the_surest_of_its_window() -> None:
+    seen = view([0.1, 0.5, 0.3, 0.6, 0.9, 0.8])
+    assert chosen(LeftToRight(1), seen) == [0]
+    assert chosen(LeftToRight(3), seen) == [1, 3, 4]
+    assert chosen(LeftToRight(2, window=6), seen) == [4, 5]
+    # The step has filled a slot before these: one fewer, of a window that is one shorter.
+    led = replace(seen, led=True)
+    assert chosen(LeftToRight(3), led) == [1, 3]
+    assert chosen(LeftToRight(1), led) == []
+
+
+def test_left_to_right_begins_with_the_models_own_choice_for_the_first_slot() -> None:
+    tokenizer = byte_tokenizer()
+    first: list[str] = []
+
+    class Told(Toy):
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            # Slot 0: "a" a little before "b"; slot 1: "d", which only "b" allows, before all others.
+            logits = np.zeros((len(ids), self.vocab_size), np.float32)
+            logits[:, ord("a")], logits[:, ord("b")], logits[:, ord("d")] = 2.0, 1.5, 9.0
+            return logits
+
+    for scheduler in ("left-to-right", "low-confidence"):
+        found = sg.infill(
+            Told(tokenizer),
+            "{a: /ac|bd/, 2}",
+            tokenizer=tokenizer,
+            prompt="p",
+            length="exact",
+            scheduler=scheduler,
+            tokens_per_step=1,
+        )
+        first.append(found.text)
+    assert first == ["ac", "bd"]
 
 
 def test_the_threshold_takes_all_that_reach_it() -> None:

@@ -44,6 +44,8 @@ class SchedulerView:
     """Random numbers of this step, by the request's seed."""
     block_length: int | None = None
     """Slots of a block, for a model that was trained with blocks."""
+    led: bool = False
+    """Whether this step has filled a slot before the ones here; see `Scheduler`."""
 
     @cached_property
     def entropy(self) -> Floats:
@@ -76,7 +78,13 @@ class SchedulerView:
 
 @runtime_checkable
 class Scheduler(Protocol):
-    """What chooses the slots of a step. It keeps nothing between steps: all it knows is in the view."""
+    """What chooses the slots of a step. It keeps nothing between steps: all it knows is in the view.
+
+    A scheduler may have an attribute `leads_alone`. Then a step begins with the first masked slot, which is
+    filled by the model's probabilities for this slot alone, among the tokens that leave a valid filling: the
+    likeliest one, or with a temperature a draw. Where `leads_alone` is true that is the whole step; else the
+    rest is proposed given that token.
+    """
 
     def choose(self, view: SchedulerView) -> Bools:
         """Return for each masked slot whether it is committed."""
