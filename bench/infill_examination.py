@@ -224,8 +224,8 @@ def by_confidence(
     model: Any, prompt: list[int], slots: int, rate: int, ends: set[int], *, is_left: bool = False
 ) -> tuple[list[int], int]:
     """Fill a canvas without a grammar, the `rate` surest slots a step (`is_left`: the first masked one and
-    the surest behind it, as "left-to-right" does), until no mask stands before the first end token. Return what
-    stands in the slots (OPEN: still masked), and the steps."""
+    the surest behind it, as "left-to-right" does), until no mask stands before the first end token.
+    Return what stands in the slots (OPEN: still masked), and the steps."""
     canvas, steps = np.full(slots, OPEN), 0
     while True:
         at_end = np.flatnonzero(np.isin(canvas, list(ends)))
