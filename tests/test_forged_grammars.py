@@ -22,7 +22,7 @@ import structgen as sg
 from structgen.errors import StructgenError
 from structgen.json_machine.kept import table_image as images
 from structgen.native.array_file import MAGIC, open_arrays, write_arrays
-from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles, Written
+from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles, WrittenGrammar
 from structgen.system.resources import small_tokenizer
 from pathlib import Path
 
@@ -135,7 +135,7 @@ def forged():
     image, second = images.unpack(bytearray(parts.first)), zlib.decompress(parts.second)
     at = draw.choice([i for i, array in enumerate(image) if array.size])
     image[at] = changed(image[at])
-    return lambda: files.write(Written(identity, images.pack(image), second, (), lambda name: None))
+    return lambda: files.write(WrittenGrammar(identity, images.pack(image), second, (), lambda name: None))
 
 
 for turn in range(turns):
