@@ -147,9 +147,9 @@ MUTANTS = (
     Mutant(
         "probabilities are normalised by the allowed mass",
         "target.py",
-        "return Step(allowed, probabilities[allowed], end)",
+        "return TargetStep(allowed, probabilities[allowed], end)",
         "whole = float(probabilities[allowed].sum()) + end or 1.0\n"
-        "        return Step(allowed, probabilities[allowed] / whole, end / whole)",
+        "        return TargetStep(allowed, probabilities[allowed] / whole, end / whole)",
         (LISTED,),
     ),
     Mutant(

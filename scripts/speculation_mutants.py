@@ -126,8 +126,8 @@ MUTANTS = (
     Mutant(
         "a text that was read anew goes on in its old draft",
         "engine/loop.py",
-        "            text.cache = text.guesses = None\n",
-        "            text.cache = None\n",
+        "            text.guesses = None\n            text.forgo_drafts(",
+        "            text.forgo_drafts(",
         ("engine/test_speculation.py::test_texts_go_on_without_drafts_where_there_is_no_memory_for_them",),
     ),
     Mutant(
