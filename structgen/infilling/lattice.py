@@ -362,7 +362,8 @@ class Lattice:
         found = []
         a = self.automaton
         masked = np.flatnonzero(self._kind == loops.MASKED)
-        few = np.bitwise_count(self._masks[masked]).sum(axis=1) if len(masked) else masked
+        bits = np.unpackbits(self._masks[masked].view(np.uint8), axis=1)
+        few = bits.sum(axis=1)
         for slot, count in zip(masked.tolist(), few.tolist(), strict=True):
             if count == 0 and self._null_allowed[slot]:
                 found.append((slot, NULL))
