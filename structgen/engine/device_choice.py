@@ -20,7 +20,7 @@ import torch
 from structgen_kernels import masked_sample
 from torch import Tensor
 
-from structgen.engine.choice import ChoiceRow, Chosen, Words, _penalise
+from structgen.engine.choice import ChoiceRow, Chosen, _penalise
 from structgen.engine.cuda_graphs import Graphs, bucket
 from structgen.engine.device_masks import Choices, DeviceMasks
 
@@ -73,27 +73,6 @@ class DeviceChoice:
                     logits[own_rows], [rows[i] for i in some], self._options(own)
                 )
         return _chosen(figures, places)
-
-    def choose_under(self, logits: Tensor, mask: Words, rows: Sequence[ChoiceRow]) -> Chosen:
-        """Return a token for each row of logits [n, V] under masks in main memory, [n, words]: by the same
-        draw and the same noise as `choose`, but with a copy of the masks and of the logits."""
-        with torch.inference_mode():
-            options = torch.tensor([row.options for row in rows], dtype=torch.float64)
-            noise = torch.tensor([(row.stream, row.position) for row in rows])
-            figures = _figures_after_penalties(
-                logits,
-                rows,
-                {
-                    "mask": torch.from_numpy(mask).to(logits.device),
-                    "temperature": options[:, 0],
-                    "top_p": options[:, 1],
-                    "min_p": options[:, 2],
-                    "top_k": options[:, 3].long(),
-                    "seed": noise[:, 0],
-                    "position": noise[:, 1],
-                },
-            )
-        return _chosen(figures, range(len(rows)))
 
     def _options(self, choices: Choices) -> _Options:
         """Return how lines are drawn; filters and masks are left out where no line has one."""

@@ -49,7 +49,7 @@ from torch import Tensor
 
 from structgen.core.batch import allow_all
 from structgen.core.matcher import Matcher
-from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along
+from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along, choose_anywhere
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.mask_rows import Filling, Lines, forbid
@@ -415,7 +415,7 @@ class Loop:
         """Return the choice for one text under the mask that was just written to `_narrow`."""
         logits = self._logits_of(text)[None]
         if self._there is not None:
-            return self._there[1].choose_under(logits, self._narrow.array, [text.row])
+            return choose_anywhere(logits, self._narrow.array, [text.row])
         return choose(logits, self._narrow.array, [text.row])
 
     def _take(self, text: TextSequence, step: Step) -> None:
