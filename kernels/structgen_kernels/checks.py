@@ -64,8 +64,8 @@ def said(tensor: object) -> str:
 
 
 def check_logits(logits: Tensor) -> None:
-    """Raise KernelError unless `logits` are floats [rows, V]. Any strides are right, but for rows that share
-    memory."""
+    """Raise KernelError unless `logits` are floats [rows, V]. Any strides are allowed, but two
+    logits must not share memory."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.dtype not in FLOATS:
         raise KernelError(
             f"Logits are a float16, bfloat16, float32 or float64 tensor [rows, V], not {said(logits)}.",

@@ -30,7 +30,7 @@ TILE = 1024
 """Tokens of a tile of the draw. It is part of the definition: another one draws other tokens."""
 
 COLDEST, HOTTEST = 1e-30, 1e30
-"""A temperature below the first counts as 0, which takes the likeliest; one above the second as it."""
+"""Bounds of temperatures. A lower one counts as 0 (the likeliest token), a higher one as the upper bound."""
 
 GOLDEN = 0x9E3779B97F4A7C15
 FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB

@@ -204,8 +204,8 @@ def tile_sums(
 
 @triton.jit
 def read_tile(logits, start, token, masks, line, ROWS: tl.constexpr):
-    """Return the float32 logits of tokens of a row that begins at `start`; minus infinity for tokens past its
-    end, and for those that the mask does not allow. With ROWS = -1 there is no mask."""
+    """Return the float32 logits of tokens of the row at address `start`. Tokens past the row's end, and
+    tokens that the mask does not allow, get minus infinity. With ROWS = -1 there is no mask."""
     place = start + token.to(tl.int64) * logits.column_stride
     x = tl.load(place, mask=token < logits.width, other=float("-inf")).to(tl.float32)
     if ROWS >= 0:
@@ -216,7 +216,7 @@ def read_tile(logits, start, token, masks, line, ROWS: tl.constexpr):
 
 @triton.jit
 def ordered(x):
-    """Return int32 numbers in the order of float32 ones; neither zero is below the other."""
+    """Map float32 numbers to int32 numbers that compare alike; 0.0 and -0.0 map to the same number."""
     bits = tl.where(x == 0.0, 0.0, x).to(tl.int32, bitcast=True)
     return tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
 

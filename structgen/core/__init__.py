@@ -5,8 +5,7 @@ What comes in: a compiled grammar (any machine), tokens. What goes out: masks, n
 1. `compiled.CompiledGrammar` is the interface of every machine. Its states are frozen values.
 2. `matcher.Matcher` is a cursor over states: fill_mask, advance, rollback, fork.
 3. `batch` fills masks of many matchers in one call; `draft_masks` those of draft trees. One row's failure
-never
-   stops the others.
+   never stops the others.
 4. `generations` begins new documents in a grammar compiled anew, so that long-running processes do not grow.
 5. `dfa` writes all states out over token classes; `events` tells what began and closed in a document.
 """

@@ -5,10 +5,9 @@ reasons.
 
 1. `engine.Engine` is the door; `requests` is what is asked and what comes back; `bulk` does a file of prompts
    (`bulk_runs`).
-2. `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. `sequences` is
-one
-   text that is being written (`guesses`: its draft, `thinking`: free text before it); `mask_rows` their
-   masks.
+2. `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. `sequences`
+   is one text that is being written (`guesses`: its draft, `thinking`: free text before it); `mask_rows`
+   their masks.
 3. `choice` goes from logits to tokens (compiled in `drawing`); `noise` is counter-based, so that a seed means
    the same in any batch.
 4. `models` is the protocol of models and how one is found: `llama` (our own, over `forward_pass`) and

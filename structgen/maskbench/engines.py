@@ -99,8 +99,10 @@ class MaskEngine(ABC):
 
     @abstractmethod
     def compile(self, schema: str) -> Callable[[], Session]:
-        """Return what makes sessions of the schema's text. Raises `EngineRefusal`; anything else is a
-        crash."""
+        """Compile a schema, given as JSON text, and return a function that begins a session under it.
+
+        Raises `EngineRefusal` where the engine refuses the schema; any other exception counts as a crash.
+        """
 
     def widest(self) -> MaskEngine | None:
         """Return this engine with every text of an accepted value in its language; None if that is so now."""

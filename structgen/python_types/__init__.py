@@ -3,8 +3,8 @@
 What comes in: a type hint. What goes out: a schema, and a reader of documents.
 
 1. `type_hints` is the door. `pydantic_schema` corrects pydantic's schema so that whatever it accepts
-validates;
-   `pydantic_formats` knows which strings pydantic takes for dates; `attrs_classes` reads attrs classes.
+   validates; `pydantic_formats` knows which strings pydantic takes for dates; `attrs_classes` reads attrs
+   classes.
 2. `type_parts` reads a member that has closed while the rest is still being written; `type_places` finds the
    validators at a place of a document.
 3. `regex_annotation` is `sg.Regex`. pydantic is loaded only where a type needs it.

@@ -7,8 +7,7 @@ row.
 2. `drafters` guess, a file each: forced bytes, small choices of the grammar, suffixes of prompt and answer,
    earlier answers, the caller's text, a small model.
 3. `planning` joins the drafters of one text, learns how often each is right and what a pass costs, and
-decides
-   whether drafts pay at all.
+   decides whether drafts pay at all.
 4. `speculation_options.Speculation` is what a request may say.
 
 The engine verifies drafts; this room needs numpy and matchers, no torch (docs/speculation.md).

@@ -55,7 +55,7 @@ class Infilling:
 
     @property
     def name(self) -> str:
-        """The model's name; "" of a model that has none."""
+        """The model's name, or "" for a model without a name."""
         return str(self.model) if isinstance(self.model, str | Path) else ""
 
 
