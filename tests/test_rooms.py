@@ -33,10 +33,6 @@ UPWARDS = {
     ("structgen.schema.recogniser.schema_network", "structgen.schema.explaining.contradiction"),
     # `a + b` and `a | b` are methods of the base class of grammars.
     ("structgen.text_grammars.machine.language", "structgen.text_grammars.composition.operators"),
-    # A Lark grammar compiles itself; types alone in the other two.
-    ("structgen.lark_grammars.lark_grammar", "structgen.lark_grammars.masks.compiled_lark"),
-    ("structgen.lark_grammars.bound.bound_lark", "structgen.lark_grammars.lark_grammar"),
-    ("structgen.lark_grammars.kept.lark_file_checks", "structgen.lark_grammars.masks.vocabulary_tables"),
 }
 """Imports that point up inside a room, all of them inside functions or for types alone. None may be added."""
 
