@@ -6,7 +6,8 @@ import ctypes
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from structgen.json_machine.masks.draft_batch import DraftBatch, Ints, Job
 from structgen.json_machine.records import terminal_masks
 from structgen.json_machine.tables import layout as L
 from structgen.language.grammar import Grammar
+from structgen.language.ir import DEAD
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.system.fork_locks import GRAMMARS, new_lock
@@ -35,9 +37,6 @@ from structgen.system.public_calls import THIS_CALL
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from structgen.core.dfa import Dfa
 
 _MOST_FORCED: Final = 1 << 16
 """Bytes of one forced run; a language of one infinite word cannot arise, a long one is handed out in
@@ -74,6 +73,39 @@ class State:
 
     def __repr__(self) -> str:
         return f"<State {self.index} of {self.compiled!r}>"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dfa:
+    """A deterministic automaton over token classes. Its arrays are read-only.
+
+    From every state an accepting one can be reached. End tokens are not in the table: they are allowed in the
+    accepting states, and lead out of the automaton.
+    """
+
+    start: int
+    """The first state: 0."""
+    transitions: npt.NDArray[np.int32]
+    """[states, classes]: the state after a token of a class, -1 where it is not allowed."""
+    token_class: npt.NDArray[np.int32]
+    """[V]: the class of a token, -1 for one that is allowed nowhere, or no text (end and special tokens)."""
+    accepting: npt.NDArray[np.bool_]
+    """[states]: the text so far is a document."""
+    states: tuple[State, ...]
+    """The compiled grammar's own states, in the order in which bytes, ascending, reach them breadth first."""
+
+    def step(self, state: int, token: int) -> int:
+        """Return the state after a token, -1 where it is not allowed (or an end token)."""
+        column = int(self.token_class[token])
+        return DEAD if column < 0 else int(self.transitions[state, column])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.transitions.nbytes + self.token_class.nbytes + self.accepting.nbytes
+
+    def __len__(self) -> int:
+        return len(self.states)
 
 
 _At = TypeVar("_At")
@@ -236,7 +268,7 @@ class CompiledGrammar(ABC):
 
     @abstractmethod
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa); with
+        """Return the explicit automaton of all states over classes of tokens (`Dfa`); with
         `minimal`, states with the same continuations are one."""
 
     @property

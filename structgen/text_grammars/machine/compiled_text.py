@@ -30,7 +30,7 @@ from structgen.text_grammars.machine.language import (
     Config,
     InsidePart,
     Language,
-    TextGrammar,
+    LanguageGrammar,
 )
 from structgen.text_grammars.machine.mask_reuse import Alike
 from structgen.text_grammars.machine.mask_union import Gathered
@@ -51,13 +51,13 @@ class CompiledText(CompiledRests):
     class of bytes); what is known, 5 ns a byte.
     """
 
-    grammar: TextGrammar
+    grammar: LanguageGrammar
     take = staticmethod(stepping.take_token)
     walk_drafts = staticmethod(stepping.walk_drafts)
 
     def __init__(
         self,
-        grammar: TextGrammar,
+        grammar: LanguageGrammar,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
@@ -382,7 +382,7 @@ class CompiledText(CompiledRests):
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As CompiledGrammar's, of the parts that have masks of their own."""
-        return sum(one.compiled.prepare(room, progress) for one in self._language.masked)
+        return sum(one.prepare(room, progress) for one in self._language.compiled_parts)
 
     # --- completion -----------------------------------------------------------------------------------------
 
@@ -489,14 +489,14 @@ class CompiledText(CompiledRests):
         return max(
             self.nbytes / self.limits.grammar_memory,
             2 * rows,
-            *(one.compiled.used for one in self._language.masked),
+            *(one.used for one in self._language.compiled_parts),
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
         own = self._tables.nbytes() + self._steps.nbytes + self._leaving.nbytes
-        parts = sum(one.compiled.nbytes for one in self._language.masked)
+        parts = sum(one.nbytes for one in self._language.compiled_parts)
         return int(own + 500 * len(self._configs) + parts)
 
     @property

@@ -68,8 +68,8 @@ class Masked(Language, MaskedPart):
         return {f"part_{name}": size for name, size in sizes.items()}
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        return frozenset((self,))
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return frozenset((self.compiled,))
 
     # --- as a part ------------------------------------------------------------------------------------------
 
