@@ -1,6 +1,6 @@
 """Grammars built from other grammars by the operators of `text_grammar`.
 
-`bans` is `sg.without`. `json_strings` writes the texts of a grammar inside a JSON string, with `json_escapes`;
-`unescaped_masks` finds the masks there. `structural_tags` reads XGrammar's structural tags, with the help of
-`tag_fields`; `dispatching` is free text in which a trigger decides the grammar of the text behind it.
+`bans` is `sg.without`. `json_strings` writes the texts of a grammar inside a JSON string, with
+`json_escapes`; `unescaped_masks` finds the masks there. `structural_tags` reads XGrammar's structural tags,
+with `tag_fields`. `dispatching` is free text in which a trigger decides the grammar of the text behind it.
 """
