@@ -31,8 +31,6 @@ LAYERS = {one["containers"][0]: one["layers"] for one in CONTRACTS if one["type"
 UPWARDS = {
     # The network says why a place is empty; the explanation asks the network.
     ("structgen.schema.recogniser.schema_network", "structgen.schema.explaining.contradiction"),
-    # `a + b` and `a | b` are methods of the base class of grammars.
-    ("structgen.text_grammars.machine.language", "structgen.text_grammars.composition.operators"),
 }
 """Imports that point up inside a room, all of them inside functions or for types alone. None may be added."""
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from structgen.python_types.type_hints import TypeReader
     from structgen.schema.schema_grammar import NetworkGrammar
     from structgen.speculation.speculation_options import Speculation
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class Speculates(StrEnum):
@@ -331,7 +331,7 @@ def _requests(
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
     embedded = model.startswith("structgen/")
     schema: NetworkGrammar | None = None

@@ -16,7 +16,7 @@ from structgen.schema.schema_grammar import NetworkGrammar
 from structgen.store.mask_store import MaskStore, store_of
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.compiled_text import CompiledText
-from structgen.text_grammars.machine.language import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 _WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))

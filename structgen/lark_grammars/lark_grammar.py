@@ -23,9 +23,9 @@ from structgen.lark_grammars.tables.contextual_language import ContextualLanguag
 from structgen.lark_grammars.tables.prepared_lexer import Ahead
 from structgen.limits import Limits
 from structgen.system.text_files import read_text
-from structgen.text_grammars.composition.operators import Operand, as_text
-from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
-from structgen.text_grammars.machine.language import CompileTarget, Language, TextGrammar
+from structgen.text_grammars.ebnf_grammar import RulesGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Language
+from structgen.text_grammars.text_grammar import Operand, TextGrammar, as_text
 
 _LEXERS = ("contextual", "characters")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
 from structgen.json_machine.expected import Expected
 from structgen.lark_grammars.bound.bound_proofs import Proofs
@@ -21,10 +22,10 @@ from structgen.lark_grammars.parser.lalr_parser import Parser
 from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.language import InsidePart as Within
-from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.scanning import common_classes
+from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class BoundLark(TextGrammar):
@@ -268,9 +269,9 @@ class BoundLanguage(Language):
         return found
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        """Those that are bound, and have masks of their own."""
-        return frozenset(one for language in self.reader.bound.values() for one in language.masked)
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        """The compiled grammars of the bound terminals that have masks of their own."""
+        return frozenset(one for language in self.reader.bound.values() for one in language.compiled_parts)
 
 
 def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTables:

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.prepared_lexer import Ahead
-from structgen.text_grammars.machine.language import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class LoadedLark(TextGrammar):

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import State
+from structgen.core.compiled import CompiledGrammar, State
 from structgen.core.dfa import Dfa, ParserStates, explicit
 from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.expected import Expected
@@ -44,7 +44,7 @@ from structgen.limits import Limits
 from structgen.native.bit_rows import add_tokens
 from structgen.native.jit import load
 from structgen.store.mask_store import MaskStore
-from structgen.text_grammars.machine.completing import CompiledRests
+from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
 _LOOPS = (
@@ -60,12 +60,13 @@ _LOOPS = (
 """The modules whose machine code is there when a grammar is, so that its first mask does not wait for it."""
 
 
-class CompiledLark(CompiledRests):
+class CompiledLark(CompiledGrammar):
     """What lark accepts, compiled: exact masks, states as values, completions.
 
-    It holds four parts: the tables that compiled code reads (`VocabularyTables`), what answers its questions
-    (`LarkAnswers`), its states as configurations of the Python reader (`ReaderStates`), and the masks that
-    only the reader can work out (`SlowMasks`).
+    It holds five parts: the tables that compiled code reads (`VocabularyTables`), the answers to compiled
+    code's questions (`LarkAnswers`), its states as configurations of the Python reader (`ReaderStates`), the
+    masks that only the reader can work out (`SlowMasks`), and the completions of its states
+    (`RestCompletions`).
 
     Cost: some 15 ns a byte for lexeme states that were met, 30 us for a byte that was not, and 50 us for each
     place between two lexemes the first time that a token ends there or in the lexeme before.
@@ -105,6 +106,7 @@ class CompiledLark(CompiledRests):
         self._reused = Pieces(pooled=False)
         """Masks that states share which only differ where no mask looks."""
         self._tables.context[K.C_MASKS] = self._reused.address
+        self._completions = RestCompletions(self)
         self._finished = -1
         self._dense: int | npt.NDArray[np.int32] = -1
         self._extra: npt.NDArray[np.int32] = self._end_ids
@@ -299,10 +301,17 @@ class CompiledLark(CompiledRests):
 
     # --- completion -----------------------------------------------------------------------------------------
 
-    def _shortest(self, index: int) -> Sequence[int]:
+    @property
+    def completions(self) -> RestCompletions:
+        """The shortest completions of its states."""
+        return self._completions
+
+    def shortest_rest(self, index: int) -> Sequence[int]:
+        """Return the symbols of a short rest (`RestMachine`)."""
         return self._states.language.shortest(self._states.configuration(index))
 
-    def _after_text(self, index: int, data: int, size: int) -> int:
+    def after_rest(self, index: int, data: int, size: int) -> int:
+        """Return the state after the bytes of a rest (`RestMachine`)."""
         if not self._states.is_slow(index):
             code = self._answers.call(lark_masks.take_bytes, index, data, size)
             if code != L.UNKNOWN_FREE:
@@ -310,7 +319,8 @@ class CompiledLark(CompiledRests):
                 return code
         return self._after_slowly(index, ctypes.string_at(data, size))
 
-    def _after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens (`RestMachine`)."""
         return np.array([self._after_token(index, int(token)) for token in tokens], np.int64)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
