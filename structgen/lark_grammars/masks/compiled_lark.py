@@ -154,7 +154,7 @@ class CompiledLark(FollowedMasks):
 
     def _after_followed(self, index: int, text: bytes) -> int:
         """Return the live state after a text, as the reader finds it."""
-        with self.lock, self._source.effort:
+        with self.lock, self._source.budget:
             reading = self._reader.run(self._reading(index), text)
             if reading is None or not self._language.is_live(reading):
                 return -1
@@ -215,7 +215,7 @@ class CompiledLark(FollowedMasks):
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        with self._source.effort:
+        with self._source.budget:
             found = self._language.expected(self._reading(index))
         return [*found, Expected("the end of the text")] if self.may_end(index) else found
 
@@ -229,7 +229,7 @@ class CompiledLark(FollowedMasks):
         if index == self._finished:
             return L.ENDED
         self._dense = -1
-        with self._source.effort:
+        with self._source.budget:
             if self._is_followed(index):
                 found = self._walk_followed(index)
             else:

@@ -30,7 +30,7 @@ from structgen.lark_grammars.kept.lark_file_checks import (
 )
 from structgen.lark_grammars.kept.state_image import Slots, StateImage, slots_of, take
 from structgen.lark_grammars.lark_grammar import LarkGrammar
-from structgen.lark_grammars.lexer.work_budget import Effort
+from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.masks.vocabulary_tables import Book, Records
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
@@ -72,18 +72,18 @@ def _written(limits: Limits) -> str:
 class LanguageSource:
     """A grammar's language, made when it is asked for; with the states of its lexer that were kept."""
 
-    __slots__ = ("_grammar", "_kept", "_language", "_limits", "effort")
+    __slots__ = ("_grammar", "_kept", "_language", "_limits", "budget")
 
     def __init__(self, grammar: LarkGrammar, limits: Limits, kept: npt.NDArray[np.uint8] | None) -> None:
         """`kept`: the states of its lexer, as `encode` returned them."""
         self._grammar, self._limits, self._kept = grammar, limits, kept
         self._language: ContextualLanguage | None = None
-        self.effort = Effort(limits)
+        self.budget = WorkBudget(limits)
 
     def __call__(self) -> ContextualLanguage:
         """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
         if self._language is None:
-            self._language = ContextualLanguage(self._grammar.tables, self._limits, self._kept, self.effort)
+            self._language = ContextualLanguage(self._grammar.tables, self._limits, self._kept, self.budget)
             self._kept = None
         return self._language
 

@@ -20,7 +20,7 @@ from structgen.language.grammar import Grammar
 from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.state_image import clear
-from structgen.lark_grammars.liveness.always_completable import Sure
+from structgen.lark_grammars.liveness.certified_states import CertifiedStates
 from structgen.lark_grammars.masks.kept_lark import LanguageSource
 from structgen.lark_grammars.masks.vocabulary_tables import Book
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
@@ -85,7 +85,7 @@ class LarkQuestions(CompiledRests):
             code: int = call(self.address, *arguments)
             if code != L.ASKED:
                 return code
-            with self._source.effort:
+            with self._source.budget:
                 while code == L.ASKED:
                     self._answer()
                     code = call(self.address, *arguments)
@@ -172,7 +172,7 @@ class LarkQuestions(CompiledRests):
             book.put_moves([first])
         elif kind == K.Q_START:
             lexer = self._reader.lexer
-            book.put_start(first, lexer.start(first, lexer.before()))
+            book.put_start(first, lexer.start(first, lexer.initial_look_behind()))
         elif kind == K.Q_ENDINGS:
             book.put_endings(first, *self._language.endings(first))
         elif kind == K.Q_OPEN:
@@ -195,13 +195,13 @@ class LarkQuestions(CompiledRests):
             told = K.LIVE_YES if goes_on else K.LIVE_NO
             lark_masks.note_told(self.address, first, K.LIVE_KEY, 0, told)
         elif kind == K.Q_YIELDS:
-            told = K.LIVE_YES if self._language.gives_way(first, second) else K.LIVE_NO
+            told = K.LIVE_YES if self._language.never_ends_at_slot(first, second) else K.LIVE_NO
             lark_masks.note_told(self.address, first, K.YIELDS_KEY, second, told)
 
     def _plan_of(self, state: int) -> tuple[int, int, list[int]]:
         """Return the plan of a parser state that holds with what is known of its terminals."""
         while True:
-            plan = self._language.plan_of(state)
+            plan = self._language.completion_of(state)
             for terminal in plan[2]:
                 context = self._book.soiled(terminal)
                 if context >= 0:  # it may have been kept, and the language not be asked
@@ -232,7 +232,7 @@ class LarkQuestions(CompiledRests):
 
         states = range(len(self._parsed.kernels))
         while True:
-            found = Sure(self._parsed, plan_of, cleanness).find()
+            found = CertifiedStates(self._parsed, plan_of, cleanness).find()
             # by what was asked of the lexer, plans may hold no longer
             if not any(book.is_open(K.Q_PLAN, state, 0) for state in states):
                 break
@@ -282,7 +282,7 @@ class LarkQuestions(CompiledRests):
     def _behind(self, state: int, words: int) -> dict[tuple[int, int], None]:
         """Return what comes behind what the tokens of a trie do in a state of a lexeme: the states in which
         the next one may begin, each with the trie of what is left over."""
-        book, contexts = self._book, self._parsed.contexts_behind
+        book, contexts = self._book, self._parsed.contexts_after
         left = book.left_over(state, words)
         return {(book.start_of(one), after): None for terminal, after in left for one in contexts(terminal)}
 
@@ -325,8 +325,13 @@ class LarkQuestions(CompiledRests):
             if begun:
                 slots = self._reader.lexer.states[lexeme].slots
                 bases = tuple(None if slot.terminal >= 0 else base for slot in slots)
-            reading = self._reader.reading(
-                self._place(row[K.PLACE]), lexeme, begun, bases, row[K.COLUMN], self._reader.lexer.before()
+            reading = self._reader.configuration(
+                self._place(row[K.PLACE]),
+                lexeme,
+                begun,
+                bases,
+                row[K.COLUMN],
+                self._reader.lexer.initial_look_behind(),
             )
             self._readings[index] = reading
         return reading
