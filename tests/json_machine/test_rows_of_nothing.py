@@ -34,7 +34,7 @@ MANY = 5000
 
 
 def text(tables: MachineTables, at: int) -> int:
-    return int(lark_masks.put_pair(tables.address, 0, at))
+    return int(lark_masks.put_cell(tables.address, 0, at))
 
 
 def place(tables: MachineTables, at: int) -> int:

@@ -69,11 +69,11 @@ def _image(
     told[told] = nodes[edges[told, 0], L.MODE] == L.M_DOC
     chosen[edges[told, 0]] = True
     chosen[start] = True
-    _close(chosen, nodes[:, K.BASE])
+    _close(chosen, nodes[:, K.LarkState.base])
     of_node, masked, nodes = _renumbered(chosen), masked[chosen], nodes[chosen].copy()
-    of_place, pairs, places, read, flags = _named(nodes[:, K.PLACE], pairs, places, edges, flags)
-    nodes[:, K.PLACE] = of_place[nodes[:, K.PLACE]]
-    nodes[:, K.BASE] = _moved(of_node, nodes[:, K.BASE])
+    of_place, pairs, places, read, flags = _named(nodes[:, K.LarkState.place], pairs, places, edges, flags)
+    nodes[:, K.LarkState.place] = of_place[nodes[:, K.LarkState.place]]
+    nodes[:, K.LarkState.base] = _moved(of_node, nodes[:, K.LarkState.base])
     nodes[~masked, L.N_ROW] = nodes[~masked, L.N_LIST] = -1
     lists, nodes[masked, L.N_LIST] = _lists(lists, nodes[masked, L.N_LIST].tolist())
     edges = edges[told].copy()
@@ -89,8 +89,8 @@ def clear(tables: MachineTables) -> None:
     nodes, pairs, places, edges = held
     flags = tables.rows(L.T_OFFSET)[: len(places)]
     docs = nodes[:, L.MODE] == L.M_DOC
-    of_place, pairs, places, read, flags = _named(nodes[docs, K.PLACE], pairs, places, edges, flags)
-    nodes[docs, K.PLACE] = of_place[nodes[docs, K.PLACE]]
+    of_place, pairs, places, read, flags = _named(nodes[docs, K.LarkState.place], pairs, places, edges, flags)
+    nodes[docs, K.LarkState.place] = of_place[nodes[docs, K.LarkState.place]]
     edges = np.concatenate((read, edges[edges[:, 1] < 0]))
     loads = (L.T_NODE, nodes), (L.T_TEXT, pairs), (L.T_SET, places), (L.T_EDGE, edges), (L.T_OFFSET, flags)
     for table, rows in loads:
@@ -112,15 +112,15 @@ def _named(
     there[plain[there & (plain >= 0)]] = True
     stacked = np.zeros(len(pairs), np.bool_)
     stacked[0] = True
-    stacked[places[there, K.P_STACK]] = True
-    stacked[places[there, K.P_WIDTHS]] = True
+    stacked[places[there, K.LarkPlace.stack]] = True
+    stacked[places[there, K.LarkPlace.widths]] = True
     _close(stacked, pairs[:, 1])
     read = (edges[:, 1] >= 0) & (after >= 0)
     read[read] = there[edges[read, 0]] & there[after[read]]
     of_place, of_pair = _renumbered(there), _renumbered(stacked)
     pairs, places, edges = pairs[stacked].copy(), places[there].copy(), edges[read].copy()
     flags, plain = flags[there], plain[there]
-    for column in (K.P_STACK, K.P_WIDTHS):
+    for column in (K.LarkPlace.stack, K.LarkPlace.widths):
         places[1:, column] = of_pair[places[1:, column]]
     pairs[1:, 1] = _moved(of_pair, pairs[1:, 1])
     edges[:, 0], edges[:, 3] = of_place[edges[:, 0]], of_place[after[read]]

@@ -6,15 +6,15 @@ from __future__ import annotations
 import numba as nb
 
 from structgen.lark_grammars.compiled.registers import (
-    BARRED,
-    CLEAN,
-    CLEAN_BARE,
-    CLEAN_PENDING,
-    CLEAN_UNKNOWN,
-    SOILED,
-    SURE_APART,
-    SURE_BARE,
-    SURE_LINE,
+    CERTIFIED_BARE,
+    CERTIFIED_LINE,
+    CERTIFIED_SEPARATED,
+    EXCLUDING,
+    INSEPARABLE,
+    SEPARABLE,
+    SEPARABLE_BARE,
+    SEPARABLE_PENDING,
+    SEPARABLE_UNKNOWN,
 )
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import load8, load32, load64, store8, store32, store64
@@ -81,11 +81,11 @@ from structgen.native.raw_memory import load8, load32, load64, store8, store32, 
 """ACTIONS, GOTOS, CONTEXTS: of the tables (int32). IGNORED: uint8 of each terminal. ORIGINS: int32 of each
 rule; its symbols from RULE_BEGINS on in SYMBOLS; ROOTS: uint8, is its origin the whole text's? KERNELS:
 int32, a rule and a dot each, of a state from KERNEL_BEGINS on. PLAN_RULES, PLAN_DOTS: int32 of each state,
-PLAN_LAST: uint8, is its rule the whole text's? Its terminals from PLAN_BEGINS on in PLANS. CLEAN:
+PLAN_LAST: uint8, is its rule the whole text's? Its terminals from PLAN_BEGINS on in PLANS. SEPARABLE:
 uint8[contexts, terminals]. NOTED: how many are asked for, NOTES: int32[MOST_NOTES, 2]. SUMS: int32 of each
 terminal, then of each nonterminal, how many more brackets it opens than it closes. UNEVEN: uint8 of each
 rule: IS_UNEVEN, ... LOOSE, KNOWN, TORN, NEW, PARTS: uint8 of each nonterminal. LEADS: int32, of a state from
-LEAD_BEGINS on, those from which a symbol leads to it. BARRED, BARRING, MET: uint8 of each state. MARK: the
+LEAD_BEGINS on, those from which a symbol leads to it. EXCLUDING, BARRING, MET: uint8 of each state. MARK: the
 last mark, MARKS: int32 of each state. LIST, OTHER: int32 of each state. AFTER: bits of states of each state;
 NEXT: bits of terminals of each state; FOLLOW, NOTHING: bits of terminals. PAIRS: int32 of each state and
 nonterminal, marks; QUEUE: as many, int32. INSIDE: bits of states; BELOWS: bits of states of each state.
@@ -522,15 +522,15 @@ def clean_of(s, context, terminal):
     """Return what is known of a terminal in a context; where it is asked for, the best."""
     at = load64(s, S_TERMINALS) * context + terminal
     clean = load8(load64(s, S_CLEAN), at)
-    if clean != CLEAN_UNKNOWN:
-        return nb.int64(CLEAN_BARE) if clean == CLEAN_PENDING else clean
+    if clean != SEPARABLE_UNKNOWN:
+        return nb.int64(SEPARABLE_BARE) if clean == SEPARABLE_PENDING else clean
     noted = load64(s, S_NOTED)
     if noted < MOST_NOTES:
-        store8(load64(s, S_CLEAN), at, CLEAN_PENDING)
+        store8(load64(s, S_CLEAN), at, SEPARABLE_PENDING)
         store32(load64(s, S_NOTES), 2 * noted, context)
         store32(load64(s, S_NOTES), 2 * noted + 1, terminal)
         store64(s, S_NOTED, noted + 1)
-    return nb.int64(CLEAN_BARE)
+    return nb.int64(SEPARABLE_BARE)
 
 
 @jit
@@ -559,12 +559,12 @@ def may_come(s, mode, context, terminal):
         return terminal == 0 or dedent
     if load64(s, S_NEWLINE) >= 0 and (dedent or terminal == load64(s, S_INDENT)):
         if mode == PLAIN:
-            return dedent and clean_of(s, context, nb.int64(0)) != SOILED
+            return dedent and clean_of(s, context, nb.int64(0)) != INSEPARABLE
         return turned(s, mode, terminal) >= 0
     clean = clean_of(s, context, terminal)
     if terminal == 0:
-        return clean != SOILED
-    return clean == CLEAN_BARE or (clean == CLEAN and mode == PLAIN)
+        return clean != INSEPARABLE
+    return clean == SEPARABLE_BARE or (clean == SEPARABLE and mode == PLAIN)
 
 
 @jit
@@ -769,17 +769,17 @@ def flags_of(s, state):
     flags = nb.int64(0)
     if not has_bit(load64(s, S_BAD) + 8 * width * PLAIN, state):
         if all_may_come(s, nb.int64(PLAIN), context, bits):
-            flags |= SURE_APART
+            flags |= CERTIFIED_SEPARATED
     if not has_bit(load64(s, S_BAD) + 8 * width * LINE, state):
         if all_may_come(s, nb.int64(LINE), context, bits):
-            flags |= SURE_LINE
-    if flags & SURE_APART:
+            flags |= CERTIFIED_LINE
+    if flags & CERTIFIED_SEPARATED:
         for terminal in range(load64(s, S_TERMINALS)):
             # where a newline ends a line, no bracket is open
             inside = has_bit(bits, terminal) and terminal != load64(s, S_NEWLINE)
-            if inside and clean_of(s, context, terminal) != CLEAN_BARE:
+            if inside and clean_of(s, context, terminal) != SEPARABLE_BARE:
                 return flags
-        flags |= SURE_BARE
+        flags |= CERTIFIED_BARE
     return flags
 
 
@@ -803,7 +803,7 @@ def find_sure(s):
     if load64(s, S_NOTED) != 0:
         return load64(s, S_NOTED)
     for state in range(count):
-        flags = nb.int64(BARRED if load8(load64(s, S_BARRED), state) != 0 else 0)
+        flags = nb.int64(EXCLUDING if load8(load64(s, S_BARRED), state) != 0 else 0)
         if state == load64(s, S_START) or is_led_to(s, state):
             flags |= flags_of(s, state)
         store8(load64(s, S_FOUND), state, flags)

@@ -27,10 +27,9 @@ from structgen.lark_grammars.compiled import (
     lexeme_moves,
     lexeme_records,
     paired_lexemes,
-    record_harvest,
 )
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.compiled.mask_fragments import Pieces
+from structgen.lark_grammars.compiled.mask_fragments import MaskFragments
 from structgen.lark_grammars.kept.kept_masks import KeptMasks
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.kept.state_image import put, take
@@ -42,6 +41,7 @@ from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.tables.contextual_language import LanguageSource
 from structgen.limits import Limits
 from structgen.native.bit_rows import add_tokens
+from structgen.native.blocks import word_of
 from structgen.native.jit import load
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.rest_completions import RestCompletions
@@ -49,7 +49,6 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _LOOPS = (
     mask_filling,
-    record_harvest,
     lark_masks,
     lexeme_moves,
     paired_lexemes,
@@ -103,9 +102,9 @@ class CompiledLark(CompiledGrammar):
             grammar.tables, self._tables, self._vocabulary_tables, self._states, self._source, self.lock
         )
         self._slow = SlowMasks(tokenizer, self.vocabulary, self._tables, self._states, self._answers)
-        self._reused = Pieces(pooled=False)
+        self._reused = MaskFragments(pooled=False)
         """Masks that states share which only differ where no mask looks."""
-        self._tables.context[K.C_MASKS] = self._reused.address
+        self._tables.context[word_of(K.LarkContext, "reused_masks")] = self._reused.address
         self._completions = RestCompletions(self)
         self._finished = -1
         self._dense: int | npt.NDArray[np.int32] = -1
@@ -291,7 +290,7 @@ class CompiledLark(CompiledGrammar):
     def _collect(self, index: int) -> list[int]:
         """Have compiled code collect the tokens of a state; return those that the Python reader has found of
         the tokens that it left."""
-        while int(lexeme_records.collect(self.address, index)) == L.ASKED:
+        while int(lark_masks.collect(self.address, index)) == L.ASKED:
             self._answers.answer()
         count = int(self._tables.context[L.C_DEFERRED_COUNT])
         if not count:

@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.tables import layout as L
-from structgen.lark_grammars.compiled.record_shapes import Records
 from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
 from structgen.lark_grammars.kept.lark_file_checks import (
     GrammarFacts,
@@ -33,7 +32,7 @@ from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.kept.state_image import Slots, StateImage, slots_of, take
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.tables.contextual_language import LanguageSource
-from structgen.lark_grammars.tables.grammar_tables import GrammarTables
+from structgen.lark_grammars.tables.grammar_tables import GrammarTables, Records
 from structgen.limits import Limits
 from structgen.native.array_file import ArrayFile, Later
 from structgen.native.checksums import checksum

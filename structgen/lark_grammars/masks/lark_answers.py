@@ -105,14 +105,14 @@ class ReaderStates:
             if row[L.MODE] == L.M_WORDS:
                 slow: ReaderConfiguration = self._slow[row[L.RES]]
                 return slow
-            lexeme, begun = row[K.LEXEME] >> 1, bool(row[K.LEXEME] & 1)
-            base = None if row[K.BASE] < 0 else self.configuration(row[K.BASE])
+            lexeme, begun = row[K.LarkState.lexeme] >> 1, bool(row[K.LarkState.lexeme] & 1)
+            base = None if row[K.LarkState.base] < 0 else self.configuration(row[K.LarkState.base])
             bases: tuple[ReaderConfiguration | None, ...] = ()
             if begun:
                 slots = self.reader.lexer.states[lexeme].slots
                 bases = tuple(None if slot.terminal >= 0 else base for slot in slots)
-            place, before = self.place(row[K.PLACE]), self.reader.lexer.initial_look_behind()
-            known = self.reader.configuration(place, lexeme, begun, bases, row[K.COLUMN], before)
+            place, before = self.place(row[K.LarkState.place]), self.reader.lexer.initial_look_behind()
+            known = self.reader.configuration(place, lexeme, begun, bases, row[K.LarkState.column], before)
             self._configurations[index] = known
         return known
 
@@ -135,9 +135,9 @@ class ReaderStates:
             here = parser.below[here]
         self._tables.room(L.T_TEXT, len(states) + len(place.widths))
         for state in reversed(states):
-            stack = int(lark_masks.put_pair(address, state, stack))
+            stack = int(lark_masks.put_cell(address, state, stack))
         for width in place.widths:
-            widths = int(lark_masks.put_pair(address, -1 - width, widths))
+            widths = int(lark_masks.put_cell(address, -1 - width, widths))
         number = int(lark_masks.put_place(address, stack, widths, place.brackets))
         lexeme = 2 * configuration.lexeme + configuration.begun
         return int(lark_masks.put_node(address, number, lexeme, configuration.column, base))
@@ -265,7 +265,7 @@ class LarkAnswers:
         flags[place] = (int(flags[place, 0]) & ~K.OPEN_BITS) | known
 
     def _put_known(self, first: int, key: int, second: int, known: int) -> None:
-        lark_masks.note_told(self._tables.address, first, key, second, known)
+        lark_masks.put_known(self._tables.address, first, key, second, known)
 
     def _answer_one(self, kind: int, first: int, second: int) -> None:
         held, states = self._vocabulary, self._states
@@ -285,11 +285,11 @@ class LarkAnswers:
                 held.put_record(first, second)
         elif kind == K.Q_PAIR:
             noted = held.pairs.room()
-            count = self.call(paired_lexemes.harvest_pair, first, second, address_of(noted))
+            count = self.call(paired_lexemes.scan_pair, first, second, address_of(noted))
             held.pairs.put(first, second, noted[: paired_lexemes.NOTED_WORDS * count])
         elif kind == K.Q_PLAN:
             held.put_plan(first, *self._plan_of(first))
-        elif kind == K.Q_CLEAN:
+        elif kind == K.Q_SEPARABLE:
             held.put_clean(first, second, states.language.cleanness(first, second))
             self._reopen_plans()
         elif kind == K.Q_LIVE:
@@ -336,7 +336,7 @@ class LarkAnswers:
             return held.plan(state)
 
         def cleanness(context: int, terminal: int) -> int:
-            self._answer_if_open(K.Q_CLEAN, context, terminal)
+            self._answer_if_open(K.Q_SEPARABLE, context, terminal)
             return held.clean(context, terminal)
 
         states = range(len(self._parsed.kernels))
@@ -359,7 +359,7 @@ class LarkAnswers:
         for context, of_context in enumerate(self._parsed.contexts):
             self._answer_if_open(K.Q_START, context, 0)
             for terminal in (END, *of_context.terminals):
-                self._answer_if_open(K.Q_CLEAN, context, terminal)
+                self._answer_if_open(K.Q_SEPARABLE, context, terminal)
         self.certify_states()
         states = dict.fromkeys(map(held.start_of, range(len(self._parsed.contexts))))
         pending, behind, done = list(states), dict[tuple[int, int], None](), 0
