@@ -161,6 +161,11 @@ class Lexer(LexemeStates):
             self._words[key] = self._word(state, terminal)
         return self._words[key]
 
+    def possible_terminals(self, state: int) -> frozenset[int]:
+        """Return the terminals that a lexeme may still become, or is where it ends."""
+        slots = self.states[state].slots
+        return self.viable_terminals(state).union([slot.terminal for slot in slots if slot.terminal >= 0])
+
     def may_become(self, state: int, terminal: int) -> bool:
         """Return whether a lexeme may still become a terminal's, or is one where it ends."""
         bits = int(self.items.array("may_be")[state, terminal >> 6])
@@ -188,7 +193,7 @@ class Lexer(LexemeStates):
         end = self._ended(state, terminal, word)
         if end < 0 or not end & 2:
             return
-        if self.waits(end >> 2):
+        if self.pending_lookaheads(end >> 2):
             settled = self._settled(state, terminal)
             if settled is not None:
                 yield settled
@@ -303,10 +308,10 @@ class Lexer(LexemeStates):
             return b""
         if state in self._barren.get(terminal, ()):
             return None
-        found = self.near_word(state, terminal)
+        found = self.pattern_text(state, terminal)
         return self._followed(state, terminal)[0] if found is None else found
 
-    def near_word(self, state: int, terminal: int) -> bytes | None:
+    def pattern_text(self, state: int, terminal: int) -> bytes | None:
         """Return the text of `word` where it is among the first that the terminal's pattern has."""
         exact = self._exact.get(terminal, (0, -1))[1]
         for tracked, number in ((True, exact), (False, terminal)):
@@ -337,7 +342,7 @@ class Lexer(LexemeStates):
             known = self._tracked[tracked] = [(at, reach(at)) for at in sorted(self.states[state].tracked)]
         return known
 
-    def never(self, state: int, terminal: int) -> bool:
+    def is_unreachable(self, state: int, terminal: int) -> bool:
         """Return whether it is sure that no lexeme of a terminal goes on from a state: better ones always
         win."""
         text, complete = self._followed(state, terminal)
@@ -415,7 +420,7 @@ class Lexer(LexemeStates):
                     before[after] = here, byte
                     if terminal in self.viable_terminals(after):
                         gone.append(after)
-                        heapq.heappush(queue, (self.waits(after), len(gone), after))
+                        heapq.heappush(queue, (self.pending_lookaheads(after), len(gone), after))
         barren.update(gone)
         return None, True
 
@@ -438,7 +443,7 @@ class Lexer(LexemeStates):
                 before[after] = here, byte
                 if self._ended(after, terminal, b"") & 3 == 1:
                     return self._led(before, after)
-                heapq.heappush(queue, (self.waits(after), len(before), after))
+                heapq.heappush(queue, (self.pending_lookaheads(after), len(before), after))
         return None
 
     def _led(self, before: dict[int, tuple[int, int]], state: int) -> bytes:

@@ -459,7 +459,7 @@ class LexemeStates:
             )
         return known
 
-    def waits(self, state: int) -> int:
+    def pending_lookaheads(self, state: int) -> int:
         """Return how many look-aheads must still come true, at least, before a lexeme ends; UNREACHABLE where
         none does, as where all that may begin looks behind."""
         known = self._waits_of.get(state)

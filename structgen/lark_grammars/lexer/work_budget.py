@@ -15,7 +15,7 @@ from structgen.limits import Limits
 READ: Final = 1
 """Steps of a byte that the reader follows, for each configuration that is read on; one more for two of its
 slots."""
-TRIED: Final = 1
+SEARCH_STEPS: Final = 1
 """Steps of a configuration from which a search goes on."""
 FOLLOWED: Final = 2
 """Steps of a state of a lexer whose moves are gone through for a text."""

@@ -241,16 +241,18 @@ class ContextualReader:
             if left == DEAD:
                 return None
             after, bases = left, bases[:-1]
-        base = self.bound(after, bases)
+        base = self.only_base(after, bases)
         while base is not None:
-            if base.lexeme == after and self.bound(after, base.bases) is not None:
+            if base.lexeme == after and self.only_base(after, base.bases) is not None:
                 return bases[0]  # what it waits for is waited for anyway
-            base = self.bound(base.lexeme, base.bases)
+            base = self.only_base(base.lexeme, base.bases)
         if not self.is_newline(after):
             column = 0
         return self.configuration(reading.place, after, True, tuple(bases), column, behind)
 
-    def bound(self, lexeme: int, bases: Sequence[ReaderConfiguration | None]) -> ReaderConfiguration | None:
+    def only_base(
+        self, lexeme: int, bases: Sequence[ReaderConfiguration | None]
+    ) -> ReaderConfiguration | None:
         """Return what a lexeme has read on from its slots, where that is one configuration, and nothing but
         what the slots wait for can keep it from being real; else None."""
         if not bases or any(base is not bases[0] for base in bases) or not self.lexer.has_ended(lexeme):
