@@ -16,11 +16,13 @@ import numpy.typing as npt
 from structgen.lark_grammars.lexer import lexeme_ends as E
 from structgen.lark_grammars.lexer import lexeme_rows as R
 from structgen.lark_grammars.lexer import work_budget as F
+from structgen.lark_grammars.lexer.lexeme_ends import EndingSearch
 from structgen.lark_grammars.lexer.lexeme_items import Item, Slot
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeStates
 from structgen.lark_grammars.lexer.ordered_matching import AtomicGroup
 from structgen.lark_grammars.lexer.regex_instructions import patterns_of
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, ParserTables, Patterns
+from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
 
 _SEVERAL: Final = 4
@@ -168,13 +170,13 @@ class Lexer(LexemeStates):
 
     def may_become(self, state: int, terminal: int) -> bool:
         """Return whether a lexeme may still become a terminal's, or is one where it ends."""
-        bits = int(self.items.array("may_be")[state, terminal >> 6])
+        bits = int(self.items.array("viable")[state, terminal >> 6])
         return bool(bits >> (terminal & 63) & 1 or self._ended(state, terminal, b"") & 1)
 
     def may_become_rows(self, first: int, last: int, terminal: int) -> npt.NDArray[np.uint8]:
         """Return `may_become` of the states from one up to another."""
         found = np.zeros(last - first, np.uint8)
-        E.find_becoming(self.items.ready(), first, len(found), terminal, address_of(found))
+        E.find_may_become(self.items.ready(), first, len(found), terminal, address_of(found))
         return found
 
     def short_texts(self, state: int, terminal: int) -> list[bytes]:
@@ -238,7 +240,7 @@ class Lexer(LexemeStates):
     def is_separated(self, state: int, terminal: int, text: bytes, separator: int) -> bool:
         """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator
         follows."""
-        return self._ask(R.find_parted, state, terminal, self._at(text), len(text), separator) > 0
+        return self._ask(R.find_separated, state, terminal, self._at(text), len(text), separator) > 0
 
     def endings(self, state: int, separator: int) -> LexemeEndings:
         """Return as what a lexeme may end before a separator. Cost: some 10 us, and 20 us for each terminal
@@ -490,23 +492,35 @@ class _Finder:
                 {string for context in lexer.tables.contexts for _t, of in context.unless for string in of}
             )
         ] = 1
-        self._words = np.zeros(E.E_WORDS, np.int64)
+        self._words = np.zeros(words_of(EndingSearch), np.int64)
         self._found = np.zeros(E.F_LISTS + 4 * terminals, np.int32)
         self._notes = np.zeros(E.MOST_TEXTS, np.int64)
         self._rows = np.zeros(E.MOST_TEXTS, np.int32)
-        self._words[E.E_ROWS] = address_of(self._rows)
+        self._words[word_of(EndingSearch, "missing")] = address_of(self._rows)
         self._kept = ignored, exact, np.zeros((terminals + 63) // 64, np.int64)
         self._texts: dict[int, bytes | None] = {}
         """By key."""
         self._places: dict[bytes, int] = {}
         self._size = 0
-        self._words[E.E_CLASSES], self._words[E.E_SEPARATOR] = address_of(lexer._class_array), separator
-        self._words[E.E_NEWLINE], self._words[E.E_EXACT] = newline, address_of(exact)
-        self._words[E.E_IGNORED], self._words[E.E_BITS] = address_of(ignored), address_of(self._kept[2])
-        self._words[E.E_FOUND], self._words[E.E_NOTES] = address_of(self._found), address_of(self._notes)
+        self._words[word_of(EndingSearch, "classes")], self._words[EndingSearch.separator] = (
+            address_of(lexer._class_array),
+            separator,
+        )
+        self._words[EndingSearch.newline], self._words[word_of(EndingSearch, "is_string")] = (
+            newline,
+            address_of(exact),
+        )
+        self._words[word_of(EndingSearch, "ignored")], self._words[word_of(EndingSearch, "bits")] = (
+            address_of(ignored),
+            address_of(self._kept[2]),
+        )
+        self._words[word_of(EndingSearch, "found")], self._words[word_of(EndingSearch, "notes")] = (
+            address_of(self._found),
+            address_of(self._notes),
+        )
         self._address = address_of(self._words)
         self._pool = np.zeros(1 << 12, np.uint8)
-        self._words[E.E_TEXTS] = address_of(self._pool)
+        self._words[word_of(EndingSearch, "texts")] = address_of(self._pool)
         self._room(1 << 10)
 
     def find(self, state: int) -> tuple[list[tuple[int, int]], list[int], list[int], int, int]:
@@ -522,22 +536,22 @@ class _Finder:
     def meet(self, states: Sequence[int]) -> None:
         """Have the texts and rows that are needed for some states."""
         ready = self._lexer.items.ready
-        while states := [one for one in states if E.find_ends(ready(), self._address, one) != 0]:
+        while states := [one for one in states if E.find_endings(ready(), self._address, one) != 0]:
             self._answer()
 
     def _answer(self) -> None:
         """Enter the texts that were asked for, and make the rows."""
         words = self._words
-        if missing := int(words[E.E_MISSING]):
-            words[E.E_MISSING] = 0
+        if missing := int(words[EndingSearch.missing_count]):
+            words[EndingSearch.missing_count] = 0
             rows = dict.fromkeys(self._rows[:missing].tolist())
             self._lexer.items.make_rows([*rows], len(rows))
-        count = int(words[E.E_NOTED])
-        words[E.E_NOTED] = 0
+        count = int(words[EndingSearch.note_count])
+        words[EndingSearch.note_count] = 0
         for key in self._notes[:count].tolist():
             if key not in self._texts:
                 self._texts[key] = self._lexer.first_text(*divmod(key, 2 * self._terminals))
-                if 2 * len(self._texts) > self._words[E.E_MASK]:
+                if 2 * len(self._texts) > self._words[EndingSearch.mask]:
                     self._room(4 * len(self._texts))
                 else:
                     self._put(key)
@@ -555,7 +569,7 @@ class _Finder:
                 grown = np.zeros(2 * self._size, np.uint8)
                 grown[:begin] = self._pool[:begin]
                 self._pool = grown
-                self._words[E.E_TEXTS] = address_of(grown)
+                self._words[word_of(EndingSearch, "texts")] = address_of(grown)
             self._pool[begin : self._size] = np.frombuffer(text, np.uint8)
             known = self._places[text] = begin << E.SIZE_BITS | len(text)
         return known
@@ -564,6 +578,9 @@ class _Finder:
         """Have room for texts, and enter those that are there."""
         size = 1 << (2 * count).bit_length()
         self._table = np.zeros((size, 2), np.int64)
-        self._words[E.E_TABLE], self._words[E.E_MASK] = address_of(self._table), size - 1
+        self._words[word_of(EndingSearch, "table")], self._words[EndingSearch.mask] = (
+            address_of(self._table),
+            size - 1,
+        )
         for key in self._texts:
             self._put(key)
