@@ -107,7 +107,7 @@ def test_plans_prove_the_places_of_python(asked: list[object]) -> None:
 
 
 class _Searched(RankedItems):
-    """RankedItems for which each state and nonterminal is searched by itself, over all rules."""
+    """Ranked items for which each state and nonterminal is searched by itself, over all rules."""
 
     def _needed(self, state: int, nonterminal: int) -> tuple[int, int]:
         key = state, nonterminal

@@ -403,7 +403,7 @@ class Lexer(LexemeStates):
         queue, gone = [(0, 0, state)], [state]
         while queue:
             _waits, _order, here = heapq.heappop(queue)
-            self.items.budget.spend(F.FOLLOWED)
+            self.items.budget.spend(F.FOLLOW_STEPS)
             found: int | None = None
             ended = self.end(here)
             if ended.after == DECIDED and ended.sources[0] == -1 - terminal:
@@ -435,7 +435,7 @@ class Lexer(LexemeStates):
             if not queue:
                 break
             _waits, _order, here = heapq.heappop(queue)
-            self.items.budget.spend(F.FOLLOWED)
+            self.items.budget.spend(F.FOLLOW_STEPS)
             for byte, move in self.ways(here):
                 after = move.after
                 if after == DECIDED and move.sources[0] == -1 - terminal:

@@ -531,8 +531,8 @@ class LexemeItems:
             made, words = self.states - before, self._state_words - begun
             try:
                 if made:
-                    self.budget.hold(self.states)
-                    self.budget.spend(F.MADE_STATE * made + words // F.WORDS)
+                    self.budget.check_states(self.states)
+                    self.budget.spend(F.STATE_STEPS * made + words // F.NUMBERS_PER_STEP)
                 if not asked:
                     return queue[: int(ends[0])].copy()
                 self._answer()
@@ -553,7 +553,7 @@ class LexemeItems:
                 row = self._row(first, second)
                 item = self.objects[first]
                 guards = item[1] if isinstance(item, tuple) else item.guards
-                self.budget.spend(F.MADE_ROW + len(row.said) * (1 + len(guards) // F.GUARDS))
+                self.budget.spend(F.ROW_STEPS + len(row.said) * (1 + len(guards) // F.GUARDS_PER_STEP))
 
     def _forget_notes(self) -> None:
         """Have what was noted, and is not answered, be asked again."""
@@ -824,7 +824,7 @@ class LexemeItems:
         nodes = {node for at in waits if (node := self.program.node_of(at)) is not None}
         later = self._behind_row(behind)
         parts = self._parts.alike([later.parts, *(self.ways_of(node).parts for node in nodes)])
-        self.budget.spend(len(parts.firsts) * len(waits) // F.WAITED)
+        self.budget.spend(len(parts.firsts) * len(waits) // F.INSTRUCTIONS_PER_STEP)
         said = []
         for kind in parts.firsts:
             before = self.behinds[later.said[later.parts.which[kind]]]

@@ -18,7 +18,7 @@ from typing import Final
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
 from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
-from structgen.lark_grammars.lexer.work_budget import READ, WorkBudget
+from structgen.lark_grammars.lexer.work_budget import READ_STEPS, WorkBudget
 from structgen.lark_grammars.parser.lalr_parser import Parser, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
@@ -224,7 +224,7 @@ class ContextualReader:
         self, reading: ReaderConfiguration, byte: int, move: Move, bases: list[ReaderConfiguration | None]
     ) -> ReaderConfiguration | None:
         """Return the configuration after a byte and its move; `bases`: what `_wanted` has become."""
-        self.budget.spend(READ + len(bases) // 2)
+        self.budget.spend(READ_STEPS + len(bases) // 2)
         if move.after == DEAD:
             return None
         behind = self.lexer.step_look_behind(reading.look_behind, byte)
