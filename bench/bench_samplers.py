@@ -40,7 +40,7 @@ import sampler_tasks
 from sampler_references import mcmc_restart
 
 import structgen as sg
-from structgen.sampling.sample import METHODS
+from structgen.sampling.methods import METHODS
 
 TITLES: Final = {
     "masked": "masking",

@@ -24,6 +24,7 @@ from structgen.language.grammar import Grammar
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.described import described
+from structgen.sampling.methods import METHODS
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import FunctionRows, Rows
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from structgen.text_grammars.regular import RegularGrammar
 
 T = TypeVar("T")
-METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
 _OTHER_LAWS: Final = frozenset(
     ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
 )
