@@ -8,5 +8,5 @@ read METHODS.
 
 from typing import Final
 
-METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
+METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "mcmc", "asap", "rejection", "masked")
 """The names that `sg.sample(method=...)` takes, the default first."""
