@@ -160,8 +160,8 @@ def sample(
         its validators refuse is not valid.
     method
         "cars" and "rejection" give exact independent draws; "auto", "importance", "smc" and "awrs" weighted
-        ones whose weights also estimate Z; all others (`structgen.sampling.methods.METHODS`) draw from another
-        law, for comparison. With "auto" each valid text is there once, and `n` is how many are to be found.
+        ones whose weights also estimate Z; the others (`structgen.sampling.methods`) draw from another law,
+        for comparison. With "auto" each valid text is there once, and `n` is how many are to be found.
     budget, seconds, standard_error
         the run ends at so many model rows, after so long (and one forward pass), or once log Z is known so
         well; the draws made until then are returned, and `statistics.stopped` says why. So does Ctrl-C: the
