@@ -17,7 +17,7 @@ from structgen.automata.regex.python_to_ecma import ecma_of_python
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import Partition
 from structgen.errors import GrammarError, OptionError, RegexError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD, UNKNOWN, All, Any_, Formula, Not, Pattern, Spec, Words
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar

@@ -12,11 +12,10 @@ from functools import reduce
 from typing import Any, TypeAlias, Union, cast
 
 from structgen.automata.strings.banned_patterns import pattern_of
+from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError
-from structgen.language.grammar import Grammar
 from structgen.language.ir import All, Any_, Formula, Not, Pattern
 from structgen.limits import Limits
-from structgen.schema.schema_grammar import NetworkGrammar
 from structgen.text_grammars.composition.algebra import Chain, RepeatedLanguage
 from structgen.text_grammars.composition.algebra import Union as EitherLanguage
 from structgen.text_grammars.context_free.regular_intersection import Meet
@@ -44,10 +43,13 @@ def as_text(operand: Operand) -> TextGrammar:
         return operand
     if isinstance(operand, str):
         return literal(operand)
-    if isinstance(operand, NetworkGrammar):
+    if isinstance(operand, Grammar):
+        # start-up: grammars without JSON parts load no JSON machine
+        from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
         from structgen.text_grammars.composition.schema_parts import JsonTexts
 
-        return JsonTexts(operand)
+        if isinstance(operand, JsonSchemaGrammar):
+            return JsonTexts(operand)
     raise OptionError(
         f"A {type(operand).__name__} is no part of a grammar.",
         where="grammar",

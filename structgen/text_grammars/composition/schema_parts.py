@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any, Final
 
 from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
-from structgen.schema.schema_grammar import NetworkGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Language, TextGrammar
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.tokens.tokenizer import Tokenizer
@@ -32,7 +32,7 @@ class JsonTexts(TextGrammar):
 
     __slots__ = ("of",)
 
-    def __init__(self, of: NetworkGrammar) -> None:
+    def __init__(self, of: JsonSchemaGrammar) -> None:
         self.of = of
 
     @property

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.dfa import Dfa
+from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
 from structgen.json_machine.answers.machine_tables import address_of
-from structgen.language.grammar import Grammar
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping

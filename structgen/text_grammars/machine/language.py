@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from structgen.json_machine.expected import Expected
-from structgen.language.grammar import Grammar
+from structgen.core.grammar import Grammar
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 
 if TYPE_CHECKING:
+    from structgen.core.compiled import CompiledGrammar
     from structgen.store.mask_store import MaskStore
     from structgen.text_grammars.machine.masked_language import Masked
     from structgen.text_grammars.machine.part import MaskedPart
@@ -141,6 +143,16 @@ class TextGrammar(Grammar):
     def has_masks(self) -> bool:
         """Whether its language, for a target, has masks of its own (`masked_language.Masked`)."""
         return False
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer."""
+        # start-up: a grammar that is only parsed or explained needs no machine
+        from structgen.text_grammars.machine.compiled_text import CompiledText
+
+        with THIS_CALL:
+            return CompiledText(self, tokenizer, limits, store)
 
     @abstractmethod
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
