@@ -95,6 +95,33 @@ def test_every_room_says_what_it_is_for() -> None:
             assert len(said) > 30, name
 
 
+# --- one kind of grammar loads no other ---------------------------------------------------------------------
+
+_ONE_MASK = """
+import sys
+import structgen as sg
+tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+compiled = sg.compile({}, tokenizer, store=False)
+sg.Matcher(compiled).fill_mask(sg.allocate_mask(1, 257), 0)
+print(*sorted({{name.split(".")[1] for name in sys.modules if name.startswith("structgen.")}}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("grammar", "absent"),
+    [
+        ('sg.json_schema({"type": "integer"})', {"lark_grammars", "text_grammars"}),
+        ("sg.lark('start: \"a\" NUMBER\\nNUMBER: /[0-9]+/')", {"json_grammars", "schema"}),
+        ('sg.regex("[a-z]+")', {"json_grammars", "schema", "lark_grammars"}),
+    ],
+)
+def test_a_mask_of_one_kind_of_grammar_loads_no_room_of_another_kind(grammar: str, absent: set[str]) -> None:
+    # json_machine is not listed: its masks and tables are what all machines share
+    loaded = set(run(_ONE_MASK.format(grammar)).split())
+    assert "compilation" in loaded
+    assert not absent & loaded
+
+
 # --- old paths
 # ------------------------------------------------------------------------------------------------
 

@@ -23,12 +23,11 @@ from structgen.errors import (
     TokenError,
 )
 from structgen.json_machine.answers.machine_tables import MachineTables, address_of
-from structgen.json_machine.expected import Expected
 from structgen.json_machine.masks import draft_nodes, mask_filling
 from structgen.json_machine.masks.draft_batch import DraftBatch, Ints, Job
 from structgen.json_machine.records import terminal_masks
 from structgen.json_machine.tables import layout as L
-from structgen.language.grammar import Grammar
+from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
@@ -173,6 +172,8 @@ class CompiledGrammar(ABC):
     `languages.CompiledText` (any other).
     """
 
+    grammar: Any
+    """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
     has_events: ClassVar[bool] = False
     """Whether `Matcher.events` knows what begins and closes in the texts."""
     _finished: int = -1
@@ -182,7 +183,7 @@ class CompiledGrammar(ABC):
 
     def __init__(
         self,
-        grammar: Grammar,
+        grammar: Any,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,

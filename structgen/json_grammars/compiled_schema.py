@@ -11,15 +11,16 @@ from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
 from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
-from structgen.json_machine.expected import Expected, Explainer
+from structgen.json_machine.expected import Explainer
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
 from structgen.json_machine.meaning import Meaning, QuestionLoop
 from structgen.json_machine.records.recorder import Recorder
 from structgen.json_machine.tables import layout as L
+from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
-from structgen.schema.schema_grammar import NetworkGrammar
+from structgen.schema.schema_source import SchemaSource
 from structgen.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -47,14 +48,14 @@ _NUMERAL, _RESIDUE = 500, 1000
 class CompiledSchema(CompiledGrammar):
     """The JSON texts that a network accepts, compiled: the machine of `structgen.json_machine`."""
 
-    grammar: NetworkGrammar
+    grammar: SchemaSource
     take = staticmethod(state_walk.take_token)
     walk_drafts = staticmethod(state_walk.walk_drafts)
     has_events = True
 
     def __init__(
         self,
-        grammar: NetworkGrammar,
+        grammar: SchemaSource,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.text_grammars.machine.language import Config, InsidePart, Language
 from structgen.text_grammars.machine.scanning import common_classes
 

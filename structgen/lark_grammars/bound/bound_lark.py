@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.bound.bound_proofs import Proofs
 from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items
 from structgen.lark_grammars.lexer.work_budget import Effort

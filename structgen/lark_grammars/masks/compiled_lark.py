@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from structgen.core.compiled import State
 from structgen.core.dfa import Dfa, ParserStates, explicit
+from structgen.core.grammar import Grammar
 from structgen.json_machine.answers.machine_tables import address_of
-from structgen.json_machine.expected import Expected
 from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
-from structgen.language.grammar import Grammar
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import (
     lark_masks,
     lexeme_moves,

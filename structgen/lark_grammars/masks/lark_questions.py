@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.tables import layout as L
-from structgen.language.grammar import Grammar
 from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.state_image import clear

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.lexer.kept_lexemes import plain, restore
 from structgen.lark_grammars.lexer.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK

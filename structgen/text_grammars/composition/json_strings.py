@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
 from structgen.text_grammars.composition.json_escapes import (

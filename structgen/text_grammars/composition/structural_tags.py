@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from structgen.errors import OptionError, UnsupportedError
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.schema.reading.json_text import exact, read
-from structgen.schema.schema_grammar import json_schema
 from structgen.text_grammars.composition.dispatching import dispatched, holding, shown, triggered
 from structgen.text_grammars.composition.tag_fields import (
     Format,

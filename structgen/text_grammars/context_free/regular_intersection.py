@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TypeAlias, cast
 
 from structgen.errors import GrammarError, LimitError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.context_free_language import ContextFree

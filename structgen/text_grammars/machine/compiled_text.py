@@ -17,9 +17,9 @@ from structgen.core.compiled import CompiledGrammar, State
 from structgen.core.dfa import Dfa, ParserStates, explicit
 from structgen.errors import OptionError, StructgenError
 from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
-from structgen.json_machine.expected import Expected
 from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping

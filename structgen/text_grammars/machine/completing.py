@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.language.grammar import Grammar
+from structgen.core.grammar import Grammar
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.rest_completions import RestCompletions

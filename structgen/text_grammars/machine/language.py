@@ -12,8 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from structgen.json_machine.expected import Expected
-from structgen.language.grammar import Grammar
+from structgen.core.grammar import Grammar
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
 
 if TYPE_CHECKING:
