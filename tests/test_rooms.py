@@ -31,10 +31,6 @@ LAYERS = {one["containers"][0]: one["layers"] for one in CONTRACTS if one["type"
 UPWARDS = {
     # The network says why a place is empty; the explanation asks the network.
     ("structgen.schema.recogniser.schema_network", "structgen.schema.explaining.contradiction"),
-    # A Lark grammar compiles itself; types alone in the other two.
-    ("structgen.lark_grammars.lark_grammar", "structgen.lark_grammars.masks.compiled_lark"),
-    ("structgen.lark_grammars.bound.bound_lark", "structgen.lark_grammars.lark_grammar"),
-    ("structgen.lark_grammars.kept.lark_file_checks", "structgen.lark_grammars.masks.vocabulary_tables"),
 }
 """Imports that point up inside a room, all of them inside functions or for types alone. None may be added."""
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.bound.bound_proofs import Proofs
 from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items
+from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.lexer.work_budget import Effort
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader
 from structgen.lark_grammars.parser.lalr_parser import Parser
@@ -26,16 +27,13 @@ from structgen.text_grammars.machine.language import InsidePart as Within
 from structgen.text_grammars.machine.scanning import common_classes
 from structgen.text_grammars.text_grammar import TextGrammar
 
-if TYPE_CHECKING:
-    from structgen.lark_grammars.lark_grammar import LarkGrammar
-
 
 class BoundLark(TextGrammar):
     """A Lark grammar with bound terminals. Made by `lark`."""
 
     __slots__ = ("_bound", "_made", "of")
 
-    def __init__(self, of: LarkGrammar, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
+    def __init__(self, of: LoadedLark, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
         """`of`: the grammar with stand-ins for the bound terminals; `made`: how it is made anew, as
         `__reduce__` has it."""
         self.of, self._bound, self._made = of, dict(bound), made
