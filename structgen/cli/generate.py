@@ -32,13 +32,13 @@ from structgen.sampling.methods import METHODS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from structgen.core.grammar import Grammar
     from structgen.engine import Engine, Request
     from structgen.engine.bulk import BulkProgress
-    from structgen.language.grammar import Grammar
+    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.python_types.type_hints import TypeReader
-    from structgen.schema.schema_grammar import NetworkGrammar
     from structgen.speculation.speculation_options import Speculation
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class Speculates(StrEnum):
@@ -332,10 +332,10 @@ def _requests(
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
     embedded = model.startswith("structgen/")
-    schema: NetworkGrammar | None = None
+    schema: JsonSchemaGrammar | None = None
     grammar: TextGrammar | None = None
     if isinstance(told, Path):
         options: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
@@ -352,7 +352,7 @@ def _requests(
 
     def made(text: str) -> Request:
         if embedded and schema is not None:
-            from structgen.schema.prompting import extraction_prompt
+            from structgen.json_grammars.prompting import extraction_prompt
 
             text = extraction_prompt(schema, text)
         return sg.Request(

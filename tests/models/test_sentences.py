@@ -11,7 +11,7 @@ from data.sentences import Example, Examples, Shares, written
 from data.words import Words, held_out, spelled
 
 import structgen as sg
-from structgen.schema.prompting import extraction_prompt
+from structgen.json_grammars.prompting import extraction_prompt
 
 COUNT = 250
 
