@@ -18,10 +18,11 @@ from structgen.lark_grammars.lexer.lexemes import DECIDED
 from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.context_free.productive_symbols import productive
-from structgen.text_grammars.machine.language import TOKEN, Language, TextGrammar
+from structgen.text_grammars.ebnf_grammar import RulesGrammar
+from structgen.text_grammars.machine.language import TOKEN, Language
 from structgen.text_grammars.machine.random_sentences import random_word
+from structgen.text_grammars.text_grammar import TextGrammar
 
 _SAMPLES = 8
 """Texts of a terminal of which it is told what they become."""

@@ -225,8 +225,8 @@ def test_masks_are_the_same(name: str) -> None:
     tokenizer = sg.Tokenizer.from_huggingface(Path(__file__).parents[1] / "data" / "bpe" / "tokenizer.json")
     plain = CompiledLark(bare(GRAMMARS[name]()), tokenizer, None, False)
     shown = CompiledLark(GRAMMARS[name](), tokenizer, None, False)
-    assert shown._book.knows_sure
-    assert not plain._book.knows_sure
+    assert shown._vocabulary_tables.knows_sure
+    assert not plain._vocabulary_tables.knows_sure
     hold(plain, shown, tokenizer.encode(TEXTS[name].encode()))
 
 
@@ -234,10 +234,12 @@ def test_masks_are_the_same(name: str) -> None:
 def test_what_is_known_ahead_is_what_is_found_later(name: str) -> None:
     grammars = bare(GRAMMARS[name]()), GRAMMARS[name]()
     later, ahead = (CompiledLark(one, BYTES, None, False) for one in grammars)
-    later._find_sure()
-    assert np.array_equal(later._book._sure, ahead._book._sure)
-    asked = later._book._clean != K.CLEAN_UNKNOWN
+    later._answers.certify_states()
+    assert np.array_equal(later._vocabulary_tables._sure, ahead._vocabulary_tables._sure)
+    asked = later._vocabulary_tables._clean != K.CLEAN_UNKNOWN
     assert asked.any()
-    assert np.array_equal(later._book._clean[asked], ahead._book._clean[asked])
-    states = range(len(ahead._parsed.kernels))
-    assert [later._book.plan(one) for one in states] == [ahead._book.plan(one) for one in states]
+    assert np.array_equal(later._vocabulary_tables._clean[asked], ahead._vocabulary_tables._clean[asked])
+    states = range(len(ahead._vocabulary_tables._sure))
+    assert [later._vocabulary_tables.plan(one) for one in states] == [
+        ahead._vocabulary_tables.plan(one) for one in states
+    ]

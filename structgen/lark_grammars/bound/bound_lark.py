@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.bound.bound_proofs import Proofs
 from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items
+from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader
 from structgen.lark_grammars.parser.lalr_parser import Parser
 from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, rule_as_written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.language import InsidePart as Within
-from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.scanning import common_classes
-
-if TYPE_CHECKING:
-    from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class BoundLark(TextGrammar):
@@ -34,7 +33,7 @@ class BoundLark(TextGrammar):
 
     __slots__ = ("_bound", "_made", "of")
 
-    def __init__(self, of: LarkGrammar, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
+    def __init__(self, of: LoadedLark, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
         """`of`: the grammar with stand-ins for the bound terminals; `made`: how it is made anew, as
         `__reduce__` has it."""
         self.of, self._bound, self._made = of, dict(bound), made
@@ -270,9 +269,9 @@ class BoundLanguage(Language):
         return found
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        """Those that are bound, and have masks of their own."""
-        return frozenset(one for language in self.reader.bound.values() for one in language.masked)
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        """The compiled grammars of the bound terminals that have masks of their own."""
+        return frozenset(one for language in self.reader.bound.values() for one in language.compiled_parts)
 
 
 def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTables:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.lexer.kept_lexemes import decode_lexemes, encode_lexemes
 from structgen.lark_grammars.lexer.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK
@@ -27,6 +27,8 @@ _MOST_TAILED = 2
 """Terminals of a lexeme for which it is found out what makes sure of them where the separator does not."""
 _MOST_LINES = 16
 """States that the indenter's newlines may be in behind their breaks."""
+_STACK_BYTES = 1000
+"""What the reader takes for a stack of the parser."""
 
 
 class ContextualLanguage(Language):
@@ -418,3 +420,33 @@ class ContextualLanguage(Language):
             "lexer_states": len(self.reader.lexer.states),
             "stacks": len(self.reader.parser.top),
         }
+
+
+class LanguageSource:
+    """A grammar's language, made when it is first asked for: many grammars get by with kept tables."""
+
+    __slots__ = ("_kept", "_language", "_limits", "_tables", "budget")
+
+    def __init__(self, tables: ParserTables, limits: Limits, kept: npt.NDArray[np.uint8] | None) -> None:
+        """`kept`: the states of its lexer, as `encode` returned them."""
+        self._tables, self._limits, self._kept = tables, limits, kept
+        self._language: ContextualLanguage | None = None
+        self.budget = WorkBudget(limits)
+
+    def __call__(self) -> ContextualLanguage:
+        """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
+        if self._language is None:
+            self._language = ContextualLanguage(self._tables, self._limits, self._kept, self.budget)
+            self._kept = None
+        return self._language
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parser's stacks and of their proofs, about."""
+        return 0 if self._language is None else _STACK_BYTES * len(self._language.reader.parser.top)
+
+    def encode(self) -> npt.NDArray[np.uint8]:
+        """Return the states of the lexer, to be kept."""
+        if self._kept is not None:
+            return self._kept
+        return self().lexemes()

@@ -183,7 +183,7 @@ class PageTables:
             self.put_sure(pages.sure)
         self._point()
 
-    def ask_again(self) -> None:
+    def reopen_all(self) -> None:
         """Have all asked again that was asked and not answered: whoever shares this book has noted it."""
         for cells in (self._moves, self._endings, self._starts, self._plans):
             pending = cells == K.PENDING
