@@ -73,9 +73,10 @@ MOST_TEXTS = 1024
 F_SEPARATED, F_LEFT, F_ALL, F_FLAGS, F_LAST, F_LISTS = range(6)
 """How many terminals the separator decides, how many are left to `contextual_lexer`, and how many the lexeme
 may become; FLAGS; what the text's end makes of it, a terminal or one of LAST_...; then four lists that each
-have room for all terminals: all, those that are decided, the bytes that these need, and those that are
-left.""" HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK, HAS_OLD = 1, 2, 4, 8 """Has it a slot of an ignored terminal;
-may it become one; may it become the indenter's newline? Has it an
+have room for all terminals: all, those that are decided, the bytes that they need, and those that are
+left."""
+HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK, HAS_OLD = 1, 2, 4, 8
+"""Has it a slot of an ignored terminal; may it become one; may it become the indenter's newline? Has it an
 old slot?"""
 LAST_NOT, LAST_OLD, LAST_UNKNOWN = -1, -2, -3
 

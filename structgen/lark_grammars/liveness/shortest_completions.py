@@ -230,12 +230,19 @@ class ShortestCompletions:
             known = self._found[state] = self._find(self._ranked, state)
         return known
 
-        def _find(self, ranked: RankedItems, state: int) -> Completion: nearest = ranked.nearest(state) if not
-        self._dropped or not self._is_doubtful(ranked, nearest) or self._is_read(ranked, state, nearest):
-        return nearest for completion in chain(ranked.ranked(state), self._careful(ranked, state)): rule, dot,
-        _terminals = completion # an item that leads back to its own state would be taken again is_circular =
-        dot == 1 and state in self._successors(state, rule, dot) if not is_circular and self._is_read(ranked,
-        state, completion): return completion return nearest
+    def _find(self, ranked: RankedItems, state: int) -> Completion:
+        nearest = ranked.nearest(state)
+        if not (self._dropped and self._is_doubtful(ranked, nearest)) or self._is_read(
+            ranked, state, nearest
+        ):
+            return nearest
+        for completion in chain(ranked.ranked(state), self._careful(ranked, state)):
+            rule, dot, _terminals = completion
+            # an item that leads back to its own state would be taken again
+            is_circular = dot == 1 and state in self._successors(state, rule, dot)
+            if not is_circular and self._is_read(ranked, state, completion):
+                return completion
+        return nearest
 
     def _careful(self, ranked: RankedItems, state: int) -> Iterator[Completion]:
         """Yield completions whose terminals avoid, where they can, rules that lark may not reduce."""
