@@ -25,7 +25,7 @@ from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.masks.lark_answers import LarkAnswers
 from structgen.text_grammars.machine import compiled_text
 from structgen.text_grammars.machine.compiled_text import CompiledText
-from structgen.text_grammars.machine.step_table import Steps
+from structgen.text_grammars.machine.step_table import StepTable
 
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b"<t>{", b"}<", b"/t>", b"x)", b"if", b"\n    "]
 END, SPECIAL = 256 + len(PIECES), 257 + len(PIECES)
@@ -226,7 +226,7 @@ def test_nothing_is_asked_or_worked_out_before_the_rest_is_called_for(
     name: str, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a question that is noted and forgotten has all asked again
-    for kind, name_of_call in ((Steps, "_ask_again"), (LarkAnswers, "_reopen_all")):
+    for kind, name_of_call in ((StepTable, "_ask_again"), (LarkAnswers, "_reopen_all")):
         monkeypatch.delattr(kind, name_of_call)
     compiled = sg.compile(GRAMMARS[name](), TOKENIZER, store=False)
     tree = tree_of(compiled_of(name, 1).start, random.Random(6), 10)
