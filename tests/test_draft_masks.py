@@ -366,7 +366,9 @@ def test_a_walk_gives_the_states_that_steps_give(name: str) -> None:
         matcher, state = wandered(name, draw)
         tokens, parents = tree_of(state, draw, 10)
         compiled = matcher.compiled
-        found = compiled.after_tree(matcher.state_index, tokens, np.array(parents))
+        masks = DraftMasks([matcher], tokens, np.array(parents), [len(tokens)], sg.allocate_mask(11, SIZE))
+        masks.fill_left()
+        found = masks.states[1:]
         states = [matcher.state_index]
         for token, parent in zip(tokens, parents, strict=True):
             above = states[parent + 1]
@@ -378,7 +380,10 @@ def test_a_walk_gives_the_states_that_steps_give(name: str) -> None:
 def test_a_walk_says_where_a_limit_was_reached() -> None:
     grammar, text, states = DEEP["characters"]
     compiled = sg.compile(grammar(), TOKENIZER, limits=sg.Limits(parser_states=states), store=False)
-    found = compiled.after_tree(compiled.start.index, [*text], range(-1, len(text) - 1)).tolist()
+    mask, parents = sg.allocate_mask(len(text) + 1, SIZE), range(-1, len(text) - 1)
+    masks = DraftMasks([sg.Matcher(compiled)], [*text], parents, [len(text)], mask)
+    masks.fill_left()
+    found = masks.states[1:].tolist()
     first = found.index(-2)
     assert min(found[:first]) >= 0 and set(found[first + 1 :]) == {-1}
 

@@ -18,10 +18,10 @@ from weakref import proxy
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, State
-from structgen.core.dfa import Dfa, ParserStates, explicit
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError, StructgenError
-from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
+from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
 from structgen.language.expectation import Expected
@@ -339,11 +339,6 @@ class CompiledText(CompiledGrammar):
     def _large_row(self) -> npt.NDArray[np.int32]:
         return super()._large_row() if self._bits is None else self._bits
 
-    def _next_bytes(self, index: int) -> bytes:
-        return bytes(
-            byte for byte in range(256) if self._retry(stepping.take_bytes, index, BYTE_AT[byte], 1) >= 0
-        )
-
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
@@ -369,16 +364,7 @@ class CompiledText(CompiledGrammar):
             raise OptionError(
                 "A grammar with special tokens or token counts has no automaton over bytes.", where="to_dfa"
             )
-        with self.lock:
-            return explicit(
-                ParserStates(self, self._language.classes, self.depth_of),
-                self._start,
-                self.tokenizer,
-                lambda n: State(self, n),
-                max_states,
-                depth,
-                minimal,
-            )
+        return explicit_of_parser(self, self._language.classes, max_states, depth, minimal)
 
     @property
     def has_depth(self) -> bool:
