@@ -72,7 +72,7 @@ class ContextFree(Language):
         names = self.rules.names[: self.rules.terminals]
         self.scanner = Scanner([cast(Language, languages[name]) for name in names])
         self.classes, self.specials = self.scanner.classes, self.scanner.specials
-        self.counts = self.scanner.counts
+        self.counts_tokens = self.scanner.counts_tokens
         self.items = Items(self.rules)
         self.stacks = Stacks(self.items, limits)
         self.rests = Rests(self.rules, self.scanner, self.stacks)
@@ -147,7 +147,7 @@ class ContextFree(Language):
         return list(found)
 
     def boundary(self, config: Config) -> Config | None:
-        if not self.counts:
+        if not self.counts_tokens:
             return config
         complete, tops = cast(Tops, config)
         left: dict[int, int] = {}
