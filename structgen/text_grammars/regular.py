@@ -13,7 +13,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
 from structgen.automata.regex import ecma_syntax
-from structgen.automata.regex.python_to_ecma import ecma_of_python
+from structgen.automata.regex.ecma_text import ecma_of_python
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    Node,
+    Repetition,
+    descendants,
+)
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import Partition
 from structgen.errors import GrammarError, OptionError, RegexError
@@ -175,18 +183,10 @@ def _escaped(char: str) -> str:
     return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
 
 
-def _asserts(node: ecma_syntax.Node) -> bool:
-    """Return whether what a tree matches depends on what stands around it."""
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, (ecma_syntax.Seq, ecma_syntax.Alt)):
-            stack += top.parts
-        elif isinstance(top, ecma_syntax.Repeat):
-            stack.append(top.of)
-        elif not isinstance(top, ecma_syntax.Chars):
-            return True
-    return False
+def _asserts(node: Node) -> bool:
+    """Return whether a tree holds an assertion about the text around it."""
+    plain = (CharacterClass, Concatenation, Alternation, Repetition)
+    return not all(isinstance(one, plain) for one in descendants(node))
 
 
 class RegularLanguage(Language):

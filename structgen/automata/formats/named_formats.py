@@ -8,7 +8,8 @@ from types import MappingProxyType
 from structgen.automata.formats import alabels, idna, json_content
 from structgen.automata.formats.mailbox import local_part
 from structgen.automata.programs.program import EOL, MATCH, Emitter, Program, compile_clock, compile_regex
-from structgen.automata.regex.ecma_syntax import Chars, parse
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.syntax_tree import CharacterClass
 from structgen.errors import UnsupportedError
 from structgen.language.ir import TRUE, All, Format, Formula, Length, Not, Pattern
 
@@ -196,7 +197,7 @@ def _mailbox() -> Program:
     emitter = Emitter()
     domain = emitter.emit(parse(_DOMAIN), emitter.put(EOL, emitter.put(MATCH)))
     atom, quoted = parse(_ATOM.removesuffix("+")), parse(r"[ !#-\[\]-~]")
-    assert isinstance(atom, Chars) and isinstance(quoted, Chars)
+    assert isinstance(atom, CharacterClass) and isinstance(quoted, CharacterClass)
     start = local_part(emitter, atom.ranges, quoted.ranges, domain)
     return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
 

@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, Union
 
-from structgen.automata.regex.ecma_syntax import (
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.syntax_tree import (
     EMPTY,
-    START,
-    Alt,
-    Boundary,
-    Chars,
-    End,
-    Look,
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    LookAround,
     Node,
-    Repeat,
-    Seq,
-    Start,
+    Repetition,
+    TextEnd,
+    TextStart,
+    WordBoundary,
+    descendants,
     nullable,
-    parse,
 )
 from structgen.automata.unicode.charsets import ANY, LAST, Ranges
 from structgen.automata.unicode.partition import cheapest_point
@@ -186,23 +186,23 @@ _CLOCK_CHARS = "0123456789:.+-Zz"  # the determiniser tells them apart, so each 
 
 def _split(node: Node) -> Tree:
     parts = _flat(node)
-    if not parts or not isinstance(parts[0], Start):
+    if not parts or not isinstance(parts[0], TextStart):
         return _program(node)
     rest = 1
-    while rest < len(parts) and isinstance(parts[rest], Start):
+    while rest < len(parts) and isinstance(parts[rest], TextStart):
         rest += 1
     conditions: list[Tree] = []
     while rest < len(parts):
         look = parts[rest]
-        if isinstance(look, Look) and look.ahead:
-            inner = _split(Seq((START, look.of)))
+        if isinstance(look, LookAround) and look.ahead:
+            inner = _split(Concatenation((TextStart(), look.of)))
             conditions.append(inner if look.holds else NotTree(inner))
-        elif not isinstance(look, Start):
+        elif not isinstance(look, TextStart):
             break
         rest += 1
     if not conditions:
         return _program(node)
-    return AllTree((*conditions, _split(Seq((START, *parts[rest:])))))
+    return AllTree((*conditions, _split(Concatenation((TextStart(), *parts[rest:])))))
 
 
 def _flat(node: Node) -> list[Node]:
@@ -211,7 +211,7 @@ def _flat(node: Node) -> list[Node]:
     stack = [node]
     while stack:
         top = stack.pop()
-        if isinstance(top, Seq):
+        if isinstance(top, Concatenation):
             stack.extend(reversed(top.parts))
         else:
             flat.append(top)
@@ -219,38 +219,29 @@ def _flat(node: Node) -> list[Node]:
 
 
 def _has(node: Node, kinds: tuple[type, ...]) -> bool:
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, kinds):
-            return True
-        if isinstance(top, (Seq, Alt)):
-            stack.extend(top.parts)
-        elif isinstance(top, (Repeat, Look)):
-            stack.append(top.of)
-    return False
+    return any(isinstance(one, kinds) for one in descendants(node))
 
 
 def _unanchor(node: Node) -> tuple[Node | None, Node | None]:
     """Return (the part that must stand at the start of the string, its `^` gone; the part that need not)."""
-    if isinstance(node, Start):
+    if isinstance(node, TextStart):
         return EMPTY, None
-    if isinstance(node, Seq):
+    if isinstance(node, Concatenation):
         parts = _flat(node)
         at = 0
-        while at < len(parts) and isinstance(parts[at], Start):
+        while at < len(parts) and isinstance(parts[at], TextStart):
             at += 1
         if at:
-            return Seq(tuple(parts[at:])), None
+            return Concatenation(tuple(parts[at:])), None
         if not parts:
             return None, node
         anchored, free = _unanchor(parts[0])
         rest = tuple(parts[1:])
         return (
-            None if anchored is None else Seq((anchored, *rest)),
-            None if free is None else Seq((free, *rest)),
+            None if anchored is None else Concatenation((anchored, *rest)),
+            None if free is None else Concatenation((free, *rest)),
         )
-    if isinstance(node, Alt):
+    if isinstance(node, Alternation):
         pairs = [_unanchor(part) for part in node.parts]
         at_start = tuple(pair[0] for pair in pairs if pair[0] is not None)
         anywhere = tuple(pair[1] for pair in pairs if pair[1] is not None)
@@ -259,46 +250,46 @@ def _unanchor(node: Node) -> tuple[Node | None, Node | None]:
 
 
 def _alt(parts: tuple[Node, ...]) -> Node | None:
-    return None if not parts else parts[0] if len(parts) == 1 else Alt(parts)
+    return None if not parts else parts[0] if len(parts) == 1 else Alternation(parts)
 
 
 def _ends_well(node: Node, tail: bool) -> bool:
     """Return whether every `$` stands where nothing more need follow (`tail`: `node` itself does)."""
-    if isinstance(node, End):
+    if isinstance(node, TextEnd):
         return tail
-    if isinstance(node, Seq):
+    if isinstance(node, Concatenation):
         for part in reversed(node.parts):
             if not _ends_well(part, tail):
                 return False
             tail = tail and nullable(part)
         return True
-    if isinstance(node, Alt):
+    if isinstance(node, Alternation):
         return all(_ends_well(part, tail) for part in node.parts)
-    if isinstance(node, Repeat):
+    if isinstance(node, Repetition):
         return _ends_well(node.of, tail and node.least <= 1)
-    if isinstance(node, Chars):
+    if isinstance(node, CharacterClass):
         return bool(node.ranges)
-    return not isinstance(node, (Start, Look, Boundary))
+    return not isinstance(node, (TextStart, LookAround, WordBoundary))
 
 
 def _surely_empty(node: Node) -> bool:
     """Return whether the node matches the empty word wherever it stands (no assertion in the way)."""
-    if isinstance(node, Seq):
+    if isinstance(node, Concatenation):
         return all(_surely_empty(part) for part in node.parts)
-    if isinstance(node, Alt):
+    if isinstance(node, Alternation):
         return any(_surely_empty(part) for part in node.parts)
-    if isinstance(node, Repeat):
+    if isinstance(node, Repetition):
         return node.least == 0 or _surely_empty(node.of)
     return False
 
 
 def _program(node: Node) -> Program:
-    if _has(node, (Look, Boundary)):
+    if _has(node, (LookAround, WordBoundary)):
         return Emitter().search(node, node, node, trimmed=False)
-    if not _has(node, (Start,)):
+    if not _has(node, (TextStart,)):
         return Emitter().search(node, None, node, trimmed=_ends_well(node, True))
     anchored, free = _unanchor(node)
-    if any(part is not None and _has(part, (Start,)) for part in (anchored, free)):
+    if any(part is not None and _has(part, (TextStart,)) for part in (anchored, free)):
         return Emitter().search(node, node, node, trimmed=False)
     trimmed = all(part is None or _ends_well(part, True) for part in (anchored, free))
     return Emitter().search(node, anchored, free, trimmed=trimmed)
@@ -339,26 +330,27 @@ class Emitter:
 
     def emit(self, node: Node, after: int) -> int:
         """Return the instruction at which `node`, followed by `after`, begins."""
-        if isinstance(node, Chars):
+        if isinstance(node, CharacterClass):
             return self.put(CHAR, self.set(node.ranges), after)
-        if isinstance(node, Seq):
+        if isinstance(node, Concatenation):
             for part in reversed(node.parts):
                 after = self.emit(part, after)
             return after
-        if isinstance(node, Alt):
+        if isinstance(node, Alternation):
             entry = self.emit(node.parts[-1], after)
             for part in reversed(node.parts[:-1]):
                 entry = self.put(SPLIT, self.emit(part, after), entry)
             return entry
-        if isinstance(node, Repeat):
+        if isinstance(node, Repetition):
             return self.repeat(node, after)
-        if isinstance(node, Start):
+        if isinstance(node, TextStart):
             return self.put(BOL, after)
-        if isinstance(node, End):
+        if isinstance(node, TextEnd):
             return self.put(EOL, after)
-        if isinstance(node, Boundary):
-            self.looks.append(LookProgram(True, node.here, True, -1))
+        if isinstance(node, WordBoundary):
+            self.looks.append(LookProgram(True, node.holds, True, -1))
             return self.put(LOOK, len(self.looks) - 1, after)
+        assert isinstance(node, LookAround), "atomic groups are rewritten before (`atomic_groups`)"
         body = self.put(MATCH)
         body = self.emit(node.of, body)
         if not node.ahead:  # a look-behind's body may begin anywhere before
@@ -368,12 +360,12 @@ class Emitter:
         self.looks.append(LookProgram(node.ahead, node.holds, False, body))
         return self.put(LOOK, len(self.looks) - 1, after)
 
-    def repeat(self, node: Repeat, after: int) -> int:
+    def repeat(self, node: Repetition, after: int) -> int:
         empty = nullable(node.of)
         least, most = (0 if _surely_empty(node.of) else node.least), node.most
         if (least, most) == (0, 1):
             return self.put(SPLIT, self.emit(node.of, after), after)
-        if least <= 1 and most < 0:
+        if least <= 1 and most is None:
             loop = self.put(SPLIT)
             body = self.emit(node.of, loop)
             self.code[loop] = (SPLIT, body, after, 0, 0, 0)
@@ -382,7 +374,7 @@ class Emitter:
         outside, self.inside = self.inside, repeat
         body = self.emit(node.of, self.put(COUNT, repeat))
         self.inside = outside
-        self.code[repeat] = (REPEAT, body, after, least, most, int(empty))
+        self.code[repeat] = (REPEAT, body, after, least, -1 if most is None else most, int(empty))
         return self.put(PUSH, repeat)
 
 
