@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from structgen.automata.formats.punycode import PLAIN, TO_LEFT, TO_RIGHT, code_points, least_digits
 from structgen.automata.programs.program import CHAR, EOL, MATCH, SPLIT, STEPPER, Emitter, Program
 from structgen.automata.unicode.charsets import Ranges, complement, union
 
@@ -29,9 +30,6 @@ HOST_LABELS = "hostname labels"
 
 MOST_DIGITS = 59
 """Characters of an A-label behind `xn--`: a label has 63 octets (RFC 1034, section 3.1)."""
-TO_RIGHT, TO_LEFT, PLAIN = 1, 2, 4
-"""Kinds of labels (RFC 5893, section 2): no right-to-left character, and the Bidi rule kept; some, and the
-rule kept; none, and the rule broken, which is no matter where no label of the name is right-to-left."""
 
 _FEWEST = 3  # digits of a first insertion
 _FARTHEST = 6  # characters from a text to an end, where there is room
@@ -103,9 +101,6 @@ class ALabels:
             if text[-1] == "-" and len(text) > 1:
                 best = min(best, _FEWEST - 1 + self._inserted(text[:-1]))
                 return best if best <= room else -1
-        # Deferred: most names have no A-label, and the tables and compiled code take a while to load.
-        from structgen.automata.formats.punycode import code_points, least_digits
-
         props, pairs = code_points()
         written = np.array([ord(char) for char in text] or [0], np.int64)
         found = int(least_digits(written, len(text), best - 1, self.kinds, props, pairs))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +22,7 @@ from structgen.automata.numbers.bound_tree import nodes
 from structgen.automata.numbers.interval_split import split
 from structgen.automata.numbers.number_plan import ANY, PLAIN, Caps, Side, common_core, digit_count, sides_of
 from structgen.automata.numbers.shortest_numerals import Asker, alive, has_value, shortest
-from structgen.automata.numbers.written_forms import (
-    FormPairs,
-    Pair,
-    by_value,
-    digits_alone,
-    has_forms,
-    otherwise,
-)
+from structgen.automata.numbers.written_forms import by_value, digits_alone, has_forms, otherwise
 from structgen.language import ir
 from structgen.limits import Limits
 from structgen.system.fork_locks import STORES, new_lock
@@ -46,6 +40,8 @@ MOST_STATES, MOST_PLANS = 1 << 16, 1 << 12
 """Past so many states or specs, grammars to come begin anew; those that there are keep what they have."""
 WHOLE = 100
 """More characters than a numeral has on which nothing is asked, other than under "any"."""
+_DIGITS, _MINUS, _MARKS = range(10), 10, (12, 13, 14)
+"""The columns of the digits, of "-", and of ".", "e" and "E"."""
 _IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 _NOTHING: frozenset[int] = frozenset()
 _FEW_ROWS = 1_000
@@ -166,7 +162,7 @@ class Numerals:
         state = self._start((plan.positive, plan.negative), numbers)
         if plan.digits is not None:
             digits = self._start(plan.digits, numbers)
-            state = digits if state < 0 else self._pairs.number(Pair(digits, state, ir.DEAD))
+            state = digits if state < 0 else self._pairs.number(FormPair(digits, state, ir.DEAD))
         plan.starts[numbers] = state
         return state
 
@@ -599,6 +595,125 @@ def shared(policy: int, caps: Caps | None, limits: Limits) -> Numerals:
     if limits.automaton_states < MOST_STATES:
         return Numerals(policy, caps, limits)
     return _shelf(policy, caps, limits.number_chars, limits.oracle_steps).take()
+
+
+class FormPair(NamedTuple):
+    """A numeral of digits alone so far, where a formula judges how a numeral is written (`written_forms`).
+
+    The first automaton writes digits alone, the second is the usual one. Digits move both; the outcome is the
+    first one's; the first ".", "e" or "E" leaves the second automaton alone.
+    """
+
+    digits: int
+    """The state of the automaton that writes digits alone, or ir.DEAD."""
+    other: int
+    """The state of the usual automaton, or ir.DEAD."""
+    zero: int
+    """After a minus sign: the state after 0, which is the one after -0; else ir.DEAD."""
+
+
+class FormPairs:
+    """The pairs among the states of one table of numerals."""
+
+    def __init__(self, numerals: Numerals) -> None:
+        self._numerals = numerals
+        self._of: dict[int, FormPair] = {}
+        self._numbers: dict[FormPair, int] = {}
+        self._marked: dict[int, bool] = {}
+
+    def __contains__(self, state: int) -> bool:
+        return state in self._of
+
+    def number(self, pair: FormPair) -> int:
+        """Return the state of a pair, or ir.DEAD if it is not live."""
+        known = self._numbers.get(pair)
+        if known is not None:
+            return known
+        numerals = self._numerals
+        other = pair.other if pair.other >= 0 and self._may_have_mark(pair.other) else ir.DEAD
+        if pair.digits < 0 and other < 0 and pair.zero < 0:
+            found = ir.DEAD
+        else:
+            found = numerals.new_state(int(numerals.outcome[pair.digits]) if pair.digits >= 0 else -1)
+            self._of[found] = FormPair(pair.digits, other, pair.zero)
+        self._numbers[pair] = found
+        return found
+
+    def expand(self, state: int) -> None:
+        """Fill the row of a pair."""
+        digits, other, zero = self._of[state]
+        numerals = self._numerals
+        mine = numerals.row(digits) if digits >= 0 else None
+        its = numerals.row(other) if other >= 0 else None
+        row = [ir.DEAD] * numerals.trans.shape[1]
+        start = digits >= 0 and numerals.at_start(digits)
+        for column in (*_DIGITS, _MINUS):
+            after = FormPair(
+                mine[column] if mine is not None else ir.DEAD,
+                its[column] if its is not None else ir.DEAD,
+                mine[0] if mine is not None and start and column == _MINUS else ir.DEAD,
+            )
+            if column == 0 and zero >= 0:
+                after = after._replace(digits=zero)
+            if after != (ir.DEAD, ir.DEAD, ir.DEAD):
+                row[column] = self.number(after)
+        if its is not None:
+            for column in _MARKS:
+                row[column] = its[column]
+        numerals.trans[state] = row
+
+    def meaning(self, state: int, demands: Mapping[int, frozenset[int]]) -> Meaning:
+        """Return what `Numerals.meaning` does."""
+        parts = {part for at in self._of[state] if at >= 0 for part in self._numerals.meaning(at, demands)}
+        return tuple(sorted(parts, key=lambda part: part[0]))
+
+    def finish(self, state: int, demands: Mapping[int, frozenset[int]]) -> ir.Demands:
+        """Return for each demand that can still be met the shortest rest that meets it."""
+        digits, other, zero = self._of[state]
+        numerals = self._numerals
+        found: dict[int, bytes] = {}
+        options = [(b"", digits, False), (b"0", zero, False), (b"", other, True)]
+        for head, at, marked in options:
+            if at < 0:
+                continue
+            for demand, rest in numerals.rests(at, demands, marked=marked).items():
+                text = head + rest
+                best = found.get(demand)
+                if best is None or (len(text), text) < (len(best), best):
+                    found[demand] = text
+        return found
+
+    def key(self, state: int, meaning: Meaning) -> bytes:
+        """Return 16 bytes that say what may follow, in any process and grammar."""
+        demands = dict(meaning)
+        numerals = self._numerals
+        parts = [
+            numerals.key(at, numerals.meaning(at, demands)).hex() if at >= 0 else "" for at in self._of[state]
+        ]
+        return blake2b("|".join(parts).encode(), digest_size=16, person=b"sg-numeral-pair").digest()
+
+    def _may_have_mark(self, start: int) -> bool:
+        """Return whether a state of the usual automaton can still write ".", "e" or "E".
+
+        Nearly always at once; digits that only go on as digits end at the longest numeral.
+        """
+        seen = {start}
+        todo = [start]
+        while todo:
+            state = todo.pop()
+            known = self._marked.get(state)
+            row = self._numerals.row(state) if known is None else []
+            if known or any(row[column] >= 0 for column in _MARKS if row):
+                self._marked[start] = self._marked[state] = True
+                return True
+            for column in (*_DIGITS, _MINUS) if row else ():
+                after = row[column]
+                if after >= 0 and after not in seen:
+                    seen.add(after)
+                    todo.append(after)
+        for state in seen:
+            self._marked[state] = False
+        return False
 
 
 class _Large:
