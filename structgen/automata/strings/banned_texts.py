@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Alternation, CharacterClass, Concatenation, Node
-from structgen.automata.strings.banned_patterns import pattern_of
+from structgen.automata.strings.banned_patterns import minimal, pattern_of
 from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import RegexError
 from structgen.language.ir import DEAD, All, Format, Formula, Length, Not, Pattern, Spec
@@ -121,19 +121,7 @@ def texts_of(source: str) -> tuple[str, ...] | None:
             return None
     texts = tuple(sorted(set(found)))
     lone = any("\ud800" <= char < "\ue000" for text in texts for char in text)
-    return None if lone or not all(texts) or not _is_minimal(texts) else texts
-
-
-def _is_minimal(texts: tuple[str, ...]) -> bool:
-    every = set(texts)
-    sizes = sorted({len(text) for text in texts})
-    return not any(
-        text[at : at + size] in every
-        for text in texts
-        for size in sizes
-        if size < len(text)
-        for at in range(len(text) - size + 1)
-    )
+    return None if lone or not all(texts) or minimal(texts) != texts else texts
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,17 +1,30 @@
-"""Patterns as programs: the instructions that the determiniser runs, look-aheads split off as formulas.
+"""Patterns as programs: Thompson's construction, with leading look-aheads split off as formulas.
 
-A program's threads are pairs of an instruction and a counter context, so a counted repeat is never unrolled:
-its copies are contexts, made when they are visited. What nests without a bound has contexts of calls instead;
-a program has the ones or the others.
+Source: K. Thompson, Regular Expression Search Algorithm (1968); counters as in `instructions`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, Union
+from typing import TypeAlias, Union
 
+from structgen.automata.programs.instructions import (
+    BOL,
+    CHAR,
+    CLOCK,
+    COUNT,
+    EOL,
+    LOOK,
+    MATCH,
+    PUSH,
+    REGEX,
+    REPEAT,
+    SPLIT,
+    Instruction,
+    LookProgram,
+    Program,
+)
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import (
     EMPTY,
@@ -28,89 +41,7 @@ from structgen.automata.regex.syntax_tree import (
     nullable,
 )
 from structgen.automata.unicode.charsets import ANY, LAST, Ranges
-from structgen.automata.unicode.partition import cheapest_point
 from structgen.automata.unicode.properties import property_tree
-
-# Instructions are [op, a, b, c, d, e]; `a` to `e` as below.
-CHAR = 0  # a: index of the set, b: next; of a digit (`encoded_content`) c: the bits it brings, d: its place
-SPLIT = 1  # a, b: both next
-PUSH = 2  # a: the REPEAT whose count starts at 0
-REPEAT = 3  # a: body, b: exit, c: least, d: most (-1: none), e: 1 where the body can match the empty word
-COUNT = 4  # a: the REPEAT whose count goes up by one
-BOL = 5  # a: next
-EOL = 6  # a: next
-MATCH = 7
-WORDS = 8  # threads are ranges of the sorted words
-TABLE = 9  # threads are states of a determiniser in Python
-LOOK = 10  # a: index of the look-around, b: next; only in programs that need one
-CLOCK = 11  # threads are places of an RFC 3339 time; it ends the string
-REGEX = 12  # a: tree of names of properties, b: next once what is read is not held, or itself; threads are
-# places of an ECMA-262 pattern, which ends the string
-STEPPER = 13  # a: which of the program's steppers, b: next, c: least characters; threads are its states
-LETTERS = 14  # a: index of a set that lies between c and d, b: next; threads are the letters read
-CALL = 15  # a: a body, b: next once it has ended, c: how far in front the CALL stands that the context names
-RETURN = 16  # the end of a body, c: how far behind the call's next it goes on
-CALLED = -2
-"""In `Program.outer`: the contexts are calls, not counts."""
-UNPADDED = 8
-"""In a CHAR's `c`, beside how many bits a digit brings: no padding need follow."""
-Instruction: TypeAlias = tuple[int, int, int, int, int, int]
-_FAR = 1 << 40
-
-
-class Stepper(Protocol):
-    """An automaton whose states are worked out one character at a time, since they are about as many as
-    texts. It takes letters, digits and hyphens of ASCII alone; equal ones are one."""
-
-    def start(self) -> str:
-        """Return the state before the first character; it is not an end."""
-
-    def step(self, state: str, char: str) -> tuple[str, int] | None:
-        """Return the state after a character, and the least characters from there to an end (0: it is one);
-        None where there is no end."""
-
-    def rest(self, state: str) -> str:
-        """Return the shortest, then smallest text from a state to an end."""
-
-    def safe(self, state: str) -> int:
-        """Return how many characters of its alphabet may surely follow, whichever they are."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Program:
-    """One pattern compiled: it accepts the strings in which a search finds the pattern.
-
-    Identity is equality: `compile_pattern` hands out one program a pattern, and instructions are long to
-    compare. `outer` is for each instruction the REPEAT whose body it is in, or -1; CALLED in programs
-    of calls. `trimmed`: from every
-    reachable thread of a non-empty state some completion leads to a match, so that the automaton alone tells
-    live from dead. `looks` are the look-arounds (and word boundaries) of a program that needs the
-    determiniser in Python.
-    """
-
-    code: tuple[Instruction, ...]
-    sets: tuple[Ranges, ...]
-    start: int
-    outer: tuple[int, ...]
-    trimmed: bool
-    looks: tuple[LookProgram, ...] = ()
-    letters: frozenset[int] = frozenset()
-    """Code points that the determiniser tells apart beside what the sets ask for."""
-    table: tuple[int, ...] = ()
-    """What the REGEX instruction reads."""
-    steppers: tuple[Stepper, ...] = ()
-    costs: tuple[int, ...] = ()
-    """What `completion_costs` says of each instruction, where the instructions do not tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookProgram:
-    """A look-around of a program: `boundary` for a word boundary, else where the body begins."""
-
-    ahead: bool
-    holds: bool
-    boundary: bool
-    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +78,13 @@ def compile_clock(prefix: str) -> Program:
     A leap second must be the last second of its day in UTC. That ties the hour and minute to the offset,
     which no short pattern says: the instruction's threads carry them.
     """
-    emitter = Emitter()
+    builder = ProgramBuilder()
     for char in _CLOCK_CHARS:
-        emitter.set(((ord(char), ord(char)),))
+        builder.set(((ord(char), ord(char)),))
     anchored, _ = _unanchor(parse(prefix))
     assert anchored is not None
-    start = emitter.emit(anchored, emitter.put(CLOCK))
-    return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
+    start = builder.emit(anchored, builder.put(CLOCK))
+    return Program(tuple(builder.code), tuple(builder.sets), start, tuple(builder.outer), True)
 
 
 @functools.lru_cache(maxsize=2)
@@ -162,19 +93,19 @@ def compile_regex(*, bound: bool = False) -> Program:
 
     `bound`: with all that is left out of the automaton, and may be a pattern or none.
     """
-    emitter = Emitter()
+    builder = ProgramBuilder()
     bounds = sorted({0x80, LAST + 1, *map(ord, _ENDS), *(ord(char) + 1 for char in _ENDS)})
     spans = tuple(zip(bounds, (bound - 1 for bound in bounds[1:]), strict=False))
     # Each span between two ends has its own bits, so that it is a class of its own.
     for bit in range(len(spans).bit_length()):
-        emitter.set(tuple(span for index, span in enumerate(spans) if index >> bit & 1))
-    start = emitter.put(REGEX, 0, 1 if bound else 0)
+        builder.set(tuple(span for index, span in enumerate(spans) if index >> bit & 1))
+    start = builder.put(REGEX, 0, 1 if bound else 0)
     if bound:
-        emitter.put(MATCH)
+        builder.put(MATCH)
     table = (len(spans), *(high for _, high in spans), *property_tree())
     letters = frozenset(range(0x80))
-    code, sets = tuple(emitter.code), tuple(emitter.sets)
-    return Program(code, sets, start, tuple(emitter.outer), True, letters=letters, table=table)
+    code, sets = tuple(builder.code), tuple(builder.sets)
+    return Program(code, sets, start, tuple(builder.outer), True, letters=letters, table=table)
 
 
 # Where ranges of letters beyond ASCII begin and end in practice: a range between two others of these, or
@@ -285,17 +216,17 @@ def _surely_empty(node: Node) -> bool:
 
 def _program(node: Node) -> Program:
     if _has(node, (LookAround, WordBoundary)):
-        return Emitter().search(node, node, node, trimmed=False)
+        return ProgramBuilder().search(node, node, node, trimmed=False)
     if not _has(node, (TextStart,)):
-        return Emitter().search(node, None, node, trimmed=_ends_well(node, True))
+        return ProgramBuilder().search(node, None, node, trimmed=_ends_well(node, True))
     anchored, free = _unanchor(node)
     if any(part is not None and _has(part, (TextStart,)) for part in (anchored, free)):
-        return Emitter().search(node, node, node, trimmed=False)
+        return ProgramBuilder().search(node, node, node, trimmed=False)
     trimmed = all(part is None or _ends_well(part, True) for part in (anchored, free))
-    return Emitter().search(node, anchored, free, trimmed=trimmed)
+    return ProgramBuilder().search(node, anchored, free, trimmed=trimmed)
 
 
-class Emitter:
+class ProgramBuilder:
     """Emits instructions backwards, each node knowing what follows it."""
 
     def __init__(self) -> None:
@@ -376,111 +307,3 @@ class Emitter:
         self.inside = outside
         self.code[repeat] = (REPEAT, body, after, least, -1 if most is None else most, int(empty))
         return self.put(PUSH, repeat)
-
-
-def is_plain(program: Program) -> bool:
-    """Return whether a program holds instructions of plain patterns alone, and tells by itself what lives."""
-    return program.trimmed and not program.looks and all(row[0] <= MATCH for row in program.code)
-
-
-def floats(program: Program) -> bool:
-    """Return whether a pattern can be found after any text, and once found stays so: `a`, `[0-9]{2}`, not
-    `^a`, `a$`."""
-    op, _, other = program.code[program.start][:3]
-    if op != SPLIT or not is_plain(program) or any(row[0] in (BOL, EOL) for row in program.code):
-        return False
-    again = program.code[other]  # any character, and the search begins anew
-    restarts = again[0] == CHAR and program.sets[again[1]] == ANY and again[2] == program.start
-    # What lone surrogates alone could meet counts as not to be met.
-    spelled = (any(low < 0xD800 or high > 0xDFFF for low, high in ranges) for ranges in program.sets)
-    return restarts and all(spelled)
-
-
-@functools.lru_cache(maxsize=256)
-def union_of(programs: tuple[Program, ...]) -> Program:
-    """Return the program of the strings that some of plain programs accept."""
-    code: list[Instruction] = []
-    outer: list[int] = []
-    sets: dict[Ranges, int] = {}
-    start = -1
-    for program in programs:
-        base = len(code)
-        numbers = [sets.setdefault(ranges, len(sets)) for ranges in program.sets]
-        for op, a, b, c, d, e in program.code:
-            if op == CHAR:
-                code.append((op, numbers[a], b + base, c, d, e))
-            elif op == MATCH:
-                code.append((op, a, b, c, d, e))
-            else:
-                code.append((op, a + base, b + base if op in (SPLIT, REPEAT) else b, c, d, e))
-        outer += [-1 if one < 0 else one + base for one in program.outer]
-        begin = program.start + base
-        if start >= 0:
-            code.append((SPLIT, begin, start, 0, 0, 0))
-            outer.append(-1)
-            begin = len(code) - 1
-        start = begin
-    return Program(tuple(code), tuple(sets), start, tuple(outer), True)
-
-
-@functools.lru_cache(maxsize=1024)
-def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], list[int]]:
-    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to the end of its body,
-    or a match.
-
-    Then, for each REPEAT, the least bytes of its body. For trimmed programs, where no assertion is in the
-    way.
-    """
-    if program.costs:
-        return list(program.costs), [_FAR] * len(program.code)
-    return _costs(program.code, [_width(ranges, plain) for ranges in program.sets])
-
-
-def least_costs(code: Sequence[Instruction], widths: Sequence[int]) -> list[int]:
-    """Return the least cost from each instruction to the end of its body, or a match, where a character of
-    each set costs so much."""
-    return _costs(code, widths)[0]
-
-
-def _costs(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int], list[int]]:
-    cost, body = [_FAR] * len(code), [_FAR] * len(code)
-    changed = True
-    while changed:  # instructions come after what follows them, loops apart: two or three rounds
-        changed = False
-        for pc, (op, a, b, least, *_) in enumerate(code):
-            if op == CHAR:
-                value = widths[a] + cost[b]
-            elif op == SPLIT:
-                value = min(cost[a], cost[b])
-            elif op == PUSH:
-                times = code[a][3]
-                value = cost[code[a][2]] + (times * body[a] if times else 0)
-            elif op == REPEAT:
-                value, body[pc] = cost[b], cost[a]
-            elif op == EOL:
-                value = cost[a]
-            elif op == CLOCK:
-                value = len("00:00:00Z")
-            elif op == STEPPER:
-                value = least + cost[b]
-            elif op == LETTERS:
-                value = widths[a] + cost[b]
-            elif op == CALL:
-                value = cost[a] + cost[b]
-            else:
-                value = 0
-            if value < cost[pc]:
-                cost[pc], changed = value, True
-    return cost, body
-
-
-def _width(ranges: Ranges, plain: bool) -> int:
-    """Return the bytes of the code point that is written most briefly (far, where UTF-8 can write none)."""
-    least = _FAR
-    for low, high in ranges:
-        found = cheapest_point(low, high, plain)
-        if found is not None:
-            least = min(least, found[0])
-            if low > 0x7F:  # what comes later is no cheaper
-                break
-    return least
