@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, TypeAlias, Union
 
 import numpy as np
 
-from structgen.automata.unicode.cached_sets import kept
+from structgen.automata.unicode.cached_sets import cached
 from structgen.automata.unicode.charsets import ANY, LAST, Ranges, complement, union
 from structgen.errors import RegexError
 
@@ -350,7 +350,7 @@ def _category(letter: str, ascii_only: bool) -> Ranges:
         found = re.compile(f"\\{letter}+", flags).finditer(code_points(0, size))
         return tuple((one.start(), one.end() - 1) for one in found)
 
-    return asked() if ascii_only else kept(letter, asked)
+    return asked() if ascii_only else cached(letter, asked)
 
 
 @functools.lru_cache(maxsize=1)
@@ -368,5 +368,5 @@ def _cased() -> tuple[Ranges, str]:
                 points += [char for char in text if char.lower() != char or char.upper() != char]
         return union((ord(char), ord(char)) for char in points)
 
-    ranges = kept("cased", asked)
+    ranges = cached("cased", asked)
     return ranges, "".join(code_points(low, high + 1) for low, high in ranges)
