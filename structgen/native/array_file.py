@@ -89,7 +89,7 @@ class Header(NamedTuple):
         data: Bytes | bytearray = held[:stored]
         try:
             if stored != size:
-                data = bytearray(zlib.decompress(data))
+                data = bytearray(zlib.decompress(held[:stored].data))
             found: dict[str, Array] = {}
             offset = 0
             for name, (word, rows, columns) in zip(self.names, self.shapes, strict=True):

@@ -66,7 +66,6 @@ _NAMES: Final = (
     "distances",
 )
 """Their names in a file."""
-_POOL: Final = ("outcome", "known", "rows")
 _DIGEST: Final = 16
 _MEANING_KIND: Final = "meaning-1"
 _FLAT: Final = {
@@ -108,12 +107,13 @@ class ImageMeaning(NamedTuple):
 
 def arrays_of_image(image: TableImage) -> tuple[dict[str, Array], dict[str, int]]:
     """Return the arrays and the numbers of an image."""
-    strings = image.strings
-    narrow = strings.rows.astype(np.int16) if image.string_states < 1 << 15 else strings.rows
+    strings: dict[str, Array] = image.strings._asdict()
+    if image.string_states < 1 << 15:
+        strings["rows"] = image.strings.rows.astype(np.int16)
     arrays = dict(zip(_NAMES, image.tables, strict=True))
     arrays["mask_rows"] = np.frombuffer(b"".join(image.rows), np.uint8)
-    arrays |= {f"strings.{name}": one for name, one in zip(_POOL, strings._replace(rows=narrow), strict=True)}
-    arrays |= {f"numbers.{name}": one for name, one in zip(_POOL, image.numbers, strict=True)}
+    arrays |= {f"strings.{name}": one for name, one in strings.items()}
+    arrays |= {f"numbers.{name}": one for name, one in image.numbers._asdict().items()}
     return arrays, {"root": image.root, "string_states": image.string_states}
 
 
@@ -124,9 +124,9 @@ def image_of_arrays(arrays: Mapping[str, Array], numbers: Mapping[str, int]) -> 
         numbers["root"],
         tuple([arrays[name] for name in _NAMES]),
         tuple(digests[i : i + _DIGEST] for i in range(0, len(digests), _DIGEST)),
-        KeptPool(*[arrays[f"strings.{name}"] for name in _POOL]),
+        KeptPool(*[arrays[f"strings.{name}"] for name in KeptPool._fields]),
         numbers["string_states"],
-        KeptPool(*[arrays[f"numbers.{name}"] for name in _POOL]),
+        KeptPool(*[arrays[f"numbers.{name}"] for name in KeptPool._fields]),
     )
 
 
