@@ -24,8 +24,8 @@ from structgen.system.resources import embedded_model
 
 _FORMAT = 1
 _SAMPLE, _SAMPLES = 1 << 16, 64
-"""How many bytes a sample has, and how many samples are read of a large file of weights, evenly spread; its size
-counts too. Gigabytes need not be read to tell two models apart."""
+"""How many bytes a sample has, and how many samples are read of a large file of weights, evenly spread; its
+size counts too. Gigabytes need not be read to tell two models apart."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _PARTS = {
     "version": "version of structgen",
