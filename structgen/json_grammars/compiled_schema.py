@@ -63,7 +63,7 @@ class CompiledSchema(CompiledGrammar):
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies
         self._configure(policies)
-        files, kept, identity = self._masks.grammars, None, b""
+        files, kept, identity = self._masks.grammars, None, ""
         if self.limits.liveness == "flag":
             files = None  # what the oracle could not decide is in no table
         if files is not None:
