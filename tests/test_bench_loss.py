@@ -12,7 +12,7 @@ import pytest
 
 from structgen.schema.explaining.keyword_twins import Twins
 from structgen.schema.explaining.redundant_constraints import Redundant
-from structgen.schema.reading import scan
+from structgen.schema.reading import dialects
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -146,7 +146,7 @@ def test_a_wrong_proof_is_untrue(loss: Any, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_keyword_that_the_reader_drops_is_silent(
     loss: Any, monkeypatch: pytest.MonkeyPatch, keyword: str, schema: Any
 ) -> None:
-    monkeypatch.setitem(scan.dialect("2020-12").keywords, keyword, lambda *_: None)
+    monkeypatch.setitem(dialects.dialect("2020-12").keywords, keyword, lambda *_: None)
     found = verdicts(loss, schema)
     assert [kind for at, kind in found.items() if at.endswith("/" + keyword)] == [loss.SILENT]
 

@@ -30,7 +30,7 @@ LAYERS = {one["containers"][0]: one["layers"] for one in CONTRACTS if one["type"
 
 UPWARDS = {
     # The network says why a place is empty; the explanation asks the network.
-    ("structgen.schema.recogniser.schema_network", "structgen.schema.explaining.contradiction"),
+    ("structgen.schema.recogniser.schema_network", "structgen.schema.recogniser.contradiction"),
     # `a + b` and `a | b` are methods of the base class of grammars.
     ("structgen.text_grammars.machine.language", "structgen.text_grammars.composition.operators"),
     # A Lark grammar compiles itself; types alone in the other two.

@@ -16,11 +16,11 @@ from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, SchemaError, SchemaWarning
 from structgen.limits import Limits
 from structgen.schema.reading.document import Document
+from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import exact, read, repeated, write
 from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
-from structgen.schema.reading.scan import DRAFTS
 from structgen.schema.schema_source import SchemaSource
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import read_text

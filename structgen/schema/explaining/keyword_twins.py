@@ -13,8 +13,8 @@ from typing import Any
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import unescape
-from structgen.schema.reading.located import SchemaPlace
 from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE, ValueMenu
-from structgen.schema.explaining import wording
+from structgen.schema.meaning import wording
 from structgen.schema.meaning.place import ANYTHING, NEVER, STRING
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -294,16 +294,16 @@ class _Teller:
     def _items(self, shape: ArrayShape) -> Iterator[_Todo]:
         arrays = self.network.arrays
         settled = shape.settled if shape.hi is None else min(shape.settled, shape.hi)
-        every = {arrays.item(shape, index) for index in range(settled + 1)}
+        every = {arrays.progress.item(shape, index) for index in range(settled + 1)}
         if len(every) == 1 and (shape.hi is None or shape.hi > settled):
             settled = 0
         for index in range(settled):
-            value = arrays.item(shape, index)
+            value = arrays.progress.item(shape, index)
             if not self._lives(value):
                 return
             yield _Todo(f"item {index + 1}", "", value)
         if shape.hi is None or shape.hi > settled:
-            value = arrays.item(shape, settled)
+            value = arrays.progress.item(shape, settled)
             if self._lives(value):
                 yield _Todo("each further item" if settled else "each item", "", value)
         for counter in shape.counters:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from structgen.schema.meaning.constants import Rest
+from structgen.schema.meaning.place import Rest
 from structgen.schema.meaning.shape import Counter, Obligation
 from structgen.schema.reading.model import Schema
 

@@ -27,12 +27,13 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from structgen.schema.reading.dialects import dialect
+from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import escape
-from structgen.schema.reading.scan import DRAFTS, dialect
 
 if TYPE_CHECKING:
     from structgen.schema.reading.document import Document
-    from structgen.schema.reading.scan import Dialect
+    from structgen.schema.reading.schema_place import Dialect
 
 _OWN_USE: Final = ("x-", "_", "@", "$$", "/", "#")
 """How keywords begin that somebody added, or disabled, on purpose."""

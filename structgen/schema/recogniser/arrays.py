@@ -7,35 +7,31 @@ as it matters.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import product
 from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import (
-    Alternative,
     ArrayShape,
-    AtIndex,
-    AtLeast,
-    AtMost,
     DiffersList,
-    FromIndex,
-    Obligation,
-    RepeatedItem,
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
+from structgen.schema.recogniser.array_progress import (
+    MANY_KINDS,
+    ArrayProgress,
+    Progress,
+    Values,
+    grows,
+    watches,
+)
 from structgen.schema.recogniser.distinct_values import Distinct
-from structgen.schema.recogniser.excluded_values import closes, item_ways, parted
+from structgen.schema.recogniser.excluded_values import parted
 from structgen.schema.recogniser.members import Debt
 from structgen.schema.recogniser.object_search import Ask
-from structgen.schema.recogniser.unique_items import Unique, Values, watches
+from structgen.schema.recogniser.unique_items import Unique
 
-Progress: TypeAlias = tuple[Debt, tuple[int, ...]]
-"""Open obligations, and how many items each counter has counted (as far as it matters)."""
-_MANY_KINDS = 3
-"""Of more kinds of items that are still owed it is not told apart which of them one item pays together."""
 Thread: TypeAlias = tuple[int, ArrayShape, Progress]
 """A demand's index, one of its shapes, and how far it has come."""
 Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
@@ -104,193 +100,14 @@ class Arrays:
         self.shapes = shapes
         self.limits = limits
         self.register = register
-        self.unique = Unique(self, distinct)
+        self.progress = ArrayProgress(tables, shapes, limits)
+        self.unique = Unique(self.progress, distinct)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
         self._held = 0
         """Values in all residues' `seen`, as often as they stand there."""
-
-    # What a thread asks
-
-    def item(self, shape: ArrayShape, index: int) -> int:
-        """Return the demand on the item at an index."""
-        index = min(index, shape.settled)
-        found = shape.items_memo.get(index)
-        if found is None:
-            facets = shape.facets
-            if len(facets) == 1 and not shape.values:
-                schema = facets[0]
-                if index < len(schema.prefix):
-                    found = self.tables.demand_of(schema.prefix[index])
-                else:
-                    found = 0 if schema.items is None else self.tables.demand_of(schema.items)
-            else:
-                literals = self.shapes.obligations.item_literals(
-                    [((), schema) for schema in facets], dict(shape.values.items()), index
-                )
-                found = self.tables.demand(literals)
-            found = shape.items_memo[index] = self.tables.of_value(found)
-        return found
-
-    def begin(self, shape: ArrayShape) -> Progress:
-        """Return the progress of a shape before the first item."""
-        return shape.obligations, (0,) * len(shape.counters)
-
-    def options(
-        self, shape: ArrayShape, progress: Progress, index: int, seen: Values = _NONE, unique: bool = True
-    ) -> list[tuple[int, Progress]]:
-        """Return the ways to take the item at an index: the demand on it, and the progress after it.
-
-        `seen`: the values of the items before; `unique` False leaves it to the caller that none comes again.
-        """
-        base = self.item(shape, index)
-        if base == NEVER or (shape.hi is not None and index >= shape.hi):
-            return []
-        here = self.tables.constants.among(seen) if seen else NEVER
-        if unique and seen and shape.unique:
-            base = self.tables.both(base, (self.tables.negate(here),))
-            if base == NEVER or self.tables.hopeless(base):
-                return []
-        debt, counts = progress
-        others, held = parted(debt)
-        if not isinstance(held, DiffersList):
-            return list(dict.fromkeys(self._ways(shape, base, progress, index, here)))
-        found: list[tuple[int, Progress]] = []
-        for demand, (left, counted) in dict.fromkeys(self._ways(shape, base, (others, counts), index, here)):
-            for both, then in item_ways(self.tables, [(demand, left)], held):
-                found.append((both, (then, counted)))
-        return found
-
-    def _ways(
-        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int, *, last: bool = False
-    ) -> Iterator[tuple[int, Progress]]:
-        """Yield what `options` returns, some twice. `last`: those first that pay most."""
-        debt, counts = progress
-        if not debt and not counts:
-            yield base, progress
-            return
-        if index >= shape.settled and self._pays_singly(shape, progress):
-            singly = [(base, progress), *self._single_ways(shape, base, counts)]
-            yield from reversed(singly) if last else singly
-            return
-        ways: list[list[tuple[tuple[int, ...], int]]] = []
-        total = 1
-        for obligation in debt:
-            own: list[tuple[tuple[int, ...], int]] = [((), 0)]
-            for alternative in obligation:
-                if _reaches(alternative, index):
-                    assert isinstance(alternative, (AtIndex, FromIndex))
-                    own.append((alternative.literals, 1))
-                elif isinstance(alternative, RepeatedItem) and here != NEVER:
-                    own.append(((here,), 1))
-            if ((), 1) in own:
-                own = [((), 1)]
-            ways.append(own)
-            total *= len(own)
-        for counter, count in zip(shape.counters, counts, strict=True):
-            yes, no = (counter.literal,), (self.tables.negate(counter.literal),)
-            if counter.most is None:
-                own = [((), 0)] if count >= counter.least else [((), 0), (yes, 1)]
-            else:
-                own = [(no, 0), (yes, 1)] if count < counter.most else [(no, 0)]
-            ways.append(own)
-            total *= len(own)
-        if total > self.limits.alternatives:
-            raise LimitError(
-                "one item of this array can meet its obligations in too many ways.",
-                limit="alternatives",
-                where=self.where(shape),
-            )
-        if last:
-            for own in ways:
-                own.reverse()
-        for combination in product(*ways):
-            extra = [literal for literals, _ in combination for literal in literals]
-            demand = self.tables.both(base, extra) if extra else base
-            if demand == NEVER or (extra and self.tables.hopeless(demand)):
-                continue
-            left = tuple(
-                obligation for obligation, (_, met) in zip(debt, combination, strict=False) if not met
-            )
-            counted = tuple(
-                count + met for count, (_, met) in zip(counts, combination[len(debt) :], strict=True)
-            )
-            yield demand, (left, counted)
-
-    def _pays_singly(self, shape: ArrayShape, progress: Progress) -> bool:
-        """Return whether it is enough to ask of an item what it pays one by one: any number of items may
-        follow, and one that pays more than it was taken for is counted in full (`_joined`)."""
-        owed = [
-            counter
-            for counter, count in zip(shape.counters, progress[1], strict=True)
-            if count < counter.least
-        ]
-        return len(owed) > _MANY_KINDS and not progress[0] and _grows(shape)
-
-    def _single_ways(
-        self, shape: ArrayShape, base: int, counts: tuple[int, ...]
-    ) -> Iterator[tuple[int, Progress]]:
-        for at, (counter, count) in enumerate(zip(shape.counters, counts, strict=True)):
-            if count < counter.least:
-                demand = self.tables.both(base, (counter.literal,))
-                if demand != NEVER and not self.tables.hopeless(demand):
-                    yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
-
-    def where(self, shape: ArrayShape) -> str:
-        return shape.facets[0].pointer if shape.facets else ""
-
-    def owed(self, progress: Progress, count: int) -> Progress | None:
-        """Return the progress with `count` items written; None where what is owed can no longer be paid."""
-        debt, counts = progress
-        if not debt:
-            return progress
-        left: list[Obligation] = []
-        for obligation in debt:
-            kept: list[Alternative] = []
-            held = False
-            for alternative in obligation:
-                match alternative:
-                    case AtIndex(index, _):
-                        if index < count:
-                            continue
-                    case AtLeast(least):
-                        if count >= least:
-                            held = True
-                            break
-                    case AtMost(most):
-                        if count > most:
-                            continue
-                kept.append(alternative)
-            if held:
-                continue
-            if not kept:
-                return None
-            left.append(tuple(kept))
-        return tuple(left), counts
-
-    def closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
-        debt, counts = progress
-        if count < shape.lo or (shape.hi is not None and count > shape.hi):
-            return False
-        if any(n < counter.least for counter, n in zip(shape.counters, counts, strict=True)):
-            return False
-        return all(
-            any(isinstance(alternative, AtMost) or closes(alternative) for alternative in obligation)
-            for obligation in debt
-        )
-
-    def cap(self, shape: ArrayShape) -> int:
-        """Return the number of items beyond which their number does not matter to a shape."""
-        cap = max(1, shape.settled, shape.lo, 0 if shape.hi is None else shape.hi + 1)
-        for obligation in shape.obligations:
-            for alternative in obligation:
-                if isinstance(alternative, AtLeast):
-                    cap = max(cap, alternative.count)
-                elif isinstance(alternative, AtMost):
-                    cap = max(cap, alternative.count + 1)
-        return cap
 
     # Liveness and completion
 
@@ -301,8 +118,8 @@ class Arrays:
         for j, demand in enumerate(demands):
             for shape in self.shapes.arrays(demand):
                 if self._begins(shape):
-                    cap = max(cap, self.cap(shape))
-                    threads.append((j, shape, self.begin(shape)))
+                    cap = max(cap, self.progress.cap(shape))
+                    threads.append((j, shape, self.progress.begin(shape)))
         if not threads:
             return None
         return self.state(demands, cap, 0, tuple(threads), self._watched(threads, _NONE))
@@ -315,10 +132,10 @@ class Arrays:
         if shape.hi is not None and shape.lo > shape.hi:
             return False
         for index in range(min(shape.lo, shape.settled + 1)):
-            demand = self.item(shape, index)
+            demand = self.progress.item(shape, index)
             if demand == NEVER or not self.alive(demand):
                 return False
-        return shape.plain or self._goes_on(shape, self.begin(shape), 0, self.cap(shape))
+        return shape.plain or self._goes_on(shape, self.progress.begin(shape), 0, self.progress.cap(shape))
 
     def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
         """Return whether a thread leads to a whole array, the values of items apart that were written."""
@@ -355,7 +172,7 @@ class Arrays:
         path = [((progress, index), self._steps(shape, progress, index, cap, ask))]
         met = {path[0][0]}
         steps = 0
-        ends = self.closes(shape, progress, index)
+        ends = self.progress.closes(shape, progress, index)
         while path and not ends:
             after = next(path[-1][1], None)
             if after is None:
@@ -372,7 +189,7 @@ class Arrays:
                 known = self._ends(shape, *after, ask)
             if known is None:
                 path.append((after, self._steps(shape, *after, cap, ask)))
-                known = self.closes(shape, *after)
+                known = self.progress.closes(shape, *after)
             ends = known
         for now, at in (place for place, _ in path) if ends else met:
             live[shape.id, now, at, cap] = ends
@@ -380,34 +197,36 @@ class Arrays:
 
     def _ends(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> bool | None:
         """Return whether an array that may pay what it owes one by one can be completed; None for others."""
-        if index < shape.settled or not self._pays_singly(shape, progress):
+        if index < shape.settled or not self.progress.pays_singly(shape, progress):
             return None
-        base = self.item(shape, index)
+        base = self.progress.item(shape, index)
         owed = sum(count < one.least for one, count in zip(shape.counters, progress[1], strict=True))
-        found = [ask(demand) for demand, _ in self._single_ways(shape, base, progress[1])]
+        found = [ask(demand) for demand, _ in self.progress.single_ways(shape, base, progress[1])]
         return base != NEVER and len(found) == owed and None not in found
 
     def _steps(
         self, shape: ArrayShape, progress: Progress, index: int, cap: int, ask: Ask
     ) -> Iterator[tuple[Progress, int]]:
         """Yield what one item more may lead to: the progress, and how many items there are then."""
-        base = self.item(shape, index)
+        base = self.progress.item(shape, index)
         if base == NEVER or (shape.hi is not None and index >= shape.hi):
             return
         ways: Iterable[tuple[int, Progress]]
         if isinstance(parted(progress[0])[1], DiffersList):
-            ways = self.options(shape, progress, index)
+            ways = self.progress.options(shape, progress, index)
         else:
-            ways = self._ways(shape, base, progress, index, NEVER, last=True)
+            ways = self.progress.ways(shape, base, progress, index, NEVER, last=True)
         count = min(index + 1, cap)
         for demand, left in ways:
-            owed = self.owed(left, count)
+            owed = self.progress.owed(left, count)
             if owed is not None and ask(demand) is not None:
                 yield owed, count
 
     def _too_many(self, shape: ArrayShape) -> LimitError:
         return LimitError(
-            "the ways to complete an array here are too many.", limit="oracle_steps", where=self.where(shape)
+            "the ways to complete an array here are too many.",
+            limit="oracle_steps",
+            where=self.progress.where(shape),
         )
 
     def known(self, demand: int) -> JsonPieces | None:
@@ -439,25 +258,25 @@ class Arrays:
             return self._counted_rest(shape, progress, index, ask)
         if not written:
             return EMPTY if self._reaches_end(shape, progress, index, cap, ask, {}) else None
-        if index >= shape.settled and self._pays_singly(shape, progress):
+        if index >= shape.settled and self.progress.pays_singly(shape, progress):
             return self._single_rest(shape, progress, index, ask)
-        longest = self.longest(shape, progress, index, cap)
+        longest = self.progress.longest(shape, progress, index, cap)
         layer: dict[Progress, JsonPieces] = {progress: EMPTY}
         best: JsonPieces | None = None
         steps = 0
         for count in range(index, index + longest + 1):
             following: dict[Progress, JsonPieces] = {}
             for now, prefix in layer.items():
-                if prefix.before(best) and self.closes(shape, now, min(count, cap)):
+                if prefix.before(best) and self.progress.closes(shape, now, min(count, cap)):
                     best = prefix
-                for demand, left in self.options(shape, now, count):
+                for demand, left in self.progress.options(shape, now, count):
                     steps += 1
                     if steps > self.limits.oracle_steps:
                         raise self._too_many(shape)
                     value = ask(demand)
                     if value is None:
                         continue
-                    owed = self.owed(left, min(count + 1, cap))
+                    owed = self.progress.owed(left, min(count + 1, cap))
                     if owed is None:
                         continue
                     new = JsonPieces((prefix, b"," if count else b"", value))
@@ -472,17 +291,6 @@ class Arrays:
         """Return whether all that is left of a thread are items alike, of which one kind is counted."""
         return not progress[0] and len(shape.counters) == 1 and index >= shape.settled
 
-    def longest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
-        """Return how many more items a shortest rest has at the most."""
-        found = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
-        for obligation in progress[0]:
-            for alternative in obligation:
-                if isinstance(alternative, DiffersList):
-                    found += max(map(len, alternative.rests)) + 1
-                elif isinstance(alternative, RepeatedItem):
-                    found += 1
-        return found
-
     def _counted_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> JsonPieces | None:
         """Return the shortest rest where items are all alike and one kind of them is counted.
 
@@ -490,7 +298,7 @@ class Arrays:
         the kind too where it is, as long as that many may come.
         """
         (counter,), (count,) = shape.counters, progress[1]
-        base = self.item(shape, index)
+        base = self.progress.item(shape, index)
         missing = max(0, counter.least - count)
         total = max(missing, shape.lo - index)
         if counter.most is not None and count + missing > counter.most:
@@ -529,12 +337,12 @@ class Arrays:
         Which of them one item could pay together is not asked: which few items pay all is a question of set
         cover.
         """
-        base = self.item(shape, index)
+        base = self.progress.item(shape, index)
         if base == NEVER:
             return None
         missing = [max(0, one.least - count) for one, count in zip(shape.counters, progress[1], strict=True)]
         groups: list[tuple[JsonPieces, int]] = []
-        for demand, (_, counts) in self._single_ways(shape, base, progress[1]):
+        for demand, (_, counts) in self.progress.single_ways(shape, base, progress[1]):
             kind = next(at for at, count in enumerate(counts) if count != progress[1][at])
             text = ask(demand)
             if text is not None:
@@ -555,7 +363,7 @@ class Arrays:
         at = index
         whole = True
         while at < shape.lo:
-            demand = self.item(shape, at)
+            demand = self.progress.item(shape, at)
             value = ask(demand) if demand != NEVER else None
             if value is None:
                 if demand == NEVER or not written:
@@ -604,10 +412,10 @@ class Arrays:
         going: list[tuple[int, Thread]] = []
         index = min(state.index + 1, state.cap)
         for j, shape, progress in state.threads:
-            for demand, left in self.options(shape, progress, state.index, state.seen or _NONE):
+            for demand, left in self.progress.options(shape, progress, state.index, state.seen or _NONE):
                 if not self.alive(demand):
                     continue
-                owed = self.owed(left, index)
+                owed = self.progress.owed(left, index)
                 if owed is None:
                     continue
                 if watches(shape, owed):
@@ -630,7 +438,9 @@ class Arrays:
         found = state.closing
         if found is None:
             found = state.closing = frozenset(
-                j for j, shape, progress in state.threads if self.closes(shape, progress, state.index)
+                j
+                for j, shape, progress in state.threads
+                if self.progress.closes(shape, progress, state.index)
             )
         return found
 
@@ -659,7 +469,7 @@ class Arrays:
                 raise LimitError(
                     "the items that were compared, of all arrays written so far, are too many to remember.",
                     limit="parser_states",
-                    where=self.where(threads[0][1]),
+                    where=self.progress.where(threads[0][1]),
                 )
         return self.state(state.demands, state.cap, index, threads, seen)
 
@@ -669,8 +479,10 @@ class Arrays:
             if shape.counters or shape.unique or shape.hi is not None:
                 continue
             if all(isinstance(obligation[0], DiffersList) for obligation in progress[0]):
-                demands = {self.item(shape, index) for index in range(state.index, shape.settled + 1)}
-                demands.add(self.item(shape, max(state.index, shape.settled)))
+                demands = {
+                    self.progress.item(shape, index) for index in range(state.index, shape.settled + 1)
+                }
+                demands.add(self.progress.item(shape, max(state.index, shape.settled)))
                 if all(demand != NEVER and self.alive(demand) for demand in demands):
                     return True
         return False
@@ -693,28 +505,14 @@ class Arrays:
         return self.complete(shape, progress, state.index, state.cap, ask, True, state.seen or _NONE)
 
 
-def _reaches(alternative: Alternative, index: int) -> bool:
-    match alternative:
-        case AtIndex(at, _):
-            return at == index
-        case FromIndex(at, _):
-            return at <= index
-    return False
-
-
-def _grows(shape: ArrayShape) -> bool:
-    """Return whether any number of items may follow, and kinds of them are counted up to a least alone."""
-    return shape.hi is None and not shape.unique and all(one.most is None for one in shape.counters)
-
-
 def _joined(threads: list[Thread]) -> list[Thread]:
     """Return the threads after an item that met them all, with what each paid counted as one, where kinds of
     items are counted that may be paid singly: they all come from one thread."""
-    if not any(len(shape.counters) > _MANY_KINDS for _, shape, _ in threads):
+    if not any(len(shape.counters) > MANY_KINDS for _, shape, _ in threads):
         return threads
     found: dict[tuple[int, int, Debt], Thread] = {}
     for at, (j, shape, (debt, counts)) in enumerate(threads):
-        singly = len(shape.counters) > _MANY_KINDS and not shape.obligations and _grows(shape)
+        singly = len(shape.counters) > MANY_KINDS and not shape.obligations and grows(shape)
         key = j, shape.id if singly else -1 - at, debt
         other = found.get(key)
         if other is not None:

@@ -27,7 +27,8 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable, values_of
-from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
+from structgen.schema.recogniser.object_frames import Frames, is_infinite
+from structgen.schema.recogniser.object_keys import Frame
 from structgen.schema.recogniser.object_search import Ask, MemberPlan, Undecided, Where, Witness
 
 Debt: TypeAlias = tuple[Obligation, ...]

@@ -26,9 +26,9 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import has_lone_surrogate, json_string, string_order
-from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.key_order import declared
-from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, KeyClass, Tangle, asked
+from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
+from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, Tangle, asked
 
 _WORDS = 1_000
 """A pattern with at most this many matches is read as so many named keys."""
@@ -37,96 +37,6 @@ _MANY_KEYS = 1_000
 
 
 Where: TypeAlias = str | KeyClass
-
-
-class FrameStanding:
-    """What a shape asks of the keys of a frame, by their indices."""
-
-    __slots__ = ("always", "follows", "free_required", "last", "optional", "required", "shape")
-
-    def __init__(self, shape: ObjectShape, frame: Frame) -> None:
-        self.shape = shape
-        ordered: list[int] = []
-        self.free_required = 0
-        for key in shape.required:
-            index = frame.index[key]
-            if index < frame.ordered:
-                ordered.append(index)
-            else:
-                self.free_required |= 1 << index
-        ordered.sort()
-        self.required = ordered
-        """Indices of the required keys that have a place in the order, ascending."""
-        self.last = ordered[-1] if ordered else -1
-        self.optional: int | None = None
-        """Keys whose value can be met, as a bit set; worked out when a count asks for it."""
-        self.always: frozenset[str] | None = None
-        """Of the keys that others or obligations ask for, those that may come at any time; worked out when
-        asked."""
-        self.follows = True
-        """Whether all keys that others require are such keys."""
-
-
-class Frame:
-    """What all residues of one object have in common: the names of its keys and their order."""
-
-    __slots__ = (
-        "_sorted",
-        "cap",
-        "classes",
-        "demands",
-        "extras",
-        "id",
-        "index",
-        "literal_at",
-        "must_list",
-        "names",
-        "ordered",
-        "own_patterns",
-        "pattern_at",
-        "predicates",
-        "simple",
-        "standings",
-        "steady",
-        "tangle",
-        "watch",
-    )
-
-    def __init__(self, id: int, demands: tuple[int, ...], names: tuple[str, ...], ordered: int) -> None:
-        self.id = id
-        self.demands = demands
-        self.names = names
-        """The keys that have a place in the order, in that order, then those that may come in any order."""
-        self.ordered = ordered
-        self.index = {name: index for index, name in enumerate(names)}
-        self.predicates: list[Formula] = []
-        self.pattern_at: dict[str, int] = {}
-        self.own_patterns: dict[int, dict[int, Schema]] = {}
-        """By a schema's number, what it says of the keys of which a predicate is true."""
-        self.literal_at: dict[int, int] = {}
-        self.cap = 0
-        """Members are counted up to here; beyond it their number does not matter."""
-        self.watch = 0
-        """Ordered keys of which it is remembered whether they were written."""
-        self.standings: dict[int, FrameStanding] = {}
-        self.steady: dict[tuple[int, ...], list[int | None]] = {}
-        """By the shapes of threads, the place of each key's value where the key changes nothing that is owed;
-        -1 where it may not come, None where that was not asked."""
-        self.extras: dict[tuple[int, int], int] = {}
-        self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
-        self.classes: list[KeyClass] | None = None
-        self.must_list = True
-        """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
-        is bounded in length."""
-        self.tangle: Tangle | None = None
-        """The classes of keys, where they are not listed."""
-        self._sorted: tuple[str, ...] | None = None
-
-    def sorted_names(self) -> tuple[str, ...]:
-        """Return the names sorted by their UTF-8 bytes."""
-        if self._sorted is None:
-            self._sorted = tuple(sorted(self.names, key=lambda name: name.encode("utf-8", "surrogatepass")))
-        return self._sorted
 
 
 class Frames:
@@ -141,6 +51,8 @@ class Frames:
         self.limits = limits
         self.any_order = any_order
         self._frames: dict[tuple[int, ...], Frame] = {}
+        self._unlisted: dict[int, Tangle] = {}
+        """By a frame's number, its classes of keys, where they are not listed."""
 
     def frame(self, demands: tuple[int, ...]) -> Frame:
         """Return the frame of the objects of a place; its order is that of the place."""
@@ -282,9 +194,11 @@ class Frames:
 
     def tangle(self, frame: Frame) -> Tangle | None:
         """Return the classes of keys that the frame does not name, where they are not listed; else None."""
-        if frame.classes is None and frame.tangle is None:
+        found = self._unlisted.get(frame.id)
+        if found is None and frame.classes is None:
             self._divide(frame)
-        return frame.tangle
+            found = self._unlisted.get(frame.id)
+        return found
 
     def classes(self, frame: Frame) -> list[KeyClass]:
         """Return the classes of keys that the frame does not name, told apart by its predicates; it must have
@@ -309,7 +223,7 @@ class Frames:
                     split.append(((*true, at), (*formulas, predicate)))
                 split.append((true, (*formulas, negation(predicate))))
             if len(split) > MOST_CLASSES and not frame.must_list:
-                frame.tangle = Tangle(self.tables, self.scalars, frame)
+                self._unlisted[frame.id] = Tangle(self.tables, self.scalars, frame)
                 return
             if len(split) > MOST_CLASSES:
                 split = [part for part in split if self.scalars.satisfiable(conjunction(part[1]), STRING)]

@@ -25,8 +25,8 @@ from structgen.schema.meaning.shape import (
     Without,
 )
 from structgen.schema.reading.json_values import JsonPieces
-from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
-from structgen.schema.recogniser.overlapping_key_patterns import KeyClass
+from structgen.schema.recogniser.object_frames import Frames, is_infinite
+from structgen.schema.recogniser.object_keys import Frame, KeyClass
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
 """Demand -> the text of a value that meets it, or None where none is known."""

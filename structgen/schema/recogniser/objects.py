@@ -21,9 +21,10 @@ from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import parted, values_of
 from structgen.schema.recogniser.members import Debt, Members
-from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
+from structgen.schema.recogniser.object_frames import Frames, is_infinite
+from structgen.schema.recogniser.object_keys import Frame, KeyClass
 from structgen.schema.recogniser.object_search import Ask, Where
-from structgen.schema.recogniser.overlapping_key_patterns import KeyClass, KeyJudge, Tangle
+from structgen.schema.recogniser.overlapping_key_patterns import KeyJudge, Tangle
 from structgen.schema.recogniser.wide_unions import Crowds
 
 Thread: TypeAlias = tuple[int, ObjectShape, Debt]
@@ -416,7 +417,7 @@ class Objects:
             at = bisect_left(required, state.pos)
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
         found: dict[str, int] = {}
-        crowd = self.crowds.of(state)
+        crowd = self.crowds.of(state.frame, state.pos, state.threads)
         steady = None if crowd is not None else self._steady(state)
         for index in range(state.pos, min(limit + 1, len(frame.names))):
             if index >= frame.ordered and state.mask >> index & 1:

@@ -10,33 +10,19 @@ without a search; and a class is given up as soon as what surely matches contrad
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from structgen.errors import LimitError
-from structgen.language.ir import TRUE, Formula, Pattern, Spec
+from structgen.language.ir import TRUE, Pattern, Spec
 from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.formulas import conjunction, negation
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ObjectShape
 from structgen.schema.reading.model import Schema
-
-if TYPE_CHECKING:
-    from structgen.schema.recogniser.object_frames import Frame
+from structgen.schema.recogniser.object_keys import Frame, KeyClass
 
 MOST_CLASSES = 64
 """More classes of keys than this, as far as patterns tell on their face, are not listed."""
-
-
-class KeyClass:
-    """A class of keys that no schema of the object names: those for which the same predicates are true."""
-
-    __slots__ = ("formula", "index", "true")
-
-    def __init__(self, index: int, true: frozenset[int], formula: Formula) -> None:
-        self.index = index
-        self.true = true
-        self.formula = formula
 
 
 class KeyJudge:

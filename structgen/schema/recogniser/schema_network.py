@@ -45,9 +45,11 @@ from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.arrays import Arrays, ArrayState
+from structgen.schema.recogniser.contradiction import reason
 from structgen.schema.recogniser.distinct_values import Distinct
+from structgen.schema.recogniser.object_keys import KeyClass
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
-from structgen.schema.recogniser.overlapping_key_patterns import KeyClass, Places
+from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
 
 _FREE = Spec((TRUE,))
@@ -119,7 +121,7 @@ class SchemaNetwork:
         distinct = Distinct(tables, self.scalars, self.shapes, limits)
         self.arrays = Arrays(tables, self.shapes, limits, register=self._register, distinct=distinct)
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
-        distinct.text, distinct.item = self.oracle.text, self.arrays.item
+        distinct.text, distinct.item = self.oracle.text, self.arrays.progress.item
         distinct.member = self.objects.frames.value
         self.objects.alive = self.arrays.alive = self.oracle.alive
         demand = tables.of_value(tables.demand_of(document.root))
@@ -537,8 +539,6 @@ class SchemaNetwork:
         return True
 
     def _reason(self, demand: int, places: tuple[str, ...]) -> str:
-        from structgen.schema.explaining.contradiction import reason  # it reads networks itself
-
         tables = self.tables
         if demand != NEVER:
             literals = tables.demands[demand]
@@ -546,7 +546,7 @@ class SchemaNetwork:
             root = self.document.root
             literals = tuple(map(tables.literal, tables.info(root).opened or (root,)))
         try:
-            return reason(self, literals)
+            return reason(self.oracle, literals)
         except LimitError:
             return "these places contradict each other: " + ", ".join(place or "#" for place in places)
 

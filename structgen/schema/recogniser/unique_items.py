@@ -8,43 +8,27 @@ for, each value that matters is tried.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeAlias
 
 from structgen.errors import LimitError
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.meaning.shape import ArrayShape, Obligation, RepeatedItem
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
+from structgen.schema.recogniser.array_progress import ArrayProgress, Progress, Values, repeats, watches
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_search import Ask
-
-if TYPE_CHECKING:
-    from structgen.schema.recogniser.arrays import Arrays
-
-Progress: TypeAlias = tuple[tuple[Obligation, ...], tuple[int, ...]]
-Values: TypeAlias = frozenset[int]
 
 _LISTED = 100_000
 """Items with different demands that may be owed."""
 
 
-def repeats(progress: Progress) -> bool:
-    """Return whether a thread owes that two items are equal."""
-    return any(isinstance(one, RepeatedItem) for obligation in progress[0] for one in obligation)
-
-
-def watches(shape: ArrayShape, progress: Progress) -> bool:
-    """Return whether it matters to a thread which values the items have."""
-    return shape.unique or repeats(progress)
-
-
 class Unique:
-    """What `Arrays` asks about threads that watch the values of their items. `seen`: those written."""
+    """Answers questions about threads that watch the values of their items. `seen`: those written."""
 
-    def __init__(self, arrays: Arrays, distinct: Distinct) -> None:
-        self.arrays = arrays
-        self.tables = arrays.tables
+    def __init__(self, progress: ArrayProgress, distinct: Distinct) -> None:
+        self.progress = progress
+        self.tables = progress.tables
         self.distinct = distinct
-        self.limits = arrays.limits
+        self.limits = progress.limits
 
     # Is there a rest?
 
@@ -67,7 +51,7 @@ class Unique:
             return None
         at = index
         while at < shape.lo:
-            demand = self.arrays.item(shape, at)
+            demand = self.progress.item(shape, at)
             if demand == NEVER:
                 return None
             if at >= shape.settled:
@@ -80,19 +64,19 @@ class Unique:
     def _searched(
         self, shape: ArrayShape, progress: Progress, index: int, cap: int, seen: Values, ask: Ask
     ) -> Values | None:
-        longest = self.arrays.longest(shape, progress, index, cap)
+        longest = self.progress.longest(shape, progress, index, cap)
         need = longest + len(seen) + 2
         layer: dict[tuple[Progress, Values], None] = {(progress, frozenset()): None}
         steps = 0
         for count in range(index, index + longest + 1):
             following: dict[tuple[Progress, Values], None] = {}
             for now, used in layer:
-                if self.arrays.closes(shape, now, min(count, cap)):
+                if self.progress.closes(shape, now, min(count, cap)):
                     return used
-                for demand, left in self.arrays.options(shape, now, count):
+                for demand, left in self.progress.options(shape, now, count):
                     steps += 1
                     self._bounded(shape, steps + len(following))
-                    owed = self.arrays.owed(left, min(count + 1, cap))
+                    owed = self.progress.owed(left, min(count + 1, cap))
                     if owed is None or ask(demand) is None:
                         continue
                     if self.distinct.has(demand, need, ask):
@@ -110,19 +94,19 @@ class Unique:
         self, shape: ArrayShape, progress: Progress, index: int, cap: int, seen: Values, ask: Ask
     ) -> bool:
         """Return whether a thread that owes a repetition has a rest, whatever was written last."""
-        longest = self.arrays.longest(shape, progress, index, cap)
+        longest = self.progress.longest(shape, progress, index, cap)
         layer: dict[tuple[Progress, Values], None] = {(progress, frozenset()): None}
         steps = 0
         for count in range(index, index + longest + 1):
             following: dict[tuple[Progress, Values], None] = {}
             for now, before in layer:
-                if self.arrays.closes(shape, now, min(count, cap)):
+                if self.progress.closes(shape, now, min(count, cap)):
                     return True
                 ways = [
-                    (demand, left, before) for demand, left in self.arrays.options(shape, now, count, seen)
+                    (demand, left, before) for demand, left in self.progress.options(shape, now, count, seen)
                 ]
                 if repeats(now):
-                    free = self.arrays.options(shape, now, count)
+                    free = self.progress.options(shape, now, count)
                     ways = [(demand, left, before | {demand}) for demand, left, _ in ways]
                     for earlier in sorted(before):
                         for demand, left in free:
@@ -133,7 +117,7 @@ class Unique:
                 for demand, left, then in ways:
                     steps += 1
                     self._bounded(shape, steps)
-                    owed = self.arrays.owed(left, min(count + 1, cap))
+                    owed = self.progress.owed(left, min(count + 1, cap))
                     if owed is not None and ask(demand) is not None:
                         following[owed, then if repeats(owed) else frozenset()] = None
             layer = following
@@ -150,7 +134,7 @@ class Unique:
             raise LimitError(
                 "the ways to complete an array here are too many.",
                 limit="oracle_steps",
-                where=self.arrays.where(shape),
+                where=self.progress.where(shape),
             )
 
     # The next item
@@ -174,8 +158,8 @@ class Unique:
             return []
         # Only an item that a later one can repeat.
         found: dict[int, None] = {}
-        for later in range(index, index + self.arrays.longest(shape, owed, index, cap)):
-            for other, _ in self.arrays.options(shape, owed, later):
+        for later in range(index, index + self.progress.longest(shape, owed, index, cap)):
+            for other, _ in self.progress.options(shape, owed, later):
                 both = self._both(demand, other)
                 if both == NEVER or both in found:
                     continue
@@ -198,7 +182,7 @@ class Unique:
         if plain is None:
             return False
         need = sum(plain.values()) + len(seen) + 3
-        following = self.arrays.item(shape, index)
+        following = self.progress.item(shape, index)
         open_ended = shape.hi is None or index < shape.hi
         demands = (*plain, following) if open_ended and following != NEVER else tuple(plain)
         return all(self.distinct.has(demand, need, ask) for demand in demands)
@@ -215,19 +199,19 @@ class Unique:
                 return None
             if len(owed) <= 1:
                 return self._alike(owed, index, seen, ask)
-        longest = self.arrays.longest(shape, progress, index, cap)
+        longest = self.progress.longest(shape, progress, index, cap)
         layer: dict[tuple[Progress, Values], JsonPieces] = {(progress, frozenset()): EMPTY}
         best: JsonPieces | None = None
         steps = 0
         for count in range(index, index + longest + 1):
             following: dict[tuple[Progress, Values], JsonPieces] = {}
             for (now, chosen), prefix in layer.items():
-                if self.arrays.closes(shape, now, min(count, cap)) and prefix.before(best):
+                if self.progress.closes(shape, now, min(count, cap)) and prefix.before(best):
                     best = prefix
                 if best is not None and best.length <= prefix.length:
                     continue
-                for demand, left in self.arrays.options(shape, now, count, seen | chosen, unique=False):
-                    owed_then = self.arrays.owed(left, min(count + 1, cap))
+                for demand, left in self.progress.options(shape, now, count, seen | chosen, unique=False):
+                    owed_then = self.progress.owed(left, min(count + 1, cap))
                     if owed_then is None:
                         continue
                     for text, literal in self._candidates(
@@ -282,7 +266,7 @@ class Unique:
         demands = {demand: None}
         if repeats(now):
             for later in range(count + 1, end):
-                for other, _ in self.arrays.options(shape, now, later):
+                for other, _ in self.progress.options(shape, now, later):
                     both = self._both(demand, other)
                     if both != NEVER:
                         demands[both] = None

@@ -9,17 +9,17 @@ out when the key is written.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.meaning.shape import ObjectShape
 from structgen.schema.reading.json_values import has_lone_surrogate
 from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_keys import Frame
 
-if TYPE_CHECKING:
-    from structgen.schema.recogniser.objects import ObjectState
-
+Threads: TypeAlias = Sequence[tuple[int, ObjectShape, object]]
+"""Of each thread its demand, its shape, and what it still asks for."""
 MANY = 16
 """Fewer threads than this are asked one by one."""
 
@@ -53,20 +53,22 @@ class Crowd:
 
     def __init__(
         self,
-        state: ObjectState,
+        frame: Frame,
+        pos: int,
+        threads: Threads,
         frames: Frames,
         habits: Callable[[ObjectShape], Habits],
         alive: Callable[[int], bool],
     ) -> None:
-        self._state, self._frames, self._alive = state, frames, alive
-        names = state.frame.names
+        self._frame, self._threads, self._frames, self._alive = frame, threads, frames, alive
+        names = frame.names
         self._next: list[int] = []
         """For each thread the place in the order of its next required key, which no key may pass over."""
         self._mentions: dict[str, list[int]] = {}
         groups: dict[int, _Group] = {}
-        for at, (_, shape, _) in enumerate(state.threads):
-            required = frames.standing(state.frame, shape).required
-            where = bisect_left(required, state.pos)
+        for at, (_, shape, _) in enumerate(threads):
+            required = frames.standing(frame, shape).required
+            where = bisect_left(required, pos)
             self._next.append(required[where] if where < len(required) else len(names))
             said = habits(shape)
             for name in said.mentioned:
@@ -80,13 +82,13 @@ class Crowd:
 
         Cost: the number of threads that mention the key, and of groups, if names come in the frame's order.
         """
-        state, frame = self._state, self._state.frame
+        frame = self._frame
         reach = min(frame.index[name], frame.ordered)
         mentions = self._mentions.get(name, [])
         first: dict[int, int] = {}
         for at in mentions:
             if self._next[at] >= reach:
-                demand = self._frames.value(state.threads[at][1], name)
+                demand = self._frames.value(self._threads[at][1], name)
                 if demand != NEVER and self._alive(demand):
                     first.setdefault(demand, at)
         speaking = set(mentions)
@@ -119,19 +121,19 @@ class Crowds:
         self._frames, self._alive, self._lone = frames, alive, lone
         self._habits: dict[int, Habits | None] = {}
 
-    def of(self, state: ObjectState) -> Crowd | None:
+    def of(self, frame: Frame, pos: int, threads: Threads) -> Crowd | None:
         """Return the crowd of a residue; None where its threads are few, or a key must be asked of each."""
-        if len(state.threads) < MANY:
+        if len(threads) < MANY:
             return None
-        if not self._lone and any(map(has_lone_surrogate, state.frame.names)):
+        if not self._lone and any(map(has_lone_surrogate, frame.names)):
             return None
         habits: dict[int, Habits] = {}
-        for _, shape, _ in state.threads:
+        for _, shape, _ in threads:
             said = self._of_shape(shape)
             if said is None:
                 return None
             habits[shape.id] = said
-        return Crowd(state, self._frames, lambda shape: habits[shape.id], self._alive)
+        return Crowd(frame, pos, threads, self._frames, lambda shape: habits[shape.id], self._alive)
 
     def _of_shape(self, shape: ObjectShape) -> Habits | None:
         if shape.id not in self._habits:
