@@ -23,13 +23,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
+from structgen.sampling.prefix_node import Node
 from structgen.sampling.target import TargetStep
-from structgen.sampling.tree import Node, PrefixTree
 from structgen.store.segment_files import exclusive
 
 _FORMAT: Final = "structgen prefix tree 2"
@@ -40,7 +40,19 @@ _SLACK: Final = 1e-9
 """By how much the probabilities of a node may pass 1, for rounding."""
 
 
-def write_tree(tree: PrefixTree, path: Path, overwrite: bool = False) -> None:
+class StoredTree(Protocol):
+    """The fields of a `tree.PrefixTree` that a file holds, `saved` aside."""
+
+    root: Node | None
+    kept: int
+    most: int
+    nbytes: int
+    fingerprint: str
+    saved: str
+    """The digest of the file that the tree was loaded from or saved to last."""
+
+
+def write_tree(tree: StoredTree, path: Path, overwrite: bool = False) -> None:
     """Write a tree to a file, which then takes the place of what was there.
 
     Raises OSError; and OptionError where the file holds what this tree has not seen and `overwrite` is False,
@@ -96,7 +108,7 @@ def _joined(parts: list[Any]) -> Any:
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
+def _listed(tree: StoredTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
     """Return the nodes of a tree in preorder, and the edges between them by their numbers."""
     nodes: list[Node] = []
     children: list[tuple[int, int, int]] = []
@@ -112,8 +124,8 @@ def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
     return nodes, children
 
 
-def read_tree(path: Path) -> PrefixTree:
-    """Return the tree of a file. Raises StructgenError where it is damaged or no tree, OSError."""
+def read_tree(tree: StoredTree, path: Path) -> None:
+    """Fill an empty tree from a file. Raises StructgenError where it is damaged or no tree, OSError."""
     content = path.read_bytes()
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
@@ -121,7 +133,7 @@ def read_tree(path: Path) -> PrefixTree:
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != _FORMAT:
             _refuse(path, f"it is {header['format']!r}, and this version reads {_FORMAT!r}")
-        tree = PrefixTree(int(header["most"]), int(header["kept"]))
+        tree.most, tree.kept = int(header["most"]), int(header["kept"])
         tree.fingerprint = str(header["fingerprint"])
         _fill(tree, arrays)
         tree.saved = _digest(content)
@@ -139,7 +151,6 @@ def read_tree(path: Path) -> PrefixTree:
         OverflowError,
     ) as error:
         _refuse(path, f"{type(error).__name__}: {error}", error)
-    return tree
 
 
 def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
@@ -150,7 +161,7 @@ def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
     ) from error
 
 
-def _fill(tree: PrefixTree, arrays: dict[str, Any]) -> None:
+def _fill(tree: StoredTree, arrays: dict[str, Any]) -> None:
     """Give a tree the nodes of some arrays. Raises ValueError for numbers out of range."""
     counts, each, children = arrays["counts"], arrays["nodes"], arrays["children"]
     _hold(

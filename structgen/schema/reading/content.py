@@ -87,6 +87,7 @@ def read_media_type(document: Reading, place: SchemaPlace, raw: dict[str, Any], 
             'Make it a value, not a string, or pass content="annotate" and check the finished document.',
         )
         return
+    # start-up: automata are needed for few schemas
     from structgen.automata.formats.json_content import JSON_TEXT
 
     encoding = _encoding(raw)

@@ -291,8 +291,8 @@ class Document:
     # --- Inside ---------------------------------------------------------------------------------------------
 
     def _check_patterns(self) -> None:
-        # Deferred: most schemas have no pattern, and the automata take a while to import.
         if self.patterns:
+            # start-up: most schemas have no pattern
             from structgen.automata.regex.ecma_syntax import parse
 
             for source, schema in self.patterns.items():
@@ -306,6 +306,7 @@ class Document:
 
     def _check_formats(self) -> None:
         if self.formats:
+            # start-up: most schemas have no format
             from structgen.automata.formats.named_formats import format_meaning
 
             for name, schema in self.formats.items():
@@ -433,6 +434,7 @@ class Document:
         self, place: SchemaPlace, where: str, what: str, keyword: str, cure: str = ""
     ) -> SchemaError:
         # Here alone the meta-schema runs: over a whole document it costs more than a first mask.
+        # start-up: the meta-schemas are loaded for a schema that is refused
         from structgen.schema.reading.metaschema import faults
 
         others = [pointer for pointer in faults(self.value, self.draft) if pointer != where]

@@ -59,6 +59,7 @@ class Remotes:
         if "json-schema.org/" not in uri:
             return None
         # Not a dependency of the usual path: importing it takes longer than most schemas.
+        # start-up: few schemas refer to a meta-schema
         from jsonschema_specifications import REGISTRY
 
         contents = REGISTRY.get(uri)
