@@ -93,7 +93,7 @@ class _Search:
         for literal in asked:
             if literal < 0 or literal & 1:
                 continue
-            for schema in self.network.shapes.rivals.conjuncts(literal):
+            for schema in self.network.shapes.overlaps.conjuncts(literal):
                 for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
                     for branch in branches:
                         met = self.tables.literal(branch)
@@ -134,7 +134,7 @@ class _Search:
         weight = 1
         for literal in literals:
             if literal >= 0 and not literal & 1:
-                for schema in self.network.shapes.rivals.conjuncts(literal):
+                for schema in self.network.shapes.overlaps.conjuncts(literal):
                     weight += len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20
         return weight
 

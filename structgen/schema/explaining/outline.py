@@ -93,7 +93,7 @@ def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
     Expands all places that it tells of: linear in the schema where few alternatives multiply. A place past a
     limit says so in its line.
     """
-    teller = _Teller(network)
+    reasons = _OutlineWriter(network)
     cut = 0
     lines: list[Line] = []
     told: dict[int, int] = {}
@@ -111,7 +111,7 @@ def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
             inside = todo.inside
         else:
             try:
-                what, inside = teller.value(todo.demand)
+                what, inside = reasons.value(todo.demand)
             except LimitError as error:
                 what, inside = f"not told: {error}", ()
                 cut += 1
@@ -131,7 +131,7 @@ def _said(what: str, cut: int = 0) -> _Todo:
     return _Todo("", what=what, cut=cut)
 
 
-class _Teller:
+class _OutlineWriter:
     """Says what a demand is, and what stands inside its objects and arrays."""
 
     def __init__(self, network: SchemaNetwork) -> None:
@@ -254,8 +254,8 @@ class _Teller:
                     yield _Todo(wording.quoted(key), "never")
         some = "any other key" if frame.names else "any key"
         groups: dict[int, list[str]] = {}
-        tangle = self.frames.tangle(frame)
-        classes = self.frames.classes(frame) if tangle is None else list(tangle.examples())
+        unlisted = self.frames.unlisted(frame)
+        classes = self.frames.classes(frame) if unlisted is None else list(unlisted.examples())
         for key_class in classes:
             value = self.frames.extra(frame, shape, key_class)
             if self._lives(value):

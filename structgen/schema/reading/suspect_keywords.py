@@ -109,7 +109,7 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SuspectNotice:
     """One thing that a reader of a schema is told: where, what is wrong, how to mend it."""
 
     where: str
@@ -118,17 +118,17 @@ class Told:
     likely: str = ""
 
 
-def told(document: Document) -> tuple[Told, ...]:
+def told(document: Document) -> tuple[SuspectNotice, ...]:
     """Return what is said of a document: that none of its keys restricts anything, and its suspects."""
     suspected = suspects(document)
-    found = [Told(one.where, one.what, one.cure, one.likely) for one in suspected]
+    found = [SuspectNotice(one.where, one.what, one.cure, one.likely) for one in suspected]
     nothing = "" if any(one.pointer == "#" for one in suspected) else nothing_known(document)
     if nothing:
         cure = (
             "Pass the schema itself, without what is wrapped around it; {} or true is the schema that allows "
             "every value."
         )
-        found.insert(0, Told("#", nothing, cure))
+        found.insert(0, SuspectNotice("#", nothing, cure))
     return tuple(found)
 
 

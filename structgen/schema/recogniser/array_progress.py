@@ -22,9 +22,9 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.recogniser.excluded_values import closes, item_ways, parted
-from structgen.schema.recogniser.members import Debt
+from structgen.schema.recogniser.members import Unmet
 
-Progress: TypeAlias = tuple[Debt, tuple[int, ...]]
+Progress: TypeAlias = tuple[Unmet, tuple[int, ...]]
 """Open obligations, and how many items each counter has counted (as far as it matters)."""
 Values: TypeAlias = frozenset[int]
 """Values of items, as literals."""
@@ -35,7 +35,7 @@ _NONE: Values = frozenset()
 
 
 def repeats(progress: Progress) -> bool:
-    """Return whether a thread owes that two items are equal."""
+    """Return whether a thread still needs two equal items."""
     return any(isinstance(one, RepeatedItem) for obligation in progress[0] for one in obligation)
 
 
@@ -91,8 +91,8 @@ class ArrayProgress:
             base = self.tables.both(base, (self.tables.negate(here),))
             if base == NEVER or self.tables.hopeless(base):
                 return []
-        debt, counts = progress
-        others, held = parted(debt)
+        unmet, counts = progress
+        others, held = parted(unmet)
         if not isinstance(held, DiffersList):
             return list(dict.fromkeys(self.ways(shape, base, progress, index, here)))
         found: list[tuple[int, Progress]] = []
@@ -104,9 +104,10 @@ class ArrayProgress:
     def ways(
         self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int, *, last: bool = False
     ) -> Iterator[tuple[int, Progress]]:
-        """Yield what `options` returns, some twice. `last`: those first that pay most."""
-        debt, counts = progress
-        if not debt and not counts:
+        """Yield what `options` returns, some twice. `last`: the ways that meet most obligations come
+        first."""
+        unmet, counts = progress
+        if not unmet and not counts:
             yield base, progress
             return
         if index >= shape.settled and self.pays_singly(shape, progress):
@@ -115,7 +116,7 @@ class ArrayProgress:
             return
         ways: list[list[tuple[tuple[int, ...], int]]] = []
         total = 1
-        for obligation in debt:
+        for obligation in unmet:
             own: list[tuple[tuple[int, ...], int]] = [((), 0)]
             for alternative in obligation:
                 if _reaches(alternative, index):
@@ -150,22 +151,24 @@ class ArrayProgress:
             if demand == NEVER or (extra and self.tables.hopeless(demand)):
                 continue
             left = tuple(
-                obligation for obligation, (_, met) in zip(debt, combination, strict=False) if not met
+                obligation for obligation, (_, met) in zip(unmet, combination, strict=False) if not met
             )
             counted = tuple(
-                count + met for count, (_, met) in zip(counts, combination[len(debt) :], strict=True)
+                count + met for count, (_, met) in zip(counts, combination[len(unmet) :], strict=True)
             )
             yield demand, (left, counted)
 
     def pays_singly(self, shape: ArrayShape, progress: Progress) -> bool:
-        """Return whether it is enough to ask of an item what it pays one by one: any number of items may
-        follow, and one that pays more than it was taken for is counted in full (`_joined`)."""
-        owed = [
+        """Return whether it is enough to count each item for one kind.
+
+        Any number of items may follow then, and an item of several kinds is counted for all of them once its
+        value is known (`_joined`)."""
+        required = [
             counter
             for counter, count in zip(shape.counters, progress[1], strict=True)
             if count < counter.least
         ]
-        return len(owed) > MANY_KINDS and not progress[0] and grows(shape)
+        return len(required) > MANY_KINDS and not progress[0] and grows(shape)
 
     def single_ways(
         self, shape: ArrayShape, base: int, counts: tuple[int, ...]
@@ -179,13 +182,13 @@ class ArrayProgress:
     def where(self, shape: ArrayShape) -> str:
         return shape.facets[0].pointer if shape.facets else ""
 
-    def owed(self, progress: Progress, count: int) -> Progress | None:
-        """Return the progress with `count` items written; None where what is owed can no longer be paid."""
-        debt, counts = progress
-        if not debt:
+    def unmet_after(self, progress: Progress, count: int) -> Progress | None:
+        """Return the progress with `count` items written; None where an obligation can no longer be met."""
+        unmet, counts = progress
+        if not unmet:
             return progress
         left: list[Obligation] = []
-        for obligation in debt:
+        for obligation in unmet:
             kept: list[Alternative] = []
             held = False
             for alternative in obligation:
@@ -209,14 +212,14 @@ class ArrayProgress:
         return tuple(left), counts
 
     def closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
-        debt, counts = progress
+        unmet, counts = progress
         if count < shape.lo or (shape.hi is not None and count > shape.hi):
             return False
         if any(n < counter.least for counter, n in zip(shape.counters, counts, strict=True)):
             return False
         return all(
             any(isinstance(alternative, AtMost) or closes(alternative) for alternative in obligation)
-            for obligation in debt
+            for obligation in unmet
         )
 
     def cap(self, shape: ArrayShape) -> int:

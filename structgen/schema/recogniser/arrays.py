@@ -1,7 +1,7 @@
 """Arrays: what the next item must be, when the array may close, and its shortest rest.
 
-As in objects, a residue is a set of threads; what is common to them is the number of items, counted as far
-as it matters.
+As in objects, a residue is a set of threads. They share the number of items, counted up to a cap beyond
+which it does not matter.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from structgen.schema.recogniser.array_progress import (
 )
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.excluded_values import parted
-from structgen.schema.recogniser.members import Debt
+from structgen.schema.recogniser.members import Unmet
 from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.unique_items import Unique
 
@@ -76,7 +76,7 @@ class ArrayState:
         self.seen = seen
         """The values of the items, as literals; None where no thread watches them."""
         self.unread = unread
-        """There is one item more, of whose value only this is known: it makes no difference so far."""
+        """Whether one more item was written whose value is unknown, as it makes no difference yet."""
         self.worked = False
         self.moves: Moves | None = None
         self.closing: frozenset[int] | None = None
@@ -138,7 +138,7 @@ class Arrays:
         return shape.plain or self._goes_on(shape, self.progress.begin(shape), 0, self.progress.cap(shape))
 
     def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
-        """Return whether a thread leads to a whole array, the values of items apart that were written."""
+        """Return whether a thread leads to a whole array, if the values of written items are ignored."""
         if shape.plain:
             return True
         key = (shape.id, progress, min(index, cap), cap)
@@ -160,9 +160,9 @@ class Arrays:
         ask: Ask,
         live: dict[tuple[object, ...], bool],
     ) -> bool:
-        """Return whether some items lead to where the array may close; note it of all that are met.
+        """Return whether some items lead to a state in which the array may close; every state met is noted.
 
-        Depth first, ways first that pay most: one item often pays all that is owed.
+        Depth first; the ways that meet most obligations are tried first, since one item often meets all.
         """
         index = min(index, cap)
         sure = self._ends(shape, progress, index, ask)
@@ -196,18 +196,19 @@ class Arrays:
         return ends
 
     def _ends(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> bool | None:
-        """Return whether an array that may pay what it owes one by one can be completed; None for others."""
+        """Return whether an array whose kinds of items are counted one by one can be completed; None for
+        others."""
         if index < shape.settled or not self.progress.pays_singly(shape, progress):
             return None
         base = self.progress.item(shape, index)
-        owed = sum(count < one.least for one, count in zip(shape.counters, progress[1], strict=True))
+        missing = sum(count < one.least for one, count in zip(shape.counters, progress[1], strict=True))
         found = [ask(demand) for demand, _ in self.progress.single_ways(shape, base, progress[1])]
-        return base != NEVER and len(found) == owed and None not in found
+        return base != NEVER and len(found) == missing and None not in found
 
     def _steps(
         self, shape: ArrayShape, progress: Progress, index: int, cap: int, ask: Ask
     ) -> Iterator[tuple[Progress, int]]:
-        """Yield what one item more may lead to: the progress, and how many items there are then."""
+        """Yield the progress after one more item, and the number of items then."""
         base = self.progress.item(shape, index)
         if base == NEVER or (shape.hi is not None and index >= shape.hi):
             return
@@ -218,9 +219,9 @@ class Arrays:
             ways = self.progress.ways(shape, base, progress, index, NEVER, last=True)
         count = min(index + 1, cap)
         for demand, left in ways:
-            owed = self.progress.owed(left, count)
-            if owed is not None and ask(demand) is not None:
-                yield owed, count
+            unmet_after = self.progress.unmet_after(left, count)
+            if unmet_after is not None and ask(demand) is not None:
+                yield unmet_after, count
 
     def _too_many(self, shape: ArrayShape) -> LimitError:
         return LimitError(
@@ -276,26 +277,26 @@ class Arrays:
                     value = ask(demand)
                     if value is None:
                         continue
-                    owed = self.progress.owed(left, min(count + 1, cap))
-                    if owed is None:
+                    unmet_after = self.progress.unmet_after(left, min(count + 1, cap))
+                    if unmet_after is None:
                         continue
                     new = JsonPieces((prefix, b"," if count else b"", value))
-                    if new.before(following.get(owed)):
-                        following[owed] = new
+                    if new.before(following.get(unmet_after)):
+                        following[unmet_after] = new
             layer = following
             if not layer:
                 break
         return None if best is None else JsonPieces((best, b"]"))
 
     def _counted(self, shape: ArrayShape, progress: Progress, index: int) -> bool:
-        """Return whether all that is left of a thread are items alike, of which one kind is counted."""
+        """Return whether all later items have the same demand, and one kind of them is counted."""
         return not progress[0] and len(shape.counters) == 1 and index >= shape.settled
 
     def _counted_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> JsonPieces | None:
-        """Return the shortest rest where items are all alike and one kind of them is counted.
+        """Return the shortest rest where all items have the same demand and one kind of them is counted.
 
-        That is as many of the kind as are missing, and of what is shortest as many more as there must be: of
-        the kind too where it is, as long as that many may come.
+        It has as many items of the kind as are missing, and then the shortest items up to the least number:
+        items of the kind among them as long as their number is allowed.
         """
         (counter,), (count,) = shape.counters, progress[1]
         base = self.progress.item(shape, index)
@@ -332,10 +333,9 @@ class Arrays:
         return _closed(groups, index)
 
     def _single_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> JsonPieces | None:
-        """Return a short rest where many kinds of items are owed: an item for each.
+        """Return a short rest where many kinds of items are required: an item for each kind.
 
-        Which of them one item could pay together is not asked: which few items pay all is a question of set
-        cover.
+        It may not be the shortest: the fewest items that are of all kinds together are a set cover.
         """
         base = self.progress.item(shape, index)
         if base == NEVER:
@@ -401,7 +401,7 @@ class Arrays:
         return state
 
     def moves(self, state: ArrayState) -> Moves | None:
-        """Return what the next item leads to, or None where none may come."""
+        """Return the moves of the next item, or None where no item may come."""
         if not state.worked:
             state.moves = self._moves(state)
             state.worked = True
@@ -415,20 +415,20 @@ class Arrays:
             for demand, left in self.progress.options(shape, progress, state.index, state.seen or _NONE):
                 if not self.alive(demand):
                     continue
-                owed = self.progress.owed(left, index)
-                if owed is None:
+                unmet_after = self.progress.unmet_after(left, index)
+                if unmet_after is None:
                     continue
-                if watches(shape, owed):
+                if watches(shape, unmet_after):
                     seen = state.seen or _NONE
                     for narrow in self.unique.narrowed(
-                        shape, owed, index, state.cap, seen, demand, self.known
+                        shape, unmet_after, index, state.cap, seen, demand, self.known
                     ):
                         if narrow == demand or self.alive(narrow):
-                            going.append((demands.setdefault(narrow, len(demands)), (j, shape, owed)))
+                            going.append((demands.setdefault(narrow, len(demands)), (j, shape, unmet_after)))
                     continue
-                if not self._goes_on(shape, owed, index, state.cap):
+                if not self._goes_on(shape, unmet_after, index, state.cap):
                     continue
-                going.append((demands.setdefault(demand, len(demands)), (j, shape, owed)))
+                going.append((demands.setdefault(demand, len(demands)), (j, shape, unmet_after)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
@@ -474,7 +474,7 @@ class Arrays:
         return self.state(state.demands, state.cap, index, threads, seen)
 
     def plenty(self, state: ArrayState) -> bool:
-        """Return whether two arrays or more go on: any number of items may follow. False says nothing."""
+        """Return whether two arrays or more go on: any number of items may follow. False: unknown."""
         for _, shape, progress in state.threads:
             if shape.counters or shape.unique or shape.hi is not None:
                 continue
@@ -488,8 +488,8 @@ class Arrays:
         return False
 
     def after_unread(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState | None:
-        """Return the residue after an item whose value has not been read, or None where it must be known to
-        tell what may come next."""
+        """Return the residue after an item whose value has not been read, or None where the next items depend
+        on that value."""
         index = min(state.index + 1, state.cap)
         threads = _undominated(_joined([thread for at, thread in moves[1] if at in met]))
         seen = self._watched(threads, state.seen)
@@ -506,23 +506,23 @@ class Arrays:
 
 
 def _joined(threads: list[Thread]) -> list[Thread]:
-    """Return the threads after an item that met them all, with what each paid counted as one, where kinds of
-    items are counted that may be paid singly: they all come from one thread."""
+    """Return the threads after an item that met them all, joined where they differ in counts alone and
+    kinds of items are counted one by one: the item counts for each kind that it is of."""
     if not any(len(shape.counters) > MANY_KINDS for _, shape, _ in threads):
         return threads
-    found: dict[tuple[int, int, Debt], Thread] = {}
-    for at, (j, shape, (debt, counts)) in enumerate(threads):
+    found: dict[tuple[int, int, Unmet], Thread] = {}
+    for at, (j, shape, (unmet, counts)) in enumerate(threads):
         singly = len(shape.counters) > MANY_KINDS and not shape.obligations and grows(shape)
-        key = j, shape.id if singly else -1 - at, debt
+        key = j, shape.id if singly else -1 - at, unmet
         other = found.get(key)
         if other is not None:
             counts = tuple(map(max, counts, other[2][1]))
-        found[key] = j, shape, (debt, counts)
+        found[key] = j, shape, (unmet, counts)
     return list(found.values())
 
 
 def _undominated(threads: list[Thread]) -> tuple[Thread, ...]:
-    """Return the distinct threads without those that owe more than another, otherwise the same."""
+    """Return the distinct threads without those that another dominates: the same but for more obligations."""
     distinct = tuple(dict.fromkeys(threads))
     if len(distinct) < 2:
         return distinct

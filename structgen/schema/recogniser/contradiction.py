@@ -16,7 +16,7 @@ from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.schema_liveness import Oracle
 
 _DEEPEST = 6
-"""Steps into a value that are told; a contradiction farther down is named by its pointers."""
+"""Steps into a value that a reason spells out; a contradiction farther down is named by its pointers."""
 _MOST = 12
 """Keywords of one value that are tried in pairs."""
 _MOST_NAMED = 4
@@ -35,11 +35,11 @@ class _Said:
 
 def reason(oracle: Oracle, literals: Iterable[int], inside: str = "") -> str:
     """Return in words why no value meets all literals (integers of `Tables`): pairs of keywords are tried
-    first, then the required keys and items are gone into. Tens of questions to the oracle.
+    first, then the values of required keys and items. Tens of questions to the oracle.
 
-    `inside`: the step into a value (`item 1`) that the caller has told already.
+    `inside`: the step into a value (`item 1`) that the caller has named already.
     """
-    teller = _Reasons(oracle, inside)
+    reasons = _Reasons(oracle, inside)
     way: list[str] = []
     asked = tuple(literals)
     seen = set()
@@ -47,13 +47,13 @@ def reason(oracle: Oracle, literals: Iterable[int], inside: str = "") -> str:
         if asked in seen:
             return ": ".join((*way, "it asks for another such value inside itself, without end"))
         seen.add(asked)
-        answer = teller.step(asked)
+        answer = reasons.step(asked)
         if isinstance(answer, str):
             return ": ".join((*way, answer))
         where, asked = answer
         if way or where != inside:
             way.append(where)
-    return ": ".join((*way, teller.places(asked)))
+    return ": ".join((*way, reasons.places(asked)))
 
 
 def required_key(key: str) -> str:
@@ -81,7 +81,7 @@ class _Reasons:
         return f"not {pointer}" if literal & 1 else pointer
 
     def step(self, literals: tuple[int, ...]) -> str | tuple[str, tuple[int, ...]]:
-        """Return the reason, or the value inside in which it lies, with what that is asked."""
+        """Return the reason, or the inner value that has no value: where it is, and its literals."""
         tables = self.tables
         literals = tuple(literal for literal in dict.fromkeys(literals) if literal != ALWAYS)
         for literal in literals:
@@ -93,7 +93,7 @@ class _Reasons:
             schema
             for literal in literals
             if literal >= 0 and not literal & 1
-            for schema in self.shapes.rivals.conjuncts(literal)
+            for schema in self.shapes.overlaps.conjuncts(literal)
         ]
         mask = EVERY
         for literal in literals:
@@ -221,7 +221,7 @@ class _Reasons:
         for literal in literals:
             if literal < 0 or literal & 1:
                 continue
-            conjuncts = self.shapes.rivals.conjuncts(literal)
+            conjuncts = self.shapes.overlaps.conjuncts(literal)
             for schema in conjuncts:
                 if not 1 < len(schema.one_of) <= _MOST_BRANCHES:
                     continue

@@ -1,4 +1,4 @@
-"""Frames: what all residues of one object share: named keys, their order, classes of all other keys."""
+"""Makes frames: the named keys of an object in order, and the classes of all other keys."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import has_lone_surrogate, json_string, string_order
 from structgen.schema.recogniser.key_order import declared
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
-from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, Tangle, asked
+from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, UnlistedKeyClasses, asked
 
 _WORDS = 1_000
 """A pattern with at most this many matches is read as so many named keys."""
@@ -40,7 +40,7 @@ Where: TypeAlias = str | KeyClass
 
 
 class Frames:
-    """Makes the frames of one network, and answers what shapes ask of the keys of a frame."""
+    """Makes the frames of one network, and finds the demands of shapes on the keys of a frame."""
 
     def __init__(
         self, tables: PlaceTables, scalars: Scalars, shapes: Shapes, limits: Limits, *, any_order: bool
@@ -51,8 +51,8 @@ class Frames:
         self.limits = limits
         self.any_order = any_order
         self._frames: dict[tuple[int, ...], Frame] = {}
-        self._unlisted: dict[int, Tangle] = {}
-        """By a frame's number, its classes of keys, where they are not listed."""
+        self._unlisted: dict[int, UnlistedKeyClasses] = {}
+        """Classes of keys that are not listed, by the frame's number."""
 
     def frame(self, demands: tuple[int, ...]) -> Frame:
         """Return the frame of the objects of a place; its order is that of the place."""
@@ -151,7 +151,7 @@ class Frames:
         if frame.predicates and any(shape.lo or shape.obligations for shape in every):
             few = self._few(frame)
             if few:
-                # Keys that may run out where some are still owed: each is told apart.
+                # Keys of which too few may be left for an obligation: each is named.
                 names.extend(sorted(few, key=json_string))
                 frame = self._named(frame_id, demands, names, ordered, sources, literals)
                 frame.must_list = listed
@@ -169,7 +169,7 @@ class Frames:
         sources: Iterable[str],
         literals: Iterable[int],
     ) -> Frame:
-        """Return a frame with these names, and the predicates that tell all other keys apart."""
+        """Return a frame with these names, and the predicates that divide all other keys into classes."""
         if self.any_order:
             names.sort(key=json_string)
         frame = Frame(frame_id, demands, tuple(names), ordered)
@@ -182,18 +182,18 @@ class Frames:
         return frame
 
     def _few(self, frame: Frame) -> set[str]:
-        """Return the keys of those classes that are small enough to be named key by key."""
+        """Return the keys of the classes that are small enough to be listed."""
         found: set[str] = set()
-        if self.tangle(frame) is not None:
-            return found  # no key is owed but as one of many
+        if self.unlisted(frame) is not None:
+            return found  # no obligation asks for a certain key
         for key_class in self.classes(frame):
             formula = self._unnamed(frame, key_class.formula, ())
             if key_class.formula != TRUE and not is_infinite(key_class.formula):
                 found.update(self.scalars.strings.words(formula, _WORDS) or ())
         return found
 
-    def tangle(self, frame: Frame) -> Tangle | None:
-        """Return the classes of keys that the frame does not name, where they are not listed; else None."""
+    def unlisted(self, frame: Frame) -> UnlistedKeyClasses | None:
+        """Return the classes of unnamed keys where they are not listed; else None."""
         found = self._unlisted.get(frame.id)
         if found is None and frame.classes is None:
             self._divide(frame)
@@ -201,15 +201,15 @@ class Frames:
         return found
 
     def classes(self, frame: Frame) -> list[KeyClass]:
-        """Return the classes of keys that the frame does not name, told apart by its predicates; it must have
-        no tangle."""
+        """Return the classes of keys that the frame does not name, divided by its predicates; the frame
+        lists its classes."""
         if frame.classes is None:
             self._divide(frame)
             assert frame.classes is not None, "classes that are not listed"
         return frame.classes
 
     def _divide(self, frame: Frame) -> None:
-        """List the classes of keys of a frame, or make its tangle."""
+        """List the classes of keys of a frame, or make its unlisted classes."""
         parts: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = [((), ())]
         prefixes: list[str | None] = []
         for at, predicate in enumerate(frame.predicates):
@@ -223,7 +223,7 @@ class Frames:
                     split.append(((*true, at), (*formulas, predicate)))
                 split.append((true, (*formulas, negation(predicate))))
             if len(split) > MOST_CLASSES and not frame.must_list:
-                self._unlisted[frame.id] = Tangle(self.tables, self.scalars, frame)
+                self._unlisted[frame.id] = UnlistedKeyClasses(self.tables, self.scalars, frame)
                 return
             if len(split) > MOST_CLASSES:
                 split = [part for part in split if self.scalars.satisfiable(conjunction(part[1]), STRING)]

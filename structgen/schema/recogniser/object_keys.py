@@ -8,7 +8,7 @@ from structgen.schema.reading.model import Schema
 
 
 class KeyClass:
-    """A class of keys that no schema of the object names: those for which the same predicates are true."""
+    """The unnamed keys for which the same predicates are true."""
 
     __slots__ = ("formula", "index", "true")
 
@@ -19,7 +19,7 @@ class KeyClass:
 
 
 class FrameStanding:
-    """What a shape asks of the keys of a frame, by their indices."""
+    """The demands of a shape on the keys of a frame, by their indices."""
 
     __slots__ = ("always", "follows", "free_required", "last", "optional", "required", "shape")
 
@@ -40,14 +40,14 @@ class FrameStanding:
         self.optional: int | None = None
         """Keys whose value can be met, as a bit set; worked out when a count asks for it."""
         self.always: frozenset[str] | None = None
-        """Of the keys that others or obligations ask for, those that may come at any time; worked out when
-        asked."""
+        """The keys that other keys or obligations require and that may come at any time; computed on
+        demand."""
         self.follows = True
         """Whether all keys that others require are such keys."""
 
 
 class Frame:
-    """What all residues of one object have in common: the names of its keys and their order."""
+    """The keys of one object and their order, shared by all its residues."""
 
     __slots__ = (
         "_sorted",
@@ -74,22 +74,22 @@ class Frame:
         self.id = id
         self.demands = demands
         self.names = names
-        """The keys that have a place in the order, in that order, then those that may come in any order."""
+        """The ordered keys, then the keys that may come in any order."""
         self.ordered = ordered
         self.index = {name: index for index, name in enumerate(names)}
         self.predicates: list[Formula] = []
         self.pattern_at: dict[str, int] = {}
         self.own_patterns: dict[int, dict[int, Schema]] = {}
-        """By a schema's number, what it says of the keys of which a predicate is true."""
+        """Subschemas for the keys of which a predicate is true, by the number of the schema that has them."""
         self.literal_at: dict[int, int] = {}
         self.cap = 0
         """Members are counted up to here; beyond it their number does not matter."""
         self.watch = 0
-        """Ordered keys of which it is remembered whether they were written."""
+        """The ordered keys whose presence is remembered, as a bit set."""
         self.standings: dict[int, FrameStanding] = {}
         self.steady: dict[tuple[int, ...], list[int | None]] = {}
-        """By the shapes of threads, the place of each key's value where the key changes nothing that is owed;
-        -1 where it may not come, None where that was not asked."""
+        """By the shapes of threads: the place of the value of each key that meets no obligation; -1 where the
+        key may not come, None where that was not computed."""
         self.extras: dict[tuple[int, int], int] = {}
         self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
         self.classes: list[KeyClass] | None = None
