@@ -25,6 +25,7 @@ from structgen.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    # start-up: few grammars become explicit automata
     from structgen.core.dfa import Dfa
 
 _SPACE = {
@@ -187,6 +188,7 @@ class CompiledSchema(CompiledGrammar):
         there are more states (such objects; a recursive schema without a depth). Cost: some microseconds for
         each state and byte, 0.1 us a byte of the vocabulary.
         """
+        # start-up: few grammars become explicit automata
         from structgen.core.dfa import explicit
         from structgen.json_grammars.schema_states import SchemaStates
 
