@@ -28,9 +28,8 @@ CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_t
 ]["importlinter"]["contracts"]
 LAYERS = {one["containers"][0]: one["layers"] for one in CONTRACTS if one["type"] == "layers"}
 
-UPWARDS = {
-}
-"""Imports that point up inside a room, all of them inside functions or for types alone. None may be added."""
+UPWARDS: set[tuple[str, str]] = set()
+"""Imports that point up inside a room. None may be added."""
 
 CIRCLES_LEFT = {
     "structgen.automata",

@@ -75,7 +75,7 @@ def write_tree(tree: StoredTree, path: Path, overwrite: bool = False) -> None:
     tree.saved = _digest(parts)
 
 
-def _arrays(tree: PrefixTree) -> dict[str, Any]:
+def _arrays(tree: StoredTree) -> dict[str, Any]:
     """Return the arrays of a tree."""
     nodes, children = _listed(tree)
     arrays: dict[str, Any] = {name: _joined([getattr(node, name) for node in nodes]) for name in _FLAT}
