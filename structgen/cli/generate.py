@@ -27,6 +27,7 @@ from structgen.cli.language_options import (
 from structgen.cli.output import console, echo, echo_json_text, payload
 from structgen.cli.schema_options import Strict, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
+from structgen.sampling.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,8 +92,8 @@ def generate(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Draw from the model's own distribution, given that the text is valid: auto, cars, "
-            "importance, smc, rejection, asap, masked (docs/samplers.md).",
+            help="Draw from the model's own distribution, given that the text is valid: "
+            f"{', '.join(METHODS)} (docs/samplers.md).",
             show_default=False,
         ),
     ] = None,

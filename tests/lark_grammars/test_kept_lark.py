@@ -360,15 +360,15 @@ def test_places_of_proofs_do_not_pass_to_a_successor(tokenizer: sg.Tokenizer) ->
 def test_lexeme_states_are_what_they_were(name: str) -> None:
     tables = _grammar(GRAMMARS[name][0]).tables
     first = Lexer(tables)
-    starts = [first.start(context, first.before()) for context in range(len(tables.contexts))]
+    starts = [first.start(context, first.initial_look_behind()) for context in range(len(tables.contexts))]
     for state in starts:
         for byte in b"l\xc3\xa4uft '''a''b/*":
             if state >= 0:
                 state = first.move(state, byte).after
     second, third = Lexer(tables), Lexer(tables)
-    assert kept_lexemes.restore(kept_lexemes.plain(first, "more", 1), second) == ["more", 1]
+    assert kept_lexemes.decode_lexemes(kept_lexemes.encode_lexemes(first, "more", 1), second) == ["more", 1]
     # what nobody has asked for is handed on
-    kept_lexemes.restore(kept_lexemes.plain(second), third)
+    kept_lexemes.decode_lexemes(kept_lexemes.encode_lexemes(second), third)
     assert {state: third.row(state) for state in first.rows} == first.rows
     assert {state: third.ways(state) for state in first.rows} == {s: first.ways(s) for s in first.rows}
     assert second.states == first.states

@@ -1,5 +1,5 @@
-"""Plans where lark's table and lexer do not do what the rules say: an action was lost to a conflict, or the
-separator does not make sure of a terminal. Other plans are taken, and Python is asked about no place."""
+"""Completions where lark does not do what the rules say: an action was lost to a conflict, or the
+separator does not make sure of a terminal. Others are taken, and Python is asked about no place."""
 
 from __future__ import annotations
 

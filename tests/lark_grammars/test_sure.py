@@ -16,7 +16,7 @@ from same_masks import bare, hold
 
 import structgen as sg
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.liveness.always_completable import Sure
+from structgen.lark_grammars.liveness.certified_states import CertifiedStates
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
@@ -82,7 +82,7 @@ KNOWN = {
 def sure_of(language: ContextualLanguage) -> np.ndarray:
     """Return what is sure by plans that hold with what the search has asked of the lexer."""
     while True:
-        found = Sure(language.reader.tables, language.plan_of, language.cleanness).find()
+        found = CertifiedStates(language.reader.tables, language.completion_of, language.cleanness).find()
         if not language.outdated():
             return found
 
@@ -141,7 +141,9 @@ def is_found_in_sets(language: ContextualLanguage) -> bool:
     """Return whether what is sure is what the slow search finds."""
     found = sure_of(language)
     return (
-        slow.Sure(language.reader.tables, language.plan_of, language.cleanness).find().tolist()
+        slow.CertifiedStates(language.reader.tables, language.completion_of, language.cleanness)
+        .find()
+        .tolist()
         == found.tolist()
     )
 

@@ -183,7 +183,7 @@ class CompiledLark(CompiledGrammar):
     def _after_slowly(self, index: int, text: bytes) -> int:
         """Return the live state after a text, as the Python reader finds it, or -1."""
         states = self._states
-        with self.lock, self._source.effort:
+        with self.lock, self._source.budget:
             after = states.reader.run(states.configuration(index), text)
             if after is None or not states.language.is_live(after):
                 return -1
@@ -241,7 +241,7 @@ class CompiledLark(CompiledGrammar):
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        with self._source.effort:
+        with self._source.budget:
             found = self._states.language.expected(self._states.configuration(index))
         return [*found, Expected("the end of the text")] if self.may_end(index) else found
 
@@ -255,7 +255,7 @@ class CompiledLark(CompiledGrammar):
         if index == self._finished:
             return L.ENDED
         self._dense = -1
-        with self._source.effort:
+        with self._source.budget:
             if self._states.is_slow(index):
                 found = self._slow.of_state(index, self._workspace.arrays[3])
             else:

@@ -21,7 +21,7 @@ from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.state_image import clear
-from structgen.lark_grammars.liveness.always_completable import Sure
+from structgen.lark_grammars.liveness.certified_states import CertifiedStates
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
@@ -111,8 +111,8 @@ class ReaderStates:
             if begun:
                 slots = self.reader.lexer.states[lexeme].slots
                 bases = tuple(None if slot.terminal >= 0 else base for slot in slots)
-            place, before = self.place(row[K.PLACE]), self.reader.lexer.before()
-            known = self.reader.reading(place, lexeme, begun, bases, row[K.COLUMN], before)
+            place, before = self.place(row[K.PLACE]), self.reader.lexer.initial_look_behind()
+            known = self.reader.configuration(place, lexeme, begun, bases, row[K.COLUMN], before)
             self._configurations[index] = known
         return known
 
@@ -192,7 +192,7 @@ class LarkAnswers:
             code = int(function(self._tables.address, *arguments))
             if code != L.ASKED:
                 return code
-            with self._source.effort:
+            with self._source.budget:
                 while code == L.ASKED:
                     self.answer()
                     code = int(function(self._tables.address, *arguments))
@@ -273,7 +273,7 @@ class LarkAnswers:
             held.put_moves([first])
         elif kind == K.Q_START:
             lexer = states.reader.lexer
-            held.put_start(first, lexer.start(first, lexer.before()))
+            held.put_start(first, lexer.start(first, lexer.initial_look_behind()))
         elif kind == K.Q_ENDINGS:
             held.put_endings(first, *states.language.endings(first))
         elif kind == K.Q_OPEN:
@@ -296,7 +296,7 @@ class LarkAnswers:
             goes_on = states.language.is_live(states.configuration(first))
             self._put_known(first, K.LIVE_KEY, 0, K.LIVE_YES if goes_on else K.LIVE_NO)
         elif kind == K.Q_YIELDS:
-            yields = states.language.gives_way(first, second)
+            yields = states.language.never_ends_at_slot(first, second)
             self._put_known(first, K.YIELDS_KEY, second, K.LIVE_YES if yields else K.LIVE_NO)
 
     def _answer_if_open(self, kind: int, first: int, second: int) -> None:
@@ -310,7 +310,7 @@ class LarkAnswers:
         """Return the plan of a parser state that holds with all that is known of its terminals."""
         language = self._states.language
         while True:
-            plan = language.plan_of(state)
+            plan = language.completion_of(state)
             for terminal in plan[2]:
                 context = self._vocabulary.soiled(terminal)
                 if context >= 0:  # the answer may come from a file: tell the language
@@ -341,7 +341,7 @@ class LarkAnswers:
 
         states = range(len(self._parsed.kernels))
         while True:
-            found = Sure(self._parsed, plan_of, cleanness).find()
+            found = CertifiedStates(self._parsed, plan_of, cleanness).find()
             # the lexer's answers on the way may have outdated plans
             if not any(held.is_open(K.Q_PLAN, state, 0) for state in states):
                 break
@@ -388,6 +388,6 @@ class LarkAnswers:
     def _left_over(self, state: int, words: int) -> dict[tuple[int, int], None]:
         """Return the records that come after one: the lexeme states in which the next lexeme may begin, each
         with the trie of the texts that tokens have left."""
-        held, contexts = self._vocabulary, self._parsed.contexts_behind
+        held, contexts = self._vocabulary, self._parsed.contexts_after
         left = held.left_over(state, words)
         return {(held.start_of(one), after): None for terminal, after in left for one in contexts(terminal)}
