@@ -25,6 +25,7 @@ from structgen.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    # start-up: few grammars become explicit automata
     from structgen.core.dfa import Dfa
 
 _SPACE = {
@@ -63,7 +64,7 @@ class CompiledSchema(CompiledGrammar):
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies
         self._configure(policies)
-        files, kept, identity = self._masks.grammars, None, b""
+        files, kept, identity = self._masks.grammars, None, ""
         if self.limits.liveness == "flag":
             files = None  # what the oracle could not decide is in no table
         if files is not None:
@@ -187,6 +188,7 @@ class CompiledSchema(CompiledGrammar):
         there are more states (such objects; a recursive schema without a depth). Cost: some microseconds for
         each state and byte, 0.1 us a byte of the vocabulary.
         """
+        # start-up: few grammars become explicit automata
         from structgen.core.dfa import explicit
         from structgen.json_grammars.schema_states import SchemaStates
 
