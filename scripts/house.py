@@ -31,8 +31,8 @@ LOADED, DEFERRED, TYPING = "loaded", "deferred", "typing"
 
 _ADDRESS = re.compile(r"\b(?:load|store)(?:8|32|64)\(")
 _FIELDS = {8: 0xFFF, 20: 0xFFFFF, 40: 0xFFFFFF}
-"""The fields of the word of a trie's node (`structgen.tokens.trie`): how far to shift, and the mask."""
-_SHIFTS = {"DEPTH_SHIFT", "SLOT_SHIFT", "SKIP_SHIFT"}
+"""The fields of the word of a trie's node (`structgen.tokens.trie_nodes`): how far to shift, and the mask."""
+_SHIFTS = {"DEPTH_SHIFT", "SLOT_SHIFT", "END_SHIFT"}
 
 
 class Import(NamedTuple):
@@ -216,7 +216,7 @@ def imports_without_reason(house: House) -> list[str]:
             inside = [node for node in _own_nodes(function) if isinstance(node, ast.Import | ast.ImportFrom)]
             for node in sorted(inside, key=lambda one: one.lineno):
                 near = lines[node.lineno - 2] + lines[node.lineno - 1]
-                if "# start-up: " in near or "# optional: " in near or node.lineno == reasoned + 1:
+                if "# start-up" in near or "# optional" in near or node.lineno == reasoned + 1:
                     reasoned = node.end_lineno or node.lineno
                 else:
                     found.append(f"{name}:{node.lineno}")

@@ -67,13 +67,13 @@ if TYPE_CHECKING:
     from structgen.store.mask_store import MaskStore
     from structgen.text_grammars.composition.bans import without
     from structgen.text_grammars.composition.json_strings import in_json_string
-    from structgen.text_grammars.composition.operators import either, sequence
     from structgen.text_grammars.composition.structural_tags import structural_tag
-    from structgen.text_grammars.context_free.ebnf_grammar import ebnf
+    from structgen.text_grammars.ebnf_grammar import ebnf
     from structgen.text_grammars.free_text import text
     from structgen.text_grammars.regular import choice, literal, regex
     from structgen.text_grammars.special_tokens import special
     from structgen.text_grammars.substrings import substring_of
+    from structgen.text_grammars.text_grammar import either, sequence
     from structgen.tokens.token_mask import TokenMask, allocate_mask
     from structgen.tokens.tokenizer import Tokenizer
     from structgen.typed.decorator import filled, generate
@@ -228,9 +228,9 @@ def _home(name: str) -> str | None:
         case "Matcher":
             return "structgen.core.matcher"
         case "either" | "sequence":
-            return "structgen.text_grammars.composition.operators"
+            return "structgen.text_grammars.text_grammar"
         case "ebnf":
-            return "structgen.text_grammars.context_free.ebnf_grammar"
+            return "structgen.text_grammars.ebnf_grammar"
         case "in_json_string":
             return "structgen.text_grammars.composition.json_strings"
         case "substring_of":

@@ -66,7 +66,7 @@ def explain(
     import structgen
     from structgen.cli.explain_grammar import show_grammar
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
     grammar: Grammar | None = None
     explanation: Explanation | GrammarExplanation

@@ -27,6 +27,7 @@ from structgen.cli.language_options import (
 from structgen.cli.output import console, echo, echo_json_text, payload
 from structgen.cli.schema_options import Strict, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
+from structgen.sampling.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.python_types.type_hints import TypeReader
     from structgen.speculation.speculation_options import Speculation
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class Speculates(StrEnum):
@@ -91,8 +92,8 @@ def generate(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Draw from the model's own distribution, given that the text is valid: auto, cars, "
-            "importance, smc, rejection, asap, masked (docs/samplers.md).",
+            help="Draw from the model's own distribution, given that the text is valid: "
+            f"{', '.join(METHODS)} (docs/samplers.md).",
             show_default=False,
         ),
     ] = None,
@@ -331,7 +332,7 @@ def _requests(
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
     embedded = model.startswith("structgen/")
     schema: JsonSchemaGrammar | None = None

@@ -17,7 +17,7 @@ from structgen.errors import OptionError
 
 if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
 GrammarFile: TypeAlias = Annotated[
     Path | None, typer.Option("--grammar", help="In place of a schema: a Lark grammar.", show_default=False)

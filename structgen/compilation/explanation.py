@@ -21,7 +21,7 @@ from structgen.schema.explaining.outline import MOST_LINES, Outline, outline
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.openai import OpenAIRefusal, refusals
 from structgen.schema.recogniser.schema_network import SchemaNetwork
-from structgen.text_grammars.machine.language import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 

@@ -219,29 +219,13 @@ class CompiledSchema(CompiledGrammar):
     # --- completion -----------------------------------------------------------------------------------------
 
     @property
-    def _completer(self) -> Completer:
-        """What finds completions; made when it is asked for: of most grammars it never is. The grammar's lock
-        is held by the caller."""
+    def completions(self) -> Completer:
+        """The shortest completions; made when they are first asked for: of most grammars they never are."""
         found = self._completions
         if found is None:
             ascii = self.grammar.policies.escapes == "ascii"
             found = self._completions = Completer(self._machine, self.vocabulary, ascii=ascii)
         return found
-
-    def _completion(self, index: int) -> bytes:
-        return self._completer.text(index)
-
-    def _cost(self, index: int) -> int:
-        return self._completer.tokens(index)
-
-    def _known_cost(self, index: int) -> int | None:
-        return None if self._completions is None else self._completions.known(index)
-
-    def _fits(self, index: int, left: int) -> bool:
-        return self._completer.fits(index, left)
-
-    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        return self._completer.too_long(index, tokens, left)
 
     @property
     def nbytes(self) -> int:

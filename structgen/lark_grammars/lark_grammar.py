@@ -15,6 +15,7 @@ from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
 from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, facts_of
+from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.reading.lark_loader import Importer, check_options, indenter_of, load
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.reading.plain_rules import load_rules
@@ -23,9 +24,9 @@ from structgen.lark_grammars.tables.prepared_lexer import Ahead
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import read_text
-from structgen.text_grammars.composition.operators import Operand, as_text
-from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
-from structgen.text_grammars.machine.language import CompileTarget, Language, TextGrammar
+from structgen.text_grammars.ebnf_grammar import RulesGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Language
+from structgen.text_grammars.text_grammar import Operand, TextGrammar, as_text
 
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
 _LEXERS = ("contextual", "characters")
 
 
-class LarkGrammar(TextGrammar):
+class LarkGrammar(LoadedLark):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_arguments", "_canonical", "_facts", "_found", "_limits", "_tables", "load_ms")
+    __slots__ = ("_arguments", "_canonical", "_facts", "_found", "_limits", "_tables")
 
     def __init__(
         self, found: FoundGrammar, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0
@@ -47,12 +48,11 @@ class LarkGrammar(TextGrammar):
         self._tables = found.tables
         self._facts: list[GrammarFacts | None] = [] if found.facts is None else [found.facts]
         self.load_ms = load_ms
-        """What loading it took."""
         self._canonical = ""
 
     @property
     def tables(self) -> ParserTables:
-        """The grammar as lark has built it."""
+        """The parser and the terminals, as lark has built them."""
         return self._tables
 
     @property
@@ -88,24 +88,24 @@ class LarkGrammar(TextGrammar):
 
     @property
     def digest(self) -> str:
-        """Of the tables, as they are numbered in this process."""
+        """A digest of the tables, as they are numbered in this process."""
         return self._found.digest
 
     @property
     def identity(self) -> str:
-        """What tells it from other grammars of this process."""
+        """A name that no other grammar of this process has."""
         return f"lark {self.digest}"
 
     @property
     def facts(self) -> GrammarFacts | None:
-        """What files about the grammar are checked against; None where its parser is not sound itself."""
+        """The bounds that files about the grammar are checked against; None where its parser is unsound."""
         if not self._facts:
             self._facts.append(facts_of(self._tables))
         return self._facts[0]
 
     @property
     def ahead(self) -> Ahead | None:
-        """What was worked out of it for all vocabularies."""
+        """The tables that were worked out for all vocabularies, where there are any."""
         return None if self._found.ahead is None else self._found.ahead.read()
 
     @property
@@ -120,7 +120,8 @@ class LarkGrammar(TextGrammar):
 
     @property
     def has_masks(self) -> bool:
-        """Whether no lexeme asks what was before it, and compiled code has room for the terminals."""
+        """Whether compiled code can fill its masks: no lexeme looks behind its beginning, and the terminals
+        are few enough."""
         return self.is_local and len(self._tables.terminals) <= K.TAILED
 
     def compiled(
@@ -139,6 +140,7 @@ class LarkGrammar(TextGrammar):
         """Return what lark accepts, unread."""
         if target is None or not self.has_masks:
             return ContextualLanguage(self._tables, limits)
+        # for start-up time: who loads a grammar may never compile it
         from structgen.lark_grammars.masks.compiled_lark import CompiledLark
         from structgen.text_grammars.machine.masked_language import Masked
 

@@ -28,7 +28,7 @@ from structgen.lark_grammars.lark_grammar import lark
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 from structgen.text_grammars.composition.structural_tags import structural_tag
 from structgen.text_grammars.composition.tag_fields import fields, member, some_of, text_of
-from structgen.text_grammars.context_free.ebnf_grammar import ebnf
+from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.regular import choice, regex
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")

@@ -27,7 +27,7 @@ MANY = 16
 class KeyDefaults:
     """The keys that a shape mentions, and its default: the demand on values under all other keys."""
 
-    __slots__ = ("mentioned", "default")
+    __slots__ = ("default", "mentioned")
 
     def __init__(self, default: int, mentioned: frozenset[str]) -> None:
         self.default = default
@@ -37,7 +37,7 @@ class KeyDefaults:
 class _Group:
     """Threads of one residue with the same default demand."""
 
-    __slots__ = ("at", "members", "reach", "default")
+    __slots__ = ("at", "default", "members", "reach")
 
     def __init__(self, default: int) -> None:
         self.default = default

@@ -8,7 +8,7 @@ from structgen.automata.strings.banned_patterns import minimal
 from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
-from structgen.text_grammars.composition.operators import Operand, as_text, banned
+from structgen.text_grammars.text_grammar import Operand, as_text, banned
 
 _SHOWN = 60
 

@@ -23,7 +23,7 @@ from structgen.text_grammars.context_free.rules import Rule, prepare
 from structgen.text_grammars.context_free.shortest_rests import Rests
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import Scanner
-from structgen.text_grammars.regular import RegularLanguage
+from structgen.text_grammars.regular_language import RegularLanguage
 
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
 """Whether the text is a word; and the stacks, each with the bundle of what may be read on top of it."""

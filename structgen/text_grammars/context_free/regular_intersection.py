@@ -19,7 +19,7 @@ from structgen.text_grammars.context_free.context_free_language import ContextFr
 from structgen.text_grammars.context_free.product_grammars import Products
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.regular import RegularLanguage
+from structgen.text_grammars.regular_language import RegularLanguage
 
 Pair: TypeAlias = "tuple[Config, Config]"
 _PATIENCE = 2
