@@ -10,7 +10,7 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
-from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
+from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.expected import Explainer
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
@@ -64,7 +64,7 @@ class CompiledSchema(CompiledGrammar):
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies
         self._configure(policies)
-        files, kept, identity = self._masks.grammars, None, b""
+        files, kept, identity = self._masks.grammars, None, ""
         if self.limits.liveness == "flag":
             files = None  # what the oracle could not decide is in no table
         if files is not None:
@@ -153,10 +153,6 @@ class CompiledSchema(CompiledGrammar):
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
         return self._machine.after(index, data)
-
-    def byte_index(self, index: int, byte: int) -> int:
-        """Return the number of the state after a byte, or -1."""
-        return self._retry(state_walk.take_bytes, index, BYTE_AT[byte], 1)
 
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         """As CompiledGrammar's, in one compiled call: some 30 ns a node."""
