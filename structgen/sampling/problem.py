@@ -96,7 +96,9 @@ class Problem:
             )
         return ids
 
-    def target(self, rows: PrefixRows, temperature: float, max_tokens: int, checkers: Sequence[Checker]) -> Target:
+    def target(
+        self, rows: PrefixRows, temperature: float, max_tokens: int, checkers: Sequence[Checker]
+    ) -> Target:
         """Return the law behind a prompt, whose rows are given; the validators of a type are checkers too."""
         return Target(
             rows,
