@@ -26,7 +26,7 @@ from structgen.json_machine.tables import layout as L
 from structgen.limits import Limits
 from structgen.native.array_file import ArrayFile, DamagedArrays
 from structgen.native.cache_entries import entry_key
-from structgen.schema.schema_grammar import NetworkGrammar
+from structgen.schema.schema_source import SchemaSource
 from structgen.store.grammar_files import GrammarFiles, WrittenGrammar
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
@@ -42,7 +42,7 @@ def _written(limits: Limits) -> str:
     return repr(limits)  # 20 us
 
 
-def identity_of(grammar: NetworkGrammar, tokenizer: Tokenizer, limits: Limits) -> str:
+def identity_of(grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits) -> str:
     """Return the key of a compiled grammar. Cost: some 10 us, 1 us for each KB of schema."""
     return entry_key(KIND, tokenizer.fingerprint, _written(limits), grammar.spelling)
 
