@@ -123,6 +123,7 @@ def _write(path: Path, count: int, parts: Mapping[str, str]) -> None:
 
 def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]) -> dict[str, str]:
     """Return the digest of each part."""
+    # start-up: the version alone, from the package that lists all public names
     import structgen
 
     sums = {name: blake2b(digest_size=16) for name in ("grammar", "sampling", "options", "prompts", "texts")}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
-from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
+from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.expected import Explainer
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
@@ -25,6 +25,7 @@ from structgen.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    # start-up: few grammars become explicit automata
     from structgen.core.dfa import Dfa
 
 _SPACE = {
@@ -153,10 +154,6 @@ class CompiledSchema(CompiledGrammar):
         """Return the number of the state after bytes, or -1."""
         return self._machine.after(index, data)
 
-    def byte_index(self, index: int, byte: int) -> int:
-        """Return the number of the state after a byte, or -1."""
-        return self._retry(state_walk.take_bytes, index, BYTE_AT[byte], 1)
-
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         """As CompiledGrammar's, in one compiled call: some 30 ns a node."""
         found = np.empty(most, np.int32)
@@ -191,6 +188,7 @@ class CompiledSchema(CompiledGrammar):
         there are more states (such objects; a recursive schema without a depth). Cost: some microseconds for
         each state and byte, 0.1 us a byte of the vocabulary.
         """
+        # start-up: few grammars become explicit automata
         from structgen.core.dfa import explicit
         from structgen.json_grammars.schema_states import SchemaStates
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from structgen.automata.numbers import number_pool as numerals
 from structgen.automata.numbers.form_product import AnyPool, number_pool
-from structgen.automata.renumbering.renumbered_pools import (
+from structgen.automata.restored.restored_pools import (
     FREE_STATES,
     Disagrees,
     KeptNumbers,

@@ -24,12 +24,13 @@ from structgen.errors import OptionError, StructgenError
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.described import described
+from structgen.sampling.estimates import Statistics, interval_of
 from structgen.sampling.methods import METHODS
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import FunctionRows, Rows
 from structgen.sampling.run_limits import Drawn, RunProgress, SamplingRun
-from structgen.sampling.samples import Samples, Statistics, interval_of
+from structgen.sampling.samples import Samples
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer

@@ -18,14 +18,14 @@ import os
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
 from structgen.native.array_file import DamagedArrays, decode_arrays, encode_arrays
+from structgen.sampling.prefix_node import Node
 from structgen.sampling.target import TargetStep
-from structgen.sampling.tree import Node, PrefixTree
 from structgen.store.segment_files import exclusive
 from structgen.system.cache import replacing
 
@@ -37,7 +37,19 @@ _SLACK: Final = 1e-9
 """By how much the probabilities of a node may pass 1, for rounding."""
 
 
-def write_tree(tree: PrefixTree, path: Path, overwrite: bool = False) -> None:
+class StoredTree(Protocol):
+    """The fields of a `tree.PrefixTree` that a file holds, `saved` aside."""
+
+    root: Node | None
+    kept: int
+    most: int
+    nbytes: int
+    fingerprint: str
+    saved: str
+    """The digest of the file that the tree was loaded from or saved to last."""
+
+
+def write_tree(tree: StoredTree, path: Path, overwrite: bool = False) -> None:
     """Write a tree to a file, which then takes the place of what was there.
 
     Raises OSError; and OptionError where the file holds what this tree has not seen and `overwrite` is False,
@@ -63,7 +75,7 @@ def write_tree(tree: PrefixTree, path: Path, overwrite: bool = False) -> None:
     tree.saved = _digest(parts)
 
 
-def _arrays(tree: PrefixTree) -> dict[str, Any]:
+def _arrays(tree: StoredTree) -> dict[str, Any]:
     """Return the arrays of a tree."""
     nodes, children = _listed(tree)
     arrays: dict[str, Any] = {name: _joined([getattr(node, name) for node in nodes]) for name in _FLAT}
@@ -87,7 +99,7 @@ def _joined(parts: list[Any]) -> Any:
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
+def _listed(tree: StoredTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
     """Return the nodes of a tree in preorder, and the edges between them by their numbers."""
     nodes: list[Node] = []
     children: list[tuple[int, int, int]] = []
@@ -103,21 +115,20 @@ def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
     return nodes, children
 
 
-def read_tree(path: Path) -> PrefixTree:
-    """Return the tree of a file. Raises StructgenError where it is damaged or no tree, OSError."""
+def read_tree(tree: StoredTree, path: Path) -> None:
+    """Fill an empty tree from a file. Raises StructgenError where it is damaged or no tree, OSError."""
     content = path.read_bytes()
     try:
         numbers, arrays, _ = decode_arrays(np.frombuffer(content, np.uint8), _KIND, "")
     except DamagedArrays as error:
         raise _refused(path, "it is damaged, or another version of structgen wrote it") from error
     try:
-        tree = PrefixTree(numbers["most"], numbers["kept"])
+        tree.most, tree.kept = int(numbers["most"]), int(numbers["kept"])
         tree.fingerprint = arrays["fingerprint"].tobytes().decode()
         _fill(tree, arrays)
     except (ValueError, LookupError, TypeError, OverflowError, StructgenError) as error:
         raise _refused(path, f"{type(error).__name__}: {error}") from error
     tree.saved = _digest([content])
-    return tree
 
 
 def _refused(path: Path, why: str) -> StructgenError:
@@ -128,7 +139,7 @@ def _refused(path: Path, why: str) -> StructgenError:
     )
 
 
-def _fill(tree: PrefixTree, arrays: dict[str, Any]) -> None:
+def _fill(tree: StoredTree, arrays: dict[str, Any]) -> None:
     """Give a tree the nodes of some arrays. Raises ValueError for numbers out of range."""
     counts, each, children = arrays["counts"], arrays["nodes"], arrays["children"]
     _hold(

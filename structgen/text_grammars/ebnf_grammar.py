@@ -8,8 +8,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from structgen.automata.regex.python_syntax import Node
-from structgen.automata.regex.python_to_ecma import written
+from structgen.automata.regex.ecma_text import ecma_text
+from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, OptionError
 from structgen.language.remarks import Remarks
 from structgen.limits import Limits
@@ -82,7 +82,7 @@ class RulesGrammar(TextGrammar):
 
     @property
     def canonical(self) -> str:
-        patterns = {name: written(tree) for name, tree in self.terminals.items()}
+        patterns = {name: ecma_text(tree) for name, tree in self.terminals.items()}
         said = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored!r}"
         parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
         return f"{said} where {parts}" if parts else said

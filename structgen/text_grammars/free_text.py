@@ -80,7 +80,7 @@ class TextLanguage(Language):
         self._until = (until or "").encode()
         self._included = included and until is not None
         self._most = -1 if max_tokens is None else max_tokens
-        self.counts = max_tokens is not None
+        self.counts_tokens = max_tokens is not None
         self._borders = _borders(self._until)
         self._shown = repr(until)
         self.classes = _classes(self._until)

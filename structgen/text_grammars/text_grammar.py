@@ -14,6 +14,14 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    Node,
+    Repetition,
+    descendants,
+)
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError
@@ -488,18 +496,10 @@ def _escaped(char: str) -> str:
     return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
 
 
-def _asserts(node: ecma_syntax.Node) -> bool:
-    """Return whether a tree has an assertion, so that its matches depend on the text around them."""
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, (ecma_syntax.Seq, ecma_syntax.Alt)):
-            stack += top.parts
-        elif isinstance(top, ecma_syntax.Repeat):
-            stack.append(top.of)
-        elif not isinstance(top, ecma_syntax.Chars):
-            return True
-    return False
+def _asserts(node: Node) -> bool:
+    """Return whether a tree holds an assertion about the text around it."""
+    plain = (CharacterClass, Concatenation, Alternation, Repetition)
+    return not all(isinstance(one, plain) for one in descendants(node))
 
 
 def shortened(text: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.renumbering.renumbered_pools import KeptPool, Numbers, Strings, kept_of, known_rows
+from structgen.automata.restored.restored_pools import KeptPool, Numbers, Strings, kept_of, known_rows
 from structgen.json_machine.answers.journal import Call, from_plain, plain
 from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.kept.token_list_merging import merged

@@ -25,7 +25,7 @@ from structgen.text_grammars.composition.unescaped_masks import InString, Unesca
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
-from structgen.text_grammars.machine.part import MaskedPart
+from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.text_grammars.machine.scanning import common_classes
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.text_grammars.text_grammar import (
@@ -129,7 +129,7 @@ class EscapedLanguage(Language):
         """`inner`: its masks inside strings, where its words have masks of their own."""
         self.of, self._escapes = of, JsonEscapes(escapes)
         self._inner = inner
-        self.counts, self.has_stack = of.counts, of.has_stack
+        self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
         told = frozenset(b'"\\/bfnrtu' + HEX)
         marks = bytes(byte if byte in told else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
@@ -274,8 +274,8 @@ class EscapedLanguage(Language):
             return (), config
         return (InsidePart(self._inner, cast(int, at), None, True),), None
 
-    def moved(self, config: Config, index: int) -> Config:
-        return index, b""
+    def after_inside(self, config: Config, state: int) -> Config:
+        return state, b""
 
     @property
     def sizes(self) -> dict[str, int]:

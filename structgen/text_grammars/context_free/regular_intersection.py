@@ -43,7 +43,7 @@ class Meet(Language):
             self.specials = of.specials
         self.filter = RegularLanguage(formula, "a text that the regular expression takes", limits)
         self.classes = common_classes((of.classes, self.filter.classes))
-        self.counts, self.has_stack = of.counts, of.has_stack
+        self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
         self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
         self._some += [TOKEN + token for token in sorted(self.specials)]
         self._most = limits.oracle_steps

@@ -13,12 +13,12 @@ from typing import Any
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import unescape
-from structgen.schema.reading.located import SchemaPlace
 from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 
-class Twins:
+class SchemaDifference:
     """A document with its network, to which other documents are held that differ in little."""
 
     def __init__(self, document: Document, network: SchemaNetwork) -> None:
@@ -32,7 +32,7 @@ class Twins:
         self._by_raw = {id(place.raw): place for place in self.places.values()}
         self._next = len(document.schemas)
 
-    def parting(self, other: Document, pointer: str = "#") -> int | None:
+    def difference(self, other: Document, pointer: str = "#") -> int | None:
         """Return a demand, which some value meets, on values that one of the two documents takes and the
         other does not, or that their places at a pointer tell apart; None where there is no such value.
 
@@ -40,10 +40,10 @@ class Twins:
         place of both, and at most two questions to the liveness oracle. Raises LimitError where the oracle
         does not decide.
         """
-        twins = self._merged(other)
+        counterparts = self._merged(other)
         one = self.places[pointer]
         two = next((place for place in other.schemas if place.pointer == pointer), other.root)
-        two = twins.get(two.id, two)
+        two = counterparts.get(two.id, two)
         if one is two:
             return None
         tables = self.network.tables
@@ -56,7 +56,7 @@ class Twins:
 
     def witness(self, other: Document, pointer: str = "#") -> str | None:
         """Return the shortest text of a value that `parting` is about, or None."""
-        demand = self.parting(other, pointer)
+        demand = self.difference(other, pointer)
         if demand is None:
             return None
         text = self.network.oracle.text(demand)
@@ -69,19 +69,19 @@ class Twins:
         for place in other.schemas:
             place.id += self._next
         self._next += len(other.schemas)
-        twins: dict[int, Schema] = {}
+        counterparts: dict[int, Schema] = {}
         for place in other.schemas:
             if isinstance(place, SchemaPlace) and isinstance(place.raw, dict):
-                twin = self._by_raw.get(id(place.raw)) or self.places.get(place.pointer)
-                if twin is not None:
-                    twins[place.id] = twin
-        for one in _different(other.schemas, twins):
-            twins.pop(one, None)
+                counterpart = self._by_raw.get(id(place.raw)) or self.places.get(place.pointer)
+                if counterpart is not None:
+                    counterparts[place.id] = counterpart
+        for one in _different(other.schemas, counterparts):
+            counterparts.pop(one, None)
         for place in other.schemas:
-            if place.id not in twins:
+            if place.id not in counterparts:
                 for name, held in place.__dict__.items():
-                    setattr(place, name, _replaced(held, twins))
-        return twins
+                    setattr(place, name, _replaced(held, counterparts))
+        return counterparts
 
 
 def without(value: Json, pointer: str, keyword: str) -> Json:
@@ -96,7 +96,7 @@ def without(value: Json, pointer: str, keyword: str) -> Json:
     return root
 
 
-def _different(schemas: Sequence[Schema], twins: Mapping[int, Schema]) -> set[int]:
+def _different(schemas: Sequence[Schema], counterparts: Mapping[int, Schema]) -> set[int]:
     """Return the ids of the schemas that do not say what their twins say: their own fields differ, or what
     they lead to does."""
     holders: dict[int, list[int]] = {}
@@ -104,8 +104,8 @@ def _different(schemas: Sequence[Schema], twins: Mapping[int, Schema]) -> set[in
     for schema in schemas:
         for child in _children(schema):
             holders.setdefault(child.id, []).append(schema.id)
-        twin = twins.get(schema.id)
-        if twin is None or _replaced(schema.__dict__, twins) != twin.__dict__:
+        counterpart = counterparts.get(schema.id)
+        if counterpart is None or _replaced(schema.__dict__, counterparts) != counterpart.__dict__:
             different.add(schema.id)
     todo = list(different)
     while todo:
@@ -128,12 +128,12 @@ def _children(schema: Schema) -> Iterator[Schema]:
             stack.extend(held)
 
 
-def _replaced(held: Any, twins: Mapping[int, Schema]) -> Any:
+def _replaced(held: Any, counterparts: Mapping[int, Schema]) -> Any:
     """Return a field of a schema with schemas replaced by their twins."""
     if isinstance(held, Schema):
-        return twins.get(held.id, held)
+        return counterparts.get(held.id, held)
     if isinstance(held, Mapping):
-        return {key: _replaced(value, twins) for key, value in held.items()}
+        return {key: _replaced(value, counterparts) for key, value in held.items()}
     if isinstance(held, tuple):
-        return tuple([_replaced(value, twins) for value in held])
+        return tuple([_replaced(value, counterparts) for value in held])
     return held

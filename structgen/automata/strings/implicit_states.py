@@ -1,4 +1,4 @@
-"""Texts in steppers (`program.Stepper`): their states by number, and what a string pool asks of them.
+"""Implicit automata (`instructions.ImplicitAutomaton`): their states by number, as a string pool needs them.
 
 Nearly every text is a state of its own, so that nothing is worked out before it is asked: the row of such a
 state is filled one column at a time, and no search passes through one. It lives where its shortest end does.
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from structgen.automata.programs import arena as ar
-from structgen.automata.programs.program import STEPPER, Stepper
+from structgen.automata.programs import determinizer_tables as ar
+from structgen.automata.programs.instructions import IMPLICIT, ImplicitAutomaton
 from structgen.automata.strings import determinizer as k
-from structgen.automata.strings.formula_trees import Atom, TruthTree
+from structgen.automata.strings.boolean_formulas import Atom, BooleanTree, atoms_of
 from structgen.errors import LimitError
 from structgen.language.ir import UNKNOWN
 from structgen.limits import Limits
@@ -25,7 +25,7 @@ PADDING = "." + 63 * "A"
 _PADDED, _SHORTEST = len(PADDING), 7
 
 
-class StepperStates:
+class ImplicitStates:
     """What a string pool knows of its steppers, of their states, and of its own states that are in them."""
 
     __slots__ = ("_arrays", "_ask", "_ends", "_limits", "_numbers", "_steppers", "_texts", "specs")
@@ -33,7 +33,7 @@ class StepperStates:
     def __init__(self, arrays: Mapping[str, Any], ask: Callable[..., int], limits: Limits) -> None:
         """`arrays`: the pool's, which are replaced as they grow; `ask`: its questions to the kernel."""
         self._arrays, self._ask, self._limits = arrays, ask, limits
-        self._steppers: list[Stepper] = []
+        self._steppers: list[ImplicitAutomaton] = []
         self._texts: list[str] = [""]  # by number; 0 is the start of every stepper
         self._numbers: dict[tuple[int, str], tuple[int, int, int]] = {}
         self._ends: dict[int, str] = {}
@@ -43,7 +43,7 @@ class StepperStates:
 
     # Steppers.
 
-    def add(self, stepper: Stepper) -> int:
+    def add(self, stepper: ImplicitAutomaton) -> int:
         """Return the stepper's number here."""
         if stepper not in self._steppers:
             self._steppers.append(stepper)
@@ -182,13 +182,13 @@ class StepperStates:
         for thread in arrays["heap"][off : off + size].tolist():
             pc, number = int(arrays["keys"][thread, 0]), int(arrays["keys"][thread, 3])
             op, stepper, _, least = arrays["prog"][pc, :4].tolist()
-            if op == STEPPER:
+            if op == IMPLICIT:
                 least = int(arrays["keys"][thread, ar.VALUE]) if number else least
                 found.append((stepper, number, least))
         return found
 
 
-def length_of_texts(nodes: tuple[TruthTree, ...], atoms: list[Atom], trimmed: bool) -> int:
+def length_of_texts(nodes: tuple[BooleanTree, ...], atoms: list[Atom], trimmed: bool) -> int:
     """Return up to how many characters of a string what a stepper calls safe is safe (arena.P_TEXTS).
 
     That holds where an end is all that a formula asks for beside its length; 0 where something else is asked.
@@ -196,7 +196,7 @@ def length_of_texts(nodes: tuple[TruthTree, ...], atoms: list[Atom], trimmed: bo
     if trimmed:
         return ANY_LENGTH
     most = 0
-    ways: list[TruthTree] = list(nodes)
+    ways: list[BooleanTree] = list(nodes)
     while ways:
         node = ways.pop()
         if node[0] == "any":
@@ -204,7 +204,7 @@ def length_of_texts(nodes: tuple[TruthTree, ...], atoms: list[Atom], trimmed: bo
             continue
         parts = node[1:] if node[0] == "all" else (node,)
         mine = {part[1] for part in parts if part[0] == "atom"}
-        if not any(getattr(atoms[index], "steppers", ()) for index in _atoms_of(node)):
+        if not any(getattr(atoms[index], "steppers", ()) for index in atoms_of(node)):
             continue
         bounds = [part for part in parts if part[0] == "length"]
         least = max((part[1] for part in bounds), default=0)
@@ -216,15 +216,3 @@ def length_of_texts(nodes: tuple[TruthTree, ...], atoms: list[Atom], trimmed: bo
             return 0
         most = max(most, top)
     return most
-
-
-def _atoms_of(node: TruthTree) -> list[int]:
-    found: list[int] = []
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if top[0] == "atom":
-            found.append(top[1])
-        elif top[0] != "length":
-            stack.extend(top[1:])
-    return found

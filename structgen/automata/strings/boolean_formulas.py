@@ -7,23 +7,16 @@ from typing import Any, TypeAlias, Union
 
 from structgen.automata.formats.json_content import JSON_TEXTS
 from structgen.automata.formats.named_formats import format_beside, format_bound, format_meaning
-from structgen.automata.programs.lookaround_removal import without_looks
-from structgen.automata.programs.program import (
-    AllTree,
-    NotTree,
-    Program,
-    Tree,
-    compile_pattern,
-    is_plain,
-    union_of,
-)
+from structgen.automata.programs.instructions import Program, is_plain, union_of
+from structgen.automata.programs.lookaround_elimination import without_lookarounds
+from structgen.automata.programs.thompson_construction import AllTree, NotTree, Tree, compile_pattern
 from structgen.errors import GrammarError, UnsupportedError
 from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
 Atom: TypeAlias = Union[Program, Words]
 # A formula over atoms by number: ("atom", i), ("length", least, most), ("not", f), ("all", f...), ("any",
 # f...).
-TruthTree: TypeAlias = tuple[Any, ...]
+BooleanTree: TypeAlias = tuple[Any, ...]
 
 
 _LEAVES = ("atom", "length")
@@ -37,13 +30,13 @@ class TreeBuilder:
         self.atoms: dict[Atom, int] = {}
         self.breaks: set[int] = set()
 
-    def node(self, formula: Formula, denied: bool = False, whole: bool = True) -> TruthTree:
+    def node(self, formula: Formula, denied: bool = False, whole: bool = True) -> BooleanTree:
         """Return the tree of a formula that stands behind an odd number of negations (`denied`), or not.
 
         `whole`: nothing but lengths and excluded words is asked for beside it
         (`named_formats.format_beside`).
         """
-        done: list[TruthTree] = []
+        done: list[BooleanTree] = []
         stack = [(formula, denied, whole, False)]
         while stack:
             formula, denied, whole, ready = stack.pop()
@@ -54,7 +47,7 @@ class TreeBuilder:
                     stack += [(formula, denied, whole, True), (formula.of, not denied, False, False)]
             elif isinstance(formula, (All, Any_)):
                 below = formula.of
-                united: TruthTree | None = None
+                united: BooleanTree | None = None
                 if isinstance(formula, Any_):
                     united, below = self._united(formula)
                 if ready or not below:
@@ -73,7 +66,7 @@ class TreeBuilder:
                 done.append(self._leaf(formula, denied, whole))
         return done[0]
 
-    def _united(self, formula: Any_) -> tuple[TruthTree | None, tuple[Formula, ...]]:
+    def _united(self, formula: Any_) -> tuple[BooleanTree | None, tuple[Formula, ...]]:
         """Return the tree of all plain patterns of a disjunction as one program (None: there are no two), and
         the other parts.
 
@@ -91,7 +84,7 @@ class TreeBuilder:
             return None, formula.of
         return self.atom(union_of(tuple(dict.fromkeys(plain)))), tuple(rest)
 
-    def _leaf(self, formula: Formula, denied: bool, whole: bool) -> TruthTree:
+    def _leaf(self, formula: Formula, denied: bool, whole: bool) -> BooleanTree:
         if isinstance(formula, Pattern):
             return self.tree(compile_pattern(formula.source))
         if isinstance(formula, Words):
@@ -120,15 +113,15 @@ class TreeBuilder:
             cure="Use string atoms in a string's formula.",
         )
 
-    def tree(self, tree: Tree) -> TruthTree:
+    def tree(self, tree: Tree) -> BooleanTree:
         if isinstance(tree, Program):
-            return self.atom(without_looks(tree) or tree)
+            return self.atom(without_lookarounds(tree))
         if isinstance(tree, NotTree):
             return ("not", self.tree(tree.of))
         assert isinstance(tree, AllTree)
         return ("all", *map(self.tree, tree.of))
 
-    def atom(self, atom: Atom) -> TruthTree:
+    def atom(self, atom: Atom) -> BooleanTree:
         return ("atom", self.atoms.setdefault(atom, len(self.atoms)))
 
 
@@ -151,7 +144,7 @@ def _measures_json(formula: All) -> bool:
     )
 
 
-def atoms_of(node: TruthTree) -> frozenset[int]:
+def atoms_of(node: BooleanTree) -> frozenset[int]:
     """Return the numbers of the atoms of a tree."""
     found: set[int] = set()
     stack = [node]
@@ -164,10 +157,10 @@ def atoms_of(node: TruthTree) -> frozenset[int]:
     return frozenset(found)
 
 
-def branches(node: TruthTree, most: int) -> list[TruthTree]:
+def branches(node: BooleanTree, most: int) -> list[BooleanTree]:
     """Return trees one of which holds where a tree holds: the parts of a disjunction, what stands beside it
     in a conjunction with each of them. At most so many; the tree alone where it is no disjunction."""
-    found: list[tuple[TruthTree, ...]] = [()]
+    found: list[tuple[BooleanTree, ...]] = [()]
     for part in node[1:] if node[0] == "all" else (node,):
         ways = part[1:] if part[0] == "any" else (part,)
         if len(ways) * len(found) > most:
@@ -176,10 +169,10 @@ def branches(node: TruthTree, most: int) -> list[TruthTree]:
     return [one[0] if len(one) == 1 else ("all", *one) for one in found]
 
 
-def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:
+def evaluate(node: BooleanTree, flags: list[bool], length: int) -> bool:
     """Return what a tree is where these atoms accept and so many characters are read."""
 
-    def leaf(node: TruthTree) -> bool:
+    def leaf(node: BooleanTree) -> bool:
         if node[0] == "atom":
             return flags[node[1]]
         return bool(node[1] <= length and (node[2] is None or length <= node[2]))
@@ -187,14 +180,14 @@ def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:
     return bool(_fold(node, leaf))
 
 
-def foresee(node: TruthTree, flags: list[bool | None], length: int) -> bool | None:
+def foresee(node: BooleanTree, flags: list[bool | None], length: int) -> bool | None:
     """Return what a tree will surely be however the string goes on, or None.
 
     `flags`: of each atom whether it has matched for good, never will, or may (None); `length`: what is read,
     at least.
     """
 
-    def leaf(node: TruthTree) -> bool | None:
+    def leaf(node: BooleanTree) -> bool | None:
         if node[0] == "atom":
             return flags[node[1]]
         if node[2] is not None and length > node[2]:
@@ -204,11 +197,11 @@ def foresee(node: TruthTree, flags: list[bool | None], length: int) -> bool | No
     return _fold(node, leaf)
 
 
-def _fold(node: TruthTree, leaf: Callable[[TruthTree], bool | None]) -> bool | None:
+def _fold(node: BooleanTree, leaf: Callable[[BooleanTree], bool | None]) -> bool | None:
     """Return the truth of a tree in Kleene's logic (None: not known), no deeper for Python than a leaf."""
     if node[0] in _LEAVES:
         return leaf(node)
-    above: list[tuple[TruthTree, int, bool]] = []  # a node, the part that is looked at, is one not known
+    above: list[tuple[BooleanTree, int, bool]] = []  # a node, the part that is looked at, is one not known
     while True:
         value: bool | None
         if node[0] in _LEAVES:

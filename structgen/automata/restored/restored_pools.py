@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.form_product import AnyPool
-from structgen.automata.renumbering.reachable_states import reached
-from structgen.automata.strings.stepper_states import StepperStates
+from structgen.automata.restored.reachable_states import reached
+from structgen.automata.strings.implicit_states import ImplicitStates
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import StructgenError
 from structgen.language.ir import DEAD, UNKNOWN, Demands, Spec
@@ -67,7 +67,7 @@ class Pool(Protocol):
     def key(self, state: int) -> bytes | None: ...
 
 
-class Renumbered:
+class RestoredPool:
     """A pool that begins with kept states; states 0 to `fixed` - 1 have the same numbers in every pool.
 
     `trans` and `outcome` are as those of the pool, and are replaced when they grow. `name` says what a start
@@ -241,7 +241,7 @@ class Renumbered:
         self.trans[state] = np.array(ours, np.int32)[where]
 
 
-class KeptStrings(Renumbered):
+class KeptStrings(RestoredPool):
     """String automata that were kept (`StringPool`)."""
 
     @property
@@ -275,11 +275,11 @@ class KeptStrings(Renumbered):
 
 
 class KeptTexts:
-    """The states in texts of steppers (`stepper_states.StepperStates`) of a pool that was kept."""
+    """The states in texts of steppers (`stepper_states.ImplicitStates`) of a pool that was kept."""
 
     __slots__ = ("_kept", "_texts")
 
-    def __init__(self, kept: Renumbered, texts: StepperStates) -> None:
+    def __init__(self, kept: RestoredPool, texts: ImplicitStates) -> None:
         self._kept, self._texts = kept, texts
 
     def holds(self, state: int) -> bool:
@@ -307,7 +307,7 @@ class KeptTexts:
         return self._texts.distance(self._kept.theirs(state))
 
 
-class KeptNumbers(Renumbered):
+class KeptNumbers(RestoredPool):
     """Numeral automata that were kept (`NumberPool`, or that of another policy)."""
 
     @property
@@ -320,7 +320,7 @@ Strings: TypeAlias = StringPool | KeptStrings
 Numbers: TypeAlias = AnyPool | KeptNumbers
 
 
-def known_rows(pool: Pool | Renumbered, roots: Iterable[int]) -> KeptPool:
+def known_rows(pool: Pool | RestoredPool, roots: Iterable[int]) -> KeptPool:
     """Return the rows of a pool that are known and that known rows lead to from some states; every state
     keeps its number. Cost: 1 us a state."""
     _, known = reached(pool.trans, _distinct((*range(FREE_STATES), *roots)), pool.count)
@@ -328,7 +328,7 @@ def known_rows(pool: Pool | Renumbered, roots: Iterable[int]) -> KeptPool:
     return KeptPool(pool.outcome[: pool.count].astype(np.int32), known, pool.trans[known])
 
 
-def kept_of(pool: Pool | Renumbered, roots: Iterable[int]) -> tuple[KeptPool, dict[int, int]]:
+def kept_of(pool: Pool | RestoredPool, roots: Iterable[int]) -> tuple[KeptPool, dict[int, int]]:
     """Return what is kept of a pool, for those states that known rows lead to from some (`roots`), with the
     numbers under which each is kept: those of the pool may be those of a whole process.
 

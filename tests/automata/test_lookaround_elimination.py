@@ -1,4 +1,4 @@
-"""Look-arounds compiled away: the same strings as the automaton that keeps them, and as Node."""
+"""Look-arounds eliminated from programs: the strings are those of a backtracking matcher, and of Node."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import shutil
 import subprocess
 
 import pytest
+from regex_twin import matches
 from string_reader import StringReader
 
-from structgen.automata.programs.lookaround import LookaroundAutomaton
-from structgen.automata.programs.lookaround_removal import without_looks
-from structgen.automata.programs.program import Program, compile_pattern
-from structgen.automata.unicode.partition import class_of, partition_for
-from structgen.errors import RegexError
+from structgen.automata.programs.instructions import Program
+from structgen.automata.programs.lookaround_elimination import without_lookarounds
+from structgen.automata.programs.thompson_construction import compile_pattern
+from structgen.errors import LimitError, RegexError
 from structgen.language.ir import Pattern
 
 _TEXTS = ["".join(letters) for size in range(6) for letters in itertools.product("ab-", repeat=size)]
@@ -49,24 +49,6 @@ class Reader(StringReader):
         super().__init__(Pattern(source))
 
 
-def _looked(program: Program, text: str) -> bool:
-    """Whether the automaton that keeps the look-arounds accepts a text."""
-    word = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
-    sets = tuple(dict.fromkeys((*program.sets, word)))
-    partition = partition_for(sets, frozenset())
-    members = [partition.members[sets.index(ranges)] for ranges in program.sets]
-    automaton = LookaroundAutomaton(program, members, partition.members[sets.index(word)])
-    state = automaton.start()
-    for char in text:
-        if automaton.sure(state):
-            return True
-        after = automaton.step(state, class_of(partition, ord(char)))
-        if after is None:
-            return False
-        state = after
-    return automaton.sure(state) or automaton.accepts(state)
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_patterns_mean_what_node_says(seed: int) -> None:
     if shutil.which("node") is None:
@@ -95,32 +77,36 @@ def test_patterns_mean_what_node_says(seed: int) -> None:
         assert [reader.accepts(text) for text in texts] == row, pattern
 
 
-def test_the_automaton_that_keeps_look_arounds_agrees() -> None:
+def test_a_backtracking_matcher_agrees() -> None:
     seen = 0
     for pattern in _patterns(7, 120):
         try:
             tree = compile_pattern(pattern)
             if not isinstance(tree, Program) or not tree.looks:
                 continue
-            plain = without_looks(tree)
+            plain = without_lookarounds(tree)
         except RegexError:
             continue
-        assert plain is not None and not plain.looks
+        assert not plain.looks
         seen += 1
         reader = Reader(pattern)
         for text in _TEXTS[::7]:
-            assert reader.accepts(text) == _looked(tree, text), (pattern, text)
+            assert reader.accepts(text) == matches(pattern, text), (pattern, text)
     assert seen > 30
 
 
 def test_counts_beside_a_look_ahead_are_not_unrolled() -> None:
     tree = compile_pattern(r"^(.{1,63}\.){1,127}(?![0-9]*$)[a-z0-9-]+\.?$")
     assert isinstance(tree, Program)
-    plain = without_looks(tree)
-    assert plain is not None and len(plain.code) < 100
+    plain = without_lookarounds(tree)
+    assert len(plain.code) < 100
 
 
-def test_a_program_that_would_be_too_long_keeps_its_look_arounds() -> None:
-    tree = compile_pattern("a(?=(?:.*b){200})(?=(?:.*c){200})b")
-    assert isinstance(tree, Program)
-    assert without_looks(tree) is None
+@pytest.mark.parametrize(
+    "pattern",
+    ["a(?=(?:.*b){200})(?=(?:.*c){200})b", "x(?=(?:(?:a?){0,99}b?){0,999}c)(?=(?:(?:a?){0,99}c?){0,999}b)a"],
+)
+def test_look_arounds_that_multiply_are_refused_by_name(pattern: str) -> None:
+    with pytest.raises(LimitError, match=r"look-arounds .* multiply.*Make the counts") as caught:
+        Reader(pattern)
+    assert caught.value.limit == "automaton_states"

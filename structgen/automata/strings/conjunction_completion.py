@@ -14,7 +14,7 @@ _STEPS = 2_000
 """Nodes that are looked at for one part more."""
 
 
-def rest_by_parts(
+def completion_by_parts(
     node: int,
     row: Callable[[int], Sequence[int]],
     costs: Sequence[int],

@@ -42,9 +42,7 @@ NO_LEVEL = 1 << 40
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
 FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
-NEED_ANSWERS, NEED_TABLE, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END, OVER_WORK = map(
-    np.int64, range(16, 23)
-)
+NEED_ANSWERS, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END, OVER_WORK = map(np.int64, range(16, 22))
 ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 
 # Columns of keys: four key words, a value, and an offset and length in the heap.
@@ -54,13 +52,13 @@ K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE, K_STEP = map(np
 K_PART, K_NEED = np.int64(-9), np.int64(-10)
 # Columns of sets.
 S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
-S_STEPS = 5  # has it threads of a STEPPER (1), of LETTERS (2)
+S_STEPS = 5  # has it threads of a IMPLICIT (1), of LETTERS (2)
 # Columns of nodes. Q_LIVE: -1 dead, 0 not known, 1 live, 2 live with all that follow.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
 Q_COST = 8  # of what `Q_STAMP` names: the bytes to here
 # Columns of states.
 KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4  # DONE: 1, or BY_COLUMN
-BY_COLUMN = 2  # the columns of a STEPPER's alphabet are filled one by one
+BY_COLUMN = 2  # the columns of a IMPLICIT's alphabet are filled one by one
 SEEN, PARENT = 5, 6  # the last `expand` that came by; the state that led here first, or -1
 FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = map(np.int64, range(4))
 BANNED_STATE = 4  # a state of an automaton that was made whole (`banned_texts`): its number, the state there

@@ -8,7 +8,7 @@ from structgen.automata.formats.label_lengths import after_letter, class_of_poin
 from structgen.automata.formats.regex_format import regex_ends, regex_step
 from structgen.automata.formats.regex_registers import CUT, FLAGS
 from structgen.automata.formats.time_of_day import CLOCK_END, MEMORY, clock_step
-from structgen.automata.programs.arena import (
+from structgen.automata.programs.determinizer_tables import (
     FULL_HEAP,
     FULL_WORK,
     K_CONTEXT,
@@ -16,7 +16,6 @@ from structgen.automata.programs.arena import (
     LEN,
     N_HEAP,
     NEED_STEP,
-    NEED_TABLE,
     OFF,
     ONE,
     P_ASCII,
@@ -46,13 +45,14 @@ from structgen.automata.programs.arena import (
     stop,
     work_of,
 )
-from structgen.automata.programs.program import (
+from structgen.automata.programs.instructions import (
     BOL,
     CALL,
     CHAR,
     CLOCK,
     COUNT,
     EOL,
+    IMPLICIT,
     LETTERS,
     MATCH,
     PUSH,
@@ -60,8 +60,6 @@ from structgen.automata.programs.program import (
     REPEAT,
     RETURN,
     SPLIT,
-    STEPPER,
-    TABLE,
     WORDS,
 )
 from structgen.native.jit import jit
@@ -118,7 +116,7 @@ def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
         stamp_of(A)[key] = gen
         if top >= room or out >= bottom - 1:
             stop(A, FULL_WORK, ZERO)
-        if op in (CHAR, MATCH, CLOCK, REGEX, STEPPER, LETTERS):
+        if op in (CHAR, MATCH, CLOCK, REGEX, IMPLICIT, LETTERS):
             work[out] = key
             out += 1
         elif op == SPLIT:
@@ -274,8 +272,6 @@ def _after(A, s, t, c):  # type: ignore[no-untyped-def]
         high = _word_bound(A, base, low, keys[t, 2], depth, c, ONE)
         if low < high:
             u = intern(A, pc, low, high, depth + 1)
-    elif op == TABLE:
-        u = heap[keys[t, OFF] + c]
     elif op == CLOCK:
         # Thread (instruction, 0, 0, 0) is the start; context 0 is what _closure makes.
         after = clock_step(keys[t, 3], keys[t, 2], heap[spec_of(A)[s, P_FIRST] + c])
@@ -302,11 +298,8 @@ def set_row(A, s, set_):  # type: ignore[no-untyped-def]
     off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
     for i in range(size):
         t = heap[off + i]
-        op = prog[keys[t, 0], 0]
-        if op == CHAR:
+        if prog[keys[t, 0], 0] == CHAR:
             _follow(A, t)
-        elif op == TABLE and keys[t, OFF] < 0:
-            stop(A, NEED_TABLE, t)
     classes = spec_of(A)[s, P_CLASSES]
     row = A[N_HEAP]
     if row + classes > heap.shape[0]:
@@ -348,13 +341,13 @@ def set_row(A, s, set_):  # type: ignore[no-untyped-def]
 
 @jit
 def _reading(A, set_):  # type: ignore[no-untyped-def]
-    """Return whether a set holds threads of a STEPPER (1), of LETTERS (2), both (3); worked out once."""
+    """Return whether a set holds threads of a IMPLICIT (1), of LETTERS (2), both (3); worked out once."""
     if sets_of(A)[set_, S_STEPS] < 0:
         found = ZERO
         off = sets_of(A)[set_, S_OFF]
         for i in range(off, off + sets_of(A)[set_, S_LEN]):
             op = prog_of(A)[keys_of(A)[heap_of(A)[i], 0], 0]
-            if op == STEPPER:
+            if op == IMPLICIT:
                 found |= 1
             elif op == LETTERS:
                 found |= 2
@@ -364,7 +357,7 @@ def _reading(A, set_):  # type: ignore[no-untyped-def]
 
 @jit
 def steps(A, set_):  # type: ignore[no-untyped-def]
-    """Return whether a set holds a STEPPER's thread."""
+    """Return whether a set holds a IMPLICIT's thread."""
     return _reading(A, set_) & 1 != 0
 
 
@@ -406,15 +399,13 @@ def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
             after = after_letter(A, t, char, class_)
             if after >= 0:
                 _follow(A, after)
-        elif prog[keys[t, 0], 0] == STEPPER and char < 128:
+        elif prog[keys[t, 0], 0] == IMPLICIT and char < 128:
             answer = intern(A, K_STEP, t, char, ZERO)
             if keys[answer, VALUE] == UNSET:
                 stop(A, NEED_STEP, answer)
             after = keys[answer, VALUE]
             if after >= 0 and keys[after, VALUE] == 0:
                 _follow(A, after)
-        elif prog[keys[t, 0], 0] == TABLE and keys[t, OFF] < 0:
-            stop(A, NEED_TABLE, t)
     gen = next_stamp(A)
     length = np.int64(0)
     for i in range(off, off + size):
@@ -428,7 +419,7 @@ def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
                 from_ = t
         elif op == LETTERS:
             from_ = u = after_letter(A, t, char, class_)
-        elif op == STEPPER:
+        elif op == IMPLICIT:
             if char < 128:
                 u = keys[intern(A, K_STEP, t, char, ZERO), VALUE]
                 if u >= 0 and keys[u, VALUE] == 0:
@@ -467,8 +458,6 @@ def accepted(A, set_):  # type: ignore[no-untyped-def]
         if op == WORDS:
             base = prog[pc, 1]
             holds = heap[base + keys[t, 1] + 1] - heap[base + keys[t, 1]] == keys[t, 3]
-        elif op == TABLE:
-            holds = keys[t, VALUE] == 1
         elif op == CLOCK:
             holds = keys[t, 3] == CLOCK_END
         elif op == REGEX:
