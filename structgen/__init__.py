@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from structgen.core.dfa import Dfa
     from structgen.core.draft_masks import fill_draft, fill_drafts
     from structgen.core.events import Event, EventKind
+    from structgen.core.grammar import Grammar
     from structgen.core.matcher import Matcher
     from structgen.engine.engine import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from structgen.infilling.infill import infill
     from structgen.infilling.no_filling import NoFillingError
     from structgen.infilling.results import Infilled
-    from structgen.json_machine.expected import Expected
-    from structgen.language.grammar import Grammar
+    from structgen.json_grammars.schema_grammar import json_schema
+    from structgen.language.expectation import Expected
     from structgen.lark_grammars.lark_grammar import LarkGrammar, lark
     from structgen.limits import Limits
     from structgen.python_types.regex_annotation import Regex
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     from structgen.sampling.types import TypeChecker
     from structgen.schema.reading.openai import OPENAI_STRICT
     from structgen.schema.reading.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
-    from structgen.schema.schema_grammar import json_schema
     from structgen.speculation.drafters.answer_history import AnswerHistory
     from structgen.speculation.drafts.draft import Draft
     from structgen.speculation.drafts.drafter import Drafter, Facts, View
@@ -204,7 +204,7 @@ def _home(name: str) -> str | None:
         case "Event" | "EventKind":
             return "structgen.core.events"
         case "Expected":
-            return "structgen.json_machine.expected"
+            return "structgen.language.expectation"
         case "Explanation" | "explain":
             return "structgen.compilation.explanation"
         case "GrammarExplanation":
@@ -246,7 +246,7 @@ def _home(name: str) -> str | None:
         case "choice" | "literal" | "regex":
             return "structgen.text_grammars.regular"
         case "Grammar":
-            return "structgen.language.grammar"
+            return "structgen.core.grammar"
         case "Checker" | "Closed" | "Written":
             return "structgen.sampling.checkers"
         case "InProcess":
@@ -262,7 +262,7 @@ def _home(name: str) -> str | None:
         case "Samples":
             return "structgen.sampling.samples"
         case "json_schema":
-            return "structgen.schema.schema_grammar"
+            return "structgen.json_grammars.schema_grammar"
         case "OPENAI_STRICT":
             return "structgen.schema.reading.openai"
         case "JSON_DUMPS" | "OPENAPI_FORMATS" | "WIDEST":

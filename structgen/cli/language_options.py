@@ -16,7 +16,7 @@ from structgen.cli.schema_options import SchemaOptions
 from structgen.errors import OptionError
 
 if TYPE_CHECKING:
-    from structgen.language.grammar import Grammar
+    from structgen.core.grammar import Grammar
     from structgen.text_grammars.text_grammar import TextGrammar
 
 GrammarFile: TypeAlias = Annotated[

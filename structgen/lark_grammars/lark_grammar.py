@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from structgen.errors import OptionError
 from structgen.lark_grammars.bound.bound_lark import BoundLark
@@ -22,10 +22,16 @@ from structgen.lark_grammars.reading.plain_rules import load_rules
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.prepared_lexer import Ahead
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import read_text
 from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.text_grammar import Operand, TextGrammar, as_text
+
+if TYPE_CHECKING:
+    from structgen.core.compiled import CompiledGrammar
+    from structgen.store.mask_store import MaskStore
+    from structgen.tokens.tokenizer import Tokenizer
 
 _LEXERS = ("contextual", "characters")
 
@@ -117,6 +123,18 @@ class LarkGrammar(LoadedLark):
         """Whether compiled code can fill its masks: no lexeme looks behind its beginning, and the terminals
         are few enough."""
         return self.is_local and len(self._tables.terminals) <= K.TAILED
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer."""
+        if not self.has_masks:
+            return super().compiled(tokenizer, limits, store)
+        # start-up: a grammar that is only parsed or explained needs no machine
+        from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+
+        with THIS_CALL:
+            return CompiledLark(self, tokenizer, limits, store)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return what lark accepts, unread."""

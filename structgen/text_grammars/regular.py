@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from structgen.automata.regex import ecma_syntax
-from structgen.automata.regex.python_to_ecma import ecma_of_python
+from structgen.automata.regex.ecma_text import ecma_of_python
 from structgen.errors import OptionError, RegexError
 from structgen.language.ir import Pattern
 from structgen.limits import Limits

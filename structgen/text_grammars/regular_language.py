@@ -8,7 +8,7 @@ from typing import cast
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import Partition
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD, UNKNOWN, Formula, Spec
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import Config, Language

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Final
 
 from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
-from structgen.schema.schema_grammar import NetworkGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.tokens.tokenizer import Tokenizer
@@ -27,7 +27,7 @@ def _byte_tokenizer() -> Tokenizer:
     return Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
 
 
-def schema_language(of: NetworkGrammar, limits: Limits, target: CompileTarget | None) -> Language:
+def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:
     """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
     target, against single bytes."""
     if target is None:

@@ -11,19 +11,31 @@ import json
 from collections.abc import Iterable
 from enum import Enum
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    Node,
+    Repetition,
+    descendants,
+)
 from structgen.automata.strings.banned_patterns import pattern_of
+from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError
-from structgen.language.grammar import Grammar
 from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import LanguageGrammar
 
 if TYPE_CHECKING:
-    from structgen.schema.schema_grammar import NetworkGrammar
+    from structgen.core.compiled import CompiledGrammar
+    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+    from structgen.store.mask_store import MaskStore
     from structgen.text_grammars.machine.language import CompileTarget, Language
+    from structgen.tokens.tokenizer import Tokenizer
 
 Operand: TypeAlias = Union[Grammar, str]
 """An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
@@ -40,6 +52,16 @@ class TextGrammar(LanguageGrammar):
     def has_masks(self) -> bool:
         """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""
         return False
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer."""
+        # start-up time: a grammar that is only parsed or explained needs no machine
+        from structgen.text_grammars.machine.compiled_text import CompiledText
+
+        with THIS_CALL:
+            return CompiledText(self, tokenizer, limits, store)
 
     @property
     def identity(self) -> str:
@@ -162,7 +184,7 @@ class JsonTexts(TextGrammar):
 
     __slots__ = ("of",)
 
-    def __init__(self, of: NetworkGrammar) -> None:
+    def __init__(self, of: JsonSchemaGrammar) -> None:
         self.of = of
 
     @property
@@ -258,10 +280,12 @@ def as_text(operand: Operand) -> TextGrammar:
         return operand
     if isinstance(operand, str):
         return RegularGrammar.of_texts((operand,))
-    from structgen.schema.schema_grammar import NetworkGrammar  # start-up time: the room of schemas
+    if isinstance(operand, Grammar):
+        # start-up time: grammars without JSON parts load no JSON machine
+        from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 
-    if isinstance(operand, NetworkGrammar):
-        return JsonTexts(operand)
+        if isinstance(operand, JsonSchemaGrammar):
+            return JsonTexts(operand)
     raise OptionError(
         f"A {type(operand).__name__} is no part of a grammar.",
         where="grammar",
@@ -472,18 +496,10 @@ def _escaped(char: str) -> str:
     return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
 
 
-def _asserts(node: ecma_syntax.Node) -> bool:
+def _asserts(node: Node) -> bool:
     """Return whether a tree has an assertion, so that its matches depend on the text around them."""
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, (ecma_syntax.Seq, ecma_syntax.Alt)):
-            stack += top.parts
-        elif isinstance(top, ecma_syntax.Repeat):
-            stack.append(top.of)
-        elif not isinstance(top, ecma_syntax.Chars):
-            return True
-    return False
+    plain = (CharacterClass, Concatenation, Alternation, Repetition)
+    return not all(isinstance(one, plain) for one in descendants(node))
 
 
 def shortened(text: str) -> str:

@@ -163,9 +163,10 @@ def _are_below(numbers, count, bound):
 
 
 def are_shaped(arrays: Iterable[npt.NDArray[Any]], shapes: Iterable[tuple[str, tuple[int, ...]]]) -> bool:
-    """Return whether arrays have some types and shapes, and lie as compiled code reads them."""
+    """Return whether arrays have some types, as `dtype.str` says them, and shapes, and lie as compiled code
+    reads them. Cost: 0.3 us an array."""
     return all(
-        array.dtype.str == np.dtype(dtype).str and array.shape == shape and bool(array.flags.c_contiguous)
+        array.dtype.str == dtype and array.shape == shape and bool(array.flags.c_contiguous)
         for array, (dtype, shape) in zip(arrays, shapes, strict=True)
     )
 

@@ -21,7 +21,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-from structgen.automata.regex.python_syntax import (
+from structgen.automata.regex.syntax_tree import (
     Alternation,
     Atomic,
     CharacterClass,

@@ -15,13 +15,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, State
-from structgen.core.dfa import Dfa, ParserStates, explicit
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.dfa import Dfa, explicit_of_parser
+from structgen.core.grammar import Grammar
 from structgen.json_machine.answers.machine_tables import address_of
-from structgen.json_machine.expected import Expected
 from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
-from structgen.language.grammar import Grammar
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import (
     lark_masks,
     lexeme_moves,
@@ -237,9 +237,6 @@ class CompiledLark(CompiledGrammar):
         with self.lock:
             return self._states.reader.accepts(self._states.configuration(index))
 
-    def _next_bytes(self, index: int) -> bytes:
-        return bytes(byte for byte in range(256) if self.bytes_index(index, bytes((byte,))) >= 0)
-
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
@@ -329,16 +326,7 @@ class CompiledLark(CompiledGrammar):
         `depth`: texts whose parser stack has more places at some point are left out. Raises LimitError,
         naming max_states, where there are more states (a recursive grammar without a depth).
         """
-        with self.lock:
-            return explicit(
-                ParserStates(self, self._states.language.classes, self.depth_of),
-                self._start,
-                self.tokenizer,
-                lambda n: State(self, n),
-                max_states,
-                depth,
-                minimal,
-            )
+        return explicit_of_parser(self, self._states.language.classes, max_states, depth, minimal)
 
     @property
     def has_depth(self) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.lexer.kept_lexemes import decode_lexemes, encode_lexemes
 from structgen.lark_grammars.lexer.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK
@@ -273,7 +273,7 @@ class ContextualLanguage(Language):
         """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
         and right behind the indenter's newline."""
         known = self._cleanness_of(context, terminal)
-        if known == K.INSEPARABLE and self.reader.tables.contexts[context].may_match(terminal):
+        if known == K.INSEPARABLE and terminal in self.reader.tables.contexts[context].every_terminal:
             self._outdated += self._plans.avoid(terminal)
         return known
 

@@ -1,0 +1,158 @@
+"""Formulas of strings and numbers in words, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+
+from structgen.automata.formats.json_content import JSON_TEXTS
+from structgen.automata.strings.banned_texts import texts_of
+from structgen.language.ir import (
+    FALSE,
+    All,
+    Any_,
+    Format,
+    Formula,
+    Interval,
+    Length,
+    Multiple,
+    Not,
+    Pattern,
+    PlainInteger,
+    Words,
+)
+from structgen.schema.meaning.formulas import points
+from structgen.schema.reading.json_values import json_string
+
+_MOST_WORDS = 8
+"""Words listed in one item."""
+_MOST_CHARACTERS = 60
+"""Of a word or a pattern that is quoted."""
+_MOST_ALTERNATIVES = 3
+_FURTHER = " (with further conditions)"
+
+
+def describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) -> list[str]:
+    """Return the different descriptions of formulas and of their few alternatives, sorted, each once."""
+    found: set[str] = set()
+    for formula in formulas:
+        parts = (
+            formula.of if isinstance(formula, Any_) and len(formula.of) <= _MOST_ALTERNATIVES else (formula,)
+        )
+        together = points(formula) is not None
+        found.update(describe(part) for part in ((formula,) if together else parts) if part != FALSE)
+    return sorted(found)
+
+
+def string(formula: Formula, some: str = "a string") -> str:
+    """Return a description of strings, which says so where it is not complete."""
+    if isinstance(formula, Words):
+        return listing(quoted(word) for word in sorted(formula.of))
+    size, further = "", False
+    clauses: list[str] = []
+    for part in _conjuncts(formula):
+        match part:
+            case Length(least, most):
+                size = count(least, most, "character")
+            case Pattern(source):
+                clauses.append(f"that matches {quoted(source)}")
+            case Format(name) if name in JSON_TEXTS:
+                clauses.append(f"that holds a {name}")
+            case Format(name):
+                clauses.append(f"in the format {name}")
+            case Not(Words(words)):
+                clauses.append(f"other than {listing(map(quoted, sorted(words)), ' and ')}")
+            case Not(Pattern(source)) if len(source) > _MOST_CHARACTERS and texts_of(source):
+                clauses.append(f"without {listing(map(quoted, texts_of(source) or ()), ' and ')}")
+            case Not(Pattern(source)):
+                clauses.append(f"that does not match {quoted(source)}")
+            case _:
+                further = True
+    if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
+        some = "a key"
+    head = f"{some} of {size}" if size else some
+    return f"{head} {' and '.join(clauses)}".rstrip() + (_FURTHER if further else "")
+
+
+def number(formula: Formula) -> str:
+    """Return a description of numbers, which says so where it is not complete."""
+    exact = points(formula)
+    if exact is not None:
+        return listing(decimal(value) for value in sorted(exact))
+    some, bounds, clauses, further = "", "", "", False
+    excluded: list[str] = []
+    for part in _conjuncts(formula):
+        match part:
+            case Multiple(of) if not some:
+                some = "an integer" if of == 1 else f"a multiple of {decimal(of)}"
+            case Interval():
+                bounds = _bounds(part)
+            case PlainInteger():
+                clauses += ", as digits alone"
+            case Not(inner) if (others := points(inner)) is not None:
+                excluded += [decimal(value) for value in others]
+            case Not(Multiple(of)):
+                clauses += f", not {'an integer' if of == 1 else f'a multiple of {decimal(of)}'}"
+            case _:
+                further = True
+    if excluded:
+        clauses += f" other than {listing(excluded, ' and ')}"
+    return (some or "a number") + bounds + clauses + (_FURTHER if further else "")
+
+
+def _conjuncts(formula: Formula) -> Iterator[Formula]:
+    """Yield the parts of a conjunction; of a nested one, all the same."""
+    pending = [formula]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, All):
+            pending.extend(reversed(part.of))
+        else:
+            yield part
+
+
+def _bounds(interval: Interval) -> str:
+    low, high = interval.low, interval.high
+    if low is not None and high is not None and not interval.open_low and not interval.open_high:
+        return f" from {decimal(low)} to {decimal(high)}"
+    parts = []
+    if low is not None:
+        parts.append(f"{'greater than' if interval.open_low else 'at least'} {decimal(low)}")
+    if high is not None:
+        parts.append(f"{'less than' if interval.open_high else 'at most'} {decimal(high)}")
+    return ", " + " and ".join(parts) if parts else ""
+
+
+def decimal(value: Decimal) -> str:
+    """Return a number as a person writes it: without zeros at the end of its fraction."""
+    written = f"{value:f}" if -20 < value.adjusted() < 20 else str(value)
+    if "." in written and "E" not in written:
+        written = written.rstrip("0").rstrip(".")
+    return written if len(written) <= _MOST_CHARACTERS else written[:_MOST_CHARACTERS] + "…"
+
+
+def count(least: int, most: int | None, unit: str) -> str:
+    """Return a number of things in words; empty where it is not bounded."""
+    if most is None:
+        return f"at least {least} {unit}{'' if least == 1 else 's'}" if least else ""
+    if least == most:
+        return f"exactly {most} {unit}{'' if most == 1 else 's'}"
+    return f"{f'{least} to {most}' if least else f'at most {most}'} {unit}{'' if most == 1 else 's'}"
+
+
+def quoted(text: str) -> str:
+    """Return a text between quotes, cut short."""
+    cut = text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
+    return json_string(cut).decode()
+
+
+def listing(words: Iterable[str], joint: str = "") -> str:
+    """Return `"a"`, or `one of "a", "b" (and 12 more)`; with a joint, `"a", "b"<joint>"c"`."""
+    listed: Sequence[str] = list(words)
+    shown = listed[:_MOST_WORDS]
+    more = f" (and {len(listed) - len(shown):,} more)" if len(listed) > len(shown) else ""
+    if len(listed) == 1:
+        return listed[0]
+    if joint and not more:
+        return ", ".join(shown[:-1]) + joint + shown[-1]
+    return ("" if joint else "one of ") + ", ".join(shown) + more
