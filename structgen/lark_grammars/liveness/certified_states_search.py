@@ -13,15 +13,15 @@ from __future__ import annotations
 import numba as nb
 
 from structgen.lark_grammars.compiled.registers import (
+    CERTIFIED_BARE,
+    CERTIFIED_LINE,
+    CERTIFIED_SEPARATED,
     EXCLUDING,
+    INSEPARABLE,
     SEPARABLE,
     SEPARABLE_BARE,
     SEPARABLE_PENDING,
     SEPARABLE_UNKNOWN,
-    INSEPARABLE,
-    CERTIFIED_SEPARATED,
-    CERTIFIED_BARE,
-    CERTIFIED_LINE,
 )
 from structgen.native.blocks import Block, Bytes, Int32s, Words, skip
 from structgen.native.jit import entry, jit
