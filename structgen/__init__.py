@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from structgen.infilling.infill import infill
     from structgen.infilling.no_filling import NoFillingError
     from structgen.infilling.results import Infilled
-    from structgen.json_machine.expected import Expected
     from structgen.language.grammar import Grammar
     from structgen.lark_grammars.lark_grammar import LarkGrammar, lark
     from structgen.limits import Limits
+    from structgen.machine_core.expected import Expected
     from structgen.python_types.regex_annotation import Regex
     from structgen.sampling.checkers import Checker, Closed, Written
     from structgen.sampling.processes import InProcess
@@ -204,7 +204,7 @@ def _home(name: str) -> str | None:
         case "Event" | "EventKind":
             return "structgen.core.events"
         case "Expected":
-            return "structgen.json_machine.expected"
+            return "structgen.machine_core.expected"
         case "Explanation" | "explain":
             return "structgen.compilation.explanation"
         case "GrammarExplanation":

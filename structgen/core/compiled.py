@@ -21,14 +21,17 @@ from structgen.errors import (
     StructgenError,
     TokenError,
 )
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
-from structgen.json_machine.expected import Expected
-from structgen.json_machine.masks import draft_nodes, mask_filling
-from structgen.json_machine.masks.draft_batch import DraftBatch, Ints, Job
-from structgen.json_machine.records import terminal_masks
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.grammar import Grammar
 from structgen.limits import Limits
+from structgen.machine_core import draft_nodes
+from structgen.machine_core import masks as core_masks
+from structgen.machine_core.draft_batch import DraftBatch, Ints, Job
+from structgen.machine_core.expected import Expected
+from structgen.machine_core.growing_tables import GrowingTables, TablePlan, listed
+from structgen.machine_core.workspace import attach
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
@@ -111,13 +114,15 @@ class CompiledGrammar(ABC):
     within `limits`.
 
     A state is a row of `T_NODE`, in which its mask is memoised, so that every language's known masks are
-    copied by the same compiled call (`json_machine.masks.mask_filling.fill`). What a state means, and how a
+    copied by the same compiled call (`machine_core.masks.fill`). What a state means, and how a
     mask is worked out, is the machine's that a subclass is made of: `CompiledSchema` (JSON texts) and
     `languages.CompiledText` (any other).
     """
 
     has_events: ClassVar[bool] = False
     """Whether `Matcher.events` knows what begins and closes in the texts."""
+    table_plan: ClassVar[TablePlan] = JSON_TABLES
+    """The tables of its machine."""
     _finished: int = -1
     """The number of the state after an end token; -1: it was not made yet, or compiled code finds it."""
     _has_specials: bool = False
@@ -135,10 +140,10 @@ class CompiledGrammar(ABC):
         self.vocabulary = Vocabulary.of(tokenizer)
         self.store = MaskStore() if store is False else (default_store() if store is None else store)
         self._masks: VocabularyStore = self.store.of(self.vocabulary)
-        self._tables = MachineTables(self.limits)
+        self._tables = GrowingTables(self.limits, self.table_plan)
         self.address = self._tables.address
         context = self._tables.context
-        context[L.C_TRIE : L.C_WORDS] = self.vocabulary.pointers()
+        context[L.C_TRIE : L.C_VOCABULARY_END] = self.vocabulary.pointers()
         self._end_ids: npt.NDArray[np.int32] = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
         context[L.C_ENDS] = address_of(self._end_ids)
         context[L.C_END_COUNT] = len(self._end_ids)
@@ -165,7 +170,7 @@ class CompiledGrammar(ABC):
     @staticmethod
     @abstractmethod
     def walk_drafts(batch: int, jobs: int, count: int) -> int:
-        """Do what is known of the draft trees of many jobs (`json_machine.masks.draft_nodes`) and return how
+        """Do what is known of the draft trees of many jobs (`machine_core.draft_nodes`) and return how
         many places are left: one compiled call, under the locks of all their grammars."""
 
     @abstractmethod
@@ -307,7 +312,7 @@ class CompiledGrammar(ABC):
 
     def _attach(self) -> None:
         """Have compiled code work with this thread's scratch arrays."""
-        self._workspace = terminal_masks.attach(self._masks.workspaces, self.vocabulary, self._tables.context)
+        self._workspace = attach(self._masks.workspaces, self.vocabulary, self._tables.context)
         self._thread = threading.get_ident()
 
     def _keep_large(self, index: int, target: int) -> bool:
@@ -330,7 +335,7 @@ class CompiledGrammar(ABC):
         node[L.N_ROW] = row
         node[L.N_LIST] = at  # last: readers take no lock
         if target:
-            mask_filling.fill(self.address, index, target)
+            core_masks.fill(self.address, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         """Return the dense row of the mask that was worked out just now."""
@@ -457,7 +462,7 @@ class CompiledGrammar(ABC):
     def fill_index(self, index: int, mask: TokenMask, row: int) -> None:
         """Write the mask of a state, by its number, to a row of a mask that was checked."""
         target = mask.row(row)
-        if mask_filling.fill(self.address, index, target) != 0:
+        if core_masks.fill(self.address, index, target) != 0:
             self.compute(index, target)
         if mask.words > self._words:
             mask.array[row, self._words :] = 0
@@ -588,7 +593,7 @@ class CompiledGrammar(ABC):
             if not self.compute(index):
                 return None
             dense, at = self._tables.rows(L.T_NODE)[index, [L.N_ROW, L.N_LIST]].tolist()
-            return dense, terminal_masks.listed(self._tables, at)
+            return dense, listed(self._tables, at)
 
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         """Return those nodes of the vocabulary's trie, of the `most` with a 2 in `wanted` (for each node:

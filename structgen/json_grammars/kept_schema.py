@@ -21,13 +21,13 @@ import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import WIDTH
 from structgen.errors import StructgenError
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.kept import table_image as images
 from structgen.json_machine.kept.image_checks import checked
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.records.recorder import Identity
 from structgen.json_machine.tables import layout as L
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.schema.schema_grammar import NetworkGrammar
 from structgen.store.grammar_files import GrammarFiles, WrittenGrammar
 from structgen.store.mask_store import VocabularyStore
@@ -133,7 +133,7 @@ class SchemaKeeper:
         identity: bytes,
         lock: threading.RLock,
         masks: VocabularyStore,
-        tables: MachineTables,
+        tables: GrowingTables,
         kept: KeptGrammar | None,
     ) -> None:
         if files is not None:

@@ -22,7 +22,7 @@ MOVED: Final = {
     "draft_masks": "core.draft_masks",
     "engine.doors": "engine.engine",
     "events": "core.events",
-    "expected": "json_machine.expected",
+    "expected": "machine_core.expected",
     "explanation": "compilation.explanation",
     "frontends.regex": "python_types.regex_annotation",
     "frontends.type_hints": "python_types.type_hints",

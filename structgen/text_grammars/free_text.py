@@ -7,8 +7,8 @@ from typing import Any, TypeAlias, cast
 
 from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import OptionError
-from structgen.json_machine.expected import Expected
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar
 
 Place: TypeAlias = "tuple[int, int, int, bool]"

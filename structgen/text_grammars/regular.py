@@ -17,9 +17,9 @@ from structgen.automata.regex.python_to_ecma import ecma_of_python
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import Partition
 from structgen.errors import GrammarError, OptionError, RegexError
-from structgen.json_machine.expected import Expected
 from structgen.language.ir import DEAD, UNKNOWN, All, Any_, Formula, Not, Pattern, Spec, Words
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar
 
 _UTF8_CUTS = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)

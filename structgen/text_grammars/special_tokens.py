@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from structgen.errors import OptionError
-from structgen.json_machine.expected import Expected
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
 
 

@@ -7,8 +7,8 @@ from hashlib import blake2b
 from typing import Any, TypeAlias, cast
 
 from structgen.errors import GrammarError, OptionError
-from structgen.json_machine.expected import Expected
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar
 
 Place: TypeAlias = "tuple[int, bytes]"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.json_machine.expected import Expected
+from structgen.machine_core.expected import Expected
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
 from structgen.lark_grammars.bound.bound_proofs import Proofs
 from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items
 from structgen.lark_grammars.lexer.work_budget import Effort
@@ -20,6 +19,7 @@ from structgen.lark_grammars.parser.lalr_parser import Parser
 from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
 from structgen.text_grammars.machine.language import InsidePart as Within
 from structgen.text_grammars.machine.masked_language import Masked

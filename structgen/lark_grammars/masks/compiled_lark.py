@@ -16,9 +16,6 @@ import numpy.typing as npt
 
 from structgen.core.compiled import State
 from structgen.core.dfa import Dfa, ParserStates, explicit
-from structgen.json_machine.answers.machine_tables import address_of
-from structgen.json_machine.expected import Expected
-from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
 from structgen.language.grammar import Grammar
 from structgen.lark_grammars.compiled import (
@@ -39,13 +36,15 @@ from structgen.lark_grammars.masks.kept_lark import LanguageSource, LarkKeeper, 
 from structgen.lark_grammars.masks.vocabulary_tables import Book
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
+from structgen.machine_core.masks import fill
 from structgen.native.bit_rows import add_tokens
 from structgen.native.jit import load
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer
 
 _LOOPS = (
-    mask_filling,
     record_harvest,
     lark_masks,
     lexeme_moves,
@@ -222,10 +221,10 @@ class CompiledLark(FollowedMasks):
     # --- masks ----------------------------------------------------------------------------------------------
 
     def _compute(self, index: int, target: int) -> int:
-        if mask_filling.fill(self.address, index, target) == 0:
+        if fill(self.address, index, target) == 0:
             return 0
         if self._kept is not None and self._kept.recall(index):
-            return int(mask_filling.fill(self.address, index, target))
+            return int(fill(self.address, index, target))
         if index == self._finished:
             return L.ENDED
         self._dense = -1

@@ -18,7 +18,6 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
 from structgen.lark_grammars.kept.lark_file_checks import (
@@ -35,6 +34,7 @@ from structgen.lark_grammars.masks.vocabulary_tables import Book, Records
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.array_file import ArrayFile, Later
 from structgen.native.checksums import checksum
 from structgen.store.grammar_files import GrammarFiles, WrittenArrays
@@ -142,7 +142,7 @@ class KeptLark(NamedTuple):
     lists: Later
     dense: DenseRows
 
-    def masks(self, tables: MachineTables, tokens: int) -> KeptMasks:
+    def masks(self, tables: GrowingTables, tokens: int) -> KeptMasks:
         """Return the masks of the states, once the image is in some tables; `tokens`: how many there are."""
         return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
 
@@ -216,7 +216,7 @@ class LarkKeeper:
         files: GrammarFiles,
         identity: bytes,
         lock: threading.RLock,
-        parts: tuple[VocabularyStore, MachineTables, Book, LanguageSource],
+        parts: tuple[VocabularyStore, GrowingTables, Book, LanguageSource],
         start: int,
         kept: KeptMasks | None,
         limits: Limits,

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import LimitError, StructgenError
-from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.tables import layout as L
 from structgen.language.grammar import Grammar
 from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
@@ -29,6 +28,7 @@ from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.prepared_lexer import MOST_STATES
 from structgen.limits import Limits
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.completing import CompiledRests
 from structgen.tokens.tokenizer import Tokenizer

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.lexer.kept_lexemes import plain, restore
 from structgen.lark_grammars.lexer.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK
@@ -21,6 +20,7 @@ from structgen.lark_grammars.parser.contextual_reader import ContextualReader, R
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, written
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
 _MOST_TAILED = 2

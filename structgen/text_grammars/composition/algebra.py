@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Final, TypeAlias, cast
 
-from structgen.json_machine.expected import Expected
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.machine.language import Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.scanning import common_classes

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 from structgen.errors import OptionError
-from structgen.json_machine.expected import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.composition.json_escapes import (
     HEX,
     Escapes,

@@ -15,9 +15,9 @@ from typing import TypeAlias, cast
 from structgen.automata.regex.python_syntax import CharacterClass, Concatenation, Node
 from structgen.automata.regex.python_to_ecma import without_atomic, written
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
 from structgen.language.ir import Formula, Pattern
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.text_grammars.context_free.rules import Rule, prepare
 from structgen.text_grammars.context_free.shortest_rests import Rests

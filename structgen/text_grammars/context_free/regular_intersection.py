@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import TypeAlias, cast
 
 from structgen.errors import GrammarError, LimitError
-from structgen.json_machine.expected import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.context_free.context_free_language import ContextFree
 from structgen.text_grammars.context_free.product_grammars import Products
 from structgen.text_grammars.machine.language import TOKEN, Config, Language

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from structgen.core.compiled import State
 from structgen.core.dfa import Dfa, ParserStates, explicit
 from structgen.errors import OptionError, StructgenError
-from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
-from structgen.json_machine.expected import Expected
-from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
+from structgen.machine_core.growing_tables import BYTE_AT
+from structgen.machine_core.masks import fill
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.completing import CompiledRests
@@ -216,7 +217,7 @@ class CompiledText(CompiledRests):
         return self._steps.may_end(index)
 
     def _compute(self, index: int, target: int) -> int:
-        if mask_filling.fill(self.address, index, target) == 0:
+        if fill(self.address, index, target) == 0:
             return 0
         self._bits = None
         insides, others = self._insides(index)

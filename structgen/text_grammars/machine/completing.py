@@ -12,9 +12,9 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.dfa import Dfa
 from structgen.errors import OptionError
-from structgen.json_machine.answers.machine_tables import address_of
 from structgen.language.grammar import Grammar
 from structgen.limits import Limits
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import TOKEN

@@ -12,9 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from structgen.json_machine.expected import Expected
 from structgen.language.grammar import Grammar
 from structgen.limits import Limits
+from structgen.machine_core.expected import Expected
 
 if TYPE_CHECKING:
     from structgen.store.mask_store import MaskStore

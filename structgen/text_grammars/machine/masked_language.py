@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
-from structgen.json_machine.expected import Expected
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
 from structgen.text_grammars.machine.mask_union import Gathered
 from structgen.text_grammars.machine.part import MaskedPart

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from structgen.json_machine.expected import Expected
+from structgen.machine_core.expected import Expected
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
 Reading: TypeAlias = "tuple[int, Config]"
