@@ -211,7 +211,7 @@ def space_allows(c: Context, d: State, after: int, closes: bool) -> bool:
     if policy == SPACE_ANY or policy == SPACE_COMPACT:
         return True
     if policy == SPACE_ONELINE:
-        return written == 1 if mode == M_VALUE or mode == M_KEYS or mode == M_NEXT else 0
+        return written == (1 if mode == M_VALUE or mode == M_KEYS or mode == M_NEXT else 0)
     if policy == SPACE_BOUNDED:
         return written & 15 <= 8 or (written >> 6) <= 8 * after
     if mode == M_DOC or mode == M_END or mode == M_COLON:
@@ -220,9 +220,9 @@ def space_allows(c: Context, d: State, after: int, closes: bool) -> bool:
         return written == 1
     level, width = brackets(c, d), c.indent_length
     if mode == M_OBJECT or mode == M_ARRAY:
-        return written == 0 if closes else 1 + width * level
+        return written == (0 if closes else 1 + width * level)
     if mode == M_MEMBER or mode == M_ITEM:
-        return written == 1 + width * (level - 1) if closes else 0
+        return written == (1 + width * (level - 1) if closes else 0)
     return written == 1 + width * level
 
 
