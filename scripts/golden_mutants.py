@@ -157,9 +157,9 @@ MUTANTS = (
     ),
     Mutant(
         "repeats count from one more",
-        "text_grammars/composition/operators.py",
-        "known, target), grammar.least, grammar.most)",
-        "known, target), grammar.least + 1, grammar.most)",
+        "text_grammars/text_grammar.py",
+        "RepeatedLanguage(of, grammar.least, grammar.most)",
+        "RepeatedLanguage(of, grammar.least + 1, grammar.most)",
         ("composed/*repeat*",),
     ),
     Mutant(

@@ -30,8 +30,8 @@ LOADED, DEFERRED, TYPING = "loaded", "deferred", "typing"
 
 _ADDRESS = re.compile(r"\b(?:load|store)(?:8|32|64)\(")
 _FIELDS = {8: 0xFFF, 20: 0xFFFFF, 40: 0xFFFFFF}
-"""The fields of the word of a trie's node (`structgen.tokens.trie`): how far to shift, and the mask."""
-_SHIFTS = {"DEPTH_SHIFT", "SLOT_SHIFT", "SKIP_SHIFT"}
+"""The fields of the word of a trie's node (`structgen.tokens.trie_nodes`): how far to shift, and the mask."""
+_SHIFTS = {"DEPTH_SHIFT", "SLOT_SHIFT", "END_SHIFT"}
 
 
 class Import(NamedTuple):

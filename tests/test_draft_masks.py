@@ -21,7 +21,7 @@ from structgen.core.draft_masks import DraftMasks
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.tables import layout
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
-from structgen.lark_grammars.masks.lark_questions import LarkQuestions
+from structgen.lark_grammars.masks.lark_answers import LarkAnswers
 from structgen.machine_core import draft_nodes as compiled_drafts
 from structgen.text_grammars.machine import compiled_text
 from structgen.text_grammars.machine.compiled_text import CompiledText
@@ -225,8 +225,9 @@ def test_what_is_known_takes_one_call_for_each_machine_and_no_step_in_python(cal
 def test_nothing_is_asked_or_worked_out_before_the_rest_is_called_for(
     name: str, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for kind in (Steps, LarkQuestions):  # a question that is noted and forgotten has all asked again
-        monkeypatch.delattr(kind, "_ask_again")
+    # a question that is noted and forgotten has all asked again
+    for kind, name_of_call in ((Steps, "_ask_again"), (LarkAnswers, "_reopen_all")):
+        monkeypatch.delattr(kind, name_of_call)
     compiled = sg.compile(GRAMMARS[name](), TOKENIZER, store=False)
     tree = tree_of(compiled_of(name, 1).start, random.Random(6), 10)
     statuses, masks = one_by_one(compiled_of(name, 1).start, tree)

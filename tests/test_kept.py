@@ -20,9 +20,9 @@ import pytest
 
 import structgen as sg
 from structgen.errors import StoreWarning, StructgenError
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.json_machine.answers import journal
 from structgen.schema.recogniser.schema_network import SchemaNetwork
-from structgen.schema.schema_grammar import JsonSchemaGrammar
 from structgen.store import grammar_files
 from structgen.store.grammar_files import GRAMMAR_SUFFIX, ROW_SUFFIX
 from structgen.system.resources import small_tokenizer

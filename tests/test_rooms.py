@@ -31,12 +31,6 @@ LAYERS = {one["containers"][0]: one["layers"] for one in CONTRACTS if one["type"
 UPWARDS = {
     # The network says why a place is empty; the explanation asks the network.
     ("structgen.schema.recogniser.schema_network", "structgen.schema.explaining.contradiction"),
-    # `a + b` and `a | b` are methods of the base class of grammars.
-    ("structgen.text_grammars.machine.language", "structgen.text_grammars.composition.operators"),
-    # A Lark grammar compiles itself; types alone in the other two.
-    ("structgen.lark_grammars.lark_grammar", "structgen.lark_grammars.masks.compiled_lark"),
-    ("structgen.lark_grammars.bound.bound_lark", "structgen.lark_grammars.lark_grammar"),
-    ("structgen.lark_grammars.kept.lark_file_checks", "structgen.lark_grammars.masks.vocabulary_tables"),
 }
 """Imports that point up inside a room, all of them inside functions or for types alone. None may be added."""
 
@@ -95,6 +89,33 @@ def test_every_room_says_what_it_is_for() -> None:
         if path.name == "__init__.py":
             said = path.read_text(encoding="utf-8").split('"""')[1]
             assert len(said) > 30, name
+
+
+# --- one kind of grammar loads no other ---------------------------------------------------------------------
+
+_ONE_MASK = """
+import sys
+import structgen as sg
+tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+compiled = sg.compile({}, tokenizer, store=False)
+sg.Matcher(compiled).fill_mask(sg.allocate_mask(1, 257), 0)
+print(*sorted({{name.split(".")[1] for name in sys.modules if name.startswith("structgen.")}}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("grammar", "absent"),
+    [
+        ('sg.json_schema({"type": "integer"})', {"lark_grammars", "text_grammars"}),
+        ("sg.lark('start: \"a\" NUMBER\\nNUMBER: /[0-9]+/')", {"json_grammars", "schema"}),
+        ('sg.regex("[a-z]+")', {"json_grammars", "schema", "lark_grammars"}),
+    ],
+)
+def test_a_mask_of_one_kind_of_grammar_loads_no_room_of_another_kind(grammar: str, absent: set[str]) -> None:
+    # json_machine is not listed: its masks and tables are what all machines share
+    loaded = set(run(_ONE_MASK.format(grammar)).split())
+    assert "compilation" in loaded
+    assert not absent & loaded
 
 
 # --- old paths

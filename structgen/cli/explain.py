@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from structgen.compilation.explanation import Explanation
     from structgen.compilation.grammar_explanation import GrammarExplanation
-    from structgen.language.grammar import Grammar
+    from structgen.core.grammar import Grammar
     from structgen.schema.explaining.outline import Line
 
 _LINES = 400
@@ -65,8 +65,8 @@ def explain(
     """
     import structgen
     from structgen.cli.explain_grammar import show_grammar
-    from structgen.schema.schema_grammar import JsonSchemaGrammar
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
     grammar: Grammar | None = None
     explanation: Explanation | GrammarExplanation

@@ -27,17 +27,18 @@ from structgen.cli.language_options import (
 from structgen.cli.output import console, echo, echo_json_text, payload
 from structgen.cli.schema_options import Strict, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
+from structgen.sampling.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from structgen.core.grammar import Grammar
     from structgen.engine import Engine, Request
     from structgen.engine.bulk import BulkProgress
-    from structgen.language.grammar import Grammar
+    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.python_types.type_hints import TypeReader
-    from structgen.schema.schema_grammar import NetworkGrammar
     from structgen.speculation.speculation_options import Speculation
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class Speculates(StrEnum):
@@ -91,8 +92,8 @@ def generate(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Draw from the model's own distribution, given that the text is valid: auto, cars, "
-            "importance, smc, rejection, asap, masked (docs/samplers.md).",
+            help="Draw from the model's own distribution, given that the text is valid: "
+            f"{', '.join(METHODS)} (docs/samplers.md).",
             show_default=False,
         ),
     ] = None,
@@ -331,10 +332,10 @@ def _requests(
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
     embedded = model.startswith("structgen/")
-    schema: NetworkGrammar | None = None
+    schema: JsonSchemaGrammar | None = None
     grammar: TextGrammar | None = None
     if isinstance(told, Path):
         options: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
@@ -351,7 +352,7 @@ def _requests(
 
     def made(text: str) -> Request:
         if embedded and schema is not None:
-            from structgen.schema.prompting import extraction_prompt
+            from structgen.json_grammars.prompting import extraction_prompt
 
             text = extraction_prompt(schema, text)
         return sg.Request(

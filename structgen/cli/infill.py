@@ -179,7 +179,7 @@ def _filled(
 ) -> Infilled:
     import structgen as sg
     from structgen.infilling.automata_of_grammars import written_as_dumps
-    from structgen.schema.prompting import extraction_prompt
+    from structgen.json_grammars.prompting import extraction_prompt
 
     if given is not None and not isinstance(given, dict):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")

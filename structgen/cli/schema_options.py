@@ -17,7 +17,7 @@ from structgen.cli.output import echo, echo_json
 from structgen.errors import OptionError, SchemaWarning, StructgenError
 
 if TYPE_CHECKING:
-    from structgen.schema.schema_grammar import NetworkGrammar
+    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 
 SchemaFile: TypeAlias = Annotated[
     Path | None, typer.Option("--schema", help="The JSON Schema.", show_default=False)
@@ -70,7 +70,7 @@ class SchemaOptions:
     resource: Resource = None
     strict: Strict = False
 
-    def schema_grammar(self) -> NetworkGrammar:
+    def schema_grammar(self) -> JsonSchemaGrammar:
         """Return the grammar. Raises StructgenError, and OSError where a file cannot be read."""
         import structgen
 

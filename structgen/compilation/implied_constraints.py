@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import LimitError, SchemaError
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 from structgen.schema.explaining.keyword_twins import Twins, without
 from structgen.schema.reading.document import Document
@@ -20,7 +21,6 @@ from structgen.schema.reading.json_text import escape
 from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import WIDEST
 from structgen.schema.recogniser.schema_network import SchemaNetwork
-from structgen.schema.schema_grammar import JsonSchemaGrammar
 
 IMPLIED = "the rest of the schema asks as much"
 _CAPS = ("max_string", "max_items", "any_value")

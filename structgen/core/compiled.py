@@ -6,7 +6,8 @@ import ctypes
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +24,12 @@ from structgen.errors import (
 )
 from structgen.json_machine.tables import layout as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
-from structgen.language.grammar import Grammar
+from structgen.language.expectation import Expected
+from structgen.language.ir import DEAD
 from structgen.limits import Limits
 from structgen.machine_core import draft_nodes
 from structgen.machine_core import masks as core_masks
 from structgen.machine_core.draft_batch import DraftBatch, Ints, Job
-from structgen.machine_core.expected import Expected
 from structgen.machine_core.growing_tables import GrowingTables, TablePlan, listed
 from structgen.machine_core.workspace import attach
 from structgen.native.raw_memory import address_of
@@ -38,9 +39,6 @@ from structgen.system.public_calls import THIS_CALL
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from structgen.core.dfa import Dfa
 
 _MOST_FORCED: Final = 1 << 16
 """Bytes of one forced run; a language of one infinite word cannot arise, a long one is handed out in
@@ -77,6 +75,64 @@ class State:
 
     def __repr__(self) -> str:
         return f"<State {self.index} of {self.compiled!r}>"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dfa:
+    """A deterministic automaton over token classes. Its arrays are read-only.
+
+    From every state an accepting one can be reached. End tokens are not in the table: they are allowed in the
+    accepting states, and lead out of the automaton.
+    """
+
+    start: int
+    """The first state: 0."""
+    transitions: npt.NDArray[np.int32]
+    """[states, classes]: the state after a token of a class, -1 where it is not allowed."""
+    token_class: npt.NDArray[np.int32]
+    """[V]: the class of a token, -1 for one that is allowed nowhere, or no text (end and special tokens)."""
+    accepting: npt.NDArray[np.bool_]
+    """[states]: the text so far is a document."""
+    states: tuple[State, ...]
+    """The compiled grammar's own states, in the order in which bytes, ascending, reach them breadth first."""
+
+    def step(self, state: int, token: int) -> int:
+        """Return the state after a token, -1 where it is not allowed (or an end token)."""
+        column = int(self.token_class[token])
+        return DEAD if column < 0 else int(self.transitions[state, column])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.transitions.nbytes + self.token_class.nbytes + self.accepting.nbytes
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+
+class ShortestCompletions(Protocol):
+    """The shortest completions of the states of one compiled grammar, and how many tokens write them. States
+    are numbers; the grammar's lock is held by the caller."""
+
+    def text(self, index: int, /) -> bytes:
+        """Return the shortest text that completes the document."""
+        ...
+
+    def tokens(self, index: int, /) -> int:
+        """Return `CompiledGrammar.tokens_to_finish` of a state that no end token has finished."""
+        ...
+
+    def known(self, index: int, /) -> int | None:
+        """Return `tokens` where it is remembered."""
+        ...
+
+    def fits(self, index: int, left: int, /) -> bool:
+        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
+        ...
+
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int, /) -> npt.NDArray[np.int64]:
+        """Return those of some allowed tokens (no end tokens) after which more than `left` are needed."""
+        ...
 
 
 _At = TypeVar("_At")
@@ -119,6 +175,8 @@ class CompiledGrammar(ABC):
     `languages.CompiledText` (any other).
     """
 
+    grammar: Any
+    """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
     has_events: ClassVar[bool] = False
     """Whether `Matcher.events` knows what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan] = JSON_TABLES
@@ -130,7 +188,7 @@ class CompiledGrammar(ABC):
 
     def __init__(
         self,
-        grammar: Grammar,
+        grammar: Any,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
@@ -202,26 +260,10 @@ class CompiledGrammar(ABC):
     def _expected(self, index: int) -> list[Expected]:
         """Return what may come next, in words. Under the lock."""
 
+    @property
     @abstractmethod
-    def _completion(self, index: int) -> bytes:
-        """Return the shortest text that completes the document. Under the lock."""
-
-    @abstractmethod
-    def _cost(self, index: int) -> int:
-        """Return `tokens_to_finish` of an open state. Under the lock."""
-
-    def _known_cost(self, index: int) -> int | None:
-        """Return the same where it is remembered. Under the lock."""
-        return None
-
-    @abstractmethod
-    def _fits(self, index: int, left: int) -> bool:
-        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
-
-    @abstractmethod
-    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        """Return those of a state's allowed tokens after which more than `left` are needed. Under the
-        lock."""
+    def completions(self) -> ShortestCompletions:
+        """The shortest completions of its states. Under the lock."""
 
     @property
     @abstractmethod
@@ -241,7 +283,7 @@ class CompiledGrammar(ABC):
 
     @abstractmethod
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa); with
+        """Return the explicit automaton of all states over classes of tokens (`Dfa`); with
         `minimal`, states with the same continuations are one."""
 
     @property
@@ -342,9 +384,8 @@ class CompiledGrammar(ABC):
         count = int(self._tables.context[L.C_BUFFER_COUNT])
         return self._masks.dense_row(self._workspace.buffer[:count])
 
-    @abstractmethod
-    def _forget_large(self) -> None:
-        """Let go of what the mask that no row was left for had made in passing. Under the lock."""
+    def _forget_large(self) -> None:  # noqa: B027
+        """Drop what was made only for a mask that the store has no row for. Under the lock."""
 
     def check_token(self, token: int) -> None:
         """Raise TokenError where a token id is out of range."""
@@ -504,16 +545,16 @@ class CompiledGrammar(ABC):
         index = self.index_of(state)
         with self.lock, THIS_CALL:
             self._open(index)
-            return self._completion(index)
+            return self.completions.text(index)
 
     def cost(self, index: int) -> int:
         """Return `tokens_to_finish` of a state by its number."""
         with self.lock:
-            known = self._known_cost(index)
+            known = self.completions.known(index)
             if known is None:
                 self._open(index)
                 with THIS_CALL:
-                    known = self._cost(index)
+                    known = self.completions.tokens(index)
             return known
 
     def _open(self, index: int) -> None:
@@ -538,12 +579,12 @@ class CompiledGrammar(ABC):
         self.fill_index(index, mask, row)
         with self.lock, THIS_CALL:
             left = budget - 1
-            if self._fits(index, left):
+            if self.completions.fits(index, left):
                 return
             tokens = mask.allowed(row)
             tokens = tokens[~np.isin(tokens, self._end_ids)]
             denied = np.zeros(32 * mask.words, np.bool_)
-            denied[self._too_long(index, tokens, left)] = True
+            denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
 
     def forced(self, index: int) -> bytes:

@@ -8,51 +8,20 @@ a vector and a kind of byte is worked out once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.compiled import CompiledGrammar, Dfa, State
 from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.language.ir import DEAD
 
 if TYPE_CHECKING:
-    from structgen.core.compiled import CompiledGrammar, State
     from structgen.tokens.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Dfa:
-    """A deterministic automaton over token classes. Its arrays are read-only.
-
-    From every state an accepting one can be reached. End tokens are not in the table: they are allowed in the
-    accepting states, and lead out of the automaton.
-    """
-
-    start: int
-    """The first state: 0."""
-    transitions: npt.NDArray[np.int32]
-    """[states, classes]: the state after a token of a class, -1 where it is not allowed."""
-    token_class: npt.NDArray[np.int32]
-    """[V]: the class of a token, -1 for one that is allowed nowhere, or no text (end and special tokens)."""
-    accepting: npt.NDArray[np.bool_]
-    """[states]: the text so far is a document."""
-    states: tuple[State, ...]
-    """The compiled grammar's own states, in the order in which bytes, ascending, reach them breadth first."""
-
-    def step(self, state: int, token: int) -> int:
-        """Return the state after a token, -1 where it is not allowed (or an end token)."""
-        column = int(self.token_class[token])
-        return DEAD if column < 0 else int(self.transitions[state, column])
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays."""
-        return self.transitions.nbytes + self.token_class.nbytes + self.accepting.nbytes
-
-    def __len__(self) -> int:
-        return len(self.states)
+__all__ = ["Dfa", "ParserStates", "equivalent_states", "explicit", "representatives"]
 
 
 class Readable(Protocol):

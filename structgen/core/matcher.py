@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.core.events import Event, EventLog
 from structgen.errors import FinishedError, LimitError, StructgenError, TokenError
-from structgen.machine_core.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.machine_core.masks import fill as _fill
 from structgen.tokens.token_mask import TokenMask
 

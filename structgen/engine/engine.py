@@ -20,6 +20,7 @@ from typing import Any
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
 from structgen.engine.draft_models import check_speculation, drafters_of
@@ -35,7 +36,6 @@ from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.sequences import TextSequence
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import BudgetError, OptionError
-from structgen.language.grammar import Grammar
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.speculation_options import Speculation

@@ -10,10 +10,10 @@ from enum import Enum
 from typing import Any
 
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.engine import checks
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
-from structgen.language.grammar import Grammar
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
 
 

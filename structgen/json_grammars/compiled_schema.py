@@ -16,13 +16,13 @@ from structgen.json_machine.masks import mask_filling, state_walk
 from structgen.json_machine.meaning import Meaning, QuestionLoop
 from structgen.json_machine.records.recorder import Recorder
 from structgen.json_machine.tables import layout as L
+from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
-from structgen.machine_core.expected import Expected
 from structgen.machine_core.growing_tables import BYTE_AT
 from structgen.machine_core.masks import fill
 from structgen.native.raw_memory import address_of
-from structgen.schema.schema_grammar import NetworkGrammar
+from structgen.schema.schema_source import SchemaSource
 from structgen.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -50,14 +50,14 @@ _NUMERAL, _RESIDUE = 500, 1000
 class CompiledSchema(CompiledGrammar):
     """The JSON texts that a network accepts, compiled: the machine of `structgen.json_machine`."""
 
-    grammar: NetworkGrammar
+    grammar: SchemaSource
     take = staticmethod(state_walk.take_token)
     walk_drafts = staticmethod(state_walk.walk_drafts)
     has_events = True
 
     def __init__(
         self,
-        grammar: NetworkGrammar,
+        grammar: SchemaSource,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
@@ -219,29 +219,13 @@ class CompiledSchema(CompiledGrammar):
     # --- completion -----------------------------------------------------------------------------------------
 
     @property
-    def _completer(self) -> Completer:
-        """What finds completions; made when it is asked for: of most grammars it never is. The grammar's lock
-        is held by the caller."""
+    def completions(self) -> Completer:
+        """The shortest completions; made when they are first asked for: of most grammars they never are."""
         found = self._completions
         if found is None:
             ascii = self.grammar.policies.escapes == "ascii"
             found = self._completions = Completer(self._machine, self.vocabulary, ascii=ascii)
         return found
-
-    def _completion(self, index: int) -> bytes:
-        return self._completer.text(index)
-
-    def _cost(self, index: int) -> int:
-        return self._completer.tokens(index)
-
-    def _known_cost(self, index: int) -> int | None:
-        return None if self._completions is None else self._completions.known(index)
-
-    def _fits(self, index: int, left: int) -> bool:
-        return self._completer.fits(index, left)
-
-    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        return self._completer.too_long(index, tokens, left)
 
     @property
     def nbytes(self) -> int:

@@ -28,7 +28,7 @@ from structgen.json_machine.records.recorder import Identity
 from structgen.json_machine.tables import layout as L
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
-from structgen.schema.schema_grammar import NetworkGrammar
+from structgen.schema.schema_source import SchemaSource
 from structgen.store.grammar_files import GrammarFiles, WrittenGrammar
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
@@ -50,7 +50,7 @@ def _written(limits: Limits) -> str:
     return repr(limits)  # 20 us
 
 
-def identity_of(grammar: NetworkGrammar, tokenizer: Tokenizer, limits: Limits) -> bytes:
+def identity_of(grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits) -> bytes:
     """Return the name of a compiled grammar's file: 16 bytes. Cost: some 10 us, 1 us for each KB of
     schema."""
     text = "\0".join((_code(), tokenizer.fingerprint, _written(limits), grammar.spelling))

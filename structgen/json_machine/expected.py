@@ -14,8 +14,8 @@ from itertools import islice
 from structgen.json_machine.answers import character_spelling
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import layout as L
+from structgen.language.expectation import Expected
 from structgen.language.ir import All
-from structgen.machine_core.expected import Expected
 from structgen.schema.explaining import wording
 
 MOST = 20

@@ -38,7 +38,7 @@ from structgen.language.ir import Network, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
-from structgen.schema.schema_grammar import NetworkGrammar
+from structgen.schema.schema_source import SchemaSource
 from structgen.system.public_calls import THIS_CALL
 
 
@@ -114,10 +114,10 @@ class Meaning:
     numbers: Numbers
 
     def __init__(
-        self, grammar: NetworkGrammar, limits: Limits, tables: GrowingTables, kept: KeptMeaning | None = None
+        self, grammar: SchemaSource, limits: Limits, tables: GrowingTables, kept: KeptMeaning | None = None
     ) -> None:
         """Make it now, or, where something was `kept`, when it is needed. Errors: those of
-        `NetworkGrammar.network`."""
+        `SchemaSource.network`."""
         self._grammar, self._limits, self._tables, self._kept = grammar, limits, tables, kept
         self._expander: Expander | None = None
         self._network: Network | None = None

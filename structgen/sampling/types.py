@@ -11,11 +11,11 @@ from types import FunctionType
 from typing import Any, Final
 
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
-from structgen.language.grammar import Grammar
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.sampling.checkers import Checker, Closed
-from structgen.schema.schema_grammar import json_schema
 
 _NO_TYPES: Final = (str, bytes, int, float, Mapping, list, tuple, set, PurePath, re.Pattern, FunctionType)
 """Of what there are values that somebody may give in place of a type or a grammar."""

@@ -7,9 +7,10 @@ from typing import Any, TypeAlias, cast
 
 from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import OptionError
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.machine_core.expected import Expected
-from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.text_grammars.text_grammar import TextGrammar
 
 Place: TypeAlias = "tuple[int, int, int, bool]"
 """Where in a character's UTF-8 the text stands, how much of `until` its end is (all of it: done), how many

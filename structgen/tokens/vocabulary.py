@@ -197,7 +197,8 @@ class Vocabulary:
 
     @classmethod
     def _build(cls, tokenizer: Tokenizer) -> Vocabulary:
-        from structgen.tokens.trie import MAX_SLOTS, SLOT_SHIFT, build_trie, children, deepest_characters
+        from structgen.tokens.trie import build_trie, children, deepest_characters
+        from structgen.tokens.trie_nodes import fields_of
 
         tokens = [token or b"" for token in tokenizer.token_bytes]
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
@@ -210,8 +211,7 @@ class Vocabulary:
             np.arange(len(trie.slot_len), dtype=np.int32), np.diff(trie.slot_start)
         )
         slots_before = np.zeros(len(trie.nodes) + 1, np.int32)
-        ends = (trie.nodes >> np.uint64(SLOT_SHIFT)) & np.uint64(MAX_SLOTS)
-        np.cumsum(ends > 0, out=slots_before[1:])
+        np.cumsum(fields_of(trie.nodes.view(np.int64)).slot > 0, out=slots_before[1:])
         child_start, records = children(trie.nodes, trie.slot_start, trie.slot_ids)
         return cls(
             child_start=child_start,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from structgen.errors import OptionError, StructgenError
-from structgen.schema.prompting import extraction_prompt_under
+from structgen.json_grammars.prompting import extraction_prompt_under
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions

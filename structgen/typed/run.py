@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from structgen.core.grammar import Grammar
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
-from structgen.language.grammar import Grammar
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.speculation.speculation_options import Speculation
 from structgen.typed.forms import form_of

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from structgen.json_machine.kept.token_list_merging import merged
-from structgen.machine_core.growing_tables import listed
 from structgen.json_machine.tables import layout as L
 from structgen.json_machine.tables.json_tables import json_tables
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import listed
 from structgen.native.raw_memory import address_of
 
 TOKENS = 5000

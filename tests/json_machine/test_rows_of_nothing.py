@@ -125,7 +125,7 @@ def lark_items() -> LexemeItems:
     grammar = sg.lark("start: (A | B)+\nA: /a+(?=b)/\nB: /b+|c/\n")
     assert isinstance(grammar, LarkGrammar)
     states = LexemeStates(grammar.tables)
-    start = states.start(0, states.before())
+    start = states.start(0, states.initial_look_behind())
     for byte in b"abc":
         states.move(start, byte)
     return states.items

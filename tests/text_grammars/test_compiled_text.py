@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.machine_core.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
+from structgen.text_grammars.text_grammar import TextGrammar
 
 TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
     b"ab", b"abc", b"ca", b"bb", b"aaaa", None, None,

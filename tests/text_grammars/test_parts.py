@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 import structgen as sg
 from structgen.text_grammars.machine import mask_reuse, stepping
 from structgen.text_grammars.machine.compiled_text import CompiledText
-from structgen.text_grammars.machine.language import TOKEN, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.step_table import Steps
+from structgen.text_grammars.text_grammar import TextGrammar
 
 ANSWER = {
     "type": "object",
@@ -445,7 +446,7 @@ def test_a_composition_is_gone_when_it_is_dropped(name: str) -> None:
             matcher.advance(token)
         gone = weakref.ref(compiled)
         assert isinstance(compiled, CompiledText)
-        parts = [weakref.ref(one.compiled) for one in compiled._language.masked]
+        parts = [weakref.ref(one) for one in compiled._language.compiled_parts]
         del compiled, matcher
         assert gone() is None
         assert [part() for part in parts] == [None] * len(parts)

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.bound.bound_proofs import Proofs
 from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items
-from structgen.lark_grammars.lexer.work_budget import Effort
+from structgen.lark_grammars.kept.loaded_lark import LoadedLark
+from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader
 from structgen.lark_grammars.parser.lalr_parser import Parser
-from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, written
+from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, rule_as_written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
-from structgen.machine_core.expected import Expected
-from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.language import InsidePart as Within
-from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.scanning import common_classes
-
-if TYPE_CHECKING:
-    from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class BoundLark(TextGrammar):
@@ -34,7 +33,7 @@ class BoundLark(TextGrammar):
 
     __slots__ = ("_bound", "_made", "of")
 
-    def __init__(self, of: LarkGrammar, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
+    def __init__(self, of: LoadedLark, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
         """`of`: the grammar with stand-ins for the bound terminals; `made`: how it is made anew, as
         `__reduce__` has it."""
         self.of, self._bound, self._made = of, dict(bound), made
@@ -90,12 +89,12 @@ class BoundLanguage(Language):
 
     def __init__(self, tables: ParserTables, bound: Mapping[int, Language], limits: Limits) -> None:
         """`tables`: with stand-ins for the bound terminals."""
-        planned = ContextualReader(tables, Effort(limits))
-        least = planned.lexer.least()
+        planned = ContextualReader(tables, WorkBudget(limits))
+        least = planned.lexer.shortest_lengths()
         for terminal, language in bound.items():
             least[terminal] = len(language.shortest(language.start()))
         parser = Parser(tables, least)
-        own = ContextualReader(_without(tables, bound), planned.effort).with_parser(parser)
+        own = ContextualReader(_without(tables, bound), planned.budget).with_parser(parser)
         self.reader = BoundReader(own, bound)
         of_lark = ContextualLanguage(tables, limits).classes  # columns are of them, too
         self.classes = common_classes([of_lark, *(language.classes for language in bound.values())])
@@ -227,7 +226,7 @@ class BoundLanguage(Language):
             move = lexer.move(item.lexeme, byte)
             names = {-1 - source for source in move.sources if source < 0}
             if move.after >= 0:
-                names |= lexer.may_be(move.after)
+                names |= lexer.viable_terminals(move.after)
             for name in names:
                 if self.reader.reader.parser.read(item.place, name, item.place.widths[-1]) is not None:
                     first.setdefault(name, set()).update(alike)
@@ -256,7 +255,7 @@ class BoundLanguage(Language):
             return ()
         kernel = tables.kernels[parser.top[after]]
         return tuple(
-            sorted({written(tables.nonterminals[tables.rules[rule].origin]) for rule, _dot in kernel})
+            sorted({rule_as_written(tables.nonterminals[tables.rules[rule].origin]) for rule, _dot in kernel})
         )
 
     @property
@@ -270,9 +269,9 @@ class BoundLanguage(Language):
         return found
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        """Those that are bound, and have masks of their own."""
-        return frozenset(one for language in self.reader.bound.values() for one in language.masked)
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        """The compiled grammars of the bound terminals that have masks of their own."""
+        return frozenset(one for language in self.reader.bound.values() for one in language.compiled_parts)
 
 
 def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTables:

@@ -29,8 +29,8 @@ from structgen.automata.regex.regex_module import regex_module
 from structgen.language.remarks import Conflict, Remarks
 from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, are_pages, facts_of
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.parser.dead_shifts import without_dead_ends
-from structgen.lark_grammars.reading.endless_reductions import without_endless
+from structgen.lark_grammars.parser.dead_shifts import without_dead_shifts
+from structgen.lark_grammars.reading.endless_reductions import without_endless_reductions
 from structgen.lark_grammars.reading.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.lark_grammars.reading.loaded_grammar import (
     Context,
@@ -263,8 +263,8 @@ class KeptTables(KeptFile):
         `prepared_lexer`."""
         lexer = Lexer(loaded.tables)
         patterns = lexer.patterns()
-        ended = without_endless(loaded.tables)
-        tables = replace(without_dead_ends(ended, lexer.least()), patterns=patterns)
+        ended = without_endless_reductions(loaded.tables)
+        tables = replace(without_dead_shifts(ended, lexer.shortest_lengths()), patterns=patterns)
         ahead = work_out(tables) if patterns.is_local and not self._bound else None
         known = None if ahead is None else AheadSource(ahead)
         made = FoundGrammar(tables, _digest_of(tables), patterns.is_local, known)

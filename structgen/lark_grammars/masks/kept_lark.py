@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.json_machine.tables import layout as L
+from structgen.lark_grammars.compiled.record_shapes import Records
 from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
 from structgen.lark_grammars.kept.lark_file_checks import (
     GrammarFacts,
@@ -27,11 +28,10 @@ from structgen.lark_grammars.kept.lark_file_checks import (
     are_records,
     is_image,
 )
+from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.kept.state_image import Slots, StateImage, slots_of, take
-from structgen.lark_grammars.lark_grammar import LarkGrammar
-from structgen.lark_grammars.lexer.work_budget import Effort
-from structgen.lark_grammars.masks.vocabulary_tables import Book, Records
-from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
+from structgen.lark_grammars.tables.contextual_language import LanguageSource
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
@@ -45,8 +45,6 @@ from structgen.tokens.tokenizer import Tokenizer
 KIND: Final = "lark-grammar-5"
 _MOST: Final = 1 << 26
 """Bytes of states and their masks above which they are not kept, and of the rest above which nothing is."""
-_STACK: Final = 1000
-"""Bytes that the reader takes for a stack of the parser."""
 
 
 @cache
@@ -58,7 +56,7 @@ def _code() -> str:
 _code()  # some milliseconds, which no grammar should wait for
 
 
-def identity_of(grammar: LarkGrammar, tokenizer: Tokenizer, limits: Limits) -> bytes:
+def identity_of(grammar: LoadedLark, tokenizer: Tokenizer, limits: Limits) -> bytes:
     """Return the name of a compiled grammar's file: 16 bytes."""
     text = "\0".join((_code(), tokenizer.fingerprint, _written(limits), grammar.digest))
     return blake2b(text.encode(), digest_size=16).digest()
@@ -67,36 +65,6 @@ def identity_of(grammar: LarkGrammar, tokenizer: Tokenizer, limits: Limits) -> b
 @lru_cache(16)
 def _written(limits: Limits) -> str:
     return repr(limits)
-
-
-class LanguageSource:
-    """A grammar's language, made when it is asked for; with the states of its lexer that were kept."""
-
-    __slots__ = ("_grammar", "_kept", "_language", "_limits", "effort")
-
-    def __init__(self, grammar: LarkGrammar, limits: Limits, kept: npt.NDArray[np.uint8] | None) -> None:
-        """`kept`: the states of its lexer, as `encode` returned them."""
-        self._grammar, self._limits, self._kept = grammar, limits, kept
-        self._language: ContextualLanguage | None = None
-        self.effort = Effort(limits)
-
-    def __call__(self) -> ContextualLanguage:
-        """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
-        if self._language is None:
-            self._language = ContextualLanguage(self._grammar.tables, self._limits, self._kept, self.effort)
-            self._kept = None
-        return self._language
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the parser's stacks and of what is known of them, about."""
-        return 0 if self._language is None else _STACK * len(self._language.reader.parser.top)
-
-    def encode(self) -> npt.NDArray[np.uint8]:
-        """Return the states of the lexer, to be kept."""
-        if self._kept is not None:
-            return self._kept
-        return self().lexemes()
 
 
 class KeptRecords:
@@ -197,7 +165,6 @@ class LarkKeeper:
     __slots__ = (
         "__weakref__",
         "_before",
-        "_book",
         "_identity",
         "_kept",
         "_limits",
@@ -206,6 +173,7 @@ class LarkKeeper:
         "_source",
         "_start",
         "_tables",
+        "_vocabulary_tables",
         "files",
     )
 
@@ -216,19 +184,19 @@ class LarkKeeper:
         files: GrammarFiles,
         identity: bytes,
         lock: threading.RLock,
-        parts: tuple[VocabularyStore, GrowingTables, Book, LanguageSource],
+        parts: tuple[VocabularyStore, GrowingTables, VocabularyTables, LanguageSource],
         start: int,
         kept: KeptMasks | None,
         limits: Limits,
     ) -> None:
         self.files, self._identity, self._lock, self._start = files, identity, lock, start
         self._kept, self._limits = kept, limits
-        self._masks, self._tables, self._book, self._source = parts
+        self._masks, self._tables, self._vocabulary_tables, self._source = parts
         self._before = self._extent()
 
     def _extent(self) -> tuple[int, ...]:
         """Return how much is known: masks, lexemes and records."""
-        return self._tables.count(L.T_LIST), *self._book.extent
+        return self._tables.count(L.T_LIST), *self._vocabulary_tables.extent
 
     @property
     def is_new(self) -> bool:
@@ -238,7 +206,11 @@ class LarkKeeper:
     @property
     def size(self) -> int:
         """Bytes that it takes to keep it, about."""
-        return 4 * self._tables.count(L.T_LIST) + 200 * self._tables.count(L.T_NODE) + self._book.nbytes
+        return (
+            4 * self._tables.count(L.T_LIST)
+            + 200 * self._tables.count(L.T_NODE)
+            + self._vocabulary_tables.nbytes
+        )
 
     def encode(self, patience: float) -> WrittenArrays | None:
         """Return what is to be written, None where nothing was met since the last time, it is too much, or
@@ -249,7 +221,7 @@ class LarkKeeper:
             self._before = self._extent()
             if self._kept is not None:
                 self._kept.recall_all()
-            pages, records = self._book.pages(), self._book.records()
+            pages, records = self._vocabulary_tables.pages(), self._vocabulary_tables.records()
             if records is None:
                 return None
             image = take(self._tables, self._start)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias, cast
 
+from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError
+from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
-from structgen.machine_core.expected import Expected
 from structgen.text_grammars.composition.json_escapes import (
     HEX,
     Escapes,
@@ -20,14 +21,22 @@ from structgen.text_grammars.composition.json_escapes import (
     value,
     written,
 )
-from structgen.text_grammars.composition.operators import Composed, Operand, Operation, as_text, sequence
 from structgen.text_grammars.composition.unescaped_masks import InString, Unescaped
-from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
-from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language, TextGrammar
+from structgen.text_grammars.ebnf_grammar import RulesGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.part import MaskedPart
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.regular import RegularGrammar, RegularLanguage
+from structgen.text_grammars.regular_language import RegularLanguage
+from structgen.text_grammars.text_grammar import (
+    Composed,
+    Operand,
+    Operation,
+    RegularGrammar,
+    TextGrammar,
+    as_text,
+    sequence,
+)
 
 Place: TypeAlias = "tuple[Config, bytes]"
 """Where the text stands, and what of an escape is read."""
@@ -273,8 +282,8 @@ class EscapedLanguage(Language):
         return self.of.sizes
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        return self.of.masked
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return self.of.compiled_parts
 
 
 def _utf8_ranges(low: int, high: int) -> Iterator[list[tuple[int, int]]]:

@@ -15,15 +15,15 @@ from typing import TypeAlias, cast
 from structgen.automata.regex.python_syntax import CharacterClass, Concatenation, Node
 from structgen.automata.regex.python_to_ecma import without_atomic, written
 from structgen.errors import GrammarError
+from structgen.language.expectation import Expected
 from structgen.language.ir import Formula, Pattern
 from structgen.limits import Limits
-from structgen.machine_core.expected import Expected
 from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.text_grammars.context_free.rules import Rule, prepare
 from structgen.text_grammars.context_free.shortest_rests import Rests
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import Scanner
-from structgen.text_grammars.regular import RegularLanguage
+from structgen.text_grammars.regular_language import RegularLanguage
 
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
 """Whether the text is a word; and the stacks, each with the bundle of what may be read on top of it."""

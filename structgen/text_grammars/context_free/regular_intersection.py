@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from typing import TypeAlias, cast
 
 from structgen.errors import GrammarError, LimitError
+from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
-from structgen.machine_core.expected import Expected
 from structgen.text_grammars.context_free.context_free_language import ContextFree
 from structgen.text_grammars.context_free.product_grammars import Products
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.regular import RegularLanguage
+from structgen.text_grammars.regular_language import RegularLanguage
 
 Pair: TypeAlias = "tuple[Config, Config]"
 _PATIENCE = 2

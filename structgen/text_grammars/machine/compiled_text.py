@@ -7,35 +7,35 @@ Configurations are numbered as they are met, and what follows them is kept in on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
 from typing import Any, Literal
+from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import State
+from structgen.core.compiled import CompiledGrammar, State
 from structgen.core.dfa import Dfa, ParserStates, explicit
 from structgen.errors import OptionError, StructgenError
 from structgen.json_machine.tables import layout as L
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.machine_core.expected import Expected
 from structgen.machine_core.growing_tables import BYTE_AT
 from structgen.machine_core.masks import fill
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping
-from structgen.text_grammars.machine.completing import CompiledRests
 from structgen.text_grammars.machine.language import (
     TOKEN,
     CompileTarget,
     Config,
     InsidePart,
     Language,
-    TextGrammar,
+    LanguageGrammar,
 )
 from structgen.text_grammars.machine.mask_reuse import Alike
 from structgen.text_grammars.machine.mask_union import Gathered
 from structgen.text_grammars.machine.part_ends import Leaving
+from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.text_grammars.machine.step_table import Steps
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -45,20 +45,20 @@ _MOVES = 1 << 16
 """Tokens and the states in which they were taken, inside parts or special ones, that are recorded."""
 
 
-class CompiledText(CompiledRests):
+class CompiledText(CompiledGrammar):
     """A language of `Language` compiled: exact masks, states as values, completions.
 
     Cost: what is met for the first time is asked of the language, in Python (some 20 us a configuration and
     class of bytes); what is known, 5 ns a byte.
     """
 
-    grammar: TextGrammar
+    grammar: LanguageGrammar
     take = staticmethod(stepping.take_token)
     walk_drafts = staticmethod(stepping.walk_drafts)
 
     def __init__(
         self,
-        grammar: TextGrammar,
+        grammar: LanguageGrammar,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
@@ -84,6 +84,7 @@ class CompiledText(CompiledRests):
         """Of configurations behind parts: their number, and the bytes that may come next."""
         self._bits: npt.NDArray[np.int32] | None = None
         """The mask that was worked out just now, where it is no list of tokens."""
+        self._completions = _PartCompletions(self)
         self._start = self._number(self._language.start())
 
     # --- states ---------------------------------------------------------------------------------------------
@@ -383,95 +384,30 @@ class CompiledText(CompiledRests):
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As CompiledGrammar's, of the parts that have masks of their own."""
-        return sum(one.compiled.prepare(room, progress) for one in self._language.masked)
+        return sum(one.prepare(room, progress) for one in self._language.compiled_parts)
 
     # --- completion -----------------------------------------------------------------------------------------
 
-    def _shortest(self, index: int) -> Sequence[int]:
+    @property
+    def completions(self) -> RestCompletions:
+        """The shortest completions of its states."""
+        return self._completions
+
+    def shortest_rest(self, index: int) -> Sequence[int]:
+        """Return the symbols of a shortest rest of a state."""
         rest = self._language.shortest(self._configs[index])
         if not rest and not self.may_end(index):
             raise AssertionError("a language says that its word is complete, and does not accept it")
         return rest
 
-    def _cost(self, index: int) -> int:
-        """As CompiledRests', of all that the places of a configuration say. Ways may come to a place again
-        that they began at, so that the shortest are followed first."""
-        if not self._language.has_places:
-            return super()._cost(index)
-        self._forget_costs()
-        costs, least, before = self._costs, {index: 0}, {index: index}
-        queue = [(0, index)]
-        while queue[0][1] >= 0:
-            tokens, state = heappop(queue)
-            if tokens > least[state]:
-                continue
-            known = costs.get(state)
-            for more, way in self._ways(state) if known is None else ((known, -1),):
-                if tokens + more < least.get(way, tokens + more + 1):
-                    least[way], before[way] = tokens + more, state
-                    heappush(queue, (tokens + more, way))
-        state = before[-1]
-        costs[state] = least[-1] - least[state]
-        while state != index:
-            state = before[state]
-            costs[state] = least[-1] - least[state]
-        return costs[index]
-
-    def _ways(self, state: int) -> list[tuple[int, int]]:
-        """As CompiledRests', place by place. Inside a part it is what its text needs, cut off where it ends,
-        and what comes behind."""
-        config = self._configs[state]
-        places = list(self._language.places(config))
-        if places != [config]:
-            return [(0, self._number(place)) for place in places]
-        one = self._inside.get(state)
-        own = None if one is None else one.part.cost(one.state)
-        if one is None or own is None:
-            return super()._ways(state)
-        return [(own, self._behind(one))]
-
-    def _behind(self, one: InsidePart) -> int:
-        """Return the state behind a part, or -1 where the text may end there."""
-        return -1 if one.ends or one.behind is None else self._number(one.behind)
-
-    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        insides, others = self._insides(index)
-        if not insides:
-            return super()._too_long(index, tokens, left)
-        self._attached()
-        fits, singly = np.zeros((2, self.vocab_size), np.bool_)
-        for one in insides:
-            if one.behind is not None:
-                singly[self._leave(one, one.behind)] = True
-            own = tokens[one.part.allowed(one.state)[tokens]]
-            behind = self._behind(one)
-            late = one.part.too_long(one.state, own, left if behind < 0 else left - self._cost(behind))
-            if late is None:
-                singly[own] = True
-            else:
-                fits[np.setdiff1d(own, late, assume_unique=True)] = True
-        if others is not None:
-            singly[self.allowed(State(self, self._number(others)))] = True
-        singly[self._specials(index)] = True
-        still = tokens[singly[tokens] & ~fits[tokens]]
-        fits[still] = True
-        fits[super()._too_long(index, still, left)] = False
-        denied = tokens[~fits[tokens]]
-        if len(denied):
-            self._ceilings.pop(index, None)
-        else:
-            self._ceilings[index] = left
-        return denied
-
-    def _after_text(self, index: int, data: int, size: int) -> int:
+    def after_rest(self, index: int, data: int, size: int) -> int:
+        """Return the state after a token whose bytes begin a rest, -1 where no token may end there."""
         after = self._retry(stepping.take_bytes, index, data, size)
         assert after >= 0, "a rest that its language refuses"
-        if not self._language.counts:
-            return after
-        ended = self._language.boundary(self._configs[after])
-        return -1 if ended is None else self._number(ended)
+        return self._ended(self._configs[after]) if self._language.counts else after
 
-    def _after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens, none of them an end token."""
         plain = np.array([int(token) not in self._language.specials for token in tokens], np.bool_)
         after = np.empty(len(tokens), np.int64)
         held = np.ascontiguousarray(tokens[plain], np.int32)
@@ -490,20 +426,76 @@ class CompiledText(CompiledRests):
         return max(
             self.nbytes / self.limits.grammar_memory,
             2 * rows,
-            *(one.compiled.used for one in self._language.masked),
+            *(one.used for one in self._language.compiled_parts),
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
         own = self._tables.nbytes() + self._steps.nbytes + self._leaving.nbytes
-        parts = sum(one.compiled.nbytes for one in self._language.masked)
+        parts = sum(one.nbytes for one in self._language.compiled_parts)
         return int(own + 500 * len(self._configs) + parts)
 
     @property
     def sizes(self) -> dict[str, int]:
         """How far the grammar is expanded: states, what the language has met, and bytes."""
         return {"machine_states": len(self._configs), **self._language.sizes, "table_bytes": self.nbytes}
+
+
+class _PartCompletions(RestCompletions):
+    """Completions of texts with parts that have masks of their own.
+
+    A place inside a part costs what the part's own completions say, and the cost of the state behind it.
+    """
+
+    def __init__(self, text: CompiledText) -> None:
+        super().__init__(text, may_loop=text._language.has_places)
+        self._text: CompiledText = proxy(text)
+
+    def ways(self, state: int) -> list[tuple[int, int]]:
+        text, config = self._text, self._text._configs[state]
+        places = list(text._language.places(config))
+        if places != [config]:
+            return [(0, text._number(place)) for place in places]
+        one = text._inside.get(state)
+        own = None if one is None else one.part.cost(one.state)
+        if one is None or own is None:
+            return super().ways(state)
+        return [(own, self._behind(one))]
+
+    def _behind(self, one: InsidePart) -> int:
+        """Return the state behind a part, or -1 where the text may end there."""
+        return -1 if one.ends or one.behind is None else self._text._number(one.behind)
+
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        text = self._text
+        insides, others = text._insides(index)
+        if not insides:
+            return super().too_long(index, tokens, left)
+        text._attached()
+        fits, singly = np.zeros((2, text.vocab_size), np.bool_)
+        for one in insides:
+            if one.behind is not None:
+                singly[text._leave(one, one.behind)] = True
+            own = tokens[one.part.allowed(one.state)[tokens]]
+            behind = self._behind(one)
+            late = one.part.too_long(one.state, own, left if behind < 0 else left - self.tokens(behind))
+            if late is None:
+                singly[own] = True
+            else:
+                fits[np.setdiff1d(own, late, assume_unique=True)] = True
+        if others is not None:
+            singly |= text.allowed_bits(text._number(others))
+        singly[text._specials(index)] = True
+        still = tokens[singly[tokens] & ~fits[tokens]]
+        fits[still] = True
+        fits[super().too_long(index, still, left)] = False
+        denied = tokens[~fits[tokens]]
+        if len(denied):
+            self._ceilings.pop(index, None)
+        else:
+            self._ceilings[index] = left
+        return denied
 
 
 def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:

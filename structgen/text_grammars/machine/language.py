@@ -1,4 +1,4 @@
-"""`Language`: the contract between a front end for any text and the machine that masks it; `TextGrammar`.
+"""`Language`: the contract between a grammar of texts and the machine that masks it.
 
 A language is a set of words over *symbols*: the bytes 0 to 255, and special tokens, token t as 256 + t (a
 special token has no text, and never matches any). It is read from left to right by *configurations*, hashable
@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from structgen.language.grammar import Grammar
+from structgen.core.grammar import Grammar
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.machine_core.expected import Expected
 
 if TYPE_CHECKING:
+    from structgen.core.compiled import CompiledGrammar
     from structgen.store.mask_store import MaskStore
-    from structgen.text_grammars.machine.masked_language import Masked
     from structgen.text_grammars.machine.part import MaskedPart
     from structgen.tokens.tokenizer import Tokenizer
 
@@ -127,95 +127,20 @@ class Language(ABC):
         return {}
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        """The languages with masks of their own that it is made of."""
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        """The compiled grammars of its parts that have masks of their own."""
         return frozenset()
 
 
-class TextGrammar(Grammar):
-    """A grammar of texts that need not be JSON."""
+class LanguageGrammar(Grammar):
+    """A grammar whose texts a `Language` reads, as `CompiledText` needs it; `TextGrammar` adds operators."""
 
     __slots__ = ()
 
-    @property
-    def has_masks(self) -> bool:
-        """Whether its language, for a target, has masks of its own (`masked_language.Masked`)."""
-        return False
-
     @abstractmethod
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        """Return the language, unread, within bounds. Raises GrammarError where it is empty.
+        """Return a new language of the grammar's texts. Raises GrammarError where there is no text.
 
-        `target`: what parts that have masks of their own are compiled against; None: they are read byte by
-        byte.
+        `target`: the tokenizer for which parts with masks of their own are compiled. Without it every part
+        is read byte by byte.
         """
-
-    @property
-    def identity(self) -> str:
-        """What tells it from other grammars of this process; `canonical` does in all, and may take longer."""
-        return self.canonical
-
-    @property
-    def source(self) -> str:
-        """What it was made from, in a word or two: `a Lark grammar`."""
-        return "a grammar"
-
-    # The algebra (`operators`). An operand is a grammar, of JSON texts too, or a text: itself.
-
-    def __add__(self, other: Grammar | str) -> TextGrammar:
-        """Return the grammar of a text of this and then one of another."""
-        from structgen.text_grammars.composition.operators import sequence
-
-        return sequence(self, other)
-
-    def __radd__(self, other: Grammar | str) -> TextGrammar:
-        from structgen.text_grammars.composition.operators import sequence
-
-        return sequence(other, self)
-
-    def __or__(self, other: Grammar | str) -> TextGrammar:
-        """Return the grammar of the texts of either."""
-        from structgen.text_grammars.composition.operators import either
-
-        return either(self, other)
-
-    def __ror__(self, other: Grammar | str) -> TextGrammar:
-        from structgen.text_grammars.composition.operators import either
-
-        return either(other, self)
-
-    def __and__(self, other: Grammar | str) -> TextGrammar:
-        """Return the grammar of the texts of both; one of them must be regular."""
-        from structgen.text_grammars.composition.operators import meet
-
-        return meet(self, other)
-
-    def __rand__(self, other: Grammar | str) -> TextGrammar:
-        from structgen.text_grammars.composition.operators import meet
-
-        return meet(other, self)
-
-    def __sub__(self, other: Grammar | str) -> TextGrammar:
-        """Return the grammar of the texts of this that are none of another's, which must be regular."""
-        from structgen.text_grammars.composition.operators import meet
-
-        return meet(self, other, complement=True)
-
-    def __invert__(self) -> TextGrammar:
-        """Return the grammar of the texts that are none of this, which must be regular."""
-        from structgen.text_grammars.composition.operators import opposite
-
-        return opposite(self)
-
-    def repeat(self, least: int = 0, most: int | None = None) -> TextGrammar:
-        """Return the grammar of `least` to `most` texts of this, one after another (None: no bound)."""
-        from structgen.text_grammars.composition.operators import repeated
-
-        return repeated(self, least, most)
-
-    def optional(self) -> TextGrammar:
-        """Return the grammar of the texts of this, and the empty one."""
-        return self.repeat(0, 1)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise NotImplementedError  # each front end pickles by what it was made from

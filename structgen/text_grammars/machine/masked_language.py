@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
-from structgen.machine_core.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
 from structgen.text_grammars.machine.mask_union import Gathered
 from structgen.text_grammars.machine.part import MaskedPart
@@ -68,8 +68,8 @@ class Masked(Language, MaskedPart):
         return {f"part_{name}": size for name, size in sizes.items()}
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        return frozenset((self,))
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return frozenset((self.compiled,))
 
     # --- as a part ------------------------------------------------------------------------------------------
 
@@ -93,9 +93,9 @@ class Masked(Language, MaskedPart):
         if left < 0:
             return tokens
         with self.compiled.lock:
-            if self.compiled._fits(state, left):
+            if self.compiled.completions.fits(state, left):
                 return tokens[:0]
-            return self.compiled._too_long(state, tokens, left)
+            return self.compiled.completions.too_long(state, tokens, left)
 
     def allowed(self, state: int) -> npt.NDArray[np.bool_]:
         return self.compiled.allowed_bits(state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from structgen.machine_core.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
 Reading: TypeAlias = "tuple[int, Config]"

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Final, TypeAlias, cast
 
-from structgen.machine_core.expected import Expected
+from structgen.core.compiled import CompiledGrammar
+from structgen.language.expectation import Expected
 from structgen.text_grammars.machine.language import Config, InsidePart, Language
-from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.scanning import common_classes
 
 Place: TypeAlias = "tuple[int, Config]"
@@ -110,8 +110,8 @@ class _Parts(Language):
         return total
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        return frozenset(one for part in self.parts for one in part.masked)
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return frozenset(one for part in self.parts for one in part.compiled_parts)
 
 
 class Chain(_Parts):

@@ -23,8 +23,8 @@ import numpy as np
 
 from structgen.language.remarks import Conflict
 from structgen.lark_grammars.compiled.registers import SOILED
-from structgen.lark_grammars.parser.lalr_parser import Parser, SymbolTexts
-from structgen.lark_grammars.reading.loaded_grammar import END, FAR, ParserTables
+from structgen.lark_grammars.parser.lalr_parser import Parser, ShortestDerivations
+from structgen.lark_grammars.reading.loaded_grammar import END, UNREACHABLE, ParserTables
 
 _BEFORE: Final = 64
 """States before one that are looked at; where they differ no rule may be right in all."""
@@ -40,17 +40,17 @@ _Way = tuple[int, int, int]
 """The bytes that a rule under way still needs at least, the rule, and how many of its symbols are there."""
 _Need = tuple[int, int]
 """The bytes that are needed, and the rules that are ended."""
-_NOTHING: Final = FAR, 0
+_NOTHING: Final = UNREACHABLE, 0
 
 
-class Ranks:
+class RankedItems:
     """The rules under way, ranked by what they need, of one grammar. Cost: some 20 us for a state the first
     time, and 0.1 ms for each nonterminal that is met."""
 
-    def __init__(self, parser: Parser, texts: SymbolTexts, before: Ranks | None = None) -> None:
+    def __init__(self, parser: Parser, texts: ShortestDerivations, before: RankedItems | None = None) -> None:
         """`texts`: by which it is told what symbols need; `before`: others of the grammar."""
         self._parser, self._tables, self.texts = parser, parser.tables, texts
-        self.careful: SymbolTexts | None = None
+        self.careful: ShortestDerivations | None = None
         """The same without rules that lark may not end, where there are others."""
         self.doubtful: set[int] | None = None
         """Nonterminals whose texts are made by such a rule, as symbols."""
@@ -76,7 +76,7 @@ class Ranks:
     def _find_nearest(self, state: int) -> _Way:
         """Return the first way of `ranked`. Those that need too much by themselves are not looked at."""
         ways = self.texts.exits(state)
-        chosen, least, need = ways[0], (4 * FAR, 0), self._needs(state)
+        chosen, least, need = ways[0], (4 * UNREACHABLE, 0), self._needs(state)
         for way in ways if len(ways) > 1 else []:
             if (way[0], 0) >= least:
                 break
@@ -106,7 +106,9 @@ class Ranks:
                 before.append(self._before(before[-1]))
             around = self._needed_at(before[dot], self._tables.rules[rule].origin)
             # with more symbols it was under way before the last of them, and goes on from there
-            return cost + (around[0] if dot == 1 or around[0] >= FAR else 0), around[1] if dot == 1 else 0
+            return cost + (around[0] if dot == 1 or around[0] >= UNREACHABLE else 0), around[
+                1
+            ] if dot == 1 else 0
 
         return needed
 
@@ -168,7 +170,9 @@ class Ranks:
                 symbols = rules[rule].symbols[dot:]
                 if symbols and symbols[0] < 0 and not texts.is_loose(rule):
                     nonterminal = -1 - symbols[0]
-                    least[nonterminal] = min(least.get(nonterminal, 2 * FAR), texts.least(symbols[1:]))
+                    least[nonterminal] = min(
+                        least.get(nonterminal, 2 * UNREACHABLE), texts.least(symbols[1:])
+                    )
             known = self._waiting[state] = list(least.items())
         return known
 
@@ -200,9 +204,9 @@ class Ranks:
         return self._of.get(nonterminal, [])
 
 
-class Plans:
-    """The plans of one grammar. Cost: besides `Ranks`, 30 us for a state where there are conflicts, up to
-    some milliseconds where they touch its plan; and some milliseconds for a terminal that is avoided."""
+class ShortestCompletions:
+    """The completions of one grammar. Cost: besides `RankedItems`, 30 us a state where there are conflicts;
+    up to some milliseconds where they touch its plan; and some milliseconds for a terminal avoided."""
 
     def __init__(self, parser: Parser, cleanness: Callable[[int, int], int]) -> None:
         """`cleanness`: of `ContextualLanguage`."""
@@ -216,8 +220,8 @@ class Plans:
         self._vain = 0
 
     @cached_property
-    def _ranks(self) -> Ranks:
-        return Ranks(self._parser, self._parser.texts)
+    def _ranks(self) -> RankedItems:
+        return RankedItems(self._parser, self._parser.texts)
 
     def of(self, state: int) -> Plan:
         """Return the plan of a parser state."""
@@ -226,7 +230,7 @@ class Plans:
             known = self._found[state] = self._find(self._ranks, state)
         return known
 
-    def _find(self, ranks: Ranks, state: int) -> Plan:
+    def _find(self, ranks: RankedItems, state: int) -> Plan:
         nearest = ranks.nearest(state)
         if not self._lost or not self._is_doubtful(ranks, nearest) or self._is_read(ranks, state, nearest):
             return nearest
@@ -238,10 +242,10 @@ class Plans:
                 return plan
         return nearest
 
-    def _careful(self, ranks: Ranks, state: int) -> Iterator[Plan]:
+    def _careful(self, ranks: RankedItems, state: int) -> Iterator[Plan]:
         """Yield plans whose terminals are, where they can be, not of rules that lark may not end."""
         if ranks.careful is None:
-            ranks.careful = SymbolTexts(self._tables, ranks.texts.terminals, self._lost)
+            ranks.careful = ShortestDerivations(self._tables, ranks.texts.terminals, self._lost)
         texts = ranks.careful
         for rule, dot, _terminals in ranks.ranked(state):
             yield rule, dot, texts.spelled(self._tables.rules[rule].symbols[dot:])
@@ -263,7 +267,7 @@ class Plans:
         self._avoided.add(terminal)
         costs = list(self._ranks.texts.terminals)
         costs[terminal] += _DEAR
-        ranks = Ranks(self._parser, SymbolTexts(self._tables, costs), self._ranks)
+        ranks = RankedItems(self._parser, ShortestDerivations(self._tables, costs), self._ranks)
         if not any(self._is_clean(state, self._find(ranks, state)) for state in using):
             self._vain += 1
             return []
@@ -288,7 +292,7 @@ class Plans:
 
     # --- what the table makes of plans ----------------------------------------------------------------------
 
-    def _is_doubtful(self, ranks: Ranks, plan: Plan) -> bool:
+    def _is_doubtful(self, ranks: RankedItems, plan: Plan) -> bool:
         """Return whether a plan ends a rule that lark may not end."""
         rule, dot, _terminals = plan
         if ranks.doubtful is None:
@@ -296,7 +300,7 @@ class Plans:
             ranks.doubtful = ranks.texts.made_of({(one.origin, one.symbols) for one in rules})
         return rule in self._lost or not ranks.doubtful.isdisjoint(self._tables.rules[rule].symbols[dot:])
 
-    def _is_read(self, ranks: Ranks, state: int, plan: Plan) -> bool:
+    def _is_read(self, ranks: RankedItems, state: int, plan: Plan) -> bool:
         """Return whether the parser takes a plan's terminals, and its rule ends before all that comes next
         where the plans around it are those that need the least."""
         rule, dot, terminals = plan
@@ -315,7 +319,7 @@ class Plans:
         stuck = {one for one in lost if not self._ended(stack, rule, left, one)}
         return not (stuck and self._is_followed(ranks, state, rule, dot, stuck))
 
-    def _is_followed(self, ranks: Ranks, state: int, rule: int, dot: int, terminals: set[int]) -> bool:
+    def _is_followed(self, ranks: RankedItems, state: int, rule: int, dot: int, terminals: set[int]) -> bool:
         """Return whether one of some terminals comes next behind a rule under way in a state, whatever lies
         below it."""
         tables, gotos = self._tables, self._parser.gotos
@@ -339,7 +343,7 @@ class Plans:
                 pending += further
         return False
 
-    def _may_follow(self, ranks: Ranks, states: list[int], terminals: set[int]) -> bool:
+    def _may_follow(self, ranks: RankedItems, states: list[int], terminals: set[int]) -> bool:
         """Return whether plans from some states on may begin with one of some terminals."""
         pending = states.copy()
         seen = set(pending)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 import warnings
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import ref
 
+from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, SchemaError, SchemaWarning
-from structgen.language.grammar import Grammar
 from structgen.limits import Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import exact, read, repeated, write
@@ -22,43 +21,20 @@ from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
 from structgen.schema.reading.scan import DRAFTS
+from structgen.schema.schema_source import SchemaSource
+from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import read_text
 
 if TYPE_CHECKING:
-    from structgen.language.ir import Network
+    from structgen.json_grammars.compiled_schema import CompiledSchema
     from structgen.schema.explaining.keyword_report import KeywordReport
     from structgen.schema.meaning.scalars import NumberOracle, StringOracle
     from structgen.schema.recogniser.schema_network import SchemaNetwork
+    from structgen.store.mask_store import MaskStore
+    from structgen.tokens.tokenizer import Tokenizer
 
 
-class NetworkGrammar(Grammar):
-    """A language of JSON texts, told as a network (ir.py) of what they may mean."""
-
-    __slots__ = ()
-
-    @property
-    @abstractmethod
-    def policies(self) -> Policies:
-        """How the texts of a value are written."""
-
-    @property
-    @abstractmethod
-    def report(self) -> KeywordReport:
-        """What is enforced, what is annotation, what was refused."""
-
-    @abstractmethod
-    def network(
-        self,
-        strings: StringOracle,
-        numbers: NumberOracle,
-        limits: Limits | None = None,
-        *,
-        widest: Callable[[], NumberOracle] | None = None,
-    ) -> Network:
-        """Return a new network of the language; the two oracles answer for its strings and numbers."""
-
-
-class JsonSchemaGrammar(NetworkGrammar):
+class JsonSchemaGrammar(Grammar, SchemaSource):
     """The JSON texts of the values that a schema accepts, within the policies. Made by `json_schema`."""
 
     __slots__ = (
@@ -209,6 +185,20 @@ class JsonSchemaGrammar(NetworkGrammar):
         for one in said:
             what = f"{one.where}: {one.what} {one.cure}"
             warnings.warn(SchemaWarning(what, where=one.where, likely=one.likely), stacklevel=level)
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledSchema:
+        """Return the grammar compiled against a tokenizer."""
+        # start-up: who reads or reports schemas needs no machine
+        from structgen.json_grammars.compiled_schema import CompiledSchema
+
+        if (
+            limits or self._limits
+        ).liveness == "flag":  # each place that the oracle leaves undecided is flagged
+            return CompiledSchema(self, tokenizer, limits, store)
+        with THIS_CALL:
+            return CompiledSchema(self, tokenizer, limits, store)
 
     def network(
         self,

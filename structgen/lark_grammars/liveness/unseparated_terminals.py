@@ -19,7 +19,7 @@ from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 _LONGEST: Final = 5
 """Terminals of a tail."""
 _MANY: Final = 40
-"""Tails of a terminal that are tried."""
+"""UnseparatedTerminals of a terminal that are tried."""
 _STEPS: Final = 2_000
 """Nonterminals that are gone through for them, each behind a tail."""
 
@@ -52,7 +52,7 @@ class _Script(Parser):
         return ParserPlace(number + 1) if wanted else None
 
 
-class Tails:
+class UnseparatedTerminals:
     """The tails of the terminals of one grammar. Cost: a millisecond for each terminal, and 0.1 ms for each
     tail in each state of a lexeme in which the terminal may end."""
 
@@ -72,7 +72,9 @@ class Tails:
         it the terminal's and a separator follows the tail."""
         reader = self._reader
         bases = (None,) * len(reader.lexer.states[lexeme].slots)
-        begun = reader.reading(ParserPlace(0), lexeme, True, bases, 0, reader.lexer.before())
+        begun = reader.configuration(
+            ParserPlace(0), lexeme, True, bases, 0, reader.lexer.initial_look_behind()
+        )
         ended = self._scripted(terminal, ()).run(begun, word)
         if ended is None:
             return []
@@ -94,17 +96,19 @@ class Tails:
 
     def _is_read(self, begun: ReaderConfiguration, terminal: int, word: bytes, tail: Tail) -> bool:
         lexer, reader = self._reader.lexer, self._scripted(terminal, tail)
-        words = [lexer.word(lexer.start(context, begun.behind), one) or b"" for context, one in tail]
+        words = [
+            lexer.shortest_text(lexer.start(context, begun.look_behind), one) or b"" for context, one in tail
+        ]
         read = reader.run(begun, b"".join((word, *words, self._separator)))
-        last = reader.fresh(ParserPlace(1 + len(tail)), begun.behind)
+        last = reader.between_lexemes(ParserPlace(1 + len(tail)), begun.look_behind)
         return read is not None and read == reader.run(last, self._separator)
 
     def _is_parted(self, context: int, terminal: int) -> bool:
         """Return whether the separator makes sure of a terminal's shortest lexeme in a context."""
         lexer = self._reader.lexer
-        start = lexer.start(context, lexer.before())
-        word = lexer.word(start, terminal)
-        return bool(word) and lexer.is_parted(start, terminal, word or b"", self._separator[0])
+        start = lexer.start(context, lexer.initial_look_behind())
+        word = lexer.shortest_text(start, terminal)
+        return bool(word) and lexer.is_separated(start, terminal, word or b"", self._separator[0])
 
     def _find(self, terminal: int) -> Iterator[Tail]:
         """Yield what the plans behind a terminal begin with, whatever lies below it, the shortest first."""

@@ -19,12 +19,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from structgen.lark_grammars.lexer.lexemes import DECIDED
-from structgen.lark_grammars.lexer.ordered_matching import Behind
+from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
 from structgen.lark_grammars.lexer.work_budget import TRIED
-from structgen.lark_grammars.liveness.emptiness import is_surely_dead
+from structgen.lark_grammars.liveness.emptiness import is_proved_dead
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import REFUSED, ParserPlace
-from structgen.lark_grammars.reading.loaded_grammar import FAR, Indentation
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Indentation
 
 _KEPT = 1 << 18
 """Answers that are remembered; past it all are worked out anew."""
@@ -49,7 +49,7 @@ _PROOF = 2_000
 """Bytes that a search tries before a proof that it is in vain is sought; then after eight times as many."""
 
 
-_Spot: TypeAlias = "tuple[ParserPlace, Behind]"
+_Spot: TypeAlias = "tuple[ParserPlace, LookBehindState]"
 """A place between two lexemes, and what look-behinds may ask of the text before it."""
 
 
@@ -67,7 +67,7 @@ def _separators(reader: ContextualReader) -> list[bytes]:
     lexer, ignored = reader.lexer, reader.tables.ignored
     # as they are behind some character: look-behinds may refuse them where the text begins
     context = int(reader.tables.context_of[reader.tables.start])
-    start = lexer.start(context, lexer.step_behind(lexer.before(), ord("a")))
+    start = lexer.start(context, lexer.step_look_behind(lexer.initial_look_behind(), ord("a")))
     words = {lexer.near_word(start, terminal) or b"" for terminal in sorted(ignored)}
     for blank in (b" ", b"\n", b"\t"):
         move = lexer.move(start, blank[0])
@@ -75,12 +75,12 @@ def _separators(reader: ContextualReader) -> list[bytes]:
             words.add(blank)
     if all(len(word) != 1 for word in words):
         # the automaton is asked: all of it
-        words |= {lexer.word(start, terminal) or b"" for terminal in sorted(ignored)}
+        words |= {lexer.shortest_text(start, terminal) or b"" for terminal in sorted(ignored)}
     return [b"", *sorted(words - {b""}, key=lambda word: (len(word), word != b" ", word))]
 
 
-class Completions:
-    """Completions of the configurations of one reader, remembered."""
+class LivenessOracle:
+    """LivenessOracle of the configurations of one reader, remembered."""
 
     def __init__(self, reader: ContextualReader, separators: Sequence[bytes] | None = None) -> None:
         """`separators`: those of the same lexer, where they are known. Cost: without them, all states of a
@@ -114,7 +114,7 @@ class Completions:
             if len(self._live) > _KEPT:
                 self._live.clear()
             self._reader.trim()
-            with self._reader.effort:
+            with self._reader.budget:
                 known = self._live[reading] = self._find(reading) is not None
         return known
 
@@ -211,7 +211,7 @@ class Completions:
         reader = self._reader
         if reader.accepts(reading):
             return b"", _spot(reading), _END
-        if self._distance(reading) >= FAR or (reading.begun and self._is_refused(reading)):
+        if self._distance(reading) >= UNREACHABLE or (reading.begun and self._is_refused(reading)):
             return None
         endings = self._endings(reading)
         for known in (True, False):  # first those behind which all is known
@@ -240,7 +240,9 @@ class Completions:
         reader = self._reader
         lexer, parser, tables = reader.lexer, reader.parser, reader.tables
         slots = lexer.states[reading.lexeme].slots
-        terminals = lexer.may_be(reading.lexeme) | {slot.terminal for slot in slots if slot.terminal >= 0}
+        terminals = lexer.viable_terminals(reading.lexeme) | {
+            slot.terminal for slot in slots if slot.terminal >= 0
+        }
         found: list[tuple[int, int, bytes]] = []
         newline = -1 if tables.indentation is None else tables.indentation.newline
         for terminal in sorted(terminals):
@@ -248,7 +250,7 @@ class Completions:
                 continue
             if (terminal in tables.ignored or terminal == newline) and self._is_stuck(reading.place):
                 continue
-            words = lexer.words(reading.lexeme, terminal)
+            words = lexer.short_texts(reading.lexeme, terminal)
             if not words:
                 if lexer.never(reading.lexeme, terminal):
                     continue
@@ -257,8 +259,8 @@ class Completions:
                 continue
             for text, column in (one for word in words for one in self._columns(reading, terminal, word)):
                 place = parser.read(reading.place, terminal, column)
-                distance = FAR if place is None else parser.distance(place.stack)
-                if distance < FAR:
+                distance = UNREACHABLE if place is None else parser.distance(place.stack)
+                if distance < UNREACHABLE:
                     found.append((len(text) + (terminal in tables.ignored) + distance, terminal, text))
         return sorted(found)
 
@@ -316,7 +318,7 @@ class Completions:
             if first is None:
                 # what ends the lexeme is sure some lexemes later: the plan was read from here all the same
                 return planned
-        return None if first is None else (b"", (place, after.behind), first)
+        return None if first is None else (b"", (place, after.look_behind), first)
 
     def _ended(
         self, before: ReaderConfiguration, after: ReaderConfiguration, terminal: int
@@ -336,7 +338,7 @@ class Completions:
     def _continues(self, reading: ReaderConfiguration, place: ParserPlace) -> int | None:
         """Return a first byte that leads from a configuration into the texts known from a place, _END where
         the text may end, None where none does."""
-        links = self._links.get((place, reading.behind))
+        links = self._links.get((place, reading.look_behind))
         if links is None:
             return None
         for first, link in links.items():
@@ -379,7 +381,7 @@ class Completions:
             if wanted is None:
                 if not self._reader.accepts(reading):
                     return None
-                self._links.setdefault((place, reading.behind), {})[_END] = None
+                self._links.setdefault((place, reading.look_behind), {})[_END] = None
                 break
             went = self._write(reading, place, *wanted)
             if went is None:
@@ -393,7 +395,7 @@ class Completions:
         if first is None:
             return None
         self._link(written, reading, place, first)
-        return b"".join(text for _before, _start, text in written), (place, reading.behind), first
+        return b"".join(text for _before, _start, text in written), (place, reading.look_behind), first
 
     def _link(
         self,
@@ -406,10 +408,10 @@ class Completions:
         text; they have led to a place and a first byte that is proved."""
         reader = self._reader
         for before, start, text in reversed(written):
-            link = _Link(text, (place, reading.behind), first)
-            links = self._links.setdefault((before, start.behind), {})
+            link = _Link(text, (place, reading.look_behind), first)
+            links = self._links.setdefault((before, start.look_behind), {})
             links.setdefault(text[0], link)
-            self._separate(links, reader.fresh(before, start.behind), link, reading)
+            self._separate(links, reader.between_lexemes(before, start.look_behind), link, reading)
             reading, place, first = start, before, text[0]
 
     def _beginning(self, stack: int) -> list[int]:
@@ -471,8 +473,8 @@ class Completions:
                 continue
             first = self._continues(after, behind)
             if first is not None:
-                links = self._links.setdefault((place, reading.behind), {})
-                links.setdefault(text[0], _Link(text, (behind, after.behind), first))
+                links = self._links.setdefault((place, reading.look_behind), {})
+                links.setdefault(text[0], _Link(text, (behind, after.look_behind), first))
                 return True
         return False
 
@@ -526,7 +528,7 @@ class Completions:
                 behind = parser.read(place, terminal, column)
                 if behind is not None and behind != place:
                     ways.append((parser.distance(behind.stack), terminal, column))
-        return [way[1:] for way in sorted(ways) if way[0] < FAR]
+        return [way[1:] for way in sorted(ways) if way[0] < UNREACHABLE]
 
     def _next(
         self, terminals: list[int], number: int, place: ParserPlace
@@ -555,8 +557,8 @@ class Completions:
     ) -> tuple[bytes, ReaderConfiguration, ParserPlace] | None:
         """Return a text that goes on from a lexeme's end with a terminal, and what it leads to."""
         reader = self._reader
-        fresh = reader.fresh(place, reading.behind)
-        word = reader.lexer.word(fresh.lexeme, terminal)
+        fresh = reader.between_lexemes(place, reading.look_behind)
+        word = reader.lexer.shortest_text(fresh.lexeme, terminal)
         if word is None:
             return None
         for separator in (*self.separators, b"\n") if place.brackets else self.separators:
@@ -598,13 +600,13 @@ class Completions:
         known = self._refused.get(key)
         if known is None:
             known = self._refused[key] = self._refuses(reading)
-        return known and (not bases or self._reader.lexer.gives_way(reading.lexeme, bases[0].lexeme))
+        return known and (not bases or self._reader.lexer.never_ends_at_slot(reading.lexeme, bases[0].lexeme))
 
     def _refuses(self, reading: ReaderConfiguration) -> bool:
         """Return whether the parser takes nothing that the present lexeme may become."""
         lexer, parser, tables = self._reader.lexer, self._reader.parser, self._reader.tables
         slots = {slot.terminal for slot in lexer.states[reading.lexeme].slots if slot.terminal >= 0}
-        terminals = slots | lexer.may_be(reading.lexeme)
+        terminals = slots | lexer.viable_terminals(reading.lexeme)
         newline = -1 if tables.indentation is None else tables.indentation.newline
         if newline in terminals or tables.ignored & terminals:
             return False
@@ -636,7 +638,7 @@ class Completions:
         found: bytes | None = None
         while queue and found is None:
             _estimate, _order, text, here = heapq.heappop(queue)
-            for byte in reader.trials(here):
+            for byte in reader.representative_bytes(here):
                 steps += 1
                 after = reader.step(here, byte)
                 if after is None or (folded := _folded(reader, after)) in seen:
@@ -648,14 +650,14 @@ class Completions:
                     found = further + rest
                     break
                 distance = self._distance(after)
-                if distance >= FAR or self._is_refused(after) or after in self._searched:
+                if distance >= UNREACHABLE or self._is_refused(after) or after in self._searched:
                     continue
                 order += 1
-                reader.effort.spend(TRIED)
+                reader.budget.spend(TRIED)
                 estimate = len(further) + distance + _WAITS * self._waits(after)
                 heapq.heappush(queue, (estimate, order, further, after))
             if steps > proof:
-                if is_surely_dead(reader, reading, proof):
+                if is_proved_dead(reader, reading, proof):
                     break
                 proof *= 8
         if len(self._searched) > _KEPT:
@@ -685,7 +687,7 @@ class Completions:
 
 
 def _spot(reading: ReaderConfiguration) -> _Spot:
-    return reading.place, reading.behind
+    return reading.place, reading.look_behind
 
 
 def _folded(reader: ContextualReader, reading: ReaderConfiguration) -> ReaderConfiguration:

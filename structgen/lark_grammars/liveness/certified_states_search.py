@@ -1,4 +1,4 @@
-"""The compiled search for sure states (`always_completable`): what plans come to, and what may lie below
+"""The compiled search for sure states (`certified_states`): what plans come to, and what may lie below
 them."""
 
 from __future__ import annotations

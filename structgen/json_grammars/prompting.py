@@ -14,11 +14,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias, Union
 
+from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError
-from structgen.language.grammar import Grammar
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.schema.reading.json_text import write
 from structgen.schema.reading.model import Json, Schema
-from structgen.schema.schema_grammar import JsonSchemaGrammar, unwarned_schema
 
 MOST_OUTLINE = 100_000
 """Characters of an outline, at most: a prompt that long fits few models."""

@@ -17,8 +17,9 @@ from structgen.system.text_files import read_text
 from structgen.text_grammars.context_free.context_free_language import ContextFree, PatternLanguage
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.text_grammars.context_free.rules import Rule, reached
-from structgen.text_grammars.machine.language import CompileTarget, Language, TextGrammar
-from structgen.text_grammars.regular import RegularLanguage
+from structgen.text_grammars.machine.language import CompileTarget, Language
+from structgen.text_grammars.regular_language import RegularLanguage
+from structgen.text_grammars.text_grammar import TextGrammar
 
 
 def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | None = None) -> RulesGrammar:

@@ -1,4 +1,4 @@
-"""What may come next in a text, in words."""
+"""`Expected`: one thing that may come next in a text, in words."""
 
 from __future__ import annotations
 

@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.lark_grammars.compiled.registers import LAST_RULE
-from structgen.lark_grammars.liveness import always_completable_search as S
+from structgen.lark_grammars.liveness import certified_states_search as S
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.native.raw_memory import address_of
 
 _Plan = tuple[int, int, Sequence[int]]
 
 
-class Sure:
+class CertifiedStates:
     """The sure states of one grammar. Cost: some 2 us for each state of the parser, besides its plan and what
     is asked of the lexer."""
 
