@@ -35,6 +35,7 @@ from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _MOST_FORCED: Final = 1 << 16
@@ -106,7 +107,7 @@ class Dfa:
         return len(self.states)
 
 
-class ShortestCompletions(Protocol):
+class Completions(Protocol):
     """The shortest completions of the states of one compiled grammar, and how many tokens write them. States
     are numbers; the grammar's lock is held by the caller."""
 
@@ -146,11 +147,11 @@ def ends_read(
     where `ends` holds. `wanted` has a number for each node; subtrees of nodes with a 0 are skipped."""
     found, node, after = [], 0, [start]
     while node < len(nodes):
-        word = int(nodes[node])
-        depth, skip = (word >> 8) & 0xFFF, word >> 40
-        reached = step(after[depth - 1], word & 0xFF) if wanted[node] else None
+        fields = fields_of(int(nodes[node]))
+        depth = fields.depth
+        reached = step(after[depth - 1], fields.byte) if wanted[node] else None
         if reached is None:
-            node = skip
+            node = fields.end
             continue
         if wanted[node] == 2 and ends(reached):
             found.append(node)
@@ -256,7 +257,7 @@ class CompiledGrammar(ABC):
 
     @property
     @abstractmethod
-    def completions(self) -> ShortestCompletions:
+    def completions(self) -> Completions:
         """The shortest completions of its states. Under the lock."""
 
     @property

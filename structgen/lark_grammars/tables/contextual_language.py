@@ -274,7 +274,7 @@ class ContextualLanguage(Language):
         """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
         and right behind the indenter's newline."""
         known = self._cleanness_of(context, terminal)
-        if known == K.SOILED and self.reader.tables.contexts[context].may_match(terminal):
+        if known == K.SOILED and terminal in self.reader.tables.contexts[context].every_terminal:
             self._outdated += self._plans.avoid(terminal)
         return known
 
