@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -133,11 +134,13 @@ class CompiledLark(CompiledGrammar):
             kept = read(files, self._identity, self._masks, grammar.facts, len(self.vocabulary.nodes))
         ahead = grammar.ahead if kept is None else None
         pages, lexemes, records = None, None, None
-        if kept is not None:
+        refuse: Callable[[], object] = grammar.refuse
+        if kept is not None and files is not None:
             pages, lexemes, records = kept.pages, kept.lexemes, kept.records
+            refuse = partial(files.drop, self._identity, "holds numbers that are out of range")
         elif ahead is not None:
             pages, lexemes = ahead.pages.own(), ahead.lexemes
-        self._source = LanguageSource(grammar.tables, self.limits, lexemes)
+        self._source = LanguageSource(grammar.tables, self.limits, lexemes, refuse)
         if kept is None and not (ahead and ahead.has_text):
             self._source().start()  # raises where there is no text
         known = grammar.tables, self._source, self.vocabulary, self._masks
