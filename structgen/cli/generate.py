@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,19 +25,18 @@ from structgen.cli.language_options import (
     text_grammar,
 )
 from structgen.cli.output import console, echo, echo_json_text, payload
-from structgen.cli.schema_options import Strict, refuse, warnings_told
+from structgen.cli.schema_options import Strict, file_named, read_input, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from structgen.engine import Engine, Request
+    from structgen.engine import Engine, Request, Result
     from structgen.engine.bulk import BulkProgress
     from structgen.language.grammar import Grammar
     from structgen.python_types.type_hints import TypeReader
-    from structgen.schema.schema_grammar import NetworkGrammar
     from structgen.speculation.speculation_options import Speculation
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.typed.forms import WantedForm
 
 
 class Speculates(StrEnum):
@@ -133,7 +132,29 @@ def generate(
             show_default=False,
         ),
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Documents are complete within it.")] = 256,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Documents are complete within it.  [default: 512, or what the context leaves]",
+            show_default=False,
+        ),
+    ] = None,
+    min_tokens: Annotated[int, typer.Option(min=0, help="A free text has at least so many tokens.")] = 0,
+    logit_bias: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOKEN=NUMBER",
+            help="Added to the logit of a token id, as in 42=-100; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    attempts: Annotated[
+        int,
+        typer.Option(
+            min=1, help="With --type: how often a text is asked for that the type's validators refuse."
+        ),
+    ] = 3,
     stop: Annotated[
         list[str] | None,
         typer.Option(
@@ -201,6 +222,8 @@ def generate(
     Exit status: 0 done, 1 a text ended in an error or there is no draw, 2 wrong usage, or nothing could be
     begun; 130 Ctrl-C with --method.
     """
+    import structgen as sg
+
     drawing: DrawOptions | None = None
     try:
         if method is not None:
@@ -273,8 +296,15 @@ def generate(
             )
         if strict and schema is None:
             raise OptionError("--strict is of a schema.", where="--strict", cure="Name its file.")
-        reader = None if type_ is None else _named_type(type_)
-        told: Path | TypeReader[Any] | TextGrammar | None = schema if reader is None else reader
+        form = None if type_ is None else _named_type(type_)
+        reader = None if form is None else form.reader
+        if drawing is not None and form is not None and form.grammar is None:
+            raise OptionError(
+                "A str is free text: the model's own texts are draws already.",
+                where="--type",
+                cure="Leave --method out, and give --temperature 1.",
+            )
+        told: Path | Grammar | None = schema if form is None else form.grammar
         if grammar is not None:
             told = lark_grammar(grammar, start, import_path, postlex, lexer, bind, regex_module)
         if ebnf is not None or regex is not None:
@@ -283,22 +313,26 @@ def generate(
         samples = n if drawing is None else 1
         guesses = _speculation(speculation, edit, draft_model, prompt)
         request_of = _requests(
-            model,
             told,
-            samples,
-            seed,
-            temperature,
-            max_tokens,
-            logprobs,
-            strict,
-            stop or (),
+            model.startswith("structgen/"),
             without or (),
-            guesses,
+            strict,
+            {
+                "sampling": sg.Sampling(
+                    temperature=temperature,
+                    seed=seed,
+                    logit_bias=_biases(logit_bias or []),
+                    min_tokens=min_tokens,
+                ),
+                "max_tokens": max_tokens,
+                "stop": stop or (),
+                "n": samples,
+                "logprobs": logprobs,
+                "speculation": guesses,
+            },
         )
         request_of("x")  # wrong options are told before the model is loaded
-        from structgen.engine import Engine
-
-        engine = Engine(model, max_rows=max_rows, device=device)
+        engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
             from structgen.engine.draft_models import check_speculation
 
@@ -307,65 +341,46 @@ def generate(
             _bulk(engine, prompts, out, request_of, start_over)
             return
         assert prompt is not None
-        request = request_of(sys.stdin.read() if prompt == "-" else prompt)
+        request = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt)
         if drawing is not None:
             draw(engine, request, reader, seed, temperature, drawing, as_json)
-        failed = _one(engine, request, stream, as_json, trace, usage, reader)
+        failed = _one(engine, request, stream, as_json, trace, usage, reader, attempts)
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(int(failed))
 
 
 def _requests(
-    model: str,
-    told: Path | TypeReader[Any] | TextGrammar | None,
-    n: int,
-    seed: int,
-    temperature: float,
-    max_tokens: int,
-    logprobs: int,
-    strict: bool,
-    stop: Sequence[str],
-    without: Sequence[str],
-    speculation: str | Speculation,
+    told: Path | Grammar | None, embedded: bool, without: Sequence[str], strict: bool, options: dict[str, Any]
 ) -> Callable[[str], Request]:
-    """Return what makes a request of a prompt."""
+    """Return what makes a request of a prompt. `told`: a schema's file, a grammar, or None for free text."""
     import structgen as sg
-    from structgen.text_grammars.machine.language import TextGrammar
 
-    embedded = model.startswith("structgen/")
-    schema: NetworkGrammar | None = None
-    grammar: TextGrammar | None = None
+    grammar: Grammar | None
     if isinstance(told, Path):
-        options: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
-        with warnings_told():
-            schema = sg.json_schema(told, strict=strict, **options)
-    elif isinstance(told, TextGrammar):
+        # documents as the embedded models were trained to write them, and as sg.run has them
+        usual: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
+        with warnings_told(), file_named(told):
+            grammar = sg.json_schema(told, strict=strict, **usual)
+    else:
         grammar = told
-    elif told is not None:
-        schema = sg.json_schema(told.schema, **told.policies)
-    constraint: Grammar | None = schema or grammar
-    if constraint is not None:
-        constraint = sg.without(constraint, without)
-    sampling = sg.Sampling(temperature=temperature, seed=seed)
+    if grammar is not None:
+        grammar = sg.without(grammar, without)
+    return lambda text: sg.Request(text, grammar, **options)
 
-    def made(text: str) -> Request:
-        if embedded and schema is not None:
-            from structgen.schema.prompting import extraction_prompt
 
-            text = extraction_prompt(schema, text)
-        return sg.Request(
-            text,
-            constraint,
-            sampling,
-            max_tokens=max_tokens,
-            stop=stop,
-            n=n,
-            logprobs=logprobs,
-            speculation=speculation,
-        )
-
-    return made
+def _biases(options: list[str]) -> dict[int, float]:
+    """Return what --logit-bias says."""
+    found: dict[int, float] = {}
+    for option in options:
+        token, _equals, number = option.partition("=")
+        try:
+            found[int(token)] = float(number)
+        except ValueError:
+            raise OptionError(
+                f"{option!r} is no bias.", where="--logit-bias", cure="Write TOKEN=NUMBER, as in 42=-100."
+            ) from None
+    return found
 
 
 def _speculation(
@@ -387,24 +402,15 @@ def _speculation(
         )
     from structgen.speculation.speculation_options import Speculation
 
-    text = ""
-    if edit is not None:
-        try:
-            text = sys.stdin.read() if str(edit) == "-" else edit.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise OptionError(
-                f"{edit} is no text in UTF-8: {error.reason} at byte {error.start}.",
-                where="--edit",
-                cure="Save it as UTF-8.",
-            ) from error
+    text = "" if edit is None else read_input(edit, "--edit")
     return Speculation(edit=text, draft_model=draft_model)
 
 
-def _named_type(name: str) -> TypeReader[Any]:
-    """Return the type of `module:Class`."""
-    from structgen.python_types.type_hints import read_type
+def _named_type(name: str) -> WantedForm:
+    """Return what `module:Class` wants of a model."""
+    from structgen.typed.forms import form_of_type
 
-    return read_type(named(name, "--type", "module:Class"))
+    return form_of_type(named(name, "--type", "module:Class"))
 
 
 def _one(
@@ -415,6 +421,7 @@ def _one(
     trace: Path | None,
     usage: bool,
     reader: TypeReader[Any] | None = None,
+    attempts: int = 1,
 ) -> bool:
     """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
     from structgen.engine.bulk import shown, shown_steps, shown_usage
@@ -428,6 +435,10 @@ def _one(
     for handle in handles:
         result = handle.result
         assert result is not None
+        fault: StructgenError | None = result.error
+        if reader is not None:
+            most = 1 if stream or request.n > 1 else attempts
+            result, fault = _accepted(engine, request, result, reader, most)
         if as_json:
             found = shown(result)
             found["usage"] = shown_usage(result.usage)
@@ -436,12 +447,6 @@ def _one(
             echo_json_text(found)
         elif not stream:
             payload(result.text)
-        fault = result.error
-        if fault is None and reader is not None:
-            try:
-                reader.read(result.text)
-            except ValidatorError as error:
-                fault = error
         if fault is not None:
             failed = True
             echo(f"{type(fault).__name__}: {fault}", err=True)
@@ -450,6 +455,30 @@ def _one(
         if trace is not None:
             write_trace(trace, result, engine.tokenizer, f"structgen generate: {result.finish_reason.value}")
     return failed
+
+
+def _accepted(
+    engine: Engine, request: Request, result: Result, reader: TypeReader[Any], attempts: int
+) -> tuple[Result, StructgenError | None]:
+    """Return the first text of some attempts that the type's validators take, or the last one and its error.
+    As typed functions do, each new attempt is told what the validators said."""
+    from structgen.engine.requests import redrawn
+
+    attempt = 0
+    while True:
+        if result.error is not None:
+            return result, result.error
+        try:
+            reader.read(result.text)
+        except ValidatorError as error:
+            attempt += 1
+            if attempt >= attempts:
+                return result, error
+            how = redrawn(request.chosen_by, attempt)
+            again = replace(request, sampling=how, refused=(result.text, str(error)))
+            (result,) = engine.generate(again)
+        else:
+            return result, None
 
 
 def _bulk(

@@ -84,10 +84,20 @@ class LanguageOptions(SchemaOptions):
     regex_module: RegexModule = False
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The options of which one says the language."""
+        return ("--schema", "--grammar")
+
+    @property
     def file(self) -> Path:
         """The file that was named. Raises OptionError where it is none, or more than one."""
         if (self.schema is None) == (self.grammar is None):
-            raise OptionError("One of --schema and --grammar is needed.", where="--schema", cure="Give one.")
+            given = "is needed" if self.schema is None else "may be given"
+            raise OptionError(
+                f"One of {', '.join(self.kinds[:-1])} and {self.kinds[-1]} {given}.",
+                where="--schema",
+                cure=f"Give one: {self.kinds[0]} FILE, for example.",
+            )
         file = self.schema if self.grammar is None else self.grammar
         assert file is not None
         return file
@@ -117,6 +127,11 @@ class TextOptions(LanguageOptions):
 
     ebnf: EbnfFile = None
     regex: RegexPattern = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The options of which one says the language."""
+        return ("--schema", "--grammar", "--ebnf", "--regex")
 
     @property
     def named(self) -> str:
@@ -222,4 +237,10 @@ def named(name: str, option: str, cure: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise OptionError(f"{name!r} is not there: {error}.", where=option, cure="Check the name.") from error
+    except Exception as error:  # whatever the person's own module raises when it is imported
+        raise OptionError(
+            f"Importing {module} failed: {type(error).__name__}: {error}.",
+            where=option,
+            cure=f"Make `python -c 'import {module}'` work.",
+        ) from error
     return found

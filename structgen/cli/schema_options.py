@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias, get_type_hints
 import typer
 
 from structgen.cli.output import echo, echo_json
-from structgen.errors import OptionError, SchemaWarning, StructgenError
+from structgen.errors import OptionError, SchemaError, SchemaWarning, StructgenError
 
 if TYPE_CHECKING:
     from structgen.schema.schema_grammar import NetworkGrammar
@@ -76,7 +77,7 @@ class SchemaOptions:
 
         if self.schema is None:
             raise OptionError("A schema is needed.", where="--schema", cure="Name its file.")
-        with warnings_told():
+        with warnings_told(), file_named(self.schema):
             return structgen.json_schema(
                 self.schema,
                 draft=self.draft,
@@ -92,6 +93,18 @@ class SchemaOptions:
                 resources=resources_of(self.resource),
                 strict=self.strict,
             )
+
+
+@contextmanager
+def file_named(file: Path) -> Iterator[None]:
+    """Put the name of a schema's file before the place of an error in it."""
+    try:
+        yield
+    except SchemaError as error:
+        if str(file) in error.where:
+            raise
+        cure = "Mend the file." if error.where.startswith("line ") else error.cure
+        raise SchemaError(error.what, where=f"{file}, {error.where}", cure=cure) from error
 
 
 @contextmanager
@@ -148,7 +161,7 @@ def resources_of(options: list[str] | None) -> dict[str, str]:
                 where="--resource",
                 cure="Write URI=FILE, as in http://a/b=c.json.",
             )
-        found[uri] = Path(name).read_text(encoding="utf-8-sig")
+        found[uri] = read_input(Path(name), "--resource")
     return found
 
 
@@ -157,8 +170,37 @@ def number_or_word(option: str) -> str | int:
     return int(option) if option.isdecimal() else option
 
 
+def read_input(file: Path, option: str) -> str:
+    """Return the text of a file, or of standard input for `-`. Raises OptionError where it cannot be read or
+    is not UTF-8, which names the option."""
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except OSError as error:
+        raise unreadable(error, name, option) from error
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"Byte {error.start} of {name} is not UTF-8: 0x{error.object[error.start]:02x}.",
+            where=option,
+            cure="Save the text as UTF-8 (iconv -f LATIN1 -t UTF-8 converts one).",
+        ) from error
+
+
+def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
+    """Return what a person is told of a file that cannot be opened."""
+    cure = {
+        FileNotFoundError: "Check the path.",
+        IsADirectoryError: "Name a file in it.",
+        PermissionError: "Give yourself the right to it, or name another file.",
+    }.get(type(error), "Check the path and the disk.")
+    return OptionError(f"{name}: {error.strerror or error}.", where=option, cure=cure)
+
+
 def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
     """Print an error (as a JSON object, or to stderr) and exit."""
+    if isinstance(error, OSError) and error.filename is not None:
+        error = unreadable(error, str(error.filename))
     if as_json:
         report = {"kind": type(error).__name__, "message": str(error)}
         if isinstance(error, StructgenError):

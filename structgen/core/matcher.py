@@ -108,7 +108,9 @@ class Matcher:
             self.compiled.check_mask(mask)
             if not _is_whole(row):
                 raise MaskError(
-                    f"The row {row!r} is not a whole number.", where="row", cure="Give a row's number, from 0."
+                    f"The row {row!r} is not a whole number.",
+                    where="row",
+                    cure="Give a row's number, from 0.",
                 ) from None
             raise
         self.compiled.check_mask(mask)

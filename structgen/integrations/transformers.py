@@ -6,8 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, Union
 
-import torch
-import transformers
+from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError
+
+try:
+    import torch
+    import transformers
+except ImportError as error:
+    raise StructgenError(
+        f"{error.name} is not installed, and structgen.integrations.transformers needs it.",
+        cure="pip install torch transformers",
+    ) from error
 from torch import Tensor
 
 from structgen.compilation.compiler import compile
@@ -19,7 +27,6 @@ from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import FinishReason, Request, Sampling
-from structgen.errors import BudgetError, LimitError, OptionError, TokenError
 from structgen.language.grammar import Grammar
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
+from structgen.engine.asking import Message
+from structgen.engine.checks import options_named
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError
@@ -18,7 +20,7 @@ from structgen.typed.forms import WantedForm, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import TypedOptions
-from structgen.typed.prompts import Message, Template
+from structgen.typed.prompts import Template
 from structgen.typed.writers import writer_of
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
     raise FilledPrompt(prompt)
 
 
+@options_named('@sg.generate(model="structgen/extract"), with the parentheses', Sampling.__slots__)
 def generate(
     *,
     model: str | Path | Engine | Infilling,
@@ -107,7 +110,7 @@ def generate(
         speculation,
     )
     writer, streams = writer_of(model, options), not is_infilling(model)
-    frame = sys._getframe(1)
+    frame = sys._getframe(2)  # of the caller; 1 is the check of the options
 
     def decorated(function: Callable[..., Any]) -> Any:
         if isinstance(function, staticmethod | classmethod):

@@ -6,7 +6,7 @@ import copy
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from structgen.engine.requests import FinishReason, Result, Usage
@@ -133,6 +133,7 @@ def obtained(
         outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
+        source = _asked_again(source, tried, outcome)
     assert outcome is not None, "there is at least one attempt"
     return outcome
 
@@ -147,8 +148,16 @@ async def aobtained(
         outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
+        source = _asked_again(source, tried, outcome)
     assert outcome is not None, "there is at least one attempt"
     return outcome
+
+
+def _asked_again(source: PromptSource, tried: Result, outcome: Outcome[Any]) -> PromptSource:
+    """Return the source of the next attempt, which holds the refused answer and what the validators said."""
+    error = outcome.error
+    why = "" if error is None else str(error.__cause__ or error)
+    return replace(source, refused=(tried.text, why))
 
 
 def _may_try_again(outcome: Outcome[Any]) -> bool:

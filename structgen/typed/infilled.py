@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from structgen.engine.asking import ModelPrompts
 from structgen.engine.requests import FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, UnsupportedError
-from structgen.typed.asking import ModelPrompts
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
@@ -69,13 +69,13 @@ class Infiller:
 
     def __init__(self, how: Infilling) -> None:
         self.how = how
-        self._asking = ModelPrompts(how.name)
+        self._prompts = ModelPrompts(how.name)
         self._loaded: tuple[Any, Tokenizer] | None = None
         self._lock = threading.Lock()
 
     def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self._asking.prompt(form, source, options)
+        return self._prompts.text(source.question(form, options))
 
     @staticmethod
     def check(form: WantedForm, text: str) -> str | None:
@@ -121,7 +121,7 @@ class Infiller:
                 cure="Annotate a type that has a schema; sg.infill fills templates of text.",
             )
         model, tokenizer = self._model()
-        prompt = self._asking.tokens(form, source, options, tokenizer)
+        prompt = self._prompts.tokens(source.question(form, options), tokenizer)
         room = model.context - len(prompt) - 1  # the end token stands behind the canvas
         if room < 1:
             raise OptionError(

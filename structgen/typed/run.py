@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from structgen.engine.asking import Message
+from structgen.engine.checks import options_named
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
@@ -16,7 +18,7 @@ from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained
 from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import TypedOptions
-from structgen.typed.prompts import Message, given_source
+from structgen.typed.prompts import given_source
 from structgen.typed.writers import writer_of
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def run(
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
 ) -> Any: ...
+@options_named('sg.run("structgen/extract", "Ada is 36.", Person)', Sampling.__slots__)
 def run(
     model: str | Path | Engine | Infilling,
     prompt: str | Sequence[Message],
