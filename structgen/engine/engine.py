@@ -35,6 +35,7 @@ from structgen.engine.models import (
 )
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result
 from structgen.engine.sequences import TextSequence
+from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import BudgetError, OptionError
 from structgen.language.grammar import Grammar
@@ -42,6 +43,7 @@ from structgen.schema.prompting import ModelPrompt, schema_outline
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.speculation_options import Speculation
+from structgen.text_grammars.machine.language import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 _GRAMMARS = 256
@@ -80,6 +82,8 @@ class Engine:
         device_masks = checks.flag("device_masks", device_masks)
         self.name = str(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
+        self._given_tokenizer = tokenizer
+        self._specials: dict[str, int] | None = None
         self.prompts = ModelPrompts(self.name, tokenizer)
         """How the model is asked."""
         self.model: Model
@@ -295,7 +299,14 @@ class Engine:
             return grammar
         with self._of_grammars:
             found = self._compiled.pop(grammar, None)
-        found = compile(grammar, self.tokenizer) if found is None else found.fresh()
+        if found is None:
+            if isinstance(grammar, TextGrammar):
+                if self._specials is None:
+                    self._specials = special_texts(self.name, self._given_tokenizer)
+                warn_of_special_texts(grammar, self._specials)
+            found = compile(grammar, self.tokenizer)
+        else:
+            found = found.fresh()
         with self._of_grammars:
             self._compiled[grammar] = found
             if len(self._compiled) > _GRAMMARS:

@@ -65,6 +65,7 @@ def generate(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
 
@@ -94,6 +95,9 @@ def generate(
     speculation
         how the next tokens are guessed, so that one pass of the model checks many: "auto", "off", or an
         `sg.Speculation`. It changes how long a call takes, and none of its tokens; draws have none.
+    stop
+        strings at which a free text (`-> str`) ends; they are not part of it. The grammar of any other type
+        says where a document ends, and stop is refused.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a model that is not there.
@@ -108,6 +112,7 @@ def generate(
         policies,
         thinking,
         speculation,
+        stop,
     )
     writer, streams = writer_of(model, options), not is_infilling(model)
     frame = sys._getframe(2)  # of the caller; 1 is the check of the options

@@ -28,7 +28,16 @@ SLOTS: Final = 64
 """Of a document, unless the caller says max_tokens; fewer where the model's context leaves fewer."""
 _MOST_MODELS: Final = 2
 """Models that are kept by name in a process."""
-_UNKNOWN: Final = ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
+_UNKNOWN: Final = (
+    "top_p",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "min_tokens",
+)
 """What of `sg.Sampling` is about the next token, given those before."""
 
 
@@ -230,6 +239,12 @@ def check_options(options: TypedOptions) -> None:
                 where="sampling",
                 cure="Leave it out; temperature and seed are there.",
             )
+    if options.stop:
+        raise OptionError(
+            "A stop string ends a text that is written from left to right; slots are filled in any order.",
+            where="stop",
+            cure="Leave it out; the grammar says where the document ends.",
+        )
     if options.thinking is not None:
         raise OptionError(
             "A masked-diffusion model writes no thoughts before the document.",

@@ -59,6 +59,7 @@ class Local:
             timeout=options.timeout,
             thinking=options.thinking,
             speculation=options.speculation,
+            stop=options.stop,
         )
 
     def _room(self, options: TypedOptions) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ class TypedOptions:
     policies: Mapping[str, Any] | None = None
     thinking: Thinking | None = None
     speculation: str | Speculation = "auto"
+    stop: str | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name, value in (("max_tokens", self.max_tokens), ("attempts", self.attempts)):
@@ -33,6 +34,7 @@ class TypedOptions:
                 continue
             object.__setattr__(self, name, checks.whole(name, value, 1))
         object.__setattr__(self, "timeout", checks.seconds("timeout", self.timeout))
+        object.__setattr__(self, "stop", checks.texts("stop", self.stop))
         checked_speculation(self.speculation)
         if not isinstance(self.thinking, Thinking | None):
             raise OptionError(

@@ -105,6 +105,16 @@ class Remote:
         for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
             if getattr(how, name) != unset:
                 body[name] = getattr(how, name)
+        if how.logit_bias:
+            body["logit_bias"] = {str(token): bias for token, bias in dict(how.logit_bias).items()}
+        if options.stop:
+            if form.grammar is not None:
+                raise OptionError(
+                    "A stop string would cut a document short.",
+                    where="stop",
+                    cure="Leave it out, or return str.",
+                )
+            body["stop"] = list(options.stop)
         if options.timeout is not None:
             body["timeout"] = options.timeout
         if form.grammar is not None:
@@ -354,7 +364,7 @@ class _Arriving:
 def check_options(options: TypedOptions) -> None:
     """Raise OptionError for an option that servers do not have."""
     how, plain = options.sampling, Sampling()
-    for name in ("top_k", "min_p", "repetition_penalty"):
+    for name in ("top_k", "min_p", "repetition_penalty", "min_tokens"):
         if getattr(how, name) != getattr(plain, name):
             raise OptionError(f"{name} is not in OpenAI's protocol.", where="sampling", cure="Leave it out.")
     for name in ("thinking", "policies", "chat"):

@@ -43,6 +43,7 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> T: ...
 @overload
 def run(
@@ -60,6 +61,7 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> Outcome[T]: ...
 @overload
 def run(
@@ -77,6 +79,7 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> Any: ...
 @options_named('sg.run("structgen/extract", "Ada is 36.", Person)', Sampling.__slots__)
 def run(
@@ -94,6 +97,7 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> Any:
     """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
 
@@ -114,6 +118,7 @@ def run(
         policies,
         thinking,
         speculation,
+        stop,
     )
     writer = writer_of(model, options)
     name = str(model) if isinstance(model, str | Path) else model.name
