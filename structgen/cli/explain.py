@@ -1,4 +1,4 @@
-"""`structgen explain`: what a schema, or a grammar, comes to, for people."""
+"""`structgen explain`: what a schema or grammar accepts, in words."""
 
 from __future__ import annotations
 
@@ -43,14 +43,18 @@ def explain(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same texts.")] = None,
 ) -> None:
-    """Say what the documents of a schema are, what in it can never hold, what is not enforced, what it costs;
-    of a Lark grammar, EBNF or a regular expression, what lark resolves in silence, what is of no use, what it
-    accepts.
+    """Explain what a schema or grammar accepts.
 
-    The policies are the widest ones unless an option narrows them.
+    Of a JSON Schema: its documents as a tree, the parts that can never hold, the keywords that restrict
+    nothing, the smallest document, the cost.
 
-    Exit status: 0 all of it is of use; 1 it has no document, or a part that can never hold, or a place that
-    may dead-end, or such a server refuses it; 2 wrong usage or a language that cannot be compiled.
+    Of a Lark grammar, EBNF or a regular expression: the conflicts that lark resolves silently, the rules and
+    terminals that are never used, a shortest text, the cost.
+
+    A schema is read under the widest policies unless an option narrows them.
+
+    Exit status: 0 no fault was found; 1 there is a fault (no document, a part that can never hold, a possible
+    dead end, a refusal with --openai); 2 wrong usage, or the schema or grammar is not usable.
     """
     import structgen
     from structgen.compilation.explanation_text import SHOWN_LINES, told_of_schema

@@ -48,16 +48,15 @@ class Speculates(StrEnum):
 
 def generate(
     model: Annotated[
-        str, typer.Option(help="A folder that transformers reads, or structgen/extract, which is embedded.")
+        str,
+        typer.Option(help="The folder of a model of transformers, or structgen/extract, which is included."),
     ] = "structgen/extract",
     schema: Annotated[
-        Path | None, typer.Option(help="The JSON Schema; without one the text is free.", show_default=False)
+        Path | None, typer.Option(help="The file of the JSON Schema.", show_default=False)
     ] = None,
     type_: Annotated[
         str | None,
-        typer.Option(
-            "--type", help="In place of a schema: module:Class, a type of Python's.", show_default=False
-        ),
+        typer.Option("--type", help="In place of a schema: a Python type, module:Class.", show_default=False),
     ] = None,
     grammar: GrammarFile = None,
     start: Start = None,
@@ -78,9 +77,9 @@ def generate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="With --prompts: the file of results; work goes on where it ends. FILE.run beside it says "
-            "what run they are of, and another run is refused. With --method: the file of the draws, in "
-            "place of printing them (structgen sample-report reads it).",
+            help="With --prompts: the file of results. A second call goes on where the first one stopped; "
+            "FILE.run keeps the options, and other options are refused. With --method: the file of the draws "
+            "(structgen sample-report reads it).",
             show_default=False,
         ),
     ] = None,
@@ -99,26 +98,26 @@ def generate(
         bool,
         typer.Option(
             "--weights",
-            help="With --method: before each text its normalised weight, its log weight and its "
-            "log-probability, with tabs between them.",
+            help="With --method: print before each text its normalised weight, log weight and "
+            "log-probability, separated by tabs.",
         ),
     ] = False,
     budget: Annotated[
         int | None,
-        typer.Option(min=1, help="With --method: the model rows that may be read.", show_default=False),
+        typer.Option(min=1, help="With --method: the most rows of logits that are read.", show_default=False),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="With --method: end after so long.", show_default=False)
+        float | None, typer.Option(help="With --method: the most seconds.", show_default=False)
     ] = None,
     standard_error: Annotated[
         float | None,
-        typer.Option(help="With --method: end once log Z is known so well.", show_default=False),
+        typer.Option(help="With --method: stop at this standard error of log Z.", show_default=False),
     ] = None,
     tree: Annotated[
         Path | None,
         typer.Option(
-            help="With --method: a file that keeps what was learnt for the next run. Read where it is "
-            "there, written at the end.",
+            help="With --method: a file that keeps the prefix tree for the next run. It is read if it "
+            "exists, and written at the end.",
             show_default=False,
         ),
     ] = None,
@@ -158,47 +157,52 @@ def generate(
     stop: Annotated[
         list[str] | None,
         typer.Option(
-            help="A string at which a free text ends, which is no part of it; may be given several times.",
+            help="A string at which a free text ends; it is left out. May be given several times.",
             show_default=False,
         ),
     ] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(
-            help="A text that may stand nowhere in what is written, in a document in no string and no key, "
-            "however it is escaped; may be given several times.",
+            help="A text that is never written; in a document: in no string or key, however it is escaped. "
+            "May be given several times.",
             show_default=False,
         ),
     ] = None,
-    max_rows: Annotated[int, typer.Option(min=1, help="Texts written at a time.")] = 32,
+    max_rows: Annotated[
+        int, typer.Option(min=1, help="The most texts that are written at the same time.")
+    ] = 32,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it comes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each sample.")] = False,
     trace: Annotated[
-        Path | None, typer.Option(help="Write a page that shows how the text came to be.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Write an HTML page that shows each token: its probability and what the mask removed.",
+            show_default=False,
+        ),
     ] = None,
     logprobs: Annotated[
         int,
-        typer.Option(min=0, help="With --json, --trace: the likeliest tokens of each step, so many."),
+        typer.Option(min=0, help="With --json, --trace: keep this many likeliest tokens of each step."),
     ] = 0,
     speculation: Annotated[
         Speculates,
         typer.Option(
-            help="Whether the next tokens are guessed, so that one pass of the model checks many: the tokens "
-            "of the text are the same, it is done sooner (docs/speculation.md)."
+            help="Guess tokens ahead, and let one pass of the model verify them. The text is the same, and "
+            "sooner there (docs/speculation.md)."
         ),
     ] = Speculates.AUTO,
     edit: Annotated[
         Path | None,
         typer.Option(
-            help="A file with the text that the answer is an edit of (-: standard input); guesses follow it.",
+            help="A file with an older version of the answer (-: standard input), for good guesses.",
             show_default=False,
         ),
     ] = None,
     draft_model: Annotated[
         str | None,
         typer.Option(
-            help="A small model with the same tokenizer, which guesses too: a folder, or "
-            "structgen/extract-draft.",
+            help="A small model with the same tokenizer that guesses: a folder, or structgen/extract-draft.",
             show_default=False,
         ),
     ] = None,
@@ -212,15 +216,17 @@ def generate(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
     strict: Strict = False,
 ) -> None:
-    """Have a model write documents of a schema, or texts of a grammar or a regular expression, from one
-    prompt or from a file of them.
+    """Let a model write a document of a schema, or a text of a grammar or a regular expression.
 
-    For the embedded models the schema is put into the prompt, and documents are written as json.dumps does.
-    With --method the texts are draws from the model's own distribution, and a summary goes to stderr; Ctrl-C
-    ends the run with what is known.
+            help="Write an HTML page: each token, its probability, what the mask removed.",
+    chat template if it has one; the embedded models also read an outline of the schema, and write as
+    json.dumps does.
 
-    Exit status: 0 done, 1 a text ended in an error or there is no draw, 2 wrong usage, or nothing could be
-    begun; 130 Ctrl-C with --method.
+    With --method the texts are draws from the model's own distribution. A summary goes to stderr. Ctrl-C ends
+    the run and prints the draws so far.
+
+    Exit status: 0 done; 1 a text ended in an error, or there is no draw; 2 wrong usage, or the model, schema
+    or grammar is not usable; 130 Ctrl-C with --method.
     """
     import structgen as sg
 

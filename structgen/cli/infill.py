@@ -121,11 +121,12 @@ def infill(
         ),
     ] = None,
 ) -> None:
-    """Have a masked-diffusion model fill the holes of a template, exactly within a schema or a grammar.
+    """Fill the holes of a template, or the open fields of a document, with a masked-diffusion model.
 
-    For structgen/infill and a schema, the schema is put into the prompt.
+    The holes are filled in any order, and the whole text is always in the schema or grammar. The model
+    structgen/infill also reads an outline of the schema.
 
-    Exit status: 0 done, 2 nothing fits, or wrong usage.
+    Exit status: 0 done; 2 no text fits into the slots, or wrong usage.
     """
     try:
         found = _filled(

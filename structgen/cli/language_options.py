@@ -27,7 +27,7 @@ RegexPattern: TypeAlias = Annotated[
     typer.Option(
         "--regex",
         metavar="PATTERN",
-        help="In place of a schema: a regular expression of Python's, matched whole.",
+        help="In place of a schema: a Python regular expression for the whole text.",
         show_default=False,
     ),
 ]
@@ -36,7 +36,7 @@ EbnfFile: TypeAlias = Annotated[
     typer.Option("--ebnf", help="In place of a schema: a grammar in GBNF or EBNF.", show_default=False),
 ]
 Start: TypeAlias = Annotated[
-    str | None, typer.Option(help="The grammar's start rule.  [default: start; of EBNF root]")
+    str | None, typer.Option(help="The grammar's start rule.  [default: start; for EBNF root]")
 ]
 ImportPath: TypeAlias = Annotated[
     list[Path] | None,
@@ -46,7 +46,7 @@ PostLex: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="python|MODULE:CLASS",
-        help="The grammar's indenter: python is lark's own for Python.",
+        help="The grammar's indenter: python (lark's PythonIndenter), or a class of yours.",
         show_default=False,
     ),
 ]
@@ -54,19 +54,22 @@ Bind: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=FILE",
-        help="What reads a terminal that the grammar declares: a schema (.json), a Lark grammar (.lark),"
+        help="The language of a terminal that the grammar declares: a schema (.json), a Lark grammar (.lark),"
         " EBNF (.gbnf, .ebnf). May be given several times.",
     ),
 ]
 LexerMode: TypeAlias = Annotated[
-    str | None, typer.Option("--lexer", help="Of the grammar: contextual, characters.  [default: contextual]")
+    str | None,
+    typer.Option(
+        "--lexer", help="The grammar's lexer: contextual, or characters (none).  [default: contextual]"
+    ),
 ]
 
 RegexModule: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--regex-module",
-        help=r"The grammar's patterns are those of the regex module (\p{...}), as with lark's regex=True.",
+        help=r"Read the grammar's patterns as the regex module does (\p{...}); lark's regex=True.",
     ),
 ]
 

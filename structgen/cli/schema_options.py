@@ -21,34 +21,40 @@ if TYPE_CHECKING:
     from structgen.schema.schema_grammar import NetworkGrammar
 
 SchemaFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--schema", help="The JSON Schema.", show_default=False)
+    Path | None, typer.Option("--schema", help="The file of the JSON Schema.", show_default=False)
 ]
 Draft: TypeAlias = Annotated[
-    str | None, typer.Option(help="3, 4, 6, 7, 2019-09, 2020-12 or v1, whatever $schema says.")
+    str | None, typer.Option(help="The draft, whatever $schema says: 3, 4, 6, 7, 2019-09, 2020-12, v1.")
 ]
 Whitespace: TypeAlias = Annotated[
-    str, typer.Option(help="any, bounded, compact, oneline, or json.dumps's indent.")
+    str, typer.Option(help="Blanks: any, bounded, compact, oneline, or the indent of json.dumps.")
 ]
-PropertyOrder: TypeAlias = Annotated[str, typer.Option(help="any, declared.")]
-Numbers: TypeAlias = Annotated[str, typer.Option(help="any, bounded, plain, python.")]
-Escapes: TypeAlias = Annotated[str, typer.Option(help="any, canonical, utf8, ascii.")]
-Formats: TypeAlias = Annotated[str, typer.Option(help="assert, annotate.")]
-Content: TypeAlias = Annotated[str, typer.Option(help="annotate, assert: contentEncoding, contentMediaType.")]
+PropertyOrder: TypeAlias = Annotated[str, typer.Option(help="The order of keys: any, declared.")]
+Numbers: TypeAlias = Annotated[
+    str, typer.Option(help="How numbers are written: any, bounded, plain, python.")
+]
+Escapes: TypeAlias = Annotated[
+    str, typer.Option(help="How strings are escaped: any, canonical, utf8, ascii.")
+]
+Formats: TypeAlias = Annotated[str, typer.Option(help="Whether `format` restricts: assert, annotate.")]
+Content: TypeAlias = Annotated[
+    str, typer.Option(help="Whether contentEncoding and contentMediaType restrict: annotate, assert.")
+]
 Resource: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(metavar="URI=FILE", help="A schema to which $ref may lead. May be given several times."),
 ]
 MaxString: TypeAlias = Annotated[
-    int | None, typer.Option(min=0, help="Code points of a string that the schema does not bound.")
+    int | None, typer.Option(min=0, help="Most characters of a string without a bound in the schema.")
 ]
 MaxItems: TypeAlias = Annotated[
-    int | None, typer.Option(min=0, help="Items of an array that the schema does not bound.")
+    int | None, typer.Option(min=0, help="Most items of an array without a bound in the schema.")
 ]
 Strict: TypeAlias = Annotated[
-    bool, typer.Option("--strict", help="Refuse unknown keywords that look like one that was meant.")
+    bool, typer.Option("--strict", help="Refuse an unknown keyword that looks like a misspelt one.")
 ]
 AnyValue: TypeAlias = Annotated[
-    str, typer.Option(help="A value of which the schema says nothing: any, scalar, or how deep it nests.")
+    str, typer.Option(help="What a value without any schema may be: any, scalar, or a depth of nesting.")
 ]
 
 

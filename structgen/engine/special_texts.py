@@ -30,7 +30,7 @@ def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
 
 
 def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> None:
-    """Warn where a grammar spells the text of a special token: the model writes the one token, and its text in
+    """Warn where a grammar spells the text of a special token: a model writes that token, and its text in
     ordinary tokens means something else to it."""
     written = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), grammar.canonical)
     for text, token in specials.items():
