@@ -37,10 +37,9 @@ from typing import Any, Final
 import numpy as np
 import records
 import sampler_tasks
-from sampler_references import mcmc_restart
 
 import structgen as sg
-from structgen.sampling.sample import METHODS
+from structgen.sampling.methods import METHODS
 
 TITLES: Final = {
     "masked": "masking",
@@ -75,8 +74,8 @@ Outcome = dict[str, Any]
 
 
 def methods() -> list[str]:
-    """Return the methods that can be measured: the library's that are known here, and the references."""
-    return [name for name in TITLES if name in METHODS or name == "mcmc"]
+    """Return the methods that are measured."""
+    return [name for name in TITLES if name in METHODS]
 
 
 # --- one run ------------------------------------------------------------------------------------------------
@@ -125,34 +124,23 @@ def attempt(task: sampler_tasks.Task, exact: Any, method: str, seed: int, rows: 
     wall, cpu = time.perf_counter(), time.process_time()
     log_z = None
     with counted_masks() as masks:
-        if method == "mcmc":
-            texts, used, attempts = mcmc_restart(
-                task.next_logprobs,
-                task.compiled,
-                max_tokens=task.max_tokens,
-                checkers=checkers,
-                budget=rows,
-                seed=seed,
-            )
-            weights = np.ones(len(texts))
-        else:
-            n = PARTICLES * max(rows // 8, 2) if method in ("smc", "awrs") else rows
-            found = sg.sample(
-                task.next_logprobs,
-                [],
-                task.compiled,
-                n,
-                method=method,
-                budget=rows,
-                seed=seed,
-                max_tokens=task.max_tokens,
-                checkers=checkers,
-                tokenizer=task.tokenizer,
-                name=task.name,
-            )
-            texts, weights = found.texts, found.weights
-            used, attempts = found.statistics.model_rows, found.statistics.attempts
-            log_z = found.log_z if math.isfinite(found.log_z) else None
+        n = PARTICLES * max(rows // 8, 2) if method in ("smc", "awrs") else rows
+        found = sg.sample(
+            task.next_logprobs,
+            [],
+            task.compiled,
+            n,
+            method=method,
+            budget=rows,
+            seed=seed,
+            max_tokens=task.max_tokens,
+            checkers=checkers,
+            tokenizer=task.tokenizer,
+            name=task.name,
+        )
+        texts, weights = found.texts, found.weights
+        used, attempts = found.statistics.model_rows, found.statistics.attempts
+        log_z = found.log_z if math.isfinite(found.log_z) else None
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     marginals = sampler_tasks.weighted_marginals(task, texts, weights)
     return {

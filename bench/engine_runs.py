@@ -20,7 +20,7 @@ import torch
 import structgen as sg
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.llama import Llama
-from structgen.schema.prompting import extraction_prompt
+from structgen.json_grammars.prompting import extraction_prompt
 from structgen.system.resources import embedded_model
 
 FREE, ORDINARY, HARD = "free", "ordinary", "hard"

@@ -35,7 +35,7 @@ from records import revision
 import structgen as sg
 from structgen.infilling.automata_of_grammars import language_of
 from structgen.infilling.lattice import OPEN
-from structgen.schema.prompting import extraction_prompt
+from structgen.json_grammars.prompting import extraction_prompt
 
 ROOT = Path(__file__).parent.parent
 SENTENCES = ROOT / "tests" / "data" / "extract" / "hand_written.jsonl"

@@ -21,8 +21,8 @@ import numpy as np
 import sampler_tasks
 
 import structgen as sg
+from structgen.json_grammars.prompting import extraction_prompt
 from structgen.sampling.rows import ModelRows
-from structgen.schema.prompting import extraction_prompt
 from structgen.tokens.token_mask import TokenMask
 
 SCHEMA: Final[dict[str, Any]] = {

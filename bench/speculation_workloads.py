@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structgen as sg
-from structgen.schema.prompting import extraction_prompt
+from structgen.json_grammars.prompting import extraction_prompt
 
 SEED: Final = 2025
 COUNT: Final = 32

@@ -52,21 +52,21 @@ MUTANTS = (
     ),
     Mutant(
         "maxItems lets one more come",
-        "schema/recogniser/arrays.py",
+        "schema/recogniser/array_progress.py",
         "index >= shape.hi):\n            return []",
         "index > shape.hi):\n            return []",
         ("schema/array/[me]*",),
     ),
     Mutant(
         "minItems is one less",
-        "schema/recogniser/arrays.py",
+        "schema/recogniser/array_progress.py",
         "if count < shape.lo or (",
         "if count + 1 < shape.lo or (",
         ("schema/array/[me]*",),
     ),
     Mutant(
         "minContains is one less",
-        "schema/recogniser/arrays.py",
+        "schema/recogniser/array_progress.py",
         "if any(n < counter.least for",
         "if any(n + 1 < counter.least for",
         ("schema/array/*contains*",),
@@ -157,9 +157,9 @@ MUTANTS = (
     ),
     Mutant(
         "repeats count from one more",
-        "text_grammars/composition/operators.py",
-        "known, target), grammar.least, grammar.most)",
-        "known, target), grammar.least + 1, grammar.most)",
+        "text_grammars/text_grammar.py",
+        "RepeatedLanguage(of, grammar.least, grammar.most)",
+        "RepeatedLanguage(of, grammar.least + 1, grammar.most)",
         ("composed/*repeat*",),
     ),
     Mutant(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from structgen.core.dfa import Dfa
     from structgen.core.draft_masks import fill_draft, fill_drafts
     from structgen.core.events import Event, EventKind
+    from structgen.core.grammar import Grammar
     from structgen.core.matcher import Matcher
     from structgen.engine.engine import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from structgen.infilling.infill import infill
     from structgen.infilling.no_filling import NoFillingError
     from structgen.infilling.results import Infilled
-    from structgen.json_machine.expected import Expected
-    from structgen.language.grammar import Grammar
+    from structgen.json_grammars.schema_grammar import json_schema
+    from structgen.language.expectation import Expected
     from structgen.lark_grammars.lark_grammar import LarkGrammar, lark
     from structgen.limits import Limits
     from structgen.python_types.regex_annotation import Regex
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     from structgen.sampling.types import TypeChecker
     from structgen.schema.reading.openai import OPENAI_STRICT
     from structgen.schema.reading.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
-    from structgen.schema.schema_grammar import json_schema
     from structgen.speculation.drafters.answer_history import AnswerHistory
     from structgen.speculation.drafts.draft import Draft
     from structgen.speculation.drafts.drafter import Drafter, Facts, View
@@ -67,13 +67,13 @@ if TYPE_CHECKING:
     from structgen.store.mask_store import MaskStore
     from structgen.text_grammars.composition.bans import without
     from structgen.text_grammars.composition.json_strings import in_json_string
-    from structgen.text_grammars.composition.operators import either, sequence
     from structgen.text_grammars.composition.structural_tags import structural_tag
-    from structgen.text_grammars.context_free.ebnf_grammar import ebnf
+    from structgen.text_grammars.ebnf_grammar import ebnf
     from structgen.text_grammars.free_text import text
     from structgen.text_grammars.regular import choice, literal, regex
     from structgen.text_grammars.special_tokens import special
     from structgen.text_grammars.substrings import substring_of
+    from structgen.text_grammars.text_grammar import either, sequence
     from structgen.tokens.token_mask import TokenMask, allocate_mask
     from structgen.tokens.tokenizer import Tokenizer
     from structgen.typed.decorator import filled, generate
@@ -204,7 +204,7 @@ def _home(name: str) -> str | None:
         case "Event" | "EventKind":
             return "structgen.core.events"
         case "Expected":
-            return "structgen.json_machine.expected"
+            return "structgen.language.expectation"
         case "Explanation" | "explain":
             return "structgen.compilation.explanation"
         case "GrammarExplanation":
@@ -228,9 +228,9 @@ def _home(name: str) -> str | None:
         case "Matcher":
             return "structgen.core.matcher"
         case "either" | "sequence":
-            return "structgen.text_grammars.composition.operators"
+            return "structgen.text_grammars.text_grammar"
         case "ebnf":
-            return "structgen.text_grammars.context_free.ebnf_grammar"
+            return "structgen.text_grammars.ebnf_grammar"
         case "in_json_string":
             return "structgen.text_grammars.composition.json_strings"
         case "substring_of":
@@ -246,7 +246,7 @@ def _home(name: str) -> str | None:
         case "choice" | "literal" | "regex":
             return "structgen.text_grammars.regular"
         case "Grammar":
-            return "structgen.language.grammar"
+            return "structgen.core.grammar"
         case "Checker" | "Closed" | "Written":
             return "structgen.sampling.checkers"
         case "InProcess":
@@ -262,7 +262,7 @@ def _home(name: str) -> str | None:
         case "Samples":
             return "structgen.sampling.samples"
         case "json_schema":
-            return "structgen.schema.schema_grammar"
+            return "structgen.json_grammars.schema_grammar"
         case "OPENAI_STRICT":
             return "structgen.schema.reading.openai"
         case "JSON_DUMPS" | "OPENAPI_FORMATS" | "WIDEST":

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.json_machine.expected import MOST, Expected
+from structgen.json_machine.expected import MOST
+from structgen.language.expectation import Expected
 
 PUNCTUATION = ('","', '":"', '"]"', '"}"')
 ORDER = {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.schema.prompting import MOST_OUTLINE, extraction_prompt, schema_outline
+from structgen.json_grammars.prompting import MOST_OUTLINE, extraction_prompt, schema_outline
 from structgen.schema.reading.json_text import write
 
 

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from data.everyday import Everyday
 from data.frames import Frames
 from data.notes import Notes
 from data.phrases import Phrases
@@ -65,6 +66,8 @@ _PERIPHERAL = (
 class Shares:
     """How often each kind of sentence comes."""
 
+    everyday: float = 0.0
+    """Of all: roles, addresses, times, to-do lists and opinions (everyday.py)."""
     plain: float = 0.0
     """Of all: those of plain English words (plain.py), which the examination does not have."""
     scenes: float = 0.55
@@ -76,7 +79,7 @@ class Shares:
 
 
 USUAL = Shares()
-TRAINING = Shares(plain=0.16, scenes=0.6, sources=(4, 5, 3), frames=(8, 3, 6, 5, 2, 3))
+TRAINING = Shares(everyday=0.3, plain=0.16, scenes=0.6, sources=(4, 5, 3), frames=(8, 3, 6, 5, 2, 3))
 """More of what was learned least: scenes, who of two did it, numbers and kinds of several things."""
 
 
@@ -128,6 +131,7 @@ class Examples:
         self.frames = Frames(self.words, self.values, self.phrases, shares.frames)
         self.notes = Notes(self.words, self.values, self.phrases)
         self.plain = Plain(self.words, self.values)
+        self.everyday = Everyday(self.words, self.values)
         self.scenes = read_scenes()
 
     def draw(self) -> Example:
@@ -150,6 +154,9 @@ class Examples:
         chance = self.chance
         facts: dict[str, Fact] = {}
         sentences: list[str] = []
+        if self.shares.everyday and chance.random() < self.shares.everyday:
+            facts, text = self.everyday.draw()
+            return facts, text if chance.random() < 0.85 else f"{chance.choice(_ASIDES)} {text}"
         if self.shares.plain and chance.random() < self.shares.plain:
             facts, text = self.plain.draw()
             return facts, text if chance.random() < 0.8 else f"{chance.choice(_ASIDES)} {text}"

@@ -3,10 +3,12 @@
 What comes in: formulas over patterns, formats, lengths, words and intervals (`structgen.language.ir`).
 What goes out: numbered states, their transitions over bytes, and the shortest text that ends in acceptance.
 
-The rooms, each over those before it: `unicode` (sets of code points), `regex` (patterns as trees),
-`programs` (trees as instructions), `formats` (the formats of JSON Schema as automata), `strings` (lazy subset
-construction over the instructions), `numbers` (numerals whose value lies in a set), `renumbering` (states of
-another process under this one's numbers).
+A string takes this way: `regex` reads patterns into trees; `programs` turns trees into nondeterministic
+automata (Thompson's construction); `formats` has the programs of JSON Schema's formats; `strings`
+determinises the product of a formula's programs lazily (subset construction). `numbers` does the same for
+numerals by arithmetic. `unicode` below them has sets of code points; `restored` above them continues
+automata that another process stored. Each room imports only those before it.
 
-Counters (`{3,500}`, `maxLength`) are carried in states and never unrolled.
+Counters (`{3,500}`, `maxLength`) are part of states and never unrolled. Only states from which some text
+leads to acceptance are kept.
 """

@@ -106,7 +106,7 @@ def check(
 
     For a file that is not valid, print the line, column and byte of the first fault, and what was expected.
 
-    A schema is read under the widest policies: every JSON text of a valid value is valid. Options narrow them.
+    A schema is read under the widest policies: each JSON text of a valid value is valid. Options narrow them.
 
     Exit status: 0 all files are valid; 1 one is not; 2 wrong usage, or the schema or grammar is not usable.
     """

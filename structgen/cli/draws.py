@@ -41,7 +41,7 @@ class DrawOptions:
     def check(self, temperature: float, others: dict[str, bool], has_grammar: bool) -> None:
         """Raise OptionError for what has no meaning with --method, before the model is loaded. `others`: for
         each option that belongs to texts that are no draws, whether it was given."""
-        from structgen.sampling.sample import METHODS
+        from structgen.sampling.methods import METHODS  # start-up: other commands draw nothing
 
         for option, is_given in others.items():
             if is_given:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from structgen.compilation.explanation import Explanation
     from structgen.compilation.explanation_text import TextLine, ToldPart, TreeRow
     from structgen.compilation.grammar_explanation import GrammarExplanation
-    from structgen.language.grammar import Grammar
+    from structgen.core.grammar import Grammar
 
 _WITH_SOURCES = 100
 """Columns of a terminal from which on the schema's places are shown beside the words."""
@@ -59,8 +59,8 @@ def explain(
     import structgen
     from structgen.compilation.explanation_text import SHOWN_LINES, told_of_schema
     from structgen.compilation.grammar_explanation import told_of_grammar
-    from structgen.schema.schema_grammar import JsonSchemaGrammar
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
     grammar: Grammar | None = None
     explanation: Explanation | GrammarExplanation

@@ -27,13 +27,14 @@ from structgen.cli.language_options import (
 from structgen.cli.output import console, echo, echo_json_text, payload
 from structgen.cli.schema_options import Strict, file_named, read_input, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
+from structgen.sampling.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from structgen.core.grammar import Grammar
     from structgen.engine import Engine, Request, Result
     from structgen.engine.bulk import BulkProgress
-    from structgen.language.grammar import Grammar
     from structgen.python_types.type_hints import TypeReader
     from structgen.speculation.speculation_options import Speculation
     from structgen.typed.forms import WantedForm
@@ -89,8 +90,8 @@ def generate(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Draw from the model's own distribution, given that the text is valid: auto, cars, "
-            "importance, smc, rejection, asap, masked (docs/samplers.md).",
+            help="Draw from the model's own distribution, given that the text is valid: "
+            f"{', '.join(METHODS)} (docs/samplers.md).",
             show_default=False,
         ),
     ] = None,
@@ -218,8 +219,8 @@ def generate(
 ) -> None:
     """Let a model write a document of a schema, or a text of a grammar or a regular expression.
 
-            help="Write an HTML page: each token, its probability, what the mask removed.",
-    chat template if it has one; the embedded models also read an outline of the schema, and write as
+    The prompt is one text (--prompt), or a file of them (--prompts). The model is asked as in Python: with
+    its chat template if it has one. The embedded models also read an outline of the schema, and write as
     json.dumps does.
 
     With --method the texts are draws from the model's own distribution. A summary goes to stderr. Ctrl-C ends

@@ -180,7 +180,7 @@ def _filled(
     import structgen as sg
     from structgen.engine.asking import ModelPrompts, Question
     from structgen.infilling.automata_of_grammars import written_as_dumps
-    from structgen.schema.prompting import schema_outline
+    from structgen.json_grammars.prompting import schema_outline
 
     if given is not None and not isinstance(given, dict):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")

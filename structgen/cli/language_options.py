@@ -16,8 +16,8 @@ from structgen.cli.schema_options import SchemaOptions
 from structgen.errors import OptionError
 
 if TYPE_CHECKING:
-    from structgen.language.grammar import Grammar
-    from structgen.text_grammars.machine.language import TextGrammar
+    from structgen.core.grammar import Grammar
+    from structgen.text_grammars.text_grammar import TextGrammar
 
 GrammarFile: TypeAlias = Annotated[
     Path | None, typer.Option("--grammar", help="In place of a schema: a Lark grammar.", show_default=False)

@@ -18,7 +18,7 @@ from structgen.cli.output import echo, echo_json
 from structgen.errors import OptionError, SchemaError, SchemaWarning, StructgenError
 
 if TYPE_CHECKING:
-    from structgen.schema.schema_grammar import NetworkGrammar
+    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 
 SchemaFile: TypeAlias = Annotated[
     Path | None, typer.Option("--schema", help="The file of the JSON Schema.", show_default=False)
@@ -77,7 +77,7 @@ class SchemaOptions:
     resource: Resource = None
     strict: Strict = False
 
-    def schema_grammar(self) -> NetworkGrammar:
+    def schema_grammar(self) -> JsonSchemaGrammar:
         """Return the grammar. Raises StructgenError, and OSError where a file cannot be read."""
         import structgen
 

@@ -18,7 +18,7 @@ from structgen.cli.schema_options import refuse
 from structgen.errors import OptionError, StructgenError, TokenError
 
 if TYPE_CHECKING:
-    from structgen.language.grammar import Grammar
+    from structgen.core.grammar import Grammar
     from structgen.tokens.tokenizer import Tokenizer
 
 

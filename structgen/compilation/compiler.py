@@ -3,49 +3,39 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, overload
+from typing import Literal, Protocol, TypeVar
 
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, TokenizerError
-from structgen.json_grammars.compiled_schema import CompiledSchema
-from structgen.language.grammar import Grammar
-from structgen.lark_grammars.lark_grammar import LarkGrammar
-from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.limits import Limits
-from structgen.schema.schema_grammar import NetworkGrammar
 from structgen.store.mask_store import MaskStore, store_of
-from structgen.system.public_calls import THIS_CALL
-from structgen.text_grammars.machine.compiled_text import CompiledText
-from structgen.text_grammars.machine.language import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
+
+C = TypeVar("C", bound=CompiledGrammar, covariant=True)
+
+
+class Compilable(Protocol[C]):
+    """A `Grammar`, by the class that it is compiled to: `sg.compile` returns what its grammar says."""
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> C:
+        """Return the grammar compiled against a tokenizer."""
+        ...
+
 
 _WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))
 """The bytes of JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
 
 
-@overload
 def compile(
-    grammar: NetworkGrammar,
+    grammar: Compilable[C],
     tokenizer: Tokenizer,
     *,
     limits: Limits | None = None,
     store: MaskStore | str | os.PathLike[str] | Literal[False] | None = None,
-) -> CompiledSchema: ...
-@overload
-def compile(
-    grammar: Grammar,
-    tokenizer: Tokenizer,
-    *,
-    limits: Limits | None = None,
-    store: MaskStore | str | os.PathLike[str] | Literal[False] | None = None,
-) -> CompiledGrammar: ...
-def compile(
-    grammar: Grammar,
-    tokenizer: Tokenizer,
-    *,
-    limits: Limits | None = None,
-    store: MaskStore | str | os.PathLike[str] | Literal[False] | None = None,
-) -> CompiledGrammar:
+) -> C:
     """Return a grammar compiled against a tokenizer, expanded on demand from there.
 
     `store` is the mask store to share: None the process's default, False none, a `MaskStore`, or a folder:
@@ -72,19 +62,4 @@ def compile(
             where="tokenizer",
             cure="Use a tokenizer with byte fallback, or add a token for each of them.",
         )
-    shared = store_of(store)
-    if isinstance(grammar, NetworkGrammar) and (limits or grammar.limits).liveness == "flag":
-        return CompiledSchema(grammar, tokenizer, limits, shared)  # what is not told is noted, place by place
-    with THIS_CALL:
-        return _compiled(grammar, tokenizer, limits, shared)
-
-
-def _compiled(
-    grammar: Grammar, tokenizer: Tokenizer, limits: Limits | None, shared: MaskStore | Literal[False] | None
-) -> CompiledGrammar:
-    if isinstance(grammar, NetworkGrammar):
-        return CompiledSchema(grammar, tokenizer, limits, shared)
-    if isinstance(grammar, LarkGrammar) and grammar.has_masks:
-        return CompiledLark(grammar, tokenizer, limits, shared)
-    assert isinstance(grammar, TextGrammar)
-    return CompiledText(grammar, tokenizer, limits, shared)
+    return grammar.compiled(tokenizer, limits, store_of(store))

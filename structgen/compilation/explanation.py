@@ -12,17 +12,17 @@ from structgen.compilation.compiler import compile
 from structgen.compilation.explanation_text import plain_text, told_of_schema
 from structgen.compilation.grammar_explanation import GrammarExplanation, explain_grammar
 from structgen.compilation.implied_constraints import proved
+from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.json_machine.answers.scalar_questions import Numbers, Strings
-from structgen.language.grammar import Grammar
 from structgen.schema.explaining.impossible import Impossible, impossible
 from structgen.schema.explaining.keyword_report import KeywordReport
 from structgen.schema.explaining.outline import MOST_LINES, Outline, outline
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.openai import OpenAIRefusal, refusals
 from structgen.schema.recogniser.schema_network import SchemaNetwork
-from structgen.schema.schema_grammar import JsonSchemaGrammar, json_schema
-from structgen.text_grammars.machine.language import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 

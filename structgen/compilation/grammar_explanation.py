@@ -15,13 +15,14 @@ from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexemes import DECIDED
-from structgen.lark_grammars.lexer.ordered_matching import Behind
-from structgen.lark_grammars.reading.loaded_grammar import ParserTables, written
+from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
+from structgen.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.context_free.productive_symbols import productive
-from structgen.text_grammars.machine.language import TOKEN, Language, TextGrammar
+from structgen.text_grammars.ebnf_grammar import RulesGrammar
+from structgen.text_grammars.machine.language import TOKEN, Language
 from structgen.text_grammars.machine.random_sentences import random_word
+from structgen.text_grammars.text_grammar import TextGrammar
 
 _SAMPLES = 8
 """Texts of a terminal of which it is told what they become."""
@@ -234,7 +235,7 @@ def _shortest(grammar: TextGrammar) -> tuple[Language | None, str | None]:
 def _barren(grammar: RulesGrammar) -> tuple[str, ...]:
     """Return the rules, as a person wrote them, that derive no text, if each terminal has one."""
     derive = productive(grammar.rules, (*grammar.terminals, *grammar.bound))
-    names = {written(left) for left, _right in grammar.rules if left not in derive}
+    names = {rule_as_written(left) for left, _right in grammar.rules if left not in derive}
     # what is made of a rule's parts has no name of its own
     return tuple(sorted(name for name in names if name.strip() == name))
 
@@ -248,7 +249,7 @@ def _unproductive(tables: ParserTables) -> tuple[str, ...]:
     while before != len(made):
         before = len(made)
         made |= {-1 - rule.origin for rule in tables.rules if made.issuperset(rule.symbols)}
-    names = {written(name) for at, name in enumerate(tables.nonterminals) if -1 - at not in made}
+    names = {rule_as_written(name) for at, name in enumerate(tables.nonterminals) if -1 - at not in made}
     names -= {name for name in names if name.startswith("$")}
     return tuple(sorted(names))
 
@@ -266,7 +267,7 @@ def _beaten(tables: ParserTables, lexer: Lexer, steps: int) -> tuple[Beaten, ...
     found = []
     for terminal, numbers in sorted(contexts.items()):
         pairs = [(number, behind) for number in numbers for behind in behinds]
-        if any(lexer.word(lexer.start(*pair), terminal) is not None for pair in pairs):
+        if any(lexer.shortest_text(lexer.start(*pair), terminal) is not None for pair in pairs):
             continue
         starts = [lexer.start(*pair) for pair in pairs]
         if len(behinds) < _BEHINDS and _never(lexer, starts, terminal, steps):
@@ -276,13 +277,13 @@ def _beaten(tables: ParserTables, lexer: Lexer, steps: int) -> tuple[Beaten, ...
     return tuple(found)
 
 
-def _behinds(lexer: Lexer) -> Iterator[Behind]:
+def _behinds(lexer: Lexer) -> Iterator[LookBehindState]:
     """Yield what may be known of the text before a lexeme, _BEHINDS at most."""
-    seen, pending = {lexer.before()}, [lexer.before()]
+    seen, pending = {lexer.initial_look_behind()}, [lexer.initial_look_behind()]
     while pending and len(seen) < _BEHINDS:
         behind = pending.pop()
         for byte in lexer.representative:
-            after = lexer.step_behind(behind, byte)
+            after = lexer.step_look_behind(behind, byte)
             if after not in seen and len(seen) < _BEHINDS:
                 seen.add(after)
                 pending.append(after)
@@ -309,7 +310,7 @@ def _never(lexer: Lexer, starts: list[int], terminal: int, steps: int) -> bool:
 
 def _winners(lexer: Lexer, start: int, terminal: int) -> Iterator[int]:
     """Yield the terminals that the shortest texts of a terminal become."""
-    for text in islice(lexer.samples(terminal), _SAMPLES):
+    for text in islice(lexer.sample_lexemes(terminal), _SAMPLES):
         state = start
         for byte in (*text, -1):
             move = lexer.end(state) if byte < 0 else lexer.move(state, byte)

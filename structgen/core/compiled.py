@@ -1,4 +1,4 @@
-"""`CompiledGrammar`: what every compiled language has, whichever machine reads it; its states are values."""
+"""`CompiledGrammar`: the interface of every compiled grammar, whichever machine reads it; `State`; `Dfa`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import ctypes
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +23,12 @@ from structgen.errors import (
     TokenError,
 )
 from structgen.json_machine.answers.machine_tables import MachineTables, address_of
-from structgen.json_machine.expected import Expected
 from structgen.json_machine.masks import draft_nodes, mask_filling
-from structgen.json_machine.masks.draft_batch import DraftBatch, Ints, Job
+from structgen.json_machine.masks.draft_batch import DraftBatch, Job
 from structgen.json_machine.records import terminal_masks
 from structgen.json_machine.tables import layout as L
-from structgen.language.grammar import Grammar
+from structgen.language.expectation import Expected
+from structgen.language.ir import DEAD
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.system.fork_locks import GRAMMARS, new_lock
@@ -36,17 +37,13 @@ from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from structgen.core.dfa import Dfa
-
 _MOST_FORCED: Final = 1 << 16
-"""Bytes of one forced run; a language of one infinite word cannot arise, a long one is handed out in
-pieces."""
+"""Bytes that `forced` returns at most; a longer forced run comes in several calls."""
 
 
 class State:
-    """A place in a document: immutable, hashable, equal to another of the same compiled grammar if known to
-    have the same continuations. 56 bytes."""
+    """A state of a compiled grammar: immutable and hashable. Equal states have the same continuations. 56
+    bytes."""
 
     __slots__ = ("compiled", "index")
 
@@ -76,6 +73,64 @@ class State:
         return f"<State {self.index} of {self.compiled!r}>"
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Dfa:
+    """A deterministic automaton over token classes. Its arrays are read-only.
+
+    From every state an accepting one can be reached. End tokens are not in the table: they are allowed in the
+    accepting states, and lead out of the automaton.
+    """
+
+    start: int
+    """The first state: 0."""
+    transitions: npt.NDArray[np.int32]
+    """[states, classes]: the state after a token of a class, -1 where it is not allowed."""
+    token_class: npt.NDArray[np.int32]
+    """[V]: the class of a token, -1 for one that is allowed nowhere, or no text (end and special tokens)."""
+    accepting: npt.NDArray[np.bool_]
+    """[states]: the text so far is a document."""
+    states: tuple[State, ...]
+    """The compiled grammar's own states, in the order in which bytes, ascending, reach them breadth first."""
+
+    def step(self, state: int, token: int) -> int:
+        """Return the state after a token, -1 where it is not allowed (or an end token)."""
+        column = int(self.token_class[token])
+        return DEAD if column < 0 else int(self.transitions[state, column])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.transitions.nbytes + self.token_class.nbytes + self.accepting.nbytes
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+
+class ShortestCompletions(Protocol):
+    """The shortest completions of the states of one compiled grammar, and how many tokens write them. States
+    are numbers; the grammar's lock is held by the caller."""
+
+    def text(self, index: int, /) -> bytes:
+        """Return the shortest text that completes the document."""
+        ...
+
+    def tokens(self, index: int, /) -> int:
+        """Return `CompiledGrammar.tokens_to_finish` of a state that no end token has finished."""
+        ...
+
+    def known(self, index: int, /) -> int | None:
+        """Return `tokens` where it is remembered."""
+        ...
+
+    def fits(self, index: int, left: int, /) -> bool:
+        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
+        ...
+
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int, /) -> npt.NDArray[np.int64]:
+        """Return those of some allowed tokens (no end tokens) after which more than `left` are needed."""
+        ...
+
+
 _At = TypeVar("_At")
 _NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
 
@@ -87,8 +142,8 @@ def ends_read(
     step: Callable[[_At, int], _At | None],
     ends: Callable[[_At], bool],
 ) -> list[int]:
-    """Return the nodes of a trie with a 2 in `wanted` (for each node: below a 0 there are none) whose bytes
-    lead from a start to where `ends` holds. In the trie's order."""
+    """Return the trie nodes, in order, that have a 2 in `wanted` and whose bytes lead from `start` to a place
+    where `ends` holds. `wanted` has a number for each node; subtrees of nodes with a 0 are skipped."""
     found, node, after = [], 0, [start]
     while node < len(nodes):
         word = int(nodes[node])
@@ -107,25 +162,26 @@ def ends_read(
 class CompiledGrammar(ABC):
     """A grammar compiled against a tokenizer. Threads may fill and advance different matchers of it at once.
 
-    Nothing is precomputed: states, automata and masks are made as they are met and then kept,
-    within `limits`.
+    States, automata and masks are made when a text first needs them, and then kept, within `limits`.
 
-    A state is a row of `T_NODE`, in which its mask is memoised, so that every language's known masks are
-    copied by the same compiled call (`json_machine.masks.mask_filling.fill`). What a state means, and how a
-    mask is worked out, is the machine's that a subclass is made of: `CompiledSchema` (JSON texts) and
-    `languages.CompiledText` (any other).
+    A state is a row of `T_NODE`, which also holds its mask once that is known: one compiled call
+    (`json_machine.masks.mask_filling.fill`) copies the known masks of every grammar. Each subclass is a
+    machine that says what a state means and works out its mask: `CompiledSchema` for JSON texts,
+    `CompiledLark` for Lark's contextual lexer, `CompiledText` for all other texts.
     """
 
+    grammar: Any
+    """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
     has_events: ClassVar[bool] = False
-    """Whether `Matcher.events` knows what begins and closes in the texts."""
+    """Whether `Matcher.events` can tell what begins and closes in the texts."""
     _finished: int = -1
-    """The number of the state after an end token; -1: it was not made yet, or compiled code finds it."""
+    """The state after an end token, by its number; -1: not made yet, or found by compiled code."""
     _has_specials: bool = False
-    """Whether there are special tokens in its texts."""
+    """Whether its texts have special tokens."""
 
     def __init__(
         self,
-        grammar: Grammar,
+        grammar: Any,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
@@ -151,26 +207,27 @@ class CompiledGrammar(ABC):
         self.vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self.is_young = False
-        """Whether the first places are still to be expanded: not before the first mask is there."""
+        """Whether `look_ahead` is still to be called."""
         self._start = 0
 
-    # --- what a machine is ----------------------------------------------------------------------------------
+    # --- what each machine implements -----------------------------------------------------------------------
 
     @staticmethod
     @abstractmethod
     def take(address: int, index: int, token: int) -> int:
-        """Return the number of the state after a token that is no end token, or what is below 0 where it is
-        refused or something must be asked: one compiled call, under the lock."""
+        """Return the number of the state after a token that is not an end token; below 0 where the token is
+        refused, or a question must be answered first. One compiled call, under the lock."""
 
     @staticmethod
     @abstractmethod
     def walk_drafts(batch: int, jobs: int, count: int) -> int:
-        """Do what is known of the draft trees of many jobs (`json_machine.masks.draft_nodes`) and return how
-        many places are left: one compiled call, under the locks of all their grammars."""
+        """Find the known states and masks of the draft trees of many jobs
+        (`json_machine.masks.draft_nodes`); return how many places are left. One compiled call, under the
+        locks of all their grammars."""
 
     @abstractmethod
     def _after_token(self, index: int, token: int) -> int:
-        """Return the number of the state after a token that is no end token, or -1."""
+        """Return the number of the state after a token that is not an end token, or -1."""
 
     @abstractmethod
     def _after_end(self, index: int) -> int:
@@ -189,45 +246,29 @@ class CompiledGrammar(ABC):
         """Work out and memoise the mask of a state and write it to `target`; return 0, L.ENDED after an end
         token, or L.LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
 
-    @abstractmethod
     def _next_bytes(self, index: int) -> bytes:
         """Return the bytes that may come next, ascending. Under the lock."""
+        return bytes(byte for byte in range(256) if self.bytes_index(index, bytes((byte,))) >= 0)
 
     @abstractmethod
     def _expected(self, index: int) -> list[Expected]:
         """Return what may come next, in words. Under the lock."""
 
+    @property
     @abstractmethod
-    def _completion(self, index: int) -> bytes:
-        """Return the shortest text that completes the document. Under the lock."""
-
-    @abstractmethod
-    def _cost(self, index: int) -> int:
-        """Return `tokens_to_finish` of an open state. Under the lock."""
-
-    def _known_cost(self, index: int) -> int | None:
-        """Return the same where it is remembered. Under the lock."""
-        return None
-
-    @abstractmethod
-    def _fits(self, index: int, left: int) -> bool:
-        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
-
-    @abstractmethod
-    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        """Return those of a state's allowed tokens after which more than `left` are needed. Under the
-        lock."""
+    def completions(self) -> ShortestCompletions:
+        """The shortest completions of its states. Under the lock."""
 
     @property
     @abstractmethod
     def used(self) -> float:
-        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+        """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
 
     @property
     @abstractmethod
     def nbytes(self) -> int:
-        """Bytes of the grammar's own tables: states, masks as lists, automata;
-        not the store's nor the vocabulary's."""
+        """Bytes of the grammar's own tables: states, lists of tokens, automata. The store and the vocabulary
+        are not counted."""
 
     @property
     @abstractmethod
@@ -236,37 +277,36 @@ class CompiledGrammar(ABC):
 
     @abstractmethod
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa); with
-        `minimal`, states with the same continuations are one."""
+        """Return the explicit automaton of all states over classes of tokens; with `minimal`, states with
+        the same continuations are one."""
 
     @property
     def has_depth(self) -> bool:
-        """Whether `to_dfa(depth=)` has something to count, in the grammar or in a part of it: brackets of
-        JSON texts, places of a parser's stack."""
+        """Whether `to_dfa(depth=)` can count: open brackets of JSON texts or places of a parser's stack, in
+        the grammar or in a part of it."""
         return False
 
     def depth_of(self, index: int) -> int:
-        """Return what `to_dfa(depth=)` counts in a state, by its number: open brackets of a JSON text, or
-        places of the parser's stack; of several ways to read the text, and of several parts, the most."""
+        """Return the open brackets of a JSON text, or the places of the parser's stack, in a state by its
+        number: the most over all ways to read the text and over all parts."""
         return 0
 
     def look_ahead(self) -> None:
-        """Expand the first places of the grammar, once: whoever has taken a first token has the model work
-        meanwhile."""
+        """Expand the states near the start, once. `Matcher` calls it after the first token, while the model
+        works."""
         self.is_young = False
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
-        """Work out ahead what masks of any document are put together from, which else is made as documents
-        meet it: of Lark grammars under the contextual lexer, as parts of others too. A store with a folder
-        keeps it.
+        """Work out, before any document, the records from which masks are put together; return for how many
+        states. Only Lark grammars under the contextual lexer have such records, as parts of others too. A
+        store with a folder keeps them.
 
-        `room`: bytes that it may take; `progress` is called with the number of states so far. Returns how
-        many there were, 0 where nothing is worked out ahead. Raises LimitError. Cost: for a large vocabulary
-        some 5 ms a state: 50 ms for JSON, 20 s for Python.
+        `room`: bytes that the records may take; `progress` is called with the number of states so far. Raises
+        LimitError. Cost: for a large vocabulary some 5 ms a state: 50 ms for JSON, 20 s for Python.
         """
         return 0
 
-    # --- what they all do -----------------------------------------------------------------------------------
+    # --- the same for every machine -------------------------------------------------------------------------
 
     @property
     def start(self) -> State:
@@ -274,21 +314,18 @@ class CompiledGrammar(ABC):
         return State(self, self._start)
 
     def fresh(self) -> Self:
-        """Return the compiled grammar in which a new document begins: this one, or, once documents have met
-        more than `Limits.grammar_memory` holds, one compiled anew. A `Matcher` asks for it by itself; who
-        steps states asks for each document. Cost: 1 us, and now and then that of compiling."""
+        """Return the compiled grammar in which a new document begins: this one, or one compiled anew once the
+        documents so far have used up `Limits.grammar_memory`. A `Matcher` calls it by itself; code that steps
+        states calls it for each document. Cost: 1 us, and now and then that of compiling."""
         return self.generation.begin(self)
 
     def anew(self) -> Self:
-        """Return the same, without what was met."""
+        """Return the grammar compiled anew, without the states of earlier documents."""
         return type(self)(self.grammar, self.tokenizer, self.limits, self.store)
 
     def compute(self, index: int, target: int = 0) -> bool:
-        """Work out the mask of a state (by its number), and write it to `target`, the address of a row,
-        if there is one.
-
-        Returns True once it is memoised; False where it is large, and the store has no room for another row.
-        """
+        """Work out the mask of a state (by its number) and write it to `target`, the address of a row (0:
+        nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
         with self.lock, THIS_CALL:
             self._attached()
             code = self._compute(index, target)
@@ -301,12 +338,12 @@ class CompiledGrammar(ABC):
             return self._keep_large(index, target)
 
     def _attached(self) -> None:
-        """Have compiled code work with this thread's scratch arrays, if it does not. Under the lock."""
+        """Give compiled code this thread's scratch arrays, unless it has them. Under the lock."""
         if self._thread != threading.get_ident():
             self._attach()
 
     def _attach(self) -> None:
-        """Have compiled code work with this thread's scratch arrays."""
+        """Give compiled code this thread's scratch arrays."""
         self._workspace = terminal_masks.attach(self._masks.workspaces, self.vocabulary, self._tables.context)
         self._thread = threading.get_ident()
 
@@ -322,7 +359,7 @@ class CompiledGrammar(ABC):
         return False
 
     def _memoise(self, index: int, row: int, tokens: npt.NDArray[np.int32], target: int) -> None:
-        """Have the mask of a state known, a row of the store (-1: none) and tokens beside it, and write it to
+        """Memoise the mask of a state, a row of the store (-1: none) and a list of tokens, and write it to
         `target` (0: nowhere)."""
         tables, count = self._tables, len(tokens)
         at = tables.extend(L.T_LIST, np.concatenate([(count, 0), tokens]), count + 2)
@@ -333,13 +370,12 @@ class CompiledGrammar(ABC):
             mask_filling.fill(self.address, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
-        """Return the dense row of the mask that was worked out just now."""
+        """Return the mask that `_compute` has just found too large for a list, as a row of bits."""
         count = int(self._tables.context[L.C_BUFFER_COUNT])
         return self._masks.dense_row(self._workspace.buffer[:count])
 
-    @abstractmethod
-    def _forget_large(self) -> None:
-        """Let go of what the mask that no row was left for had made in passing. Under the lock."""
+    def _forget_large(self) -> None:  # noqa: B027
+        """Drop what was made only for a mask that the store has no row for. Under the lock."""
 
     def check_token(self, token: int) -> None:
         """Raise TokenError where a token id is out of range."""
@@ -356,28 +392,13 @@ class CompiledGrammar(ABC):
             return self._after_end(index)
         return self._after_token(index, token)
 
-    def after_tree(self, index: int, tokens: Ints, parents: Ints) -> npt.NDArray[np.int32]:
-        """Return the numbers of the states after the tokens of a draft tree, int32 [n]: of node i after
-        tokens[i] behind node parents[i], which comes before it (-1: the state `index`).
-
-        It is -1 where the token is refused, or the parent has no state; -2 where a limit was reached. Cost:
-        one compiled call, some 0.2 us a node; nodes that something is asked about cost what `next_index`
-        does. Raises OptionError where it is no tree.
-        """
-        batch = DraftBatch(tokens, parents, (len(tokens),))
-        with self.lock:
-            left = batch.run(self.walk_drafts, (self.draft_job(index, 0, 0, len(tokens)),))
-        if left:
-            self.read_left(batch, 0)
-        return np.frombuffer(batch.states, np.int32)[1:]
-
     def draft_job(self, index: int, node: int, place: int, count: int) -> Job:
-        """Return what compiled code is told of a draft behind a state, by its number: the first of its nodes,
-        and of its places, in the arrays of all drafts, and how many nodes it has."""
+        """Return the job of a draft behind a state, by its number, for compiled code. `node`, `place`: the
+        draft's first node and place in the arrays of all drafts; `count`: its nodes."""
         return self.address, index, node, place, count, self._finished, self._has_specials, 0
 
     def read_left(self, batch: DraftBatch, draft: int) -> None:
-        """Find the states of a draft that compiled code has left, one by one."""
+        """Find one by one the states of a draft that compiled code has left."""
         node, root = batch.nodes[draft], batch.places[draft]
         states = batch.states
         for i in range(batch.counts[draft]):
@@ -395,8 +416,8 @@ class CompiledGrammar(ABC):
             states[root + 1 + i] = after
 
     def index_of(self, state: State) -> int:
-        """Return the number of a state. Raises OptionError where it is no state of this compiled grammar: its
-        number says nothing here. Cost: 0.1 us."""
+        """Return the number of a state. Raises OptionError where it is a state of another compiled grammar,
+        whose numbers mean nothing here. Cost: 0.1 us."""
         try:
             if state.compiled is self:
                 return state.index
@@ -414,9 +435,9 @@ class CompiledGrammar(ABC):
         )
 
     def step(self, state: State, token: int) -> State | None:
-        """Return the state after a token, or None where it is not allowed.
-        About 1 us for a token met before. Raises OptionError, as all that take a state, where the state is
-        one of another compiled grammar."""
+        """Return the state after a token, or None where it is not allowed. About 1 us for a token met before.
+        Raises OptionError where the state is one of another compiled grammar, as every method that takes a
+        state."""
         after = self.next_index(self.index_of(state), token)
         return None if after < 0 else State(self, after)
 
@@ -478,8 +499,8 @@ class CompiledGrammar(ABC):
         """Return what may come next, in words, each with the schema places that ask for it;
         empty after an end token.
 
-        What is owed comes first, then the other keys and values (20, and an item that counts those left out),
-        then punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
+        Required items come first, then the other keys and values (20, and an item that counts the rest), then
+        punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
         """
         index = self.index_of(state)
         with self.lock, THIS_CALL:
@@ -499,16 +520,16 @@ class CompiledGrammar(ABC):
         index = self.index_of(state)
         with self.lock, THIS_CALL:
             self._open(index)
-            return self._completion(index)
+            return self.completions.text(index)
 
     def cost(self, index: int) -> int:
         """Return `tokens_to_finish` of a state by its number."""
         with self.lock:
-            known = self._known_cost(index)
+            known = self.completions.known(index)
             if known is None:
                 self._open(index)
                 with THIS_CALL:
-                    known = self._cost(index)
+                    known = self.completions.tokens(index)
             return known
 
     def _open(self, index: int) -> None:
@@ -533,12 +554,12 @@ class CompiledGrammar(ABC):
         self.fill_index(index, mask, row)
         with self.lock, THIS_CALL:
             left = budget - 1
-            if self._fits(index, left):
+            if self.completions.fits(index, left):
                 return
             tokens = mask.allowed(row)
             tokens = tokens[~np.isin(tokens, self._end_ids)]
             denied = np.zeros(32 * mask.words, np.bool_)
-            denied[self._too_long(index, tokens, left)] = True
+            denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
 
     def forced(self, index: int) -> bytes:
@@ -557,8 +578,8 @@ class CompiledGrammar(ABC):
     def mask_rows(self, index: int) -> tuple[int, ...] | None:
         """Return the numbers of at most two rows of the store whose union is a state's mask (by its number).
 
-        None where the store has no room for them. Raises FinishedError. Cost: 1 us where they are known,
-        about 50 us where they are not.
+        None where the store is full. Raises FinishedError. Cost: 1 us where they are known, about 50 us where
+        they are not.
         """
         with self.lock:
             known = self._mask_rows.get(index)
@@ -578,11 +599,8 @@ class CompiledGrammar(ABC):
             return found
 
     def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
-        """Return a state's mask (by its number) as the number of a row of the store (-1: none) and the tokens
-        beside it, of which some may stand twice.
-
-        None where the store has no room for it. Raises FinishedError.
-        """
+        """Return a state's mask (by its number) as the number of a row of the store (-1: none) and a list of
+        tokens, in which some may stand twice; None where the store is full. Raises FinishedError."""
         with self.lock:
             self._open(index)
             if not self.compute(index):
@@ -591,11 +609,11 @@ class CompiledGrammar(ABC):
             return dense, terminal_masks.listed(self._tables, at)
 
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        """Return those nodes of the vocabulary's trie, of the `most` with a 2 in `wanted` (for each node:
-        below a 0 there are none), whose bytes lead from a state, by its number, to one in which the text may
-        end. In the trie's order.
+        """Return the nodes of the vocabulary's trie, in order, that have a 2 in `wanted` and whose bytes lead
+        from a state, by its number, to one in which the text may end. `wanted` has a number for each node,
+        `most` of them 2; subtrees of nodes with a 0 are skipped.
 
-        Cost: some microseconds a node here, less where compiled code does it.
+        Cost: some microseconds a node in Python; some machines do it in compiled code.
         """
 
         def step(state: int, byte: int) -> int | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, Union
 
 from structgen.errors import OptionError, StructgenError
-from structgen.schema.prompting import ModelPrompt, extraction_prompt_under
+from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under
 from structgen.tokens.tokenizer import Tokenizer
 
 Message: TypeAlias = Mapping[str, Any]
@@ -130,7 +130,7 @@ class ModelPrompts:
         with self._lock:
             if self._templates is None:
                 try:
-                    from transformers import AutoTokenizer  # an optional dependency
+                    from transformers import AutoTokenizer  # optional: transformers
                 except ImportError as error:
                     raise StructgenError(
                         "Chat templates are applied by transformers.",

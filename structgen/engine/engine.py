@@ -21,29 +21,24 @@ from typing import Any
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts, Question
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.loop import Loop
-from structgen.engine.models import (
-    Model,
-    draft_support_of,
-    given_model,
-    load_model,
-    tokenizer_of,
-)
+from structgen.engine.model_protocol import Model, draft_support_of
+from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result
 from structgen.engine.sequences import TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import BudgetError, OptionError
-from structgen.language.grammar import Grammar
-from structgen.schema.prompting import ModelPrompt, schema_outline
+from structgen.json_grammars.prompting import ModelPrompt, schema_outline
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.speculation_options import Speculation
-from structgen.text_grammars.machine.language import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 _GRAMMARS = 256

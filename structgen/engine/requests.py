@@ -10,11 +10,11 @@ from enum import Enum
 from typing import Any
 
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.engine import checks
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
-from structgen.language.grammar import Grammar
-from structgen.schema.schema_grammar import JsonSchemaGrammar
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
 
 

@@ -23,7 +23,7 @@ from structgen.engine.guesses import Guesses
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import StructgenError
-from structgen.schema.schema_grammar import JsonSchemaGrammar
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.speculation.drafts.drafter import View
 from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.tokenizer import Tokenizer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from structgen.system.resources import embedded_model
-from structgen.text_grammars.machine.language import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 
 _ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}")
 

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
 from structgen.json_grammars.compiled_schema import CompiledSchema
-from structgen.language.grammar import Grammar
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.python_types.type_hints import read_type
 from structgen.schema.reading.policies import JSON_DUMPS
-from structgen.schema.schema_grammar import JsonSchemaGrammar, NetworkGrammar, json_schema
 from structgen.text_grammars.regular import RegularGrammar, regex
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -71,7 +71,7 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     """
     if isinstance(given, Grammar | CompiledGrammar):
         grammar = given.grammar if isinstance(given, CompiledGrammar) else given
-        return given, _json_value if isinstance(grammar, NetworkGrammar) else None
+        return given, _json_value if isinstance(grammar, JsonSchemaGrammar) else None
     if isinstance(given, bool | Mapping):
         return written_as_dumps(given), _json_value
     if isinstance(given, re.Pattern):
@@ -90,7 +90,7 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     return schema, lambda text: reader.read(text.encode())
 
 
-def written_as_dumps(schema: Any) -> NetworkGrammar:
+def written_as_dumps(schema: Any) -> JsonSchemaGrammar:
     """Return a JSON Schema's grammar as json.dumps with ensure_ascii=False writes its documents."""
     policies: dict[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
     return json_schema(schema, **policies)
@@ -120,7 +120,7 @@ def language_of(
         )
     plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
     if max_states is None:
-        is_cheap = depth is not None or isinstance(plain, NetworkGrammar | RegularGrammar)
+        is_cheap = depth is not None or isinstance(plain, JsonSchemaGrammar | RegularGrammar)
         max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES
     automaton, repeats_keys = _automaton(plain, tokenizer, depth, max_states, where)
     exactness = "exact-fsa" if depth is None else f"depth<={depth}"
@@ -167,7 +167,7 @@ def _automaton(
     except LimitError as error:
         if error.limit != "max_states":
             raise
-        if isinstance(grammar, NetworkGrammar):
+        if isinstance(grammar, JsonSchemaGrammar):
             more = (
                 "bound strings and arrays, or say additionalProperties: false (keys that a schema does not "
                 "name may not come twice, which makes endlessly many states; they may where the "

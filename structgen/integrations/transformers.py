@@ -21,13 +21,13 @@ from torch import Tensor
 from structgen.compilation.compiler import compile
 from structgen.core.batch import RowStatus, fill_masks
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine.choice import NEVER, allowed_of
 from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import FinishReason, Request, Sampling
-from structgen.language.grammar import Grammar
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 

@@ -10,20 +10,22 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
-from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
-from structgen.json_machine.expected import Expected, Explainer
+from structgen.json_machine.answers.machine_tables import address_of
+from structgen.json_machine.expected import Explainer
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
 from structgen.json_machine.meaning import Meaning, QuestionLoop
 from structgen.json_machine.records.recorder import Recorder
 from structgen.json_machine.tables import layout as L
+from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
-from structgen.schema.schema_grammar import NetworkGrammar
+from structgen.schema.schema_source import SchemaSource
 from structgen.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    # start-up: few grammars become explicit automata
     from structgen.core.dfa import Dfa
 
 _SPACE = {
@@ -47,14 +49,14 @@ _NUMERAL, _RESIDUE = 500, 1000
 class CompiledSchema(CompiledGrammar):
     """The JSON texts that a network accepts, compiled: the machine of `structgen.json_machine`."""
 
-    grammar: NetworkGrammar
+    grammar: SchemaSource
     take = staticmethod(state_walk.take_token)
     walk_drafts = staticmethod(state_walk.walk_drafts)
     has_events = True
 
     def __init__(
         self,
-        grammar: NetworkGrammar,
+        grammar: SchemaSource,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
@@ -62,7 +64,7 @@ class CompiledSchema(CompiledGrammar):
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies
         self._configure(policies)
-        files, kept, identity = self._masks.grammars, None, b""
+        files, kept, identity = self._masks.grammars, None, ""
         if self.limits.liveness == "flag":
             files = None  # what the oracle could not decide is in no table
         if files is not None:
@@ -152,10 +154,6 @@ class CompiledSchema(CompiledGrammar):
         """Return the number of the state after bytes, or -1."""
         return self._machine.after(index, data)
 
-    def byte_index(self, index: int, byte: int) -> int:
-        """Return the number of the state after a byte, or -1."""
-        return self._retry(state_walk.take_bytes, index, BYTE_AT[byte], 1)
-
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         """As CompiledGrammar's, in one compiled call: some 30 ns a node."""
         found = np.empty(most, np.int32)
@@ -190,6 +188,7 @@ class CompiledSchema(CompiledGrammar):
         there are more states (such objects; a recursive schema without a depth). Cost: some microseconds for
         each state and byte, 0.1 us a byte of the vocabulary.
         """
+        # start-up: few grammars become explicit automata
         from structgen.core.dfa import explicit
         from structgen.json_grammars.schema_states import SchemaStates
 
@@ -216,29 +215,13 @@ class CompiledSchema(CompiledGrammar):
     # --- completion -----------------------------------------------------------------------------------------
 
     @property
-    def _completer(self) -> Completer:
-        """What finds completions; made when it is asked for: of most grammars it never is. The grammar's lock
-        is held by the caller."""
+    def completions(self) -> Completer:
+        """The shortest completions; made when they are first asked for: of most grammars they never are."""
         found = self._completions
         if found is None:
             ascii = self.grammar.policies.escapes == "ascii"
             found = self._completions = Completer(self._machine, self.vocabulary, ascii=ascii)
         return found
-
-    def _completion(self, index: int) -> bytes:
-        return self._completer.text(index)
-
-    def _cost(self, index: int) -> int:
-        return self._completer.tokens(index)
-
-    def _known_cost(self, index: int) -> int | None:
-        return None if self._completions is None else self._completions.known(index)
-
-    def _fits(self, index: int, left: int) -> bool:
-        return self._completer.fits(index, left)
-
-    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        return self._completer.too_long(index, tokens, left)
 
     @property
     def nbytes(self) -> int:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from structgen.json_machine.answers import character_spelling
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import layout as L
+from structgen.language.expectation import Expected
 from structgen.language.ir import All
-from structgen.schema.explaining import wording
+from structgen.schema.meaning import wording
 
 MOST = 20
 """Keys and values listed one by one; the others are counted."""
@@ -26,18 +26,6 @@ _SPACE = b" \t\n\r"
 _NUMERAL = b"0123456789+-.eE"
 _URGENT, _VALUE, _MARK, _BLANK, _END = range(5)
 """The order of the list: what is owed, what may come, punctuation, white space, the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """One thing that may come next."""
-
-    what: str
-    """In words, for a person: `the key "name"`, `an integer`, `","`, `the end of the document`."""
-    sources: tuple[str, ...] = ()
-    """JSON pointers of the schema places that ask for it ("#": the root); none where JSON itself does."""
-    first: bytes = b""
-    """The bytes with which it may go on, ascending; empty for the end."""
 
 
 class Explainer:

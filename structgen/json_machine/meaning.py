@@ -16,7 +16,7 @@ import numpy as np
 
 from structgen.automata.numbers import number_pool as numerals
 from structgen.automata.numbers.form_product import AnyPool, number_pool
-from structgen.automata.renumbering.renumbered_pools import (
+from structgen.automata.restored.restored_pools import (
     FREE_STATES,
     Disagrees,
     KeptNumbers,
@@ -36,7 +36,7 @@ from structgen.json_machine.records.recorder import no_terminal
 from structgen.json_machine.tables import layout as L
 from structgen.language.ir import Network, Spec
 from structgen.limits import Limits
-from structgen.schema.schema_grammar import NetworkGrammar
+from structgen.schema.schema_source import SchemaSource
 from structgen.system.public_calls import THIS_CALL
 
 
@@ -112,10 +112,10 @@ class Meaning:
     numbers: Numbers
 
     def __init__(
-        self, grammar: NetworkGrammar, limits: Limits, tables: MachineTables, kept: KeptMeaning | None = None
+        self, grammar: SchemaSource, limits: Limits, tables: MachineTables, kept: KeptMeaning | None = None
     ) -> None:
         """Make it now, or, where something was `kept`, when it is needed. Errors: those of
-        `NetworkGrammar.network`."""
+        `SchemaSource.network`."""
         self._grammar, self._limits, self._tables, self._kept = grammar, limits, tables, kept
         self._expander: Expander | None = None
         self._network: Network | None = None

@@ -8,31 +8,38 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from structgen.errors import OptionError
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
 from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, facts_of
+from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.reading.lark_loader import Importer, check_options, indenter_of, load
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.reading.plain_rules import load_rules
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.prepared_lexer import Ahead
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import read_text
-from structgen.text_grammars.composition.operators import Operand, as_text
-from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
-from structgen.text_grammars.machine.language import CompileTarget, Language, TextGrammar
+from structgen.text_grammars.ebnf_grammar import RulesGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Language
+from structgen.text_grammars.text_grammar import Operand, TextGrammar, as_text
+
+if TYPE_CHECKING:
+    from structgen.core.compiled import CompiledGrammar
+    from structgen.store.mask_store import MaskStore
+    from structgen.tokens.tokenizer import Tokenizer
 
 _LEXERS = ("contextual", "characters")
 
 
-class LarkGrammar(TextGrammar):
+class LarkGrammar(LoadedLark):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_arguments", "_canonical", "_facts", "_found", "_limits", "_tables", "load_ms")
+    __slots__ = ("_arguments", "_canonical", "_facts", "_found", "_limits", "_tables")
 
     def __init__(
         self, found: FoundGrammar, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0
@@ -41,12 +48,11 @@ class LarkGrammar(TextGrammar):
         self._tables = found.tables
         self._facts: list[GrammarFacts | None] = [] if found.facts is None else [found.facts]
         self.load_ms = load_ms
-        """What loading it took."""
         self._canonical = ""
 
     @property
     def tables(self) -> ParserTables:
-        """The grammar as lark has built it."""
+        """The parser and the terminals, as lark has built them."""
         return self._tables
 
     @property
@@ -82,24 +88,24 @@ class LarkGrammar(TextGrammar):
 
     @property
     def digest(self) -> str:
-        """Of the tables, as they are numbered in this process."""
+        """A digest of the tables, as they are numbered in this process."""
         return self._found.digest
 
     @property
     def identity(self) -> str:
-        """What tells it from other grammars of this process."""
+        """A name that no other grammar of this process has."""
         return f"lark {self.digest}"
 
     @property
     def facts(self) -> GrammarFacts | None:
-        """What files about the grammar are checked against; None where its parser is not sound itself."""
+        """The bounds that files about the grammar are checked against; None where its parser is unsound."""
         if not self._facts:
             self._facts.append(facts_of(self._tables))
         return self._facts[0]
 
     @property
     def ahead(self) -> Ahead | None:
-        """What was worked out of it for all vocabularies."""
+        """The tables that were worked out for all vocabularies, where there are any."""
         return None if self._found.ahead is None else self._found.ahead.read()
 
     @property
@@ -114,13 +120,27 @@ class LarkGrammar(TextGrammar):
 
     @property
     def has_masks(self) -> bool:
-        """Whether no lexeme asks what was before it, and compiled code has room for the terminals."""
+        """Whether compiled code can fill its masks: no lexeme looks behind its beginning, and the terminals
+        are few enough."""
         return self.is_local and len(self._tables.terminals) <= K.TAILED
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer."""
+        if not self.has_masks:
+            return super().compiled(tokenizer, limits, store)
+        # start-up: a grammar that is only parsed or explained needs no machine
+        from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+
+        with THIS_CALL:
+            return CompiledLark(self, tokenizer, limits, store)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return what lark accepts, unread."""
         if target is None or not self.has_masks:
             return ContextualLanguage(self._tables, limits)
+        # for start-up time: who loads a grammar may never compile it
         from structgen.lark_grammars.masks.compiled_lark import CompiledLark
         from structgen.text_grammars.machine.masked_language import Masked
 

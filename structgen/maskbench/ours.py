@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structgen
+from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session
-from structgen.schema.schema_grammar import unwarned_schema
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer

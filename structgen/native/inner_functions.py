@@ -5,7 +5,7 @@ whole and makes machine code of it, and its caller does the same again with what
 the last function is so compiled once for each function above it, and once more for each constant that
 is passed to it. Here such a function is typed and lowered once, as numba does it; linking, optimising and
 machine code are left to the entry points (`structgen.native.jit.entry`): those of one module of Python share
-a module of machine code, which has all that they reach, once (docs/decisions/022-inner-functions.md).
+a module of machine code, which has all that they reach, once (docs/decisions/022-machine-code-once.md).
 
 This builds on numba's means for other compilers than its default (`CompilerBase`, a pass of one's own) and on
 `CodeLibrary`, which holds a function's module and is not public: with a version of numba later than `TRIED`
@@ -17,7 +17,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_type_hints
 
 import llvmlite.binding as llvm
 import numba
@@ -32,6 +32,8 @@ from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import IRLegalization
 from numba.core.types.misc import unliteral
+
+from structgen.native.blocks import widened
 
 TRIED = (0, 68)
 """The last version of numba that this was tried with (the first is 0.61, the oldest that we install with)."""
@@ -336,11 +338,19 @@ class Inner(CPUDispatcher):  # type: ignore[misc]
     def __init__(self, function: Any, locals: Any = None, targetoptions: Any = None) -> None:
         super().__init__(function, locals or {}, targetoptions or OPTIONS, InnerCompiler)
         self._from_python: Any = None
+        self._hints: dict[str, Any] | None = None
+        """The parameters and their annotations."""
 
     def get_call_template(self, args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
-        """Return the type of a call. A constant is an argument like others: not compiled for each."""
-        named = {name: unliteral(one) for name, one in kws.items()}
-        return super().get_call_template(tuple(map(unliteral, args)), named)
+        """Return the type of a call. A constant is an argument like others: not compiled for each; and a
+        pointer to a block is one to the base class that the function is written for."""
+        if self._hints is None:
+            code, hints = self.py_func.__code__, get_type_hints(self.py_func)
+            self._hints = {name: hints.get(name) for name in code.co_varnames[: code.co_argcount]}
+        plain = tuple(map(unliteral, args))
+        given = tuple(widened(one, hint) for one, hint in zip(plain, self._hints.values(), strict=False))
+        named = {name: widened(unliteral(one), self._hints[name]) for name, one in kws.items()}
+        return super().get_call_template(given, named)
 
     def add_overload(self, cres: Any) -> None:
         """Take a compiled function in; with no entry point from Python, it is known by a mark of its own."""

@@ -20,7 +20,7 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
@@ -156,14 +156,17 @@ def alone(function: Callable[..., Any], **options: Any) -> Any:
     return dispatcher
 
 
-def jit(function: Callable[..., Any]) -> Any:
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def jit(function: F) -> F:
     """Return a function for compiled code to call: lowered when first needed, and kept
     (`inner_functions`)."""
     if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
-        return alone(function)
+        return cast(F, alone(function))
     dispatcher = Inner(function)
     dispatcher._cache = StampedCache(function, InnerCacheImpl)
-    return dispatcher
+    return cast(F, dispatcher)
 
 
 def copy_of(function: Callable[..., Any], names: dict[str, Any]) -> Callable[..., Any]:
@@ -239,22 +242,22 @@ def load(*modules: str) -> None:
             _entries[name].load()
 
 
-def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
+def entry(signature: str) -> Callable[[F], F]:
     """Return a decorator for an entry point, which Python calls: compiled for one signature.
 
     That is done when an entry point of its module is called for the first time, for all of them: they are
     made machine code together, what they share once. The interpreter lock is released while one runs.
     """
 
-    def decorate(function: Callable[..., Any]) -> Any:
+    def decorate(function: F) -> F:
         if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
             dispatcher = alone(function, no_cfunc_wrapper=True)
             if dispatcher is not function:
                 with uncollected():
                     dispatcher.compile(signature)
                 dispatcher.disable_compile()
-            return dispatcher
+            return cast(F, dispatcher)
         inside = "<locals>" in function.__qualname__  # of a function, which may make many
-        return (Entries() if inside else _entries[function.__module__]).add(function, signature)
+        return cast(F, (Entries() if inside else _entries[function.__module__]).add(function, signature))
 
     return decorate

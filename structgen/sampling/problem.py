@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
-from structgen.engine.models import ReadsMany, tokenizer_of
+from structgen.engine.model_protocol import ReadsMany
+from structgen.engine.models import tokenizer_of
 from structgen.errors import OptionError
 from structgen.sampling.checkers import Checker
 from structgen.sampling.rows import FunctionRows, ModelRows, Rows
@@ -19,6 +20,7 @@ from structgen.sampling.types import understood
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    # optional: torch
     from structgen.engine.engine import Engine
 
 
@@ -47,6 +49,7 @@ class Problem:
             self.compiled = _compiled(wanted, self.tokenizer)
             self._vocab_size, self._context = self.compiled.vocab_size, 1 << 62
             return
+        # optional: torch
         from structgen.engine.engine import Engine
 
         engine = model if isinstance(model, Engine) else Engine(model, tokenizer)

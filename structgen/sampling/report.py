@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.errors import OptionError
+from structgen.sampling.estimates import quantile
 from structgen.sampling.marginals import (
     Marginal,
     is_first,
@@ -24,7 +25,7 @@ from structgen.sampling.marginals import (
     shown,
     values_at,
 )
-from structgen.sampling.samples import Samples, quantile
+from structgen.sampling.samples import Samples
 from structgen.sampling.target import Floats
 
 _MOST_VALUES: Final = 8

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from structgen.errors import OptionError
 
 if TYPE_CHECKING:
-    from structgen.engine.models import Model
+    from structgen.engine.model_protocol import Model
 
 Floats = npt.NDArray[np.float64]
 Tokens = tuple[int, ...]

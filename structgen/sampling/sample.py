@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack, overlo
 import numpy as np
 
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.engine import checks
 from structgen.errors import OptionError, StructgenError
-from structgen.language.grammar import Grammar
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.described import described
+from structgen.sampling.estimates import Statistics, interval_of
+from structgen.sampling.methods import METHODS
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import FunctionRows, Rows
 from structgen.sampling.run_limits import Drawn, RunProgress, SamplingRun
-from structgen.sampling.samples import Samples, Statistics, interval_of
+from structgen.sampling.samples import Samples
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from structgen.text_grammars.regular import RegularGrammar
 
 T = TypeVar("T")
-METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
 _OTHER_LAWS: Final = frozenset(
     ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
 )
@@ -160,8 +161,8 @@ def sample(
         its validators refuse is not valid.
     method
         "cars" and "rejection" give exact independent draws; "auto", "importance", "smc" and "awrs" weighted
-        ones whose weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With
-        "auto" each valid text is there once, and `n` is how many are to be found.
+        ones whose weights also estimate Z; the others (`structgen.sampling.methods`) draw from another law,
+        for comparison. With "auto" each valid text is there once, and `n` is how many are to be found.
     budget, seconds, standard_error
         the run ends at so many model rows, after so long (and one forward pass), or once log Z is known so
         well; the draws made until then are returned, and `statistics.stopped` says why. So does Ctrl-C: the

@@ -11,11 +11,11 @@ from types import FunctionType
 from typing import Any, Final
 
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
-from structgen.language.grammar import Grammar
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.sampling.checkers import Checker, Closed
-from structgen.schema.schema_grammar import json_schema
 
 _NO_TYPES: Final = (str, bytes, int, float, Mapping, list, tuple, set, PurePath, re.Pattern, FunctionType)
 """Of what there are values that somebody may give in place of a type or a grammar."""
@@ -44,6 +44,7 @@ class TypeChecker:
 
         Raises UnsupportedError for a type that has no JSON Schema here.
         """
+        # optional: pydantic
         from structgen.python_types.type_places import PlaceValidators
 
         if hasattr(type_, "core_schema") and hasattr(type_, "validator"):  # a TypeAdapter
@@ -61,6 +62,7 @@ class TypeChecker:
 
     def closed(self, event: Closed) -> bool:
         """Return whether the type does not refuse a value that has closed."""
+        # optional: pydantic
         from structgen.python_types.type_places import refuses
 
         validator = self._validators.at(event.path)

@@ -1,10 +1,12 @@
-"""Grammars of texts that are no JSON: regular, context-free, composed, structural tags.
+"""Grammars of texts that are not JSON: regular, context-free, composed, structural tags.
 
 What comes in: patterns, rules, or other grammars. What goes out: a `TextGrammar`; compiled, a `CompiledText`.
+From top to bottom:
 
-1. `machine` holds the contract (`language.Language`: configurations and a step over one byte) and the
-   compiled machine that masks any such language through a table of steps.
-2. `regular`, `substrings`, `special_tokens` and `free_text` are small languages, a file each.
-3. `context_free` has context-free rules over terminals, EBNF, and intersection with a regular language.
-4. `composition` makes grammars of grammars: sequence, alternatives, repetition, bans, JSON strings, tags.
+1. `composition` has `sg.without`, JSON strings and structural tags, built from the operators.
+2. `regular`, `ebnf_grammar`, `substrings`, `special_tokens` and `free_text` are one kind of grammar each.
+3. `text_grammar` has the base class `TextGrammar`, its operators, and the grammars that they return.
+4. `context_free`, `regular_language`, `combined_languages` and `schema_language` are the *languages* of these
+   grammars: they read a text byte by byte.
+5. `machine` has the contract `Language` and the compiled machine that masks any language.
 """

@@ -7,9 +7,10 @@ from typing import Any, TypeAlias, cast
 
 from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import OptionError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.text_grammars.text_grammar import TextGrammar
 
 Place: TypeAlias = "tuple[int, int, int, bool]"
 """Where in a character's UTF-8 the text stands, how much of `until` its end is (all of it: done), how many
@@ -79,7 +80,7 @@ class TextLanguage(Language):
         self._until = (until or "").encode()
         self._included = included and until is not None
         self._most = -1 if max_tokens is None else max_tokens
-        self.counts = max_tokens is not None
+        self.counts_tokens = max_tokens is not None
         self._borders = _borders(self._until)
         self._shown = repr(until)
         self.classes = _classes(self._until)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from structgen.errors import OptionError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
+from structgen.text_grammars.text_grammar import TextGrammar
 
 
 def special(token: int) -> SpecialToken:

@@ -7,9 +7,10 @@ from hashlib import blake2b
 from typing import Any, TypeAlias, cast
 
 from structgen.errors import GrammarError, OptionError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.text_grammars.text_grammar import TextGrammar
 
 Place: TypeAlias = "tuple[int, bytes]"
 """A state of the suffix automaton, and the bytes of a character that is not complete."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from structgen.native.jit import entry
 from structgen.native.raw_memory import address_of, load8, load32, load64, store8, store32
 from structgen.tokens.trie import TrieArrays
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 _DEEPEST = 4096
 
@@ -41,28 +42,27 @@ def _trie_is_sound(nodes, count, first, starts, slots, ids, many, lengths, token
     depth, slot, roots = 0, 0, 0
     for node in range(count):
         word = load64(nodes, node)
-        here, skip = (word >> 8) & 0xFFF, (word >> 40) & 0xFFFFFF
-        if here < 1 or here > depth + 1 or skip <= node or skip > count:
+        here, end = depth_of(word), end_of(word)
+        if here < 1 or here > depth + 1 or end <= node or end > count:
             return 0
         while depth >= here:
             # the subtrees that end here said so
-            if (load64(nodes, load32(open_at, depth)) >> 40) & 0xFFFFFF != node:
+            if end_of(load64(nodes, load32(open_at, depth))) != node:
                 return 0
             depth -= 1
         if here == 1:
-            byte = word & 0xFF
-            if load32(first, byte) != node:
+            if load32(first, byte_of(word)) != node:
                 return 0
             roots += 1
         depth = here
         store32(open_at, depth, node)
-        ends = (word >> 20) & 0xFFFFF
+        ends = slot_of(word)
         if ends != 0:
             slot += 1
             if ends != slot or slot > slots or load32(lengths, slot - 1) != here:
                 return 0
     while depth > 0:
-        if (load64(nodes, load32(open_at, depth)) >> 40) & 0xFFFFFF != count:
+        if end_of(load64(nodes, load32(open_at, depth))) != count:
             return 0
         depth -= 1
     for byte in range(256):
@@ -109,10 +109,10 @@ def _tokens_are_sound(
         if load32(before, node) != slot:
             return 0
         word = load64(nodes, node)
-        depth = (word >> 8) & 0xFFF
-        store8(path, depth - 1, word & 0xFF)
+        depth = depth_of(word)
+        store8(path, depth - 1, byte_of(word))
         store32(begun, depth, load32(begun, depth - 1) + (1 if word & 0xC0 != 0x80 else 0))
-        if (word >> 20) & 0xFFFFF == 0:
+        if slot_of(word) == 0:
             continue
         if load32(characters, slot) != load32(begun, depth):
             return 0
@@ -132,23 +132,23 @@ def _tokens_are_sound(
     for node in range(count + 1):
         if load32(child_start, node) != used:
             return 0
-        end = count if node == count else (load64(nodes, node) >> 40) & 0xFFFFFF
+        end = count if node == count else end_of(load64(nodes, node))
         child = 0 if node == count else node + 1
         last = -1
         while child < end:
             word = load64(nodes, child)
-            if used >= count or load64(children, 2 * used) != word or word & 0xFF <= last:
+            if used >= count or load64(children, 2 * used) != word or byte_of(word) <= last:
                 return 0
-            last = word & 0xFF
+            last = byte_of(word)
             token = -1
-            slot = (word >> 20) & 0xFFFFF
+            slot = slot_of(word)
             if slot > 0:
                 low = load32(starts, slot - 1)
                 token = load32(ids, low) if load32(starts, slot) == low + 1 else -2
             if load64(children, 2 * used + 1) != child | (token << 32):
                 return 0
             used += 1
-            child = (word >> 40) & 0xFFFFFF
+            child = end_of(word)
     return 1 if load32(child_start, count + 1) == used and used == count else 0
 
 
@@ -163,9 +163,10 @@ def _are_below(numbers, count, bound):
 
 
 def are_shaped(arrays: Iterable[npt.NDArray[Any]], shapes: Iterable[tuple[str, tuple[int, ...]]]) -> bool:
-    """Return whether arrays have some types and shapes, and lie as compiled code reads them."""
+    """Return whether arrays have some types, as `dtype.str` says them, and shapes, and lie as compiled code
+    reads them. Cost: 0.3 us an array."""
     return all(
-        array.dtype.str == np.dtype(dtype).str and array.shape == shape and bool(array.flags.c_contiguous)
+        array.dtype.str == dtype and array.shape == shape and bool(array.flags.c_contiguous)
         for array, (dtype, shape) in zip(arrays, shapes, strict=True)
     )
 

@@ -1,9 +1,9 @@
 """The byte trie as flat arrays in depth-first order, with signatures: what the compiled walk reads.
 
-A node is one 64-bit word, so that a walk reads one stream of memory; nodes lie in depth-first pre-order,
-children by byte, so that "into the subtree" is the next word and "past the subtree" is the word that `skip`
-names. The root has no word. Strings that are equal share a *slot*; slots are numbered in the order in which
-the walk meets them.
+A node is one 64-bit word (`trie_nodes`), so that a walk reads one stream of memory. Nodes lie in depth-first
+pre-order, children by byte: the next word is the first child, and the word at the node's `end` is the first
+node after the subtree. The root has no word. Strings that are equal share a *slot*; slots are numbered in the
+order in which the walk meets them.
 
 A *signature* is a set of 128 classes of bytes (two words). A walk that knows under which classes no reachable
 state dies skips a subtree whose signature holds none but those:
@@ -26,29 +26,32 @@ import numpy.typing as npt
 
 from structgen.errors import TokenizerError
 from structgen.native.jit import entry, jit
+from structgen.tokens.trie_nodes import (
+    DEPTH_BITS,
+    DEPTH_SHIFT,
+    END_BITS,
+    END_SHIFT,
+    SLOT_BITS,
+    SLOT_SHIFT,
+    depth_of,
+    end_of,
+    slot_of,
+)
 
-MAX_STRING: Final = (1 << 12) - 1
-"""Bytes of the longest string: the depth has 12 bits."""
-MAX_SLOTS: Final = (1 << 20) - 1
-"""Distinct strings: the slot, plus one, has 20 bits."""
-MAX_NODES: Final = (1 << 24) - 1
-"""Nodes: the index of the next node past a subtree has 24 bits."""
+MAX_STRING: Final = DEPTH_BITS
+"""Bytes of the longest string."""
+MAX_SLOTS: Final = SLOT_BITS
+"""Distinct strings."""
+MAX_NODES: Final = END_BITS
+"""Nodes."""
 
 NO_TOKEN: Final = -1
 MANY_TOKENS: Final = -2
 """In a record of `children`: no string ends at the node; several equal ones do."""
 
-DEPTH_SHIFT: Final = 8
-SLOT_SHIFT: Final = 20
-SKIP_SHIFT: Final = 40
-
 
 class TrieArrays(NamedTuple):
-    """A byte trie of n nodes and s slots.
-
-    A node is bits 0-7 its byte, 8-19 its depth (1 for the root's children), 20-39 its slot plus one (0: no
-    string ends here), 40-63 the index of the first node after its subtree.
-    """
+    """A byte trie of n nodes and s slots."""
 
     nodes: npt.NDArray[np.uint64]
     """[n], in depth-first pre-order, children by byte, without the root."""
@@ -336,7 +339,7 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
                 path[depth] = node
                 continue
             while depth > 0:
-                nodes[open_at[depth]] |= np.uint64(written) << np.uint64(SKIP_SHIFT)
+                nodes[open_at[depth]] |= np.uint64(written) << np.uint64(END_SHIFT)
                 node = sibling[path[depth]]
                 if node >= 0:
                     path[depth] = node
@@ -354,9 +357,9 @@ def deepest_characters(nodes: Any) -> Any:
     # by depth: the most of the nodes there met since the last one above
     below = np.zeros(MAX_STRING + 2, np.int32)
     for i in range(len(nodes) - 1, -1, -1):
-        depth = (nodes[i] >> np.uint64(DEPTH_SHIFT)) & np.uint64(MAX_STRING)
-        here = below[depth + np.uint64(1)]
-        below[depth + np.uint64(1)] = 0
+        depth = depth_of(np.int64(nodes[i]))
+        here = below[depth + 1]
+        below[depth + 1] = 0
         if nodes[i] & np.uint64(0xC0) != np.uint64(0x80):
             here += 1
         found[i] = here
@@ -376,17 +379,18 @@ def children(nodes: Any, slot_start: Any, slot_ids: Any) -> Any:
     used = 0
     for i in range(count + 1):
         start[i] = used
-        end = count if i == count else np.int64(nodes[i] >> np.uint64(SKIP_SHIFT))
+        end = count if i == count else end_of(np.int64(nodes[i]))
         child = np.int64(0 if i == count else i + 1)
         while child < end:
-            slot = np.int64((nodes[child] >> np.uint64(SLOT_SHIFT)) & np.uint64(MAX_SLOTS))
+            word = np.int64(nodes[child])
+            slot = slot_of(word)
             token = np.int64(NO_TOKEN)
             if slot > 0:
                 first = slot_start[slot - 1]
                 token = np.int64(slot_ids[first] if slot_start[slot] == first + 1 else MANY_TOKENS)
-            records[used, 0] = np.int64(nodes[child])
+            records[used, 0] = word
             records[used, 1] = child | (token << 32)
             used += 1
-            child = np.int64(nodes[child] >> np.uint64(SKIP_SHIFT))
+            child = end_of(word)
     start[count + 1] = used
     return start, records

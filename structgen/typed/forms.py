@@ -13,12 +13,12 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
+from structgen.core.grammar import Grammar
 from structgen.errors import GenerationError, OptionError, UnsupportedError, ValidatorError
-from structgen.language.grammar import Grammar
+from structgen.json_grammars.prompting import schema_outline
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
-from structgen.schema.prompting import schema_outline
-from structgen.schema.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.typed.requested import requested
 

@@ -19,9 +19,9 @@ from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, StructgenError, UnsupportedError
+from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
 from structgen.schema.reading.policies import WIDEST
-from structgen.schema.schema_grammar import unwarned_schema
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions

@@ -21,14 +21,14 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from structgen.automata.regex.pattern_dialects import ecma_pattern
+from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, UnsupportedError
-from structgen.language.grammar import Grammar
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.lark_grammars.lark_grammar import lark
 from structgen.schema.reading.suspect_keywords import looks_like_schema
-from structgen.schema.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.text_grammars.composition.structural_tags import structural_tag
 from structgen.text_grammars.composition.tag_fields import fields, member, some_of, text_of
-from structgen.text_grammars.context_free.ebnf_grammar import ebnf
+from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.regular import choice, regex
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from structgen.core.grammar import Grammar
 from structgen.engine.asking import Message
 from structgen.engine.checks import options_named
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
-from structgen.language.grammar import Grammar
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.speculation.speculation_options import Speculation
 from structgen.typed.forms import form_of

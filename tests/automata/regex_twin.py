@@ -6,7 +6,8 @@ import calendar
 import re
 from collections.abc import Iterator
 
-from structgen.automata.regex import ecma_syntax as x
+from structgen.automata.regex import syntax_tree as x
+from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.unicode.charsets import WORD, Ranges
 from structgen.language import ir
 
@@ -20,23 +21,23 @@ def _ends(
 ) -> Iterator[int]:
     """Yield the places where a match of `node` from `at` may end (some perhaps more than once)."""
     match node:
-        case x.Chars(ranges):
+        case x.CharacterClass(ranges):
             if at < len(text) and _in(text[at], ranges):
                 yield at + 1
-        case x.Seq(parts):
+        case x.Concatenation(parts):
             if not parts:
                 yield at
                 return
             for middle in set(_ends(parts[0], text, at)):
-                yield from _ends(x.Seq(parts[1:]), text, middle)
-        case x.Alt(parts):
+                yield from _ends(x.Concatenation(parts[1:]), text, middle)
+        case x.Alternation(parts):
             for part in parts:
                 yield from _ends(part, text, at)
-        case x.Repeat(of, least, most):
+        case x.Repetition(of, least, most):
             # The places after exactly n copies, n by n; past `least` only copies that consume matter.
             places = {at}
             reached: set[int] = set()
-            for count in range((most if most >= 0 else least + len(text) + 1) + 1):
+            for count in range((least + len(text) + 1 if most is None else most) + 1):
                 if count >= least:
                     if places <= reached:
                         break
@@ -45,18 +46,18 @@ def _ends(
                 if not places:
                     break
             yield from reached
-        case x.Start():
+        case x.TextStart():
             if at == 0:
                 yield at
-        case x.End():
+        case x.TextEnd():
             if at == len(text):
                 yield at
-        case x.Boundary(here):
+        case x.WordBoundary(here):
             before = at > 0 and _in(text[at - 1], WORD)
             after = at < len(text) and _in(text[at], WORD)
             if (before != after) == here:
                 yield at
-        case x.Look(ahead, holds, of):
+        case x.LookAround(ahead, holds, of):
             if ahead:
                 found = any(True for _ in _ends(of, text, at))
             else:
@@ -67,7 +68,7 @@ def _ends(
 
 def matches(source: str, text: str) -> bool:
     """Return whether a search for the pattern finds it in the text."""
-    node = x.parse(source)
+    node = parse(source)
     points = [ord(char) for char in text]
     return any(True for start in range(len(points) + 1) for _ in _ends(node, points, start))
 

@@ -13,7 +13,7 @@ from string_reader import StringReader
 
 from structgen.automata.formats.alabels import MOST_DIGITS, PLAIN, TO_LEFT, TO_RIGHT, ALabels, host_name
 from structgen.automata.formats.punycode import code_points, least_digits
-from structgen.automata.programs.program import STEPPER
+from structgen.automata.programs.instructions import IMPLICIT
 from structgen.language.ir import DEAD, All, Format, Formula, Length, Not, Pattern, Words
 
 _LETTERS = (
@@ -189,7 +189,7 @@ def test_what_must_be_inserted_into_a_basic_string_takes_three_digits_and_one_ea
 
 def test_the_program_says_of_the_start_what_the_stepper_does() -> None:
     program = host_name(True)
-    starts = [code for code in program.code if code[0] == STEPPER]
+    starts = [code for code in program.code if code[0] == IMPLICIT]
     assert len(starts) == 2
     for _, which, _, least, safe, _ in starts:
         labels = program.steppers[which]

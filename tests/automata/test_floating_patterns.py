@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.automata.programs.program import Program, compile_pattern, floats
+from structgen.automata.programs.instructions import Program, floats
+from structgen.automata.programs.thompson_construction import compile_pattern
 from structgen.automata.strings import string_pool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import LimitError

@@ -10,27 +10,28 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from structgen.automata.regex import ecma_syntax
-from structgen.automata.regex.python_to_ecma import ecma_of_python
+from structgen.automata.regex import syntax_tree
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.ecma_text import ecma_of_python
 from structgen.errors import RegexError
 
 
-def ends(node: ecma_syntax.Node, text: str, at: int) -> set[int]:
+def ends(node: syntax_tree.Node, text: str, at: int) -> set[int]:
     match node:
-        case ecma_syntax.Chars(ranges=ranges):
+        case syntax_tree.CharacterClass(ranges=ranges):
             hit = at < len(text) and any(low <= ord(text[at]) <= high for low, high in ranges)
             return {at + 1} if hit else set()
-        case ecma_syntax.Seq(parts=parts):
+        case syntax_tree.Concatenation(parts=parts):
             found = {at}
             for part in parts:
                 found = {end for middle in found for end in ends(part, text, middle)}
             return found
-        case ecma_syntax.Alt(parts=parts):
+        case syntax_tree.Alternation(parts=parts):
             return {end for part in parts for end in ends(part, text, at)}
-        case ecma_syntax.Repeat(of=of, least=least, most=most):
+        case syntax_tree.Repetition(of=of, least=least, most=most):
             found, count, now = set(), 0, {at}
             seen: set[int] = set()
-            while now and (most < 0 or count <= most):
+            while now and (most is None or count <= most):
                 if count >= least:
                     if now <= seen:
                         break
@@ -39,11 +40,11 @@ def ends(node: ecma_syntax.Node, text: str, at: int) -> set[int]:
                 now = {end for middle in now for end in ends(of, text, middle)}
                 count += 1
             return found
-        case ecma_syntax.Start():
+        case syntax_tree.TextStart():
             return {at} if at == 0 else set()
-        case ecma_syntax.End():
+        case syntax_tree.TextEnd():
             return {at} if at == len(text) else set()
-        case ecma_syntax.Look(ahead=ahead, holds=holds, of=of):
+        case syntax_tree.LookAround(ahead=ahead, holds=holds, of=of):
             starts = [at] if ahead else range(at + 1)
             return (
                 {at}
@@ -60,7 +61,7 @@ def texts(alphabet: str, most: int) -> Iterator[str]:
 
 
 def agree(pattern: str, flags: int = 0, alphabet: str = "ab\n", most: int = 4) -> None:
-    tree, compiled = ecma_syntax.parse(ecma_of_python(pattern, flags)), re.compile(pattern, flags)
+    tree, compiled = parse(ecma_of_python(pattern, flags)), re.compile(pattern, flags)
     for text in texts(alphabet, most):
         assert (len(text) in ends(tree, text, 0)) == (compiled.fullmatch(text) is not None), text
 

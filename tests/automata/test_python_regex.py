@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structgen.automata.regex.python_syntax import (
+from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.python_syntax import parse_python
+from structgen.automata.regex.syntax_tree import (
     Alternation,
     Atomic,
     CharacterClass,
@@ -20,7 +22,6 @@ from structgen.automata.regex.python_syntax import (
     Repetition,
     TextEnd,
     TextStart,
-    parse_python,
 )
 from structgen.errors import RegexError
 
@@ -176,3 +177,10 @@ def test_a_fault_has_its_line_and_column() -> None:
     with pytest.raises(RegexError) as caught:
         parse_python("a\nb(", where="NAME")
     assert caught.value.where == "NAME, line 2, column 2"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a(bc|d)+?e", "[a-f]{2,}x?", "^(?=ab|c)a$", "(?<!ab)c|(?:)", "a|b|[d-f]", r"\D[^\d\x41]{0,7}"]
+)
+def test_both_readers_make_the_same_tree(pattern: str) -> None:
+    assert parse_python(pattern.replace("$", r"\Z"), re.A) == ecma_syntax.parse(pattern)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from structgen.automata.numbers import number_pool
 from structgen.automata.numbers.number_pool import NumberPool
-from structgen.automata.renumbering.renumbered_pools import (
+from structgen.automata.restored.restored_pools import (
     Disagrees,
     KeptNumbers,
     KeptStrings,

@@ -60,7 +60,7 @@ def test_weights_stand_before_the_texts(run: Callable[..., Any]) -> None:
 
 def test_the_draws_are_those_of_the_library(run: Callable[..., Any]) -> None:
     """The same prompt as `generate` sends, the same options."""
-    from structgen.schema.prompting import extraction_prompt
+    from structgen.json_grammars.prompting import extraction_prompt
 
     options = ["--method", "cars", "--n", "3", "--seed", "7", "--temperature", "0.5", "--max-tokens", "30"]
     done = run("--schema", "paid.json", *options, "--json")

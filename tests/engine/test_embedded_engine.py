@@ -11,7 +11,7 @@ pytest.importorskip("safetensors")
 pytest.importorskip("tokenizers")
 
 import structgen as sg
-from structgen.schema.prompting import extraction_prompt
+from structgen.json_grammars.prompting import extraction_prompt
 
 PERSON = sg.json_schema(
     {

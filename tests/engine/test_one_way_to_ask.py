@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import structgen as sg
 from structgen.cli import app
 from structgen.engine.asking import ModelPrompts, Question
-from structgen.schema.prompting import extraction_prompt
+from structgen.json_grammars.prompting import extraction_prompt
 
 SCHEMA = {
     "type": "object",

@@ -154,7 +154,7 @@ def test_each_shape_of_model_writes_documents(name: str) -> None:
 
 
 def test_the_embedded_model_fills_fields() -> None:
-    from structgen.schema.prompting import extraction_prompt
+    from structgen.json_grammars.prompting import extraction_prompt
 
     folder = embedded_model("structgen/extract")
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)

@@ -16,7 +16,7 @@ import pytest
 import structgen as sg
 from structgen.automata.numbers import digit_steps as steps
 from structgen.automata.numbers.number_pool import NumberPool
-from structgen.automata.programs import arena
+from structgen.automata.programs import determinizer_tables
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.machine_tables import MachineTables
@@ -87,10 +87,10 @@ def test_the_string_automata_index_the_same_keys_and_sets_after_growth() -> None
     zeros = k.ask(pool._reg, k.ASK_THREAD, 0, 0)
     before = indexed(held["key_hash"]), indexed(held["set_hash"])
     assert before == (
-        list(range(int(pool._reg[arena.N_KEY]))),
-        list(range(int(pool._reg[arena.N_SET]))),
+        list(range(int(pool._reg[determinizer_tables.N_KEY]))),
+        list(range(int(pool._reg[determinizer_tables.N_SET]))),
     )
-    for cause in (arena.FULL_KEYS, arena.FULL_SETS):
+    for cause in (determinizer_tables.FULL_KEYS, determinizer_tables.FULL_SETS):
         pool._grow(int(cause), MANY)
     assert (indexed(held["key_hash"]), indexed(held["set_hash"])) == before
     assert k.ask(pool._reg, k.ASK_THREAD, 0, 0) == zeros
@@ -124,7 +124,7 @@ def lark_items() -> LexemeItems:
     grammar = sg.lark("start: (A | B)+\nA: /a+(?=b)/\nB: /b+|c/\n")
     assert isinstance(grammar, LarkGrammar)
     states = LexemeStates(grammar.tables)
-    start = states.start(0, states.before())
+    start = states.start(0, states.initial_look_behind())
     for byte in b"abc":
         states.move(start, byte)
     return states.items

@@ -122,7 +122,7 @@ def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it(
     def refused(*_arguments: object) -> bool:
         raise sg.LimitError("Too much.", limit="oracle_steps")
 
-    monkeypatch.setattr(compiled._language, "is_live", refused)
+    monkeypatch.setattr(compiled._states.language, "is_live", refused)
     for _ in range(2):
         with pytest.raises(sg.LimitError):
             compiled.allowed(compiled.start)
@@ -137,8 +137,8 @@ def test_each_walk_looks_anew() -> None:
     compiled = sg.compile(sg.lark(JSON), tokenizer, store=False)
     assert isinstance(compiled, CompiledLark)
     compiled.compute(compiled.start.index)
-    walks = [int(compiled._book._looks[0])]
+    walks = [int(compiled._vocabulary_tables._looks[0])]
     for _ in range(2):
         lark_masks.collect_below(compiled.address, compiled.start.index, 0)
-        walks.append(int(compiled._book._looks[0]))
+        walks.append(int(compiled._vocabulary_tables._looks[0]))
     assert walks[0] < walks[1] < walks[2]

@@ -7,7 +7,7 @@ from lark_reference import build, differences, takes, texts
 
 import structgen as sg
 from structgen.lark_grammars.liveness import emptiness
-from structgen.lark_grammars.liveness.emptiness import is_surely_dead
+from structgen.lark_grammars.liveness.emptiness import is_proved_dead
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
 
@@ -39,7 +39,7 @@ def test_what_is_dead_is_proved_by_few_steps(name: str) -> None:
     reader = _language(grammar).reader
     reading = reader.run(reader.start(), text.encode())
     assert reading is not None
-    assert is_surely_dead(reader, reading, 1000)
+    assert is_proved_dead(reader, reading, 1000)
 
 
 @pytest.mark.parametrize("name", DEAD)
@@ -52,7 +52,7 @@ def test_nothing_is_proved_of_what_a_text_completes(name: str) -> None:
     for text in {one[:size] for one in accepted for size in range(len(one) + 1)}:
         reading = reader.run(reader.start(), text.encode())
         assert reading is not None
-        assert not is_surely_dead(reader, reading, 1000), text
+        assert not is_proved_dead(reader, reading, 1000), text
 
 
 @pytest.mark.parametrize("name", DEAD)
@@ -85,9 +85,9 @@ def test_what_was_forgotten_may_be_all_that_it_was(
     met = {reader.start(): b""}
     pending = [*met]
     for reading in pending:
-        for byte in reader.trials(reading):
+        for byte in reader.representative_bytes(reading):
             after = reader.step(reading, byte)
             if after is not None and after not in met and len(met) < 100:
                 met[after] = met[reading] + bytes((byte,))
-                assert not is_surely_dead(reader, after, 2000), met[after]
+                assert not is_proved_dead(reader, after, 2000), met[after]
                 pending.append(after)

@@ -6,7 +6,7 @@ import pytest
 from lark_reference import build, differences, hangs, texts
 
 import structgen as sg
-from structgen.lark_grammars.reading.endless_reductions import without_endless
+from structgen.lark_grammars.reading.endless_reductions import without_endless_reductions
 from structgen.lark_grammars.reading.lark_loader import load
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.limits import Limits
@@ -56,6 +56,6 @@ def test_lark_hangs_at_one_of_them(name: str) -> None:
 @pytest.mark.parametrize("name", ENDING)
 def test_tables_that_always_end_are_left(name: str) -> None:
     tables = _loaded(ENDING[name])
-    changed = without_endless(tables)
+    changed = without_endless_reductions(tables)
     assert (changed.actions == tables.actions).all()
     assert (changed.gotos == tables.gotos).all()

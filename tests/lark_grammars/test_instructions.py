@@ -33,10 +33,12 @@ def test_a_lexer_goes_on_from_kept_patterns(name: str) -> None:
     contexts = range(len(first.tables.contexts))
     assert second.classes == first.classes
     assert second.is_local == first.is_local
-    starts = [[lexer.start(one, lexer.before()) for one in contexts] for lexer in (first, second)]
+    starts = [
+        [lexer.start(one, lexer.initial_look_behind()) for one in contexts] for lexer in (first, second)
+    ]
     assert starts[0] == starts[1]
     for lexer in (first, second):
-        lexer.reached(starts[0], 300)
+        lexer.explore(starts[0], 300)
     assert second.states == first.states
     assert [second.row(state) for state in starts[0]] == [first.row(state) for state in starts[0]]
 
@@ -50,7 +52,7 @@ def test_what_is_known_of_instructions_is_kept(name: str) -> None:
         said = [[getattr(lexer.program, one)(at) for at in range(count)] for lexer in (first, second)]
         assert said[0] == said[1]
     assert all(second.program.code[at] == first.program.code[at] for at in range(count))
-    assert second.least() == first.least()
+    assert second.shortest_lengths() == first.shortest_lengths()
     made = zip(first.patterns(), second.patterns(), strict=True)
     assert all(map(np.array_equal, *zip(*made, strict=True)))
 

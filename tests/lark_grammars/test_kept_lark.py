@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import subprocess
 import sys
 import threading
@@ -27,14 +26,15 @@ from structgen.lark_grammars.kept.state_image import Slots
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer import kept_lexemes
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.masks import lark_questions
+from structgen.lark_grammars.masks import kept_lark, lark_answers
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.masks.vocabulary_tables import Records
 from structgen.lark_grammars.tables import contextual_language
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
-from structgen.native.array_file import Later
+from structgen.native.array_file import Later, read_header
 from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles
 from structgen.store.mask_store import VocabularyStore
+from structgen.system.source_digests import package_digest
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,11 +148,18 @@ def damage(folder: Path, at: int | None = None, part: str = "") -> None:
     if at is not None:
         content[at] ^= 0x55
     else:
-        header = json.loads(content[32 : 32 + int.from_bytes(content[16:24], "little")])
-        _dtype, shape, offset, *_ = (header["arrays"] | header["later"])[part]
-        size = int(np.prod(shape)) * np.dtype(_dtype).itemsize
-        assert size
-        for word in range(offset, offset + size, 8):
+        held = np.frombuffer(bytes(content), np.uint64).view(np.uint8)
+        key = f"{path.stem} {package_digest()}"
+        header = read_header(held, kept_lark.KIND, key)
+        which = header.names.index(part)
+        number = header.shapes[which][0] >> 16
+        place = header.sections[number].place
+        for name, one in header.arrays(number, held[place:]).items():
+            if name == part:
+                break
+            place += -(-one.nbytes // 64) * 64
+        assert one.nbytes
+        for word in range(place, place + one.nbytes, 8):
             content[word] ^= 0x55
     path.write_bytes(content)
 
@@ -306,7 +313,7 @@ def test_a_successor_has_the_masks_without_making_them(
     text = GRAMMARS["calls"][1]
     expected = masks(first, text)
     second = first.anew()
-    monkeypatch.setattr(CompiledLark, "_walk", refuse)
+    monkeypatch.setattr(CompiledLark, "_collect", refuse)
     assert masks(second, text) == expected
 
 
@@ -326,8 +333,11 @@ def test_what_one_has_asked_and_left_is_answered_to_the_other(name: str, tokeniz
     first = CompiledLark(_grammar(source), tokenizer, None, False)
     masks(first, text)
     second = first.anew()
-    assert second._book is first._book and second._needs is not first._needs
-    book = first._book
+    assert (
+        second._vocabulary_tables is first._vocabulary_tables
+        and second._answers._needs is not first._answers._needs
+    )
+    book = first._vocabulary_tables
     for cells in (book._moves, book._endings, book._starts, book._plans):
         cells[cells == K.UNKNOWN] = K.PENDING
     book._clean[book._clean == K.CLEAN_UNKNOWN] = K.CLEAN_PENDING
@@ -357,15 +367,15 @@ def test_places_of_proofs_do_not_pass_to_a_successor(tokenizer: sg.Tokenizer) ->
 def test_lexeme_states_are_what_they_were(name: str) -> None:
     tables = _grammar(GRAMMARS[name][0]).tables
     first = Lexer(tables)
-    starts = [first.start(context, first.before()) for context in range(len(tables.contexts))]
+    starts = [first.start(context, first.initial_look_behind()) for context in range(len(tables.contexts))]
     for state in starts:
         for byte in b"l\xc3\xa4uft '''a''b/*":
             if state >= 0:
                 state = first.move(state, byte).after
     second, third = Lexer(tables), Lexer(tables)
-    assert kept_lexemes.restore(kept_lexemes.plain(first, "more", 1), second) == ["more", 1]
+    assert kept_lexemes.decode_lexemes(kept_lexemes.encode_lexemes(first, "more", 1), second) == ["more", 1]
     # what nobody has asked for is handed on
-    kept_lexemes.restore(kept_lexemes.plain(second), third)
+    kept_lexemes.decode_lexemes(kept_lexemes.encode_lexemes(second), third)
     assert {state: third.row(state) for state in first.rows} == first.rows
     assert {state: third.ways(state) for state in first.rows} == {s: first.ways(s) for s in first.rows}
     assert second.states == first.states
@@ -381,7 +391,7 @@ def test_places_are_forgotten_in_a_long_text(
 ) -> None:
     grammar, text = _grammar(PYTHON), "".join(GRAMMARS["Python"][1:])
     expected = masks(CompiledLark(grammar, tokenizer, None, False), text)
-    monkeypatch.setattr(lark_questions, "_CROWD", 64)
+    monkeypatch.setattr(lark_answers, "_MOST_PLACES", 64)
     compiled = CompiledLark(grammar, tokenizer, None, False)
     assert masks(compiled, text) == expected
     assert compiled.sizes["places"] < 10 * compiled.sizes["machine_states"]

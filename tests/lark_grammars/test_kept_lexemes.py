@@ -7,7 +7,7 @@ import pytest
 from test_lexeme_rows import GRAMMARS, tables_of
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.lexer.kept_lexemes import plain, restore
+from structgen.lark_grammars.lexer.kept_lexemes import decode_lexemes, encode_lexemes
 from structgen.lark_grammars.lexer.lexemes import DEAD
 
 pytestmark = pytest.mark.filterwarnings("error::structgen.errors.StoreWarning")
@@ -38,24 +38,24 @@ def hold(first: Lexer, lexer: Lexer, starts: list[int]) -> None:
         pending += [pair for pair in dict.fromkeys(met) if min(pair) >= 0 and pair not in pairs]
         pairs |= dict.fromkeys(met)
         assert lexer.end(other) == first.end(one)
-        assert lexer.may_be(other) == first.may_be(one)
+        assert lexer.viable_terminals(other) == first.viable_terminals(one)
         here, there = lexer.without_slot(other), first.without_slot(one)
         assert min(here, there) >= 0 or here == there == DEAD
         assert here == DEAD or lexer.states[here] == first.states[there]
-        assert lexer.ends(other, 32) == first.ends(one, 32)
+        assert lexer.endings(other, 32) == first.endings(one, 32)
 
 
 @pytest.mark.parametrize("met", [0, 3])
 @pytest.mark.parametrize("name", [*GRAMMARS, "json", "sql", "python", "python (lark's)"])
 def test_a_lexer_goes_on_from_states_that_were_kept(name: str, met: int) -> None:
     first = local(name)
-    starts = [first.start(one, first.before()) for one in range(len(first.tables.contexts))]
-    first.reached(starts, met)
-    kept = plain(first, "more", [1])
+    starts = [first.start(one, first.initial_look_behind()) for one in range(len(first.tables.contexts))]
+    first.explore(starts, met)
+    kept = encode_lexemes(first, "more", [1])
     second, third = Lexer(first.tables), Lexer(first.tables)
-    assert restore(kept, second) == ["more", [1]]
+    assert decode_lexemes(kept, second) == ["more", [1]]
     # what nobody has asked for is handed on
-    restore(plain(second), third)
+    decode_lexemes(encode_lexemes(second), third)
     for lexer in (second, third):
         assert lexer.starts == first.starts
         assert lexer.states == first.states

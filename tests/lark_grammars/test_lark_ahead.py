@@ -165,7 +165,7 @@ def test_compiled_grammars_share_what_is_known_of_all_states(tokenizer: sg.Token
     grammar, text = of("calls")
     first, second = (CompiledLark(grammar, tokenizer, None, False) for _ in range(2))
     hold(first, second, tokenizer.encode(text.encode()))
-    assert first._book._moves is second._book._moves
+    assert first._vocabulary_tables._moves is second._vocabulary_tables._moves
 
 
 def test_what_is_not_known_of_all_states_is_not_shared(
@@ -190,7 +190,7 @@ def test_patterns_that_have_no_room_for_more_are_loaded(
     expected = plain.allowed(plain.start)
     assert expected == [0, 2]
     next(folder.iterdir()).unlink()
-    monkeypatch.setattr(ordered_matching, "MOST_INSTRUCTIONS", plain._reader.lexer.program.code.count)
+    monkeypatch.setattr(ordered_matching, "MOST_INSTRUCTIONS", plain._states.reader.lexer.program.code.count)
     grammar = sg.lark(text)
     assert grammar.ahead is None
     compiled = CompiledLark(grammar, ascii_only, None, False)

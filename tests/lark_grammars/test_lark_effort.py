@@ -9,9 +9,14 @@ import pytest
 from lark_reference import build, differences, texts
 
 import structgen as sg
-from structgen.lark_grammars.lexer.ordered_matching import Behind, Nest, OrderedProgram, Thread
-from structgen.lark_grammars.lexer.work_budget import Effort
-from structgen.lark_grammars.liveness.completions import Completions
+from structgen.lark_grammars.lexer.ordered_matching import (
+    AtomicGroup,
+    LookBehindState,
+    OrderedProgram,
+    Thread,
+)
+from structgen.lark_grammars.lexer.work_budget import WorkBudget
+from structgen.lark_grammars.liveness.oracle import LivenessOracle
 from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
@@ -154,10 +159,10 @@ def _after(ours: ContextualLanguage, config: Config | None, text: bytes) -> Conf
 
 
 def test_a_text_is_written_that_leaves_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def searched(_self: Completions, _reading: object) -> bytes:
+    def searched(_self: LivenessOracle, _reading: object) -> bytes:
         raise AssertionError("a search")
 
-    monkeypatch.setattr(Completions, "_search", searched)
+    monkeypatch.setattr(LivenessOracle, "_search", searched)
     ours = language(ALL_OF)
     for text in (b"", b"c", b"cc", b"ac", b"ab,c"):
         config = _after(ours, ours.start(), text)
@@ -175,12 +180,12 @@ def test_no_mask_takes_more_steps_than_its_limit(
 ) -> None:
     loaded, spent = sg.lark(grammar), list[int]()
 
-    def counted(self: Effort, steps: int) -> None:
+    def counted(self: WorkBudget, steps: int) -> None:
         spend(self, steps)
         spent.append(self.spent)
 
-    spend = Effort.spend
-    monkeypatch.setattr(Effort, "spend", counted)
+    spend = WorkBudget.spend
+    monkeypatch.setattr(WorkBudget, "spend", counted)
     try:
         compiled = sg.compile(loaded, tokenizer, limits=Limits(oracle_steps=most), store=False)
         state: sg.State | None = compiled.start
@@ -245,14 +250,14 @@ def test_rows_that_were_asked_for_past_a_limit_are_asked_for_again() -> None:
     failed = 0
     for left in range(2, 400):
         try:
-            with ours.effort:
-                ours.effort.spend(ours.effort.most - left)
-                lexer.reached([ours.reader.start().lexeme], 50)
+            with ours.budget:
+                ours.budget.spend(ours.budget.most - left)
+                lexer.explore([ours.reader.start().lexeme], 50)
         except sg.LimitError:
             failed += 1
     assert failed > 5
-    states = lexer.reached([ours.reader.start().lexeme], 50).tolist()
-    theirs = expected.reached([other.reader.start().lexeme], 50).tolist()
+    states = lexer.explore([ours.reader.start().lexeme], 50).tolist()
+    theirs = expected.explore([other.reader.start().lexeme], 50).tolist()
     assert [lexer.states[one] for one in states] == [expected.states[one] for one in theirs]
     for one, of in zip(states, theirs, strict=True):
         assert [move.sources for move in lexer.row(one)] == [move.sources for move in expected.row(of)]
@@ -263,7 +268,9 @@ def test_look_aheads_inside_others_are_followed_once(monkeypatch: pytest.MonkeyP
     steps = 0
     followed = OrderedProgram._step
 
-    def counted(self: OrderedProgram, item: Thread | Nest, byte: int, behind: Behind) -> list[Thread | Nest]:
+    def counted(
+        self: OrderedProgram, item: Thread | AtomicGroup, byte: int, behind: LookBehindState
+    ) -> list[Thread | AtomicGroup]:
         nonlocal steps
         steps += 1
         return followed(self, item, byte, behind)
@@ -283,14 +290,14 @@ def test_texts_of_atomic_groups_with_look_aheads_are_larks() -> None:
 @pytest.mark.slow
 def test_the_first_load_of_a_pattern_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     spent = 0
-    counted = Effort.spend
+    counted = WorkBudget.spend
 
-    def spend(self: Effort, steps: int) -> None:
+    def spend(self: WorkBudget, steps: int) -> None:
         nonlocal spent
         spent += steps
         counted(self, steps)
 
-    monkeypatch.setattr(Effort, "spend", spend)
+    monkeypatch.setattr(WorkBudget, "spend", spend)
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
     assert sg.lark(MANY_GROUPS).ahead is not None
     assert Limits().oracle_steps < spent < 3 * Limits().oracle_steps
@@ -342,16 +349,16 @@ def test_a_limit_without_look_aheads_names_conflicts_as_the_cause() -> None:
 
 
 def test_a_call_counts_its_own_steps_whatever_ended_the_one_before() -> None:
-    effort = Effort(Limits(oracle_steps=10))
+    budget = WorkBudget(Limits(oracle_steps=10))
 
     def cut_off_as_it_is_left() -> None:
-        effort.__enter__()
-        effort.spend(8)
+        budget.__enter__()
+        budget.spend(8)
 
     cut_off_as_it_is_left()
-    with effort:
-        with effort:
-            effort.spend(8)
-        assert effort.spent == 8
+    with budget:
+        with budget:
+            budget.spend(8)
+        assert budget.spent == 8
         with pytest.raises(sg.LimitError):
-            effort.spend(3)
+            budget.spend(3)

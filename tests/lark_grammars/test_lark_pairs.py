@@ -56,7 +56,7 @@ def test_each_mask_is_that_of_the_slow_reader(name: str, tokenizer: sg.Tokenizer
     slow, fast = CompiledText(grammar, tokenizer, None, False), CompiledLark(grammar, tokenizer, None, False)
     one, other = hold(slow, fast, tokenizer.encode(text.encode()))
     assert fast.allowed(other) == slow.allowed(one)
-    assert fast._book.pairs.table[0] > 0
+    assert fast._vocabulary_tables.pairs.table[0] > 0
 
 
 def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it(
@@ -74,10 +74,10 @@ def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it(
     def refused(*_arguments: object) -> None:
         raise sg.LimitError("Too much.", limit="oracle_steps")
 
-    monkeypatch.setattr(fast._book.pairs, "put", refused)
+    monkeypatch.setattr(fast._vocabulary_tables.pairs, "put", refused)
     for _ in range(2):
         with pytest.raises(sg.LimitError):
             fast.allowed(other)
-    assert (fast._book.pairs.table[2 : 2 + 2 * K.MOST_PAIRS : 2] == 0).all()
+    assert (fast._vocabulary_tables.pairs.table[2 : 2 + 2 * K.MOST_PAIRS : 2] == 0).all()
     monkeypatch.undo()
     assert fast.allowed(other) == slow.allowed(one)

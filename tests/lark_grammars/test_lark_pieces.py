@@ -65,8 +65,8 @@ def compiled(name: str, *, piecing: bool) -> CompiledLark:
     """Return a grammar of which it is known what is sure, with pieces or without."""
     made = sg.compile(GRAMMARS[name](), VOCABULARY, store=False)
     assert isinstance(made, CompiledLark)
-    made._find_sure()
-    made._book._words[K.K_PIECING] = piecing
+    made._answers.certify_states()
+    made._vocabulary_tables._words[K.K_PIECING] = piecing
     return made
 
 
@@ -112,18 +112,18 @@ def test_masks_are_those_without_pieces(name: str) -> None:
     count = 12 if "our" in name else 60
     texts = list(walks(plain, 7, count, 30))
     assert not differences(plain, pieced, texts)
-    assert pieced._book._pieces.words[K.PC_USED] > 20, "pieces are not used"
+    assert pieced._vocabulary_tables._pieces.words[K.PC_USED] > 20, "pieces are not used"
 
 
 @pytest.mark.parametrize("name", ["JSON", "calls in blocks"])
 @pytest.mark.parametrize(("rows", "pooled"), [(40, 1 << 20), (1 << 18, 50), (3, 1 << 20)])
 def test_masks_are_the_same_where_there_is_little_room(name: str, rows: int, pooled: int) -> None:
     plain, pieced = compiled(name, piecing=False), compiled(name, piecing=True)
-    for table in (pieced._book._pieces, pieced._alike):
+    for table in (pieced._vocabulary_tables._pieces, pieced._reused):
         table.words[K.PC_MOST] = rows
         table.words[K.PC_MOST_POOLED] = min(pooled, table.words[K.PC_MOST_POOLED])
     assert not differences(plain, pieced, list(walks(plain, 3, 20, 30)))
-    assert pieced._book._pieces.words[K.PC_TURN] > 0, "nothing was forgotten"
+    assert pieced._vocabulary_tables._pieces.words[K.PC_TURN] > 0, "nothing was forgotten"
 
 
 def test_masks_are_the_same_in_another_generation() -> None:
@@ -155,5 +155,5 @@ def test_what_looks_far_into_a_stack_takes_no_room() -> None:
     plain, made = compiled("deep", piecing=False), compiled("deep", piecing=True)
     tokens = list(b"(" + b"a" * 3_000 + b"b )")
     assert not differences(plain, made, [tokens])
-    for table in (made._alike, made._book._pieces):
+    for table in (made._reused, made._vocabulary_tables._pieces):
         assert table.words[K.PC_USED] < 2_000

@@ -1,4 +1,4 @@
-"""Plans of compiled Lark grammars: they come to the end of what is around them, and Python is not asked."""
+"""The item completions of compiled grammars come to the end of what is around them; Python is not asked."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from same_masks import bare
 import structgen as sg
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.liveness.completions import Completions
-from structgen.lark_grammars.liveness.reduction_plans import Ranks
+from structgen.lark_grammars.liveness.oracle import LivenessOracle
+from structgen.lark_grammars.liveness.shortest_completions import RankedItems
 from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import Parser
-from structgen.lark_grammars.reading.loaded_grammar import FAR
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
 from structgen.system import resources
@@ -106,8 +106,8 @@ def test_plans_prove_the_places_of_python(asked: list[object]) -> None:
     assert len(asked) < 5
 
 
-class _Searched(Ranks):
-    """Ranks for which each state and nonterminal is searched by itself, over all rules."""
+class _Searched(RankedItems):
+    """RankedItems for which each state and nonterminal is searched by itself, over all rules."""
 
     def _needed(self, state: int, nonterminal: int) -> tuple[int, int]:
         key = state, nonterminal
@@ -127,7 +127,7 @@ class _Searched(Ranks):
     def _search(self, state: int, nonterminal: int) -> tuple[int, int]:
         rules, texts = self._tables.rules, self.texts
         best = {nonterminal: (0, 0)}
-        found = FAR, 0
+        found = UNREACHABLE, 0
         pending = [nonterminal]
         for here in pending:
             cost, ended = best[here]
@@ -137,7 +137,7 @@ class _Searched(Ranks):
                     found = min(found, (cost + texts.least(symbols[1:]), ended))
             for origin, least in self._led[here]:
                 way = cost + least, ended + 1
-                if way < best.get(origin, (FAR, 0)):
+                if way < best.get(origin, (UNREACHABLE, 0)):
                     best[origin] = way
                     pending.append(origin)
         return found
@@ -153,8 +153,8 @@ class _Searched(Ranks):
 )
 def test_plans_are_those_of_a_search_for_each_state(make: Callable[[], LarkGrammar]) -> None:
     tables = make().tables
-    parser = Parser(tables, Lexer(tables).least())
-    ranks, searched = Ranks(parser, parser.texts), _Searched(parser, parser.texts)
+    parser = Parser(tables, Lexer(tables).shortest_lengths())
+    ranks, searched = RankedItems(parser, parser.texts), _Searched(parser, parser.texts)
     states = range(len(tables.kernels))
     assert [ranks.nearest(state) for state in states] == [searched.nearest(state) for state in states]
     assert ranks._around == searched._around
@@ -171,16 +171,16 @@ BAD.2: /[bd]!/
 
 
 def test_a_text_that_no_plan_has_is_found_by_its_lexemes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def search(completions: Completions, reading: ReaderConfiguration) -> None:
+    def search(completions: LivenessOracle, reading: ReaderConfiguration) -> None:
         raise AssertionError("texts are tried byte by byte")
 
-    monkeypatch.setattr(Completions, "_search", search)
+    monkeypatch.setattr(LivenessOracle, "_search", search)
     language = ContextualLanguage(sg.lark(HIDDEN).tables, Limits())
     assert bytes(language.shortest(language.start())) == b"ace!"
 
 
 def test_that_nothing_goes_on_behind_what_no_text_is_takes_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Completions, "_search", lambda *_: pytest.fail("texts are tried byte by byte"))
+    monkeypatch.setattr(LivenessOracle, "_search", lambda *_: pytest.fail("texts are tried byte by byte"))
     grammar = sg.lark('start: "a" | MARGIN NONE "b"\nMARGIN: / +/\nNONE: /[^\\s\\S]/\n%ignore /#+/\n')
     language = ContextualLanguage(grammar.tables, Limits())
     assert language.step(language.start(), ord(" ")) is None

@@ -121,7 +121,7 @@ def said(made: CompiledLark, record: int, trie: Texts) -> Said:
     found = Said(Counter(), Counter(), Counter())
     words = array_at(record, K.R_WORDS, np.int64).tolist()
     groups = array_at(words[K.R_GROUPS], 4 * words[K.R_GROUP_COUNT], np.int64).reshape(-1, 4)
-    first_of = made._book._shape.first_bytes
+    first_of = made._vocabulary_tables._shape.first_bytes
     for endings, at, firsts, count in groups.tolist():
         if count == K.AS_ROW:
             tokens = tokens_of(made._masks.rows[at])
@@ -158,7 +158,7 @@ def shift_of(text: bytes) -> int:
 
 def read(made: CompiledLark, lexeme: int, trie: Texts) -> Said:
     """Return what reading the tokens of a trie byte by byte says."""
-    found, book = Said(Counter(), Counter(), Counter()), made._book
+    found, book = Said(Counter(), Counter(), Counter()), made._vocabulary_tables
     newline = int(book._words[K.K_NEWLINE])
     for text, tokens, _behind in trie:
         state = lexeme
@@ -194,7 +194,7 @@ def test_records_say_what_reading_each_token_says(
         monkeypatch.setattr(record_shapes, "_PIECES", 1 << 5)
         monkeypatch.setattr(record_shapes, "_MOST_PIECES", 1 << 7)
     made = compiled(name, sg.MaskStore(memory=1) if room == "one row" else None)
-    vocabulary, book = made.vocabulary, made._book
+    vocabulary, book = made.vocabulary, made._vocabulary_tables
     whole = texts(vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids)
     tries = [(book._records, whole), *((held, texts_at(at)) for at, held in book._held.items())]
     assert len(tries) > 3
@@ -205,6 +205,6 @@ def test_records_say_what_reading_each_token_says(
 
 
 def test_pieces_are_found_again_once_there_is_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = int(compiled("calls")._book._shape._words[K.H_USED])
+    used = int(compiled("calls")._vocabulary_tables._shape._words[K.H_USED])
     monkeypatch.setattr(record_shapes, "_PIECES", 1 << 3)
-    assert int(compiled("calls")._book._shape._words[K.H_USED]) == used > 1 << 4
+    assert int(compiled("calls")._vocabulary_tables._shape._words[K.H_USED]) == used > 1 << 4

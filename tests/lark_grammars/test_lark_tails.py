@@ -16,8 +16,9 @@ from lark.indenter import PythonIndenter
 from same_masks import bare, hold
 
 import structgen as sg
-from structgen.lark_grammars.masks import followed_masks
+from structgen.lark_grammars.masks import slow_masks
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+from structgen.lark_grammars.masks.slow_masks import SlowMasks
 from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
@@ -154,30 +155,32 @@ def test_a_lexeme_gives_way_where_it_does_in_all_texts(tokenizer: sg.Tokenizer) 
         after = fast.step(state, token)
         assert after is not None
         state = after
-    lexer = fast._reader.lexer
+    lexer = fast._states.reader.lexer
     slots = {state: [slot.terminal for slot in one.slots] for state, one in enumerate(lexer.states)}
     waiting = [state for state, terminals in slots.items() if terminals == [-1]]
     others = [state for state, terminals in slots.items() if -1 not in terminals]
     pairs = [(one, other) for one in waiting for other in others]
     random.Random(1).shuffle(pairs)
     for pair in pairs[:400]:
-        lexer.gives_way(*pair)
+        lexer.never_ends_at_slot(*pair)
     assert set(lexer._gives_way.values()) == {False, True}
     for pair, known in lexer._gives_way.items():
-        assert known == slow.gives_way(lexer, *pair)
+        assert known == slow.never_ends_at_slot(lexer, *pair)
 
 
 def test_tokens_left_to_the_reader_are_read_down_the_trie(
     tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    read = CompiledLark._read_below
+    read = SlowMasks._read_below
 
-    def noted(self: CompiledLark, reading: ReaderConfiguration, tokens: np.ndarray) -> list[int]:
+    def noted(
+        self: SlowMasks, reading: ReaderConfiguration, tokens: np.ndarray, deferred: np.ndarray
+    ) -> list[int]:
         sizes.append(len(tokens))
-        return read(self, reading, tokens)
+        return read(self, reading, tokens, deferred)
 
-    monkeypatch.setattr(followed_masks, "_FEW", 1)
-    monkeypatch.setattr(CompiledLark, "_read_below", noted)
+    monkeypatch.setattr(slow_masks, "_FEW", 1)
+    monkeypatch.setattr(SlowMasks, "_read_below", noted)
     compare(WAITING, "{a}  bc #d{e} ", tokenizer)
     assert sizes and max(sizes) > 20

@@ -11,12 +11,15 @@ from test_lexeme_rows import GRAMMARS, tables_of
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK
 from structgen.lark_grammars.lexer.lexemes import DEAD
-from structgen.lark_grammars.reading.loaded_grammar import FAR
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 
 
 def met(lexer: Lexer, most: int) -> list[int]:
     """Return states of a lexer, those nearest to the beginning first."""
-    found = {lexer.start(context, lexer.before()): None for context in range(len(lexer.tables.contexts))}
+    found = {
+        lexer.start(context, lexer.initial_look_behind()): None
+        for context in range(len(lexer.tables.contexts))
+    }
     pending = list(found)
     for state in pending:
         for _byte, move in lexer.ways(state):
@@ -34,16 +37,16 @@ def test_lexemes_end_as_the_texts_of_their_terminals_do(name: str) -> None:
     newline = -1 if tables.indentation is None else tables.indentation.newline
     states = met(lexer, 160)
     assert met(other, 160) == states
-    lexer.meet_ends(states[::2], 32)
+    lexer.prepare_endings(states[::2], 32)
     for state in states:
-        ends, every = lexer.ends(state, 32), slow.every(other, state)
-        assert (ends.parted, ends.every, ends.last) == (
+        ends, every = lexer.endings(state, 32), slow.every(other, state)
+        assert (ends.separated, ends.terminals, ends.at_end) == (
             slow.parted(other, state, 32),
             every,
             slow.last(other, state),
         )
-        sure = {terminal for _size, terminal in ends.parted}
-        assert ends.unsure == [one for one in every if one not in sure and one != newline]
+        sure = {terminal for _size, terminal in ends.separated}
+        assert ends.unseparated == [one for one in every if one not in sure and one != newline]
         slots = {slot.terminal for slot in other.states[state].slots}
         assert bool(ends.flags & HAS_OLD) == (-1 in slots)
         assert bool(ends.flags & HAS_IGNORED) == (not slots.isdisjoint(ignored))
@@ -56,8 +59,8 @@ def test_states_that_may_become_a_terminals_are_told_together(name: str) -> None
     lexer = Lexer(tables_of(name))
     last = max(*met(lexer, 100), 5) + 1
     for terminal in lexer._first:
-        known = [lexer.may_be_or_is(state, terminal) for state in range(5, last)]
-        assert lexer.becoming(5, last, terminal).tolist() == known
+        known = [lexer.may_become(state, terminal) for state in range(5, last)]
+        assert lexer.may_become_rows(5, last, terminal).tolist() == known
 
 
 @pytest.mark.parametrize("name", ["json", "sql", "python", "python (lark's)"])
@@ -82,22 +85,23 @@ def test_the_least_bytes_of_a_terminal_are_those_of_its_first_text(name: str) ->
         for at in (first, *program.code[first].to):
             words = program.words([at], terminal)
             word = next(words, None)
-            assert program.least(at, terminal) == (FAR if word is None else max(1, len(word)))
+            assert program.least(at, terminal) == (UNREACHABLE if word is None else max(1, len(word)))
 
 
 @pytest.mark.parametrize("name", [*GRAMMARS, "json", "sql", "python", "python (lark's)"])
 def test_contexts_that_are_no_apart_begin_as_others_do(name: str) -> None:
     tables = tables_of(name)
     lexer = Lexer(tables)
-    before = lexer.before()
+    before = lexer.initial_look_behind()
     for terminal in lexer._first:
-        apart = {lexer.start(context, before) for context in lexer.contexts_apart(10, terminal)}
+        apart = {lexer.start(context, before) for context in lexer.distinct_contexts(10, terminal)}
         for context in range(len(tables.contexts)):
             start = lexer.start(context, before)
             kinds = [
                 kind
                 for kind, move in enumerate(lexer.row(start))
-                if kind == lexer.classes[10] or (move.after >= 0 and terminal in lexer.may_be(move.after))
+                if kind == lexer.classes[10]
+                or (move.after >= 0 and terminal in lexer.viable_terminals(move.after))
             ]
             known = ([lexer.row(one)[kind] for kind in kinds] for one in apart)
             assert [lexer.row(start)[kind] for kind in kinds] in list(known)
@@ -108,10 +112,10 @@ def test_a_part_of_a_start_does_what_the_start_does_with_a_terminal(name: str) -
     tables = tables_of(name)
     lexer = Lexer(tables)
     for context in range(0, len(tables.contexts), 1 + len(tables.contexts) // 20):
-        start = lexer.start(context, lexer.before())
+        start = lexer.start(context, lexer.initial_look_behind())
         row = lexer.row(start)
         for terminal in [0, *slow.every(lexer, start)]:
-            part = lexer.start_with(context, terminal, 32, 10)
+            part = lexer.partial_start(context, terminal, 32, 10)
             for kind, (real, move) in enumerate(zip(row, lexer.row(part), strict=True)):
                 begins = real.after >= 0 and terminal in slow.every(lexer, real.after)
                 if begins or -1 - terminal in real.sources or kind in (lexer.classes[32], lexer.classes[10]):
@@ -123,10 +127,10 @@ def test_what_is_an_error_behind_a_terminal_is_one_to_all_starts(name: str) -> N
     tables = tables_of(name)
     lexer = Lexer(tables)
     for terminal in lexer._first:
-        contexts = tables.contexts_behind(terminal)
-        starts = [lexer.start(one, lexer.before()) for one in contexts]
+        contexts = tables.contexts_after(terminal)
+        starts = [lexer.start(one, lexer.initial_look_behind()) for one in contexts]
         dead = (lexer.after(starts) == DEAD).all(axis=0)
-        assert lexer.nothing_behind(contexts).tolist() == dead.tolist()
+        assert lexer.errors_after_contexts(contexts).tolist() == dead.tolist()
 
 
 @pytest.mark.parametrize("name", [*GRAMMARS, "python (lark's)"])

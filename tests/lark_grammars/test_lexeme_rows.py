@@ -49,7 +49,10 @@ def hold(tables: ParserTables, most: int) -> int:
     lexer = LexemeStates(tables)
     slow = LexemeMoves(lexer)
     befores = dict.fromkeys(
-        (lexer.before(), *(lexer.step_behind(lexer.before(), byte) for byte in b"ab\n\xc3"))
+        (
+            lexer.initial_look_behind(),
+            *(lexer.step_look_behind(lexer.initial_look_behind(), byte) for byte in b"ab\n\xc3"),
+        )
     )
     found: dict[int, None] = {}
     for context in range(len(tables.contexts)):
@@ -64,7 +67,7 @@ def hold(tables: ParserTables, most: int) -> int:
         state = lexer.states[number]
         end = lexer.end(number)
         assert (end.after, end.sources) == slow.end(state)
-        assert lexer.may_be(number) == slow.may_be(state)
+        assert lexer.viable_terminals(number) == slow.viable_terminals(state)
         without = lexer.without_slot(number)
         assert (lexer.states[without] if without >= 0 else None) == slow.without_slot(state)
         for byte in lexer.representative:
@@ -115,12 +118,12 @@ def test_states_of_random_lexers_move_as_their_threads_do(patterns: list[list[st
 def test_bytes_that_begin_alike_do_the_same_at_the_start_of_each_context(name: str) -> None:
     tables = tables_of(name)
     lexer, other = LexemeStates(tables), LexemeStates(tables)
-    starts = [other.start(context, other.before()) for context in range(len(tables.contexts))]
+    starts = [other.start(context, other.initial_look_behind()) for context in range(len(tables.contexts))]
     for byte in b" a\n\xc3":
         kinds = (kind for kind, _byte in enumerate(other.representative))
         rows = [other.row(start) for start in starts]
         alike = {kind for kind in kinds if all(row[kind] == row[other.classes[byte]] for row in rows)}
         every = range(len(other.representative))
-        assert {kind for kind in every if lexer.begins_alike(byte, [kind])} == alike
-        assert lexer.begins_alike(byte, [kind for kind in every if kind not in alike]) is False
-        assert lexer.begins_alike(byte, every)
+        assert {kind for kind in every if lexer.begins_like(byte, [kind])} == alike
+        assert lexer.begins_like(byte, [kind for kind in every if kind not in alike]) is False
+        assert lexer.begins_like(byte, every)

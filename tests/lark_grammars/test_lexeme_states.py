@@ -6,7 +6,7 @@ import pytest
 from lark_reference import build, differences
 
 from structgen.lark_grammars.reading.lark_loader import load
-from structgen.lark_grammars.reading.loaded_grammar import FAR, ParserTables
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
 
@@ -58,10 +58,12 @@ BEHIND_ANOTHER = "start: (L|B)* A\nL: /l(?=.*z)|l(?!b)/\nB: /b|x/\nA: /(?<=x)a/\
 
 def test_a_lexeme_that_nothing_begins_ends_by_no_look_ahead() -> None:
     lexer = ContextualLanguage(tables_of("start: B A\nB: /b|x/\nA: /(?<=x)a/\n"), Limits()).reader.lexer
-    states = {lexer.start(context, lexer.before()) for context in range(len(lexer.tables.contexts))}
+    states = {
+        lexer.start(context, lexer.initial_look_behind()) for context in range(len(lexer.tables.contexts))
+    }
     empty = [state for state in states if not lexer.states[state].items]
     assert empty
-    assert [lexer.waits(state) for state in empty] == [FAR] * len(empty)
+    assert [lexer.waits(state) for state in empty] == [UNREACHABLE] * len(empty)
 
 
 def test_searches_go_on_beside_a_place_where_no_lexeme_begins() -> None:

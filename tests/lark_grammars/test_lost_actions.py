@@ -1,5 +1,5 @@
-"""Plans where lark's table and lexer do not do what the rules say: an action was lost to a conflict, or the
-separator does not make sure of a terminal. Other plans are taken, and Python is asked about no place."""
+"""Completions where lark does not do what the rules say: an action was lost to a conflict, or the
+separator does not make sure of a terminal. Others are taken, and Python is asked about no place."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ def test_a_terminal_that_nothing_stands_for_is_kept() -> None:
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_states_whose_next_best_plans_are_taken_are_sure(name: str) -> None:
     compiled = CompiledLark(bare(sg.lark(GRAMMARS[name][0])), BYTES, None, False)
-    compiled._find_sure()
-    assert (compiled._book._sure != 0).mean() > 0.6
+    compiled._answers.certify_states()
+    assert (compiled._vocabulary_tables._sure != 0).mean() > 0.6
 
 
 def test_a_plan_that_is_asked_for_after_a_kept_answer_avoids_what_it_tells(

@@ -12,7 +12,7 @@ from same_masks import bare
 
 import structgen as sg
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
-from structgen.lark_grammars.masks.vocabulary_tables import Book
+from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,7 +87,7 @@ def test_masks_are_the_same_and_ask_for_no_record(
     assert compiled.prepare(progress=seen.append) == len(seen) > 5
     asked: list[object] = []
     for name in ("put_record", "put_moves", "put_endings", "put_plan", "put_clean", "put_start"):
-        monkeypatch.setattr(Book, name, lambda _book, *what: asked.append(what))
+        monkeypatch.setattr(VocabularyTables, name, lambda _book, *what: asked.append(what))
     assert masks(compiled, text) == expected
     assert asked == []
 
@@ -127,8 +127,8 @@ def test_moves_are_entered_of_states_that_are_asked_about_and_those_behind_the_b
     tokenizer: sg.Tokenizer,
 ) -> None:
     compiled = compiled_lark(bare(sg.lark('start: "ab" "c" | "bc" | "ca"')), tokenizer, None)
-    lexer = compiled._language.reader.lexer
-    start = compiled._language.reader.start().lexeme
+    lexer = compiled._states.language.reader.lexer
+    start = compiled._states.language.reader.start().lexeme
     behind = [lexer.move(start, byte).after for byte in b"ab"]
-    compiled._book.put_moves([start, start], [lexer.classes[byte] for byte in b"ab"])
-    assert compiled._book._entered == {start, *behind}
+    compiled._vocabulary_tables.put_moves([start, start], [lexer.classes[byte] for byte in b"ab"])
+    assert compiled._vocabulary_tables._entered == {start, *behind}

@@ -12,14 +12,13 @@ import regex
 from lark_reference import build, differences
 
 import structgen as sg
-from structgen.automata.regex.python_syntax import (
-    REGEX_MODULE,
+from structgen.automata.regex.python_syntax import REGEX_MODULE, parse_python
+from structgen.automata.regex.syntax_tree import (
     Alternation,
     CharacterClass,
     Concatenation,
     Node,
     Repetition,
-    parse_python,
 )
 from structgen.automata.unicode.charsets import LAST
 from structgen.limits import Limits

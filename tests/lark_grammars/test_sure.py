@@ -16,7 +16,7 @@ from same_masks import bare, hold
 
 import structgen as sg
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.liveness.always_completable import Sure
+from structgen.lark_grammars.liveness.certified_states import CertifiedStates
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
@@ -82,7 +82,7 @@ KNOWN = {
 def sure_of(language: ContextualLanguage) -> np.ndarray:
     """Return what is sure by plans that hold with what the search has asked of the lexer."""
     while True:
-        found = Sure(language.reader.tables, language.plan_of, language.cleanness).find()
+        found = CertifiedStates(language.reader.tables, language.completion_of, language.cleanness).find()
         if not language.outdated():
             return found
 
@@ -141,7 +141,9 @@ def is_found_in_sets(language: ContextualLanguage) -> bool:
     """Return whether what is sure is what the slow search finds."""
     found = sure_of(language)
     return (
-        slow.Sure(language.reader.tables, language.plan_of, language.cleanness).find().tolist()
+        slow.CertifiedStates(language.reader.tables, language.completion_of, language.cleanness)
+        .find()
+        .tolist()
         == found.tolist()
     )
 
@@ -223,8 +225,8 @@ def test_masks_are_the_same(name: str) -> None:
     tokenizer = sg.Tokenizer.from_huggingface(Path(__file__).parents[1] / "data" / "bpe" / "tokenizer.json")
     plain = CompiledLark(bare(GRAMMARS[name]()), tokenizer, None, False)
     shown = CompiledLark(GRAMMARS[name](), tokenizer, None, False)
-    assert shown._book.knows_sure
-    assert not plain._book.knows_sure
+    assert shown._vocabulary_tables.knows_sure
+    assert not plain._vocabulary_tables.knows_sure
     hold(plain, shown, tokenizer.encode(TEXTS[name].encode()))
 
 
@@ -232,10 +234,12 @@ def test_masks_are_the_same(name: str) -> None:
 def test_what_is_known_ahead_is_what_is_found_later(name: str) -> None:
     grammars = bare(GRAMMARS[name]()), GRAMMARS[name]()
     later, ahead = (CompiledLark(one, BYTES, None, False) for one in grammars)
-    later._find_sure()
-    assert np.array_equal(later._book._sure, ahead._book._sure)
-    asked = later._book._clean != K.CLEAN_UNKNOWN
+    later._answers.certify_states()
+    assert np.array_equal(later._vocabulary_tables._sure, ahead._vocabulary_tables._sure)
+    asked = later._vocabulary_tables._clean != K.CLEAN_UNKNOWN
     assert asked.any()
-    assert np.array_equal(later._book._clean[asked], ahead._book._clean[asked])
-    states = range(len(ahead._parsed.kernels))
-    assert [later._book.plan(one) for one in states] == [ahead._book.plan(one) for one in states]
+    assert np.array_equal(later._vocabulary_tables._clean[asked], ahead._vocabulary_tables._clean[asked])
+    states = range(len(ahead._vocabulary_tables._sure))
+    assert [later._vocabulary_tables.plan(one) for one in states] == [
+        ahead._vocabulary_tables.plan(one) for one in states
+    ]

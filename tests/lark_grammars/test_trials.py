@@ -42,7 +42,7 @@ def test_what_a_byte_leads_to_one_that_is_tried_does(name: str) -> None:
     reader = language.reader
     met = [reader.start()]
     for reading in met:
-        trials = reader.trials(reading)
+        trials = reader.representative_bytes(reading)
         reached = [reader.step(reading, byte) for byte in range(256)]
         tried = {reader.step(reading, byte) for byte in trials}
         assert {one for one in reached if one is not None} <= tried
@@ -53,4 +53,4 @@ def test_what_a_byte_leads_to_one_that_is_tried_does(name: str) -> None:
 
 def test_strings_are_tried_by_their_first_bytes() -> None:
     reader = sg.lark('start: ("ab" | "ac" | "b")+\n').language(Limits()).reader  # type: ignore[attr-defined]
-    assert sorted(reader.trials(reader.start())) == [*b"ab"]
+    assert sorted(reader.representative_bytes(reader.start())) == [*b"ab"]

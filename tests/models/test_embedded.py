@@ -98,7 +98,7 @@ def test_transformers_computes_the_same(name: str, plain: Any) -> None:
 
 
 def prompt_for(folder: Path, schema: dict[str, Any], text: str) -> Any:
-    from structgen.schema.prompting import extraction_prompt
+    from structgen.json_grammars.prompting import extraction_prompt
 
     tokenizer = sg.Tokenizer.from_huggingface(folder)
     return tokenizer, tokenizer.encode(extraction_prompt(schema, text).encode())

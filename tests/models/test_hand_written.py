@@ -10,11 +10,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from data import everyday
 from data.plain import ALL_FRAMES, CLAUSES, OPENINGS
 from data.scenes import Scene, Slot, read_scenes
 
 FOLDER = Path(__file__).parents[1] / "data" / "extract"
-FILES = ("hand_written", "development")
+FILES = ("hand_written", "development", "everyday")
 
 
 def lines(name: str) -> list[dict[str, Any]]:
@@ -138,3 +139,53 @@ def test_no_sentence_is_of_a_frame_of_plain_words() -> None:
         if any(pattern.fullmatch(line["text"]) for pattern in patterns)
     ]
     assert matched == []
+
+
+def everyday_pattern(frame: str) -> re.Pattern[str]:
+    """Return what a frame of everyday.py can say: its own words, and any words of their form in its slots."""
+    lower, name = r"[a-z][\w'-]*(?: [\w'-]+){0,4}", r"[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}"
+    slots = {
+        **dict.fromkeys(("r", "r2", "o", "w", "v", "v2", "v3"), lower),
+        **dict.fromkeys(("n", "f", "c", "c2", "b", "y"), name),
+        **dict.fromkeys(("m", "m2"), r"\S+@\S+"),
+        **dict.fromkeys(("z", "z2", "t", "t2", "k", "p", "q"), r"\S*\d\S*(?: [\w.]+)?"),
+        "s": r"[\w' ]*\d[\w' ]*",
+        "h": r"[\d +()-]+",
+        "did": "(?:" + "|".join(map(re.escape, everyday._DID)) + ")",
+        "say": "(?:" + "|".join(map(re.escape, everyday._SAY)) + ")",
+        "his": "(?:his|her|their)",
+        "new ": "(?:new )?",
+        "zip ": "(?:ZIP |postal code |postcode |zip code )?",
+    }
+    text = ""
+    for part in re.split(r"(\{[^{}]+\})", frame):
+        slot = part.strip("{}")
+        if not part.startswith("{"):
+            text += re.escape(part) if text or not part else f"(?i:{re.escape(part[0])}){re.escape(part[1:])}"
+        elif slot.startswith("a "):
+            text += rf"an? {slots[slot[2:]]}"
+        else:
+            text += slots.get(slot, r".+")
+    return re.compile(rf"{text}(?:[.!?]| please\.|, thanks\.)?")
+
+
+def test_no_everyday_sentence_is_of_a_frame_of_the_training() -> None:
+    frames = [frame for frame, _ in everyday.FRAMES if re.search(r"\w", re.sub(r"\{[^{}]+\}", "", frame))]
+    patterns = [everyday_pattern(frame) for frame in frames]
+    assert any(
+        pattern.fullmatch("I mean to feed the cat and mow the lawn by Friday.") for pattern in patterns
+    )
+    texts = [line["text"] for name in FILES for line in lines(name)]
+    assert [text for text in texts if any(pattern.fullmatch(text) for pattern in patterns)] == []
+
+
+def test_no_everyday_opinion_is_one_of_the_training() -> None:
+    remarks = {
+        remark.lower().strip("!.")
+        for bank in (everyday._GOOD, everyday._BAD, everyday._PLAIN)
+        for remark in bank
+        if "{" not in remark
+    }
+    opinions = [line["text"] for line in lines("everyday") if "sentiment" in line["kinds"].values()]
+    parts = {part.lower().strip() for text in opinions for part in re.split(r"[.!?;]", text)}
+    assert not parts & remarks

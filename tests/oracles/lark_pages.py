@@ -38,7 +38,7 @@ def hold_pages(tables: ParserTables, pages: GrammarTables, *, partly: bool = Fal
         assert theirs[state] == other
 
     for context in contexts:
-        meet(int(pages.starts[context]), lexer.start(context, lexer.before()))
+        meet(int(pages.starts[context]), lexer.start(context, lexer.initial_look_behind()))
     known = 0
     for state in pending:
         other = theirs[state]
@@ -59,7 +59,7 @@ def hold_pages(tables: ParserTables, pages: GrammarTables, *, partly: bool = Fal
     if tables.indentation is not None:
         newline = tables.indentation.newline
         for state, other in theirs.items():
-            assert pages.newlines[state] == lexer.may_be_or_is(other, newline)
+            assert pages.newlines[state] == lexer.may_become(other, newline)
     assert len(set(theirs.values())) == len(theirs)
     return known
 
@@ -144,7 +144,7 @@ def _expected(lexer: Lexer, state: int, byte: int) -> tuple[int, ...]:
     terminal, without = slots[before[0]].terminal, lexer.without_slot(move.after)
     if terminal < 0:
         return K.MV_KEEP_OLD, -1, move.after, without
-    if lexer.errors_behind(terminal)[lexer.classes[byte]]:
+    if lexer.errors_after(terminal)[lexer.classes[byte]]:
         return (K.MV_DEAD, -1) if without == DEAD else (K.MV_ON, -1, without)
     return K.MV_KEEP_NEW, terminal, move.after, without
 

@@ -9,7 +9,7 @@ from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED
 def every(lexer: Lexer, state: int) -> list[int]:
     """Return all terminals that a lexeme may become, or is."""
     slots = (slot.terminal for slot in lexer.states[state].slots)
-    return sorted(lexer.may_be(state).union(terminal for terminal in slots if terminal >= 0))
+    return sorted(lexer.viable_terminals(state).union(terminal for terminal in slots if terminal >= 0))
 
 
 def parted(lexer: Lexer, state: int, separator: int) -> list[tuple[int, int]]:
@@ -19,8 +19,8 @@ def parted(lexer: Lexer, state: int, separator: int) -> list[tuple[int, int]]:
     found = []
     for terminal in every(lexer, state):
         if indentation is None or terminal != indentation.newline:
-            words = lexer.words(state, terminal)
-            sizes = (len(word) for word in words if lexer.is_parted(state, terminal, word, separator))
+            words = lexer.short_texts(state, terminal)
+            sizes = (len(word) for word in words if lexer.is_separated(state, terminal, word, separator))
             size = next(sizes, -1)
             if size >= 0:
                 found.append((size, terminal))
@@ -37,7 +37,7 @@ def last(lexer: Lexer, state: int) -> int:
     return terminal if terminal >= 0 else -2
 
 
-def gives_way(lexer: Lexer, state: int, other: int) -> bool:
+def never_ends_at_slot(lexer: Lexer, state: int, other: int) -> bool:
     """Return whether a lexeme with an old slot never ends with it, as what was read on from the slot
     (`other`) errs wherever it would."""
     pairs = {(state, other): None}

@@ -6,7 +6,13 @@ from collections.abc import Iterable
 
 from structgen.lark_grammars.lexer.lexeme_items import Item, Slot, instructions
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeState, LexemeStates
-from structgen.lark_grammars.lexer.ordered_matching import NOWHERE, Behind, Guards, LookAheadGuard, Nest
+from structgen.lark_grammars.lexer.ordered_matching import (
+    NO_LOOK_BEHIND,
+    AtomicGroup,
+    Guards,
+    LookAheadGuard,
+    LookBehindState,
+)
 
 Found = tuple[LexemeState | int, tuple[int, ...]]
 """The state after a move, DEAD or DECIDED, and where its slots come from."""
@@ -18,7 +24,7 @@ class LexemeMoves:
     def __init__(self, lexer: LexemeStates) -> None:
         self.lexer, self.program = lexer, lexer.program
 
-    def start(self, context: int, behind: Behind) -> LexemeState:
+    def start(self, context: int, behind: LookBehindState) -> LexemeState:
         """Return the state at the beginning of a lexeme."""
         lexer, program = self.lexer, self.program
         if lexer.is_local:
@@ -30,14 +36,16 @@ class LexemeMoves:
         tracked: set[int] = set()
         for string in {s for _t, of in of_context.unless for s in of}:
             closure = program.closure(lexer._exact[string][0], (), behind)
-            tracked.update(one[0] for one in closure if not isinstance(one, Nest))
+            tracked.update(one[0] for one in closure if not isinstance(one, AtomicGroup))
         return self.settled(items, behind, frozenset(tracked), lexer._of_context[context])
 
-    def settled(self, items: list[Item], behind: Behind, tracked: frozenset[int], unless: int) -> LexemeState:
+    def settled(
+        self, items: list[Item], behind: LookBehindState, tracked: frozenset[int], unless: int
+    ) -> LexemeState:
         """Return a state without what nothing in it can ask for."""
         reach = self.program.reaches
         if not any(reach(at)[1] for item in items for at in instructions(item)):
-            behind = NOWHERE
+            behind = NO_LOOK_BEHIND
         if tracked:
             names = self.lexer._unless[unless].keys()
             if all(names.isdisjoint(reach(at)[0]) for item in items for at in instructions(item)):
@@ -48,11 +56,13 @@ class LexemeMoves:
         """Return what a byte does."""
         program = self.program
         behind = state.behind
-        later = behind if behind == NOWHERE else program.step_behind(behind, byte)
+        later = behind if behind == NO_LOOK_BEHIND else program.step_look_behind(behind, byte)
         tracked: set[int] = set()
         for at in state.tracked:
             tracked.update(
-                one[0] for one in program.step_thread((at, ()), byte, later) if not isinstance(one, Nest)
+                one[0]
+                for one in program.step_thread((at, ()), byte, later)
+                if not isinstance(one, AtomicGroup)
             )
         items: list[Item] = []
         sources: list[int] = []
@@ -71,7 +81,7 @@ class LexemeMoves:
                         break
                 slot += 1
                 continue
-            if isinstance(item, Nest):
+            if isinstance(item, AtomicGroup):
                 found = program.step_nest(item, byte, later)
             else:
                 found = program.step_thread(item, byte, later)
@@ -96,18 +106,18 @@ class LexemeMoves:
         seen, ruling = known
         for one in found:
             assert not isinstance(one, Slot)
-            if ruling and _is_idle(one.guards if isinstance(one, Nest) else one[1], ruling):
+            if ruling and _is_idle(one.guards if isinstance(one, AtomicGroup) else one[1], ruling):
                 continue
-            match = None if isinstance(one, Nest) else self.program.match_of(one[0])
+            match = None if isinstance(one, AtomicGroup) else self.program.match_of(one[0])
             if match is None:
                 if one not in seen:
                     seen.add(one)
                     items.append(one)
-                if not isinstance(one, Nest) and self.program.surely_matches(one[0]):
+                if not isinstance(one, AtomicGroup) and self.program.surely_matches(one[0]):
                     # no character leaves a worse match standing
                     ruling.append(frozenset(one[1]))
                 continue
-            assert not isinstance(one, Nest)
+            assert not isinstance(one, AtomicGroup)
             terminal = self._named(match, tracked, unless)
             items.append(Slot(terminal, one[1]))
             ruling.append(frozenset(one[1]))
@@ -146,7 +156,7 @@ class LexemeMoves:
             return None
         return self.settled(list(state.items[:-1]), state.behind, state.tracked, state.unless)
 
-    def may_be(self, state: LexemeState) -> set[int]:
+    def viable_terminals(self, state: LexemeState) -> set[int]:
         """Return the terminals that a lexeme may still become, slots left aside."""
         lexer, reaches = self.lexer, self.program.reaches
         found = {one for item in state.items for at in instructions(item) for one in reaches(at)[0]}

@@ -1,5 +1,5 @@
 """Parser states behind which a text goes on, whatever lies below them on the stack: the slow version, in sets
-(`structgen.lark_grammars.liveness.always_completable` has what is shown)."""
+(`structgen.lark_grammars.liveness.certified_states` has what is shown)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Plan = tuple[int, int, Sequence[int]]
 _One = TypeVar("_One", bound=Hashable)
 
 
-class Sure:
+class CertifiedStates:
     """The sure states of one grammar. Cost: some 0.1 ms for each state of the parser, besides its plan."""
 
     def __init__(

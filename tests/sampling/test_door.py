@@ -15,6 +15,7 @@ import pytest
 from exact import Bigram, tokenizer
 
 import structgen as sg
+from structgen.sampling.methods import METHODS
 from structgen.sampling.sample import SampleOptions, sample
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
@@ -96,9 +97,6 @@ def test_a_keyword_that_does_not_exist_is_a_type_error():
 def test_logits_that_are_no_numbers_are_an_error(bad):
     with pytest.raises(sg.StructgenError, match="logits"):
         draw(model=lambda ids: np.full(TOKENIZER.vocab_size, bad))
-
-
-METHODS = ["auto", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked"]
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from exact import Bigram, law, tokenizer
 
 import structgen as sg
 from structgen.sampling import samples_file
+from structgen.sampling.methods import METHODS
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
-METHODS = ["auto", "cars", "importance", "smc", "asap", "rejection", "masked"]
 
 
 def draw(n=30, method="importance", pattern="[ab]{1,4}", **options):

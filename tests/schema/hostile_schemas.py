@@ -500,7 +500,7 @@ def _nested_else(depth: int) -> Json:
 
 
 HOSTILE = [*_all(), *DEPTHS]
-REFUSED: frozenset[str] = frozenset()
+REFUSED: frozenset[str] = frozenset({"multiples of 10^40 and a little"})
 """Refused when compiled, by the name of a limit."""
 SLOW: frozenset[str] = frozenset(
     {

@@ -14,6 +14,7 @@ import jsonschema_rs
 
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.json_machine.answers import scalar_questions as engine
 from structgen.language.ir import (
     All,
@@ -34,7 +35,6 @@ from structgen.limits import Limits
 from structgen.schema.reading.json_text import exact, write
 from structgen.schema.reading.json_values import json_string
 from structgen.schema.recogniser.schema_network import SchemaNetwork
-from structgen.schema.schema_grammar import json_schema
 
 
 @lru_cache(maxsize=4096)

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 import structgen as sg
 from structgen.automata.strings.string_pool import StringPool
 from structgen.errors import OptionError, UnsupportedError
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.json_machine.answers.scalar_questions import Strings
 from structgen.language.ir import All, Pattern
 from structgen.limits import Limits
 from structgen.schema.explaining.keyword_report import KeywordStanding
 from structgen.schema.reading.content import ENCODINGS
-from structgen.schema.schema_grammar import json_schema
 
 POOL = Strings(StringPool(Limits()), lambda demands: 0)
 

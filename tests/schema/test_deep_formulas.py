@@ -8,9 +8,10 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structgen.automata.programs.lookaround_removal import without_looks
-from structgen.automata.programs.program import Program, compile_pattern, union_of
-from structgen.automata.strings.formula_trees import TreeBuilder, evaluate, foresee
+from structgen.automata.programs.instructions import Program, union_of
+from structgen.automata.programs.lookaround_elimination import without_lookarounds
+from structgen.automata.programs.thompson_construction import compile_pattern
+from structgen.automata.strings.boolean_formulas import TreeBuilder, evaluate, foresee
 from structgen.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Pattern
 from structgen.schema.meaning.formulas import holds
 
@@ -34,7 +35,7 @@ def _members() -> dict[object, tuple[str, ...]]:
             programs = [compile_pattern(source) for source in sources]
             assert all(isinstance(program, Program) for program in programs)
             if count == 1:
-                found[without_looks(programs[0]) or programs[0]] = sources
+                found[without_lookarounds(programs[0]) or programs[0]] = sources
             found[union_of(tuple(programs))] = sources
     return found
 

@@ -14,9 +14,9 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from structgen.errors import OptionError, RegexError, SchemaError, UnsatisfiableSchema, UnsupportedError
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.limits import Limits
 from structgen.schema.reading.policies import WIDEST
-from structgen.schema.schema_grammar import JsonSchemaGrammar, json_schema
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"b": {"minimum": 0.5}, "a": {"enum": ["é", None]}}}
 
@@ -105,7 +105,7 @@ def test_a_pickled_grammar_is_equal_and_reports_the_same(text: str) -> None:
 
 def test_the_fingerprint_is_the_same_in_another_process() -> None:
     program = (
-        "import sys; from structgen.schema.schema_grammar import json_schema; "
+        "import sys; from structgen.json_grammars.schema_grammar import json_schema; "
         "print(json_schema(sys.argv[1], whitespace='any').fingerprint)"
     )
     text = json.dumps(SCHEMA)
@@ -115,7 +115,8 @@ def test_the_fingerprint_is_the_same_in_another_process() -> None:
 
 def test_reading_a_schema_needs_neither_numpy_nor_the_meta_schemas() -> None:
     program = (
-        "import sys; from structgen.schema.schema_grammar import json_schema; json_schema('{}').fingerprint; "
+        "import sys; from structgen.json_grammars.schema_grammar import json_schema; "
+        "json_schema('{}').fingerprint; "
         "print({'numpy', 'numba', 'jsonschema', 'referencing'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

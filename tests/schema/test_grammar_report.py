@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.schema.explaining.keyword_report import KeywordReport, KeywordStanding
-from structgen.schema.schema_grammar import json_schema
 
 
 def standings(schema: Any, **options: Any) -> dict[tuple[str, str], tuple[str, str]]:

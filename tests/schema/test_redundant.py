@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.schema.explaining.keyword_report import KeywordStanding
 from structgen.schema.reading.policies import WIDEST
-from structgen.schema.schema_grammar import json_schema
 
 DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 

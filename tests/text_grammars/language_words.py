@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from structgen.text_grammars.machine.language import TOKEN, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.text_grammars.text_grammar import TextGrammar
 
 
 def words_of(grammar: TextGrammar, alphabet: Iterable[str | int], most: int) -> set[str]:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
+from structgen.text_grammars.text_grammar import TextGrammar
 
 TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
     b"ab", b"abc", b"ca", b"bb", b"aaaa", None, None,
@@ -26,7 +27,7 @@ class Words(Language):
     def __init__(self, words: Sequence[tuple[int, ...]], most_tokens: int | None = None) -> None:
         self.words = frozenset(words)
         self.specials = frozenset(symbol - TOKEN for word in words for symbol in word if symbol >= TOKEN)
-        self.most, self.counts = most_tokens, most_tokens is not None
+        self.most, self.counts_tokens = most_tokens, most_tokens is not None
 
     def start(self) -> Config:
         return (), self.most

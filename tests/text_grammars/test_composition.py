@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from language_words import accepts, check_rest, run, words_of
 
 import structgen as sg
-from structgen.text_grammars.machine.language import TOKEN, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN
 from structgen.text_grammars.regular import RegularGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 
 ALPHABET, MOST = "ab", 5
 ALL = {"".join(word) for size in range(MOST + 1) for word in itertools.product(ALPHABET, repeat=size)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from structgen.automata.regex.python_syntax import CharacterClass, Repetition
+from structgen.automata.regex.syntax_tree import CharacterClass, Repetition
 from structgen.errors import GrammarError, LimitError
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 

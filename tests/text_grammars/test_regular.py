@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from language_words import accepts, words_of
 
 import structgen as sg
-from structgen.text_grammars.machine.language import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 
 TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
     b"ab", b"ba", b"aab", b"\na", b"bb\n", "é".encode(), "éa".encode(), b"\xa9b", None,

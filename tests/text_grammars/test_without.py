@@ -22,7 +22,7 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.records.recorder import Recorder
 from structgen.language.ir import All, Formula, Length, Not, Pattern, Spec
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 
 BYTES = [bytes((byte,)) for byte in range(256)]
 PIECES = [

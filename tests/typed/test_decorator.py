@@ -17,7 +17,7 @@ from pydantic import BaseModel, field_validator  # noqa: E402
 from told import TOKENIZER, Told, told  # noqa: E402
 
 import structgen as sg  # noqa: E402
-from structgen.schema.prompting import extraction_prompt  # noqa: E402
+from structgen.json_grammars.prompting import extraction_prompt  # noqa: E402
 from structgen.typed.local import local_model  # noqa: E402
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import structgen as sg
 from structgen.infilling.presets import FunctionModel
-from structgen.schema.prompting import extraction_prompt
+from structgen.json_grammars.prompting import extraction_prompt
 
 TEXT = "Ada Lovelace, 36, lives in London."
 TOKENIZER = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None] * 3, eos_token_id=[256])

@@ -2,7 +2,7 @@
 
 RFC 5890 section 2.3.2.1, RFC 5891 sections 4 and 5.3 (letters in either case), RFC 5893. What digits of
 Punycode insert depends on all characters before them, so that an A-label's states are the texts themselves,
-one of a `Stepper` each. Exact all the same: from every text it is known how far the nearest end is.
+one of a `ImplicitAutomaton` each. Exact all the same: from every text it is known how far the nearest end is.
 
 A text t behind `xn--` is read in two ways. As far as it goes it is a basic string, a hyphen and digits; those
 of the digits that could complete it are tried (`punycode.least_digits`). And a hyphen makes a basic string of
@@ -21,7 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from structgen.automata.programs.program import CHAR, EOL, MATCH, SPLIT, STEPPER, Emitter, Program
+from structgen.automata.formats.punycode import PLAIN, TO_LEFT, TO_RIGHT, code_points, least_digits
+from structgen.automata.programs.instructions import CHAR, EOL, IMPLICIT, MATCH, SPLIT, Program
+from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.unicode.charsets import Ranges, complement, union
 
 HOST_LABELS = "hostname labels"
@@ -29,9 +31,6 @@ HOST_LABELS = "hostname labels"
 
 MOST_DIGITS = 59
 """Characters of an A-label behind `xn--`: a label has 63 octets (RFC 1034, section 3.1)."""
-TO_RIGHT, TO_LEFT, PLAIN = 1, 2, 4
-"""Kinds of labels (RFC 5893, section 2): no right-to-left character, and the Bidi rule kept; some, and the
-rule kept; none, and the rule broken, which is no matter where no label of the name is right-to-left."""
 
 _FEWEST = 3  # digits of a first insertion
 _FARTHEST = 6  # characters from a text to an end, where there is room
@@ -103,9 +102,6 @@ class ALabels:
             if text[-1] == "-" and len(text) > 1:
                 best = min(best, _FEWEST - 1 + self._inserted(text[:-1]))
                 return best if best <= room else -1
-        # Deferred: most names have no A-label, and the tables and compiled code take a while to load.
-        from structgen.automata.formats.punycode import code_points, least_digits
-
         props, pairs = code_points()
         written = np.array([ord(char) for char in text] or [0], np.int64)
         found = int(least_digits(written, len(text), best - 1, self.kinds, props, pairs))
@@ -126,34 +122,34 @@ _NOT_N = complement(union((*complement(_EDGE), *_N)))
 _LABEL = 63
 
 
-def _put_label(emitter: Emitter, first: Ranges, after: int, encoded: int | None) -> int:
+def _put_label(builder: ProgramBuilder, first: Ranges, after: int, encoded: int | None) -> int:
     """Emit a label of letters, digits and inner hyphens that begins with x or one of `first`; return where it
     begins. What follows `xn--` is at `encoded`; without it there is no such label.
 
     Written out place by place, so that labels that begin with x join the others where they may.
     """
-    edge, hyphen = emitter.set(_EDGE), emitter.set(_HYPHEN)
+    edge, hyphen = builder.set(_EDGE), builder.set(_HYPHEN)
     behind_edge = {_LABEL: after}  # by characters read
     behind_hyphen: dict[int, int] = {}
     for place in range(_LABEL - 1, 0, -1):
-        more = emitter.put(CHAR, edge, behind_edge[place + 1])
+        more = builder.put(CHAR, edge, behind_edge[place + 1])
         if place + 1 in behind_hyphen:
-            more = emitter.put(SPLIT, more, emitter.put(CHAR, hyphen, behind_hyphen[place + 1]))
+            more = builder.put(SPLIT, more, builder.put(CHAR, hyphen, behind_hyphen[place + 1]))
         if place > 1:
             behind_hyphen[place] = more
-        behind_edge[place] = emitter.put(SPLIT, after, more)
-    third = emitter.put(CHAR, edge, behind_edge[4])
+        behind_edge[place] = builder.put(SPLIT, after, more)
+    third = builder.put(CHAR, edge, behind_edge[4])
     if encoded is not None:
-        third = emitter.put(SPLIT, third, emitter.put(CHAR, hyphen, encoded))
-    second = emitter.put(SPLIT, emitter.put(CHAR, edge, behind_edge[3]), emitter.put(CHAR, hyphen, third))
-    second = emitter.put(SPLIT, after, second)
-    begun = emitter.put(SPLIT, emitter.put(CHAR, emitter.set(_N), second), after)
-    begun = emitter.put(SPLIT, begun, emitter.put(CHAR, emitter.set(_NOT_N), behind_edge[2]))
-    begun = emitter.put(SPLIT, begun, emitter.put(CHAR, hyphen, behind_hyphen[2]))
-    return emitter.put(
+        third = builder.put(SPLIT, third, builder.put(CHAR, hyphen, encoded))
+    second = builder.put(SPLIT, builder.put(CHAR, edge, behind_edge[3]), builder.put(CHAR, hyphen, third))
+    second = builder.put(SPLIT, after, second)
+    begun = builder.put(SPLIT, builder.put(CHAR, builder.set(_N), second), after)
+    begun = builder.put(SPLIT, begun, builder.put(CHAR, builder.set(_NOT_N), behind_edge[2]))
+    begun = builder.put(SPLIT, begun, builder.put(CHAR, hyphen, behind_hyphen[2]))
+    return builder.put(
         SPLIT,
-        emitter.put(CHAR, emitter.set(_X), begun),
-        emitter.put(CHAR, emitter.set(first), behind_edge[1]),
+        builder.put(CHAR, builder.set(_X), begun),
+        builder.put(CHAR, builder.set(first), behind_edge[1]),
     )
 
 
@@ -164,20 +160,20 @@ def host_name(a_labels: bool) -> Program:
     With them, labels stand in one of two ways: none is right-to-left, or all keep the Bidi rule (RFC 5893,
     section 2).
     """
-    emitter = Emitter()
-    end = emitter.put(EOL, emitter.put(MATCH))
+    builder = ProgramBuilder()
+    end = builder.put(EOL, builder.put(MATCH))
     starts = []
     ways = ((ALabels(TO_RIGHT | PLAIN), _NOT_X), (ALabels(TO_RIGHT | TO_LEFT), _LETTER_NOT_X))
     for index, (stepper, first) in enumerate(ways if a_labels else ways[:1]):
-        after = emitter.put(SPLIT)
+        after = builder.put(SPLIT)
         encoded = None
         if a_labels:
-            encoded = emitter.put(STEPPER, index, after, _FEWEST, stepper.safe(""))
-        label = _put_label(emitter, first, after, encoded)
-        emitter.code[after] = (SPLIT, end, emitter.put(CHAR, emitter.set(_DOT), label), 0, 0, 0)
+            encoded = builder.put(IMPLICIT, index, after, _FEWEST, stepper.safe(""))
+        label = _put_label(builder, first, after, encoded)
+        builder.code[after] = (SPLIT, end, builder.put(CHAR, builder.set(_DOT), label), 0, 0, 0)
         starts.append(label)
-    start = emitter.put(SPLIT, *starts) if a_labels else starts[0]
+    start = builder.put(SPLIT, *starts) if a_labels else starts[0]
     steppers = tuple(stepper for stepper, _ in ways) if a_labels else ()
     return Program(
-        tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True, steppers=steppers
+        tuple(builder.code), tuple(builder.sets), start, tuple(builder.outer), True, steppers=steppers
     )

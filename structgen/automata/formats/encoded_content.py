@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from structgen.automata.programs.program import (
+from structgen.automata.programs.instructions import (
     CALL,
     CALLED,
     CHAR,
@@ -22,11 +22,11 @@ from structgen.automata.programs.program import (
     RETURN,
     SPLIT,
     UNPADDED,
-    Emitter,
     Instruction,
     Program,
     least_costs,
 )
+from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.unicode.charsets import union
 
 _BYTE = 8
@@ -65,7 +65,7 @@ def encoded(program: Program, encoding: Encoding) -> Program:
     return _Encoder(program, encoding).whole()
 
 
-class _Encoder(Emitter):
+class _Encoder(ProgramBuilder):
     """Puts each instruction once for each guess, as it is reached."""
 
     def __init__(self, program: Program, encoding: Encoding) -> None:

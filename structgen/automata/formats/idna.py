@@ -13,7 +13,8 @@ import functools
 from typing import Literal, TypeAlias, Union
 
 from structgen.automata.formats.mailbox import either, local_part
-from structgen.automata.programs.program import CHAR, EOL, LETTERS, MATCH, SPLIT, Emitter, Program
+from structgen.automata.programs.instructions import CHAR, EOL, LETTERS, MATCH, SPLIT, Program
+from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.unicode.charsets import LAST, Ranges, complement, union
 from structgen.automata.unicode.properties import unicode_property
@@ -296,59 +297,59 @@ def _fits(others: int, ascii_: int, end: int) -> bool:
     return octets <= _LABEL_OCTETS
 
 
-def _put_label(emitter: Emitter, after: int, dots: Ranges) -> int:
+def _put_label(builder: ProgramBuilder, after: int, dots: Ranges) -> int:
     """Emit one label, LDH or short enough; return where it begins."""
-    starts = [emitter.emit(parse(_LDH), after)]
-    ascii_ = emitter.set(_ASCII)
+    starts = [builder.emit(parse(_LDH), after)]
+    ascii_ = builder.set(_ASCII)
     for end in _TIERS:
-        others = emitter.set(_without(((0x80, end - 1),), dots))
+        others = builder.set(_without(((0x80, end - 1),), dots))
         counts = [(h, b) for h in range(60) for b in range(60) if _fits(h, b, end) or (h == 0 and b < 58)]
         at: dict[tuple[int, int], int] = {}
         for h, b in sorted(counts, reverse=True):
             edges = []
             if (h, b + 1) in at:
-                edges.append(emitter.put(CHAR, ascii_, at[h, b + 1]))
+                edges.append(builder.put(CHAR, ascii_, at[h, b + 1]))
             if (h + 1, b) in at:
-                edges.append(emitter.put(CHAR, others, at[h + 1, b]))
+                edges.append(builder.put(CHAR, others, at[h + 1, b]))
             if h:
                 edges.append(after)
             if edges:
-                at[h, b] = either(emitter, edges)
+                at[h, b] = either(builder, edges)
         starts.append(at[0, 0])
-    return either(emitter, starts)
+    return either(builder, starts)
 
 
-def _finished(emitter: Emitter, start: int) -> Program:
-    return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
+def _finished(builder: ProgramBuilder, start: int) -> Program:
+    return Program(tuple(builder.code), tuple(builder.sets), start, tuple(builder.outer), True)
 
 
 @functools.lru_cache(maxsize=4)
 def lengths(name: str) -> Program:
     """Return the program of NAME_LENGTHS, of SHORT_LENGTHS, of MAIL_LENGTHS or of LOCAL_LENGTHS."""
-    emitter = Emitter()
+    builder = ProgramBuilder()
     if name == LOCAL_LENGTHS:
-        return _finished(emitter, _local(emitter, emitter.emit(parse("[^@]*$"), emitter.put(MATCH))))
-    end = emitter.put(EOL, emitter.put(MATCH))
+        return _finished(builder, _local(builder, builder.emit(parse("[^@]*$"), builder.put(MATCH))))
+    end = builder.put(EOL, builder.put(MATCH))
     dots = _chars("." if name == MAIL_LENGTHS else _DOTS)
-    dot = emitter.set(dots)
-    again = emitter.put(SPLIT)
-    label = _put_label(emitter, again, dots)
+    dot = builder.set(dots)
+    again = builder.put(SPLIT)
+    label = _put_label(builder, again, dots)
     if name == NAME_LENGTHS:
         long = (
-            emitter.put(LETTERS, emitter.set(letters), again, letters[0][0], letters[-1][1])
+            builder.put(LETTERS, builder.set(letters), again, letters[0][0], letters[-1][1])
             for letters in _long_letters()
         )
-        label = either(emitter, [label, *long])
-    emitter.code[again] = (SPLIT, end, emitter.put(CHAR, dot, label), 0, 0, 0)
+        label = either(builder, [label, *long])
+    builder.code[again] = (SPLIT, end, builder.put(CHAR, dot, label), 0, 0, 0)
     if name != MAIL_LENGTHS:
-        return _finished(emitter, label)
-    literal = emitter.emit(parse(r"\[[^@]*\]"), end)
-    return _finished(emitter, _local(emitter, either(emitter, [label, literal])))
+        return _finished(builder, label)
+    literal = builder.emit(parse(r"\[[^@]*\]"), end)
+    return _finished(builder, _local(builder, either(builder, [label, literal])))
 
 
-def _local(emitter: Emitter, after: int) -> int:
+def _local(builder: ProgramBuilder, after: int) -> int:
     """Emit a local part of at most 64 octets, and its `@`.
 
     What an atom may hold is said by the pattern of the format.
     """
-    return local_part(emitter, complement(_chars('"@.')), complement(_chars('"\\')), after)
+    return local_part(builder, complement(_chars('"@.')), complement(_chars('"\\')), after)

@@ -12,17 +12,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from structgen.automata.formats.encoded_content import ENCODINGS, encoded
-from structgen.automata.programs.program import (
-    CALL,
-    CALLED,
-    CHAR,
-    EOL,
-    MATCH,
-    RETURN,
-    SPLIT,
-    Emitter,
-    Program,
-)
+from structgen.automata.programs.instructions import CALL, CALLED, CHAR, EOL, MATCH, RETURN, SPLIT, Program
+from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.unicode.charsets import LAST, Ranges, union
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 
@@ -48,7 +39,7 @@ def json_text(encoding: str = "") -> Program:
     return _Writer().program()
 
 
-class _Writer(Emitter):
+class _Writer(ProgramBuilder):
     """Emits the program, each part knowing what follows it."""
 
     def __init__(self, *, in_bytes: bool = False) -> None:

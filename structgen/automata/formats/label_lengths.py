@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from structgen.automata.programs.arena import (
+from structgen.automata.programs.determinizer_tables import (
     NONE,
     P_KINDS,
     P_RANGES,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from structgen.automata.programs.program import CHAR, SPLIT, Emitter
+from structgen.automata.programs.instructions import CHAR, SPLIT
+from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.unicode.charsets import Ranges, union
 
 MOST_OCTETS: Final = 64
@@ -19,44 +20,44 @@ _WIDTHS: Final = ((0, 0x7F), (0x80, 0x7FF), (0x800, 0xFFFF), (0x10000, 0x10FFFF)
 """The code points that UTF-8 writes with 1, 2, 3 and 4 octets."""
 
 
-def local_part(emitter: Emitter, atom: Ranges, quoted: Ranges, after: int) -> int:
+def local_part(builder: ProgramBuilder, atom: Ranges, quoted: Ranges, after: int) -> int:
     """Emit a local part of at most 64 octets, an `@`, and what follows; return where it begins.
 
     `atom` is what an atom holds, `quoted` what stands in quotation marks without a backslash. Atoms are
     joined by dots, and behind a backslash any printing character of ASCII may stand (section 4.1.2). Some
     1,000 instructions where all is of ASCII, else some 1,700.
     """
-    at_sign = emitter.put(CHAR, emitter.set(_one("@")), after)
-    dot, quote, slash = (emitter.set(_one(char)) for char in '."\\')
-    escaped = emitter.set(((0x20, 0x7E),))
-    atoms, texts = _by_width(emitter, atom), _by_width(emitter, quoted)
+    at_sign = builder.put(CHAR, builder.set(_one("@")), after)
+    dot, quote, slash = (builder.set(_one(char)) for char in '."\\')
+    escaped = builder.set(((0x20, 0x7E),))
+    atoms, texts = _by_width(builder, atom), _by_width(builder, quoted)
 
     def goes_on(kinds: Sequence[tuple[int, int]], at: int, to: dict[int, int]) -> list[int]:
-        return [emitter.put(CHAR, chars, to[at + width]) for width, chars in kinds if at + width in to]
+        return [builder.put(CHAR, chars, to[at + width]) for width, chars in kinds if at + width in to]
 
     inside: dict[int, int] = {}  # octets read -> the instruction in an atom
     begun: dict[int, int] = {}  # the same behind a dot, and at the start
     for at in range(MOST_OCTETS, -1, -1):
         more = goes_on(atoms, at, inside)
         if more:
-            begun[at] = either(emitter, more)
+            begun[at] = either(builder, more)
         if at:
-            joined = [emitter.put(CHAR, dot, begun[at + 1])] if at + 1 in begun else []
-            inside[at] = either(emitter, [at_sign, *more, *joined])
+            joined = [builder.put(CHAR, dot, begun[at + 1])] if at + 1 in begun else []
+            inside[at] = either(builder, [at_sign, *more, *joined])
     within: dict[int, int] = {}  # octets read, the first mark included -> the instruction between the marks
     for at in range(MOST_OCTETS - 1, 0, -1):
-        edges = [emitter.put(CHAR, quote, at_sign), *goes_on(texts, at, within)]
+        edges = [builder.put(CHAR, quote, at_sign), *goes_on(texts, at, within)]
         if at + 2 in within:
-            edges.append(emitter.put(CHAR, slash, emitter.put(CHAR, escaped, within[at + 2])))
-        within[at] = either(emitter, edges)
-    return either(emitter, [begun[0], emitter.put(CHAR, quote, within[1])])
+            edges.append(builder.put(CHAR, slash, builder.put(CHAR, escaped, within[at + 2])))
+        within[at] = either(builder, edges)
+    return either(builder, [begun[0], builder.put(CHAR, quote, within[1])])
 
 
-def either(emitter: Emitter, targets: Sequence[int]) -> int:
+def either(builder: ProgramBuilder, targets: Sequence[int]) -> int:
     """Emit a choice of instructions; return where it begins."""
     first, *rest = targets
     for other in rest:
-        first = emitter.put(SPLIT, first, other)
+        first = builder.put(SPLIT, first, other)
     return first
 
 
@@ -64,11 +65,11 @@ def _one(char: str) -> Ranges:
     return ((ord(char), ord(char)),)
 
 
-def _by_width(emitter: Emitter, ranges: Ranges) -> list[tuple[int, int]]:
+def _by_width(builder: ProgramBuilder, ranges: Ranges) -> list[tuple[int, int]]:
     """Return the parts of a set whose characters have 1, 2, 3 and 4 octets, with that number."""
     found = []
     for width, (low, high) in enumerate(_WIDTHS, 1):
         part = union((max(low, a), min(high, b)) for a, b in ranges if a <= high and b >= low)
         if part:
-            found.append((width, emitter.set(part)))
+            found.append((width, builder.set(part)))
     return found

@@ -7,8 +7,10 @@ from types import MappingProxyType
 
 from structgen.automata.formats import alabels, idna, json_content
 from structgen.automata.formats.mailbox import local_part
-from structgen.automata.programs.program import EOL, MATCH, Emitter, Program, compile_clock, compile_regex
-from structgen.automata.regex.ecma_syntax import Chars, parse
+from structgen.automata.programs.instructions import EOL, MATCH, Program
+from structgen.automata.programs.thompson_construction import ProgramBuilder, compile_clock, compile_regex
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.syntax_tree import CharacterClass
 from structgen.errors import UnsupportedError
 from structgen.language.ir import TRUE, All, Format, Formula, Length, Not, Pattern
 
@@ -193,12 +195,12 @@ def format_meaning(name: str) -> Formula | Program:
 def _mailbox() -> Program:
     """Return the program of RFC 5321's mailboxes: a local part of at most 64 octets, and labels of at most
     63."""
-    emitter = Emitter()
-    domain = emitter.emit(parse(_DOMAIN), emitter.put(EOL, emitter.put(MATCH)))
+    builder = ProgramBuilder()
+    domain = builder.emit(parse(_DOMAIN), builder.put(EOL, builder.put(MATCH)))
     atom, quoted = parse(_ATOM.removesuffix("+")), parse(r"[ !#-\[\]-~]")
-    assert isinstance(atom, Chars) and isinstance(quoted, Chars)
-    start = local_part(emitter, atom.ranges, quoted.ranges, domain)
-    return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
+    assert isinstance(atom, CharacterClass) and isinstance(quoted, CharacterClass)
+    start = local_part(builder, atom.ranges, quoted.ranges, domain)
+    return Program(tuple(builder.code), tuple(builder.sets), start, tuple(builder.outer), True)
 
 
 def format_beside(name: str) -> Formula | Program:

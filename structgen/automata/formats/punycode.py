@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from structgen.automata.formats.alabels import PLAIN, TO_LEFT, TO_RIGHT
 from structgen.automata.unicode.charsets import Ranges
 from structgen.automata.unicode.properties import unicode_property
 from structgen.automata.unicode.range_tables import read_ranges, read_table
 from structgen.native.jit import entry, jit
 
-# What a code point is, in one integer.
+TO_RIGHT, TO_LEFT, PLAIN = 1, 2, 4
+"""Kinds of labels (RFC 5893, section 2). TO_RIGHT: no right-to-left character, the Bidi rule holds. TO_LEFT:
+some, and the rule holds. PLAIN: none, and the rule is broken; no name with a right-to-left label may hold
+one."""
+
+# The properties of a code point, in one integer.
 _ALLOWED, _MARK, _GREEK, _HEBREW, _KANA_HAN, _SECOND = 1, 2, 4, 8, 16, 32
 _BIDI_AT, _JOINING_AT, _CLASS_AT = 8, 12, 16
 _NEUTRAL, _L, _R, _AN, _EN, _NSM = range(6)

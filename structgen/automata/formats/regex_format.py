@@ -69,7 +69,7 @@ from structgen.automata.formats.regex_registers import (
     UB,
     UNICODE,
 )
-from structgen.automata.programs.arena import NONE, ONE, ZERO, heap_of
+from structgen.automata.programs.determinizer_tables import NONE, ONE, ZERO, heap_of
 from structgen.native.jit import jit
 
 

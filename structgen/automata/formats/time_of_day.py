@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from structgen.automata.programs.arena import NONE
+from structgen.automata.programs.determinizer_tables import NONE
 from structgen.native.jit import jit
 
 # Where an RFC 3339 time has come to: phases, each with a memory.

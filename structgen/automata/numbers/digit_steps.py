@@ -1,7 +1,7 @@
 """The inner loop of the number automata: stepping, judging and expanding packed states.
 
-The functions are plain Python over flat integer sequences, so that numba compiles them over int64 arrays, and
-the same source runs over lists of unbounded integers where a divisor or an exponent does not fit 64 bits.
+The functions are plain Python over int64 arrays. numba compiles copies of them; the functions themselves make
+the few steps that Python takes one at a time, where a compiled search gave up.
 
 A state is eight integers (side, phase, left, seen, mag, node, low, rest):
 

@@ -12,23 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers import digit_steps as steps
-from structgen.automata.numbers.bound_tree import nodes
+from structgen.automata.numbers.bound_trie import nodes
 from structgen.automata.numbers.interval_split import split
-from structgen.automata.numbers.number_plan import ANY, PLAIN, Caps, Side, common_core, digit_count, sides_of
+from structgen.automata.numbers.number_plan import ANY, PLAIN, Caps, Side, common_core, sides_of
 from structgen.automata.numbers.shortest_numerals import Asker, alive, has_value, shortest
-from structgen.automata.numbers.written_forms import (
-    FormPairs,
-    Pair,
-    by_value,
-    digits_alone,
-    has_forms,
-    otherwise,
-)
+from structgen.automata.numbers.written_forms import by_value, digits_alone, has_forms, otherwise
+from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
 from structgen.system.fork_locks import STORES, new_lock
@@ -46,12 +41,14 @@ MOST_STATES, MOST_PLANS = 1 << 16, 1 << 12
 """Past so many states or specs, grammars to come begin anew; those that there are keep what they have."""
 WHOLE = 100
 """More characters than a numeral has on which nothing is asked, other than under "any"."""
+_DIGITS, _MINUS, _MARKS = range(10), 10, (12, 13, 14)
+"""The columns of the digits, of "-", and of ".", "e" and "E"."""
 _IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 _NOTHING: frozenset[int] = frozenset()
 _FEW_ROWS = 1_000
 """Tables of more rows are not gone through to find which outcomes they hold."""
 _FITS = 1 << 58
-"""Divisors from here on are counted with unbounded integers."""
+"""Remainders are 64-bit integers, so the divisors' least common multiple is below this. 17 digits fit."""
 
 _NO_BOUNDS = [0, *([1] * 9), 0, 0, *([1] * 10), 0, 1]
 """What `nodes` returns where there are no words."""
@@ -104,11 +101,10 @@ class Numerals:
         self._queue: npt.NDArray[np.int64] = np.zeros((steps.QUEUE, steps.FIELDS), np.int64)
         self._work: npt.NDArray[np.int64] = np.zeros(4 * NEIGHBOURHOOD, np.int64)
         self._row: npt.NDArray[np.int64] = np.zeros(steps.FIELDS, np.int64)
-        self._labels: dict[tuple[int, int, bool], tuple[int, ...]] = {}
+        self._labels: dict[tuple[int, int], tuple[int, ...]] = {}
         self._offsets: dict[tuple[Side, bool], int] = {}
         self._sides: dict[int, Side] = {}
-        self._contents: dict[tuple[int, bool], dict[Meaning, bytes]] = {}
-        self._large: _Large | None = None
+        self._contents: dict[int, dict[Meaning, bytes]] = {}
         self._pairs = FormPairs(self)
 
     @property
@@ -166,7 +162,7 @@ class Numerals:
         state = self._start((plan.positive, plan.negative), numbers)
         if plan.digits is not None:
             digits = self._start(plan.digits, numbers)
-            state = digits if state < 0 else self._pairs.number(Pair(digits, state, ir.DEAD))
+            state = digits if state < 0 else self._pairs.number(FormPair(digits, state, ir.DEAD))
         plan.starts[numbers] = state
         return state
 
@@ -174,79 +170,55 @@ class Numerals:
         if numbers != tuple(range(len(numbers))):
             sides = sides[0].renumbered(numbers), sides[1].renumbered(numbers)
         any_length = sides[0].policy == ANY
-        large: _Large | None = None
         if max(common_core(sides[0].divisors), common_core(sides[1].divisors)) >= _FITS:
-            if self._large is None:
-                self._large = _Large()
-            large = self._large
+            raise LimitError(
+                "The multipleOf values of one number have too many digits together: their least common "
+                f"multiple is {_FITS:,} or more.",
+                limit="alternatives",
+                cure="Write each with at most 17 digits, and fewer of them in one place.",
+            )
         state = ir.DEAD
         if any(side.zero >= 0 or has_value(side, self.limits) for side in sides):
-            ends = [self._side(side, large) for side in sides]
+            ends = [self._side(side) for side in sides]
             left = self.limits.number_chars if any_length else 0
-            state = self._intern((ends[0], steps.START, left, ends[1], 0, 0, 0, 0), -1, large)
-            if state >= 0 and large is None:
+            state = self._intern((ends[0], steps.START, left, ends[1], 0, 0, 0, 0), -1)
+            if state >= 0:
                 short = self.policy != ANY and sides[0].constant() and sides[1].constant()
                 self._fill(state, WHOLE if short else DEPTH)
         return state
 
-    def _side(self, side: Side, large: _Large | None, *, part: bool = False) -> int:
+    def _side(self, side: Side, *, part: bool = False) -> int:
         """Return the offset of a side's record, written on first use. `part`: a part with exceptions of one
         that was split; it is not split again."""
-        offsets = self._offsets if large is None else large.offsets
-        found = offsets.get((side, part))
+        found = self._offsets.get((side, part))
         if found is not None:
             return found
         follower = side.without_zero()
-        nonzero = 0 if follower is side else self._side(follower, large)
+        nonzero = 0 if follower is side else self._side(follower)
         parts = () if nonzero or part else split(side)
-        split_at = [self._side(one, large, part=one is not parts[0]) for one in parts]
+        split_at = [self._side(one, part=one is not parts[0]) for one in parts]
         strict: list[int] = []
         if side.policy == PLAIN and not nonzero and not parts and not side.divisors and side.bounds:
             strict = [
-                self._side(Side(side.policy, side.caps, row[0], (), (), ((row[0],),)), large)
-                for row in side.rows
+                self._side(Side(side.policy, side.caps, row[0], (), (), ((row[0],),))) for row in side.rows
             ]
         pieces = 2 * (2 * len({bound.e for bound in side.bounds}) + len(side.divisors) + 4)
-        if large is not None:
-            at = len(large.arena)
-            large.arena += _record(side, at, nonzero, strict, split_at, large.arena)
-            large.sides[at] = side
-            large.room = max(large.room, 4 * pieces)
-        else:
-            at = int(self._counter[steps.USED])
-            record = _record(side, at, nonzero, strict, split_at, self._arena)
-            self._reserve_arena(len(record))
-            self._arena[at : at + len(record)] = record
-            self._counter[steps.USED] = at + len(record)
-            self._sides[at] = side
-            if pieces > len(self._piece):
-                self._piece = np.zeros(2 * pieces, np.int64)
-        offsets[side, part] = at
+        at = int(self._counter[steps.USED])
+        record = _record(side, at, nonzero, strict, split_at, self._arena)
+        self._reserve_arena(len(record))
+        self._arena[at : at + len(record)] = record
+        self._counter[steps.USED] = at + len(record)
+        self._sides[at] = side
+        if pieces > len(self._piece):
+            self._piece = np.zeros(2 * pieces, np.int64)
+        self._offsets[side, part] = at
         return at
 
-    def _intern(self, fields: steps.Fields, origin: int, large: _Large | None) -> int:
-        """Return the number of a state (ir.DEAD where it is not live), added where it is new."""
-        if large is not None:
-            found = large.numbers.get(fields)
-            if found is not None:
-                return found
-            verdict = large.live(fields)
-            if verdict == steps.LIFELESS or (
-                verdict == steps.LOST and not self._asked(fields, origin, large)
-            ):
-                return ir.DEAD
-            if self.count + steps.ROOM_STATES > len(self.outcome):
-                self._grow()
-            found = self.count
-            self._counter[steps.COUNT] = found + 1
-            large.numbers[fields] = found
-            large.fields[found] = fields
-            self.outcome[found] = large.outcome(fields)
-            self._parent[found] = origin
-        else:
-            found = self._enter(fields, origin, False)
-            if found == ir.UNKNOWN:
-                found = self._enter(fields, origin, True) if self._asked(fields, origin, None) else ir.DEAD
+    def _intern(self, fields: steps.Fields, origin: int) -> int:
+        """Return the number of a state (ir.DEAD if it is not live); a new one is added."""
+        found = self._enter(fields, origin, False)
+        if found == ir.UNKNOWN:
+            found = self._enter(fields, origin, True) if self._asked(fields, origin) else ir.DEAD
         return found
 
     def _enter(self, fields: steps.Fields, origin: int, known_live: bool) -> int:
@@ -269,16 +241,15 @@ class Numerals:
             )
         )
 
-    def _asked(self, fields: steps.Fields, origin: int, large: _Large | None) -> bool:
+    def _asked(self, fields: steps.Fields, origin: int) -> bool:
         """Return whether a state is live, by arithmetic."""
         if origin < 0:
             root, text = fields, ""
         else:
             root, text = self.path(origin // WIDTH)
             text += chr(COLUMNS[origin % WIDTH])
-        sides = self._sides if large is None else large.sides
-        wanted = frozenset(out for side in (root[0], root[3]) for out in outcomes_of(sides[side]))
-        asked = [Asker(sides[offset], wanted, self.limits) for offset in (root[0], root[3])]
+        wanted = frozenset(out for side in (root[0], root[3]) for out in outcomes_of(self._sides[side]))
+        asked = [Asker(self._sides[offset], wanted, self.limits) for offset in (root[0], root[3])]
         return alive(asked[0], asked[1], text, root[2] - len(text), asked[0].side.policy == ANY)
 
     def expand(self, state: int) -> None:
@@ -286,9 +257,6 @@ class Numerals:
 
         Raises LimitError (oracle_steps).
         """
-        if self._large is not None and state in self._large.fields:
-            self._expand_large(self._large, state)
-            return
         if state in self._pairs:
             self._pairs.expand(state)
             return
@@ -304,7 +272,7 @@ class Numerals:
                 *self.fields(state),
                 column,
             )
-            self.trans[state, column] = self._intern(child, WIDTH * state + column, None)
+            self.trans[state, column] = self._intern(child, WIDTH * state + column)
 
     def _fill(self, state: int, depth: int) -> None:
         """Fill the row of a state and of those fewer than `depth` characters on.
@@ -333,16 +301,6 @@ class Numerals:
             if status != steps.FULL:
                 break
             self._grow()
-
-    def _expand_large(self, large: _Large, state: int) -> None:
-        fields = large.fields[state]
-        row: list[int] = []
-        for column in range(len(COLUMNS) - 1):
-            child = large.step(fields, column)
-            row.append(ir.DEAD if child[1] < 0 else self._intern(child, WIDTH * state + column, large))
-        row.append(row[-1])  # "E" says what "e" does
-        self.trans[state, : len(row)] = row
-        self.trans[state, len(row) :] = ir.DEAD
 
     def _reserve_arena(self, room: int) -> None:
         need = int(self._counter[steps.USED]) + room
@@ -404,8 +362,6 @@ class Numerals:
 
     def fields(self, state: int) -> steps.Fields:
         """Return what a state holds."""
-        if self._large is not None and state in self._large.fields:
-            return self._large.fields[state]
         a, b, c, d, e, f, g, h = self._states[state].tolist()
         return a, b, c, d, e, f, g, h
 
@@ -415,20 +371,17 @@ class Numerals:
             return self._pairs.meaning(state, demands)
         fields = self.fields(state)
         other = fields[3] if fields[1] == steps.START else 0
-        large = self._large if self._large is not None and state in self._large.fields else None
-        place = fields[0], other, large is not None
+        place = fields[0], other
         labels = self._labels.get(place)
         if labels is None:
             numbers: set[int] = set()
             if fields[1] >= steps.E:
-                arena = self._arena if large is None else large.arena
-                at = fields[0]
+                arena, at = self._arena, fields[0]
                 numbers.update(int(arena[at + 2 * n]) for n in range(1, 1 + int(arena[at])))
                 numbers.discard(-1)
             else:
-                sides = self._sides if large is None else large.sides
                 for at in (fields[0], other) if other else fields[:1]:
-                    numbers |= outcomes_of(sides[at])
+                    numbers |= outcomes_of(self._sides[at])
             labels = self._labels[place] = tuple(sorted(numbers))
         return tuple([(number, demands[number]) for number in labels])
 
@@ -471,8 +424,7 @@ class Numerals:
         if not open_demands:
             return found
         root, text = self.path(state)
-        sides = self._sides if self._large is None or state not in self._large.fields else self._large.sides
-        positive, negative = sides[root[0]], sides[root[3]]
+        positive, negative = self._sides[root[0]], self._sides[root[3]]
         left = root[2] - len(text)
         any_length = positive.policy == ANY
         answers: dict[frozenset[int], bytes | None] = {}
@@ -505,26 +457,24 @@ class Numerals:
 
     def _key(self, state: int, demands: Mapping[int, frozenset[int]]) -> bytes:
         fields = self.fields(state)
-        large = self._large if self._large is not None and state in self._large.fields else None
         parts: list[object]
         if fields[1] >= steps.E:
-            arena = self._arena if large is None else large.arena
-            at, names = fields[0], _Names(demands)
+            arena, at, names = self._arena, fields[0], _Names(demands)
             parts = ["exponent"]
             for n in range(int(arena[at])):
                 parts += (int(arena[at + 1 + 2 * n]), names.number(int(arena[at + 2 + 2 * n])))
             parts.append(names.sets)
         else:
-            parts = [self._content(fields[0], demands, large)]
+            parts = [self._content(fields[0], demands)]
             if fields[1] == steps.START:
-                parts.append(self._content(fields[3], demands, large))
+                parts.append(self._content(fields[3], demands))
                 fields = (0, steps.START, fields[2], 0, 0, 0, 0, 0)
         return blake2b(repr((parts, fields[1:])).encode(), digest_size=16, person=b"sg-numeral-3").digest()
 
-    def _content(self, at: int, demands: Mapping[int, frozenset[int]], large: _Large | None) -> bytes:
+    def _content(self, at: int, demands: Mapping[int, frozenset[int]]) -> bytes:
         """Return a digest of what a side asks; made once for each meaning of its outcomes."""
-        side = (self._sides if large is None else large.sides)[at]
-        known = self._contents.setdefault((at, large is not None), {})
+        side = self._sides[at]
+        known = self._contents.setdefault(at, {})
         numbers = outcomes_of(side) if len(side.rows) <= _FEW_ROWS else demands
         meaning = tuple((number, demands[number]) for number in sorted(numbers))
         found = known.get(meaning)
@@ -601,71 +551,123 @@ def shared(policy: int, caps: Caps | None, limits: Limits) -> Numerals:
     return _shelf(policy, caps, limits.number_chars, limits.oracle_steps).take()
 
 
-class _Large:
-    """The same automata over lists of unbounded integers, for divisors that 64 bits cannot count."""
+class FormPair(NamedTuple):
+    """A numeral of digits alone so far, where a formula judges how a numeral is written (`written_forms`).
 
-    def __init__(self) -> None:
-        self.arena: list[int] = [0]
-        self.offsets: dict[tuple[Side, bool], int] = {}
-        self.sides: dict[int, Side] = {}
-        self.numbers: dict[steps.Fields, int] = {}
-        self.fields: dict[int, steps.Fields] = {}
-        self.room = 64
-        self._digits: dict[int, int] = {}
-        """Side -> how many digits more reach a multiple from wherever a numeral stands."""
-        self._interned: dict[tuple[int, ...], int] = {}
+    The first automaton writes digits alone, the second is the usual one. Digits move both; the outcome is the
+    first one's; the first ".", "e" or "E" leaves the second automaton alone.
+    """
 
-    def step(self, fields: steps.Fields, column: int) -> steps.Fields:
-        """Return the fields after one character; the phase is -1 where none follows."""
-        arena, end = self.arena, len(self.arena)
-        arena += [0] * self.room
-        new = steps.step(arena, [-1] * 8, [end, 0, 0], [0] * self.room, *fields, column)
-        content = tuple(arena[new[0] : new[0] + 1 + 2 * arena[new[0]]]) if new[1] >= steps.E else ()
-        del arena[end:]
-        if not content:
-            return new
-        at = self._interned.get(content)
-        if at is None:
-            at = self._interned[content] = end
-            arena += content
-        return (at, *new[1:])
+    digits: int
+    """The state of the automaton that writes digits alone, or ir.DEAD."""
+    other: int
+    """The state of the usual automaton, or ir.DEAD."""
+    zero: int
+    """After a minus sign: the state after 0, which is the one after -0; else ir.DEAD."""
 
-    def live(self, fields: steps.Fields) -> int:
-        """Return LIVE, LIFELESS or LOST."""
-        if self._has_room(fields):
-            return steps.LIVE
-        queue = np.zeros((steps.QUEUE, steps.FIELDS), object)
-        end = len(self.arena)
-        verdict = steps.live(self.arena, [-1] * 8, [end, 0, 0], [0] * self.room, queue, *fields)
-        return int(verdict)
 
-    def _has_room(self, fields: steps.Fields) -> bool:
-        """Return whether digits alone surely lead to a multiple: what `steps.judge` comes to after much
-        arithmetic for nearly all states of a walk. False says nothing."""
-        side, phase, left, node = fields[0], fields[1], fields[2], fields[5]
-        if phase not in (steps.WHOLE, steps.FRACTION) or left < 64 or not node:
-            return False
-        needed = self._digits.get(side)
-        if needed is None:
-            needed = self._digits[side] = self._digits_needed(side)
-        arena = self.arena
-        return left >= needed and bool(
-            arena[arena[side + steps.NODES_AT] + node * steps.NODE_SIZE + steps.NODE_GAP]
-        )
+class FormPairs:
+    """The pairs among the states of one table of numerals."""
 
-    def _digits_needed(self, side: int) -> int:
-        arena = self.arena
-        if arena[side + steps.POLICY] != ANY or arena[side + steps.FREE] or arena[side + steps.DIVISORS] != 1:
-            return steps.BIG
-        bounds = arena[side + steps.BOUNDS]
-        unbounded = arena[arena[side + steps.ROWS_AT] + ((2 * bounds) << 1) + 1] >= 0
-        if not arena[side + steps.POSITIVE] or not unbounded:
-            return steps.BIG
-        return digit_count(arena[arena[side + steps.DIVISORS_AT] + 2])
+    def __init__(self, numerals: Numerals) -> None:
+        self._numerals = numerals
+        self._of: dict[int, FormPair] = {}
+        self._numbers: dict[FormPair, int] = {}
+        self._marked: dict[int, bool] = {}
 
-    def outcome(self, fields: steps.Fields) -> int:
-        """Return the outcome of ending in a state, or -1."""
-        return int(steps.outcome_of(self.arena, *fields[:3], *fields[4:]))
+    def __contains__(self, state: int) -> bool:
+        return state in self._of
+
+    def number(self, pair: FormPair) -> int:
+        """Return the state of a pair, or ir.DEAD if it is not live."""
+        known = self._numbers.get(pair)
+        if known is not None:
+            return known
+        numerals = self._numerals
+        other = pair.other if pair.other >= 0 and self._may_have_mark(pair.other) else ir.DEAD
+        if pair.digits < 0 and other < 0 and pair.zero < 0:
+            found = ir.DEAD
+        else:
+            found = numerals.new_state(int(numerals.outcome[pair.digits]) if pair.digits >= 0 else -1)
+            self._of[found] = FormPair(pair.digits, other, pair.zero)
+        self._numbers[pair] = found
+        return found
+
+    def expand(self, state: int) -> None:
+        """Fill the row of a pair."""
+        digits, other, zero = self._of[state]
+        numerals = self._numerals
+        mine = numerals.row(digits) if digits >= 0 else None
+        its = numerals.row(other) if other >= 0 else None
+        row = [ir.DEAD] * numerals.trans.shape[1]
+        start = digits >= 0 and numerals.at_start(digits)
+        for column in (*_DIGITS, _MINUS):
+            after = FormPair(
+                mine[column] if mine is not None else ir.DEAD,
+                its[column] if its is not None else ir.DEAD,
+                mine[0] if mine is not None and start and column == _MINUS else ir.DEAD,
+            )
+            if column == 0 and zero >= 0:
+                after = after._replace(digits=zero)
+            if after != (ir.DEAD, ir.DEAD, ir.DEAD):
+                row[column] = self.number(after)
+        if its is not None:
+            for column in _MARKS:
+                row[column] = its[column]
+        numerals.trans[state] = row
+
+    def meaning(self, state: int, demands: Mapping[int, frozenset[int]]) -> Meaning:
+        """Return what `Numerals.meaning` does."""
+        parts = {part for at in self._of[state] if at >= 0 for part in self._numerals.meaning(at, demands)}
+        return tuple(sorted(parts, key=lambda part: part[0]))
+
+    def finish(self, state: int, demands: Mapping[int, frozenset[int]]) -> ir.Demands:
+        """Return for each demand that can still be met the shortest rest that meets it."""
+        digits, other, zero = self._of[state]
+        numerals = self._numerals
+        found: dict[int, bytes] = {}
+        options = [(b"", digits, False), (b"0", zero, False), (b"", other, True)]
+        for head, at, marked in options:
+            if at < 0:
+                continue
+            for demand, rest in numerals.rests(at, demands, marked=marked).items():
+                text = head + rest
+                best = found.get(demand)
+                if best is None or (len(text), text) < (len(best), best):
+                    found[demand] = text
+        return found
+
+    def key(self, state: int, meaning: Meaning) -> bytes:
+        """Return 16 bytes that say what may follow, in any process and grammar."""
+        demands = dict(meaning)
+        numerals = self._numerals
+        parts = [
+            numerals.key(at, numerals.meaning(at, demands)).hex() if at >= 0 else "" for at in self._of[state]
+        ]
+        return blake2b("|".join(parts).encode(), digest_size=16, person=b"sg-numeral-pair").digest()
+
+    def _may_have_mark(self, start: int) -> bool:
+        """Return whether a state of the usual automaton can still write ".", "e" or "E".
+
+        Nearly always at once; digits that only go on as digits end at the longest numeral.
+        """
+        seen = {start}
+        todo = [start]
+        while todo:
+            state = todo.pop()
+            known = self._marked.get(state)
+            row = self._numerals.row(state) if known is None else []
+            if known or any(row[column] >= 0 for column in _MARKS if row):
+                self._marked[start] = self._marked[state] = True
+                return True
+            for column in (*_DIGITS, _MINUS) if row else ():
+                after = row[column]
+                if after >= 0 and after not in seen:
+                    seen.add(after)
+                    todo.append(after)
+        for state in seen:
+            self._marked[state] = False
+        return False
 
 
 def outcomes_of(side: Side) -> set[int]:
@@ -689,7 +691,7 @@ def _record(
     nonzero: int,
     strict: list[int],
     split_at: list[int],
-    arena: list[int] | npt.NDArray[np.int64],
+    arena: npt.NDArray[np.int64],
 ) -> list[int]:
     """Return a side as the compiled loop reads it, for the arena from offset `at`.
 

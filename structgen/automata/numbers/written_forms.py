@@ -1,30 +1,18 @@
-"""Numerals judged by how they are written: drafts 3 and 4 call 12 an integer, and 12.0 and 12e0 none.
+"""Numerals judged by how they are written: drafts 3 and 4 call 12 an integer, but not 12.0 or 12e0.
 
-A formula with `ir.PlainInteger` says one thing of numerals that are digits alone and another of those with a
-fraction or an exponent, and either is a formula of the value. So there are two automata: one that writes
-digits alone, and the usual one. Where the second has nothing to say (the frequent case: "type": "integer"),
-the first is all. Else a state is a pair, a state of each; it follows digits in both, has the outcome of the
-first, and goes over to the second for good at the first ".", "e" or "E".
+A formula with `ir.PlainInteger` says one thing of numerals of digits alone, and another of numerals with a
+fraction or an exponent. Each of the two is a formula of the value, so there are two automata: one writes
+digits alone, the other is the usual one. `number_states.FormPairs` runs them side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
-from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
 
 from structgen.automata.numbers.number_plan import ANY, PLAIN, Caps, Side, atoms_of, caps_of, sides_of
 from structgen.language import ir
 from structgen.limits import Limits
-
-if TYPE_CHECKING:
-    from structgen.automata.numbers.number_states import Meaning, Numerals
-
-_DIGITS = range(10)
-_MINUS = 10
-_MARKS = (12, 13, 14)
-"""The columns of ".", "e" and "E"."""
 
 
 def has_forms(spec: ir.Spec) -> bool:
@@ -103,118 +91,3 @@ def _told_of_digits(atom: ir.Formula) -> ir.Formula:
 def otherwise(spec: ir.Spec) -> ir.Spec:
     """Return what a specification asks of numerals with a fraction or an exponent."""
     return _assumed(spec, lambda atom: ir.FALSE if isinstance(atom, ir.PlainInteger) else atom)
-
-
-class Pair(NamedTuple):
-    """A numeral that is digits alone so far."""
-
-    digits: int
-    """The state of the automaton that writes digits alone, or ir.DEAD."""
-    other: int
-    """The state of the usual automaton, or ir.DEAD."""
-    zero: int
-    """After a minus sign: the state after 0, which is the one after -0; else ir.DEAD."""
-
-
-class FormPairs:
-    """The pairs among the states of one table of numerals."""
-
-    def __init__(self, numerals: Numerals) -> None:
-        self._numerals = numerals
-        self._of: dict[int, Pair] = {}
-        self._numbers: dict[Pair, int] = {}
-        self._marked: dict[int, bool] = {}
-
-    def __contains__(self, state: int) -> bool:
-        return state in self._of
-
-    def number(self, pair: Pair) -> int:
-        """Return the state of a pair, ir.DEAD where it is not live."""
-        known = self._numbers.get(pair)
-        if known is not None:
-            return known
-        numerals = self._numerals
-        other = pair.other if pair.other >= 0 and self._may_have_mark(pair.other) else ir.DEAD
-        if pair.digits < 0 and other < 0 and pair.zero < 0:
-            found = ir.DEAD
-        else:
-            found = numerals.new_state(int(numerals.outcome[pair.digits]) if pair.digits >= 0 else -1)
-            self._of[found] = Pair(pair.digits, other, pair.zero)
-        self._numbers[pair] = found
-        return found
-
-    def expand(self, state: int) -> None:
-        """Fill the row of a pair."""
-        digits, other, zero = self._of[state]
-        numerals = self._numerals
-        mine = numerals.row(digits) if digits >= 0 else None
-        its = numerals.row(other) if other >= 0 else None
-        row = [ir.DEAD] * numerals.trans.shape[1]
-        start = digits >= 0 and numerals.at_start(digits)
-        for column in (*_DIGITS, _MINUS):
-            after = Pair(
-                mine[column] if mine is not None else ir.DEAD,
-                its[column] if its is not None else ir.DEAD,
-                mine[0] if mine is not None and start and column == _MINUS else ir.DEAD,
-            )
-            if column == 0 and zero >= 0:
-                after = after._replace(digits=zero)
-            if after != (ir.DEAD, ir.DEAD, ir.DEAD):
-                row[column] = self.number(after)
-        if its is not None:
-            for column in _MARKS:
-                row[column] = its[column]
-        numerals.trans[state] = row
-
-    def meaning(self, state: int, demands: Mapping[int, frozenset[int]]) -> Meaning:
-        """Return what `Numerals.meaning` does."""
-        parts = {part for at in self._of[state] if at >= 0 for part in self._numerals.meaning(at, demands)}
-        return tuple(sorted(parts, key=lambda part: part[0]))
-
-    def finish(self, state: int, demands: Mapping[int, frozenset[int]]) -> ir.Demands:
-        """Return for each demand that can still be met the shortest rest that meets it."""
-        digits, other, zero = self._of[state]
-        numerals = self._numerals
-        found: dict[int, bytes] = {}
-        options = [(b"", digits, False), (b"0", zero, False), (b"", other, True)]
-        for head, at, marked in options:
-            if at < 0:
-                continue
-            for demand, rest in numerals.rests(at, demands, marked=marked).items():
-                text = head + rest
-                best = found.get(demand)
-                if best is None or (len(text), text) < (len(best), best):
-                    found[demand] = text
-        return found
-
-    def key(self, state: int, meaning: Meaning) -> bytes:
-        """Return 16 bytes that say what may follow, in any process and grammar."""
-        demands = dict(meaning)
-        numerals = self._numerals
-        parts = [
-            numerals.key(at, numerals.meaning(at, demands)).hex() if at >= 0 else "" for at in self._of[state]
-        ]
-        return blake2b("|".join(parts).encode(), digest_size=16, person=b"sg-numeral-pair").digest()
-
-    def _may_have_mark(self, start: int) -> bool:
-        """Return whether a state of the usual automaton can still write ".", "e" or "E".
-
-        Nearly always at once; digits that only go on as digits end at the longest numeral.
-        """
-        seen = {start}
-        todo = [start]
-        while todo:
-            state = todo.pop()
-            known = self._marked.get(state)
-            row = self._numerals.row(state) if known is None else []
-            if known or any(row[column] >= 0 for column in _MARKS if row):
-                self._marked[start] = self._marked[state] = True
-                return True
-            for column in (*_DIGITS, _MINUS) if row else ():
-                after = row[column]
-                if after >= 0 and after not in seen:
-                    seen.add(after)
-                    todo.append(after)
-        for state in seen:
-            self._marked[state] = False
-        return False

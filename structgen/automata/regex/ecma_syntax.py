@@ -1,11 +1,23 @@
-"""ECMA-262 regular expressions as trees: the parser, and the few questions asked of a tree."""
+"""The reader of ECMA-262 regular expressions, the dialect of JSON Schema: pattern -> tree (`syntax_tree`)."""
 
 from __future__ import annotations
 
 import functools
 import re
-from typing import NamedTuple, TypeAlias, Union
 
+from structgen.automata.regex.syntax_tree import (
+    DEPTH,
+    EMPTY,
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    LookAround,
+    Node,
+    Repetition,
+    TextEnd,
+    TextStart,
+    WordBoundary,
+)
 from structgen.automata.unicode.charsets import (
     DIGIT,
     DOT,
@@ -21,63 +33,8 @@ from structgen.automata.unicode.charsets import (
 from structgen.automata.unicode.properties import unicode_property
 from structgen.errors import RegexError
 
-DEPTH = 100
-"""Groups within groups; the passes over a tree recurse, and 100 is far beyond any pattern met in practice."""
-
-
-class Chars(NamedTuple):
-    """One code point out of a set."""
-
-    ranges: Ranges
-
-
-class Seq(NamedTuple):
-    """A concatenation; empty means the empty word."""
-
-    parts: tuple[Node, ...]
-
-
-class Alt(NamedTuple):
-    """An alternation."""
-
-    parts: tuple[Node, ...]
-
-
-class Repeat(NamedTuple):
-    """`least` to `most` copies (`most` -1: no bound)."""
-
-    of: Node
-    least: int
-    most: int
-
-
-class Start(NamedTuple):
-    """`^`: the start of the string."""
-
-
-class End(NamedTuple):
-    """`$`: the end of the string."""
-
-
-class Boundary(NamedTuple):
-    r"""`\b`, or `\B` where `here` is false."""
-
-    here: bool
-
-
-class Look(NamedTuple):
-    """A look-ahead, or a look-behind where `ahead` is false; `holds` is false for the negative ones."""
-
-    ahead: bool
-    holds: bool
-    of: Node
-
-
-Node: TypeAlias = Union[Chars, Seq, Alt, Repeat, Start, End, Boundary, Look]
-EMPTY = Seq(())
-START = Start()
-END = End()
-_MOST = 1 << 30  # counts are int32 in the automaton
+_MOST = 1 << 30
+"""The largest count of a quantifier; counts are int32 in the automaton."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -92,8 +49,10 @@ def parse(source: str, strict: bool = False) -> Node:
 
 
 def only_legacy(source: str) -> str:
-    """Return what makes a pattern that `parse` reads a syntax error under the flag u; "" where nothing does,
-    or where `parse` does not read it either. O(n)."""
+    """Return why a pattern that `parse` reads is a syntax error under the flag u, or "" if it is none.
+
+    Also "" where `parse` does not read it either. O(n).
+    """
     strict = ""
     try:
         parse(source, True)
@@ -107,21 +66,8 @@ def only_legacy(source: str) -> str:
     return strict
 
 
-def nullable(node: Node) -> bool:
-    """Return whether the node can match the empty word somewhere (assertions count as able to hold)."""
-    if isinstance(node, Chars):
-        return False
-    if isinstance(node, Seq):
-        return all(nullable(part) for part in node.parts)
-    if isinstance(node, Alt):
-        return any(nullable(part) for part in node.parts)
-    if isinstance(node, Repeat):
-        return node.least == 0 or nullable(node.of)
-    return True
-
-
 class _Frame:
-    """One open group: its finished alternatives, the parts of the present one, and what closes into."""
+    """One open group: its finished alternatives, and the parts of the present one."""
 
     __slots__ = ("branches", "kind", "opened", "parts")
 
@@ -135,12 +81,13 @@ class _Frame:
         if not self.branches:
             return last
         branches = [*self.branches, last]
-        if all(type(branch) is Chars for branch in branches):
-            return Chars(union(pair for branch in branches for pair in branch.ranges))  # type: ignore[union-attr]
-        return Alt(tuple(branches))
+        classes = [branch.ranges for branch in branches if isinstance(branch, CharacterClass)]
+        if len(classes) == len(branches):
+            return CharacterClass(union(pair for ranges in classes for pair in ranges))
+        return Alternation(tuple(branches))
 
     def _sequence(self) -> Node:
-        return self.parts[0] if len(self.parts) == 1 else Seq(tuple(self.parts))
+        return self.parts[0] if len(self.parts) == 1 else Concatenation(tuple(self.parts))
 
     def split(self) -> None:
         self.branches.append(self._sequence())
@@ -152,10 +99,8 @@ _CLASSES = {"d": DIGIT, "D": NOT_DIGIT, "w": WORD, "W": NOT_WORD, "s": SPACE, "S
 _NAME_ESCAPE = re.compile(r"\\u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{4}))")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _SPECIAL = frozenset("\\^$.|?*+()[{")
-
-
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
-"""What a backslash may stand before, for itself, under the flag u."""
+"""The characters that may follow a backslash and stand for themselves under the flag u."""
 
 
 class _Parser:
@@ -166,7 +111,7 @@ class _Parser:
         self._names: set[str] = set()
 
     def legacy(self, what: str, at: int) -> None:
-        """Pass over what Annex B's grammar has and that of the flag u has not; raise where that counts."""
+        """Accept syntax that only Annex B's grammar has; with `strict`, raise `RegexError`."""
         if self.strict:
             raise self.fail(f"With the flag u, {what}", at)
 
@@ -189,21 +134,21 @@ class _Parser:
                     self.legacy(f"{char} alone is no character", self.at)
                 self.at += 1
                 point = ord(char)
-                node: Node = Chars(((point, point),))
+                node: Node = CharacterClass(((point, point),))
             elif char == "\\":
                 node = self.escape()
-                bare = isinstance(node, Boundary)
+                bare = isinstance(node, WordBoundary)
             elif char == "[":
-                node = Chars(self.char_class())
+                node = CharacterClass(self.char_class())
             elif char == ".":
                 self.at += 1
-                node = Chars(DOT)
+                node = CharacterClass(DOT)
             elif char == "^":
                 self.at += 1
-                node, bare = START, True
+                node, bare = TextStart(), True
             elif char == "$":
                 self.at += 1
-                node, bare = END, True
+                node, bare = TextEnd(), True
             elif char == "|":
                 self.at += 1
                 stack[-1].split()
@@ -224,14 +169,14 @@ class _Parser:
                 node = frame.node()
                 if frame.kind:
                     behind = "<" in frame.kind
-                    node = Look(not behind, frame.kind[-1] == "=", node)
+                    node = LookAround(not behind, frame.kind[-1] == "=", node)
                     bare = behind or self.strict
             elif char == "{":
                 if self.counts() is not None:
                     raise self.fail("Nothing to repeat")
                 self.legacy("{ alone is no character", self.at)
                 self.at += 1
-                node = Chars(((0x7B, 0x7B),))
+                node = CharacterClass(((0x7B, 0x7B),))
             else:
                 raise self.fail("Nothing to repeat")
             parts.append(self.quantified(node, bare))
@@ -244,10 +189,11 @@ class _Parser:
         if self.at >= len(self.text):
             return node
         char = self.text[self.at]
+        most: int | None
         if char == "*":
-            least, most = 0, -1
+            least, most = 0, None
         elif char == "+":
-            least, most = 1, -1
+            least, most = 1, None
         elif char == "?":
             least, most = 0, 1
         elif char == "{":
@@ -260,17 +206,18 @@ class _Parser:
         if assertion:
             raise self.fail("Nothing to repeat")
         self.at += 1
-        if self.text[self.at : self.at + 1] == "?":  # lazy: the same language
+        greedy = self.text[self.at : self.at + 1] != "?"
+        if not greedy:
             self.at += 1
         if least == most == 1:
             return node
         if most == 0:
             return EMPTY
-        if isinstance(node, Look):  # Annex B; an iteration that consumes nothing counts only if it must
+        if isinstance(node, LookAround):  # Annex B; an iteration that consumes nothing counts only if it must
             return node if least else EMPTY
-        return Repeat(node, least, most)
+        return Repetition(node, least, most, greedy)
 
-    def counts(self) -> tuple[int, int, int] | None:
+    def counts(self) -> tuple[int, int | None, int] | None:
         """Return (least, most, position after) of a `{m}`, `{m,}` or `{m,n}` that stands here, or None."""
         text = self.text
         close = text.find("}", self.at)
@@ -280,15 +227,15 @@ class _Parser:
         if not (low.isascii() and low.isdigit()) or not (not high or (high.isascii() and high.isdigit())):
             return None
         least = _count(low)
-        most = least if not comma else -1 if not high else _count(high)
-        if 0 <= most < least:
+        most = least if not comma else None if not high else _count(high)
+        if most is not None and most < least:
             raise self.fail("Numbers out of order in a quantifier")
         if least >= _MOST:
             raise self.fail(f"A quantifier of {_MOST} or more")
-        return least, -1 if most >= _MOST else most, close + 1
+        return least, None if most is None or most >= _MOST else most, close + 1
 
     def open_group(self) -> str:
-        """Read what stands after `(`: the kind of an assertion (`=`, `!`, `<=`, `<!`), or "" for a group."""
+        """Read the opening of a group: the kind of an assertion (`=`, `!`, `<=`, `<!`), or "" for a group."""
         text = self.text
         self.at += 1
         if text[self.at : self.at + 1] != "?":
@@ -343,7 +290,7 @@ class _Parser:
         char = text[start + 1 : start + 2]
         if char in ("b", "B"):
             self.at += 2
-            return Boundary(char == "b")
+            return WordBoundary(char == "b")
         if char == "k" and self.groups()[1]:
             raise self.fail("A back-reference (\\k) stands", cure=RegexError.BACK_REFERENCE_CURE)
         if char.isascii() and char.isdigit() and char != "0":
@@ -355,7 +302,7 @@ class _Parser:
                     f"A back-reference ({text[start:end]}) stands", cure=RegexError.BACK_REFERENCE_CURE
                 )
             self.legacy(f"{text[start:end]} refers to no group", start)
-        return Chars(self.char_escape(in_class=False))
+        return CharacterClass(self.char_escape(in_class=False))
 
     def char_escape(self, *, in_class: bool) -> Ranges:
         """Read an escape that stands for one code point or for a class."""

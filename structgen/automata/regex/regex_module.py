@@ -13,7 +13,14 @@ import re
 from importlib import import_module
 from typing import Any, Final
 
-from structgen.automata.regex.python_syntax import Node, code_points, shown, tree_of
+from structgen.automata.regex.re_parse_tree import (
+    class_items,
+    code_points,
+    in_brackets,
+    shown,
+    tree_of,
+)
+from structgen.automata.regex.syntax_tree import Node
 from structgen.automata.unicode.charsets import LAST, Ranges, complement, union
 from structgen.errors import OptionError, RegexError
 
@@ -36,7 +43,7 @@ def regex_module() -> Any:
         ) from None
 
 
-def read(pattern: str, flags: int, where: str) -> Node:
+def parse_regex_module(pattern: str, flags: int, where: str) -> Node:
     """Return the tree of a pattern as regex.compile(pattern, flags) reads it. Raises RegexError for what the
     module refuses, and for what it has and re has not. Cost: that of `parse_python`, and some 20 ms for each
     set of characters that is new and is no list of characters."""
@@ -117,11 +124,7 @@ class ModuleSets:
 
     def members(self, op: str, value: Any, flags: int) -> Ranges:
         """Return the code points that LITERAL, NOT_LITERAL or IN matches under flags."""
-        if op == "IN":
-            negated = value[:1] == (("NEGATE", "None"),)
-            items = value[negated:]
-        else:
-            negated, items = op == "NOT_LITERAL", (("LITERAL", value),)
+        negated, items = class_items(op, value)
         if flags & re.IGNORECASE:
             written = "".join(map(self._written, items))
             return _asked(f"[{'^' * negated}{written}]", flags & (re.ASCII | re.IGNORECASE))
@@ -139,15 +142,12 @@ class ModuleSets:
         """Return an item of a set as the module writes it inside brackets."""
         kind, value = item
         if kind == "LITERAL":
-            return self._properties.get(value) or f"\\U{value:08x}"
-        if kind == "RANGE":
-            if not self._properties.keys().isdisjoint(value):
-                raise RegexError(
-                    "A range of characters ends in a property.", where=self._where, cure="Escape the hyphen."
-                )
-            return f"\\U{value[0]:08x}-\\U{value[1]:08x}"
-        letter = {"DIGIT": "d", "SPACE": "s", "WORD": "w"}[value.rpartition("_")[2]]
-        return "\\" + (letter.upper() if "_NOT_" in value else letter)
+            return self._properties.get(value) or in_brackets(item)
+        if kind == "RANGE" and not self._properties.keys().isdisjoint(value):
+            raise RegexError(
+                "A range of characters ends in a property.", where=self._where, cure="Escape the hyphen."
+            )
+        return in_brackets(item)
 
 
 @functools.lru_cache(maxsize=1024)

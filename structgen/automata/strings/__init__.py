@@ -1,8 +1,11 @@
 """String automata: lazy subset construction over UTF-8.
 
-`string_pool.StringPool` gives each formula a start state and each state its row of transitions. `thread_sets`
-is the compiled subset construction over threads with counters; `determinizer` makes rows and searches the
-shortest accepted rest; `formula_trees` judges a formula by which of its atoms accept; `stepper_states`
-numbers the states of formats that are recognised by code; `banned_texts` is the automaton of texts that must
-not occur (Aho and Corasick); `conjoined_rests` ends a string that must meet many things.
+What comes in: a `Spec`, that is formulas over patterns, formats, lengths and words. What goes out: a start
+state, and a row of transitions for each state that is asked for.
+
+`string_pool.StringPool` is the entrance. `boolean_formulas` turns formulas into Boolean trees over numbered
+atoms. `subset_construction` (compiled) steps sets of threads with counters; `determinizer` (compiled) makes
+states and their rows, decides which states are live, and searches shortest completions. Three special cases:
+`implicit_states` for formats whose automaton has about as many states as texts, `banned_texts` for texts that
+must not occur (Aho and Corasick), `conjunction_completion` for the completion of many patterns at once.
 """

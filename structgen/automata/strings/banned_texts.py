@@ -18,8 +18,9 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.regex import ecma_syntax
-from structgen.automata.strings.banned_patterns import pattern_of
+from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.syntax_tree import Alternation, CharacterClass, Concatenation, Node
+from structgen.automata.strings.banned_patterns import minimal, pattern_of
 from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import RegexError
 from structgen.language.ir import DEAD, All, Format, Formula, Length, Not, Pattern, Spec
@@ -92,12 +93,12 @@ def texts_of(source: str) -> tuple[str, ...] | None:
     """Return the texts that a pattern finds, sorted, where it is nothing but texts and alternatives of them
     and none holds another; else None."""
     try:
-        tree = ecma_syntax.parse(source)
+        tree = parse(source)
     except RegexError:
         return None
     found: list[str] = []
     # what is left to be read, first part last, behind each text
-    todo: list[tuple[str, tuple[ecma_syntax.Node, ...]]] = [("", (tree,))]
+    todo: list[tuple[str, tuple[Node, ...]]] = [("", (tree,))]
     while todo:
         text, rest = todo.pop()
         if len(todo) + len(found) > MOST_STATES:
@@ -106,33 +107,21 @@ def texts_of(source: str) -> tuple[str, ...] | None:
             found.append(text)
             continue
         *below, part = rest
-        if isinstance(part, ecma_syntax.Chars):
+        if isinstance(part, CharacterClass):
             # alternatives of one character are read as a set
             if sum(high - low + 1 for low, high in part.ranges) > MOST_STATES:
                 return None
             chars = (chr(at) for low, high in part.ranges for at in range(low, high + 1))
             todo += [(text + char, tuple(below)) for char in chars]
-        elif isinstance(part, ecma_syntax.Seq):
+        elif isinstance(part, Concatenation):
             todo.append((text, (*below, *reversed(part.parts))))
-        elif isinstance(part, ecma_syntax.Alt):
+        elif isinstance(part, Alternation):
             todo += [(text, (*below, one)) for one in part.parts]
         else:
             return None
     texts = tuple(sorted(set(found)))
     lone = any("\ud800" <= char < "\ue000" for text in texts for char in text)
-    return None if lone or not all(texts) or not _is_minimal(texts) else texts
-
-
-def _is_minimal(texts: tuple[str, ...]) -> bool:
-    every = set(texts)
-    sizes = sorted({len(text) for text in texts})
-    return not any(
-        text[at : at + size] in every
-        for text in texts
-        for size in sizes
-        if size < len(text)
-        for at in range(len(text) - size + 1)
-    )
+    return None if lone or not all(texts) or minimal(texts) != texts else texts
 
 
 @functools.lru_cache(maxsize=4)

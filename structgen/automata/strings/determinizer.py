@@ -17,7 +17,7 @@ import numpy as np
 from structgen.automata.formats.label_lengths import after_letter, class_of_point
 from structgen.automata.formats.regex_format import regex_cost
 from structgen.automata.formats.time_of_day import clock_cost
-from structgen.automata.programs.arena import (
+from structgen.automata.programs.determinizer_tables import (
     ARG_A,
     ARG_B,
     ARG_C,
@@ -134,19 +134,18 @@ from structgen.automata.programs.arena import (
     trans_of,
     work_of,
 )
-from structgen.automata.programs.program import (
+from structgen.automata.programs.instructions import (
     CALLED,
     CHAR,
     CLOCK,
+    IMPLICIT,
     LETTERS,
     MATCH,
     REGEX,
-    STEPPER,
-    TABLE,
     UNPADDED,
     WORDS,
 )
-from structgen.automata.strings.thread_sets import (
+from structgen.automata.strings.subset_construction import (
     accepted,
     closure,
     lettered,
@@ -969,7 +968,7 @@ def _safe(A, q):  # type: ignore[no-untyped-def]
         t = heap_of(A)[i]
         if not _beside_stepper(A, set_, prog_of(A)[keys_of(A)[t, 0], 5]):
             return np.int64(UNKNOWN - 1)
-        if prog_of(A)[keys_of(A)[t, 0], 0] == STEPPER:
+        if prog_of(A)[keys_of(A)[t, 0], 0] == IMPLICIT:
             safe = keys_of(A)[t, 2] if keys_of(A)[t, 3] > 0 else prog_of(A)[keys_of(A)[t, 0], 4]
             found = max(found, min(safe, spec_of(A)[s, P_TEXTS] - length - MOST_TO_END))
     return np.int64(UNKNOWN - 1 - found)
@@ -981,7 +980,7 @@ def _beside_stepper(A, set_, atom):  # type: ignore[no-untyped-def]
     off = sets_of(A)[set_, S_OFF]
     for i in range(off, off + sets_of(A)[set_, S_LEN]):
         pc = keys_of(A)[heap_of(A)[i], 0]
-        if prog_of(A)[pc, 0] == STEPPER and prog_of(A)[pc, 5] == atom:
+        if prog_of(A)[pc, 0] == IMPLICIT and prog_of(A)[pc, 5] == atom:
             return True
     return False
 
@@ -1119,7 +1118,7 @@ def _thread_cost(A, s, t):  # type: ignore[no-untyped-def]
             cost += prog[repeat, I_COST]
             context = keys[context, 1]
             repeat = prog[repeat, I_OUTER]
-    elif op == STEPPER:
+    elif op == IMPLICIT:
         cost = prog[pc, I_COST]  # of the start; then what its state says
         if keys[t, 3] > 0:
             cost += keys[t, VALUE] - prog[pc, 3]
@@ -1235,9 +1234,6 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
                 if argument > 0:
                     work_of(A)[length] = intern(A, pc, ZERO, argument, ZERO)
                     length += 1
-            elif prog_of(A)[pc, 0] == TABLE:
-                work_of(A)[length] = argument
-                length += 1
             else:
                 length = closure(A, pc, ZERO, ONE, length)
         length = tidy(A, length)

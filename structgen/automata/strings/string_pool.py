@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from structgen.automata.programs import arena as ar
-from structgen.automata.programs.lookaround import LookaroundAutomaton, State
-from structgen.automata.programs.program import (
+from structgen.automata.programs import determinizer_tables as ar
+from structgen.automata.programs.instructions import (
     BOL,
     CALL,
     CALLED,
@@ -23,34 +22,33 @@ from structgen.automata.programs.program import (
     CLOCK,
     COUNT,
     EOL,
+    IMPLICIT,
     LETTERS,
     MATCH,
     PUSH,
     REGEX,
     REPEAT,
     SPLIT,
-    STEPPER,
-    TABLE,
     WORDS,
     Program,
-    compile_regex,
     completion_costs,
     floats,
 )
+from structgen.automata.programs.thompson_construction import compile_regex
 from structgen.automata.strings import banned_texts
 from structgen.automata.strings import determinizer as k
-from structgen.automata.strings.conjoined_rests import rest_by_parts
-from structgen.automata.strings.formula_trees import (
+from structgen.automata.strings.boolean_formulas import (
     Atom,
+    BooleanTree,
     TreeBuilder,
-    TruthTree,
     atoms_of,
     branches,
     evaluate,
     foresee,
 )
-from structgen.automata.strings.stepper_states import StepperStates, length_of_texts
-from structgen.automata.unicode.charsets import LAST, WORD, Ranges
+from structgen.automata.strings.conjunction_completion import completion_by_parts
+from structgen.automata.strings.implicit_states import ImplicitStates, length_of_texts
+from structgen.automata.unicode.charsets import LAST, Ranges
 from structgen.automata.unicode.partition import Partition, class_of, partition_for
 from structgen.automata.unicode.utf8 import PLACES
 from structgen.errors import LimitError, UnsupportedError
@@ -124,7 +122,7 @@ _REST = (
 class _LoadedSpec:
     """A spec in the arena: what Python needs of it later."""
 
-    nodes: tuple[TruthTree, ...]
+    nodes: tuple[BooleanTree, ...]
     outcome: Callable[[frozenset[int]], int]
     partition: Partition
     breaks: list[int]
@@ -181,9 +179,6 @@ class StringPool:
         self._specs: list[_LoadedSpec] = []
         self._starts: dict[tuple[Spec, Callable[[frozenset[int]], int]], int] = {}
         self._finish: dict[int, Demands] = {}
-        self._tables: list[LookaroundAutomaton] = []
-        self._table_states: list[tuple[int, State, int]] = []  # table, its state, the spec
-        self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
         self._call = 0  # the public call whose work is counted
         self._banned: list[tuple[banned_texts.Banned, frozenset[int]]] = []
@@ -198,7 +193,7 @@ class StringPool:
         self._arrays: dict[str, Any] = dict(_free_states())
         self._is_bare = True
         self.trans, self.outcome = self._arrays["trans"], self._arrays["outcome"]
-        self.texts = StepperStates(self._arrays, self._ask, limits)
+        self.texts = ImplicitStates(self._arrays, self._ask, limits)
         """The states in texts of steppers."""
         self._reg = reg = np.zeros(ar.REGISTERS, np.int64)
         reg[ar.MOST_STEPS] = limits.oracle_steps
@@ -429,12 +424,6 @@ class StringPool:
         of them are the most."""
         return int(self._reg[ar.WORK]) // _WORK
 
-    def _spend(self, units: int) -> None:
-        """Count work that Python does."""
-        self._reg[ar.WORK] += units
-        if self._reg[ar.WORK] > self._reg[ar.MOST_WORK]:
-            raise self._too_much()
-
     def _count(self) -> None:
         """Count from 0 on, if another call has begun."""
         number = THIS_CALL.number()
@@ -511,8 +500,6 @@ class StringPool:
         cause, what = int(reg[ar.CAUSE]), int(reg[ar.WHAT])
         if cause == ar.NEED_ANSWERS:
             self._answer_all()
-        elif cause == ar.NEED_TABLE:
-            self._answer_table(what)
         elif cause == ar.NEED_STEP:
             self.texts.answer_step(what)
         elif cause == ar.NEED_END:
@@ -593,8 +580,6 @@ class StringPool:
                 letters.update(atom.letters)
                 for ranges in atom.sets:
                     sets.setdefault(ranges, len(sets))
-                if atom.looks:
-                    sets.setdefault(WORD, len(sets))
         if any(0xD800 <= letter < 0xE000 for letter in letters):
             raise UnsupportedError(
                 "A string with a lone surrogate cannot be asked for: no UTF-8 text can hold it.",
@@ -612,7 +597,7 @@ class StringPool:
         )
         starts: list[int] = []
         for atom in atoms:
-            starts += self._load_atom(atom, number, loaded, sets, classes)
+            starts += self._load_atom(atom, loaded, sets, classes)
         if judge is not None and all(node[0] == "atom" for node in nodes[:-1]):
             loaded.simple = {}
             for index, node in enumerate(nodes[:-1]):
@@ -723,7 +708,7 @@ class StringPool:
         spec[number, [ar.P_PARTS, ar.P_NPARTS]] = number + 1, len(found)
 
     def _load_atom(
-        self, atom: Atom, number: int, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
+        self, atom: Atom, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
     ) -> tuple[int, int]:
         """Put an atom's instructions into the arena; return where it starts, and with what argument."""
         ordinal = self._atoms
@@ -735,14 +720,6 @@ class StringPool:
         if isinstance(atom, Words):
             self._put_code([[WORDS, self._append(_word_table(atom, partition)), 0, 0, 0, ordinal]])
             return base, len(atom.of)
-        if atom.looks:
-            self._put_code([[TABLE, 0, 0, 0, 0, ordinal], [MATCH, 0, 0, 0, 0, ordinal]])
-            members = [partition.members[sets[ranges]] for ranges in atom.sets]
-            self._tables.append(
-                LookaroundAutomaton(atom, members, partition.members[sets[WORD]], self._spend)
-            )
-            table = len(self._tables) - 1
-            return base, self._table_thread(table, self._tables[table].start(), base, number)
         spec.programs.append((base, atom))
         if CALLED in atom.outer:
             spec.calling.add(ordinal)
@@ -763,7 +740,7 @@ class StringPool:
         code[:, 5] += own * ordinal
         if atom.table:
             code[code[:, 0] == REGEX, 1] = self._append(atom.table)
-        for at in np.flatnonzero(code[:, 0] == STEPPER).tolist():
+        for at in np.flatnonzero(code[:, 0] == IMPLICIT).tolist():
             code[at, 1] = self.texts.add(atom.steppers[int(code[at, 1])])
         self._put_code(code)
         return base + atom.start, 0
@@ -858,37 +835,6 @@ class StringPool:
             sure = frozenset(index for index, truth in enumerate(seen) if truth)
             hope = spec.judge.outlook(sure, frozenset(i for i, truth in enumerate(seen) if truth is None))
         arrays["keys"][key, ar.VALUE] = hope
-
-    def _answer_table(self, thread: int) -> None:
-        """Fill the row of a thread of a pattern with look-arounds."""
-        assert 0 <= thread < self._reg[ar.N_KEY], thread
-        pc, number = (int(x) for x in self._arrays["keys"][thread, :2])
-        assert 0 <= pc < self._reg[ar.N_PROG] and 0 <= number < len(self._table_states), (pc, number)
-        table, state, spec = self._table_states[number]
-        automaton = self._tables[table]
-        row = []
-        for kind in range(len(self._specs[spec].partition.first)):
-            after = automaton.step(state, kind)
-            row.append(-1 if after is None else self._table_thread(table, after, pc, spec))
-        off = self._append(row)
-        self._arrays["keys"][thread, ar.OFF] = off
-
-    def _table_thread(self, table: int, state: State, pc: int, spec: int) -> int:
-        automaton = self._tables[table]
-        if automaton.sure(state):
-            return self._ask(k.ASK_THREAD, pc + 1, 0)
-        number = self._table_numbers.get((table, state))
-        if number is None:
-            if len(self._table_states) >= self._limits.automaton_states:
-                raise LimitError(
-                    f"The string automata have more than {self._limits.automaton_states} states.",
-                    limit="automaton_states",
-                )
-            number = self._table_numbers[table, state] = len(self._table_states)
-            self._table_states.append((table, state, spec))
-        thread = self._ask(k.ASK_THREAD, pc, number)
-        self._arrays["keys"][thread, ar.VALUE] = int(automaton.accepts(state))
-        return thread
 
     # Completions and names.
 
@@ -1063,7 +1009,7 @@ class StringPool:
         def ends(node: int) -> bool:
             return bool(self._arrays["nodes"][node, ar.Q_OUTCOME] >= 0)
 
-        kinds = rest_by_parts(node, row, spec.partition.cost, settled, ends)
+        kinds = completion_by_parts(node, row, spec.partition.cost, settled, ends)
         return None if kinds is None else _spell(spec, kinds)
 
     def _hopeful(self, spec: _LoadedSpec, node: int) -> set[int]:
@@ -1139,15 +1085,13 @@ class StringPool:
                 counts.append(int(keys[a, 2]) - first)
                 a = int(keys[a, 1])
             return b"%d:%d %r" % (what, at, counts)
-        if op == TABLE:
-            return b"%d:%r" % (what, _canonical(self._table_states[a][1]))
         if op == LETTERS:
             letters = []
             while c:
                 letters.append(c)
                 b, c = keys[b, 2:4].tolist()
             return b"%d:%d %r" % (what, at, letters)
-        if op == STEPPER:
+        if op == IMPLICIT:
             text = self.texts.text(int(arrays["prog"][pc, 1]), c)
             return b"%d:%d %s" % (what, at, text.encode())
         return b"%d:%d %d %d %d" % (what, at, a, b, c)
@@ -1254,8 +1198,8 @@ _KEPT_REGISTERS = [*_BOUNDS, ar.TODO_STAMP, ar.N_STATE, ar.WORK]
 
 
 # Instructions, as bits: those that name their atom; those with a target in `b`.
-_OWN = 1 << CHAR | 1 << MATCH | 1 << CLOCK | 1 << REGEX | 1 << STEPPER | 1 << LETTERS
-_SECOND = 1 << CALL | 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << STEPPER | 1 << LETTERS | 1 << REGEX
+_OWN = 1 << CHAR | 1 << MATCH | 1 << CLOCK | 1 << REGEX | 1 << IMPLICIT | 1 << LETTERS
+_SECOND = 1 << CALL | 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << IMPLICIT | 1 << LETTERS | 1 << REGEX
 
 
 @functools.lru_cache(maxsize=1024)
@@ -1268,11 +1212,11 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
     return code, chars, 1 - own, second, own
 
 
-def _is_product(nodes: tuple[TruthTree, ...], atoms: list[Atom]) -> bool:
+def _is_product(nodes: tuple[BooleanTree, ...], atoms: list[Atom]) -> bool:
     """Return whether one demand asks for several patterns, of which each text is one place of each."""
     programs = [atom for atom in atoms if isinstance(atom, Program)]
     whole = len(nodes) == 1 and len(programs) > 1
-    return whole and not any(one.steppers or one.looks or LETTERS in _operations(one) for one in programs)
+    return whole and not any(one.steppers or LETTERS in _operations(one) for one in programs)
 
 
 def _operations(program: Program) -> set[int]:
@@ -1280,7 +1224,7 @@ def _operations(program: Program) -> set[int]:
     return {instruction[0] for instruction in program.code}
 
 
-def _grown(nodes: tuple[TruthTree, ...], atoms: list[Atom]) -> tuple[int, int] | None:
+def _grown(nodes: tuple[BooleanTree, ...], atoms: list[Atom]) -> tuple[int, int] | None:
     """Return the least and the most characters (-1: no bound) where a spec asks for a pattern that is itself
     a regular expression, beside a length, and for nothing else: to each such text a letter may be added."""
     if len(nodes) != 1 or len(atoms) != 1 or atoms[0] is not compile_regex() or nodes[0][0] != "all":
@@ -1356,17 +1300,6 @@ def _atom(atom: StringAtom | NumberAtom) -> bytes:
         return repr(("Words", *sorted(atom.of))).encode()
     fields = [getattr(atom, name) for name in type(atom).__slots__]
     return f"{type(atom).__name__} {fields!r}".encode()
-
-
-def _canonical(value: Any) -> Any:
-    """Return nested tuples equal for equal values, with sets in a fixed order."""
-    if isinstance(value, frozenset):
-        return ("set", *sorted((_canonical(item) for item in value), key=repr))
-    if isinstance(value, tuple):
-        return tuple(map(_canonical, value))
-    if isinstance(value, Words):
-        return ("Words", *sorted(value.of))
-    return value if isinstance(value, (int, str, bool)) else repr(value)
 
 
 __all__ = ["FREE", "UNKNOWN", "WIDTH", "StringPool", "digest_of_spec"]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import format_meaning
-from structgen.automata.renumbering.renumbered_pools import Strings
+from structgen.automata.restored.restored_pools import Strings
 from structgen.json_machine.answers.automaton_reach import nearest, spread
 from structgen.language.ir import All, Format, Formula, Length, Spec
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from structgen.automata.programs.arena import SAFE_COLUMN
+from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
 from structgen.automata.strings.determinizer import alphabet
 from structgen.language.ir import UNKNOWN
 from structgen.native.jit import entry

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.programs.arena import MOST_TO_END
-from structgen.automata.renumbering.renumbered_pools import Disagrees, Numbers, Strings
+from structgen.automata.programs.determinizer_tables import MOST_TO_END
+from structgen.automata.restored.restored_pools import Disagrees, Numbers, Strings
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers import accepting_lengths as lengths
 from structgen.json_machine.answers.automaton_reach import FAR

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import WIDTH as NUMERAL_WIDTH
-from structgen.automata.programs.arena import SAFE_COLUMN
-from structgen.automata.renumbering.renumbered_pools import KeptPool
+from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
+from structgen.automata.restored.restored_pools import KeptPool
 from structgen.automata.strings.string_pool import WIDTH as STRING_WIDTH
 from structgen.json_machine.answers.machine_tables import WORDS_OF, address_of
 from structgen.json_machine.kept import table_checks

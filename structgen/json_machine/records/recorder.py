@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from structgen.automata.renumbering.renumbered_pools import Numbers, Strings
+from structgen.automata.restored.restored_pools import Numbers, Strings
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.answers.machine_tables import MachineTables

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.bound.bound_proofs import Proofs
 from structgen.lark_grammars.bound.bound_reading import NOTHING, BoundReader, InsideBound, Item, Items
-from structgen.lark_grammars.lexer.work_budget import Effort
+from structgen.lark_grammars.kept.loaded_lark import LoadedLark
+from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader
 from structgen.lark_grammars.parser.lalr_parser import Parser
-from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, written
+from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables, rule_as_written
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language, TextGrammar
+from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.language import InsidePart as Within
-from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.scanning import common_classes
-
-if TYPE_CHECKING:
-    from structgen.lark_grammars.lark_grammar import LarkGrammar
+from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class BoundLark(TextGrammar):
@@ -34,7 +33,7 @@ class BoundLark(TextGrammar):
 
     __slots__ = ("_bound", "_made", "of")
 
-    def __init__(self, of: LarkGrammar, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
+    def __init__(self, of: LoadedLark, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
         """`of`: the grammar with stand-ins for the bound terminals; `made`: how it is made anew, as
         `__reduce__` has it."""
         self.of, self._bound, self._made = of, dict(bound), made
@@ -90,17 +89,17 @@ class BoundLanguage(Language):
 
     def __init__(self, tables: ParserTables, bound: Mapping[int, Language], limits: Limits) -> None:
         """`tables`: with stand-ins for the bound terminals."""
-        planned = ContextualReader(tables, Effort(limits))
-        least = planned.lexer.least()
+        planned = ContextualReader(tables, WorkBudget(limits))
+        least = planned.lexer.shortest_lengths()
         for terminal, language in bound.items():
             least[terminal] = len(language.shortest(language.start()))
         parser = Parser(tables, least)
-        own = ContextualReader(_without(tables, bound), planned.effort).with_parser(parser)
+        own = ContextualReader(_without(tables, bound), planned.budget).with_parser(parser)
         self.reader = BoundReader(own, bound)
         of_lark = ContextualLanguage(tables, limits).classes  # columns are of them, too
         self.classes = common_classes([of_lark, *(language.classes for language in bound.values())])
         self.specials = frozenset(token for language in bound.values() for token in language.specials)
-        self.counts = self.reader.counts
+        self.counts_tokens = self.reader.counts_tokens
         self._symbols = [self.classes.index(kind) for kind in range(max(self.classes) + 1)]
         symbols = [*self._symbols, *(TOKEN + token for token in sorted(self.specials))]
         self._proofs = Proofs(self.reader, planned.with_parser(parser), limits, symbols)
@@ -125,7 +124,7 @@ class BoundLanguage(Language):
 
     def boundary(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token."""
-        if not self.counts:
+        if not self.counts_tokens:
             return config
         return self._live(self.reader.bounded(cast(Items, config))) or None
 
@@ -152,9 +151,9 @@ class BoundLanguage(Language):
                 others.add(item)
                 continue
             for one in insides:
-                behind = set() if one.behind is None else {item._replace(config=one.behind)}
+                behind = set() if one.after_end is None else {item._replace(config=one.after_end)}
                 after = self._behind(item) if one.ends else NOTHING
-                found.append(one._replace(behind=after | behind or None, ends=self.accepts(after)))
+                found.append(one._replace(after_end=after | behind or None, ends=self.accepts(after)))
         return tuple(found), frozenset(others) or None
 
     def _behind(self, item: InsideBound) -> Items:
@@ -163,11 +162,11 @@ class BoundLanguage(Language):
         assert place is not None, "a bound terminal that the parser does not take"
         return self._live(self.reader.fresh(place, item.behind))
 
-    def moved(self, config: Config, index: int) -> Config:
+    def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside a bound one."""
         (item,) = cast("frozenset[InsideBound]", config)
         language = self.reader.bound[item.terminal]
-        after = language.moved(item.config, index)
+        after = language.after_inside(item.config, state)
         behind = self._behind(item) if language.accepts(after) else NOTHING
         return behind | {item._replace(config=after)}
 
@@ -227,7 +226,7 @@ class BoundLanguage(Language):
             move = lexer.move(item.lexeme, byte)
             names = {-1 - source for source in move.sources if source < 0}
             if move.after >= 0:
-                names |= lexer.may_be(move.after)
+                names |= lexer.viable_terminals(move.after)
             for name in names:
                 if self.reader.reader.parser.read(item.place, name, item.place.widths[-1]) is not None:
                     first.setdefault(name, set()).update(alike)
@@ -256,7 +255,7 @@ class BoundLanguage(Language):
             return ()
         kernel = tables.kernels[parser.top[after]]
         return tuple(
-            sorted({written(tables.nonterminals[tables.rules[rule].origin]) for rule, _dot in kernel})
+            sorted({rule_as_written(tables.nonterminals[tables.rules[rule].origin]) for rule, _dot in kernel})
         )
 
     @property
@@ -270,9 +269,9 @@ class BoundLanguage(Language):
         return found
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        """Those that are bound, and have masks of their own."""
-        return frozenset(one for language in self.reader.bound.values() for one in language.masked)
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        """The compiled grammars of the bound terminals that have masks of their own."""
+        return frozenset(one for language in self.reader.bound.values() for one in language.compiled_parts)
 
 
 def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTables:

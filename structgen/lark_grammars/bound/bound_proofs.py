@@ -1,7 +1,7 @@
 """Is there a text from an item, and which: what makes the masks of bound terminals exact.
 
 A plan comes first: the bound terminals of the grammar are given a character of their own for a pattern, the
-texts of that grammar are completed as every Lark grammar's (`lark_grammars.liveness.completions`), and where
+texts of that grammar are completed as every Lark grammar's (`lark_grammars.liveness.oracle`), and where
 such a character stands the shortest bound text is put. Then it is read: what was read to its end is a proof.
 Where the plan fails, because lark's lexemes run on into a bound text or a look-around asks for one, all texts
 are searched, the nearest to an end first; a search that comes to its end proves that there is none.
@@ -16,11 +16,11 @@ from typing import Final, TypeAlias
 
 from structgen.errors import LimitError
 from structgen.lark_grammars.bound.bound_reading import BoundReader, InsideBound, Item, Items, Lexing
-from structgen.lark_grammars.lexer.ordered_matching import Behind
-from structgen.lark_grammars.liveness.completions import Completions
+from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
+from structgen.lark_grammars.liveness.oracle import LivenessOracle
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
-from structgen.lark_grammars.reading.loaded_grammar import FAR
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 from structgen.limits import Limits
 
 Rest: TypeAlias = "tuple[int, ...]"
@@ -37,14 +37,14 @@ class Proofs:
     ) -> None:
         """`planned`: reads the grammar with stand-ins, over the same parser; `symbols`: one of each class."""
         self._reader, self._planned, self._limits, self._symbols = reader, planned, limits, symbols
-        self._plans = Completions(planned)
+        self._plans = LivenessOracle(planned)
         self._words = {
             planned.tables.terminals[one].pattern: tuple(language.shortest(reader.starts[one]))
             for one, language in reader.bound.items()
         }
         """Of each stand-in: the shortest text that it stands for."""
         self._rests: dict[Item, Rest | None] = {}
-        self._open: dict[tuple[ParserPlace, Behind], Rest | None] = {}
+        self._open: dict[tuple[ParserPlace, LookBehindState], Rest | None] = {}
         self._behind: dict[tuple[ParserPlace, int], bool] = {}
         """Whether the text goes on behind a bound terminal that begins at a place."""
         self._of_place: dict[ParserPlace, list[Rest]] = {}
@@ -121,7 +121,7 @@ class Proofs:
                 return rest
         return None if self._is_refuted(item) else self._search(item)
 
-    def after(self, place: ParserPlace, behind: Behind) -> Rest | None:
+    def after(self, place: ParserPlace, behind: LookBehindState) -> Rest | None:
         """Return what completes the text from between two lexemes."""
         key = place, behind
         if key not in self._open:
@@ -143,8 +143,10 @@ class Proofs:
         if known is None:
             known = []
             lexer = self._planned.lexer
-            for behind in dict.fromkeys((lexer.step_behind(lexer.before(), ord("a")), lexer.before())):
-                reading = self._planned.fresh(place, behind)
+            for behind in dict.fromkeys(
+                (lexer.step_look_behind(lexer.initial_look_behind(), ord("a")), lexer.initial_look_behind())
+            ):
+                reading = self._planned.between_lexemes(place, behind)
                 if self._is_planned(reading):
                     rest = self._written(self._plans.text(reading))
                     known += [rest, (*self._plans.separator, *rest)]
@@ -189,8 +191,8 @@ class Proofs:
         reader = self._reader.reader
         lexer, indentation = reader.lexer, reader.tables.indentation
         slots = {slot.terminal for slot in lexer.states[item.lexeme].slots if slot.terminal >= 0}
-        for terminal in sorted(lexer.may_be(item.lexeme) | slots):
-            for word in lexer.words(item.lexeme, terminal):
+        for terminal in sorted(lexer.viable_terminals(item.lexeme) | slots):
+            for word in lexer.short_texts(item.lexeme, terminal):
                 yield terminal, tuple(word)
                 if indentation is None or terminal != indentation.newline:
                     continue
@@ -218,7 +220,7 @@ class Proofs:
         if any(item.bases):
             return False
         slots = {slot.terminal for slot in lexer.states[item.lexeme].slots if slot.terminal >= 0}
-        for terminal in lexer.may_be(item.lexeme) | slots:
+        for terminal in lexer.viable_terminals(item.lexeme) | slots:
             if indentation is not None and terminal == indentation.newline:
                 if item.place.brackets or reader.parser.feed(item.place.stack, terminal) >= 0:
                     return False
@@ -256,19 +258,19 @@ class Proofs:
                         continue
                     seen.add(one)
                     distance = self._distance(one)
-                    if distance < FAR and self._rests.get(one, ()) is not None:
+                    if distance < UNREACHABLE and self._rests.get(one, ()) is not None:
                         heapq.heappush(queue, (len(text) + distance, next(order), (*text, symbol), one))
         for item in seen:
             self._rests.setdefault(item, None)
         return None
 
     def _distance(self, item: Item) -> int:
-        """Return about how many symbols complete an item, FAR where surely none do."""
+        """Return about how many symbols complete an item, UNREACHABLE where surely none do."""
         if isinstance(item, InsideBound):
             place = self._reader.reader.parser.read(item.place, item.terminal, -1)
             assert place is not None, "a bound terminal that the parser does not take"
             inside = len(self._reader.bound[item.terminal].shortest(item.config))
-            return min(FAR, inside + self._reader.reader.parser.distance(place.stack))
+            return min(UNREACHABLE, inside + self._reader.reader.parser.distance(place.stack))
         nearest = self._reader.reader.parser.distance(item.place.stack)
         bases = [self._distance(one) for base in item.bases for one in base]
         return min([nearest, *bases])

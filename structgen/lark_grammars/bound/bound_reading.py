@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias, Union
 
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED
-from structgen.lark_grammars.lexer.ordered_matching import Behind
+from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
@@ -29,7 +29,7 @@ class InsideBound(NamedTuple):
     terminal: int
     config: Config
     """Where its own language stands."""
-    behind: Behind
+    behind: LookBehindState
 
 
 class Lexing(NamedTuple):
@@ -41,7 +41,7 @@ class Lexing(NamedTuple):
     bases: tuple[Items, ...]
     """For each slot of the lexeme's state: the items that have read on from there."""
     column: int
-    behind: Behind
+    behind: LookBehindState
 
 
 Item: TypeAlias = Union[Lexing, InsideBound]
@@ -56,23 +56,23 @@ class BoundReader:
         """`reader`: of lark's own lexemes; `bound`: the languages of the bound terminals, by number."""
         self.reader, self.bound = reader, dict(bound)
         self.starts = {terminal: language.start() for terminal, language in self.bound.items()}
-        self.counts = any(language.counts for language in self.bound.values())
-        self._fresh: dict[tuple[ParserPlace, Behind], Items] = {}
+        self.counts_tokens = any(language.counts_tokens for language in self.bound.values())
+        self._fresh: dict[tuple[ParserPlace, LookBehindState], Items] = {}
 
     def start(self) -> Items:
         """Return the items before the first symbol."""
-        return self.fresh(self.reader.parser.start(), self.reader.lexer.before())
+        return self.fresh(self.reader.parser.start(), self.reader.lexer.initial_look_behind())
 
-    def fresh(self, place: ParserPlace, behind: Behind) -> Items:
+    def fresh(self, place: ParserPlace, behind: LookBehindState) -> Items:
         """Return the items between two lexemes."""
         found = self._fresh.get((place, behind))
         if found is None:
             found = self._fresh[place, behind] = self._made(place, behind)
         return found
 
-    def _made(self, place: ParserPlace, behind: Behind) -> Items:
-        own = self.reader.fresh(place, behind)
-        found: list[Item] = [Lexing(own.place, own.lexeme, own.begun, (), own.column, own.behind)]
+    def _made(self, place: ParserPlace, behind: LookBehindState) -> Items:
+        own = self.reader.between_lexemes(place, behind)
+        found: list[Item] = [Lexing(own.place, own.lexeme, own.begun, (), own.column, own.look_behind)]
         for terminal, start in self.starts.items():
             if self.reader.parser.read(place, terminal, -1) is not None:
                 found.append(InsideBound(place, terminal, start, behind))
@@ -97,9 +97,9 @@ class BoundReader:
             )
         return frozenset(found)
 
-    def behind(self, behind: Behind, symbol: int) -> Behind:
+    def behind(self, behind: LookBehindState, symbol: int) -> LookBehindState:
         """Return what look-behinds may ask after a symbol."""
-        return self.reader.lexer.step_behind(behind, symbol if symbol < TOKEN else _NO_CHARACTER)
+        return self.reader.lexer.step_look_behind(behind, symbol if symbol < TOKEN else _NO_CHARACTER)
 
     def _in_bound(self, item: InsideBound, symbol: int) -> Items:
         language = self.bound[item.terminal]

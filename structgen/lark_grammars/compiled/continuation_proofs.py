@@ -2,7 +2,7 @@
 
 A proof is a plan that is read: the terminals that the rules under way still need, the cheapest first, each by
 its shortest lexeme between two separators (`CLEAN`), until a place is met that has been proved before, or the
-end. What is not proved so, Python is asked about (`lark_grammars.liveness.completions`).
+end. What is not proved so, Python is asked about (`lark_grammars.liveness.oracle`).
 """
 
 from __future__ import annotations

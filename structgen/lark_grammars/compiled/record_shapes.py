@@ -47,6 +47,40 @@ class Made(NamedTuple):
     """Which of its words are numbers of dense rows."""
 
 
+class Records(NamedTuple):
+    """The records of a book: numbers of dense rows (below 0: of those that lie beside them), and offsets in
+    `made`, one after another of all arrays that it has addresses of."""
+
+    records: npt.NDArray[np.int64]
+    """[1 + tries, states]: of the vocabulary's trie and each of `tries`, where the record of a state is, and
+    1; 0: there is none."""
+    tries: npt.NDArray[np.int64]
+    made: npt.NDArray[np.int64]
+    addresses: npt.NDArray[np.int64]
+    """Which words of `made` are offsets in it."""
+    rows: npt.NDArray[np.int64]
+    """Which are numbers of dense rows."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(one.nbytes for one in self)
+
+    @property
+    def dense(self) -> None:
+        """All their dense rows are the mask store's."""
+
+    @classmethod
+    def none(cls, states: int) -> Records:
+        """Return none of so many states."""
+        nothing = np.empty(0, np.int64)
+        return cls(np.zeros((1, states), np.int64), nothing, nothing, nothing, nothing)
+
+    def read(self) -> Records:
+        """Return the records."""
+        return self
+
+
 class _Left(NamedTuple):
     """What is left over behind some nodes."""
 

@@ -19,10 +19,10 @@ from structgen.lark_grammars.compiled.registers import (
 )
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of, load32, load64, store32, store64
-from structgen.tokens.trie import DEPTH_SHIFT, SKIP_SHIFT, SLOT_SHIFT
+from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT
 
-_DEPTH, _SLOT = (1 << SLOT_SHIFT - DEPTH_SHIFT) - 1, (1 << SKIP_SHIFT - SLOT_SHIFT) - 1
-_SKIP = (1 << 64 - SKIP_SHIFT) - 1
+_DEPTH, _SLOT = (1 << SLOT_SHIFT - DEPTH_SHIFT) - 1, (1 << END_SHIFT - SLOT_SHIFT) - 1
+_SKIP = (1 << 64 - END_SHIFT) - 1
 _BYTES, _DEEPEST = 256, 4098
 _NODES, _STARTS, _IDS, _JOBS, _COUNT, _WORDS, _ENDED, _MADE, _NUMBERS, _SCRATCH = range(10)
 """Addresses of the trie, of jobs and how many, of what `Merged` has, and of scratch."""
@@ -73,7 +73,7 @@ def merged(trie: tuple[int, int, int], wanted: Sequence[tuple[npt.NDArray[np.int
 @jit
 def _last_of(nodes, node):
     """Return the node behind a subtree."""
-    return (load64(nodes, node) >> SKIP_SHIFT) & _SKIP
+    return (load64(nodes, node) >> END_SHIFT) & _SKIP
 
 
 @jit
@@ -145,7 +145,7 @@ def _close(made, open_at, deepest, depth, written):
     """Have all subtries that are open from a depth on end here."""
     while deepest >= depth:
         node = load32(open_at, deepest)
-        store64(made, node, load64(made, node) | written << SKIP_SHIFT)
+        store64(made, node, load64(made, node) | written << END_SHIFT)
         deepest -= 1
     return deepest
 
@@ -193,7 +193,7 @@ def _make(w, job, made, begins, held):
             filled = _take(w, begins, held, used + 1, first, final, filled)
             # what is added to all words, and to those with a slot
             sunk = ((load64(nodes, source) >> DEPTH_SHIFT) & _DEPTH) - depth
-            moved = ((written - source) << SKIP_SHIFT) - (sunk << DEPTH_SHIFT)
+            moved = ((written - source) << END_SHIFT) - (sunk << DEPTH_SHIFT)
             slid = (used + 1 - first) << SLOT_SHIFT
             for i in range(last - source):
                 word = load64(nodes, source + i)

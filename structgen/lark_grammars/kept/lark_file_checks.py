@@ -14,8 +14,8 @@ from structgen.native.raw_memory import address_of
 from structgen.tokens.array_checks import are_shaped
 
 if TYPE_CHECKING:
+    from structgen.lark_grammars.compiled.record_shapes import Records
     from structgen.lark_grammars.kept.state_image import Slots, StateImage
-    from structgen.lark_grammars.masks.vocabulary_tables import Records
     from structgen.lark_grammars.reading.loaded_grammar import ParserTables
     from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 

@@ -10,6 +10,7 @@ from structgen.json_machine.tables.layout import *
 from structgen.lark_grammars.compiled.registers import *
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import load8, load32, load64, store8, store32
+from structgen.tokens.trie_nodes import depth_of, end_of, slot_of
 
 (
     S_STATES,
@@ -400,8 +401,8 @@ def _trie_is_sound(w, made, marks, size, at):
     depth = 0
     for i in range(count):
         node = load64(made + nodes, i)
-        here, skip = (node >> 8) & 0xFFF, (node >> 40) & 0xFFFFFF
-        if here < 1 or here > depth + 1 or skip <= i or skip > count or (node >> 20) & 0xFFFFF >= starts:
+        here, end = depth_of(node), end_of(node)
+        if here < 1 or here > depth + 1 or end <= i or end > count or slot_of(node) >= starts:
             return False
         depth = here
     store8(marks, word + D_RECORDS, 3)

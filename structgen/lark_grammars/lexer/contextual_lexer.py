@@ -18,9 +18,9 @@ from structgen.lark_grammars.lexer import lexeme_rows as R
 from structgen.lark_grammars.lexer import work_budget as F
 from structgen.lark_grammars.lexer.lexeme_items import Item, Slot
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeStates
-from structgen.lark_grammars.lexer.ordered_matching import Nest
+from structgen.lark_grammars.lexer.ordered_matching import AtomicGroup
 from structgen.lark_grammars.lexer.regex_instructions import patterns_of
-from structgen.lark_grammars.reading.loaded_grammar import FAR, ParserTables, Patterns
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, ParserTables, Patterns
 from structgen.native.raw_memory import address_of
 
 _SEVERAL: Final = 4
@@ -81,19 +81,19 @@ class _Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class LexemeEndings:
     """As what a lexeme may end."""
 
-    parted: list[tuple[int, int]]
+    separated: list[tuple[int, int]]
     """Terminals as which a separator makes sure that it has ended, each behind the bytes that it still
     needs."""
-    unsure: list[int]
+    unseparated: list[int]
     """Terminals of which no text was found that the separator makes sure of."""
-    every: list[int]
+    terminals: list[int]
     """All terminals that it may become, or is."""
     flags: int
     """Bits of HAS_IGNORED and its like (`lexeme_ends`)."""
-    last: int
+    at_end: int
     """What the text's end makes of it: a terminal, LAST_NOT, or LAST_OLD."""
 
 
@@ -115,14 +115,14 @@ class Lexer(LexemeStates):
         self._classes_at = address_of(self._class_array)
         self._finders: dict[int, _Finder] = {}
 
-    def least(self) -> list[int]:
-        """Return the bytes of each terminal's shortest lexeme, as if every look-around held: FAR where none
+    def shortest_lengths(self) -> list[int]:
+        """Return each terminal's shortest lexeme's length, as if look-arounds held: UNREACHABLE where none
         matches, or nothing makes it; 0 for those that the indenter makes."""
         if self.tables.patterns is not None:
             kept: list[int] = self.tables.patterns.least.tolist()
             return kept
         never = self.tables.remarks.never_made
-        found = [FAR if one.name in never else 0 for one in self.tables.terminals]
+        found = [UNREACHABLE if one.name in never else 0 for one in self.tables.terminals]
         for terminal, first in self._first.items():
             found[terminal] = self.program.least(first, terminal)
         for string, (first, number) in self._exact.items():
@@ -137,16 +137,23 @@ class Lexer(LexemeStates):
         code = [program.code[at] for at in range(program.code.count - len(program.inner))]
         reach = [program.reach(at) for at in range(len(code))]
         return patterns_of(
-            code, reach, program.looks, self._first, self._exact, self.classes, self.least(), self.is_local
+            code,
+            reach,
+            program.looks,
+            self._first,
+            self._exact,
+            self.classes,
+            self.shortest_lengths(),
+            self.is_local,
         )
 
-    def samples(self, terminal: int) -> Iterator[bytes]:
+    def sample_lexemes(self, terminal: int) -> Iterator[bytes]:
         """Yield short texts that a terminal's own pattern matches, as if every look-around held."""
         for first, number in ((self._first.get(terminal), terminal), self._exact.get(terminal, (None, 0))):
             if first is not None:
                 yield from self.program.words([first], number)
 
-    def word(self, state: int, terminal: int) -> bytes | None:
+    def shortest_text(self, state: int, terminal: int) -> bytes | None:
         """Return a shortest text after which a lexeme may end as a terminal's (empty: where it may now); None
         where none was found: `never` says whether there is none."""
         key = state, terminal
@@ -154,18 +161,18 @@ class Lexer(LexemeStates):
             self._words[key] = self._word(state, terminal)
         return self._words[key]
 
-    def may_be_or_is(self, state: int, terminal: int) -> bool:
+    def may_become(self, state: int, terminal: int) -> bool:
         """Return whether a lexeme may still become a terminal's, or is one where it ends."""
         bits = int(self.items.array("may_be")[state, terminal >> 6])
         return bool(bits >> (terminal & 63) & 1 or self._ended(state, terminal, b"") & 1)
 
-    def becoming(self, first: int, last: int, terminal: int) -> npt.NDArray[np.uint8]:
-        """Return `may_be_or_is` of the states from one up to another."""
+    def may_become_rows(self, first: int, last: int, terminal: int) -> npt.NDArray[np.uint8]:
+        """Return `may_become` of the states from one up to another."""
         found = np.zeros(last - first, np.uint8)
         E.find_becoming(self.items.ready(), first, len(found), terminal, address_of(found))
         return found
 
-    def words(self, state: int, terminal: int) -> list[bytes]:
+    def short_texts(self, state: int, terminal: int) -> list[bytes]:
         """Return the text of `word`, and where a look-ahead may still undo that end, some more, to other
         states: `AS` is no name where names are no keywords, `ASa` is. Empty where `word` is None."""
         key = state, terminal
@@ -174,7 +181,7 @@ class Lexer(LexemeStates):
         return self._several_words[key]
 
     def _several(self, state: int, terminal: int) -> Iterator[bytes]:
-        word = self.word(state, terminal)
+        word = self.shortest_text(state, terminal)
         if word is None:
             return
         yield word
@@ -223,12 +230,12 @@ class Lexer(LexemeStates):
             items.make_rows(rows, len(rows))
         return found.tolist()
 
-    def is_parted(self, state: int, terminal: int, text: bytes, separator: int) -> bool:
+    def is_separated(self, state: int, terminal: int, text: bytes, separator: int) -> bool:
         """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator
         follows."""
         return self._ask(R.find_parted, state, terminal, self._at(text), len(text), separator) > 0
 
-    def ends(self, state: int, separator: int) -> Ends:
+    def endings(self, state: int, separator: int) -> LexemeEndings:
         """Return as what a lexeme may end before a separator. Cost: some 10 us, and 20 us for each terminal
         whose first text, from one of the state's items, was not asked for."""
         parted, left, every, flags, last = self._finder(separator).find(state)
@@ -236,9 +243,9 @@ class Lexer(LexemeStates):
         parted += [one for one in sizes if one[0] >= 0]
         if last == E.LAST_UNKNOWN:
             last = self._last(state)
-        return Ends(sorted(parted), [one for size, one in sizes if size < 0], every, flags, last)
+        return LexemeEndings(sorted(parted), [one for size, one in sizes if size < 0], every, flags, last)
 
-    def meet_ends(self, states: Sequence[int], separator: int) -> None:
+    def prepare_endings(self, states: Sequence[int], separator: int) -> None:
         """Work out what `ends` needs of some states: together, in fewer turns."""
         self._finder(separator).meet(states)
 
@@ -254,7 +261,7 @@ class Lexer(LexemeStates):
         """Return the bytes that a lexeme still needs so that a separator makes sure that it is a terminal's;
         -1 where no text was found."""
         words = self._several_words.get((state, terminal)) or self._several(state, terminal)
-        return next((len(word) for word in words if self.is_parted(state, terminal, word, separator)), -1)
+        return next((len(word) for word in words if self.is_separated(state, terminal, word, separator)), -1)
 
     def _last(self, state: int) -> int:
         """Return what the text's end makes of a lexeme."""
@@ -274,12 +281,12 @@ class Lexer(LexemeStates):
                 best = text
         return best
 
-    def parts_further(self, state: int, terminal: int, separator: int) -> int:
+    def bytes_until_separated(self, state: int, terminal: int, separator: int) -> int:
         """Return how many bytes of some text make a lexeme a terminal's if a separator follows, where those
         that are there may still be another's: `match` is a name in `match1`, and a keyword where a pattern
         follows. 0: none was found."""
         for text in islice(self._texts_of(self._waiting(state), terminal), _TRIES):
-            if text and self.is_parted(state, terminal, text, separator):
+            if text and self.is_separated(state, terminal, text, separator):
                 return len(text)
         return 0
 
@@ -336,7 +343,7 @@ class Lexer(LexemeStates):
         text, complete = self._followed(state, terminal)
         return complete and text is None
 
-    def gives_way(self, state: int, other: int) -> bool:
+    def never_ends_at_slot(self, state: int, other: int) -> bool:
         """Return whether a lexeme with one slot that is not new never ends with it, as all bytes after which
         it would are errors to what is read on from the slot (`other`, a state with no such slots). False
         where it is not clear."""
@@ -344,7 +351,7 @@ class Lexer(LexemeStates):
         return self._yields(state, other) if known is None else known
 
     def _yields(self, state: int, other: int) -> bool:
-        """Find `gives_way`: if it is so, then of all pairs of states that are gone through."""
+        """Find `never_ends_at_slot`: if it is so, then of all pairs of states that are gone through."""
         level = [(state, other)]
         met = dict.fromkeys(level, True)
         gives = True
@@ -389,7 +396,7 @@ class Lexer(LexemeStates):
         queue, gone = [(0, 0, state)], [state]
         while queue:
             _waits, _order, here = heapq.heappop(queue)
-            self.items.effort.spend(F.FOLLOWED)
+            self.items.budget.spend(F.FOLLOWED)
             found: int | None = None
             ended = self.end(here)
             if ended.after == DECIDED and ended.sources[0] == -1 - terminal:
@@ -406,7 +413,7 @@ class Lexer(LexemeStates):
                 after = move.after
                 if after >= 0 and after not in before and after not in barren:
                     before[after] = here, byte
-                    if terminal in self.may_be(after):
+                    if terminal in self.viable_terminals(after):
                         gone.append(after)
                         heapq.heappush(queue, (self.waits(after), len(gone), after))
         barren.update(gone)
@@ -421,12 +428,12 @@ class Lexer(LexemeStates):
             if not queue:
                 break
             _waits, _order, here = heapq.heappop(queue)
-            self.items.effort.spend(F.FOLLOWED)
+            self.items.budget.spend(F.FOLLOWED)
             for byte, move in self.ways(here):
                 after = move.after
                 if after == DECIDED and move.sources[0] == -1 - terminal:
                     return self._led(before, here) + bytes((byte,))
-                if after < 0 or after in before or terminal not in self.may_be(after):
+                if after < 0 or after in before or terminal not in self.viable_terminals(after):
                     continue
                 before[after] = here, byte
                 if self._ended(after, terminal, b"") & 3 == 1:
@@ -458,7 +465,7 @@ def _instructions(items: Sequence[Item]) -> list[int]:
     found: dict[int, None] = {}
     while pending:
         item = pending.pop()
-        if isinstance(item, Nest):
+        if isinstance(item, AtomicGroup):
             pending += reversed(item.threads)
         elif not isinstance(item, Slot):
             found[item[0]] = None

@@ -20,11 +20,11 @@ import numpy.typing as npt
 from structgen.lark_grammars.lexer.lexeme_items import Item, KeptItems, Slot
 from structgen.lark_grammars.lexer.lexemes import LexemeStates
 from structgen.lark_grammars.lexer.ordered_matching import (
-    NOWHERE,
-    Behind,
+    NO_LOOK_BEHIND,
+    AtomicGroup,
     Guards,
     LookAheadGuard,
-    Nest,
+    LookBehindState,
     Thread,
 )
 
@@ -32,7 +32,7 @@ _THREAD, _NEST, _SLOT = range(3)
 _NOWHERE: Final = 0
 
 
-def plain(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
+def encode_lexemes(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
     """Return all states, and what their numbers depend on; and more that JSON can say, as `restore` returns
     it."""
     kept = states.items.kept()
@@ -45,7 +45,7 @@ def plain(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
     return _packed(said, arrays)
 
 
-def restore(kept: npt.NDArray[np.uint8], states: LexemeStates) -> list[Any]:
+def decode_lexemes(kept: npt.NDArray[np.uint8], states: LexemeStates) -> list[Any]:
     """Give states that are still empty those that were kept, under the same numbers; return what was kept
     with them. For lexers that do not ask what was before a lexeme. Cost: a millisecond for 1,000 states."""
     said, arrays = _unpacked(kept)
@@ -56,12 +56,12 @@ def restore(kept: npt.NDArray[np.uint8], states: LexemeStates) -> list[Any]:
     states.items.put(
         KeptItems(
             singles=_from_guards(singles),
-            nests=[one for one in map(_from_item, nests) if isinstance(one, Nest)],
+            nests=[one for one in map(_from_item, nests) if isinstance(one, AtomicGroup)],
             behinds=list(map(_from_behind, behinds)),
             **arrays,
         )
     )
-    states.starts = {(context, NOWHERE): number for context, number in starts}
+    states.starts = {(context, NO_LOOK_BEHIND): number for context, number in starts}
     return list(more)
 
 
@@ -99,7 +99,7 @@ def _aligned(size: int) -> int:
 def _item(item: Item) -> Any:
     if isinstance(item, Slot):
         return [_SLOT, item.terminal, _guards(item.guards)] if item.guards else -2 - item.terminal
-    if isinstance(item, Nest):
+    if isinstance(item, AtomicGroup):
         return [_NEST, [_item(one) for one in item.threads], item.leave, _guards(item.guards)]
     return [_THREAD, item[0], _guards(item[1])] if item[1] else item[0]
 
@@ -108,8 +108,8 @@ def _guards(guards: Guards) -> list[Any]:
     return [[one.holds, one.accept, sorted(map(_item, one.threads), key=repr)] for one in guards]
 
 
-def _behind(behind: Behind) -> Any:
-    if behind == NOWHERE:
+def _behind(behind: LookBehindState) -> Any:
+    if behind == NO_LOOK_BEHIND:
         return _NOWHERE
     return [behind.at_start, sorted(behind.threads), sorted(behind.true), behind.left]
 
@@ -121,12 +121,12 @@ def _from_item(said: Any) -> Item:
     if kind == _SLOT:
         return Slot(first, _from_guards(rest[0]))
     if kind == _NEST:
-        return Nest(tuple(_from_threads(first)), rest[0], _from_guards(rest[1]))
+        return AtomicGroup(tuple(_from_threads(first)), rest[0], _from_guards(rest[1]))
     return first, _from_guards(rest[0])
 
 
-def _from_threads(said: list[Any]) -> list[Thread | Nest]:
-    found: list[Thread | Nest] = []
+def _from_threads(said: list[Any]) -> list[Thread | AtomicGroup]:
+    found: list[Thread | AtomicGroup] = []
     for one in map(_from_item, said):
         assert not isinstance(one, Slot)
         found.append(one)
@@ -139,8 +139,8 @@ def _from_guards(said: list[Any]) -> Guards:
     )
 
 
-def _from_behind(said: Any) -> Behind:
+def _from_behind(said: Any) -> LookBehindState:
     if said == _NOWHERE:
-        return NOWHERE
+        return NO_LOOK_BEHIND
     at_start, threads, true, left = said
-    return Behind(at_start, frozenset(threads), frozenset(true), left)
+    return LookBehindState(at_start, frozenset(threads), frozenset(true), left)

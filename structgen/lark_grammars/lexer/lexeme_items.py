@@ -20,11 +20,11 @@ from structgen.lark_grammars.lexer import lexeme_rows as R
 from structgen.lark_grammars.lexer import work_budget as F
 from structgen.lark_grammars.lexer.class_rows import ClassRow, ClassRows, SharedParts
 from structgen.lark_grammars.lexer.ordered_matching import (
-    NOWHERE,
-    Behind,
+    NO_LOOK_BEHIND,
+    AtomicGroup,
     Guards,
     LookAheadGuard,
-    Nest,
+    LookBehindState,
     OrderedProgram,
     Thread,
     with_guards,
@@ -65,7 +65,7 @@ class Slot:
     guards: Guards
 
 
-Item: TypeAlias = Union[Thread, Nest, Slot]
+Item: TypeAlias = Union[Thread, AtomicGroup, Slot]
 
 
 class KeptItems(NamedTuple):
@@ -73,9 +73,9 @@ class KeptItems(NamedTuple):
     are the lists in a row."""
 
     singles: Sequence[LookAheadGuard]
-    nests: Sequence[Nest]
+    nests: Sequence[AtomicGroup]
     """Without guards."""
-    behinds: Sequence[Behind]
+    behinds: Sequence[LookBehindState]
     items: npt.NDArray[np.int32]
     """As compiled code has them."""
     at: npt.NDArray[np.int32]
@@ -112,7 +112,7 @@ class LexemeItems:
     ) -> None:
         """`representative`: of each class a byte. `unless`, `exact`: see LexemeStates."""
         self.program = program
-        self.effort = F.Effort()
+        self.budget = F.WorkBudget()
         """What is counted as rows and states are made."""
         self._representative = representative
         self._column: Callable[..., Any] = itemgetter(*representative)
@@ -189,9 +189,9 @@ class LexemeItems:
         self._guard_numbers: dict[Guards, int] = {}
         self._singles: list[LookAheadGuard] = []
         self._single_numbers: dict[LookAheadGuard, int] = {}
-        self.behinds: list[Behind] = []
+        self.behinds: list[LookBehindState] = []
         """What is known of what is before, by number."""
-        self._behind_numbers: dict[Behind, int] = {}
+        self._behind_numbers: dict[LookBehindState, int] = {}
         self._lists: dict[tuple[int, ...], int] = {}
         self._numbers_at: dict[int, tuple[int, ...]] = {}
         self._members: dict[int, frozenset[Any]] = {}
@@ -205,7 +205,7 @@ class LexemeItems:
         it."""
         self._kept: KeptItems | None = None
         """From where rows are made again."""
-        self._begun: dict[Behind, dict[int, list[int]]] = {}
+        self._begun: dict[LookBehindState, dict[int, list[int]]] = {}
         self._closures: dict[tuple[ByteNode, int, int, int], int] = {}
         self._ways: dict[ByteNode, ClassRow[tuple[ByteNode | None, int]]] = {}
         self._plain: dict[int, frozenset[Any]] = {}
@@ -225,7 +225,7 @@ class LexemeItems:
         self._queue_at, self._ends_at = address_of(self._queue), address_of(self._ends)
         words[R.R_BEHINDS] = self._arrays["variants"].shape[1]
         self.guards(())
-        self._arrays["behinds"][self.behind(NOWHERE)] = 0
+        self._arrays["behinds"][self.behind(NO_LOOK_BEHIND)] = 0
         self._later[0] = ClassRow(self._parts.whole, [0])
         self._list(())
 
@@ -333,7 +333,7 @@ class LexemeItems:
                 sure, may_end = program.surely_matches(at), False
             elif (matched := program.match_of(at)) is not None:
                 kind, match = R.MATCH, matched
-        elif isinstance(item, Nest):
+        elif isinstance(item, AtomicGroup):
             kind = R.NEST
             for at in (item.leave, *(at for one in item.threads for at in instructions(one))):
                 reached |= program.reach(at)
@@ -389,7 +389,7 @@ class LexemeItems:
         """Return the number of some guards."""
         known = self._guard_numbers.get(guards)
         if known is None:
-            self.effort.looks_ahead = self.effort.looks_ahead or bool(guards)
+            self.budget.looks_ahead = self.budget.looks_ahead or bool(guards)
             known = len(self._guards)
             begin = int(self._arrays["guard_begins"][known])
             self._reserve(known + 2, "guard_begins")
@@ -420,7 +420,7 @@ class LexemeItems:
             self._single_numbers[guard] = known
         return known
 
-    def behind(self, behind: Behind) -> int:
+    def behind(self, behind: LookBehindState) -> int:
         """Return the number of what is known of what is before."""
         known = self._behind_numbers.get(behind)
         if known is None:
@@ -441,7 +441,9 @@ class LexemeItems:
 
     # --- states ---------------------------------------------------------------------------------------------
 
-    def settled(self, items: Sequence[int], behind: Behind, tracked: Sequence[int], unless: int) -> int:
+    def settled(
+        self, items: Sequence[int], behind: LookBehindState, tracked: Sequence[int], unless: int
+    ) -> int:
         """Return the number of the state of some items, without what nothing in it can ask for. `tracked`:
         items, in order."""
         words = np.array([0] * R.S_ITEMS + [*items], np.int32)
@@ -505,8 +507,8 @@ class LexemeItems:
             made, words = self.states - before, self._state_words - begun
             try:
                 if made:
-                    self.effort.hold(self.states)
-                    self.effort.spend(F.MADE_STATE * made + words // F.WORDS)
+                    self.budget.hold(self.states)
+                    self.budget.spend(F.MADE_STATE * made + words // F.WORDS)
                 if not asked:
                     return queue[: int(ends[0])].copy()
                 self._answer()
@@ -527,7 +529,7 @@ class LexemeItems:
                 row = self._row(first, second)
                 item = self.objects[first]
                 guards = item[1] if isinstance(item, tuple) else item.guards
-                self.effort.spend(F.MADE_ROW + len(row.said) * (1 + len(guards) // F.GUARDS))
+                self.budget.spend(F.MADE_ROW + len(row.said) * (1 + len(guards) // F.GUARDS))
 
     def _forget_notes(self) -> None:
         """Have what was noted, and is not answered, be asked again."""
@@ -551,12 +553,12 @@ class LexemeItems:
         count, rows = len(self.objects), [self._row_at(at) for at in range(len(self._rows))]
         items = self._arrays["items"][:count].copy()
         items[:, R.I_ROW] = np.maximum(items[:, R.I_ROW], R.NONE)  # some were only noted
-        nests: list[Nest] = []
+        nests: list[AtomicGroup] = []
         places = []
         for item in self.objects:
-            if isinstance(item, Nest):
+            if isinstance(item, AtomicGroup):
                 places.append(len(nests))
-                nests.append(Nest(item.threads, item.leave, ()))
+                nests.append(AtomicGroup(item.threads, item.leave, ()))
             else:
                 places.append(item[0] if isinstance(item, tuple) else -1)
         numbers: dict[int, int] = {}
@@ -605,7 +607,7 @@ class LexemeItems:
         pool = [self._singles[one] for one in kept.guard_pool.tolist()]
         self._guards = [tuple(pool[low:high]) for low, high in pairwise(kept.guard_begins.tolist())]
         self._guard_numbers = {one: number for number, one in enumerate(self._guards)}
-        self.effort.looks_ahead = len(self._guards) > 1
+        self.budget.looks_ahead = len(self._guards) > 1
         self._reserve(len(kept.guard_begins), "guard_begins")
         self._reserve(len(self._guards), "slots")
         self._reserve(len(pool), "guard_pool")
@@ -649,7 +651,7 @@ class LexemeItems:
                     self._arrays["slots"][held, match] = len(self.objects)
             elif kind == R.NEST:
                 nest = kept.nests[at]
-                item = Nest(nest.threads, nest.leave, guards[held])
+                item = AtomicGroup(nest.threads, nest.leave, guards[held])
             else:
                 item = at, guards[held]
             self._numbers[item] = len(self.objects)
@@ -730,7 +732,7 @@ class LexemeItems:
         """Return what an item comes to with each class of bytes."""
         if isinstance(item, Slot):
             return self._each(self._row_of_guards(item.guards, behind), lambda held: (Slot(-1, held),))
-        if isinstance(item, Nest):
+        if isinstance(item, AtomicGroup):
             return self._row_of_nest(item, behind)
         at, guards = item
         one = self.program.code[at]
@@ -764,11 +766,11 @@ class LexemeItems:
             self._closures[key] = known
         return known
 
-    def closures(self, behind: Behind) -> dict[int, list[int]]:
+    def closures(self, behind: LookBehindState) -> dict[int, list[int]]:
         """Return what is known of `closure` with something before, by instruction."""
         return self._begun.setdefault(behind, {})
 
-    def closure(self, at: int, behind: Behind, known: dict[int, list[int]]) -> list[int]:
+    def closure(self, at: int, behind: LookBehindState, known: dict[int, list[int]]) -> list[int]:
         """Return the items that an instruction comes to without reading. `known`: see `closures`."""
         found = known.get(at)
         if found is None:
@@ -794,19 +796,19 @@ class LexemeItems:
             row.parts, [0 if held == _FAILS else self._list(items(guards[held])) for held in row.said]
         )
 
-    def _row_of_nest(self, item: Nest, behind: int) -> ClassRow[int]:
+    def _row_of_nest(self, item: AtomicGroup, behind: int) -> ClassRow[int]:
         waits = instructions(item)
         nodes = {node for at in waits if (node := self.program.node_of(at)) is not None}
         later = self._behind_row(behind)
         parts = self._parts.alike([later.parts, *(self.ways_of(node).parts for node in nodes)])
-        self.effort.spend(len(parts.firsts) * len(waits) // F.WAITED)
+        self.budget.spend(len(parts.firsts) * len(waits) // F.WAITED)
         said = []
         for kind in parts.firsts:
             before = self.behinds[later.said[later.parts.which[kind]]]
             said.append(self._list(self.program.step_nest(item, self._representative[kind], before)))
         return ClassRow(parts, said)
 
-    def parts_behind(self, behind: Behind, nodes: Iterable[ByteNode]) -> SharedParts:
+    def parts_behind(self, behind: LookBehindState, nodes: Iterable[ByteNode]) -> SharedParts:
         """Return the classes put together of which each leads on alike from some nodes of characters, and
         after which the same is known."""
         several = [self.ways_of(node).parts for node in nodes]
@@ -839,7 +841,7 @@ class LexemeItems:
             come: dict[int, list[int]] = {}
             """Of each class to what the threads come, where they do."""
             for item in guard.threads:
-                if not isinstance(item, Nest) and not item[1] and self._is_plain(item[0], behind):
+                if not isinstance(item, AtomicGroup) and not item[1] and self._is_plain(item[0], behind):
                     ways = self._ways_on(item[0])
                 else:
                     ways = self._inner_ways(item, behind)
@@ -873,7 +875,7 @@ class LexemeItems:
             ]
         return known
 
-    def _inner_ways(self, item: Thread | Nest, behind: int) -> list[tuple[list[int], int]]:
+    def _inner_ways(self, item: Thread | AtomicGroup, behind: int) -> list[tuple[list[int], int]]:
         """Return what an item of a guard comes to, as `_ways_on`."""
         row = self._inner(item, behind)
         some = zip(self._parts.members(row.parts), map(self._members_of, row.said), strict=True)
@@ -906,12 +908,12 @@ class LexemeItems:
         to = program.code[at].to[0]
         known = self._plain.get(to)
         if known is None:
-            known = self._plain[to] = frozenset(program.closure(to, (), NOWHERE))
+            known = self._plain[to] = frozenset(program.closure(to, (), NO_LOOK_BEHIND))
         return known
 
-    def _inner(self, item: Thread | Nest, behind: int) -> ClassRow[int]:
+    def _inner(self, item: Thread | AtomicGroup, behind: int) -> ClassRow[int]:
         """Return the row of an item of a guard: a thread that has ended waits for guards of its own."""
-        if isinstance(item, Nest) or not self.program.has_left(item[0]):
+        if isinstance(item, AtomicGroup) or not self.program.has_left(item[0]):
             return self._row(self.number(item), behind)
         at, guards = item
         return self._each(self._row_of_guards(guards, behind), lambda held: ((at, held),))
@@ -930,7 +932,7 @@ class LexemeItems:
         before = self.behinds[number]
         nodes = {node for at in before.threads if (node := self.program.node_of(at)) is not None}
         parts = self._parts.alike([self._leads, *(self.ways_of(node).parts for node in nodes)])
-        step, byte_of = self.program.step_behind, self._representative
+        step, byte_of = self.program.step_look_behind, self._representative
         after = [self.behind(step(before, byte_of[kind])) for kind in parts.firsts]
         self._arrays["behinds"][number] = np.array(after, np.int32)[parts.which]
         return ClassRow(parts, after)
@@ -948,7 +950,7 @@ def instructions(item: Item) -> list[int]:
     pending: list[Item] = [item]
     while pending:
         one = pending.pop()
-        if isinstance(one, Nest):
+        if isinstance(one, AtomicGroup):
             found.append(one.leave)
             pending += one.threads
         elif not isinstance(one, Slot):

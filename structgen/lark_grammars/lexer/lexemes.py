@@ -24,8 +24,13 @@ from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.unicode.utf8 import ByteNode
 from structgen.lark_grammars.lexer import lexeme_rows as R
 from structgen.lark_grammars.lexer.lexeme_items import Item, LexemeItems, Slot
-from structgen.lark_grammars.lexer.ordered_matching import LIKED, NOWHERE, Behind, OrderedProgram
-from structgen.lark_grammars.reading.loaded_grammar import FAR, Context, ParserTables
+from structgen.lark_grammars.lexer.ordered_matching import (
+    NO_LOOK_BEHIND,
+    PREFERRED_BYTES,
+    LookBehindState,
+    OrderedProgram,
+)
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Context, ParserTables
 
 DEAD: Final = R.DEAD
 DECIDED: Final = R.DECIDED
@@ -37,7 +42,7 @@ class LexemeState:
     """What the bytes of a lexeme so far may become."""
 
     items: tuple[Item, ...]
-    behind: Behind
+    behind: LookBehindState
     tracked: frozenset[int]
     """Instructions of the strings that may take the place of a match."""
     unless: int
@@ -120,7 +125,7 @@ class LexemeStates:
             self._first = dict(kept.first.tolist())
             self._exact = {string: (first, number) for string, first, number in kept.exact.tolist()}
             self.classes, self.is_local = kept.classes.tobytes(), kept.is_local
-        chosen = {self.classes[byte]: byte for byte in reversed(LIKED)}
+        chosen = {self.classes[byte]: byte for byte in reversed(PREFERRED_BYTES)}
         self.representative = [chosen[kind] for kind in range(max(self.classes) + 1)]
         """Of each class a byte, such as a person would write."""
         self._unless: list[dict[int, tuple[int, ...]]] = [{}]
@@ -134,15 +139,15 @@ class LexemeStates:
             self.program, self.representative, len(tables.terminals), self._unless, self._exact
         )
         self.states = States(self.items)
-        self.starts: dict[tuple[int, Behind], int] = {}
+        self.starts: dict[tuple[int, LookBehindState], int] = {}
         """Where lexemes begin, by context and what is before."""
         self._moves: dict[tuple[int, int], Move] = {}
         self._rows: dict[int, list[Move]] = {}
         self._ways: dict[int, list[tuple[int, Move]]] = {}
         width = len(self.representative)
-        self._liked = sorted(range(width), key=lambda kind: LIKED.index(self.representative[kind]))
+        self._liked = sorted(range(width), key=lambda kind: PREFERRED_BYTES.index(self.representative[kind]))
         """The classes, as a person would choose among their bytes."""
-        self._strings_of: dict[tuple[int, Behind], list[int]] = {}
+        self._strings_of: dict[tuple[int, LookBehindState], list[int]] = {}
         """Items of the strings that may take the place of a match, where a lexeme begins."""
         self._parts: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
         self._begin_with: dict[int, int] = {}
@@ -177,17 +182,17 @@ class LexemeStates:
 
     # --- what comes before ----------------------------------------------------------------------------------
 
-    def before(self) -> Behind:
-        """Return what is known of the text before its first byte; NOWHERE where it never matters."""
-        return NOWHERE if self.is_local else self.program.before()
+    def initial_look_behind(self) -> LookBehindState:
+        """Return what is known of the text before its first byte; NO_LOOK_BEHIND where it never matters."""
+        return NO_LOOK_BEHIND if self.is_local else self.program.initial_look_behind()
 
-    def step_behind(self, behind: Behind, byte: int) -> Behind:
+    def step_look_behind(self, behind: LookBehindState, byte: int) -> LookBehindState:
         """Return what is known after a byte."""
-        return NOWHERE if self.is_local else self.program.step_behind(behind, byte)
+        return NO_LOOK_BEHIND if self.is_local else self.program.step_look_behind(behind, byte)
 
     # --- states ---------------------------------------------------------------------------------------------
 
-    def start(self, context: int, behind: Behind) -> int:
+    def start(self, context: int, behind: LookBehindState) -> int:
         """Return the state at the beginning of a lexeme."""
         key = context, behind
         known = self.starts.get(key)
@@ -195,7 +200,7 @@ class LexemeStates:
             known = self.starts[key] = self._start(self.tables.contexts[context], context, behind)
         return known
 
-    def _start(self, context: Context, number: int, behind: Behind) -> int:
+    def _start(self, context: Context, number: int, behind: LookBehindState) -> int:
         behind = self._starting(behind)
         unless = self._of_context[number]
         tracked = self._strings_of.get((unless, behind))
@@ -204,25 +209,25 @@ class LexemeStates:
             tracked = self._strings_of[unless, behind] = self._tracked_at(strings, behind)
         return self.items.settled(self._items_at(context.terminals, behind), behind, tracked, unless)
 
-    def _starting(self, behind: Behind) -> Behind:
+    def _starting(self, behind: LookBehindState) -> LookBehindState:
         """Return what a state is told of what is before a lexeme."""
         return self.program.anywhere() if self.is_local else behind
 
-    def _items_at(self, terminals: Sequence[int], behind: Behind) -> list[int]:
+    def _items_at(self, terminals: Sequence[int], behind: LookBehindState) -> list[int]:
         """Return the items with which some terminals begin."""
         known, found = self.items.closures(behind), list[int]()
         for terminal in terminals:
             found += self.items.closure(self._first[terminal], behind, known)
         return found
 
-    def _tracked_at(self, strings: Sequence[int], behind: Behind) -> list[int]:
+    def _tracked_at(self, strings: Sequence[int], behind: LookBehindState) -> list[int]:
         """Return the tracked items with which some strings begin, by their first instructions."""
         known = self.items.closures(behind)
         found = (item for at in strings for item in self.items.closure(at, behind, known))
         plain = (one for one in map(self.items.objects.__getitem__, found) if isinstance(one, tuple))
         return sorted({self.items.number((one[0], ())) for one in plain})
 
-    def contexts_apart(self, byte: int, *terminals: int) -> list[int]:
+    def distinct_contexts(self, byte: int, *terminals: int) -> list[int]:
         """Return contexts whose starts do all that some start does with bytes with which some terminals
         begin, and with one more byte."""
         contexts = range(len(self.tables.contexts))
@@ -232,7 +237,7 @@ class LexemeStates:
         apart = {tuple(self._beginning(one, kinds)): one for one in contexts}
         return sorted(apart.values())
 
-    def start_with(self, context: int, terminal: int, *others: int) -> int:
+    def partial_start(self, context: int, terminal: int, *others: int) -> int:
         """Return a state that does what the start of a context does with the bytes with which a terminal
         begins, and with some others; it has little besides. Nothing is before it."""
         kinds = self._kinds(others, (terminal,))
@@ -242,22 +247,22 @@ class LexemeStates:
         key = unless, terminals, exact
         known = self._parts.get(key)
         if known is None:
-            behind = self._starting(self.before())
+            behind = self._starting(self.initial_look_behind())
             tracked = self._tracked_at([self._exact[one][0] for one in exact], behind)
             known = self._parts[key] = self.items.settled(
                 self._items_at(terminals, behind), behind, tracked, unless
             )
         return known
 
-    def errors_behind(self, terminal: int) -> npt.NDArray[np.bool_]:
+    def errors_after(self, terminal: int) -> npt.NDArray[np.bool_]:
         """Return the classes that are errors behind a terminal, wherever that stands; none behind one that is
         ignored, or may be."""
         tables, indentation = self.tables, self.tables.indentation
         if terminal in tables.ignored or (indentation is not None and terminal == indentation.newline):
             return np.zeros(len(self.representative), np.bool_)
-        return self.nothing_behind(tables.contexts_behind(terminal))
+        return self.errors_after_contexts(tables.contexts_after(terminal))
 
-    def nothing_behind(self, contexts: Sequence[int]) -> npt.NDArray[np.bool_]:
+    def errors_after_contexts(self, contexts: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Return the classes that are errors to the starts of all of some contexts. Cost: a look at the first
         instructions of their terminals; where these are not enough, the rows of the starts."""
         terminals = self._members[contexts].any(axis=0)
@@ -271,7 +276,8 @@ class LexemeStates:
             may |= self._first_kinds(first)
             surely |= self._surely_taken(first)
         if may != surely:
-            starts = [self.start(one, self.before()) for one in contexts]
+            before = self.initial_look_behind()
+            starts = [self.start(one, before) for one in contexts]
             return np.asarray((self.after(starts) == DEAD).all(axis=0))
         kinds = range(len(self.representative))
         known = self._behind[key] = np.array([not may >> kind & 1 for kind in kinds])
@@ -348,7 +354,7 @@ class LexemeStates:
         place, array = (state, self.classes[byte]), self.items.array
         return self._move(int(array("after")[place]), int(array("sources")[place]))
 
-    def reached(self, states: Sequence[int], most: int) -> npt.NDArray[np.int32]:
+    def explore(self, states: Sequence[int], most: int) -> npt.NDArray[np.int32]:
         """Return some states and those that they lead to, nearest first, `most` of them: their rows are
         made."""
         return self.items.make_rows(states, most)
@@ -359,7 +365,7 @@ class LexemeStates:
         found: npt.NDArray[np.int32] = self.items.array("after")[list(states)]
         return found
 
-    def begins_alike(self, byte: int, kinds: Sequence[int]) -> bool:
+    def begins_like(self, byte: int, kinds: Sequence[int]) -> bool:
         """Return whether one of some classes does the same as a byte wherever a lexeme begins. Cost: a look
         at the first instructions of all terminals; where they tell all the classes from the byte, the rows of
         the starts of contexts, known ones first, until these do, too."""
@@ -370,7 +376,7 @@ class LexemeStates:
         left = np.array(kinds, np.int32)
         if alike[left].any():
             return True
-        before, contexts = self.before(), range(len(self.tables.contexts))
+        before, contexts = self.initial_look_behind(), range(len(self.tables.contexts))
         for one in sorted(contexts, key=lambda one: (one, before) not in self.starts):
             if not len(left):
                 return False
@@ -381,7 +387,7 @@ class LexemeStates:
                 left = left[row[left] == row[kind]]
         return len(left) > 0
 
-    def begun(self, states: Sequence[int], terminal: int, *others: int) -> set[int]:
+    def after_first_bytes(self, states: Sequence[int], terminal: int, *others: int) -> set[int]:
         """Return the states after the bytes with which a terminal begins, and some others, in some states."""
         kinds = self._kinds(others, (terminal,))
         which = [kind for kind in range(len(self.representative)) if kinds >> kind & 1]
@@ -392,7 +398,9 @@ class LexemeStates:
         """Return which classes no thread that a lexeme begins with tells from another class, nor what it
         looks ahead for."""
         firsts = [*self._first.values(), *(first for first, _number in self._exact.values())]
-        parts = self.items.parts_behind(self._starting(self.before()), self.program.first_nodes(firsts))
+        parts = self.items.parts_behind(
+            self._starting(self.initial_look_behind()), self.program.first_nodes(firsts)
+        )
         return np.asarray(parts.which == parts.which[kind])
 
     def _need(self, state: int) -> None:
@@ -452,13 +460,13 @@ class LexemeStates:
         return known
 
     def waits(self, state: int) -> int:
-        """Return how many look-aheads must still come true, at least, so that a lexeme ends at all; FAR where
+        """Return how many look-aheads must still come true, at least, before a lexeme ends; UNREACHABLE where
         none does, as where all that may begin looks behind."""
         known = self._waits_of.get(state)
         if known is None:
             held = (one[1] if isinstance(one, tuple) else one.guards for one in self.states[state].items)
             known = self._waits_of[state] = min(
-                (sum(guard.holds for guard in of) for of in held), default=FAR
+                (sum(guard.holds for guard in of) for of in held), default=UNREACHABLE
             )
         return known
 
@@ -491,7 +499,7 @@ class LexemeStates:
                     return string
         return terminal
 
-    def may_be(self, state: int) -> frozenset[int]:
+    def viable_terminals(self, state: int) -> frozenset[int]:
         """Return the terminals that a lexeme may still become, slots left aside; more, where a better thread
         always wins."""
         bits = self.items.array("may_be")[state].tobytes()

@@ -21,7 +21,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-from structgen.automata.regex.python_syntax import (
+from structgen.automata.regex.syntax_tree import (
     Alternation,
     Atomic,
     CharacterClass,
@@ -48,7 +48,7 @@ from structgen.lark_grammars.lexer.regex_instructions import (
     Instruction,
     Instructions,
 )
-from structgen.lark_grammars.reading.loaded_grammar import FAR, Patterns
+from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Patterns
 
 MOST_INSTRUCTIONS: Final = 1 << 18
 """Instructions of one program; repetitions are written out."""
@@ -64,14 +64,14 @@ class LookAheadGuard:
 
     holds: bool
     accept: int
-    threads: frozenset[Thread | Nest]
+    threads: frozenset[Thread | AtomicGroup]
 
 
 @dataclass(frozen=True, slots=True)
-class Nest:
+class AtomicGroup:
     """Threads inside an atomic group, in order; the first that ends goes on behind it, alone."""
 
-    threads: tuple[Thread | Nest, ...]
+    threads: tuple[Thread | AtomicGroup, ...]
     leave: int
     """The instruction at which the group ends."""
     guards: Guards
@@ -79,7 +79,7 @@ class Nest:
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class LookBehindState:
     """What look-behinds know of the text so far, at the end of a character."""
 
     at_start: bool
@@ -92,7 +92,7 @@ class Behind:
     """Bytes that the character under way still has."""
 
 
-NOWHERE: Final = Behind(False, frozenset(), frozenset())
+NO_LOOK_BEHIND: Final = LookBehindState(False, frozenset(), frozenset())
 """Where nothing is asked of what came before."""
 
 _REMEMBERED: Final = 1 << 15
@@ -101,13 +101,13 @@ _VISITS: Final = 3
 """How often a search for words comes by one instruction."""
 _VARIETY: Final = 8
 """Bytes of one set that are tried."""
-LIKED: Final = bytes(
+PREFERRED_BYTES: Final = bytes(
     (*range(97, 123), *range(65, 91), *range(48, 58), 32, *range(33, 48), *range(58, 65), *range(91, 97))
 ) + bytes((*range(123, 127), 10, 9, 13, *range(128, 256), *range(9), 11, 12, *range(14, 32), 127))
 """Bytes in the order in which a text for people chooses them."""
 
 
-_liked: Final = itemgetter(*LIKED)
+_liked: Final = itemgetter(*PREFERRED_BYTES)
 
 
 class OrderedProgram:
@@ -122,8 +122,8 @@ class OrderedProgram:
         self._bits: list[int] = []
         self._reach: dict[int, tuple[frozenset[int], bool]] = {}
         self._sure: dict[int, bool] = {}
-        self._guards_after: dict[tuple[LookAheadGuard, int, Behind], LookAheadGuard | bool] = {}
-        self._guards_at_end: dict[tuple[LookAheadGuard, Behind], bool] = {}
+        self._guards_after: dict[tuple[LookAheadGuard, int, LookBehindState], LookAheadGuard | bool] = {}
+        self._guards_at_end: dict[tuple[LookAheadGuard, LookBehindState], bool] = {}
         self._first_words: dict[tuple[int, int], bytes | None] = {}
         self.inner: list[tuple[int, int]] = []
         """The instructions inside characters, which are made as they are met: of which one, and by which
@@ -300,7 +300,7 @@ class OrderedProgram:
 
     def words(self, starts: Iterable[int], number: int) -> Iterator[bytes]:
         """Yield texts that lead from some instructions to a match, short ones first, as if every look-around
-        held; whoever uses one tries it. Ends after some hundred."""
+        held; whoever uses one tries it. LexemeEndings after some hundred."""
         pending: deque[tuple[int, bytes]] = deque((at, b"") for at in starts if number in self.reaches(at)[0])
         visits: dict[int, int] = {}
         while pending:
@@ -362,10 +362,10 @@ class OrderedProgram:
         return words[at, number]
 
     def least(self, at: int, number: int) -> int:
-        """Return the bytes of the shortest of `words`, at least 1; FAR where there is none. Cost: 1 us an
+        """Return the bytes of the shortest of `words`, 1 or more; UNREACHABLE: there is none. Cost: 1 us an
         instruction."""
         if not self.reach(at) >> 1 >> number & 1:
-            return FAR
+            return UNREACHABLE
         pending: deque[tuple[int, int]] = deque([(at, 0)])
         seen: set[int] = set()
         while pending:
@@ -384,18 +384,20 @@ class OrderedProgram:
                 # nothing is read here: its turn is now
                 ways = one.to[:1] if one.kind == AHEAD else one.to
                 pending.extendleft((to, count) for to in ways)
-        return FAR
+        return UNREACHABLE
 
     # --- running --------------------------------------------------------------------------------------------
 
-    def closure(self, at: int, guards: Guards, behind: Behind) -> Iterator[tuple[int, Guards] | Nest]:
+    def closure(
+        self, at: int, guards: Guards, behind: LookBehindState
+    ) -> Iterator[tuple[int, Guards] | AtomicGroup]:
         """Yield what an instruction comes to without reading, best first: threads that wait for a byte or the
         end of the text, and the ends (matches, and those of look-arounds and groups) that it comes to."""
         seen: set[tuple[int, Guards]] = set()
-        pending: list[Thread | Nest] = [(at, guards)]
+        pending: list[Thread | AtomicGroup] = [(at, guards)]
         while pending:
             here = pending.pop()
-            if isinstance(here, Nest):
+            if isinstance(here, AtomicGroup):
                 yield here
                 continue
             if here in seen:
@@ -427,17 +429,19 @@ class OrderedProgram:
                 case _:
                     yield here
 
-    def _leave(self, items: Iterable[Thread | Nest], leave: int, guards: Guards) -> list[Thread | Nest]:
+    def _leave(
+        self, items: Iterable[Thread | AtomicGroup], leave: int, guards: Guards
+    ) -> list[Thread | AtomicGroup]:
         """Return what an atomic group comes to, best first: what is still inside, and where a thread has come
         to its end, the instruction behind it, if none better does."""
-        found: list[Thread | Nest] = []
-        better: list[Thread | Nest] = []
+        found: list[Thread | AtomicGroup] = []
+        better: list[Thread | AtomicGroup] = []
         for item in items:
-            if isinstance(item, Nest) or self._end_of(item[0]) != leave:
+            if isinstance(item, AtomicGroup) or self._end_of(item[0]) != leave:
                 better.append(item)
                 continue
             if better:
-                found.append(Nest(tuple(better), leave, guards))
+                found.append(AtomicGroup(tuple(better), leave, guards))
                 guards = with_guard(guards, LookAheadGuard(False, leave, frozenset(better)))
                 better = []
             held = guards
@@ -449,7 +453,7 @@ class OrderedProgram:
             # a worse one ends the group only where the look-aheads of this end fail
             guards = with_guard(guards, LookAheadGuard(False, leave, frozenset(((leave, item[1]),))))
         if better:
-            found.append(Nest(tuple(better), leave, guards))
+            found.append(AtomicGroup(tuple(better), leave, guards))
         return found
 
     def _end_of(self, at: int) -> int:
@@ -457,16 +461,20 @@ class OrderedProgram:
         one = self.code[at]
         return one.other if one.kind == LEAVE and one.other >= 0 else at
 
-    def _ends(self, at: int, behind: Behind) -> frozenset[Thread | Nest]:
+    def _ends(self, at: int, behind: LookBehindState) -> frozenset[Thread | AtomicGroup]:
         return frozenset(self.closure(at, (), behind))
 
-    def _guard(self, holds: bool, accept: int, threads: frozenset[Thread | Nest]) -> LookAheadGuard | bool:
+    def _guard(
+        self, holds: bool, accept: int, threads: frozenset[Thread | AtomicGroup]
+    ) -> LookAheadGuard | bool:
         """Return a guard, or what it comes to where that is known."""
         if (accept, ()) in threads:
             return holds
         return LookAheadGuard(holds, accept, threads) if threads else not holds
 
-    def step_thread(self, thread: Thread, byte: int, behind: Behind) -> list[tuple[int, Guards] | Nest]:
+    def step_thread(
+        self, thread: Thread, byte: int, behind: LookBehindState
+    ) -> list[tuple[int, Guards] | AtomicGroup]:
         """Return what a thread comes to with a byte, best first."""
         at, guards = thread
         one = self.code[at]
@@ -483,31 +491,35 @@ class OrderedProgram:
             return [(self.inside(at, byte), held)]
         return list(self.closure(one.to[0], held, behind))
 
-    def step_nest(self, nest: Nest, byte: int, behind: Behind) -> list[tuple[int, Guards] | Nest]:
+    def step_nest(
+        self, nest: AtomicGroup, byte: int, behind: LookBehindState
+    ) -> list[tuple[int, Guards] | AtomicGroup]:
         """Return what an atomic group comes to with a byte, best first."""
         guards = self.step_guards(nest.guards, byte, behind)
         if guards is None:
             return []
         inside = [one for item in nest.threads for one in self._step(item, byte, behind)]
-        found: list[tuple[int, Guards] | Nest] = []
+        found: list[tuple[int, Guards] | AtomicGroup] = []
         for item in self._leave(inside, nest.leave, guards):
-            if isinstance(item, Nest):
+            if isinstance(item, AtomicGroup):
                 found.append(item)
             else:
                 found += self.closure(item[0], item[1], behind)
         return found
 
-    def _step(self, item: Thread | Nest, byte: int, behind: Behind) -> list[Thread | Nest]:
+    def _step(
+        self, item: Thread | AtomicGroup, byte: int, behind: LookBehindState
+    ) -> list[Thread | AtomicGroup]:
         """Return what a thread or a group comes to with a byte; a thread that has ended waits for guards of
         its own."""
-        if isinstance(item, Nest):
+        if isinstance(item, AtomicGroup):
             return self.step_nest(item, byte, behind)
         if self.code[item[0]].kind != LEAVE:
             return self.step_thread(item, byte, behind)
         left = self.step_guards(item[1], byte, behind)
         return [] if left is None else [(item[0], left)]
 
-    def step_guards(self, guards: Guards, byte: int, behind: Behind) -> Guards | None:
+    def step_guards(self, guards: Guards, byte: int, behind: LookBehindState) -> Guards | None:
         """Return the guards after a byte, None where one has failed."""
         held: Guards = ()
         for guard in guards:
@@ -518,12 +530,14 @@ class OrderedProgram:
                 held = with_guard(held, after)
         return held
 
-    def _guard_after(self, guard: LookAheadGuard, byte: int, behind: Behind) -> LookAheadGuard | bool:
+    def _guard_after(
+        self, guard: LookAheadGuard, byte: int, behind: LookBehindState
+    ) -> LookAheadGuard | bool:
         """Return what becomes of a guard with a byte. It is remembered: guards hold others, many the same."""
         key = guard, byte, behind
         known = self._guards_after.get(key)
         if known is None:
-            threads: set[Thread | Nest] = set()
+            threads: set[Thread | AtomicGroup] = set()
             for item in guard.threads:
                 threads.update(self._step(item, byte, behind))
             known = self.guard_of(guard, threads)
@@ -533,7 +547,7 @@ class OrderedProgram:
         return known
 
     def guard_of(
-        self, guard: LookAheadGuard, threads: set[Thread | Nest] | frozenset[Thread | Nest]
+        self, guard: LookAheadGuard, threads: set[Thread | AtomicGroup] | frozenset[Thread | AtomicGroup]
     ) -> LookAheadGuard | bool:
         """Return what becomes of a guard whose threads come to others, or what it comes to where that is
         known."""
@@ -545,9 +559,9 @@ class OrderedProgram:
         """Return whether an instruction is the end of a look-around or of an atomic group."""
         return self.code[at].kind == LEAVE
 
-    def _surely(self, item: Thread | Nest, accept: int) -> bool:
+    def _surely(self, item: Thread | AtomicGroup, accept: int) -> bool:
         """Return whether a thread inside a character comes to an end, whichever character it is."""
-        if isinstance(item, Nest) or item[1]:
+        if isinstance(item, AtomicGroup) or item[1]:
             return False
         one = self.code[item[0]]
         return one.kind == CHAR and one.to[0] == accept and one.node in _any_rest()
@@ -559,17 +573,17 @@ class OrderedProgram:
             one = self.code[at]
             known = one.kind == CHAR and one.node in _any_rest() and not self.reaches(at)[1]
             known = known and any(
-                not isinstance(after, Nest) and not after[1] and self.code[after[0]].kind == MATCH
-                for after in self.closure(one.to[0], (), NOWHERE)
+                not isinstance(after, AtomicGroup) and not after[1] and self.code[after[0]].kind == MATCH
+                for after in self.closure(one.to[0], (), NO_LOOK_BEHIND)
             )
             self._sure[at] = known
         return known
 
-    def holds_at_end(self, guards: Guards, behind: Behind) -> bool:
+    def holds_at_end(self, guards: Guards, behind: LookBehindState) -> bool:
         """Return whether guards come true where the text ends."""
         return all(self._holds_at_end(guard, behind) for guard in guards)
 
-    def _holds_at_end(self, guard: LookAheadGuard, behind: Behind) -> bool:
+    def _holds_at_end(self, guard: LookAheadGuard, behind: LookBehindState) -> bool:
         key = guard, behind
         known = self._guards_at_end.get(key)
         if known is None:
@@ -582,18 +596,18 @@ class OrderedProgram:
             self._guards_at_end[key] = known
         return known
 
-    def _ended(self, item: Thread | Nest, behind: Behind) -> Iterator[int]:
+    def _ended(self, item: Thread | AtomicGroup, behind: LookBehindState) -> Iterator[int]:
         """Yield the ends that a thread or a group comes to where the text ends, best first."""
-        seen: set[Thread | Nest] = set()
+        seen: set[Thread | AtomicGroup] = set()
         pending = [item]
         while pending:
             here = pending.pop()
             if here in seen:
                 continue
             seen.add(here)
-            if not self.holds_at_end(here.guards if isinstance(here, Nest) else here[1], behind):
+            if not self.holds_at_end(here.guards if isinstance(here, AtomicGroup) else here[1], behind):
                 continue
-            if isinstance(here, Nest):
+            if isinstance(here, AtomicGroup):
                 ends = (at for one in here.threads for at in self._ended(one, behind))
                 end = next((at for at in ends if self._end_of(at) == here.leave), -1)
                 if end < 0:
@@ -607,7 +621,7 @@ class OrderedProgram:
                 continue
             pending += reversed(list(self.closure(after, (), behind)))
 
-    def matches_at_end(self, item: Thread | Nest, behind: Behind) -> int | None:
+    def matches_at_end(self, item: Thread | AtomicGroup, behind: LookBehindState) -> int | None:
         """Return the match that a thread or a group comes to where the text ends."""
         ends = (self.code[at] for at in self._ended(item, behind))
         return next((one.number for one in ends if one.kind == MATCH), None)
@@ -669,11 +683,11 @@ class OrderedProgram:
 
     # --- what was before ------------------------------------------------------------------------------------
 
-    def before(self) -> Behind:
+    def initial_look_behind(self) -> LookBehindState:
         """Return what is known before the first byte."""
         return self._settled(frozenset(), at_start=True)
 
-    def anywhere(self) -> Behind:
+    def anywhere(self) -> LookBehindState:
         """Return what is known after a character of which nothing is known that matters."""
         return self._settled(frozenset())
 
@@ -694,26 +708,26 @@ class OrderedProgram:
                 pending += [*one.to, *((one.other,) if one.other >= 0 else ())]
         return True
 
-    def _settled(self, threads: frozenset[int], *, at_start: bool = False) -> Behind:
+    def _settled(self, threads: frozenset[int], *, at_start: bool = False) -> LookBehindState:
         """Return what holds at the end of a character; look-behinds may begin here."""
         going, true = set(threads), set()
-        probe = Behind(at_start, frozenset(), frozenset())
+        probe = LookBehindState(at_start, frozenset(), frozenset())
         for number, (first, end) in enumerate(self.looks):
             going.update(at for at, _guards in _plain(self.closure(first, (), probe)))
             if end in going:
                 true.add(number)
             going.discard(end)
-        return Behind(at_start, frozenset(going), frozenset(true))
+        return LookBehindState(at_start, frozenset(going), frozenset(true))
 
-    def step_behind(self, behind: Behind, byte: int) -> Behind:
+    def step_look_behind(self, behind: LookBehindState, byte: int) -> LookBehindState:
         """Return what is known after a byte."""
         left = behind.left - 1 if behind.left else (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0)
         threads: set[int] = set()
         for at in behind.threads:
-            threads.update(one for one, _guards in _plain(self.step_thread((at, ()), byte, NOWHERE)))
+            threads.update(one for one, _guards in _plain(self.step_thread((at, ()), byte, NO_LOOK_BEHIND)))
         if left == 0:
             return self._settled(frozenset(threads))
-        return Behind(False, frozenset(threads), frozenset(), left)
+        return LookBehindState(False, frozenset(threads), frozenset(), left)
 
 
 def _longest(code: Instructions, first: int, end: int) -> int:
@@ -753,7 +767,7 @@ def _any_rest() -> frozenset[ByteNode]:
 def _liked_most(node: ByteNode) -> int:
     """Return the byte that is chosen among characters of one byte, -1 where there is none."""
     column = _liked(node.after)
-    return LIKED[column.index(DONE)] if DONE in column else -1
+    return PREFERRED_BYTES[column.index(DONE)] if DONE in column else -1
 
 
 @lru_cache(maxsize=1 << 12)
@@ -764,11 +778,11 @@ def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
         others, at = [], column.index(DONE)
         for _ in range(min(_VARIETY, column.count(DONE))):
             at = column.index(DONE, at)
-            others.append((LIKED[at], DONE))
+            others.append((PREFERRED_BYTES[at], DONE))
             at += 1
         return tuple(others)
     # of each way the byte that is liked best
-    found = dict(zip(reversed(column), reversed(LIKED), strict=True))
+    found = dict(zip(reversed(column), reversed(PREFERRED_BYTES), strict=True))
     return tuple((found[after], after) for after in dict.fromkeys(column) if after is not None)
 
 
@@ -787,14 +801,14 @@ def with_guards(guards: Iterable[LookAheadGuard]) -> Guards:
 
 
 def _order(guard: LookAheadGuard) -> tuple[bool, int, list[int]]:
-    ats = sorted(one.leave if isinstance(one, Nest) else one[0] for one in guard.threads)
+    ats = sorted(one.leave if isinstance(one, AtomicGroup) else one[0] for one in guard.threads)
     return guard.holds, guard.accept, ats
 
 
-def _plain(found: Iterable[Thread | Nest]) -> Iterator[Thread]:
+def _plain(found: Iterable[Thread | AtomicGroup]) -> Iterator[Thread]:
     """Yield the threads of a look-behind, which has no groups inside."""
     for one in found:
-        assert not isinstance(one, Nest)
+        assert not isinstance(one, AtomicGroup)
         yield one
 
 

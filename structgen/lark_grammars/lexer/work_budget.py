@@ -39,7 +39,7 @@ _RULES: Final = (
 )
 
 
-class Effort:
+class WorkBudget:
     """The steps that are left of a call; used as a context, in which another call counts as a part of it.
     Outside of calls nothing is bounded. Not thread-safe."""
 

@@ -49,7 +49,7 @@ class _ShallowParser(Parser):
     stacks: `all_of` goes through them, call by call."""
 
     def __init__(self, tables: ParserTables, lexer: Lexer, most: int) -> None:
-        super().__init__(tables, lexer.least())
+        super().__init__(tables, lexer.shortest_lengths())
         self._most = most
         self._places = [0]
         self._placed: dict[tuple[int, Cell], int] = {}
@@ -175,7 +175,7 @@ class _ShallowParser(Parser):
         return _Fed(list(found), asked)
 
 
-def is_surely_dead(reader: ContextualReader, reading: ReaderConfiguration, steps: int) -> bool:
+def is_proved_dead(reader: ContextualReader, reading: ReaderConfiguration, steps: int) -> bool:
     """Return whether it is proved that no text completes a configuration. `steps`: bytes that are tried at
     most, for each height of stacks."""
     for most in _HEIGHTS:
@@ -199,7 +199,7 @@ def _is_closed(
         parser.asked = set()
         if any(parser.all_of(partial(reader.accepts, here))):
             return False
-        for byte in set[int]().union(*parser.all_of(partial(reader.trials, here))):
+        for byte in set[int]().union(*parser.all_of(partial(reader.representative_bytes, here))):
             for after in parser.all_of(partial(reader.step, here, byte)):
                 steps -= 1
                 if after is not None and after not in seen:

@@ -1,26 +1,27 @@
 """`CompiledLark`: a Lark grammar under LALR(1) and the contextual lexer, compiled against a tokenizer.
 
-The compiled twin of `ContextualLanguage`: stacks, places and states are numbers in tables that compiled code
-fills by itself (`lark_step`, `lark_masks`); Python is asked what a byte does to a lexeme state it has not
-met, and whether a text goes on from a place. What more than one open end of a lexeme would take is followed
-by the Python reader, state by state.
+The compiled twin of `ContextualLanguage`. Stacks, places and states are numbers in tables that compiled code
+fills by itself (`lark_step`, `lark_masks`). Python answers what a byte does to a lexeme state that was not
+met, and whether a text goes on from a place. A state with several open ends of a lexeme is read by the Python
+reader.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import State
-from structgen.core.dfa import Dfa, ParserStates, explicit
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.dfa import Dfa, explicit_of_parser
+from structgen.core.grammar import Grammar
 from structgen.json_machine.answers.machine_tables import address_of
-from structgen.json_machine.expected import Expected
 from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
-from structgen.language.grammar import Grammar
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import (
     lark_masks,
     lexeme_moves,
@@ -31,17 +32,19 @@ from structgen.lark_grammars.compiled import (
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.mask_fragments import Pieces
 from structgen.lark_grammars.kept.kept_masks import KeptMasks
+from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.kept.state_image import put, take
-from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer import lexeme_ends, lexeme_rows
-from structgen.lark_grammars.masks.followed_masks import FollowedMasks
-from structgen.lark_grammars.masks.kept_lark import LanguageSource, LarkKeeper, identity_of, read
-from structgen.lark_grammars.masks.vocabulary_tables import Book
-from structgen.lark_grammars.tables.grammar_tables import GrammarTables
+from structgen.lark_grammars.masks.kept_lark import KeptLark, LarkKeeper, identity_of, read
+from structgen.lark_grammars.masks.lark_answers import LarkAnswers, ReaderStates
+from structgen.lark_grammars.masks.slow_masks import SlowMasks
+from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
+from structgen.lark_grammars.tables.contextual_language import LanguageSource
 from structgen.limits import Limits
 from structgen.native.bit_rows import add_tokens
 from structgen.native.jit import load
 from structgen.store.mask_store import MaskStore
+from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
 _LOOPS = (
@@ -57,8 +60,13 @@ _LOOPS = (
 """The modules whose machine code is there when a grammar is, so that its first mask does not wait for it."""
 
 
-class CompiledLark(FollowedMasks):
+class CompiledLark(CompiledGrammar):
     """What lark accepts, compiled: exact masks, states as values, completions.
+
+    It holds five parts: the tables that compiled code reads (`VocabularyTables`), the answers to compiled
+    code's questions (`LarkAnswers`), its states as configurations of the Python reader (`ReaderStates`), the
+    masks that only the reader can work out (`SlowMasks`), and the completions of its states
+    (`RestCompletions`).
 
     Cost: some 15 ns a byte for lexeme states that were met, 30 us for a byte that was not, and 50 us for each
     place between two lexemes the first time that a token ends there or in the lexeme before.
@@ -76,89 +84,110 @@ class CompiledLark(FollowedMasks):
         *,
         before: CompiledLark | None = None,
     ) -> None:
-        """`before`: the one whose successor this is. Its lexemes and records are shared, and the states that
-        have masks taken over."""
+        """`before`: the compiled grammar whose successor this is. It shares its lexemes and records, and
+        takes over its states that have masks."""
         super().__init__(grammar, tokenizer, limits, store)
         load(*(one.__name__ for one in _LOOPS))
-        assert isinstance(grammar, LarkGrammar)
-        self._parsed = grammar.tables
-        files, image, kept = self._masks.grammars, None, None
-        pages: GrammarTables | None = None
-        lexemes: npt.NDArray[np.uint8] | None = None
+        assert isinstance(grammar, LoadedLark)
+        kept = image = None
         if before is None:
-            self._identity = identity_of(grammar, tokenizer, self.limits)
-            kept = (
-                None
-                if files is None
-                else read(files, self._identity, self._masks, grammar.facts, len(self.vocabulary.nodes))
-            )
-            if kept is not None:
-                pages, lexemes, image = kept.pages, kept.lexemes, kept.image
-            elif ahead := grammar.ahead:
-                pages, lexemes = ahead.pages.own(), ahead.lexemes
-            self._source = LanguageSource(grammar, self.limits, lexemes)
-            if kept is None and not (ahead and ahead.has_text):
-                self._language.start()  # raises where there is no text
-            known = self._parsed, self._source, self.vocabulary, self._masks
-            self._book = Book(*known, pages, None if kept is None else kept.records)
+            kept = self._make_tables(grammar)
+            image = None if kept is None else kept.image
         else:
-            self._identity, self._source, self._book = before._identity, before._source, before._book
-            if self._source.nbytes > self.limits.grammar_memory:
-                # what its reader has met goes with it
-                self._source = LanguageSource(grammar, self.limits, before._source.encode())
-                known = self._parsed, self._source, self.vocabulary, self._masks
-                self._book = Book(*known, before._book.pages(), before._book.records())
-            else:
-                self.lock = before.lock  # of what they share
-            if before._kept is not None:
-                before._kept.recall_all()
+            self._share_tables(grammar, before)
             image = take(before._tables, before._start)
             if image.nbytes > self.limits.grammar_memory // 4:
                 image = image.emptied()
-        self._needs = self._book.attach(self._tables.context)
-        self._alike = Pieces(pooled=False)
-        """Masks that states which look alike share."""
-        self._tables.context[K.C_MASKS] = self._alike.address
+        self._states = ReaderStates(self._tables, self._source, self._vocabulary_tables)
+        self._answers = LarkAnswers(
+            grammar.tables, self._tables, self._vocabulary_tables, self._states, self._source, self.lock
+        )
+        self._slow = SlowMasks(tokenizer, self.vocabulary, self._tables, self._states, self._answers)
+        self._reused = Pieces(pooled=False)
+        """Masks that states share which only differ where no mask looks."""
+        self._tables.context[K.C_MASKS] = self._reused.address
+        self._completions = RestCompletions(self)
         self._finished = -1
         self._dense: int | npt.NDArray[np.int32] = -1
         self._extra: npt.NDArray[np.int32] = self._end_ids
-        """Of the mask that is worked out: its dense row, and what is neither in it nor in the buffer."""
+        """Of the mask that is worked out: its dense row, and the tokens beside that and the buffer."""
         if image is not None:
             self._start = put(image, self._tables, None if kept is None else kept.slots)
         self._kept: KeptMasks | None = None if kept is None else kept.masks(self._tables, self.vocab_size)
         """Masks that lie in a file and were not asked for yet."""
         if image is None:
-            self._room()
-            self._start = self._retry(lark_masks.first_node, self._parsed.start)
-        if files is not None:
-            held = self._masks, self._tables, self._book, self._source
-            self._keeping = LarkKeeper(
+            self._states.make_room()
+            self._start = self._answers.call(lark_masks.first_node, grammar.tables.start)
+        if files := self._masks.grammars:
+            held = self._masks, self._tables, self._vocabulary_tables, self._source
+            self._keeper = LarkKeeper(
                 files, self._identity, self.lock, held, self._start, self._kept, self.limits
             )
-            files.writer.watch(self, self._keeping)
+            files.writer.watch(self, self._keeper)
+
+    def _make_tables(self, grammar: LoadedLark) -> KeptLark | None:
+        """Make the tables: from a file, from what was worked out for all vocabularies, or empty. Return what
+        the file holds. Raises GrammarError where there is no text."""
+        self._identity = identity_of(grammar, self.tokenizer, self.limits)
+        files, kept = self._masks.grammars, None
+        if files is not None:
+            kept = read(files, self._identity, self._masks, grammar.facts, len(self.vocabulary.nodes))
+        ahead = grammar.ahead if kept is None else None
+        pages, lexemes, records = None, None, None
+        if kept is not None:
+            pages, lexemes, records = kept.pages, kept.lexemes, kept.records
+        elif ahead is not None:
+            pages, lexemes = ahead.pages.own(), ahead.lexemes
+        self._source = LanguageSource(grammar.tables, self.limits, lexemes)
+        if kept is None and not (ahead and ahead.has_text):
+            self._source().start()  # raises where there is no text
+        known = grammar.tables, self._source, self.vocabulary, self._masks
+        self._vocabulary_tables = VocabularyTables(*known, pages, records)
+        return kept
+
+    def _share_tables(self, grammar: LoadedLark, before: CompiledLark) -> None:
+        """Share the tables of another compiled grammar; where its reader has met much, take copies."""
+        self._identity, self._source = before._identity, before._source
+        self._vocabulary_tables = before._vocabulary_tables
+        if self._source.nbytes > self.limits.grammar_memory:
+            held = before._vocabulary_tables
+            self._source = LanguageSource(grammar.tables, self.limits, before._source.encode())
+            known = grammar.tables, self._source, self.vocabulary, self._masks
+            self._vocabulary_tables = VocabularyTables(*known, held.pages(), held.records())
+        else:
+            self.lock = before.lock  # of what they share
+        if before._kept is not None:
+            before._kept.recall_all()
 
     def anew(self) -> CompiledLark:
-        """Return the same, with the states alone that have masks: most of what is met are places of
-        proofs."""
+        """Return a successor that has only the states with masks: most others were made in proofs."""
         return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, before=self)
+
+    def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
+        """As CompiledGrammar's: make the records of lexeme states, those nearest to where lexemes begin
+        first, and the parser's plans."""
+        with self.lock:
+            self._attach()
+            return self._answers.prepare(room, progress)
 
     # --- states ---------------------------------------------------------------------------------------------
 
     def _after_token(self, index: int, token: int) -> int:
-        code = self._retry(lark_masks.take_token, index, token)
+        code = self._answers.call(lark_masks.take_token, index, token)
         if code == L.UNKNOWN_FREE:
             text = self.tokenizer.token_bytes[token]
             assert text is not None
-            return self._after_followed(index, text)
+            return self._after_slowly(index, text)
         return code
 
-    def _after_followed(self, index: int, text: bytes) -> int:
-        """Return the live state after a text, as the reader finds it."""
-        with self.lock, self._source.effort:
-            reading = self._reader.run(self._reading(index), text)
-            if reading is None or not self._language.is_live(reading):
+    def _after_slowly(self, index: int, text: bytes) -> int:
+        """Return the live state after a text, as the Python reader finds it, or -1."""
+        states = self._states
+        with self.lock, self._source.budget:
+            after = states.reader.run(states.configuration(index), text)
+            if after is None or not states.language.is_live(after):
                 return -1
-            return self._number(reading)
+            return states.number(after)
 
     def _after_end(self, index: int) -> int:
         if not self.may_end(index):
@@ -167,7 +196,7 @@ class CompiledLark(FollowedMasks):
             if self._finished < 0:
                 row = np.full(L.N_STRIDE, -1, np.int64)
                 row[L.MODE] = L.M_FINISHED
-                self._room()
+                self._states.make_room()
                 self._finished = self._tables.append(L.T_NODE, row)
             return self._finished
 
@@ -175,26 +204,26 @@ class CompiledLark(FollowedMasks):
         """Return the number of the state after bytes, or -1."""
         if index == self._finished:
             return -1
-        if not self._is_followed(index):
+        if not self._states.is_slow(index):
             held = np.frombuffer(data, np.uint8)
-            code = self._retry(lark_masks.take_bytes, index, address_of(held), len(data))
+            code = self._answers.call(lark_masks.take_bytes, index, address_of(held), len(data))
             if code != L.UNKNOWN_FREE:
-                return code if code >= 0 and self._retry(lark_masks.is_live, code) else -1
-        return self._after_followed(index, data)
+                return code if code >= 0 and self._answers.call(lark_masks.is_live, code) else -1
+        return self._after_slowly(index, data)
 
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        """As CompiledGrammar's, in one compiled call: some 30 ns a node. Where Python must follow, it goes on
-        from there."""
-        if self._is_followed(index):
+        """As CompiledGrammar's, in one compiled call: some 30 ns a node. The Python reader goes on from the
+        nodes that compiled code cannot follow."""
+        if self._states.is_slow(index):
             return super().ends_below(index, wanted, most)
-        room = np.empty(len(wanted), np.int32)  # where Python must follow is noted on the way, too
-        count = self._retry(lark_masks.ends_below, index, address_of(wanted), address_of(room))
+        room = np.empty(len(wanted), np.int32)
+        count = self._answers.call(lark_masks.ends_below, index, address_of(wanted), address_of(room))
         noted = room[:count].tolist()
         found: list[int] = [node for node in noted if node >= 0]
-        followed = [-1 - node for node in noted if node < 0]
-        if followed:
+        slow = [-1 - node for node in noted if node < 0]
+        if slow:
             left, skips = np.zeros_like(wanted), self.vocabulary.nodes >> np.uint64(40)
-            for node in followed:
+            for node in slow:
                 left[np.flatnonzero(skips[:node] > node)] = 1
                 left[node : int(skips[node])] = wanted[node : int(skips[node])]
             found = sorted(found + super().ends_below(index, left, most))
@@ -204,19 +233,16 @@ class CompiledLark(FollowedMasks):
         """Return whether the text may end in a state, by its number."""
         if index == self._finished:
             return False
-        if not self._is_followed(index):
-            return bool(self._retry(lark_masks.ends, index))
+        if not self._states.is_slow(index):
+            return bool(self._answers.call(lark_masks.ends, index))
         with self.lock:
-            return self._reader.accepts(self._reading(index))
-
-    def _next_bytes(self, index: int) -> bytes:
-        return bytes(byte for byte in range(256) if self.bytes_index(index, bytes((byte,))) >= 0)
+            return self._states.reader.accepts(self._states.configuration(index))
 
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        with self._source.effort:
-            found = self._language.expected(self._reading(index))
+        with self._source.budget:
+            found = self._states.language.expected(self._states.configuration(index))
         return [*found, Expected("the end of the text")] if self.may_end(index) else found
 
     # --- masks ----------------------------------------------------------------------------------------------
@@ -229,14 +255,14 @@ class CompiledLark(FollowedMasks):
         if index == self._finished:
             return L.ENDED
         self._dense = -1
-        with self._source.effort:
-            if self._is_followed(index):
-                found = self._walk_followed(index)
+        with self._source.budget:
+            if self._states.is_slow(index):
+                found = self._slow.of_state(index, self._workspace.arrays[3])
             else:
-                found = self._walk(index)
-                dense = self._book.dense()
+                found = self._collect(index)
+                dense = self._vocabulary_tables.dense()
                 if dense is None:  # a record's tokens are lost
-                    dense, found = -1, self._walk_followed(index)
+                    dense, found = -1, self._slow.of_state(index, self._workspace.arrays[3])
                 self._dense = dense
         if self.may_end(index):
             found += self._end_ids.tolist()
@@ -259,26 +285,39 @@ class CompiledLark(FollowedMasks):
             row |= self._masks.rows[self._dense]
         return row
 
-    def _walk(self, index: int) -> list[int]:
-        """Have the tokens of a state collected; return those that the reader has found beside."""
+    def _collect(self, index: int) -> list[int]:
+        """Have compiled code collect the tokens of a state; return those that the Python reader has found of
+        the tokens that it left."""
         while int(lexeme_records.collect(self.address, index)) == L.ASKED:
-            self._answer()
-        return self._deferred(self._reading(index)) if self._tables.context[L.C_DEFERRED_COUNT] else []
+            self._answers.answer()
+        count = int(self._tables.context[L.C_DEFERRED_COUNT])
+        if not count:
+            return []
+        deferred = self._workspace.arrays[3]
+        return self._slow.of_tokens(self._states.configuration(index), deferred[:count], deferred)
 
     # --- completion -----------------------------------------------------------------------------------------
 
-    def _shortest(self, index: int) -> Sequence[int]:
-        return self._language.shortest(self._reading(index))
+    @property
+    def completions(self) -> RestCompletions:
+        """The shortest completions of its states."""
+        return self._completions
 
-    def _after_text(self, index: int, data: int, size: int) -> int:
-        if not self._is_followed(index):
-            code = self._retry(lark_masks.take_bytes, index, data, size)
+    def shortest_rest(self, index: int) -> Sequence[int]:
+        """Return the symbols of a short rest (`RestMachine`)."""
+        return self._states.language.shortest(self._states.configuration(index))
+
+    def after_rest(self, index: int, data: int, size: int) -> int:
+        """Return the state after the bytes of a rest (`RestMachine`)."""
+        if not self._states.is_slow(index):
+            code = self._answers.call(lark_masks.take_bytes, index, data, size)
             if code != L.UNKNOWN_FREE:
                 assert code >= 0, "a rest that its language refuses"
                 return code
-        return self._after_followed(index, _copied(data, size))
+        return self._after_slowly(index, ctypes.string_at(data, size))
 
-    def _after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens (`RestMachine`)."""
         return np.array([self._after_token(index, int(token)) for token in tokens], np.int64)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
@@ -288,16 +327,7 @@ class CompiledLark(FollowedMasks):
         `depth`: texts whose parser stack has more places at some point are left out. Raises LimitError,
         naming max_states, where there are more states (a recursive grammar without a depth).
         """
-        with self.lock:
-            return explicit(
-                ParserStates(self, self._language.classes, self.depth_of),
-                self._start,
-                self.tokenizer,
-                lambda n: State(self, n),
-                max_states,
-                depth,
-                minimal,
-            )
+        return explicit_of_parser(self, self._states.language.classes, max_states, depth, minimal)
 
     @property
     def has_depth(self) -> bool:
@@ -306,7 +336,7 @@ class CompiledLark(FollowedMasks):
 
     def depth_of(self, index: int) -> int:
         """Return how many places the stack of a state has: the most of all its branches."""
-        return self._language.height(self._reading(index))
+        return self._states.language.height(self._states.configuration(index))
 
     # --- size -----------------------------------------------------------------------------------------------
 
@@ -318,14 +348,14 @@ class CompiledLark(FollowedMasks):
         return max(
             self.nbytes / limits.grammar_memory,
             2 * rows / limits.parser_states,
-            2 * self._book.states / limits.automaton_states,
+            2 * self._vocabulary_tables.states / limits.automaton_states,
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables, and of what its reader has met, about."""
-        tables = self._tables.nbytes() + self._alike.nbytes + self._book.nbytes
-        return int(tables + 2000 * self._book.states + self._source.nbytes)
+        tables = self._tables.nbytes() + self._reused.nbytes + self._vocabulary_tables.nbytes
+        return int(tables + 2000 * self._vocabulary_tables.states + self._source.nbytes)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -335,12 +365,6 @@ class CompiledLark(FollowedMasks):
             "machine_states": count(L.T_NODE),
             "stacks": count(L.T_TEXT),
             "places": count(L.T_SET),
-            "lexer_states": self._book.states,
+            "lexer_states": self._vocabulary_tables.states,
             "table_bytes": self.nbytes,
         }
-
-
-def _copied(data: int, size: int) -> bytes:
-    import ctypes
-
-    return ctypes.string_at(data, size)

@@ -2,17 +2,14 @@
 the states that were met, and their masks.
 
 What it takes to go on, the grammar's lexer and its states, is made when something is met that was not met
-before. The file is one of masks.grammar_files, named by the grammar's tables, the vocabulary, the limits and
-our own sources.
+before. The file is an entry of `store.grammar_files`; its key is of the grammar's tables, the vocabulary, the
+limits and our own sources.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
-import unicodedata
-from functools import cache, lru_cache
-from hashlib import blake2b
+from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -20,6 +17,7 @@ import numpy.typing as npt
 
 from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.tables import layout as L
+from structgen.lark_grammars.compiled.record_shapes import Records
 from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
 from structgen.lark_grammars.kept.lark_file_checks import (
     GrammarFacts,
@@ -28,75 +26,32 @@ from structgen.lark_grammars.kept.lark_file_checks import (
     are_records,
     is_image,
 )
+from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.kept.state_image import Slots, StateImage, slots_of, take
-from structgen.lark_grammars.lark_grammar import LarkGrammar
-from structgen.lark_grammars.lexer.work_budget import Effort
-from structgen.lark_grammars.masks.vocabulary_tables import Book, Records
-from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
+from structgen.lark_grammars.tables.contextual_language import LanguageSource
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.limits import Limits
 from structgen.native.array_file import ArrayFile, Later
+from structgen.native.cache_entries import entry_key
 from structgen.native.checksums import checksum
-from structgen.store.grammar_files import GrammarFiles, WrittenArrays
+from structgen.store.grammar_files import GrammarFiles, WrittenGrammar
 from structgen.store.mask_store import VocabularyStore, crc_of
-from structgen.system.source_digests import package_digest
 from structgen.tokens.tokenizer import Tokenizer
 
-KIND: Final = "lark-grammar-5"
+KIND: Final = "lark-grammar-6"
 _MOST: Final = 1 << 26
 """Bytes of states and their masks above which they are not kept, and of the rest above which nothing is."""
-_STACK: Final = 1000
-"""Bytes that the reader takes for a stack of the parser."""
 
 
-@cache
-def _code() -> str:
-    """Return what stands for all that decides what a file holds."""
-    return f"{package_digest()} {sys.version_info[:3]} {unicodedata.unidata_version}"
-
-
-_code()  # some milliseconds, which no grammar should wait for
-
-
-def identity_of(grammar: LarkGrammar, tokenizer: Tokenizer, limits: Limits) -> bytes:
-    """Return the name of a compiled grammar's file: 16 bytes."""
-    text = "\0".join((_code(), tokenizer.fingerprint, _written(limits), grammar.digest))
-    return blake2b(text.encode(), digest_size=16).digest()
+def identity_of(grammar: LoadedLark, tokenizer: Tokenizer, limits: Limits) -> str:
+    """Return the key of a compiled grammar."""
+    return entry_key(KIND, tokenizer.fingerprint, _written(limits), grammar.digest)
 
 
 @lru_cache(16)
 def _written(limits: Limits) -> str:
     return repr(limits)
-
-
-class LanguageSource:
-    """A grammar's language, made when it is asked for; with the states of its lexer that were kept."""
-
-    __slots__ = ("_grammar", "_kept", "_language", "_limits", "effort")
-
-    def __init__(self, grammar: LarkGrammar, limits: Limits, kept: npt.NDArray[np.uint8] | None) -> None:
-        """`kept`: the states of its lexer, as `encode` returned them."""
-        self._grammar, self._limits, self._kept = grammar, limits, kept
-        self._language: ContextualLanguage | None = None
-        self.effort = Effort(limits)
-
-    def __call__(self) -> ContextualLanguage:
-        """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
-        if self._language is None:
-            self._language = ContextualLanguage(self._grammar.tables, self._limits, self._kept, self.effort)
-            self._kept = None
-        return self._language
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the parser's stacks and of what is known of them, about."""
-        return 0 if self._language is None else _STACK * len(self._language.reader.parser.top)
-
-    def encode(self) -> npt.NDArray[np.uint8]:
-        """Return the states of the lexer, to be kept."""
-        if self._kept is not None:
-            return self._kept
-        return self().lexemes()
 
 
 class KeptRecords:
@@ -158,12 +113,12 @@ class KeptLark(NamedTuple):
 
 
 def read(
-    files: GrammarFiles, identity: bytes, masks: VocabularyStore, facts: GrammarFacts | None, nodes: int
+    files: GrammarFiles, key: str, masks: VocabularyStore, facts: GrammarFacts | None, nodes: int
 ) -> KeptLark | None:
     """Return what is kept of a grammar; None where nothing is, or its numbers are out of range, which a
     StoreWarning tells. `facts`: about the grammar; `nodes`: those of the vocabulary's trie. Cost: 0.3 ms, and
     0.3 ms for each MB of it."""
-    held = None if facts is None else files.read_arrays(identity, KIND)
+    held = None if facts is None else files.read(KIND, key)
     if held is None or facts is None:
         return None
     try:
@@ -172,7 +127,7 @@ def read(
         kept = None
     if kept is not None and kept.is_sound(facts):
         return kept
-    files.drop(identity, "holds numbers that are out of range")
+    files.drop(key, "holds numbers that are out of range")
     return None
 
 
@@ -197,15 +152,15 @@ class LarkKeeper:
     __slots__ = (
         "__weakref__",
         "_before",
-        "_book",
-        "_identity",
         "_kept",
+        "_key",
         "_limits",
         "_lock",
         "_masks",
         "_source",
         "_start",
         "_tables",
+        "_vocabulary_tables",
         "files",
     )
 
@@ -214,21 +169,21 @@ class LarkKeeper:
     def __init__(
         self,
         files: GrammarFiles,
-        identity: bytes,
+        key: str,
         lock: threading.RLock,
-        parts: tuple[VocabularyStore, MachineTables, Book, LanguageSource],
+        parts: tuple[VocabularyStore, MachineTables, VocabularyTables, LanguageSource],
         start: int,
         kept: KeptMasks | None,
         limits: Limits,
     ) -> None:
-        self.files, self._identity, self._lock, self._start = files, identity, lock, start
+        self.files, self._key, self._lock, self._start = files, key, lock, start
         self._kept, self._limits = kept, limits
-        self._masks, self._tables, self._book, self._source = parts
+        self._masks, self._tables, self._vocabulary_tables, self._source = parts
         self._before = self._extent()
 
     def _extent(self) -> tuple[int, ...]:
         """Return how much is known: masks, lexemes and records."""
-        return self._tables.count(L.T_LIST), *self._book.extent
+        return self._tables.count(L.T_LIST), *self._vocabulary_tables.extent
 
     @property
     def is_new(self) -> bool:
@@ -238,9 +193,13 @@ class LarkKeeper:
     @property
     def size(self) -> int:
         """Bytes that it takes to keep it, about."""
-        return 4 * self._tables.count(L.T_LIST) + 200 * self._tables.count(L.T_NODE) + self._book.nbytes
+        return (
+            4 * self._tables.count(L.T_LIST)
+            + 200 * self._tables.count(L.T_NODE)
+            + self._vocabulary_tables.nbytes
+        )
 
-    def encode(self, patience: float) -> WrittenArrays | None:
+    def encode(self, patience: float) -> WrittenGrammar | None:
         """Return what is to be written, None where nothing was met since the last time, it is too much, or
         somebody holds the grammar's lock for longer than `patience`, in seconds."""
         if not self.is_new or not self._lock.acquire(timeout=patience):
@@ -249,7 +208,7 @@ class LarkKeeper:
             self._before = self._extent()
             if self._kept is not None:
                 self._kept.recall_all()
-            pages, records = self._book.pages(), self._book.records()
+            pages, records = self._vocabulary_tables.pages(), self._vocabulary_tables.records()
             if records is None:
                 return None
             image = take(self._tables, self._start)
@@ -278,4 +237,4 @@ class LarkKeeper:
             "masks.lists": image.lists,
         }
         arrays = {**pages._asdict(), **states, **slots, **masks, **others, **records._asdict()}
-        return WrittenArrays(self._identity, KIND, arrays, ("dense", "masks.lists", *Records._fields))
+        return WrittenGrammar(self._key, KIND, arrays, later=("dense", "masks.lists", *Records._fields))

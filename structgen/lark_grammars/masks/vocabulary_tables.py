@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.mask_fragments import Pieces
 from structgen.lark_grammars.compiled.paired_lexemes import PairedLexemes
-from structgen.lark_grammars.compiled.record_shapes import Made, Shape, array_at
+from structgen.lark_grammars.compiled.record_shapes import Made, Records, Shape, array_at
 from structgen.lark_grammars.kept.kept_masks import DenseRows
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
@@ -21,41 +21,6 @@ from structgen.lark_grammars.tables.grammar_tables import FIRST_ROOM, GrammarTab
 from structgen.native.lazy_memory import room
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
-
-
-class Records(NamedTuple):
-    """The records of a book: numbers of dense rows (below 0: of those that lie beside them), and offsets in
-    `made`, one after another of all arrays that it has addresses of."""
-
-    records: npt.NDArray[np.int64]
-    """[1 + tries, states]: of the vocabulary's trie and each of `tries`, where the record of a state is, and
-    1; 0: there is none."""
-    tries: npt.NDArray[np.int64]
-    made: npt.NDArray[np.int64]
-    addresses: npt.NDArray[np.int64]
-    """Which words of `made` are offsets in it."""
-    rows: npt.NDArray[np.int64]
-    """Which are numbers of dense rows."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays."""
-        return sum(one.nbytes for one in self)
-
-    @property
-    def dense(self) -> DenseRows | None:
-        """All their dense rows are the mask store's."""
-        return None
-
-    @classmethod
-    def none(cls, states: int) -> Records:
-        """Return none of so many states."""
-        nothing = np.empty(0, np.int64)
-        return cls(np.zeros((1, states), np.int64), nothing, nothing, nothing, nothing)
-
-    def read(self) -> Records:
-        """Return the records."""
-        return self
 
 
 class RecordSource(Protocol):
@@ -76,7 +41,7 @@ class RecordSource(Protocol):
         ...
 
 
-class Book(PageTables):
+class VocabularyTables(PageTables):
     """The tables of the lexer and the parser that compiled code reads, the records of what tokens do, and the
     questions."""
 
@@ -136,9 +101,9 @@ class Book(PageTables):
         context[L.C_NEEDS], context[K.C_LARK] = address_of(needs), address_of(self._words)
         return needs
 
-    def ask_again(self) -> None:
+    def reopen_all(self) -> None:
         """Have all asked again that was asked and not answered: whoever shares this book has noted it."""
-        super().ask_again()
+        super().reopen_all()
         for records in (self._records, *self._held.values()):
             records[records < 0] = 0
         self.pairs.ask_again()
@@ -261,7 +226,7 @@ class Book(PageTables):
         assert self._beside is not None
         return self._beside.row(-1 - number)
 
-    def harvest(self, context: int, lexeme: int, words: int) -> int:
+    def collect_record(self, context: int, lexeme: int, words: int) -> int:
         """Note what the tokens of a trie, 0 or the address of its words, do in a lexeme state. Returns 0, or
         ASKED."""
         return self._shape.harvest(context, lexeme, words)

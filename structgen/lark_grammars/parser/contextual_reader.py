@@ -6,7 +6,7 @@ them is real is decided by what comes; until then all are followed, and a text g
 
 A configuration is *live* if some text completes it. That asks of grammar and lexer together: `A B` with
 A=/a+/ and B="ab" accepts nothing, for A takes B's first letter. It is proved by a text that is found and read
-(`Completions`).
+(`LivenessOracle`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Final
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
-from structgen.lark_grammars.lexer.ordered_matching import Behind
-from structgen.lark_grammars.lexer.work_budget import READ, Effort
+from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
+from structgen.lark_grammars.lexer.work_budget import READ, WorkBudget
 from structgen.lark_grammars.parser.lalr_parser import Parser, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
@@ -29,7 +29,7 @@ _MET: Final = 1 << 15
 class ReaderConfiguration:
     """A configuration. Equal ones of one reader are one object, until it is trimmed."""
 
-    __slots__ = ("bases", "begun", "behind", "column", "lexeme", "place")
+    __slots__ = ("bases", "begun", "column", "lexeme", "look_behind", "place")
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class ReaderConfiguration:
         begun: bool,
         bases: tuple[ReaderConfiguration | None, ...],
         column: int,
-        behind: Behind,
+        behind: LookBehindState,
     ) -> None:
         self.place = place
         """Behind the last lexeme that is sure."""
@@ -52,7 +52,7 @@ class ReaderConfiguration:
         self.column = column
         """Of the lexeme, where it may be a newline with indentation: blanks behind its last line break, -1
         where it has none; else 0."""
-        self.behind = behind
+        self.look_behind = behind
         """What the look-behinds of the next lexeme may ask."""
 
     def branches(self) -> Iterator[ReaderConfiguration]:
@@ -70,24 +70,24 @@ class ReaderConfiguration:
 class ContextualReader:
     """Steps configurations, with no look at whether they are live."""
 
-    def __init__(self, tables: ParserTables, effort: Effort | None = None) -> None:
-        """`effort`: what counts the steps; without it they are those of the default limits."""
+    def __init__(self, tables: ParserTables, budget: WorkBudget | None = None) -> None:
+        """`budget`: what counts the steps; without it they are those of the default limits."""
         self.tables = tables
         self.lexer = Lexer(tables)
-        self.effort = self.lexer.items.effort = Effort() if effort is None else effort
-        self.parser = Parser(tables, self.lexer.least())
+        self.budget = self.lexer.items.budget = WorkBudget() if budget is None else budget
+        self.parser = Parser(tables, self.lexer.shortest_lengths())
         self._newlines: dict[int, bool] = {}
         self._readings: dict[tuple[object, ...], ReaderConfiguration] = {}
-        self._trials: dict[tuple[tuple[int, Behind], ...], list[int]] = {}
+        self._trials: dict[tuple[tuple[int, LookBehindState], ...], list[int]] = {}
 
-    def reading(
+    def configuration(
         self,
         place: ParserPlace,
         lexeme: int,
         begun: bool,
         bases: tuple[ReaderConfiguration | None, ...],
         column: int,
-        behind: Behind,
+        behind: LookBehindState,
     ) -> ReaderConfiguration:
         """Return the configuration of some parts."""
         key = place, lexeme, begun, bases, column, behind
@@ -116,7 +116,7 @@ class ContextualReader:
             order.pop()
             place, column = parts(one)
             bases = tuple(done[base] for base in one.bases)
-            done[one] = self.reading(place, one.lexeme, one.begun, bases, column, one.behind)
+            done[one] = self.configuration(place, one.lexeme, one.begun, bases, column, one.look_behind)
         found = done[reading]
         assert found is not None
         return found
@@ -127,15 +127,15 @@ class ContextualReader:
         found.parser = parser
         return found
 
-    def fresh(self, place: ParserPlace, behind: Behind) -> ReaderConfiguration:
+    def between_lexemes(self, place: ParserPlace, behind: LookBehindState) -> ReaderConfiguration:
         """Return the configuration between two lexemes."""
         context = int(self.tables.context_of[self.parser.top[place.stack]])
         lexeme = self.lexer.start(context, behind)
-        return self.reading(place, lexeme, False, (), -1 if self.is_newline(lexeme) else 0, behind)
+        return self.configuration(place, lexeme, False, (), -1 if self.is_newline(lexeme) else 0, behind)
 
     def start(self) -> ReaderConfiguration:
         """Return the configuration before the first byte."""
-        return self.fresh(self.parser.start(), self.lexer.before())
+        return self.between_lexemes(self.parser.start(), self.lexer.initial_look_behind())
 
     def is_newline(self, lexeme: int) -> bool:
         """Return whether a lexeme may become the indenter's newline."""
@@ -144,7 +144,7 @@ class ContextualReader:
             return False
         known = self._newlines.get(lexeme)
         if known is None:
-            known = self._newlines[lexeme] = self.lexer.may_be_or_is(lexeme, indentation.newline)
+            known = self._newlines[lexeme] = self.lexer.may_become(lexeme, indentation.newline)
         return known
 
     def column(self, column: int, byte: int) -> int:
@@ -164,7 +164,7 @@ class ContextualReader:
         if terminal < 0:
             return reading.bases[slot]
         place = self.parser.read(reading.place, terminal, reading.column)
-        return None if place is None else self.fresh(place, reading.behind)
+        return None if place is None else self.between_lexemes(place, reading.look_behind)
 
     def step(self, reading: ReaderConfiguration, byte: int) -> ReaderConfiguration | None:
         """Return the configuration after a byte, None where lark would stop at an error whatever follows.
@@ -186,14 +186,14 @@ class ContextualReader:
             pending.pop()
         return done[reading]
 
-    def trials(self, reading: ReaderConfiguration) -> list[int]:
+    def representative_bytes(self, reading: ReaderConfiguration) -> list[int]:
         """Return bytes of which one stands for each: what others lead to, one of these does, but for errors
         of the lexer. Cost: that of a step, once for equal states of the lexer."""
-        states: dict[tuple[int, Behind], None] = {}
+        states: dict[tuple[int, LookBehindState], None] = {}
         met = {reading: None}
         pending = [reading]
         for one in pending:
-            states[one.lexeme, one.behind] = None
+            states[one.lexeme, one.look_behind] = None
             for slot in range(len(self.lexer.states[one.lexeme].slots)):
                 base = self.base(one, slot)
                 if base is not None and base not in met:
@@ -205,12 +205,12 @@ class ContextualReader:
             known = self._trials[key] = self._tried(key)
         return known
 
-    def _tried(self, states: tuple[tuple[int, Behind], ...]) -> list[int]:
+    def _tried(self, states: tuple[tuple[int, LookBehindState], ...]) -> list[int]:
         lexer, found = self.lexer, dict[tuple[object, ...], int]()
         rows = [lexer.row(lexeme) for lexeme, _behind in states]
         for kind, byte in enumerate(lexer.representative):
             if rows[0][kind].after != DEAD:
-                behinds = [lexer.step_behind(behind, byte) for _lexeme, behind in states]
+                behinds = [lexer.step_look_behind(behind, byte) for _lexeme, behind in states]
                 found.setdefault((*(row[kind] for row in rows), *behinds), byte)
         blanks = [] if self.tables.indentation is None else [9, 10, 32]
         return list(dict.fromkeys([*found.values(), *blanks]))
@@ -224,17 +224,17 @@ class ContextualReader:
         self, reading: ReaderConfiguration, byte: int, move: Move, bases: list[ReaderConfiguration | None]
     ) -> ReaderConfiguration | None:
         """Return the configuration after a byte and its move; `bases`: what `_wanted` has become."""
-        self.effort.spend(READ + len(bases) // 2)
+        self.budget.spend(READ + len(bases) // 2)
         if move.after == DEAD:
             return None
-        behind = self.lexer.step_behind(reading.behind, byte)
+        behind = self.lexer.step_look_behind(reading.look_behind, byte)
         column = self.column(reading.column, byte)
         if move.after == DECIDED:
             source = move.sources[0]
             if source >= 0:
                 return bases[0]
             place = self.parser.read(reading.place, -1 - source, column)
-            return None if place is None else self.fresh(place, behind)
+            return None if place is None else self.between_lexemes(place, behind)
         after = move.after
         while bases and bases[-1] is None and (left := self.lexer.without_slot(after)) != after:
             # an error is as good as nothing where no better match comes
@@ -248,7 +248,7 @@ class ContextualReader:
             base = self.bound(base.lexeme, base.bases)
         if not self.is_newline(after):
             column = 0
-        return self.reading(reading.place, after, True, tuple(bases), column, behind)
+        return self.configuration(reading.place, after, True, tuple(bases), column, behind)
 
     def bound(self, lexeme: int, bases: Sequence[ReaderConfiguration | None]) -> ReaderConfiguration | None:
         """Return what a lexeme has read on from its slots, where that is one configuration, and nothing but

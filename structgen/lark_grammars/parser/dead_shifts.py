@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from structgen.lark_grammars.parser.lalr_parser import SymbolTexts
+from structgen.lark_grammars.parser.lalr_parser import ShortestDerivations
 from structgen.lark_grammars.reading.loaded_grammar import NONE, ParserTables
 
 
-def without_dead_ends(tables: ParserTables, least: Sequence[int]) -> ParserTables:
+def without_dead_shifts(tables: ParserTables, least: Sequence[int]) -> ParserTables:
     """Return tables without such actions. `least`: for each terminal the bytes of its shortest lexeme. Cost:
-    that of `SymbolTexts`, and 2 us a state."""
-    texts = SymbolTexts(tables, [*least])
+    that of `ShortestDerivations`, and 2 us a state."""
+    texts = ShortestDerivations(tables, [*least])
     dead = [state for state in range(len(tables.kernels)) if texts.is_dead(state)]
     if tables.start in dead:  # what derives nothing at all is refused by name
         dead = []

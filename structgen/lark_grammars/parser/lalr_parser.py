@@ -16,12 +16,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.lark_grammars.reading.loaded_grammar import END, FAR, ParserTables
+from structgen.lark_grammars.reading.loaded_grammar import END, UNREACHABLE, ParserTables
 
 REFUSED: Final = -1
 _BYTE: Final = 1 << 32
 """What a byte costs in a way to the end, where a rule that ends costs 1."""
-_NEVER: Final = FAR * _BYTE
+_NEVER: Final = UNREACHABLE * _BYTE
 """The least cost of a way to the end where there is none."""
 
 
@@ -35,7 +35,7 @@ class ParserPlace:
     brackets: int = 0
 
 
-class SymbolTexts:
+class ShortestDerivations:
     """The shortest texts of symbols by the grammar, where each terminal costs so much. Cost: some
     milliseconds for a thousand rules."""
 
@@ -79,7 +79,7 @@ class SymbolTexts:
         """Return for each nonterminal the bytes of its shortest texts, and the right side that has them, with
         some rules left out."""
         rules = self.tables.rules
-        costs = [FAR] * len(self.tables.nonterminals)
+        costs = [UNREACHABLE] * len(self.tables.nonterminals)
         ways: list[tuple[int, ...]] = [()] * len(costs)
         using: dict[int, list[int]] = {}
         missing = []
@@ -107,7 +107,7 @@ class SymbolTexts:
         return costs, ways
 
     def _sum(self, symbols: tuple[int, ...], costs: list[int]) -> int:
-        return min(FAR, sum(self.terminals[one] if one >= 0 else costs[-1 - one] for one in symbols))
+        return min(UNREACHABLE, sum(self.terminals[one] if one >= 0 else costs[-1 - one] for one in symbols))
 
     def spelled(self, symbols: tuple[int, ...]) -> list[int]:
         """Return the terminals of the shortest texts of some symbols."""
@@ -119,7 +119,7 @@ class SymbolTexts:
             if symbol >= 0:
                 found.append(symbol)
             else:
-                pending += reversed((ways if costs[-1 - symbol] < FAR else self._ways)[-1 - symbol])
+                pending += reversed((ways if costs[-1 - symbol] < UNREACHABLE else self._ways)[-1 - symbol])
         return found
 
     def made_of(self, rules: Collection[tuple[int, tuple[int, ...]]]) -> set[int]:
@@ -127,7 +127,8 @@ class SymbolTexts:
         origin and a right side."""
         costs, strict = self._strict
         ways = [
-            way if cost < FAR else other for cost, way, other in zip(costs, strict, self._ways, strict=True)
+            way if cost < UNREACHABLE else other
+            for cost, way, other in zip(costs, strict, self._ways, strict=True)
         ]
         found = {-1 - origin for origin, way in enumerate(ways) if (origin, way) in rules}
         before = -1
@@ -139,10 +140,10 @@ class SymbolTexts:
     def is_dead(self, state: int) -> bool:
         """Return whether no text ends a rule that is under way in a state."""
         rules, kernel = self.tables.rules, self.tables.kernels[state]
-        return all(self._sum(rules[rule].symbols[dot:], self._costs) >= FAR for rule, dot in kernel)
+        return all(self._sum(rules[rule].symbols[dot:], self._costs) >= UNREACHABLE for rule, dot in kernel)
 
     def least(self, symbols: tuple[int, ...]) -> int:
-        """Return the bytes of the shortest texts of some symbols, FAR where they have none."""
+        """Return the bytes of the shortest texts of some symbols, UNREACHABLE where they have none."""
         return self._sum(symbols, self._strict[0])
 
     def is_loose(self, rule: int) -> bool:
@@ -153,7 +154,7 @@ class SymbolTexts:
         """Return how the rules under way in a state may end: bytes that they still need at least, the rule,
         and how many of its symbols are there."""
         strict = self.exits_of(state, True)
-        return strict if strict and strict[0][0] < FAR else self.exits_of(state, False)
+        return strict if strict and strict[0][0] < UNREACHABLE else self.exits_of(state, False)
 
     def exits_of(self, state: int, strict: bool) -> list[tuple[int, int, int]]:
         """Return the same with, or without, rules in which an indentation ends on a line that has begun."""
@@ -198,9 +199,9 @@ class Parser:
         self._plans: dict[tuple[int, bool], tuple[int, tuple[int, int] | None]] = {}
 
     @cached_property
-    def texts(self) -> SymbolTexts:
+    def texts(self) -> ShortestDerivations:
         """The shortest texts of symbols."""
-        return SymbolTexts(self.tables, self._least)
+        return ShortestDerivations(self.tables, self._least)
 
     def push(self, stack: int, state: int) -> int:
         """Return a stack with one more state."""
@@ -301,7 +302,7 @@ class Parser:
     @property
     def is_productive(self) -> bool:
         """Whether the rules derive a text from the start."""
-        return self.distance(0) < FAR
+        return self.distance(0) < UNREACHABLE
 
     def distance(self, stack: int) -> int:
         """Return a lower bound of the bytes that complete a text, by the grammar alone; about 2**40 where
@@ -380,7 +381,7 @@ class Parser:
                     goal = cost + further[0], here, further[1]
                 continue
             for least, rule, dot in self.texts.exits_of(self.top[here], strict):
-                if least >= FAR:
+                if least >= UNREACHABLE:
                     continue
                 total = cost + least * _BYTE + 1
                 if self.is_root(rule):

@@ -29,7 +29,7 @@ _Run: TypeAlias = Literal["never", "stops"] | tuple[int, int]
 """The third: how many more states are popped below the one that a run begins in, and then the nonterminal."""
 
 
-def without_endless(tables: ParserTables) -> ParserTables:
+def without_endless_reductions(tables: ParserTables) -> ParserTables:
     """Return tables in which no rules are ended for ever.
 
     Cost: that of the rules, where none of them can be derived from itself with nothing read; else 1 us for

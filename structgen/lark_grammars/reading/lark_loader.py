@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.automata.regex.python_syntax import REGEX_MODULE, Node, parse_python
+from structgen.automata.regex.python_syntax import REGEX_MODULE, parse_python
 from structgen.automata.regex.regex_module import regex_module
+from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, LimitError, OptionError, RegexError
 from structgen.language.remarks import Remarks
 from structgen.lark_grammars.reading.loaded_grammar import (

@@ -19,7 +19,7 @@ _SHOWN: Final = 80
 """Characters of a pattern that messages show."""
 END: Final = 0
 """The number of `$END` among the terminals."""
-FAR: Final = 1 << 40
+UNREACHABLE: Final = 1 << 40
 """The distance of what no text completes."""
 NONE: Final = 0
 """In `actions`: an error. k > 0: shift to the state k - 1; k < 0: reduce by the rule -k - 1."""
@@ -55,7 +55,7 @@ class Context:
     unless: tuple[tuple[int, tuple[int, ...]], ...]
     """For a terminal, the strings of which the first that equals its whole match takes its place."""
 
-    def may_be(self, terminal: int) -> bool:
+    def may_match(self, terminal: int) -> bool:
         """Return whether a lexeme may be a terminal's."""
         return terminal in self.terminals or any(terminal in strings for _terminal, strings in self.unless)
 
@@ -107,7 +107,7 @@ class Patterns(NamedTuple):
     reaches: npt.NDArray[np.uint8]
     """The matches that each instruction may lead to: a row of bits."""
     least: npt.NDArray[np.int64]
-    """The bytes of each terminal's shortest lexeme; FAR where no text is one."""
+    """The bytes of each terminal's shortest lexeme; UNREACHABLE where no text is one."""
     classes: npt.NDArray[np.uint8]
     """Of each byte."""
     is_local: bool
@@ -143,7 +143,7 @@ class ParserTables:
     patterns: Patterns | None = None
     """Those of `terminals` under `contexts`; None: a lexer makes its own."""
 
-    def contexts_behind(self, terminal: int) -> list[int]:
+    def contexts_after(self, terminal: int) -> list[int]:
         """Return the contexts in which the lexer may be behind a terminal: all behind one that is ignored, as
         the indenter's newline is in brackets."""
         newline = self.indentation is not None and terminal == self.indentation.newline
@@ -157,7 +157,7 @@ class ParserTables:
 _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$")
 
 
-def written(name: str) -> str:
+def rule_as_written(name: str) -> str:
     """Return the rule that a person wrote, of the name of one: lark makes `__list_star_0` of `list`'s `*`."""
     found = _MADE.match(name)
     return found[1] if found else name.removeprefix("$root_")

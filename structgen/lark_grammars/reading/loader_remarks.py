@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from structgen.language.remarks import Conflict, Remarks
-from structgen.lark_grammars.reading.loaded_grammar import written
+from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def unused(
                 reached.add(name)
                 pending.append(name)
     # a template's uses are rules `name{arguments}`
-    used = {written(name).partition("{")[0] for name in reached}
+    used = {rule_as_written(name).partition("{")[0] for name in reached}
     rules = tuple(sorted(str(name) for name, *_rest in grammar.rule_defs if name not in used))
 
     kept = kept | {

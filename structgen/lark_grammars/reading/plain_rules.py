@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from structgen.automata.regex.python_syntax import REGEX_MODULE, Node
+from structgen.automata.regex.python_syntax import REGEX_MODULE
 from structgen.automata.regex.regex_module import regex_module
+from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, LimitError
 from structgen.language.remarks import Remarks
 from structgen.lark_grammars.reading.lark_loader import (

@@ -8,18 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.lexer.kept_lexemes import plain, restore
+from structgen.lark_grammars.lexer.kept_lexemes import decode_lexemes, encode_lexemes
 from structgen.lark_grammars.lexer.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
-from structgen.lark_grammars.lexer.work_budget import Effort
-from structgen.lark_grammars.liveness.completions import Completions
-from structgen.lark_grammars.liveness.reduction_plans import Plans
-from structgen.lark_grammars.liveness.terminal_tails import Tails
+from structgen.lark_grammars.lexer.work_budget import WorkBudget
+from structgen.lark_grammars.liveness.oracle import LivenessOracle
+from structgen.lark_grammars.liveness.shortest_completions import ShortestCompletions
+from structgen.lark_grammars.liveness.unseparated_terminals import UnseparatedTerminals
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
-from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, written
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, rule_as_written
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
@@ -27,6 +27,8 @@ _MOST_TAILED = 2
 """Terminals of a lexeme for which it is found out what makes sure of them where the separator does not."""
 _MOST_LINES = 16
 """States that the indenter's newlines may be in behind their breaks."""
+_STACK_BYTES = 1000
+"""What the reader takes for a stack of the parser."""
 
 
 class ContextualLanguage(Language):
@@ -39,20 +41,20 @@ class ContextualLanguage(Language):
         tables: ParserTables,
         limits: Limits,
         lexemes: npt.NDArray[np.uint8] | None = None,
-        effort: Effort | None = None,
+        budget: WorkBudget | None = None,
     ) -> None:
-        """`lexemes`: what `lexemes` returned, if it was kept. `effort`: what counts the steps of a call."""
-        self.effort = Effort(limits) if effort is None else effort
-        self.reader = ContextualReader(tables, self.effort)
+        """`lexemes`: what `lexemes` returned, if it was kept. `budget`: what counts the steps of a call."""
+        self.budget = WorkBudget(limits) if budget is None else budget
+        self.reader = ContextualReader(tables, self.budget)
         separators: list[bytes] | None = None
         if lexemes is not None:
-            separators = [one.encode("latin-1") for one in restore(lexemes, self.reader.lexer)]
+            separators = [one.encode("latin-1") for one in decode_lexemes(lexemes, self.reader.lexer)]
         self.classes = self._classes()
-        with self.effort:
-            self._completions = Completions(self.reader, separators)
-        self._plans = Plans(self.reader.parser, self._cleanness_of)
-        self._tails: Tails | None = None
-        self.separator = self._completions.separator
+        with self.budget:
+            self._oracle = LivenessOracle(self.reader, separators)
+        self._plans = ShortestCompletions(self.reader.parser, self._cleanness_of)
+        self._tails: UnseparatedTerminals | None = None
+        self.separator = self._oracle.separator
         """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
         self._line_states: frozenset[int] | None = None
         self._cleanness: dict[tuple[int, int], int] = {}
@@ -73,7 +75,7 @@ class ContextualLanguage(Language):
     def lexemes(self) -> npt.NDArray[np.uint8]:
         """Return what another process goes on from: the states of its lexer (parsing.kept_lexemes), and its
         separators."""
-        return plain(self.reader.lexer, *(one.decode("latin-1") for one in self._completions.separators))
+        return encode_lexemes(self.reader.lexer, *(one.decode("latin-1") for one in self._oracle.separators))
 
     def start(self) -> Config:
         """Return the configuration before the first byte. Raises GrammarError where lark accepts nothing."""
@@ -85,8 +87,8 @@ class ContextualLanguage(Language):
                 where="start",
                 cure="Give each recursive rule an expansion without itself, and each terminal a text.",
             )
-        with self.effort:
-            live = self._completions.is_live(start)
+        with self.budget:
+            live = self._oracle.is_live(start)
         if not live:
             raise GrammarError(
                 "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
@@ -100,19 +102,19 @@ class ContextualLanguage(Language):
         assert isinstance(config, ReaderConfiguration)
         if symbol >= TOKEN:
             return None
-        with self.effort:
+        with self.budget:
             after = self.reader.step(config, symbol)
-            return after if after is not None and self._completions.is_live(after) else None
+            return after if after is not None and self._oracle.is_live(after) else None
 
     def is_live(self, reading: ReaderConfiguration) -> bool:
         """Return whether some accepted text goes on from a configuration."""
-        return self._completions.is_live(reading)
+        return self._oracle.is_live(reading)
 
     def is_open(self, place: ParserPlace) -> bool:
         """Return whether some text goes on from a place with the separator."""
         reader = self.reader
-        after = reader.run(reader.fresh(place, reader.lexer.before()), self.separator)
-        return after is not None and self._completions.is_live(after)
+        after = reader.run(reader.between_lexemes(place, reader.lexer.initial_look_behind()), self.separator)
+        return after is not None and self._oracle.is_live(after)
 
     @property
     def _parting(self) -> int:
@@ -120,7 +122,7 @@ class ContextualLanguage(Language):
 
     def meet_endings(self, lexemes: Sequence[int]) -> None:
         """Work out what `endings` needs of some lexemes, together."""
-        self.reader.lexer.meet_ends(lexemes, self._parting)
+        self.reader.lexer.prepare_endings(lexemes, self._parting)
 
     def endings(self, lexeme: int) -> tuple[list[int | tuple[int, ...]], list[int], int]:
         """Return the terminals as which a lexeme may end so that the separator makes sure of it, those that
@@ -130,23 +132,25 @@ class ContextualLanguage(Language):
         and OLD_PARTED, where the separator makes sure of its old slot. And all that it may become, and what
         the text's end makes of it: a terminal, ENDS_NOT, or ENDS_OLD."""
         lexer = self.reader.lexer
-        ends = lexer.ends(lexeme, self._parting)
+        ends = lexer.endings(lexeme, self._parting)
         if not self.separator:
-            return [], ends.every, ends.last
-        further, tails = self._further(lexeme, ends.unsure)
-        found: list[int | tuple[int, ...]] = [terminal for _size, terminal in sorted(ends.parted + further)]
+            return [], ends.terminals, ends.at_end
+        further, tails = self._further(lexeme, ends.unseparated)
+        found: list[int | tuple[int, ...]] = [
+            terminal for _size, terminal in sorted(ends.separated + further)
+        ]
         found += tails
         if ends.flags & MAY_BREAK and self._breaks(lexeme):
             found.append(K.ANY_LINE)
         if ends.flags & HAS_IGNORED:
             found.append(K.SEPARATED - lexeme)
-        if ends.flags & MAY_BE_IGNORED and self._ends_ignored(lexeme, ends.every):
+        if ends.flags & MAY_BE_IGNORED and self._ends_ignored(lexeme, ends.terminals):
             found.append(K.IGNORED)
         if ends.flags & HAS_OLD:
             source = next(at for at, slot in enumerate(lexer.states[lexeme].slots) if slot.terminal < 0)
             if lexer.move(lexeme, self._parting) == Move(DECIDED, (source,)):
                 found.append(K.OLD_PARTED)
-        return found, ends.every, ends.last
+        return found, ends.terminals, ends.at_end
 
     def _further(
         self, lexeme: int, terminals: Sequence[int]
@@ -156,8 +160,8 @@ class ContextualLanguage(Language):
         lexer, ignored = self.reader.lexer, self.reader.tables.ignored
         further, tails, tailed = [], [], 0
         for terminal in terminals:
-            first = lexer.word(lexeme, terminal)
-            size = lexer.parts_further(lexeme, terminal, self._parting) if first == b"" else 0
+            first = lexer.shortest_text(lexeme, terminal)
+            size = lexer.bytes_until_separated(lexeme, terminal, self._parting) if first == b"" else 0
             if size:
                 further.append((size, terminal))
             elif first is not None and tailed < _MOST_TAILED and terminal not in ignored:
@@ -168,22 +172,22 @@ class ContextualLanguage(Language):
 
     def _tails_of(self, lexeme: int, terminal: int, word: bytes) -> list[tuple[int, ...]]:
         if self._tails is None:
-            self._tails = Tails(self.reader, self.separator, self._plans.of)
+            self._tails = UnseparatedTerminals(self.reader, self.separator, self._plans.of)
         tails = self._tails.of(lexeme, terminal, word)
         return [(terminal, *(one for pair in tail for one in pair)) for tail in tails]
 
-    def gives_way(self, lexeme: int, other: int) -> bool:
+    def never_ends_at_slot(self, lexeme: int, other: int) -> bool:
         """Return whether a lexeme with an old slot never ends there, as what was read on from it then errs
-        (`Lexer.gives_way`)."""
+        (`Lexer.never_ends_at_slot`)."""
         slots = [[slot.terminal for slot in self.reader.lexer.states[one].slots] for one in (lexeme, other)]
-        return slots[0] == [-1] and -1 not in slots[1] and self.reader.lexer.gives_way(lexeme, other)
+        return slots[0] == [-1] and -1 not in slots[1] and self.reader.lexer.never_ends_at_slot(lexeme, other)
 
     def _ends_ignored(self, lexeme: int, terminals: Sequence[int]) -> bool:
         """Return whether a lexeme may become one of some terminals that is ignored, with what is like the
         separator behind it: a comment, and the line break that ends it."""
         lexer, ignored = self.reader.lexer, self.reader.tables.ignored
         for terminal in ignored.intersection(terminals):
-            for word in lexer.words(lexeme, terminal):
+            for word in lexer.short_texts(lexeme, terminal):
                 state = lexeme
                 for byte in word:
                     state = lexer.move(state, byte).after if state >= 0 else DEAD
@@ -202,14 +206,14 @@ class ContextualLanguage(Language):
             for kind, move in enumerate(row)
             if move.after == DECIDED and move.sources[0] >= 0 and slots[move.sources[0]].terminal == terminal
         ]
-        return bool(kinds) and lexer.begins_alike(self.separator[0], kinds)
+        return bool(kinds) and lexer.begins_like(self.separator[0], kinds)
 
     def _breaks(self, lexeme: int) -> bool:
         """Return whether a line break makes a lexeme that may become the indenter's newline one, to which
         blanks may be added."""
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
         assert indentation is not None
-        for byte in lexer.word(lexeme, indentation.newline) or b"":  # a character may be open
+        for byte in lexer.shortest_text(lexeme, indentation.newline) or b"":  # a character may be open
             if lexer.move(lexeme, 10).after in self._lines():
                 return True
             lexeme = lexer.move(lexeme, byte).after
@@ -225,9 +229,13 @@ class ContextualLanguage(Language):
             assert indentation is not None
             newline = indentation.newline
             # a comment may begin one too, whose line break comes later
-            contexts = lexer.contexts_apart(10, newline)
-            starts = sorted({lexer.start_with(context, newline, 10) for context in contexts})
-            begun = [state for state in lexer.begun(starts, newline, 10) if newline in lexer.may_be(state)]
+            contexts = lexer.distinct_contexts(10, newline)
+            starts = sorted({lexer.partial_start(context, newline, 10) for context in contexts})
+            begun = [
+                state
+                for state in lexer.after_first_bytes(starts, newline, 10)
+                if newline in lexer.viable_terminals(state)
+            ]
             pending = [lexer.move(state, 10).after for state in (*starts, *begun)]
             pending = [state for state in pending if state >= 0 and self._is_line(state)]
             found: set[int] = set()
@@ -253,7 +261,7 @@ class ContextualLanguage(Language):
         slots = [slot.terminal for slot in lexer.states[state].slots]
         return slots == [indentation.newline] and lexer.end(state).sources == (-1 - indentation.newline,)
 
-    def plan_of(self, state: int) -> tuple[int, int, list[int]]:
+    def completion_of(self, state: int) -> tuple[int, int, list[int]]:
         """Return the rule under way in a parser state that needs the fewest bytes, with what is around it
         (LAST_RULE where it is the whole text's), how many of its symbols are there, and the terminals that
         it still needs."""
@@ -265,7 +273,7 @@ class ContextualLanguage(Language):
         """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
         and right behind the indenter's newline."""
         known = self._cleanness_of(context, terminal)
-        if known == K.SOILED and self.reader.tables.contexts[context].may_be(terminal):
+        if known == K.SOILED and self.reader.tables.contexts[context].may_match(terminal):
             self._outdated += self._plans.avoid(terminal)
         return known
 
@@ -284,10 +292,10 @@ class ContextualLanguage(Language):
     def _find_cleanness(self, context: int, terminal: int) -> int:
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
         others = (*self.separator[:1], *(() if indentation is None else (10,)))
-        start = lexer.start_with(context, terminal, *others)
+        start = lexer.partial_start(context, terminal, *others)
         if terminal == END:  # may the text end behind the separator?
             return K.CLEAN if self.separator and self._ends_separated(start) else K.SOILED
-        word = lexer.word(start, terminal)
+        word = lexer.shortest_text(start, terminal)
         if not self.separator or not word or not self._follows_separator(start, word[0]):
             return K.SOILED
         if indentation is not None and terminal == indentation.newline:
@@ -321,7 +329,7 @@ class ContextualLanguage(Language):
         return [slot.terminal in ignored for slot in slots] == [True] and after == Move(DECIDED, (0,))
 
     def _is_parted(self, lexeme: int, word: bytes, terminal: int) -> bool:
-        return self.reader.lexer.is_parted(lexeme, terminal, word, self.separator[0])
+        return self.reader.lexer.is_separated(lexeme, terminal, word, self.separator[0])
 
     def height(self, config: Config) -> int:
         """Return how many places the parser's stack has: the most of all ways to read the text."""
@@ -342,8 +350,8 @@ class ContextualLanguage(Language):
     def shortest(self, config: Config) -> Sequence[int]:
         """Return a short rest: that of the cheapest derivation, each terminal by its shortest lexeme."""
         assert isinstance(config, ReaderConfiguration)
-        with self.effort:
-            return self._completions.text(config)
+        with self.budget:
+            return self._oracle.text(config)
 
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that the present lexeme may become, or that may come after it, with the rules
@@ -357,7 +365,7 @@ class ContextualLanguage(Language):
             if base is not None:
                 readings.append((slot, base))
         for slot, reading in readings:
-            live = {terminal for terminal, _word in self._completions.next_terminals(reading)}
+            live = {terminal for terminal, _word in self._oracle.next_terminals(reading)}
             for terminal, first in self._first(config, slot, reading).items():
                 if terminal in live:
                     rules, known = found.setdefault(terminal, (set(), set()))
@@ -387,7 +395,7 @@ class ContextualLanguage(Language):
             move = lexer.move(reading.lexeme, byte)
             names = {-1 - source for source in move.sources if source < 0}
             if move.after >= 0:
-                names |= lexer.may_be(move.after)
+                names |= lexer.viable_terminals(move.after)
             for terminal in names:
                 found.setdefault(terminal, set()).update(bytes_of)
         return found
@@ -403,7 +411,7 @@ class ContextualLanguage(Language):
         names = (
             tables.nonterminals[tables.rules[rule].origin] for rule, _dot in tables.kernels[parser.top[after]]
         )
-        return {written(name) for name in names}
+        return {rule_as_written(name) for name in names}
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -412,3 +420,33 @@ class ContextualLanguage(Language):
             "lexer_states": len(self.reader.lexer.states),
             "stacks": len(self.reader.parser.top),
         }
+
+
+class LanguageSource:
+    """A grammar's language, made when it is first asked for: many grammars get by with kept tables."""
+
+    __slots__ = ("_kept", "_language", "_limits", "_tables", "budget")
+
+    def __init__(self, tables: ParserTables, limits: Limits, kept: npt.NDArray[np.uint8] | None) -> None:
+        """`kept`: the states of its lexer, as `encode` returned them."""
+        self._tables, self._limits, self._kept = tables, limits, kept
+        self._language: ContextualLanguage | None = None
+        self.budget = WorkBudget(limits)
+
+    def __call__(self) -> ContextualLanguage:
+        """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
+        if self._language is None:
+            self._language = ContextualLanguage(self._tables, self._limits, self._kept, self.budget)
+            self._kept = None
+        return self._language
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parser's stacks and of their proofs, about."""
+        return 0 if self._language is None else _STACK_BYTES * len(self._language.reader.parser.top)
+
+    def encode(self) -> npt.NDArray[np.uint8]:
+        """Return the states of the lexer, to be kept."""
+        if self._kept is not None:
+            return self._kept
+        return self().lexemes()

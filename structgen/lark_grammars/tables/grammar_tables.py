@@ -183,7 +183,7 @@ class PageTables:
             self.put_sure(pages.sure)
         self._point()
 
-    def ask_again(self) -> None:
+    def reopen_all(self) -> None:
         """Have all asked again that was asked and not answered: whoever shares this book has noted it."""
         for cells in (self._moves, self._endings, self._starts, self._plans):
             pending = cells == K.PENDING
@@ -213,7 +213,7 @@ class PageTables:
             self._grow(max(2 * len(self._newlines), count, FIRST_ROOM))
         if self._told < count:
             if newline >= 0:
-                self._newlines[self._told : count] = lexer.becoming(self._told, count, newline)
+                self._newlines[self._told : count] = lexer.may_become_rows(self._told, count, newline)
             self._told = count
         assert lexeme < count
 
@@ -332,7 +332,7 @@ class PageTables:
         if not wanted:
             return
         lexer = self._lexer
-        fresh = lexer.reached(wanted, len(wanted))
+        fresh = lexer.explore(wanted, len(wanted))
         moves = np.empty((len(fresh), self._width), np.int64)
         arguments = address_of(fresh), len(fresh), address_of(self._errors), address_of(moves)
         while (code := lexer.items.retry(code_moves, *arguments)) < 0:
@@ -343,7 +343,7 @@ class PageTables:
 
     def put_errors(self, terminal: int) -> None:
         """Enter which classes of bytes are errors behind a terminal, wherever that stands."""
-        self._errors[terminal] = self._lexer.errors_behind(terminal)
+        self._errors[terminal] = self._lexer.errors_after(terminal)
 
 
 def _own(cells: npt.NDArray[T]) -> npt.NDArray[T]:

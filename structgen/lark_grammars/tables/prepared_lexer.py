@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from structgen.errors import LimitError
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.liveness.always_completable import Sure
+from structgen.lark_grammars.liveness.certified_states import CertifiedStates
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables, PageTables
@@ -63,12 +63,12 @@ def work_out(tables: ParserTables) -> Ahead | None:
             return None
         book = PageTables(tables, lambda: language)
         try:
-            with language.effort:
+            with language.budget:
                 _enter_endings(book, language, _enter_moves(book, language))
         except LimitError as error:
             if error.limit != "oracle_steps":
                 raise
-        with language.effort:
+        with language.budget:
             _enter_plans(book, language)
     except LimitError:
         return None  # masks may get by without what was too much
@@ -80,7 +80,7 @@ def _enter_moves(book: PageTables, language: ContextualLanguage) -> list[int]:
     lexemes begin, then those that only the language comes to; return the states."""
     tables, lexer = language.reader.tables, language.reader.lexer
     for context in range(len(tables.contexts)):
-        book.put_start(context, lexer.start(context, lexer.before()))
+        book.put_start(context, lexer.start(context, lexer.initial_look_behind()))
     most = min(MOST_LEXEMES, MOST_CELLS // len(lexer.representative))
     states = dict.fromkeys(map(book.start_of, range(len(tables.contexts))))
     states |= _on_the_way(language, states)
@@ -103,7 +103,7 @@ def _on_the_way(language: ContextualLanguage, starts: Iterable[int]) -> dict[int
     lexer = language.reader.lexer
     follow: dict[bytes, dict[int, bytes]] = {}
     for terminal in range(len(language.reader.tables.terminals)):
-        for text in islice(lexer.samples(terminal), 1):
+        for text in islice(lexer.sample_lexemes(terminal), 1):
             for at, byte in enumerate(text):
                 follow.setdefault(text[:at], {})[byte] = text[: at + 1]
     met: dict[int, None] = {}
@@ -137,12 +137,12 @@ def _enter_plans(book: PageTables, language: ContextualLanguage) -> None:
         return book.clean(context, terminal)
 
     while True:
-        sure = Sure(tables, language.plan_of, cleanness).find()
+        sure = CertifiedStates(tables, language.completion_of, cleanness).find()
         # by what was asked of the lexer, plans may hold no longer
         if not language.outdated():
             break
     for state in range(len(tables.kernels)):
-        book.put_plan(state, *language.plan_of(state))
+        book.put_plan(state, *language.completion_of(state))
     book.put_sure(sure)
     for terminal in range(len(tables.terminals)):
         book.put_errors(terminal)

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from structgen.errors import LimitError, StructgenError
-from structgen.schema.explaining import wording
-from structgen.schema.explaining.contradiction import item, reason, required_key
+from structgen.schema.meaning import wording
 from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, type_bit
 from structgen.schema.reading.json_text import write
 from structgen.schema.reading.model import Json, Schema
+from structgen.schema.recogniser.contradiction import item, reason, required_key
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 MOST_QUESTIONS = 20_000
@@ -77,7 +77,7 @@ class _Search:
             except _Enough:
                 return [], False
         found = [
-            Impossible(_pointer(*part), known[0], reason(self.network, *known[1:]))
+            Impossible(_pointer(*part), known[0], reason(self.network.oracle, *known[1:]))
             for part, known in self._found.items()
             if known is not None
         ]
@@ -93,7 +93,7 @@ class _Search:
         for literal in asked:
             if literal < 0 or literal & 1:
                 continue
-            for schema in self.network.shapes.rivals.conjuncts(literal):
+            for schema in self.network.shapes.overlaps.conjuncts(literal):
                 for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
                     for branch in branches:
                         met = self.tables.literal(branch)
@@ -134,7 +134,7 @@ class _Search:
         weight = 1
         for literal in literals:
             if literal >= 0 and not literal & 1:
-                for schema in self.network.shapes.rivals.conjuncts(literal):
+                for schema in self.network.shapes.overlaps.conjuncts(literal):
                     weight += len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20
         return weight
 

@@ -13,8 +13,8 @@ from structgen.schema.explaining.redundant_constraints import Redundant
 from structgen.schema.reading import content, draft3
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.keywords import FORMATS
-from structgen.schema.reading.located import SchemaPlace
 from structgen.schema.reading.policies import Policies
+from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.reading.suspect_keywords import suspects
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE, ValueMenu
-from structgen.schema.explaining import wording
+from structgen.schema.meaning import wording
 from structgen.schema.meaning.place import ANYTHING, NEVER, STRING
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -93,7 +93,7 @@ def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
     Expands all places that it tells of: linear in the schema where few alternatives multiply. A place past a
     limit says so in its line.
     """
-    teller = _Teller(network)
+    reasons = _OutlineWriter(network)
     cut = 0
     lines: list[Line] = []
     told: dict[int, int] = {}
@@ -111,7 +111,7 @@ def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
             inside = todo.inside
         else:
             try:
-                what, inside = teller.value(todo.demand)
+                what, inside = reasons.value(todo.demand)
             except LimitError as error:
                 what, inside = f"not told: {error}", ()
                 cut += 1
@@ -131,7 +131,7 @@ def _said(what: str, cut: int = 0) -> _Todo:
     return _Todo("", what=what, cut=cut)
 
 
-class _Teller:
+class _OutlineWriter:
     """Says what a demand is, and what stands inside its objects and arrays."""
 
     def __init__(self, network: SchemaNetwork) -> None:
@@ -254,8 +254,8 @@ class _Teller:
                     yield _Todo(wording.quoted(key), "never")
         some = "any other key" if frame.names else "any key"
         groups: dict[int, list[str]] = {}
-        tangle = self.frames.tangle(frame)
-        classes = self.frames.classes(frame) if tangle is None else list(tangle.examples())
+        unlisted = self.frames.unlisted(frame)
+        classes = self.frames.classes(frame) if unlisted is None else list(unlisted.examples())
         for key_class in classes:
             value = self.frames.extra(frame, shape, key_class)
             if self._lives(value):
@@ -294,16 +294,16 @@ class _Teller:
     def _items(self, shape: ArrayShape) -> Iterator[_Todo]:
         arrays = self.network.arrays
         settled = shape.settled if shape.hi is None else min(shape.settled, shape.hi)
-        every = {arrays.item(shape, index) for index in range(settled + 1)}
+        every = {arrays.progress.item(shape, index) for index in range(settled + 1)}
         if len(every) == 1 and (shape.hi is None or shape.hi > settled):
             settled = 0
         for index in range(settled):
-            value = arrays.item(shape, index)
+            value = arrays.progress.item(shape, index)
             if not self._lives(value):
                 return
             yield _Todo(f"item {index + 1}", "", value)
         if shape.hi is None or shape.hi > settled:
-            value = arrays.item(shape, settled)
+            value = arrays.progress.item(shape, settled)
             if self._lives(value):
                 yield _Todo("each further item" if settled else "each item", "", value)
         for counter in shape.counters:

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.located import SchemaPlace
 from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.schema_place import SchemaPlace
 
 _ASKS_NOTHING = "asks for nothing"
 _ALLOWS_ALL = "allows every value"

@@ -15,7 +15,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
-from structgen.schema.meaning.facts import Choice, FactConjunction, Forbid, Rank, Require, Say, Shun, Watch
+from structgen.schema.meaning.facts import (
+    Choice,
+    FactConjunction,
+    Forbid,
+    Hold,
+    LeaveOut,
+    Rank,
+    Require,
+    Watch,
+)
 from structgen.schema.meaning.key_clauses import ClauseReader, Clauses
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromIndex, Obligation, Without
@@ -132,7 +141,7 @@ class Evaluation:
                     open_ = []
             if found.whole:
                 if watch.negated:
-                    facts.pending.append(Say(NEVER, ()))
+                    facts.pending.append(Hold(NEVER, ()))
                     return True
                 moved = True
             elif open_:
@@ -171,7 +180,7 @@ class Evaluation:
             elif known is None:
                 said = tables.negate(literal) if watch.negated else literal
                 parts = tuple(part for part, _ in held)
-                open_.append(BranchGuard([(Say(said, rank),), (Shun(said),)], parts, literal))
+                open_.append(BranchGuard([(Hold(said, rank),), (LeaveOut(said),)], parts, literal))
 
         while stack and not found.whole:
             schema, rank = stack.pop()
@@ -197,7 +206,7 @@ class Evaluation:
                     stack.extend(held)
                 else:
                     # That no second branch holds is said where the schema is taken up.
-                    choice: Choice = [(Say(tables.literal(part), there),) for part, there in ranked]
+                    choice: Choice = [(Hold(tables.literal(part), there),) for part, there in ranked]
                     open_.append(BranchGuard(choice, schema.one_of, None))
             if schema.if_ is not None:
                 at_if, then, other = (*rank, position(schema, "if")), schema.then, schema.else_
@@ -210,7 +219,7 @@ class Evaluation:
                     literal = tables.literal(schema.if_)
                     known = self._known(facts, literal, kind, truth)
                     if known is None:
-                        choice = [(Say(literal, at_if),), (Say(tables.negate(literal), at_if),)]
+                        choice = [(Hold(literal, at_if),), (Hold(tables.negate(literal), at_if),)]
                         open_.append(BranchGuard(choice, (*(part for part, _ in held), other), None))
                     elif known:
                         stack.extend(held)
@@ -305,8 +314,8 @@ class Evaluation:
         """Return whether what a literal guards is taken as evaluated; None: not decided yet."""
         known = self._known(facts, literal, kind, truth)
         if known is None and watch.negated:
-            return True if self.tables.negate(literal) in facts.shunned else None
-        return False if known is None and literal in facts.shunned else known
+            return True if self.tables.negate(literal) in facts.left_out else None
+        return False if known is None and literal in facts.left_out else known
 
     def _adds(self, found: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
         """Return whether some of the schemas might evaluate more than was found."""

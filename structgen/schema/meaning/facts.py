@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from structgen.schema.meaning.constants import Rest
+from structgen.schema.meaning.place import Rest
 from structgen.schema.meaning.shape import Counter, Obligation
 from structgen.schema.reading.model import Schema
 
@@ -15,7 +15,7 @@ Rank: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class Hold:
     literal: int
     rank: Rank
 
@@ -31,12 +31,12 @@ class Forbid:
 
 
 @dataclass(frozen=True, slots=True)
-class Oblige:
+class Obligate:
     alternatives: Obligation
 
 
 @dataclass(frozen=True, slots=True)
-class Shun:
+class LeaveOut:
     """Values that meet the literal are left to other conjunctions: here it is never said."""
 
     literal: int
@@ -51,7 +51,7 @@ class Watch:
     negated: bool
 
 
-Step: TypeAlias = Say | Require | Forbid | Oblige | Counter | Shun | Watch
+Step: TypeAlias = Hold | Require | Forbid | Obligate | Counter | LeaveOut | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
 
@@ -67,11 +67,11 @@ class FactConjunction:
         "facets",
         "hi",
         "key_literals",
+        "left_out",
         "lo",
         "obligations",
         "pending",
         "required",
-        "shunned",
         "unique",
         "values",
         "watching",
@@ -90,7 +90,7 @@ class FactConjunction:
         self.conditional: list[tuple[str, tuple[str, ...]]] = []
         self.obligations: list[Obligation] = []
         self.counters: list[Counter] = []
-        self.shunned: frozenset[int] = frozenset()
+        self.left_out: frozenset[int] = frozenset()
         """Literals that are never said here: conjunctions that say them are made apart."""
         self.watching: list[Watch] = []
         """Keywords that apply to what is not evaluated, not settled yet."""
@@ -110,7 +110,7 @@ class FactConjunction:
         new.conditional = list(self.conditional)
         new.obligations = list(self.obligations)
         new.counters = list(self.counters)
-        new.shunned = self.shunned
+        new.left_out = self.left_out
         new.watching = list(self.watching)
         new.unique = self.unique
         new.different = list(self.different)

@@ -14,7 +14,7 @@ from itertools import product
 from math import prod
 from typing import TypeAlias
 
-from structgen.schema.meaning.facts import Choice, FactConjunction, Forbid, Oblige, Require, Say, Step
+from structgen.schema.meaning.facts import Choice, FactConjunction, Forbid, Hold, Obligate, Require, Step
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtLeast, AtMost, Obligation, Without
 from structgen.schema.reading.model import Schema
@@ -109,7 +109,7 @@ class ClauseReader:
 
     def _read_choice(self, choice: Choice) -> Clauses | None:
         first, second = choice[0], choice[-1]
-        if len(choice) == 2 and isinstance(first[0], Say) and isinstance(second[0], Say):
+        if len(choice) == 2 and isinstance(first[0], Hold) and isinstance(second[0], Hold):
             test, denied = first[0].literal, second[0].literal
             if test == denied ^ 1:
                 # if, then, else: two implications.
@@ -130,13 +130,13 @@ class ClauseReader:
         found: list[Clauses | None] = []
         for step in steps:
             match step:
-                case Say(literal):
+                case Hold(literal):
                     found.append(self.of(literal))
                 case Require(key):
                     found.append([(AtKey(key, ()),)])
                 case Forbid(key):
                     found.append([(Without(key),)])
-                case Oblige(alternatives):
+                case Obligate(alternatives):
                     found.append([alternatives])
                 case _:
                     return None

@@ -17,14 +17,14 @@ _FEW = 8
 """Finite sets of at most so many strings are tried on the patterns of the other side."""
 
 
-class Rivals:
+class OverlappingBranches:
     """Cheap proofs that two schemas exclude each other; False or None never means that they do not."""
 
     def __init__(self, tables: PlaceTables, scalars: Scalars, limits: Limits) -> None:
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
-        self._rivals: dict[tuple[int, ...], list[list[int]]] = {}
+        self._overlaps: dict[tuple[int, ...], list[list[int]]] = {}
         self._pins: dict[int, Mapping[str, frozenset[object]]] = {}
         self._required: dict[int, Mapping[str, tuple[int, ...]]] = {}
         self._discriminators: dict[int, Mapping[str, frozenset[object]]] = {}
@@ -36,16 +36,16 @@ class Rivals:
         that a union of thousands is not compared pair by pair.
         """
         key = (kind, *literals)
-        found = self._rivals.get(key)
+        found = self._overlaps.get(key)
         if found is None:
-            found = self._rivals[key] = self._compare(literals, kind, schema)
+            found = self._overlaps[key] = self._compare(literals, kind, schema)
         return found
 
     def _compare(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
         size = len(literals)
-        rivals: list[list[int]] = [[] for _ in range(size)]
+        overlaps: list[list[int]] = [[] for _ in range(size)]
         if size < 2:
-            return rivals
+            return overlaps
         known = [self._discriminating(literal) for literal in literals] if kind == OBJECT else []
         pairs: Iterable[tuple[int, int]]
         if known and size > 8:
@@ -87,9 +87,9 @@ class Rivals:
                 self._keys_clash(literals[a], literals[b]) or self._closed_out(literals[a], literals[b])
             ):
                 continue
-            rivals[a].append(b)
-            rivals[b].append(a)
-        return rivals
+            overlaps[a].append(b)
+            overlaps[b].append(a)
+        return overlaps
 
     def _discriminating(self, literal: int) -> Mapping[str, frozenset[object]]:
         """Return keys that a positive literal requires with one of finitely many values."""

@@ -308,7 +308,7 @@ class Scalars:
             counted = Counter(word for formula in left if isinstance(formula, Words) for word in formula.of)
             once = frozenset(word for word, times in counted.items() if times == 1)
             return Words(once) if once else FALSE
-        rivals: list[list[int]] = [[] for _ in left]
+        overlaps: list[list[int]] = [[] for _ in left]
         pairs = 0
         for i, j in neighbours(left):
             pairs += 2
@@ -319,10 +319,10 @@ class Scalars:
                     where=schema.pointer,
                 )
             if not apart(left[i], left[j]):
-                rivals[i].append(j)
-                rivals[j].append(i)
+                overlaps[i].append(j)
+                overlaps[j].append(i)
         branches: list[Formula] = []
-        for formula, others in zip(left, rivals, strict=True):
+        for formula, others in zip(left, overlaps, strict=True):
             rest = [negation(left[other]) for other in sorted(others)]
             branches.append(self.narrowed((formula, *rest), kind) if rest else formula)
         return disjunction(branches)

@@ -14,13 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from structgen.schema.reading.keywords import FORMATS
-
-if TYPE_CHECKING:
-    from structgen.schema.reading.document import Document
-    from structgen.schema.reading.located import SchemaPlace
+from structgen.schema.reading.schema_place import Reading, SchemaPlace
 
 _BESIDE = ("contentEncoding", "contentSchema", "pattern", "format", "minLength", "maxLength")
 _IDENTITIES = ("8bit", "binary")
@@ -61,7 +58,7 @@ ENCODINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Encoding -> the patterns that its texts match, all of them. A name may be in upper case (RFC 2045, 6.1)."""
 
 
-def read_encoding(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_encoding(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if document.policies.content != "assert":
         return
     if value.__class__ is not str:
@@ -73,7 +70,7 @@ def read_encoding(document: Document, place: SchemaPlace, raw: dict[str, Any], v
         )
 
 
-def read_media_type(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_media_type(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if document.policies.content != "assert":
         return
     if value.__class__ is not str:
@@ -90,6 +87,7 @@ def read_media_type(document: Document, place: SchemaPlace, raw: dict[str, Any],
             'Make it a value, not a string, or pass content="annotate" and check the finished document.',
         )
         return
+    # start-up: automata are needed for few schemas
     from structgen.automata.formats.json_content import JSON_TEXT
 
     encoding = _encoding(raw)
@@ -113,7 +111,7 @@ def _holds_json(raw: dict[str, Any]) -> bool:
     return _encoding(raw) in _DIGITS and is_json(str(raw.get("contentMediaType", "")))
 
 
-def _asks(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> bool:
+def _asks(document: Reading, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> bool:
     """Return whether a keyword beside a JSON text says something of it."""
     if keyword not in raw:
         return False
@@ -135,7 +133,7 @@ def is_json(media_type: str) -> bool:
     return name == "application/json" or name.endswith("+json")
 
 
-def idle(document: Document, raw: dict[str, Any], keyword: str, value: Any) -> str:
+def idle(document: Reading, raw: dict[str, Any], keyword: str, value: Any) -> str:
     """Return why a keyword about content says nothing, or "" where it does."""
     if document.policies.content != "assert":
         return f"content={document.policies.content!r}"

@@ -8,9 +8,9 @@ from urllib.parse import unquote
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
 from structgen.limits import Limits
+from structgen.schema.reading.draft_names import DEFAULT_DRAFT
 from structgen.schema.reading.dynamic_scope import NOTHING, Bindings
 from structgen.schema.reading.json_text import escape, kind_name
-from structgen.schema.reading.located import KeywordRefusal, SchemaPlace
 from structgen.schema.reading.model import Json, Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.reference_loops import settle
@@ -20,10 +20,9 @@ from structgen.schema.reading.references import (
     References,
     ReferenceTarget,
     RemoteError,
-    Scope,
 )
 from structgen.schema.reading.remotes import Remotes
-from structgen.schema.reading.scan import DEFAULT_DRAFT
+from structgen.schema.reading.schema_place import KeywordRefusal, SchemaPlace, Scope
 
 
 class Document:
@@ -74,9 +73,9 @@ class Document:
     ) -> None:
         """Read the schema `value` (exact JSON, which must not change afterwards).
 
-        `draft` is one of scan.DRAFTS, or None: `$schema` decides, else 2020-12. `remotes` holds the documents
-        that references may lead to. No string and no key of a value may hold one of the texts in `banned`:
-        `root` then asks for that beside the schema, which is `written`.
+        `draft` is one of `draft_names.DRAFTS`, or None: `$schema` decides, else 2020-12. `remotes` holds the
+        documents that references may lead to. No string and no key of a value may hold one of the texts in
+        `banned`: `root` then is the schema and that ban, `written` the schema alone.
         """
         self.value = value
         self.banned = banned
@@ -170,7 +169,7 @@ class Document:
             cure=first.cure,
         )
 
-    # --- For the keywords (scan.py) -------------------------------------------------------------------------
+    # --- For the readers of keywords (`Reading`) ------------------------------------------------------------
 
     def child(self, up: SchemaPlace, raw: Any, at: tuple[str | int, ...]) -> SchemaPlace:
         """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
@@ -292,8 +291,8 @@ class Document:
     # --- Inside ---------------------------------------------------------------------------------------------
 
     def _check_patterns(self) -> None:
-        # Deferred: most schemas have no pattern, and the automata take a while to import.
         if self.patterns:
+            # start-up: most schemas have no pattern
             from structgen.automata.regex.ecma_syntax import parse
 
             for source, schema in self.patterns.items():
@@ -307,6 +306,7 @@ class Document:
 
     def _check_formats(self) -> None:
         if self.formats:
+            # start-up: most schemas have no format
             from structgen.automata.formats.named_formats import format_meaning
 
             for name, schema in self.formats.items():
@@ -434,6 +434,7 @@ class Document:
         self, place: SchemaPlace, where: str, what: str, keyword: str, cure: str = ""
     ) -> SchemaError:
         # Here alone the meta-schema runs: over a whole document it costs more than a first mask.
+        # start-up: the meta-schemas are loaded for a schema that is refused
         from structgen.schema.reading.metaschema import faults
 
         others = [pointer for pointer in faults(self.value, self.draft) if pointer != where]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from structgen.schema.reading.scan import Dialect
+from structgen.schema.reading.schema_place import Dialect
 
 _APPLICATORS = (
     "additionalItems additionalProperties allOf anyOf contains dependencies dependentSchemas else if items "

@@ -48,21 +48,30 @@ def _finite(precision: int, exponent: int) -> Mapping[str, int]:
     return MappingProxyType({"exclusiveMinimum": -beyond, "exclusiveMaximum": beyond})
 
 
+def _integers(least: int, most: int) -> Mapping[str, int]:
+    """Return the integers from `least` to `most`."""
+    return MappingProxyType({"multipleOf": 1, "minimum": least, "maximum": most})
+
+
 OPENAPI_FORMATS: Mapping[str, str | Mapping[str, int]] = MappingProxyType(
     {
-        "int32": MappingProxyType({"multipleOf": 1, "minimum": -(2**31), "maximum": 2**31 - 1}),
-        "int64": MappingProxyType({"multipleOf": 1, "minimum": -(2**63), "maximum": 2**63 - 1}),
+        **{f"int{bits}": _integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+        **{f"uint{bits}": _integers(0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+        "double-int": _integers(1 - 2**53, 2**53 - 1),
         "float": _finite(24, 127),
         "double": _finite(53, 1023),
         "byte": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$",
+        "base64url": "^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$",
         "binary": "",
         "password": "",
     }
 )
 """The formats that OpenAPI adds (3.0.3, section 4.4; 3.1's registry of formats), for `custom_formats`.
 
-int32 and int64: integers of so many bits. float and double: numbers that are finite once rounded. byte:
-base64 as an encoder writes it (RFC 4648, section 4). binary, password: any string.
+int8 to int64, uint8 to uint64: integers of so many bits. double-int: integers that a double holds exactly.
+float and double: numbers that are finite once rounded. byte: base64 as an encoder writes it (RFC 4648,
+section 4). base64url: the same with the alphabet for URLs (section 5), without padding. binary, password: any
+string.
 """
 
 JSON_DUMPS: Mapping[str, str] = MappingProxyType(

@@ -1,7 +1,6 @@
-"""Grammars made of grammars.
+"""Grammars built from other grammars by the operators of `text_grammar`.
 
-`operators` holds `sequence`, `either`, repetition, intersection and complement over `algebra`; `bans` is
-`sg.without`; `json_strings` puts the texts of a grammar inside a JSON string (`json_escapes`,
-`unescaped_masks`); `schema_parts` puts JSON of a schema inside a text; `structural_tags` reads XGrammar's
-tags (`tag_fields`), framed by `dispatching`.
+`bans` is `sg.without`. `json_strings` writes the texts of a grammar inside a JSON string, with
+`json_escapes`; `unescaped_masks` finds the masks there. `structural_tags` reads XGrammar's structural tags,
+with `tag_fields`. `dispatching` is free text in which a trigger decides the grammar of the text behind it.
 """

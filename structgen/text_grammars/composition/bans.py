@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from structgen.automata.strings.banned_patterns import minimal
+from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError
-from structgen.language.grammar import Grammar
-from structgen.schema.schema_grammar import JsonSchemaGrammar
-from structgen.text_grammars.composition.operators import Operand, as_text, banned
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.text_grammars.text_grammar import Operand, as_text, banned
 
 _SHOWN = 60
 

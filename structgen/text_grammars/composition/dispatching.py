@@ -7,9 +7,8 @@ from typing import Final
 
 from structgen.errors import OptionError
 from structgen.language.ir import All, Formula, Not, Pattern
-from structgen.text_grammars.composition.operators import either
-from structgen.text_grammars.machine.language import TextGrammar
 from structgen.text_grammars.regular import RegularGrammar, choice
+from structgen.text_grammars.text_grammar import TextGrammar, either
 
 _ANY: Final = r"[\s\S]*"
 _SHOWN: Final = 4

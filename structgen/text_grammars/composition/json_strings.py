@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias, cast
 
+from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
 from structgen.text_grammars.composition.json_escapes import (
@@ -20,14 +21,22 @@ from structgen.text_grammars.composition.json_escapes import (
     value,
     written,
 )
-from structgen.text_grammars.composition.operators import Composed, Operand, Operation, as_text, sequence
 from structgen.text_grammars.composition.unescaped_masks import InString, Unescaped
-from structgen.text_grammars.context_free.ebnf_grammar import RulesGrammar
-from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language, TextGrammar
+from structgen.text_grammars.ebnf_grammar import RulesGrammar
+from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
-from structgen.text_grammars.machine.part import MaskedPart
+from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.regular import RegularGrammar, RegularLanguage
+from structgen.text_grammars.regular_language import RegularLanguage
+from structgen.text_grammars.text_grammar import (
+    Composed,
+    Operand,
+    Operation,
+    RegularGrammar,
+    TextGrammar,
+    as_text,
+    sequence,
+)
 
 Place: TypeAlias = "tuple[Config, bytes]"
 """Where the text stands, and what of an escape is read."""
@@ -120,7 +129,7 @@ class EscapedLanguage(Language):
         """`inner`: its masks inside strings, where its words have masks of their own."""
         self.of, self._escapes = of, JsonEscapes(escapes)
         self._inner = inner
-        self.counts, self.has_stack = of.counts, of.has_stack
+        self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
         told = frozenset(b'"\\/bfnrtu' + HEX)
         marks = bytes(byte if byte in told else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
@@ -265,16 +274,16 @@ class EscapedLanguage(Language):
             return (), config
         return (InsidePart(self._inner, cast(int, at), None, True),), None
 
-    def moved(self, config: Config, index: int) -> Config:
-        return index, b""
+    def after_inside(self, config: Config, state: int) -> Config:
+        return state, b""
 
     @property
     def sizes(self) -> dict[str, int]:
         return self.of.sizes
 
     @property
-    def masked(self) -> frozenset[Masked]:
-        return self.of.masked
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return self.of.compiled_parts
 
 
 def _utf8_ranges(low: int, high: int) -> Iterator[list[tuple[int, int]]]:

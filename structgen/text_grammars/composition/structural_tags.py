@@ -14,11 +14,10 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from structgen.errors import OptionError, UnsupportedError
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.schema.reading.json_text import exact, read
-from structgen.schema.schema_grammar import json_schema
 from structgen.text_grammars.composition.dispatching import dispatched, holding, shown, triggered
-from structgen.text_grammars.composition.operators import as_text, either, sequence
 from structgen.text_grammars.composition.tag_fields import (
     Format,
     count_of,
@@ -31,11 +30,11 @@ from structgen.text_grammars.composition.tag_fields import (
     texts_of,
     within,
 )
-from structgen.text_grammars.context_free.ebnf_grammar import ebnf
+from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.free_text import text
-from structgen.text_grammars.machine.language import TextGrammar
 from structgen.text_grammars.regular import RegularGrammar, choice, literal, regex
 from structgen.text_grammars.special_tokens import special
+from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
 
 Ends: TypeAlias = "tuple[str, ...]"
 """Texts that end the tag around a format: free text at its end holds none of them."""

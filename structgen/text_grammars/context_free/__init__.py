@@ -1,7 +1,8 @@
-"""Context-free languages without look-ahead, by sets of parser stacks.
+"""Context-free languages, read without look-ahead by sets of parser stacks.
 
-`ebnf_grammar` is the door (`sg.ebnf`), read by `ebnf_reader`. `rules` brings rules into a form without empty
-rules and cycles; `parser_stacks` are graph-structured stacks (Tomita); `shortest_rests` are by Knuth's and
-Dijkstra's algorithms; `regular_intersection` and `product_grammars` are the product with an automaton
-(Bar-Hillel).
+`context_free_language` reads the texts of any rules, ambiguous ones too. `ebnf_reader` reads the rules from
+EBNF; `rules` brings them into a form without empty rules and cycles. `parser_stacks` has the graph-structured
+stacks (Tomita) over LR(0) item sets; `shortest_rests` finds shortest completions by the algorithms of Knuth
+and Dijkstra. `regular_intersection` is the product with a regular language (Bar-Hillel), whose emptiness
+`product_grammars` decides.
 """

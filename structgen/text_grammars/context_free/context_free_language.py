@@ -12,10 +12,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
-from structgen.automata.regex.python_syntax import CharacterClass, Concatenation, Node
-from structgen.automata.regex.python_to_ecma import without_atomic, written
+from structgen.automata.regex.atomic_groups import without_atomic
+from structgen.automata.regex.ecma_text import ecma_text
+from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, Node
 from structgen.errors import GrammarError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.language.ir import Formula, Pattern
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
@@ -23,7 +24,7 @@ from structgen.text_grammars.context_free.rules import Rule, prepare
 from structgen.text_grammars.context_free.shortest_rests import Rests
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import Scanner
-from structgen.text_grammars.regular import RegularLanguage
+from structgen.text_grammars.regular_language import RegularLanguage
 
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
 """Whether the text is a word; and the stacks, each with the bundle of what may be read on top of it."""
@@ -72,7 +73,7 @@ class ContextFree(Language):
         names = self.rules.names[: self.rules.terminals]
         self.scanner = Scanner([cast(Language, languages[name]) for name in names])
         self.classes, self.specials = self.scanner.classes, self.scanner.specials
-        self.counts = self.scanner.counts
+        self.counts_tokens = self.scanner.counts_tokens
         self.items = Items(self.rules)
         self.stacks = Stacks(self.items, limits)
         self.rests = Rests(self.rules, self.scanner, self.stacks)
@@ -147,7 +148,7 @@ class ContextFree(Language):
         return list(found)
 
     def boundary(self, config: Config) -> Config | None:
-        if not self.counts:
+        if not self.counts_tokens:
             return config
         complete, tops = cast(Tops, config)
         left: dict[int, int] = {}
@@ -171,7 +172,7 @@ class ContextFree(Language):
 
 def _of_pattern(name: str, tree: Node, limits: Limits, make: PatternLanguage) -> Language | None:
     """Return the language of a pattern; None where it matches nothing."""
-    source = f"^(?:{written(without_atomic(tree, name))})$"
+    source = f"^(?:{ecma_text(without_atomic(tree, name))})$"
     try:
         return make(Pattern(source), _said(name, tree), limits)
     except GrammarError as error:
@@ -186,7 +187,7 @@ def _said(name: str, tree: Node) -> str:
     sets = [part.ranges for part in parts if isinstance(part, CharacterClass) and part.ranges]
     if len(sets) == len(parts) and all(ranges[0][0] == ranges[-1][1] for ranges in sets):
         return json.dumps("".join(chr(ranges[0][0]) for ranges in sets), ensure_ascii=False)
-    return name if name.strip() == name else f"/{written(without_atomic(tree))}/"
+    return name if name.strip() == name else f"/{ecma_text(without_atomic(tree))}/"
 
 
 def _words(language: Language) -> tuple[bool, bool]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NoReturn
 
-from structgen.automata.regex.python_syntax import CharacterClass, Concatenation, Node, Repetition
+from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, Node, Repetition
 from structgen.automata.unicode.charsets import ANY, Ranges, complement, union
 from structgen.errors import GrammarError, LimitError
 

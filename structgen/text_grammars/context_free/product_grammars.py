@@ -15,7 +15,7 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.context_free_language import ContextFree, Tops
 from structgen.text_grammars.machine.language import TOKEN, Config
-from structgen.text_grammars.regular import RegularLanguage
+from structgen.text_grammars.regular_language import RegularLanguage
 
 Word: TypeAlias = "tuple[int, ...]"
 Reach: TypeAlias = "dict[Config, Word]"

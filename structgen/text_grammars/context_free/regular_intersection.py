@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from typing import TypeAlias, cast
 
 from structgen.errors import GrammarError, LimitError
-from structgen.json_machine.expected import Expected
+from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.context_free_language import ContextFree
 from structgen.text_grammars.context_free.product_grammars import Products
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.regular import RegularLanguage
+from structgen.text_grammars.regular_language import RegularLanguage
 
 Pair: TypeAlias = "tuple[Config, Config]"
 _PATIENCE = 2
@@ -43,7 +43,7 @@ class Meet(Language):
             self.specials = of.specials
         self.filter = RegularLanguage(formula, "a text that the regular expression takes", limits)
         self.classes = common_classes((of.classes, self.filter.classes))
-        self.counts, self.has_stack = of.counts, of.has_stack
+        self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
         self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
         self._some += [TOKEN + token for token in sorted(self.specials)]
         self._most = limits.oracle_steps

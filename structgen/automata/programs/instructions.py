@@ -1,0 +1,203 @@
+"""The instructions of pattern programs, which the determiniser runs, and questions asked of a program.
+
+A program is a nondeterministic automaton as code (K. Thompson, 1968). A thread is an instruction and a
+counter context: a counted repetition is never unrolled, its copies are contexts, made when they are visited.
+Unbounded nesting has contexts of calls instead; a program has the ones or the others.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from structgen.automata.unicode.charsets import ANY, Ranges
+from structgen.automata.unicode.partition import cheapest_point
+
+# Instructions are [op, a, b, c, d, e]; `a` to `e` as below.
+CHAR = 0  # a: index of the set, b: next; of a digit (`encoded_content`) c: the bits it brings, d: its place
+SPLIT = 1  # a, b: both next
+PUSH = 2  # a: the REPEAT whose count starts at 0
+REPEAT = 3  # a: body, b: exit, c: least, d: most (-1: none), e: 1 where the body can match the empty word
+COUNT = 4  # a: the REPEAT whose count goes up by one
+BOL = 5  # a: next
+EOL = 6  # a: next
+MATCH = 7
+WORDS = 8  # threads are ranges of the sorted words
+LOOK = 9  # a: index of the look-around, b: next; only before `without_lookarounds`
+CLOCK = 10  # threads are places of an RFC 3339 time; it ends the string
+REGEX = 11  # a: tree of names of properties, b: next once what is read is not held, or itself; threads are
+# places of an ECMA-262 pattern, which ends the string
+IMPLICIT = 12  # a: which of the program's steppers, b: next, c: least characters; threads are its states
+LETTERS = 13  # a: index of a set that lies between c and d, b: next; threads are the letters read
+CALL = 14  # a: a body, b: next once it has ended, c: how far in front the CALL stands that the context names
+RETURN = 15  # the end of a body, c: how far behind the call's next it goes on
+CALLED = -2
+"""In `Program.outer`: the contexts are calls, not counts."""
+UNPADDED = 8
+"""In a CHAR's `c`, beside how many bits a digit brings: no padding need follow."""
+Instruction: TypeAlias = tuple[int, int, int, int, int, int]
+_FAR = 1 << 40
+
+
+class ImplicitAutomaton(Protocol):
+    """An automaton whose states are worked out one character at a time, since they are about as many as
+    texts. It takes letters, digits and hyphens of ASCII alone; equal ones are one."""
+
+    def start(self) -> str:
+        """Return the state before the first character; it is not an end."""
+
+    def step(self, state: str, char: str) -> tuple[str, int] | None:
+        """Return the state after a character, and the least characters from there to an end (0: it is one);
+        None where there is no end."""
+
+    def rest(self, state: str) -> str:
+        """Return the shortest, then smallest text from a state to an end."""
+
+    def safe(self, state: str) -> int:
+        """Return how many characters of its alphabet may surely follow, whichever they are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """One pattern compiled: it accepts the strings in which a search finds the pattern.
+
+    Identity is equality: `compile_pattern` hands out one program a pattern, and instructions are long to
+    compare. `outer` is for each instruction the REPEAT whose body it is in, or -1; CALLED in programs
+    of calls. `trimmed`: from every
+    reachable thread of a non-empty state some completion leads to a match, so that the automaton alone tells
+    live from dead. `looks` are its look-arounds and word boundaries.
+    """
+
+    code: tuple[Instruction, ...]
+    sets: tuple[Ranges, ...]
+    start: int
+    outer: tuple[int, ...]
+    trimmed: bool
+    looks: tuple[LookProgram, ...] = ()
+    letters: frozenset[int] = frozenset()
+    """Code points that the determiniser tells apart beside what the sets ask for."""
+    table: tuple[int, ...] = ()
+    """What the REGEX instruction reads."""
+    steppers: tuple[ImplicitAutomaton, ...] = ()
+    costs: tuple[int, ...] = ()
+    """What `completion_costs` says of each instruction, where the instructions do not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookProgram:
+    """A look-around of a program: `boundary` for a word boundary, else where the body begins."""
+
+    ahead: bool
+    holds: bool
+    boundary: bool
+    start: int
+
+
+def is_plain(program: Program) -> bool:
+    """Return whether a program holds instructions of plain patterns alone, and tells by itself what lives."""
+    return program.trimmed and not program.looks and all(row[0] <= MATCH for row in program.code)
+
+
+def floats(program: Program) -> bool:
+    """Return whether a pattern can be found after any text, and once found stays so: `a`, `[0-9]{2}`, not
+    `^a`, `a$`."""
+    op, _, other = program.code[program.start][:3]
+    if op != SPLIT or not is_plain(program) or any(row[0] in (BOL, EOL) for row in program.code):
+        return False
+    again = program.code[other]  # any character, and the search begins anew
+    restarts = again[0] == CHAR and program.sets[again[1]] == ANY and again[2] == program.start
+    # What lone surrogates alone could meet counts as not to be met.
+    spelled = (any(low < 0xD800 or high > 0xDFFF for low, high in ranges) for ranges in program.sets)
+    return restarts and all(spelled)
+
+
+@functools.lru_cache(maxsize=256)
+def union_of(programs: tuple[Program, ...]) -> Program:
+    """Return the program of the strings that some of plain programs accept."""
+    code: list[Instruction] = []
+    outer: list[int] = []
+    sets: dict[Ranges, int] = {}
+    start = -1
+    for program in programs:
+        base = len(code)
+        numbers = [sets.setdefault(ranges, len(sets)) for ranges in program.sets]
+        for op, a, b, c, d, e in program.code:
+            if op == CHAR:
+                code.append((op, numbers[a], b + base, c, d, e))
+            elif op == MATCH:
+                code.append((op, a, b, c, d, e))
+            else:
+                code.append((op, a + base, b + base if op in (SPLIT, REPEAT) else b, c, d, e))
+        outer += [-1 if one < 0 else one + base for one in program.outer]
+        begin = program.start + base
+        if start >= 0:
+            code.append((SPLIT, begin, start, 0, 0, 0))
+            outer.append(-1)
+            begin = len(code) - 1
+        start = begin
+    return Program(tuple(code), tuple(sets), start, tuple(outer), True)
+
+
+@functools.lru_cache(maxsize=1024)
+def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], list[int]]:
+    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to the end of its body,
+    or a match.
+
+    Then, for each REPEAT, the least bytes of its body. For trimmed programs, where no assertion is in the
+    way.
+    """
+    if program.costs:
+        return list(program.costs), [_FAR] * len(program.code)
+    return _costs(program.code, [_width(ranges, plain) for ranges in program.sets])
+
+
+def least_costs(code: Sequence[Instruction], widths: Sequence[int]) -> list[int]:
+    """Return the least cost from each instruction to the end of its body, or a match, where a character of
+    each set costs so much."""
+    return _costs(code, widths)[0]
+
+
+def _costs(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int], list[int]]:
+    cost, body = [_FAR] * len(code), [_FAR] * len(code)
+    changed = True
+    while changed:  # instructions come after what follows them, loops apart: two or three rounds
+        changed = False
+        for pc, (op, a, b, least, *_) in enumerate(code):
+            if op == CHAR:
+                value = widths[a] + cost[b]
+            elif op == SPLIT:
+                value = min(cost[a], cost[b])
+            elif op == PUSH:
+                times = code[a][3]
+                value = cost[code[a][2]] + (times * body[a] if times else 0)
+            elif op == REPEAT:
+                value, body[pc] = cost[b], cost[a]
+            elif op == EOL:
+                value = cost[a]
+            elif op == CLOCK:
+                value = len("00:00:00Z")
+            elif op == IMPLICIT:
+                value = least + cost[b]
+            elif op == LETTERS:
+                value = widths[a] + cost[b]
+            elif op == CALL:
+                value = cost[a] + cost[b]
+            else:
+                value = 0
+            if value < cost[pc]:
+                cost[pc], changed = value, True
+    return cost, body
+
+
+def _width(ranges: Ranges, plain: bool) -> int:
+    """Return the bytes of the code point that is written most briefly (far, where UTF-8 can write none)."""
+    least = _FAR
+    for low, high in ranges:
+        found = cheapest_point(low, high, plain)
+        if found is not None:
+            least = min(least, found[0])
+            if low > 0x7F:  # what comes later is no cheaper
+                break
+    return least

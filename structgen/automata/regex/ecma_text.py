@@ -1,0 +1,90 @@
+"""Trees written as ECMA-262 patterns (flag u): the form in which formulas and JSON Schemas hold patterns.
+
+A formula (`structgen.language.ir.Pattern`) names a pattern by its ECMA-262 text: it is equal when the text
+is, it can be shown to a person, and it is the `pattern` of a JSON Schema for the same texts.
+"""
+
+from __future__ import annotations
+
+from structgen.automata.regex.atomic_groups import without_atomic
+from structgen.automata.regex.python_syntax import parse_python
+from structgen.automata.regex.syntax_tree import (
+    EMPTY,
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    LookAround,
+    Node,
+    Repetition,
+    TextEnd,
+    TextStart,
+)
+from structgen.automata.unicode.charsets import Ranges, complement, union
+
+_SURROGATES: Ranges = ((0xD800, 0xDFFF),)
+
+
+def ecma_of_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> str:
+    """Return an ECMA-262 pattern that a search finds in exactly the texts that re.fullmatch accepts.
+
+    Errors and cost: those of `parse_python` and `without_atomic`.
+    """
+    node = without_atomic(parse_python(pattern, flags, where=where), where)
+    return f"^(?:{ecma_text(node)})$"
+
+
+def ecma_text(node: Node) -> str:
+    """Return a tree without atomic groups as an ECMA-262 pattern.
+
+    Repetitions of optional repetitions become one: `(x{0,m}){k,n}` is `x{0,mn}`.
+    """
+    match node:
+        case CharacterClass(ranges):
+            return _set(ranges)
+        case Concatenation(parts):
+            return "".join(
+                f"(?:{ecma_text(part)})" if isinstance(part, Alternation) else ecma_text(part)
+                for part in parts
+            )
+        case Alternation(parts):
+            return "|".join(map(ecma_text, parts))
+        case Repetition():
+            return _repeat(node)
+        case TextStart():
+            return "^"
+        case TextEnd():
+            return "$"
+        case LookAround(ahead, holds, of):
+            return f"(?{'' if ahead else '<'}{'=' if holds else '!'}{ecma_text(of)})"
+    raise AssertionError("an atomic group was left")
+
+
+def _repeat(node: Repetition) -> str:
+    of, least, most = node.of, node.least, node.most
+    while isinstance(of, Repetition) and of.least == 0:
+        inner: Repetition = of
+        of, least = inner.of, 0
+        most = None if most is None or inner.most is None else most * inner.most
+    if most == 0 or of == EMPTY:
+        return ""
+    if (least, most) == (1, 1):
+        return f"(?:{ecma_text(of)})" if isinstance(of, Alternation) else ecma_text(of)
+    body = ecma_text(of) if isinstance(of, CharacterClass) else f"(?:{ecma_text(of)})"
+    if most is None:
+        return body + {0: "*", 1: "+"}.get(least, f"{{{least},}}")
+    if (least, most) == (0, 1):
+        return body + "?"
+    return f"{body}{{{least}}}" if least == most else f"{body}{{{least},{most}}}"
+
+
+def _set(ranges: Ranges) -> str:
+    """Return a class without the lone surrogates, which no UTF-8 text has: fewer sets are then distinct."""
+    ranges = complement(union((*complement(ranges), *_SURROGATES)))
+    if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
+        return _point(ranges[0][0])
+    return "[" + "".join(_point(a) if a == b else f"{_point(a)}-{_point(b)}" for a, b in ranges) + "]"
+
+
+def _point(point: int) -> str:
+    char = chr(point)
+    return char if char.isascii() and char.isalnum() else f"\\u{{{point:x}}}"

@@ -1,0 +1,139 @@
+"""Regular expressions as trees: the nodes that every reader makes and every back end reads.
+
+A leaf is a set of code points or an assertion about the place. Capturing groups, names and flags are gone.
+The order of an `Alternation` and of a `Repetition` is kept, because Python's matcher tries ways in order;
+an automaton that looks for any match may ignore it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias, Union
+
+from structgen.automata.unicode.charsets import Ranges
+
+DEPTH: Final = 100
+"""Groups within groups. The passes over a tree recurse, and 100 is far beyond any pattern met in practice."""
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterClass:
+    """One code point out of a set; the empty set matches nothing."""
+
+    ranges: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Concatenation:
+    """A concatenation; empty means the empty word."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alternation:
+    """An alternation of at least two parts; the first is tried first."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """`least` to `most` copies (None: no bound).
+
+    A `greedy` repetition tries as many copies as it can first, a lazy one as few. In Python's semantics an
+    empty copy beyond the `least` is the last one.
+    """
+
+    of: Node
+    least: int
+    most: int | None
+    greedy: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Atomic:
+    """An atomic group: only the first way in which the node matches, whatever follows."""
+
+    of: Node
+
+
+@dataclass(frozen=True, slots=True)
+class TextStart:
+    """The start of the text (`^` without the flag m)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextEnd:
+    """The end of the text (`$` without the flag m)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordBoundary:
+    r"""ECMA-262's `\b`, or `\B` where `holds` is false. Python's is read as look-arounds."""
+
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LookAround:
+    """A look-ahead, or a look-behind where `ahead` is false; `holds` is false for the negative ones."""
+
+    ahead: bool
+    holds: bool
+    of: Node
+
+
+Node: TypeAlias = Union[
+    CharacterClass,
+    Concatenation,
+    Alternation,
+    Repetition,
+    Atomic,
+    TextStart,
+    TextEnd,
+    WordBoundary,
+    LookAround,
+]
+
+EMPTY: Final = Concatenation(())
+NOTHING: Final = CharacterClass(())
+
+
+def nullable(node: Node) -> bool:
+    """Return whether the node can match the empty word somewhere (assertions count as able to hold)."""
+    if isinstance(node, CharacterClass):
+        return False
+    if isinstance(node, Concatenation):
+        return all(nullable(part) for part in node.parts)
+    if isinstance(node, Alternation):
+        return any(nullable(part) for part in node.parts)
+    if isinstance(node, Repetition):
+        return node.least == 0 or nullable(node.of)
+    return nullable(node.of) if isinstance(node, Atomic) else True
+
+
+def descendants(node: Node) -> Iterator[Node]:
+    """Yield the node and every node inside it, in no particular order."""
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        yield top
+        if isinstance(top, (Concatenation, Alternation)):
+            stack += top.parts
+        elif isinstance(top, (Repetition, Atomic, LookAround)):
+            stack.append(top.of)
+
+
+def concatenated(*parts: Node) -> Node:
+    """Return a concatenation, nested ones opened."""
+    flat: list[Node] = []
+    for part in parts:
+        flat += part.parts if isinstance(part, Concatenation) else (part,)
+    return flat[0] if len(flat) == 1 else Concatenation(tuple(flat))
+
+
+def alternatives(parts: list[Node]) -> Node:
+    """Return an alternation of any number of parts; of none, a node that matches nothing."""
+    return NOTHING if not parts else parts[0] if len(parts) == 1 else Alternation(tuple(parts))

@@ -1,0 +1,230 @@
+"""Formulas over strings as trees over numbered atoms, ready to be judged by which atoms accept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, Union
+
+from structgen.automata.formats.json_content import JSON_TEXTS
+from structgen.automata.formats.named_formats import format_beside, format_bound, format_meaning
+from structgen.automata.programs.instructions import Program, is_plain, union_of
+from structgen.automata.programs.lookaround_elimination import without_lookarounds
+from structgen.automata.programs.thompson_construction import AllTree, NotTree, Tree, compile_pattern
+from structgen.errors import GrammarError, UnsupportedError
+from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
+
+Atom: TypeAlias = Union[Program, Words]
+# A formula over atoms by number: ("atom", i), ("length", least, most), ("not", f), ("all", f...), ("any",
+# f...).
+BooleanTree: TypeAlias = tuple[Any, ...]
+
+
+_LEAVES = ("atom", "length")
+
+
+class TreeBuilder:
+    """Turns formulas into trees over numbered atoms."""
+
+    def __init__(self, formats: Mapping[str, str]) -> None:
+        self.formats = formats
+        self.atoms: dict[Atom, int] = {}
+        self.breaks: set[int] = set()
+
+    def node(self, formula: Formula, denied: bool = False, whole: bool = True) -> BooleanTree:
+        """Return the tree of a formula that stands behind an odd number of negations (`denied`), or not.
+
+        `whole`: nothing but lengths and excluded words is asked for beside it
+        (`named_formats.format_beside`).
+        """
+        done: list[BooleanTree] = []
+        stack = [(formula, denied, whole, False)]
+        while stack:
+            formula, denied, whole, ready = stack.pop()
+            if isinstance(formula, Not):
+                if ready:
+                    done[-1] = ("not", done[-1])
+                else:
+                    stack += [(formula, denied, whole, True), (formula.of, not denied, False, False)]
+            elif isinstance(formula, (All, Any_)):
+                below = formula.of
+                united: BooleanTree | None = None
+                if isinstance(formula, Any_):
+                    united, below = self._united(formula)
+                if ready or not below:
+                    start = len(done) - len(below)
+                    parts = done[start:] if united is None else [united, *done[start:]]
+                    del done[start:]
+                    one = united is not None and len(parts) == 1
+                    done.append(parts[0] if one else ("all" if isinstance(formula, All) else "any", *parts))
+                    continue
+                stack.append((formula, denied, whole, True))
+                if isinstance(formula, All):
+                    whole = whole and sum(map(_asks, formula.of)) <= 1
+                    whole = whole and not _asks_long_names(formula) and not _measures_json(formula)
+                stack.extend((part, denied, whole, False) for part in reversed(below))
+            else:
+                done.append(self._leaf(formula, denied, whole))
+        return done[0]
+
+    def _united(self, formula: Any_) -> tuple[BooleanTree | None, tuple[Formula, ...]]:
+        """Return the tree of all plain patterns of a disjunction as one program (None: there are no two), and
+        the other parts.
+
+        Which of them is found is no matter: one program has fewer states, and tells by itself what lives.
+        """
+        plain: list[Program] = []
+        rest: list[Formula] = []
+        for part in formula.of:
+            tree = compile_pattern(part.source) if isinstance(part, Pattern) else None
+            if isinstance(tree, Program) and is_plain(tree):
+                plain.append(tree)
+            else:
+                rest.append(part)
+        if len(plain) < 2:
+            return None, formula.of
+        return self.atom(union_of(tuple(dict.fromkeys(plain)))), tuple(rest)
+
+    def _leaf(self, formula: Formula, denied: bool, whole: bool) -> BooleanTree:
+        if isinstance(formula, Pattern):
+            return self.tree(compile_pattern(formula.source))
+        if isinstance(formula, Words):
+            return self.atom(formula)
+        if isinstance(formula, Length):
+            if formula.least > 0:
+                self.breaks.add(formula.least)
+            if formula.most is not None:
+                self.breaks.add(formula.most + 1)
+            return ("length", formula.least, formula.most)
+        if isinstance(formula, Format):
+            extra = self.formats.get(formula.name)
+            if extra is not None:
+                return self.node(Pattern(extra))
+            if formula.name in JSON_TEXTS and not denied and not whole:
+                raise UnsupportedError(
+                    "A JSON text inside a string is not handled where the same string must meet a length, a "
+                    "pattern, a format or another condition: how the two nest together is not searched.",
+                    keyword="contentMediaType",
+                    cure='Leave the other condition out (max_string is one), or pass content="annotate".',
+                )
+            meaning = (format_bound if denied else format_meaning if whole else format_beside)(formula.name)
+            return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning, denied, whole)
+        raise GrammarError(
+            f"{type(formula).__name__} does not speak of strings.",
+            cure="Use string atoms in a string's formula.",
+        )
+
+    def tree(self, tree: Tree) -> BooleanTree:
+        if isinstance(tree, Program):
+            return self.atom(without_lookarounds(tree))
+        if isinstance(tree, NotTree):
+            return ("not", self.tree(tree.of))
+        assert isinstance(tree, AllTree)
+        return ("all", *map(self.tree, tree.of))
+
+    def atom(self, atom: Atom) -> BooleanTree:
+        return ("atom", self.atoms.setdefault(atom, len(self.atoms)))
+
+
+def _asks(formula: Formula) -> bool:
+    """Return whether a part of a conjunction is more than a length or words that are excluded."""
+    return not (isinstance(formula, Length) or (isinstance(formula, Not) and isinstance(formula.of, Words)))
+
+
+def _asks_long_names(formula: All) -> bool:
+    """Return whether international names must have a length: not every text is an end then
+    (`label_lengths`)."""
+    least = max((part.least for part in formula.of if isinstance(part, Length)), default=0)
+    return least > 1 and Format("idn-hostname") in formula.of
+
+
+def _measures_json(formula: All) -> bool:
+    """Return whether JSON texts must have a length: their automaton has no last state to count to."""
+    return any(isinstance(part, Format) and part.name in JSON_TEXTS for part in formula.of) and any(
+        isinstance(part, Length) for part in formula.of
+    )
+
+
+def atoms_of(node: BooleanTree) -> frozenset[int]:
+    """Return the numbers of the atoms of a tree."""
+    found: set[int] = set()
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if node[0] == "atom":
+            found.add(node[1])
+        elif node[0] != "length":
+            stack += node[1:]
+    return frozenset(found)
+
+
+def branches(node: BooleanTree, most: int) -> list[BooleanTree]:
+    """Return trees one of which holds where a tree holds: the parts of a disjunction, what stands beside it
+    in a conjunction with each of them. At most so many; the tree alone where it is no disjunction."""
+    found: list[tuple[BooleanTree, ...]] = [()]
+    for part in node[1:] if node[0] == "all" else (node,):
+        ways = part[1:] if part[0] == "any" else (part,)
+        if len(ways) * len(found) > most:
+            ways = (part,)
+        found = [(*one, way) for one in found for way in ways]
+    return [one[0] if len(one) == 1 else ("all", *one) for one in found]
+
+
+def evaluate(node: BooleanTree, flags: list[bool], length: int) -> bool:
+    """Return what a tree is where these atoms accept and so many characters are read."""
+
+    def leaf(node: BooleanTree) -> bool:
+        if node[0] == "atom":
+            return flags[node[1]]
+        return bool(node[1] <= length and (node[2] is None or length <= node[2]))
+
+    return bool(_fold(node, leaf))
+
+
+def foresee(node: BooleanTree, flags: list[bool | None], length: int) -> bool | None:
+    """Return what a tree will surely be however the string goes on, or None.
+
+    `flags`: of each atom whether it has matched for good, never will, or may (None); `length`: what is read,
+    at least.
+    """
+
+    def leaf(node: BooleanTree) -> bool | None:
+        if node[0] == "atom":
+            return flags[node[1]]
+        if node[2] is not None and length > node[2]:
+            return False
+        return True if node[1] <= length and node[2] is None else None
+
+    return _fold(node, leaf)
+
+
+def _fold(node: BooleanTree, leaf: Callable[[BooleanTree], bool | None]) -> bool | None:
+    """Return the truth of a tree in Kleene's logic (None: not known), no deeper for Python than a leaf."""
+    if node[0] in _LEAVES:
+        return leaf(node)
+    above: list[tuple[BooleanTree, int, bool]] = []  # a node, the part that is looked at, is one not known
+    while True:
+        value: bool | None
+        if node[0] in _LEAVES:
+            value = leaf(node)
+        elif len(node) > 1:
+            above.append((node, 1, False))
+            node = node[1]
+            continue
+        else:
+            value = node[0] == "all"
+        while above:
+            parent, at, unknown = above.pop()
+            if parent[0] == "not":
+                value = None if value is None else not value
+                continue
+            settled = parent[0] == "any"
+            if value is settled:
+                continue
+            unknown = unknown or value is None
+            if at + 1 < len(parent):
+                above.append((parent, at + 1, unknown))
+                node = parent[at + 1]
+                break
+            value = None if unknown else not settled
+        else:
+            return value

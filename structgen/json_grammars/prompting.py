@@ -1,0 +1,315 @@
+"""What a prompt says of a schema: its names, types and listed values, in a short form that models read.
+
+    {customer: string, items: [{name: string, qty: integer}], paid?: boolean, size: "S"|"M"|"L"|null}
+
+The outline informs a model; the grammar is what constrains it. Bounds, patterns, conditions and negations are
+left out of it, and it is never read back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeAlias, Union
+
+from structgen.core.grammar import Grammar
+from structgen.errors import LimitError, OptionError
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
+from structgen.schema.reading.json_text import write
+from structgen.schema.reading.model import Json, Schema
+
+MOST_OUTLINE = 100_000
+"""Characters of an outline, at most: a prompt that long fits few models."""
+_REPEATED = 200
+"""Characters of a definition that are written a second time; a longer one is then called by its name."""
+_PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+_TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
+
+_Demand: TypeAlias = tuple[Schema, ...]
+"""Schemas that hold of one value together."""
+_Piece: TypeAlias = Union[str, _Demand, "_End"]
+
+
+class _End:
+    """Marks where the text of a demand ends, and whether references lead to that demand."""
+
+    __slots__ = ("demand", "start")
+
+    def __init__(self, demand: tuple[int, ...], start: int) -> None:
+        self.demand, self.start = demand, start
+
+
+def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path) -> str:
+    """Return the short form of a schema, one line, for a prompt: names, types, formats, listed values.
+
+    A key that may be absent has `?` after it; `[T]` is a list, `A|B` a choice, `{...: T}` says what other
+    keys hold, and values are written as JSON. A definition that holds itself is written once, after its name
+    (`Node={...}`). `schema` is whatever `sg.json_schema` takes, or its grammar.
+    Cost: some microseconds for each subschema. Errors: those of `sg.json_schema`; `OptionError` for a grammar
+    that has no schema; `LimitError` beyond MOST_OUTLINE characters.
+    """
+    grammar = schema if isinstance(schema, Grammar) else unwarned_schema(schema)
+    if not isinstance(grammar, JsonSchemaGrammar):
+        raise OptionError(
+            f"A {type(grammar).__name__} has no schema to outline.",
+            where="schema",
+            cure="Describe the format in the prompt yourself.",
+        )
+    # a format that the caller defined himself is read as a pattern, and the outline says its name
+    policies = replace(grammar.policies, custom_formats=())
+    return _Writer().written((grammar.document(policies=policies).written,))
+
+
+class ModelPrompt(str):
+    """A prompt in the form that its model was trained on. The engine hands it to the model as it is."""
+
+    __slots__ = ()
+
+
+def extraction_prompt(schema: Grammar | dict[str, Any] | bool | str | Path, text: str) -> ModelPrompt:
+    """Return the prompt with which the embedded models were trained: the outline, a line break, the text.
+
+    The line break after the text is part of it; the document follows. Errors: those of `schema_outline`.
+    """
+    return extraction_prompt_under(schema_outline(schema), text)
+
+
+def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
+    """Return the same for an outline that was written before."""
+    return ModelPrompt(f"{outline}\n{text.strip()}\n")
+
+
+class _Writer:
+    """Writes one outline. What is still to be written lies on a stack of its own."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.length = 0
+        self.open: dict[tuple[int, ...], int] = {}
+        """Where the text began of each demand that is being written."""
+        self.done: dict[tuple[int, ...], tuple[int, int]] = {}
+        """Where the text began of each demand that is written, and its characters."""
+        self.names: dict[tuple[int, ...], str] = {}
+
+    def written(self, root: _Demand) -> str:
+        stack: list[_Piece] = [root]
+        while stack:
+            piece = stack.pop()
+            if isinstance(piece, str):
+                self._put(piece)
+            elif isinstance(piece, _End):
+                begun = self.open.pop(piece.demand)
+                self.done[piece.demand] = (begun, self.length - piece.start)
+            else:
+                self._enter(piece, stack)
+        return "".join(self.pieces)
+
+    def _put(self, text: str) -> None:
+        self.pieces.append(text)
+        self.length += len(text)
+        if self.length > MOST_OUTLINE:
+            raise LimitError(
+                f"The outline of the schema has more than {MOST_OUTLINE:,} characters.",
+                limit="MOST_OUTLINE",
+                where="schema",
+                cure="Describe the schema in the prompt yourself, or outline a part of it.",
+            )
+
+    def _enter(self, demand: _Demand, stack: list[_Piece]) -> None:
+        parts = tuple(_conjuncts(demand))
+        # One that only refers says nothing of its own; without it, two references to one place are equal.
+        parts = tuple(part for part in parts if part.ref is None or _says(part)) or parts
+        key = tuple(part.id for part in parts)
+        if key in self.open or self.done.get(key, (0, 0))[1] > _REPEATED:
+            begun = self.open[key] if key in self.open else self.done[key][0]
+            if key not in self.names:
+                name = self._fresh_name(parts)
+                self.names[key] = name
+                self.pieces[begun] = f"{name}="
+            self._put(self.names[key])
+            return
+        self.open[key] = len(self.pieces)
+        self._put("")  # the place for a name, should one be needed
+        stack.append(_End(key, self.length))
+        stack.extend(reversed(list(_meaning(parts))))
+
+    def _fresh_name(self, parts: _Demand) -> str:
+        last = parts[-1].pointer.rsplit("/", 1)[-1]
+        plain = re.sub(r"\W+", "_", last.replace("~1", "_").replace("~0", "_")).strip("_") or "Root"
+        name, count = plain, 1
+        while name in self.names.values():
+            count += 1
+            name = f"{plain}{count}"
+        return name
+
+
+def _conjuncts(demand: _Demand) -> Iterator[Schema]:
+    """Yield the schemas of a demand and all that they join by `$ref` and `allOf`, each once."""
+    seen: set[int] = set()
+    stack = list(reversed(demand))
+    while stack:
+        schema = stack.pop()
+        if schema.id in seen:
+            continue
+        seen.add(schema.id)
+        yield schema
+        stack.extend(reversed(schema.all_of))
+        if schema.ref is not None:
+            stack.append(schema.ref)
+
+
+def _meaning(parts: _Demand) -> Iterator[_Piece]:
+    """Yield the texts and the inner demands that tell what a value is."""
+    if any(part.verdict is False for part in parts):
+        yield "never"
+        return
+    listed = [part.enum for part in parts if part.enum is not None]
+    if listed:
+        values = {write(value): value for value in listed[0]}
+        for others in listed[1:]:
+            allowed = {write(value) for value in others}
+            values = {text: value for text, value in values.items() if text in allowed}
+        yield "|".join(map(_literal, values.values())) or "never"
+        return
+    choices = [branches for part in parts for branches in (part.any_of, part.one_of) if branches]
+    types = _types(parts)
+    said = list(_joined(_typed(parts, types), "|"))
+    if types is None and choices:
+        said = []
+    for at, branches in enumerate(choices):
+        # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
+        telling = [branch for branch in branches if _tells(branch)]
+        if len(telling) < len(branches) and said:
+            continue
+        many = len(branches) > 1 and (bool(said) or len(choices) > at + 1 or at > 0)
+        if said:
+            said.append("&")
+        said.extend(["("] * many)
+        said.extend(_joined([[(branch,)] for branch in branches], "|"))
+        said.extend([")"] * many)
+    yield from said or ["any"]
+
+
+def _literal(value: Json) -> str:
+    """Return a listed value as JSON; a fraction as people write it, `1.5`."""
+    if isinstance(value, Decimal) and -20 < value.adjusted() < 20:
+        return format(value, "f")
+    return write(value)
+
+
+def _tells(branch: Schema) -> bool:
+    """Tell whether a branch has something that an outline writes."""
+    return any(_says(part) for part in _conjuncts((branch,)))
+
+
+def _says(part: Schema) -> bool:
+    """Tell whether one schema, without those that it joins, has something that an outline writes."""
+    return bool(
+        part.types is not None
+        or part.enum is not None
+        or part.verdict is not None
+        or part.format is not None
+        or part.properties
+        or part.pattern_properties
+        or part.additional is not None
+        or part.any_of
+        or part.one_of
+        or part.items is not None
+        or part.prefix
+    )
+
+
+def _types(parts: _Demand) -> list[str] | None:
+    """Return the types that all parts allow, in a fixed order; None where none of them says."""
+    types: set[str] | None = None
+    for part in parts:
+        if part.types is None:
+            continue
+        if types is None:
+            types = set(part.types)
+            continue
+        common = types & part.types
+        if "integer" in types | part.types and "number" in types | part.types:
+            common |= {"integer"}
+        types = common
+    if types is None:
+        if any(part.properties or part.additional or part.pattern_properties for part in parts):
+            types = {"object"}
+        elif any(part.items is not None or part.prefix for part in parts):
+            types = {"array"}
+        else:
+            formats = any(part.format is not None for part in parts)
+            return ["string"] if formats else None
+    if "number" in types:
+        types.discard("integer")
+    return [name for name in _TYPES if name in types]
+
+
+def _typed(parts: _Demand, types: list[str] | None) -> list[list[_Piece]]:
+    """Return for each type the texts and demands that tell of its values."""
+    told: list[list[_Piece]] = []
+    for name in types or []:
+        match name:
+            case "object":
+                told.append(list(_object(parts)))
+            case "array":
+                told.append(list(_array(parts)))
+            case "string":
+                told.append([next((part.format for part in parts if part.format), "string")])
+            case _:
+                told.append([name])
+    return told if types is None or types else [["never"]]
+
+
+def _object(parts: _Demand) -> Iterator[_Piece]:
+    required = {key for part in parts for key in part.required}
+    properties: dict[str, list[Schema]] = {}
+    for part in parts:
+        for key, schema in part.properties.items():
+            properties.setdefault(key, []).append(schema)
+    for key in sorted(required - properties.keys()):
+        properties[key] = []
+    members: list[list[_Piece]] = []
+    for key, schemas in properties.items():
+        if any(schema.verdict is False for schema in schemas):
+            continue
+        name = key if _PLAIN_KEY.fullmatch(key) else write(key)
+        mark = "" if key in required else "?"
+        members.append([f"{name}{mark}: ", tuple(schemas)])
+    for part in parts:
+        for pattern, schema in part.pattern_properties:
+            members.append([f"/{pattern}/: ", (schema,)])
+    for part in parts:
+        if part.additional is not None and part.additional.verdict is None:
+            members.append(["...: ", (part.additional,)])
+    if not members:
+        closed = any(part.additional is not None and part.additional.verdict is False for part in parts)
+        yield "{}" if closed else "object"
+        return
+    yield "{"
+    yield from _joined(members, ", ")
+    yield "}"
+
+
+def _array(parts: _Demand) -> Iterator[_Piece]:
+    prefix = next((part.prefix for part in parts if part.prefix), ())
+    items = next((part.items for part in parts if part.items is not None), None)
+    if not prefix and (items is None or items.verdict is True):
+        yield "array"
+        return
+    members: list[list[_Piece]] = [[(schema,)] for schema in prefix]
+    if items is not None and items.verdict is None:
+        members.append(["...", (items,)] if prefix else [(items,)])
+    yield "["
+    yield from _joined(members, ", ")
+    yield "]"
+
+
+def _joined(groups: Iterable[list[_Piece]], mark: str) -> Iterator[_Piece]:
+    for at, group in enumerate(groups):
+        if at:
+            yield mark
+        yield from group

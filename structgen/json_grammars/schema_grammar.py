@@ -1,0 +1,444 @@
+"""`json_schema`: the door for schemas, and the grammar that it returns."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import ref
+
+from structgen.core.grammar import Grammar
+from structgen.errors import OptionError, SchemaError, SchemaWarning
+from structgen.limits import Limits
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.draft_names import DRAFTS
+from structgen.schema.reading.json_text import exact, read, repeated, write
+from structgen.schema.reading.model import Json
+from structgen.schema.reading.policies import Policies
+from structgen.schema.reading.remotes import Remotes, check_resources
+from structgen.schema.schema_source import SchemaSource
+from structgen.system.public_calls import THIS_CALL
+from structgen.system.text_files import read_text
+
+if TYPE_CHECKING:
+    from structgen.json_grammars.compiled_schema import CompiledSchema
+
+    # start-up: the report is worked out when asked
+    from structgen.schema.explaining.keyword_report import KeywordReport
+    from structgen.schema.meaning.scalars import NumberOracle, StringOracle
+
+    # start-up: who only reads schemas needs no network
+    from structgen.schema.recogniser.schema_network import SchemaNetwork
+    from structgen.store.mask_store import MaskStore
+    from structgen.tokens.tokenizer import Tokenizer
+
+
+class JsonSchemaGrammar(Grammar, SchemaSource):
+    """The JSON texts of the values that a schema accepts, within the policies. Made by `json_schema`."""
+
+    __slots__ = (
+        "_banned",
+        "_canonical",
+        "_draft",
+        "_limits",
+        "_networks",
+        "_notes",
+        "_policies",
+        "_read_as",
+        "_resources",
+        "_spare",
+        "_text",
+        "_value",
+    )
+
+    def __init__(
+        self,
+        value: Json,
+        *,
+        draft: str | None,
+        policies: Policies,
+        limits: Limits,
+        text: str | None = None,
+        notes: tuple[str, ...] = (),
+        remotes: Remotes | None = None,
+        banned: tuple[str, ...] = (),
+    ) -> None:
+        """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
+
+        Of the `remotes`, those that references lead to become part of the grammar. No string and no key may
+        hold one of the texts in `banned`.
+        """
+        self._value, self._text, self._notes = value, text, notes
+        self._draft, self._policies, self._limits = draft, policies, limits
+        self._banned = banned
+        self._canonical = ""
+        self._networks: list[ref[SchemaNetwork]] = []
+        # Reading the document is the check of the schema; the first network takes the document over.
+        remotes = remotes if remotes is not None else Remotes()
+        document = Document(
+            value, draft=draft, policies=policies, limits=limits, remotes=remotes, banned=banned
+        )
+        self._spare = [document]
+        self._resources = remotes.used
+        self._read_as = document.draft
+        if document.references.has_custom_dialects:
+            self._read_as += " and meta-schemas"
+
+    @property
+    def schema(self) -> Json:
+        """The schema as exact JSON (numbers as int or Decimal), which must not be changed."""
+        return self._value
+
+    def _own_formats(self) -> dict[str, Json]:
+        formats = self._policies.custom_formats
+        return {name: said if isinstance(said, str) else dict(said) for name, said in formats}
+
+    @property
+    def canonical(self) -> str:
+        """The options and the schema as one JSON text, the schema's members in their order."""
+        if not self._canonical:
+            options: dict[str, Json] = {
+                "kind": "json_schema 1",
+                "draft": self._read_as,
+                "policies": {**asdict(self._policies), "custom_formats": self._own_formats()},
+                "limits": dict(asdict(self._limits)),
+            }
+            if self._resources:
+                options["resources"] = dict(sorted(self._resources.items()))
+            if self._banned:
+                options["banned"] = list(self._banned)
+            self._canonical = write([options, self._value])
+        return self._canonical
+
+    @property
+    def spelling(self) -> str:
+        """The options and the schema, as its text or as `repr` writes it."""
+        try:
+            schema = self._text if self._text is not None else repr(self._value)
+            resources = repr(sorted(self._resources.items())) if self._resources else ""
+        except RecursionError:
+            return self.canonical
+        options = schema, self._read_as, _written(self._policies), _written(self._limits), resources
+        return "\0".join((*options, repr(self._banned)) if self._banned else options)
+
+    @property
+    def banned(self) -> tuple[str, ...]:
+        """The texts that no string and no key of a value may hold (`sg.without`), in order."""
+        return self._banned
+
+    def without(self, banned: tuple[str, ...]) -> JsonSchemaGrammar:
+        """Return this grammar with more texts banned from strings and keys; `sg.without` checks them."""
+        return JsonSchemaGrammar(
+            self._value,
+            draft=self._draft,
+            policies=self._policies,
+            limits=self._limits,
+            text=self._text,
+            notes=self._notes,
+            remotes=Remotes.holding(self._resources),
+            banned=tuple(sorted({*self._banned, *banned})),
+        )
+
+    @property
+    def policies(self) -> Policies:
+        """The written policies: which texts of a value are in the language."""
+        return self._policies
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on work and memory."""
+        return self._limits
+
+    @property
+    def report(self) -> KeywordReport:
+        """What is enforced, what is annotation, what was refused; worked out anew when asked.
+
+        `may_dead_end` lists the places that its compiled forms, while they live, have flagged so far.
+        """
+        # start-up: the report is worked out when asked
+        from structgen.schema.explaining.keyword_report import report_of
+
+        networks = [network for network in (known() for known in self._networks) if network is not None]
+        flagged = dict.fromkeys(pointer for network in networks for pointer in network.may_dead_end)
+        return report_of(self._document(self._limits), self._reading_notes(), flagged)
+
+    def warn_of_suspects(self, *, strict: bool = False) -> None:
+        """Warn (`SchemaWarning`) of unknown keywords that look like one that was meant; see
+        `suspect_keywords`.
+
+        For a grammar that was just made. With `strict` they are a `SchemaError` that names the first.
+        """
+        document = self._spare[0]
+        if not document.unknown:
+            return
+        # start-up: most schemas have no unknown keyword
+        from structgen.schema.reading.suspect_keywords import told
+
+        said = told(document)
+        if strict and said:
+            others = f" {len(said) - 1} more such places." if len(said) > 1 else ""
+            raise SchemaError(
+                f"{said[0].what}{others}",
+                where=said[0].where,
+                cure=f"{said[0].cure} (strict=True refuses it.)",
+            )
+        level = _outside()
+        for one in said:
+            what = f"{one.where}: {one.what} {one.cure}"
+            warnings.warn(SchemaWarning(what, where=one.where, likely=one.likely), stacklevel=level)
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledSchema:
+        """Return the grammar compiled against a tokenizer."""
+        # start-up: who reads or reports schemas needs no machine
+        from structgen.json_grammars.compiled_schema import CompiledSchema
+
+        if (
+            limits or self._limits
+        ).liveness == "flag":  # each place that the oracle leaves undecided is flagged
+            return CompiledSchema(self, tokenizer, limits, store)
+        with THIS_CALL:
+            return CompiledSchema(self, tokenizer, limits, store)
+
+    def network(
+        self,
+        strings: StringOracle,
+        numbers: NumberOracle,
+        limits: Limits | None = None,
+        *,
+        widest: Callable[[], NumberOracle] | None = None,
+    ) -> SchemaNetwork:
+        """Return a new network of the language; `limits` stands for the grammar's own.
+
+        `strings` and `numbers` are asked about scalars; `widest` makes the widest policies' number oracle,
+        to tell a contradiction in the schema from one with the policies. Errors: `UnsupportedError` for a
+        keyword that is not handled, `RegexError`, `UnsatisfiableSchema`, `LimitError`.
+        """
+        # start-up: who only reads schemas needs no network
+        from structgen.schema.recogniser.schema_network import SchemaNetwork
+
+        document = self._take() if limits is None or limits == self._limits else self._document(limits)
+        document.require_handled()
+        network = SchemaNetwork(document, strings, numbers, widest=widest)
+        self._networks[:] = [known for known in self._networks if known() is not None]
+        self._networks.append(ref(network))
+        return network
+
+    def _take(self) -> Document:
+        """Return the document that the constructor made, the first time, and then new ones."""
+        try:
+            return self._spare.pop()  # one step, so that two threads never share a document
+        except IndexError:
+            return self._document(self._limits)
+
+    def document(
+        self, value: Json | None = None, *, policies: Policies | None = None, limits: Limits | None = None
+    ) -> Document:
+        """Return the schema read anew, for those who tell of it, or another one under the same draft and
+        resources; the caller owns it. `policies`, `limits` stand for the grammar's own."""
+        return Document(
+            self._value if value is None else value,
+            draft=self._draft,
+            policies=policies or self._policies,
+            limits=limits or self._limits,
+            remotes=Remotes.holding(self._resources),
+            banned=self._banned,
+        )
+
+    def _document(self, limits: Limits) -> Document:
+        return self.document(limits=limits)
+
+    def _reading_notes(self) -> tuple[str, ...]:
+        if self._text is None:
+            return self._notes
+        return tuple(
+            f"{place} is given more than once; the last one counts." for place in repeated(self._text)
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
+        resources = {uri: write(value) for uri, value in self._resources.items()}
+        return _restored, (write(self._value), *options, resources, self._banned)
+
+
+def _outside() -> int:
+    """Return the `stacklevel` with which the caller of this function's caller warns the first caller that is
+    not in this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "structgen":
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def json_schema(
+    schema: dict[str, Any] | bool | str | Path,
+    *,
+    draft: str | None = None,
+    whitespace: str | int = "bounded",
+    property_order: str = "declared",
+    numbers: str = "bounded",
+    escapes: str = "canonical",
+    formats: str = "assert",
+    max_string: int | None = None,
+    max_items: int | None = None,
+    any_value: str | int = "any",
+    content: str = "annotate",
+    custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
+    subset: str | None = None,
+    resources: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+    strict: bool | None = False,
+) -> JsonSchemaGrammar:
+    """Return the grammar of a JSON Schema, given as a dict, a boolean, a JSON text, or the path of a file.
+
+    `draft` is one of "3", "4", "6", "7", "2019-09", "2020-12", "v1"; None: the one that `$schema` names, else
+    2020-12. `resources` maps URIs to the schemas to which `$ref` may lead beside this one (dicts, booleans,
+    JSON texts, or a `referencing.Registry`); a reference never opens a file or a connection, and the standard
+    meta-schemas are there without being given. The policies say which texts of an accepted value are in the
+    language:
+
+    whitespace
+        "bounded": up to 8 blanks, or a line break and 8 blanks a level; "compact"; "oneline" (", " and ": ");
+        an int or str: exactly json.dumps(indent=...)'s text; "any".
+    property_order
+        "declared": keys in the order in which the schema first mentions them; "any".
+    numbers
+        "bounded": at most 20 integer, 20 fraction and 3 exponent digits, more where the schema asks;
+        "plain": no exponent, no -0, integers without a fraction; "python": as `repr` writes them; "any".
+    escapes
+        "canonical": keys and constants as json.dumps(ensure_ascii=False) writes them; "utf8", "ascii": all
+        strings as json.dumps writes them with ensure_ascii=False, True; "any".
+    formats
+        "assert", or "annotate": `format` says nothing.
+    max_string, max_items
+        code points of a string, items of an array, where the schema has no bound of its own; None: no bound.
+    any_value
+        what a value may be of which the schema says nothing: "any"; "scalar"; an int: so deep may arrays and
+        objects be nested.
+    content
+        "annotate", or "assert": `contentEncoding` and `contentMediaType` restrict strings.
+    custom_formats
+        the caller's own formats by name, before those of the standard: each a regular expression as `pattern`
+        takes it, found anywhere in the string where it has no anchors; or a dict of `minimum`, `maximum`,
+        `exclusiveMinimum`, `exclusiveMaximum` and `multipleOf`, integers, that numbers must keep.
+        `sg.OPENAPI_FORMATS` has those of OpenAPI.
+
+    `sg.WIDEST` holds the widest policies; `sg.OPENAI_STRICT` those for OpenAI's strict structured outputs,
+    with `subset="openai"`: a schema that such a server refuses is refused (`UnsupportedError`). Every
+    subschema that the root reaches is read (some 2 us each, and the copy of a dict); nothing is compiled yet.
+    Errors: `SchemaError` for what is not JSON (line and column) or not a schema (its place), `OptionError`,
+    `LimitError`. Keywords that are not handled are refused by `sg.compile` (`UnsupportedError`), and listed
+    in `schema_grammar.report`. An unknown keyword that looks like one that was meant (`maxLenght`,
+    `nullable`), and a schema none of whose keys is a keyword, bring a `SchemaWarning`, once for each place;
+    with `strict=True` they are a `SchemaError`, and with `strict=None` nothing is said of them.
+    """
+    if strict is not None and not isinstance(strict, bool):
+        raise OptionError(f"strict={strict!r} is no flag.", where="strict", cure="Give True, False or None.")
+    policies = _policies(
+        whitespace,
+        property_order,
+        numbers,
+        escapes,
+        formats,
+        max_string,
+        max_items,
+        any_value,
+        content,
+        custom_formats,
+    )
+    if draft is not None and draft not in DRAFTS:
+        raise OptionError(
+            f"draft={draft!r} is not a draft.", where="draft", cure=f"Use None or one of {', '.join(DRAFTS)}."
+        )
+    if subset not in (None, "openai"):
+        raise OptionError(f"subset={subset!r} is not known.", where="subset", cure='Use None or "openai".')
+    check_resources(resources)
+    if limits is None:
+        limits = _LIMITS
+    elif not isinstance(limits, Limits):
+        raise OptionError(
+            f"limits is a {type(limits).__name__}.",
+            where="limits",
+            cure="Pass sg.Limits(...).",
+        )
+    text: str | None = None
+    value: Json
+    if isinstance(schema, str):
+        text = schema
+        value = read(text)
+    elif isinstance(schema, Path):
+        text = read_text(schema, SchemaError, encoding="utf-8-sig")
+        value = read(text)
+    elif isinstance(schema, (dict, bool)):
+        value = exact(schema)
+    else:
+        raise OptionError(
+            f"A schema is not given as a {type(schema).__name__}.",
+            where="schema",
+            cure="Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
+        )
+    if subset is not None:
+        # start-up: few schemas are held to this subset
+        from structgen.schema.reading.openai import check_subset
+
+        check_subset(value)
+    grammar = JsonSchemaGrammar(
+        value, draft=draft, policies=policies, limits=limits, text=text, remotes=Remotes(resources)
+    )
+    if strict is not None:
+        grammar.warn_of_suspects(strict=strict)
+    return grammar
+
+
+_LIMITS: Final = Limits()
+
+
+@lru_cache(64)
+def _written(options: Policies | Limits) -> str:
+    return repr(options)  # 20 us
+
+
+_checked = lru_cache(64, typed=True)(Policies.of)
+
+
+def _policies(*options: Any) -> Policies:
+    """Return `Policies.of` of the same arguments: where the last, the caller's own formats, is None, the same
+    object for arguments that were seen before."""
+    with suppress(TypeError):  # one of them has no hash
+        if options[-1] is None:
+            return _checked(*options)
+    return Policies.of(*options)
+
+
+def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) -> JsonSchemaGrammar:
+    """Return what `json_schema` returns for the same options, without its warnings: for a schema of which
+    was warned before."""
+    return json_schema(schema, strict=None, **options)
+
+
+def _restored(
+    text: str,
+    policies: dict[str, Any],
+    limits: dict[str, Any],
+    draft: str | None,
+    notes: tuple[str, ...],
+    resources: dict[str, str],
+    banned: tuple[str, ...] = (),
+) -> JsonSchemaGrammar:
+    """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
+    known = {field.name for field in fields(Limits)}
+    return JsonSchemaGrammar(
+        read(text),
+        draft=draft,
+        policies=Policies(**policies),
+        limits=Limits(**{name: value for name, value in limits.items() if name in known}),
+        notes=notes,
+        remotes=Remotes.holding({uri: read(text) for uri, text in resources.items()}),
+        banned=banned,
+    )

@@ -1,0 +1,393 @@
+"""What compiled code asks about a Lark grammar, and the answers.
+
+Compiled code notes what it does not know and returns ASKED. Python answers what was noted, from the lexer,
+the parser's plans and its own reader, and calls again, until nothing is asked (`LarkAnswers.call`). An
+answer goes into tables, so that no grammar asks it twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import LimitError, StructgenError
+from structgen.json_machine.answers.machine_tables import MachineTables, address_of
+from structgen.json_machine.tables import layout as L
+from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
+from structgen.lark_grammars.compiled import registers as K
+from structgen.lark_grammars.kept.state_image import clear
+from structgen.lark_grammars.liveness.certified_states import CertifiedStates
+from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
+from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
+from structgen.lark_grammars.parser.lalr_parser import ParserPlace
+from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
+from structgen.lark_grammars.tables.contextual_language import ContextualLanguage, LanguageSource
+from structgen.lark_grammars.tables.prepared_lexer import MOST_STATES
+
+_ROOM: Final = 1 << 12
+"""Rows that each table has free before compiled code goes on."""
+_SEARCH_PLACES: Final = 1 << 13
+_SEARCH_PLACES_EACH: Final = 8
+"""Places, and places for each parser state, from which on one search for parser states that can always be
+completed costs less than a proof for each place."""
+_MOST_PLACES: Final = 1 << 15
+"""Places at which those are forgotten that no state names."""
+
+
+class ReaderStates:
+    """The states of a compiled grammar as configurations of the Python reader, and back.
+
+    A state is a row of registers in compiled code's tables, or, where it has several open ends of a lexeme, a
+    configuration that only the Python reader can hold: a *slow* state.
+    """
+
+    __slots__ = ("_configurations", "_numbers", "_places", "_slow", "_source", "_tables", "_vocabulary")
+
+    def __init__(
+        self, tables: MachineTables, source: LanguageSource, vocabulary_tables: VocabularyTables
+    ) -> None:
+        self._tables, self._source, self._vocabulary = tables, source, vocabulary_tables
+        self._slow: list[ReaderConfiguration] = []
+        self._numbers: dict[ReaderConfiguration, int] = {}
+        """The configurations of slow states, and the numbers of their states."""
+        self._configurations: dict[int, ReaderConfiguration] = {}
+        self._places: dict[int, ParserPlace] = {}
+
+    @property
+    def language(self) -> ContextualLanguage:
+        """The grammar's language, made when it is first asked for."""
+        return self._source()
+
+    @property
+    def reader(self) -> ContextualReader:
+        """The language's reader."""
+        return self._source().reader
+
+    def make_room(self) -> None:
+        """Have free rows in the tables that compiled code appends to."""
+        for table in (L.T_TEXT, L.T_SET, L.T_EDGE, L.T_NODE, L.T_OFFSET):
+            self._tables.room(table, _ROOM)
+
+    def is_slow(self, index: int) -> bool:
+        """Return whether only the Python reader can go on from a state."""
+        return int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_WORDS
+
+    def place(self, number: int) -> ParserPlace:
+        """Return a place by its number: the parser's stack, the widths of open blocks, the open brackets."""
+        place = self._places.get(number)
+        if place is None:
+            stack, widths, brackets, _ = self._tables.rows(L.T_SET)[number].tolist()
+            pairs = self._tables.rows(L.T_TEXT)
+            columns = []
+            while widths >= 0:
+                width, widths = pairs[widths].tolist()
+                columns.append(-1 - width)
+            states = []
+            while stack >= 0:
+                state, stack = pairs[stack].tolist()
+                states.append(state)
+            parser, here = self.reader.parser, 0
+            for state in reversed(states[:-1]):
+                here = parser.push(here, state)
+            place = self._places[number] = ParserPlace(here, tuple(reversed(columns)), brackets)
+        return place
+
+    def configuration(self, index: int) -> ReaderConfiguration:
+        """Return the reader's configuration in a state."""
+        known = self._configurations.get(index)
+        if known is None:
+            row = self._tables.rows(L.T_NODE)[index].tolist()
+            if row[L.MODE] == L.M_WORDS:
+                slow: ReaderConfiguration = self._slow[row[L.RES]]
+                return slow
+            lexeme, begun = row[K.LEXEME] >> 1, bool(row[K.LEXEME] & 1)
+            base = None if row[K.BASE] < 0 else self.configuration(row[K.BASE])
+            bases: tuple[ReaderConfiguration | None, ...] = ()
+            if begun:
+                slots = self.reader.lexer.states[lexeme].slots
+                bases = tuple(None if slot.terminal >= 0 else base for slot in slots)
+            place, before = self.place(row[K.PLACE]), self.reader.lexer.initial_look_behind()
+            known = self.reader.configuration(place, lexeme, begun, bases, row[K.COLUMN], before)
+            self._configurations[index] = known
+        return known
+
+    def number(self, configuration: ReaderConfiguration) -> int:
+        """Return the number of a configuration's state, a new one where it has none."""
+        self.make_room()
+        slots = self.reader.lexer.states[configuration.lexeme].slots
+        old = [base for slot, base in zip(slots, configuration.bases, strict=False) if slot.terminal < 0]
+        base = K.NO_BASE
+        if len(old) == 1 and old[0] is not None:
+            base = self.number(old[0])
+        if len(old) > 1 or (base >= 0 and self.is_slow(base)):
+            return self._slow_number(configuration)
+        self._vocabulary.reach(configuration.lexeme)
+        address, place = self._tables.address, configuration.place
+        stack, widths = -1, -1
+        parser, states, here = self.reader.parser, [], place.stack
+        while here >= 0:
+            states.append(parser.top[here])
+            here = parser.below[here]
+        self._tables.room(L.T_TEXT, len(states) + len(place.widths))
+        for state in reversed(states):
+            stack = int(lark_masks.put_pair(address, state, stack))
+        for width in place.widths:
+            widths = int(lark_masks.put_pair(address, -1 - width, widths))
+        number = int(lark_masks.put_place(address, stack, widths, place.brackets))
+        lexeme = 2 * configuration.lexeme + configuration.begun
+        return int(lark_masks.put_node(address, number, lexeme, configuration.column, base))
+
+    def _slow_number(self, configuration: ReaderConfiguration) -> int:
+        number = self._numbers.get(configuration)
+        if number is None:
+            row = np.full(L.N_STRIDE, -1, np.int64)
+            row[L.MODE], row[L.RES] = L.M_WORDS, len(self._slow)
+            number = self._numbers[configuration] = self._tables.append(L.T_NODE, row)
+            self._slow.append(configuration)
+        return number
+
+    def forget_places(self) -> None:
+        """Take the places out of the tables that no state names: those of proofs, and of tokens that were
+        tried."""
+        tables = L.T_TEXT, L.T_SET, L.T_EDGE, L.T_OFFSET
+        counts = [self._tables.count(table) for table in tables]
+        clear(self._tables)
+        for table, count in zip(tables, counts, strict=True):
+            self._tables.room(table, count - self._tables.count(table))
+        self._places.clear()
+
+
+class LarkAnswers:
+    """Answers what compiled code asks about one grammar.
+
+    `vocabulary_tables` and `source` may be shared with other compiled grammars of the same language and
+    vocabulary; the questions noted in `needs` are this grammar's own.
+    """
+
+    __slots__ = ("_lock", "_most_places", "_needs", "_parsed", "_source", "_states", "_tables", "_vocabulary")
+
+    def __init__(
+        self,
+        parsed: ParserTables,
+        tables: MachineTables,
+        vocabulary_tables: VocabularyTables,
+        states: ReaderStates,
+        source: LanguageSource,
+        lock: threading.RLock,
+    ) -> None:
+        self._parsed, self._tables, self._vocabulary = parsed, tables, vocabulary_tables
+        self._states, self._source, self._lock = states, source, lock
+        self._needs: npt.NDArray[np.int64] = vocabulary_tables.attach(tables.context)
+        """How many questions were noted, and four words for each."""
+        self._most_places = _MOST_PLACES
+
+    def call(self, function: Callable[..., Any], *arguments: int) -> int:
+        """Call compiled code until it asks nothing, under the grammar's lock; return what it returns."""
+        with self._lock:
+            code = int(function(self._tables.address, *arguments))
+            if code != L.ASKED:
+                return code
+            with self._source.budget:
+                while code == L.ASKED:
+                    self.answer()
+                    code = int(function(self._tables.address, *arguments))
+            return code
+
+    def answer(self) -> None:
+        """Answer the questions that were noted. A question whose answer meets a bound is open again, and its
+        error is raised once the others are answered."""
+        failed: StructgenError | None = None
+        questions = self._taken()
+        if not questions:
+            self._reopen_all()
+        with suppress(LimitError):  # one by one it shows whose it is
+            questions = self._answer_together(questions)
+        # records last: what they ask may stand among the other questions
+        for question in sorted(questions, key=lambda one: one[0] in (K.Q_RECORD, K.Q_PAIR)):
+            try:
+                self._answer_one(*question)
+            except StructgenError as error:
+                self._reopen(*question)
+                failed = error
+        places = self._tables.count(L.T_SET)
+        if places > self._most_places:
+            self._states.forget_places()
+            places = self._tables.count(L.T_SET)
+            self._most_places = max(_MOST_PLACES, 4 * places)
+        if places > min(_SEARCH_PLACES, _SEARCH_PLACES_EACH * len(self._parsed.kernels)):
+            self.certify_states()
+        self._states.make_room()
+        if failed is not None:
+            raise failed
+
+    def _taken(self) -> list[tuple[int, int, int]]:
+        """Return the questions that were noted, and forget them."""
+        count = int(self._needs[0])
+        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
+        self._needs[0] = 0
+        return [(kind, first, second) for kind, first, second in noted]
+
+    def _reopen_all(self) -> None:
+        """Open all questions that have no answer. Compiled code waits for one, and it is not among those that
+        were noted: a grammar that shares the tables has noted it, or a call was interrupted."""
+        self._vocabulary.reopen_all()
+        flags = self._tables.rows(L.T_OFFSET)[: self._tables.count(L.T_SET)]
+        flags[(flags & K.OPEN_BITS) == K.OPEN_PENDING] &= ~K.OPEN_BITS
+        edges = self._tables.rows(L.T_EDGE)[: self._tables.count(L.T_EDGE)]
+        edges[(edges[:, 1] < 0) & (edges[:, 3] == K.LIVE_PENDING), 3] = K.LIVE_UNKNOWN
+
+    def _answer_together(self, questions: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+        """Answer the questions that cost less together, or prepare their answers; return the others."""
+        if lexemes := [first for kind, first, _second in questions if kind == K.Q_ENDINGS]:
+            self._states.language.meet_endings(lexemes)
+        if moves := [(first, second) for kind, first, second in questions if kind == K.Q_MOVE]:
+            self._vocabulary.put_moves(*zip(*moves, strict=True))
+        return [one for one in questions if one[0] != K.Q_MOVE]
+
+    def _reopen(self, kind: int, first: int, second: int) -> None:
+        """Have a question asked again that was noted and not answered."""
+        if kind == K.Q_OPEN:
+            self._put_open(first, K.OPEN_UNKNOWN)
+        elif kind == K.Q_LIVE:
+            self._put_known(first, K.LIVE_KEY, 0, K.LIVE_UNKNOWN)
+        elif kind == K.Q_YIELDS:
+            self._put_known(first, K.YIELDS_KEY, second, K.LIVE_UNKNOWN)
+        else:
+            self._vocabulary.reopen(kind, first, second)
+
+    def _put_open(self, place: int, known: int) -> None:
+        flags = self._tables.rows(L.T_OFFSET)
+        flags[place] = (int(flags[place, 0]) & ~K.OPEN_BITS) | known
+
+    def _put_known(self, first: int, key: int, second: int, known: int) -> None:
+        lark_masks.note_told(self._tables.address, first, key, second, known)
+
+    def _answer_one(self, kind: int, first: int, second: int) -> None:
+        held, states = self._vocabulary, self._states
+        if kind == K.Q_MOVE:
+            held.put_moves([first])
+        elif kind == K.Q_START:
+            lexer = states.reader.lexer
+            held.put_start(first, lexer.start(first, lexer.initial_look_behind()))
+        elif kind == K.Q_ENDINGS:
+            held.put_endings(first, *states.language.endings(first))
+        elif kind == K.Q_OPEN:
+            goes_on = states.language.is_open(states.place(first))
+            self._put_open(first, K.OPEN if goes_on else K.SHUT)
+        elif kind == K.Q_RECORD:
+            if held.is_open(kind, first, second):  # a kept record may have been read meanwhile
+                self.call(held.collect_record, first, second)
+                held.put_record(first, second)
+        elif kind == K.Q_PAIR:
+            noted = held.pairs.room()
+            count = self.call(paired_lexemes.harvest_pair, first, second, address_of(noted))
+            held.pairs.put(first, second, noted[: paired_lexemes.NOTED_WORDS * count])
+        elif kind == K.Q_PLAN:
+            held.put_plan(first, *self._plan_of(first))
+        elif kind == K.Q_CLEAN:
+            held.put_clean(first, second, states.language.cleanness(first, second))
+            self._reopen_plans()
+        elif kind == K.Q_LIVE:
+            goes_on = states.language.is_live(states.configuration(first))
+            self._put_known(first, K.LIVE_KEY, 0, K.LIVE_YES if goes_on else K.LIVE_NO)
+        elif kind == K.Q_YIELDS:
+            yields = states.language.never_ends_at_slot(first, second)
+            self._put_known(first, K.YIELDS_KEY, second, K.LIVE_YES if yields else K.LIVE_NO)
+
+    def _answer_if_open(self, kind: int, first: int, second: int) -> None:
+        """Answer a question that nobody has asked, if it has no answer."""
+        if self._vocabulary.is_open(kind, first, second):
+            self._answer_one(kind, first, second)
+
+    # --- the parser's plans ---------------------------------------------------------------------------------
+
+    def _plan_of(self, state: int) -> tuple[int, int, list[int]]:
+        """Return the plan of a parser state that holds with all that is known of its terminals."""
+        language = self._states.language
+        while True:
+            plan = language.completion_of(state)
+            for terminal in plan[2]:
+                context = self._vocabulary.soiled(terminal)
+                if context >= 0:  # the answer may come from a file: tell the language
+                    language.cleanness(context, terminal)
+            if state not in self._reopen_plans():
+                return plan
+
+    def _reopen_plans(self) -> list[int]:
+        """Have the plans asked for again that hold no longer; return their states."""
+        outdated = self._states.language.outdated()
+        for state in outdated:
+            self._vocabulary.reopen(K.Q_PLAN, state, 0)
+        return outdated
+
+    def certify_states(self) -> None:
+        """Find the parser states from which every stack can be completed, once."""
+        held = self._vocabulary
+        if held.knows_sure or len(self._parsed.kernels) > MOST_STATES:
+            return
+
+        def plan_of(state: int) -> tuple[int, int, list[int]]:
+            self._answer_if_open(K.Q_PLAN, state, 0)
+            return held.plan(state)
+
+        def cleanness(context: int, terminal: int) -> int:
+            self._answer_if_open(K.Q_CLEAN, context, terminal)
+            return held.clean(context, terminal)
+
+        states = range(len(self._parsed.kernels))
+        while True:
+            found = CertifiedStates(self._parsed, plan_of, cleanness).find()
+            # the lexer's answers on the way may have outdated plans
+            if not any(held.is_open(K.Q_PLAN, state, 0) for state in states):
+                break
+        held.put_sure(found)
+
+    # --- ahead of time --------------------------------------------------------------------------------------
+
+    def prepare(self, room: int, progress: Callable[[int], None] | None) -> int:
+        """Make the plans of all parser states, then the records of lexeme states, breadth first from where
+        lexemes begin, until `room` bytes are used; return how many states have records."""
+        held = self._vocabulary
+        most = held.nbytes + room
+        for state in range(len(self._parsed.kernels)):
+            self._answer_if_open(K.Q_PLAN, state, 0)
+        for context, of_context in enumerate(self._parsed.contexts):
+            self._answer_if_open(K.Q_START, context, 0)
+            for terminal in (END, *of_context.terminals):
+                self._answer_if_open(K.Q_CLEAN, context, terminal)
+        self.certify_states()
+        states = dict.fromkeys(map(held.start_of, range(len(self._parsed.contexts))))
+        pending, behind, done = list(states), dict[tuple[int, int], None](), 0
+        for state in pending:
+            if held.nbytes > most:
+                return done
+            for kind in (K.Q_MOVE, K.Q_ENDINGS, K.Q_RECORD):
+                self._answer_if_open(kind, state, 0)
+            behind |= self._left_over(state, 0)
+            done += 1
+            if progress is not None:
+                progress(done)
+            after = dict.fromkeys(held.states_behind(state))
+            pending += [one for one in after if one not in states]
+            states |= after
+        tries = list(behind)
+        for state, words in tries:
+            if held.nbytes > most:
+                return done
+            self._answer_if_open(K.Q_RECORD, state, words)
+            more = self._left_over(state, words)
+            tries += [one for one in more if one not in behind]
+            behind |= more
+        return done
+
+    def _left_over(self, state: int, words: int) -> dict[tuple[int, int], None]:
+        """Return the records that come after one: the lexeme states in which the next lexeme may begin, each
+        with the trie of the texts that tokens have left."""
+        held, contexts = self._vocabulary, self._parsed.contexts_after
+        left = held.left_over(state, words)
+        return {(held.start_of(one), after): None for terminal, after in left for one in contexts(terminal)}

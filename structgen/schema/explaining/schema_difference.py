@@ -1,0 +1,139 @@
+"""One schema, and the same without a keyword, in one network: is there a value that only one of them takes?
+
+The places of the second document that say what their twins in the first one say are not read again: what
+leads to them is led to the twins. What is left differs, and the liveness oracle is asked about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from typing import Any
+
+from structgen.schema.meaning.place import NEVER
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.json_text import unescape
+from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.schema_place import SchemaPlace
+from structgen.schema.recogniser.schema_network import SchemaNetwork
+
+
+class SchemaDifference:
+    """A document with its network, to which other documents are held that differ in little."""
+
+    def __init__(self, document: Document, network: SchemaNetwork) -> None:
+        """`network` is that of `document`; both grow with each question."""
+        self.network = network
+        self.places = {
+            place.pointer: place
+            for place in document.schemas
+            if isinstance(place, SchemaPlace) and isinstance(place.raw, dict)
+        }
+        self._by_raw = {id(place.raw): place for place in self.places.values()}
+        self._next = len(document.schemas)
+
+    def difference(self, other: Document, pointer: str = "#") -> int | None:
+        """Return a demand, which some value meets, on values that one of the two documents takes and the
+        other does not, or that their places at a pointer tell apart; None where there is no such value.
+
+        The caller gives `other` away: its places come to lead to those of this document. Cost: a look at each
+        place of both, and at most two questions to the liveness oracle. Raises LimitError where the oracle
+        does not decide.
+        """
+        counterparts = self._merged(other)
+        one = self.places[pointer]
+        two = next((place for place in other.schemas if place.pointer == pointer), other.root)
+        two = counterparts.get(two.id, two)
+        if one is two:
+            return None
+        tables = self.network.tables
+        ours, theirs = tables.literal(one), tables.literal(two)
+        for more, less in ((theirs, ours), (ours, theirs)):
+            demand = tables.demand((more, tables.negate(less)))
+            if demand != NEVER and self.network.oracle.alive(demand):
+                return demand
+        return None
+
+    def witness(self, other: Document, pointer: str = "#") -> str | None:
+        """Return the shortest text of a value that `parting` is about, or None."""
+        demand = self.difference(other, pointer)
+        if demand is None:
+            return None
+        text = self.network.oracle.text(demand)
+        assert text is not None, "a demand that some value meets has a shortest text"
+        return text.flat().decode("utf-8", "surrogatepass")
+
+    def _merged(self, other: Document) -> dict[int, Schema]:
+        """Return the places of ours that places of a document are (by id): those that say the same; all
+        others then refer to ours."""
+        for place in other.schemas:
+            place.id += self._next
+        self._next += len(other.schemas)
+        counterparts: dict[int, Schema] = {}
+        for place in other.schemas:
+            if isinstance(place, SchemaPlace) and isinstance(place.raw, dict):
+                counterpart = self._by_raw.get(id(place.raw)) or self.places.get(place.pointer)
+                if counterpart is not None:
+                    counterparts[place.id] = counterpart
+        for one in _different(other.schemas, counterparts):
+            counterparts.pop(one, None)
+        for place in other.schemas:
+            if place.id not in counterparts:
+                for name, held in place.__dict__.items():
+                    setattr(place, name, _replaced(held, counterparts))
+        return counterparts
+
+
+def without(value: Json, pointer: str, keyword: str) -> Json:
+    """Return a schema without a keyword at a place (`#/properties/a`); what lies off the way is shared."""
+    root: Json = copy(value)
+    here: Any = root
+    for step in map(unescape, pointer.split("/")[1:]):
+        at = int(step) if isinstance(here, list) else step
+        here[at] = copy(here[at])
+        here = here[at]
+    del here[keyword]
+    return root
+
+
+def _different(schemas: Sequence[Schema], counterparts: Mapping[int, Schema]) -> set[int]:
+    """Return the ids of the schemas that do not say what their twins say: their own fields differ, or what
+    they lead to does."""
+    holders: dict[int, list[int]] = {}
+    different: set[int] = set()
+    for schema in schemas:
+        for child in _children(schema):
+            holders.setdefault(child.id, []).append(schema.id)
+        counterpart = counterparts.get(schema.id)
+        if counterpart is None or _replaced(schema.__dict__, counterparts) != counterpart.__dict__:
+            different.add(schema.id)
+    todo = list(different)
+    while todo:
+        for above in holders.get(todo.pop(), ()):
+            if above not in different:
+                different.add(above)
+                todo.append(above)
+    return different
+
+
+def _children(schema: Schema) -> Iterator[Schema]:
+    stack: list[Any] = list(schema.__dict__.values())
+    while stack:
+        held = stack.pop()
+        if isinstance(held, Schema):
+            yield held
+        elif isinstance(held, Mapping):
+            stack.extend(held.values())
+        elif isinstance(held, tuple):
+            stack.extend(held)
+
+
+def _replaced(held: Any, counterparts: Mapping[int, Schema]) -> Any:
+    """Return a field of a schema with schemas replaced by their twins."""
+    if isinstance(held, Schema):
+        return counterparts.get(held.id, held)
+    if isinstance(held, Mapping):
+        return {key: _replaced(value, counterparts) for key, value in held.items()}
+    if isinstance(held, tuple):
+        return tuple([_replaced(value, counterparts) for value in held])
+    return held

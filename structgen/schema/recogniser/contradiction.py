@@ -1,0 +1,317 @@
+"""Why no value meets a conjunction of schemas: the two keywords that exclude each other, if two do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from itertools import combinations
+
+from structgen.errors import StructgenError
+from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Words
+from structgen.schema.meaning import wording
+from structgen.schema.meaning.formulas import disjunction
+from structgen.schema.meaning.place import ALWAYS, ARRAY, EVERY, NEVER, NUMBER, OBJECT, STRING
+from structgen.schema.reading.model import Schema
+from structgen.schema.recogniser.schema_liveness import Oracle
+
+_DEEPEST = 6
+"""Steps into a value that a reason spells out; a contradiction farther down is named by its pointers."""
+_MOST = 12
+"""Keywords of one value that are tried in pairs."""
+_MOST_NAMED = 4
+_MOST_BRANCHES = 50
+"""Branches of a oneOf that are tried one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One keyword, in words, with its place."""
+
+    what: str
+    pointer: str
+    formula: Formula
+
+
+def reason(oracle: Oracle, literals: Iterable[int], inside: str = "") -> str:
+    """Return in words why no value meets all literals (integers of `Tables`): pairs of keywords are tried
+    first, then the values of required keys and items. Tens of questions to the oracle.
+
+    `inside`: the step into a value (`item 1`) that the caller has named already.
+    """
+    reasons = _Reasons(oracle, inside)
+    way: list[str] = []
+    asked = tuple(literals)
+    seen = set()
+    for _ in range(_DEEPEST):
+        if asked in seen:
+            return ": ".join((*way, "it asks for another such value inside itself, without end"))
+        seen.add(asked)
+        answer = reasons.step(asked)
+        if isinstance(answer, str):
+            return ": ".join((*way, answer))
+        where, asked = answer
+        if way or where != inside:
+            way.append(where)
+    return ": ".join((*way, reasons.places(asked)))
+
+
+def required_key(key: str) -> str:
+    """Return how a reason names a required key."""
+    return f"the required key {wording.quoted(key)}"
+
+
+def item(index: int) -> str:
+    """Return how a reason names an item."""
+    return f"item {index + 1}"
+
+
+class _Reasons:
+    def __init__(self, oracle: Oracle, inside: str) -> None:
+        self.oracle, self.scalars, self.shapes = oracle, oracle.scalars, oracle.shapes
+        self.inside = inside
+        self.tables = oracle.tables
+
+    def places(self, literals: tuple[int, ...]) -> str:
+        found = dict.fromkeys(self._where(literal) for literal in literals if literal >= 0)
+        return f"{_join(list(found))} contradict each other"
+
+    def _where(self, literal: int) -> str:
+        pointer = self.tables.about(literal).schema.pointer or "#"
+        return f"not {pointer}" if literal & 1 else pointer
+
+    def step(self, literals: tuple[int, ...]) -> str | tuple[str, tuple[int, ...]]:
+        """Return the reason, or the inner value that has no value: where it is, and its literals."""
+        tables = self.tables
+        literals = tuple(literal for literal in dict.fromkeys(literals) if literal != ALWAYS)
+        for literal in literals:
+            if literal == NEVER:
+                return "false allows nothing"
+            if literal >= 0 and literal ^ 1 in literals:
+                return f"{tables.about(literal).schema.pointer} must hold, and must not"
+        together = [
+            schema
+            for literal in literals
+            if literal >= 0 and not literal & 1
+            for schema in self.shapes.overlaps.conjuncts(literal)
+        ]
+        mask = EVERY
+        for literal in literals:
+            mask &= tables.mask(literal)
+        if not mask:
+            return self._types(literals, together)
+        overlap = self._overlap(literals)
+        if overlap:
+            return overlap
+        parts: list[str] = []
+        for kind, some in ((STRING, "string"), (NUMBER, "number")):
+            if mask & kind and any(tables.mask(literal) != EVERY for literal in literals):
+                parts.append(self._scalar(literals, together, kind, some))
+        if mask & OBJECT:
+            answer = self._object(literals, together)
+            if not isinstance(answer, str) and not parts and not mask & ARRAY:
+                return answer
+            parts.append(answer if isinstance(answer, str) else f"in an object, {answer[0]} has no value")
+        if mask & ARRAY:
+            answer = self._array(literals, together)
+            if not isinstance(answer, str) and not parts:
+                return answer
+            parts.append(answer if isinstance(answer, str) else f"in an array, {answer[0]} has no value")
+        return "; ".join(parts) if parts else self.places(literals)
+
+    def _types(self, literals: tuple[int, ...], together: list[Schema]) -> str:
+        said = []
+        for schema in together:
+            info = self.tables.info(schema)
+            if schema.types is not None and info.types != EVERY:
+                said.append((info.types, f"type {_join(sorted(schema.types), ' or ')} ({schema.pointer})"))
+            elif schema.enum is not None:
+                keyword = "const" if len(schema.enum) == 1 else "enum"
+                said.append((info.types, f"{keyword} ({schema.pointer})"))
+        for literal in literals:
+            said.append((self.tables.mask(literal), self._where(literal)))
+        for (one, first), (other, second) in combinations(said, 2):
+            if not one & other:
+                return f"{first} excludes {second}"
+        return self.places(literals)
+
+    # --- strings and numbers ---
+
+    def _scalar(self, literals: tuple[int, ...], together: list[Schema], kind: int, some: str) -> str:
+        scalars = self.scalars
+        said: list[_Said] = []
+        combined: list[_Said] = []
+        for schema in together:
+            said += _of_string(schema) if kind == STRING else _of_number(schema)
+            if self.tables.info(schema).combined and not schema.all_of:
+                own = scalars.literal(self.tables.literal(schema), kind)
+                combined.append(_Said("what is combined", schema.pointer, own))
+        for literal in literals:
+            if literal >= 0 and literal & 1:
+                combined.append(_Said(self._where(literal), "", scalars.literal(literal, kind)))
+        said = list(dict.fromkeys(said))[:_MOST]
+        combined = [one for one in dict.fromkeys(combined) if not self._excluded([one.formula], kind)]
+        for size, tried in ((1, said), (2, said), (2, [*said, *combined][:_MOST])):
+            for some_of in combinations(tried, size):
+                if self._excluded([one.formula for one in some_of], kind):
+                    return f"no {some} meets {_and(some_of)}"
+        every = (*said, *combined)
+        jointly = " together" if len(every) > 1 else ""
+        return f"no {some} meets {_and(every)}{jointly}" if every else f"no {some} is allowed"
+
+    def _excluded(self, formulas: list[Formula], kind: int) -> bool:
+        try:
+            formula = self.scalars.narrowed(formulas, kind)
+            return formula == FALSE or not self.scalars.satisfiable(formula, kind)
+        except StructgenError:
+            return False
+
+    # --- objects and arrays ---
+
+    def _object(self, literals: tuple[int, ...], together: list[Schema]) -> str | tuple[str, tuple[int, ...]]:
+        least = max((schema.min_properties for schema in together), default=0)
+        counts = [schema.max_properties for schema in together if schema.max_properties is not None]
+        keys = {key: schema for schema in together for key in schema.required}
+        for key, by in keys.items():
+            asked = tuple(self.shapes.obligations.value_literals(together, key))
+            if NEVER in asked:
+                ruled = self._ruled_out(together, key)
+                if required_key(key) == self.inside:
+                    return f"it is ruled out{ruled}"
+                return f"{wording.quoted(key)} is required ({by.pointer}) and ruled out{ruled}"
+            if not self._lives(asked):
+                return required_key(key), asked
+        if counts and max(least, len(keys)) > min(counts):
+            owed = f"minProperties {least}" if least >= len(keys) else f"{len(keys)} required keys"
+            return f"no object has {owed} and maxProperties {min(counts)}"
+        return f"no object meets {self._named(literals)}"
+
+    def _ruled_out(self, together: list[Schema], key: str) -> str:
+        for schema in together:
+            own = schema.properties.get(key)
+            if own is not None and self.tables.literal(own) == NEVER:
+                return f" ({own.pointer})"
+            rest = schema.additional if own is None else None
+            if rest is not None and self.tables.literal(rest) == NEVER:
+                return f" by additionalProperties ({schema.pointer})"
+        return ""
+
+    def _array(self, literals: tuple[int, ...], together: list[Schema]) -> str | tuple[str, tuple[int, ...]]:
+        least = max((schema.min_items for schema in together), default=0)
+        most = [schema.max_items for schema in together if schema.max_items is not None]
+        if most and least > min(most):
+            return f"no array has minItems {least} and maxItems {min(most)}"
+        facets = [((), schema) for schema in together]
+        settled = max((len(schema.prefix) for schema in together), default=0)
+        for index in range(min(least, settled + 1)):
+            asked = tuple(self.shapes.obligations.item_literals(facets, {}, index))
+            if NEVER in asked:
+                return f"{item(index)} is owed (minItems {least}) and ruled out"
+            if not self._lives(asked):
+                return item(index), asked
+        if any(schema.unique_items for schema in together):
+            alike = tuple(self._alone(schema, {"unique_items"}) for schema in together)
+            if self._lives(alike):
+                return f"there are no {least} different items for it"
+        return f"no array meets {self._named(literals)}"
+
+    def _overlap(self, literals: tuple[int, ...]) -> str:
+        """Return which branches of a oneOf hold together whatever comes, if that is the reason."""
+        held = set(literals)
+        for literal in literals:
+            if literal < 0 or literal & 1:
+                continue
+            conjuncts = self.shapes.overlaps.conjuncts(literal)
+            for schema in conjuncts:
+                if not 1 < len(schema.one_of) <= _MOST_BRANCHES:
+                    continue
+                rest = held - {literal}
+                rest.update(self._alone(one, {"one_of"} if one is schema else set()) for one in conjuncts)
+                if not self._lives(tuple(rest)):
+                    continue
+                always = []
+                for branch in schema.one_of:
+                    met = self.tables.literal(branch)
+                    if met in held or not self._lives((*rest, self.tables.negate(met))):
+                        always.append(branch.pointer)
+                if len(always) > 1:
+                    return f"{_join(always)} hold together"
+        return ""
+
+    def _alone(self, schema: Schema, without: set[str]) -> int:
+        """Return the literal of a schema's own keywords, without `allOf`, `$ref` and these fields."""
+        left_out = {"id", "pointer", "all_of", "ref", *without}
+        own = {one.name: getattr(schema, one.name) for one in fields(Schema) if one.name not in left_out}
+        return self.tables.literal(self.tables.schema(schema.pointer, **own))
+
+    def _named(self, literals: tuple[int, ...]) -> str:
+        found = dict.fromkeys(self._where(literal) for literal in literals if literal >= 0)
+        return ("all of " if len(found) > 1 else "") + _join(list(found))
+
+    def _lives(self, literals: tuple[int, ...]) -> bool:
+        try:
+            demand = self.tables.demand(literals)
+            return demand != NEVER and self.oracle.alive(demand)
+        except StructgenError:
+            return True
+
+
+def _of_string(schema: Schema) -> list[_Said]:
+    found = []
+    at = schema.pointer
+    if schema.min_length:
+        found.append(_Said(f"minLength {schema.min_length}", at, Length(schema.min_length, None)))
+    if schema.max_length is not None:
+        found.append(_Said(f"maxLength {schema.max_length}", at, Length(0, schema.max_length)))
+    if schema.pattern is not None:
+        found.append(_Said(f"pattern {wording.quoted(schema.pattern)}", at, Pattern(schema.pattern)))
+    if schema.format is not None:
+        found.append(_Said(f"format {schema.format}", at, Format(schema.format)))
+    if schema.enum is not None:
+        words = frozenset(value for value in schema.enum if isinstance(value, str))
+        found.append(_Said(_enum(schema), at, Words(words) if words else FALSE))
+    return found
+
+
+def _of_number(schema: Schema) -> list[_Said]:
+    found = []
+    at = schema.pointer
+    if schema.types is not None and "integer" in schema.types and "number" not in schema.types:
+        found.append(_Said("type integer", at, Multiple(Decimal(1))))
+    for keyword, value, interval in (
+        ("minimum", schema.minimum, Interval(schema.minimum, None)),
+        ("maximum", schema.maximum, Interval(None, schema.maximum)),
+        ("exclusiveMinimum", schema.exclusive_minimum, Interval(schema.exclusive_minimum, None, True)),
+        ("exclusiveMaximum", schema.exclusive_maximum, Interval(None, schema.exclusive_maximum, False, True)),
+    ):
+        if value is not None:
+            found.append(_Said(f"{keyword} {wording.decimal(value)}", at, interval))
+    if schema.multiple_of is not None:
+        found.append(
+            _Said(f"multipleOf {wording.decimal(schema.multiple_of)}", at, Multiple(schema.multiple_of))
+        )
+    if schema.enum is not None:
+        values = [
+            Decimal(v) for v in schema.enum if isinstance(v, (int, Decimal)) and not isinstance(v, bool)
+        ]
+        found.append(
+            _Said(_enum(schema), at, disjunction([Interval(v, v) for v in values]) if values else FALSE)
+        )
+    return found
+
+
+def _enum(schema: Schema) -> str:
+    return "const" if schema.enum is not None and len(schema.enum) == 1 else "enum"
+
+
+def _and(said: Iterable[_Said]) -> str:
+    listed = list(said)
+    if len({one.pointer for one in listed}) == 1 and listed[0].pointer:
+        return f"{_join([one.what for one in listed])} ({listed[0].pointer})"
+    return _join([f"{one.what} ({one.pointer})" if one.pointer else one.what for one in listed])
+
+
+def _join(words: list[str], joint: str = " and ") -> str:
+    if len(words) > _MOST_NAMED + 1:
+        words = [*words[:_MOST_NAMED], f"{len(words) - _MOST_NAMED} more"]
+    return joint.join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)

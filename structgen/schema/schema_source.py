@@ -1,0 +1,46 @@
+"""`SchemaSource`: a schema with its policies, as the machine of JSON texts asks for it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from structgen.limits import Limits
+from structgen.schema.reading.policies import Policies
+
+if TYPE_CHECKING:
+    from structgen.language.ir import Network
+    from structgen.schema.meaning.scalars import NumberOracle, StringOracle
+
+
+class SchemaSource(ABC):
+    """A language of JSON texts, described by a network (`language.ir`) of what they may mean."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def policies(self) -> Policies:
+        """How the texts of a value are written."""
+
+    @property
+    @abstractmethod
+    def limits(self) -> Limits:
+        """The bounds on work and memory."""
+
+    @property
+    @abstractmethod
+    def spelling(self) -> str:
+        """A text that identifies the language: equal texts are equal languages."""
+
+    @abstractmethod
+    def network(
+        self,
+        strings: StringOracle,
+        numbers: NumberOracle,
+        limits: Limits | None = None,
+        *,
+        widest: Callable[[], NumberOracle] | None = None,
+    ) -> Network:
+        """Return a new network of the language; the two oracles answer for its strings and numbers."""

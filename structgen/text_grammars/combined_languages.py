@@ -1,0 +1,290 @@
+"""Languages made of languages: concatenation, union, repetition.
+
+A configuration is the set of places that the text so far may have reached (a subset construction on the fly).
+Each place has a rest, since each part has a word.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Final, TypeAlias, cast
+
+from structgen.core.compiled import CompiledGrammar
+from structgen.language.expectation import Expected
+from structgen.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.text_grammars.machine.scanning import common_classes
+
+Place: TypeAlias = "tuple[int, Config]"
+"""A number (of a part, or of the copies read so far), and the configuration of the part's language."""
+_BETWEEN: Final = None
+"""In place of a configuration: between two copies."""
+
+
+class _Parts(Language):
+    """A language over parts; a configuration is a frozenset of places."""
+
+    has_places = True
+
+    def __init__(self, parts: Sequence[Language]) -> None:
+        self.parts = tuple(parts)
+        self.classes = common_classes([part.classes for part in self.parts])
+        self.outer_classes = common_classes([part.outer_classes or part.classes for part in self.parts])
+        self.specials = frozenset(token for part in self.parts for token in part.specials)
+        self.counts_tokens = any(part.counts_tokens for part in self.parts)
+        self.has_stack = any(part.has_stack for part in self.parts)
+        self._over: dict[tuple[Language, Config], bool] = {}
+
+    def part(self, place: Place) -> Language:
+        return self.parts[place[0]]
+
+    def height(self, config: Config) -> int:
+        places = cast("frozenset[Place]", config)
+        return max((self.part(one).height(one[1]) for one in places if one[1] is not _BETWEEN), default=0)
+
+    def expected(self, config: Config) -> list[Expected]:
+        found: dict[Expected, None] = {}
+        for place in sorted(cast("frozenset[Place]", config), key=lambda place: place[0]):
+            found.update(dict.fromkeys(self.part(place).expected(place[1])))
+        return list(found)
+
+    def places(self, config: Config) -> Iterable[Config]:
+        for place in cast("frozenset[Place]", config):
+            number, at = place
+            part = self.part(place)
+            for one in part.places(at) if at is not _BETWEEN else (at,):
+                if at is _BETWEEN or not self._followed(number)[0] or not part.accepts(one):
+                    yield frozenset({(number, one)})
+
+    def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
+        """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
+        and behind it if its text may end. `number`: of the part's place."""
+        here = frozenset({(number, after)})
+        if not part.accepts(after):
+            return here
+        places, _ends = self._followed(number)
+        if not places:
+            return here
+        is_over = self._over.get((part, after))
+        if is_over is None:
+            is_over = self._over[part, after] = not part.goes_on(after)
+        return places if is_over else here | places
+
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        found: list[InsidePart] = []
+        others: set[Place] = set()
+        for place in cast("frozenset[Place]", config):
+            number, at = place
+            insides, left = self.part(place).inside(at) if at is not _BETWEEN else ((), at)
+            found += [self._lifted(number, one) for one in insides]
+            if left is not None or not insides:
+                others.add((number, left))
+        return tuple(found), frozenset(others) or None
+
+    def _lifted(self, number: int, one: InsidePart) -> InsidePart:
+        """Return a place inside a part of this language's part, as a place of this language. `number`: of
+        the place."""
+        behind: set[Place] = set() if one.after_end is None else {(number, one.after_end)}
+        ends = False
+        if one.ends:
+            places, ends = self._followed(number)
+            behind |= places
+        return one._replace(after_end=frozenset(behind) or None, ends=ends)
+
+    def after_inside(self, config: Config, state: int) -> Config:
+        (place,) = cast("frozenset[Place]", config)
+        part = self.part(place)
+        return self._after(place[0], part, part.after_inside(place[1], state))
+
+    @abstractmethod
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        """Return the places behind the part of a place, and whether the whole text may end there."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for part in dict.fromkeys(self.parts):
+            for name, count in part.sizes.items():
+                total[name] = total.get(name, 0) + count
+        return total
+
+    @property
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return frozenset(one for part in self.parts for one in part.compiled_parts)
+
+
+class Chain(_Parts):
+    """Concatenation: a word of each part, one after another."""
+
+    def __init__(self, parts: Sequence[Language]) -> None:
+        super().__init__(parts)
+        self._begun = self._begin()
+
+    @cached_property
+    def _owed(self) -> list[int]:
+        """Before each part, and behind the last: the symbols that the remaining parts need at least."""
+        sizes = [len(part.shortest(part.start())) for part in self.parts]
+        return [sum(sizes[at:]) for at in range(len(sizes) + 1)]
+
+    def _begin(self) -> list[frozenset[Place]]:
+        """Return for each part the places before it: its own, and behind it where it may be empty."""
+        after: frozenset[Place] = frozenset()
+        found = [after]
+        for index in reversed(range(len(self.parts))):
+            start = self.parts[index].start()
+            after = frozenset({(index, start), *(after if self.parts[index].accepts(start) else ())})
+            found.append(after)
+        return found[::-1]
+
+    def start(self) -> Config:
+        return self._begun[0]
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        found: set[Place] = set()
+        for index, at in cast("frozenset[Place]", config):
+            part = self.parts[index]
+            after = part.step(at, symbol)
+            if after is not None:
+                found |= self._after(index, part, after)
+        return frozenset(found) or None
+
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        places = self._begun[number + 1]
+        return places, not places or self.accepts(places)
+
+    def accepts(self, config: Config) -> bool:
+        last = len(self.parts) - 1
+        return any(
+            index == last and self.parts[last].accepts(at) for index, at in cast("frozenset[Place]", config)
+        )
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        best: tuple[int, int, tuple[int, ...]] | None = None
+        for index, at in cast("frozenset[Place]", config):
+            rest = tuple(self.parts[index].shortest(at))
+            candidate = (len(rest) + self._owed[index + 1], index, rest)
+            if best is None or candidate < best:
+                best = candidate
+        assert best is not None
+        found = list(best[2])
+        for part in self.parts[best[1] + 1 :]:
+            found += part.shortest(part.start())
+        return found
+
+    def boundary(self, config: Config) -> Config | None:
+        return _bounded(self, cast("frozenset[Place]", config))
+
+
+class Union(_Parts):
+    """Union: a word of any part."""
+
+    def start(self) -> Config:
+        return frozenset((index, part.start()) for index, part in enumerate(self.parts))
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        found: set[Place] = set()
+        for index, at in cast("frozenset[Place]", config):
+            after = self.parts[index].step(at, symbol)
+            if after is not None:
+                found.add((index, after))
+        return frozenset(found) or None
+
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        return frozenset(), True
+
+    def accepts(self, config: Config) -> bool:
+        return any(self.parts[index].accepts(at) for index, at in cast("frozenset[Place]", config))
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        rests = (tuple(self.parts[index].shortest(at)) for index, at in cast("frozenset[Place]", config))
+        return min(rests, key=lambda rest: (len(rest), rest))
+
+    def boundary(self, config: Config) -> Config | None:
+        return _bounded(self, cast("frozenset[Place]", config))
+
+
+class RepeatedLanguage(_Parts):
+    """`least` to `most` words of a language, one after another (`most` None: no bound).
+
+    A place is the number of copies read so far (counted as far as it matters), and the configuration of the
+    next copy, or `_BETWEEN`.
+    """
+
+    def __init__(self, of: Language, least: int, most: int | None) -> None:
+        super().__init__((of,))
+        self.of, self.most = of, most
+        self._first = of.start()
+        if of.inside(self._first)[0]:
+            self.outer_classes = self.classes  # between two copies, the next byte is read by the inner part
+        # empty copies may make up the number
+        self.least = 0 if of.accepts(self._first) else least
+
+    @cached_property
+    def _word(self) -> tuple[int, ...]:
+        """The shortest word."""
+        return tuple(self.of.shortest(self._first))
+
+    def part(self, place: Place) -> Language:
+        return self.of
+
+    def start(self) -> Config:
+        return frozenset({(0, _BETWEEN)})
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        found: set[Place] = set()
+        for count, at in cast("frozenset[Place]", config):
+            if at is _BETWEEN:
+                if count == self.most:
+                    continue
+                at = self._first
+            after = self.of.step(at, symbol)
+            if after is not None:
+                found |= self._after(count, self.of, after)
+        return frozenset(found) or None
+
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        read = number + 1
+        place = min(read, self.least) if self.most is None else read, _BETWEEN
+        return frozenset({place}), place[0] >= self.least
+
+    def accepts(self, config: Config) -> bool:
+        return any(at is _BETWEEN and count >= self.least for count, at in cast("frozenset[Place]", config))
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        best: tuple[int, int, tuple[int, ...]] | None = None
+        for count, at in cast("frozenset[Place]", config):
+            owed = max(0, self.least - count - (at is not _BETWEEN))
+            rest = () if at is _BETWEEN else tuple(self.of.shortest(at))
+            candidate = (len(rest) + owed * len(self._word), owed, rest)
+            if best is None or candidate < best:
+                best = candidate
+        assert best is not None
+        return [*best[2], *self._word * best[1]]
+
+    def expected(self, config: Config) -> list[Expected]:
+        found: dict[Expected, None] = {}
+        for count, at in sorted(cast("frozenset[Place]", config), key=lambda place: place[0]):
+            if at is not _BETWEEN:
+                found.update(dict.fromkeys(self.of.expected(at)))
+            elif count != self.most:
+                found.update(dict.fromkeys(self.of.expected(self._first)))
+        return list(found)
+
+    def boundary(self, config: Config) -> Config | None:
+        found: set[Place] = set()
+        for count, at in cast("frozenset[Place]", config):
+            after = at if at is _BETWEEN else self.of.boundary(at)
+            if at is _BETWEEN or after is not None:
+                found.add((count, after))
+        return frozenset(found) or None
+
+
+def _bounded(language: Chain | Union, config: Iterable[Place]) -> Config | None:
+    """Return the places that remain after the end of a token."""
+    found: set[Place] = set()
+    for index, at in config:
+        after = language.parts[index].boundary(at)
+        if after is not None:
+            found.add((index, after))
+    return frozenset(found) or None

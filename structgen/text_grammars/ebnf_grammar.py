@@ -1,0 +1,109 @@
+"""`sg.ebnf`: grammars in EBNF (GBNF of llama.cpp, XGrammar's form) as context-free languages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from structgen.automata.regex.ecma_text import ecma_text
+from structgen.automata.regex.syntax_tree import Node
+from structgen.errors import GrammarError, OptionError
+from structgen.language.remarks import Remarks
+from structgen.limits import Limits
+from structgen.system.text_files import read_text
+from structgen.text_grammars.context_free.context_free_language import ContextFree, PatternLanguage
+from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
+from structgen.text_grammars.context_free.rules import Rule, reached
+from structgen.text_grammars.machine.language import CompileTarget, Language
+from structgen.text_grammars.regular_language import RegularLanguage
+from structgen.text_grammars.text_grammar import TextGrammar
+
+
+def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | None = None) -> RulesGrammar:
+    """Return the grammar that a text of EBNF, or a file of that path, describes: what `start` derives.
+
+    The form is that of llama.cpp's GBNF and of XGrammar (`structgen.text_grammars.context_free.ebnf_reader`).
+    Any rules will do: ambiguous, left-recursive, nullable, cyclic ones. Raises `GrammarError` with line and
+    column, `LimitError` past `limits.grammar_rules` rules and counted copies. Cost: linear in the text.
+    """
+    source = text
+    if isinstance(text, os.PathLike):
+        source = read_text(Path(text))
+    if not isinstance(source, str):
+        raise OptionError(
+            f"A grammar is a text or a path, not a {type(text).__name__}.",
+            where="sg.ebnf",
+            cure="Write sg.ebnf('root ::= \"a\"').",
+        )
+    bounds = Limits() if limits is None else limits
+    before = perf_counter()
+    read = parse_ebnf(source, bounds.grammar_rules)
+    if start not in read.lines:
+        raise GrammarError(
+            f"There is no rule {start}.",
+            where="start",
+            cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
+        )
+    unused = set(read.lines).difference(reached(read.rules, start))
+    remarks = Remarks(unused_rules=tuple(sorted(unused)))
+    made = RulesGrammar(read.rules, read.terminals, start, limits=limits, remarks=remarks)
+    made.load_ms = 1000 * (perf_counter() - before)
+    return made
+
+
+class RulesGrammar(TextGrammar):
+    """Context-free rules over patterns, all ways to read a text alike. Made by `ebnf`.
+
+    `ignored`: terminals that may stand before the first terminal, and after each; `bound`: terminals that are
+    grammars themselves; `remarks`: what the text has of no use.
+    """
+
+    __slots__ = ("_limits", "bound", "ignored", "load_ms", "remarks", "rules", "start", "terminals")
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        terminals: Mapping[str, Node],
+        start: str,
+        ignored: Sequence[str] = (),
+        limits: Limits | None = None,
+        bound: Mapping[str, TextGrammar] | None = None,
+        remarks: Remarks | None = None,
+    ) -> None:
+        self.rules, self.terminals, self.start = tuple(rules), dict(terminals), start
+        self.ignored, self.bound = tuple(ignored), dict(bound or {})
+        self._limits = Limits() if limits is None else limits
+        self.remarks = Remarks() if remarks is None else remarks
+        self.load_ms = 0.0
+        """What reading it took."""
+
+    @property
+    def canonical(self) -> str:
+        patterns = {name: ecma_text(tree) for name, tree in self.terminals.items()}
+        said = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored!r}"
+        parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
+        return f"{said} where {parts}" if parts else said
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def source(self) -> str:
+        return "a grammar of rules"
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        return self.over(limits, RegularLanguage)
+
+    def over(self, limits: Limits, make: PatternLanguage) -> Language:
+        """Return the language of the rules over other languages of the patterns; what is bound stays."""
+        bound = {name: of.language(limits) for name, of in self.bound.items()}
+        terminals: dict[str, Language | Node] = {**self.terminals, **bound}
+        return ContextFree(self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=make)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        held = (self.rules, self.terminals, self.start, self.ignored, self._limits, self.bound, self.remarks)
+        return RulesGrammar, held

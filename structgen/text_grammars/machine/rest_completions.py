@@ -1,0 +1,168 @@
+"""`RestCompletions`: completions and token costs of a machine that knows a shortest rest for each state.
+
+A *rest* is the symbols that complete the text from a state. A state costs one token more than the cheapest
+state that a token at the beginning of its rest leads to. Therefore some allowed token always leads to a state
+that costs one token less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Final, Protocol
+from weakref import proxy
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.json_machine.answers.machine_tables import address_of
+from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine.language import TOKEN
+
+_KEPT: Final = 1 << 16
+"""States whose costs are remembered; past it all costs are forgotten and worked out again as needed."""
+_PREFIXES: Final = 512
+"""At most so many tokens that begin one rest, each a prefix of the next, are looked at."""
+_END: Final = -1
+"""In a way: no state follows."""
+
+
+class RestMachine(Protocol):
+    """The questions that completions ask a compiled grammar. States are numbers; its lock is held."""
+
+    @property
+    def address(self) -> int: ...
+
+    def may_end(self, index: int, /) -> bool: ...
+
+    def next_index(self, index: int, token: int, /) -> int: ...
+
+    def shortest_rest(self, index: int, /) -> Sequence[int]:
+        """Return the symbols of a short rest; empty exactly where the text is complete."""
+        ...
+
+    def after_rest(self, index: int, data: int, size: int, /) -> int:
+        """Return the state after a token whose bytes begin a rest (the bytes' address), -1 where no token may
+        end there."""
+        ...
+
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64], /) -> npt.NDArray[np.int64]:
+        """Return the states after some allowed tokens, none of them an end token."""
+        ...
+
+
+class RestCompletions:
+    """The completions of one compiled grammar, remembered by state. Its lock is held by the caller."""
+
+    def __init__(self, machine: RestMachine, *, may_loop: bool = False) -> None:
+        """`may_loop`: `ways` may lead back to a state that they began at.
+
+        The machine is not kept alive: it holds its completions, and a cycle would delay its release.
+        """
+        self._machine: RestMachine = proxy(machine)
+        self._may_loop = may_loop
+        self._costs: dict[int, int] = {}
+        self._rests: dict[int, tuple[int, ...]] = {}
+        self._ceilings: dict[int, int] = {}
+        """State -> so many tokens suffice after whichever token comes next."""
+        self._lengths: npt.NDArray[np.int64] = np.empty(_PREFIXES, np.int64)
+
+    def text(self, index: int) -> bytes:
+        """Return the completion of a state; empty where the text is complete. Special tokens have no text."""
+        return bytes(symbol for symbol in self._rest(index) if symbol < TOKEN)
+
+    def tokens(self, index: int) -> int:
+        """Return the fewest tokens that write the rest of a state; 0 where the text is complete."""
+        if len(self._costs) > _KEPT:
+            self._costs.clear()
+            self._rests.clear()
+            self._ceilings.clear()
+        (self._search if self._may_loop else self._explore)(index)
+        return self._costs[index]
+
+    def known(self, index: int) -> int | None:
+        """Return None: `tokens` looks costs up by itself."""
+        return None
+
+    def fits(self, index: int, left: int) -> bool:
+        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
+        return self._ceilings.get(index, left + 1) <= left
+
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        """Return those of some allowed tokens (no end tokens) after which more than `left` are needed."""
+        states, which = np.unique(self._machine.after_tokens(index, tokens), return_inverse=True)
+        costs = np.array([self.tokens(int(state)) for state in states], np.int64)
+        self._ceilings[index] = int(costs.max(initial=0))
+        return tokens[costs[which] > left]
+
+    def ways(self, state: int) -> list[tuple[int, int]]:
+        """Return the ways to complete a state, of which the cheapest is its cost: some tokens, and the state
+        (-1: none) whose cost comes on top."""
+        rest = self._rest(state)
+        return [(1, after) for after in self._after_first_tokens(state, rest)] if rest else [(0, _END)]
+
+    def _explore(self, index: int) -> None:
+        """Work out the costs of a state and of all states that ways lead to, depth first."""
+        costs, pending = self._costs, [index]
+        while pending:
+            state = pending[-1]
+            if state in costs:
+                pending.pop()
+                continue
+            ways = self.ways(state)
+            unknown = [after for _tokens, after in ways if after >= 0 and after not in costs]
+            if unknown:
+                pending += unknown
+            else:
+                costs[state] = min(tokens + (costs[after] if after >= 0 else 0) for tokens, after in ways)
+
+    def _search(self, index: int) -> None:
+        """Work out the costs of a state and of those on its cheapest way (Dijkstra's algorithm)."""
+        costs, least, before = self._costs, {index: 0}, {index: index}
+        queue = [(0, index)]
+        while queue[0][1] >= 0:
+            tokens, state = heappop(queue)
+            if tokens > least[state]:
+                continue
+            known = costs.get(state)
+            for more, after in self.ways(state) if known is None else ((known, _END),):
+                if tokens + more < least.get(after, tokens + more + 1):
+                    least[after], before[after] = tokens + more, state
+                    heappush(queue, (tokens + more, after))
+        state = before[_END]
+        costs[state] = least[_END] - least[state]
+        while state != index:
+            state = before[state]
+            costs[state] = least[_END] - least[state]
+
+    def _rest(self, index: int) -> tuple[int, ...]:
+        """Return the rest of a state; behind the first symbols of a known rest, its remainder."""
+        rest = self._rests.get(index)
+        if rest is None:
+            rest = self._rests[index] = tuple(self._machine.shortest_rest(index))
+        return rest
+
+    def _after_first_tokens(self, state: int, rest: tuple[int, ...]) -> list[int]:
+        """Return the states after each token that the rest begins with."""
+        if rest[0] >= TOKEN:
+            after = self._machine.next_index(state, rest[0] - TOKEN)
+            self._remember(after, rest[1:])
+            return [after]
+        size = next((at for at, symbol in enumerate(rest) if symbol >= TOKEN), len(rest))
+        data = np.array(rest[:size], np.uint8)
+        at = address_of(data)
+        found = stepping.prefixes(self._machine.address, at, size, address_of(self._lengths), _PREFIXES)
+        states = []
+        for length in self._lengths[:found].tolist():
+            after = self._machine.after_rest(state, at, length)
+            if after >= 0:
+                self._remember(after, rest[length:])
+                states.append(after)
+        assert states, "a vocabulary that can write every byte"
+        return states
+
+    def _remember(self, state: int, rest: tuple[int, ...]) -> None:
+        """Note the rest of a state unless a shorter one is known. A complete text has the empty rest."""
+        known = self._rests.get(state)
+        if known is None or (len(known) > len(rest) and state not in self._costs):
+            self._rests[state] = () if self._machine.may_end(state) else rest

@@ -1,0 +1,38 @@
+"""The JSON texts of a schema as a `Language`, so that they can be a part of another grammar."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from structgen.json_grammars.compiled_schema import CompiledSchema
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.limits import Limits
+from structgen.text_grammars.machine.language import CompileTarget, Language
+from structgen.text_grammars.machine.masked_language import Masked
+from structgen.tokens.tokenizer import Tokenizer
+
+_SPACE: Final = b" \t\n\r"
+_DIGITS: Final = b"0123456789"
+_LAST: Final = {
+    ord("{"): b"}", ord("["): b"]", ord('"'): b'"', ord("t"): b"e", ord("f"): b"e", ord("n"): b"l",
+    **dict.fromkeys(b"-" + _DIGITS, _DIGITS),
+}  # fmt: skip
+"""First byte of a JSON value -> the bytes that can be its last."""
+
+
+@cache
+def _byte_tokenizer() -> Tokenizer:
+    """Return a tokenizer whose tokens are the 256 bytes and an end token."""
+    return Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+
+
+def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:
+    """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
+    target, against single bytes."""
+    if target is None:
+        return Masked(CompiledSchema(of, _byte_tokenizer(), limits, store=False))
+    compiled = CompiledSchema(of, target.tokenizer, limits, target.store)
+    first = compiled.next_bytes(compiled.start)
+    last = b"".join(_LAST.get(byte, b"") for byte in first)
+    return Masked(compiled, last if of.policies.whitespace == "compact" else last + _SPACE)

@@ -1,0 +1,507 @@
+"""Grammars of texts and their operators: sequence, alternatives, repetition, intersection, complement.
+
+`TextGrammar` is the base class of every grammar that is not a JSON Schema. Its operators simplify where they
+can: patterns without assertions become one pattern, and intersections and complements of regular grammars
+become one formula, which one automaton reads. Everything else becomes a `Composed` grammar.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from enum import Enum
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
+
+from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    Node,
+    Repetition,
+    descendants,
+)
+from structgen.automata.strings.banned_patterns import pattern_of
+from structgen.core.grammar import Grammar
+from structgen.errors import GrammarError, OptionError, RegexError
+from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
+from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
+from structgen.text_grammars.machine.language import LanguageGrammar
+
+if TYPE_CHECKING:
+    from structgen.core.compiled import CompiledGrammar
+    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+    from structgen.store.mask_store import MaskStore
+    from structgen.text_grammars.machine.language import CompileTarget, Language
+    from structgen.tokens.tokenizer import Tokenizer
+
+Operand: TypeAlias = Union[Grammar, str]
+"""An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
+_SHOWN: Final = 60
+"""Characters of a text that a message shows."""
+
+
+class TextGrammar(LanguageGrammar):
+    """A grammar of texts that need not be JSON."""
+
+    __slots__ = ()
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""
+        return False
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer."""
+        # start-up time: a grammar that is only parsed or explained needs no machine
+        from structgen.text_grammars.machine.compiled_text import CompiledText
+
+        with THIS_CALL:
+            return CompiledText(self, tokenizer, limits, store)
+
+    @property
+    def identity(self) -> str:
+        """A name that is unique within this process; often cheaper than `canonical`."""
+        return self.canonical
+
+    @property
+    def source(self) -> str:
+        """The kind of source, for messages: `a Lark grammar`."""
+        return "a grammar"
+
+    def __add__(self, other: Operand) -> TextGrammar:
+        """Return the grammar of a text of this grammar followed by a text of another."""
+        return sequence(self, other)
+
+    def __radd__(self, other: Operand) -> TextGrammar:
+        return sequence(other, self)
+
+    def __or__(self, other: Operand) -> TextGrammar:
+        """Return the grammar of the texts of either grammar."""
+        return either(self, other)
+
+    def __ror__(self, other: Operand) -> TextGrammar:
+        return either(other, self)
+
+    def __and__(self, other: Operand) -> TextGrammar:
+        """Return the grammar of the texts of both grammars; one of them must be regular."""
+        return meet(self, other)
+
+    def __rand__(self, other: Operand) -> TextGrammar:
+        return meet(other, self)
+
+    def __sub__(self, other: Operand) -> TextGrammar:
+        """Return the grammar of the texts of this grammar that another, regular grammar does not have."""
+        return meet(self, other, complement=True)
+
+    def __invert__(self) -> TextGrammar:
+        """Return the grammar of all texts that this grammar, which must be regular, does not have."""
+        return opposite(self)
+
+    def repeat(self, least: int = 0, most: int | None = None) -> TextGrammar:
+        """Return the grammar of `least` to `most` texts of this one, one after another (None: no bound)."""
+        return repeated(self, least, most)
+
+    def optional(self) -> TextGrammar:
+        """Return the grammar of the texts of this one, and the empty text."""
+        return self.repeat(0, 1)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise NotImplementedError  # each grammar pickles by what it was made from
+
+
+class RegularGrammar(TextGrammar):
+    """A formula over patterns and words as a grammar."""
+
+    __slots__ = ("_limits", "body", "formula", "what")
+
+    def __init__(self, formula: Formula, what: str, *, limits: Limits | None = None) -> None:
+        self.formula, self.what = formula, what
+        self._limits = Limits() if limits is None else limits
+        self.body: str | None = _body(formula)
+        """A pattern of the same texts whose meaning does not depend on the text around it, or None."""
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[str], limits: Limits | None = None) -> RegularGrammar:
+        """Return the grammar of some texts. Raises `OptionError` where there is none, or one cannot be
+        written in UTF-8."""
+        words = [texts] if isinstance(texts, str) else list(texts)
+        for word in words:
+            if not isinstance(word, str):
+                raise OptionError(
+                    f"A text is a string, not a {type(word).__name__}.", where="texts", cure="Give strings."
+                )
+            if any("\ud800" <= char < "\ue000" for char in word):
+                raise OptionError(
+                    f"The text {shortened(word)!r} has a lone surrogate, which UTF-8 cannot write.",
+                    where="texts",
+                    cure="Write the character it is half of.",
+                )
+        if not words:
+            raise OptionError(
+                "There is nothing to choose from.", where="texts", cure="Give one text at least."
+            )
+        shown = ", ".join(json.dumps(shortened(word), ensure_ascii=False) for word in sorted(set(words))[:4])
+        what = f"{shown}, ..." if len(words) > 4 else shown
+        return cls(Words(frozenset(words)), what, limits=limits)
+
+    @classmethod
+    def of_body(cls, body: str, what: str, limits: Limits) -> RegularGrammar | None:
+        """Return the grammar of a pattern without assertions; None where its groups nest too deep."""
+        try:
+            ecma_syntax.parse(f"^(?:{body})$")
+        except RegexError:
+            return None
+        return cls(Pattern(f"^(?:{body})$"), what, limits=limits)
+
+    @property
+    def canonical(self) -> str:
+        return f"regular {_spelled(self.formula)}"
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def source(self) -> str:
+        return "a regular expression"
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        from structgen.text_grammars.regular_language import RegularLanguage  # start-up time
+
+        return RegularLanguage(self.formula, self.what, limits)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _regular_again, (self.formula, self.what, self._limits)
+
+
+class JsonTexts(TextGrammar):
+    """The JSON texts of a schema grammar, as a part of other grammars."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: JsonSchemaGrammar) -> None:
+        self.of = of
+
+    @property
+    def canonical(self) -> str:
+        return f"json {self.of.canonical}"
+
+    @property
+    def limits(self) -> Limits:
+        return self.of.limits
+
+    @property
+    def source(self) -> str:
+        return "a JSON Schema"
+
+    @property
+    def has_masks(self) -> bool:
+        return True
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        # start-up time: the machine for JSON texts
+        from structgen.text_grammars.schema_language import schema_language
+
+        return schema_language(self.of, limits, target)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return JsonTexts, (self.of,)
+
+
+class Operation(Enum):
+    """The operation that a composed grammar applies to its parts."""
+
+    SEQUENCE = "sequence"
+    EITHER = "either"
+    REPEAT = "repeat"
+    MEET = "meet"
+    BAN = "ban"
+    """As `MEET`, but special tokens may occur, and the formula holds for each run of bytes between them."""
+
+
+class Composed(TextGrammar):
+    """A grammar made of others. Made by the operators, `sequence` and `either`."""
+
+    __slots__ = ("formula", "least", "most", "operation", "parts")
+
+    def __init__(
+        self,
+        operation: Operation,
+        parts: tuple[TextGrammar, ...],
+        least: int = 0,
+        most: int | None = None,
+        formula: Formula | None = None,
+    ) -> None:
+        self.operation, self.parts = operation, parts
+        self.least, self.most, self.formula = least, most, formula
+
+    @property
+    def canonical(self) -> str:
+        return self._said([part.canonical for part in self.parts])
+
+    @property
+    def identity(self) -> str:
+        return self._said([part.identity for part in self.parts])
+
+    def _said(self, parts: list[str]) -> str:
+        said = ",".join(parts)
+        if self.operation is Operation.REPEAT:
+            said += f",{self.least},{self.most}"
+        if self.formula is not None:
+            said += "," + RegularGrammar(self.formula, "").canonical
+        return f"{self.operation.value}({said})"
+
+    @property
+    def limits(self) -> Limits:
+        return _limits(self.parts)
+
+    @property
+    def source(self) -> str:
+        return "a composed grammar"
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        return _language_of(self, limits, {}, target)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Composed, (self.operation, self.parts, self.least, self.most, self.formula)
+
+
+# --- the operators ---
+
+
+def as_text(operand: Operand) -> TextGrammar:
+    """Return the grammar of an operand. Raises `OptionError` where it is not one."""
+    if isinstance(operand, TextGrammar):
+        return operand
+    if isinstance(operand, str):
+        return RegularGrammar.of_texts((operand,))
+    if isinstance(operand, Grammar):
+        # start-up time: grammars without JSON parts load no JSON machine
+        from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+
+        if isinstance(operand, JsonSchemaGrammar):
+            return JsonTexts(operand)
+    raise OptionError(
+        f"A {type(operand).__name__} is no part of a grammar.",
+        where="grammar",
+        cure="Use a grammar, or a text that stands for itself.",
+    )
+
+
+def sequence(*parts: Operand) -> TextGrammar:
+    """Return the grammar of a text of each part, one after another; of none, the empty text."""
+    flat = _flat(Operation.SEQUENCE, parts)
+    merged: list[TextGrammar] = []
+    for part in flat:
+        joined = _joined(merged[-1], part) if merged else None
+        if joined is None:
+            merged.append(part)
+        else:
+            merged[-1] = joined
+    if not merged:
+        return RegularGrammar.of_texts(("",))
+    return merged[0] if len(merged) == 1 else Composed(Operation.SEQUENCE, tuple(merged))
+
+
+def either(*parts: Operand) -> TextGrammar:
+    """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
+    flat = list({part.identity: part for part in _flat(Operation.EITHER, parts)}.values())
+    if not flat:
+        raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
+    if len(flat) == 1:
+        return flat[0]
+    if all(isinstance(part, RegularGrammar) for part in flat):
+        regular = cast("list[RegularGrammar]", flat)
+        bodies = [part.body for part in regular]
+        what = " or ".join(part.what for part in regular[:4]) + (" or ..." if len(flat) > 4 else "")
+        if all(body is not None for body in bodies):
+            whole = RegularGrammar.of_body("|".join(cast("list[str]", bodies)), what, _limits(flat))
+            if whole is not None:
+                return whole
+        return RegularGrammar(Any_(tuple(part.formula for part in regular)), what, limits=_limits(flat))
+    return Composed(Operation.EITHER, tuple(flat))
+
+
+def repeated(of: Operand, least: int, most: int | None) -> TextGrammar:
+    """Return the grammar of `least` to `most` texts of a grammar, one after another (None: no bound)."""
+    for name, value in (("least", least), ("most", 0 if most is None else most)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise OptionError(f"{name} is {value!r}.", where=name, cure="Give a count: 0, 1, 2, ...")
+    if most is not None and most < least:
+        raise OptionError(
+            f"At least {least} and at most {most} are never both.", where="repeat", cure="Raise most."
+        )
+    grammar = as_text(of)
+    if most == 0:
+        return RegularGrammar.of_texts(("",))
+    if (least, most) == (1, 1):
+        return grammar
+    if isinstance(grammar, RegularGrammar) and grammar.body is not None:
+        count = f"{{{least},{'' if most is None else most}}}"
+        what = f"{grammar.what}, {least} times or more" if most is None else f"{grammar.what}, repeated"
+        whole = RegularGrammar.of_body(f"(?:{grammar.body}){count}", what, grammar.limits)
+        if whole is not None:
+            return whole
+    return Composed(Operation.REPEAT, (grammar,), least, most)
+
+
+def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
+    """Return the grammar of the texts of both, or with `complement` of the first that are none of the
+    second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
+    `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
+    a, b = as_text(one), as_text(other)
+    if not complement and not isinstance(b, RegularGrammar):
+        a, b = b, a
+    if not isinstance(b, RegularGrammar):
+        raise OptionError(
+            "A regular grammar must stand on one side of &, and on the right of -.",
+            where="grammar",
+            cure="Intersect with a regular expression.",
+        )
+    formula = Not(b.formula) if complement else b.formula
+    what = f"no {b.what}" if complement else b.what
+    if isinstance(a, RegularGrammar):
+        return RegularGrammar(All((a.formula, formula)), f"{a.what} and {what}", limits=a.limits)
+    return Composed(Operation.MEET, (a,), formula=formula)
+
+
+def banned(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
+    """Return the grammar of the texts of a grammar in which none of `texts` stands, which hold no other."""
+    grammar = as_text(of)
+    formula = Not(Pattern(pattern_of(texts)))
+    if isinstance(grammar, RegularGrammar):
+        what = f"{grammar.what} without banned texts"
+        return RegularGrammar(All((grammar.formula, formula)), what, limits=grammar.limits)
+    return Composed(Operation.BAN, (grammar,), formula=formula)
+
+
+def opposite(of: TextGrammar) -> TextGrammar:
+    """Return the grammar of the texts that are none of a regular grammar's. Raises `OptionError`."""
+    if not isinstance(of, RegularGrammar):
+        raise OptionError(
+            "The complement of a grammar that is not regular is not offered.",
+            where="~",
+            cure="Use it on a regular expression.",
+        )
+    return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
+
+
+# --- helpers ---
+
+
+def _language_of(
+    grammar: TextGrammar, limits: Limits, known: dict[str, Language], target: CompileTarget | None
+) -> Language:
+    """Return the language of a grammar. Equal parts share one language: `known`, by their identity."""
+    # start-up time: languages are needed when a grammar is compiled
+    from structgen.text_grammars.combined_languages import Chain, RepeatedLanguage
+    from structgen.text_grammars.combined_languages import Union as UnionLanguage
+    from structgen.text_grammars.context_free.regular_intersection import Meet
+
+    if not isinstance(grammar, Composed):
+        found = known.get(grammar.identity)
+        if found is None:
+            found = known[grammar.identity] = grammar.language(limits, target)
+        return found
+    if grammar.operation is Operation.EITHER:
+        alternatives: list[Language] = []
+        for part in grammar.parts:
+            try:
+                alternatives.append(_language_of(part, limits, known, target))
+            except GrammarError as error:
+                if type(error) is not GrammarError:
+                    raise
+        if not alternatives:
+            raise GrammarError(
+                "None of the alternatives has a text.", where="grammar", cure="Give one that has."
+            )
+        return UnionLanguage(alternatives)
+    if grammar.operation is Operation.REPEAT:
+        return RepeatedLanguage(
+            _language_of(grammar.parts[0], limits, known, target), grammar.least, grammar.most
+        )
+    if grammar.operation in (Operation.MEET, Operation.BAN):
+        assert grammar.formula is not None
+        # the product with an automaton needs every byte, so the parts are not compiled by themselves
+        read = _language_of(grammar.parts[0], limits, {}, None)
+        return Meet(read, grammar.formula, limits, restarts=grammar.operation is Operation.BAN)
+    return Chain([_language_of(part, limits, known, target) for part in grammar.parts])
+
+
+def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]:
+    """Return the operands as text grammars; an operand of the same operation is replaced by its parts."""
+    found: list[TextGrammar] = []
+    for part in map(as_text, parts):
+        same = isinstance(part, Composed) and part.operation is operation
+        found += cast(Composed, part).parts if same else (part,)
+    return found
+
+
+def _joined(one: TextGrammar, other: TextGrammar) -> TextGrammar | None:
+    """Return the concatenation as one pattern, where both are patterns without assertions."""
+    if not isinstance(one, RegularGrammar) or not isinstance(other, RegularGrammar):
+        return None
+    if one.body is None or other.body is None:
+        return None
+    what = f"{one.what} and then {other.what}"
+    return RegularGrammar.of_body(_wrapped(one.body) + _wrapped(other.body), what, one.limits)
+
+
+def _wrapped(body: str) -> str:
+    """Return a pattern as a part of a concatenation. Its tree does not say whether it needs brackets: the
+    parser reads `a|b` as a set of characters."""
+    return f"(?:{body})" if "|" in body else body
+
+
+def _limits(parts: tuple[TextGrammar, ...] | list[TextGrammar]) -> Limits:
+    """Return the first limits among the parts that are not the default ones."""
+    default = Limits()
+    return reduce(lambda one, other: one if one != default else other, (part.limits for part in parts))
+
+
+def _regular_again(formula: Formula, what: str, limits: Limits) -> RegularGrammar:
+    return RegularGrammar(formula, what, limits=limits)
+
+
+def _spelled(formula: Formula) -> str:
+    """Return a formula as text, the same for equal formulas in every process."""
+    match formula:
+        case Pattern(source):
+            return f"/{source}/"
+        case Words():
+            return json.dumps(sorted(formula.of))
+        case Not():
+            return f"not({_spelled(formula.of)})"
+        case All() | Any_():
+            name = "all" if isinstance(formula, All) else "any"
+            return f"{name}({','.join(map(_spelled, formula.of))})"
+    raise AssertionError(f"{type(formula).__name__} is no formula of texts")
+
+
+def _body(formula: Formula) -> str | None:
+    if isinstance(formula, Words):
+        return "|".join("".join(map(_escaped, word)) for word in sorted(formula.of))
+    if isinstance(formula, Pattern) and formula.source.startswith("^(?:") and formula.source.endswith(")$"):
+        body = formula.source[4:-2]
+        return None if _asserts(ecma_syntax.parse(f"(?:{body})")) else body
+    return None
+
+
+def _escaped(char: str) -> str:
+    return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
+
+
+def _asserts(node: Node) -> bool:
+    """Return whether a tree holds an assertion about the text around it."""
+    plain = (CharacterClass, Concatenation, Alternation, Repetition)
+    return not all(isinstance(one, plain) for one in descendants(node))
+
+
+def shortened(text: str) -> str:
+    """Return a text for a message, cut to 60 characters."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
