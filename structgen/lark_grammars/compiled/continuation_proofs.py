@@ -7,8 +7,6 @@ text's end. Where compiled code finds no proof, it asks Python (`lark_grammars.l
 
 from __future__ import annotations
 
-from structgen.json_machine.tables.layout import ASK, ASKED, NO, REFUSED, VAGUE, YES
-from structgen.lark_grammars.compiled.lark_rows import find, intern
 from structgen.lark_grammars.compiled.lark_step import (
     ask,
     below_of,
@@ -77,6 +75,8 @@ from structgen.lark_grammars.compiled.registers import (
     LarkContext,
     LarkState,
 )
+from structgen.machine_core.interning import find, intern
+from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, VAGUE, YES
 from structgen.native.blocks import Int32s, skip
 from structgen.native.jit import jit
 

@@ -13,30 +13,7 @@ from __future__ import annotations
 
 import numba
 
-from structgen.json_machine.masks.draft_nodes import (
-    J_CONTEXT,
-    J_COUNT,
-    J_FINISHED,
-    J_STATE,
-    JOB_WORDS,
-    settle_place,
-    state_above,
-    state_or_left,
-    token_of,
-)
-from structgen.json_machine.tables.layout import (
-    ASK,
-    ASKED,
-    M_DOC,
-    M_FINISHED,
-    NO,
-    REFUSED,
-    UNKNOWN_FREE,
-    VAGUE,
-    YES,
-)
 from structgen.lark_grammars.compiled.continuation_proofs import ends_well, live, may_end
-from structgen.lark_grammars.compiled.lark_rows import emit, find, intern, is_end, remember
 from structgen.lark_grammars.compiled.lark_step import (
     ask,
     between_lexemes,
@@ -87,6 +64,7 @@ from structgen.lark_grammars.compiled.registers import (
     PAIR_CROSSING_WORDS,
     Q_PAIR,
     Q_RECORD,
+    READING,
     TERMINAL_BITS,
     TERMINAL_SHIFT,
     LarkContext,
@@ -96,9 +74,20 @@ from structgen.lark_grammars.compiled.registers import (
     LexemeRecord,
     TokenGroup,
 )
+from structgen.machine_core.draft_nodes import (
+    Batch,
+    is_end,
+    job_at,
+    settle_place,
+    state_above,
+    state_or_left,
+    token_of,
+)
+from structgen.machine_core.interning import find, intern
+from structgen.machine_core.layout import ASK, ASKED, FINISHED, NO, REFUSED, UNKNOWN_FREE, VAGUE, YES
+from structgen.machine_core.masks import emit, remember
 from structgen.native.blocks import Bytes, Int32s, Words, address_of_block, copy_block, skip
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import load64
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of
 
 
@@ -687,9 +676,9 @@ def after_token(c: LarkContext, index: int, token: int) -> int:
     """Return the state after a token, if it is live; REFUSED; ASKED; or UNKNOWN_FREE."""
     s = c.scratch[0]
     copy_block(c.nodes[index].registers, s)
-    if c.vocabulary.slot[token] < 0 or s.mode == M_FINISHED:
+    if c.vocabulary.slot[token] < 0 or s.mode == FINISHED:
         return REFUSED
-    if s.mode != M_DOC:
+    if s.mode != READING:
         return UNKNOWN_FREE
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
     start, end = offsets[token], offsets[token + 1]
@@ -729,8 +718,8 @@ def draft_state(c: LarkContext, finished: int, index: int, token: int) -> int:
     d = c.nodes[index].registers
     if not is_end(c, token):
         return after_token(c, index, token)
-    if d.mode != M_DOC:
-        return REFUSED if d.mode == M_FINISHED else UNKNOWN_FREE
+    if d.mode != READING:
+        return REFUSED if d.mode == FINISHED else UNKNOWN_FREE
     code = may_end(c, d)
     if code != YES:
         return REFUSED if code == NO else ASKED
@@ -739,22 +728,21 @@ def draft_state(c: LarkContext, finished: int, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def walk_drafts(batch: int, jobs: int, count: int) -> int:
-    """Do what is known of the draft trees of many jobs (`json_machine.masks.draft_nodes`). Returns how many
+    """Do what is known of the draft trees of many jobs (`machine_core.draft_nodes`). Returns how many
     places are left."""
-    left = 0
+    drafts, left = Batch(batch), 0
     for i in range(count):
-        job = jobs + 8 * JOB_WORDS * i
-        c = LarkContext(load64(job, J_CONTEXT))
+        job = job_at(jobs, i)
+        c = LarkContext(job.context)
         noted = c.questions.count
         c.questions.count = MOST_NOTED  # there is no room for questions: none is noted
-        left += settle_place(batch, job, 0, load64(job, J_STATE))
-        for node in range(load64(job, J_COUNT)):
-            state, token = state_above(batch, job, node), token_of(batch, job, node)
+        left += settle_place(drafts, job, 0, job.state)
+        for node in range(job.count):
+            state, token = state_above(drafts, job, node), token_of(drafts, job, node)
             if state >= 0:
-                finished = load64(job, J_FINISHED)
-                after = draft_state(c, finished, state, token) if token >= 0 else REFUSED
+                after = draft_state(c, job.finished, state, token) if token >= 0 else REFUSED
                 state = state_or_left(after)
-            left += settle_place(batch, job, 1 + node, state)
+            left += settle_place(drafts, job, 1 + node, state)
         c.questions.count = noted
     return left
 

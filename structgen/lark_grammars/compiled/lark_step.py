@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import numba
 
-from structgen.json_machine.tables.layout import ASK, ASKED, M_DOC, NO, REFUSED, VAGUE, YES
-from structgen.lark_grammars.compiled.lark_rows import ask_room, find, intern
 from structgen.lark_grammars.compiled.registers import (
     ELSE_NONE,
     ELSE_SHIFT,
@@ -31,8 +29,10 @@ from structgen.lark_grammars.compiled.registers import (
     NOTHING_INSPECTED,
     OPEN_UNKNOWN,
     PENDING,
+    PLACE_FLAGS,
     Q_MOVE,
     Q_START,
+    READING,
     TERMINAL_BITS,
     TERMINAL_SHIFT,
     TO_BITS,
@@ -45,6 +45,8 @@ from structgen.lark_grammars.compiled.registers import (
     LarkTables,
     UnitReduction,
 )
+from structgen.machine_core.interning import find, intern
+from structgen.machine_core.layout import ASK, ASKED, NO, QUESTION_ROOM, REFUSED, VAGUE, YES
 from structgen.native.blocks import copy_block
 from structgen.native.jit import jit
 
@@ -247,7 +249,7 @@ def place_number(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
     flags = c.place_flags
     if found >= flags.count:
         if found >= flags.capacity:
-            ask_room(c, flags, found + 1 - flags.count)
+            ask(c, QUESTION_ROOM, PLACE_FLAGS, found + 1 - flags.count)
             return ASKED
         flags[found] = OPEN_UNKNOWN
         flags.count = found + 1
@@ -363,7 +365,7 @@ def between_lexemes(c: LarkContext, place: int, d: LarkState) -> int:
 @jit
 def put_state(d: LarkState, place: int, lexeme: int, column: int, base: int) -> None:
     """Write the registers of a state."""
-    d.mode = M_DOC
+    d.mode = READING
     d.place = place
     d.lexeme = lexeme
     d.column = column

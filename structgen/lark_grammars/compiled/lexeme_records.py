@@ -15,7 +15,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables.layout import ASKED
 from structgen.lark_grammars.compiled.continuation_proofs import endings_of
 from structgen.lark_grammars.compiled.lark_step import move_of
 from structgen.lark_grammars.compiled.registers import (
@@ -45,6 +44,7 @@ from structgen.lark_grammars.compiled.registers import (
     RecordScan,
     TokenGroup,
 )
+from structgen.machine_core.layout import ASKED
 from structgen.native.blocks import (
     Block,
     Bytes,

@@ -16,7 +16,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from structgen.json_machine.tables.layout import ASK, NO, VAGUE, YES
 from structgen.lark_grammars.compiled.continuation_proofs import is_excluded, live
 from structgen.lark_grammars.compiled.lark_step import (
     below_of,
@@ -48,6 +47,7 @@ from structgen.lark_grammars.compiled.registers import (
     LarkContext,
     LarkState,
 )
+from structgen.machine_core.layout import ASK, NO, VAGUE, YES
 from structgen.native.blocks import Bytes, Int32s, Words, skip, word_of, words_of
 from structgen.native.jit import jit
 from structgen.native.lazy_memory import room

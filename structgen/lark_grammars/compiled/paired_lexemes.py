@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables.layout import ASKED, MISS
 from structgen.lark_grammars.compiled.continuation_proofs import endings_of
 from structgen.lark_grammars.compiled.lark_step import move_of
 from structgen.lark_grammars.compiled.lexeme_records import shifted
@@ -33,6 +32,7 @@ from structgen.lark_grammars.compiled.registers import (
     LarkContext,
     LexemeRecord,
 )
+from structgen.machine_core.layout import ASKED, MISS
 from structgen.native.blocks import Words, address_of_block, skip, word_of, words_of
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of

@@ -9,26 +9,27 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+from structgen.machine_core.growing_tables import Sizes, TablePlan
+from structgen.machine_core.layout import Core, Edge, Node, Question, Questions, Registers
 from structgen.native.blocks import (
     At,
     Block,
     Bytes,
     Int32s,
-    Int32Table,
     Rows,
     Table,
     Words,
     WordTable,
+    word_of,
     words_of,
 )
 
 # --- states and places -------------------------------------------------------------------------------------
 
 
-class LarkState(Block):
-    """A state of the compiled reader: eight words. Equal states are one number."""
+class LarkState(Registers):
+    """A state of the compiled reader. Equal states are one number. The mode is READING, SLOW or FINISHED."""
 
-    mode: int
     place: int
     """A row of `places`: where the parser stands between two lexemes."""
     lexeme: int
@@ -41,16 +42,14 @@ class LarkState(Block):
 
 
 NO_BASE: Final = -1
+READING, SLOW = 0, 14
+"""Modes of a state: SLOW states are configurations of the Python reader, whose number is in `place`."""
 
 
-class LarkNode(Block):
-    """The row of a state, with its mask."""
+class LarkNode(Node):
+    """The row of a state, with its mask. A dense row KEPT: the mask lies in a file."""
 
     registers: LarkState
-    dense_row: int
-    """A row of the mask store, -1: none; KEPT: the mask lies in a file."""
-    token_list: int
-    """Where its list of tokens is, -1: the mask is not known yet."""
 
 
 KEPT: Final = -2
@@ -76,25 +75,16 @@ class LarkPlace(Block):
     spare: int
 
 
-class LarkEdge(Block):
-    """An answer to a key of three words.
-
-    A place, a terminal and a column lead to the place after the lexeme (below INSPECTED_AT; above it, the
-    part of the stack that was inspected). (state, LIVE_KEY, 0) and (lexeme state, YIELDS_KEY, slot's state)
-    lead to LIVE_YES, ...
-    """
-
-    first: int
-    second: int
-    third: int
-    target: int
+# An edge (`machine_core.layout.Edge`): a place, a terminal and a column lead to the place after the lexeme
+# (below INSPECTED_AT; above it, the part of the stack that was inspected). (state, LIVE_KEY, 0) and (lexeme
+# state, YIELDS_KEY, slot's state) lead to LIVE_YES, ...
 
 
 class LarkWork(Block):
     """Rows that are about to be interned, and spare registers."""
 
     free: Annotated[Words, 8]
-    edge: LarkEdge
+    edge: Edge
     free_too: Annotated[Words, 4]
     cell: StackCell
     free_three: Annotated[Words, 6]
@@ -411,88 +401,47 @@ INSPECTED_AT: Final = 32
 cell that was inspected; 0: not known."""
 
 
-class LarkQuestion(Block):
-    """Something that Python is to answer."""
-
-    kind: int
-    first: int
-    second: int
-    third: int
-
-
 MOST_NOTED: Final = 1 << 14
 
 
-class LarkQuestions(Block):
+class LarkQuestions(Questions):
     """The questions noted since the last answers."""
 
     count: int
-    asked: Annotated[Rows[LarkQuestion], 4 * MOST_NOTED]
+    asked: Annotated[Rows[Question], 4 * MOST_NOTED]
 
 
-class LarkVocabulary(Block):
-    """The vocabulary, as every machine has it."""
-
-    trie: Words
-    trie_count: int
-    first: Int32s
-    signatures: Words
-    slots_before: Int32s
-    subtree_chars: Int32s
-    child_start: Int32s
-    children: Words
-    slot_start: Int32s
-    slot_ids: Int32s
-    slot: Int32s
-    token_offset: Words
-    token_data: Bytes
-    size: int
-    mask_words: int
-    longest: int
-    slot_signatures: Words
-
-
-class LarkContext(Block):
+class LarkContext(Core):
     """The block of a compiled Lark grammar."""
 
     nodes: Table[LarkNode]
-    other_tables: Annotated[Words, 6]
-    edges: Table[LarkEdge]
-    cells: Table[StackCell]
-    places: Table[LarkPlace]
-    other_tables_2: Annotated[Words, 24]
-    place_flags: WordTable
-    """Of each place, two bits each (OPEN, SHUT, ...): see BARE_SHIFT."""
-    other_tables_3: Annotated[Words, 30]
-    lists: Int32Table
-    other_tables_4: Annotated[Words, 24]
-    tables: At[LarkTables]
-    reused_masks: At[FragmentTable]
-    """Fragments whose leaves are states with masks, that states may have too which differ where no mask
-    looks."""
-    others: Annotated[Words, 2]
     questions: At[LarkQuestions]
     scratch: Rows[LarkState]
-    """States of a walk, by depth."""
-    others_2: Annotated[Words, 6]
-    ends: Int32s
-    end_count: int
-    dense_rows: Int32s
-    others_3: int
-    buffer: Int32s
-    """Tokens of the mask."""
-    buffer_count: int
-    others_4: int
-    crossed: Words
-    """Working memory of a scan."""
-    others_5: Annotated[Words, 3]
     work: At[LarkWork]
-    others_6: Annotated[Words, 6]
-    deferred: Int32s
-    """Tokens that only the Python reader can follow."""
-    deferred_count: int
-    others_7: Annotated[Words, 16]
-    vocabulary: LarkVocabulary
+    cells: Table[StackCell]
+    places: Table[LarkPlace]
+    place_flags: WordTable
+    """Of each place, two bits each (OPEN, SHUT, ...): see BARE_SHIFT."""
+    tables: At[LarkTables]
+    reused_masks: At[FragmentTable]
+    """Fragments whose leaves are states with masks; a state may have the mask of another that differs only
+    where no mask looks."""
+
+
+CELLS, PLACES, PLACE_FLAGS = (word_of(LarkContext, name) for name in ("cells", "places", "place_flags"))
+"""The tables that Lark has beside those of every machine."""
+LARK_TABLES: Final = TablePlan(
+    LarkContext,
+    {
+        "nodes": Sizes(1024, 2048, key=8),
+        "edges": Sizes(512, 1024, key=3),
+        "lists": Sizes(65536),
+        "terminals": Sizes(1),
+        "cells": Sizes(512, 1024, key=2, nothing=True),
+        "places": Sizes(512, 1024, key=4, nothing=True),
+        "place_flags": Sizes(1024),
+    },
+)
 
 
 # --- what a byte does to a lexeme state: one word ----------------------------------------------------------
@@ -619,4 +568,4 @@ LEFTOVER_KEY_AT: Final = 40
 where the node's byte belongs to the terminal."""
 FIRST_WORDS: Final = 8
 FULL: Final = -8
-"""Beside layout.ASKED: more room is needed."""
+"""Beside ASKED: more room is needed."""

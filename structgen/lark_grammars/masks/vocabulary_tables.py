@@ -10,8 +10,6 @@ import numpy as np
 import numpy.ma  # numba asks for it at the first call with an array: that would be amid a mask
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import address_of
-from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import lexeme_records
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.mask_fragments import MaskFragments
@@ -22,6 +20,7 @@ from structgen.lark_grammars.tables.contextual_language import ContextualLanguag
 from structgen.lark_grammars.tables.grammar_tables import FIRST_ROOM, GrammarTables, PageTables, Records
 from structgen.native.blocks import word_of, words_of
 from structgen.native.lazy_memory import room
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -353,7 +352,7 @@ class VocabularyTables(PageTables):
         """Have compiled code that is called with a context read these tables; return where it notes its
         questions, which speak of the context's own places and states, too."""
         needs = room(8 * (1 + 4 * K.MOST_NOTED)).view(np.int64)
-        context[L.C_NEEDS], context[word_of(K.LarkContext, "tables")] = (
+        context[word_of(K.LarkContext, "questions")], context[word_of(K.LarkContext, "tables")] = (
             address_of(needs),
             address_of(self._words),
         )
