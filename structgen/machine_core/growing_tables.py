@@ -312,7 +312,8 @@ _INSIDE = [word_of(Terminal, "tokens"), word_of(Terminal, "count")]
 
 
 def listed(tables: GrowingTables, at: int) -> npt.NDArray[np.int32]:
-    """Return the tokens of a list (`Node.token_list`), of the terminals it shares too; some may stand twice."""
+    """Return the tokens of a list (`Node.token_list`), of the terminals it shares too; some may stand
+    twice."""
     lists = tables.rows(LISTS)
     count, shared = lists[at : at + 2].tolist()
     parts = [lists[at + 2 + shared : at + 2 + shared + count]]

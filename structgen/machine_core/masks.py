@@ -46,8 +46,8 @@ def write_mask(c: Core, node: Node, address: int) -> int:
 
 @jit
 def memoise(c: Core, node: Node, row: int, target: int) -> int:
-    """Memoise the tokens in the buffer, the shared terminals and a dense row (-1: none) as a state's mask, and
-    write it to `target` (0: nowhere). Returns 0, or ASKED where the lists have too little room."""
+    """Memoise the tokens in the buffer, the shared terminals and a dense row (-1: none) as a state's mask,
+    and write it to `target` (0: nowhere). Returns 0, or ASKED where the lists have too little room."""
     count, shared, used = c.buffer_count, c.shared_count, c.lists.count
     if used + count + shared + 2 > c.lists.capacity:
         return ASKED
@@ -66,7 +66,8 @@ def memoise(c: Core, node: Node, row: int, target: int) -> int:
 
 @jit
 def remember(c: Core, node: Node, row: int, target: int) -> int:
-    """As `memoise`; LARGE where the list would be as long as a row: it is then neither memoised nor written."""
+    """As `memoise`; LARGE where the list would be as long as a row: it is then neither memoised nor
+    written."""
     if c.buffer_count >= c.vocabulary.mask_words:
         return LARGE
     return memoise(c, node, row, target)

@@ -1,8 +1,8 @@
 """The mask of a state: collected by what the state reads, and remembered.
 
-A state in a terminal takes the tokens that stay inside it, and those that close it and go on. Entry points take
-the address of a context (layout.py) and integers, and answer below 0 as `machine_core.layout` says: at ASKED the
-caller answers the questions that were noted, and calls again.
+A state in a terminal takes the tokens that stay inside it, and those that close it and go on. Entry points
+take the address of a context (layout.py) and integers, and answer below 0 as `machine_core.layout` says: at
+ASKED the caller answers the questions that were noted, and calls again.
 """
 
 from __future__ import annotations

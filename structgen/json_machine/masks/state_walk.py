@@ -1,4 +1,5 @@
-"""States and the steps between them, and the fewest tokens over byte steps: entry points as in `mask_filling`."""
+"""States and the steps between them, and the fewest tokens over byte steps: entry points as in
+`mask_filling`."""
 
 from __future__ import annotations
 

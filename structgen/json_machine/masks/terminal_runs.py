@@ -3,11 +3,11 @@
 Both collect the tokens that stay inside, and note each subtree of the trie in which tokens leave (`crossed`),
 so that the result serves every state of every grammar that meets the same string state, or the same depth.
 
-Bytes are *safe* from a string automaton's state if they, taken in any order, as many as a token may have, never
-lead to where no document follows. Bytes are *dead* if none comes, whatever safe ones came before. A subtree of
-the vocabulary's trie whose signature (structgen.tokens.trie) holds safe classes alone lives as a whole; of one
-that holds dead classes too, those tokens live whose own signature holds none. So a walk of a string state visits
-only tokens with quotes, backslashes, and what is neither safe nor dead.
+Bytes are *safe* from a string automaton's state if they, taken in any order, as many as a token may have,
+never lead to where no document follows. Bytes are *dead* if none comes, whatever safe ones came before. A
+subtree of the vocabulary's trie whose signature (structgen.tokens.trie) holds safe classes alone lives as a
+whole; of one that holds dead classes too, those tokens live whose own signature holds none. So a walk of a
+string state visits only tokens with quotes, backslashes, and what is neither safe nor dead.
 """
 
 from __future__ import annotations

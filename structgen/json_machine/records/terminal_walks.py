@@ -1,16 +1,18 @@
 """Terminals walked by themselves, for a record of the store: the tokens that stay inside, and what the others
 leave over. Entry points as in `mask_filling`.
 
-Two walks collect only a difference. A string state that takes nearly all that any string takes is told by what
-it takes less than the free string does: of the Llama 3 vocabulary 123,000 tokens stay inside, and to collect
-them costs half a millisecond (`walk_removed`). Where texts are banned from strings, each state is a place in
-some of the texts, and nearly all tokens lead from it to where they lead from the beginning of a string: the walk
-follows both states side by side, and leaves a subtree where they have become the same state (`near_tokens`).
+Two walks collect only a difference. A string state that takes nearly all that any string takes is told by
+what it takes less than the free string does: of the Llama 3 vocabulary 123,000 tokens stay inside, and to
+collect them costs half a millisecond (`walk_removed`). Where texts are banned from strings, each state is a
+place in some of the texts, and nearly all tokens lead from it to where they lead from the beginning of a
+string: the walk follows both states side by side, and leaves a subtree where they have become the same state
+(`near_tokens`).
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.json_machine.masks.terminal_runs import (
     TOTAL,
@@ -45,6 +47,10 @@ from structgen.native.jit import entry, jit
 
 _MOST = 4096
 """Nodes of the trie after which two states are not near each other: a walk of its own is cheaper."""
+
+Remainders = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]
+"""Texts that tokens leave over, end to end; where each begins; the token of each; the tokens that leave
+none."""
 
 
 @jit
@@ -413,7 +419,7 @@ def plausible(data: Bytes, start: int, end: int, mode: int) -> bool:
 
 
 @entry("Tuple((uint8[::1], int64[::1], int32[::1], int32[::1]))(int64, int64, int64)")
-def leftovers(context: int, outcome: int, mode: int) -> int:
+def leftovers(context: int, outcome: int, mode: int) -> Remainders:
     """Return what the tokens leave over that closed the last terminal walked, of a mode, with this outcome:
     the remainders' bytes, their offsets, the token of each; and the tokens that leave nothing."""
     c = Context(context)
@@ -463,7 +469,7 @@ def leftovers(context: int, outcome: int, mode: int) -> int:
 
 
 @entry("int32[::1](int64, int32[::1])")
-def count_characters(context: int, tokens: int) -> int:
+def count_characters(context: int, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Return, for tokens that begin inside a JSON string, the characters begun before they end or close it.
 
     An escape is one character, a pair of surrogate escapes too (RFC 8259, section 7).

@@ -1,9 +1,9 @@
 """One byte of JSON text: the compiled transition of the machine (RFC 8259 text, the network's meaning,
 the policies).
 
-The text of JSON is a deterministic pushdown language, so a state is one set of registers (`layout.State`) over
-a shared, hash-consed stack. Everything the schema means has been asked of the network and lies in tables; what
-is not there yet is noted as a question (layout.Q_*), and the step answers ASK.
+The text of JSON is a deterministic pushdown language, so a state is one set of registers (`layout.State`)
+over a shared, hash-consed stack. Everything the schema means has been asked of the network and lies in
+tables; what is not there yet is noted as a question (layout.Q_*), and the step answers ASK.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Keys, strings and items that depend on what was written before.
 
-Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where the
-automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already. Then
-nothing may come of the prefix, of the quote before it, or of the comma before that (`fresh_keys`).
+Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where
+the automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already.
+Then nothing may come of the prefix, of the quote before it, or of the comma before that (`fresh_keys`).
 
 Strings of an automaton beside which stands a list of words with outcomes of their own (`StringSpec.words`):
-what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with other
-strings. `seen` is the place in the list while the string agrees with a word of it, 0 once it does not.
+what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with
+other strings. `seen` is the place in the list while the string agrees with a word of it, 0 once it does not.
 
 Items whose value matters (`ir.ArrayMenu.values`): their text is followed while they are written. `text` then
 holds a log (CAPTURE), a chain of rows of `texts`: the bytes of the item without the white space between its
@@ -14,8 +14,8 @@ tokens; keys decoded, between KEY_BEGINS and KEY_ENDS. The log of an item within
 the outer one, and the frame under each holds where its own begins. When the item closes, the network is asked
 what follows a value like that. Walks that fill masks do not follow the text: the log is then empty, and the
 network is asked what follows any value (`Network.after_unread`). What may be written of the item after such a
-one (UNREAD) is told where many values go on with it; where not, the step is VAGUE, and the tokens are tried one
-by one.
+one (UNREAD) is told where many values go on with it; where not, the step is VAGUE, and the tokens are tried
+one by one.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ MIDDLES = 8
 
 
 @jit
-def need_row(c: Context, state: int, column: int) -> int:
+def need_row(c: Context, state: int, column: int) -> None:
     """Ask for the row of a state, or for the column where rows are filled by columns."""
     by_column = c.strings[state * WIDTH + SAFE_COLUMN] < -2
     ask(c, Q_STRING, state, column + 1 if by_column else 0, 0)
