@@ -1,4 +1,4 @@
-"""Sets of code points that take long to ask of Python, kept in the cache folder by its version and ours.
+"""A cache of sets of code points that Python takes long to compute, by its version and ours.
 
 line 1     a digest of the rest, 32 hexadecimal digits
 the rest   first and last code points of the ranges, in JSON
@@ -25,8 +25,10 @@ _FORMAT: Final = 1
 
 
 def kept(name: str, make: Callable[[], Ranges]) -> Ranges:
-    """Return a set by its name: what is kept of it, else what `make` returns, which is kept then. A damaged
-    file is told by a StoreWarning. Cost: some 0.3 ms where it is kept."""
+    """Return a set by its name, from the cache or else from `make`, whose result is stored.
+
+    A damaged file is reported by a StoreWarning. Cost: some 0.3 ms if it is stored.
+    """
     version = f"{unicodedata.unidata_version}-{'.'.join(map(str, sys.version_info[:3]))}"
     path = cache_folder() / FOLDER / f"{name}-{_FORMAT}-{version}-{package_digest()}{SUFFIX}"
     file = open_kept(path, "it is made anew.")
