@@ -27,7 +27,7 @@ from violators import parts, violators
 import structgen as sg
 from structgen.compilation.explanation import network_of
 from structgen.compilation.implied_constraints import proved
-from structgen.schema.explaining import keyword_twins
+from structgen.schema.explaining import schema_difference
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 from structgen.schema.reading.json_text import read, write
 
@@ -159,7 +159,7 @@ class Subject:
     def _begin(self) -> None:
         """Make the network, new where a question was broken off in the midst of it."""
         document = self.grammar.document()
-        self.twins = keyword_twins.Twins(document, network_of(document))
+        self.twins = schema_difference.SchemaDifference(document, network_of(document))
 
     def prove(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         """Return findings as `structgen explain --prove` has them; as they are where that takes too long."""
@@ -179,8 +179,8 @@ class Subject:
         """Delete one keyword, and say what becomes of the language; one that takes too long is unknown."""
         if not finding.pointer.startswith("#"):
             return Verdict(finding.pointer, finding.keyword, UNKNOWN, "stands in another document")
-        without = keyword_twins.without(self.value, finding.pointer, finding.keyword)
-        plain = keyword_twins.without(self.plain, finding.pointer, finding.keyword)
+        without = schema_difference.without(self.value, finding.pointer, finding.keyword)
+        plain = schema_difference.without(self.plain, finding.pointer, finding.keyword)
         seconds = self.seconds if self._late < _LATE else self.seconds / 10
         why = f"took more than {seconds:g} s"
         try:

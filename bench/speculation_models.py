@@ -14,7 +14,7 @@ from torch import Tensor
 
 from structgen.engine.forward_pass.weights import Layer, Sizes, Weights
 from structgen.engine.llama import Llama
-from structgen.engine.models import DraftSupport, Model, ReadsMany, draft_support_of
+from structgen.engine.model_protocol import DraftSupport, Model, ReadsMany, draft_support_of
 
 _FAR: Final = 1e4
 """The logit of the recorded token, above all that a model gives."""

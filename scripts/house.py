@@ -18,6 +18,7 @@ import ast
 import json
 import re
 import sys
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -202,6 +203,108 @@ def _imports_inside(function: ast.AST) -> bool:
     return any(isinstance(node, ast.Import | ast.ImportFrom) for node in _own_nodes(function))
 
 
+def imports_without_reason(house: House) -> list[str]:
+    """Return the imports inside functions of which no comment says why, as `module:line`.
+
+    The comment is `# start-up: ...` or `# optional: ...`, on the line or above imports that stand together.
+    """
+    found = []
+    for name, tree in house.trees.items():
+        lines = house.paths[name].read_text(encoding="utf-8").split("\n")
+        for function in _functions(tree):
+            reasoned = 0
+            inside = [node for node in _own_nodes(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+            for node in sorted(inside, key=lambda one: one.lineno):
+                near = lines[node.lineno - 2] + lines[node.lineno - 1]
+                if "# start-up" in near or "# optional" in near or node.lineno == reasoned + 1:
+                    reasoned = node.end_lineno or node.lineno
+                else:
+                    found.append(f"{name}:{node.lineno}")
+    return found
+
+
+def aliases_of_registers(house: House) -> dict[str, list[str]]:
+    """Return by module the constants that are another room's under a second name (`PLACE = L.RES`)."""
+    found = {}
+    for name, tree in house.trees.items():
+        foreign: set[str] = set()
+        has_star = False
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
+                module = _module(node.module or "", house.paths)
+                has_star = has_star or node.names[0].name == "*"
+                for alias in node.names:
+                    home = _module(f"{module}.{alias.name}", house.paths)
+                    if outer_room(home) != outer_room(name):
+                        foreign.add(alias.asname or alias.name)
+        own = {
+            target.id
+            for node in tree.body
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            for target in ast.walk(node)
+            if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store)
+        }
+
+        def is_foreign(
+            value: ast.expr, foreign: set[str] = foreign, own: set[str] = own, has_star: bool = has_star
+        ) -> bool:
+            if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name):
+                return value.value.id in foreign and value.attr.isupper()
+            if not isinstance(value, ast.Name) or not value.id.isupper():
+                return False
+            return value.id in foreign or (has_star and value.id not in own)
+
+        names: list[str] = []
+        for node in tree.body:
+            if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+                continue
+            target, value = node.targets[0], node.value
+            pairs = (
+                list(zip(target.elts, value.elts, strict=False))
+                if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+                else [(target, value)]
+            )
+            names += [one.id for one, of in pairs if isinstance(one, ast.Name) and is_foreign(of)]
+        if names:
+            found[name] = names
+    return found
+
+
+def exemptions(root: Path = ROOT) -> tuple[list[str], list[str]]:
+    """Return the modules of the package that mypy lets be untyped, and the files of which ruff asks less."""
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    untyped = [
+        module
+        for override in settings["mypy"].get("overrides", ())
+        if override.get("disallow_untyped_defs") is False
+        for module in ([override["module"]] if isinstance(override["module"], str) else override["module"])
+        if module.startswith(f"{PACKAGE}.")
+    ]
+    return untyped, list(settings["ruff"]["lint"].get("per-file-ignores", {}))
+
+
+def _lines_of_text(house: House) -> tuple[int, int]:
+    """Return the lines of docstrings (those under a field or a constant too), and those of code."""
+    said = code = 0
+    for name, tree in house.trees.items():
+        told: set[int] = set()
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                told.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        lines = house.paths[name].read_text(encoding="utf-8").split("\n")
+        said += len(told)
+        code += sum(
+            1
+            for number, line in enumerate(lines, 1)
+            if line.strip() and number not in told and not line.lstrip().startswith("#")
+        )
+    return said, code
+
+
 def _twice(names: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the names that stand in two or more places, with the places."""
     places: defaultdict[str, list[str]] = defaultdict(list)
@@ -254,6 +357,9 @@ def numbers(house: House) -> dict[str, Any]:
     )
     pairs = [(one.source, one.target) for one in inner]
     loaded = [(one.source, one.target) for one in inner if one.when == LOADED]
+    said, code = _lines_of_text(house)
+    untyped, unlinted = exemptions()
+    aliases = aliases_of_registers(house)
     return {
         "files": len(house.paths),
         "lines": sum(lines.values()),
@@ -274,6 +380,11 @@ def numbers(house: House) -> dict[str, Any]:
         "public class names used twice": classes,
         "module names used twice": modules,
         "functions with imports inside": sum(inside.values()),
+        "imports inside functions without a reason": len(imports_without_reason(house)),
+        "aliases of another room's registers": sum(map(len, aliases.values())),
+        "modules that mypy lets be untyped": len(untyped),
+        "files and patterns of which ruff asks less": len(unlinted),
+        "lines of docstrings for 100 lines of code": round(100 * said / code),
         "files a room": dict(sorted(rooms.items())),
         "lines a room": dict(by_room.most_common()),
     }

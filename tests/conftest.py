@@ -51,10 +51,10 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def unhandled(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Return a keyword that nothing enforces while the test runs."""
-    from structgen.schema.reading import scan
+    from structgen.schema.reading import dialects
 
     keyword = "propertyNames"
-    monkeypatch.setattr(scan, "HANDLED", scan.HANDLED - {keyword})
-    scan.dialect.cache_clear()
+    monkeypatch.setattr(dialects, "HANDLED", dialects.HANDLED - {keyword})
+    dialects.dialect.cache_clear()
     yield keyword
-    scan.dialect.cache_clear()
+    dialects.dialect.cache_clear()

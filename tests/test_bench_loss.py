@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from structgen.schema.explaining.keyword_twins import Twins
 from structgen.schema.explaining.redundant_constraints import Redundant
-from structgen.schema.reading import scan
+from structgen.schema.explaining.schema_difference import SchemaDifference
+from structgen.schema.reading import dialects
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -127,7 +127,7 @@ def test_what_no_proof_was_looked_for_is_told_apart(loss: Any, monkeypatch: pyte
 
 
 def test_a_wrong_proof_is_untrue(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Twins, "parting", lambda self, other, pointer="#": None)
+    monkeypatch.setattr(SchemaDifference, "difference", lambda self, other, pointer="#": None)
     subject = loss.Subject('{"minLength": 1}', [], seconds=30.0)
     (said,) = subject.prove(subject.report.findings)
     monkeypatch.undo()
@@ -146,7 +146,7 @@ def test_a_wrong_proof_is_untrue(loss: Any, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_keyword_that_the_reader_drops_is_silent(
     loss: Any, monkeypatch: pytest.MonkeyPatch, keyword: str, schema: Any
 ) -> None:
-    monkeypatch.setitem(scan.dialect("2020-12").keywords, keyword, lambda *_: None)
+    monkeypatch.setitem(dialects.dialect("2020-12").keywords, keyword, lambda *_: None)
     found = verdicts(loss, schema)
     assert [kind for at, kind in found.items() if at.endswith("/" + keyword)] == [loss.SILENT]
 

@@ -13,7 +13,7 @@ import pytest
 
 from structgen.errors import StoreWarning
 from structgen.system import cache
-from structgen.system.cache import ForeignFile, TrustedFile, open_kept, remove_own, write_atomically
+from structgen.system.cache import ForeignFile, TrustedFile, open_trusted, remove_own, write_atomically
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
 
@@ -106,7 +106,7 @@ def test_the_files_of_others_are_told_of_once(path: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for one in (path, other, path):
-            assert open_kept(one, "it is made anew.") is None
+            assert open_trusted(one, "it is made anew.") is None
     (said,) = caught
     assert said.category is StoreWarning and "others may write to it" in str(said.message)
 

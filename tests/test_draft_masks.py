@@ -19,13 +19,13 @@ import structgen as sg
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.draft_masks import DraftMasks
 from structgen.json_grammars.compiled_schema import CompiledSchema
-from structgen.json_machine.masks import draft_nodes as compiled_drafts
 from structgen.json_machine.tables import layout
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.masks.lark_answers import LarkAnswers
+from structgen.machine_core import draft_nodes as compiled_drafts
 from structgen.text_grammars.machine import compiled_text
 from structgen.text_grammars.machine.compiled_text import CompiledText
-from structgen.text_grammars.machine.step_table import Steps
+from structgen.text_grammars.machine.step_table import StepTable
 
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b"<t>{", b"}<", b"/t>", b"x)", b"if", b"\n    "]
 END, SPECIAL = 256 + len(PIECES), 257 + len(PIECES)
@@ -226,7 +226,7 @@ def test_nothing_is_asked_or_worked_out_before_the_rest_is_called_for(
     name: str, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a question that is noted and forgotten has all asked again
-    for kind, name_of_call in ((Steps, "_ask_again"), (LarkAnswers, "_reopen_all")):
+    for kind, name_of_call in ((StepTable, "_ask_again"), (LarkAnswers, "_reopen_all")):
         monkeypatch.delattr(kind, name_of_call)
     compiled = sg.compile(GRAMMARS[name](), TOKENIZER, store=False)
     tree = tree_of(compiled_of(name, 1).start, random.Random(6), 10)
@@ -366,7 +366,9 @@ def test_a_walk_gives_the_states_that_steps_give(name: str) -> None:
         matcher, state = wandered(name, draw)
         tokens, parents = tree_of(state, draw, 10)
         compiled = matcher.compiled
-        found = compiled.after_tree(matcher.state_index, tokens, np.array(parents))
+        masks = DraftMasks([matcher], tokens, np.array(parents), [len(tokens)], sg.allocate_mask(11, SIZE))
+        masks.fill_left()
+        found = masks.states[1:]
         states = [matcher.state_index]
         for token, parent in zip(tokens, parents, strict=True):
             above = states[parent + 1]
@@ -378,7 +380,10 @@ def test_a_walk_gives_the_states_that_steps_give(name: str) -> None:
 def test_a_walk_says_where_a_limit_was_reached() -> None:
     grammar, text, states = DEEP["characters"]
     compiled = sg.compile(grammar(), TOKENIZER, limits=sg.Limits(parser_states=states), store=False)
-    found = compiled.after_tree(compiled.start.index, [*text], range(-1, len(text) - 1)).tolist()
+    mask, parents = sg.allocate_mask(len(text) + 1, SIZE), range(-1, len(text) - 1)
+    masks = DraftMasks([sg.Matcher(compiled)], [*text], parents, [len(text)], mask)
+    masks.fill_left()
+    found = masks.states[1:].tolist()
     first = found.index(-2)
     assert min(found[:first]) >= 0 and set(found[first + 1 :]) == {-1}
 

@@ -20,9 +20,11 @@ faulthandler.enable()
 import numpy as np
 import structgen as sg
 from structgen.errors import StructgenError
-from structgen.json_machine.kept import table_image as images
-from structgen.native.array_file import MAGIC, open_arrays, write_arrays
-from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles, WrittenGrammar
+from structgen.json_grammars import kept_schema
+from structgen.lark_grammars.kept import kept_grammars
+from structgen.lark_grammars.masks import kept_lark
+from structgen.native.cache_entries import CacheEntries
+from structgen.store.grammar_files import GRAMMAR_SUFFIX
 from structgen.system.resources import small_tokenizer
 from pathlib import Path
 
@@ -88,6 +90,8 @@ if kind == "tables":
 else:
     (path,) = (folder / "store").rglob("*" + GRAMMAR_SUFFIX)
 whole = path.read_bytes()
+entries = CacheEntries(path.parent, path.suffix)
+layout = {"json": kept_schema.KIND, "lark": kept_lark.KIND, "tables": kept_grammars.KeptTables.kind}[kind]
 counts = {"same": 0, "other": 0, "rejected": 0, "error": 0}
 told = {}
 
@@ -106,41 +110,23 @@ def changed(array):
 
 
 def forged():
-    if whole[:8] == MAGIC:
-        length = int.from_bytes(whole[16:24], "little")
-        header = json.loads(whole[32 : 32 + length])
-        found = open_arrays(path, header["kind"], header["key"])
-        arrays = {**found.arrays, **{name: one.array for name, one in found.later.items()}}
-        arrays = {name: array for name, array in arrays.items()}
-        # what the lexer is made of is not checked (docs/cache.md)
-        unchecked = "said", "lexemes", "ahead.lexemes"
-        names = [
-            name for name, array in arrays.items()
-            if array.size and name not in unchecked and not name.startswith("patterns.")
-        ]
-        # tables of many numbers, and those of few
-        for name in draw.choices(names, k=draw.choice((1, 1, 1, 2))):
-            arrays[name] = changed(arrays[name])
-        said = header["kind"], header["key"], found.numbers
-        return lambda: write_arrays(path, *said, arrays, list(found.later))
-    files = GrammarFiles(path.parent, None)
-    identity = bytes.fromhex(path.name.split(".")[0])
-    class NoFolder:
-        gave_up = False
-    class NoWriter:
-        folder = NoFolder
-    files.writer = NoWriter
-    parts = files.read(identity)
-    import zlib
-    image, second = images.unpack(bytearray(parts.first)), zlib.decompress(parts.second)
-    at = draw.choice([i for i, array in enumerate(image) if array.size])
-    image[at] = changed(image[at])
-    return lambda: files.write(WrittenGrammar(identity, images.pack(image), second, (), lambda name: None))
+    found = entries.read(layout, path.name.removesuffix(path.suffix))
+    arrays = {**found.arrays, **{name: one.array for name, one in found.later.items()}}
+    # what patterns are made of is not checked (docs/cache.md)
+    names = [
+        name for name, array in arrays.items()
+        if array.size and name != "said" and not name.startswith("patterns.")
+    ]
+    # tables of many numbers, and those of few
+    for name in draw.choices(names, k=draw.choice((1, 1, 1, 2))):
+        arrays[name] = changed(arrays[name])
+    key = path.name.removesuffix(path.suffix)
+    entries.write(layout, key, arrays, found.numbers, list(found.later), compressed=kind == "json")
 
 
 for turn in range(turns):
     path.write_bytes(whole)
-    forged()()
+    forged()
     print(turn, flush=True, file=sys.stderr)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -405,7 +405,7 @@ def test_a_folder_that_can_only_be_read_serves(
 
 
 def test_the_cap_of_the_folder_holds_for_grammars(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
-    most = 20_000
+    most = 100_000
     store = sg.MaskStore(tmp_path, disk=most)
     for index in range(12):
         masks_of(compiled_of(tokenizer, store, {**SCHEMA, "title": f"{index}"}), FIRST)

@@ -65,7 +65,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[str]]]:
     heavy = [
         (kept_schema.SchemaKeeper, "encode"),
         (table_image, "take"),
-        (table_image, "encode_image"),
+        (table_image, "arrays_of_image"),
         (table_image, "encode_meaning"),
         (table_image, "merged"),
         (grammar_files.GrammarFiles, "write"),
@@ -89,7 +89,7 @@ def test_the_thread_that_lets_go_encodes_and_writes_nothing(
     for number in range(4):
         used(tokenizer, store, f"{number}")
     assert until(lambda: len(files(tmp_path)) >= 3), "what is let go of is written some time later"
-    assert set(threads) == {"encode", "take", "encode_image", "encode_meaning", "merged", "write"}
+    assert set(threads) == {"encode", "take", "arrays_of_image", "encode_meaning", "merged", "write"}
     assert set().union(*threads.values()) == {"structgen-grammars"}
 
 

@@ -12,12 +12,9 @@ import pytest
 
 import structgen
 import structgen as sg
-from structgen.automata.unicode import cached_sets
-from structgen.json_grammars import kept_schema
-from structgen.lark_grammars.kept import kept_grammars
-from structgen.lark_grammars.masks import kept_lark
+from structgen.native import cache_entries
 from structgen.system.source_digests import BESIDE, digest_below, imported, package_digest
-from structgen.tokens.vocabulary import Vocabulary, vocabulary_path
+from structgen.tokens.vocabulary import Vocabulary
 
 PACKAGE = Path(structgen.__file__).resolve().parent
 
@@ -68,20 +65,16 @@ def test_a_change_of_any_file_outside_the_list_changes_the_digest_and_of_those_i
     } <= found.keys()
 
 
-def test_every_kind_of_kept_file_is_named_by_the_digest(
+def test_every_key_and_the_folder_of_a_store_hold_the_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = package_digest()
-    for keeper in (kept_schema, kept_lark, kept_grammars):
-        assert digest in keeper._code()
+    """Which files have such keys: tests/store/test_older_layouts.py."""
     tokenizer = sg.Tokenizer.from_bytes([b"a", b"b"], eos_token_id=1)
-    assert digest in vocabulary_path(tokenizer).name
-    store = sg.MaskStore(tmp_path)
-    folder = store._folder(Vocabulary.of(tokenizer))
-    assert folder is not None and digest in folder.path.parts
-    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
-    cached_sets.kept("letters", lambda: ((0x41, 0x5A),))
-    assert digest in next((tmp_path / cached_sets.FOLDER).iterdir()).name
+    folder = sg.MaskStore(tmp_path)._folder(Vocabulary.of(tokenizer))
+    assert folder is not None and package_digest() in folder.path.parts
+    before = cache_entries.entry_key("kind", "text")
+    monkeypatch.setattr(cache_entries, "package_digest", lambda: "other")
+    assert cache_entries.entry_key("kind", "text") != before
 
 
 def test_a_file_that_is_new_moved_or_gone_changes_the_digest(copy: Path) -> None:

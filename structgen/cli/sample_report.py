@@ -48,10 +48,10 @@ def sample_report(
     try:
         from structgen.sampling.report import report
         from structgen.sampling.report_page import write_page
-        from structgen.sampling.samples_file import read_samples
+        from structgen.sampling.samples import Samples
 
-        others = None if masked is None else read_samples(masked)
-        found = report(read_samples(file), false_accepts, others)
+        others = None if masked is None else Samples.from_jsonl(masked)
+        found = report(Samples.from_jsonl(file), false_accepts, others)
         if html is not None:
             write_page(found, html)
     except (StructgenError, OSError) as error:

@@ -15,7 +15,7 @@ from structgen.automata.formats.named_formats import CUTS
 from structgen.errors import LimitError, SchemaError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
-from structgen.schema.explaining.keyword_twins import Twins, without
+from structgen.schema.explaining.schema_difference import SchemaDifference, without
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import escape
 from structgen.schema.reading.model import Json
@@ -52,7 +52,7 @@ class _Search:
         self._network_of = network_of
         self._policies = grammar.policies.widened(*WIDEST, *_CAPS)
         self._limits = replace(grammar.limits, liveness="refuse")
-        self._twins: Twins | None = None
+        self._difference: SchemaDifference | None = None
         """Anew after each question that met a limit."""
         self._cuts: list[str] = []
         self.notes: list[str] = []
@@ -62,13 +62,13 @@ class _Search:
         if not finding.pointer.startswith("#"):
             return self._undecided(finding, "it stands in another document")
         while True:
-            asked_before = self._twins is not None
+            asked_before = self._difference is not None
             try:
                 return self._proved(finding)
             except SchemaError:
                 return False  # without it, it is no schema: a reference would lead nowhere
             except LimitError as error:
-                self._twins = None
+                self._difference = None
                 if not asked_before:
                     return self._undecided(finding, f"the limit {error.limit} was met")
                 # What other questions made fills the same room: once more, alone.
@@ -77,11 +77,11 @@ class _Search:
         other = self._read(without(self._grammar.schema, finding.pointer, finding.keyword))
         if other.refusals:
             return False  # it hides what is not handled, as `$ref` does up to draft 7
-        if self._twins is None:
+        if self._difference is None:
             document = self._read(self._grammar.schema)
-            self._twins = Twins(document, self._network_of(document))
+            self._difference = SchemaDifference(document, self._network_of(document))
             self._cuts = [name for name in document.formats if name in CUTS]
-        if self._twins.parting(other) is not None:
+        if self._difference.difference(other) is not None:
             return False
         if self._cuts:
             # What is cut is neither in the format nor in its negation, so that nothing shows on such strings.

@@ -1,8 +1,8 @@
-"""An explicit automaton: all states of a compiled grammar, if they are few enough, over classes of tokens.
+"""Explicit automata: all states of a compiled grammar, if they are few enough, over classes of tokens.
 
-The states are walked byte by byte, breadth first; then the tokens' bytes are folded through the table, all
-states at once. What a string of bytes does in all states is one vector; there are few, and each product of
-a vector and a kind of byte is worked out once.
+First the states are explored byte by byte, breadth first. Then each token is read from all states at once:
+the effect of a string of bytes is one vector, the state after it for each state. There are few different
+vectors, and the product of a vector and a class of bytes is computed once.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 
-__all__ = ["Dfa", "ParserStates", "equivalent_states", "explicit", "representatives"]
+__all__ = ["Dfa", "ParserStates", "equivalent_states", "explicit", "explicit_of_parser", "representatives"]
 
 
 class Readable(Protocol):
-    """States by number, as an explicit automaton is made of them."""
+    """The states, by number, from which an explicit automaton is built."""
 
     def may_end(self, index: int, /) -> bool: ...
     def followers(self, index: int, /) -> npt.NDArray[np.int64]:
@@ -36,18 +36,17 @@ class Readable(Protocol):
 
 
 class ParserStates:
-    """The states of a grammar with a parser, by number, as `explicit` reads them.
+    """The states of a grammar that is not JSON, by number. The places of a parser's stack count as brackets.
 
-    `byte_classes`: for each byte the first byte that is like it in every state; one byte of each class is
-    asked about. `height` returns the places of a state's stack, which count as brackets.
+    `byte_classes`: the class of each byte; one byte of each class is read.
     """
 
     __slots__ = ("_compiled", "_first", "_inverse", "open_brackets")
 
-    def __init__(self, compiled: CompiledGrammar, byte_classes: bytes, height: Callable[[int], int]) -> None:
+    def __init__(self, compiled: CompiledGrammar, byte_classes: bytes) -> None:
         classes = np.frombuffer(byte_classes, np.uint8)
         _, self._first, self._inverse = np.unique(classes, return_index=True, return_inverse=True)
-        self._compiled, self.open_brackets = compiled, height
+        self._compiled, self.open_brackets = compiled, compiled.depth_of
 
     def may_end(self, index: int) -> bool:
         return self._compiled.may_end(index)
@@ -56,6 +55,22 @@ class ParserStates:
         found = [self._compiled.bytes_index(index, bytes((byte,))) for byte in self._first.tolist()]
         states: npt.NDArray[np.int64] = np.array(found, np.int64)[self._inverse.reshape(-1)]
         return states
+
+
+def explicit_of_parser(
+    compiled: CompiledGrammar, byte_classes: bytes, max_states: int, depth: int | None, minimal: bool
+) -> Dfa:
+    """Return the explicit automaton of a grammar that is not JSON (`explicit`, `ParserStates`)."""
+    with compiled.lock:
+        return explicit(
+            ParserStates(compiled, byte_classes),
+            compiled.start.index,
+            compiled.tokenizer,
+            lambda number: State(compiled, number),
+            max_states,
+            depth,
+            minimal,
+        )
 
 
 def explicit(
@@ -67,16 +82,14 @@ def explicit(
     depth: int | None,
     minimal: bool = False,
 ) -> Dfa:
-    """Return the explicit automaton of a grammar from its state `start` on; `make` makes a state of a number.
+    """Return the explicit automaton of a grammar from its state `start` on. `make` returns the state of a
+    number. With `minimal`, states with the same continuations are one; `Dfa.states` has the first of them.
 
-    With `minimal`, states with the same continuations are one, of which the first is among `Dfa.states`.
+    The caller holds the grammar's lock. Cost: about 3 us for each pair of a state and a byte that may follow,
+    then 0.1 us for each byte of the vocabulary, and 5 ns and 8 bytes for each pair of a state and a different
+    effect of tokens. A minimal automaton has fewer states when tokens are read, often by ten times.
 
-    Cost: about 3 us for each pair of a state and a byte that may follow, then 0.1 us for each byte
-    of the vocabulary, and 5 ns a state for each different thing that tokens do to all states; memory for the
-    latter, 8 bytes a state. A minimal automaton has fewer states when tokens are read, often by ten times.
-    The grammar's lock is held by the caller.
-
-    Raises LimitError past `max_states`, counted before those states are dropped from which documents need
+    Raises LimitError past `max_states`, counted before the states are dropped from which every document needs
     more than `depth` brackets; UnsatisfiableSchema where every document does.
     """
     for name, value, least in (("max_states", max_states, 1), ("depth", depth, 0)):
@@ -92,7 +105,7 @@ def explicit(
                 where="depth",
                 cure="Raise depth.",
             )
-        # What is kept is reached by kept states only, since whatever leads to a live state is live.
+        # a kept state is reached through kept states only: every predecessor of a live state is live
         renumbered = np.full(len(kept) + 1, DEAD, np.int32)
         renumbered[:-1][kept] = np.arange(int(kept.sum()), dtype=np.int32)
         table = renumbered[table[kept]]
@@ -111,7 +124,7 @@ def explicit(
 def _by_bytes(
     machine: Readable, start: int, max_states: int, depth: int | None
 ) -> tuple[list[int], npt.NDArray[np.int32]]:
-    """Return the states that bytes reach, and int32[states, 256] of their indices."""
+    """Return the states that bytes reach, and int32[states, 256]: the index of the state after each byte."""
     numbers, found = [start], {start: 0}
     rows: list[npt.NDArray[np.int32]] = []
     too_deep: dict[int, bool] = {}
@@ -168,16 +181,17 @@ def equivalent_states(
 ) -> npt.NDArray[np.int64]:
     """Return int64[states]: the number of each state's equivalence class (Moore's partition refinement).
 
-    `accepting` may also be a number for each state: what a text that ends there is.
+    `accepting` may also be a number for each state: the outcome of a text that ends there.
 
-    A round compares hashes of rows, which could join what differs; so the last partition is checked exactly,
-    and where the check fails every state stays by itself. Cost: a pass over the table for each round, of
-    which there are at most as many as the longest of the shortest words that tell two states apart.
+    A round compares hashes of rows, which might join states that differ. Therefore the last partition is
+    checked exactly; where the check fails, every state is a class of its own. Cost: a pass over the table for
+    each round. There are at most as many rounds as the longest word needed to tell two states apart has
+    bytes.
     """
     chance = np.random.Generator(np.random.Philox(7))
     weights = np.array(2 * chance.integers(1, 1 << 62, max(table.shape[1], 1)) + 1, np.uint64)
     names = np.array(chance.integers(1, 1 << 62, len(table) + 1), np.uint64)
-    columns = np.unique(table.T, axis=0)  # many bytes are alike in every state
+    columns = np.unique(table.T, axis=0)  # many bytes have the same column
     _, block = np.unique(accepting, return_inverse=True)
     count = int(block.max()) + 1
     while True:
@@ -213,39 +227,40 @@ def representatives(
 def _by_tokens(
     table: npt.NDArray[np.int32], tokenizer: Tokenizer
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return int32[states, classes] and int32[V]: the tokens that act alike in every state are one class."""
+    """Return int32[states, classes] and int32[V]: tokens with the same effect in every state are one
+    class."""
     states = len(table)
-    # One state more, dead, which index -1 finds.
+    # one more state, the dead one, at index -1
     columns, kinds = np.unique(table.T, axis=0, return_inverse=True)
     columns = np.concatenate((columns, np.full((len(columns), 1), DEAD, np.int32)), axis=1)
-    kind = kinds.reshape(-1).tolist()
-    # What a string of bytes does, as the states to which it leads; the empty one is number 0.
-    acts = [np.arange(states, dtype=np.int32)]
-    known = {acts[0].tobytes(): 0}
+    column_of = kinds.reshape(-1).tolist()
+    # the effects of strings: the state after it for each state; number 0 is that of the empty string
+    effects = [np.arange(states, dtype=np.int32)]
+    known = {effects[0].tobytes(): 0}
     products: dict[tuple[int, int], int] = {}
     ends = set(tokenizer.eos_token_ids)
-    act_of = np.full(len(tokenizer.token_bytes), DEAD, np.int32)
+    effect_of = np.full(len(tokenizer.token_bytes), DEAD, np.int32)
     for token, text in enumerate(tokenizer.token_bytes):
         if not text or token in ends:
             continue
-        act = 0
+        effect = 0
         for byte in text:
-            pair = (act, kind[byte])
+            pair = (effect, column_of[byte])
             after = products.get(pair)
             if after is None:
-                leads = columns[pair[1]][acts[act]]
+                reached = columns[pair[1]][effects[effect]]
                 after = DEAD
-                if leads.max() >= 0:
-                    after = known.setdefault(leads.tobytes(), len(acts))
-                    if after == len(acts):
-                        acts.append(leads)
+                if reached.max() >= 0:
+                    after = known.setdefault(reached.tobytes(), len(effects))
+                    if after == len(effects):
+                        effects.append(reached)
                 products[pair] = after
-            act = after
-            if act < 0:
+            effect = after
+            if effect < 0:
                 break
-        act_of[token] = act
-    used, ranks = np.unique(act_of, return_inverse=True)
+        effect_of[token] = effect
+    used, ranks = np.unique(effect_of, return_inverse=True)
     never = int(used[0] == DEAD)
     used, token_class = used[never:], (ranks.reshape(-1) - never).astype(np.int32)
-    transitions = np.stack([acts[act] for act in used], axis=1) if len(used) else table[:, :0]
+    transitions = np.stack([effects[effect] for effect in used], axis=1) if len(used) else table[:, :0]
     return np.ascontiguousarray(transitions), token_class

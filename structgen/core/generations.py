@@ -1,9 +1,9 @@
-"""Generations of a compiled grammar: who writes documents for weeks does not keep all that they met.
+"""Generations of a compiled grammar, so that a process that writes documents for weeks does not grow.
 
-Every state that a document reached stays in its compiled grammar, for the next one that comes by; where keys
-are free that is some 200 KB a document. Once they take more than `Limits.grammar_memory`, documents begin in
-a grammar compiled anew; those under way end in the old one, which goes with the last of them. A document that
-meets a bound which others before it have used up goes on in the new one too (`Matcher`).
+A compiled grammar keeps every state that a document has reached, for later documents; with free keys some 200
+KB a document. Once the states take more than `Limits.grammar_memory`, new documents begin in a grammar that
+is compiled anew. Documents under way end in the old one, which is freed with the last of them. A document
+that meets a limit that earlier documents have used up continues in the new one too (`Matcher`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import threading
 from typing import Generic, Protocol, Self, TypeVar
 
-_SOME = 16
-"""Documents that a generation has at least, and after which it is looked again how much they met."""
+_CHECKED_EVERY = 16
+"""A generation checks its size once in so many documents."""
 
 
 class Renewable(Protocol):
@@ -25,11 +25,11 @@ class Renewable(Protocol):
 
     @property
     def used(self) -> float:
-        """How much of what it may hold it does hold; above 1 it is to be renewed. Cost: some 20 us."""
+        """The share of its limits that is used; above 1 it is to be renewed. Cost: some 20 us."""
         ...
 
     def anew(self) -> Self:
-        """Return another, compiled from the same."""
+        """Return another compiled grammar of the same grammar."""
         ...
 
 
@@ -37,34 +37,34 @@ C = TypeVar("C", bound=Renewable)
 
 
 class Generation(Generic[C]):
-    """What a compiled grammar knows of those after it. It does not hold the grammar itself."""
+    """The successors of one compiled grammar. It holds no reference to that grammar itself."""
 
     __slots__ = ("_base", "_begun", "_successor")
 
     def __init__(self) -> None:
         self._begun = 0
         self._base = 0.0
-        """What the first document took: so much any other may take too."""
+        """The share that the first document used: any document may use as much."""
         self._successor: C | None = None
 
     def begin(self, compiled: C) -> C:
         """Return the grammar in which a document begins: this one, or the newest after it."""
         if self._successor is not None:
-            # those in between go
+            # generations in between are freed
             self._successor = newest = self._successor.generation.begin(self._successor)
             return newest
         self._begun += 1
         if self._begun == 2:
             self._base = compiled.used
-        elif self._begun % _SOME == 0:
+        elif self._begun % _CHECKED_EVERY == 0:
             used = compiled.used
             if used > 1 and used > 2 * self._base:
                 return self._renew(compiled)
         return compiled
 
     def after(self, compiled: C) -> C | None:
-        """Return the grammar in which a document goes on that met a bound here; None where no other document
-        was here before, so that it would meet the bound there too."""
+        """Return the grammar in which a document continues that met a limit here; None where it is the only
+        document so far, and would meet the limit there too."""
         if self._successor is not None:
             return self.begin(compiled)
         if self._begun < 2:
@@ -79,8 +79,8 @@ class Generation(Generic[C]):
         return compiled
 
     def replace(self, compiled: C) -> C:
-        """Return a grammar compiled anew after this one, in which all later documents begin: where work in
-        this one was cut in the middle. Cost: that of compiling."""
+        """Return a grammar compiled anew, in which all later documents begin, after work in this one was
+        interrupted. Cost: that of compiling."""
         return self._renew(compiled)
 
     def _renew(self, compiled: C) -> C:

@@ -1,4 +1,4 @@
-"""`Matcher`: a cursor over the states of a compiled grammar; what serving loops drive."""
+"""`Matcher`: a cursor over the states of a compiled grammar, as serving loops use it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final, TypeVar
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.core.events import Event, EventLog
 from structgen.errors import FinishedError, LimitError, StructgenError, TokenError
-from structgen.json_machine.masks.mask_filling import fill as _fill
 from structgen.language.expectation import Expected
+from structgen.machine_core.masks import fill as _fill
 from structgen.tokens.token_mask import TokenMask
 
 _USED_UP: Final = ("parser_states", "automaton_states")
-"""The limits that bound what all documents of a grammar take together."""
+"""The limits on what all documents of a grammar use together."""
 
 T = TypeVar("T")
 
 
 class Matcher:
-    """One document being written: the state reached, and the way there (8 bytes a token).
+    """One document being written: the present state, and the tokens and states before it (8 bytes a token).
 
     Matchers of one compiled grammar may be used by different threads at once;
     one matcher by one thread at a time.
@@ -125,7 +125,7 @@ class Matcher:
         the state is then unchanged."""
         compiled = self.compiled
         if 0 <= token < compiled.vocab_size and token not in compiled.end_tokens:
-            # the common case, without the calls in between
+            # the common case, without intermediate calls
             with compiled.lock:
                 after = self._take(self._address, self._index, token)
             if after >= 0:
@@ -155,8 +155,8 @@ class Matcher:
         )
 
     def _place(self, refused: bytes | None) -> str:
-        """Return the line and column at which a token's text leaves a grammar of plain texts; of JSON, and
-        where the matcher began inside a text, nothing is said. Linear in the text."""
+        """Return the line and column at which a token's text leaves the grammar; empty for JSON, and where
+        the matcher began inside a text. Linear in the text."""
         compiled = self.compiled
         if compiled.has_events or self._states[0] != compiled.start.index:
             return ""
@@ -219,8 +219,8 @@ class Matcher:
         return self._ask(CompiledGrammar.cost)
 
     def _ask(self, question: Callable[[CompiledGrammar, int], T]) -> T:
-        """Ask the grammar about the present state; once more, and in a grammar compiled anew, where a bound
-        is met that other documents have used up."""
+        """Return a grammar's answer about the present state. Where a limit is met that other documents have
+        used up, a grammar compiled anew answers."""
         try:
             return question(self.compiled, self._index)
         except LimitError as error:
@@ -229,8 +229,8 @@ class Matcher:
         return question(self.compiled, self._index)
 
     def renew(self) -> bool:
-        """Go on in a grammar compiled anew, where that may help against a bound that was met, and return
-        whether it does. Cost: that of compiling, and of taking all tokens again."""
+        """Continue in a grammar compiled anew, after a limit was met; return whether that may help. Cost:
+        that of compiling, and of taking all tokens again."""
         compiled = self.compiled
         if self._states[0] != compiled.start.index or self._renewed == len(self._tokens):
             return False

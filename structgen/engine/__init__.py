@@ -23,7 +23,8 @@ from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
-    from structgen.engine.models import Model, load_model
+    from structgen.engine.model_protocol import Model
+    from structgen.engine.models import load_model
     from structgen.engine.requests import FinishReason, Handle, Request, Result, Sampling
 
 __all__ = ["Engine", "FinishReason", "Handle", "Model", "Request", "Result", "Sampling", "load_model"]
@@ -35,7 +36,9 @@ def __getattr__(name: str) -> object:
     match name:
         case "Engine":
             home = "engine"
-        case "Model" | "load_model":
+        case "Model":
+            home = "model_protocol"
+        case "load_model":
             home = "models"
         case "FinishReason" | "Handle" | "Request" | "Result" | "Sampling":
             home = "requests"

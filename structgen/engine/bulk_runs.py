@@ -1,15 +1,14 @@
 """What a run of bulk work is: a file beside its results says so, and no other run goes on with them.
 
 The file `OUT.run` is JSON. It holds the number of its format, how many prompts it speaks for, and a digest of
-each part that the documents depend on. It is written before the first document, under another name first, so
-that it is there whole or not at all. Prompts may be added behind those that it speaks for. Not among the
-parts are those that change no document: how many texts are written at a time, the device, the time limit.
+each part that the documents depend on. It is written before the first document, whole or not at all. Prompts
+may be added behind those that it speaks for. Not among the parts are those that change no document: how many
+texts are written at a time, the device, the time limit.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from hashlib import blake2b
@@ -20,12 +19,13 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Request
 from structgen.errors import OptionError, StructgenError
+from structgen.system.cache import replacing
 from structgen.system.resources import embedded_model
 
 _FORMAT = 1
-_PIECE, _PIECES = 1 << 16, 64
-"""Of a file of weights so many pieces of so many bytes are read, evenly spread, and its size: gigabytes need
-not be read to tell two models apart."""
+_SAMPLE, _SAMPLES = 1 << 16, 64
+"""How many bytes a sample has, and how many samples are read of a large file of weights, evenly spread; its
+size counts too. Gigabytes need not be read to tell two models apart."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _PARTS = {
     "version": "version of structgen",
@@ -116,20 +116,14 @@ def begin_run(
 
 
 def _write(path: Path, count: int, parts: Mapping[str, str]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump({"format": _FORMAT, "prompts": count, "parts": parts}, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    said = json.dumps({"format": _FORMAT, "prompts": count, "parts": parts}, indent=1)
+    with replacing(path, 0o666, sync=True) as file:
+        file.write(said.encode() + b"\n")
 
 
 def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]) -> dict[str, str]:
     """Return the digest of each part."""
+    # start-up: the version alone, from the package that lists all public names
     import structgen
 
     sums = {name: blake2b(digest_size=16) for name in ("grammar", "sampling", "options", "prompts", "texts")}
@@ -183,10 +177,10 @@ def model_digest(engine: Engine) -> str:
             size = path.stat().st_size
             found.update(f"{path.name} {size}\n".encode())
             with path.open("rb") as file:
-                if size <= _PIECE * _PIECES:
+                if size <= _SAMPLE * _SAMPLES:
                     found.update(file.read())
                 else:
-                    for piece in range(_PIECES):
-                        file.seek((size - _PIECE) * piece // (_PIECES - 1))
-                        found.update(file.read(_PIECE))
+                    for sample in range(_SAMPLES):
+                        file.seek((size - _SAMPLE) * sample // (_SAMPLES - 1))
+                        found.update(file.read(_SAMPLE))
     return found.hexdigest()

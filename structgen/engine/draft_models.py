@@ -7,7 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from structgen.engine.models import Model, given_model, load_model
+from structgen.engine.model_protocol import Model
+from structgen.engine.models import given_model, load_model
 from structgen.errors import OptionError
 from structgen.speculation.drafts.drafter import Drafter
 from structgen.speculation.speculation_options import Speculation

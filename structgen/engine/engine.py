@@ -25,13 +25,8 @@ from structgen.core.matcher import Matcher
 from structgen.engine import checks
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.loop import Loop
-from structgen.engine.models import (
-    Model,
-    draft_support_of,
-    given_model,
-    load_model,
-    tokenizer_of,
-)
+from structgen.engine.model_protocol import Model, draft_support_of
+from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.sequences import TextSequence
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from structgen.engine.draft_trees import check_paths, depths_of
-from structgen.engine.models import DraftSupport
+from structgen.engine.model_protocol import DraftSupport
 from structgen.errors import OptionError, StructgenError
 
 _PASS = 16_384
@@ -80,6 +80,7 @@ class HuggingFace:
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> HuggingFace:
         """Return the model of a local folder. Raises StructgenError."""
         try:
+            # optional: transformers
             from transformers import AutoModelForCausalLM
         except ImportError as error:
             raise StructgenError(
@@ -373,6 +374,7 @@ class HuggingFace:
 
     def _gather(self, caches: list[HuggingFaceCache]) -> None:
         """Make a batch of these texts, each padded on the left to the longest."""
+        # optional: transformers
         from transformers import DynamicCache
 
         for cache in {id(cache): cache for cache in [*self._rows, *caches]}.values():
@@ -405,6 +407,7 @@ _Shape = Literal["tree", "chain", "none"]
 
 def _allowed(model: Any) -> tuple[_Shape, str]:
     """Return which drafts a model may verify by what it says of itself, and why not more."""
+    # optional: transformers
     from transformers import DynamicCache
 
     name, config = type(model).__name__, model.config.get_text_config()

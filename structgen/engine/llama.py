@@ -19,7 +19,7 @@ from torch import Tensor
 from structgen.engine.forward_pass.compiled_pass import CompiledPass
 from structgen.engine.forward_pass.torch_pass import TorchPass
 from structgen.engine.forward_pass.weights import Weights
-from structgen.engine.models import Cache, DraftSupport
+from structgen.engine.model_protocol import Cache, DraftSupport
 
 
 class Llama:

@@ -53,7 +53,7 @@ from structgen.engine.choice import Chosen, Words, candidates, choose, choose_al
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.mask_rows import Filling, Lines, forbid
-from structgen.engine.models import Model, ReadsMany, Released, TakesBack, verifier_of
+from structgen.engine.model_protocol import Model, ReadsMany, Released, TakesBack, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.sequences import TextSequence
 from structgen.engine.thinking import ThoughtPhase

@@ -133,6 +133,7 @@ class BidirectionalLlama:
     def read(cls, folder: Path) -> BidirectionalLlama:
         """Return the model of a folder: config.json and model.safetensors. Raises StructgenError."""
         try:
+            # optional: safetensors
             from safetensors import deserialize
         except ImportError as error:
             raise StructgenError(

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import html
 import math
-from typing import TYPE_CHECKING
 
+from structgen.infilling.denoising import CanvasUsage, DenoisingStep
 from structgen.infilling.lattice import NULL, OPEN
 from structgen.printable import printable
 from structgen.tokens.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from structgen.infilling.denoising import DenoisingStep
-    from structgen.infilling.results import Infilled
 
 # ruff: noqa: E501 (markup)
 
@@ -39,23 +35,30 @@ height: .9em; vertical-align: -.1em; } .row b { font-weight: 600; border-radius:
 """
 
 
-def trace_page(found: Infilled, title: str = "An infilling") -> str:
+def canvas_page(
+    steps: tuple[DenoisingStep, ...],
+    usage: CanvasUsage,
+    tokenizer: Tokenizer,
+    *,
+    title: str,
+    finish_reason: str,
+    exactness: str,
+) -> str:
     """Return the page as HTML: the text with the step in which each token was written, the canvas behind each
     step, and figures."""
-    written = {one.position: (step.number, one.probability) for step in found.steps for one in step.committed}
-    usage = found.usage
-    last = max(found.steps[-1].number, 1)
+    written = {one.position: (step.number, one.probability) for step in steps for one in step.committed}
+    last = max(steps[-1].number, 1)
     facts = [
-        ("finish reason", found.finish_reason),
-        ("exactness", found.exactness),
+        ("finish reason", finish_reason),
+        ("exactness", exactness),
         ("steps", f"{usage.steps:,} for {len(written):,} slots; {usage.passes:,} passes of the model"),
         ("model", f"{usage.model_seconds:.3f} s, {usage.canvases:,} canvases"),
         ("lattice", f"{usage.lattice_seconds:.3f} s"),
         ("automata", f"{usage.compile_seconds:.3f} s"),
     ]
-    final = found.steps[-1].canvas
+    final = steps[-1].canvas
     text = "".join(
-        _piece(token, found.tokenizer, written.get(at), last) for at, token in enumerate(final) if token >= 0
+        _piece(token, tokenizer, written.get(at), last) for at, token in enumerate(final) if token >= 0
     )
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>",
@@ -64,7 +67,7 @@ def trace_page(found: Infilled, title: str = "An infilling") -> str:
         "<p class=key>Grey: fixed text. The redder a token, the later it was written. Hover for its step and its "
         "probability, given that the whole is valid.</p>",
         "<h2>Step by step</h2>",
-        *(_row(step, found.tokenizer, written) for step in _drawn(found.steps)),
+        *(_row(step, tokenizer, written) for step in _drawn(steps)),
         "<p class=key>Boxes: masked slots; framed: written in this step, the paler the less probable; ∅: stays empty.</p>",
         "<h2>In all</h2><dl>",
         *(f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in facts),

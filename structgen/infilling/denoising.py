@@ -19,7 +19,7 @@ from structgen.errors import OptionError
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.lattice import NULL, Tokens
 from structgen.infilling.masked_model import MaskedModel
-from structgen.infilling.schedulers import Scheduler, SchedulerView
+from structgen.infilling.schedulers.scheduler import Scheduler, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)

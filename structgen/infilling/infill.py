@@ -21,7 +21,8 @@ from structgen.infilling.masked_model import MaskedModel
 from structgen.infilling.no_filling import NoFillingError
 from structgen.infilling.obstacles import refuse
 from structgen.infilling.results import Infilled, text_of
-from structgen.infilling.schedulers import Scheduler, named
+from structgen.infilling.schedulers import named
+from structgen.infilling.schedulers.scheduler import Scheduler
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.token_automaton import TokenAutomaton
 from structgen.tokens.tokenizer import Tokenizer
@@ -482,6 +483,7 @@ def _check_kinds(
 def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
     """Return the model and its tokenizer. Raises OptionError for a causal one."""
     if isinstance(model, str | Path):
+        # optional: torch
         from structgen.infilling.presets import load_masked_model
 
         loaded, words = load_masked_model(model)
@@ -527,6 +529,7 @@ def _schema_of(grammar: Any) -> Any:
     if isinstance(grammar, Mapping):
         return grammar
     if isinstance(grammar, type):
+        # optional: pydantic
         from structgen.python_types.type_hints import read_type
 
         return read_type(grammar).schema

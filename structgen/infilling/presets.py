@@ -317,6 +317,7 @@ def _transformers_model(
 ) -> FunctionModel:
     """Return the model of a folder, run by transformers with the code in the folder."""
     try:
+        # optional: torch, transformers
         import torch
         import transformers
     except ImportError as error:
@@ -358,6 +359,7 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
     Raises OptionError where the convention's mask is outside the vocabulary, and where the model turns out
     to be causal: two passes over two ids show whether the first position reads the second.
     """
+    # optional: torch, transformers
     import torch
 
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from structgen.infilling.canvas import Canvas
+from structgen.infilling.canvas_trace import canvas_page
 from structgen.infilling.denoising import CanvasUsage, DenoisingStep
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -34,9 +35,15 @@ class Infilled:
 
     def write_trace(self, path: Path | str, title: str = "An infilling") -> None:
         """Write a page that shows the canvas being filled, step by step: one HTML file by itself."""
-        from structgen.infilling.canvas_trace import trace_page
-
-        Path(path).write_text(trace_page(self, title), encoding="utf-8")
+        page = canvas_page(
+            self.steps,
+            self.usage,
+            self.tokenizer,
+            title=title,
+            finish_reason=self.finish_reason,
+            exactness=self.exactness,
+        )
+        Path(path).write_text(page, encoding="utf-8")
 
 
 def text_of(tokens: list[int], tokenizer: Tokenizer) -> str:

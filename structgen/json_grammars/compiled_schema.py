@@ -10,7 +10,6 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
-from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
 from structgen.json_machine.expected import Explainer
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
@@ -20,11 +19,14 @@ from structgen.json_machine.tables import layout as L
 from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
+from structgen.machine_core.masks import fill
+from structgen.native.raw_memory import address_of
 from structgen.schema.schema_source import SchemaSource
 from structgen.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    # start-up: few grammars become explicit automata
     from structgen.core.dfa import Dfa
 
 _SPACE = {
@@ -63,7 +65,7 @@ class CompiledSchema(CompiledGrammar):
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies
         self._configure(policies)
-        files, kept, identity = self._masks.grammars, None, b""
+        files, kept, identity = self._masks.grammars, None, ""
         if self.limits.liveness == "flag":
             files = None  # what the oracle could not decide is in no table
         if files is not None:
@@ -90,7 +92,7 @@ class CompiledSchema(CompiledGrammar):
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         tables, limits = self._tables, self.limits
         states, made = self._strings.count, self._numbers.made
-        rows = max(tables.count(table) for table in L.KEY_WORDS)
+        rows = tables.most_interned
         automata = self._strings.trans.nbytes + _NUMERAL * made
         size = tables.nbytes() + automata + _RESIDUE * tables.count(L.T_RES)
         most = max(states, made) / limits.automaton_states
@@ -130,7 +132,7 @@ class CompiledSchema(CompiledGrammar):
     def _compute(self, index: int, target: int) -> int:
         if self._keeping.pending and self._keeping.recall(index):
             if target:
-                mask_filling.fill(self.address, index, target)
+                fill(self.address, index, target)
             return 0
         code: int = mask_filling.compute(self.address, index, target)
         while code == L.ASKED:
@@ -152,10 +154,6 @@ class CompiledSchema(CompiledGrammar):
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
         return self._machine.after(index, data)
-
-    def byte_index(self, index: int, byte: int) -> int:
-        """Return the number of the state after a byte, or -1."""
-        return self._retry(state_walk.take_bytes, index, BYTE_AT[byte], 1)
 
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         """As CompiledGrammar's, in one compiled call: some 30 ns a node."""
@@ -191,6 +189,7 @@ class CompiledSchema(CompiledGrammar):
         there are more states (such objects; a recursive schema without a depth). Cost: some microseconds for
         each state and byte, 0.1 us a byte of the vocabulary.
         """
+        # start-up: few grammars become explicit automata
         from structgen.core.dfa import explicit
         from structgen.json_grammars.schema_states import SchemaStates
 

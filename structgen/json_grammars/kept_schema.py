@@ -6,43 +6,35 @@ network is left out as well, until something is met that was not met before (str
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-import unicodedata
-import zlib
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache, partial
-from hashlib import blake2b
-from typing import ClassVar
+from functools import lru_cache, partial
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import WIDTH
 from structgen.errors import StructgenError
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.kept import table_image as images
 from structgen.json_machine.kept.image_checks import checked
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.records.recorder import Identity
 from structgen.json_machine.tables import layout as L
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.native.array_file import ArrayFile, DamagedArrays
+from structgen.native.cache_entries import entry_key
 from structgen.schema.schema_source import SchemaSource
 from structgen.store.grammar_files import GrammarFiles, WrittenGrammar
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
-from structgen.system.source_digests import package_digest
 from structgen.tokens.tokenizer import Tokenizer
 
-_MOST = 1 << 26
+KIND: Final = "schema-2"
+_MOST: Final = 1 << 26
 """Bytes of the tables of a grammar above which it is not kept."""
-
-
-@cache
-def _code() -> str:
-    """Return what stands for all that decides what a grammar's tables hold."""
-    return f"{package_digest()} {sys.version_info[:3]} {unicodedata.unidata_version}"
 
 
 @lru_cache(16)
@@ -50,51 +42,51 @@ def _written(limits: Limits) -> str:
     return repr(limits)  # 20 us
 
 
-def identity_of(grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits) -> bytes:
-    """Return the name of a compiled grammar's file: 16 bytes. Cost: some 10 us, 1 us for each KB of
-    schema."""
-    text = "\0".join((_code(), tokenizer.fingerprint, _written(limits), grammar.spelling))
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def identity_of(grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits) -> str:
+    """Return the key of a compiled grammar. Cost: some 10 us, 1 us for each KB of schema."""
+    return entry_key(KIND, tokenizer.fingerprint, _written(limits), grammar.spelling)
 
 
 class KeptGrammar:
-    """What a file holds of a grammar, as it was read."""
+    """A compiled grammar as it was read."""
 
-    __slots__ = ("_files", "_identity", "_meaning", "_second", "image")
+    __slots__ = ("_encoded", "_files", "_key", "_meaning", "image")
 
-    def __init__(self, files: GrammarFiles, identity: bytes, first: bytes, second: bytes) -> None:
-        """Raises image.Damaged."""
-        self._files, self._identity = files, identity
-        self.image = checked(images.decode_image(first), files.bounds.tokens)
-        self._second = second
+    def __init__(self, files: GrammarFiles, key: str, found: ArrayFile) -> None:
+        """Raises DamagedImage, LookupError."""
+        self._files, self._key = files, key
+        self.image = checked(images.image_of_arrays(found.arrays, found.numbers), files.bounds.tokens)
+        self._encoded = found.later["meaning"]
+        if not self._encoded.is_whole:
+            raise images.DamagedImage
         self._meaning: images.ImageMeaning | None = None
 
     @classmethod
-    def read(cls, files: GrammarFiles, identity: bytes) -> KeptGrammar | None:
+    def read(cls, files: GrammarFiles, key: str) -> KeptGrammar | None:
         """Return what is kept of a grammar, or None."""
-        parts = files.read(identity)
-        if parts is None:
+        found = files.read(KIND, key)
+        if found is None:
             return None
         try:
-            return cls(files, identity, *parts)
-        except images.DamagedImage:
-            files.drop(identity, "is damaged")
+            return cls(files, key, found)
+        except (images.DamagedImage, LookupError):
+            files.drop(key, "is damaged or was not made by this version of structgen")
             return None
 
     @property
     def meaning(self) -> images.ImageMeaning:
         """What it takes to go on; read when it is asked for. Raises StructgenError where it cannot be read:
-        the file is gone then."""
+        the entry is gone then."""
         if self._meaning is None:
             try:
-                self._meaning = images.decode_meaning(zlib.decompress(self._second))
-            except (images.DamagedImage, zlib.error, ValueError, TypeError, LookupError) as error:
+                self._meaning = images.decode_meaning(self._encoded.array)
+            except (images.DamagedImage, DamagedArrays) as error:
                 raise self.disagrees(error) from error
         return self._meaning
 
     def disagrees(self, why: Exception) -> StructgenError:
-        """Delete the file, and return the error that says so."""
-        path = self._files.drop(self._identity, "does not fit the schema")
+        """Delete the entry, and return the error that says so."""
+        path = self._files.drop(self._key, "does not fit the schema")
         return StructgenError(
             f"What was kept of this grammar is not what it says now: {why}",
             where=str(path),
@@ -112,8 +104,8 @@ class SchemaKeeper:
     __slots__ = (
         "__weakref__",
         "_before",
-        "_identity",
         "_kept",
+        "_key",
         "_lock",
         "_masks",
         "_meaning",
@@ -130,15 +122,15 @@ class SchemaKeeper:
     def __init__(
         self,
         files: GrammarFiles | None,
-        identity: bytes,
+        key: str,
         lock: threading.RLock,
         masks: VocabularyStore,
-        tables: MachineTables,
+        tables: GrowingTables,
         kept: KeptGrammar | None,
     ) -> None:
         if files is not None:
             self.files = files
-        self._identity, self._lock, self._masks, self._tables = identity, lock, masks, tables
+        self._key, self._lock, self._masks, self._tables = key, lock, masks, tables
         self._kept = kept
         self._meaning: Meaning | None = None
         self._terminals: dict[Identity, bytes] | None = {} if kept is None else None
@@ -231,11 +223,17 @@ class SchemaKeeper:
         starts = {name: numbers.get(state, -1) for name, state in said.number_starts.items()}
         said = said._replace(number_starts=starts, terminals=terminals)
         time.sleep(0)
-        first = images.encode_image(image)
-        time.sleep(0)
-        second = images.encode_meaning(said)
+        arrays, numbers_of = images.arrays_of_image(image)
+        arrays["meaning"] = np.frombuffer(images.encode_meaning(said), np.uint8)
         return WrittenGrammar(
-            self._identity, first, second, image.rows, partial(_row, self._masks, self.files)
+            self._key,
+            KIND,
+            arrays,
+            numbers_of,
+            ["meaning"],
+            compressed=True,
+            rows=image.rows,
+            row=partial(_row, self._masks, self.files),
         )
 
     def _known_terminals(self) -> dict[Identity, bytes]:

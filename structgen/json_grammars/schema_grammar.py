@@ -16,19 +16,23 @@ from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, SchemaError, SchemaWarning
 from structgen.limits import Limits
 from structgen.schema.reading.document import Document
+from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import exact, read, repeated, write
 from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
-from structgen.schema.reading.scan import DRAFTS
 from structgen.schema.schema_source import SchemaSource
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import read_text
 
 if TYPE_CHECKING:
     from structgen.json_grammars.compiled_schema import CompiledSchema
+
+    # start-up: the report is worked out when asked
     from structgen.schema.explaining.keyword_report import KeywordReport
     from structgen.schema.meaning.scalars import NumberOracle, StringOracle
+
+    # start-up: who only reads schemas needs no network
     from structgen.schema.recogniser.schema_network import SchemaNetwork
     from structgen.store.mask_store import MaskStore
     from structgen.tokens.tokenizer import Tokenizer
@@ -156,6 +160,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
         `may_dead_end` lists the places that its compiled forms, while they live, have flagged so far.
         """
+        # start-up: the report is worked out when asked
         from structgen.schema.explaining.keyword_report import report_of
 
         networks = [network for network in (known() for known in self._networks) if network is not None]
@@ -171,6 +176,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         document = self._spare[0]
         if not document.unknown:
             return
+        # start-up: most schemas have no unknown keyword
         from structgen.schema.reading.suspect_keywords import told
 
         said = told(document)
@@ -214,6 +220,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         to tell a contradiction in the schema from one with the policies. Errors: `UnsupportedError` for a
         keyword that is not handled, `RegexError`, `UnsatisfiableSchema`, `LimitError`.
         """
+        # start-up: who only reads schemas needs no network
         from structgen.schema.recogniser.schema_network import SchemaNetwork
 
         document = self._take() if limits is None or limits == self._limits else self._document(limits)
@@ -377,6 +384,7 @@ def json_schema(
             cure="Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
         )
     if subset is not None:
+        # start-up: few schemas are held to this subset
         from structgen.schema.reading.openai import check_subset
 
         check_subset(value)

@@ -16,7 +16,7 @@ from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import layout as L
 from structgen.language.expectation import Expected
 from structgen.language.ir import All
-from structgen.schema.explaining import wording
+from structgen.schema.meaning import wording
 
 MOST = 20
 """Keys and values listed one by one; the others are counted."""

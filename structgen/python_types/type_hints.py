@@ -50,6 +50,7 @@ class TypeReader(Generic[T]):
             value: T = self._validated(document)
             return value
         except ValueError as error:
+            # optional: pydantic
             from pydantic_core import ValidationError
 
             if not isinstance(error, ValidationError):
@@ -76,6 +77,7 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
     `StructgenError` where pydantic is missing.
     """
     try:
+        # optional: pydantic
         from pydantic import TypeAdapter
         from pydantic.errors import PydanticUserError
         from pydantic_core import SchemaError
@@ -83,6 +85,7 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
         raise StructgenError(
             "Types are read with pydantic.", where="type", cure="pip install pydantic"
         ) from error
+    # optional: pydantic
     from structgen.python_types.pydantic_schema import TypeSchema
 
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
@@ -111,6 +114,7 @@ def _adapter(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | Non
 
 def _adapter_with_attrs(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:
     """Return pydantic's adapter of a hint in which there may be attrs classes."""
+    # optional: attrs
     from structgen.python_types.attrs_classes import AttrsClasses, FilledAdapter, attrs_inside
 
     found = attrs_inside(hint)

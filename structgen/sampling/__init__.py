@@ -13,7 +13,8 @@
 8. `problem`: what is asked about, a model, its tokenizer and a grammar; `sample`: the call that puts all of
    it together; `score`: how likely given texts are; `progress`: a line on the screen.
 9. `marginals`, `report` and `report_page`: what draws say of a run, with the allowed mass at each token,
-   which `masses` has noted; `samples_file`: draws in a file.
+   which the target has noted; `estimates`: intervals, and the fields of draws; `samples_file`: draws in a
+   file.
 
 What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands
 above `structgen.engine`, beside `structgen.infilling`.

@@ -31,8 +31,9 @@ from typing import Final
 import numpy as np
 
 from structgen.sampling.lookahead import LookAhead
+from structgen.sampling.prefix_node import REST, Node
 from structgen.sampling.target import Floats, Ids, Prefix, Target, TargetStep
-from structgen.sampling.tree import REST, Node, PrefixTree
+from structgen.sampling.tree import PrefixTree
 
 _FLOOR: Final = 0.03
 """The least g of a candidate, as a part of what the proven bounds leave open: a guess that is far too low

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.samples import Samples, quantile
+from structgen.sampling.estimates import Draws, quantile
 from structgen.sampling.target import Floats
 
 _NORMAL: Final = 1.96
@@ -41,7 +41,7 @@ class Marginal:
         return self.low, self.high
 
 
-def marginals(samples: Samples[Any], field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
+def marginals(samples: Draws, field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
     """Return the likeliest values of a field; see `Samples.marginals`."""
     if most < 1:
         raise OptionError(f"most={most!r} lists nothing.", where="most", cure="Give at least 1.")
@@ -69,7 +69,7 @@ def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
     return places
 
 
-def shares(samples: Samples[Any], places: list[tuple[Any, list[int]]]) -> list[Marginal]:
+def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal]:
     """Return how likely each value is, of which the draws are given that have it. Cost: a standard error for
     each."""
     weights, masses = samples.weights, np.where(is_first(samples), np.exp(samples.logprobs), 0.0)
@@ -83,7 +83,7 @@ def shares(samples: Samples[Any], places: list[tuple[Any, list[int]]]) -> list[M
     return marginals
 
 
-def _interval(samples: Samples[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
+def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tuple[float, float]:
     """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
     independent draws that would have the same standard error; cut to what is proven.
 
@@ -106,7 +106,7 @@ def _interval(samples: Samples[Any], masses: Floats, has: Floats, share: float) 
     return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
 
 
-def is_first(samples: Samples[Any]) -> npt.NDArray[np.bool_]:
+def is_first(samples: Draws) -> npt.NDArray[np.bool_]:
     """Return bool [n]: whether no draw before has the same tokens."""
     first = {tokens: at for at, tokens in reversed(list(enumerate(samples.token_ids)))}
     return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)

@@ -173,6 +173,7 @@ class _Worker:
         return answer, after
 
     def _start(self) -> None:
+        # start-up: few runs have a checker in a process of its own
         import multiprocessing
 
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -222,6 +223,7 @@ def _ended(process: Any, connection: Any, owner: int) -> None:
 
 def _serve(connection: Any, checker: Any, has_state: bool) -> None:
     """Answer questions until nobody can ask any more. Runs in the process of the checker."""
+    # start-up: few runs have a checker in a process of its own
     import multiprocessing
 
     # Ctrl-C reaches both processes, and the other one decides; whoever ends this one means it.

@@ -33,6 +33,7 @@ def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
 @contextmanager
 def _line() -> Iterator[Listener]:
     """Show a line while a run goes on; its last state stays."""
+    # optional: rich
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from structgen.errors import OptionError
 
 if TYPE_CHECKING:
-    from structgen.engine.models import Model
+    from structgen.engine.model_protocol import Model
 
 Floats = npt.NDArray[np.float64]
 Tokens = tuple[int, ...]
@@ -28,7 +28,7 @@ PASS: Final = 1 << 28
 """Bytes of float64 logits that come out of one forward pass of `ModelRows`."""
 
 
-class Rows(Protocol):
+class PrefixRows(Protocol):
     """Whatever gives logits behind prefixes."""
 
     name: str

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from structgen.errors import LimitError
-from structgen.sampling.samples import normalised
+from structgen.sampling.estimates import normalised
 from structgen.sampling.target import Floats, Target
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Attempt, Walker

@@ -8,20 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
+from structgen.sampling.estimates import Statistics, normalised
+from structgen.sampling.marginals import Marginal, marginals
+from structgen.sampling.samples_file import read_samples, write_samples
 from structgen.sampling.target import Floats
-
-if TYPE_CHECKING:
-    from structgen.sampling.marginals import Marginal
 
 T = TypeVar("T")
 S = TypeVar("S")
-_NORMAL = 1.96
-"""Standard errors on either side of an interval of 95 %."""
 _QUESTIONS = 64
 _ENDS = {
     "n": "with as many draws as were asked for",
@@ -34,29 +32,6 @@ _ENDS = {
     "limit": "by a limit of the grammar",
 }
 """What a person is told of `Statistics.stopped`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What a run cost, and how it went."""
-
-    attempts: int
-    """Walks from the empty prefix, or particles, that came to an end."""
-    accepted: int
-    """Those of them that gave a valid text."""
-    model_rows: int
-    """Rows that the model was asked for; the prompt's read is one."""
-    seconds: float
-    stopped: str
-    """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known),
-    "interrupted", "limit" (a bound of the grammar's `sg.Limits` was met), or "fruitless" (10,000 attempts in
-    a row gave no text, and neither a budget nor a time was given)."""
-    checks: int = 0
-    """How often a method of a checker was called."""
-    tree_rows: int = 0
-    """Rows that the prefix tree answered in the model's place."""
-    reread_positions: int = 0
-    """Positions that the model read once more because their keys and values were no longer kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,8 +156,6 @@ class Samples(Generic[T]):
         `field` is a path such as "city", "address.city", "tags[]" (any item of a list), or a function of a
         value. Raises StructgenError where there is no draw.
         """
-        from structgen.sampling.marginals import marginals
-
         return marginals(self, field, most)
 
     def with_values(self, read: Callable[[str], S]) -> Samples[S]:
@@ -195,8 +168,6 @@ class Samples(Generic[T]):
         The first line says what run they are of; each other line is a draw (`structgen.sampling.samples_file`
         has the format). Raises OSError.
         """
-        from structgen.sampling.samples_file import write_samples
-
         write_samples(self, Path(path))
 
     @staticmethod
@@ -207,9 +178,11 @@ class Samples(Generic[T]):
         Standard errors are those of batch means of at most 50 parts. Raises StructgenError, which names the
         line, where the file is damaged; OSError.
         """
-        from structgen.sampling.samples_file import read_samples
-
-        return read_samples(Path(path))
+        contents = read_samples(Path(path))
+        found: Samples[Any] = Samples(**contents.fields)
+        # As the run knew it: batches would give another estimate of the same number.
+        found.__dict__["worth"] = contents.worth
+        return found
 
     @property
     def kind(self) -> str:
@@ -285,59 +258,9 @@ class Samples(Generic[T]):
         return f"<table>{facts}</table><table><tr><th>weight</th><th>text</th></tr>{first}</table>"
 
 
-def quantile(parts: int) -> float:
-    """Return how many standard errors there are on either side of an interval of 95 %, where the error is
-    estimated from so many uncorrelated parts: Student's quantile of one fewer degrees of freedom, from two
-    degrees on by the expansion of Cornish and Fisher (to 1 %). Infinite for one part."""
-    freedom = parts - 1
-    if freedom < 3:
-        return (math.inf, 12.706, 4.303)[max(freedom, 0)]
-    z = 1.959964
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3
-
-
 def _percent(share: float) -> str:
     return "" if math.isnan(share) else f" ({share:.1%})"
 
 
 def _short(text: str, most: int = 120) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
-
-
-def interval_of(
-    log_z: float, relative_error: float, bracket: tuple[float, float]
-) -> tuple[float, tuple[float, float]]:
-    """Return log Z and an interval of 95 %, cut to proven bounds on Z, from an estimate of log Z and the
-    standard error of Z over Z. Without an estimate (NaN): NaN and the bounds."""
-    low, high = log(bracket[0]), log(bracket[1])
-    if math.isnan(log_z):
-        return math.nan, (low, high)
-    if log_z == -math.inf:
-        return low, (low, high)  # no attempt gave a text: that says nothing of the error
-    if low == high:
-        return low, (low, low)
-    off = _NORMAL * relative_error
-    begin = max(log_z + log(1 - off), low) if off < 1 else low
-    return min(max(log_z, low), high), (begin, min(log_z + log(1 + off), high))
-
-
-def log(value: float) -> float:
-    """Return the logarithm of a number that may be 0."""
-    return math.log(value) if value > 0 else -math.inf
-
-
-def log_sum(logs: Floats) -> float:
-    """Return the logarithm of the sum of numbers whose logarithms are given."""
-    return float(np.logaddexp.reduce(logs)) if len(logs) else -math.inf
-
-
-def normalised(log_weights: Floats) -> Floats:
-    """Return the weights whose logarithms are given, divided by their sum."""
-    if not len(log_weights):
-        return np.empty(0)
-    shifted: Floats = np.exp(log_weights - log_weights.max())
-    shifted /= shifted.sum()
-    return shifted

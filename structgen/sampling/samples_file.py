@@ -18,12 +18,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import numpy as np
 
 from structgen.errors import StructgenError
-from structgen.sampling.samples import Samples, Statistics
+from structgen.sampling.estimates import Draws, Statistics
 from structgen.sampling.target import Floats
 from structgen.system.cache import replacing
 
@@ -34,14 +34,14 @@ fifth."""
 _BLOCK: Final = 256
 
 
-def lines_of(samples: Samples[Any]) -> Iterator[dict[str, Any]]:
+def lines_of(samples: Draws) -> Iterator[dict[str, Any]]:
     """Yield what a file says of each draw, its error parts aside."""
     weights = samples.weights
     for at in range(len(samples.texts)):
         yield _line_of(samples, weights, at)
 
 
-def _line_of(samples: Samples[Any], weights: Floats, at: int) -> dict[str, Any]:
+def _line_of(samples: Draws, weights: Floats, at: int) -> dict[str, Any]:
     said: dict[str, Any] = {
         "text": samples.texts[at],
         "token_ids": list(samples.token_ids[at]),
@@ -55,7 +55,7 @@ def _line_of(samples: Samples[Any], weights: Floats, at: int) -> dict[str, Any]:
     return said
 
 
-def write_samples(samples: Samples[Any], path: Path) -> None:
+def write_samples(samples: Draws, path: Path) -> None:
     """Write draws to a file, whole or not at all. Raises OSError."""
     parts = error_parts(samples)
     low, high = samples.log_z_interval
@@ -83,7 +83,7 @@ def write_samples(samples: Samples[Any], path: Path) -> None:
             file.write(_line({**said, "error_parts": shares}))
 
 
-def error_parts(samples: Samples[Any]) -> Floats:
+def error_parts(samples: Draws) -> Floats:
     """Return float64 [k, n], k at most 50: the batches of the linear map `samples.contributions`.
 
     Cost: a call of it for each 256 draws, on a matrix.
@@ -102,7 +102,16 @@ def error_parts(samples: Samples[Any]) -> Floats:
     return found
 
 
-def read_samples(path: Path) -> Samples[Any]:
+class SamplesContents(NamedTuple):
+    """The contents of a file of draws."""
+
+    fields: dict[str, Any]
+    """The fields of `samples.Samples`."""
+    worth: float
+    """Its `worth`, as the run knew it."""
+
+
+def read_samples(path: Path) -> SamplesContents:
     """Return the draws of a file; values are those of the JSON texts, or the texts.
 
     Raises StructgenError, which names the line, where the file is damaged or none of ours; OSError.
@@ -133,29 +142,27 @@ def read_samples(path: Path) -> Samples[Any]:
         masses.append(draw.masses())
     lower, upper = header.numbers("bracket", 2)
     texts = [draw.text("text") for draw in draws]
-    found = Samples(
-        method=header.text("method"),
-        texts=texts,
-        values=[draw.value(text) if is_json else text for draw, text in zip(draws, texts, strict=True)],
-        token_ids=[draw.tokens() for draw in draws],
-        logprobs=np.array([draw.number("logprob") for draw in draws], np.float64),
-        log_weights=np.array([draw.number("log_weight") for draw in draws], np.float64),
-        is_exact=header.flag("is_exact"),
-        is_biased=header.flag("is_biased"),
-        log_z=header.any_number("log_z"),
-        log_z_interval=header.interval("log_z_interval"),
-        bracket=(lower, upper),
-        statistics=header.statistics(),
-        contributions=lambda found: np.asarray(parts @ found, np.float64),
-        masses=masses,
-        is_json=is_json,
-        about=header.table("about"),
-        pieces=header.pieces(),
-        target=header.text("target"),
-    )
-    # As the run knew it: batches would give another estimate of the same number.
-    found.__dict__["worth"] = header.any_number("worth")
-    return found
+    found: dict[str, Any] = {
+        "method": header.text("method"),
+        "texts": texts,
+        "values": [draw.value(text) if is_json else text for draw, text in zip(draws, texts, strict=True)],
+        "token_ids": [draw.tokens() for draw in draws],
+        "logprobs": np.array([draw.number("logprob") for draw in draws], np.float64),
+        "log_weights": np.array([draw.number("log_weight") for draw in draws], np.float64),
+        "is_exact": header.flag("is_exact"),
+        "is_biased": header.flag("is_biased"),
+        "log_z": header.any_number("log_z"),
+        "log_z_interval": header.interval("log_z_interval"),
+        "bracket": (lower, upper),
+        "statistics": header.statistics(),
+        "contributions": lambda found: np.asarray(parts @ found, np.float64),
+        "masses": masses,
+        "is_json": is_json,
+        "about": header.table("about"),
+        "pieces": header.pieces(),
+        "target": header.text("target"),
+    }
+    return SamplesContents(found, header.any_number("worth"))
 
 
 def _written(value: float) -> float | str:

@@ -17,10 +17,11 @@ from structgen.engine import checks
 from structgen.errors import OptionError, TokenizerError
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
+from structgen.sampling.estimates import log
 from structgen.sampling.problem import Problem, known_fingerprint
 from structgen.sampling.rows import PASS, Tokens
 from structgen.sampling.sample import Interruption, Wanted, check, drawn_for
-from structgen.sampling.samples import Samples, log
+from structgen.sampling.samples import Samples
 from structgen.sampling.target import Floats, Target, scaled
 from structgen.sampling.types import TypedGrammar
 from structgen.tokens.tokenizer import Tokenizer

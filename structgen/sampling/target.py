@@ -28,14 +28,15 @@ from structgen.core.compiled import CompiledGrammar, State
 from structgen.errors import StructgenError
 from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import CheckerStanding, Constraints
-from structgen.sampling.masses import Masses
 from structgen.sampling.processes import InProcess
-from structgen.sampling.rows import Rows
+from structgen.sampling.rows import PrefixRows
 from structgen.tokens.token_mask import TokenMask
 
 END: Final = -1
 """The edge that ends a text: all end tokens of the tokenizer together."""
 
+_MOST_MASSES: Final = 1 << 18
+"""Prefixes whose mass is kept; some 100 bytes each. Draws that pass through others have no masses."""
 _REMEMBERED: Final = 1 << 14
 """Prefixes whose answers are remembered, so that the checkers are not asked about them once more."""
 
@@ -75,12 +76,36 @@ class TargetStep:
         return float(self.probabilities.sum()) + self.end
 
 
+class Masses:
+    """The allowed mass z of the prefixes that were read: the share of the model's distribution that the
+    grammar left there.
+
+    Masking divides by z at every token: under masking a draw x has the probability P(x) / product of z. The
+    products are the importance weights; the single factors say at which token model and grammar disagree.
+    """
+
+    __slots__ = ("_known", "_most")
+
+    def __init__(self, most: int = _MOST_MASSES) -> None:
+        self._known: dict[int, float] = {}
+        self._most = most
+
+    def note(self, tokens: tuple[int, ...], mass: float) -> None:
+        """Keep the mass of a prefix, if there is room; what was seen first stays."""
+        if len(self._known) < self._most:
+            self._known.setdefault(hash(tokens), mass)
+
+    def of(self, tokens: tuple[int, ...]) -> float | None:
+        """Return the mass of a prefix; None where it is not known."""
+        return self._known.get(hash(tokens))
+
+
 class Target:
     """A model, a prompt, a grammar and a length: the law that samplers draw from."""
 
     def __init__(
         self,
-        rows: Rows,
+        rows: PrefixRows,
         compiled: CompiledGrammar,
         *,
         temperature: float = 1.0,

@@ -24,151 +24,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path as FilePath
-from typing import ClassVar, Final, TypeAlias
-
-import numpy as np
 
 from structgen.errors import OptionError
-from structgen.sampling.target import END, Floats, Ids, TargetStep
-
-KEPT: Final = 64
-"""Tokens that a node keeps when it is made: nearly all of a model's mass, and no O(V) a node."""
-_CHILD: Final = 100
-"""Bytes that an entry of `children` takes, about."""
-_LEAST: Final = 5e-324
-"""The least positive number."""
-REST: Final = -2
-"""The edge to a token that the node does not keep: which one, only the model's row can say."""
-
-
-Path: TypeAlias = "list[tuple[Node, int]]"
-"""A way down the tree: nodes, and the edge taken at each."""
-
-
-class Node:
-    """A prefix that was read; see the module. `children` has the nodes behind kept tokens, by slot."""
-
-    __slots__ = (
-        "children",
-        "end",
-        "end_lower",
-        "end_upper",
-        "estimate",
-        "lower",
-        "lowers",
-        "probabilities",
-        "rest",
-        "rest_count",
-        "tokens",
-        "upper",
-        "uppers",
-    )
-
-    UNFOLDED: ClassVar[int] = 32
-    """Bytes by which a node grows with a token that it did not keep before."""
-
-    tokens: Ids
-    probabilities: Floats
-    uppers: Floats
-    lowers: Floats
-
-    def __init__(self, step: TargetStep, kept: int) -> None:
-        """Keep the `kept` likeliest tokens of a step."""
-        order: Ids = np.argsort(-step.probabilities, kind="stable")
-        likeliest, others = order[:kept], order[kept:]
-        self.tokens = step.tokens[likeliest]
-        self.probabilities = step.probabilities[likeliest]
-        self.rest = float(step.probabilities[others].sum())
-        self.rest_count = len(others)
-        self.uppers = np.ones(len(likeliest))
-        self.lowers = np.zeros(len(likeliest))
-        self.children: dict[int, Node] = {}
-        self.end = step.end
-        self.end_upper, self.end_lower = float(step.end > 0), 0.0
-        self.upper, self.lower = 1.0, 0.0
-        self.estimate = 1.0
-        """A guess of h, between the bounds (see `lookahead`)."""
-        self.settle()
-
-    def settle(self) -> None:
-        """Work the bounds out again, after a child's have changed."""
-        upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest
-        lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
-        if upper == 0.0 and self._is_alive():
-            upper = _LEAST  # the product of small numbers is 0 by rounding alone
-        # Rounding must not raise what is a proven bound.
-        self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
-        self.estimate = min(max(self.estimate, self.lower), self.upper)
-
-    def _is_alive(self) -> bool:
-        """Return whether an edge has mass, and is not proved to lead to no valid text."""
-        ends = self.end > 0 and self.end_upper > 0
-        return ends or self.rest > 0 or bool(((self.probabilities > 0) & (self.uppers > 0)).any())
-
-    def choose(self, uniform: float) -> int:
-        """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1)."""
-        masses = np.concatenate((self.probabilities * self.uppers, [self.end * self.end_upper, self.rest]))
-        sums = np.cumsum(masses)
-        edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
-        # Where the draw falls on the last sum by rounding, the last edge that has mass is meant.
-        edge = edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
-        return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
-
-    def probability(self, edge: int) -> float:
-        """Return P(edge | u) for a slot or END."""
-        return self.end if edge == END else float(self.probabilities[edge])
-
-    def bound(self, edge: int) -> float:
-        """Return the bound on h behind a slot or END by which `choose` draws."""
-        return self.end_upper if edge == END else float(self.uppers[edge])
-
-    def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
-        """Return the slot of a token drawn from the rest as it was when `kept` tokens were kept.
-
-        `step` is the model's row, read once more. A token that is not kept yet takes its share of the `rest`
-        that was seen first: a model whose rows differ by rounding cannot change what is in the tree.
-        """
-        tokens, shares, at = self.beyond(step, uniform, kept)
-        (known,) = np.nonzero(self.tokens == tokens[at])
-        if len(known):
-            return int(known[0])  # another walk has unfolded it meanwhile
-        left = ~np.isin(tokens, self.tokens)
-        whole = float(shares[left].sum())
-        probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))
-        return self.keep(int(tokens[at]), probability)
-
-    def beyond(self, step: TargetStep, uniform: float, kept: int) -> tuple[Ids, Floats, int]:
-        """Return the tokens of a row that are not among the first `kept` of this node, their shares of the
-        rest (all alike where the row gives them no mass), and the place of one drawn by these shares."""
-        outside = ~np.isin(step.tokens, self.tokens[:kept])
-        tokens, shares = step.tokens[outside], step.probabilities[outside]
-        if not shares.sum() > 0:
-            shares = np.ones(len(tokens))
-        sums = np.cumsum(shares)
-        at = min(int(np.searchsorted(sums, uniform * sums[-1], side="right")), len(tokens) - 1)
-        return tokens, shares, at
-
-    def keep(self, token: int, probability: float) -> int:
-        """Return the slot of a token of the rest, which is kept from now on with its part of the rest."""
-        self.tokens = np.append(self.tokens, token)
-        self.probabilities = np.append(self.probabilities, probability)
-        self.uppers, self.lowers = np.append(self.uppers, 1.0), np.append(self.lowers, 0.0)
-        self.rest_count -= 1
-        self.rest = max(self.rest - probability, 0.0) if self.rest_count else 0.0
-        return len(self.tokens) - 1
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory, about: what Python's objects take, and the arrays."""
-        return 700 + self.UNFOLDED * len(self.tokens) + _CHILD * len(self.children)
-
-    def copy(self) -> Node:
-        """Return another node that knows the same, with the same children."""
-        twin = Node.__new__(Node)
-        for name in Node.__slots__:
-            setattr(twin, name, getattr(self, name))
-        twin.uppers, twin.lowers, twin.children = self.uppers.copy(), self.lowers.copy(), dict(self.children)
-        return twin
+from structgen.sampling.prefix_node import CHILD, KEPT, Node, Path
+from structgen.sampling.target import END
+from structgen.sampling.tree_file import read_tree, write_tree
 
 
 class PrefixTree:
@@ -216,16 +76,14 @@ class PrefixTree:
         otherwise only with `overwrite`: it may hold what another process has learnt. Raises OptionError where
         that is not so, and OSError.
         """
-        from structgen.sampling.tree_file import write_tree
-
         write_tree(self, FilePath(path), overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PrefixTree:
         """Return the tree of a file. Raises StructgenError for a file that is damaged or no tree, OSError."""
-        from structgen.sampling.tree_file import read_tree
-
-        return read_tree(FilePath(path))
+        tree = cls()
+        read_tree(tree, FilePath(path))
+        return tree
 
     @property
     def bracket(self) -> tuple[float, float]:
@@ -269,10 +127,10 @@ class PrefixTree:
         if parent is None:
             self.root, self.nbytes = node, node.nbytes
             return True
-        if not self.has_room(node.nbytes + _CHILD):
+        if not self.has_room(node.nbytes + CHILD):
             return False
         parent.children[slot] = node
-        self.nbytes += node.nbytes + _CHILD
+        self.nbytes += node.nbytes + CHILD
         return True
 
     def holds(self, path: Path, node: Node) -> bool:

@@ -1,8 +1,9 @@
-"""A prefix tree in a file: a numpy archive (.npz, without pickle) of a header and flat arrays.
- Nodes are numbered in preorder, the root first. `counts` says how many tokens each node keeps; `tokens`,
+"""A prefix tree in a file (`native.array_file`).
+
+Nodes are numbered in preorder, the root first. `counts` says how many tokens each node keeps; `tokens`,
 `probabilities`, `uppers` and `lowers` hold those of all nodes, one after another; `nodes` has the numbers of
-each node; `children` has a row (parent, slot, child) for each edge. The archive has a checksum for each
-member; besides, every number is held to its range, and the bounds of each node are worked out anew.
+each node; `children` has a row (parent, slot, child) for each edge; `fingerprint` is the target's, in UTF-8.
+Every number is held to its range when a file is read, and the bounds of each node are worked out anew.
 
 Several processes may read one file, and each then has a tree of its own. A file is replaced whole, and only
 by a tree that knows what the file holds: one that was loaded from it as it is, or saved to it last. Otherwise
@@ -13,26 +14,22 @@ time look and replace; the system frees the lock when that process ends.
 from __future__ import annotations
 
 import errno
-import io
-import json
 import os
-import secrets
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
+from structgen.native.array_file import DamagedArrays, decode_arrays, encode_arrays
+from structgen.sampling.prefix_node import Node
 from structgen.sampling.target import TargetStep
-from structgen.sampling.tree import Node, PrefixTree
 from structgen.store.segment_files import exclusive
+from structgen.system.cache import replacing
 
-_FORMAT: Final = "structgen prefix tree 2"
+_KIND: Final = "prefix-tree-3"
 _EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower", "estimate")
 """The numbers of a node, in the columns of `nodes`."""
 _FLAT: Final = ("tokens", "probabilities", "uppers", "lowers")
@@ -40,7 +37,19 @@ _SLACK: Final = 1e-9
 """By how much the probabilities of a node may pass 1, for rounding."""
 
 
-def write_tree(tree: PrefixTree, path: Path, overwrite: bool = False) -> None:
+class StoredTree(Protocol):
+    """The fields of a `tree.PrefixTree` that a file holds, `saved` aside."""
+
+    root: Node | None
+    kept: int
+    most: int
+    nbytes: int
+    fingerprint: str
+    saved: str
+    """The digest of the file that the tree was loaded from or saved to last."""
+
+
+def write_tree(tree: StoredTree, path: Path, overwrite: bool = False) -> None:
     """Write a tree to a file, which then takes the place of what was there.
 
     Raises OSError; and OptionError where the file holds what this tree has not seen and `overwrite` is False,
@@ -48,55 +57,49 @@ def write_tree(tree: PrefixTree, path: Path, overwrite: bool = False) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    parts = encode_arrays(_KIND, "", {"kept": tree.kept, "most": tree.most}, _arrays(tree))
+    with exclusive(path.with_name(f".{path.name}.lock")) as is_alone:
+        if not is_alone:
+            raise OptionError(
+                "Another process is saving a tree there.", where=str(path), cure="Save once more."
+            )
+        if not overwrite and path.exists() and _digest([path.read_bytes()]) != tree.saved:
+            raise OptionError(
+                "The file is not the one that this tree was loaded from or saved to: another process may "
+                "have saved what it has learnt.",
+                where=str(path),
+                cure="Load it and repeat the run with it, save under another name, or pass overwrite=True.",
+            )
+        with replacing(path, 0o666, sync=True) as file:
+            file.writelines(parts)
+    tree.saved = _digest(parts)
+
+
+def _arrays(tree: StoredTree) -> dict[str, Any]:
+    """Return the arrays of a tree."""
     nodes, children = _listed(tree)
-    header = json.dumps(
-        {"format": _FORMAT, "fingerprint": tree.fingerprint, "kept": tree.kept, "most": tree.most}
-    )
     arrays: dict[str, Any] = {name: _joined([getattr(node, name) for node in nodes]) for name in _FLAT}
     arrays["tokens"] = arrays["tokens"].astype(np.int64)
     arrays["counts"] = np.array([len(node.tokens) for node in nodes], np.int64)
-    arrays["nodes"] = np.array([[getattr(node, name) for name in _EACH] for node in nodes]).reshape(
-        -1, len(_EACH)
-    )
+    numbers = [[getattr(node, name) for name in _EACH] for node in nodes]
+    arrays["nodes"] = np.array(numbers, np.float64).reshape(-1, len(_EACH))
     arrays["children"] = np.array(children, np.int64).reshape(-1, 3)
-    arrays["header"] = np.frombuffer(header.encode(), np.uint8)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        with exclusive(path.with_name(f".{path.name}.lock")) as is_alone:
-            if not is_alone:
-                raise OptionError(
-                    "Another process is saving a tree there.", where=str(path), cure="Save once more."
-                )
-            if not overwrite and path.exists() and _digest(path.read_bytes()) != tree.saved:
-                raise OptionError(
-                    "The file is not the one that this tree was loaded from or saved to: another process may "
-                    "have saved what it has learnt.",
-                    where=str(path),
-                    cure="Load it and repeat the run with it, save under another name, or pass "
-                    "overwrite=True.",
-                )
-            written = _digest(temporary.read_bytes())
-            os.replace(temporary, path)
-        tree.saved = written
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+    arrays["fingerprint"] = np.frombuffer(tree.fingerprint.encode(), np.uint8)
+    return arrays
 
 
-def _digest(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()
+def _digest(parts: Iterable[bytes | bytearray]) -> str:
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _joined(parts: list[Any]) -> Any:
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
+def _listed(tree: StoredTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
     """Return the nodes of a tree in preorder, and the edges between them by their numbers."""
     nodes: list[Node] = []
     children: list[tuple[int, int, int]] = []
@@ -112,45 +115,31 @@ def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
     return nodes, children
 
 
-def read_tree(path: Path) -> PrefixTree:
-    """Return the tree of a file. Raises StructgenError where it is damaged or no tree, OSError."""
+def read_tree(tree: StoredTree, path: Path) -> None:
+    """Fill an empty tree from a file. Raises StructgenError where it is damaged or no tree, OSError."""
     content = path.read_bytes()
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(arrays["header"].tobytes())
-        if header["format"] != _FORMAT:
-            _refuse(path, f"it is {header['format']!r}, and this version reads {_FORMAT!r}")
-        tree = PrefixTree(int(header["most"]), int(header["kept"]))
-        tree.fingerprint = str(header["fingerprint"])
+        numbers, arrays, _ = decode_arrays(np.frombuffer(content, np.uint8), _KIND, "")
+    except DamagedArrays as error:
+        raise _refused(path, "it is damaged, or another version of structgen wrote it") from error
+    try:
+        tree.most, tree.kept = numbers["most"], numbers["kept"]
+        tree.fingerprint = arrays["fingerprint"].tobytes().decode()
         _fill(tree, arrays)
-        tree.saved = _digest(content)
-    except (
-        OSError,
-        RuntimeError,  # a flag that says that a member is encrypted
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        IndexError,
-        OverflowError,
-    ) as error:
-        _refuse(path, f"{type(error).__name__}: {error}", error)
-    return tree
+    except (ValueError, LookupError, TypeError, OverflowError, StructgenError) as error:
+        raise _refused(path, f"{type(error).__name__}: {error}") from error
+    tree.saved = _digest([content])
 
 
-def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
-    raise StructgenError(
+def _refused(path: Path, why: str) -> StructgenError:
+    return StructgenError(
         f"No prefix tree can be read from it ({why}).",
         where=str(path),
         cure="Begin a new one with sg.PrefixTree(), and save it there with overwrite=True.",
-    ) from error
+    )
 
 
-def _fill(tree: PrefixTree, arrays: dict[str, Any]) -> None:
+def _fill(tree: StoredTree, arrays: dict[str, Any]) -> None:
     """Give a tree the nodes of some arrays. Raises ValueError for numbers out of range."""
     counts, each, children = arrays["counts"], arrays["nodes"], arrays["children"]
     _hold(

@@ -44,6 +44,7 @@ class TypeChecker:
 
         Raises UnsupportedError for a type that has no JSON Schema here.
         """
+        # optional: pydantic
         from structgen.python_types.type_places import PlaceValidators
 
         if hasattr(type_, "core_schema") and hasattr(type_, "validator"):  # a TypeAdapter
@@ -61,6 +62,7 @@ class TypeChecker:
 
     def closed(self, event: Closed) -> bool:
         """Return whether the type does not refuse a value that has closed."""
+        # optional: pydantic
         from structgen.python_types.type_places import refuses
 
         validator = self._validators.at(event.path)

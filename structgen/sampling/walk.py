@@ -26,8 +26,9 @@ from enum import Enum
 
 import numpy as np
 
+from structgen.sampling.prefix_node import REST, Node, Path
 from structgen.sampling.target import END, Prefix, Target, TargetStep
-from structgen.sampling.tree import REST, Node, Path, PrefixTree
+from structgen.sampling.tree import PrefixTree
 
 
 class Finish(Enum):

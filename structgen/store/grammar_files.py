@@ -1,18 +1,8 @@
-"""The files of compiled grammars: one for each grammar and vocabulary, read and written whole.
+"""The entries of compiled grammars: one for each grammar and vocabulary, read and written whole.
 
-    bytes 0-7     b"SGGRAMM1"
-    bytes 8-11    CRC-32 of everything from byte 12 on, little-endian
-    bytes 12-15   bytes of the first part, compressed
-    bytes 16-19   bytes of the second part, compressed
-    bytes 20-23   zeros
-    bytes 24-39   identity: a digest of the sources, the vocabulary, the grammar and the limits
-    then          the first part (what compiled code reads), the second (what it takes to go on), by zlib
-
-What is better read as it is than decompressed is a file of `array_file` instead, of the same name.
-
-Dense rows of masks are shared by many grammars of a vocabulary, and lie beside them in files named by their
-content. The folder is bounded together with the segments of the mask store; what was used least recently goes
-first. A missing row costs the masks that it was part of, a missing file the rest.
+Dense rows of masks are shared by many grammars of a vocabulary: they lie beside them, in entries named by
+their content. The folder is bounded together with the segments of the mask store; what was used least
+recently goes first. A missing row costs the masks that it was part of, a missing grammar the rest.
 """
 
 from __future__ import annotations
@@ -20,11 +10,9 @@ from __future__ import annotations
 import atexit
 import math
 import os
-import struct
 import sys
 import threading
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -38,17 +26,14 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import StoreWarning
-from structgen.native.array_file import ArrayFile, open_arrays, write_arrays
-from structgen.store.segment_files import GRAMMAR_SUFFIX, ROW_SUFFIX, trim
-from structgen.system.cache import ForeignFile, TrustedFile, remove_own, tell_unusable, warn, write_atomically
+from structgen.native.array_file import ArrayFile
+from structgen.native.cache_entries import CacheEntries, evict
+from structgen.store.segment_files import GRAMMAR_SUFFIX, ROW_SUFFIX, SUFFIXES
+from structgen.system.cache import warn
 from structgen.system.fork_locks import QUEUES, WRITING, new_lock, tell
 from structgen.tokens.array_checks import Bounds
 
-_MAGIC: Final = b"SGGRAMM1"
-_HEADER: Final = struct.Struct("<8sIII4x16s")
-_LEVEL: Final = 1
-_TOUCH: Final = 3600.0
-"""Seconds after which a file that is read is marked as used again."""
+_ROW_KIND: Final = "mask-row-1"
 _TRIM: Final = 64
 """The folder is measured after each such part of its bound that this process has written."""
 _SMALL: Final = 1 << 20
@@ -82,33 +67,20 @@ _FEW: Final = 16
 _T = TypeVar("_T")
 
 
-class FileParts(NamedTuple):
-    """A grammar's file, its second part still compressed."""
-
-    first: bytes
-    second: bytes
-
-
 class WrittenGrammar(NamedTuple):
     """What is to be written of a grammar."""
 
-    identity: bytes
-    first: bytes
-    second: bytes
-    rows: tuple[bytes, ...]
-    """Digests of its dense rows."""
-    row: Callable[[bytes], npt.NDArray[np.int32] | None]
-    """Returns the row of a digest, None where nobody has it any more."""
-
-
-class WrittenArrays(NamedTuple):
-    """What is to be written of a grammar as arrays: they are read as they lie, not compressed."""
-
-    identity: bytes
+    key: str
     kind: str
     arrays: Mapping[str, npt.NDArray[Any]]
+    numbers: Mapping[str, int] = {}
     later: Collection[str] = ()
-    """Which of them are checked when they are needed, not when the file is opened."""
+    """The arrays that are checked when they are asked for."""
+    compressed: bool = False
+    rows: tuple[bytes, ...] = ()
+    """Digests of the dense rows that have entries of their own."""
+    row: Callable[[bytes], npt.NDArray[np.int32] | None] = lambda _: None
+    """Returns the row of a digest; None where nobody has it any more."""
 
 
 class Keeper(Protocol):
@@ -128,7 +100,7 @@ class Keeper(Protocol):
         """Bytes that it takes to keep it, about; told without a lock, in some microseconds."""
         ...
 
-    def encode(self, patience: float) -> WrittenGrammar | WrittenArrays | None:
+    def encode(self, patience: float) -> WrittenGrammar | None:
         """Return what is new since the last time, None where nothing is. Takes the grammar's lock, and waits
         for it as many seconds as `patience` says. Lets other threads have the interpreter between its steps.
         """
@@ -147,117 +119,63 @@ class GrammarFiles:
         """`bounds`: what the numbers of tokens may be."""
         self.path, self.writer = path, writer
         self.bounds = Bounds() if bounds is None else bounds
-        self._folder = f"{path}{os.sep}"
-        self._rows: set[bytes] = set()
+        self._grammars = CacheEntries(path, GRAMMAR_SUFFIX)
+        self._rows = CacheEntries(path, ROW_SUFFIX)
+        self._written: set[bytes] = set()
+        """Digests of rows that are known to be there."""
 
-    def _file(self, identity: bytes) -> Path:
-        return self.path / (identity.hex() + GRAMMAR_SUFFIX)
+    def read(self, kind: str, key: str) -> ArrayFile | None:
+        """Return a grammar; None where there is none. See `CacheEntries.read`."""
+        return None if self.writer.folder.gave_up else self._grammars.read(kind, key)
 
-    def read(self, identity: bytes) -> FileParts | None:
-        """Return a grammar's file, or None where there is none; one that is damaged is deleted, with a
-        StoreWarning, and one that somebody else could have written is left alone. Cost: 50 us, and 1 us for
-        each KB."""
-        if self.writer.folder.gave_up:
-            return None
-        path = f"{self._folder}{identity.hex()}{GRAMMAR_SUFFIX}"
-        try:
-            with TrustedFile(path) as file:
-                data = file.bytes().data
-                if time.time() - file.facts.st_mtime > _TOUCH:
-                    with suppress(OSError):
-                        os.utime(path)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self.writer.folder.gave_up |= not isinstance(error, ForeignFile)
-            tell_unusable(path, error, f"cannot read {path}", "what it holds is made anew.")
-            return None
-        try:
-            magic, checksum, first, second, owner = _HEADER.unpack_from(data)
-            end = _HEADER.size + first
-            if (
-                magic == _MAGIC
-                and owner == identity
-                and len(data) == end + second
-                and zlib.crc32(data[12:]) == checksum
-            ):
-                return FileParts(zlib.decompress(data[_HEADER.size : end]), data[end:].tobytes())
-        except (struct.error, zlib.error):
-            pass
-        self.drop(identity, "is damaged or was not made by this version of structgen")
-        return None
-
-    def read_arrays(self, identity: bytes, kind: str) -> ArrayFile | None:
-        """Return the arrays of a grammar, or None where there are none; a damaged file gives a StoreWarning.
-        Writing to one changes memory alone. Cost: 0.2 ms, and 0.1 ms a megabyte of what is checked now."""
-        if self.writer.folder.gave_up:
-            return None
-        path = self._file(identity)
-        found = open_arrays(path, kind, identity.hex())
-        with suppress(OSError):
-            if found is not None and time.time() - path.stat().st_mtime > _TOUCH:
-                os.utime(path)
-        return found
-
-    def drop(self, identity: bytes, why: str) -> Path:
-        """Delete a grammar's file, with a StoreWarning; returns its path."""
-        path = self._file(identity)
-        remove_own(path)
-        warn(f"{path} {why}: what it held is made anew.")
-        return path
+    def drop(self, key: str, why: str) -> Path:
+        """Delete a grammar, with a StoreWarning; return its path."""
+        return self._grammars.drop(key, why)
 
     def row(self, name: bytes) -> npt.NDArray[np.int32] | None:
-        """Return a dense row by its digest, None where it is not there, or damaged. Cost: 50 us."""
-        path = self.path / (name.hex() + ROW_SUFFIX)
-        try:
-            with TrustedFile(path) as file:
-                row = np.frombuffer(zlib.decompress(file.bytes().data), np.int32)
-            if row_name(row) == name:
-                return row
-        except FileNotFoundError:
+        """Return a dense row by its digest; None where it is not there, or damaged. Cost: 50 us."""
+        found = self._rows.read(_ROW_KIND, name.hex())
+        if found is None:
             return None
-        except OSError as error:
-            tell_unusable(path, error, f"cannot read {path}", "the masks that need it are made anew.")
-            return None
-        except (zlib.error, ValueError):
-            pass
-        remove_own(path)
-        warn(f"{path} is damaged: the masks that need it are made anew.")
+        row = found.arrays.get("row")
+        if row is not None and row.dtype == np.int32 and row.ndim == 1 and row_name(row) == name:
+            return row
+        self._rows.drop(name.hex(), "is damaged")
         return None
 
-    def write(self, written: WrittenGrammar | WrittenArrays) -> int:
-        """Write a grammar and those of its rows that are not there; returns the bytes. Raises OSError where
+    def write(self, written: WrittenGrammar) -> int:
+        """Write a grammar and those of its rows that are not there; return the bytes. Raises OSError where
         the folder does not take them (a StoreWarning has said so)."""
-        if isinstance(written, WrittenArrays):
-            identity, arrays = written.identity, written.arrays
-            path, later = self._file(identity), written.later
-            if not write_arrays(path, written.kind, identity.hex(), {}, arrays, later):
-                raise OSError
-            return sum(int(array.nbytes) for array in arrays.values())
         size = 0
         for name in written.rows:
-            path = self.path / (name.hex() + ROW_SUFFIX)
-            if name in self._rows or path.exists():
+            path = self._rows.path(name.hex())
+            if name in self._written or path.exists():
                 # in use: not to be the next to go
                 with suppress(OSError):
                     os.utime(path)
-                    self._rows.add(name)
+                    self._written.add(name)
                     continue
             row = written.row(name)
-            if row is None:
-                continue
-            content = zlib.compress(row.tobytes(), _LEVEL)
-            if not write_atomically(path, [content]):
-                raise OSError
-            self._rows.add(name)
-            size += len(content)
-        first, second = (zlib.compress(part, _LEVEL) for part in (written.first, written.second))
-        head = _HEADER.pack(_MAGIC, 0, len(first), len(second), written.identity)
-        checksum = zlib.crc32(second, zlib.crc32(first, zlib.crc32(head[12:])))
-        head = _HEADER.pack(_MAGIC, checksum, len(first), len(second), written.identity)
-        if not write_atomically(self._file(written.identity), [head, first, second]):
-            raise OSError
-        return size + len(head) + len(first) + len(second)
+            if row is not None:
+                size += _there(self._rows.write(_ROW_KIND, name.hex(), {"row": row}, compressed=True))
+                self._written.add(name)
+        return size + _there(
+            self._grammars.write(
+                written.kind,
+                written.key,
+                written.arrays,
+                written.numbers,
+                written.later,
+                compressed=written.compressed,
+            )
+        )
+
+
+def _there(size: int) -> int:
+    """Return the bytes of an entry. Raises OSError for one that was not written."""
+    if not size:
+        raise OSError
+    return size
 
 
 class SharedFolder:
@@ -278,7 +196,7 @@ class SharedFolder:
         self._since += size
         if self._since > self._most // _TRIM or not self._measured:
             self._since, self._measured = 0, True
-            trim(self._root, self._most)
+            evict(self._root, self._most, SUFFIXES)
 
 
 class GrammarWriter:

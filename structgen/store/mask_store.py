@@ -16,7 +16,6 @@ import atexit
 import os
 import threading
 import zlib
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
@@ -26,6 +25,7 @@ import numpy.typing as npt
 
 from structgen.errors import OptionError, StoreWarning
 from structgen.native.bit_rows import add_tokens
+from structgen.native.cache_entries import entry_key
 from structgen.native.lazy_memory import room
 from structgen.store.grammar_files import GrammarFiles, GrammarWriter, SharedFolder, row_name
 from structgen.store.segment_files import Folder
@@ -386,10 +386,9 @@ class MaskStore:
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:
             return None
-        code = package_digest()
-        identity = blake2b(f"{code} {vocabulary.fingerprint}".encode(), digest_size=16).digest()
         bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
-        return Folder(self.path / code / vocabulary.fingerprint, identity, bounds)
+        path = self.path / package_digest() / vocabulary.fingerprint
+        return Folder(path, entry_key("masks", vocabulary.fingerprint), bounds)
 
     def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
         """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their

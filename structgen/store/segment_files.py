@@ -1,27 +1,19 @@
 """A mask store's files: one folder for each vocabulary, in it *segments* that are written once and never
 changed.
 
-    bytes 0-7     b"SGMASKS1"
-    bytes 8-11    CRC-32 of everything from byte 12 up to the end of the index, little-endian
-    bytes 12-15   number of records n
-    bytes 16-23   size of the file
-    bytes 24-39   identity: a digest of the vocabulary's fingerprint and of the sources that make masks
-    bytes 40-63   zeros
-    then          index: the first halves of the n keys, ascending (uint64), the second halves (uint64), and
-                  the places of the records (int64)
-    then          blobs, each at a multiple of eight: CRC-32 (uint32, begun with 0x5347), size, the bytes
+A segment is an array file (`native.array_file`). Its first section is the index: the first halves of the
+records' names, ascending, the second halves, and the places of the records. Its second section, `blobs`, is
+never read as a whole: each blob has a checksum of its own, and is read and checked when it is asked for.
 
-A record is a blob of int64: the place of its dense row or 0, the place of its tokens, the number of
-crossings, and for each of them the place of its trie, the place of its exact tokens, whether whole tokens are
-left over, the number of its outcomes, the outcomes. A row is a blob of 32-bit words; other arrays lie in
-blobs that begin with their shapes. Blobs of equal content are written once: hundreds of records share one
-trie.
+    blob     checksum, bytes of the content (two words), the content, zeros up to a multiple of eight bytes
+    record   words: the place of its dense row or -1, the place of its tokens, the number of crossings; for
+             each of them the place of its trie, the place of its exact tokens, whether whole tokens are left
+             over, the number of its outcomes, the outcomes
+    row      32-bit words of a mask; tokens: token ids, int32; trie: an array file of its own
 
-Opening a segment checks its header and index; a blob is read from the file, and checked, when it is asked
-for. So opening costs little, damage is found before it is believed, and a file that another process cuts
-short is a damaged one. Every process writes segments of its own, each put in place
-whole; when there are many, one process makes one of them, under a lock of the operating system, which no
-crash leaves behind.
+Blobs of equal content are written once: hundreds of records share one trie. Every process writes segments of
+its own, each put in place whole. When there are many, one process makes one of them, under a lock of the
+operating system, which no crash leaves behind.
 """
 
 from __future__ import annotations
@@ -31,7 +23,6 @@ import secrets
 import struct
 import sys
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,125 +31,122 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from structgen.native.array_file import (
+    START,
+    DamagedArrays,
+    checked_length,
+    decode_arrays,
+    encode_arrays,
+    read_header,
+)
+from structgen.native.checksums import checksum
 from structgen.store.terminal_records import Content, Crossing
 from structgen.system.cache import TrustedFile, is_own, remove_own, tell_unusable, warn, write_atomically
-from structgen.tokens.array_checks import Bounds
+from structgen.tokens.array_checks import Bounds, are_shaped
 from structgen.tokens.trie import TrieArrays
 
-MAGIC: Final = b"SGMASKS1"
+KIND: Final = "masks-2"
+_TRIE_KIND: Final = "trie-1"
 SUFFIX: Final = ".masks"
 GRAMMAR_SUFFIX: Final = ".grammar"
 ROW_SUFFIX: Final = ".row"
-"""Of the files of grammars (grammar_files.py)."""
-_HEADER: Final = struct.Struct("<8sIIQ16s24x")
-_DTYPES: Final = ("<i4", "<u8", "<i8", "|u1", "<u4")
+"""Of the entries of grammars (`grammar_files`)."""
+SUFFIXES: Final = (SUFFIX, GRAMMAR_SUFFIX, ROW_SUFFIX)
+"""Of all files of a store."""
+_BLOB: Final = struct.Struct("<qq")
 MANY: Final = 8
 """Segments of one vocabulary from which on they are made one."""
 _LARGE: Final = 1 << 26
 """Bytes from which on a segment is left as it is: what is copied over and over must stay small."""
-_ABANDONED: Final = 3600.0
-"""Seconds after which a file that was never put in place has no writer any more."""
 
 
 class DamagedSegment(Exception):
     """A segment does not hold what was written to it."""
 
 
-def _checksum(content: bytes | memoryview) -> int:
-    # From a start of our own: zeros, as a file has them that was cut off and grew again, are then no empty
-    # blob.
-    return zlib.crc32(content, 0x5347)
-
-
 class _Encoder:
     """Collects the blobs of a segment, each content once."""
 
-    def __init__(self, start: int) -> None:
-        self.parts: list[bytes] = []
-        self.size = start
+    def __init__(self) -> None:
+        self.blobs = bytearray()
         self._places: dict[bytes, int] = {}
         self._tries: dict[int, int] = {}
 
     def blob(self, content: bytes) -> int:
-        place = self._places.setdefault(content, self.size)
-        if place == self.size:
-            rest = -len(content) % 8
-            self.parts += (struct.pack("<II", _checksum(content), len(content)), content, bytes(rest))
-            self.size += 8 + len(content) + rest
+        place = self._places.get(content)
+        if place is None:
+            place = self._places[content] = len(self.blobs)
+            whole = content + bytes(-len(content) % 8)
+            self.blobs += _BLOB.pack(checksum(np.frombuffer(whole, np.uint8)), len(content)) + whole
         return place
 
-    def arrays(self, arrays: tuple[npt.NDArray[Any], ...]) -> int:
-        head = [len(arrays)]
-        body = []
-        for array in arrays:
-            columns = array.shape[1] if array.ndim == 2 else 0
-            head += (_DTYPES.index(array.dtype.str), array.shape[0], columns)
-            content = array.tobytes()
-            body += [content, bytes(-len(content) % 8)]
-        return self.blob(np.array(head, "<i8").tobytes() + b"".join(body))
+    def trie(self, trie: TrieArrays) -> int:
+        place = self._tries.get(id(trie))
+        if place is None:
+            content = b"".join(encode_arrays(_TRIE_KIND, "", {}, trie._asdict()))
+            place = self._tries[id(trie)] = self.blob(content)
+        return place
 
     def record(self, content: Content) -> int:
         words = [
-            0 if content.row is None else self.blob(content.row.tobytes()),
-            self.arrays((content.tokens,)),
+            -1 if content.row is None else self.blob(content.row.tobytes()),
+            self.blob(content.tokens.tobytes()),
             len(content.crossings),
         ]
         for crossing in content.crossings:
-            trie = self._tries.get(id(crossing.trie))
-            if trie is None:
-                trie = self._tries[id(crossing.trie)] = self.arrays(tuple(crossing.trie))
-            words += (trie, self.arrays((crossing.exact,)), int(crossing.whole))
+            words += (self.trie(crossing.trie), self.blob(crossing.exact.tobytes()), int(crossing.whole))
             words += (len(crossing.outcome), *sorted(crossing.outcome))
         return self.blob(np.array(words, "<i8").tobytes())
 
 
-def encode(records: Mapping[bytes, Content], identity: bytes) -> list[bytes]:
-    """Return the parts of a segment that holds the records, keys of 16 bytes each.
+def encode(records: Mapping[bytes, Content], key: str) -> list[bytes | bytearray]:
+    """Return the parts of a segment that holds the records, by their names of 16 bytes. `key`: what the
+    records were made from.
 
     It lets other threads run after each record: nobody who fills masks waits for the whole of it.
     """
-    order = sorted(records, key=lambda key: int.from_bytes(key[:8], "little"))
-    encoder = _Encoder(_HEADER.size + 24 * len(order))
+    order = sorted(records, key=lambda name: int.from_bytes(name[:8], "little"))
+    encoder = _Encoder()
     places = []
-    for key in order:
-        places.append(encoder.record(records[key]))
+    for name in order:
+        places.append(encoder.record(records[name]))
         time.sleep(0)
-    keys = np.frombuffer(b"".join(order), "<u8").reshape(-1, 2)
-    index = keys[:, 0].tobytes() + keys[:, 1].tobytes() + np.array(places, "<i8").tobytes()
-    head = _HEADER.pack(MAGIC, 0, len(order), encoder.size, identity)
-    checksum = zlib.crc32(index, zlib.crc32(head[12:]))
-    return [_HEADER.pack(MAGIC, checksum, len(order), encoder.size, identity), index, *encoder.parts]
+    names = np.frombuffer(b"".join(order), "<u8").reshape(-1, 2)
+    arrays = {
+        "first": names[:, 0],
+        "second": names[:, 1],
+        "places": np.array(places, np.int64),
+        "blobs": np.frombuffer(encoder.blobs, np.uint8),
+    }
+    return encode_arrays(KIND, key, {}, arrays, ["blobs"])
 
 
 class Segment:
     """One file, open for reading. What it hands out is in memory."""
 
-    def __init__(self, path: Path, identity: bytes, bounds: Bounds | None = None) -> None:
-        """Raises Damaged, OSError. Cost: the index is read, 1 ms for 50,000 records."""
+    def __init__(self, path: Path, key: str, bounds: Bounds | None = None) -> None:
+        """Raises DamagedSegment, OSError. Cost: the index is read, 1 ms for 50,000 records."""
         self.path = path
         self._bounds = Bounds() if bounds is None else bounds
         self._file = TrustedFile(path)
-        self.size = self._file.size
-        if self.size < _HEADER.size:
+        try:
+            held = self._part(0, checked_length(self._part(0, START)))
+            header = read_header(held, KIND, key)
+            if header.size != self._file.size or header.names != ["first", "second", "places", "blobs"]:
+                raise DamagedSegment
+            first, self._blobs = header.sections
+            arrays = header.arrays(0, held[first.place :])
+        except (DamagedArrays, ValueError) as error:
+            raise DamagedSegment from error
+        self.count = count = len(arrays["places"])
+        if not are_shaped(arrays.values(), [("<u8", (count,)), ("<u8", (count,)), ("<i8", (count,))]):
             raise DamagedSegment
-        head = self._part(0, _HEADER.size).data
-        magic, checksum, count, size, owner = _HEADER.unpack_from(head)
-        end = _HEADER.size + 24 * count
-        if magic != MAGIC or size != self.size or end > size or owner != identity:
-            raise DamagedSegment
-        index = self._part(_HEADER.size, end - _HEADER.size)
-        if zlib.crc32(index.data, zlib.crc32(head[12:])) != checksum:
-            raise DamagedSegment
-        self.count: int = count
-        halves = index.view("<u8")
-        self._first, self._second = halves[:count], halves[count : 2 * count]
-        self._places = index.view("<i8")[2 * count :]
-        self._read: dict[int, tuple[npt.NDArray[Any], ...]] = {}
+        self._first, self._second, self._places = arrays.values()
         self._tries: dict[int, TrieArrays] = {}
 
-    def find(self, key: bytes) -> Content | None:
-        """Return the record of a key, or None (4 us; a hit costs tens). Raises Damaged, OSError."""
-        first, second = np.frombuffer(key, "<u8")
+    def find(self, name: bytes) -> Content | None:
+        """Return the record of a name, or None (4 us; a hit costs tens). Raises DamagedSegment, OSError."""
+        first, second = np.frombuffer(name, "<u8")
         at = int(self._first.searchsorted(first))
         while at < self.count and self._first[at] == first:
             if self._second[at] == second:
@@ -167,79 +155,63 @@ class Segment:
         return None
 
     def records(self) -> Iterator[tuple[bytes, Content]]:
-        """Yield every key and its record. Raises Damaged, OSError."""
+        """Yield every name and its record. Raises DamagedSegment, OSError."""
         for at in range(self.count):
-            key = self._first[at].tobytes() + self._second[at].tobytes()
-            yield key, self._record(int(self._places[at]))
+            name = self._first[at].tobytes() + self._second[at].tobytes()
+            yield name, self._record(int(self._places[at]))
 
     def _part(self, start: int, size: int) -> npt.NDArray[np.uint8]:
-        """Return some bytes of the file. Raises Damaged where they are not there."""
+        """Return some bytes of the file. Raises DamagedSegment where they are not there."""
+        if not 0 <= start <= start + size <= self._file.size:
+            raise DamagedSegment
         held = np.empty(size, np.uint8)
         if size and not self._file.read(start, held.data):
             raise DamagedSegment
         return held
 
     def _blob(self, place: int) -> npt.NDArray[np.uint8]:
-        """Return a blob's bytes."""
-        if not _HEADER.size <= place <= self.size - 8:
+        """Return the content of a blob."""
+        left = self._blobs.stored - place - _BLOB.size
+        if place < 0 or left < 0:
             raise DamagedSegment
-        checksum, size = struct.unpack("<II", self._part(place, 8).data)
-        if place + 8 + size > self.size:
+        start = self._blobs.place + place
+        expected, size = _BLOB.unpack(self._part(start, _BLOB.size).data)
+        if not 0 <= size <= left:
             raise DamagedSegment
-        content = self._part(place + 8, size)
-        if _checksum(content.data) != checksum:
+        whole = self._part(start + _BLOB.size, size + -size % 8)
+        if checksum(whole) != expected:
             raise DamagedSegment
-        return content
+        return whole[:size]
 
-    def _words(self, place: int) -> npt.NDArray[np.int64]:
-        """Return a blob of whole numbers."""
+    def _numbers(self, place: int, dtype: str) -> npt.NDArray[Any]:
+        """Return a blob of numbers."""
         content = self._blob(place)
-        if len(content) % 8:
+        if len(content) % np.dtype(dtype).itemsize:
             raise DamagedSegment
-        return content.view("<i8")
-
-    def _arrays(self, place: int) -> tuple[npt.NDArray[Any], ...]:
-        found = self._read.get(place)
-        if found is None:
-            content = self._blob(place)
-            try:
-                count = int(content[:8].view("<i8")[0])
-                head = content[8 : 8 + 24 * count].view("<i8").reshape(count, 3).tolist()
-                at = 8 + 24 * count
-                arrays: list[npt.NDArray[Any]] = []
-                for kind, rows, columns in head:
-                    if kind < 0 or rows < 0 or columns < 0:
-                        raise DamagedSegment
-                    array = np.frombuffer(content, _DTYPES[kind], rows * (columns or 1), at)
-                    at += (array.nbytes + 7) & ~7
-                    arrays.append(array.reshape(rows, columns) if columns else array)
-            except (ValueError, LookupError, OverflowError) as error:
-                raise DamagedSegment from error
-            found = self._read[place] = tuple(arrays)
-        return found
+        return content.view(dtype)
 
     def _tokens(self, place: int) -> npt.NDArray[np.int32]:
         """Return a list of tokens."""
-        arrays = self._arrays(place)
-        if len(arrays) != 1 or not self._bounds.are_tokens(arrays[0]):
+        found = self._numbers(place, "<i4")
+        if not self._bounds.are_tokens(found):
             raise DamagedSegment
-        return arrays[0]
+        return found
 
     def _trie(self, place: int) -> TrieArrays:
         found = self._tries.get(place)
         if found is None:
-            arrays = self._arrays(place)
-            if len(arrays) != len(TrieArrays._fields) or not self._bounds.is_trie(TrieArrays(*arrays)):
+            arrays = decode_arrays(self._blob(place), _TRIE_KIND, "").arrays
+            if tuple(arrays) != TrieArrays._fields or not self._bounds.is_trie(TrieArrays(**arrays)):
                 raise DamagedSegment
-            found = self._tries[place] = TrieArrays(*arrays)
+            found = self._tries[place] = TrieArrays(**arrays)
         return found
 
     def _record(self, place: int) -> Content:
-        words = self._words(place).tolist()
+        words = self._numbers(place, "<i8").tolist()
         try:
             row = None
-            if words[0]:
-                row = self._blob(words[0]).view("<i4")
+            if words[0] >= 0:
+                row = self._numbers(words[0], "<i4")
                 if not self._bounds.is_row(row):
                     raise DamagedSegment
             crossings = []
@@ -259,14 +231,15 @@ class Segment:
 class Folder:
     """The segments of one vocabulary. One thread at a time may call `find`, one at a time the others."""
 
-    def __init__(self, path: Path, identity: bytes, bounds: Bounds | None = None) -> None:
+    def __init__(self, path: Path, key: str, bounds: Bounds | None = None) -> None:
+        """`key`: what the records were made from."""
         self.path = path
-        self._identity, self._bounds = identity, bounds
+        self._key, self._bounds = key, bounds
         self._segments: tuple[Segment, ...] | None = None
         self._seen: frozenset[str] = frozenset()
 
-    def find(self, key: bytes) -> Content | None:
-        """Return the record of a key, or None. The first call opens the segments that are there.
+    def find(self, name: bytes) -> Content | None:
+        """Return the record of a name, or None. The first call opens the segments that are there.
 
         A segment that turns out to be damaged is dropped, with a StoreWarning: what it held is made anew.
         """
@@ -275,7 +248,7 @@ class Folder:
             self.refresh()
         for segment in self._segments:
             try:
-                found = segment.find(key)
+                found = segment.find(name)
             except (DamagedSegment, OSError) as error:
                 if isinstance(error, DamagedSegment):
                     self._drop(segment.path)
@@ -314,7 +287,7 @@ class Folder:
         self._segments = (*found, *(self._segments or ()))
 
     def _open(self, name: str) -> Segment:
-        return Segment(self.path / name, self._identity, self._bounds)
+        return Segment(self.path / name, self._key, self._bounds)
 
     @staticmethod
     def _tell(path: Path, error: OSError) -> None:
@@ -333,7 +306,7 @@ class Folder:
         # Named by time: in order of name they are in order of age.
         name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
         self._seen |= {name}
-        return write_atomically(self.path / name, encode(records, self._identity))
+        return write_atomically(self.path / name, encode(records, self._key))
 
     def compact(self) -> None:
         """Make one segment of the small ones, if there are many and no other process is at it."""
@@ -401,31 +374,3 @@ else:
         import fcntl
 
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def trim(root: Path, most: int) -> None:
-    """Delete this user's files under a folder, of whatever vocabulary, that were written (those of grammars:
-    used) the longest ago, until at most `most` bytes are left."""
-    segments = []
-    now = time.time()
-    for folder, _, names in os.walk(root):
-        for name in names:
-            suffix = os.path.splitext(name)[1]
-            if suffix not in (SUFFIX, GRAMMAR_SUFFIX, ROW_SUFFIX, ".tmp"):
-                continue
-            path = Path(folder, name)
-            with suppress(OSError):
-                facts = path.lstat()
-                if not is_own(facts):
-                    continue
-                if suffix != ".tmp":
-                    segments.append((facts.st_mtime_ns, facts.st_size, path))
-                elif now - facts.st_mtime > _ABANDONED:
-                    path.unlink()
-    total = sum(size for _, size, _ in segments)
-    for _, size, path in sorted(segments):
-        if total <= most:
-            break
-        with suppress(OSError):
-            path.unlink()
-            total -= size

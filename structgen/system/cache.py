@@ -178,7 +178,7 @@ def remove_own(path: str | os.PathLike[str]) -> None:
             os.unlink(path)
 
 
-def open_kept(path: str | os.PathLike[str], lost: str) -> TrustedFile | None:
+def open_trusted(path: str | os.PathLike[str], lost: str) -> TrustedFile | None:
     """Return a file of the cache folder, open for reading; None where there is none, and where it cannot be
     read or trusted, which a StoreWarning says once. `lost`: what the absence of the file means."""
     try:

@@ -1,7 +1,7 @@
-"""Languages made of languages: one after another, one or another, one again and again.
+"""Languages made of languages: concatenation, union, repetition.
 
-A configuration is the set of the places where the text so far may have come to, so that no choice is made
-before the text makes it; each place has a rest, since each part has a word.
+A configuration is the set of places that the text so far may have reached (a subset construction on the fly).
+Each place has a rest, since each part has a word.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from structgen.text_grammars.machine.language import Config, InsidePart, Languag
 from structgen.text_grammars.machine.scanning import common_classes
 
 Place: TypeAlias = "tuple[int, Config]"
-"""A number (a part's, or how many copies are read), and where the part's language stands."""
+"""A number (of a part, or of the copies read so far), and the configuration of the part's language."""
 _BETWEEN: Final = None
-"""Stands for a configuration: between two copies."""
+"""In place of a configuration: between two copies."""
 
 
 class _Parts(Language):
-    """What languages over several parts have in common; a configuration is a frozenset of places."""
+    """A language over parts; a configuration is a frozenset of places."""
 
     has_places = True
 
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
         self.classes = common_classes([part.classes for part in self.parts])
-        self.outer = common_classes([part.outer or part.classes for part in self.parts])
+        self.outer_classes = common_classes([part.outer_classes or part.classes for part in self.parts])
         self.specials = frozenset(token for part in self.parts for token in part.specials)
-        self.counts = any(part.counts for part in self.parts)
+        self.counts_tokens = any(part.counts_tokens for part in self.parts)
         self.has_stack = any(part.has_stack for part in self.parts)
         self._over: dict[tuple[Language, Config], bool] = {}
 
@@ -58,8 +58,8 @@ class _Parts(Language):
                     yield frozenset({(number, one)})
 
     def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
-        """Return the places after a symbol, or more, in a part of the place with some number: there, and
-        behind it where it is a word. Where nothing goes on it is not there any more."""
+        """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
+        and behind it if its text may end. `number`: of the part's place."""
         here = frozenset({(number, after)})
         if not part.accepts(after):
             return here
@@ -77,29 +77,29 @@ class _Parts(Language):
         for place in cast("frozenset[Place]", config):
             number, at = place
             insides, left = self.part(place).inside(at) if at is not _BETWEEN else ((), at)
-            found += [self._as_own(number, one) for one in insides]
+            found += [self._lifted(number, one) for one in insides]
             if left is not None or not insides:
                 others.add((number, left))
         return tuple(found), frozenset(others) or None
 
-    def _as_own(self, number: int, one: InsidePart) -> InsidePart:
-        """Return a place inside a part of the place with some number, as one of the whole."""
-        behind: set[Place] = set() if one.behind is None else {(number, one.behind)}
+    def _lifted(self, number: int, one: InsidePart) -> InsidePart:
+        """Return a place inside a part of this language's part, as a place of this language. `number`: of
+        the place."""
+        behind: set[Place] = set() if one.after_end is None else {(number, one.after_end)}
         ends = False
         if one.ends:
             places, ends = self._followed(number)
             behind |= places
-        return one._replace(behind=frozenset(behind) or None, ends=ends)
+        return one._replace(after_end=frozenset(behind) or None, ends=ends)
 
-    def moved(self, config: Config, index: int) -> Config:
+    def after_inside(self, config: Config, state: int) -> Config:
         (place,) = cast("frozenset[Place]", config)
         part = self.part(place)
-        return self._after(place[0], part, part.moved(place[1], index))
+        return self._after(place[0], part, part.after_inside(place[1], state))
 
     @abstractmethod
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
-        """Return the places behind a word of the part of the place with some number, and whether all is a
-        word there."""
+        """Return the places behind the part of a place, and whether the whole text may end there."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -115,7 +115,7 @@ class _Parts(Language):
 
 
 class Chain(_Parts):
-    """A word of each part, one after another."""
+    """Concatenation: a word of each part, one after another."""
 
     def __init__(self, parts: Sequence[Language]) -> None:
         super().__init__(parts)
@@ -123,12 +123,12 @@ class Chain(_Parts):
 
     @cached_property
     def _owed(self) -> list[int]:
-        """Before each part, and behind the last: how many symbols the parts from there on need."""
+        """Before each part, and behind the last: the symbols that the remaining parts need at least."""
         sizes = [len(part.shortest(part.start())) for part in self.parts]
         return [sum(sizes[at:]) for at in range(len(sizes) + 1)]
 
     def _begin(self) -> list[frozenset[Place]]:
-        """Return for each part the places before it: its own, and where it may be empty, those after."""
+        """Return for each part the places before it: its own, and behind it where it may be empty."""
         after: frozenset[Place] = frozenset()
         found = [after]
         for index in reversed(range(len(self.parts))):
@@ -177,7 +177,7 @@ class Chain(_Parts):
 
 
 class Union(_Parts):
-    """A word of any part."""
+    """Union: a word of any part."""
 
     def start(self) -> Config:
         return frozenset((index, part.start()) for index, part in enumerate(self.parts))
@@ -207,8 +207,8 @@ class Union(_Parts):
 class RepeatedLanguage(_Parts):
     """`least` to `most` words of a language, one after another (`most` None: no bound).
 
-    A place is how many copies are read (no more than matter), and where the next stands, or that it is not
-    begun.
+    A place is the number of copies read so far (counted as far as it matters), and the configuration of the
+    next copy, or `_BETWEEN`.
     """
 
     def __init__(self, of: Language, least: int, most: int | None) -> None:
@@ -216,8 +216,8 @@ class RepeatedLanguage(_Parts):
         self.of, self.most = of, most
         self._first = of.start()
         if of.inside(self._first)[0]:
-            self.outer = self.classes  # between two copies one begins that tells all bytes apart
-        # copies that are empty may stand for those that are owed
+            self.outer_classes = self.classes  # between two copies, the next byte is read by the inner part
+        # empty copies may make up the number
         self.least = 0 if of.accepts(self._first) else least
 
     @cached_property
@@ -281,7 +281,7 @@ class RepeatedLanguage(_Parts):
 
 
 def _bounded(language: Chain | Union, config: Iterable[Place]) -> Config | None:
-    """Return the places that are left after the end of a token."""
+    """Return the places that remain after the end of a token."""
     found: set[Place] = set()
     for index, at in config:
         after = language.parts[index].boundary(at)

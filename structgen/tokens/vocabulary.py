@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -15,21 +13,21 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from structgen.native.array_file import ArrayFile, open_arrays, write_arrays
-from structgen.system.cache import cache_folder, remove_own, warn
-from structgen.system.source_digests import package_digest
+from structgen.native.array_file import ArrayFile
+from structgen.native.cache_entries import CacheEntries, entry_key
+from structgen.system.cache import cache_folder
 from structgen.tokens.array_checks import Bounds, are_shaped, has_tokens
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from structgen.tokens.trie import TrieArrays
 
-KIND: Final = "vocabulary-7"
+KIND: Final = "vocabulary-8"
 """The layout of the file and of the arrays; a change of either takes the next number."""
-_OLD: Final = 30 * 86400.0
-"""Seconds after which a file that other sources wrote is deleted, when one is written."""
-_KEPT: Final = 4
-"""Vocabularies kept though nobody holds them, with the masks that stores keep for them: a server whose last
+_MOST: Final = 1 << 30
+"""Bytes of all files; past it those go that were used the longest ago."""
+_RECENT: Final = 4
+"""Vocabularies held though nobody holds them, with the masks that stores keep for them: a server whose last
 grammar ends before the next begins would otherwise read them again (13 MB, 8 ms)."""
 _WORTH_A_FILE: Final = 1 << 16
 """Bytes of all tokens below which the arrays are made anew in a millisecond: no file is worth it."""
@@ -88,7 +86,7 @@ class Vocabulary:
     _first_text: list[bytes] = field(default_factory=list, init=False, repr=False)
 
     _open: ClassVar[WeakValueDictionary[str, Vocabulary]] = WeakValueDictionary()
-    _recent: ClassVar[deque[Vocabulary]] = deque(maxlen=_KEPT)
+    _recent: ClassVar[deque[Vocabulary]] = deque(maxlen=_RECENT)
     _building: ClassVar[tuple[int, threading.Lock]] = (0, threading.Lock())
 
     @property
@@ -182,17 +180,15 @@ class Vocabulary:
         text = b"".join(filter(None, tokenizer.token_bytes))
         if len(text) < _WORTH_A_FILE:
             return cls._build(tokenizer)
-        path = vocabulary_path(tokenizer)
-        file = open_arrays(path, KIND, tokenizer.fingerprint)
+        entries, key = _entries(), entry_key(KIND, tokenizer.fingerprint)
+        file = entries.read(KIND, key)
         if file is not None:
             found = cls._from_file(tokenizer, text, file)
             if found is not None:
                 return found
-            warn(f"{path} holds numbers that are out of range: it is built anew.")
+            entries.drop(key, "holds numbers that are out of range")
         built = cls._build(tokenizer)
-        numbers = {name: getattr(built, name) for name in _NUMBERS}
-        write_arrays(path, KIND, built.fingerprint, numbers, built._arrays())
-        _remove_old(path, built.fingerprint)
+        entries.write(KIND, key, built._arrays(), {name: getattr(built, name) for name in _NUMBERS})
         return built
 
     @classmethod
@@ -284,17 +280,9 @@ _ARRAYS: Final = (
 
 
 def vocabulary_path(tokenizer: Tokenizer) -> Path:
-    """The file in the cache folder that holds the tokenizer's vocabulary; small vocabularies have none.
-
-    Other sources of the package have another file: see `package_digest`.
-    """
-    name = f"{tokenizer.fingerprint}-{KIND}-{package_digest()}.arrays"
-    return cache_folder() / "vocabularies" / name
+    """Return the path of a tokenizer's vocabulary in the cache folder; small vocabularies have no file."""
+    return _entries().path(entry_key(KIND, tokenizer.fingerprint))
 
 
-def _remove_old(path: Path, fingerprint: str) -> None:
-    """Delete the files of a vocabulary that other sources of the package wrote, a month ago or more."""
-    for other in path.parent.glob(f"{fingerprint}-*.arrays"):
-        with suppress(OSError):
-            if other != path and time.time() - other.stat().st_mtime > _OLD:
-                remove_own(other)
+def _entries() -> CacheEntries:
+    return CacheEntries(cache_folder() / "vocabularies", ".arrays", _MOST)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import structgen as sg
-from structgen.engine.models import DraftSupport
+from structgen.engine.model_protocol import DraftSupport
 
 TOKENIZER_FILE = Path(__file__).parent.parent / "data" / "bpe" / "tokenizer.json"
 

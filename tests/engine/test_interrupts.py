@@ -21,7 +21,7 @@ from small_models import Function, Read, TreeFunction, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
-from structgen.engine.models import Model  # noqa: E402
+from structgen.engine.model_protocol import Model  # noqa: E402
 from structgen.store.mask_store import default_store  # noqa: E402
 
 TOKENIZER = tokenizer()

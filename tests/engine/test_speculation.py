@@ -18,7 +18,7 @@ from small_models import Function, Read, TreeFunction, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
-from structgen.engine.models import DraftSupport  # noqa: E402
+from structgen.engine.model_protocol import DraftSupport  # noqa: E402
 from structgen.speculation.drafters.answer_history import AnswerHistory  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
 from structgen.speculation.drafts.drafter import Drafter, Facts, View  # noqa: E402

@@ -17,7 +17,7 @@ from structgen.engine.forward_pass import slab_attention, torch_pass  # noqa: E4
 from structgen.engine.forward_pass.key_value_slabs import COLUMNS, Slabs  # noqa: E402
 from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
 from structgen.engine.forward_pass.weights import Weights  # noqa: E402
-from structgen.engine.models import VerifiesDrafts  # noqa: E402
+from structgen.engine.model_protocol import VerifiesDrafts  # noqa: E402
 from structgen.errors import OptionError  # noqa: E402
 
 CPU, KIND = torch.device("cpu"), torch.float32

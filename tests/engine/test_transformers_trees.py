@@ -16,7 +16,7 @@ from random_trees import path_down, random_tree  # noqa: E402
 
 from structgen.engine import huggingface  # noqa: E402
 from structgen.engine.huggingface import HuggingFace  # noqa: E402
-from structgen.engine.models import VerifiesDrafts  # noqa: E402
+from structgen.engine.model_protocol import VerifiesDrafts  # noqa: E402
 from structgen.errors import OptionError  # noqa: E402
 
 WIDTH = 300

@@ -1,47 +1,19 @@
-"""Arrays come back from bytes as they went, and damage is told; tables take what was kept, and grow on."""
+"""Tables take the rows of a file, and grow on."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from structgen.json_machine.answers.machine_tables import MachineTables
-from structgen.json_machine.kept import table_image
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import json_tables
 from structgen.limits import Limits
-
-KINDS = st.sampled_from([np.int16, np.int32, np.int64, np.uint8])
-
-
-@st.composite
-def arrays(draw: st.DrawFn) -> np.ndarray:
-    rows, columns = draw(st.integers(0, 9)), draw(st.integers(0, 4))
-    numbers = np.arange(rows * max(columns, 1)) % 120
-    array = numbers.astype(draw(KINDS))
-    return array.reshape(rows, columns) if columns else array
-
-
-@given(st.lists(arrays(), max_size=6))
-def test_packed_arrays_come_back(given_arrays: list[np.ndarray]) -> None:
-    found = table_image.unpack(table_image.pack(given_arrays))
-    assert len(found) == len(given_arrays)
-    for one, other in zip(found, given_arrays, strict=True):
-        assert one.dtype == other.dtype and one.shape == other.shape and np.array_equal(one, other)
-
-
-@given(st.lists(arrays(), min_size=1, max_size=4), st.data())
-def test_cut_off_bytes_are_told(given_arrays: list[np.ndarray], data: st.DataObject) -> None:
-    packed = table_image.pack([*given_arrays, np.arange(3)])
-    with pytest.raises(table_image.DamagedImage):
-        table_image.unpack(packed[: data.draw(st.integers(0, len(packed) - 17))])
 
 
 @pytest.mark.parametrize("count", [1, 500, 5000])
 def test_loaded_rows_are_found_by_hash_and_more_are_made_room_for(count: int) -> None:
-    tables = MachineTables(Limits())
+    tables = json_tables(Limits())
     rows = np.zeros((count, 4), np.int64)
     rows[:, 0] = range(count)
     rows[:, 3] = np.arange(count) * 7
@@ -60,7 +32,7 @@ def test_loaded_rows_are_found_by_hash_and_more_are_made_room_for(count: int) ->
 
 
 def test_an_empty_table_that_is_loaded_goes_on() -> None:
-    tables = MachineTables(Limits())
+    tables = json_tables(Limits())
     tables.load(L.T_EDGE, np.empty((0, 4), np.int64))
     tables.load(L.T_CHILD, np.empty(0, np.int32))
     state_walk.put_edge(tables.address, 1, 2, 3, 4)

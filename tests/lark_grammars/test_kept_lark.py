@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import subprocess
 import sys
 import threading
@@ -27,14 +26,15 @@ from structgen.lark_grammars.kept.state_image import Slots
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer import kept_lexemes
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.masks import lark_answers
+from structgen.lark_grammars.masks import kept_lark, lark_answers
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.masks.vocabulary_tables import Records
 from structgen.lark_grammars.tables import contextual_language
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
-from structgen.native.array_file import Later
+from structgen.native.array_file import Later, read_header
 from structgen.store.grammar_files import GRAMMAR_SUFFIX, GrammarFiles
 from structgen.store.mask_store import VocabularyStore
+from structgen.system.source_digests import package_digest
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,11 +148,18 @@ def damage(folder: Path, at: int | None = None, part: str = "") -> None:
     if at is not None:
         content[at] ^= 0x55
     else:
-        header = json.loads(content[32 : 32 + int.from_bytes(content[16:24], "little")])
-        _dtype, shape, offset, *_ = (header["arrays"] | header["later"])[part]
-        size = int(np.prod(shape)) * np.dtype(_dtype).itemsize
-        assert size
-        for word in range(offset, offset + size, 8):
+        held = np.frombuffer(bytes(content), np.uint64).view(np.uint8)
+        key = f"{path.stem} {package_digest()}"
+        header = read_header(held, kept_lark.KIND, key)
+        which = header.names.index(part)
+        number = header.shapes[which][0] >> 16
+        place = header.sections[number].place
+        for name, one in header.arrays(number, held[place:]).items():
+            if name == part:
+                break
+            place += -(-one.nbytes // 64) * 64
+        assert one.nbytes
+        for word in range(place, place + one.nbytes, 8):
             content[word] ^= 0x55
     path.write_bytes(content)
 

@@ -12,10 +12,11 @@ import pytest
 from exact import Bigram, law, tokenizer
 
 import structgen as sg
+from structgen.sampling.prefix_node import Node
 from structgen.sampling.rows import FunctionRows
 from structgen.sampling.sample import sample
 from structgen.sampling.target import END, Target, TargetStep
-from structgen.sampling.tree import Node, PrefixTree
+from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Finish, Walker
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")

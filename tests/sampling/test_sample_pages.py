@@ -11,9 +11,9 @@ import pytest
 from exact import Bigram, law, tokenizer
 
 import structgen as sg
+from structgen.sampling.estimates import quantile
 from structgen.sampling.report import ceiling_of, report
 from structgen.sampling.report_page import page_of, write_page
-from structgen.sampling.samples import quantile
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()

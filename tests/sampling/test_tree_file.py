@@ -9,6 +9,8 @@ import pytest
 from exact import END, Bigram, tokenizer
 
 import structgen as sg
+from structgen.native.array_file import decode_arrays, encode_arrays
+from structgen.sampling import tree_file
 from structgen.sampling.tree_file import _listed
 from structgen.store.segment_files import exclusive
 
@@ -41,8 +43,8 @@ def spread(tree):
 def test_a_tree_that_was_saved_is_read_as_it_was(tmp_path):
     tree = sg.PrefixTree(kept=3)
     draw(40, tree)
-    tree.save(tmp_path / "tree.npz")
-    again = sg.PrefixTree.load(tmp_path / "tree.npz")
+    tree.save(tmp_path / "tree")
+    again = sg.PrefixTree.load(tmp_path / "tree")
     assert spread(again) == spread(tree)
     assert (again.fingerprint, again.kept, again.nbytes) == (tree.fingerprint, tree.kept, tree.nbytes)
 
@@ -51,9 +53,9 @@ def test_a_tree_that_knows_everything_asks_the_model_nothing_more(tmp_path):
     tree = sg.PrefixTree()
     first = draw(10_000, tree)
     assert first.statistics.stopped == "exhausted"
-    tree.save(tmp_path / "tree.npz")
+    tree.save(tmp_path / "tree")
     model = Bigram(1, ALIVE)
-    again = draw(10_000, sg.PrefixTree.load(tmp_path / "tree.npz"), model)
+    again = draw(10_000, sg.PrefixTree.load(tmp_path / "tree"), model)
     assert model.asked == 0
     assert dict(zip(again.token_ids, again.weights, strict=True)) == pytest.approx(
         dict(zip(first.token_ids, first.weights, strict=True))
@@ -61,8 +63,8 @@ def test_a_tree_that_knows_everything_asks_the_model_nothing_more(tmp_path):
 
 
 def test_an_empty_tree_is_kept_too(tmp_path):
-    sg.PrefixTree().save(tmp_path / "tree.npz")
-    assert sg.PrefixTree.load(tmp_path / "tree.npz").bracket == (0.0, 1.0)
+    sg.PrefixTree().save(tmp_path / "tree")
+    assert sg.PrefixTree.load(tmp_path / "tree").bracket == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_checkers_without_a_fingerprint_share_no_tree():
 def test_a_damaged_file_is_an_error_that_names_it(tmp_path):
     tree = sg.PrefixTree()
     draw(30, tree)
-    path = tmp_path / "tree.npz"
+    path = tmp_path / "tree"
     tree.save(path)
     whole = path.read_bytes()
     chance = random.Random(1)
@@ -120,28 +122,15 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path):
         else:
             damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
         path.write_bytes(damaged)
-        try:
-            again = sg.PrefixTree.load(path)
-        except sg.StructgenError as error:
-            assert error.where == str(path)
-        else:  # a bit that says nothing, such as a date in the archive
-            assert spread(again) == spread(tree)
+        with pytest.raises(sg.StructgenError) as caught:
+            sg.PrefixTree.load(path)
+        assert caught.value.where == str(path)
 
 
-@pytest.mark.parametrize("place", ["flag of encryption", "offset"])
-def test_a_directory_of_the_archive_that_is_damaged_is_an_error(tmp_path, place):
-    tree = sg.PrefixTree()
-    draw(30, tree)
-    path = tmp_path / "tree.npz"
-    tree.save(path)
-    damaged = bytearray(path.read_bytes())
-    if place == "offset":
-        damaged[-6 + 3] ^= 0x80  # where the directory begins, in the last record of the archive
-    else:
-        damaged[damaged.index(b"PK\1\2") + 8] ^= 1
-    path.write_bytes(damaged)
-    with pytest.raises(sg.StructgenError, match="No prefix tree"):
-        sg.PrefixTree.load(path)
+def test_the_archive_that_an_earlier_version_wrote_is_refused(tmp_path):
+    np.savez(tmp_path / "tree.npz", tokens=np.arange(3))
+    with pytest.raises(sg.StructgenError, match="another version of structgen"):
+        sg.PrefixTree.load(tmp_path / "tree.npz")
 
 
 @pytest.mark.parametrize(
@@ -151,25 +140,25 @@ def test_a_directory_of_the_archive_that_is_damaged_is_an_error(tmp_path, place)
 def test_numbers_out_of_range_are_refused(tmp_path, name, value):
     tree = sg.PrefixTree()
     draw(30, tree)
-    path = tmp_path / "tree.npz"
+    path = tmp_path / "tree"
     tree.save(path)
-    with np.load(path) as archive:
-        arrays = {one: archive[one] for one in archive.files}
+    content = np.frombuffer(bytearray(path.read_bytes()), np.uint8)
+    numbers, arrays, _ = decode_arrays(content, tree_file._KIND, "")
     arrays[name].flat[-1] = value
-    np.savez(path, **arrays)
+    path.write_bytes(b"".join(encode_arrays(tree_file._KIND, "", numbers, arrays)))
     with pytest.raises(sg.StructgenError, match="out of range"):
         sg.PrefixTree.load(path)
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path):
-    (tmp_path / "tree.npz").mkdir()
+    (tmp_path / "tree").mkdir()
     with pytest.raises(OSError):
-        sg.PrefixTree().save(tmp_path / "tree.npz")
-    assert [path.name for path in tmp_path.iterdir()] == ["tree.npz"]
+        sg.PrefixTree().save(tmp_path / "tree")
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
 
 
 def test_what_another_process_has_saved_is_not_overwritten(tmp_path):
-    path = tmp_path / "tree.npz"
+    path = tmp_path / "tree"
     tree = sg.PrefixTree()
     draw(5, tree)
     tree.save(path)
@@ -187,17 +176,17 @@ def test_what_another_process_has_saved_is_not_overwritten(tmp_path):
 
 
 def test_a_new_tree_does_not_replace_a_file_by_accident(tmp_path):
-    path = tmp_path / "tree.npz"
+    path = tmp_path / "tree"
     path.write_bytes(b"what somebody else has written")
     with pytest.raises(sg.OptionError, match="overwrite=True"):
         sg.PrefixTree().save(path)
     assert path.read_bytes() == b"what somebody else has written"
-    assert [one.name for one in tmp_path.iterdir() if "lock" not in one.name] == ["tree.npz"]
+    assert [one.name for one in tmp_path.iterdir() if "lock" not in one.name] == ["tree"]
 
 
 def test_two_processes_do_not_save_at_once(tmp_path):
-    path = tmp_path / "tree.npz"
-    with exclusive(tmp_path / ".tree.npz.lock") as is_alone:
+    path = tmp_path / "tree"
+    with exclusive(tmp_path / ".tree.lock") as is_alone:
         assert is_alone
         with pytest.raises(sg.OptionError, match="Another process is saving"):
             sg.PrefixTree().save(path)

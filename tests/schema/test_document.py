@@ -13,7 +13,7 @@ from schema_evaluator import holds
 
 from structgen.errors import LimitError, SchemaError, UnsupportedError
 from structgen.limits import Limits
-from structgen.schema.reading import scan
+from structgen.schema.reading import dialects
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import exact, read
 from structgen.schema.reading.model import Schema
@@ -142,7 +142,7 @@ def test_documents_say_what_the_schema_says(draft: str, data: st.DataObject) -> 
 # --- Drafts -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("draft", scan.DRAFTS)
+@pytest.mark.parametrize("draft", dialects.DRAFTS)
 @pytest.mark.parametrize(
     "change", [str, lambda uri: uri.rstrip("#"), lambda uri: uri.replace("http:", "https:")]
 )
@@ -172,12 +172,12 @@ def test_an_unknown_schema_uri_is_noted() -> None:
     ],
 )
 def test_a_keyword_counts_from_its_draft_on(keyword: str, value: object, field: str, since: str) -> None:
-    for draft in scan.DRAFTS:
-        known = scan.DRAFTS.index(draft) >= scan.DRAFTS.index(since)
+    for draft in dialects.DRAFTS:
+        known = dialects.DRAFTS.index(draft) >= dialects.DRAFTS.index(since)
         assert bool(getattr(root({keyword: value}, draft), field)) is known, draft
 
 
-@pytest.mark.parametrize("draft", scan.DRAFTS)
+@pytest.mark.parametrize("draft", dialects.DRAFTS)
 def test_a_list_of_items_is_a_prefix_up_to_2019_09(draft: str) -> None:
     schema = {"items": [{"type": "string"}], "additionalItems": {"type": "null"}}
     if draft in ("2020-12", "v1"):
@@ -204,13 +204,13 @@ def test_draft_4_writes_exclusive_bounds_as_flags(flag: bool) -> None:
     assert (plain if flag else exclusive) == (None, None)
 
 
-@pytest.mark.parametrize("draft", scan.DRAFTS)
+@pytest.mark.parametrize("draft", dialects.DRAFTS)
 def test_a_reference_hides_its_siblings_up_to_draft_7(draft: str) -> None:
     found = root({"definitions": {"a": {}}, "$ref": "#/definitions/a", "type": "string"}, draft)
     assert found.types == (None if draft in ("3", "4", "6", "7") else {"string"})
 
 
-@pytest.mark.parametrize("draft", scan.DRAFTS)
+@pytest.mark.parametrize("draft", dialects.DRAFTS)
 def test_dependencies_count_in_every_draft(draft: str) -> None:
     found = root({"dependencies": {"a": ["b"], "c": {"maxItems": 3}}}, draft)
     assert found.dependent_required == {"a": ("b",)}
@@ -229,7 +229,7 @@ def test_dependencies_beside_their_successors_add_up() -> None:
     assert [one.required for one in found.dependent_schemas["s"].all_of] == [("x",), ("y",)]
 
 
-@pytest.mark.parametrize("draft", scan.DRAFTS)
+@pytest.mark.parametrize("draft", dialects.DRAFTS)
 @pytest.mark.parametrize("name", ["date-time", "uri-template", "iri", "uuid"])
 def test_a_format_is_asserted_in_every_draft(name: str, draft: str) -> None:
     assert root({"format": name}, draft).format == name
@@ -587,15 +587,15 @@ def test_a_keyword_that_is_not_handled_is_refused_by_name_and_place(unhandled: s
 
 def test_what_the_network_does_not_handle_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A keyword is enforced only while the network says that it handles it."""
-    monkeypatch.setattr(scan, "HANDLED", frozenset({"then"}))
-    scan.dialect.cache_clear()
+    monkeypatch.setattr(dialects, "HANDLED", frozenset({"then"}))
+    dialects.dialect.cache_clear()
     try:
         for keyword, value in (("uniqueItems", True), ("contains", {}), ("propertyNames", {}), ("if", {})):
             found = document({keyword: value, "then": {}})
             assert [refusal.keyword for refusal in found.refusals] == [keyword]
         assert document({"uniqueItems": False}).refusals == []
     finally:
-        scan.dialect.cache_clear()
+        dialects.dialect.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -614,7 +614,8 @@ def test_a_keyword_without_effect_is_harmless(schema: object) -> None:
 
 
 KEYWORDS = sorted(
-    {keyword for draft in scan.DRAFTS for keyword in scan.dialect(draft).keywords} | {"$id", "id", "x"}
+    {keyword for draft in dialects.DRAFTS for keyword in dialects.dialect(draft).keywords}
+    | {"$id", "id", "x"}
 )
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from(["#", "#/a", "#b", "a", "string", 1.5]),
@@ -623,7 +624,7 @@ ANYTHING = st.recursive(
 )
 
 
-@pytest.mark.parametrize("draft", scan.DRAFTS)
+@pytest.mark.parametrize("draft", dialects.DRAFTS)
 @settings(deadline=None, max_examples=200)
 @given(schema=st.dictionaries(st.sampled_from(KEYWORDS), ANYTHING, max_size=5))
 def test_any_json_is_a_document_or_a_named_error(draft: str, schema: object) -> None:

@@ -13,7 +13,7 @@ import structgen as sg
 from structgen.cli import app
 from structgen.compilation.implied_constraints import IMPLIED
 from structgen.schema.explaining.keyword_report import KeywordReport
-from structgen.schema.explaining.keyword_twins import Twins
+from structgen.schema.explaining.schema_difference import SchemaDifference
 from structgen.schema.reading.document import Document
 
 
@@ -102,10 +102,10 @@ def test_beside_a_format_that_is_cut_nothing_is_called_redundant() -> None:
 
 
 def test_what_a_limit_leaves_undecided_is_enforced_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def met(self: Twins, other: Document, pointer: str = "#") -> int | None:
+    def met(self: SchemaDifference, other: Document, pointer: str = "#") -> int | None:
         raise sg.LimitError("too long", limit="oracle_steps")
 
-    monkeypatch.setattr(Twins, "parting", met)
+    monkeypatch.setattr(SchemaDifference, "difference", met)
     told = report({"minimum": 3})
     assert [one.keyword for one in told.enforced] == ["minimum"]
     why = "whether it changes anything was not decided: the limit oracle_steps was met"

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structgen.errors import StoreWarning
-from structgen.native.array_file import open_arrays, write_arrays
+from structgen.native import array_file
+from structgen.native.array_file import (
+    DamagedArrays,
+    decode_arrays,
+    open_arrays,
+    write_arrays,
+)
 from structgen.native.checksums import checksum
 
 ARRAYS = {
@@ -34,6 +40,80 @@ def flip(path: Path, at: int) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 1
     path.write_bytes(content)
+
+
+KINDS = st.sampled_from([np.int16, np.int32, np.int64, np.uint8, np.uint32, np.uint64, np.float64])
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> np.ndarray:
+    rows, columns = draw(st.integers(0, 9)), draw(st.integers(0, 4))
+    numbers = np.arange(rows * max(columns, 1)) % 120
+    array = numbers.astype(draw(KINDS))
+    return array.reshape(rows, columns) if columns else array
+
+
+def encoded(*given: object, **options: object) -> bytes:
+    """Return an array file whose sections are compressed, if that is asked for, however small they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(array_file, "WORTH_COMPRESSING", 0)
+        return b"".join(array_file.encode_arrays(*given, **options))  # type: ignore[arg-type]
+
+
+def held(content: bytes) -> np.ndarray:
+    return np.frombuffer(content, np.uint64).view(np.uint8)
+
+
+@given(st.dictionaries(st.text("abc.", max_size=3), arrays(), max_size=6), st.booleans(), st.data())
+def test_encoded_arrays_come_back(
+    given: dict[str, np.ndarray], compressed: bool, data: st.DataObject
+) -> None:
+    later = data.draw(st.sets(st.sampled_from(sorted(given)))) if given else set()
+    content = encoded("test-1", "key", {"n": 7, "m": -1}, given, later, compressed=compressed)
+    found = decode_arrays(held(content), "test-1", "key")
+    assert found.numbers == {"n": 7, "m": -1} and found.later.keys() == later
+    both = found.arrays | {name: one.checked() for name, one in found.later.items()}
+    assert both.keys() == given.keys()
+    for name, one in given.items():
+        assert both[name].dtype == one.dtype and both[name].shape == one.shape
+        assert np.array_equal(both[name], one)
+
+
+@given(st.dictionaries(st.text("abc", max_size=3), arrays(), max_size=4), st.booleans(), st.data())
+def test_a_changed_or_cut_off_byte_is_found(
+    given: dict[str, np.ndarray], compressed: bool, data: st.DataObject
+) -> None:
+    whole = bytearray(encoded("test-1", "key", {"n": 7}, given, compressed=compressed))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans()):
+        whole[at] ^= data.draw(st.integers(1, 255))
+    else:
+        del whole[at:]
+    with pytest.raises(DamagedArrays):
+        decode_arrays(np.frombuffer(bytes(whole), np.uint8), "test-1", "key")
+
+
+@given(st.dictionaries(st.text("abc", max_size=2), arrays(), max_size=3), st.booleans(), st.data())
+def test_a_header_of_other_numbers_and_a_right_checksum_is_no_other_error(
+    given: dict[str, np.ndarray], compressed: bool, data: st.DataObject
+) -> None:
+    """Whatever a header says, arrays come out of it or DamagedArrays."""
+    whole = bytearray(encoded("k", "", {"n": 7}, given, list(given)[:1], compressed=compressed))
+    end = int.from_bytes(whole[16:24], "little")
+    names = sum(map(len, given)) + len(given) + 5
+    start = 64 + 8 * (4 * (1 + bool(given)) + 3 * len(given) + 1) + names  # of the table
+    at = 8 * data.draw(st.integers(2, start // 8 - 1))
+    value = data.draw(st.integers(0, 1 << 20) | st.integers(0, (1 << 64) - 1) | st.just((1 << 63) - 1))
+    whole[at : at + 8] = value.to_bytes(8, "little")
+    whole[8:16] = checksum(np.frombuffer(whole[16:end], np.uint8)).to_bytes(8, "little", signed=True)
+    try:
+        found = decode_arrays(held(bytes(whole)), "k", "")
+    except DamagedArrays:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for one in found.later.values():
+            one.checked()
 
 
 def test_arrays_that_are_checked_later_come_back_as_they_were(path: Path) -> None:

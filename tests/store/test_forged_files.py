@@ -14,17 +14,18 @@ import numpy as np
 import pytest
 
 from structgen.errors import StoreWarning
-from structgen.native.array_file import open_arrays, write_arrays
+from structgen.native.cache_entries import entry_key
 from structgen.store.segment_files import DamagedSegment, Folder, Segment, encode
 from structgen.store.terminal_records import Content, Crossing
 from structgen.tokens import vocabulary
 from structgen.tokens.array_checks import Bounds
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import build_trie
-from structgen.tokens.vocabulary import KIND, Vocabulary, vocabulary_path
+from structgen.tokens.vocabulary import KIND, Vocabulary
 
 TOKENS = [bytes((byte,)) for byte in range(256)] + [b"ab", b"abc", b"abd", b"b c", b"b c", b"\xc3\xa9t"]
-IDENTITY = b"0123456789abcdef"
+KEY = "what the records were made from"
+NAME = b"0123456789abcdef"
 BOUNDS = Bounds(len(TOKENS) + 1, 9)
 
 
@@ -79,7 +80,8 @@ def test_a_vocabulary_whose_file_is_cut_short_while_it_is_used_goes_on(tmp_path:
 def test_a_vocabulary_with_other_numbers_and_a_right_checksum_is_built_anew(tokenizer: Tokenizer) -> None:
     """Whatever number is another one: but for the signatures, which lead nowhere, none is taken."""
     built = Vocabulary._read_or_build(tokenizer)
-    path, numbers = vocabulary_path(tokenizer), {name: getattr(built, name) for name in vocabulary._NUMBERS}
+    entries, key = vocabulary._entries(), entry_key(KIND, tokenizer.fingerprint)
+    numbers = {name: getattr(built, name) for name in vocabulary._NUMBERS}
     draw = random.Random(5)
     for turn in range(300):
         arrays = {name: array.copy() for name, array in built._arrays().items()}
@@ -91,8 +93,8 @@ def test_a_vocabulary_with_other_numbers_and_a_right_checksum_is_built_anew(toke
         flat[at : at + 1] = np.array([value & ((1 << bits) - 1)], f"<u{flat.itemsize}").view(flat.dtype)
         if flat[at].tobytes() == before:
             continue
-        assert write_arrays(path, KIND, tokenizer.fingerprint, numbers, arrays)
-        file = open_arrays(path, KIND, tokenizer.fingerprint)
+        assert entries.write(KIND, key, arrays, numbers)
+        file = entries.read(KIND, key)
         assert file is not None
         text = b"".join(TOKENS)
         assert Vocabulary._from_file(tokenizer, text, file) is None, (turn, name, at, value)
@@ -100,16 +102,15 @@ def test_a_vocabulary_with_other_numbers_and_a_right_checksum_is_built_anew(toke
 
 def test_a_vocabulary_of_other_sizes_is_built_anew_with_a_warning(tokenizer: Tokenizer) -> None:
     built = Vocabulary._read_or_build(tokenizer)
-    path, numbers = vocabulary_path(tokenizer), {name: getattr(built, name) for name in vocabulary._NUMBERS}
+    entries, key = vocabulary._entries(), entry_key(KIND, tokenizer.fingerprint)
+    numbers = {name: getattr(built, name) for name in vocabulary._NUMBERS}
     for name, array in built._arrays().items():
         arrays = built._arrays() | {name: array[:-1]}
-        assert write_arrays(path, KIND, tokenizer.fingerprint, numbers, arrays)
+        assert entries.write(KIND, key, arrays, numbers)
         with pytest.warns(StoreWarning, match="out of range"):
             Vocabulary._read_or_build(tokenizer)
     for name in numbers:
-        assert write_arrays(
-            path, KIND, tokenizer.fingerprint, numbers | {name: numbers[name] + 1}, built._arrays()
-        )
+        assert entries.write(KIND, key, built._arrays(), numbers | {name: numbers[name] + 1})
         with pytest.warns(StoreWarning, match="out of range"):
             Vocabulary._read_or_build(tokenizer)
 
@@ -135,13 +136,13 @@ def content(**other: object) -> Content:
 
 
 def written(path: Path, one: Content) -> Segment:
-    path.write_bytes(b"".join(encode({IDENTITY: one}, IDENTITY)))
+    path.write_bytes(b"".join(encode({NAME: one}, KEY)))
     path.chmod(0o600)
-    return Segment(path, IDENTITY, BOUNDS)
+    return Segment(path, KEY, BOUNDS)
 
 
 def test_a_record_comes_back(tmp_path: Path) -> None:
-    found = written(tmp_path / "a.masks", content(row=[*range(8), 127])).find(IDENTITY)
+    found = written(tmp_path / "a.masks", content(row=[*range(8), 127])).find(NAME)
     assert found is not None and found.row is not None
     assert found.row.tolist() == [*range(8), 127] and found.tokens.tolist() == [0, 262]
 
@@ -174,7 +175,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
 def test_a_record_with_numbers_out_of_range_is_damaged(tmp_path: Path, other: dict[str, object]) -> None:
     segment = written(tmp_path / "a.masks", content(**({"row": [0] * 9} | other)))
     with pytest.raises(DamagedSegment):
-        segment.find(IDENTITY)
+        segment.find(NAME)
 
 
 def test_a_segment_that_is_cut_short_while_it_is_used_is_damaged(tmp_path: Path) -> None:
@@ -182,12 +183,12 @@ def test_a_segment_that_is_cut_short_while_it_is_used_is_damaged(tmp_path: Path)
     segment = written(path, content(row=[0] * 9))
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(DamagedSegment):
-        segment.find(IDENTITY)
+        segment.find(NAME)
 
 
 def test_a_segment_of_somebody_else_is_neither_read_nor_deleted(tmp_path: Path) -> None:
     written(tmp_path / "a.masks", content(row=[0] * 9))
     (tmp_path / "a.masks").chmod(0o666)
     with pytest.warns(StoreWarning, match="others may write to it"):
-        assert Folder(tmp_path, IDENTITY, BOUNDS).find(IDENTITY) is None
+        assert Folder(tmp_path, KEY, BOUNDS).find(NAME) is None
     assert (tmp_path / "a.masks").exists()

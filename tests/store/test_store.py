@@ -23,16 +23,17 @@ from hypothesis import strategies as st
 
 import structgen as sg
 from structgen.errors import OptionError, StoreWarning
+from structgen.native.cache_entries import evict
 from structgen.store import mask_store as store_module
 from structgen.store import segment_files
 from structgen.store.mask_store import VocabularyStore, default_store, tokens_of
-from structgen.store.segment_files import DamagedSegment, Folder, Segment, encode, exclusive, trim
+from structgen.store.segment_files import DamagedSegment, Folder, Segment, encode, exclusive
 from structgen.store.terminal_records import Content, Crossing
 from structgen.system.resources import small_tokenizer
 from structgen.tokens.trie import build_trie
 from structgen.tokens.vocabulary import Vocabulary
 
-IDENTITY = b"0123456789abcdef"
+IDENTITY = "0123456789abcdef"
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -162,7 +163,7 @@ def test_a_cut_off_segment_is_not_opened(
         Segment(path, IDENTITY)
 
 
-def test_a_segment_of_another_identity_is_not_opened(tmp_path: Path) -> None:
+def test_a_segment_of_another_key_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "a.masks").write_bytes(b"".join(encode({}, IDENTITY)))
     with pytest.raises(DamagedSegment):
         Segment(tmp_path / "a.masks", IDENTITY[::-1])
@@ -254,7 +255,7 @@ def test_the_oldest_segments_go_when_the_folder_is_full(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(bytes(100))
         os.utime(path, (number, number))
-    trim(tmp_path, 350)
+    evict(tmp_path, 350, segment_files.SUFFIXES)
     assert [path.name for path in files(tmp_path)] == ["3.masks", "4.masks", "5.masks"]
 
 
@@ -263,7 +264,7 @@ def test_what_a_crashed_writer_left_goes_in_time(tmp_path: Path) -> None:
         path = tmp_path / f".x.masks.{name}.tmp"
         path.touch()
         os.utime(path, (time.time() - age,) * 2)
-    trim(tmp_path, 0)
+    evict(tmp_path, 0, segment_files.SUFFIXES)
     assert [path.name for path in tmp_path.iterdir()] == [".x.masks.new.tmp"]
 
 
@@ -394,7 +395,7 @@ def damages() -> Iterator[Any]:
 
     yield pytest.param(cut, id="cut off")
     yield pytest.param(lambda data: b"", id="empty")
-    yield pytest.param(lambda data: b"SGMASKS9" + data[8:], id="another version")
+    yield pytest.param(lambda data: b"SGARRAY2" + data[8:], id="another version")
     yield pytest.param(lambda data: b"\x89PNG" * 50, id="another kind")
     yield pytest.param(flipped, id="flipped everywhere")
     yield pytest.param(lambda data: data[:-400] + bytes(400), id="zeros at the end")

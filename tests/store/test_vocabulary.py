@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from structgen.errors import StoreWarning, TokenizerError
 from structgen.native.array_file import open_arrays, write_arrays
+from structgen.native.cache_entries import entry_key
 from structgen.tokens import trie, vocabulary
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import TrieArrays, build_trie
@@ -490,6 +491,8 @@ def test_a_real_vocabulary_is_built_as_sorting_says(folder: Path) -> None:
 
 def reopen_after(made: Vocabulary, of: Tokenizer) -> Vocabulary:
     """The vocabulary from its file, as `made` wrote it."""
-    file = open_arrays(vocabulary_path(of), vocabulary.KIND, made.fingerprint)
+    file = vocabulary._entries().read(vocabulary.KIND, entry_key(vocabulary.KIND, made.fingerprint))
     assert file is not None
-    return Vocabulary._from_file(made.fingerprint, file)
+    found = Vocabulary._from_file(of, b"".join(filter(None, of.token_bytes)), file)
+    assert found is not None
+    return found

@@ -27,7 +27,7 @@ class Words(Language):
     def __init__(self, words: Sequence[tuple[int, ...]], most_tokens: int | None = None) -> None:
         self.words = frozenset(words)
         self.specials = frozenset(symbol - TOKEN for word in words for symbol in word if symbol >= TOKEN)
-        self.most, self.counts = most_tokens, most_tokens is not None
+        self.most, self.counts_tokens = most_tokens, most_tokens is not None
 
     def start(self) -> Config:
         return (), self.most

@@ -21,7 +21,7 @@ import structgen as sg
 from structgen.text_grammars.machine import mask_reuse, stepping
 from structgen.text_grammars.machine.compiled_text import CompiledText
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
-from structgen.text_grammars.machine.step_table import Steps
+from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.text_grammar import TextGrammar
 
 ANSWER = {
@@ -205,12 +205,12 @@ def test_masks_are_what_reading_byte_by_byte_finds(name: str) -> None:
 def test_masks_taken_over_from_states_that_are_alike_are_too(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mask_reuse, "_WORTH", 0)
+    monkeypatch.setattr(mask_reuse, "_LEAST_NODES", 0)
     hold_to_reference(name)
 
 
 def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_reuse, "_WORTH", 0)
+    monkeypatch.setattr(mask_reuse, "_LEAST_NODES", 0)
     tokenizer = tokenizer_of(["and <c>, or <call> <"], random.Random(0))
     compiled = sg.compile(sg.text(until="<call>"), tokenizer, store=False)
     read: list[int] = []
@@ -231,7 +231,7 @@ def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch:
 
 
 def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_reuse, "_WORTH", 0)
+    monkeypatch.setattr(mask_reuse, "_LEAST_NODES", 0)
     tokenizer = tokenizer_of(["and so on"], random.Random(0))
     compiled = sg.compile(sg.special(256).optional() + sg.text(), tokenizer, store=False)
     assert 256 in compiled.allowed(compiled.start)
@@ -246,11 +246,11 @@ def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
 ) -> None:
     full: list[bool] = []
 
-    def is_overfull(steps: Steps) -> bool:
+    def is_overfull(steps: StepTable) -> bool:
         full.append(len(full) % 2 == 0)
         return full[-1]
 
-    monkeypatch.setattr(Steps, "is_overfull", property(is_overfull))
+    monkeypatch.setattr(StepTable, "is_overfull", property(is_overfull))
     hold_to_reference(name)
     assert any(full)
 

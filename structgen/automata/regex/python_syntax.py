@@ -21,7 +21,7 @@ from structgen.automata.regex.re_parse_tree import (
 )
 from structgen.automata.regex.regex_module import parse_regex_module
 from structgen.automata.regex.syntax_tree import Node
-from structgen.automata.unicode.cached_sets import kept
+from structgen.automata.unicode.cached_sets import cached
 from structgen.automata.unicode.charsets import LAST, Ranges, complement, union
 
 _compiler: Any = import_module("re._compiler")
@@ -99,7 +99,7 @@ def _category(letter: str, ascii_only: bool) -> Ranges:
         found = re.compile(f"\\{letter}+", flags).finditer(code_points(0, size))
         return tuple((one.start(), one.end() - 1) for one in found)
 
-    return asked() if ascii_only else kept(letter, asked)
+    return asked() if ascii_only else cached(letter, asked)
 
 
 @functools.lru_cache(maxsize=1)
@@ -117,5 +117,5 @@ def _cased() -> tuple[Ranges, str]:
                 points += [char for char in text if char.lower() != char or char.upper() != char]
         return union((ord(char), ord(char)) for char in points)
 
-    ranges = kept("cased", asked)
+    ranges = cached("cased", asked)
     return ranges, "".join(code_points(low, high + 1) for low, high in ranges)

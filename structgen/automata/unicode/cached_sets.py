@@ -1,73 +1,53 @@
-"""A cache of sets of code points that Python takes long to compute, by its version and ours.
-
-line 1     a digest of the rest, 32 hexadecimal digits
-the rest   first and last code points of the ranges, in JSON
-"""
+"""A cache of sets of code points that Python takes long to compute."""
 
 from __future__ import annotations
 
-import json
 import sys
-import unicodedata
-from collections.abc import Callable
-from hashlib import blake2b
-from itertools import chain
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from structgen.automata.unicode.charsets import Ranges
-from structgen.system.cache import cache_folder, open_kept, tell_unusable, warn, write_atomically
-from structgen.system.source_digests import package_digest
+from structgen.native.cache_entries import CacheEntries, entry_key
+from structgen.system.cache import cache_folder
 
 FOLDER: Final = "characters"
 """In the cache folder."""
 SUFFIX: Final = ".ranges"
-_FORMAT: Final = 1
+KIND: Final = "ranges-2"
+_MOST: Final = 1 << 22
+"""Bytes of all sets; past it those go that were used the longest ago."""
 
 
-def kept(name: str, make: Callable[[], Ranges]) -> Ranges:
-    """Return a set by its name, from the cache or else from `make`, whose result is stored.
+def cached(name: str, make: Callable[[], Ranges]) -> Ranges:
+    """Return a set by its name, from the cache or else from `make`, whose result is cached.
 
-    A damaged file is reported by a StoreWarning. Cost: some 0.3 ms if it is stored.
+    A damaged file is reported by a StoreWarning. Cost: some 0.3 ms for a cached set.
     """
-    version = f"{unicodedata.unidata_version}-{'.'.join(map(str, sys.version_info[:3]))}"
-    path = cache_folder() / FOLDER / f"{name}-{_FORMAT}-{version}-{package_digest()}{SUFFIX}"
-    file = open_kept(path, "it is made anew.")
+    entries, key = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST), entry_key(KIND, name)
+    file = entries.read(KIND, key)
     if file is not None:
-        try:
-            with file:
-                found = _read(file.bytes().tobytes())
-        except OSError as error:
-            tell_unusable(path, error, f"cannot read {path}", "it is made anew.")
-        else:
-            if found is not None:
-                return found
-            warn(f"{path} is damaged: it is made anew.")
+        found = _ranges(file.arrays)
+        if found is not None:
+            return found
+        entries.drop(key, "is damaged")
     made = make()
-    said = json.dumps(list(chain.from_iterable(made)), separators=(",", ":")).encode()
-    write_atomically(path, (_digest(said), b"\n", said))
+    entries.write(KIND, key, {"ends": np.array(made, np.int32).reshape(-1, 2)})
     return made
 
 
-def _read(content: bytes) -> Ranges | None:
-    """Return the ranges that a file holds; None where they are not ascending ranges of code points, apart
-    from each other."""
-    digest, _, said = content.partition(b"\n")
-    if digest != _digest(said):
+def _ranges(arrays: Mapping[str, npt.NDArray[Any]]) -> Ranges | None:
+    """Return the ranges of a file; None where they are not ascending ranges of code points, apart from each
+    other."""
+    ends = arrays.get("ends")
+    if ends is None or ends.dtype != np.int32 or ends.shape[1:] != (2,):
         return None
-    try:
-        ends = json.loads(said)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(ends, list) or len(ends) % 2 or not all(type(end) is int for end in ends):
-        return None
-    found = tuple(zip(ends[::2], ends[1::2], strict=True))
+    found = tuple([(first, last) for first, last in ends.tolist()])
     before = -2
     for first, last in found:
         if not before + 1 < first <= last <= sys.maxunicode:
             return None
         before = last
     return found
-
-
-def _digest(said: bytes) -> bytes:
-    return blake2b(said, digest_size=16).hexdigest().encode()

@@ -21,7 +21,7 @@ from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCa
 from structgen.engine.forward_pass.paged_attention import move_columns
 from structgen.engine.forward_pass.tiles import IS_FUSED, PANEL
 from structgen.engine.forward_pass.weights import Weights
-from structgen.engine.models import DraftSupport
+from structgen.engine.model_protocol import DraftSupport
 
 _TOGETHER = 64
 """Rows of a call: more of them fall out of the caches nearest to the core."""

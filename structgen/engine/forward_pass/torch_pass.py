@@ -19,7 +19,7 @@ from structgen.engine.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.key_value_slabs import SlabCache, Slabs, room_for
 from structgen.engine.forward_pass.slab_attention import Attention, TreeAttention, fused_keeps_apart, turned
 from structgen.engine.forward_pass.weights import Weights
-from structgen.engine.models import DraftSupport
+from structgen.engine.model_protocol import DraftSupport
 
 BLOCK = 8
 """Rows of a matrix product whatever else is seen; other numbers are held to it."""

@@ -99,6 +99,7 @@ class Weights:
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> Weights:
         """Return the weights of a folder: config.json and model.safetensors. Raises StructgenError."""
         try:
+            # optional: the embedded models need safetensors
             from safetensors.torch import load_file
         except ImportError as error:
             raise StructgenError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, SchedulerView
+from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView
 from structgen.infilling.schedulers.low_confidence import LowConfidence
+from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from structgen.infilling.schedulers import Bools, Scheduler, SchedulerView
 from structgen.infilling.schedulers.low_confidence import LowConfidence
+from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)

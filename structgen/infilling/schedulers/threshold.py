@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from structgen.engine import checks
-from structgen.infilling.schedulers import Bools, SchedulerView
+from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ only its key in the mask store is kept, and it is asked for again when a mask th
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -20,9 +19,10 @@ import numpy.typing as npt
 
 from structgen.automata.restored.restored_pools import KeptPool, Numbers, Strings, kept_of, known_rows
 from structgen.json_machine.answers.journal import Call, from_plain, plain
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.kept.token_list_merging import merged
 from structgen.json_machine.tables import layout as L
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.native.array_file import decode_arrays, encode_arrays
 
 Array = npt.NDArray[Any]
 
@@ -46,41 +46,37 @@ TABLES: Final = (
     L.T_DISTANCE,
 )
 """The tables that are kept: all but terminals and crossings, and what is scratch."""
-_DTYPES: Final = ("<i4", "<i8", "|u1", "<i2")
-_KEY: Final = 16
+_NAMES: Final = (
+    "nodes",
+    "frames",
+    "edges",
+    "texts",
+    "sets",
+    "places",
+    "residues",
+    "children",
+    "word_lists",
+    "offsets",
+    "bytes",
+    "strings",
+    "outcomes",
+    "plain_objects",
+    "token_lists",
+    "safe_bytes",
+    "distances",
+)
+"""Their names in a file."""
+_DIGEST: Final = 16
+_MEANING_KIND: Final = "meaning-1"
+_FLAT: Final = {
+    **dict.fromkeys(("outcomes", "groups", "string_starts", "number_starts"), "<i8"),
+    **dict.fromkeys(("calls", "strings", "numbers", "terminal_keys"), "|u1"),
+}
+"""Arrays of one dimension, and their dtypes."""
 
 
 class DamagedImage(Exception):
-    """Bytes are not what `pack` made."""
-
-
-def pack(arrays: Iterable[Array]) -> bytes:
-    """Return arrays (one or two dimensions; int16, int32, int64, bytes) as bytes that `unpack` reads."""
-    head: list[int] = []
-    body: list[bytes] = []
-    for array in arrays:
-        head += (_DTYPES.index(array.dtype.str), array.shape[0], array.shape[1] if array.ndim == 2 else -1)
-        content = array.tobytes()
-        body += (content, bytes(-len(content) % 8))
-    return struct.pack(f"<q{len(head)}q", len(head) // 3, *head) + b"".join(body)
-
-
-def unpack(data: bytes | bytearray) -> list[Array]:
-    """Return the arrays of `pack`: parts of `data`, to be written to if that can be. Raises Damaged."""
-    try:
-        (count,) = struct.unpack_from("<q", data)
-        head = struct.unpack_from(f"<{3 * count}q", data, 8)
-        at = 8 + 24 * count
-        found = []
-        for kind, rows, columns in zip(head[::3], head[1::3], head[2::3], strict=True):
-            if kind < 0 or rows < 0:
-                raise DamagedImage
-            array: Array = np.frombuffer(data, _DTYPES[kind], rows * (1 if columns < 0 else columns), at)
-            at += (array.nbytes + 7) & ~7
-            found.append(array if columns < 0 else array.reshape(rows, columns))
-    except (struct.error, ValueError, IndexError) as error:
-        raise DamagedImage from error
-    return found
+    """Arrays are not those of an image."""
 
 
 class TableImage(NamedTuple):
@@ -109,69 +105,75 @@ class ImageMeaning(NamedTuple):
     """Identity of a terminal -> its key in the mask store."""
 
 
-def encode_image(image: TableImage) -> bytes:
-    """Return an image as bytes."""
-    strings = image.strings
-    narrow = strings.rows.astype(np.int16) if image.string_states < 1 << 15 else strings.rows
-    digests = np.frombuffer(b"".join(image.rows), np.uint8)
-    root = np.array([image.root, image.string_states], np.int64)
-    numbers = image.numbers
-    return pack((root, *image.tables, digests, strings.outcome, strings.known, narrow, *numbers))
+def arrays_of_image(image: TableImage) -> tuple[dict[str, Array], dict[str, int]]:
+    """Return the arrays and the numbers of an image."""
+    strings: dict[str, Array] = image.strings._asdict()
+    if image.string_states < 1 << 15:
+        strings["rows"] = image.strings.rows.astype(np.int16)
+    arrays = dict(zip(_NAMES, image.tables, strict=True))
+    arrays["mask_rows"] = np.frombuffer(b"".join(image.rows), np.uint8)
+    arrays |= {f"strings.{name}": one for name, one in strings.items()}
+    arrays |= {f"numbers.{name}": one for name, one in image.numbers._asdict().items()}
+    return arrays, {"root": image.root, "string_states": image.string_states}
 
 
-def decode_image(data: bytes) -> TableImage:
-    """Return the image of `encode_image`, which can be written to. Raises Damaged."""
-    arrays = unpack(bytearray(data))
-    if len(arrays) != len(TABLES) + 8 or arrays[0].shape != (2,):
-        raise DamagedImage
-    root, states = arrays[0].tolist()
-    at = 1 + len(TABLES)
-    digests = arrays[at].tobytes()
+def image_of_arrays(arrays: Mapping[str, Array], numbers: Mapping[str, int]) -> TableImage:
+    """Return the image of `arrays_of_image`. Raises LookupError for one that is not there."""
+    digests = arrays["mask_rows"].tobytes()
     return TableImage(
-        root,
-        tuple(arrays[1:at]),
-        tuple(digests[i : i + _KEY] for i in range(0, len(digests), _KEY)),
-        KeptPool(*arrays[at + 1 : at + 4]),
-        states,
-        KeptPool(*arrays[at + 4 : at + 7]),
+        numbers["root"],
+        tuple([arrays[name] for name in _NAMES]),
+        tuple(digests[i : i + _DIGEST] for i in range(0, len(digests), _DIGEST)),
+        KeptPool(*[arrays[f"strings.{name}"] for name in KeptPool._fields]),
+        numbers["string_states"],
+        KeptPool(*[arrays[f"numbers.{name}"] for name in KeptPool._fields]),
     )
 
 
 def encode_meaning(meaning: ImageMeaning) -> bytes:
-    """Return a meaning as bytes."""
-    terminals = list(meaning.terminals)
-    return pack(
-        (
-            _sets(meaning.outcomes),
-            _sets(meaning.groups),
-            np.array(meaning.questions, np.int64).reshape(-1, 4),
-            np.frombuffer(json.dumps([plain(call) for call in meaning.calls]).encode(), np.uint8),
-            *_names(meaning.string_starts),
-            *_names(meaning.number_starts),
-            np.array(terminals, np.int64).reshape(-1, 6),
-            np.frombuffer(b"".join([meaning.terminals[one] for one in terminals]), np.uint8),
+    """Return a meaning as the bytes of an array file."""
+    strings, string_starts = _names(meaning.string_starts)
+    numbers, number_starts = _names(meaning.number_starts)
+    arrays = {
+        "outcomes": _sets(meaning.outcomes),
+        "groups": _sets(meaning.groups),
+        "questions": np.array(meaning.questions, np.int64).reshape(-1, 4),
+        "calls": np.frombuffer(json.dumps([plain(call) for call in meaning.calls]).encode(), np.uint8),
+        "strings": strings,
+        "string_starts": string_starts,
+        "numbers": numbers,
+        "number_starts": number_starts,
+        "terminals": np.array(list(meaning.terminals), np.int64).reshape(-1, 6),
+        "terminal_keys": np.frombuffer(b"".join(meaning.terminals.values()), np.uint8),
+    }
+    return b"".join(encode_arrays(_MEANING_KIND, "", {}, arrays, compressed=True))
+
+
+def decode_meaning(data: npt.NDArray[np.uint8]) -> ImageMeaning:
+    """Return the meaning of `encode_meaning`. Raises DamagedImage, whatever is in the bytes."""
+    try:
+        arrays = decode_arrays(data, _MEANING_KIND, "").arrays
+        if any(arrays[name].dtype != dtype or arrays[name].ndim != 1 for name, dtype in _FLAT.items()):
+            raise DamagedImage
+        questions, terminals = arrays["questions"], arrays["terminals"]
+        keys = arrays["terminal_keys"].tobytes()
+        if (
+            questions.shape[1:] != (4,)
+            or terminals.shape[1:] != (6,)
+            or len(keys) != _DIGEST * len(terminals)
+        ):
+            raise DamagedImage
+        return ImageMeaning(
+            _from_sets(arrays["outcomes"]),
+            _from_sets(arrays["groups"]),
+            [(a, b, c, d) for a, b, c, d in questions.tolist()],
+            [from_plain(call) for call in json.loads(arrays["calls"].tobytes())],
+            _from_names(arrays["strings"], arrays["string_starts"]),
+            _from_names(arrays["numbers"], arrays["number_starts"]),
+            {tuple(one): keys[_DIGEST * i :][:_DIGEST] for i, one in enumerate(terminals.tolist())},
         )
-    )
-
-
-def decode_meaning(data: bytes) -> ImageMeaning:
-    """Return the meaning of `encode_meaning`. Raises Damaged."""
-    arrays = unpack(data)
-    if len(arrays) != 10:
-        raise DamagedImage
-    outcomes, groups, questions, calls, names, starts, others, their, terminals, keys = arrays
-    text = keys.tobytes()
-    if questions.shape[1:] != (4,) or terminals.shape[1:] != (6,) or len(text) != _KEY * len(terminals):
-        raise DamagedImage
-    return ImageMeaning(
-        _from_sets(outcomes),
-        _from_sets(groups),
-        [(a, b, c, d) for a, b, c, d in questions.tolist()],
-        [from_plain(call) for call in json.loads(calls.tobytes())],
-        _from_names(names, starts),
-        _from_names(others, their),
-        {tuple(one): text[_KEY * i : _KEY * i + _KEY] for i, one in enumerate(terminals.tolist())},
-    )
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise DamagedImage from error
 
 
 def _sets(sets: Sequence[frozenset[int]]) -> Array:
@@ -202,13 +204,13 @@ def _from_names(names: Array, starts: Array) -> dict[bytes, int]:
     return {text[size * i : size * i + size]: start for i, start in enumerate(starts.tolist())}
 
 
-def size(tables: MachineTables) -> int:
+def size(tables: GrowingTables) -> int:
     """Return the bytes of what would be kept of tables, before lists that are equal are made one."""
     return sum(tables.count(table) * tables.rows(table)[:1].nbytes for table in TABLES)
 
 
 def take(
-    tables: MachineTables,
+    tables: GrowingTables,
     strings: Strings,
     string_starts: Mapping[bytes, int],
     numbers: Numbers,
@@ -268,7 +270,7 @@ def take(
 
 
 def put(
-    image: TableImage, tables: MachineTables, row_of: Callable[[bytes], int | None]
+    image: TableImage, tables: GrowingTables, row_of: Callable[[bytes], int | None]
 ) -> dict[int, tuple[bytes, int]]:
     """Make an image's arrays the tables, which are still empty. Returns the states whose masks are known but
     for their dense row, which `row_of` has no number for yet: the row's digest, and the place of the list.

@@ -99,7 +99,7 @@ class BoundLanguage(Language):
         of_lark = ContextualLanguage(tables, limits).classes  # columns are of them, too
         self.classes = common_classes([of_lark, *(language.classes for language in bound.values())])
         self.specials = frozenset(token for language in bound.values() for token in language.specials)
-        self.counts = self.reader.counts
+        self.counts_tokens = self.reader.counts_tokens
         self._symbols = [self.classes.index(kind) for kind in range(max(self.classes) + 1)]
         symbols = [*self._symbols, *(TOKEN + token for token in sorted(self.specials))]
         self._proofs = Proofs(self.reader, planned.with_parser(parser), limits, symbols)
@@ -124,7 +124,7 @@ class BoundLanguage(Language):
 
     def boundary(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token."""
-        if not self.counts:
+        if not self.counts_tokens:
             return config
         return self._live(self.reader.bounded(cast(Items, config))) or None
 
@@ -151,9 +151,9 @@ class BoundLanguage(Language):
                 others.add(item)
                 continue
             for one in insides:
-                behind = set() if one.behind is None else {item._replace(config=one.behind)}
+                behind = set() if one.after_end is None else {item._replace(config=one.after_end)}
                 after = self._behind(item) if one.ends else NOTHING
-                found.append(one._replace(behind=after | behind or None, ends=self.accepts(after)))
+                found.append(one._replace(after_end=after | behind or None, ends=self.accepts(after)))
         return tuple(found), frozenset(others) or None
 
     def _behind(self, item: InsideBound) -> Items:
@@ -162,11 +162,11 @@ class BoundLanguage(Language):
         assert place is not None, "a bound terminal that the parser does not take"
         return self._live(self.reader.fresh(place, item.behind))
 
-    def moved(self, config: Config, index: int) -> Config:
+    def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside a bound one."""
         (item,) = cast("frozenset[InsideBound]", config)
         language = self.reader.bound[item.terminal]
-        after = language.moved(item.config, index)
+        after = language.after_inside(item.config, state)
         behind = self._behind(item) if language.accepts(after) else NOTHING
         return behind | {item._replace(config=after)}
 

@@ -56,7 +56,7 @@ class BoundReader:
         """`reader`: of lark's own lexemes; `bound`: the languages of the bound terminals, by number."""
         self.reader, self.bound = reader, dict(bound)
         self.starts = {terminal: language.start() for terminal, language in self.bound.items()}
-        self.counts = any(language.counts for language in self.bound.values())
+        self.counts_tokens = any(language.counts_tokens for language in self.bound.values())
         self._fresh: dict[tuple[ParserPlace, LookBehindState], Items] = {}
 
     def start(self) -> Items:

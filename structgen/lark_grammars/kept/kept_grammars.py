@@ -11,14 +11,12 @@ import json
 import os
 import re
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -44,17 +42,15 @@ from structgen.lark_grammars.reading.plain_rules import PlainRules
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.lark_grammars.tables.prepared_lexer import Ahead, work_out
 from structgen.limits import Limits
-from structgen.native.array_file import ArrayFile, Later, open_arrays, write_arrays
-from structgen.system.cache import cache_folder, is_own, remove_own, warn
-from structgen.system.source_digests import package_digest
+from structgen.native.array_file import ArrayFile, Later
+from structgen.native.cache_entries import CacheEntries, entry_key
+from structgen.system.cache import cache_folder
 
 FOLDER: Final = "grammars"
 """In the cache folder."""
 SUFFIX: Final = ".lark-tables"
 _MOST: Final = 1 << 26
 """Bytes of all files; past it those that were used the longest ago go."""
-_TOUCH: Final = 3600.0
-"""Seconds after which a file that is read is marked as used again."""
 _PATTERNS: Final = Patterns._fields[:-1]
 """Those that are arrays."""
 _AHEAD: Final = "ahead."
@@ -64,11 +60,11 @@ _LIBRARY: Final = "lark:"
 
 
 @cache
-def _code() -> str:
-    """Return what stands for the versions of lark, Python and our own sources."""
-    version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
-    assert version is not None, "lark without a version"
-    return f"{package_digest()} {version[1]} {sys.version_info[:3]}"
+def _version() -> str:
+    """Return lark's version, without importing it."""
+    found = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
+    assert found is not None, "lark without a version"
+    return found[1]
 
 
 @cache
@@ -96,19 +92,19 @@ class FoundGrammar(NamedTuple):
 class AheadSource:
     """What was worked out of a grammar for all vocabularies, or where it lies in a file."""
 
-    __slots__ = ("_ahead", "_facts", "_later", "_path", "_start")
+    __slots__ = ("_ahead", "_facts", "_later", "_start", "refuse")
 
     def __init__(
         self,
         ahead: Ahead | None,
         later: dict[str, Later] | None = None,
         start: int = 0,
-        path: Path | None = None,
+        refuse: Callable[[], None] = lambda: None,
         facts: GrammarFacts | None = None,
     ) -> None:
-        """`later`: the arrays, by the names of `_arrays_of`, where `ahead` is not there yet; they lie in
-        `path`, and are checked against the `facts`."""
-        self._ahead, self._later, self._start, self._path = ahead, later, start, path
+        """`later`: the arrays, by the names of `_arrays_of`, where `ahead` is not there yet; they are checked
+        against the `facts`. `refuse` deletes their file, with a StoreWarning."""
+        self._ahead, self._later, self._start, self.refuse = ahead, later, start, refuse
         self._facts = facts
 
     def read(self) -> Ahead | None:
@@ -118,22 +114,19 @@ class AheadSource:
         if later is not None:
             arrays = {name: one.checked() for name, one in later.items()}
             whole = {name: array for name, array in arrays.items() if array is not None}
-            if len(whole) == len(arrays):
-                self._ahead = self._checked(whole)
-            if self._ahead is None and self._path is not None:
-                remove_own(self._path)
+            self._ahead = self._checked(whole) if len(whole) == len(arrays) else None
+            if self._ahead is None:
+                self.refuse()
         return self._ahead
 
     def _checked(self, arrays: dict[str, npt.NDArray[Any]]) -> Ahead | None:
-        """Return what some arrays hold; None where their numbers are out of range, which a StoreWarning
-        tells."""
+        """Return what some arrays hold; None where their numbers are out of range."""
         lexemes = arrays.pop(_LEXEMES, None)
         names = {name.removeprefix(_AHEAD): array for name, array in arrays.items()}
         if lexemes is not None and names.keys() == set(GrammarTables._fields) and self._facts is not None:
             pages = GrammarTables(**names)
             if are_pages(self._facts, pages) and len(pages.sure):
                 return Ahead(pages, lexemes, self._start)
-        warn(f"{self._path} holds numbers that are out of range: what it held is made anew.")
         return None
 
 
@@ -160,8 +153,7 @@ class KeptFile:
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
         imports = "%import" in text
         said = [
-            self.kind,
-            _code(),
+            _version(),
             text,
             start,
             # what is imported depends on where the file lies
@@ -170,16 +162,15 @@ class KeptFile:
             [regex_module().__version__] if regex else [],
             *bound,
         ]
-        written = json.dumps(said).encode()
-        self._key = blake2b(written, digest_size=16).hexdigest()
-        self._path = cache_folder() / FOLDER / f"{self._key}{SUFFIX}"
+        self._key = entry_key(self.kind, json.dumps(said))
+        self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
 
     def _open(self, limits: Limits) -> tuple[dict[str, Any], ArrayFile] | None:
         """Return what the file says, and its arrays; None where there is no file, it does not hold any more,
         or the grammar is past the limits. A damaged file is told by a StoreWarning."""
         if not self._serves:
             return None
-        found = open_arrays(self._path, self.kind, self._key)
+        found = self._entries.read(self.kind, self._key)
         try:
             if found is None or found.numbers["grammar_rules"] > limits.grammar_rules:
                 return None
@@ -187,12 +178,13 @@ class KeptFile:
             if any(_digest(path) != digest for path, digest in said["imports"]):
                 return None
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
-            warn(f"{self._path} does not say what it should: what it held is made anew.")
+            self._refuse()
             return None
-        with suppress(OSError):
-            if time.time() - self._path.stat().st_mtime > _TOUCH:
-                os.utime(self._path)
         return said, found
+
+    def _refuse(self) -> None:
+        """Delete the file, with a StoreWarning."""
+        self._entries.drop(self._key, "holds numbers that are out of range")
 
     def _keep(
         self,
@@ -210,8 +202,7 @@ class KeptFile:
         written = json.dumps({"imports": imports, **said}, ensure_ascii=False, separators=(",", ":"))
         later = later or {}
         arrays = {"said": np.frombuffer(written.encode(), np.uint8), **arrays, **later}
-        if write_arrays(self._path, self.kind, self._key, numbers, arrays, later):
-            _trim(self._path.parent)
+        self._entries.write(self.kind, self._key, arrays, numbers, later)
 
     def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
         """Return the places where lark looked, and digests of what was there; None where unknown."""
@@ -232,7 +223,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-9"
+    kind = "lark-10"
 
     def read(self, limits: Limits) -> FoundGrammar | None:
         """Return the tables; None where there are none, see `KeptFile`.
@@ -248,14 +239,13 @@ class KeptTables(KeptFile):
             tables = _tables(said, file)
             facts = facts_of(tables)
             digest, is_local = str(said["digest"]), bool(said["is_local"])
-        except (LookupError, TypeError, ValueError, AttributeError):
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
             facts = None
         if facts is None:
-            remove_own(self._path)
-            warn(f"{self._path} holds numbers that are out of range: what it held is made anew.")
+            self._refuse()
             return None
         if file.later:
-            ahead = AheadSource(None, file.later, tables.start, self._path, facts)
+            ahead = AheadSource(None, file.later, tables.start, self._refuse, facts)
         return FoundGrammar(tables, digest, is_local, ahead, facts)
 
     def write(self, loaded: Loaded) -> FoundGrammar:
@@ -292,26 +282,20 @@ class KeptTables(KeptFile):
 class KeptRules(KeptFile):
     """The file of a grammar's rules, without a lexer."""
 
-    kind = "lark-rules-3"
+    kind = "lark-rules-4"
 
     def read(self, limits: Limits) -> PlainRules | None:
         """Return the rules; None where there are none, see `KeptFile`. Cost: 0.1 ms, and imports."""
         found = self._open(limits)
         if found is None:
             return None
-        said, _arrays = found
-        return PlainRules(
-            rules=tuple((left, tuple(right)) for left, right in said["rules"]),
-            patterns=said["patterns"],
-            ignored=tuple(said["ignored"]),
-            remarks=Remarks(
-                (),
-                tuple(said["unused_rules"]),
-                tuple(said["unused_terminals"]),
-                tuple(said["never_made"]),
-            ),
-            imports=(),
-        )
+        try:
+            plain = _rules(found[0], self._bound)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            plain = None
+        if plain is None:
+            self._refuse()
+        return plain
 
     def write(self, plain: PlainRules) -> None:
         """Keep what was loaded."""
@@ -324,6 +308,31 @@ class KeptRules(KeptFile):
             "never_made": plain.remarks.never_made,
         }
         self._keep(plain.imports, said, {"grammar_rules": len(plain.rules)}, {})
+
+
+def _rules(said: dict[str, Any], bound: Sequence[str]) -> PlainRules | None:
+    """Return the rules that a file holds; None where a rule has a symbol that is none. Raises LookupError,
+    TypeError, ValueError, AttributeError."""
+    rules = tuple((_text(left), _texts(right)) for left, right in said["rules"])
+    patterns = {_text(name): _text(pattern) for name, pattern in said["patterns"].items()}
+    ignored = _texts(said["ignored"])
+    symbols = {left for left, _ in rules} | patterns.keys() | set(bound)
+    if not symbols.issuperset(chain.from_iterable(right for _, right in rules)):
+        return None
+    if not symbols.issuperset(ignored):
+        return None
+    names = (_texts(said[name]) for name in ("unused_rules", "unused_terminals", "never_made"))
+    return PlainRules(rules, patterns, ignored, Remarks((), *names), ())
+
+
+def _text(said: Any) -> str:
+    if not isinstance(said, str):
+        raise TypeError
+    return said
+
+
+def _texts(said: list[Any]) -> tuple[str, ...]:
+    return tuple(map(_text, said))
 
 
 def _arrays_of(ahead: Ahead) -> dict[str, npt.NDArray[Any]]:
@@ -420,23 +429,3 @@ def _tables(said: dict[str, Any], file: ArrayFile) -> ParserTables:
             **{name: arrays[f"patterns.{name}"] for name in _PATTERNS}, is_local=said["is_local"]
         ),
     )
-
-
-def _trim(folder: Path) -> None:
-    """Delete the files that were used the longest ago, until the others are small enough."""
-    files = sorted(_files(folder), reverse=True)
-    total = 0
-    for _used, size, path in files:
-        total += size
-        if total > _MOST:
-            with suppress(OSError):
-                path.unlink()
-
-
-def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    with suppress(OSError):
-        for path in folder.iterdir():
-            with suppress(OSError):
-                facts = path.lstat()
-                if path.suffix == SUFFIX and is_own(facts):
-                    yield facts.st_mtime, facts.st_size, path

@@ -2,23 +2,19 @@
 the states that were met, and their masks.
 
 What it takes to go on, the grammar's lexer and its states, is made when something is met that was not met
-before. The file is one of masks.grammar_files, named by the grammar's tables, the vocabulary, the limits and
-our own sources.
+before. The file is an entry of `store.grammar_files`; its key is of the grammar's tables, the vocabulary, the
+limits and our own sources.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
-import unicodedata
-from functools import cache, lru_cache
-from hashlib import blake2b
+from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled.record_shapes import Records
 from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
@@ -35,31 +31,22 @@ from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.tables.contextual_language import LanguageSource
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.array_file import ArrayFile, Later
+from structgen.native.cache_entries import entry_key
 from structgen.native.checksums import checksum
-from structgen.store.grammar_files import GrammarFiles, WrittenArrays
+from structgen.store.grammar_files import GrammarFiles, WrittenGrammar
 from structgen.store.mask_store import VocabularyStore, crc_of
-from structgen.system.source_digests import package_digest
 from structgen.tokens.tokenizer import Tokenizer
 
-KIND: Final = "lark-grammar-5"
+KIND: Final = "lark-grammar-6"
 _MOST: Final = 1 << 26
 """Bytes of states and their masks above which they are not kept, and of the rest above which nothing is."""
 
 
-@cache
-def _code() -> str:
-    """Return what stands for all that decides what a file holds."""
-    return f"{package_digest()} {sys.version_info[:3]} {unicodedata.unidata_version}"
-
-
-_code()  # some milliseconds, which no grammar should wait for
-
-
-def identity_of(grammar: LoadedLark, tokenizer: Tokenizer, limits: Limits) -> bytes:
-    """Return the name of a compiled grammar's file: 16 bytes."""
-    text = "\0".join((_code(), tokenizer.fingerprint, _written(limits), grammar.digest))
-    return blake2b(text.encode(), digest_size=16).digest()
+def identity_of(grammar: LoadedLark, tokenizer: Tokenizer, limits: Limits) -> str:
+    """Return the key of a compiled grammar."""
+    return entry_key(KIND, tokenizer.fingerprint, _written(limits), grammar.digest)
 
 
 @lru_cache(16)
@@ -110,7 +97,7 @@ class KeptLark(NamedTuple):
     lists: Later
     dense: DenseRows
 
-    def masks(self, tables: MachineTables, tokens: int) -> KeptMasks:
+    def masks(self, tables: GrowingTables, tokens: int) -> KeptMasks:
         """Return the masks of the states, once the image is in some tables; `tokens`: how many there are."""
         return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
 
@@ -126,12 +113,12 @@ class KeptLark(NamedTuple):
 
 
 def read(
-    files: GrammarFiles, identity: bytes, masks: VocabularyStore, facts: GrammarFacts | None, nodes: int
+    files: GrammarFiles, key: str, masks: VocabularyStore, facts: GrammarFacts | None, nodes: int
 ) -> KeptLark | None:
     """Return what is kept of a grammar; None where nothing is, or its numbers are out of range, which a
     StoreWarning tells. `facts`: about the grammar; `nodes`: those of the vocabulary's trie. Cost: 0.3 ms, and
     0.3 ms for each MB of it."""
-    held = None if facts is None else files.read_arrays(identity, KIND)
+    held = None if facts is None else files.read(KIND, key)
     if held is None or facts is None:
         return None
     try:
@@ -140,7 +127,7 @@ def read(
         kept = None
     if kept is not None and kept.is_sound(facts):
         return kept
-    files.drop(identity, "holds numbers that are out of range")
+    files.drop(key, "holds numbers that are out of range")
     return None
 
 
@@ -165,8 +152,8 @@ class LarkKeeper:
     __slots__ = (
         "__weakref__",
         "_before",
-        "_identity",
         "_kept",
+        "_key",
         "_limits",
         "_lock",
         "_masks",
@@ -182,14 +169,14 @@ class LarkKeeper:
     def __init__(
         self,
         files: GrammarFiles,
-        identity: bytes,
+        key: str,
         lock: threading.RLock,
-        parts: tuple[VocabularyStore, MachineTables, VocabularyTables, LanguageSource],
+        parts: tuple[VocabularyStore, GrowingTables, VocabularyTables, LanguageSource],
         start: int,
         kept: KeptMasks | None,
         limits: Limits,
     ) -> None:
-        self.files, self._identity, self._lock, self._start = files, identity, lock, start
+        self.files, self._key, self._lock, self._start = files, key, lock, start
         self._kept, self._limits = kept, limits
         self._masks, self._tables, self._vocabulary_tables, self._source = parts
         self._before = self._extent()
@@ -212,7 +199,7 @@ class LarkKeeper:
             + self._vocabulary_tables.nbytes
         )
 
-    def encode(self, patience: float) -> WrittenArrays | None:
+    def encode(self, patience: float) -> WrittenGrammar | None:
         """Return what is to be written, None where nothing was met since the last time, it is too much, or
         somebody holds the grammar's lock for longer than `patience`, in seconds."""
         if not self.is_new or not self._lock.acquire(timeout=patience):
@@ -250,4 +237,4 @@ class LarkKeeper:
             "masks.lists": image.lists,
         }
         arrays = {**pages._asdict(), **states, **slots, **masks, **others, **records._asdict()}
-        return WrittenArrays(self._identity, KIND, arrays, ("dense", "masks.lists", *Records._fields))
+        return WrittenGrammar(self._key, KIND, arrays, later=("dense", "masks.lists", *Records._fields))

@@ -24,9 +24,9 @@ from typing import Final
 import numpy as np
 
 from structgen.sampling.beam import Beam, FoundText
+from structgen.sampling.estimates import log_sum
 from structgen.sampling.lookahead import LookAhead
 from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun
-from structgen.sampling.samples import log_sum
 from structgen.sampling.target import Floats, Ids
 
 FIRST: Final = 8

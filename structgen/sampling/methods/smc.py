@@ -16,8 +16,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
+from structgen.sampling.estimates import normalised
 from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun, mean_of
-from structgen.sampling.samples import normalised
 from structgen.sampling.target import Floats, Ids, Prefix, Target, TargetStep
 
 PARTICLES: Final = 16

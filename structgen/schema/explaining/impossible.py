@@ -1,6 +1,6 @@
-"""What can never hold in a schema: branches, properties, items and constants, each with the reason.
+"""Parts of a schema that can never hold: branches, properties, items and constants, each with the reason.
 
-A branch is looked at where it stands, together with all else that its place asks: `{"type": "string"}` is
+A branch is examined at its place, together with the other demands there: `{"type": "string"}` is
 empty under `allOf` with `{"type": "integer"}`. It is reported if it holds at none of the places that refer to
 it.
 """
@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from structgen.errors import LimitError, StructgenError
-from structgen.schema.explaining import wording
-from structgen.schema.explaining.contradiction import item, reason, required_key
+from structgen.schema.meaning import wording
 from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT, type_bit
 from structgen.schema.reading.json_text import write
 from structgen.schema.reading.model import Json, Schema
+from structgen.schema.recogniser.contradiction import item, reason, required_key
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 MOST_QUESTIONS = 20_000
-"""Branches, keys and constants that are looked at, those of a place with a large oneOf counted many times."""
+"""Branches, keys and constants that are examined; those of a place with a large oneOf count many times."""
 _MOST_CONSTANTS = 1_000
 
 
@@ -35,11 +35,12 @@ class Impossible:
 
 
 def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
-    """Return what can never hold at places with these demands, in the order in which it was met, and whether
-    all was looked at; with more than MOST_QUESTIONS parts nothing is said.
+    """Return the parts that can never hold at places with these demands, in order, and whether all parts were
+    examined; with more than MOST_QUESTIONS parts none is.
 
-    What a schema rules out by `false` itself is not reported. A part that a limit left undecided counts as
-    possible. Cost: a question to the liveness oracle for each branch, property and constant of each place.
+    Parts that a schema rules out by `false` itself are not reported. A part that a limit left undecided
+    counts as possible. Cost: a question to the liveness oracle for each branch, property and constant of each
+    place.
     """
     return _Search(network).run(demands)
 
@@ -54,8 +55,8 @@ class _Search:
         self.tables = network.tables
         self.frames = network.objects.frames
         self._found: dict[tuple[Schema, int], tuple[str, tuple[int, ...], str] | None] = {}
-        """By schema (and index in its enum): what can never hold, with the literals that exclude each
-        other and what the reason need not name again; None once it can."""
+        """By schema (and index in its enum): the part, the literals that exclude each other, and the step
+        that the reason need not name again; None once the part can hold."""
         self._questions = 0
 
     def run(self, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
@@ -77,7 +78,7 @@ class _Search:
             except _Enough:
                 return [], False
         found = [
-            Impossible(_pointer(*part), known[0], reason(self.network, *known[1:]))
+            Impossible(_pointer(*part), known[0], reason(self.network.oracle, *known[1:]))
             for part, known in self._found.items()
             if known is not None
         ]
@@ -86,14 +87,14 @@ class _Search:
     def _place(
         self, literals: tuple[int, ...], asked: tuple[int, ...]
     ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Look at what some of the literals of a place say; yield the branches that can hold there,
-        each with all that is asked then."""
+        """Examine some of the literals of a place; yield the branches that can hold there, each with all
+        literals then."""
         if not self._lives(literals):
             return
         for literal in asked:
             if literal < 0 or literal & 1:
                 continue
-            for schema in self.network.shapes.rivals.conjuncts(literal):
+            for schema in self.network.shapes.overlaps.conjuncts(literal):
                 for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
                     for branch in branches:
                         met = self.tables.literal(branch)
@@ -130,11 +131,11 @@ class _Search:
         return holds
 
     def _weight(self, literals: tuple[int, ...]) -> int:
-        """Return what a question costs: the branches of a choice are held against each other."""
+        """Return the cost of a question: the branches of a choice are compared in pairs."""
         weight = 1
         for literal in literals:
             if literal >= 0 and not literal & 1:
-                for schema in self.network.shapes.rivals.conjuncts(literal):
+                for schema in self.network.shapes.overlaps.conjuncts(literal):
                     weight += len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20
         return weight
 

@@ -1,4 +1,4 @@
-"""Takes up a schema or its negation: what its keywords add to a conjunction, pushed inward to plain facts."""
+"""Adds a schema or its negation to a conjunction: its keywords as plain facts, negations pushed inward."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
     Forbid,
-    Oblige,
+    Hold,
+    Obligate,
     Rank,
     Require,
-    Say,
     Step,
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
-from structgen.schema.meaning.overlapping_branches import Rivals
+from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
@@ -38,9 +38,9 @@ from structgen.schema.reading.model import Schema
 class Assertions:
     """Reads schemas into facts, steps to take up and choices to be made."""
 
-    def __init__(self, tables: PlaceTables, rivals: Rivals, reader: ClauseReader) -> None:
+    def __init__(self, tables: PlaceTables, overlaps: OverlappingBranches, reader: ClauseReader) -> None:
         self.tables = tables
-        self.rivals = rivals
+        self.overlaps = overlaps
         self.evaluation = Evaluation(tables, reader)
 
     def positive(self, facts: FactConjunction, info: Info, rank: Rank, kind: int) -> bool:
@@ -56,7 +56,7 @@ class Assertions:
             ]
             if not members:
                 return False
-            self._choose(facts, [(Say(member, (*rank, 0)),) for member in members])
+            self._choose(facts, [(Hold(member, (*rank, 0)),) for member in members])
         if kind == OBJECT and info.objects:
             self._object_keywords(facts, schema, rank)
         elif kind == ARRAY and info.arrays:
@@ -92,14 +92,14 @@ class Assertions:
                         tuple(dict.fromkeys((Without(key), *clause))) for clause in clauses
                     )
                     continue
-                says = Say(literal, (*rank, place, index))
+                says = Hold(literal, (*rank, place, index))
                 self._choose(facts, [(Forbid(key),), (Require(key), says)])
 
     def _clauses(self, trigger: str, schema: Schema) -> list[Obligation] | None:
-        """Return what a plain schema asks of an object that holds a key, as obligations that all hold.
+        """Return the obligations that a plain schema puts on an object that holds a key; all of them hold.
 
-        None where it says more than what keys are required and which scalars they have. A dependency in this
-        form is an obligation too, so that many of them do not multiply the shapes.
+        None where the schema has more than required keys and scalars under them. In this form a dependency is
+        an obligation too, so that many of them do not multiply the shapes.
         """
         tables = self.tables
         info = tables.info(schema)
@@ -146,20 +146,20 @@ class Assertions:
         tables = self.tables
         says: list[Step] = []
         if schema.ref is not None:
-            says.append(Say(tables.literal(schema.ref), (*rank, position(schema, "$ref"))))
+            says.append(Hold(tables.literal(schema.ref), (*rank, position(schema, "$ref"))))
         place = position(schema, "allOf")
         says.extend(
-            Say(tables.literal(part), (*rank, place, index)) for index, part in enumerate(schema.all_of)
+            Hold(tables.literal(part), (*rank, place, index)) for index, part in enumerate(schema.all_of)
         )
         if schema.not_ is not None:
-            says.append(Say(tables.literal(schema.not_, True), rank))
+            says.append(Hold(tables.literal(schema.not_, True), rank))
         facts.pending.extend(reversed(says))
         if schema.any_of:
             place = position(schema, "anyOf")
             self._choose(
                 facts,
                 [
-                    (Say(literal, (*rank, place, index)),)
+                    (Hold(literal, (*rank, place, index)),)
                     for index, literal in enumerate(map(tables.literal, schema.any_of))
                     if tables.mask(literal) & kind
                 ],
@@ -175,8 +175,8 @@ class Assertions:
                 self._choose(
                     facts,
                     [
-                        (Say(test, at_if), Say(then, (*rank, position(schema, "then")))),
-                        (Say(tables.negate(test), at_if), Say(other, (*rank, position(schema, "else")))),
+                        (Hold(test, at_if), Hold(then, (*rank, position(schema, "then")))),
+                        (Hold(tables.negate(test), at_if), Hold(other, (*rank, position(schema, "else")))),
                     ],
                 )
 
@@ -184,7 +184,7 @@ class Assertions:
         if len(choice) == 1:
             facts.pending.extend(reversed(choice[0]))
         elif not choice:
-            facts.pending.append(Say(NEVER, ()))
+            facts.pending.append(Hold(NEVER, ()))
         else:
             facts.choices.append(choice)
 
@@ -198,12 +198,12 @@ class Assertions:
             for index, literal in enumerate(map(tables.literal, schema.one_of))
             if tables.mask(literal) & kind
         ]
-        rivals = self.rivals.of([literal for _, literal in branches], kind, schema)
+        overlaps = self.overlaps.of([literal for _, literal in branches], kind, schema)
         choice: Choice = []
         for at, (index, literal) in enumerate(branches):
-            steps: list[Step] = [Say(literal, (*rank, place, index))]
+            steps: list[Step] = [Hold(literal, (*rank, place, index))]
             steps.extend(
-                Say(tables.negate(branches[other][1]), (*rank, place, index)) for other in rivals[at]
+                Hold(tables.negate(branches[other][1]), (*rank, place, index)) for other in overlaps[at]
             )
             choice.append(tuple(steps))
         return choice
@@ -236,7 +236,7 @@ class Assertions:
                 container = dict if kind == OBJECT else list
                 branches.append(
                     tuple(
-                        Say(tables.literal(tables.member(schema, index), True), rank)
+                        Hold(tables.literal(tables.member(schema, index), True), rank)
                         for index, value in enumerate(schema.enum)
                         if isinstance(value, container)
                     )
@@ -249,7 +249,7 @@ class Assertions:
                 failures = self.evaluation.failures(schema, kind)
                 if failures is None:
                     rest = self.evaluation.without(schema)
-                    branches.append((Say(tables.literal(rest), rank), Watch(schema, rank, True)))
+                    branches.append((Hold(tables.literal(rest), rank), Watch(schema, rank, True)))
                 else:
                     events.extend(failures)
             if part.combined:
@@ -260,7 +260,7 @@ class Assertions:
         if any(not branch for branch in branches):
             return True
         if events:
-            branches.insert(0, (Oblige(tuple(dict.fromkeys(events))),))
+            branches.insert(0, (Obligate(tuple(dict.fromkeys(events))),))
         self._choose(facts, branches)
         return True
 
@@ -294,7 +294,7 @@ class Assertions:
         for key, child in schema.dependent_schemas.items():
             literal = tables.literal(child, True)
             if literal != NEVER:
-                branches.append((Require(key), Say(literal, rank)))
+                branches.append((Require(key), Hold(literal, rank)))
 
     def _array_events(self, schema: Schema, events: list[Alternative], branches: Choice) -> None:
         tables = self.tables
@@ -333,8 +333,8 @@ class Assertions:
         """Add the ways in which a combination of schemas fails, but for `allOf` and `$ref`."""
         tables = self.tables
 
-        def deny(part: Schema) -> Say:
-            return Say(tables.literal(part, True), rank)
+        def deny(part: Schema) -> Hold:
+            return Hold(tables.literal(part, True), rank)
 
         if schema.any_of:
             branches.append(
@@ -344,26 +344,26 @@ class Assertions:
             literals = [
                 literal for literal in map(tables.literal, schema.one_of) if tables.mask(literal) & kind
             ]
-            branches.append(tuple(Say(tables.negate(literal), rank) for literal in literals))
-            for a, others in enumerate(self.rivals.of(literals, kind, schema)):
+            branches.append(tuple(Hold(tables.negate(literal), rank) for literal in literals))
+            for a, others in enumerate(self.overlaps.of(literals, kind, schema)):
                 branches.extend(
-                    (Say(literals[a], (*rank, a)), Say(literals[b], (*rank, b))) for b in others if a < b
+                    (Hold(literals[a], (*rank, a)), Hold(literals[b], (*rank, b))) for b in others if a < b
                 )
         if schema.not_ is not None:
-            branches.append((Say(tables.literal(schema.not_), rank),))
+            branches.append((Hold(tables.literal(schema.not_), rank),))
         if schema.if_ is not None:
             test = tables.literal(schema.if_)
             if schema.then is not None:
-                branches.append((Say(test, rank), deny(schema.then)))
+                branches.append((Hold(test, rank), deny(schema.then)))
             if schema.else_ is not None:
-                branches.append((Say(tables.negate(test), rank), deny(schema.else_)))
+                branches.append((Hold(tables.negate(test), rank), deny(schema.else_)))
         branches[:] = [
             branch
             for branch in branches
-            if not any(isinstance(step, Say) and step.literal == NEVER for step in branch)
+            if not any(isinstance(step, Hold) and step.literal == NEVER for step in branch)
         ]
         branches[:] = [
-            tuple(step for step in branch if not (isinstance(step, Say) and step.literal == ALWAYS))
+            tuple(step for step in branch if not (isinstance(step, Hold) and step.literal == ALWAYS))
             for branch in branches
         ]
 

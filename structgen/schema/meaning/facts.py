@@ -1,4 +1,4 @@
-"""A conjunction as it is being built, and the steps by which a branch adds to it."""
+"""A conjunction under construction, and the facts that a branch adds to it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from structgen.schema.meaning.constants import Rest
+from structgen.schema.meaning.place import Rest
 from structgen.schema.meaning.shape import Counter, Obligation
 from structgen.schema.reading.model import Schema
 
 Rank: TypeAlias = tuple[int, ...]
-"""Where in the text something is said: the order of the literals of a child is the order of their ranks."""
+"""The place of a keyword in the text: the literals of a child are ordered by their ranks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class Hold:
     literal: int
     rank: Rank
 
@@ -31,13 +31,13 @@ class Forbid:
 
 
 @dataclass(frozen=True, slots=True)
-class Oblige:
+class Obligate:
     alternatives: Obligation
 
 
 @dataclass(frozen=True, slots=True)
-class Shun:
-    """Values that meet the literal are left to other conjunctions: here it is never said."""
+class LeaveOut:
+    """Leave the values that meet the literal to other conjunctions: the literal is never added here."""
 
     literal: int
 
@@ -51,12 +51,12 @@ class Watch:
     negated: bool
 
 
-Step: TypeAlias = Say | Require | Forbid | Oblige | Counter | Shun | Watch
+Step: TypeAlias = Hold | Require | Forbid | Obligate | Counter | LeaveOut | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
 
 class FactConjunction:
-    """A conjunction as it is being built."""
+    """A conjunction under construction."""
 
     __slots__ = (
         "asserted",
@@ -67,11 +67,11 @@ class FactConjunction:
         "facets",
         "hi",
         "key_literals",
+        "left_out",
         "lo",
         "obligations",
         "pending",
         "required",
-        "shunned",
         "unique",
         "values",
         "watching",
@@ -90,13 +90,13 @@ class FactConjunction:
         self.conditional: list[tuple[str, tuple[str, ...]]] = []
         self.obligations: list[Obligation] = []
         self.counters: list[Counter] = []
-        self.shunned: frozenset[int] = frozenset()
-        """Literals that are never said here: conjunctions that say them are made apart."""
+        self.left_out: frozenset[int] = frozenset()
+        """Literals that are never added here: other conjunctions have them."""
         self.watching: list[Watch] = []
-        """Keywords that apply to what is not evaluated, not settled yet."""
+        """The `unevaluated*` keywords that are still to be turned into facts."""
         self.unique = False
         self.different: list[Rest] = []
-        """Values of which this is none."""
+        """Excluded values."""
 
     def copy(self) -> FactConjunction:
         new = FactConjunction()
@@ -110,7 +110,7 @@ class FactConjunction:
         new.conditional = list(self.conditional)
         new.obligations = list(self.obligations)
         new.counters = list(self.counters)
-        new.shunned = self.shunned
+        new.left_out = self.left_out
         new.watching = list(self.watching)
         new.unique = self.unique
         new.different = list(self.different)

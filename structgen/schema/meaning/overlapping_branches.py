@@ -1,4 +1,4 @@
-"""Which branches of a `oneOf` may overlap, and what tells branches apart without opening them."""
+"""Which branches of a `oneOf` may overlap: cheap proofs that two branches are disjoint."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.reading.model import Schema
 
 _PINNED = 16
-"""Schemas with more properties than this are not searched for constants that contradict what is known."""
+"""Schemas with more properties than this are not searched for constants that contradict known facts."""
 
 _FEW = 8
 """Finite sets of at most so many strings are tried on the patterns of the other side."""
 
 
-class Rivals:
+class OverlappingBranches:
     """Cheap proofs that two schemas exclude each other; False or None never means that they do not."""
 
     def __init__(self, tables: PlaceTables, scalars: Scalars, limits: Limits) -> None:
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
-        self._rivals: dict[tuple[int, ...], list[list[int]]] = {}
+        self._overlaps: dict[tuple[int, ...], list[list[int]]] = {}
         self._pins: dict[int, Mapping[str, frozenset[object]]] = {}
         self._required: dict[int, Mapping[str, tuple[int, ...]]] = {}
         self._discriminators: dict[int, Mapping[str, frozenset[object]]] = {}
@@ -32,20 +32,20 @@ class Rivals:
     def of(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
         """Return for each branch the others that it may overlap with; remembered, and not to be changed.
 
-        Branches that ask different constants of one required key are told apart by an index over that key, so
-        that a union of thousands is not compared pair by pair.
+        An index over a required key with constants (a discriminator) separates most branches, so that a union
+        of thousands is not compared pair by pair.
         """
         key = (kind, *literals)
-        found = self._rivals.get(key)
+        found = self._overlaps.get(key)
         if found is None:
-            found = self._rivals[key] = self._compare(literals, kind, schema)
+            found = self._overlaps[key] = self._compare(literals, kind, schema)
         return found
 
     def _compare(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
         size = len(literals)
-        rivals: list[list[int]] = [[] for _ in range(size)]
+        overlaps: list[list[int]] = [[] for _ in range(size)]
         if size < 2:
-            return rivals
+            return overlaps
         known = [self._discriminating(literal) for literal in literals] if kind == OBJECT else []
         pairs: Iterable[tuple[int, int]]
         if known and size > 8:
@@ -87,9 +87,9 @@ class Rivals:
                 self._keys_clash(literals[a], literals[b]) or self._closed_out(literals[a], literals[b])
             ):
                 continue
-            rivals[a].append(b)
-            rivals[b].append(a)
-        return rivals
+            overlaps[a].append(b)
+            overlaps[b].append(a)
+        return overlaps
 
     def _discriminating(self, literal: int) -> Mapping[str, frozenset[object]]:
         """Return keys that a positive literal requires with one of finitely many values."""
@@ -146,7 +146,7 @@ class Rivals:
         )
 
     def _strings_clash(self, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-        """Return whether one side allows only a few strings, of which none is right for the other."""
+        """Return whether one side allows only a few strings, none of which the other side allows."""
         for few, many in ((one, other), (other, one)):
             for literal in few:
                 values = self.tables.infos[literal >> 1].values if literal >= 0 and not literal & 1 else None

@@ -2,8 +2,8 @@
 
 A disjunction of schemas that a single member or item can settle (the negation of `properties`, `items`,
 `required`, bounds) does not multiply shapes: it becomes an *obligation*, a set of alternatives of which at
-least one must come true while the value is written. What must be split (anyOf, oneOf, if) is split after
-everything else is known, and branches that contradict what is known are dropped at once.
+least one must come true while the value is written. Choices that must be split (anyOf, oneOf, if) are split
+last, and branches that contradict known facts are dropped at once.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
     Forbid,
-    Oblige,
+    Hold,
+    LeaveOut,
+    Obligate,
     Rank,
     Require,
-    Say,
-    Shun,
     Step,
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
 from structgen.schema.meaning.obligations import Known, Obligations
-from structgen.schema.meaning.overlapping_branches import Rivals
+from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ArrayShape, Counter, Differs, DiffersList, ObjectShape
@@ -46,9 +46,9 @@ class Shapes:
         self._objects: dict[int, tuple[ObjectShape, ...]] = {}
         self._arrays: dict[int, tuple[ArrayShape, ...]] = {}
         self._count = 0
-        self.rivals = Rivals(tables, scalars, limits)
+        self.overlaps = OverlappingBranches(tables, scalars, limits)
         self.clauses = ClauseReader(tables)
-        self.assertions = Assertions(tables, self.rivals, self.clauses)
+        self.assertions = Assertions(tables, self.overlaps, self.clauses)
         self.obligations = Obligations(tables, scalars)
 
     def objects(self, demand: int) -> tuple[ObjectShape, ...]:
@@ -167,7 +167,7 @@ class Shapes:
 
     def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
         first = FactConjunction()
-        first.pending = [Say(literal, (place,)) for place, literal in enumerate(self.tables.demands[demand])]
+        first.pending = [Hold(literal, (place,)) for place, literal in enumerate(self.tables.demands[demand])]
         first.pending.reverse()
         queue = [first]
         done: list[FactConjunction] = []
@@ -209,10 +209,10 @@ class Shapes:
             while facts.pending:
                 step = facts.pending.pop()
                 match step:
-                    case Say(literal, rank):
+                    case Hold(literal, rank):
                         if literal == ALWAYS or literal in facts.asserted:
                             continue
-                        if literal == NEVER or literal ^ 1 in facts.asserted or literal in facts.shunned:
+                        if literal == NEVER or literal ^ 1 in facts.asserted or literal in facts.left_out:
                             return False
                         facts.asserted.add(literal)
                         info = self.tables.infos[literal >> 1]
@@ -223,14 +223,14 @@ class Shapes:
                         facts.required[key] = None
                     case Forbid(key):
                         facts.add_value(key, (NEVER,))
-                    case Oblige(alternatives):
+                    case Obligate(alternatives):
                         facts.obligations.append(alternatives)
                     case Counter():
                         facts.counters.append(step)
-                    case Shun(literal):
-                        if literal in facts.asserted or literal ^ 1 in facts.shunned:
+                    case LeaveOut(literal):
+                        if literal in facts.asserted or literal ^ 1 in facts.left_out:
                             return False
-                        facts.shunned |= {literal}
+                        facts.left_out |= {literal}
                     case Watch():
                         facts.watching.append(step)
             held = (
@@ -248,7 +248,7 @@ class Shapes:
                 return True
 
     def _prune(self, facts: FactConjunction, kind: int) -> bool:
-        """Drop branches of choices that contradict what is known; take up a choice with one branch left."""
+        """Drop branches of choices that contradict known facts; add the last branch of a choice."""
         if not facts.choices:
             return True
         fixed: dict[str, frozenset[object]] = {}
@@ -261,8 +261,8 @@ class Shapes:
                 open_steps: list[Step] = []
                 dead = False
                 for step in branch:
-                    if isinstance(step, Say):
-                        if step.literal in facts.shunned:
+                    if isinstance(step, Hold):
+                        if step.literal in facts.left_out:
                             dead = True
                             break
                         truth = self._truth(facts, step.literal, fixed)
@@ -271,7 +271,7 @@ class Shapes:
                             break
                         if truth:
                             continue
-                    elif known is not None and isinstance(step, Oblige):
+                    elif known is not None and isinstance(step, Obligate):
                         # Of twenty `not` that one constant settles none is to be split.
                         truths = [known.truth(alternative) for alternative in step.alternatives]
                         if True in truths:
@@ -300,10 +300,11 @@ class Shapes:
     def _truth(
         self, facts: FactConjunction, literal: int, fixed: dict[str, frozenset[object]]
     ) -> bool | None:
-        """Return whether a literal follows from what is known, or its negation does, as far as that is cheap.
+        """Return whether a literal follows from known facts, or its negation does; None where no cheap proof
+        is found.
 
-        A schema that asks a constant of a required key which is known to have another is false; this keeps
-        long lists of `if` on one key from being split again in every branch. `fixed` is a memo for one call.
+        A schema with a constant under a required key that has another constant is false; so long lists of
+        `if` on one key are not split again in every branch. `fixed` is a memo for one call.
         """
         if literal < 0:
             return literal == ALWAYS
@@ -311,7 +312,7 @@ class Shapes:
             return True
         if literal ^ 1 in facts.asserted:
             return False
-        pinned = self.rivals.pinned(literal & ~1)
+        pinned = self.overlaps.pinned(literal & ~1)
         for key, values in pinned.items():
             if key in facts.required:
                 known = fixed.get(key)

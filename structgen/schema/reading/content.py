@@ -2,9 +2,9 @@
 
 They are annotations (2020-12 Validation, section 8.1), and asserted under the policy content="assert". An
 encoding is then the regular language of what an encoder writes: padded, pad bits zero, so that no decoder
-objects. A JSON text in a string may be any (`automata/json_texts`), also in base64, base32 or base16. What
-stands beside it and would have to be searched together with its nesting is refused: another encoding,
-`contentSchema`, a length, a pattern, a format.
+objects. A JSON text in a string may be any (`automata/json_texts`), also in base64, base32 or base16. Beside
+it other keywords for the string are refused, since they would have to be searched together with its nesting:
+another encoding, `contentSchema`, a length, a pattern, a format.
 
 Sources: RFC 8259 for JSON; RFC 4648 for base16, base32 and base64; RFC 2045, sections 2.7 and 6.7, for 7bit
 and quoted-printable.
@@ -14,13 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from structgen.schema.reading.keywords import FORMATS
-
-if TYPE_CHECKING:
-    from structgen.schema.reading.document import Document
-    from structgen.schema.reading.located import SchemaPlace
+from structgen.schema.reading.schema_place import Reading, SchemaPlace
 
 _BESIDE = ("contentEncoding", "contentSchema", "pattern", "format", "minLength", "maxLength")
 _IDENTITIES = ("8bit", "binary")
@@ -61,7 +58,7 @@ ENCODINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Encoding -> the patterns that its texts match, all of them. A name may be in upper case (RFC 2045, 6.1)."""
 
 
-def read_encoding(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_encoding(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if document.policies.content != "assert":
         return
     if value.__class__ is not str:
@@ -73,7 +70,7 @@ def read_encoding(document: Document, place: SchemaPlace, raw: dict[str, Any], v
         )
 
 
-def read_media_type(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_media_type(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if document.policies.content != "assert":
         return
     if value.__class__ is not str:
@@ -90,6 +87,7 @@ def read_media_type(document: Document, place: SchemaPlace, raw: dict[str, Any],
             'Make it a value, not a string, or pass content="annotate" and check the finished document.',
         )
         return
+    # start-up: automata are needed for few schemas
     from structgen.automata.formats.json_content import JSON_TEXT
 
     encoding = _encoding(raw)
@@ -109,12 +107,12 @@ def _is_plain(raw: dict[str, Any]) -> bool:
 
 
 def _holds_json(raw: dict[str, Any]) -> bool:
-    """Return whether a string holds a JSON text in digits; its encoding says nothing more."""
+    """Return whether a string holds a JSON text in digits; its encoding then adds nothing."""
     return _encoding(raw) in _DIGITS and is_json(str(raw.get("contentMediaType", "")))
 
 
-def _asks(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> bool:
-    """Return whether a keyword beside a JSON text says something of it."""
+def _asks(document: Reading, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> bool:
+    """Return whether a keyword beside a JSON text restricts it."""
     if keyword not in raw:
         return False
     value, known = raw[keyword], place.scope.dialect
@@ -135,8 +133,8 @@ def is_json(media_type: str) -> bool:
     return name == "application/json" or name.endswith("+json")
 
 
-def idle(document: Document, raw: dict[str, Any], keyword: str, value: Any) -> str:
-    """Return why a keyword about content says nothing, or "" where it does."""
+def idle(document: Reading, raw: dict[str, Any], keyword: str, value: Any) -> str:
+    """Return why a keyword about content has no effect, or "" where it has one."""
     if document.policies.content != "assert":
         return f"content={document.policies.content!r}"
     if keyword == "contentEncoding":

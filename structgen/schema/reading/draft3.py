@@ -1,4 +1,4 @@
-"""What draft 3 says in its own way: `extends`, `disallow`, `divisibleBy`, schemas in `type`.
+"""Keywords of draft 3 alone: `extends`, `disallow`, `divisibleBy`, schemas in `type`.
 
 Source: draft-zyp-json-schema-03, section 5.
 """
@@ -6,15 +6,11 @@ Source: draft-zyp-json-schema-03, section 5.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from structgen.schema.reading import keywords
-from structgen.schema.reading.keywords import Reader
-
-if TYPE_CHECKING:
-    from structgen.schema.reading.document import Document
-    from structgen.schema.reading.located import SchemaPlace
-    from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Schema
+from structgen.schema.reading.schema_place import Reader, Reading, SchemaPlace
 
 _LATER = (
     "allOf anyOf oneOf not minProperties maxProperties multipleOf required type properties dependencies"
@@ -66,7 +62,7 @@ def replace(readers: dict[str, Reader], locations: dict[str, str]) -> None:
     )
 
 
-def read_type(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_type(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     members = _types(document, place, "type", value)
     if members is None:
         return
@@ -80,7 +76,7 @@ def read_type(document: Document, place: SchemaPlace, raw: dict[str, Any], value
     place.applicators += ("anyOf",)
 
 
-def read_disallow(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_disallow(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     members = _types(document, place, "disallow", value)
     pointer = f"{place.pointer}/disallow"
     if members is None:
@@ -93,7 +89,7 @@ def read_disallow(document: Document, place: SchemaPlace, raw: dict[str, Any], v
 
 
 def _types(
-    document: Document, place: SchemaPlace, keyword: str, value: Any
+    document: Reading, place: SchemaPlace, keyword: str, value: Any
 ) -> tuple[frozenset[str], tuple[Schema, ...]] | None:
     """Return the simple types and the schemas of a union, or None where it takes any value."""
     members = value if value.__class__ is list else [value]
@@ -114,11 +110,11 @@ def _types(
     return None if any_value else (frozenset(simple), tuple(schemas))
 
 
-def _of_types(document: Document, pointer: str, types: frozenset[str]) -> Schema:
+def _of_types(document: Reading, pointer: str, types: frozenset[str]) -> Schema:
     return document.derived(pointer, types=types, plain_integers=True)
 
 
-def read_extends(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_extends(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is list:
         parts = tuple(
             [document.child(place, member, ("extends", index)) for index, member in enumerate(value)]
@@ -129,14 +125,14 @@ def read_extends(document: Document, place: SchemaPlace, raw: dict[str, Any], va
     place.applicators += ("allOf",)
 
 
-def read_divisible_by(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_divisible_by(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     divisor = keywords.number(value)
     if divisor is None or not divisor:
         raise document.wrong(place, "divisibleBy", "takes a number other than 0")
     place.multiple_of = abs(divisor)
 
 
-def read_properties(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_properties(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     """Read `properties`, and the `required` of each property: it speaks of the object, not of the value."""
     keywords.read_properties(document, place, raw, value)
     required: list[str] = []
@@ -155,13 +151,13 @@ def read_properties(document: Document, place: SchemaPlace, raw: dict[str, Any],
         place.required = tuple(required)
 
 
-def read_dependencies(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_dependencies(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is dict:
         value = {key: [member] if member.__class__ is str else member for key, member in value.items()}
     keywords.read_dependencies(document, place, raw, value)
 
 
-def read_format(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_format(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     custom = {name for name, _ in document.policies.custom_formats}
     if value.__class__ is str and value in _PATTERNS and value not in custom:
         if document.policies.formats == "assert":

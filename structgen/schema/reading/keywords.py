@@ -6,22 +6,15 @@ the place, has subschemas read later (`Document.child`), and raises `SchemaError
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from structgen.schema.reading.handled_keywords import HANDLED
 from structgen.schema.reading.json_text import escape
+from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import NUMERIC
-
-if TYPE_CHECKING:
-    from structgen.schema.reading.document import Document
-    from structgen.schema.reading.located import SchemaPlace
-    from structgen.schema.reading.model import Schema
-
-Reader: TypeAlias = "Callable[[Document, SchemaPlace, dict[str, Any], Any], None]"
-"""Reads one keyword: the document, the place, the place's JSON object, the keyword's value."""
+from structgen.schema.reading.schema_place import Reader, Reading, SchemaPlace
 
 FORMATS = frozenset(
     (
@@ -76,7 +69,7 @@ def _texts(value: object) -> bool:
 # --- Keywords for values of any type ------------------------------------------------------------------------
 
 
-def read_type(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_type(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is str and value in TYPES:
         place.types = TYPES[value]
         if value == "integer" and place.scope.dialect.plain_integers:
@@ -94,7 +87,7 @@ def read_type(document: Document, place: SchemaPlace, raw: dict[str, Any], value
         )
 
 
-def read_enum(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_enum(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not list:
         raise document.wrong(
             place, "enum", "takes a list of values", "For one value, use const or a list of one."
@@ -102,11 +95,11 @@ def read_enum(document: Document, place: SchemaPlace, raw: dict[str, Any], value
     _listed(document, place, "enum", tuple(value))
 
 
-def read_const(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_const(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     _listed(document, place, "const", (value,))
 
 
-def _listed(document: Document, place: SchemaPlace, keyword: str, values: tuple[Any, ...]) -> None:
+def _listed(document: Reading, place: SchemaPlace, keyword: str, values: tuple[Any, ...]) -> None:
     """Set `enum`; where the place has one already (enum beside const), the second must hold as well."""
     if place.enum is None:
         place.enum = values
@@ -120,7 +113,7 @@ def _listed(document: Document, place: SchemaPlace, keyword: str, values: tuple[
 def bound(keyword: str, field: str, flag: str | None) -> Reader:
     """Return the reader of a numeric bound; `flag` is draft 4's boolean keyword that makes it exclusive."""
 
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         bound = number(value)
         if bound is None:
             old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
@@ -133,7 +126,7 @@ def bound(keyword: str, field: str, flag: str | None) -> Reader:
 def exclusive_flag(keyword: str) -> Reader:
     """Return the check of draft 4's boolean `exclusiveMinimum`, which `bound` takes into account."""
 
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         if value.__class__ is not bool:
             raise document.wrong(
                 place,
@@ -145,7 +138,7 @@ def exclusive_flag(keyword: str) -> Reader:
     return read
 
 
-def read_multiple_of(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_multiple_of(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     divisor = number(value)
     if divisor is None or divisor <= 0:
         raise document.wrong(place, "multipleOf", "takes a number greater than 0")
@@ -156,9 +149,9 @@ def read_multiple_of(document: Document, place: SchemaPlace, raw: dict[str, Any]
 
 
 def counter(keyword: str, field: str, beside: str | None = None) -> Reader:
-    """Return the reader of a count; it says nothing unless the keyword `beside` is present."""
+    """Return the reader of a count; it has no effect unless the keyword `beside` is present."""
 
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         bound = count(value)
         if bound is None:
             raise document.wrong(place, keyword, "takes an integer of at least 0")
@@ -168,14 +161,14 @@ def counter(keyword: str, field: str, beside: str | None = None) -> Reader:
     return read
 
 
-def read_pattern(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_pattern(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "pattern", "takes a regular expression in a string")
     place.pattern = value
     document.patterns.setdefault(value, place)
 
 
-def read_format(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_format(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "format", "takes a string")
     if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
@@ -195,7 +188,7 @@ def read_format(document: Document, place: SchemaPlace, raw: dict[str, Any], val
 # --- Objects ------------------------------------------------------------------------------------------------
 
 
-def read_properties(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_properties(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not dict:
         raise document.wrong(place, "properties", "takes an object of schemas")
     child = document.child
@@ -203,7 +196,7 @@ def read_properties(document: Document, place: SchemaPlace, raw: dict[str, Any],
     place.applicators += ("properties",)
 
 
-def read_pattern_properties(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_pattern_properties(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not dict:
         raise document.wrong(place, "patternProperties", "takes an object of schemas")
     place.pattern_properties = tuple(
@@ -214,7 +207,7 @@ def read_pattern_properties(document: Document, place: SchemaPlace, raw: dict[st
         document.patterns.setdefault(source, place)
 
 
-def read_required(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_required(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if not _texts(value):
         raise document.wrong(
             place,
@@ -226,19 +219,19 @@ def read_required(document: Document, place: SchemaPlace, raw: dict[str, Any], v
         place.required = tuple(dict.fromkeys(value))
 
 
-def read_dependent_required(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_dependent_required(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not dict or not all(_texts(names) for names in value.values()):
         raise document.wrong(place, "dependentRequired", "takes an object of lists of names")
     _depend(document, place, "dependentRequired", value, {})
 
 
-def read_dependent_schemas(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_dependent_schemas(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not dict:
         raise document.wrong(place, "dependentSchemas", "takes an object of schemas")
     _depend(document, place, "dependentSchemas", {}, value)
 
 
-def read_dependencies(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_dependencies(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     # 2019-09 split the keyword in two and kept it in the meta-schema as deprecated. It is enforced there too,
     # as the test suite's optional/dependencies-compatibility.json has it: schemas without $schema rely on it.
     if value.__class__ is not dict:
@@ -253,7 +246,7 @@ def read_dependencies(document: Document, place: SchemaPlace, raw: dict[str, Any
 
 
 def _depend(
-    document: Document, place: SchemaPlace, keyword: str, names: dict[str, Any], schemas: dict[str, Any]
+    document: Reading, place: SchemaPlace, keyword: str, names: dict[str, Any], schemas: dict[str, Any]
 ) -> None:
     """Add to both dependent fields: `dependencies` may stand beside the keywords that replaced it."""
     if any(names.values()):
@@ -278,7 +271,7 @@ def _depend(
 
 
 def prefix_of(keyword: str) -> Reader:
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         # draft 3 alone lets the list be empty
         if value.__class__ is not list or not (value or place.scope.dialect.draft == "3"):
             raise document.wrong(place, keyword, "takes a list of at least one schema")
@@ -293,7 +286,7 @@ read_prefix_items = prefix_of("prefixItems")
 read_items_list = prefix_of("items")
 
 
-def read_items(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_items(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is list:
         raise document.wrong(
             place,
@@ -304,19 +297,19 @@ def read_items(document: Document, place: SchemaPlace, raw: dict[str, Any], valu
     place.items = document.child(place, value, ("items",))
 
 
-def read_items_any(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_items_any(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is list:
         read_items_list(document, place, raw, value)
     else:
         place.items = document.child(place, value, ("items",))
 
 
-def read_additional_items(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_additional_items(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if raw.get("items").__class__ is list:  # without a list it says nothing
         place.items = document.child(place, value, ("additionalItems",))
 
 
-def read_unique_items(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_unique_items(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not bool:
         raise document.wrong(place, "uniqueItems", "takes true or false")
     if value:
@@ -326,7 +319,7 @@ def read_unique_items(document: Document, place: SchemaPlace, raw: dict[str, Any
 def contains(evaluates: bool) -> Reader:
     """Return the reader of `contains`; `evaluates`: the items that meet it are evaluated."""
 
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         place.contains = document.child(place, value, ("contains",))
         if evaluates:
             place.contains_evaluates = True
@@ -340,7 +333,7 @@ def contains(evaluates: bool) -> Reader:
 def one_schema(keyword: str, field: str) -> Reader:
     """Return the reader of a keyword that holds one schema."""
 
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         setattr(place, field, document.child(place, value, (keyword,)))
 
     return read
@@ -349,7 +342,7 @@ def one_schema(keyword: str, field: str) -> Reader:
 def list_of_schemas(keyword: str, field: str) -> Reader:
     """Return the reader of a keyword that holds a list of schemas."""
 
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         if value.__class__ is not list or not value:
             raise document.wrong(place, keyword, "takes a list of at least one schema")
         schemas = tuple(
@@ -361,7 +354,7 @@ def list_of_schemas(keyword: str, field: str) -> Reader:
     return read
 
 
-def read_if(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_if(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if "then" in raw or "else" in raw:
         place.if_ = document.child(place, value, ("if",))
         place.applicators += ("if",)
@@ -371,7 +364,7 @@ def read_if(document: Document, place: SchemaPlace, raw: dict[str, Any], value: 
 
 
 def branch(keyword: str, field: str) -> Reader:
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         if "if" in raw:
             setattr(place, field, document.child(place, value, (keyword,)))
             place.applicators += (keyword,)
@@ -379,26 +372,26 @@ def branch(keyword: str, field: str) -> Reader:
     return read
 
 
-def read_ref(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_ref(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "$ref", "takes a URI reference in a string")
     document.refer(place, value)
 
 
-def read_dynamic_ref(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_dynamic_ref(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "$dynamicRef", "takes a URI reference in a string")
     document.refer_dynamically(place, "$dynamicRef", value)
 
 
-def read_recursive_ref(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+def read_recursive_ref(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
     if value != "#":
         raise document.wrong(place, "$recursiveRef", 'takes "#" alone')
     document.refer_dynamically(place, "$recursiveRef", value)
 
 
 def read_property_dependencies(
-    document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any
+    document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any
 ) -> None:
     """Read the proposal of v1: where a property has a certain string, the schema under it holds too."""
     if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
@@ -419,9 +412,9 @@ def read_property_dependencies(
 
 
 def unevaluated(keyword: str, field: str) -> Reader:
-    """Return the reader of a keyword for what no other keyword evaluates."""
+    """Return the reader of a keyword for members that no other keyword evaluates."""
 
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         setattr(place, field, document.child(place, value, (keyword,)))
         document.unevaluated = True
 

@@ -18,6 +18,7 @@ def faults(schema: Json, draft: str, most: int = 10) -> tuple[str, ...]:
     Empty too for v1, which has no meta-schema here, and where the schema is too large or too deep for the
     validator (package jsonschema recurses).
     """
+    # start-up: jsonschema is loaded for a schema that is refused
     import jsonschema
 
     classes: dict[str, Any] = {

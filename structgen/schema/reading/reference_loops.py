@@ -9,17 +9,14 @@ else, has no such meaning and is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from structgen.errors import SchemaError
-
-if TYPE_CHECKING:
-    from structgen.schema.reading.document import Document
-    from structgen.schema.reading.located import SchemaPlace
-    from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Schema
+from structgen.schema.reading.schema_place import Reading, SchemaPlace
 
 
-def settle(document: Document, referring: Iterable[SchemaPlace]) -> None:
+def settle(document: Reading, referring: Iterable[SchemaPlace]) -> None:
     """Give the loops of conjunctions their meaning; raise `SchemaError` for every other loop.
 
     `referring` are the places that hold references: a loop passes through one of them. Linear in the places
@@ -118,7 +115,7 @@ def _conjunctive_groups(starts: Iterable[Schema]) -> list[list[Schema]]:
     return groups
 
 
-def _open(document: Document, group: list[Schema]) -> None:
+def _open(document: Reading, group: list[Schema]) -> None:
     """Make each schema of a loop the conjunction of what all of them say besides."""
     if any(name.startswith("unevaluated") for one in group for name in vars(one)):
         return  # that keyword reads what the schemas beside it have evaluated, which taking them apart loses

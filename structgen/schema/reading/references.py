@@ -11,27 +11,16 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+from structgen.schema.reading.dialects import dialect
+from structgen.schema.reading.draft_names import DEFAULT_DRAFT, draft_of
 from structgen.schema.reading.json_text import escape, unescape
 from structgen.schema.reading.keyword_vocabularies import with_vocabularies
 from structgen.schema.reading.remotes import Remotes
-from structgen.schema.reading.scan import DEFAULT_DRAFT, Dialect, dialect, draft_of
+from structgen.schema.reading.schema_place import Dialect, Scope
 from structgen.schema.reading.uris import join
 
 RECURSIVE = ""
 """The name under which `$recursiveAnchor` is kept; no `$dynamicAnchor` has it."""
-
-
-@dataclass(slots=True, eq=False)
-class Scope:
-    """One schema resource: the base of the references in it."""
-
-    root: Any
-    """Its JSON value."""
-    prefix: str
-    """Its root's place, `#...`."""
-    base: str
-    """Its URI without a fragment, or "" where it has none."""
-    dialect: Dialect
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from structgen.errors import OptionError, SchemaError
+from structgen.schema.reading.draft_names import URI_OF_DRAFT, draft_of
 from structgen.schema.reading.json_text import exact, read
 from structgen.schema.reading.model import Json
-from structgen.schema.reading.scan import URI_OF_DRAFT, draft_of
 
 
 class Remotes:
@@ -59,6 +59,7 @@ class Remotes:
         if "json-schema.org/" not in uri:
             return None
         # Not a dependency of the usual path: importing it takes longer than most schemas.
+        # start-up: few schemas refer to a meta-schema
         from jsonschema_specifications import REGISTRY
 
         contents = REGISTRY.get(uri)

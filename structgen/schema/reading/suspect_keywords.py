@@ -27,12 +27,13 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from structgen.schema.reading.dialects import dialect
+from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import escape
-from structgen.schema.reading.scan import DRAFTS, dialect
 
 if TYPE_CHECKING:
     from structgen.schema.reading.document import Document
-    from structgen.schema.reading.scan import Dialect
+    from structgen.schema.reading.schema_place import Dialect
 
 _OWN_USE: Final = ("x-", "_", "@", "$$", "/", "#")
 """How keywords begin that somebody added, or disabled, on purpose."""
@@ -108,7 +109,7 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SuspectNotice:
     """One thing that a reader of a schema is told: where, what is wrong, how to mend it."""
 
     where: str
@@ -117,17 +118,17 @@ class Told:
     likely: str = ""
 
 
-def told(document: Document) -> tuple[Told, ...]:
+def told(document: Document) -> tuple[SuspectNotice, ...]:
     """Return what is said of a document: that none of its keys restricts anything, and its suspects."""
     suspected = suspects(document)
-    found = [Told(one.where, one.what, one.cure, one.likely) for one in suspected]
+    found = [SuspectNotice(one.where, one.what, one.cure, one.likely) for one in suspected]
     nothing = "" if any(one.pointer == "#" for one in suspected) else nothing_known(document)
     if nothing:
         cure = (
             "Pass the schema itself, without what is wrapped around it; {} or true is the schema that allows "
             "every value."
         )
-        found.insert(0, Told("#", nothing, cure))
+        found.insert(0, SuspectNotice("#", nothing, cure))
     return tuple(found)
 
 

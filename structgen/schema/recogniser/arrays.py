@@ -1,41 +1,37 @@
 """Arrays: what the next item must be, when the array may close, and its shortest rest.
 
-As in objects, a residue is a set of threads; what is common to them is the number of items, counted as far
-as it matters.
+As in objects, a residue is a set of threads. They share the number of items, counted up to a cap beyond
+which it does not matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import product
 from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import (
-    Alternative,
     ArrayShape,
-    AtIndex,
-    AtLeast,
-    AtMost,
     DiffersList,
-    FromIndex,
-    Obligation,
-    RepeatedItem,
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
+from structgen.schema.recogniser.array_progress import (
+    MANY_KINDS,
+    ArrayProgress,
+    Progress,
+    Values,
+    grows,
+    watches,
+)
 from structgen.schema.recogniser.distinct_values import Distinct
-from structgen.schema.recogniser.excluded_values import closes, item_ways, parted
-from structgen.schema.recogniser.members import Debt
+from structgen.schema.recogniser.excluded_values import parted
+from structgen.schema.recogniser.members import Unmet
 from structgen.schema.recogniser.object_search import Ask
-from structgen.schema.recogniser.unique_items import Unique, Values, watches
+from structgen.schema.recogniser.unique_items import Unique
 
-Progress: TypeAlias = tuple[Debt, tuple[int, ...]]
-"""Open obligations, and how many items each counter has counted (as far as it matters)."""
-_MANY_KINDS = 3
-"""Of more kinds of items that are still owed it is not told apart which of them one item pays together."""
 Thread: TypeAlias = tuple[int, ArrayShape, Progress]
 """A demand's index, one of its shapes, and how far it has come."""
 Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
@@ -80,7 +76,7 @@ class ArrayState:
         self.seen = seen
         """The values of the items, as literals; None where no thread watches them."""
         self.unread = unread
-        """There is one item more, of whose value only this is known: it makes no difference so far."""
+        """Whether one more item was written whose value is unknown, as it makes no difference yet."""
         self.worked = False
         self.moves: Moves | None = None
         self.closing: frozenset[int] | None = None
@@ -104,193 +100,14 @@ class Arrays:
         self.shapes = shapes
         self.limits = limits
         self.register = register
-        self.unique = Unique(self, distinct)
+        self.progress = ArrayProgress(tables, shapes, limits)
+        self.unique = Unique(self.progress, distinct)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
         self._held = 0
         """Values in all residues' `seen`, as often as they stand there."""
-
-    # What a thread asks
-
-    def item(self, shape: ArrayShape, index: int) -> int:
-        """Return the demand on the item at an index."""
-        index = min(index, shape.settled)
-        found = shape.items_memo.get(index)
-        if found is None:
-            facets = shape.facets
-            if len(facets) == 1 and not shape.values:
-                schema = facets[0]
-                if index < len(schema.prefix):
-                    found = self.tables.demand_of(schema.prefix[index])
-                else:
-                    found = 0 if schema.items is None else self.tables.demand_of(schema.items)
-            else:
-                literals = self.shapes.obligations.item_literals(
-                    [((), schema) for schema in facets], dict(shape.values.items()), index
-                )
-                found = self.tables.demand(literals)
-            found = shape.items_memo[index] = self.tables.of_value(found)
-        return found
-
-    def begin(self, shape: ArrayShape) -> Progress:
-        """Return the progress of a shape before the first item."""
-        return shape.obligations, (0,) * len(shape.counters)
-
-    def options(
-        self, shape: ArrayShape, progress: Progress, index: int, seen: Values = _NONE, unique: bool = True
-    ) -> list[tuple[int, Progress]]:
-        """Return the ways to take the item at an index: the demand on it, and the progress after it.
-
-        `seen`: the values of the items before; `unique` False leaves it to the caller that none comes again.
-        """
-        base = self.item(shape, index)
-        if base == NEVER or (shape.hi is not None and index >= shape.hi):
-            return []
-        here = self.tables.constants.among(seen) if seen else NEVER
-        if unique and seen and shape.unique:
-            base = self.tables.both(base, (self.tables.negate(here),))
-            if base == NEVER or self.tables.hopeless(base):
-                return []
-        debt, counts = progress
-        others, held = parted(debt)
-        if not isinstance(held, DiffersList):
-            return list(dict.fromkeys(self._ways(shape, base, progress, index, here)))
-        found: list[tuple[int, Progress]] = []
-        for demand, (left, counted) in dict.fromkeys(self._ways(shape, base, (others, counts), index, here)):
-            for both, then in item_ways(self.tables, [(demand, left)], held):
-                found.append((both, (then, counted)))
-        return found
-
-    def _ways(
-        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int, *, last: bool = False
-    ) -> Iterator[tuple[int, Progress]]:
-        """Yield what `options` returns, some twice. `last`: those first that pay most."""
-        debt, counts = progress
-        if not debt and not counts:
-            yield base, progress
-            return
-        if index >= shape.settled and self._pays_singly(shape, progress):
-            singly = [(base, progress), *self._single_ways(shape, base, counts)]
-            yield from reversed(singly) if last else singly
-            return
-        ways: list[list[tuple[tuple[int, ...], int]]] = []
-        total = 1
-        for obligation in debt:
-            own: list[tuple[tuple[int, ...], int]] = [((), 0)]
-            for alternative in obligation:
-                if _reaches(alternative, index):
-                    assert isinstance(alternative, (AtIndex, FromIndex))
-                    own.append((alternative.literals, 1))
-                elif isinstance(alternative, RepeatedItem) and here != NEVER:
-                    own.append(((here,), 1))
-            if ((), 1) in own:
-                own = [((), 1)]
-            ways.append(own)
-            total *= len(own)
-        for counter, count in zip(shape.counters, counts, strict=True):
-            yes, no = (counter.literal,), (self.tables.negate(counter.literal),)
-            if counter.most is None:
-                own = [((), 0)] if count >= counter.least else [((), 0), (yes, 1)]
-            else:
-                own = [(no, 0), (yes, 1)] if count < counter.most else [(no, 0)]
-            ways.append(own)
-            total *= len(own)
-        if total > self.limits.alternatives:
-            raise LimitError(
-                "one item of this array can meet its obligations in too many ways.",
-                limit="alternatives",
-                where=self.where(shape),
-            )
-        if last:
-            for own in ways:
-                own.reverse()
-        for combination in product(*ways):
-            extra = [literal for literals, _ in combination for literal in literals]
-            demand = self.tables.both(base, extra) if extra else base
-            if demand == NEVER or (extra and self.tables.hopeless(demand)):
-                continue
-            left = tuple(
-                obligation for obligation, (_, met) in zip(debt, combination, strict=False) if not met
-            )
-            counted = tuple(
-                count + met for count, (_, met) in zip(counts, combination[len(debt) :], strict=True)
-            )
-            yield demand, (left, counted)
-
-    def _pays_singly(self, shape: ArrayShape, progress: Progress) -> bool:
-        """Return whether it is enough to ask of an item what it pays one by one: any number of items may
-        follow, and one that pays more than it was taken for is counted in full (`_joined`)."""
-        owed = [
-            counter
-            for counter, count in zip(shape.counters, progress[1], strict=True)
-            if count < counter.least
-        ]
-        return len(owed) > _MANY_KINDS and not progress[0] and _grows(shape)
-
-    def _single_ways(
-        self, shape: ArrayShape, base: int, counts: tuple[int, ...]
-    ) -> Iterator[tuple[int, Progress]]:
-        for at, (counter, count) in enumerate(zip(shape.counters, counts, strict=True)):
-            if count < counter.least:
-                demand = self.tables.both(base, (counter.literal,))
-                if demand != NEVER and not self.tables.hopeless(demand):
-                    yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
-
-    def where(self, shape: ArrayShape) -> str:
-        return shape.facets[0].pointer if shape.facets else ""
-
-    def owed(self, progress: Progress, count: int) -> Progress | None:
-        """Return the progress with `count` items written; None where what is owed can no longer be paid."""
-        debt, counts = progress
-        if not debt:
-            return progress
-        left: list[Obligation] = []
-        for obligation in debt:
-            kept: list[Alternative] = []
-            held = False
-            for alternative in obligation:
-                match alternative:
-                    case AtIndex(index, _):
-                        if index < count:
-                            continue
-                    case AtLeast(least):
-                        if count >= least:
-                            held = True
-                            break
-                    case AtMost(most):
-                        if count > most:
-                            continue
-                kept.append(alternative)
-            if held:
-                continue
-            if not kept:
-                return None
-            left.append(tuple(kept))
-        return tuple(left), counts
-
-    def closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
-        debt, counts = progress
-        if count < shape.lo or (shape.hi is not None and count > shape.hi):
-            return False
-        if any(n < counter.least for counter, n in zip(shape.counters, counts, strict=True)):
-            return False
-        return all(
-            any(isinstance(alternative, AtMost) or closes(alternative) for alternative in obligation)
-            for obligation in debt
-        )
-
-    def cap(self, shape: ArrayShape) -> int:
-        """Return the number of items beyond which their number does not matter to a shape."""
-        cap = max(1, shape.settled, shape.lo, 0 if shape.hi is None else shape.hi + 1)
-        for obligation in shape.obligations:
-            for alternative in obligation:
-                if isinstance(alternative, AtLeast):
-                    cap = max(cap, alternative.count)
-                elif isinstance(alternative, AtMost):
-                    cap = max(cap, alternative.count + 1)
-        return cap
 
     # Liveness and completion
 
@@ -301,8 +118,8 @@ class Arrays:
         for j, demand in enumerate(demands):
             for shape in self.shapes.arrays(demand):
                 if self._begins(shape):
-                    cap = max(cap, self.cap(shape))
-                    threads.append((j, shape, self.begin(shape)))
+                    cap = max(cap, self.progress.cap(shape))
+                    threads.append((j, shape, self.progress.begin(shape)))
         if not threads:
             return None
         return self.state(demands, cap, 0, tuple(threads), self._watched(threads, _NONE))
@@ -315,13 +132,13 @@ class Arrays:
         if shape.hi is not None and shape.lo > shape.hi:
             return False
         for index in range(min(shape.lo, shape.settled + 1)):
-            demand = self.item(shape, index)
+            demand = self.progress.item(shape, index)
             if demand == NEVER or not self.alive(demand):
                 return False
-        return shape.plain or self._goes_on(shape, self.begin(shape), 0, self.cap(shape))
+        return shape.plain or self._goes_on(shape, self.progress.begin(shape), 0, self.progress.cap(shape))
 
     def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
-        """Return whether a thread leads to a whole array, the values of items apart that were written."""
+        """Return whether a thread leads to a whole array, if the values of written items are ignored."""
         if shape.plain:
             return True
         key = (shape.id, progress, min(index, cap), cap)
@@ -343,9 +160,9 @@ class Arrays:
         ask: Ask,
         live: dict[tuple[object, ...], bool],
     ) -> bool:
-        """Return whether some items lead to where the array may close; note it of all that are met.
+        """Return whether some items lead to a state in which the array may close; every state met is noted.
 
-        Depth first, ways first that pay most: one item often pays all that is owed.
+        Depth first; the ways that meet most obligations are tried first, since one item often meets all.
         """
         index = min(index, cap)
         sure = self._ends(shape, progress, index, ask)
@@ -355,7 +172,7 @@ class Arrays:
         path = [((progress, index), self._steps(shape, progress, index, cap, ask))]
         met = {path[0][0]}
         steps = 0
-        ends = self.closes(shape, progress, index)
+        ends = self.progress.closes(shape, progress, index)
         while path and not ends:
             after = next(path[-1][1], None)
             if after is None:
@@ -372,42 +189,45 @@ class Arrays:
                 known = self._ends(shape, *after, ask)
             if known is None:
                 path.append((after, self._steps(shape, *after, cap, ask)))
-                known = self.closes(shape, *after)
+                known = self.progress.closes(shape, *after)
             ends = known
         for now, at in (place for place, _ in path) if ends else met:
             live[shape.id, now, at, cap] = ends
         return ends
 
     def _ends(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> bool | None:
-        """Return whether an array that may pay what it owes one by one can be completed; None for others."""
-        if index < shape.settled or not self._pays_singly(shape, progress):
+        """Return whether an array whose kinds of items are counted one by one can be completed; None for
+        others."""
+        if index < shape.settled or not self.progress.pays_singly(shape, progress):
             return None
-        base = self.item(shape, index)
-        owed = sum(count < one.least for one, count in zip(shape.counters, progress[1], strict=True))
-        found = [ask(demand) for demand, _ in self._single_ways(shape, base, progress[1])]
-        return base != NEVER and len(found) == owed and None not in found
+        base = self.progress.item(shape, index)
+        missing = sum(count < one.least for one, count in zip(shape.counters, progress[1], strict=True))
+        found = [ask(demand) for demand, _ in self.progress.single_ways(shape, base, progress[1])]
+        return base != NEVER and len(found) == missing and None not in found
 
     def _steps(
         self, shape: ArrayShape, progress: Progress, index: int, cap: int, ask: Ask
     ) -> Iterator[tuple[Progress, int]]:
-        """Yield what one item more may lead to: the progress, and how many items there are then."""
-        base = self.item(shape, index)
+        """Yield the progress after one more item, and the number of items then."""
+        base = self.progress.item(shape, index)
         if base == NEVER or (shape.hi is not None and index >= shape.hi):
             return
         ways: Iterable[tuple[int, Progress]]
         if isinstance(parted(progress[0])[1], DiffersList):
-            ways = self.options(shape, progress, index)
+            ways = self.progress.options(shape, progress, index)
         else:
-            ways = self._ways(shape, base, progress, index, NEVER, last=True)
+            ways = self.progress.ways(shape, base, progress, index, NEVER, last=True)
         count = min(index + 1, cap)
         for demand, left in ways:
-            owed = self.owed(left, count)
-            if owed is not None and ask(demand) is not None:
-                yield owed, count
+            unmet_after = self.progress.unmet_after(left, count)
+            if unmet_after is not None and ask(demand) is not None:
+                yield unmet_after, count
 
     def _too_many(self, shape: ArrayShape) -> LimitError:
         return LimitError(
-            "the ways to complete an array here are too many.", limit="oracle_steps", where=self.where(shape)
+            "the ways to complete an array here are too many.",
+            limit="oracle_steps",
+            where=self.progress.where(shape),
         )
 
     def known(self, demand: int) -> JsonPieces | None:
@@ -439,58 +259,47 @@ class Arrays:
             return self._counted_rest(shape, progress, index, ask)
         if not written:
             return EMPTY if self._reaches_end(shape, progress, index, cap, ask, {}) else None
-        if index >= shape.settled and self._pays_singly(shape, progress):
+        if index >= shape.settled and self.progress.pays_singly(shape, progress):
             return self._single_rest(shape, progress, index, ask)
-        longest = self.longest(shape, progress, index, cap)
+        longest = self.progress.longest(shape, progress, index, cap)
         layer: dict[Progress, JsonPieces] = {progress: EMPTY}
         best: JsonPieces | None = None
         steps = 0
         for count in range(index, index + longest + 1):
             following: dict[Progress, JsonPieces] = {}
             for now, prefix in layer.items():
-                if prefix.before(best) and self.closes(shape, now, min(count, cap)):
+                if prefix.before(best) and self.progress.closes(shape, now, min(count, cap)):
                     best = prefix
-                for demand, left in self.options(shape, now, count):
+                for demand, left in self.progress.options(shape, now, count):
                     steps += 1
                     if steps > self.limits.oracle_steps:
                         raise self._too_many(shape)
                     value = ask(demand)
                     if value is None:
                         continue
-                    owed = self.owed(left, min(count + 1, cap))
-                    if owed is None:
+                    unmet_after = self.progress.unmet_after(left, min(count + 1, cap))
+                    if unmet_after is None:
                         continue
                     new = JsonPieces((prefix, b"," if count else b"", value))
-                    if new.before(following.get(owed)):
-                        following[owed] = new
+                    if new.before(following.get(unmet_after)):
+                        following[unmet_after] = new
             layer = following
             if not layer:
                 break
         return None if best is None else JsonPieces((best, b"]"))
 
     def _counted(self, shape: ArrayShape, progress: Progress, index: int) -> bool:
-        """Return whether all that is left of a thread are items alike, of which one kind is counted."""
+        """Return whether all later items have the same demand, and one kind of them is counted."""
         return not progress[0] and len(shape.counters) == 1 and index >= shape.settled
 
-    def longest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
-        """Return how many more items a shortest rest has at the most."""
-        found = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
-        for obligation in progress[0]:
-            for alternative in obligation:
-                if isinstance(alternative, DiffersList):
-                    found += max(map(len, alternative.rests)) + 1
-                elif isinstance(alternative, RepeatedItem):
-                    found += 1
-        return found
-
     def _counted_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> JsonPieces | None:
-        """Return the shortest rest where items are all alike and one kind of them is counted.
+        """Return the shortest rest where all items have the same demand and one kind of them is counted.
 
-        That is as many of the kind as are missing, and of what is shortest as many more as there must be: of
-        the kind too where it is, as long as that many may come.
+        It has as many items of the kind as are missing, and then the shortest items up to the least number:
+        items of the kind among them as long as their number is allowed.
         """
         (counter,), (count,) = shape.counters, progress[1]
-        base = self.item(shape, index)
+        base = self.progress.item(shape, index)
         missing = max(0, counter.least - count)
         total = max(missing, shape.lo - index)
         if counter.most is not None and count + missing > counter.most:
@@ -524,17 +333,16 @@ class Arrays:
         return _closed(groups, index)
 
     def _single_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> JsonPieces | None:
-        """Return a short rest where many kinds of items are owed: an item for each.
+        """Return a short rest where many kinds of items are required: an item for each kind.
 
-        Which of them one item could pay together is not asked: which few items pay all is a question of set
-        cover.
+        It may not be the shortest: the fewest items that are of all kinds together are a set cover.
         """
-        base = self.item(shape, index)
+        base = self.progress.item(shape, index)
         if base == NEVER:
             return None
         missing = [max(0, one.least - count) for one, count in zip(shape.counters, progress[1], strict=True)]
         groups: list[tuple[JsonPieces, int]] = []
-        for demand, (_, counts) in self._single_ways(shape, base, progress[1]):
+        for demand, (_, counts) in self.progress.single_ways(shape, base, progress[1]):
             kind = next(at for at, count in enumerate(counts) if count != progress[1][at])
             text = ask(demand)
             if text is not None:
@@ -555,7 +363,7 @@ class Arrays:
         at = index
         whole = True
         while at < shape.lo:
-            demand = self.item(shape, at)
+            demand = self.progress.item(shape, at)
             value = ask(demand) if demand != NEVER else None
             if value is None:
                 if demand == NEVER or not written:
@@ -593,7 +401,7 @@ class Arrays:
         return state
 
     def moves(self, state: ArrayState) -> Moves | None:
-        """Return what the next item leads to, or None where none may come."""
+        """Return the moves of the next item, or None where no item may come."""
         if not state.worked:
             state.moves = self._moves(state)
             state.worked = True
@@ -604,23 +412,23 @@ class Arrays:
         going: list[tuple[int, Thread]] = []
         index = min(state.index + 1, state.cap)
         for j, shape, progress in state.threads:
-            for demand, left in self.options(shape, progress, state.index, state.seen or _NONE):
+            for demand, left in self.progress.options(shape, progress, state.index, state.seen or _NONE):
                 if not self.alive(demand):
                     continue
-                owed = self.owed(left, index)
-                if owed is None:
+                unmet_after = self.progress.unmet_after(left, index)
+                if unmet_after is None:
                     continue
-                if watches(shape, owed):
+                if watches(shape, unmet_after):
                     seen = state.seen or _NONE
                     for narrow in self.unique.narrowed(
-                        shape, owed, index, state.cap, seen, demand, self.known
+                        shape, unmet_after, index, state.cap, seen, demand, self.known
                     ):
                         if narrow == demand or self.alive(narrow):
-                            going.append((demands.setdefault(narrow, len(demands)), (j, shape, owed)))
+                            going.append((demands.setdefault(narrow, len(demands)), (j, shape, unmet_after)))
                     continue
-                if not self._goes_on(shape, owed, index, state.cap):
+                if not self._goes_on(shape, unmet_after, index, state.cap):
                     continue
-                going.append((demands.setdefault(demand, len(demands)), (j, shape, owed)))
+                going.append((demands.setdefault(demand, len(demands)), (j, shape, unmet_after)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
@@ -630,7 +438,9 @@ class Arrays:
         found = state.closing
         if found is None:
             found = state.closing = frozenset(
-                j for j, shape, progress in state.threads if self.closes(shape, progress, state.index)
+                j
+                for j, shape, progress in state.threads
+                if self.progress.closes(shape, progress, state.index)
             )
         return found
 
@@ -659,25 +469,27 @@ class Arrays:
                 raise LimitError(
                     "the items that were compared, of all arrays written so far, are too many to remember.",
                     limit="parser_states",
-                    where=self.where(threads[0][1]),
+                    where=self.progress.where(threads[0][1]),
                 )
         return self.state(state.demands, state.cap, index, threads, seen)
 
     def plenty(self, state: ArrayState) -> bool:
-        """Return whether two arrays or more go on: any number of items may follow. False says nothing."""
+        """Return whether two arrays or more go on: any number of items may follow. False: unknown."""
         for _, shape, progress in state.threads:
             if shape.counters or shape.unique or shape.hi is not None:
                 continue
             if all(isinstance(obligation[0], DiffersList) for obligation in progress[0]):
-                demands = {self.item(shape, index) for index in range(state.index, shape.settled + 1)}
-                demands.add(self.item(shape, max(state.index, shape.settled)))
+                demands = {
+                    self.progress.item(shape, index) for index in range(state.index, shape.settled + 1)
+                }
+                demands.add(self.progress.item(shape, max(state.index, shape.settled)))
                 if all(demand != NEVER and self.alive(demand) for demand in demands):
                     return True
         return False
 
     def after_unread(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState | None:
-        """Return the residue after an item whose value has not been read, or None where it must be known to
-        tell what may come next."""
+        """Return the residue after an item whose value has not been read, or None where the next items depend
+        on that value."""
         index = min(state.index + 1, state.cap)
         threads = _undominated(_joined([thread for at, thread in moves[1] if at in met]))
         seen = self._watched(threads, state.seen)
@@ -693,38 +505,24 @@ class Arrays:
         return self.complete(shape, progress, state.index, state.cap, ask, True, state.seen or _NONE)
 
 
-def _reaches(alternative: Alternative, index: int) -> bool:
-    match alternative:
-        case AtIndex(at, _):
-            return at == index
-        case FromIndex(at, _):
-            return at <= index
-    return False
-
-
-def _grows(shape: ArrayShape) -> bool:
-    """Return whether any number of items may follow, and kinds of them are counted up to a least alone."""
-    return shape.hi is None and not shape.unique and all(one.most is None for one in shape.counters)
-
-
 def _joined(threads: list[Thread]) -> list[Thread]:
-    """Return the threads after an item that met them all, with what each paid counted as one, where kinds of
-    items are counted that may be paid singly: they all come from one thread."""
-    if not any(len(shape.counters) > _MANY_KINDS for _, shape, _ in threads):
+    """Return the threads after an item that met them all, joined where they differ in counts alone and
+    kinds of items are counted one by one: the item counts for each kind that it is of."""
+    if not any(len(shape.counters) > MANY_KINDS for _, shape, _ in threads):
         return threads
-    found: dict[tuple[int, int, Debt], Thread] = {}
-    for at, (j, shape, (debt, counts)) in enumerate(threads):
-        singly = len(shape.counters) > _MANY_KINDS and not shape.obligations and _grows(shape)
-        key = j, shape.id if singly else -1 - at, debt
+    found: dict[tuple[int, int, Unmet], Thread] = {}
+    for at, (j, shape, (unmet, counts)) in enumerate(threads):
+        singly = len(shape.counters) > MANY_KINDS and not shape.obligations and grows(shape)
+        key = j, shape.id if singly else -1 - at, unmet
         other = found.get(key)
         if other is not None:
             counts = tuple(map(max, counts, other[2][1]))
-        found[key] = j, shape, (debt, counts)
+        found[key] = j, shape, (unmet, counts)
     return list(found.values())
 
 
 def _undominated(threads: list[Thread]) -> tuple[Thread, ...]:
-    """Return the distinct threads without those that owe more than another, otherwise the same."""
+    """Return the distinct threads without those that another dominates: the same but for more obligations."""
     distinct = tuple(dict.fromkeys(threads))
     if len(distinct) < 2:
         return distinct

@@ -102,7 +102,7 @@ class Distinct:
         return found
 
     def surely_has(self, demand: int, need: int, ask: Ask) -> bool:
-        """Return whether it shows quickly that a demand has at least `need` values. False says nothing."""
+        """Return whether a cheap proof shows that a demand has at least `need` values. False: unknown."""
         if demand == NEVER or ask(demand) is None:
             return False
         if need <= self._enough.get(demand, 1):
@@ -116,7 +116,7 @@ class Distinct:
         return any(nth >= need for nth, _ in enumerate(self.values(demand, self.text), 1))
 
     def _many(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
-        """Return whether it shows quickly that a demand has so many values. False says nothing."""
+        """Return whether a cheap proof shows that a demand has so many values. False: unknown."""
         found = 0
         mask = EVERY
         for literal in self.tables.demands[demand]:

@@ -1,9 +1,9 @@
-"""What is left of the values that an object or an array must not equal, while it is written.
+"""Excluded values: which of them an object or an array may still equal, while it is written.
 
 A value that must differ could be an obligation (this key has another value, or is absent, or another key is
-there), but an item of an array with `uniqueItems` must differ from all before it, and what a member can do to
-twenty obligations is a million cases. Equality is decided in one pass instead: the values that agree with
-what was written are kept, and a member leaves those that have it.
+there), but an item of an array with `uniqueItems` must differ from all before it, and the effects of one
+member on twenty obligations are a million cases. So equality is decided in one pass: the excluded values that
+agree with the written part are kept, and each member removes those that differ there.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import Alternative, Differs, DiffersList, Obligation
 
 Way = tuple[int, tuple[Obligation, ...]]
-"""A demand on a value, and what is owed after it."""
+"""A demand on a value, and the unmet obligations after it."""
 
 
-def parted(debt: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs | DiffersList | None]:
-    """Return the other obligations of a debt, and what its object or array must not equal."""
-    for at, obligation in enumerate(debt):
+def parted(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs | DiffersList | None]:
+    """Return the ordinary obligations, and the one that lists the excluded values."""
+    for at, obligation in enumerate(unmet):
         if len(obligation) == 1 and isinstance(obligation[0], (Differs, DiffersList)):
-            return (*debt[:at], *debt[at + 1 :]), obligation[0]
-    return debt, None
+            return (*unmet[:at], *unmet[at + 1 :]), obligation[0]
+    return unmet, None
 
 
 def member_ways(tables: PlaceTables, ways: list[Way], held: Differs, key: str | None) -> list[Way]:
@@ -65,7 +65,8 @@ def _split(
 
 
 def reachable(held: Differs, gone: Callable[[str], bool]) -> Differs | None:
-    """Return the values that can still come about, where keys that are `gone` may not come, or None."""
+    """Return the excluded values that can still be completed when the keys in `gone` may not come, or
+    None."""
     rests = frozenset(rest for rest in held.rests if not any(gone(key) for key, _ in rest))
     return Differs(rests) if rests else None
 

@@ -1,4 +1,4 @@
-"""Members: what writing one does to a thread of its object, and the shortest way to write the rest."""
+"""Members: how a thread of an object changes when one is written, and the shortest rest of an object."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable, values_of
-from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
+from structgen.schema.recogniser.object_frames import Frames, is_infinite
+from structgen.schema.recogniser.object_keys import Frame
 from structgen.schema.recogniser.object_search import Ask, MemberPlan, Undecided, Where, Witness
 
-Debt: TypeAlias = tuple[Obligation, ...]
+Unmet: TypeAlias = tuple[Obligation, ...]
 """Obligations that are still open, each with the alternatives that are still possible."""
-Layer: TypeAlias = dict[tuple[int, int, Debt, bool, int], JsonPieces]
-"""Keys written that matter, number of members, debt, whether any was written, place in the order -> text."""
+Layer: TypeAlias = dict[tuple[int, int, Unmet, bool, int], JsonPieces]
+"""Keys written that matter, number of members, unmet obligations, whether any was written, place in the order
+-> text."""
 
 _CROWD = 64
 """More states than this in one layer of the search are compared with one another."""
@@ -81,27 +83,29 @@ class Members:
             return self.scalars.pattern_matches(source, where)
         return frame.pattern_at.get(source, -1) in where.true
 
-    def options(self, frame: Frame, shape: ObjectShape, debt: Debt, where: Where) -> list[tuple[int, Debt]]:
-        """Return the ways to take a member: the demand on its value, and what is owed after it."""
+    def options(
+        self, frame: Frame, shape: ObjectShape, unmet: Unmet, where: Where
+    ) -> list[tuple[int, Unmet]]:
+        """Return the ways to take a member: the demand on its value, and the unmet obligations after it."""
         base = self.base(frame, shape, where)
         if base == NEVER:
             return []
-        if not debt:
-            return [(base, debt)]
-        others, held = parted(debt)
+        if not unmet:
+            return [(base, unmet)]
+        others, held = parted(unmet)
         if isinstance(held, Differs):
             ways = self._ways(frame, base, others, where)
             return member_ways(self.tables, ways, held, where if isinstance(where, str) else None)
-        return self._ways(frame, base, debt, where)
+        return self._ways(frame, base, unmet, where)
 
-    def _ways(self, frame: Frame, base: int, debt: Debt, where: Where) -> list[tuple[int, Debt]]:
+    def _ways(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> list[tuple[int, Unmet]]:
         """Return the ways in which a member with a demand can meet obligations, or leave them open."""
-        if not debt:
-            return [(base, debt)]
+        if not unmet:
+            return [(base, unmet)]
         said = self.tables.demands[base]
         asked: dict[tuple[int, ...], None] = {}
         ways: list[list[frozenset[int]]] = []
-        for obligation in debt:
+        for obligation in unmet:
             own: list[frozenset[int]] = []
             for alternative in obligation:
                 if isinstance(alternative, Without):
@@ -117,7 +121,7 @@ class Members:
                         asked[news] = None
             ways.append([frozenset()] if frozenset() in own else own)
         if not any(ways):
-            return [(base, debt)]
+            return [(base, unmet)]
         # What is asked on top matters as a set, with all that follows from it; one such set, said shortly.
         sets: dict[frozenset[int], tuple[int, ...]] = {frozenset(): ()}
         for literals in asked:
@@ -134,13 +138,13 @@ class Members:
                     limit="alternatives",
                     where=next(iter(self.tables.sources(frame.demands)), ""),
                 )
-        found: dict[tuple[int, Debt], None] = {}
+        found: dict[tuple[int, Unmet], None] = {}
         for closed, short in sets.items():
             demand = self.tables.both(base, short) if short else base
             if demand != NEVER:
                 left = tuple(
                     obligation
-                    for obligation, own in zip(debt, ways, strict=True)
+                    for obligation, own in zip(unmet, ways, strict=True)
                     if not any(literals <= closed for literals in own)
                 )
                 found[demand, left] = None
@@ -149,7 +153,7 @@ class Members:
     def _closure(
         self, said: tuple[int, ...], longer: tuple[int, ...], asked: Iterable[tuple[int, ...]]
     ) -> frozenset[int]:
-        """Return the literals in `longer`, with those asked that follow from all that is said."""
+        """Return the literals in `longer`, and the asked ones that follow from all of them."""
         found = set(longer)
         for literals in asked:
             found.update(one for one in literals if one not in found and self._sure(said, one))
@@ -159,14 +163,14 @@ class Members:
         """Return whether a literal follows from others for a cheap reason."""
         return self.tables.clash((*said, self.tables.negate(literal)))
 
-    def owed(
-        self, frame: Frame, debt: Debt, where: Where, before: int, pos: int, mask: int, count: int
-    ) -> Debt | None:
-        """Return what is owed once a member has been written; None where it can no longer be paid."""
-        if not debt:
-            return debt
+    def unmet_after(
+        self, frame: Frame, unmet: Unmet, where: Where, before: int, pos: int, mask: int, count: int
+    ) -> Unmet | None:
+        """Return the unmet obligations after a member; None where one can no longer be met."""
+        if not unmet:
+            return unmet
         left: list[Obligation] = []
-        for obligation in debt:
+        for obligation in unmet:
             kept: list[Alternative] = []
             held = False
             for alternative in obligation:
@@ -214,7 +218,7 @@ class Members:
             left.append(tuple(kept))
         return tuple(left)
 
-    def closes(self, shape: ObjectShape, frame: Frame, mask: int, count: int, debt: Debt) -> bool:
+    def closes(self, shape: ObjectShape, frame: Frame, mask: int, count: int, unmet: Unmet) -> bool:
         """Return whether an object that has all its required keys may close."""
         if count < shape.lo or (shape.hi is not None and count > shape.hi):
             return False
@@ -226,7 +230,7 @@ class Members:
                 isinstance(alternative, (Without, AtMost)) or closes(alternative)
                 for alternative in obligation
             )
-            for obligation in debt
+            for obligation in unmet
         )
 
     def missing(self, frame: Frame, shape: ObjectShape, pos: int, mask: int) -> int:
@@ -239,7 +243,7 @@ class Members:
         self,
         frame: Frame,
         shape: ObjectShape,
-        debt: Debt,
+        unmet: Unmet,
         pos: int,
         mask: int,
         count: int,
@@ -273,7 +277,7 @@ class Members:
             ask,
         )
         room: int | None = None
-        alternatives, held = parted(debt)
+        alternatives, held = parted(unmet)
         try:
             plan = witness.find(alternatives)
             if plan is None:
@@ -286,7 +290,7 @@ class Members:
                 return EMPTY
         except Undecided:
             pass
-        candidates = self._candidates(frame, shape, debt, pos, mask, count, written, taken, ask)
+        candidates = self._candidates(frame, shape, unmet, pos, mask, count, written, taken, ask)
         conditional = 0
         for key, others in shape.conditional:
             conditional |= 1 << frame.index[key]
@@ -300,7 +304,7 @@ class Members:
             if isinstance(where, str) and where in required:
                 value = ask(self.base(frame, shape, where))
                 after[at] += len(text) + (value.length if value is not None else 1) + 1
-        layer: Layer = {(mask & conditional, count, debt, begun, pos): EMPTY}
+        layer: Layer = {(mask & conditional, count, unmet, begun, pos): EMPTY}
         steps = 0
         crowded = _CROWD
         for at, (text, where, index) in enumerate(candidates):
@@ -326,10 +330,12 @@ class Members:
                     value = ask(demand)
                     if value is None or (room is not None and least + value.length > room):
                         continue
-                    owed = self.owed(frame, left, where, pos_now, pos_then, mask_now, count_then)
-                    if owed is None:
+                    unmet_after = self.unmet_after(
+                        frame, left, where, pos_now, pos_then, mask_now, count_then
+                    )
+                    if unmet_after is None:
                         continue
-                    state = (mask_then, count_then, owed, True, pos_then)
+                    state = (mask_then, count_then, unmet_after, True, pos_then)
                     new = (
                         JsonPieces((prefix, b"," + text if begun_now else text, value)) if written else EMPTY
                     )
@@ -348,8 +354,8 @@ class Members:
         return None if best is None else JsonPieces((best, b"}"))
 
     def _differs(self, plan: MemberPlan, held: Differs, count: int, ask: Ask) -> bool:
-        """Return whether the members of a plan, and no others, make an object that is none of some values,
-        one member telling it from all of them. False says nothing."""
+        """Return whether the members of a plan alone make an object that differs from all excluded values by
+        one member. False: unknown."""
         if count + len(plan.members) < plan.least:
             return False
         names = {slot for slot in plan.members if isinstance(slot, str)}
@@ -367,7 +373,7 @@ class Members:
     def _size(
         self, frame: Frame, plan: MemberPlan, count: int, begun: bool, ask: Ask, taken: Collection[str]
     ) -> int | None:
-        """Return the length of a plan's text without the closing brace, or None where it is not all told."""
+        """Return the length of a plan's text without the closing brace, or None where a text is unknown."""
         if count + len(plan.members) < plan.least:
             return None
         size = len(plan.members) - (not begun and bool(plan.members))
@@ -431,7 +437,7 @@ class Members:
         self,
         frame: Frame,
         shape: ObjectShape,
-        debt: Debt,
+        unmet: Unmet,
         pos: int,
         mask: int,
         count: int,
@@ -439,14 +445,14 @@ class Members:
         taken: Collection[str],
         ask: Ask,
     ) -> list[tuple[bytes, Where, int]]:
-        """Return the members of which a shortest rest may be made, in the order of their writing."""
+        """Return the candidates for members of a shortest rest, in the order of their writing."""
         wanted: set[str] = set(shape.required)
         for key, others in shape.conditional:
             wanted.add(key)
             wanted.update(others)
         least = shape.lo
         open_ended = 0
-        for obligation in debt:
+        for obligation in unmet:
             any_key = False
             for alternative in obligation:
                 if isinstance(alternative, AtKey):
@@ -477,9 +483,9 @@ class Members:
                 free.append((self.scalars.written(name) + b":", name, index))
         ordered.sort(key=lambda candidate: candidate[2])
         extras = missing + open_ended
-        tangle = self.frames.tangle(frame) if extras else None
-        if tangle is not None:
-            supply = tangle.supply(shape, extras, taken, ask, self.limits.oracle_steps)
+        unlisted = self.frames.unlisted(frame) if extras else None
+        if unlisted is not None:
+            supply = unlisted.supply(shape, extras, taken, ask, self.limits.oracle_steps)
             free.extend((self.scalars.written(key) + b":", key_class, -1) for key, key_class in supply)
         elif extras:
             for key_class in self.frames.classes(frame):
@@ -497,19 +503,20 @@ class Members:
 
 
 def _thinned(layer: Layer) -> Layer:
-    """Return the states without those that another excels: it is no longer, and owes nothing more."""
-    groups: dict[tuple[int, int, bool, int], list[tuple[frozenset[Obligation], Debt, JsonPieces]]] = {}
-    for (mask, count, debt, begun, pos), text in layer.items():
-        groups.setdefault((mask, count, begun, pos), []).append((frozenset(debt), debt, text))
+    """Return the states without those that another dominates: it is no longer, and has no other
+    obligations."""
+    groups: dict[tuple[int, int, bool, int], list[tuple[frozenset[Obligation], Unmet, JsonPieces]]] = {}
+    for (mask, count, unmet, begun, pos), text in layer.items():
+        groups.setdefault((mask, count, begun, pos), []).append((frozenset(unmet), unmet, text))
     kept: Layer = {}
     for (mask, count, begun, pos), states in groups.items():
         states.sort(key=lambda state: (state[2].length, len(state[0])))
         best: list[tuple[frozenset[Obligation], JsonPieces]] = []
-        for owed, debt, text in states:
-            if any(other <= owed and not text.before(shorter) for other, shorter in best):
+        for unmet_after, unmet, text in states:
+            if any(other <= unmet_after and not text.before(shorter) for other, shorter in best):
                 continue
-            best.append((owed, text))
-            kept[mask, count, debt, begun, pos] = text
+            best.append((unmet_after, text))
+            kept[mask, count, unmet, begun, pos] = text
     return kept
 
 

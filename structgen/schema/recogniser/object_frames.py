@@ -1,4 +1,4 @@
-"""Frames: what all residues of one object share: named keys, their order, classes of all other keys."""
+"""Makes frames: the named keys of an object in order, and the classes of all other keys."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import has_lone_surrogate, json_string, string_order
-from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.key_order import declared
-from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, KeyClass, Tangle, asked
+from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
+from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, UnlistedKeyClasses, asked
 
 _WORDS = 1_000
 """A pattern with at most this many matches is read as so many named keys."""
@@ -39,98 +39,8 @@ _MANY_KEYS = 1_000
 Where: TypeAlias = str | KeyClass
 
 
-class FrameStanding:
-    """What a shape asks of the keys of a frame, by their indices."""
-
-    __slots__ = ("always", "follows", "free_required", "last", "optional", "required", "shape")
-
-    def __init__(self, shape: ObjectShape, frame: Frame) -> None:
-        self.shape = shape
-        ordered: list[int] = []
-        self.free_required = 0
-        for key in shape.required:
-            index = frame.index[key]
-            if index < frame.ordered:
-                ordered.append(index)
-            else:
-                self.free_required |= 1 << index
-        ordered.sort()
-        self.required = ordered
-        """Indices of the required keys that have a place in the order, ascending."""
-        self.last = ordered[-1] if ordered else -1
-        self.optional: int | None = None
-        """Keys whose value can be met, as a bit set; worked out when a count asks for it."""
-        self.always: frozenset[str] | None = None
-        """Of the keys that others or obligations ask for, those that may come at any time; worked out when
-        asked."""
-        self.follows = True
-        """Whether all keys that others require are such keys."""
-
-
-class Frame:
-    """What all residues of one object have in common: the names of its keys and their order."""
-
-    __slots__ = (
-        "_sorted",
-        "cap",
-        "classes",
-        "demands",
-        "extras",
-        "id",
-        "index",
-        "literal_at",
-        "must_list",
-        "names",
-        "ordered",
-        "own_patterns",
-        "pattern_at",
-        "predicates",
-        "simple",
-        "standings",
-        "steady",
-        "tangle",
-        "watch",
-    )
-
-    def __init__(self, id: int, demands: tuple[int, ...], names: tuple[str, ...], ordered: int) -> None:
-        self.id = id
-        self.demands = demands
-        self.names = names
-        """The keys that have a place in the order, in that order, then those that may come in any order."""
-        self.ordered = ordered
-        self.index = {name: index for index, name in enumerate(names)}
-        self.predicates: list[Formula] = []
-        self.pattern_at: dict[str, int] = {}
-        self.own_patterns: dict[int, dict[int, Schema]] = {}
-        """By a schema's number, what it says of the keys of which a predicate is true."""
-        self.literal_at: dict[int, int] = {}
-        self.cap = 0
-        """Members are counted up to here; beyond it their number does not matter."""
-        self.watch = 0
-        """Ordered keys of which it is remembered whether they were written."""
-        self.standings: dict[int, FrameStanding] = {}
-        self.steady: dict[tuple[int, ...], list[int | None]] = {}
-        """By the shapes of threads, the place of each key's value where the key changes nothing that is owed;
-        -1 where it may not come, None where that was not asked."""
-        self.extras: dict[tuple[int, int], int] = {}
-        self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
-        self.classes: list[KeyClass] | None = None
-        self.must_list = True
-        """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
-        is bounded in length."""
-        self.tangle: Tangle | None = None
-        """The classes of keys, where they are not listed."""
-        self._sorted: tuple[str, ...] | None = None
-
-    def sorted_names(self) -> tuple[str, ...]:
-        """Return the names sorted by their UTF-8 bytes."""
-        if self._sorted is None:
-            self._sorted = tuple(sorted(self.names, key=lambda name: name.encode("utf-8", "surrogatepass")))
-        return self._sorted
-
-
 class Frames:
-    """Makes the frames of one network, and answers what shapes ask of the keys of a frame."""
+    """Makes the frames of one network, and finds the demands of shapes on the keys of a frame."""
 
     def __init__(
         self, tables: PlaceTables, scalars: Scalars, shapes: Shapes, limits: Limits, *, any_order: bool
@@ -141,6 +51,8 @@ class Frames:
         self.limits = limits
         self.any_order = any_order
         self._frames: dict[tuple[int, ...], Frame] = {}
+        self._unlisted: dict[int, UnlistedKeyClasses] = {}
+        """Classes of keys that are not listed, by the frame's number."""
 
     def frame(self, demands: tuple[int, ...]) -> Frame:
         """Return the frame of the objects of a place; its order is that of the place."""
@@ -239,7 +151,7 @@ class Frames:
         if frame.predicates and any(shape.lo or shape.obligations for shape in every):
             few = self._few(frame)
             if few:
-                # Keys that may run out where some are still owed: each is told apart.
+                # Keys of which too few may be left for an obligation: each is named.
                 names.extend(sorted(few, key=json_string))
                 frame = self._named(frame_id, demands, names, ordered, sources, literals)
                 frame.must_list = listed
@@ -257,7 +169,7 @@ class Frames:
         sources: Iterable[str],
         literals: Iterable[int],
     ) -> Frame:
-        """Return a frame with these names, and the predicates that tell all other keys apart."""
+        """Return a frame with these names, and the predicates that divide all other keys into classes."""
         if self.any_order:
             names.sort(key=json_string)
         frame = Frame(frame_id, demands, tuple(names), ordered)
@@ -270,32 +182,34 @@ class Frames:
         return frame
 
     def _few(self, frame: Frame) -> set[str]:
-        """Return the keys of those classes that are small enough to be named key by key."""
+        """Return the keys of the classes that are small enough to be listed."""
         found: set[str] = set()
-        if self.tangle(frame) is not None:
-            return found  # no key is owed but as one of many
+        if self.unlisted(frame) is not None:
+            return found  # no obligation asks for a certain key
         for key_class in self.classes(frame):
             formula = self._unnamed(frame, key_class.formula, ())
             if key_class.formula != TRUE and not is_infinite(key_class.formula):
                 found.update(self.scalars.strings.words(formula, _WORDS) or ())
         return found
 
-    def tangle(self, frame: Frame) -> Tangle | None:
-        """Return the classes of keys that the frame does not name, where they are not listed; else None."""
-        if frame.classes is None and frame.tangle is None:
+    def unlisted(self, frame: Frame) -> UnlistedKeyClasses | None:
+        """Return the classes of unnamed keys where they are not listed; else None."""
+        found = self._unlisted.get(frame.id)
+        if found is None and frame.classes is None:
             self._divide(frame)
-        return frame.tangle
+            found = self._unlisted.get(frame.id)
+        return found
 
     def classes(self, frame: Frame) -> list[KeyClass]:
-        """Return the classes of keys that the frame does not name, told apart by its predicates; it must have
-        no tangle."""
+        """Return the classes of keys that the frame does not name, divided by its predicates; the frame
+        lists its classes."""
         if frame.classes is None:
             self._divide(frame)
             assert frame.classes is not None, "classes that are not listed"
         return frame.classes
 
     def _divide(self, frame: Frame) -> None:
-        """List the classes of keys of a frame, or make its tangle."""
+        """List the classes of keys of a frame, or make its unlisted classes."""
         parts: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = [((), ())]
         prefixes: list[str | None] = []
         for at, predicate in enumerate(frame.predicates):
@@ -309,7 +223,7 @@ class Frames:
                     split.append(((*true, at), (*formulas, predicate)))
                 split.append((true, (*formulas, negation(predicate))))
             if len(split) > MOST_CLASSES and not frame.must_list:
-                frame.tangle = Tangle(self.tables, self.scalars, frame)
+                self._unlisted[frame.id] = UnlistedKeyClasses(self.tables, self.scalars, frame)
                 return
             if len(split) > MOST_CLASSES:
                 split = [part for part in split if self.scalars.satisfiable(conjunction(part[1]), STRING)]

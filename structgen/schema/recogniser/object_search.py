@@ -25,8 +25,8 @@ from structgen.schema.meaning.shape import (
     Without,
 )
 from structgen.schema.reading.json_values import JsonPieces
-from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
-from structgen.schema.recogniser.overlapping_key_patterns import KeyClass
+from structgen.schema.recogniser.object_frames import Frames, is_infinite
+from structgen.schema.recogniser.object_keys import Frame, KeyClass
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
 """Demand -> the text of a value that meets it, or None where none is known."""
@@ -56,11 +56,11 @@ class MemberPlan:
 
 
 class Undecided(Exception):
-    """The search has no answer: only a count over keys that require others could tell."""
+    """The search has no answer: a count over keys that require others would be needed."""
 
 
 class Witness:
-    """One question: an object at a point of its writing, one shape of it, and what is owed."""
+    """One question: an unfinished object, one of its shapes, and the unmet obligations."""
 
     def __init__(
         self,
@@ -91,10 +91,10 @@ class Witness:
         self.ask = ask
         self._stock: dict[int, int] = {}
 
-    def find(self, debt: tuple[Obligation, ...]) -> MemberPlan | None:
+    def find(self, unmet: tuple[Obligation, ...]) -> MemberPlan | None:
         """Return members that make a whole object, or None where there are none.
 
-        Raises `Undecided` where the search cannot tell, LimitError past `limits.oracle_steps`.
+        Raises `Undecided` where the search has no answer, LimitError past `limits.oracle_steps`.
         """
         nothing = MemberPlan({}, frozenset(), self.shape.lo, self.shape.hi)
         wanted: list[str] = list(self.shape.required)
@@ -104,12 +104,12 @@ class Witness:
         start = self._with(nothing, wanted) if wanted else nothing
         if start is None:
             return None
-        # The frequent case: whatever is owed is paid by leaving keys out.
-        whole = self._left_out(start, debt)
+        # The frequent case: every obligation is met by leaving keys out.
+        whole = self._left_out(start, unmet)
         if whole is not None:
             return whole
         undecided = False
-        first = self._open(start, debt)
+        first = self._open(start, unmet)
         stack = [self._ways(start, first)]
         steps = 0
         while stack:
@@ -140,12 +140,12 @@ class Witness:
             raise Undecided
         return None
 
-    def _left_out(self, plan: MemberPlan, debt: tuple[Obligation, ...]) -> MemberPlan | None:
+    def _left_out(self, plan: MemberPlan, unmet: tuple[Obligation, ...]) -> MemberPlan | None:
         """Return the plan that meets all obligations by leaving keys out alone, or None."""
         if plan.most is not None or plan.least > self.count + len(plan.members):
             return None
         without = set(plan.without)
-        for obligation in debt:
+        for obligation in unmet:
             for alternative in obligation:
                 if isinstance(alternative, Without) and alternative.key not in plan.members:
                     without.add(alternative.key)
@@ -154,10 +154,10 @@ class Witness:
                 return None
         return MemberPlan(plan.members, frozenset(without), plan.least, None)
 
-    def _open(self, plan: MemberPlan, debt: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
-        """Return the obligations that the plan does not meet, the one with the fewest ways first,
-        but those last that leaving a key out can meet."""
-        left = [obligation for obligation in debt if not any(self._met(plan, one) for one in obligation)]
+    def _open(self, plan: MemberPlan, unmet: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
+        """Return the obligations that the plan does not meet, the one with the fewest ways first;
+        obligations that an absent key meets come last."""
+        left = [obligation for obligation in unmet if not any(self._met(plan, one) for one in obligation)]
         left.sort(key=lambda obligation: (self._avoidable(plan, obligation), len(obligation)))
         return tuple(left)
 
@@ -188,15 +188,15 @@ class Witness:
         return not self.mask >> index & 1
 
     def _ways(
-        self, plan: MemberPlan, debt: tuple[Obligation, ...]
+        self, plan: MemberPlan, unmet: tuple[Obligation, ...]
     ) -> Iterator[tuple[MemberPlan, tuple[Obligation, ...]]]:
-        """Yield the plans that meet the first obligation as well, with those that are left."""
-        if not debt:
+        """Yield the plans that also meet the first obligation, each with the remaining obligations."""
+        if not unmet:
             yield plan, ()
             return
-        left = debt[1:]
+        left = unmet[1:]
         longer: list[Alternative] = []
-        for alternative in debt[0]:
+        for alternative in unmet[0]:
             match alternative:
                 case Without(key):
                     if key not in plan.members:
@@ -247,7 +247,7 @@ class Witness:
     ) -> MemberPlan | None:
         """Return the plan with named members and those that they require, or None where one cannot come.
 
-        `literals`: what the values under `keys` must meet beside the shape.
+        `literals`: further literals for the values under `keys`.
         """
         members = dict(plan.members)
         requires = self.shape.requires
@@ -313,10 +313,10 @@ class Witness:
                 sure += name not in triggers
                 if sure >= missing:
                     return True
-        tangle = self.frames.tangle(self.frame)
-        if tangle is not None:
+        unlisted = self.frames.unlisted(self.frame)
+        if unlisted is not None:
             wanted, most = missing - sure, self.limits.oracle_steps
-            here = len(tangle.supply(self.shape, wanted, self.taken, self.ask, most))
+            here = len(unlisted.supply(self.shape, wanted, self.taken, self.ask, most))
             return True if here >= wanted else False if perhaps + here < missing else None
         for key_class in self.frames.classes(self.frame):
             if self._member(key_class, frozenset()) is not None:

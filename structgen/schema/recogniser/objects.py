@@ -1,8 +1,9 @@
 """Objects: which keys may come next, what their values must be, when the object may close.
 
-The residue of an object is a set of *threads*, the ways in which the demands of its place may still come
-true: one for each live shape, and more where an obligation may be met by this member or by a later one. What
-has been written (the place in the declared order, the keys, their number) is common to all threads.
+The residue of an object is a set of *threads* (as in Pike's simulation of an NFA): ways in which a demand of
+its place may still come true. There is one for each live shape, and more where this member or a later one may
+meet an obligation. All threads share the written part: the place in the declared order, the keys, their
+number.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectSh
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import parted, values_of
-from structgen.schema.recogniser.members import Debt, Members
-from structgen.schema.recogniser.object_frames import Frame, Frames, is_infinite
+from structgen.schema.recogniser.members import Members, Unmet
+from structgen.schema.recogniser.object_frames import Frames, is_infinite
+from structgen.schema.recogniser.object_keys import Frame, KeyClass
 from structgen.schema.recogniser.object_search import Ask, Where
-from structgen.schema.recogniser.overlapping_key_patterns import KeyClass, KeyJudge, Tangle
-from structgen.schema.recogniser.wide_unions import Crowds
+from structgen.schema.recogniser.overlapping_key_patterns import KeyJudge, UnlistedKeyClasses
+from structgen.schema.recogniser.wide_unions import WideUnions
 
-Thread: TypeAlias = tuple[int, ObjectShape, Debt]
-"""A demand's index, one of its shapes, and what is still owed."""
+Thread: TypeAlias = tuple[int, ObjectShape, Unmet]
+"""A demand's index, one of its shapes, and the unmet obligations."""
 Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
 """The place of a value, and for each thread that goes on the index of the demand that it needs."""
 
@@ -75,7 +77,7 @@ class ObjectState:
         self.extra: list[tuple[Formula, Moves]] | None = None
         self.closing: frozenset[int] | None = None
         self.concerned: tuple[frozenset[str] | None, ...] | None = None
-        """For each thread the keys that make a difference to what it owes; None: any may."""
+        """For each thread the keys that can change its obligations; None: any key can."""
         self.rests: dict[int, JsonPieces] | None = None
         self.new_keys: frozenset[str] | None = None
 
@@ -100,7 +102,7 @@ class Objects:
         self.members = Members(tables, scalars, self.frames, limits)
         self.limits = limits
         self.register = register
-        self.crowds = Crowds(self.frames, lambda demand: self.alive(demand), lone=scalars.lone)
+        self.wide_unions = WideUnions(self.frames, lambda demand: self.alive(demand), lone=scalars.lone)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
@@ -130,34 +132,36 @@ class Objects:
             return True
         return self._goes_on(frame, shape, shape.obligations, 0, 0, 0)
 
-    def _goes_on(self, frame: Frame, shape: ObjectShape, debt: Debt, pos: int, mask: int, count: int) -> bool:
+    def _goes_on(
+        self, frame: Frame, shape: ObjectShape, unmet: Unmet, pos: int, mask: int, count: int
+    ) -> bool:
         """Return whether a thread whose required keys can all come leads to a whole object."""
         if shape.plain:
             if not shape.lo and shape.hi is None:
                 return True
             return self._counts(frame, shape, pos, mask, count)
-        if shape.loose and (not debt or self.differs(frame, shape, debt, pos, mask, self._known)):
+        if shape.loose and (not unmet or self.differs(frame, shape, unmet, pos, mask, self._known)):
             return True
         counted = bool(shape.lo) or shape.hi is not None
-        if not counted and self._modest(frame, shape, debt, pos, mask):
+        if not counted and self._modest(frame, shape, unmet, pos, mask):
             return True
-        if not counted and self._unhindered(frame, shape, debt):
+        if not counted and self._unhindered(frame, shape, unmet):
             return True
-        key = (frame.id, shape.id, debt, pos, mask, count)
+        key = (frame.id, shape.id, unmet, pos, mask, count)
         found = self._live.get(key)
         if found is None:
             found = self._live[key] = (
-                self.members.complete(frame, shape, debt, pos, mask, count, True, self._known, False)
+                self.members.complete(frame, shape, unmet, pos, mask, count, True, self._known, False)
                 is not None
             )
         return found
 
-    def differs(self, frame: Frame, shape: ObjectShape, debt: Debt, pos: int, mask: int, ask: Ask) -> bool:
-        """Return whether one member, or its lack, tells a loose object from all that it must not equal.
+    def differs(self, frame: Frame, shape: ObjectShape, unmet: Unmet, pos: int, mask: int, ask: Ask) -> bool:
+        """Return whether one member, or its absence, makes a loose object differ from all excluded values.
 
-        Its required members are taken to be possible. False says nothing: it may need two to differ from all.
+        Its required members are assumed to be possible. False: unknown, two members may be needed.
         """
-        _, held = parted(debt)
+        _, held = parted(unmet)
         assert isinstance(held, Differs)
         values = values_of(held.rests)
         required = set(shape.required)
@@ -192,13 +196,13 @@ class Objects:
         return False
 
     def plenty(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
-        """Return whether two objects or more go on, whichever key is written next, up to its value: there are
-        several for it, or for a key after it. False says nothing. `many`: has a demand so many values?"""
+        """Return whether two or more objects are still possible whichever key is written next: its value, or
+        that of a later key, can differ. False: unknown. `many`: has a demand so many values?"""
 
         def open_ended(moves: Moves) -> bool:
             return any(many(demand, 2) for demand in self.tables.places[moves[0]])
 
-        if self.frames.tangle(state.frame) is not None:
+        if self.frames.unlisted(state.frame) is not None:
             return False
         offered: list[tuple[Where, Moves]] = []
         for name in self.named(state):
@@ -220,11 +224,9 @@ class Objects:
                 return False
         return bool(offered)
 
-    def _modest(self, frame: Frame, shape: ObjectShape, debt: Debt, pos: int, mask: int) -> bool:
-        """Return whether the object is whole with the keys that it must have, and those whose mere presence
-        pays what these do not.
-
-        Where no key has a place in the order. False says nothing."""
+    def _modest(self, frame: Frame, shape: ObjectShape, unmet: Unmet, pos: int, mask: int) -> bool:
+        """Return whether the required keys, and keys whose mere presence meets an obligation, make a whole
+        object. For objects without ordered keys. False: unknown."""
         if pos < frame.ordered or shape.conditional:
             return False
         held = mask | self.frames.standing(frame, shape).free_required
@@ -238,10 +240,10 @@ class Objects:
             return False
 
         while True:
-            owed = next((one for one in debt if not any(map(pays, one))), None)
-            if owed is None:
+            unpaid = next((one for one in unmet if not any(map(pays, one))), None)
+            if unpaid is None:
                 return True
-            for alternative in owed:
+            for alternative in unpaid:
                 if isinstance(alternative, AtKey) and not alternative.literals:
                     index = frame.index[alternative.key]
                     demand = self.frames.value(shape, alternative.key)
@@ -252,12 +254,12 @@ class Objects:
             else:
                 return False
 
-    def _unhindered(self, frame: Frame, shape: ObjectShape, debt: Debt) -> bool:
-        """Return whether all that is owed can be paid by members that may come at any time.
+    def _unhindered(self, frame: Frame, shape: ObjectShape, unmet: Unmet) -> bool:
+        """Return whether members that may come at any time can meet all obligations.
 
         True where each obligation is met by some key's mere presence, and these keys, with all that keys
         require, have no place in the order and values of their own: then the object that holds all of them is
-        whole. False says nothing.
+        whole. False: unknown.
         """
         standing = self.frames.standing(frame, shape)
         found = standing.always
@@ -279,7 +281,7 @@ class Objects:
             standing.follows = all(other in found for _, others in shape.conditional for other in others)
         if not standing.follows:
             return False
-        for obligation in debt:
+        for obligation in unmet:
             for alternative in obligation:
                 if type(alternative) is AtKey and not alternative.literals and alternative.key in found:
                     break
@@ -310,12 +312,12 @@ class Objects:
     def _extras(self, frame: Frame, shape: ObjectShape, most: int) -> int:
         """Return how many keys that the frame does not name a new object may hold, up to `most`."""
         found = 0
-        tangle = self.frames.tangle(frame)
-        if tangle is not None:
-            count = tangle.counts.get((shape.id, most))
+        unlisted = self.frames.unlisted(frame)
+        if unlisted is not None:
+            count = unlisted.counts.get((shape.id, most))
             if count is None:
-                keys = tangle.supply(shape, most, (), self._known, self.limits.oracle_steps)
-                count = tangle.counts[shape.id, most] = len(keys)
+                keys = unlisted.supply(shape, most, (), self._known, self.limits.oracle_steps)
+                count = unlisted.counts[shape.id, most] = len(keys)
             return count
         for key_class in self.frames.classes(frame):
             demand = self.frames.extra(frame, shape, key_class)
@@ -349,7 +351,7 @@ class Objects:
         return frame.ordered, state.mask, count
 
     def moves(self, state: ObjectState, name: str) -> Moves | None:
-        """Return what a value under a named key leads to, or None where the key may not come now."""
+        """Return the moves of a named key, or None where the key may not come now."""
         if name not in state.moves:
             frame = state.frame
             index = frame.index[name]
@@ -365,7 +367,7 @@ class Objects:
         going: list[tuple[int, Thread]] = []
         concerned = self._concerned(state) if pos == state.pos else None
         for at, thread in enumerate(state.threads):
-            j, shape, debt = thread
+            j, shape, unmet = thread
             standing = self.frames.standing(frame, shape)
             if standing.last >= state.pos:
                 required = standing.required
@@ -378,7 +380,7 @@ class Objects:
                 demand = self.members.base(frame, shape, where)
                 if demand == NEVER or not self.alive(demand):
                     continue
-                if not self._goes_on(frame, shape, debt, pos, mask, count):
+                if not self._goes_on(frame, shape, unmet, pos, mask, count):
                     continue
                 going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
@@ -389,22 +391,22 @@ class Objects:
                 if demand != NEVER and self.alive(demand):
                     going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
-            for demand, left in self.members.options(frame, shape, debt, where):
+            for demand, left in self.members.options(frame, shape, unmet, where):
                 if not self.alive(demand):
                     continue
-                owed = self.members.owed(frame, left, where, state.pos, pos, state.mask, count)
-                if owed is None or not self._goes_on(frame, shape, owed, pos, mask, count):
+                unmet_after = self.members.unmet_after(frame, left, where, state.pos, pos, state.mask, count)
+                if unmet_after is None or not self._goes_on(frame, shape, unmet_after, pos, mask, count):
                     continue
-                going.append((demands.setdefault(demand, len(demands)), (j, shape, owed)))
+                going.append((demands.setdefault(demand, len(demands)), (j, shape, unmet_after)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
 
     def _concerned(self, state: ObjectState) -> tuple[frozenset[str] | None, ...]:
-        """Return for each thread the keys that make a difference to what it owes; None: any may."""
+        """Return for each thread the keys that can change its obligations; None: any key can."""
         found = state.concerned
         if found is None:
-            found = state.concerned = tuple([_concerned(shape, debt) for _, shape, debt in state.threads])
+            found = state.concerned = tuple([_concerned(shape, unmet) for _, shape, unmet in state.threads])
         return found
 
     def named(self, state: ObjectState) -> dict[str, int]:
@@ -416,8 +418,8 @@ class Objects:
             at = bisect_left(required, state.pos)
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
         found: dict[str, int] = {}
-        crowd = self.crowds.of(state)
-        steady = None if crowd is not None else self._steady(state)
+        wide = self.wide_unions.of(state.frame, state.pos, state.threads)
+        steady = None if wide is not None else self._steady(state)
         for index in range(state.pos, min(limit + 1, len(frame.names))):
             if index >= frame.ordered and state.mask >> index & 1:
                 continue
@@ -429,8 +431,8 @@ class Objects:
                 if place >= 0:
                     found[name] = place
                 continue
-            if crowd is not None:
-                demands = crowd.demands(name)
+            if wide is not None:
+                demands = wide.demands(name)
                 if demands:
                     found[name] = self.tables.place(demands)
                 continue
@@ -440,8 +442,8 @@ class Objects:
         return found
 
     def _steady(self, state: ObjectState) -> tuple[Collection[str], list[int | None]] | None:
-        """Return the keys that make a difference to what some thread owes, and the places of the values of
-        all others; None where every key may, for it has a place in the order or is counted."""
+        """Return the keys that can change the obligations of some thread, and the places of the values of all
+        others; None where every key can: keys are ordered or counted."""
         frame = state.frame
         if state.pos < frame.ordered:
             return None
@@ -457,14 +459,13 @@ class Objects:
         return concerned, places
 
     def _steady_place(self, state: ObjectState, name: str) -> int:
-        """Return the place that `moves` has for a key that changes nothing of what is owed, -1 for None."""
+        """Return the place of the value of a key that changes no obligation, -1 where it may not come."""
         demands = dict.fromkeys(self.frames.value(shape, name) for _, shape, _ in state.threads)
         live = tuple([demand for demand in demands if demand != NEVER and self.alive(demand)])
         return self.tables.place(live) if live else -1
 
     def extra(self, state: ObjectState) -> list[tuple[Formula, Moves]]:
-        """Return the classes of unnamed keys that may come now, with what they lead to; the frame has no
-        tangle."""
+        """Return the classes of unnamed keys that may come now, with their moves; the frame lists them."""
         found = state.extra
         if found is None:
             found = []
@@ -486,23 +487,25 @@ class Objects:
             state.extra = found
         return found
 
-    def tangled(self, state: ObjectState, tangle: Tangle) -> KeyJudge | None:
+    def unlisted_judge(self, state: ObjectState, unlisted: UnlistedKeyClasses) -> KeyJudge | None:
         """Return the judge of the unnamed keys that may come now, or None where none may."""
         frame = state.frame
-        pos, mask, count = self._after(state, tangle.of(frozenset()))
+        pos, mask, count = self._after(state, unlisted.of(frozenset()))
         going: dict[int, ObjectShape] = {}
-        for _, shape, debt in state.threads:
+        for _, shape, unmet in state.threads:
             standing = self.frames.standing(frame, shape)
             if standing.last >= state.pos or (shape.hi is not None and state.count >= shape.hi):
                 continue
-            # No obligation asks for a key of some class: what is owed after a member is the same for all.
-            owed = self.members.owed(frame, debt, tangle.of(frozenset()), state.pos, pos, state.mask, count)
-            if owed is not None and self._goes_on(frame, shape, owed, pos, mask, count):
+            # No obligation asks for a key of a class: the unmet obligations are the same after any of them.
+            unmet_after = self.members.unmet_after(
+                frame, unmet, unlisted.of(frozenset()), state.pos, pos, state.mask, count
+            )
+            if unmet_after is not None and self._goes_on(frame, shape, unmet_after, pos, mask, count):
                 going[shape.id] = shape
-        return tangle.judge(tuple(going.values()), self.alive) if going else None
+        return unlisted.judge(tuple(going.values()), self.alive) if going else None
 
     def of_class(self, state: ObjectState, key_class: KeyClass) -> Moves | None:
-        """Return what a value under a key of a class of a tangle leads to, or None where it may not come."""
+        """Return the moves of a key of an unlisted class, or None where it may not come."""
         if key_class.true not in state.moves:
             state.moves[key_class.true] = self._moves(state, key_class)
         return state.moves[key_class.true]
@@ -513,11 +516,11 @@ class Objects:
         if found is None:
             frame = state.frame
             met: list[int] = []
-            for j, shape, debt in state.threads:
+            for j, shape, unmet in state.threads:
                 standing = self.frames.standing(frame, shape)
                 if standing.last >= state.pos or standing.free_required & ~state.mask:
                     continue
-                if self.members.closes(shape, frame, state.mask, state.count, debt):
+                if self.members.closes(shape, frame, state.mask, state.count, unmet):
                     met.append(j)
             found = state.closing = frozenset(met)
         return found
@@ -558,9 +561,9 @@ class Objects:
         self, state: ObjectState, thread: Thread, ask: Ask, taken: Collection[str] = ()
     ) -> JsonPieces | None:
         """Return the shortest rest of the object for one of its threads."""
-        _, shape, debt = thread
+        _, shape, unmet = thread
         return self.members.complete(
-            state.frame, shape, debt, state.pos, state.mask, state.count, state.begun, ask, True, taken
+            state.frame, shape, unmet, state.pos, state.mask, state.count, state.begun, ask, True, taken
         )
 
     def new_keys(self, state: ObjectState, rests: Iterable[JsonPieces]) -> frozenset[str]:
@@ -573,18 +576,18 @@ class Objects:
         return state.new_keys
 
     def any_class(self, frame: Frame) -> KeyClass:
-        """Return some class of the frame; for `after`, to which all are alike."""
-        tangle = self.frames.tangle(frame)
-        return self.frames.classes(frame)[0] if tangle is None else tangle.of(frozenset())
+        """Return any class of the frame, for calls of `after` in which the class makes no difference."""
+        unlisted = self.frames.unlisted(frame)
+        return self.frames.classes(frame)[0] if unlisted is None else unlisted.of(frozenset())
 
 
-def _concerned(shape: ObjectShape, debt: Debt) -> frozenset[str] | None:
-    """Return the keys of which obligations, and what keys require, speak; None where members are counted, or
-    where keys come in by what they are like."""
+def _concerned(shape: ObjectShape, unmet: Unmet) -> frozenset[str] | None:
+    """Return the keys that obligations and requirements name; None where members are counted, or where
+    keys are described by patterns."""
     if shape.lo or shape.hi is not None:
         return None
     keys = set(shape.requires)
-    for obligation in debt:
+    for obligation in unmet:
         for alternative in obligation:
             if not isinstance(alternative, (AtKey, Without)):
                 return None
@@ -593,17 +596,17 @@ def _concerned(shape: ObjectShape, debt: Debt) -> frozenset[str] | None:
 
 
 def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:
-    """Return the distinct threads without those that owe more than another, otherwise the same."""
+    """Return the distinct threads without those that another dominates: the same but for more obligations."""
     if len(threads) < 2:
         return tuple(threads)
     distinct = tuple(dict.fromkeys(threads))
-    if not any(debt for _, _, debt in distinct):
+    if not any(unmet for _, _, unmet in distinct):
         return distinct
     groups: dict[tuple[int, int], list[frozenset[Obligation]]] = {}
-    for j, shape, debt in distinct:
-        groups.setdefault((j, shape.id), []).append(frozenset(debt))
+    for j, shape, unmet in distinct:
+        groups.setdefault((j, shape.id), []).append(frozenset(unmet))
     return tuple(
-        (j, shape, debt)
-        for j, shape, debt in distinct
-        if not any(other < frozenset(debt) for other in groups[j, shape.id])
+        (j, shape, unmet)
+        for j, shape, unmet in distinct
+        if not any(other < frozenset(unmet) for other in groups[j, shape.id])
     )

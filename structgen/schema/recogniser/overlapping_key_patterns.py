@@ -1,68 +1,56 @@
-"""Patterns of keys that overlap in too many ways to be listed: what a key may be is asked as texts reach it.
+"""Patterns of keys that overlap in too many ways to be listed: classes of keys are made as texts reach them.
 
 Fifty patterns that may match anywhere divide the keys into 2^50 classes, few of which any text meets. Where
-the classes are not listed, the automaton of keys tells of each key which patterns match, and a *judge* says
-whether a key of that class may come: whether some value meets all that its patterns ask. What a class asks is
-a conjunction, so all of them may come if one value meets everything at once, which settles most schemas
-without a search; and a class is given up as soon as what surely matches contradicts itself.
+they are not listed, the automaton of keys finds the patterns that match a key, and a *judge* decides whether
+a key of that class may come: whether some value meets the subschemas of all its patterns. If one value meets
+all subschemas at once, every class may come, which settles most schemas without a search. A class is given up
+as soon as the patterns that surely match contradict each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from structgen.errors import LimitError
-from structgen.language.ir import TRUE, Formula, Pattern, Spec
+from structgen.language.ir import TRUE, Pattern, Spec
 from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.formulas import conjunction, negation
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ObjectShape
 from structgen.schema.reading.model import Schema
-
-if TYPE_CHECKING:
-    from structgen.schema.recogniser.object_frames import Frame
+from structgen.schema.recogniser.object_keys import Frame, KeyClass
 
 MOST_CLASSES = 64
-"""More classes of keys than this, as far as patterns tell on their face, are not listed."""
-
-
-class KeyClass:
-    """A class of keys that no schema of the object names: those for which the same predicates are true."""
-
-    __slots__ = ("formula", "index", "true")
-
-    def __init__(self, index: int, true: frozenset[int], formula: Formula) -> None:
-        self.index = index
-        self.true = true
-        self.formula = formula
+"""More classes of keys than this, before any is proved empty, are not listed."""
 
 
 class KeyJudge:
-    """Says which classes of keys may come in an object of one of some shapes (`ir.Judge`)."""
+    """Decides which classes of keys may come in an object of one of some shapes (`ir.Judge`)."""
 
-    def __init__(self, tangle: Tangle, shapes: tuple[ObjectShape, ...], lives: Callable[[int], bool]) -> None:
-        self._tangle, self._shapes, self._lives = tangle, shapes, lives
-        self.total = any(lives(tangle.at_once(shape)) for shape in shapes)
+    def __init__(
+        self, unlisted: UnlistedKeyClasses, shapes: tuple[ObjectShape, ...], lives: Callable[[int], bool]
+    ) -> None:
+        self._classes, self._shapes, self._lives = unlisted, shapes, lives
+        self.total = any(lives(unlisted.at_once(shape)) for shape in shapes)
 
     def holds(self, true: frozenset[int]) -> bool:
-        """Return whether a key of which exactly these predicates are true may come."""
-        true -= {self._tangle.last}
-        return any(self._lives(self._tangle.value(shape, true)) for shape in self._shapes)
+        """Return whether a key may come for which exactly these predicates are true."""
+        true -= {self._classes.last}
+        return any(self._lives(self._classes.value(shape, true)) for shape in self._shapes)
 
     def outlook(self, sure: frozenset[int], open: frozenset[int]) -> int:
-        """Return 0 where no key may come of which `sure` are true, and none but those and some of `open`; 2
-        where one may whatever is written next; else 1."""
-        tangle, sure = self._tangle, sure - {self._tangle.last}
-        left = [shape for shape in self._shapes if self._lives(tangle.value(shape, sure, open))]
+        """Return 0 where no key may come for which `sure` are true and some of `open`; 2 where one may come
+        whatever is written next; else 1."""
+        unlisted, sure = self._classes, sure - {self._classes.last}
+        left = [shape for shape in self._shapes if self._lives(unlisted.value(shape, sure, open))]
         if not left:
             return 0
-        return 2 if any(self._lives(tangle.everything(shape, sure, open)) for shape in left) else 1
+        return 2 if any(self._lives(unlisted.everything(shape, sure, open)) for shape in left) else 1
 
 
 def own_patterns(frame: Frame, facet: Schema) -> dict[int, Schema]:
-    """Return what a schema says of the keys of which a predicate is true."""
+    """Return the subschemas of a schema for keys, by the predicate that is true of them."""
     found = frame.own_patterns.get(facet.id)
     if found is None:
         at = frame.pattern_at
@@ -79,7 +67,7 @@ def asked(
     open: frozenset[int] = frozenset(),
 ) -> list[int]:
     """Return the literals of the values under keys of which these predicates are true, NEVER among them where
-    none may come; with `open`, at the least while those may come out true as well."""
+    no key may come. With `open`: the literals that hold even if those predicates come out true too."""
     literals: list[int] = []
     for literal in shape.key_literals:
         at = frame.literal_at[literal]
@@ -94,7 +82,7 @@ def asked(
     return literals
 
 
-class Tangle:
+class UnlistedKeyClasses:
     """The keys that one frame does not name, their classes made as they are met."""
 
     def __init__(self, tables: PlaceTables, scalars: Scalars, frame: Frame) -> None:
@@ -114,7 +102,7 @@ class Tangle:
         self._values: dict[tuple[int, frozenset[int], frozenset[int]], int] = {}
 
     def of(self, true: frozenset[int]) -> KeyClass:
-        """Return the class of the keys of which these predicates are true, and no others."""
+        """Return the class of the keys for which exactly these predicates are true."""
         true -= {self.last}
         found = self._classes.get(true)
         if found is None:
@@ -123,7 +111,7 @@ class Tangle:
         return found
 
     def examples(self) -> Iterator[KeyClass]:
-        """Yield a few classes, for messages: those of keys of which one predicate is true, or none."""
+        """Yield a few classes, for messages: those with one true predicate, or none."""
         yield self.of(frozenset())
         for at in range(len(self.predicates)):
             yield self.of(frozenset((at,)))
@@ -151,11 +139,10 @@ class Tangle:
         return self.tables.both(demand, map(self.tables.literal, others))
 
     def everything(self, shape: ObjectShape, sure: frozenset[int], open: frozenset[int]) -> int:
-        """Return a demand with which, if some value meets it, a key may come of which `sure` will be true and
-        some of `open`, whatever is written next; NEVER where nothing is known.
+        """Return the conjunction of the demands of all keys for which `sure` will be true and some of `open`.
 
-        It asks all that is asked of any such key. additionalProperties asks nothing where a pattern can still
-        be brought to match.
+        If some value meets it, such a key may come whatever is written next; NEVER where that is unknown.
+        additionalProperties asks nothing where a pattern can still be made to match.
         """
         demand = self.value(shape, sure | open)
         if demand == NEVER or any(self.frame.literal_at[one] not in sure for one in shape.key_literals):
@@ -180,8 +167,8 @@ class Tangle:
         return found
 
     def value(self, shape: ObjectShape, true: frozenset[int], open: frozenset[int] = frozenset()) -> int:
-        """Return the demand on the values of a class of keys, NEVER where none may come; with `open`, what is
-        asked of them at the least while those predicates may come out true as well."""
+        """Return the demand on the values of a class of keys, NEVER where no key may come. With `open`:
+        the demand that holds even if those predicates come out true too."""
         found = self._values.get((shape.id, true, open))
         if found is None:
             literals = asked(self.tables, self.frame, shape, true, open)
@@ -228,22 +215,22 @@ class Tangle:
 
 
 class Places(Mapping[frozenset[int], int]):
-    """The places of values by the formulas that are true of their keys, worked out when they are looked up;
-    those listed are examples."""
+    """The places of values by the formulas that are true of their keys, computed on lookup. Iteration yields
+    examples alone."""
 
-    def __init__(self, tangle: Tangle, place: Callable[[KeyClass], int | None]) -> None:
-        self._tangle, self._place = tangle, place
+    def __init__(self, unlisted: UnlistedKeyClasses, place: Callable[[KeyClass], int | None]) -> None:
+        self._classes, self._place = unlisted, place
 
     def __getitem__(self, true: frozenset[int]) -> int:
-        found = self._place(self._tangle.of(true))
+        found = self._place(self._classes.of(true))
         if found is None:
             raise KeyError(true)
         return found
 
     def __iter__(self) -> Iterator[frozenset[int]]:
-        for key_class in self._tangle.examples():
+        for key_class in self._classes.examples():
             if self._place(key_class) is not None:
-                yield key_class.true | {self._tangle.last}
+                yield key_class.true | {self._classes.last}
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -200,7 +200,7 @@ class Oracle:
                     return True
         if mask & ARRAY:
             for array in self.shapes.arrays(demand):
-                begin, cap = self.arrays.begin(array), self.arrays.cap(array)
+                begin, cap = self.arrays.progress.begin(array), self.arrays.progress.cap(array)
                 if self.arrays.complete(array, begin, 0, cap, ask, False) is not None:
                     return True
         return False
@@ -313,7 +313,7 @@ class Oracle:
             for array in self.shapes.arrays(demand):
                 if best is not None and best.length < 2 * max(array.lo, 1):
                     continue
-                begin, cap = self.arrays.begin(array), self.arrays.cap(array)
+                begin, cap = self.arrays.progress.begin(array), self.arrays.progress.cap(array)
                 rest = self.arrays.complete(array, begin, 0, cap, ask, True)
                 if rest is not None:
                     whole = JsonPieces((b"[", rest))

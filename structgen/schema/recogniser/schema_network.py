@@ -1,8 +1,8 @@
 """The transition network of a JSON Schema: `structgen.language.ir.Network` over demands, shapes and threads.
 
-The recogniser and the oracle of liveness meet here. `objects` and `arrays` say what may come next, `scalars`
-what a string or a number must be, `schema_liveness` whether there is a document from there; the network
-numbers what they hand out. Everything is expanded when it is asked for, and remembered.
+The recogniser and the liveness oracle meet here. `objects` and `arrays` find the next keys and items,
+`scalars` the formulas of strings and numbers, `schema_liveness` decides whether a document can be completed.
+The network numbers places, outcomes and residues. Everything is expanded on demand, and remembered.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.arrays import Arrays, ArrayState
+from structgen.schema.recogniser.contradiction import reason
 from structgen.schema.recogniser.distinct_values import Distinct
+from structgen.schema.recogniser.object_keys import KeyClass
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
-from structgen.schema.recogniser.overlapping_key_patterns import KeyClass, Places
+from structgen.schema.recogniser.overlapping_key_patterns import Places
 from structgen.schema.recogniser.schema_liveness import Oracle
 
 _FREE = Spec((TRUE,))
@@ -55,7 +57,7 @@ _NO_MOVES: Mapping[frozenset[int], int] = MappingProxyType({})
 
 
 class SchemaDocument(Protocol):
-    """What the network reads of a schema document."""
+    """The parts of a schema document that the network reads."""
 
     @property
     def root(self) -> Schema: ...
@@ -85,7 +87,7 @@ class SchemaNetwork:
     ) -> None:
         """Return the network of a document; UnsatisfiableSchema where no document is accepted.
 
-        `widest` makes the number oracle of the widest policies: it is asked only to tell a contradiction of
+        `widest` makes the number oracle of the widest policies: it distinguishes a contradiction in
         the schema from one with the policies.
         """
         self.document = document
@@ -119,7 +121,7 @@ class SchemaNetwork:
         distinct = Distinct(tables, self.scalars, self.shapes, limits)
         self.arrays = Arrays(tables, self.shapes, limits, register=self._register, distinct=distinct)
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
-        distinct.text, distinct.item = self.oracle.text, self.arrays.item
+        distinct.text, distinct.item = self.oracle.text, self.arrays.progress.item
         distinct.member = self.objects.frames.value
         self.objects.alive = self.arrays.alive = self.oracle.alive
         demand = tables.of_value(tables.demand_of(document.root))
@@ -129,7 +131,7 @@ class SchemaNetwork:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Return how many places and residues have been asked for so far."""
+        """Return the numbers of places and residues so far."""
         return len(self.tables.places), len(self._residues)
 
     @property
@@ -171,19 +173,19 @@ class SchemaNetwork:
         return self._object(residue).frame.sorted_names()
 
     def menu(self, residue: int) -> ObjectMenu:
-        """Return what may come next in the object."""
+        """Return the menu of the object: its next keys, and whether it may close."""
         found = self._menus.get(residue)
         if found is None:
             state = self._object(residue)
             closing = self.objects.closing(state)
             close = self.outcome(closing) if closing else None
             named = self.objects.named(state)
-            tangle = self.objects.frames.tangle(state.frame)
-            extra = self.objects.extra(state) if tangle is None else []
-            if tangle is not None:
-                judge = self.objects.tangled(state, tangle)
-                spec = None if judge is None else tangle.spec(judge)
-                found = ObjectMenu(named, spec, Places(tangle, partial(self._class_place, state)), close)
+            unlisted = self.objects.frames.unlisted(state.frame)
+            extra = self.objects.extra(state) if unlisted is None else []
+            if unlisted is not None:
+                judge = self.objects.unlisted_judge(state, unlisted)
+                spec = None if judge is None else unlisted.spec(judge)
+                found = ObjectMenu(named, spec, Places(unlisted, partial(self._class_place, state)), close)
             elif extra:
                 spec = _FREE if len(extra) == 1 and extra[0][0] is TRUE else Spec(tuple(e[0] for e in extra))
                 places = {frozenset((index,)): moves[0] for index, (_, moves) in enumerate(extra)}
@@ -194,7 +196,7 @@ class SchemaNetwork:
         return found
 
     def items(self, residue: int) -> ArrayMenu:
-        """Return what may come next in the array."""
+        """Return the menu of the array: its next item, and whether it may close."""
         state = self._array(residue)
         moves = self.arrays.moves(state)
         closing = self.arrays.closing(state)
@@ -205,8 +207,8 @@ class SchemaNetwork:
         )
 
     def after_unread(self, residue: int, outcome: int) -> int | None:
-        """Return the residue after an item that closed with `outcome`, its value unknown; None where what may
-        come next depends on it. Of the residue's next item only the beginning may be told."""
+        """Return the residue after an item that closed with `outcome`, its value unknown; None where the next
+        items depend on it. Of the residue's next item only the beginning may be known."""
         state = self._array(residue)
         moves = self.arrays.moves(state)
         assert moves is not None, "an item that the menu does not offer"
@@ -214,8 +216,8 @@ class SchemaNetwork:
         return None if found is None else found.id
 
     def plenty(self, residue: int) -> bool:
-        """Return whether two objects or arrays or more go on from a residue, whichever key comes next and
-        until its value is read. False says nothing."""
+        """Return whether two or more objects or arrays are still possible from a residue, whichever key comes
+        next and until its value is read. False: unknown."""
         state = self._residues[residue]
         if isinstance(state, ArrayState):
             return self.arrays.plenty(state)
@@ -244,9 +246,9 @@ class SchemaNetwork:
         state = self._object(residue)
         if len(state.threads) != 1:
             return None
-        j, shape, debt = state.threads[0]
+        j, shape, unmet = state.threads[0]
         frame = state.frame
-        if not (shape.simple or shape.loose) or debt or frame.predicates:
+        if not (shape.simple or shape.loose) or unmet or frame.predicates:
             return None
         shared = frame.simple.get(shape.id)
         if shared is None:
@@ -293,7 +295,7 @@ class SchemaNetwork:
         """Return whether the object may still need keys that `keys` does not list."""
         state = self._object(residue)
         return any(
-            shape.lo > state.count or any(map(asks_for_any_key, debt)) for _, shape, debt in state.threads
+            shape.lo > state.count or any(map(asks_for_any_key, unmet)) for _, shape, unmet in state.threads
         )
 
     def finish_place(self, place: int) -> Demands:
@@ -319,8 +321,8 @@ class SchemaNetwork:
     def finish_with(
         self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
     ) -> Demands:
-        """Return the shortest rest while a value under `key` is written: `value` is what its rest costs,
-        `written` what is there of an item whose value matters."""
+        """Return the shortest rest while a value under `key` is written: `value` is the rest of that value,
+        `written` the text so far of an item whose value matters."""
         state = self._residues[residue]
         best: dict[int, JsonPieces] = {}
         if isinstance(state, ArrayState):
@@ -373,9 +375,9 @@ class SchemaNetwork:
             assert moves is not None, "a key that the menu does not offer"
             return moves
         assert key is not None
-        tangle = self.objects.frames.tangle(state.frame)
-        if tangle is not None:
-            moves = self.objects.of_class(state, tangle.of(key))
+        unlisted = self.objects.frames.unlisted(state.frame)
+        if unlisted is not None:
+            moves = self.objects.of_class(state, unlisted.of(key))
             assert moves is not None, "a class of keys that may not come"
             return moves
         assert len(key) == 1
@@ -537,8 +539,6 @@ class SchemaNetwork:
         return True
 
     def _reason(self, demand: int, places: tuple[str, ...]) -> str:
-        from structgen.schema.explaining.contradiction import reason  # it reads networks itself
-
         tables = self.tables
         if demand != NEVER:
             literals = tables.demands[demand]
@@ -546,7 +546,7 @@ class SchemaNetwork:
             root = self.document.root
             literals = tuple(map(tables.literal, tables.info(root).opened or (root,)))
         try:
-            return reason(self, literals)
+            return reason(self.oracle, literals)
         except LimitError:
             return "these places contradict each other: " + ", ".join(place or "#" for place in places)
 
@@ -560,7 +560,7 @@ class SchemaNetwork:
                 schema
                 for literal in tables.demands[demand]
                 if not literal & 1
-                for schema in self.shapes.rivals.conjuncts(literal)
+                for schema in self.shapes.overlaps.conjuncts(literal)
             ]
             for key in dict.fromkeys(key for schema in together for key in schema.required):
                 literals = self.shapes.obligations.value_literals(together, key)

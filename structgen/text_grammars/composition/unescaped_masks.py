@@ -1,8 +1,8 @@
-"""Masks inside JSON strings: a part is compiled against the vocabulary as JSON reads it.
+"""Masks inside JSON strings: the part in the string is compiled against an unescaped vocabulary.
 
-A token inside a string writes what its characters and escapes stand for: with these texts in the place of the
-tokens' own, the masks of what is in the string are those of any compiled grammar. What is left are tokens
-that end inside an escape, and those that leave the string; both are few.
+Inside a string a token writes the characters that its escapes stand for. With these texts in place of the
+tokens' own, the masks inside the string are those of any compiled grammar. Two kinds of tokens remain, both
+few: those that end inside an escape, and those that leave the string.
 """
 
 from __future__ import annotations
@@ -17,48 +17,49 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, ends_read
 from structgen.text_grammars.composition.json_escapes import JsonEscapes
-from structgen.text_grammars.machine.mask_union import Gathered
-from structgen.text_grammars.machine.part import MaskedPart
+from structgen.text_grammars.machine.mask_union import MaskUnion
+from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
-_TOLD: Final = re.compile(rb'[\x00-\x1f"\\]')
+_ESCAPED: Final = re.compile(rb'[\x00-\x1f"\\]')
 _KEPT: Final = 4
+"""Vocabularies that are remembered."""
 
 
-class Half(NamedTuple):
-    """Tokens that end inside an escape."""
+class CutTokens(NamedTuple):
+    """Tokens with the same text that end inside the same beginning of an escape."""
 
     text: bytes
-    """What they stand for up to there."""
+    """The unescaped text before the escape."""
     read: bytes
-    """What of the escape is read."""
+    """The beginning of the escape."""
     tokens: tuple[int, ...]
 
 
 class Unescaped:
-    """A vocabulary as JSON reads it inside a string."""
+    """A vocabulary with the texts that JSON reads inside a string."""
 
     _made: ClassVar[OrderedDict[tuple[str, str], Unescaped]] = OrderedDict()
 
     def __init__(self, tokenizer: Tokenizer, escapes: JsonEscapes) -> None:
         texts: list[bytes | None] = []
-        halves: dict[tuple[bytes, bytes], list[int]] = {}
+        cut: dict[tuple[bytes, bytes], list[int]] = {}
         for token, data in enumerate(tokenizer.token_bytes):
             text = data
-            if data and _TOLD.search(data):
+            if data and _ESCAPED.search(data):
                 text, rest = escapes.read(data) or (None, b"")
                 if text is not None and rest:
-                    halves.setdefault((text, rest), []).append(token)
+                    cut.setdefault((text, rest), []).append(token)
                     text = None
             texts.append(text or None)
         self.tokenizer = Tokenizer.from_bytes(texts, tokenizer.eos_token_ids)
-        self.halves = [Half(*key, tuple(tokens)) for key, tokens in sorted(halves.items())]
+        self.cut_tokens = [CutTokens(*key, tuple(tokens)) for key, tokens in sorted(cut.items())]
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, escapes: JsonEscapes) -> Unescaped:
-        """Return a tokenizer's vocabulary under a policy of escapes: made once, the last ones are kept. Cost:
-        0.2 s for 128,000 tokens."""
+        """Return a tokenizer's vocabulary under a policy of escapes; the last four are remembered. Cost: 0.2
+        s for 128,000 tokens."""
         key = tokenizer.fingerprint, escapes.policy
         found = cls._made.pop(key, None) or cls(tokenizer, escapes)
         cls._made[key] = found
@@ -79,46 +80,48 @@ class InString(MaskedPart):
         tokenizer: Tokenizer,
         step: Callable[[Any, int], Any],
     ) -> None:
-        """`compiled`: the part, against what `vocabulary` reads the tokens of `tokenizer` as; `step`: what a
-        byte inside the string does to (a state, what of an escape is read), None where it is refused."""
+        """`compiled`: the part, compiled against `vocabulary`, which is that of `tokenizer`. `step` returns
+        the place after a byte inside the string, None where the byte is refused; a place is a state and the
+        beginning of an escape."""
         self.compiled, self._vocabulary, self._step = compiled, vocabulary, step
         self._nodes = Vocabulary.of(tokenizer).nodes
         self._rows: dict[int, int | None] = {}
 
-    def gather(self, state: int, into: Gathered) -> None:
+    def add_mask(self, state: int, union: MaskUnion) -> None:
         parts = self.compiled.mask_parts(state)
         if parts is None:
-            into.add_bits(self.compiled.bits(state))
+            union.add_bits(self.compiled.bits(state))
         else:
             row, tokens = parts
             if row >= 0:
-                self._add_row(row, into)
-            into.add(-1, tokens)
-        into.add(-1, np.array(self._half(state), np.int32))
+                self._add_row(row, union)
+            union.add_tokens(tokens)
+        union.add_tokens(np.array(self._escape_beginnings(state), np.int32))
 
-    def _add_row(self, row: int, into: Gathered) -> None:
-        """Add a row of the part's own store, which is another vocabulary's."""
+    def _add_row(self, row: int, union: MaskUnion) -> None:
+        """Add a row of the part's store, which is another vocabulary's, by its number in the union's
+        store."""
         if row not in self._rows:
-            self._rows[row] = into.intern(self.compiled.row_bits(row))
+            self._rows[row] = union.intern(self.compiled.row_bits(row))
         number = self._rows[row]
         if number is None:
-            into.add_bits(self.compiled.row_bits(row))
+            union.add_bits(self.compiled.row_bits(row))
         else:
-            into.add(number, np.empty(0, np.int32))
+            union.add(number, np.empty(0, np.int32))
 
-    def _half(self, state: int) -> list[int]:
-        """Return the tokens that may come and end inside an escape."""
+    def _escape_beginnings(self, state: int) -> list[int]:
+        """Return the allowed tokens that end inside an escape."""
         found: list[int] = []
-        for half in self._vocabulary.halves:
-            after = self.compiled.bytes_index(state, half.text) if half.text else state
+        for one in self._vocabulary.cut_tokens:
+            after = self.compiled.bytes_index(state, one.text) if one.text else state
             at = None if after < 0 else (after, b"")
-            for byte in half.read:
+            for byte in one.read:
                 at = None if at is None else self._step(at, byte)
             if at is not None:
-                found += half.tokens
+                found += one.tokens
         return found
 
-    def leaves(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
+    def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         return ends_read(self._nodes, wanted, (state, b""), self._step, self._ends)
 
     def _ends(self, place: tuple[int, bytes]) -> bool:
@@ -137,5 +140,5 @@ class InString(MaskedPart):
 
     def allowed(self, state: int) -> npt.NDArray[np.bool_]:
         found = self.compiled.allowed_bits(state)
-        found[self._half(state)] = True
+        found[self._escape_beginnings(state)] = True
         return found

@@ -1,7 +1,12 @@
-"""`CompiledText`: a language read by configurations (`Language`), compiled against a tokenizer.
+"""`CompiledText`: a `Language` compiled against a tokenizer.
 
-Configurations are numbered as they are met, and what follows them is kept in one table for compiled code
-(`stepping`), which notes what is missing; Python answers from the language, and the call is made again.
+The configurations of the language are numbered as texts reach them; their numbers are the states. Compiled
+code (`stepping`) walks tokens and the vocabulary's trie through a table of steps. It notes the cells that it
+misses; Python asks the language, fills the cells and calls again.
+
+A mask is found in one of three ways (`_compute`): the trie is walked from the state; or most of it is copied
+from a similar state (`MaskReuse`); or, inside parts with masks of their own, the part's mask is joined with
+the tokens that leave the part (`PartEnds`).
 """
 
 from __future__ import annotations
@@ -13,14 +18,14 @@ from weakref import proxy
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, State
-from structgen.core.dfa import Dfa, ParserStates, explicit
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError, StructgenError
-from structgen.json_machine.answers.machine_tables import BYTE_AT, address_of
-from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
+from structgen.machine_core.masks import fill
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import (
@@ -31,24 +36,24 @@ from structgen.text_grammars.machine.language import (
     Language,
     LanguageGrammar,
 )
-from structgen.text_grammars.machine.mask_reuse import Alike
-from structgen.text_grammars.machine.mask_union import Gathered
-from structgen.text_grammars.machine.part_ends import Leaving
+from structgen.text_grammars.machine.mask_reuse import MaskReuse
+from structgen.text_grammars.machine.mask_union import MaskUnion
+from structgen.text_grammars.machine.part_ends import PartEnds
 from structgen.text_grammars.machine.rest_completions import RestCompletions
-from structgen.text_grammars.machine.step_table import Steps
+from structgen.text_grammars.machine.step_table import StepTable
 from structgen.tokens.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
 _MOVES = 1 << 16
-"""Tokens and the states in which they were taken, inside parts or special ones, that are recorded."""
+"""Recorded moves, at most: pairs of a state and a token that compiled code does not read byte by byte."""
 
 
 class CompiledText(CompiledGrammar):
-    """A language of `Language` compiled: exact masks, states as values, completions.
+    """A grammar of texts, compiled: exact masks, states as values, completions.
 
-    Cost: what is met for the first time is asked of the language, in Python (some 20 us a configuration and
-    class of bytes); what is known, 5 ns a byte.
+    Cost: some 20 us for a configuration and a class of bytes that meet for the first time, 5 ns a byte after
+    that.
     """
 
     grammar: LanguageGrammar
@@ -67,22 +72,22 @@ class CompiledText(CompiledGrammar):
         _check_specials(self._language.specials, tokenizer)
         self._has_specials = bool(self._language.specials)
         self._row: npt.NDArray[np.int64] = np.full(L.N_STRIDE, -1, np.int64)
-        """The next row of a state."""
+        """The row of the next state."""
         self._numbers: dict[Config, int] = {}
         self._configs: list[Config] = []
-        self._steps = Steps(self._tables.context, self._language)
-        self._alike = Alike(self.vocabulary, self._language.classes)
+        self._steps = StepTable(self._tables.context, self._language)
+        self._reuse = MaskReuse(self.vocabulary, self._language.classes)
         begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
-        self._first_kinds = np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
-        """Classes of bytes with which tokens begin."""
+        self._first_classes = np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
+        """The classes of the bytes with which tokens begin."""
         self._finished = -1
-        self._leaving = Leaving(self.address, self.vocabulary)
+        self._part_ends = PartEnds(self.address, self.vocabulary)
         self._inside: dict[int, InsidePart] = {}
-        """Of the states that stand inside one part, and nowhere else: where."""
-        self._behinds: dict[Config, tuple[int, bytes]] = {}
-        """Of configurations behind parts: their number, and the bytes that may come next."""
+        """The place of each state that has one place only, inside a part."""
+        self._following: dict[Config, tuple[int, bytes]] = {}
+        """Configuration behind a part -> its number, and the bytes that may come next."""
         self._bits: npt.NDArray[np.int32] | None = None
-        """The mask that was worked out just now, where it is no list of tokens."""
+        """The row of bits of the last mask, unless it is a list of tokens."""
         self._completions = _PartCompletions(self)
         self._start = self._number(self._language.start())
 
@@ -104,8 +109,8 @@ class CompiledText(CompiledGrammar):
         return number
 
     def _add_node(self, mode: int, config: Config) -> None:
-        """Enter a state whose steps were entered. Whatever a call that was cut off has left in its place is
-        written over: a state is there once its row is."""
+        """Add a state whose steps were added. The row comes last, so that remains of an interrupted call are
+        overwritten."""
         number = self._tables.count(L.T_NODE)
         self._row[L.MODE], self._row[L.RES] = mode, number
         self._configs[number:] = (config,)
@@ -120,27 +125,27 @@ class CompiledText(CompiledGrammar):
                 self._answer()
 
     def _answer(self) -> None:
-        """Answer the questions that were noted; one whose answer meets a bound is open again, its error is
-        raised once the others are answered."""
+        """Answer the noted questions. The error of one that meets a limit is raised after the others are
+        answered; its cell is unknown again."""
         self._answer_each(self._steps.questions())
         self._tables.room(L.T_LIST, self.vocab_size + 2)
 
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
-        """Answer some questions: configurations, and classes of bytes or BOUNDARY."""
+        """Answer questions: each a state, and a class of bytes or BOUNDARY."""
         failed: StructgenError | None = None
-        for number, kind in questions:
-            if self._steps.is_known(number, kind):
-                continue  # as another byte that is like this one
+        for number, column in questions:
+            if self._steps.is_known(number, column):
+                continue  # the answer for another class of the same effect
             config = self._configs[number]
             try:
-                if kind == stepping.BOUNDARY:
+                if column == stepping.BOUNDARY:
                     after = self._language.boundary(config)
                 else:
-                    after = self._language.step(config, self._steps.representative[kind])
+                    after = self._language.step(config, self._steps.representative[column])
                 answer = L.REFUSED if after is None else self._number(after)
             except StructgenError as error:
                 answer, failed = stepping.UNKNOWN, error
-            self._steps.answer(number, kind, answer)
+            self._steps.answer(number, column, answer)
         if failed is not None:
             raise failed
 
@@ -160,38 +165,40 @@ class CompiledText(CompiledGrammar):
         return -1 if index == self._finished else self._retry(stepping.take_token, index, token)
 
     def _ended(self, config: Config) -> int:
-        """Return the number of the configuration after the end of a token behind another, or -1."""
+        """Return the state after the end of a token that leads to a configuration, or -1."""
         after = self._language.boundary(config)
         return -1 if after is None else self._number(after)
 
     def _after_inside(self, index: int, one: InsidePart, token: int) -> int:
-        """As `_after_token`, in a state that stands inside a part and nowhere else."""
+        """Return the state after a token in a state with one place only, inside a part, or -1."""
         known: int = stepping.known_move(self.address, index, token)
         if known != stepping.UNKNOWN:
             return known
-        leaves = one.behind is not None and self._leaving.passes(one, self._of_behind(one.behind)[1], token)
+        leaves = one.after_end is not None and self._part_ends.are_inside(
+            one, self._state_behind(one.after_end)[1], token
+        )
         state = None if leaves else one.part.after(one.state, token)
         if state is None:
             found = self._retry(stepping.read_token, index, token)
         else:
-            found = -1 if state < 0 else self._ended(self._language.moved(self._configs[index], state))
+            found = -1 if state < 0 else self._ended(self._language.after_inside(self._configs[index], state))
         self._record(index, token, found)
         return found
 
     def _record(self, index: int, token: int, after: int) -> None:
-        """Have compiled code know what follows a state and a token that it does not read itself."""
+        """Record the state after a token for compiled code, which does not read such tokens itself."""
         tables = self._tables
         if tables.count(L.T_EDGE) >= min(_MOVES, self.limits.parser_states):
             tables.load(L.T_EDGE, _NO_ROWS)
         tables.room(L.T_EDGE, 1)
         stepping.record_move(self.address, index, token, after)
 
-    def _of_behind(self, config: Config) -> tuple[int, bytes]:
-        """Return the number of a configuration behind a part, and the bytes that may come next there."""
-        known = self._behinds.get(config)
+    def _state_behind(self, config: Config) -> tuple[int, bytes]:
+        """Return the state of a configuration behind a part, and the bytes that may come next there."""
+        known = self._following.get(config)
         if known is None:
             number = self._number(config)
-            known = self._behinds[config] = number, self._next_bytes(number)
+            known = self._following[config] = number, self._next_bytes(number)
         return known
 
     def _after_end(self, index: int) -> int:
@@ -217,7 +224,7 @@ class CompiledText(CompiledGrammar):
         return self._steps.may_end(index)
 
     def _compute(self, index: int, target: int) -> int:
-        if mask_filling.fill(self.address, index, target) == 0:
+        if fill(self.address, index, target) == 0:
             return 0
         self._bits = None
         insides, others = self._insides(index)
@@ -226,39 +233,40 @@ class CompiledText(CompiledGrammar):
         return L.ENDED if index == self._finished else self._read(index, target)
 
     def _read(self, index: int, target: int) -> int:
-        """As `_compute`, of a state outside of parts, after each byte as it is there."""
-        row, kinds = self._steps.row(index), self._first_kinds
-        if len(unknown := kinds[row[kinds] <= stepping.UNKNOWN]):
-            self._answer_each([(index, kind) for kind in unknown.tolist()])
+        """As `_compute`, for a state outside parts: walk the trie, or the part of it that no similar state
+        has a mask for."""
+        row, columns = self._steps.row(index), self._first_classes
+        if len(unknown := columns[row[columns] <= stepping.UNKNOWN]):
+            self._answer_each([(index, column) for column in unknown.tolist()])
             row = self._steps.row(index)
-        near = self._alike.nearest(row)
-        if near is None or int(self._tables.rows(L.T_NODE)[near[0], L.N_LIST]) < 0:
+        similar = self._reuse.most_similar(row)
+        if similar is None or int(self._tables.rows(L.T_NODE)[similar[0], L.N_LIST]) < 0:
             self._steps.allow(self._specials(index))
             lists = self._collect(index, 0)
             if not lists:
                 while (code := int(stepping.keep(self.address, index, target))) == L.ASKED:
                     self._tables.room(L.T_LIST, self.vocab_size + 2)
                 if code == L.LARGE:
-                    self._alike.note(index, row)
+                    self._reuse.remember(index, row)
                 return code
-            gathered = Gathered(self._masks)
+            union = MaskUnion(self._masks)
         else:
-            base, same = near
-            gathered, others = Gathered(self._masks), np.logical_not(same).astype(np.uint8)
-            gathered.add_bits(self._alike.beginning(self.bits(base), same) & ~self._of_specials())
+            base, same = similar
+            union, others = MaskUnion(self._masks), np.logical_not(same).astype(np.uint8)
+            union.add_bits(self._reuse.beginning(self.bits(base), same) & ~self._special_bits())
             lists = self._collect(index, address_of(others))
-        gathered.add(-1, np.concatenate([*lists, self._found()]))
-        if (code := self._put(index, gathered, target)) == L.LARGE:
-            self._alike.note(index, row)
+        union.add_tokens(np.concatenate([*lists, self._found()]))
+        if (code := self._put(index, union, target)) == L.LARGE:
+            self._reuse.remember(index, row)
         return code
 
     def _collect(self, index: int, wanted: int) -> list[npt.NDArray[np.int32]]:
-        """Collect the tokens of a state that begin with wanted bytes (an address; 0: all), but for special
-        and end tokens: return those that are not in the buffer."""
+        """Collect the tokens of a state that begin with wanted bytes (the address of uint8[256]; 0: all
+        bytes), without special and end tokens: the last ones in the buffer, the others returned."""
         lists: list[npt.NDArray[np.int32]] = []
         code = int(stepping.collect(self.address, index, wanted))
         while code == L.ASKED:
-            # what is asked may be asked of parts, which write to this buffer
+            # parts use the same buffer when they answer
             lists.append(self._found())
             overfull = self._steps.is_overfull
             self._answer()
@@ -273,12 +281,12 @@ class CompiledText(CompiledGrammar):
         """Return a copy of the tokens in the buffer."""
         return self._workspace.buffer[: int(self._tables.context[L.C_BUFFER_COUNT])].copy()
 
-    def _of_specials(self) -> npt.NDArray[np.int32]:
-        """Return the row of bits of the grammar's special tokens."""
+    def _special_bits(self) -> npt.NDArray[np.int32]:
+        """Return the grammar's special tokens as a row of bits."""
         return self._masks.dense_row(np.array(sorted(self._language.specials), np.int32))
 
     def _insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
-        """Return the places of a state inside parts with masks of their own, and all others."""
+        """Return the places of a state inside parts with masks, and its other places."""
         if index == self._finished:
             return (), None
         one = self._inside.get(index)
@@ -291,36 +299,36 @@ class CompiledText(CompiledGrammar):
         return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
 
     def _join(self, index: int, insides: Sequence[InsidePart], others: Config | None, target: int) -> int:
-        """As `_compute`, where a state stands inside parts with masks of their own: a token stays inside of
-        one, or leaves it, or comes from another place."""
-        gathered = Gathered(self._masks)
+        """As `_compute`, for a state inside parts with masks: a token stays inside a part, leaves it, or is
+        read from another place."""
+        union = MaskUnion(self._masks)
         for one in insides:
-            one.part.gather(one.state, gathered)
-            if one.behind is not None:
-                gathered.add(-1, self._leave(one, one.behind))
+            one.part.add_mask(one.state, union)
+            if one.after_end is not None:
+                union.add_tokens(self._leaving(one, one.after_end))
         if others is not None:
             parts = self.mask_parts(self._number(others))
             if parts is None:
-                gathered.add_bits(self._large_row())
+                union.add_bits(self._large_row())
             else:
-                gathered.add(*parts)
-        return self._put(index, gathered, target)
+                union.add(*parts)
+        return self._put(index, union, target)
 
-    def _put(self, index: int, gathered: Gathered, target: int) -> int:
-        """Memoise what was gathered, with the special and the end tokens that may come. Returns as
-        `_compute`."""
-        gathered.add(-1, np.array(self._specials(index), np.int32))
-        found = gathered.result(self._end_ids, self.may_end(index))
+    def _put(self, index: int, union: MaskUnion, target: int) -> int:
+        """Memoise a union as the mask of a state, with the special and the end tokens that may come. Returns
+        as `_compute`."""
+        union.add_tokens(np.array(self._specials(index), np.int32))
+        found = union.result(self._end_ids, self.may_end(index))
         if isinstance(found, np.ndarray):
             self._bits = found
             return L.LARGE
         self._memoise(index, *found, target)
         return 0
 
-    def _leave(self, one: InsidePart, behind: Config) -> npt.NDArray[np.int32]:
+    def _leaving(self, one: InsidePart, behind: Config) -> npt.NDArray[np.int32]:
         """Return the tokens that leave a part for a configuration."""
-        number, first = self._of_behind(behind)
-        nodes, found, done = self._leaving.nodes(one, first), [_NONE], 0
+        number, following = self._state_behind(behind)
+        nodes, found, done = self._part_ends.nodes(one, following), [_NONE], 0
         while done < len(nodes):
             left = np.ascontiguousarray(nodes[done:])
             count = self._retry(stepping.collect_below, number, address_of(left), len(left))
@@ -331,11 +339,6 @@ class CompiledText(CompiledGrammar):
     def _large_row(self) -> npt.NDArray[np.int32]:
         return super()._large_row() if self._bits is None else self._bits
 
-    def _next_bytes(self, index: int) -> bytes:
-        return bytes(
-            byte for byte in range(256) if self._retry(stepping.take_bytes, index, BYTE_AT[byte], 1) >= 0
-        )
-
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
@@ -343,13 +346,13 @@ class CompiledText(CompiledGrammar):
         return [*found, Expected("the end of the text")] if self.may_end(index) else found
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa); with
-        `minimal`, states with the same continuations are one.
+        """Return the explicit automaton of all states over classes of tokens; with `minimal`, states with the
+        same continuations are one.
 
         `depth`: texts are left out that need more places of a parser's stack at some point, or more open
-        brackets in a part that is a JSON text. Raises LimitError, naming max_states, where there are more
-        states; OptionError for a depth where there is no stack, and where special tokens or token counts have
-        a part.
+        brackets in a part that is a JSON text. Raises LimitError (max_states) where there are more states,
+        OptionError for a depth where nothing has a stack, and for grammars with special tokens or token
+        counts.
         """
         if depth is not None and not self._language.has_stack:
             raise OptionError(
@@ -357,20 +360,11 @@ class CompiledText(CompiledGrammar):
                 where="depth",
                 cure="Leave it out.",
             )
-        if self._language.specials or self._language.counts:
+        if self._language.specials or self._language.counts_tokens:
             raise OptionError(
                 "A grammar with special tokens or token counts has no automaton over bytes.", where="to_dfa"
             )
-        with self.lock:
-            return explicit(
-                ParserStates(self, self._language.classes, self.depth_of),
-                self._start,
-                self.tokenizer,
-                lambda n: State(self, n),
-                max_states,
-                depth,
-                minimal,
-            )
+        return explicit_of_parser(self, self._language.classes, max_states, depth, minimal)
 
     @property
     def has_depth(self) -> bool:
@@ -382,7 +376,7 @@ class CompiledText(CompiledGrammar):
         return self._language.height(self._configs[index])
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
-        """As CompiledGrammar's, of the parts that have masks of their own."""
+        """Prepare the parts that have masks of their own (`CompiledGrammar.prepare`)."""
         return sum(one.prepare(room, progress) for one in self._language.compiled_parts)
 
     # --- completion -----------------------------------------------------------------------------------------
@@ -403,7 +397,7 @@ class CompiledText(CompiledGrammar):
         """Return the state after a token whose bytes begin a rest, -1 where no token may end there."""
         after = self._retry(stepping.take_bytes, index, data, size)
         assert after >= 0, "a rest that its language refuses"
-        return self._ended(self._configs[after]) if self._language.counts else after
+        return self._ended(self._configs[after]) if self._language.counts_tokens else after
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after some allowed tokens, none of them an end token."""
@@ -420,7 +414,7 @@ class CompiledText(CompiledGrammar):
 
     @property
     def used(self) -> float:
-        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+        """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
         rows = len(self._configs) / self.limits.parser_states
         return max(
             self.nbytes / self.limits.grammar_memory,
@@ -431,13 +425,13 @@ class CompiledText(CompiledGrammar):
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
-        own = self._tables.nbytes() + self._steps.nbytes + self._leaving.nbytes
+        own = self._tables.nbytes() + self._steps.nbytes + self._part_ends.nbytes
         parts = sum(one.nbytes for one in self._language.compiled_parts)
         return int(own + 500 * len(self._configs) + parts)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How far the grammar is expanded: states, what the language has met, and bytes."""
+        """How far the grammar is expanded: states, sizes of the language, bytes."""
         return {"machine_states": len(self._configs), **self._language.sizes, "table_bytes": self.nbytes}
 
 
@@ -464,7 +458,7 @@ class _PartCompletions(RestCompletions):
 
     def _behind(self, one: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
-        return -1 if one.ends or one.behind is None else self._text._number(one.behind)
+        return -1 if one.ends or one.after_end is None else self._text._number(one.after_end)
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         text = self._text
@@ -474,8 +468,8 @@ class _PartCompletions(RestCompletions):
         text._attached()
         fits, singly = np.zeros((2, text.vocab_size), np.bool_)
         for one in insides:
-            if one.behind is not None:
-                singly[text._leave(one, one.behind)] = True
+            if one.after_end is not None:
+                singly[text._leaving(one, one.after_end)] = True
             own = tokens[one.part.allowed(one.state)[tokens]]
             behind = self._behind(one)
             late = one.part.too_long(one.state, own, left if behind < 0 else left - self.tokens(behind))
@@ -498,7 +492,7 @@ class _PartCompletions(RestCompletions):
 
 
 def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
-    """Refuse special tokens of a grammar that are none of the tokenizer's."""
+    """Raise OptionError for a special token of a grammar that is not one of the tokenizer's."""
     for token in sorted(specials):
         if token >= tokenizer.vocab_size:
             fault = f"The vocabulary has {tokenizer.vocab_size:,} tokens"

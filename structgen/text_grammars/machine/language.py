@@ -1,9 +1,9 @@
 """`Language`: the contract between a grammar of texts and the machine that masks it.
 
-A language is a set of words over *symbols*: the bytes 0 to 255, and special tokens, token t as 256 + t (a
-special token has no text, and never matches any). It is read from left to right by *configurations*, hashable
-values: equal ones have the same continuations. `step` never leads where no word goes on (no dead ends), which
-is what makes masks exact.
+A language is a set of words over *symbols*: the bytes 0 to 255, and special tokens (token t is the symbol
+256 + t, which has no text). A *configuration* is the state of a reader between two symbols, a hashable
+value: equal configurations have the same continuations. `step` returns None where no word of the
+language continues (there are no dead ends), so that masks are exact.
 """
 
 from __future__ import annotations
@@ -19,57 +19,57 @@ from structgen.limits import Limits
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
     from structgen.store.mask_store import MaskStore
-    from structgen.text_grammars.machine.part import MaskedPart
+    from structgen.text_grammars.machine.masked_part import MaskedPart
     from structgen.tokens.tokenizer import Tokenizer
 
 Config: TypeAlias = Hashable
-"""Where a reader of a language stands."""
+"""The state of a reader of a language."""
 TOKEN: Final = 256
-"""Symbol of the special token t: TOKEN + t."""
+"""The symbol of the special token t is TOKEN + t."""
 ALL_BYTES: Final = bytes(range(256))
 
 
 class CompileTarget(NamedTuple):
-    """What a grammar is compiled against: its parts are, too, where they have masks of their own."""
+    """The tokenizer and the store for which a grammar is compiled, with its parts that have masks."""
 
     tokenizer: Tokenizer
     store: MaskStore
 
 
 class InsidePart(NamedTuple):
-    """A place of a configuration that stands inside a text of a language with masks of its own."""
+    """A place of a configuration inside a text of a part that has masks of its own."""
 
     part: MaskedPart
     state: int
-    """Where it stands: a state of the part's, by its number."""
-    behind: Config | None
-    """The configuration behind that text, if it ended here; None where nothing may follow it."""
+    """The part's state, by its number."""
+    after_end: Config | None
+    """The configuration of the whole language if the part's text ended here; None where nothing may follow
+    it."""
     ends: bool
-    """Whether all is a word where that text is."""
+    """Whether the whole text is a word where the part's text is."""
 
 
 class Language(ABC):
-    """A set of words, expanded as it is read. Not thread-safe: its compiled grammar's lock is held."""
+    """A set of words, expanded as texts reach it. Not thread-safe: the lock of its compiled grammar is
+    held."""
 
     classes: bytes = ALL_BYTES
-    """For each byte its class: bytes of one class are alike in every configuration, and one of them is
-    asked about."""
-    outer: bytes | None = None
-    """The same for configurations that stand inside no language with masks of its own (`inside`); None:
-    `classes`. They are fewer: such a language tells all bytes apart."""
+    """The class of each byte. Bytes of one class have the same effect in every configuration."""
+    outer_classes: bytes | None = None
+    """The same for configurations outside parts with masks of their own (`inside`), which are fewer; None:
+    `classes`."""
     specials: frozenset[int] = frozenset()
     """The special tokens among the symbols, by token id."""
-    counts: bool = False
-    """Whether `boundary` does anything."""
+    counts_tokens: bool = False
+    """Whether `boundary` changes configurations."""
     has_places: bool = False
-    """Whether `places` does anything."""
-
+    """Whether `places` splits configurations."""
     has_stack: bool = False
-    """Whether `height` says anything."""
+    """Whether `height` counts anything."""
 
     def height(self, config: Config) -> int:
-        """Return how many places the parser's stack has, in a JSON text how many brackets are open: the most
-        of all places of the configuration; 0 where nothing is counted."""
+        """Return the places of the parser's stack, or the open brackets of a JSON text: the most of all
+        places of the configuration; 0 where nothing is counted."""
         return 0
 
     @abstractmethod
@@ -78,48 +78,48 @@ class Language(ABC):
 
     @abstractmethod
     def step(self, config: Config, symbol: int) -> Config | None:
-        """Return the configuration after a symbol; None exactly where no word of the language goes on so."""
+        """Return the configuration after a symbol; None exactly where no word continues with it."""
 
     @abstractmethod
     def accepts(self, config: Config) -> bool:
-        """Return whether what was read is a word."""
+        """Return whether the symbols read so far are a word."""
 
     @abstractmethod
     def shortest(self, config: Config) -> Sequence[int]:
-        """Return the symbols of a shortest rest: empty exactly where what was read is a word.
+        """Return the symbols of a shortest rest: empty exactly where the symbols read so far are a word.
 
-        After the first of them the shortest rest is shorter by at least one.
+        After the first of these symbols the shortest rest is shorter by at least one.
         """
 
     @abstractmethod
     def expected(self, config: Config) -> list[Expected]:
-        """Return what may come next, in words; the end is left to the caller."""
+        """Return the items that may come next, in words; the caller adds the end of the text."""
 
     def boundary(self, config: Config) -> Config | None:
-        """Return the configuration after the end of a token (one whose symbols were read just now); None
-        where a token may not end here. Only languages that count tokens do anything."""
+        """Return the configuration after the end of a token whose last symbol was just read; None where no
+        token may end here. Languages that count no tokens return the configuration itself."""
         return config
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        """Return the places of a configuration that stand inside texts of languages with masks of their own,
-        and the configuration of all the others, if there are any."""
+        """Return the places of a configuration inside parts with masks of their own, and the configuration of
+        all its other places (None: there are none)."""
         return (), config
 
     def places(self, config: Config) -> Iterable[Config]:
-        """Return configurations of single places, without those that stand at the end of a part: where
-        they go on, what is behind the part is a place too, and nearer to an end."""
+        """Return configurations with one place each. Places at the end of a part are left out where the place
+        behind the part is there too, which is nearer to an end."""
         return (config,)
 
     def goes_on(self, config: Config) -> bool:
-        """Return whether anything may follow. Cost: a step for each class of bytes, at most."""
-        symbols = [self.classes.index(kind) for kind in set(self.classes)]
+        """Return whether any symbol may follow. Cost: at most a step for each class of bytes."""
+        symbols = [self.classes.index(one) for one in set(self.classes)]
         symbols += [TOKEN + token for token in self.specials]
         return any(self.step(config, symbol) is not None for symbol in symbols)
 
-    def moved(self, config: Config, index: int) -> Config:
-        """Return the configuration after some text in which the one place of a configuration, of those that
-        `inside` returns, has come to another state, and has ended nowhere before."""
-        raise NotImplementedError(f"{type(self).__name__} has no places inside of others")
+    def after_inside(self, config: Config, state: int) -> Config:
+        """Return the configuration after some text inside the part of a configuration with one place, which
+        is inside a part: the part is now in `state`, and its text has not ended on the way."""
+        raise NotImplementedError(f"{type(self).__name__} has no parts with masks")
 
     @property
     def sizes(self) -> dict[str, int]:

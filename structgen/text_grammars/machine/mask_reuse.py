@@ -1,8 +1,7 @@
-"""`Alike`: states that go on in the same way after most bytes, as places in free text do.
+"""`MaskReuse`: most tokens of a mask can be copied from the mask of a similar state.
 
-After a byte that leads two states to the same state they take the same tokens. Of a state that differs after
-a few bytes alone from one whose mask is known, the tokens are read that begin with these; the others are
-those of the mask that is known.
+Two states of free text often go to the same state after most bytes. Behind such a byte both take the same
+tokens. The mask of one is then known but for the tokens that begin with another byte.
 """
 
 from __future__ import annotations
@@ -10,54 +9,54 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
-_HELD = 8
-"""States that are compared."""
-_WORTH = 1 << 14
-"""Nodes of the vocabulary's trie that are worth it not to be read."""
+_STATES = 8
+"""States that are remembered."""
+_LEAST_NODES = 1 << 14
+"""A walk over fewer trie nodes than this costs less than a copy."""
 
 
-class Alike:
-    """The last states whose masks have many tokens, and what they do with each byte."""
+class MaskReuse:
+    """The last states with large masks, each with its row of the step table."""
 
     __slots__ = ("_below", "_classes", "_states", "_vocabulary")
 
     def __init__(self, vocabulary: Vocabulary, classes: bytes) -> None:
-        """`classes`: of each byte, in the rows that are compared."""
+        """`classes`: the class of each byte, the column of a row."""
         self._vocabulary, self._classes = vocabulary, np.frombuffer(classes, np.uint8)
         self._states: dict[int, npt.NDArray[np.int32]] = {}
         self._below: npt.NDArray[np.int64] | None = None
 
-    def note(self, state: int, row: npt.NDArray[np.int32]) -> None:
-        """Note a state whose mask has many tokens. `row`: what is after each class of bytes; below 0 nothing
-        is."""
-        if len(self._states) == _HELD:
+    def remember(self, state: int, row: npt.NDArray[np.int32]) -> None:
+        """Remember a state with a large mask. `row`: the state after each class of bytes, below 0 none."""
+        if len(self._states) == _STATES:
             del self._states[next(iter(self._states))]
         self._states[state] = row.copy()
 
-    def nearest(self, row: npt.NDArray[np.int32]) -> tuple[int, npt.NDArray[np.bool_]] | None:
-        """Return the state with the most tokens behind bytes after which it is as in a row, and which bytes
-        these are ([256]); None where they are too few."""
+    def most_similar(self, row: npt.NDArray[np.int32]) -> tuple[int, npt.NDArray[np.bool_]] | None:
+        """Return the state that shares the most trie nodes with a row, and the bytes ([256]) after which both
+        go to the same state; None where they share too few nodes."""
         if not self._states:
             return None
-        found, most = None, _WORTH
+        found, most = None, _LEAST_NODES
         for state, other in self._states.items():
             same = (other == row)[self._classes]
-            worth = int(self._nodes()[same & (row >= 0)[self._classes]].sum())
-            if worth > most:
-                found, most = (state, same), worth
+            shared = int(self._nodes_below()[same & (row >= 0)[self._classes]].sum())
+            if shared > most:
+                found, most = (state, same), shared
         return found
 
     def beginning(self, bits: npt.NDArray[np.int32], firsts: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-        """Return those tokens of a row of bits whose first byte is among some ([256]). Cost: 0.1 ms."""
+        """Return the tokens of a row of bits whose first byte is among some ([256]). Cost: 0.1 ms."""
         return bits & self._vocabulary.beginning(firsts)
 
-    def _nodes(self) -> npt.NDArray[np.int64]:
-        """Return how many nodes of the trie there are below each first byte."""
+    def _nodes_below(self) -> npt.NDArray[np.int64]:
+        """Return the number of trie nodes below each first byte."""
         if self._below is None:
             nodes, first = self._vocabulary.nodes, self._vocabulary.first[:256]
             there = np.flatnonzero(first >= 0)
             self._below = np.zeros(256, np.int64)
-            self._below[there] = (nodes[first[there]] >> np.uint64(40)).astype(np.int64) - first[there]
+            self._below[there] = fields_of(nodes[first[there]].astype(np.int64)).end - first[there]
         return self._below

@@ -1,8 +1,8 @@
-"""`Masked`: a language that has masks of its own, as a part of others.
+"""`Masked`: a compiled grammar as a language, so that it can be a part of a composed grammar.
 
-A JSON Schema or a Lark grammar that is a part of a composed grammar is compiled against the vocabulary as it
-would be by itself, and its masks tell which tokens stay inside its text. What is left to the composed grammar
-(`compiled_text`) are the tokens that come into that text, and those that leave it.
+A JSON Schema or a Lark grammar inside a composed grammar is compiled against the vocabulary as if it stood
+alone. Its masks say which tokens stay inside its text. The composed grammar (`compiled_text`) reads only the
+tokens that enter that text and those that leave it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.language.expectation import Expected
 from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
-from structgen.text_grammars.machine.mask_union import Gathered
-from structgen.text_grammars.machine.part import MaskedPart
+from structgen.text_grammars.machine.mask_union import MaskUnion
+from structgen.text_grammars.machine.masked_part import MaskedPart
 
 _BYTES: Final = 256
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
 
 
 class Masked(Language, MaskedPart):
-    """The texts of a compiled grammar; a configuration is one of its states, by its number."""
+    """The texts of a compiled grammar; a configuration is the number of one of its states."""
 
-    outer = bytes(_BYTES)
+    outer_classes = bytes(_BYTES)
 
     def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
-        """`last`: the bytes that its texts may end with, or more."""
+        """`last`: a superset of the bytes with which its texts end."""
         self.compiled, self.last = compiled, last
         self.has_stack = compiled.has_depth
 
@@ -59,8 +59,8 @@ class Masked(Language, MaskedPart):
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         return (InsidePart(self, cast(int, config), None, True),), None
 
-    def moved(self, config: Config, index: int) -> Config:
-        return index
+    def after_inside(self, config: Config, state: int) -> Config:
+        return state
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -73,14 +73,14 @@ class Masked(Language, MaskedPart):
 
     # --- as a part ------------------------------------------------------------------------------------------
 
-    def gather(self, state: int, into: Gathered) -> None:
+    def add_mask(self, state: int, union: MaskUnion) -> None:
         parts = self.compiled.mask_parts(state)
         if parts is None:
-            into.add_bits(self.compiled.bits(state))
+            union.add_bits(self.compiled.bits(state))
         else:
-            into.add(*parts)
+            union.add(*parts)
 
-    def leaves(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
+    def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         return self.compiled.ends_below(state, wanted, most)
 
     def after(self, state: int, token: int) -> int | None:
@@ -93,9 +93,8 @@ class Masked(Language, MaskedPart):
         if left < 0:
             return tokens
         with self.compiled.lock:
-            if self.compiled.completions.fits(state, left):
-                return tokens[:0]
-            return self.compiled.completions.too_long(state, tokens, left)
+            completions = self.compiled.completions
+            return tokens[:0] if completions.fits(state, left) else completions.too_long(state, tokens, left)
 
     def allowed(self, state: int) -> npt.NDArray[np.bool_]:
         return self.compiled.allowed_bits(state)

@@ -1,4 +1,4 @@
-"""Terminals that are being read side by side: each a language of its own, by its configurations."""
+"""`Scanner`: the terminals of a grammar, read side by side."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from structgen.language.expectation import Expected
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
 Reading: TypeAlias = "tuple[int, Config]"
-"""A terminal, and where its language stands."""
+"""A terminal, and the configuration of its language."""
 
 
 class Scanner:
-    """The terminals of one grammar. Sets of readings are numbered: a *bundle* is what may be read at once."""
+    """The terminals of one grammar, each a language. A *bundle* is a numbered set of readings: the terminals
+    that the text may be inside, like a state of a scanner's automaton."""
 
     def __init__(self, languages: Sequence[Language]) -> None:
         self.languages = tuple(languages)
         self.classes = common_classes([language.classes for language in languages])
         self.specials = frozenset(token for language in languages for token in language.specials)
-        self.counts = any(language.counts for language in languages)
+        self.counts_tokens = any(language.counts_tokens for language in languages)
         self.bundles: list[frozenset[Reading]] = []
         self._numbers: dict[frozenset[Reading], int] = {}
         self._after: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
         self._bounded: dict[int, int] = {}
         self._fresh: dict[tuple[int, ...], int] = {}
         self._going: dict[Reading, bool] = {}
-        kinds = sorted(set(self.classes))
-        self._some = [self.classes.index(kind) for kind in kinds]
+        self._representatives = [self.classes.index(one) for one in sorted(set(self.classes))]
         self.nothing = self.bundle(())
 
     def bundle(self, readings: Iterable[Reading]) -> int:
@@ -51,9 +51,10 @@ class Scanner:
         return self.bundle(self.bundles[one] | self.bundles[other])
 
     def after(self, bundle: int, symbol: int) -> tuple[int, tuple[int, ...]]:
-        """Return the bundle of what goes on after a symbol, and the terminals that may end there."""
+        """Return the bundle of the terminals that continue after a symbol, and the terminals that may end
+        there."""
         if symbol < TOKEN:
-            symbol = self._some[self.classes[symbol]]
+            symbol = self._representatives[self.classes[symbol]]
         key = (bundle, symbol)
         known = self._after.get(key)
         if known is None:
@@ -83,7 +84,8 @@ class Scanner:
 
     def symbols(self, terminal: int) -> list[int]:
         """Return one symbol of each class, and the special tokens of a terminal."""
-        return [*self._some, *(TOKEN + token for token in sorted(self.languages[terminal].specials))]
+        specials = (TOKEN + token for token in sorted(self.languages[terminal].specials))
+        return [*self._representatives, *specials]
 
     def bounded(self, bundle: int) -> int:
         """Return the bundle after the end of a token."""
@@ -92,7 +94,7 @@ class Scanner:
             left: list[Reading] = []
             for terminal, config in self.bundles[bundle]:
                 language = self.languages[terminal]
-                if not language.counts:
+                if not language.counts_tokens:
                     left.append((terminal, config))
                     continue
                 after = language.boundary(config)
@@ -109,7 +111,7 @@ class Scanner:
 
 
 def common_classes(parts: Iterable[bytes]) -> bytes:
-    """Return the classes of bytes that are alike for every one of some languages."""
+    """Return the coarsest classes of bytes that refine those of every language."""
     numbers: dict[tuple[int, ...], int] = {}
     rows = list(parts) or [bytes(256)]
     return bytes(numbers.setdefault(name, len(numbers)) for name in zip(*rows, strict=True))

@@ -1,4 +1,4 @@
-"""`Steps`: the table of steps that `stepping` reads, grown as configurations are met."""
+"""`StepTable`: the transition table that `stepping` reads, filled as configurations are reached."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.tables import layout as L
 from structgen.native.lazy_memory import room
+from structgen.native.raw_memory import address_of
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import Language
 
 
-class Steps:
-    """The tables that `stepping` reads: rows for configurations, and the questions."""
+class StepTable:
+    """The rows of configurations that `stepping` reads, and the questions that it notes."""
 
     __slots__ = (
-        "_alike",
         "_context",
         "_extra",
         "_final",
@@ -27,6 +26,7 @@ class Steps:
         "_needs",
         "_open",
         "_outer",
+        "_same_outside",
         "_table",
         "_ticks",
         "_used",
@@ -34,17 +34,17 @@ class Steps:
     )
 
     def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
-        kinds = sorted(set(language.classes))
-        if kinds != list(range(len(kinds))):
+        width = len(set(language.classes))
+        if set(language.classes) != set(range(width)):
             raise AssertionError("classes of bytes are numbered from 0 on")
-        self.representative = [language.classes.index(kind) for kind in kinds]
-        outer = language.outer or language.classes
-        of_kinds = np.array([outer[byte] for byte in self.representative], np.uint8)
+        self.representative = [language.classes.index(column) for column in range(width)]
+        """A byte of each class."""
+        outer = language.outer_classes or language.classes
         groups: dict[int, list[int]] = {}
-        for number, kind in enumerate(of_kinds.tolist()):
-            groups.setdefault(kind, []).append(number)
-        self._alike = [groups[kind] for kind in of_kinds.tolist()]
-        """For each class of bytes those that are like it outside of parts."""
+        for column, byte in enumerate(self.representative):
+            groups.setdefault(outer[byte], []).append(column)
+        self._same_outside = [groups[outer[byte]] for byte in self.representative]
+        """For each class the classes that have the same effect outside parts."""
         self._outer: list[bool] = []
         self._context = context
         self._used = 0
@@ -52,11 +52,11 @@ class Steps:
         self._needs = np.zeros(1 + 2 * stepping.MOST, np.int64)
         self._extra = np.zeros(max(1, len(language.specials)), np.int32)
         self._kept: list[npt.NDArray[Any]] = [classes]
-        self._table: npt.NDArray[np.int32] = np.empty((0, len(kinds)), np.int32)
+        self._table: npt.NDArray[np.int32] = np.empty((0, width), np.int32)
         self._final: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._inside: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-        self._ticks: npt.NDArray[np.int32] | None = np.empty(0, np.int32) if language.counts else None
-        context[stepping.C_CLASSES], context[stepping.C_WIDTH] = address_of(classes), len(kinds)
+        self._ticks: npt.NDArray[np.int32] | None = np.empty(0, np.int32) if language.counts_tokens else None
+        context[stepping.C_CLASSES], context[stepping.C_WIDTH] = address_of(classes), width
         context[L.C_NEEDS] = address_of(self._needs)
         context[stepping.C_EXTRA] = address_of(self._extra)
         self._open = room(8 * (1 + 2 * stepping.MOST_OPEN)).view(np.int64)
@@ -93,9 +93,10 @@ class Steps:
         )
 
     def put(self, number: int, accepting: bool, is_inside: bool, is_outer: bool) -> None:
-        """Enter the row of a configuration, the next one or one that a call that was cut off has entered;
-        `is_inside`: whether it stands inside a part, and nowhere else; `is_outer`: whether it stands inside
-        none."""
+        """Add the row of a configuration, or overwrite the row that an interrupted call has added.
+
+        `is_inside`: all its places are one place inside a part; `is_outer`: none is inside a part.
+        """
         if number >= len(self._final):
             self._grow(2 * number)
         self._outer[number:] = (is_outer,)
@@ -106,61 +107,61 @@ class Steps:
         self._used = number + 1
 
     def refuse(self, number: int) -> None:
-        """Have nothing follow."""
+        """Refuse every byte in a configuration."""
         self._table[number] = L.REFUSED
 
     def questions(self) -> list[tuple[int, int]]:
-        """Return the questions that were noted, and forget them. Where there are none, a call that was cut
-        off had them: they are noted again."""
+        """Return the noted questions and forget them. Where there are none, an interrupted call has taken
+        them: their cells become unknown again."""
         count = int(self._needs[0])
         noted = self._needs[1 : 1 + 2 * count].reshape(-1, 2).tolist()
         self._needs[0] = 0
         if not noted:
             self._ask_again()
-        return [(number, kind) for number, kind in noted]
+        return [(number, column) for number, column in noted]
 
     def _ask_again(self) -> None:
-        """Have all asked again that was asked and not answered."""
+        """Make every cell unknown whose question was noted and not answered."""
         for cells in (self._table, self._ticks):
             if cells is not None:
                 cells[cells == stepping.QUESTIONED] = stepping.UNKNOWN
 
-    def answer(self, number: int, kind: int, after: int) -> None:
-        """Enter what follows a class of bytes, and those that are like it there."""
-        if kind == stepping.BOUNDARY:
+    def answer(self, number: int, column: int, after: int) -> None:
+        """Fill the cell of a class of bytes, and of the classes that have the same effect there."""
+        if column == stepping.BOUNDARY:
             assert self._ticks is not None
             self._ticks[number] = after
         elif self._outer[number]:
-            self._table[number, self._alike[kind]] = after
+            self._table[number, self._same_outside[column]] = after
         else:
-            self._table[number, kind] = after
+            self._table[number, column] = after
 
-    def is_known(self, number: int, kind: int) -> bool:
-        """Return whether it was entered what follows a class of bytes."""
-        return kind != stepping.BOUNDARY and self._table[number, kind] > stepping.UNKNOWN
+    def is_known(self, number: int, column: int) -> bool:
+        """Return whether the cell of a class of bytes is filled."""
+        return column != stepping.BOUNDARY and self._table[number, column] > stepping.UNKNOWN
 
     def row(self, number: int) -> npt.NDArray[np.int32]:
-        """Return what follows each class of bytes in a configuration: the number after it, REFUSED, or what
-        is below it where that is not known."""
+        """Return the cells of a configuration, one for each class of bytes: the number after it, REFUSED, or
+        a smaller number where the cell is unknown."""
         found: npt.NDArray[np.int32] = self._table[number]
         return found
 
     @property
     def is_overfull(self) -> bool:
-        """Whether there was no room for all nodes of the trie that wait for answers."""
+        """Whether there was no room to note all trie nodes that wait for answers."""
         return int(self._open[0]) > stepping.MOST_OPEN
 
     def may_end(self, number: int) -> bool:
-        """Return whether a text may end in a configuration."""
+        """Return whether the text may end in a configuration."""
         return bool(self._final[number])
 
     def allow(self, tokens: list[int]) -> None:
-        """Say which special tokens may come in the state whose mask is worked out next."""
+        """Set the special tokens that are allowed in the state whose mask is worked out next."""
         self._extra[: len(tokens)] = tokens
         self._context[stepping.C_EXTRAS] = len(tokens)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tables, outgrown ones included."""
+        """Bytes of all tables, the outgrown ones included."""
         arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._inside, self._needs, *self._kept]
         return sum(int(array.nbytes) for array in arrays)

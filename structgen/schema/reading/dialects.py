@@ -1,4 +1,4 @@
-"""What each draft of JSON Schema calls its keywords.
+"""The dialects: the keywords of each draft of JSON Schema, with their readers.
 
 A draft is a `Dialect`: a table from keyword to the function that reads it, so that a keyword that a draft
 does not know is simply not in its table. Sources: the JSON Schema drafts 3, 4, 6, 7, 2019-09 and 2020-12
@@ -7,71 +7,13 @@ does not know is simply not in its table. Sources: the JSON Schema drafts 3, 4, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from structgen.schema.reading import content, draft3, keywords
+from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.handled_keywords import HANDLED
-from structgen.schema.reading.keywords import Reader
-
-if TYPE_CHECKING:
-    from structgen.schema.reading.document import Document
-    from structgen.schema.reading.located import SchemaPlace
-
-DRAFTS = ("3", "4", "6", "7", "2019-09", "2020-12", "v1")
-"""The drafts, oldest first; "v1" is the coming release, as far as the official test suite tells it."""
-DEFAULT_DRAFT = "2020-12"
-
-URI_OF_DRAFT: Mapping[str, str] = MappingProxyType(
-    {
-        "3": "http://json-schema.org/draft-03/schema",
-        "4": "http://json-schema.org/draft-04/schema",
-        "6": "http://json-schema.org/draft-06/schema",
-        "7": "http://json-schema.org/draft-07/schema",
-        "2019-09": "https://json-schema.org/draft/2019-09/schema",
-        "2020-12": "https://json-schema.org/draft/2020-12/schema",
-        "v1": "https://json-schema.org/v1",
-    }
-)
-"""Draft -> its meta-schema's URI, without a fragment."""
-_DRAFT_OF = MappingProxyType({uri.partition("://")[2]: draft for draft, uri in URI_OF_DRAFT.items()})
-
-
-def draft_of(uri: str) -> str | None:
-    """Return the draft (of DRAFTS) that a `$schema` URI names, http or https, or None."""
-    rest = uri.rstrip("#").removeprefix("https://").removeprefix("http://")
-    return _DRAFT_OF.get(rest) if rest != uri.rstrip("#") else None
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """One draft: its keywords, and what it says differently."""
-
-    draft: str
-    keywords: Mapping[str, Reader]
-    locations: Mapping[str, str]
-    """Keyword -> how it holds subschemas: "one", "list", "map", "maps" (of maps), "any" (one or list)."""
-    annotations: frozenset[str]
-    """Keywords that the draft knows and that say nothing about which values are valid."""
-    id_key: str
-    anchors: tuple[str, ...]
-    """Keywords that name an anchor; empty where `$id` does it, as "#name"."""
-    hides_siblings: bool
-    """`$ref` makes all other keywords beside it void."""
-    booleans: bool
-    """true and false are schemas."""
-    plain_integers: bool
-    """12.0 is no integer."""
-    dynamic_anchor: str
-    """The keyword that marks what a dynamic reference may lead to; empty where there is none."""
-    asserts_formats: bool = False
-    """`format` is asserted whatever the policy says: its meta-schema names that vocabulary."""
-    unknown_vocabularies: tuple[str, ...] = ()
-    """What its meta-schema requires and nobody here knows."""
-
+from structgen.schema.reading.schema_place import Dialect, Reader, Reading, SchemaPlace
 
 _ANNOTATIONS = frozenset(("$schema", "title", "description", "default", "definitions", "$defs"))
 
@@ -212,7 +154,7 @@ def _guarded(keyword: str, reader: Reader) -> Reader:
     if keyword in HANDLED:
         return reader
 
-    def read(document: Document, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
+    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         before = len(place.__dict__)
         reader(document, place, raw, value)
         if len(place.__dict__) != before:

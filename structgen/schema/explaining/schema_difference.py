@@ -1,7 +1,7 @@
 """One schema, and the same without a keyword, in one network: is there a value that only one of them takes?
 
-The places of the second document that say what their twins in the first one say are not read again: what
-leads to them is led to the twins. What is left differs, and the liveness oracle is asked about it.
+A place of the second document that equals its counterpart in the first one is replaced by it. The places that
+remain differ, and the liveness oracle is asked about them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_text import unescape
-from structgen.schema.reading.located import SchemaPlace
 from structgen.schema.reading.model import Json, Schema
+from structgen.schema.reading.schema_place import SchemaPlace
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 
-class Twins:
+class SchemaDifference:
     """A document with its network, to which other documents are held that differ in little."""
 
     def __init__(self, document: Document, network: SchemaNetwork) -> None:
@@ -32,18 +32,18 @@ class Twins:
         self._by_raw = {id(place.raw): place for place in self.places.values()}
         self._next = len(document.schemas)
 
-    def parting(self, other: Document, pointer: str = "#") -> int | None:
-        """Return a demand, which some value meets, on values that one of the two documents takes and the
-        other does not, or that their places at a pointer tell apart; None where there is no such value.
+    def difference(self, other: Document, pointer: str = "#") -> int | None:
+        """Return a demand that some value meets, and only values that one of the two documents takes and the
+        other does not (or their places at a pointer); None where there is no such value.
 
-        The caller gives `other` away: its places come to lead to those of this document. Cost: a look at each
-        place of both, and at most two questions to the liveness oracle. Raises LimitError where the oracle
-        does not decide.
+        `other` must not be used afterwards: its places then lead to those of this document. Cost: linear in
+        the places of both, and at most two questions to the liveness oracle. Raises LimitError where the
+        oracle does not decide.
         """
-        twins = self._merged(other)
+        counterparts = self._merged(other)
         one = self.places[pointer]
         two = next((place for place in other.schemas if place.pointer == pointer), other.root)
-        two = twins.get(two.id, two)
+        two = counterparts.get(two.id, two)
         if one is two:
             return None
         tables = self.network.tables
@@ -56,7 +56,7 @@ class Twins:
 
     def witness(self, other: Document, pointer: str = "#") -> str | None:
         """Return the shortest text of a value that `parting` is about, or None."""
-        demand = self.parting(other, pointer)
+        demand = self.difference(other, pointer)
         if demand is None:
             return None
         text = self.network.oracle.text(demand)
@@ -64,28 +64,28 @@ class Twins:
         return text.flat().decode("utf-8", "surrogatepass")
 
     def _merged(self, other: Document) -> dict[int, Schema]:
-        """Return the places of ours that places of a document are (by id): those that say the same; all
-        others then refer to ours."""
+        """Return the equal places of this document by the ids of another's places; the other's remaining
+        places then refer to them."""
         for place in other.schemas:
             place.id += self._next
         self._next += len(other.schemas)
-        twins: dict[int, Schema] = {}
+        counterparts: dict[int, Schema] = {}
         for place in other.schemas:
             if isinstance(place, SchemaPlace) and isinstance(place.raw, dict):
-                twin = self._by_raw.get(id(place.raw)) or self.places.get(place.pointer)
-                if twin is not None:
-                    twins[place.id] = twin
-        for one in _different(other.schemas, twins):
-            twins.pop(one, None)
+                counterpart = self._by_raw.get(id(place.raw)) or self.places.get(place.pointer)
+                if counterpart is not None:
+                    counterparts[place.id] = counterpart
+        for one in _different(other.schemas, counterparts):
+            counterparts.pop(one, None)
         for place in other.schemas:
-            if place.id not in twins:
+            if place.id not in counterparts:
                 for name, held in place.__dict__.items():
-                    setattr(place, name, _replaced(held, twins))
-        return twins
+                    setattr(place, name, _replaced(held, counterparts))
+        return counterparts
 
 
 def without(value: Json, pointer: str, keyword: str) -> Json:
-    """Return a schema without a keyword at a place (`#/properties/a`); what lies off the way is shared."""
+    """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
     root: Json = copy(value)
     here: Any = root
     for step in map(unescape, pointer.split("/")[1:]):
@@ -96,16 +96,16 @@ def without(value: Json, pointer: str, keyword: str) -> Json:
     return root
 
 
-def _different(schemas: Sequence[Schema], twins: Mapping[int, Schema]) -> set[int]:
-    """Return the ids of the schemas that do not say what their twins say: their own fields differ, or what
-    they lead to does."""
+def _different(schemas: Sequence[Schema], counterparts: Mapping[int, Schema]) -> set[int]:
+    """Return the ids of the schemas that differ from their counterparts: in their own fields, or in a schema
+    that they lead to."""
     holders: dict[int, list[int]] = {}
     different: set[int] = set()
     for schema in schemas:
         for child in _children(schema):
             holders.setdefault(child.id, []).append(schema.id)
-        twin = twins.get(schema.id)
-        if twin is None or _replaced(schema.__dict__, twins) != twin.__dict__:
+        counterpart = counterparts.get(schema.id)
+        if counterpart is None or _replaced(schema.__dict__, counterparts) != counterpart.__dict__:
             different.add(schema.id)
     todo = list(different)
     while todo:
@@ -128,12 +128,12 @@ def _children(schema: Schema) -> Iterator[Schema]:
             stack.extend(held)
 
 
-def _replaced(held: Any, twins: Mapping[int, Schema]) -> Any:
-    """Return a field of a schema with schemas replaced by their twins."""
+def _replaced(held: Any, counterparts: Mapping[int, Schema]) -> Any:
+    """Return a field of a schema with schemas replaced by their counterparts."""
     if isinstance(held, Schema):
-        return twins.get(held.id, held)
+        return counterparts.get(held.id, held)
     if isinstance(held, Mapping):
-        return {key: _replaced(value, twins) for key, value in held.items()}
+        return {key: _replaced(value, counterparts) for key, value in held.items()}
     if isinstance(held, tuple):
-        return tuple([_replaced(value, twins) for value in held])
+        return tuple([_replaced(value, counterparts) for value in held])
     return held

@@ -9,14 +9,14 @@ from itertools import combinations
 
 from structgen.errors import StructgenError
 from structgen.language.ir import FALSE, Format, Formula, Interval, Length, Multiple, Pattern, Words
-from structgen.schema.explaining import wording
+from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import disjunction
 from structgen.schema.meaning.place import ALWAYS, ARRAY, EVERY, NEVER, NUMBER, OBJECT, STRING
 from structgen.schema.reading.model import Schema
-from structgen.schema.recogniser.schema_network import SchemaNetwork
+from structgen.schema.recogniser.schema_liveness import Oracle
 
 _DEEPEST = 6
-"""Steps into a value that are told; a contradiction farther down is named by its pointers."""
+"""Steps into a value that a reason spells out; a contradiction farther down is named by its pointers."""
 _MOST = 12
 """Keywords of one value that are tried in pairs."""
 _MOST_NAMED = 4
@@ -33,13 +33,13 @@ class _Said:
     formula: Formula
 
 
-def reason(network: SchemaNetwork, literals: Iterable[int], inside: str = "") -> str:
+def reason(oracle: Oracle, literals: Iterable[int], inside: str = "") -> str:
     """Return in words why no value meets all literals (integers of `Tables`): pairs of keywords are tried
-    first, then the required keys and items are gone into. Tens of questions to the oracle.
+    first, then the values of required keys and items. Tens of questions to the oracle.
 
-    `inside`: the step into a value (`item 1`) that the caller has told already.
+    `inside`: the step into a value (`item 1`) that the caller has named already.
     """
-    teller = _Reasons(network, inside)
+    reasons = _Reasons(oracle, inside)
     way: list[str] = []
     asked = tuple(literals)
     seen = set()
@@ -47,13 +47,13 @@ def reason(network: SchemaNetwork, literals: Iterable[int], inside: str = "") ->
         if asked in seen:
             return ": ".join((*way, "it asks for another such value inside itself, without end"))
         seen.add(asked)
-        answer = teller.step(asked)
+        answer = reasons.step(asked)
         if isinstance(answer, str):
             return ": ".join((*way, answer))
         where, asked = answer
         if way or where != inside:
             way.append(where)
-    return ": ".join((*way, teller.places(asked)))
+    return ": ".join((*way, reasons.places(asked)))
 
 
 def required_key(key: str) -> str:
@@ -67,10 +67,10 @@ def item(index: int) -> str:
 
 
 class _Reasons:
-    def __init__(self, network: SchemaNetwork, inside: str) -> None:
-        self.network = network
+    def __init__(self, oracle: Oracle, inside: str) -> None:
+        self.oracle, self.scalars, self.shapes = oracle, oracle.scalars, oracle.shapes
         self.inside = inside
-        self.tables = network.tables
+        self.tables = oracle.tables
 
     def places(self, literals: tuple[int, ...]) -> str:
         found = dict.fromkeys(self._where(literal) for literal in literals if literal >= 0)
@@ -81,7 +81,7 @@ class _Reasons:
         return f"not {pointer}" if literal & 1 else pointer
 
     def step(self, literals: tuple[int, ...]) -> str | tuple[str, tuple[int, ...]]:
-        """Return the reason, or the value inside in which it lies, with what that is asked."""
+        """Return the reason, or the inner value that has no value: where it is, and its literals."""
         tables = self.tables
         literals = tuple(literal for literal in dict.fromkeys(literals) if literal != ALWAYS)
         for literal in literals:
@@ -93,7 +93,7 @@ class _Reasons:
             schema
             for literal in literals
             if literal >= 0 and not literal & 1
-            for schema in self.network.shapes.rivals.conjuncts(literal)
+            for schema in self.shapes.overlaps.conjuncts(literal)
         ]
         mask = EVERY
         for literal in literals:
@@ -138,7 +138,7 @@ class _Reasons:
     # --- strings and numbers ---
 
     def _scalar(self, literals: tuple[int, ...], together: list[Schema], kind: int, some: str) -> str:
-        scalars = self.network.scalars
+        scalars = self.scalars
         said: list[_Said] = []
         combined: list[_Said] = []
         for schema in together:
@@ -161,8 +161,8 @@ class _Reasons:
 
     def _excluded(self, formulas: list[Formula], kind: int) -> bool:
         try:
-            formula = self.network.scalars.narrowed(formulas, kind)
-            return formula == FALSE or not self.network.scalars.satisfiable(formula, kind)
+            formula = self.scalars.narrowed(formulas, kind)
+            return formula == FALSE or not self.scalars.satisfiable(formula, kind)
         except StructgenError:
             return False
 
@@ -173,7 +173,7 @@ class _Reasons:
         counts = [schema.max_properties for schema in together if schema.max_properties is not None]
         keys = {key: schema for schema in together for key in schema.required}
         for key, by in keys.items():
-            asked = tuple(self.network.shapes.obligations.value_literals(together, key))
+            asked = tuple(self.shapes.obligations.value_literals(together, key))
             if NEVER in asked:
                 ruled = self._ruled_out(together, key)
                 if required_key(key) == self.inside:
@@ -204,7 +204,7 @@ class _Reasons:
         facets = [((), schema) for schema in together]
         settled = max((len(schema.prefix) for schema in together), default=0)
         for index in range(min(least, settled + 1)):
-            asked = tuple(self.network.shapes.obligations.item_literals(facets, {}, index))
+            asked = tuple(self.shapes.obligations.item_literals(facets, {}, index))
             if NEVER in asked:
                 return f"{item(index)} is owed (minItems {least}) and ruled out"
             if not self._lives(asked):
@@ -221,7 +221,7 @@ class _Reasons:
         for literal in literals:
             if literal < 0 or literal & 1:
                 continue
-            conjuncts = self.network.shapes.rivals.conjuncts(literal)
+            conjuncts = self.shapes.overlaps.conjuncts(literal)
             for schema in conjuncts:
                 if not 1 < len(schema.one_of) <= _MOST_BRANCHES:
                     continue
@@ -251,7 +251,7 @@ class _Reasons:
     def _lives(self, literals: tuple[int, ...]) -> bool:
         try:
             demand = self.tables.demand(literals)
-            return demand != NEVER and self.network.oracle.alive(demand)
+            return demand != NEVER and self.oracle.alive(demand)
         except StructgenError:
             return True
 

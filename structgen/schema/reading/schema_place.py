@@ -1,0 +1,163 @@
+"""Subschemas where they stand, the resource around each, its dialect, and what a keyword's reader may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
+
+from structgen.errors import SchemaError
+from structgen.schema.reading.json_text import escape
+from structgen.schema.reading.model import Schema
+from structgen.schema.reading.policies import Policies
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One draft: its keywords, and what it says differently."""
+
+    draft: str
+    keywords: Mapping[str, Reader]
+    locations: Mapping[str, str]
+    """Keyword -> how it holds subschemas: "one", "list", "map", "maps" (of maps), "any" (one or list)."""
+    annotations: frozenset[str]
+    """Keywords that the draft knows and that say nothing about which values are valid."""
+    id_key: str
+    anchors: tuple[str, ...]
+    """Keywords that name an anchor; empty where `$id` does it, as "#name"."""
+    hides_siblings: bool
+    """`$ref` makes all other keywords beside it void."""
+    booleans: bool
+    """true and false are schemas."""
+    plain_integers: bool
+    """12.0 is no integer."""
+    dynamic_anchor: str
+    """The keyword that marks the target of a dynamic reference; empty where the draft has none."""
+    asserts_formats: bool = False
+    """`format` is asserted whatever the policy says: its meta-schema names that vocabulary."""
+    unknown_vocabularies: tuple[str, ...] = ()
+    """Vocabularies that its meta-schema requires and that are not known here."""
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """One schema resource: the base of the references in it."""
+
+    root: Any
+    """Its JSON value."""
+    prefix: str
+    """Its root's place, `#...`."""
+    base: str
+    """Its URI without a fragment, or "" where it has none."""
+    dialect: Dialect
+
+
+_NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
+
+
+def _with_class_defaults(cls: type[SchemaPlace]) -> type[SchemaPlace]:
+    """Return the class with the fields' defaults as class attributes, which hide the base class's slots."""
+    for item in fields(Schema):
+        if item.default is not MISSING:
+            setattr(cls, item.name, item.default)
+        elif item.default_factory is not MISSING:
+            setattr(cls, item.name, _NO_MEMBERS)
+    return cls
+
+
+@_with_class_defaults
+class SchemaPlace(Schema):
+    """A `Schema` that stands in a document.
+
+    Only fields that a keyword sets are stored, all others are class attributes: a subschema has 40 fields and
+    sets two or three, and filling in the others was half of the time that reading a small schema takes.
+    """
+
+    __slots__ = ("__dict__", "at", "raw", "scope", "up")
+
+    scope: Scope
+    """The resource that it stands in."""
+    raw: dict[str, Any] | bool | None
+    """Its JSON value; None for a place that the network made up."""
+    up: SchemaPlace | None
+    """The place around it; None where `at` is the whole place."""
+    at: Any
+    """The segments from `up` to here, or `#...`."""
+
+    @property
+    def pointer(self) -> str:
+        """The place as `#/properties/a`: a JSON pointer after "#" (after a URI in another document).
+
+        Spelled out when asked, since deep schemas would need quadratic memory; "#" alone is the root.
+        """
+        place, parts = self, []
+        while place.up is not None:
+            parts.append("".join(["/" + escape(segment) for segment in place.at]))
+            place = place.up
+        parts.append(place.at)
+        return "".join(reversed(parts))
+
+    @pointer.setter
+    def pointer(self, value: str) -> None:
+        self.up, self.at = None, value
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordRefusal:
+    """A keyword that is not handled, at a place that the root reaches."""
+
+    pointer: str
+    """The place of the schema that holds the keyword."""
+    keyword: str
+    what: str
+    cure: str = ""
+
+
+class Reading(Protocol):
+    """The document that is being read, as the readers of keywords see it (`document.Document`)."""
+
+    policies: Policies
+    schemas: list[Schema]
+    """By id."""
+    patterns: dict[str, Schema]
+    """Every regular expression, with its first place."""
+    formats: dict[str, Schema]
+    """Every format that is asserted, with its first place."""
+    tests: list[tuple[SchemaPlace, Any]]
+    """Every `if` without `then` and `else`."""
+    unevaluated: bool
+    """Whether `unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
+    notes: list[str]
+
+    def child(self, up: SchemaPlace, raw: Any, at: tuple[str | int, ...]) -> SchemaPlace:
+        """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
+        ...
+
+    def derived(self, pointer: str, **fields: Any) -> Schema:
+        """Return a new synthetic schema with these fields of `Schema`, which messages place at `pointer`."""
+        ...
+
+    def refer(self, place: SchemaPlace, reference: str) -> None:
+        """Have a place hold the target of its `$ref`."""
+        ...
+
+    def refer_dynamically(self, place: SchemaPlace, keyword: str, reference: str) -> None:
+        """Have a place hold the target of its `$dynamicRef` or `$recursiveRef`."""
+        ...
+
+    def refuse(self, place: SchemaPlace, keyword: str, what: str = "", cure: str = "") -> None:
+        """Note that `keyword`, in use at `place`, is not handled."""
+        ...
+
+    def wrong(self, place: SchemaPlace, keyword: str, takes: str, cure: str = "") -> SchemaError:
+        """Return the error for a keyword of `place` whose value is of the wrong kind."""
+        ...
+
+    def wrong_at(self, place: SchemaPlace, at: tuple[str | int, ...], what: str, cure: str) -> SchemaError:
+        """Return the error for something inside a keyword of `place`."""
+        ...
+
+
+Reader: TypeAlias = Callable[[Reading, SchemaPlace, dict[str, Any], Any], None]
+"""Reads one keyword: the document, the place, the place's JSON object, the keyword's value."""

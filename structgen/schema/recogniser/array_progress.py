@@ -1,0 +1,259 @@
+"""One thread of an array: the demand on each item, how items meet obligations, when it may close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import TypeAlias
+
+from structgen.errors import LimitError
+from structgen.limits import Limits
+from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.shape import (
+    Alternative,
+    ArrayShape,
+    AtIndex,
+    AtLeast,
+    AtMost,
+    DiffersList,
+    FromIndex,
+    Obligation,
+    RepeatedItem,
+)
+from structgen.schema.meaning.shape_disjunctions import Shapes
+from structgen.schema.recogniser.excluded_values import closes, item_ways, parted
+from structgen.schema.recogniser.members import Unmet
+
+Progress: TypeAlias = tuple[Unmet, tuple[int, ...]]
+"""Open obligations, and how many items each counter has counted (as far as it matters)."""
+Values: TypeAlias = frozenset[int]
+"""Values of items, as literals."""
+
+MANY_KINDS = 3
+"""Up to so many kinds of items that are still required, every set of them that one item may meet is tried."""
+_NONE: Values = frozenset()
+
+
+def repeats(progress: Progress) -> bool:
+    """Return whether a thread still needs two equal items."""
+    return any(isinstance(one, RepeatedItem) for obligation in progress[0] for one in obligation)
+
+
+def watches(shape: ArrayShape, progress: Progress) -> bool:
+    """Return whether it matters to a thread which values the items have."""
+    return shape.unique or repeats(progress)
+
+
+class ArrayProgress:
+    """The progress of single threads: a shape, the obligations still open, the items counted."""
+
+    def __init__(self, tables: PlaceTables, shapes: Shapes, limits: Limits) -> None:
+        self.tables = tables
+        self.shapes = shapes
+        self.limits = limits
+
+    def item(self, shape: ArrayShape, index: int) -> int:
+        """Return the demand on the item at an index."""
+        index = min(index, shape.settled)
+        found = shape.items_memo.get(index)
+        if found is None:
+            facets = shape.facets
+            if len(facets) == 1 and not shape.values:
+                schema = facets[0]
+                if index < len(schema.prefix):
+                    found = self.tables.demand_of(schema.prefix[index])
+                else:
+                    found = 0 if schema.items is None else self.tables.demand_of(schema.items)
+            else:
+                literals = self.shapes.obligations.item_literals(
+                    [((), schema) for schema in facets], dict(shape.values.items()), index
+                )
+                found = self.tables.demand(literals)
+            found = shape.items_memo[index] = self.tables.of_value(found)
+        return found
+
+    def begin(self, shape: ArrayShape) -> Progress:
+        """Return the progress of a shape before the first item."""
+        return shape.obligations, (0,) * len(shape.counters)
+
+    def options(
+        self, shape: ArrayShape, progress: Progress, index: int, seen: Values = _NONE, unique: bool = True
+    ) -> list[tuple[int, Progress]]:
+        """Return the ways to take the item at an index: the demand on it, and the progress after it.
+
+        `seen`: the values of the items before; `unique` False leaves it to the caller that none comes again.
+        """
+        base = self.item(shape, index)
+        if base == NEVER or (shape.hi is not None and index >= shape.hi):
+            return []
+        here = self.tables.constants.among(seen) if seen else NEVER
+        if unique and seen and shape.unique:
+            base = self.tables.both(base, (self.tables.negate(here),))
+            if base == NEVER or self.tables.hopeless(base):
+                return []
+        unmet, counts = progress
+        others, held = parted(unmet)
+        if not isinstance(held, DiffersList):
+            return list(dict.fromkeys(self.ways(shape, base, progress, index, here)))
+        found: list[tuple[int, Progress]] = []
+        for demand, (left, counted) in dict.fromkeys(self.ways(shape, base, (others, counts), index, here)):
+            for both, then in item_ways(self.tables, [(demand, left)], held):
+                found.append((both, (then, counted)))
+        return found
+
+    def ways(
+        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int, *, last: bool = False
+    ) -> Iterator[tuple[int, Progress]]:
+        """Yield what `options` returns, some twice. `last`: the ways that meet most obligations come
+        first."""
+        unmet, counts = progress
+        if not unmet and not counts:
+            yield base, progress
+            return
+        if index >= shape.settled and self.pays_singly(shape, progress):
+            singly = [(base, progress), *self.single_ways(shape, base, counts)]
+            yield from reversed(singly) if last else singly
+            return
+        ways: list[list[tuple[tuple[int, ...], int]]] = []
+        total = 1
+        for obligation in unmet:
+            own: list[tuple[tuple[int, ...], int]] = [((), 0)]
+            for alternative in obligation:
+                if _reaches(alternative, index):
+                    assert isinstance(alternative, (AtIndex, FromIndex))
+                    own.append((alternative.literals, 1))
+                elif isinstance(alternative, RepeatedItem) and here != NEVER:
+                    own.append(((here,), 1))
+            if ((), 1) in own:
+                own = [((), 1)]
+            ways.append(own)
+            total *= len(own)
+        for counter, count in zip(shape.counters, counts, strict=True):
+            yes, no = (counter.literal,), (self.tables.negate(counter.literal),)
+            if counter.most is None:
+                own = [((), 0)] if count >= counter.least else [((), 0), (yes, 1)]
+            else:
+                own = [(no, 0), (yes, 1)] if count < counter.most else [(no, 0)]
+            ways.append(own)
+            total *= len(own)
+        if total > self.limits.alternatives:
+            raise LimitError(
+                "one item of this array can meet its obligations in too many ways.",
+                limit="alternatives",
+                where=self.where(shape),
+            )
+        if last:
+            for own in ways:
+                own.reverse()
+        for combination in product(*ways):
+            extra = [literal for literals, _ in combination for literal in literals]
+            demand = self.tables.both(base, extra) if extra else base
+            if demand == NEVER or (extra and self.tables.hopeless(demand)):
+                continue
+            left = tuple(
+                obligation for obligation, (_, met) in zip(unmet, combination, strict=False) if not met
+            )
+            counted = tuple(
+                count + met for count, (_, met) in zip(counts, combination[len(unmet) :], strict=True)
+            )
+            yield demand, (left, counted)
+
+    def pays_singly(self, shape: ArrayShape, progress: Progress) -> bool:
+        """Return whether it is enough to count each item for one kind.
+
+        Any number of items may follow then, and an item of several kinds is counted for all of them once its
+        value is known (`_joined`)."""
+        required = [
+            counter
+            for counter, count in zip(shape.counters, progress[1], strict=True)
+            if count < counter.least
+        ]
+        return len(required) > MANY_KINDS and not progress[0] and grows(shape)
+
+    def single_ways(
+        self, shape: ArrayShape, base: int, counts: tuple[int, ...]
+    ) -> Iterator[tuple[int, Progress]]:
+        for at, (counter, count) in enumerate(zip(shape.counters, counts, strict=True)):
+            if count < counter.least:
+                demand = self.tables.both(base, (counter.literal,))
+                if demand != NEVER and not self.tables.hopeless(demand):
+                    yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
+
+    def where(self, shape: ArrayShape) -> str:
+        return shape.facets[0].pointer if shape.facets else ""
+
+    def unmet_after(self, progress: Progress, count: int) -> Progress | None:
+        """Return the progress with `count` items written; None where an obligation can no longer be met."""
+        unmet, counts = progress
+        if not unmet:
+            return progress
+        left: list[Obligation] = []
+        for obligation in unmet:
+            kept: list[Alternative] = []
+            held = False
+            for alternative in obligation:
+                match alternative:
+                    case AtIndex(index, _):
+                        if index < count:
+                            continue
+                    case AtLeast(least):
+                        if count >= least:
+                            held = True
+                            break
+                    case AtMost(most):
+                        if count > most:
+                            continue
+                kept.append(alternative)
+            if held:
+                continue
+            if not kept:
+                return None
+            left.append(tuple(kept))
+        return tuple(left), counts
+
+    def closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
+        unmet, counts = progress
+        if count < shape.lo or (shape.hi is not None and count > shape.hi):
+            return False
+        if any(n < counter.least for counter, n in zip(shape.counters, counts, strict=True)):
+            return False
+        return all(
+            any(isinstance(alternative, AtMost) or closes(alternative) for alternative in obligation)
+            for obligation in unmet
+        )
+
+    def cap(self, shape: ArrayShape) -> int:
+        """Return the number of items beyond which their number does not matter to a shape."""
+        cap = max(1, shape.settled, shape.lo, 0 if shape.hi is None else shape.hi + 1)
+        for obligation in shape.obligations:
+            for alternative in obligation:
+                if isinstance(alternative, AtLeast):
+                    cap = max(cap, alternative.count)
+                elif isinstance(alternative, AtMost):
+                    cap = max(cap, alternative.count + 1)
+        return cap
+
+    def longest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
+        """Return how many more items a shortest rest has at the most."""
+        found = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
+        for obligation in progress[0]:
+            for alternative in obligation:
+                if isinstance(alternative, DiffersList):
+                    found += max(map(len, alternative.rests)) + 1
+                elif isinstance(alternative, RepeatedItem):
+                    found += 1
+        return found
+
+
+def _reaches(alternative: Alternative, index: int) -> bool:
+    match alternative:
+        case AtIndex(at, _):
+            return at == index
+        case FromIndex(at, _):
+            return at <= index
+    return False
+
+
+def grows(shape: ArrayShape) -> bool:
+    """Return whether any number of items may follow, and kinds of them are counted up to a least alone."""
+    return shape.hi is None and not shape.unique and all(one.most is None for one in shape.counters)
