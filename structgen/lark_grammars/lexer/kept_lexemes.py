@@ -83,11 +83,14 @@ def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[An
     return list(more)
 
 
+_SIZES = [getattr(R.LexerTables, name) for name in ("width", "unless_count", "terminals", "match_words")]
+
+
 def _is_sound(kept: KeptItems, states: LexemeStates) -> bool:
     """Return whether all numbers that compiled code follows lead to what is there. Cost: 0.1 ms, and 5 ns a
     number."""
     words = states.items.words
-    width, contexts, terminals, bits = words[[R.R_WIDTH, R.R_CONTEXTS, R.R_TERMINALS, R.R_BITS]].tolist()
+    width, contexts, terminals, bits = words[_SIZES].tolist()
     items, rows, asking = len(kept.items), len(kept.row_parts), len(kept.variants)
     pools = {
         "guard_begins": "guard_pool",
@@ -154,7 +157,11 @@ def _are_states(kept: KeptItems, contexts: int) -> bool:
     begins = kept.state_begins[:-1]
     if (np.diff(kept.state_begins) < R.S_ITEMS).any():
         return False
-    heads = {R.S_BEHIND: len(kept.behinds), R.S_TRACKED: len(kept.tracked_begins) - 1, R.S_UNLESS: contexts}
+    heads = {
+        R.S_LOOK_BEHIND: len(kept.behinds),
+        R.S_TRACKED: len(kept.tracked_begins) - 1,
+        R.S_UNLESS: contexts,
+    }
     rest = np.ones(len(kept.state_pool), np.bool_)
     for word, end in heads.items():
         rest[begins + word] = False
