@@ -19,6 +19,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.core.grammar import Grammar
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import (
     lark_masks,
@@ -71,6 +72,7 @@ class CompiledLark(CompiledGrammar):
     place between two lexemes the first time that a token ends there or in the lexeme before.
     """
 
+    table_plan = JSON_TABLES
     take = staticmethod(lark_masks.take_token)
     walk_drafts = staticmethod(lark_masks.walk_drafts)
 
