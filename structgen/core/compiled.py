@@ -111,7 +111,7 @@ class Dfa:
         return len(self.states)
 
 
-class ShortestCompletions(Protocol):
+class Completions(Protocol):
     """The shortest completions of the states of one compiled grammar, and how many tokens write them. States
     are numbers; the grammar's lock is held by the caller."""
 
@@ -264,7 +264,7 @@ class CompiledGrammar(ABC):
 
     @property
     @abstractmethod
-    def completions(self) -> ShortestCompletions:
+    def completions(self) -> Completions:
         """The shortest completions of its states. Under the lock."""
 
     @property
