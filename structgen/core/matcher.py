@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.core.events import Event, EventLog
 from structgen.errors import FinishedError, LimitError, StructgenError, TokenError
-from structgen.json_machine.masks.mask_filling import fill as _fill
 from structgen.language.expectation import Expected
+from structgen.machine_core.masks import fill as _fill
 from structgen.tokens.token_mask import TokenMask
 
 _USED_UP: Final = ("parser_states", "automaton_states")

@@ -16,7 +16,7 @@ from structgen.lark_grammars.lexer.ordered_matching import (
     Thread,
 )
 from structgen.lark_grammars.lexer.work_budget import WorkBudget
-from structgen.lark_grammars.liveness.oracle import LivenessOracle
+from structgen.lark_grammars.liveness.text_search import TextSearch
 from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.limits import Limits
@@ -159,10 +159,10 @@ def _after(ours: ContextualLanguage, config: Config | None, text: bytes) -> Conf
 
 
 def test_a_text_is_written_that_leaves_nothing_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def searched(_self: LivenessOracle, _reading: object) -> bytes:
+    def searched(_self: TextSearch, _reading: object) -> bytes:
         raise AssertionError("a search")
 
-    monkeypatch.setattr(LivenessOracle, "_search", searched)
+    monkeypatch.setattr(TextSearch, "answer", searched)
     ours = language(ALL_OF)
     for text in (b"", b"c", b"cc", b"ac", b"ab,c"):
         config = _after(ours, ours.start(), text)

@@ -14,8 +14,8 @@ from same_masks import bare
 import structgen as sg
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.lark_grammars.liveness.oracle import LivenessOracle
 from structgen.lark_grammars.liveness.shortest_completions import RankedItems
+from structgen.lark_grammars.liveness.text_search import TextSearch
 from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import Parser
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
@@ -107,7 +107,7 @@ def test_plans_prove_the_places_of_python(asked: list[object]) -> None:
 
 
 class _Searched(RankedItems):
-    """RankedItems for which each state and nonterminal is searched by itself, over all rules."""
+    """Ranked items for which each state and nonterminal is searched by itself, over all rules."""
 
     def _needed(self, state: int, nonterminal: int) -> tuple[int, int]:
         key = state, nonterminal
@@ -171,16 +171,16 @@ BAD.2: /[bd]!/
 
 
 def test_a_text_that_no_plan_has_is_found_by_its_lexemes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def search(completions: LivenessOracle, reading: ReaderConfiguration) -> None:
+    def search(completions: TextSearch, reading: ReaderConfiguration) -> None:
         raise AssertionError("texts are tried byte by byte")
 
-    monkeypatch.setattr(LivenessOracle, "_search", search)
+    monkeypatch.setattr(TextSearch, "answer", search)
     language = ContextualLanguage(sg.lark(HIDDEN).tables, Limits())
     assert bytes(language.shortest(language.start())) == b"ace!"
 
 
 def test_that_nothing_goes_on_behind_what_no_text_is_takes_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LivenessOracle, "_search", lambda *_: pytest.fail("texts are tried byte by byte"))
+    monkeypatch.setattr(TextSearch, "answer", lambda *_: pytest.fail("texts are tried byte by byte"))
     grammar = sg.lark('start: "a" | MARGIN NONE "b"\nMARGIN: / +/\nNONE: /[^\\s\\S]/\n%ignore /#+/\n')
     language = ContextualLanguage(grammar.tables, Limits())
     assert language.step(language.start(), ord(" ")) is None

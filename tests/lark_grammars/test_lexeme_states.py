@@ -63,7 +63,7 @@ def test_a_lexeme_that_nothing_begins_ends_by_no_look_ahead() -> None:
     }
     empty = [state for state in states if not lexer.states[state].items]
     assert empty
-    assert [lexer.waits(state) for state in empty] == [UNREACHABLE] * len(empty)
+    assert [lexer.pending_lookaheads(state) for state in empty] == [UNREACHABLE] * len(empty)
 
 
 def test_searches_go_on_beside_a_place_where_no_lexeme_begins() -> None:

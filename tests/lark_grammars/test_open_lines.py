@@ -7,7 +7,7 @@ from lark.indenter import PythonIndenter
 from lark_reference import after, build, differences, takes
 
 import structgen as sg
-from structgen.lark_grammars.liveness.oracle import LivenessOracle
+from structgen.lark_grammars.liveness.text_search import TextSearch
 from structgen.limits import Limits
 
 BLOCKS = r"""
@@ -37,10 +37,10 @@ _NEWLINE: /([ ]*(#[^\n]*)?\n)+ */
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where a text is searched, not planned."""
 
-    def searched(_self: LivenessOracle, _reading: object) -> bytes:
+    def searched(_self: TextSearch, _reading: object) -> bytes:
         raise AssertionError("a search")
 
-    monkeypatch.setattr(LivenessOracle, "_search", searched)
+    monkeypatch.setattr(TextSearch, "answer", searched)
 
 
 @pytest.mark.parametrize(

@@ -17,45 +17,40 @@ from structgen.lark_grammars.compiled.registers import (
     TO_SHIFT,
 )
 from structgen.lark_grammars.lexer.lexeme_rows import (
-    A_AFTER,
-    A_SOURCES,
     DEAD,
     DECIDED,
     FULL,
-    L_BEGINS,
-    L_POOL,
-    L_SOURCES,
-    R_WIDTH,
+    LexerTables,
     terminal_of,
     without_slot,
 )
+from structgen.native.blocks import Bytes, Int32s, Words
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import load8, load32, load64, store64
 
 UNKNOWN_BEHIND = 2
 """In what begins behind a terminal: nobody has asked."""
 
 
 @jit
-def coded(r, state, kind, dead):
+def coded(r: LexerTables, state: int, kind: int, dead: Bytes) -> int:
     """Return the word of a move, as lark_layout has it; FULL; or FULL - 1 - t, where it must be known first
     what cannot begin behind the terminal t."""
-    width = load64(r, R_WIDTH)
-    after = load32(load64(r, A_AFTER), width * state + kind)
+    width = r.width
+    after = r.after[width * state + kind]
     if after == DEAD:
         return MV_DEAD
-    listed = load32(load64(r, A_SOURCES), width * state + kind)
-    begins, pool = load64(r, L_SOURCES + L_BEGINS), load64(r, L_SOURCES + L_POOL)
-    begin, end = load64(begins, listed), load64(begins, listed + 1)
+    listed = r.sources[width * state + kind]
+    begins, pool = r.source_lists.begins, r.source_lists.pool
+    begin, end = begins[listed], begins[listed + 1]
     if after == DECIDED:
-        source = load32(pool, begin)
+        source = pool[begin]
         if source < 0:
             return MV_NOW | (-1 - source) << TERMINAL_SHIFT
         terminal = terminal_of(r, state, source)
         return MV_OLD if terminal < 0 else MV_BEFORE | terminal << TERMINAL_SHIFT
     kept, count = -1, 0
     for at in range(begin, end):
-        source = load32(pool, at)
+        source = pool[at]
         if source >= 0:
             if count == 0:
                 kept = source
@@ -65,7 +60,7 @@ def coded(r, state, kind, dead):
     if count > 1:
         return MV_MANY
     terminal = terminal_of(r, state, kept)
-    if terminal >= 0 and load8(dead, width * terminal + kind) == UNKNOWN_BEHIND:
+    if terminal >= 0 and dead[width * terminal + kind] == UNKNOWN_BEHIND:
         return FULL - 1 - terminal
     otherwise = without_slot(r, after)
     if otherwise == FULL:
@@ -74,7 +69,7 @@ def coded(r, state, kind, dead):
         otherwise = ELSE_NONE
     if terminal < 0:
         return MV_KEEP_OLD | after << TO_SHIFT | otherwise << ELSE_SHIFT
-    if load8(dead, width * terminal + kind) != 0:
+    if dead[width * terminal + kind] != 0:
         # the slot is given up at once: nothing begins so behind it
         if otherwise == ELSE_NONE:
             return MV_DEAD
@@ -83,15 +78,16 @@ def coded(r, state, kind, dead):
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
-def code_moves(r, states, count, dead, moves):
+def code_moves(tables: int, states: int, count: int, dead: int, moves: int) -> int:
     """Write the moves (int64[count, classes]) of some states (int32) whose rows are made. `dead`:
     uint8[terminals, classes], whether a class of bytes is an error behind a terminal. Returns 0, or what
     `coded` does where it fails."""
-    width = load64(r, R_WIDTH)
+    r, numbers, words = LexerTables(tables), Int32s(states), Words(moves)
+    width = r.width
     for i in range(count):
         for kind in range(width):
-            word = coded(r, load32(states, i), kind, dead)
+            word = coded(r, numbers[i], kind, Bytes(dead))
             if word < 0:
                 return word
-            store64(moves, width * i + kind, word)
+            words[width * i + kind] = word
     return 0

@@ -16,11 +16,13 @@ import numpy.typing as npt
 from structgen.lark_grammars.lexer import lexeme_ends as E
 from structgen.lark_grammars.lexer import lexeme_rows as R
 from structgen.lark_grammars.lexer import work_budget as F
+from structgen.lark_grammars.lexer.lexeme_ends import EndingSearch
 from structgen.lark_grammars.lexer.lexeme_items import Item, Slot
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeStates
 from structgen.lark_grammars.lexer.ordered_matching import AtomicGroup
 from structgen.lark_grammars.lexer.regex_instructions import patterns_of
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, ParserTables, Patterns
+from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
 
 _SEVERAL: Final = 4
@@ -161,15 +163,20 @@ class Lexer(LexemeStates):
             self._words[key] = self._word(state, terminal)
         return self._words[key]
 
+    def possible_terminals(self, state: int) -> frozenset[int]:
+        """Return the terminals that a lexeme may still become, or is where it ends."""
+        slots = self.states[state].slots
+        return self.viable_terminals(state).union([slot.terminal for slot in slots if slot.terminal >= 0])
+
     def may_become(self, state: int, terminal: int) -> bool:
         """Return whether a lexeme may still become a terminal's, or is one where it ends."""
-        bits = int(self.items.array("may_be")[state, terminal >> 6])
+        bits = int(self.items.array("viable")[state, terminal >> 6])
         return bool(bits >> (terminal & 63) & 1 or self._ended(state, terminal, b"") & 1)
 
     def may_become_rows(self, first: int, last: int, terminal: int) -> npt.NDArray[np.uint8]:
         """Return `may_become` of the states from one up to another."""
         found = np.zeros(last - first, np.uint8)
-        E.find_becoming(self.items.ready(), first, len(found), terminal, address_of(found))
+        E.find_may_become(self.items.ready(), first, len(found), terminal, address_of(found))
         return found
 
     def short_texts(self, state: int, terminal: int) -> list[bytes]:
@@ -188,7 +195,7 @@ class Lexer(LexemeStates):
         end = self._ended(state, terminal, word)
         if end < 0 or not end & 2:
             return
-        if self.waits(end >> 2):
+        if self.pending_lookaheads(end >> 2):
             settled = self._settled(state, terminal)
             if settled is not None:
                 yield settled
@@ -233,7 +240,7 @@ class Lexer(LexemeStates):
     def is_separated(self, state: int, terminal: int, text: bytes, separator: int) -> bool:
         """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator
         follows."""
-        return self._ask(R.find_parted, state, terminal, self._at(text), len(text), separator) > 0
+        return self._ask(R.find_separated, state, terminal, self._at(text), len(text), separator) > 0
 
     def endings(self, state: int, separator: int) -> LexemeEndings:
         """Return as what a lexeme may end before a separator. Cost: some 10 us, and 20 us for each terminal
@@ -303,10 +310,10 @@ class Lexer(LexemeStates):
             return b""
         if state in self._barren.get(terminal, ()):
             return None
-        found = self.near_word(state, terminal)
+        found = self.pattern_text(state, terminal)
         return self._followed(state, terminal)[0] if found is None else found
 
-    def near_word(self, state: int, terminal: int) -> bytes | None:
+    def pattern_text(self, state: int, terminal: int) -> bytes | None:
         """Return the text of `word` where it is among the first that the terminal's pattern has."""
         exact = self._exact.get(terminal, (0, -1))[1]
         for tracked, number in ((True, exact), (False, terminal)):
@@ -337,7 +344,7 @@ class Lexer(LexemeStates):
             known = self._tracked[tracked] = [(at, reach(at)) for at in sorted(self.states[state].tracked)]
         return known
 
-    def never(self, state: int, terminal: int) -> bool:
+    def is_unreachable(self, state: int, terminal: int) -> bool:
         """Return whether it is sure that no lexeme of a terminal goes on from a state: better ones always
         win."""
         text, complete = self._followed(state, terminal)
@@ -396,7 +403,7 @@ class Lexer(LexemeStates):
         queue, gone = [(0, 0, state)], [state]
         while queue:
             _waits, _order, here = heapq.heappop(queue)
-            self.items.budget.spend(F.FOLLOWED)
+            self.items.budget.spend(F.FOLLOW_STEPS)
             found: int | None = None
             ended = self.end(here)
             if ended.after == DECIDED and ended.sources[0] == -1 - terminal:
@@ -415,7 +422,7 @@ class Lexer(LexemeStates):
                     before[after] = here, byte
                     if terminal in self.viable_terminals(after):
                         gone.append(after)
-                        heapq.heappush(queue, (self.waits(after), len(gone), after))
+                        heapq.heappush(queue, (self.pending_lookaheads(after), len(gone), after))
         barren.update(gone)
         return None, True
 
@@ -428,7 +435,7 @@ class Lexer(LexemeStates):
             if not queue:
                 break
             _waits, _order, here = heapq.heappop(queue)
-            self.items.budget.spend(F.FOLLOWED)
+            self.items.budget.spend(F.FOLLOW_STEPS)
             for byte, move in self.ways(here):
                 after = move.after
                 if after == DECIDED and move.sources[0] == -1 - terminal:
@@ -438,7 +445,7 @@ class Lexer(LexemeStates):
                 before[after] = here, byte
                 if self._ended(after, terminal, b"") & 3 == 1:
                     return self._led(before, after)
-                heapq.heappush(queue, (self.waits(after), len(before), after))
+                heapq.heappush(queue, (self.pending_lookaheads(after), len(before), after))
         return None
 
     def _led(self, before: dict[int, tuple[int, int]], state: int) -> bytes:
@@ -485,23 +492,35 @@ class _Finder:
                 {string for context in lexer.tables.contexts for _t, of in context.unless for string in of}
             )
         ] = 1
-        self._words = np.zeros(E.E_WORDS, np.int64)
+        self._words = np.zeros(words_of(EndingSearch), np.int64)
         self._found = np.zeros(E.F_LISTS + 4 * terminals, np.int32)
         self._notes = np.zeros(E.MOST_TEXTS, np.int64)
         self._rows = np.zeros(E.MOST_TEXTS, np.int32)
-        self._words[E.E_ROWS] = address_of(self._rows)
+        self._words[word_of(EndingSearch, "missing")] = address_of(self._rows)
         self._kept = ignored, exact, np.zeros((terminals + 63) // 64, np.int64)
         self._texts: dict[int, bytes | None] = {}
         """By key."""
         self._places: dict[bytes, int] = {}
         self._size = 0
-        self._words[E.E_CLASSES], self._words[E.E_SEPARATOR] = address_of(lexer._class_array), separator
-        self._words[E.E_NEWLINE], self._words[E.E_EXACT] = newline, address_of(exact)
-        self._words[E.E_IGNORED], self._words[E.E_BITS] = address_of(ignored), address_of(self._kept[2])
-        self._words[E.E_FOUND], self._words[E.E_NOTES] = address_of(self._found), address_of(self._notes)
+        self._words[word_of(EndingSearch, "classes")], self._words[EndingSearch.separator] = (
+            address_of(lexer._class_array),
+            separator,
+        )
+        self._words[EndingSearch.newline], self._words[word_of(EndingSearch, "is_string")] = (
+            newline,
+            address_of(exact),
+        )
+        self._words[word_of(EndingSearch, "ignored")], self._words[word_of(EndingSearch, "bits")] = (
+            address_of(ignored),
+            address_of(self._kept[2]),
+        )
+        self._words[word_of(EndingSearch, "found")], self._words[word_of(EndingSearch, "notes")] = (
+            address_of(self._found),
+            address_of(self._notes),
+        )
         self._address = address_of(self._words)
         self._pool = np.zeros(1 << 12, np.uint8)
-        self._words[E.E_TEXTS] = address_of(self._pool)
+        self._words[word_of(EndingSearch, "texts")] = address_of(self._pool)
         self._room(1 << 10)
 
     def find(self, state: int) -> tuple[list[tuple[int, int]], list[int], list[int], int, int]:
@@ -517,22 +536,22 @@ class _Finder:
     def meet(self, states: Sequence[int]) -> None:
         """Have the texts and rows that are needed for some states."""
         ready = self._lexer.items.ready
-        while states := [one for one in states if E.find_ends(ready(), self._address, one) != 0]:
+        while states := [one for one in states if E.find_endings(ready(), self._address, one) != 0]:
             self._answer()
 
     def _answer(self) -> None:
         """Enter the texts that were asked for, and make the rows."""
         words = self._words
-        if missing := int(words[E.E_MISSING]):
-            words[E.E_MISSING] = 0
+        if missing := int(words[EndingSearch.missing_count]):
+            words[EndingSearch.missing_count] = 0
             rows = dict.fromkeys(self._rows[:missing].tolist())
             self._lexer.items.make_rows([*rows], len(rows))
-        count = int(words[E.E_NOTED])
-        words[E.E_NOTED] = 0
+        count = int(words[EndingSearch.note_count])
+        words[EndingSearch.note_count] = 0
         for key in self._notes[:count].tolist():
             if key not in self._texts:
                 self._texts[key] = self._lexer.first_text(*divmod(key, 2 * self._terminals))
-                if 2 * len(self._texts) > self._words[E.E_MASK]:
+                if 2 * len(self._texts) > self._words[EndingSearch.mask]:
                     self._room(4 * len(self._texts))
                 else:
                     self._put(key)
@@ -550,7 +569,7 @@ class _Finder:
                 grown = np.zeros(2 * self._size, np.uint8)
                 grown[:begin] = self._pool[:begin]
                 self._pool = grown
-                self._words[E.E_TEXTS] = address_of(grown)
+                self._words[word_of(EndingSearch, "texts")] = address_of(grown)
             self._pool[begin : self._size] = np.frombuffer(text, np.uint8)
             known = self._places[text] = begin << E.SIZE_BITS | len(text)
         return known
@@ -559,6 +578,9 @@ class _Finder:
         """Have room for texts, and enter those that are there."""
         size = 1 << (2 * count).bit_length()
         self._table = np.zeros((size, 2), np.int64)
-        self._words[E.E_TABLE], self._words[E.E_MASK] = address_of(self._table), size - 1
+        self._words[word_of(EndingSearch, "table")], self._words[EndingSearch.mask] = (
+            address_of(self._table),
+            size - 1,
+        )
         for key in self._texts:
             self._put(key)

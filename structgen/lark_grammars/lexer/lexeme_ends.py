@@ -1,9 +1,8 @@
-"""The compiled ends of lexemes: as which terminals a state's lexeme may end so that a separator makes sure of
-it.
+"""The compiled endings of lexemes: as which terminals a lexeme may end so that a separator decides it.
 
-Of each terminal the first text is followed that leads to it from the items of the state, as
-`contextual_lexer` has texts. Where it leads elsewhere, or a separator behind it is not enough, the terminal
-is left to `contextual_lexer`.
+For each terminal the first text is followed that leads to it from the items of the state (`contextual_lexer`
+has the texts). Where it leads elsewhere, or a separator behind it does not decide the lexeme, the terminal is
+left to `contextual_lexer`.
 """
 
 from __future__ import annotations
@@ -11,12 +10,6 @@ from __future__ import annotations
 import numba as nb
 
 from structgen.lark_grammars.lexer.lexeme_rows import (
-    A_AFTER,
-    A_FIRST,
-    A_ITEMS,
-    A_MAY_BE,
-    A_REACH,
-    A_SOURCES,
     DEAD,
     DECIDED,
     I_ENDS,
@@ -24,56 +17,64 @@ from structgen.lark_grammars.lexer.lexeme_rows import (
     I_KIND,
     I_MATCH,
     I_WORDS,
-    L_BEGINS,
-    L_POOL,
-    L_SOURCES,
-    L_STATES,
-    L_TRACKED,
     MISSING,
     NOTED,
-    R_BITS,
-    R_HALF,
-    R_TERMINALS,
-    R_WIDTH,
     S_ITEMS,
     S_TRACKED,
     SLOT,
+    LexerTables,
     slots_of,
     terminal_of,
 )
+from structgen.native.blocks import Block, Bytes, Int32s, Rows, Words, skip
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import load8, load32, load64, store8, store32, store64
 
-(
-    E_CLASSES,
-    E_SEPARATOR,
-    E_NEWLINE,
-    E_TABLE,
-    E_MASK,
-    E_TEXTS,
-    E_EXACT,
-    E_IGNORED,
-    E_NOTED,
-    E_NOTES,
-    E_MISSING,
-    E_ROWS,
-    E_BITS,
-    E_FOUND,
-    E_WORDS,
-) = range(15)
-"""CLASSES: uint8[256]. SEPARATOR: a byte. NEWLINE: the indenter's, -1: there is none. TABLE: int64[MASK + 1,
-2], 1 + a key (an item, and the number of a match), and the text (where it begins in TEXTS, above SIZE_BITS,
-and how long it is), or NO_TEXT. EXACT: uint8 of each terminal, is it a string that may take a match's place?
-IGNORED: uint8 of each terminal. NOTED: how many texts are asked for, NOTES: int64[MOST_TEXTS], their keys.
-MISSING: how many rows are, ROWS: int32[MOST_TEXTS], of which states. BITS: int64[HALF]. FOUND:
-int32[F_LISTS + 4 * TERMINALS], what was found."""
+
+class TextEntry(Block):
+    """A row of the hash table of texts."""
+
+    key: int
+    """One more than an item and the number of a match; 0: the row is free."""
+    text: int
+    """Where the text begins in TEXTS, above SIZE_BITS, and how long it is; or NO_TEXT."""
+
+
+class EndingSearch(Block):
+    """What the search for endings reads and writes."""
+
+    classes: Bytes
+    """[256]"""
+    separator: int
+    newline: int
+    """The indenter's, -1: there is none."""
+    table: Rows[TextEntry]
+    mask: int
+    """Rows of TABLE less one."""
+    texts: Bytes
+    is_string: Bytes
+    """[terminals]: is it a string that may take a match's place?"""
+    ignored: Bytes
+    """[terminals]"""
+    note_count: int
+    notes: Words
+    """[MOST_TEXTS]: keys of texts that Python has to find."""
+    missing_count: int
+    missing: Int32s
+    """[MOST_TEXTS]: states whose rows are missing."""
+    bits: Words
+    """A row of bits of terminals."""
+    found: Int32s
+    """[F_LISTS + 4 * terminals]: what was found."""
+
+
 SIZE_BITS = 20
 NO_TEXT, ASKED_TEXT = -1, -2
 MOST_TEXTS = 1024
-F_PARTED, F_LEFT, F_ALL, F_FLAGS, F_LAST, F_LISTS = range(6)
-"""How many terminals the separator makes sure of, how many are left to `contextual_lexer`, and how many the
-lexeme may become; FLAGS; what the text's end makes of it, a terminal or one of LAST_...; then four lists that
-each have room for all terminals: all, the sure ones, the bytes that these need, and those that are left."""
+F_SEPARATED, F_LEFT, F_ALL, F_FLAGS, F_LAST, F_LISTS = range(6)
+"""How many terminals the separator decides, how many are left to `contextual_lexer`, and how many the lexeme
+may become; FLAGS; what the text's end makes of it, a terminal or one of LAST_...; then four lists that each
+have room for all terminals: all, those that are decided, the bytes that they need, and those that are
+left."""
 HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK, HAS_OLD = 1, 2, 4, 8
 """Has it a slot of an ignored terminal; may it become one; may it become the indenter's newline? Has it an
 old slot?"""
@@ -81,186 +82,182 @@ LAST_NOT, LAST_OLD, LAST_UNKNOWN = -1, -2, -3
 
 
 @jit
-def place_of(e, key):
-    """Return where in the table the text with a key stands, or may be put."""
-    mask = load64(e, E_MASK)
+def entry_of(e: EndingSearch, key: int) -> TextEntry:
+    """Return the row that has a key, or may take it."""
     h = nb.uint64(key) * nb.uint64(0x9E3779B97F4A7C15)
-    at = nb.int64((h >> nb.uint64(32)) & nb.uint64(mask))
-    table = load64(e, E_TABLE)
-    while load64(table, 2 * at) != 0 and load64(table, 2 * at) != key + 1:
-        at = (at + 1) & mask
-    return table + 16 * at
+    at = nb.int64((h >> nb.uint64(32)) & nb.uint64(e.mask))
+    while e.table[at].key != 0 and e.table[at].key != key + 1:
+        at = (at + 1) & e.mask
+    return e.table[at]
 
 
 @entry("void(int64, int64, int64)")
-def put_text(e, key, text):
+def put_text(search: int, key: int, text: int) -> None:
     """Enter a text."""
-    place = place_of(e, key)
-    store64(place, 0, key + 1)
-    store64(place, 1, text)
+    row = entry_of(EndingSearch(search), key)
+    row.key = key + 1
+    row.text = text
 
 
 @jit
-def first_text(r, e, items, count, number):
+def first_text(r: LexerTables, e: EndingSearch, items: Int32s, count: int, number: int) -> int:
     """Return the shortest text that leads from some items to a match, of those the first; NO_TEXT; or
     ASKED_TEXT, where some are noted."""
-    bits, reach, matches = load64(r, R_BITS), load64(r, A_REACH), 2 * load64(r, R_TERMINALS)
-    best, asked = nb.int64(NO_TEXT), False
+    bits, reach, matches = r.match_words, r.reach, 2 * r.terminals
+    best, asked = NO_TEXT, False
     size = (1 << SIZE_BITS) - 1
     for i in range(count):
-        item = load32(items, i)
-        if load64(reach, bits * item + (number >> 6)) >> (number & 63) & 1 == 0:
+        item = items[i]
+        if reach[bits * item + (number >> 6)] >> (number & 63) & 1 == 0:
             continue
         key = matches * item + number
-        place = place_of(e, key)
-        text = load64(place, 1)
-        if load64(place, 0) == 0:
+        row = entry_of(e, key)
+        text = row.text
+        if row.key == 0:
             asked = True
-            noted = load64(e, E_NOTED)
+            noted = e.note_count
             if noted < MOST_TEXTS:
-                store64(load64(e, E_NOTES), noted, key)
-                store64(e, E_NOTED, noted + 1)
+                e.notes[noted] = key
+                e.note_count = noted + 1
         elif text >= 0 and (best < 0 or text & size < best & size):
             best = text
-    return nb.int64(ASKED_TEXT) if asked else best
+    return ASKED_TEXT if asked else best
 
 
 @jit
-def move_of(r, classes, state, byte):
-    """Return the state after a byte, DEAD, DECIDED, or MISSING - state; and where its first slot comes
-    from."""
-    cell = load64(r, R_WIDTH) * state
-    if load32(load64(r, A_FIRST), cell) < 0:
-        return MISSING - state, nb.int64(0)
-    cell += load8(classes, byte)
-    begins = load64(r, L_SOURCES + L_BEGINS)
-    sources = load64(r, L_SOURCES + L_POOL) + 4 * load64(begins, load32(load64(r, A_SOURCES), cell))
-    after = load32(load64(r, A_AFTER), cell)
-    return after, load32(sources, 0) if after == DECIDED else nb.int64(0)
+def first_move(r: LexerTables, classes: Bytes, state: int, byte: int) -> tuple[int, int]:
+    """Return the state after a byte, DEAD, DECIDED, or MISSING - state; and the source of its first slot."""
+    cell = r.width * state
+    if r.first[cell] < 0:
+        return MISSING - state, 0
+    cell += classes[byte]
+    begins = r.source_lists.begins
+    after = r.after[cell]
+    return after, r.source_lists.pool[begins[r.sources[cell]]] if after == DECIDED else 0
 
 
 @jit
-def is_sure(r, e, state, terminal, text):
-    """Return whether a text, with the separator behind it, makes sure that a lexeme is a terminal's; or
+def is_separated(r: LexerTables, e: EndingSearch, state: int, terminal: int, text: int) -> int:
+    """Return whether a text, with the separator behind it, decides a lexeme as a terminal's; or
     MISSING - state."""
-    classes, begin = load64(e, E_CLASSES), load64(e, E_TEXTS) + (text >> SIZE_BITS)
+    classes, begin = e.classes, skip(e.texts, text >> SIZE_BITS)
     size = text & ((1 << SIZE_BITS) - 1)
     for i in range(size):
-        after, source = move_of(r, classes, state, load8(begin, i))
+        after, source = first_move(r, classes, state, begin[i])
         if after == DECIDED:
-            return nb.int64(i == size - 1 and source == -1 - terminal)
+            return 1 if i == size - 1 and source == -1 - terminal else 0
         if after < 0:
-            return nb.int64(0) if after == DEAD else after
+            return 0 if after == DEAD else after
         state = after
     if slots_of(r, state, terminal) == 0:
-        return nb.int64(0)
-    after, source = move_of(r, classes, state, load64(e, E_SEPARATOR))
+        return 0
+    after, source = first_move(r, classes, state, e.separator)
     if after <= MISSING:
         return after
-    sure = after == DECIDED and source >= 0 and terminal_of(r, state, source) == terminal
-    return nb.int64(sure)
+    decided = after == DECIDED and source >= 0 and terminal_of(r, state, source) == terminal
+    return 1 if decided else 0
 
 
 @jit
-def last_of(r, items, count):
+def at_end_of(r: LexerTables, items: Int32s, count: int) -> int:
     """Return what the text's end makes of a state's items."""
     for i in range(count):
-        item = load64(r, A_ITEMS) + 4 * I_WORDS * load32(items, i)
-        if load32(item, I_KIND) == SLOT and load32(item, I_GUARDS) == 0:
-            return load32(item, I_MATCH) if load32(item, I_MATCH) >= 0 else nb.int64(LAST_OLD)
-        if load32(item, I_ENDS) != 0:
-            return nb.int64(LAST_UNKNOWN)
-    return nb.int64(LAST_NOT)
+        item = skip(r.items, I_WORDS * items[i])
+        if item[I_KIND] == SLOT and item[I_GUARDS] == 0:
+            return item[I_MATCH] if item[I_MATCH] >= 0 else LAST_OLD
+        if item[I_ENDS] != 0:
+            return LAST_UNKNOWN
+    return LAST_NOT
 
 
 @jit
-def mark_all(r, e, state, items, count):
-    """Mark in BITS the terminals that a lexeme may become, or is; return flags of its slots."""
-    half, bits, flags = load64(r, R_HALF), load64(e, E_BITS), nb.int64(0)
+def mark_possible(r: LexerTables, e: EndingSearch, state: int, items: Int32s, count: int) -> int:
+    """Mark in BITS the terminals that a lexeme may become, or is; return the flags of its slots."""
+    half, bits, flags = r.terminal_words, e.bits, 0
     for w in range(half):
-        store64(bits, w, load64(load64(r, A_MAY_BE), half * state + w))
+        bits[w] = r.viable[half * state + w]
     for i in range(count):
-        item = load64(r, A_ITEMS) + 4 * I_WORDS * load32(items, i)
-        terminal = load32(item, I_MATCH)
-        if load32(item, I_KIND) != SLOT:
+        item = skip(r.items, I_WORDS * items[i])
+        terminal = item[I_MATCH]
+        if item[I_KIND] != SLOT:
             continue
         if terminal < 0:
             flags |= HAS_OLD
             continue
         w = terminal >> 6
-        store64(bits, w, load64(bits, w) | nb.int64(1) << (terminal & 63))
-        if load8(load64(e, E_IGNORED), terminal) != 0:
+        bits[w] = bits[w] | 1 << (terminal & 63)
+        if e.ignored[terminal] != 0:
             flags |= HAS_IGNORED
     return flags
 
 
 @entry("int64(int64, int64, int64)")
-def find_ends(r, e, state):
-    """Find as what a lexeme may end (FOUND). Returns 0; or NOTED, where texts are asked for, or rows: call it
-    again then."""
-    t, held = r + 8 * L_STATES, r + 8 * L_TRACKED
-    begin = load64(load64(t, L_BEGINS), state)
-    count = load64(load64(t, L_BEGINS), state + 1) - begin - S_ITEMS
-    head = load64(t, L_POOL) + 4 * begin
-    items = head + 4 * S_ITEMS
-    tracked = load32(head, S_TRACKED)
-    strings = load64(load64(held, L_BEGINS), tracked)
-    many = load64(load64(held, L_BEGINS), tracked + 1) - strings
-    strings = load64(held, L_POOL) + 4 * strings
-    terminals, newline = load64(r, R_TERMINALS), load64(e, E_NEWLINE)
-    found = load64(e, E_FOUND)
-    every = found + 4 * F_LISTS
-    parted, sizes, left = every + 4 * terminals, every + 8 * terminals, every + 12 * terminals
-    flags = mark_all(r, e, state, items, count)
-    bits, exact = load64(e, E_BITS), load64(e, E_EXACT)
-    alls, sure, others, complete = 0, 0, 0, True
+def find_endings(tables: int, search: int, state: int) -> int:
+    """Find as which terminals a lexeme may end (FOUND). Returns 0; or NOTED, where texts or rows are missing:
+    call it again then."""
+    r, e = LexerTables(tables), EndingSearch(search)
+    t, held = r.states, r.tracked
+    begin = t.begins[state]
+    count = t.begins[state + 1] - begin - S_ITEMS
+    head = skip(t.pool, begin)
+    items = skip(head, S_ITEMS)
+    tracked = head[S_TRACKED]
+    many = held.begins[tracked + 1] - held.begins[tracked]
+    strings = skip(held.pool, held.begins[tracked])
+    terminals, newline = r.terminals, e.newline
+    found = e.found
+    every = skip(found, F_LISTS)
+    separated, sizes, left = skip(every, terminals), skip(every, 2 * terminals), skip(every, 3 * terminals)
+    flags = mark_possible(r, e, state, items, count)
+    bits, exact = e.bits, e.is_string
+    count_of_all, decided, others, complete = 0, 0, 0, True
     for terminal in range(terminals):
-        if load64(bits, terminal >> 6) >> (terminal & 63) & 1 == 0:
+        if bits[terminal >> 6] >> (terminal & 63) & 1 == 0:
             continue
-        store32(every, alls, terminal)
-        alls += 1
-        if load8(load64(e, E_IGNORED), terminal) != 0:
+        every[count_of_all] = terminal
+        count_of_all += 1
+        if e.ignored[terminal] != 0:
             flags |= MAY_BE_IGNORED
         if terminal == newline:
             flags |= MAY_BREAK
             continue
-        text = nb.int64(0)
+        text = 0
         if slots_of(r, state, terminal) == 0:
-            text = nb.int64(NO_TEXT)
-            if load8(exact, terminal) != 0:
+            text = NO_TEXT
+            if exact[terminal] != 0:
                 text = first_text(r, e, strings, many, terminals + terminal)
             if text == NO_TEXT:
-                text = first_text(r, e, items, count, nb.int64(terminal))
+                text = first_text(r, e, items, count, terminal)
         if text == ASKED_TEXT:
             complete = False
             continue
-        code = is_sure(r, e, state, terminal, text) if text >= 0 else nb.int64(0)
+        code = is_separated(r, e, state, terminal, text) if text >= 0 else 0
         if code < 0:
             complete = False
-            missing = load64(e, E_MISSING)
+            missing = e.missing_count
             if missing < MOST_TEXTS:
-                store32(load64(e, E_ROWS), missing, MISSING - code)
-                store64(e, E_MISSING, missing + 1)
+                e.missing[missing] = MISSING - code
+                e.missing_count = missing + 1
             continue
         if code > 0:
-            store32(parted, sure, terminal)
-            store32(sizes, sure, text & ((1 << SIZE_BITS) - 1))
-            sure += 1
+            separated[decided] = terminal
+            sizes[decided] = text & ((1 << SIZE_BITS) - 1)
+            decided += 1
         else:
-            store32(left, others, terminal)
+            left[others] = terminal
             others += 1
-    store32(found, F_PARTED, sure)
-    store32(found, F_LEFT, others)
-    store32(found, F_ALL, alls)
-    store32(found, F_FLAGS, flags)
-    store32(found, F_LAST, last_of(r, items, count))
-    return nb.int64(0) if complete else nb.int64(NOTED)
+    found[F_SEPARATED] = decided
+    found[F_LEFT] = others
+    found[F_ALL] = count_of_all
+    found[F_FLAGS] = flags
+    found[F_LAST] = at_end_of(r, items, count)
+    return 0 if complete else NOTED
 
 
 @entry("void(int64, int64, int64, int64, int64)")
-def find_becoming(r, first, count, terminal, found):
-    """Write (uint8) of some states in a row whether a lexeme may become a terminal's, or is one."""
-    half, may_be = load64(r, R_HALF), load64(r, A_MAY_BE)
+def find_may_become(tables: int, first: int, count: int, terminal: int, found: int) -> None:
+    """Write (uint8) for consecutive states whether their lexeme may become a terminal's, or is one."""
+    r, answers = LexerTables(tables), Bytes(found)
     for i in range(count):
-        may = load64(may_be, half * (first + i) + (terminal >> 6)) >> (terminal & 63) & 1
-        store8(found, i, 1 if may != 0 or slots_of(r, first + i, terminal) != 0 else 0)
+        may = r.viable[r.terminal_words * (first + i) + (terminal >> 6)] >> (terminal & 63) & 1
+        answers[i] = 1 if may != 0 or slots_of(r, first + i, terminal) != 0 else 0

@@ -19,6 +19,7 @@ from structgen.automata.unicode.utf8 import DONE, ByteNode
 from structgen.lark_grammars.lexer import lexeme_rows as R
 from structgen.lark_grammars.lexer import work_budget as F
 from structgen.lark_grammars.lexer.class_rows import ClassRow, ClassRows, SharedParts
+from structgen.lark_grammars.lexer.lexeme_rows import LexerTables
 from structgen.lark_grammars.lexer.ordered_matching import (
     NO_LOOK_BEHIND,
     AtomicGroup,
@@ -29,6 +30,7 @@ from structgen.lark_grammars.lexer.ordered_matching import (
     Thread,
     with_guards,
 )
+from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
 
 _FAILS: Final = -1
@@ -37,24 +39,28 @@ _TRUE: Final = -2
 """In a row of one guard: it has come true."""
 _EMPTY: Final = -1
 """In arrays that are not filled with 0."""
-_UNKNOWN: Final = frozenset(("slots", "variants", "behinds", "first"))
+_UNKNOWN: Final = frozenset(("slots", "variants", "next_look_behinds", "first"))
 _STATES: Final = 512
 """States that there is room for at first."""
-_LISTS: Final = {"state": R.L_STATES, "tracked": R.L_TRACKED, "source": R.L_SOURCES}
-_ROOMS: Final = {"scratch": R.R_SCRATCH_ROOM, "may_be": R.R_STATES} | {
-    f"{name}_{part}": at + word
-    for name, at in _LISTS.items()
-    for part, word in (("begins", R.L_ROOM), ("pool", R.L_POOL_ROOM))
+_LISTS: Final = {"state": "states", "tracked": "tracked", "source": "source_lists"}
+"""Interned lists: the names of their arrays begin so, and their fields are called so."""
+_ROOMS: Final = {
+    "scratch": word_of(LexerTables, "scratch_room"),
+    "viable": word_of(LexerTables, "state_room"),
+} | {
+    f"{name}_{array}": word_of(LexerTables, field, room)
+    for name, field in _LISTS.items()
+    for array, room in (("begins", "room"), ("pool", "pool_room"))
 }
-_PLACES: Final = {
-    **{name[2:].lower(): place for name, place in vars(R).items() if name.startswith("A_")},
-    **{
-        f"{name}_{part}": at + word
-        for name, at in _LISTS.items()
-        for part, word in (("begins", R.L_BEGINS), ("pool", R.L_POOL), ("index", R.L_INDEX))
-    },
-}
-"""Where in the words the addresses of arrays stand."""
+"""Where in the block the lengths of arrays stand."""
+
+
+def _word_of(name: str) -> int:
+    """Return where in the block the address of an array stands."""
+    kind, _, array = name.partition("_")
+    if kind in _LISTS and array:
+        return word_of(LexerTables, _LISTS[kind], array)
+    return word_of(LexerTables, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,32 +140,38 @@ class LexemeItems:
             for terminal, of in names.items():
                 self._named.setdefault(terminal, set()).update(of)
         int32, int64 = np.int32, np.int64
-        self.words = words = np.zeros(R.R_WORDS, int64)
+        self.words = words = np.zeros(words_of(LexerTables), int64)
         """What compiled code is handed the address of: see lexeme_rows."""
         self._address = address_of(words)
-        words[R.R_WIDTH], words[R.R_CONTEXTS], words[R.R_TERMINALS] = width, len(unless), terminals
-        words[R.R_HALF], words[R.R_BITS] = (terminals + 63) // 64, (2 * terminals + 63) // 64
+        words[LexerTables.width], words[LexerTables.unless_count] = width, len(unless)
+        words[LexerTables.terminals] = terminals
+        match_words = (2 * terminals + 63) // 64
+        words[LexerTables.terminal_words], words[LexerTables.match_words] = (
+            (terminals + 63) // 64,
+            match_words,
+        )
         self._arrays: dict[str, npt.NDArray[Any]] = {}
         for name, shape, kind in (
             ("notes", (R.MOST_NOTES, 3), int64),
             ("items", (256, R.I_WORDS), int32),
             ("names", (256, len(unless)), np.uint8),
-            ("reach", (256, int(words[R.R_BITS])), int64),
+            ("reach", (256, match_words), int64),
             ("guard_begins", (64,), int32),
             ("guard_pool", (64,), int32),
             ("slots", (16, terminals), int32),
             ("cells", (512, width), int32),
             ("lists", (2048,), int32),
             ("variants", (16, 4), int32),
-            ("behinds", (4, width), int32),
-            ("may_be", (_STATES, int(words[R.R_HALF])), int64),
+            ("next_look_behinds", (4, width), int32),
+            ("viable", (_STATES, (terminals + 63) // 64), int64),
             ("after", (_STATES, width), int32),
             ("sources", (_STATES, width), int32),
             ("first", (_STATES, width), int32),
             ("stamps", (256,), int64),
             ("marks", (_STATES,), int64),
             ("scratch", (4096,), int32),
-            ("kinds", (2 * width + R.KIND_ROOM,), int64),
+            ("class_hashes", (width,), int64),
+            ("class_index", (width + R.CLASS_ROOM,), int32),
             ("state_begins", (_STATES + 1,), int64),
             ("state_pool", (8 * _STATES,), int32),
             ("tracked_begins", (65,), int64),
@@ -170,8 +182,8 @@ class LexemeItems:
             self._put(name, np.full(shape, _EMPTY if name in _UNKNOWN else 0, kind))
         self._put("unless_begins", np.cumsum(sizes, dtype=int32))
         self._put("unless", np.array(flat, int32).reshape(-1, 3))
-        for name, at in _LISTS.items():
-            words[at + R.L_COUNT] = at != R.L_STATES  # the first list of the others is empty
+        for name in _LISTS:
+            self._set_count(name, int(name != "state"))  # the first list of the others is empty
             self._index(name)
         self.objects: list[Item] = []
         self._may_end: list[bool] = []
@@ -223,9 +235,9 @@ class LexemeItems:
         self._marks = 0
         self._queue, self._ends = np.zeros(256, np.int32), np.zeros(3, np.int64)
         self._queue_at, self._ends_at = address_of(self._queue), address_of(self._ends)
-        words[R.R_BEHINDS] = self._arrays["variants"].shape[1]
+        words[LexerTables.look_behinds] = self._arrays["variants"].shape[1]
         self.guards(())
-        self._arrays["behinds"][self.behind(NO_LOOK_BEHIND)] = 0
+        self._arrays["next_look_behinds"][self.behind(NO_LOOK_BEHIND)] = 0
         self._later[0] = ClassRow(self._parts.whole, [0])
         self._list(())
 
@@ -236,7 +248,7 @@ class LexemeItems:
         return self._arrays[name]
 
     def _put(self, name: str, array: npt.NDArray[Any]) -> None:
-        words, values = [_PLACES[name]], [address_of(array)]
+        words, values = [_word_of(name)], [address_of(array)]
         if name in _ROOMS:
             words.append(_ROOMS[name])
             values.append(len(array))
@@ -257,16 +269,16 @@ class LexemeItems:
     def _grow(self) -> None:
         """Have more room in all that compiled code fills."""
         words = self.words
-        wanted = int(words[R.R_WANTED])
-        for name, at in _LISTS.items():
-            count = int(words[at + R.L_COUNT])
+        wanted = int(words[LexerTables.wanted])
+        for name in _LISTS:
+            count = self._count_of(name)
             begin = int(self._arrays[f"{name}_begins"][count])
             pool = len(self._arrays[f"{name}_pool"])
-            if 2 * count >= words[at + R.L_ROOM] or 2 * begin >= pool or begin + wanted > pool:
+            if 2 * count >= words[_ROOMS[f"{name}_begins"]] or 2 * begin >= pool or begin + wanted > pool:
                 self._reserve_lists(name, 2 * count, 2 * (begin + wanted))
         self._reserve_states(2 * self.states)
         self._reserve(2 * wanted, "scratch")
-        words[R.R_WANTED] = 0
+        words[LexerTables.wanted] = 0
 
     def _reserve_lists(self, name: str, count: int, words: int) -> None:
         self._reserve(count + 2, f"{name}_begins")
@@ -277,20 +289,28 @@ class LexemeItems:
     def _index(self, name: str) -> None:
         """Make an index for as many lists of a kind as there is room for."""
         size = 1 << (2 * len(self._arrays[f"{name}_begins"])).bit_length()
-        index, at = np.full(size, _EMPTY, np.int32), _LISTS[name]
-        words, values = [_PLACES[f"{name}_index"], at + R.L_MASK], [address_of(index), size - 1]
+        index, field = np.full(size, _EMPTY, np.int32), _LISTS[name]
+        words = [_word_of(f"{name}_index"), word_of(LexerTables, field, "mask")]
+        values = [address_of(index), size - 1]
         ahead = self.words.copy()
         ahead[words] = values
-        R.index_anew(address_of(ahead) + 8 * at)
+        R.index_anew(address_of(ahead) + 8 * word_of(LexerTables, field))
         self._arrays[f"{name}_index"], self.words[words] = index, values
 
+    def _count_of(self, name: str) -> int:
+        """Return how many lists of a kind there are."""
+        return int(self.words[word_of(LexerTables, _LISTS[name], "count")])
+
+    def _set_count(self, name: str, count: int) -> None:
+        self.words[word_of(LexerTables, _LISTS[name], "count")] = count
+
     def _reserve_states(self, count: int) -> None:
-        self._reserve(count, "after", "sources", "first", "may_be", "marks")
+        self._reserve(count, "after", "sources", "first", "viable", "marks")
 
     @property
     def states(self) -> int:
         """How many states there are."""
-        return int(self.words[R.L_STATES + R.L_COUNT])
+        return self._count_of("state")
 
     @property
     def rows(self) -> int:
@@ -334,7 +354,7 @@ class LexemeItems:
             elif (matched := program.match_of(at)) is not None:
                 kind, match = R.MATCH, matched
         elif isinstance(item, AtomicGroup):
-            kind = R.NEST
+            kind = R.ATOMIC_GROUP
             for at in (item.leave, *(at for one in item.threads for at in instructions(one))):
                 reached |= program.reach(at)
         else:
@@ -382,7 +402,10 @@ class LexemeItems:
         known = self._bits.get(found)
         if known is None:
             names = bytes(bool(found & names) for names in self._names)
-            known = self._bits[found] = found.to_bytes(8 * int(self.words[R.R_BITS]), "little"), names
+            known = self._bits[found] = (
+                found.to_bytes(8 * int(self.words[LexerTables.match_words]), "little"),
+                names,
+            )
         return known
 
     def guards(self, guards: Guards) -> int:
@@ -431,12 +454,13 @@ class LexemeItems:
         return known
 
     def _reserve_behinds(self, count: int) -> None:
-        self._reserve(count, "behinds")
+        self._reserve(count, "next_look_behinds")
         variants = self._arrays["variants"]
         if count > variants.shape[1]:
             grown = np.full((len(variants), 2 * count), _EMPTY, np.int32)
             grown[:, : variants.shape[1]] = variants
-            words, values = [_PLACES["variants"], R.R_BEHINDS], [address_of(grown), grown.shape[1]]
+            words = [_word_of("variants"), LexerTables.look_behinds]
+            values = [address_of(grown), grown.shape[1]]
             self._arrays["variants"], self.words[words] = grown, values
 
     # --- states ---------------------------------------------------------------------------------------------
@@ -507,8 +531,8 @@ class LexemeItems:
             made, words = self.states - before, self._state_words - begun
             try:
                 if made:
-                    self.budget.hold(self.states)
-                    self.budget.spend(F.MADE_STATE * made + words // F.WORDS)
+                    self.budget.check_states(self.states)
+                    self.budget.spend(F.STATE_STEPS * made + words // F.NUMBERS_PER_STEP)
                 if not asked:
                     return queue[: int(ends[0])].copy()
                 self._answer()
@@ -521,23 +545,23 @@ class LexemeItems:
 
     def _answer(self) -> None:
         """Make the rows that were noted."""
-        count = int(self.words[R.R_NOTED])
+        count = int(self.words[LexerTables.note_count])
         for kind, first, second in self._arrays["notes"][:count].tolist():
-            if kind == R.NOTE_BEHIND:
+            if kind == R.NOTE_LOOK_BEHIND:
                 self._behind_row(first)
             else:
                 row = self._row(first, second)
                 item = self.objects[first]
                 guards = item[1] if isinstance(item, tuple) else item.guards
-                self.budget.spend(F.MADE_ROW + len(row.said) * (1 + len(guards) // F.GUARDS))
+                self.budget.spend(F.ROW_STEPS + len(row.said) * (1 + len(guards) // F.GUARDS_PER_STEP))
 
     def _forget_notes(self) -> None:
         """Have what was noted, and is not answered, be asked again."""
-        count = int(self.words[R.R_NOTED])
-        self.words[R.R_NOTED] = 0
+        count = int(self.words[LexerTables.note_count])
+        self.words[LexerTables.note_count] = 0
         for kind, first, second in self._arrays["notes"][:count].tolist():
-            if kind == R.NOTE_BEHIND:
-                cells, at = self._arrays["behinds"][first], 0
+            if kind == R.NOTE_LOOK_BEHIND:
+                cells, at = self._arrays["next_look_behinds"][first], 0
             elif self._asks[first] < 0:
                 cells, at = self._arrays["items"][first], R.I_ROW
             else:
@@ -572,7 +596,7 @@ class LexemeItems:
         guards = self._arrays["guard_begins"][: len(self._guards) + 1].copy()
         lists = []
         for name in ("state", "tracked"):
-            at = int(self.words[_LISTS[name] + R.L_COUNT])
+            at = self._count_of(name)
             begins = self._arrays[f"{name}_begins"][: at + 1].astype(np.int32)
             lists += [begins, self._arrays[f"{name}_pool"][: int(begins[-1])].copy()]
         return KeptItems(
@@ -629,15 +653,14 @@ class LexemeItems:
             ("state", kept.state_begins, kept.state_pool),
             ("tracked", kept.tracked_begins, kept.tracked_pool),
         ):
-            at = _LISTS[name]
-            self.words[at + R.L_COUNT] = 0
+            self._set_count(name, 0)
             self._reserve_lists(name, len(begins) - 1, len(pool_of))
             arrays[f"{name}_begins"][: len(begins)] = begins
             arrays[f"{name}_pool"][: len(pool_of)] = pool_of
-            self.words[at + R.L_COUNT] = len(begins) - 1
+            self._set_count(name, len(begins) - 1)
             self._index(name)
         self._reserve_states(self.states)
-        R.put_kept(self.ready())
+        R.find_all_viable(self.ready())
 
     def _take_items(self, kept: KeptItems) -> None:
         """Have the objects of items that were kept, and what is known of them beside."""
@@ -649,7 +672,7 @@ class LexemeItems:
                 item: Item = Slot(match, guards[held])
                 if match >= 0:
                     self._arrays["slots"][held, match] = len(self.objects)
-            elif kind == R.NEST:
+            elif kind == R.ATOMIC_GROUP:
                 nest = kept.nests[at]
                 item = AtomicGroup(nest.threads, nest.leave, guards[held])
             else:
@@ -801,7 +824,7 @@ class LexemeItems:
         nodes = {node for at in waits if (node := self.program.node_of(at)) is not None}
         later = self._behind_row(behind)
         parts = self._parts.alike([later.parts, *(self.ways_of(node).parts for node in nodes)])
-        self.budget.spend(len(parts.firsts) * len(waits) // F.WAITED)
+        self.budget.spend(len(parts.firsts) * len(waits) // F.INSTRUCTIONS_PER_STEP)
         said = []
         for kind in parts.firsts:
             before = self.behinds[later.said[later.parts.which[kind]]]
@@ -934,7 +957,7 @@ class LexemeItems:
         parts = self._parts.alike([self._leads, *(self.ways_of(node).parts for node in nodes)])
         step, byte_of = self.program.step_look_behind, self._representative
         after = [self.behind(step(before, byte_of[kind])) for kind in parts.firsts]
-        self._arrays["behinds"][number] = np.array(after, np.int32)[parts.which]
+        self._arrays["next_look_behinds"][number] = np.array(after, np.int32)[parts.which]
         return ClassRow(parts, after)
 
 

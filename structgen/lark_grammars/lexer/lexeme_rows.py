@@ -1,88 +1,130 @@
-"""The compiled moves of lexeme states: what `lexeme_items` has numbered, merged in order.
+"""The compiled determinisation of lexeme states: subset construction over numbered items, in order.
 
-A state is a list of numbers: its `Behind`, its set of tracked threads, its `unless`, and its items, best
-first. What an item comes to with a class of bytes stands in a cell of its row, a place in `lists` (how many
-items, and which). Where a row is not there yet it is noted, and the state's moves are made when it is.
-Routines may be interrupted anywhere (FULL: Python makes room) and called again: what they have numbered by
-then stays true.
+A lexeme state is a list of numbers: its look-behind state, its set of tracked threads, its `unless`, and its
+items, best first (`lexemes` says what these are). What an item comes to with a class of bytes is a list of
+items: the closure. It does not depend on the state, so it stands in a table (CELLS) with a row for each item.
+The row of a state (its moves by all classes) merges the rows of its items in order, and leaves out what a
+better match makes impossible. A row of an item that is missing is noted for Python (`lexeme_items`), and the
+state's row is made later.
+
+Routines may stop anywhere with FULL (Python makes room) and are called again: what they have numbered stays.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba as nb
 
+from structgen.native.blocks import Block, Bytes, Int32s, Rows, Words, skip
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import load8, load32, load64, store32, store64
 
-# --- words, at `r` ------------------------------------------------------------------------------------------
 
-(
-    R_WIDTH,
-    R_HALF,
-    R_BITS,
-    R_CONTEXTS,
-    R_TERMINALS,
-    R_BEHINDS,
-    R_NOTED,
-    R_STAMP,
-    R_WANTED,
-    R_STATES,
-    R_SCRATCH_ROOM,
-    A_NOTES,
-    A_ITEMS,
-    A_NAMES,
-    A_REACH,
-    A_GUARD_BEGINS,
-    A_GUARD_POOL,
-    A_SLOTS,
-    A_CELLS,
-    A_LISTS,
-    A_VARIANTS,
-    A_BEHINDS,
-    A_UNLESS_BEGINS,
-    A_UNLESS,
-    A_MAY_BE,
-    A_AFTER,
-    A_SOURCES,
-    A_FIRST,
-    A_STAMPS,
-    A_MARKS,
-    A_SCRATCH,
-    A_KINDS,
-) = range(32)
-"""WIDTH: classes of bytes. HALF, BITS: words of a state's, and an item's, bits. CONTEXTS: different `unless`.
-BEHINDS: columns of VARIANTS. NOTED: notes. STAMP: the last one. WANTED: of what was FULL, how much. STATES,
-SCRATCH_ROOM: rows for states, numbers of SCRATCH. Then addresses:
-NOTES: int64[MOST_NOTES, 3], a kind, and an item and what is before, or what is before. ITEMS: int32[items,
-I_WORDS]. NAMES: uint8[items, CONTEXTS], may a string take the place of what an item comes to? REACH:
-int64[items, BITS], bits of the matches that it may come to; of terminals, then of strings by themselves.
-GUARD_BEGINS, GUARD_POOL: int32, the guards of each tuple of them. SLOTS: int32[guards, TERMINALS], the new
-slot of a terminal. CELLS: int32[rows, WIDTH]. LISTS: int32. VARIANTS: int32[items that ask, BEHINDS], their
-rows. BEHINDS: int32[behinds, WIDTH], what is known after a byte. UNLESS_BEGINS: int32[CONTEXTS + 1], UNLESS:
-int32[:, 3], a terminal, the match of a string by itself, and the string. MAY_BE: int64[states, HALF], bits of
-the terminals that a lexeme may still become. AFTER: int32[states, WIDTH], the state after a byte, DEAD or
-DECIDED. SOURCES: the same, the list of where its slots come from. FIRST: the same, the first class that does
-the same; -1: the row is not made. STAMPS: int64[items]. MARKS: int64[states], the queue in which a state
-stands; one more, where it is done. SCRATCH: int32. KINDS: int64[WIDTH], then int32[2, WIDTH + KIND_ROOM]."""
-L_STATES, L_TRACKED, L_SOURCES, R_WORDS = 32, 39, 46, 53
-L_COUNT, L_BEGINS, L_POOL, L_INDEX, L_ROOM, L_POOL_ROOM, L_MASK, L_WORDS = range(8)
-"""Lists of a kind: how many, int64 where each begins, int32 what is in them, an index by their hashes (int32,
-as many as MASK and one); and the room of the first two."""
-KIND_ROOM = 512
+class InternedLists(Block):
+    """Lists of numbers, each kept once."""
+
+    count: int
+    begins: Words
+    pool: Int32s
+    """The numbers of a list, from BEGINS on."""
+    index: Int32s
+    """The lists by their hashes, -1: none."""
+    room: int
+    pool_room: int
+    mask: int
+    """Room of INDEX less one, a power of two less one."""
+
+
+class Note(Block):
+    """A row that Python has to make."""
+
+    kind: int
+    """NOTE_ITEM or NOTE_LOOK_BEHIND."""
+    number: int
+    look_behind: int
+
+
+class LexerTables(Block):
+    """What determinisation reads and writes. The Python side is `lexeme_items.LexemeItems`."""
+
+    width: int
+    """Classes of bytes."""
+    terminal_words: int
+    match_words: int
+    """Words of a row of bits: of terminals; of matches (terminals, then strings by themselves)."""
+    unless_count: int
+    """Different `unless` of contexts."""
+    terminals: int
+    look_behinds: int
+    """Columns of VARIANTS."""
+    note_count: int
+    stamp: int
+    """The last one that was set in STAMPS."""
+    wanted: int
+    """After FULL: how much room."""
+    state_room: int
+    scratch_room: int
+    notes: Rows[Note]
+    items: Int32s
+    """[items, I_WORDS]"""
+    names: Bytes
+    """[items, UNLESS_COUNT]: may a string take the place of a match of the item?"""
+    reach: Words
+    """[items, MATCH_WORDS]: bits of the matches that the item may come to."""
+    guard_begins: Int32s
+    guard_pool: Int32s
+    """The guards of each tuple of them."""
+    slots: Int32s
+    """[guards, TERMINALS]: the item of a new slot."""
+    cells: Int32s
+    """[rows, WIDTH]: places in LISTS."""
+    lists: Int32s
+    """Lists of items: how many, and which."""
+    variants: Int32s
+    """[items that ask what is before, LOOK_BEHINDS]: their rows."""
+    next_look_behinds: Int32s
+    """[look-behind states, WIDTH]: the look-behind state after a byte."""
+    unless_begins: Int32s
+    unless: Int32s
+    """[:, 3] of each `unless`: a terminal, the match of a string by itself, and the string."""
+    viable: Words
+    """[states, TERMINAL_WORDS]: bits of the terminals of which the lexeme is a viable prefix."""
+    after: Int32s
+    """[states, WIDTH]: the state after a byte, DEAD or DECIDED."""
+    sources: Int32s
+    """[states, WIDTH]: in SOURCE_LISTS, where the slots after a byte come from."""
+    first: Int32s
+    """[states, WIDTH]: the first class of bytes that does the same; -1: the row is not made."""
+    stamps: Words
+    """[items]"""
+    marks: Words
+    """[states]: the queue in which a state stands; one more once it is done."""
+    scratch: Int32s
+    class_hashes: Words
+    """[WIDTH]"""
+    class_index: Int32s
+    """[WIDTH + CLASS_ROOM]: first classes of different moves; an index by hash."""
+    states: InternedLists
+    tracked: InternedLists
+    source_lists: InternedLists
+
+
+CLASS_ROOM = 512
 """A power of two, twice the classes that there may be."""
 
-THREAD, MATCH, SLOT, NEST = range(4)
+THREAD, MATCH, SLOT, ATOMIC_GROUP = range(4)
 """Kinds of items. MATCH: a thread that has matched, which no state has."""
-I_KIND, I_GUARDS, I_MATCH, I_SURE, I_ASKS, I_BARE, I_ROW, I_ENDS, I_WORDS = range(9)
+I_KIND, I_GUARDS, I_MATCH, I_ALWAYS, I_ASKS, I_BARE, I_ROW, I_ENDS, I_WORDS = range(9)
 """Of an item: its kind; its guards; for a MATCH, which, for a SLOT, its terminal; whether any character
 makes a match of it; its number among those that ask what was before, -1: it does not; the same thread
 without guards; its row of cells; whether it may be a match where the text ends."""
-S_BEHIND, S_TRACKED, S_UNLESS, S_ITEMS = range(4)
+S_LOOK_BEHIND, S_TRACKED, S_UNLESS, S_ITEMS = range(4)
+"""The numbers of a state; its items follow."""
 NONE, ASKED = -1, -2
 """In the place of a row: it is not there; and that is noted."""
 MADE, FULL, NOTED = 0, -2, -3
 DEAD, DECIDED = -1, -2
-NOTE_ITEM, NOTE_BEHIND = range(2)
+NOTE_ITEM, NOTE_LOOK_BEHIND = range(2)
 MISSING = -16
 """MISSING - state, as a state: its row cannot be made yet."""
 MOST_NOTES = 4096
@@ -93,56 +135,59 @@ MOVES = ("after", "sources", "first")
 
 
 @jit
-def hashed(words, count):
-    """Return a hash of some numbers."""
+def hashed(words: Int32s, count: int) -> Any:
+    """Return a hash of some numbers (FNV-1a, with a shift), a uint64."""
     h = nb.uint64(14695981039346656037)
     for i in range(count):
-        h = (h ^ nb.uint64(load32(words, i) + 7)) * nb.uint64(1099511628211)
+        h = (h ^ nb.uint64(words[i] + 7)) * nb.uint64(1099511628211)
         h ^= h >> nb.uint64(29)
     return h
 
 
 @entry("void(int64)")
-def index_anew(t):
-    """Fill an empty index with the lists of a kind."""
-    begins, pool, index, mask = load64(t, L_BEGINS), load64(t, L_POOL), load64(t, L_INDEX), load64(t, L_MASK)
-    for number in range(load64(t, L_COUNT)):
-        begin = load64(begins, number)
-        at = nb.int64(hashed(pool + 4 * begin, load64(begins, number + 1) - begin) & nb.uint64(mask))
-        while load32(index, at) >= 0:
+def index_anew(lists: int) -> None:
+    """Fill an empty index with the lists that are interned."""
+    t = InternedLists(lists)
+    begins, pool, index, mask = t.begins, t.pool, t.index, t.mask
+    for number in range(t.count):
+        begin = begins[number]
+        at = nb.int64(hashed(skip(pool, begin), begins[number + 1] - begin) & nb.uint64(mask))
+        while index[at] >= 0:
             at = (at + 1) & mask
-        store32(index, at, number)
+        index[at] = number
 
 
 @jit
-def intern(r, t, words, count):
-    """Return the number of a list of numbers among those of a kind, or FULL."""
-    begins, pool, index, mask = load64(t, L_BEGINS), load64(t, L_POOL), load64(t, L_INDEX), load64(t, L_MASK)
+def is_same(words: Int32s, others: Int32s, count: int) -> bool:
+    at = 0
+    while at < count and words[at] == others[at]:
+        at += 1
+    return at == count
+
+
+@jit
+def intern(r: LexerTables, t: InternedLists, words: Int32s, count: int) -> int:
+    """Return the number of a list, which is added if it is new; or FULL."""
+    begins, pool, index, mask = t.begins, t.pool, t.index, t.mask
     at = nb.int64(hashed(words, count) & nb.uint64(mask))
     while True:
-        known = load32(index, at)
+        known = index[at]
         if known < 0:
             break
-        begin = load64(begins, known)
-        if load64(begins, known + 1) - begin == count:
-            same = True
-            for i in range(count):
-                if load32(pool, begin + i) != load32(words, i):
-                    same = False
-                    break
-            if same:
-                return known
+        begin = begins[known]
+        if begins[known + 1] - begin == count and is_same(skip(pool, begin), words, count):
+            return known
         at = (at + 1) & mask
-    number = load64(t, L_COUNT)
-    begin = load64(begins, number)
-    if number + 2 > load64(t, L_ROOM) or begin + count > load64(t, L_POOL_ROOM):
-        store64(r, R_WANTED, count)
+    number = t.count
+    begin = begins[number]
+    if number + 2 > t.room or begin + count > t.pool_room:
+        r.wanted = count
         return FULL
     for i in range(count):
-        store32(pool, begin + i, load32(words, i))
-    store64(begins, number + 1, begin + count)
-    store32(index, at, number)
-    store64(t, L_COUNT, number + 1)
+        pool[begin + i] = words[i]
+    begins[number + 1] = begin + count
+    index[at] = number
+    t.count = number + 1
     return number
 
 
@@ -150,144 +195,141 @@ def intern(r, t, words, count):
 
 
 @jit
-def put_state(r, words, count):
+def put_state(r: LexerTables, words: Int32s, count: int) -> int:
     """Return the number of a state, or FULL; of a new one, what it may become is set down."""
-    t = r + 8 * L_STATES
-    known = load64(t, L_COUNT)
-    if known >= load64(r, R_STATES):
+    t = r.states
+    known = t.count
+    if known >= r.state_room:
         return FULL
     number = intern(r, t, words, count)
     if number == known:
-        may_become(r, number, words, count)
+        find_viable(r, number, words, count)
     return number
 
 
 @jit
-def may_become(r, number, words, count):
-    half, bits, reach = load64(r, R_HALF), load64(r, R_BITS), load64(r, A_REACH)
-    mine = load64(r, A_MAY_BE) + 8 * half * number
+def find_viable(r: LexerTables, number: int, words: Int32s, count: int) -> None:
+    """Note the terminals of which a new state's lexeme is a viable prefix."""
+    half, bits, reach = r.terminal_words, r.match_words, r.reach
+    mine = skip(r.viable, half * number)
     for w in range(half):
-        store64(mine, w, 0)
+        mine[w] = 0
     for i in range(S_ITEMS, count):
-        its = reach + 8 * bits * load32(words, i)
+        its = skip(reach, bits * words[i])
         for w in range(half):
-            store64(mine, w, load64(mine, w) | load64(its, w))
-    tracked = load32(words, S_TRACKED)
+            mine[w] = mine[w] | its[w]
+    tracked = words[S_TRACKED]
     if tracked == 0:
         return
-    t = r + 8 * L_TRACKED
-    pool, begins = load64(t, L_POOL), load64(t, L_BEGINS)
-    unless, at = load64(r, A_UNLESS), load64(r, A_UNLESS_BEGINS) + 4 * load32(words, S_UNLESS)
-    for row in range(load32(at, 0), load32(at, 1)):
-        terminal, exact, string = (
-            load32(unless, 3 * row),
-            load32(unless, 3 * row + 1),
-            load32(unless, 3 * row + 2),
-        )
+    t = r.tracked
+    pool, begins = t.pool, t.begins
+    unless, at = r.unless, skip(r.unless_begins, words[S_UNLESS])
+    for row in range(at[0], at[1]):
+        terminal, exact, string = unless[3 * row], unless[3 * row + 1], unless[3 * row + 2]
         there = False
         for i in range(S_ITEMS, count):
-            if load64(reach, bits * load32(words, i) + (terminal >> 6)) >> (terminal & 63) & 1:
+            if reach[bits * words[i] + (terminal >> 6)] >> (terminal & 63) & 1:
                 there = True
                 break
         if not there:
             continue
-        for i in range(load64(begins, tracked), load64(begins, tracked + 1)):
-            if load64(reach, bits * load32(pool, i) + (exact >> 6)) >> (exact & 63) & 1:
-                word = load64(mine, string >> 6)
-                store64(mine, string >> 6, word | nb.int64(1) << (string & 63))
+        for i in range(begins[tracked], begins[tracked + 1]):
+            if reach[bits * pool[i] + (exact >> 6)] >> (exact & 63) & 1:
+                mine[string >> 6] = mine[string >> 6] | 1 << (string & 63)
                 break
 
 
 @jit
-def settled(r, words, count, behind, tracked, t, unless):
+def settled(
+    r: LexerTables, words: Int32s, count: int, look_behind: int, tracked: Int32s, t: int, unless: int
+) -> int:
     """Return the state of some items, without what nothing in it can ask for; or FULL. `words`: S_ITEMS that
     are free, then the items."""
-    items = load64(r, A_ITEMS)
-    if behind > 0:
+    items = r.items
+    if look_behind > 0:
         asks = False
         for i in range(S_ITEMS, count):
-            if load32(items, I_WORDS * load32(words, i) + I_ASKS) >= 0:
+            if items[I_WORDS * words[i] + I_ASKS] >= 0:
                 asks = True
                 break
         if not asks:
-            behind = 0
+            look_behind = 0
     if t > 0:
-        names, columns = load64(r, A_NAMES) + unless, load64(r, R_CONTEXTS)
+        names, columns = skip(r.names, unless), r.unless_count
         some = False
         for i in range(S_ITEMS, count):
-            if load8(names, columns * load32(words, i)) != 0:
+            if names[columns * words[i]] != 0:
                 some = True
                 break
         if not some:
             t = 0
     number = 0
     if t > 0:
-        number = intern(r, r + 8 * L_TRACKED, tracked, t)
+        number = intern(r, r.tracked, tracked, t)
         if number == FULL:
             return FULL
     else:
         unless = 0
-    store32(words, S_BEHIND, behind)
-    store32(words, S_TRACKED, number)
-    store32(words, S_UNLESS, unless)
+    words[S_LOOK_BEHIND] = look_behind
+    words[S_TRACKED] = number
+    words[S_UNLESS] = unless
     return put_state(r, words, count)
 
 
 @jit
-def without_slot(r, state):
+def without_slot(r: LexerTables, state: int) -> int:
     """Return the state in which the last slot, an old one, is an error: the items before it are all there is,
     DEAD where there are none. Where the last item is no old slot, the state itself; or FULL."""
-    t, items = r + 8 * L_STATES, load64(r, A_ITEMS)
-    begin, end = load64(load64(t, L_BEGINS), state), load64(load64(t, L_BEGINS), state + 1)
-    pool = load64(t, L_POOL)
+    t, items = r.states, r.items
+    begin, end = t.begins[state], t.begins[state + 1]
+    pool = t.pool
     if end - begin == S_ITEMS:
         return state
-    item = items + 4 * I_WORDS * load32(pool, end - 1)
-    if load32(item, I_KIND) != SLOT or load32(item, I_MATCH) >= 0:
+    item = skip(items, I_WORDS * pool[end - 1])
+    if item[I_KIND] != SLOT or item[I_MATCH] >= 0:
         return state
     if end - begin == S_ITEMS + 1:
         return DEAD
-    words, count = load64(r, A_SCRATCH), end - 1 - begin
-    if count > load64(r, R_SCRATCH_ROOM):
-        store64(r, R_WANTED, count)
+    words, count = r.scratch, end - 1 - begin
+    if count > r.scratch_room:
+        r.wanted = count
         return FULL
     for i in range(count):
-        store32(words, i, load32(pool, begin + i))
-    tracked, unless = load32(words, S_TRACKED), load32(words, S_UNLESS)
-    held = r + 8 * L_TRACKED
-    first = load64(load64(held, L_BEGINS), tracked)
-    t_count = load64(load64(held, L_BEGINS), tracked + 1) - first
-    return settled(
-        r, words, count, load32(words, S_BEHIND), load64(held, L_POOL) + 4 * first, t_count, unless
-    )
+        words[i] = pool[begin + i]
+    tracked, unless = words[S_TRACKED], words[S_UNLESS]
+    held = r.tracked
+    first = held.begins[tracked]
+    t_count = held.begins[tracked + 1] - first
+    return settled(r, words, count, words[S_LOOK_BEHIND], skip(held.pool, first), t_count, unless)
 
 
 # --- rows ---------------------------------------------------------------------------------------------------
 
 
 @jit
-def note(r, kind, first, second):
-    count = load64(r, R_NOTED)
+def note_row(r: LexerTables, kind: int, number: int, look_behind: int) -> int:
+    """Note a row for Python to make; return what stands in its place."""
+    count = r.note_count
     if count < MOST_NOTES:
-        at = load64(r, A_NOTES) + 24 * count
-        store64(at, 0, kind)
-        store64(at, 1, first)
-        store64(at, 2, second)
-        store64(r, R_NOTED, count + 1)
+        note = r.notes[count]
+        note.kind = kind
+        note.number = number
+        note.look_behind = look_behind
+        r.note_count = count + 1
         return ASKED
     return NONE
 
 
 @jit
-def is_idle(begins, pool, guards, ruling, count):
-    """Return whether what needs some guards can never win: a better match needs no others."""
+def is_idle(begins: Int32s, pool: Int32s, guards: int, ruling: Int32s, count: int) -> bool:
+    """Return whether an item with some guards can never win, as a better match needs only some of them."""
     for i in range(count):
-        needed = load32(ruling, i)
+        needed = ruling[i]
         missing = False
-        for a in range(load32(begins, needed), load32(begins, needed + 1)):
+        for a in range(begins[needed], begins[needed + 1]):
             there = False
-            for b in range(load32(begins, guards), load32(begins, guards + 1)):
-                if load32(pool, b) == load32(pool, a):
+            for b in range(begins[guards], begins[guards + 1]):
+                if pool[b] == pool[a]:
                     there = True
                     break
             if not there:
@@ -299,238 +341,246 @@ def is_idle(begins, pool, guards, ruling, count):
 
 
 @jit
-def named(r, match, tracked, count, unless):
-    """Return the terminal that a match is of: a string that equals it goes before."""
-    items, rows = load64(r, A_ITEMS), load64(r, A_UNLESS)
-    at = load64(r, A_UNLESS_BEGINS) + 4 * unless
-    for row in range(load32(at, 0), load32(at, 1)):
-        if load32(rows, 3 * row) == match:
-            exact = load32(rows, 3 * row + 1)
+def named(r: LexerTables, match: int, tracked: Int32s, count: int, unless: int) -> int:
+    """Return the terminal of a match: that of a string that equals it, where there is one."""
+    items, rows = r.items, r.unless
+    at = skip(r.unless_begins, unless)
+    for row in range(at[0], at[1]):
+        if rows[3 * row] == match:
+            exact = rows[3 * row + 1]
             for i in range(count):
-                one = items + 4 * I_WORDS * load32(tracked, i)
-                if load32(one, I_KIND) == MATCH and load32(one, I_MATCH) == exact:
-                    return load32(rows, 3 * row + 2)
+                one = skip(items, I_WORDS * tracked[i])
+                if one[I_KIND] == MATCH and one[I_MATCH] == exact:
+                    return rows[3 * row + 2]
     return match
 
 
 @jit
-def find_rows(r, head, count, tracked, t_count, behind, found):
-    """Write the row of each of a state's items, and tracked threads; note those that are not there. Returns
-    whether all are."""
-    items, variants, columns = load64(r, A_ITEMS), load64(r, A_VARIANTS), load64(r, R_BEHINDS)
+def find_rows(
+    r: LexerTables,
+    head: Int32s,
+    count: int,
+    tracked: Int32s,
+    t_count: int,
+    look_behind: int,
+    found: Int32s,
+) -> bool:
+    """Write the rows of a state's items and tracked threads; note those that are missing. Returns whether all
+    are there."""
+    items, variants, columns = r.items, r.variants, r.look_behinds
     complete = True
     for i in range(count + t_count):
-        number = load32(head, S_ITEMS + i) if i < count else load32(tracked, i - count)
-        item = items + 4 * I_WORDS * number
-        asks = load32(item, I_ASKS)
-        row = load32(item, I_ROW) if asks < 0 else load32(variants, columns * asks + behind)
+        number = head[S_ITEMS + i] if i < count else tracked[i - count]
+        item = skip(items, I_WORDS * number)
+        asks = item[I_ASKS]
+        row = item[I_ROW] if asks < 0 else variants[columns * asks + look_behind]
         if row < 0:
             complete = False
             if row == NONE:
                 if asks < 0:
-                    store32(item, I_ROW, note(r, NOTE_ITEM, number, 0))
+                    item[I_ROW] = note_row(r, NOTE_ITEM, number, 0)
                 else:
-                    store32(variants, columns * asks + behind, note(r, NOTE_ITEM, number, behind))
-        store32(found, i, row)
+                    variants[columns * asks + look_behind] = note_row(r, NOTE_ITEM, number, look_behind)
+        found[i] = row
     return complete
 
 
 @jit
-def make_row(r, state):
+def make_row(r: LexerTables, state: int) -> int:
     """Make the moves of a state. Returns MADE, NOTED or FULL."""
-    width, t = load64(r, R_WIDTH), r + 8 * L_STATES
-    begin = load64(load64(t, L_BEGINS), state)
-    count = load64(load64(t, L_BEGINS), state + 1) - begin - S_ITEMS
-    head = load64(t, L_POOL) + 4 * begin
-    behind, tracked = load32(head, S_BEHIND), load32(head, S_TRACKED)
-    held = r + 8 * L_TRACKED
-    t_begin = load64(load64(held, L_BEGINS), tracked)
-    t_count = load64(load64(held, L_BEGINS), tracked + 1) - t_begin
-    every, threads = count + t_count, load64(held, L_POOL) + 4 * t_begin
-    room = load64(r, R_SCRATCH_ROOM)
+    width, t = r.width, r.states
+    begin = t.begins[state]
+    count = t.begins[state + 1] - begin - S_ITEMS
+    head = skip(t.pool, begin)
+    look_behind, tracked = head[S_LOOK_BEHIND], head[S_TRACKED]
+    held = r.tracked
+    t_begin = held.begins[tracked]
+    t_count = held.begins[tracked + 1] - t_begin
+    every, threads = count + t_count, skip(held.pool, t_begin)
+    room = r.scratch_room
     if 8 * (every + S_ITEMS) > room:
-        store64(r, R_WANTED, 8 * (every + S_ITEMS))
+        r.wanted = 8 * (every + S_ITEMS)
         return FULL
-    before = load64(r, A_BEHINDS) + 4 * width * behind
-    if behind > 0 and load32(before, 0) < 0:
-        if load32(before, 0) == NONE:
-            store32(before, 0, note(r, NOTE_BEHIND, behind, 0))
+    before = skip(r.next_look_behinds, width * look_behind)
+    if look_behind > 0 and before[0] < 0:
+        if before[0] == NONE:
+            before[0] = note_row(r, NOTE_LOOK_BEHIND, look_behind, 0)
         return NOTED
-    hashes = load64(r, A_KINDS)
-    firsts, index = hashes + 8 * width, hashes + 12 * width
-    rows = load64(r, A_SCRATCH)
-    cells = load64(r, A_CELLS)
-    lists = rows + 4 * every
-    if not find_rows(r, head, count, threads, t_count, behind, rows):
+    hashes = r.class_hashes
+    firsts, index = r.class_index, skip(r.class_index, width)
+    rows = r.scratch
+    cells = r.cells
+    lists = skip(rows, every)
+    if not find_rows(r, head, count, threads, t_count, look_behind, rows):
         return NOTED
     # --- a hash of what decides each class's move
     for kind in range(width):
-        store64(hashes, kind, 3 + load32(before, kind) if behind > 0 else 3)
+        hashes[kind] = 3 + before[kind] if look_behind > 0 else 3
     for i in range(every):
-        row = cells + 4 * width * load32(rows, i)
+        row = skip(cells, width * rows[i])
         for kind in range(width):
-            h = (nb.uint64(load64(hashes, kind)) ^ nb.uint64(load32(row, kind))) * nb.uint64(1099511628211)
-            store64(hashes, kind, nb.int64(h ^ (h >> nb.uint64(31))))
+            h = (nb.uint64(hashes[kind]) ^ nb.uint64(row[kind])) * nb.uint64(1099511628211)
+            hashes[kind] = nb.int64(h ^ (h >> nb.uint64(31)))
     # --- the moves, each once
-    after = load64(r, A_AFTER) + 4 * width * state
-    sources = load64(r, A_SOURCES) + 4 * width * state
-    first = load64(r, A_FIRST) + 4 * width * state
-    for i in range(KIND_ROOM):
-        store32(index, i, -1)
+    after = skip(r.after, width * state)
+    sources = skip(r.sources, width * state)
+    first = skip(r.first, width * state)
+    for i in range(CLASS_ROOM):
+        index[i] = -1
     known = 0
     for kind in range(width):
-        later = load32(before, kind) if behind > 0 else 0
+        later = before[kind] if look_behind > 0 else 0
         for i in range(every):
-            store32(lists, i, load32(cells, width * load32(rows, i) + kind))
-        at = load64(hashes, kind) & (KIND_ROOM - 1)
+            lists[i] = cells[width * rows[i] + kind]
+        at = hashes[kind] & (CLASS_ROOM - 1)
         same = -1
         while same < 0:
-            other = load32(index, at)
+            other = index[at]
             if other < 0:
                 break
-            if load64(hashes, other) == load64(hashes, kind) and (
-                behind == 0 or load32(before, other) == later
-            ):
+            if hashes[other] == hashes[kind] and (look_behind == 0 or before[other] == later):
                 same = other
                 for i in range(every):
-                    if load32(cells, width * load32(rows, i) + other) != load32(lists, i):
+                    if cells[width * rows[i] + other] != lists[i]:
                         same = -1
                         break
-            at = (at + 1) & (KIND_ROOM - 1)
+            at = (at + 1) & (CLASS_ROOM - 1)
         if same >= 0:
-            store32(after, kind, load32(after, same))
-            store32(sources, kind, load32(sources, same))
-            store32(first, kind, load32(first, same))
+            after[kind] = after[same]
+            sources[kind] = sources[same]
+            first[kind] = first[same]
             continue
         if make_move(r, state, kind, head, count, t_count, lists, later) == FULL:
-            store32(first, 0, -1)
+            first[0] = -1
             return FULL
-        store32(index, at, kind)
+        index[at] = kind
         mine = kind
         for i in range(known):
-            other = load32(firsts, i)
-            if load32(after, other) == load32(after, kind) and load32(sources, other) == load32(
-                sources, kind
-            ):
+            other = firsts[i]
+            if after[other] == after[kind] and sources[other] == sources[kind]:
                 mine = other
                 break
         if mine == kind:
-            store32(firsts, known, kind)
+            firsts[known] = kind
             known += 1
-        store32(first, kind, mine)
+        first[kind] = mine
     return MADE
 
 
 @jit
-def make_move(r, state, kind, head, count, t_count, cells, later):
-    """Work out what a class of bytes does to a state; `cells`: what its items and tracked threads come to.
-    Returns MADE or FULL."""
-    width = load64(r, R_WIDTH)
-    after = load64(r, A_AFTER) + 4 * width * state
-    sources_of = load64(r, A_SOURCES) + 4 * width * state
-    lists, items, stamps, slots = (
-        load64(r, A_LISTS),
-        load64(r, A_ITEMS),
-        load64(r, A_STAMPS),
-        load64(r, A_SLOTS),
-    )
-    begins, pool, terminals = load64(r, A_GUARD_BEGINS), load64(r, A_GUARD_POOL), load64(r, R_TERMINALS)
-    unless = load32(head, S_UNLESS)
+def make_move(
+    r: LexerTables,
+    state: int,
+    kind: int,
+    head: Int32s,
+    count: int,
+    t_count: int,
+    cells: Int32s,
+    later: int,
+) -> int:
+    """Find what a class of bytes does to a state. `cells`: lists of what its items and tracked threads come
+    to; `later`: the look-behind state then. Returns MADE or FULL."""
+    width = r.width
+    after = skip(r.after, width * state)
+    sources_of = skip(r.sources, width * state)
+    lists, items, stamps, slots = r.lists, r.items, r.stamps, r.slots
+    begins, pool, terminals = r.guard_begins, r.guard_pool, r.terminals
+    unless = head[S_UNLESS]
     total = count + t_count + S_ITEMS
     for i in range(count + t_count):
-        total += load32(lists, load32(cells, i))
+        total += lists[cells[i]]
     # rows and cells of `make_row` lie before
     taken = 2 * (count + t_count)
-    if taken + 4 * total > load64(r, R_SCRATCH_ROOM):
-        store64(r, R_WANTED, taken + 4 * total)
+    if taken + 4 * total > r.scratch_room:
+        r.wanted = taken + 4 * total
         return FULL
-    words = load64(r, A_SCRATCH) + 4 * taken
-    ruling, sources, tracked = words + 4 * total, words + 8 * total, words + 12 * total
+    words = skip(r.scratch, taken)
+    ruling, sources, tracked = skip(words, total), skip(words, 2 * total), skip(words, 3 * total)
     # --- the strings that may take a match's place
     t = 0
     if t_count > 0:
-        now = load64(r, R_STAMP) + 1
-        store64(r, R_STAMP, now)
+        now = r.stamp + 1
+        r.stamp = now
         for i in range(count, count + t_count):
-            at = load32(cells, i)
-            for j in range(at + 1, at + 1 + load32(lists, at)):
-                item = items + 4 * I_WORDS * load32(lists, j)
-                if load32(item, I_KIND) == NEST:
+            at = cells[i]
+            for j in range(at + 1, at + 1 + lists[at]):
+                item = skip(items, I_WORDS * lists[j])
+                if item[I_KIND] == ATOMIC_GROUP:
                     continue
-                one = load32(item, I_BARE)
-                if load64(stamps, one) != now:
-                    store64(stamps, one, now)
+                one = item[I_BARE]
+                if stamps[one] != now:
+                    stamps[one] = now
                     place = t
-                    while place > 0 and load32(tracked, place - 1) > one:
-                        store32(tracked, place, load32(tracked, place - 1))
+                    while place > 0 and tracked[place - 1] > one:
+                        tracked[place] = tracked[place - 1]
                         place -= 1
-                    store32(tracked, place, one)
+                    tracked[place] = one
                     t += 1
     # --- the items
-    now = load64(r, R_STAMP) + 1
-    store64(r, R_STAMP, now)
+    now = r.stamp + 1
+    r.stamp = now
     n, rules, k, slot = S_ITEMS, 0, 0, 0
     going = True
     for i in range(count):
-        at = load32(cells, i)
-        many = load32(lists, at)
-        if load32(items, I_WORDS * load32(head, S_ITEMS + i) + I_KIND) == SLOT:
+        at = cells[i]
+        many = lists[at]
+        if items[I_WORDS * head[S_ITEMS + i] + I_KIND] == SLOT:
             if many > 0:
-                one = load32(lists, at + 1)
-                guards = load32(items, I_WORDS * one + I_GUARDS)
+                one = lists[at + 1]
+                guards = items[I_WORDS * one + I_GUARDS]
                 if not is_idle(begins, pool, guards, ruling, rules):
-                    store32(words, n, one)
-                    store32(ruling, rules, guards)
-                    store32(sources, k, slot)
+                    words[n] = one
+                    ruling[rules] = guards
+                    sources[k] = slot
                     n, rules, k = n + 1, rules + 1, k + 1
                     going = guards > 0
             slot += 1
         else:
             for j in range(at + 1, at + 1 + many):
-                one = load32(lists, j)
-                item = items + 4 * I_WORDS * one
-                guards = load32(item, I_GUARDS)
+                one = lists[j]
+                item = skip(items, I_WORDS * one)
+                guards = item[I_GUARDS]
                 if rules > 0 and is_idle(begins, pool, guards, ruling, rules):
                     continue
-                if load32(item, I_KIND) == MATCH:
-                    terminal = load32(item, I_MATCH)
+                if item[I_KIND] == MATCH:
+                    terminal = item[I_MATCH]
                     if t > 0:
                         terminal = named(r, terminal, tracked, t, unless)
-                    store32(words, n, load32(slots, terminals * guards + terminal))
-                    store32(ruling, rules, guards)
-                    store32(sources, k, -1 - terminal)
+                    words[n] = slots[terminals * guards + terminal]
+                    ruling[rules] = guards
+                    sources[k] = -1 - terminal
                     n, rules, k = n + 1, rules + 1, k + 1
                     if guards == 0:
                         going = False
                         break
                     continue
-                if load64(stamps, one) != now:
-                    store64(stamps, one, now)
-                    store32(words, n, one)
+                if stamps[one] != now:
+                    stamps[one] = now
+                    words[n] = one
                     n += 1
-                if load32(item, I_SURE) > 0:
+                if item[I_ALWAYS] > 0:
                     # no character leaves a worse match standing
-                    store32(ruling, rules, guards)
+                    ruling[rules] = guards
                     rules += 1
         if not going:
             break
     if n == S_ITEMS:
-        store32(after, kind, DEAD)
-        store32(sources_of, kind, 0)
+        after[kind] = DEAD
+        sources_of[kind] = 0
         return MADE
-    best = items + 4 * I_WORDS * load32(words, S_ITEMS)
+    best = skip(items, I_WORDS * words[S_ITEMS])
     number = DECIDED
-    if load32(best, I_KIND) == SLOT and load32(best, I_GUARDS) == 0:
+    if best[I_KIND] == SLOT and best[I_GUARDS] == 0:
         k = 1
     else:
         number = settled(r, words, n, later, tracked, t, unless)
         if number == FULL:
             return FULL
-    source = intern(r, r + 8 * L_SOURCES, sources, k)
+    source = intern(r, r.source_lists, sources, k)
     if source == FULL:
         return FULL
-    store32(after, kind, number)
-    store32(sources_of, kind, source)
+    after[kind] = number
+    sources_of[kind] = source
     return MADE
 
 
@@ -538,51 +588,51 @@ def make_move(r, state, kind, head, count, t_count, cells, later):
 
 
 @jit
-def move_of(r, classes, state, byte):
-    """Return the state after a byte, DEAD, DECIDED, or MISSING - state; and where its slots come from."""
-    cell = load64(r, R_WIDTH) * state
-    if load32(load64(r, A_FIRST), cell) < 0 and make_row(r, state) != MADE:
-        return MISSING - state, nb.int64(0)
-    cell += load8(classes, byte)
-    begins = load64(r, L_SOURCES + L_BEGINS)
-    sources = load64(r, L_SOURCES + L_POOL) + 4 * load64(begins, load32(load64(r, A_SOURCES), cell))
-    return load32(load64(r, A_AFTER), cell), sources
+def move_of(r: LexerTables, classes: Bytes, state: int, byte: int) -> tuple[int, Int32s]:
+    """Return the state after a byte, DEAD, DECIDED, or MISSING - state; and the sources of its slots."""
+    cell = r.width * state
+    if r.first[cell] < 0 and make_row(r, state) != MADE:
+        return MISSING - state, r.source_lists.pool
+    cell += classes[byte]
+    begins = r.source_lists.begins
+    sources = skip(r.source_lists.pool, begins[r.sources[cell]])
+    return r.after[cell], sources
 
 
 @jit
-def terminal_of(r, state, slot):
+def terminal_of(r: LexerTables, state: int, slot: int) -> int:
     """Return the terminal of a state's slot, -1: it is an old one."""
-    begins, pool = load64(r, L_STATES + L_BEGINS), load64(r, L_STATES + L_POOL)
-    items = load64(r, A_ITEMS)
-    for at in range(load64(begins, state) + S_ITEMS, load64(begins, state + 1)):
-        item = items + 4 * I_WORDS * load32(pool, at)
-        if load32(item, I_KIND) == SLOT:
+    begins, pool = r.states.begins, r.states.pool
+    items = r.items
+    for at in range(begins[state] + S_ITEMS, begins[state + 1]):
+        item = skip(items, I_WORDS * pool[at])
+        if item[I_KIND] == SLOT:
             if slot == 0:
-                return load32(item, I_MATCH)
+                return item[I_MATCH]
             slot -= 1
     return -1
 
 
 @jit
-def slots_of(r, state, terminal):
+def slots_of(r: LexerTables, state: int, terminal: int) -> int:
     """Return whether a state has a slot of a terminal (1), and one that something may still undo (2)."""
-    begins, pool = load64(r, L_STATES + L_BEGINS), load64(r, L_STATES + L_POOL)
-    items, found = load64(r, A_ITEMS), 0
-    for at in range(load64(begins, state) + S_ITEMS, load64(begins, state + 1)):
-        item = items + 4 * I_WORDS * load32(pool, at)
-        if load32(item, I_KIND) == SLOT and load32(item, I_MATCH) == terminal:
-            found |= 3 if load32(item, I_GUARDS) > 0 else 1
+    begins, pool = r.states.begins, r.states.pool
+    items, found = r.items, 0
+    for at in range(begins[state] + S_ITEMS, begins[state + 1]):
+        item = skip(items, I_WORDS * pool[at])
+        if item[I_KIND] == SLOT and item[I_MATCH] == terminal:
+            found |= 3 if item[I_GUARDS] > 0 else 1
     return found
 
 
 @jit
-def follow(r, classes, state, terminal, text, size):
+def follow(r: LexerTables, classes: Bytes, state: int, terminal: int, text: Bytes, size: int) -> int:
     """Return the state after a text; DECIDED where the lexeme has ended as a terminal with the last byte,
     DEAD where it has otherwise; or MISSING - state."""
     for i in range(size):
-        after, sources = move_of(r, classes, state, load8(text, i))
+        after, sources = move_of(r, classes, state, text[i])
         if after == DECIDED:
-            return DECIDED if i == size - 1 and load32(sources, 0) == -1 - terminal else DEAD
+            return DECIDED if i == size - 1 and sources[0] == -1 - terminal else DEAD
         if after < 0:
             return after
         state = after
@@ -590,31 +640,45 @@ def follow(r, classes, state, terminal, text, size):
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
-def find_end(r, classes, state, terminal, text, size):
+def find_end(tables: int, classes: int, state: int, terminal: int, text: int, size: int) -> int:
     """As `follow`; a state is multiplied by 4, and has the bits of `slots_of`."""
-    after = follow(r, classes, state, terminal, text, size)
+    r = LexerTables(tables)
+    after = follow(r, Bytes(classes), state, terminal, Bytes(text), size)
     return after if after < 0 else 4 * after + slots_of(r, after, terminal)
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64)")
-def find_every_end(r, classes, state, terminal, texts, begins, count, found):
+def find_every_end(
+    tables: int,
+    classes: int,
+    state: int,
+    terminal: int,
+    texts: int,
+    begins: int,
+    count: int,
+    found: int,
+) -> int:
     """Write of each of some texts what `find_end` returns (int32). Returns how many rows are missing."""
+    r, ends, answers = LexerTables(tables), Int32s(begins), Int32s(found)
     missing = 0
     for i in range(count):
-        begin = load32(begins, i)
-        after = follow(r, classes, state, terminal, texts + begin, load32(begins, i + 1) - begin)
+        text, size = Bytes(texts + ends[i]), ends[i + 1] - ends[i]
+        after = follow(r, Bytes(classes), state, terminal, text, size)
         missing += after <= MISSING
-        store32(found, i, after if after < 0 else 4 * after + slots_of(r, after, terminal))
+        answers[i] = after if after < 0 else 4 * after + slots_of(r, after, terminal)
     return missing
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64)")
-def find_text(r, classes, state, terminal, texts, begins, count):
+def find_text(
+    tables: int, classes: int, state: int, terminal: int, texts: int, begins: int, count: int
+) -> int:
     """Return which of some texts is the first after which a lexeme may end as a terminal's, DEAD: none is; or
     MISSING - state. `begins`: int32[count + 1]."""
+    r, ends = LexerTables(tables), Int32s(begins)
     for i in range(count):
-        begin = load32(begins, i)
-        after = follow(r, classes, state, terminal, texts + begin, load32(begins, i + 1) - begin)
+        text, size = Bytes(texts + ends[i]), ends[i + 1] - ends[i]
+        after = follow(r, Bytes(classes), state, terminal, text, size)
         if after <= MISSING:
             return after
         if after == DECIDED or (after >= 0 and slots_of(r, after, terminal) != 0):
@@ -623,17 +687,20 @@ def find_text(r, classes, state, terminal, texts, begins, count):
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64)")
-def find_parted(r, classes, state, terminal, text, size, separator):
+def find_separated(
+    tables: int, classes: int, state: int, terminal: int, text: int, size: int, separator: int
+) -> int:
     """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator follows;
     or MISSING - state."""
-    after = follow(r, classes, state, terminal, text, size)
+    r = LexerTables(tables)
+    after = follow(r, Bytes(classes), state, terminal, Bytes(text), size)
     if after < 0:
         return 1 if after == DECIDED else 0 if after == DEAD else after
     state = after
-    after, sources = move_of(r, classes, state, separator)
+    after, sources = move_of(r, Bytes(classes), state, separator)
     if after <= MISSING:
         return after
-    source = load32(sources, 0) if after == DECIDED else -1
+    source = sources[0] if after == DECIDED else -1
     return 1 if source >= 0 and terminal_of(r, state, source) == terminal else 0
 
 
@@ -641,53 +708,57 @@ def find_parted(r, classes, state, terminal, text, size, separator):
 
 
 @entry("int64(int64, int64)")
-def find_without_slot(r, state):
+def find_without_slot(tables: int, state: int) -> int:
     """As `without_slot`."""
-    return without_slot(r, state)
+    return without_slot(LexerTables(tables), state)
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64)")
-def find_settled(r, words, count, tracked, t, behind, unless):
+def find_settled(
+    tables: int, words: int, count: int, tracked: int, t: int, look_behind: int, unless: int
+) -> int:
     """As `settled`."""
-    return settled(r, words, count, behind, tracked, t, unless)
+    return settled(LexerTables(tables), Int32s(words), count, look_behind, Int32s(tracked), t, unless)
 
 
 @entry("void(int64)")
-def put_kept(r):
-    """Set down what states that were kept may become."""
-    t = r + 8 * L_STATES
-    begins, pool = load64(t, L_BEGINS), load64(t, L_POOL)
-    for number in range(load64(t, L_COUNT)):
-        begin = load64(begins, number)
-        may_become(r, number, pool + 4 * begin, load64(begins, number + 1) - begin)
+def find_all_viable(tables: int) -> None:
+    """Note the viable terminals of all states, which were read from a file."""
+    r = LexerTables(tables)
+    t = r.states
+    begins, pool = t.begins, t.pool
+    for number in range(t.count):
+        begin = begins[number]
+        find_viable(r, number, skip(pool, begin), begins[number + 1] - begin)
 
 
 @entry("int64(int64, int64, int64)")
-def make_rows(r, queue, ends):
+def make_rows(tables: int, queue: int, ends: int) -> int:
     """Make the rows of the states in a queue (int32), and of those that they lead to. `ends`: how many stand
     in the queue, how many may, and a mark that no earlier queue has had, an even number. Returns MADE; NOTED,
     where some wait for what was noted; or FULL. Call it again with the same arguments then."""
-    width, marks, head = load64(r, R_WIDTH), load64(r, A_MARKS), 0
-    mark, complete = load64(ends, 2), True
-    while head < load64(ends, 0):
-        state = load32(queue, head)
+    r, waiting, bounds = LexerTables(tables), Int32s(queue), Words(ends)
+    width, marks, head = r.width, r.marks, 0
+    mark, complete = bounds[2], True
+    while head < bounds[0]:
+        state = waiting[head]
         head += 1
-        if load64(marks, state) == mark + 1:
+        if marks[state] == mark + 1:
             continue
-        if load32(load64(r, A_FIRST), width * state) < 0:
+        if r.first[width * state] < 0:
             code = make_row(r, state)
             if code == FULL:
                 return FULL
             if code == NOTED:
                 complete = False
                 continue
-        store64(marks, state, mark + 1)
-        row = load64(r, A_AFTER) + 4 * width * state
+        marks[state] = mark + 1
+        row = skip(r.after, width * state)
         for kind in range(width):
-            after = load32(row, kind)
-            count = load64(ends, 0)
-            if after >= 0 and load64(marks, after) < mark and count < load64(ends, 1):
-                store64(marks, after, mark)
-                store32(queue, count, after)
-                store64(ends, 0, count + 1)
+            after = row[kind]
+            count = bounds[0]
+            if after >= 0 and marks[after] < mark and count < bounds[1]:
+                marks[after] = mark
+                waiting[count] = after
+                bounds[0] = count + 1
     return MADE if complete else NOTED

@@ -93,7 +93,7 @@ class States(Sequence[LexemeState]):
             tracked = [items.objects[one] for one in items.tracked(words[R.S_TRACKED])]
             known = self._made[number] = LexemeState(
                 tuple(items.objects[one] for one in words[R.S_ITEMS :]),
-                items.behinds[words[R.S_BEHIND]],
+                items.behinds[words[R.S_LOOK_BEHIND]],
                 frozenset(one[0] for one in tracked if isinstance(one, tuple)),
                 words[R.S_UNLESS],
             )
@@ -459,7 +459,7 @@ class LexemeStates:
             )
         return known
 
-    def waits(self, state: int) -> int:
+    def pending_lookaheads(self, state: int) -> int:
         """Return how many look-aheads must still come true, at least, before a lexeme ends; UNREACHABLE where
         none does, as where all that may begin looks behind."""
         known = self._waits_of.get(state)
@@ -479,7 +479,7 @@ class LexemeStates:
 
     def _end(self, state: int) -> Move:
         slot, words = 0, self.items.state(state)
-        behind, tracked = words[R.S_BEHIND], words[R.S_TRACKED]
+        behind, tracked = words[R.S_LOOK_BEHIND], words[R.S_TRACKED]
         for number in words[R.S_ITEMS :]:
             ends = self.items.match_at_end(number, behind)
             if isinstance(self.items.objects[number], Slot):
@@ -502,7 +502,7 @@ class LexemeStates:
     def viable_terminals(self, state: int) -> frozenset[int]:
         """Return the terminals that a lexeme may still become, slots left aside; more, where a better thread
         always wins."""
-        bits = self.items.array("may_be")[state].tobytes()
+        bits = self.items.array("viable")[state].tobytes()
         known = self._may_be.get(bits)
         if known is None:
             flags = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")

@@ -1,7 +1,8 @@
-"""What one call may do under a Lark grammar: steps of work, counted down, whatever asks for them.
+"""The work budget of one call: steps that are counted down, whoever spends them.
 
-A step is about 10 us. Compiled code on its own takes none: what costs is what Python is asked.
-"""
+The currency is the *step* of `limits.Limits.oracle_steps`, about 10 us of work in Python. Compiled code
+spends no steps of its own: its cost is what it asks of Python. The second bound, `Limits.automaton_states`,
+counts the states of the lexer."""
 
 from __future__ import annotations
 
@@ -12,25 +13,22 @@ from typing import Final
 from structgen.errors import LimitError
 from structgen.limits import Limits
 
-READ: Final = 1
-"""Steps of a byte that the reader follows, for each configuration that is read on; one more for two of its
-slots."""
-TRIED: Final = 1
-"""Steps of a configuration from which a search goes on."""
-FOLLOWED: Final = 2
-"""Steps of a state of a lexer whose moves are gone through for a text."""
-MADE_ROW: Final = 2
-GUARDS: Final = 4
-"""Steps of what an item comes to with all classes of bytes; one more for each part of them that says
-something else, and there for each so many look-aheads that the item waits for."""
-WAITED: Final = 4
-"""Of so many instructions at which an atomic group waits, with a class of bytes, one step more."""
-MADE_STATE: Final = 4
-"""Steps of a state of a lexer; one more for each WORDS of its numbers."""
-WORDS: Final = 8
-COUNTED: Final = 4
-"""A state of a lexer counts as so many of `Limits.automaton_states`: it has a row of several numbers for each
-class of bytes."""
+READ_STEPS: Final = 1
+"""A byte that the reader follows, for each configuration that is read on; one more for two of its slots."""
+SEARCH_STEPS: Final = 1
+"""A configuration from which a search goes on."""
+FOLLOW_STEPS: Final = 2
+"""A lexer state whose moves are followed for a text."""
+ROW_STEPS: Final = 2
+GUARDS_PER_STEP: Final = 4
+"""The row of an item; one more step for each part of it that differs, and there for so many guards."""
+INSTRUCTIONS_PER_STEP: Final = 4
+"""Instructions at which an atomic group waits, each with a class of bytes."""
+STATE_STEPS: Final = 4
+NUMBERS_PER_STEP: Final = 8
+"""A new lexer state; one more step for so many of its numbers."""
+STATES_COUNTED: Final = 4
+"""A lexer state counts as so many of `Limits.automaton_states`: it has several numbers for each class."""
 
 _CURE: Final = "Have terminals look ahead less far (inside loops above all)"
 _RULES: Final = (
@@ -40,24 +38,24 @@ _RULES: Final = (
 
 
 class WorkBudget:
-    """The steps that are left of a call; used as a context, in which another call counts as a part of it.
-    Outside of calls nothing is bounded. Not thread-safe."""
+    """The steps that are left of a call. It is used as a context; a call inside another one counts as a part
+    of it. Outside of calls nothing is bounded. Not thread-safe."""
 
-    __slots__ = ("_depth", "_left", "_most", "_outermost", "_states", "looks_ahead")
+    __slots__ = ("_depth", "_left", "_most", "_most_states", "_outermost", "looks_ahead")
 
     def __init__(self, limits: Limits | None = None) -> None:
+        limits = Limits() if limits is None else limits
         self._depth = 0
         self._outermost: FrameType | None = None
-        """Whose call it is, while there is one."""
+        """The frame of the outermost call, while there is one."""
         self.looks_ahead = False
         """Whether some look-ahead had to be waited for."""
-        limits = Limits() if limits is None else limits
         self._left = self._most = limits.oracle_steps
-        self._states = limits.automaton_states // COUNTED
+        self._most_states = limits.automaton_states // STATES_COUNTED
 
     def __enter__(self) -> None:
         if not self._depth or not self._is_inside():
-            # an exception may have come when a call was left: then it has ended all the same
+            # an exception may have cut off the exit of an earlier call
             self._outermost = sys._getframe(1)
             self._left, self._depth = self._most, 0
         self._depth += 1
@@ -85,7 +83,7 @@ class WorkBudget:
         return self._most
 
     def spend(self, steps: int) -> None:
-        """Count some steps. Raises LimitError where there are none left."""
+        """Count some steps. Raises LimitError (oracle_steps) where none are left."""
         self._left -= steps
         if self._left < 0 and self._depth:
             advice = f"{_CURE}, or end where they can tell" if self.looks_ahead else _RULES
@@ -96,12 +94,12 @@ class WorkBudget:
                 cure=f"{advice}; or raise it with limits=sg.Limits(oracle_steps=...).",
             )
 
-    def hold(self, states: int) -> None:
-        """Raise LimitError where a lexer has too many states."""
-        if states > self._states and self._depth:
+    def check_states(self, states: int) -> None:
+        """Raise LimitError (automaton_states) where a lexer has too many states."""
+        if states > self._most_states and self._depth:
             advice = f"{_CURE}, or make" if self.looks_ahead else "Make"
             raise LimitError(
-                f"The lexer of the terminals has more than {self._states:,} states.",
+                f"The lexer of the terminals has more than {self._most_states:,} states.",
                 limit="automaton_states",
                 where="grammar",
                 cure=f"{advice} the counts of their repetitions smaller; or raise it with "

@@ -1,11 +1,13 @@
-"""Parser states behind which a text goes on, whatever lies below them on the stack.
+"""Certified states: parser states from which a text goes on, whatever lies below them on the stack.
 
-That a text goes on from a place is proved by a plan that is read (`continuation_proofs`): rule by rule, down
-to the bottom of the stack. A place has as many plans as stacks; but what a plan needs of what is below a rule
-is little: the state that the rule leads to there, and its next terminal. So it is shown for the states
-once, as an invariant: whatever state may lie below, the parser takes the terminal that comes next (no action
-was lost in a conflict), and the lexer tells it apart there. A state whose plan meets one of which that is not
-shown is not sure; its places are proved one by one.
+That a text goes on from a place is proved by the shortest completions of the rules under way, down to the
+bottom of the stack (`continuation_proofs`). There are as many such proofs as stacks. But a completion
+needs little of what lies below: the state that its rule leads to there, and the terminal that comes next. So
+it is proved once for a state, as an invariant: whatever state lies below, the parser takes the next terminal
+(no action was lost in a conflict), and the lexer tells it apart. A state is certified only if all states that
+its completion leads to are. Places of other states are proved one by one.
+
+The search itself is compiled (`certified_states_search`); this file lays out what it reads.
 """
 
 from __future__ import annotations
@@ -19,118 +21,123 @@ import numpy.typing as npt
 
 from structgen.lark_grammars.compiled.registers import LAST_RULE
 from structgen.lark_grammars.liveness import certified_states_search as S
+from structgen.lark_grammars.liveness.certified_states_search import Search
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
 
-_Plan = tuple[int, int, Sequence[int]]
+_Completion = tuple[int, int, Sequence[int]]
 
 
 class CertifiedStates:
-    """The sure states of one grammar. Cost: some 2 us for each state of the parser, besides its plan and what
-    is asked of the lexer."""
+    """The certified states of one grammar. Cost: some 2 us for each state of the parser, besides its
+    completion and what is asked of the lexer."""
 
     def __init__(
         self,
         tables: ParserTables,
-        plan_of: Callable[[int], _Plan],
+        completion_of: Callable[[int], _Completion],
         cleanness: Callable[[int, int], int],
     ) -> None:
-        """`plan_of`, `cleanness`: of `ContextualLanguage`."""
+        """`completion_of`, `cleanness`: of `ContextualLanguage`."""
         self._cleanness = cleanness
-        self._words = np.zeros(S.S_WORDS, np.int64)
-        self._kept: list[npt.NDArray[Any]] = []
+        self._words = np.zeros(words_of(Search), np.int64)
+        self._arrays: list[npt.NDArray[Any]] = []
         self._address = address_of(self._words)
         self._put_tables(tables)
-        self._put_plans([plan_of(state) for state in range(len(tables.kernels))])
-        self._clean = self._zeros(S.S_CLEAN, np.uint8, len(tables.contexts), len(tables.terminals))
-        self._notes = self._zeros(S.S_NOTES, np.int32, S.MOST_NOTES, 2)
+        self._put_completions([completion_of(state) for state in range(len(tables.kernels))])
+        self._separations = self._zeros("separations", np.uint8, len(tables.contexts), len(tables.terminals))
+        self._questions = self._zeros("questions", np.int32, S.MOST_QUESTIONS, 2)
         self._make_room(len(tables.kernels), len(tables.terminals), len(tables.nonterminals))
-        S.put_leads(self._address)
-        self._balance(tables)
+        S.find_predecessors(self._address)
+        self._find_balances(tables)
 
     def find(self) -> npt.NDArray[np.uint8]:
-        """Return for each parser state SURE_APART, SURE_BARE and SURE_LINE, those that hold; or BARRED."""
-        while count := S.find_sure(self._address):
-            for context, terminal in self._notes[:count].tolist():
-                self._clean[context, terminal] = self._cleanness(context, terminal)
-            self._words[S.S_NOTED] = 0
+        """Return for each parser state the flags SURE_APART, SURE_BARE and SURE_LINE that hold; or BARRED."""
+        while count := S.find_certified(self._address):
+            for context, terminal in self._questions[:count].tolist():
+                self._separations[context, terminal] = self._cleanness(context, terminal)
+            self._words[Search.question_count] = 0
         return self._found.copy()
 
-    def _put(self, word: int, array: npt.NDArray[Any]) -> None:
-        self._kept.append(array)
-        self._words[word] = address_of(array)
+    def _put(self, field: str, array: npt.NDArray[Any]) -> None:
+        self._arrays.append(array)
+        self._words[word_of(Search, field)] = address_of(array)
 
-    def _zeros(self, word: int, kind: type[Any], *shape: int) -> npt.NDArray[Any]:
+    def _zeros(self, field: str, kind: type[Any], *shape: int) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = np.zeros(shape, kind)
-        self._put(word, array)
+        self._put(field, array)
         return array
 
-    def _put_lists(self, begins: int, word: int, lists: Sequence[Sequence[int]]) -> None:
-        """Put some lists one behind the other, and where each begins."""
+    def _put_lists(self, begins: str, field: str, lists: Sequence[Sequence[int]]) -> None:
+        """Put some lists one after the other, and where each begins."""
         self._put(begins, np.array([0, *accumulate(map(len, lists))], np.int32))
-        self._put(word, np.array([*chain.from_iterable(lists), 0], np.int32))
+        self._put(field, np.array([*chain.from_iterable(lists), 0], np.int32))
 
     def _put_tables(self, tables: ParserTables) -> None:
         words, rules, indentation = self._words, tables.rules, tables.indentation
-        words[S.S_STATES], words[S.S_TERMINALS] = len(tables.kernels), len(tables.terminals)
-        words[S.S_NONTERMINALS], words[S.S_RULES] = len(tables.nonterminals), len(rules)
-        words[S.S_START], words[S.S_END] = tables.start, tables.end
-        words[S.S_NEWLINE] = words[S.S_INDENT] = words[S.S_DEDENT] = -1
+        words[Search.states], words[Search.terminals] = len(tables.kernels), len(tables.terminals)
+        words[Search.nonterminals], words[Search.rules] = len(tables.nonterminals), len(rules)
+        words[Search.start], words[Search.end] = tables.start, tables.end
+        words[Search.newline] = words[Search.indent] = words[Search.dedent] = -1
         if indentation is not None:
-            words[S.S_NEWLINE], words[S.S_INDENT] = indentation.newline, indentation.indent
-            words[S.S_DEDENT] = indentation.dedent
-        self._put(S.S_ACTIONS, np.ascontiguousarray(tables.actions, np.int32))
-        self._put(S.S_GOTOS, np.ascontiguousarray(tables.gotos, np.int32))
-        self._put(S.S_CONTEXTS, np.ascontiguousarray(tables.context_of, np.int32))
-        self._zeros(S.S_IGNORED, np.uint8, len(tables.terminals))[sorted(tables.ignored)] = 1
-        self._put(S.S_ORIGINS, np.array([rule.origin for rule in rules], np.int32))
-        self._put_lists(S.S_RULE_BEGINS, S.S_SYMBOLS, [rule.symbols for rule in rules])
+            words[Search.newline], words[Search.indent] = indentation.newline, indentation.indent
+            words[Search.dedent] = indentation.dedent
+        self._put("actions", np.ascontiguousarray(tables.actions, np.int32))
+        self._put("gotos", np.ascontiguousarray(tables.gotos, np.int32))
+        self._put("contexts", np.ascontiguousarray(tables.context_of, np.int32))
+        self._zeros("ignored", np.uint8, len(tables.terminals))[sorted(tables.ignored)] = 1
+        self._put("origins", np.array([rule.origin for rule in rules], np.int32))
+        self._put_lists("rule_begins", "symbols", [rule.symbols for rule in rules])
         roots = [tables.nonterminals[rule.origin].startswith("$root_") for rule in rules]
-        self._put(S.S_ROOTS, np.array(roots, np.uint8))
+        self._put("roots", np.array(roots, np.uint8))
         kernels = [[*chain.from_iterable(kernel)] for kernel in tables.kernels]
-        self._put_lists(S.S_KERNEL_BEGINS, S.S_KERNELS, kernels)
+        self._put_lists("kernel_begins", "kernels", kernels)
 
-    def _put_plans(self, plans: list[_Plan]) -> None:
-        self._put(S.S_PLAN_RULES, np.array([rule & ~LAST_RULE for rule, _dot, _of in plans], np.int32))
-        self._put(S.S_PLAN_DOTS, np.array([dot for _rule, dot, _of in plans], np.int32))
-        self._put(S.S_PLAN_LAST, np.array([rule >= LAST_RULE for rule, _dot, _of in plans], np.uint8))
-        self._put_lists(S.S_PLAN_BEGINS, S.S_PLANS, [terminals for _rule, _dot, terminals in plans])
+    def _put_completions(self, completions: list[_Completion]) -> None:
+        rules = [rule for rule, _dot, _of in completions]
+        self._put("completed_rules", np.array([rule & ~LAST_RULE for rule in rules], np.int32))
+        self._put("completed_dots", np.array([dot for _rule, dot, _of in completions], np.int32))
+        self._put("completes_text", np.array([rule >= LAST_RULE for rule in rules], np.uint8))
+        terminals = [of for _rule, _dot, of in completions]
+        self._put_lists("completion_begins", "completions", terminals)
 
     def _make_room(self, states: int, terminals: int, nonterminals: int) -> None:
         of_states, of_terminals = (states + 63) // 64, (terminals + 63) // 64
-        for word in (S.S_BARRED, S.S_BARRING, S.S_MET):
-            self._zeros(word, np.uint8, states)
-        for word in (S.S_MARKS, S.S_LIST, S.S_OTHER):
-            self._zeros(word, np.int32, states)
-        for word in (S.S_FOLLOW, S.S_NOTHING):
-            self._zeros(word, np.int64, of_terminals)
-        for word in (S.S_PAIRS, S.S_QUEUE):
-            self._zeros(word, np.int32, states, nonterminals)
-        for word in (S.S_AFTER, S.S_BELOWS):
-            self._zeros(word, np.int64, states, of_states)
-        for word in (S.S_STACK, S.S_COPY):
-            self._zeros(word, np.int32, S.DEEPEST)
-        self._zeros(S.S_NEXT, np.int64, states, of_terminals)
-        self._zeros(S.S_INSIDE, np.int64, of_states)
-        self._zeros(S.S_MODES, np.int32, states, S.MOST_MODES)
-        self._zeros(S.S_BAD, np.int64, S.MOST_MODES, of_states)
-        self._zeros(S.S_LEAD_BEGINS, np.int32, states + 1)
-        self._zeros(S.S_LEADS, np.int32, states * (terminals + nonterminals))
-        self._found = self._zeros(S.S_FOUND, np.uint8, states)
+        for field in ("barred", "to_bar", "reached"):
+            self._zeros(field, np.uint8, states)
+        for field in ("marks", "frontier", "next_frontier"):
+            self._zeros(field, np.int32, states)
+        for field in ("followers", "no_terminals"):
+            self._zeros(field, np.int64, of_terminals)
+        for field in ("pair_marks", "pair_queue"):
+            self._zeros(field, np.int32, states, nonterminals)
+        for field in ("successors", "item_origins"):
+            self._zeros(field, np.int64, states, of_states)
+        for field in ("stack", "copy"):
+            self._zeros(field, np.int32, S.DEEPEST)
+        self._zeros("next_terminals", np.int64, states, of_terminals)
+        self._zeros("inside_brackets", np.int64, of_states)
+        self._zeros("modes_after", np.int32, states, S.MOST_MODES)
+        self._zeros("failing", np.int64, S.MOST_MODES, of_states)
+        self._zeros("predecessor_begins", np.int32, states + 1)
+        self._zeros("predecessors", np.int32, states * (terminals + nonterminals))
+        self._found = self._zeros("found", np.uint8, states)
 
-    def _balance(self, tables: ParserTables) -> None:
-        """Find how many more brackets and blocks each nonterminal opens than it closes. Rules of which
-        that is not one number are of no use: what is open at a place is to be what its stack says."""
+    def _find_balances(self, tables: ParserTables) -> None:
+        """Find how many more brackets and blocks each nonterminal opens than it closes. Rules without one
+        such number are of no use: the stack alone must say what is open at a place."""
         terminals, nonterminals = len(tables.terminals), len(tables.nonterminals)
-        brackets = self._zeros(S.S_SUMS, np.int32, terminals + nonterminals)
-        self._zeros(S.S_UNEVEN, np.uint8, len(tables.rules))
-        for word in (S.S_LOOSE, S.S_KNOWN, S.S_TORN, S.S_NEW, S.S_PARTS):
-            self._zeros(word, np.uint8, nonterminals)
+        brackets = self._zeros("balances", np.int32, terminals + nonterminals)
+        self._zeros("unbalanced", np.uint8, len(tables.rules))
+        for field in ("varying", "known", "conflicting", "added", "parts"):
+            self._zeros(field, np.uint8, nonterminals)
         indentation = tables.indentation
         if indentation is not None:
             blocks = np.zeros_like(brackets)
             brackets[sorted(indentation.opening)] = 1
             brackets[sorted(indentation.closing)] = -1
             blocks[indentation.indent], blocks[indentation.dedent] = 1, -1
-            S.balance(self._address, address_of(brackets), S.IS_UNEVEN | S.IS_UNEQUAL)
-            S.balance(self._address, address_of(blocks), S.IS_UNEQUAL)
+            flags = S.UNBALANCED_BRACKETS | S.NO_BALANCE
+            S.find_unbalanced_rules(self._address, address_of(brackets), flags)
+            S.find_unbalanced_rules(self._address, address_of(blocks), S.NO_BALANCE)

@@ -18,7 +18,7 @@ from typing import Final
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
 from structgen.lark_grammars.lexer.ordered_matching import LookBehindState
-from structgen.lark_grammars.lexer.work_budget import READ, WorkBudget
+from structgen.lark_grammars.lexer.work_budget import READ_STEPS, WorkBudget
 from structgen.lark_grammars.parser.lalr_parser import Parser, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
@@ -224,7 +224,7 @@ class ContextualReader:
         self, reading: ReaderConfiguration, byte: int, move: Move, bases: list[ReaderConfiguration | None]
     ) -> ReaderConfiguration | None:
         """Return the configuration after a byte and its move; `bases`: what `_wanted` has become."""
-        self.budget.spend(READ + len(bases) // 2)
+        self.budget.spend(READ_STEPS + len(bases) // 2)
         if move.after == DEAD:
             return None
         behind = self.lexer.step_look_behind(reading.look_behind, byte)
@@ -241,16 +241,18 @@ class ContextualReader:
             if left == DEAD:
                 return None
             after, bases = left, bases[:-1]
-        base = self.bound(after, bases)
+        base = self.only_base(after, bases)
         while base is not None:
-            if base.lexeme == after and self.bound(after, base.bases) is not None:
+            if base.lexeme == after and self.only_base(after, base.bases) is not None:
                 return bases[0]  # what it waits for is waited for anyway
-            base = self.bound(base.lexeme, base.bases)
+            base = self.only_base(base.lexeme, base.bases)
         if not self.is_newline(after):
             column = 0
         return self.configuration(reading.place, after, True, tuple(bases), column, behind)
 
-    def bound(self, lexeme: int, bases: Sequence[ReaderConfiguration | None]) -> ReaderConfiguration | None:
+    def only_base(
+        self, lexeme: int, bases: Sequence[ReaderConfiguration | None]
+    ) -> ReaderConfiguration | None:
         """Return what a lexeme has read on from its slots, where that is one configuration, and nothing but
         what the slots wait for can keep it from being real; else None."""
         if not bases or any(base is not bases[0] for base in bases) or not self.lexer.has_ended(lexeme):

@@ -309,7 +309,7 @@ class Parser:
         nothing does."""
         return self._plan(stack, False)[0] // _BYTE
 
-    def plan(self, stack: int) -> Iterator[int]:
+    def shortest_completion(self, stack: int) -> Iterator[int]:
         """Yield the terminals of a way to the end that needs so many bytes; none where there is none. Ways
         in which an indentation ends on a line that has begun are left aside where there are others.
 
@@ -332,7 +332,7 @@ class Parser:
                 return
             stack = self._ended(stack, rule, dot)
 
-    def plan_cost(self, stack: int) -> int:
+    def completion_cost(self, stack: int) -> int:
         """Return what `plan` costs. What is left of a plan costs less than the whole."""
         cost = self._plan(stack, True)[0]
         return cost if cost < _NEVER else self._plan(stack, False)[0]

@@ -55,9 +55,10 @@ class Context:
     unless: tuple[tuple[int, tuple[int, ...]], ...]
     """For a terminal, the strings of which the first that equals its whole match takes its place."""
 
-    def may_match(self, terminal: int) -> bool:
-        """Return whether a lexeme may be a terminal's."""
-        return terminal in self.terminals or any(terminal in strings for _terminal, strings in self.unless)
+    @property
+    def every_terminal(self) -> frozenset[int]:
+        """The terminals that a lexeme may be, with the strings that take a match's place."""
+        return frozenset(self.terminals).union(*(strings for _terminal, strings in self.unless))
 
 
 @dataclass(frozen=True, slots=True)
