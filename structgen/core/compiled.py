@@ -220,13 +220,13 @@ class CompiledGrammar(ABC):
 
     @staticmethod
     @abstractmethod
-    def take(address: int, index: int, token: int) -> int:
+    def take(address: int, index: int, token: int, /) -> int:
         """Return the number of the state after a token that is not an end token; below 0 where the token is
         refused, or a question must be answered first. One compiled call, under the lock."""
 
     @staticmethod
     @abstractmethod
-    def walk_drafts(batch: int, jobs: int, count: int) -> int:
+    def walk_drafts(batch: int, jobs: int, count: int, /) -> int:
         """Find the known states and masks of the draft trees of many jobs
         (`machine_core.draft_nodes`); return how many places are left. One compiled call, under the
         locks of all their grammars."""

@@ -485,7 +485,7 @@ def reduce_row(
 
 
 @jit
-def _sums(row: Array, inside: Array, scale: int, top: int) -> tuple[Any, Any]:
+def _sums(row: Array, inside: Array, scale: float, top: float) -> tuple[Any, Any]:
     """Return the sum of e^x over the logits inside, where x is a logit times `scale`, less `top`; and the sum
     of x e^x. Runs in lanes: the sums are not in order, and what is not inside is taken too, at 2^-1000."""
     total = moment = 0.0
