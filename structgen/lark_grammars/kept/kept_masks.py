@@ -17,8 +17,8 @@ from structgen.json_machine.answers.machine_tables import MachineTables, address
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.lark_masks import put_masks
-from structgen.lark_grammars.kept.lark_table_checks import masks_are_sound
-from structgen.lark_grammars.kept.state_image import StateImage
+from structgen.lark_grammars.kept.lark_table_checks import masks_are_valid
+from structgen.lark_grammars.kept.state_snapshot import StateSnapshot
 from structgen.native.array_file import Later
 from structgen.native.checksums import checksum, checksum_at
 from structgen.store.mask_store import VocabularyStore
@@ -44,18 +44,18 @@ class Groups(NamedTuple):
     """Checksums of the lists."""
 
 
-def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Groups]:
-    """Return an image without its masks but with the lists of its groups, and these. `rows`: of each dense
+def grouped(snapshot: StateSnapshot, rows: Mapping[int, int]) -> tuple[StateSnapshot, Groups]:
+    """Return a snapshot without its masks but with the lists of its groups, and these. `rows`: of each dense
     row its number in the file. Cost: 1 us a state."""
-    masked = np.flatnonzero(image.nodes[:, L.N_LIST] >= 0)
-    # equal lists are one in an image: side by side they are one in a group
-    masked = masked[np.lexsort((image.nodes[masked, L.N_LIST], image.nodes[masked, L.N_ROW]))]
+    masked = np.flatnonzero(snapshot.nodes[:, L.N_LIST] >= 0)
+    # equal lists are one in a snapshot: side by side they are one in a group
+    masked = masked[np.lexsort((snapshot.nodes[masked, L.N_LIST], snapshot.nodes[masked, L.N_ROW]))]
     parts: list[bytes] = []
     offsets: list[int] = []
     bounds: list[list[int]] = []
     places: dict[bytes, int] = {}
     before, used = -2, 0
-    for at, (row, start) in enumerate(image.nodes[masked][:, [L.N_ROW, L.N_LIST]].tolist()):
+    for at, (row, start) in enumerate(snapshot.nodes[masked][:, [L.N_ROW, L.N_LIST]].tolist()):
         if row != before or used - bounds[-1][3] >= _GROUP:
             if used % 2:  # groups are whole words of eight bytes
                 parts.append(bytes(4))
@@ -63,7 +63,7 @@ def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Gro
             bounds.append([rows.get(row, -1), at, at, used, used])
             places.clear()
             before = row
-        content = image.lists[start : start + 2 + int(image.lists[start])].tobytes()
+        content = snapshot.lists[start : start + 2 + int(snapshot.lists[start])].tobytes()
         place = places.get(content)
         if place is None:
             place = places[content] = used
@@ -74,7 +74,7 @@ def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Gro
     if used % 2:
         parts.append(bytes(4))
     lists = np.frombuffer(bytearray(b"".join(parts)), np.int32)
-    nodes, group_of = image.nodes.copy(), np.full(len(image.nodes), -1, np.int32)
+    nodes, group_of = snapshot.nodes.copy(), np.full(len(snapshot.nodes), -1, np.int32)
     nodes[masked, L.N_ROW], nodes[masked, L.N_LIST] = K.KEPT, -1
     for group, (_row, first, last, _low, _high) in enumerate(bounds):
         group_of[masked[first:last]] = group
@@ -86,7 +86,7 @@ def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Gro
         np.array(bounds, np.int64).reshape(-1, 5),
         np.array(sums, np.int64),
     )
-    return image._replace(nodes=nodes, lists=lists), groups
+    return snapshot._replace(nodes=nodes, lists=lists), groups
 
 
 def padded(rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
@@ -136,7 +136,7 @@ class DenseRows:
         "_sums",
         "count",
         "is_damaged",
-        "is_sound",
+        "is_valid",
     )
 
     def __init__(
@@ -149,7 +149,7 @@ class DenseRows:
         self._rows, self._sums, self._crcs, self._masks = rows, sums, crcs, masks
         self._address = address_of(rows.array)
         self.count = len(rows.array)
-        self.is_sound = are_shaped(
+        self.is_valid = are_shaped(
             (rows.array, sums, crcs),
             [
                 ("<i4", (self.count, masks.words + masks.words % 2)),
@@ -229,7 +229,7 @@ class KeptMasks:
             self._lists.tell()
             return False
         offsets = self._addresses[1] + 8 * first
-        if not masks_are_sound(lists, low, high, offsets, last - first, self._tokens):
+        if not masks_are_valid(lists, low, high, offsets, last - first, self._tokens):
             self._lists.tell()
             return False
         number = -1 if row < 0 else self._dense.number(row)

@@ -15,7 +15,7 @@ from structgen.tokens.array_checks import are_shaped
 
 if TYPE_CHECKING:
     from structgen.lark_grammars.compiled.record_shapes import Records
-    from structgen.lark_grammars.kept.state_image import Slots, StateImage
+    from structgen.lark_grammars.kept.state_snapshot import Slots, StateSnapshot
     from structgen.lark_grammars.reading.loaded_grammar import ParserTables
     from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 
@@ -76,7 +76,7 @@ def are_records(records: Records, bounds: RecordBounds) -> bool:
     bounds.facts.words[S.S_LISTS] = address_of(bounds.lists)
     arrays = address_of(made), address_of(marks), size, address_of(records.records), known
     rest = address_of(records.tries), count, bounds.nodes, bounds.rows, lists, address_of(seen)
-    return int(S.records_are_sound(w, *arrays, *rest)) == 0
+    return int(S.records_are_valid(w, *arrays, *rest)) == 0
 
 
 def facts_of(tables: ParserTables) -> GrammarFacts | None:
@@ -109,7 +109,7 @@ def facts_of(tables: ParserTables) -> GrammarFacts | None:
         return GrammarFacts(words, held)
 
     checked = facts(*_named_once(tables, actions, symbols))
-    return facts(actions, symbols) if S.parser_is_sound(address_of(checked.words)) == 0 else None
+    return facts(actions, symbols) if S.parser_is_valid(address_of(checked.words)) == 0 else None
 
 
 def _named_once(
@@ -118,7 +118,7 @@ def _named_once(
     """Return actions and the symbols of rules with each terminal under the first of its numbers.
 
     Lark lists a terminal twice that is ignored and stands in a rule: both numbers have the same actions, and
-    rules name one of them. Columns that are not the same stay as they are, and are found unsound.
+    rules name one of them. Columns that are not the same stay as they are, and are found invalid.
     """
     first: dict[str, int] = {}
     number = np.array([first.setdefault(one.name, at) for at, one in enumerate(tables.terminals)], np.int32)
@@ -176,14 +176,14 @@ def are_pages(facts: GrammarFacts, pages: GrammarTables) -> bool:
     w = facts.of(lexemes, 0)
     lists = address_of(pages.lists)
     return bool(
-        S.moves_are_sound(w, address_of(pages.moves), lexemes, width)
-        and S.lists_are_sound(w, address_of(pages.endings), address_of(pages.plans), lists, len(pages.lists))
+        S.moves_are_valid(w, address_of(pages.moves), lexemes, width)
+        and S.lists_are_valid(w, address_of(pages.endings), address_of(pages.plans), lists, len(pages.lists))
     )
 
 
-def is_image(facts: GrammarFacts, image: StateImage, slots: Slots, lexemes: int) -> bool:
-    """Return whether an image without its masks is such as compiled code can follow. Cost: 10 ns a row."""
-    count, stacked, placed, known = (len(one) for one in image[1:5])
+def is_snapshot(facts: GrammarFacts, snapshot: StateSnapshot, slots: Slots, lexemes: int) -> bool:
+    """Return whether a snapshot without its masks is such as compiled code can follow. Cost: 10 ns a row."""
+    count, stacked, placed, known = (len(one) for one in snapshot[1:5])
     shapes: list[tuple[str, tuple[int, ...]]] = [
         ("<i8", (count, 10)),
         ("<i8", (stacked, 2)),
@@ -191,18 +191,18 @@ def is_image(facts: GrammarFacts, image: StateImage, slots: Slots, lexemes: int)
         ("<i8", (known, 4)),
         ("<i8", (placed, 1)),
     ]
-    if not are_shaped(image[1:6], shapes):
+    if not are_shaped(snapshot[1:6], shapes):
         return False
     for one, rows in zip(slots, (count, stacked, placed, known), strict=True):
         size = len(one)
         if not are_shaped([one], [("<i4", (size,))]) or size == 0 or size & (size - 1):
             return False
-        if not S.slots_are_sound(address_of(one), size, rows):
+        if not S.slots_are_valid(address_of(one), size, rows):
             return False
     sizes = [
         number
-        for array, rows in zip(image[1:5], (count, stacked, placed, known), strict=True)
+        for array, rows in zip(snapshot[1:5], (count, stacked, placed, known), strict=True)
         for number in (address_of(array), rows)
     ]
     w = facts.of(lexemes, 0)
-    return int(S.states_are_sound(w, *sizes, address_of(image.flags), image.start)) == 0
+    return int(S.states_are_valid(w, *sizes, address_of(snapshot.flags), snapshot.start)) == 0

@@ -20,7 +20,7 @@ from structgen.json_machine.answers.machine_tables import MachineTables, address
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.kept.state_image import clear
+from structgen.lark_grammars.kept.state_snapshot import clear
 from structgen.lark_grammars.liveness.certified_states import CertifiedStates
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration

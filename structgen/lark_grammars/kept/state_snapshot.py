@@ -19,7 +19,7 @@ from structgen.limits import Limits
 Array = npt.NDArray[Any]
 
 
-class StateImage(NamedTuple):
+class StateSnapshot(NamedTuple):
     """Rows of the tables; equal lists of tokens are one."""
 
     start: int
@@ -37,22 +37,22 @@ class StateImage(NamedTuple):
         """Bytes of the arrays."""
         return sum(int(one.nbytes) for one in self[1:])
 
-    def emptied(self) -> StateImage:
-        """Return the image of the first state alone, without its mask."""
-        return _image(self.start, *self[1:], np.zeros(len(self.nodes), np.bool_))
+    def emptied(self) -> StateSnapshot:
+        """Return the snapshot of the first state alone, without its mask."""
+        return _snapshot(self.start, *self[1:], np.zeros(len(self.nodes), np.bool_))
 
 
-def take(tables: MachineTables, start: int) -> StateImage:
-    """Return the image of the states that have masks, and the first one. The grammar's lock is held by the
+def take(tables: MachineTables, start: int) -> StateSnapshot:
+    """Return the snapshot of the states that have masks, and the first one. The grammar's lock is held by the
     caller. Cost: some milliseconds for 10,000 states."""
     held = [tables.rows(table)[: tables.count(table)] for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)]
     nodes, pairs, places, edges = held
     flags = tables.rows(L.T_OFFSET)[: len(places)]
     chosen = (nodes[:, L.MODE] == L.M_DOC) & (nodes[:, L.N_LIST] >= 0)
-    return _image(start, nodes, pairs, places, edges, flags, tables.rows(L.T_LIST), chosen)
+    return _snapshot(start, nodes, pairs, places, edges, flags, tables.rows(L.T_LIST), chosen)
 
 
-def _image(
+def _snapshot(
     start: int,
     nodes: Array,
     pairs: Array,
@@ -61,8 +61,8 @@ def _image(
     flags: Array,
     lists: Array,
     chosen: npt.NDArray[np.bool_],
-) -> StateImage:
-    """Return the image of the chosen states and the first one, of the rows of tables."""
+) -> StateSnapshot:
+    """Return the snapshot of the chosen states and the first one, of the rows of tables."""
     masked = chosen.copy()
     # of some states it is known that a text goes on, or that none does
     told = (edges[:, 1] == K.LIVE_KEY) & ((edges[:, 3] == K.LIVE_YES) | (edges[:, 3] == K.LIVE_NO))
@@ -78,7 +78,9 @@ def _image(
     lists, nodes[masked, L.N_LIST] = _lists(lists, nodes[masked, L.N_LIST].tolist())
     edges = edges[told].copy()
     edges[:, 0] = of_node[edges[:, 0]]
-    return StateImage(int(of_node[start]), nodes, pairs, places, np.concatenate((read, edges)), flags, lists)
+    return StateSnapshot(
+        int(of_node[start]), nodes, pairs, places, np.concatenate((read, edges)), flags, lists
+    )
 
 
 def clear(tables: MachineTables) -> None:
@@ -134,7 +136,7 @@ def _named(
 
 
 class Slots(NamedTuple):
-    """By which the rows of an image are found (`MachineTables.slots`)."""
+    """By which the rows of a snapshot are found (`MachineTables.slots`)."""
 
     nodes: Array
     pairs: Array
@@ -142,22 +144,27 @@ class Slots(NamedTuple):
     edges: Array
 
 
-def slots_of(image: StateImage, limits: Limits) -> Slots:
-    """Return the slots of an image's rows. Cost: 10 ns a row."""
+def slots_of(snapshot: StateSnapshot, limits: Limits) -> Slots:
+    """Return the slots of a snapshot's rows. Cost: 10 ns a row."""
     tables = MachineTables(limits)
-    put(image, tables)
+    put(snapshot, tables)
     return Slots(*(tables.slots(table) for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)))
 
 
-def put(image: StateImage, tables: MachineTables, slots: Slots | None = None) -> int:
-    """Make an image's arrays the tables, which are still empty; nobody else may write to them. Returns the
+def put(snapshot: StateSnapshot, tables: MachineTables, slots: Slots | None = None) -> int:
+    """Make a snapshot's arrays the tables, which are still empty; nobody else may write to them. Returns the
     number of the first state. Cost: 10 us, and 10 ns a row without `slots`."""
-    loads = (L.T_NODE, image.nodes), (L.T_TEXT, image.pairs), (L.T_SET, image.places), (L.T_EDGE, image.edges)
+    loads = (
+        (L.T_NODE, snapshot.nodes),
+        (L.T_TEXT, snapshot.pairs),
+        (L.T_SET, snapshot.places),
+        (L.T_EDGE, snapshot.edges),
+    )
     for (table, rows), hashes in zip(loads, slots or (None,) * len(loads), strict=True):
         tables.load(table, rows, hashes)
-    tables.load(L.T_OFFSET, image.flags)
-    tables.load(L.T_LIST, image.lists)
-    return image.start
+    tables.load(L.T_OFFSET, snapshot.flags)
+    tables.load(L.T_LIST, snapshot.lists)
+    return snapshot.start
 
 
 def _close(chosen: npt.NDArray[np.bool_], to: Array) -> None:
