@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from structgen.core.batch import RowStatus, _spread
 from structgen.errors import FinishedError, LimitError, MaskError, OptionError
-from structgen.json_machine.masks import draft_nodes as D
-from structgen.json_machine.masks.draft_batch import DraftBatch, Ints, Job, narrow
+from structgen.machine_core import draft_nodes as D
+from structgen.machine_core.draft_batch import DraftBatch, Ints, Job, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

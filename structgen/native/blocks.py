@@ -207,9 +207,14 @@ class PointerType(types.Type):
 def widened(given: Any, hint: Any) -> Any:
     """Return the type of an argument as its function's annotation has it: of a base class, where it says so.
 
-    A function over a base class is so compiled once for all classes derived from it.
+    A function over a base class is so compiled once for all classes derived from it. An integer is taken as
+    an address.
     """
-    if not isinstance(given, PointerType) or not isinstance(get_origin(hint) or hint, PointerMeta):
+    if not isinstance(get_origin(hint) or hint, PointerMeta):
+        return given
+    if isinstance(given, types.Integer):
+        return PointerType(get_origin(hint) or hint, next(iter(get_args(hint)), None))
+    if not isinstance(given, PointerType):
         return given
     wanted = PointerType(cast(type[Pointer], get_origin(hint) or hint), next(iter(get_args(hint)), None))
     return wanted if wanted.serves(given) else given
@@ -271,6 +276,7 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, llvm.IntType(64))
 
 
+@lower_cast(types.Integer, PointerType)  # type: ignore[untyped-decorator]
 @lower_cast(PointerType, PointerType)  # type: ignore[untyped-decorator]
 def _cast(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
     return value

@@ -6,9 +6,9 @@ import random
 
 import numpy as np
 
-from structgen.json_machine.answers.machine_tables import address_of
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.subtrie_merging import Merged, merged
+from structgen.native.raw_memory import address_of
 from structgen.tokens.trie import TrieArrays, build_trie
 
 

@@ -16,7 +16,7 @@ FAR = 1 << 20
 
 
 @entry("Tuple((int64, int64[::1]))(int32[:, ::1], int32[::1], int64[::1], int64, int64[::1])")
-def spread(trans, index, states, count, frontier):
+def spread(trans: int, index: int, states: int, count: int, frontier: int) -> int:
     """Add to the listed states those that the ones of the frontier lead to. Returns (how many are listed now,
     those of them that must be expanded first); (-1, ...) where the list is full.
 
@@ -53,7 +53,7 @@ def spread(trans, index, states, count, frontier):
 
 
 @entry("int64[::1](int32[:, ::1], int32[::1], int64[::1], int32[::1])")
-def nearest(trans, outcome, states, index):
+def nearest(trans: int, outcome: int, states: int, index: int) -> int:
     """Return how many characters each of the states still needs; they are all that are reachable."""
     far = np.empty(len(states), np.int64)
     for i in range(len(states)):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numba
 
 from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.table_rows import find, intern, row_of
 from structgen.lark_grammars.compiled.lark_step import (
     ask,
     chain_at,
@@ -28,6 +27,7 @@ from structgen.lark_grammars.compiled.lark_step import (
     top_of,
 )
 from structgen.lark_grammars.compiled.registers import *
+from structgen.machine_core.raw_rows import find, intern, row_of
 from structgen.native.jit import jit
 from structgen.native.raw_memory import load8, load32, load64, store8, store32, store64
 
@@ -39,20 +39,20 @@ _TRAIL_AT = 80
 @jit
 def known(c, place, shift):
     """Return what is known of a place."""
-    return (load64(load64(c, 6 * T_OFFSET + ADDRESS), place) >> shift) & OPEN_BITS
+    return (load64(load64(c, T_OFFSET + ADDRESS), place) >> shift) & OPEN_BITS
 
 
 @jit
 def mark(c, place, shift, value):
     """Note what is known of a place."""
-    flags = load64(c, 6 * T_OFFSET + ADDRESS)
+    flags = load64(c, T_OFFSET + ADDRESS)
     store64(flags, place, (load64(flags, place) & ~(OPEN_BITS << shift)) | (value << shift))
 
 
 @jit
 def plain_of(c, place):
     """Return the place with the same stack and brackets whose indentations are one column each, or ASKED."""
-    flags = load64(c, 6 * T_OFFSET + ADDRESS)
+    flags = load64(c, T_OFFSET + ADDRESS)
     found = load64(flags, place) >> PLAIN_AT
     if found != 0:
         return found - 1
@@ -68,7 +68,7 @@ def plain_of(c, place):
             plain = pair(c, -1 - column, plain)
     found = place_of(c, stack, plain, brackets) if plain >= 0 else plain
     if found >= 0:
-        flags = load64(c, 6 * T_OFFSET + ADDRESS)
+        flags = load64(c, T_OFFSET + ADDRESS)
         store64(flags, place, load64(flags, place) | (found + 1) << PLAIN_AT)
     return found
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numba
 
 from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.table_rows import find, intern, need, row_of
 from structgen.lark_grammars.compiled.registers import *
+from structgen.machine_core.raw_rows import find, intern, need, row_of
 from structgen.native.jit import jit
 from structgen.native.raw_memory import load8, load32, load64, store32, store64
 
@@ -205,7 +205,7 @@ def place_of(c, stack, widths, brackets):
     found = intern(c, T_SET, 4, t)
     if found < 0:
         return ASKED
-    base = 6 * T_OFFSET
+    base = T_OFFSET
     if found >= load64(c, base + COUNT):
         if found >= load64(c, base + CAPACITY):
             need(c, Q_ROOM, T_OFFSET, found + 1 - load64(c, base + COUNT), 0)

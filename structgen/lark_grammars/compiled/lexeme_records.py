@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import numba
 
-from structgen.json_machine.masks.terminal_runs import emit
 from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.table_rows import copy, row_of
 from structgen.lark_grammars.compiled.continuation_proofs import ends_well, is_barred, live, may_end
 from structgen.lark_grammars.compiled.lark_step import (
     ask,
@@ -35,6 +33,8 @@ from structgen.lark_grammars.compiled.mask_fragments import (
     size_of,
 )
 from structgen.lark_grammars.compiled.registers import *
+from structgen.machine_core.masks import emit
+from structgen.machine_core.raw_rows import copy, row_of
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import load8, load32, load64, store8, store32, store64
 

@@ -17,9 +17,9 @@ import numba
 import numpy as np
 
 from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.table_rows import row_of
 from structgen.lark_grammars.compiled.lark_step import first_of, look, look_at, second_of
 from structgen.lark_grammars.compiled.registers import *
+from structgen.machine_core.raw_rows import row_of
 from structgen.native.jit import jit
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of, load32, load64, store32, store64

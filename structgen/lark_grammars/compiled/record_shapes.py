@@ -10,10 +10,10 @@ import numpy as np
 import numpy.ma  # numba asks for it at the first call with an array: that would be amid a mask
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import address_of
 from structgen.lark_grammars.compiled import record_harvest
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.subtrie_merging import merged
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 

@@ -13,14 +13,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.lark_masks import put_masks
 from structgen.lark_grammars.kept.lark_table_checks import masks_are_valid
 from structgen.lark_grammars.kept.state_snapshot import StateSnapshot
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.array_file import Later
 from structgen.native.checksums import checksum, checksum_at
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.array_checks import are_shaped
 
@@ -193,7 +194,7 @@ class KeptMasks:
     __slots__ = ("_addresses", "_dense", "_groups", "_lists", "_tables", "_tokens", "_waiting")
 
     def __init__(
-        self, groups: Groups, lists: Later, dense: DenseRows, tables: MachineTables, tokens: int
+        self, groups: Groups, lists: Later, dense: DenseRows, tables: GrowingTables, tokens: int
     ) -> None:
         """`tables` have the lists as their own; `tokens`: how many there are."""
         self._tokens = tokens
@@ -224,7 +225,7 @@ class KeptMasks:
 
     def _read(self, row: int, first: int, last: int, low: int, high: int, total: int) -> bool:
         """Return whether the masks of a group are known now; those that are not are worked out."""
-        lists = int(self._tables.context[6 * L.T_LIST + L.ADDRESS])
+        lists = int(self._tables.context[L.T_LIST + L.ADDRESS])
         if checksum_at(lists + 4 * low, (high - low) // 2) != total:
             self._lists.tell()
             return False

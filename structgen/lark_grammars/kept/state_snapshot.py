@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import json_tables
 from structgen.lark_grammars.compiled import registers as K
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
 
 Array = npt.NDArray[Any]
 
@@ -42,7 +43,7 @@ class StateSnapshot(NamedTuple):
         return _snapshot(self.start, *self[1:], np.zeros(len(self.nodes), np.bool_))
 
 
-def take(tables: MachineTables, start: int) -> StateSnapshot:
+def take(tables: GrowingTables, start: int) -> StateSnapshot:
     """Return the snapshot of the states that have masks, and the first one. The grammar's lock is held by the
     caller. Cost: some milliseconds for 10,000 states."""
     held = [tables.rows(table)[: tables.count(table)] for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)]
@@ -83,7 +84,7 @@ def _snapshot(
     )
 
 
-def clear(tables: MachineTables) -> None:
+def clear(tables: GrowingTables) -> None:
     """Take the places out of tables that no state names, with their stacks and edges; states keep their
     numbers. The grammar's lock is held by the caller, and nobody has the number of a place. Cost: 0.1 us a
     place."""
@@ -136,7 +137,7 @@ def _named(
 
 
 class Slots(NamedTuple):
-    """By which the rows of a snapshot are found (`MachineTables.slots`)."""
+    """By which the rows of a snapshot are found (`GrowingTables.slots`)."""
 
     nodes: Array
     pairs: Array
@@ -146,12 +147,12 @@ class Slots(NamedTuple):
 
 def slots_of(snapshot: StateSnapshot, limits: Limits) -> Slots:
     """Return the slots of a snapshot's rows. Cost: 10 ns a row."""
-    tables = MachineTables(limits)
+    tables = json_tables(limits)
     put(snapshot, tables)
     return Slots(*(tables.slots(table) for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)))
 
 
-def put(snapshot: StateSnapshot, tables: MachineTables, slots: Slots | None = None) -> int:
+def put(snapshot: StateSnapshot, tables: GrowingTables, slots: Slots | None = None) -> int:
     """Make a snapshot's arrays the tables, which are still empty; nobody else may write to them. Returns the
     number of the first state. Cost: 10 us, and 10 ns a row without `slots`."""
     loads = (

@@ -19,8 +19,6 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.core.grammar import Grammar
-from structgen.json_machine.answers.machine_tables import address_of
-from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import (
@@ -42,14 +40,15 @@ from structgen.lark_grammars.masks.slow_masks import SlowMasks
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.tables.contextual_language import LanguageSource
 from structgen.limits import Limits
+from structgen.machine_core.masks import fill
 from structgen.native.bit_rows import add_tokens
 from structgen.native.jit import load
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
 _LOOPS = (
-    mask_filling,
     record_harvest,
     lark_masks,
     lexeme_moves,
@@ -251,10 +250,10 @@ class CompiledLark(CompiledGrammar):
     # --- masks ----------------------------------------------------------------------------------------------
 
     def _compute(self, index: int, target: int) -> int:
-        if mask_filling.fill(self.address, index, target) == 0:
+        if fill(self.address, index, target) == 0:
             return 0
         if self._kept is not None and self._kept.recall(index):
-            return int(mask_filling.fill(self.address, index, target))
+            return int(fill(self.address, index, target))
         if index == self._finished:
             return L.ENDED
         self._dense = -1

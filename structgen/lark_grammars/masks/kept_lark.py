@@ -15,7 +15,6 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled.record_shapes import Records
 from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
@@ -32,6 +31,7 @@ from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.tables.contextual_language import LanguageSource
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.array_file import ArrayFile, Later
 from structgen.native.cache_entries import entry_key
 from structgen.native.checksums import checksum
@@ -97,7 +97,7 @@ class KeptLark(NamedTuple):
     lists: Later
     dense: DenseRows
 
-    def masks(self, tables: MachineTables, tokens: int) -> KeptMasks:
+    def masks(self, tables: GrowingTables, tokens: int) -> KeptMasks:
         """Return the masks of the states, once the image is in some tables; `tokens`: how many there are."""
         return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
 
@@ -171,7 +171,7 @@ class LarkKeeper:
         files: GrammarFiles,
         key: str,
         lock: threading.RLock,
-        parts: tuple[VocabularyStore, MachineTables, VocabularyTables, LanguageSource],
+        parts: tuple[VocabularyStore, GrowingTables, VocabularyTables, LanguageSource],
         start: int,
         kept: KeptMasks | None,
         limits: Limits,

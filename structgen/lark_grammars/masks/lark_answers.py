@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import LimitError, StructgenError
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
 from structgen.lark_grammars.compiled import registers as K
@@ -28,6 +27,8 @@ from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage, LanguageSource
 from structgen.lark_grammars.tables.prepared_lexer import MOST_STATES
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.native.raw_memory import address_of
 
 _ROOM: Final = 1 << 12
 """Rows that each table has free before compiled code goes on."""
@@ -49,7 +50,7 @@ class ReaderStates:
     __slots__ = ("_configurations", "_numbers", "_places", "_slow", "_source", "_tables", "_vocabulary")
 
     def __init__(
-        self, tables: MachineTables, source: LanguageSource, vocabulary_tables: VocabularyTables
+        self, tables: GrowingTables, source: LanguageSource, vocabulary_tables: VocabularyTables
     ) -> None:
         self._tables, self._source, self._vocabulary = tables, source, vocabulary_tables
         self._slow: list[ReaderConfiguration] = []
@@ -174,7 +175,7 @@ class LarkAnswers:
     def __init__(
         self,
         parsed: ParserTables,
-        tables: MachineTables,
+        tables: GrowingTables,
         vocabulary_tables: VocabularyTables,
         states: ReaderStates,
         source: LanguageSource,

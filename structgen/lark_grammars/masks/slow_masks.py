@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import lark_masks
 from structgen.lark_grammars.masks.lark_answers import LarkAnswers, ReaderStates
 from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -32,7 +32,7 @@ class SlowMasks:
         self,
         tokenizer: Tokenizer,
         vocabulary: Vocabulary,
-        tables: MachineTables,
+        tables: GrowingTables,
         states: ReaderStates,
         answers: LarkAnswers,
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import address_of
+from structgen.native.raw_memory import address_of
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import InsidePart
 from structgen.text_grammars.machine.masked_part import MaskedPart
