@@ -17,7 +17,7 @@ from structgen.json_machine.tables import layout as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.ir import UNKNOWN
 from structgen.native.raw_memory import address_of
-from structgen.tokens.array_checks import are_shaped
+from structgen.tokens.array_checks import are_in, are_shaped
 
 _DTYPES: Final = {0: "<i4", -1: "|u1"}
 
@@ -68,7 +68,7 @@ def _check(kept: KeptPool, width: int, codes: int) -> None:
         raise DamagedSnapshot
     if not count:
         return
-    if int(known.min()) < 0 or int(known.max()) >= states or int(rows.max()) >= states:
+    if not are_in(known, 0, states) or int(rows.max()) >= states:
         raise DamagedSnapshot
     if int(rows.min()) < UNKNOWN:
         least = rows.min(axis=0)

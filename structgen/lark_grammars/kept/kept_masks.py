@@ -23,7 +23,7 @@ from structgen.native.array_file import Later
 from structgen.native.checksums import checksum, checksum_at
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
-from structgen.tokens.array_checks import are_shaped
+from structgen.tokens.array_checks import are_in, are_shaped
 
 _GROUP = 1 << 14
 """Words (int32) of lists from which on a group is full."""
@@ -108,20 +108,17 @@ def are_groups(groups: Groups, states: int, rows: int, lists: npt.NDArray[np.int
     if not are_shaped(groups, shapes) or len(groups.group_of) > states or lists.ndim != 1:
         return False
     row, first, last, low, high = groups.bounds.T
-    return bool(
-        (groups.group_of >= -1).all()
-        and (groups.group_of < count).all()
-        and (groups.states >= 0).all()
-        and (groups.states < states).all()
-        and (row >= -1).all()
-        and (row < rows).all()
-        and (first >= 0).all()
-        and (first <= last).all()
-        and (last <= many).all()
-        and (low >= 0).all()
-        and (low <= high).all()
-        and (high <= len(lists)).all()
+    ranges = (
+        (groups.group_of, -1, count),
+        (groups.states, 0, states),
+        (row, -1, rows),
+        (first, 0, many + 1),
+        (last, 0, many + 1),
+        (low, 0, len(lists) + 1),
+        (high, 0, len(lists) + 1),
     )
+    is_ordered = bool((first <= last).all() and (low <= high).all())
+    return is_ordered and all(are_in(array, least, end) for array, least, end in ranges)
 
 
 class DenseRows:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept import lark_table_checks as S
 from structgen.native.raw_memory import address_of
-from structgen.tokens.array_checks import are_shaped
+from structgen.tokens.array_checks import are_in, are_shaped
 
 if TYPE_CHECKING:
     from structgen.lark_grammars.compiled.record_shapes import Records
@@ -62,9 +62,8 @@ def are_records(records: Records, bounds: RecordBounds) -> bool:
     ]
     if not are_shaped(records, shapes) or known > bounds.lexemes:
         return False
-    for words in (records.addresses, records.rows):
-        if len(words) and not 0 <= int(words.min()) <= int(words.max()) < size:
-            return False
+    if not are_in(records.addresses, 0, size) or not are_in(records.rows, 0, size):
+        return False
     marks, seen = np.zeros(size, np.uint8), np.zeros(size, np.int32)
     marks[records.addresses] = 1
     marks[records.rows] = 2
@@ -90,7 +89,7 @@ def facts_of(tables: ParserTables) -> GrammarFacts | None:
     if tables.context_of.shape != (states,) or not 0 <= tables.start < states:
         return None
     contexts = len(tables.contexts)
-    if states and not 0 <= int(tables.context_of.min()) <= int(tables.context_of.max()) < contexts:
+    if not are_in(tables.context_of, 0, contexts):
         return None
     sizes = [len(rule.symbols) for rule in rules]
     ends = np.array([0, *accumulate(sizes)], np.int32)
@@ -99,7 +98,7 @@ def facts_of(tables: ParserTables) -> GrammarFacts | None:
     kernels = np.array([0, *accumulate(map(len, tables.kernels))], np.int32)
     pairs = chain.from_iterable(chain.from_iterable(tables.kernels))
     items = np.fromiter(pairs, np.int32, 2 * int(kernels[-1])).reshape(-1, 2)
-    if not -nonterminals <= int(symbols.min(initial=0)) <= int(symbols.max(initial=0)) < terminals:
+    if not are_in(symbols, -nonterminals, terminals):
         return None
     counts = states, terminals, nonterminals, len(rules), contexts
 
@@ -165,9 +164,7 @@ def are_pages(facts: GrammarFacts, pages: GrammarTables) -> bool:
     ends, origins = facts.held[4], facts.held[6]
     if not np.array_equal(pages.origins, origins) or not np.array_equal(pages.sizes, np.diff(ends)):
         return False
-    if contexts and not K.UNKNOWN <= int(pages.starts.min()) <= int(pages.starts.max()) < lexemes:
-        return False
-    if int(pages.clean.max(initial=0)) >= K.CLEAN_PENDING:
+    if not are_in(pages.starts, K.UNKNOWN, lexemes) or not are_in(pages.clean, 0, K.CLEAN_PENDING):
         return False
     begun = pages.moves[pages.starts[pages.starts >= 0]]
     kinds = begun & K.KIND_BITS
