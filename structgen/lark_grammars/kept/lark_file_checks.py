@@ -14,10 +14,9 @@ from structgen.native.raw_memory import address_of
 from structgen.tokens.array_checks import are_in, are_shaped
 
 if TYPE_CHECKING:
-    from structgen.lark_grammars.compiled.record_shapes import Records
     from structgen.lark_grammars.kept.state_snapshot import Slots, StateSnapshot
     from structgen.lark_grammars.reading.loaded_grammar import ParserTables
-    from structgen.lark_grammars.tables.grammar_tables import GrammarTables
+    from structgen.lark_grammars.tables.grammar_tables import GrammarTables, Records
 
 Array = npt.NDArray[Any]
 
@@ -164,11 +163,11 @@ def are_pages(facts: GrammarFacts, pages: GrammarTables) -> bool:
     ends, origins = facts.held[4], facts.held[6]
     if not np.array_equal(pages.origins, origins) or not np.array_equal(pages.sizes, np.diff(ends)):
         return False
-    if not are_in(pages.starts, K.UNKNOWN, lexemes) or not are_in(pages.clean, 0, K.CLEAN_PENDING):
+    if not are_in(pages.starts, K.UNKNOWN, lexemes) or not are_in(pages.clean, 0, K.SEPARABLE_PENDING):
         return False
     begun = pages.moves[pages.starts[pages.starts >= 0]]
     kinds = begun & K.KIND_BITS
-    if ((begun >= 0) & ((kinds == K.MV_BEFORE) | (kinds == K.MV_OLD))).any():
+    if ((begun >= 0) & ((kinds == K.MOVE_BEFORE) | (kinds == K.MOVE_OLD))).any():
         return False  # a lexeme that ends before its first byte would end for ever
     w = facts.of(lexemes, 0)
     lists = address_of(pages.lists)

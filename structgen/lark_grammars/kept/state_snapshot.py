@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables import layout as L
-from structgen.json_machine.tables.json_tables import json_tables
 from structgen.lark_grammars.compiled import registers as K
 from structgen.limits import Limits
-from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.growing_tables import EDGES, LISTS, NODES, GrowingTables
 
 Array = npt.NDArray[Any]
 
@@ -46,11 +44,11 @@ class StateSnapshot(NamedTuple):
 def take(tables: GrowingTables, start: int) -> StateSnapshot:
     """Return the snapshot of the states that have masks, and the first one. The grammar's lock is held by the
     caller. Cost: some milliseconds for 10,000 states."""
-    held = [tables.rows(table)[: tables.count(table)] for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)]
+    held = [tables.rows(table)[: tables.count(table)] for table in (NODES, K.CELLS, K.PLACES, EDGES)]
     nodes, pairs, places, edges = held
-    flags = tables.rows(L.T_OFFSET)[: len(places)]
-    chosen = (nodes[:, L.MODE] == L.M_DOC) & (nodes[:, L.N_LIST] >= 0)
-    return _snapshot(start, nodes, pairs, places, edges, flags, tables.rows(L.T_LIST), chosen)
+    flags = tables.rows(K.PLACE_FLAGS)[: len(places)]
+    chosen = (nodes[:, K.LarkState.mode] == K.READING) & (nodes[:, K.LarkNode.token_list] >= 0)
+    return _snapshot(start, nodes, pairs, places, edges, flags, tables.rows(LISTS), chosen)
 
 
 def _snapshot(
@@ -67,16 +65,16 @@ def _snapshot(
     masked = chosen.copy()
     # of some states it is known that a text goes on, or that none does
     told = (edges[:, 1] == K.LIVE_KEY) & ((edges[:, 3] == K.LIVE_YES) | (edges[:, 3] == K.LIVE_NO))
-    told[told] = nodes[edges[told, 0], L.MODE] == L.M_DOC
+    told[told] = nodes[edges[told, 0], K.LarkState.mode] == K.READING
     chosen[edges[told, 0]] = True
     chosen[start] = True
-    _close(chosen, nodes[:, K.BASE])
+    _close(chosen, nodes[:, K.LarkState.base])
     of_node, masked, nodes = _renumbered(chosen), masked[chosen], nodes[chosen].copy()
-    of_place, pairs, places, read, flags = _named(nodes[:, K.PLACE], pairs, places, edges, flags)
-    nodes[:, K.PLACE] = of_place[nodes[:, K.PLACE]]
-    nodes[:, K.BASE] = _moved(of_node, nodes[:, K.BASE])
-    nodes[~masked, L.N_ROW] = nodes[~masked, L.N_LIST] = -1
-    lists, nodes[masked, L.N_LIST] = _lists(lists, nodes[masked, L.N_LIST].tolist())
+    of_place, pairs, places, read, flags = _named(nodes[:, K.LarkState.place], pairs, places, edges, flags)
+    nodes[:, K.LarkState.place] = of_place[nodes[:, K.LarkState.place]]
+    nodes[:, K.LarkState.base] = _moved(of_node, nodes[:, K.LarkState.base])
+    nodes[~masked, K.LarkNode.dense_row] = nodes[~masked, K.LarkNode.token_list] = -1
+    lists, nodes[masked, K.LarkNode.token_list] = _lists(lists, nodes[masked, K.LarkNode.token_list].tolist())
     edges = edges[told].copy()
     edges[:, 0] = of_node[edges[:, 0]]
     return StateSnapshot(
@@ -88,14 +86,14 @@ def clear(tables: GrowingTables) -> None:
     """Take the places out of tables that no state names, with their stacks and edges; states keep their
     numbers. The grammar's lock is held by the caller, and nobody has the number of a place. Cost: 0.1 us a
     place."""
-    held = [tables.rows(table)[: tables.count(table)] for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)]
+    held = [tables.rows(table)[: tables.count(table)] for table in (NODES, K.CELLS, K.PLACES, EDGES)]
     nodes, pairs, places, edges = held
-    flags = tables.rows(L.T_OFFSET)[: len(places)]
-    docs = nodes[:, L.MODE] == L.M_DOC
-    of_place, pairs, places, read, flags = _named(nodes[docs, K.PLACE], pairs, places, edges, flags)
-    nodes[docs, K.PLACE] = of_place[nodes[docs, K.PLACE]]
+    flags = tables.rows(K.PLACE_FLAGS)[: len(places)]
+    docs = nodes[:, K.LarkState.mode] == K.READING
+    of_place, pairs, places, read, flags = _named(nodes[docs, K.LarkState.place], pairs, places, edges, flags)
+    nodes[docs, K.LarkState.place] = of_place[nodes[docs, K.LarkState.place]]
     edges = np.concatenate((read, edges[edges[:, 1] < 0]))
-    loads = (L.T_NODE, nodes), (L.T_TEXT, pairs), (L.T_SET, places), (L.T_EDGE, edges), (L.T_OFFSET, flags)
+    loads = (NODES, nodes), (K.CELLS, pairs), (K.PLACES, places), (EDGES, edges), (K.PLACE_FLAGS, flags)
     for table, rows in loads:
         tables.load(table, rows)
 
@@ -115,15 +113,15 @@ def _named(
     there[plain[there & (plain >= 0)]] = True
     stacked = np.zeros(len(pairs), np.bool_)
     stacked[0] = True
-    stacked[places[there, K.P_STACK]] = True
-    stacked[places[there, K.P_WIDTHS]] = True
+    stacked[places[there, K.LarkPlace.stack]] = True
+    stacked[places[there, K.LarkPlace.widths]] = True
     _close(stacked, pairs[:, 1])
     read = (edges[:, 1] >= 0) & (after >= 0)
     read[read] = there[edges[read, 0]] & there[after[read]]
     of_place, of_pair = _renumbered(there), _renumbered(stacked)
     pairs, places, edges = pairs[stacked].copy(), places[there].copy(), edges[read].copy()
     flags, plain = flags[there], plain[there]
-    for column in (K.P_STACK, K.P_WIDTHS):
+    for column in (K.LarkPlace.stack, K.LarkPlace.widths):
         places[1:, column] = of_pair[places[1:, column]]
     pairs[1:, 1] = _moved(of_pair, pairs[1:, 1])
     edges[:, 0], edges[:, 3] = of_place[edges[:, 0]], of_place[after[read]]
@@ -147,24 +145,24 @@ class Slots(NamedTuple):
 
 def slots_of(snapshot: StateSnapshot, limits: Limits) -> Slots:
     """Return the slots of a snapshot's rows. Cost: 10 ns a row."""
-    tables = json_tables(limits)
+    tables = GrowingTables(limits, K.LARK_TABLES)
     put(snapshot, tables)
-    return Slots(*(tables.slots(table) for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)))
+    return Slots(*(tables.slots(table) for table in (NODES, K.CELLS, K.PLACES, EDGES)))
 
 
 def put(snapshot: StateSnapshot, tables: GrowingTables, slots: Slots | None = None) -> int:
     """Make a snapshot's arrays the tables, which are still empty; nobody else may write to them. Returns the
     number of the first state. Cost: 10 us, and 10 ns a row without `slots`."""
     loads = (
-        (L.T_NODE, snapshot.nodes),
-        (L.T_TEXT, snapshot.pairs),
-        (L.T_SET, snapshot.places),
-        (L.T_EDGE, snapshot.edges),
+        (NODES, snapshot.nodes),
+        (K.CELLS, snapshot.pairs),
+        (K.PLACES, snapshot.places),
+        (EDGES, snapshot.edges),
     )
     for (table, rows), hashes in zip(loads, slots or (None,) * len(loads), strict=True):
         tables.load(table, rows, hashes)
-    tables.load(L.T_OFFSET, snapshot.flags)
-    tables.load(L.T_LIST, snapshot.lists)
+    tables.load(K.PLACE_FLAGS, snapshot.flags)
+    tables.load(LISTS, snapshot.lists)
     return snapshot.start
 
 

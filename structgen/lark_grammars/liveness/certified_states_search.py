@@ -13,15 +13,15 @@ from __future__ import annotations
 import numba as nb
 
 from structgen.lark_grammars.compiled.registers import (
-    BARRED,
-    CLEAN,
-    CLEAN_BARE,
-    CLEAN_PENDING,
-    CLEAN_UNKNOWN,
-    SOILED,
-    SURE_APART,
-    SURE_BARE,
-    SURE_LINE,
+    CERTIFIED_BARE,
+    CERTIFIED_LINE,
+    CERTIFIED_SEPARATED,
+    EXCLUDING,
+    INSEPARABLE,
+    SEPARABLE,
+    SEPARABLE_BARE,
+    SEPARABLE_PENDING,
+    SEPARABLE_UNKNOWN,
 )
 from structgen.native.blocks import Block, Bytes, Int32s, Words, skip
 from structgen.native.jit import entry, jit
@@ -70,7 +70,7 @@ class Search(Block):
 
     # what is asked of the lexer
     separations: Bytes
-    """[contexts, terminals]: CLEAN and its like."""
+    """[contexts, terminals]: SEPARABLE and its like."""
     question_count: int
     questions: Int32s
     """[MOST_QUESTIONS, 2]: a context and a terminal."""
@@ -555,15 +555,15 @@ def separation_of(s: Search, context: int, terminal: int) -> int:
     """Return how a terminal is told apart in a context; where that is only asked for now, the best answer."""
     at = s.terminals * context + terminal
     clean = s.separations[at]
-    if clean != CLEAN_UNKNOWN:
-        return CLEAN_BARE if clean == CLEAN_PENDING else clean
+    if clean != SEPARABLE_UNKNOWN:
+        return SEPARABLE_BARE if clean == SEPARABLE_PENDING else clean
     noted = s.question_count
     if noted < MOST_QUESTIONS:
-        s.separations[at] = CLEAN_PENDING
+        s.separations[at] = SEPARABLE_PENDING
         s.questions[2 * noted] = context
         s.questions[2 * noted + 1] = terminal
         s.question_count = noted + 1
-    return CLEAN_BARE
+    return SEPARABLE_BARE
 
 
 @jit
@@ -592,12 +592,12 @@ def may_follow(s: Search, mode: int, context: int, terminal: int) -> bool:
         return terminal == 0 or dedent
     if s.newline >= 0 and (dedent or terminal == s.indent):
         if mode == PLAIN:
-            return dedent and separation_of(s, context, 0) != SOILED
+            return dedent and separation_of(s, context, 0) != INSEPARABLE
         return mode_after_terminal(s, mode, terminal) >= 0
     clean = separation_of(s, context, terminal)
     if terminal == 0:
-        return clean != SOILED
-    return clean == CLEAN_BARE or (clean == CLEAN and mode == PLAIN)
+        return clean != INSEPARABLE
+    return clean == SEPARABLE_BARE or (clean == SEPARABLE and mode == PLAIN)
 
 
 @jit
@@ -800,16 +800,16 @@ def flags_of(s: Search, state: int) -> int:
     context, bits = s.contexts[state], row_of_bits(s.next_terminals, nexts, state)
     flags = 0
     if not has_bit(row_of_bits(s.failing, width, PLAIN), state) and all_may_follow(s, PLAIN, context, bits):
-        flags |= SURE_APART
+        flags |= CERTIFIED_SEPARATED
     if not has_bit(row_of_bits(s.failing, width, LINE), state) and all_may_follow(s, LINE, context, bits):
-        flags |= SURE_LINE
-    if flags & SURE_APART:
+        flags |= CERTIFIED_LINE
+    if flags & CERTIFIED_SEPARATED:
         for terminal in range(s.terminals):
             # where a newline ends a line, no bracket is open
             inside = has_bit(bits, terminal) and terminal != s.newline
-            if inside and separation_of(s, context, terminal) != CLEAN_BARE:
+            if inside and separation_of(s, context, terminal) != SEPARABLE_BARE:
                 return flags
-        flags |= SURE_BARE
+        flags |= CERTIFIED_BARE
     return flags
 
 
@@ -834,7 +834,7 @@ def find_certified(search: int) -> int:
     if s.question_count != 0:
         return s.question_count
     for state in range(count):
-        flags = BARRED if s.barred[state] != 0 else 0
+        flags = EXCLUDING if s.barred[state] != 0 else 0
         if state == s.start or has_predecessor(s, state):
             flags |= flags_of(s, state)
         s.found[state] = flags

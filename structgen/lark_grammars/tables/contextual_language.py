@@ -274,7 +274,7 @@ class ContextualLanguage(Language):
         """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
         and right behind the indenter's newline."""
         known = self._cleanness_of(context, terminal)
-        if known == K.SOILED and terminal in self.reader.tables.contexts[context].every_terminal:
+        if known == K.INSEPARABLE and terminal in self.reader.tables.contexts[context].every_terminal:
             self._outdated += self._plans.avoid(terminal)
         return known
 
@@ -295,19 +295,19 @@ class ContextualLanguage(Language):
         others = (*self.separator[:1], *(() if indentation is None else (10,)))
         start = lexer.partial_start(context, terminal, *others)
         if terminal == END:  # may the text end behind the separator?
-            return K.CLEAN if self.separator and self._ends_separated(start) else K.SOILED
+            return K.SEPARABLE if self.separator and self._ends_separated(start) else K.INSEPARABLE
         word = lexer.shortest_text(start, terminal)
         if not self.separator or not word or not self._follows_separator(start, word[0]):
-            return K.SOILED
+            return K.INSEPARABLE
         if indentation is not None and terminal == indentation.newline:
-            return K.CLEAN if lexer.move(start, 10).after in self._lines() else K.SOILED
+            return K.SEPARABLE if lexer.move(start, 10).after in self._lines() else K.INSEPARABLE
         if not self._is_parted(start, word, terminal):
-            return K.SOILED
+            return K.INSEPARABLE
         if indentation is None:
-            return K.CLEAN
+            return K.SEPARABLE
         lines = self._lines()
         bare = lines and all(lexer.move(state, word[0]) == Move(DECIDED, (0,)) for state in lines)
-        return K.CLEAN_BARE if bare else K.CLEAN
+        return K.SEPARABLE_BARE if bare else K.SEPARABLE
 
     def _ends_separated(self, start: int) -> bool:
         """Return whether the separator is ignored where the text ends behind it."""
