@@ -23,7 +23,6 @@ from structgen.json_machine.kept.token_list_merging import merged
 from structgen.json_machine.tables import layout as L
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.array_file import decode_arrays, encode_arrays
-from structgen.tokens.array_checks import are_shaped
 
 Array = npt.NDArray[Any]
 
