@@ -58,8 +58,8 @@ def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[An
     Raises DamagedArrays where the bytes do not hold states of this lexer; some of them may be there then.
     Cost: a millisecond for 1,000 states.
     """
+    arrays = decode_arrays(data, _KIND, "").arrays
     try:
-        arrays = decode_arrays(data, _KIND, "").arrays
         inner, starts = arrays.pop("inner"), arrays.pop("starts")
         singles, nests, behinds, more = json.loads(arrays.pop("said").tobytes())
         kept = KeptItems(
@@ -68,29 +68,34 @@ def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[An
             behinds=list(map(_from_behind, behinds)),
             **arrays,
         )
-        pairs = [("<i4", (len(inner), 2)), ("<i4", (len(starts), 2))]
-        if not are_shaped((inner, starts), pairs) or not _is_sound(kept, states):
-            raise DamagedArrays
-        contexts, known = len(states.tables.contexts), len(kept.state_begins) - 1
-        if not are_in(starts[:, 0], 0, contexts) or not are_in(starts[:, 1], 0, known):
-            raise DamagedArrays
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+        raise DamagedArrays from error
+    pairs = [("<i4", (len(inner), 2)), ("<i4", (len(starts), 2))]
+    if not are_shaped((inner, starts), pairs) or not _is_valid(kept, states):
+        raise DamagedArrays
+    contexts, known = len(states.tables.contexts), len(kept.state_begins) - 1
+    if not are_in(starts[:, 0], 0, contexts) or not are_in(starts[:, 1], 0, known):
+        raise DamagedArrays
+    try:
         for at, byte in inner.tolist():
             states.program.inside(at, byte)
         states.items.put(kept)
-    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise DamagedArrays from error
     states.starts = {(context, NO_LOOK_BEHIND): number for context, number in starts.tolist()}
     return list(more)
 
 
-_SIZES = [getattr(R.LexerTables, name) for name in ("width", "unless_count", "terminals", "match_words")]
-
-
-def _is_sound(kept: KeptItems, states: LexemeStates) -> bool:
+def _is_valid(kept: KeptItems, states: LexemeStates) -> bool:
     """Return whether all numbers that compiled code follows lead to what is there. Cost: 0.1 ms, and 5 ns a
     number."""
-    words = states.items.words
-    width, contexts, terminals, bits = words[_SIZES].tolist()
+    fields = (
+        R.LexerTables.width,
+        R.LexerTables.unless_count,
+        R.LexerTables.terminals,
+        R.LexerTables.match_words,
+    )
+    width, contexts, terminals, bits = (int(states.items.words[field]) for field in fields)
     items, rows, asking = len(kept.items), len(kept.row_parts), len(kept.variants)
     pools = {
         "guard_begins": "guard_pool",
