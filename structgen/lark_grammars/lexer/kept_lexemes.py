@@ -1,8 +1,8 @@
-"""The states of lexemes as one array of bytes, and made states again: another process goes on from them.
+"""The states of a lexer as one array of bytes, so that another process goes on from them.
 
-What compiled code reads is arrays, and what can be seen from others is left out: the moves of states are made
-again when somebody asks the lexer for them, which takes 2 us for a state. Guards, nests and what is before
-are plain values (JSON). Instructions inside characters are numbered as they are met, so they are kept too.
+What compiled code reads are arrays. What follows from others is left out: the moves of a state are made again
+on demand, which takes 2 us. Guards, atomic groups and look-behind states are JSON. Instructions inside
+characters are numbered in the order of their first use, so they are stored too.
 
     bytes 0-7     length of the header in bytes
     bytes 8-      header: [said, {name: [dtype, shape, offset]}], then the arrays, each at a multiple of 8
@@ -33,8 +33,8 @@ _NOWHERE: Final = 0
 
 
 def encode_lexemes(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
-    """Return all states, and what their numbers depend on; and more that JSON can say, as `restore` returns
-    it."""
+    """Return all states, and what their numbers depend on. `more`: JSON values that `decode_lexemes`
+    returns."""
     kept = states.items.kept()
     arrays = {name: one for name, one in kept._asdict().items() if isinstance(one, np.ndarray)}
     arrays["inner"] = np.array(states.program.inner, np.int32).reshape(-1, 2)
@@ -46,8 +46,8 @@ def encode_lexemes(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
 
 
 def decode_lexemes(kept: npt.NDArray[np.uint8], states: LexemeStates) -> list[Any]:
-    """Give states that are still empty those that were kept, under the same numbers; return what was kept
-    with them. For lexers that do not ask what was before a lexeme. Cost: a millisecond for 1,000 states."""
+    """Give an empty lexer the states of `encode_lexemes` under the same numbers; return its `more`. For
+    lexers that do not look behind a lexeme's beginning. Cost: a millisecond for 1,000 states."""
     said, arrays = _unpacked(kept)
     singles, nests, behinds, more = said
     for at, byte in arrays.pop("inner").tolist():
@@ -82,7 +82,7 @@ def _packed(said: list[Any], arrays: dict[str, npt.NDArray[Any]]) -> npt.NDArray
 
 
 def _unpacked(kept: npt.NDArray[np.uint8]) -> tuple[list[Any], dict[str, npt.NDArray[Any]]]:
-    """Return what was packed; the arrays are parts of it."""
+    """Return the header and the arrays, which are views."""
     length = int.from_bytes(kept[:8].tobytes(), "little")
     said, places = json.loads(kept[8 : 8 + length].tobytes())
     begin, arrays = _aligned(8 + length), {}
@@ -111,7 +111,7 @@ def _guards(guards: Guards) -> list[Any]:
 def _behind(behind: LookBehindState) -> Any:
     if behind == NO_LOOK_BEHIND:
         return _NOWHERE
-    return [behind.at_start, sorted(behind.threads), sorted(behind.true), behind.left]
+    return [behind.at_start, sorted(behind.threads), sorted(behind.holding), behind.left]
 
 
 def _from_item(said: Any) -> Item:
