@@ -1,8 +1,8 @@
-"""The states of lexemes as one array of bytes, and made states again: another process goes on from them.
+"""The states of a lexer as one array of bytes, so that another process goes on from them.
 
-Compiled code reads arrays; they are written as they are. What follows from others is left out: the moves of
-states are made again when somebody asks the lexer for them (2 us a state). Guards, nests and what is before
-are plain values (JSON). Instructions inside characters are numbered as they are met, so they are written too.
+What compiled code reads are arrays. What follows from others is left out: the moves of a state are made again
+on demand, which takes 2 us. Guards, atomic groups and look-behind states are JSON. Instructions inside
+characters are numbered in the order of their first use, so they are stored too.
 
 The bytes are an array file (`native.array_file`). Every number that compiled code follows is held to its
 range before it is taken.
@@ -38,8 +38,8 @@ _NOWHERE: Final = 0
 
 
 def encode_lexemes(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
-    """Return all states, and what their numbers depend on; and more that JSON can say, as `decode_lexemes`
-    returns it."""
+    """Return all states, and what their numbers depend on. `more`: JSON values that `decode_lexemes`
+    returns."""
     kept = states.items.kept()
     arrays = {name: one for name, one in kept._asdict().items() if name not in _PLAIN}
     arrays["inner"] = np.array(states.program.inner, np.int32).reshape(-1, 2)
@@ -190,7 +190,7 @@ def _guards(guards: Guards) -> list[Any]:
 def _behind(behind: LookBehindState) -> Any:
     if behind == NO_LOOK_BEHIND:
         return _NOWHERE
-    return [behind.at_start, sorted(behind.threads), sorted(behind.true), behind.left]
+    return [behind.at_start, sorted(behind.threads), sorted(behind.holding), behind.left]
 
 
 def _from_item(said: Any) -> Item:
