@@ -2,8 +2,8 @@
 
 A draft is a tree of guessed tokens behind a state. Its places are the root (that state) and its nodes, in an
 order in which parents come first. A batch is a block that says where the arrays of all drafts lie, and a job
-for each draft. Each machine has an entry point `walk_drafts`, which goes over the nodes of many jobs: it finds
-the state of a node by its own step, and `settle_place` does the rest here.
+for each draft. Each machine has an entry point `walk_drafts`, which goes over the nodes of many jobs: it
+finds the state of a node by its own step, and `settle_place` does the rest here.
 
 Only what is known is done: no question is noted, and no mask is worked out. A place that needs either is left
 (NOT_YET), with all that is below it.

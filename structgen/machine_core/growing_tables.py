@@ -16,7 +16,7 @@ import numpy.typing as npt
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.machine_core.interning import rehash
-from structgen.machine_core.layout import MOST_QUESTIONS, Core, Terminal
+from structgen.machine_core.layout import MOST_QUESTIONS, Core, TerminalRow
 from structgen.native.blocks import (
     ByteTable,
     Int32Table,
@@ -39,7 +39,7 @@ _WORK = 128
 """Words of rows that are about to be interned, and of spare registers."""
 
 
-class Sizes(NamedTuple):
+class TableSizes(NamedTuple):
     """How large a table is at first."""
 
     rows: int
@@ -53,6 +53,9 @@ class Sizes(NamedTuple):
     leads to it."""
 
 
+Sizes = TableSizes
+
+
 def _bytes(words: int, rows: int) -> int:
     """Return the bytes of a table's rows, a multiple of eight."""
     size = 4 * rows if words == 0 else (rows if words < 0 else 8 * words * rows)
@@ -63,7 +66,7 @@ class TablePlan:
     """The tables that a kind of machine has, and its block as a new grammar begins with it."""
 
     def __init__(
-        self, context: type[Core], tables: Mapping[str, Sizes], words: Mapping[str, int] | None = None
+        self, context: type[Core], tables: Mapping[str, TableSizes], words: Mapping[str, int] | None = None
     ) -> None:
         """`tables` by the names of the context's fields; `words`: what other words of it are at first."""
         fields = fields_of(context)
@@ -308,11 +311,12 @@ class GrowingTables:
         return self._plan.total + self._plan.scratch + sum(others)
 
 
-_INSIDE = [word_of(Terminal, "tokens"), word_of(Terminal, "count")]
+_INSIDE = [word_of(TerminalRow, "tokens"), word_of(TerminalRow, "count")]
 
 
 def listed(tables: GrowingTables, at: int) -> npt.NDArray[np.int32]:
-    """Return the tokens of a list (`Node.token_list`), of the terminals it shares too; some may stand twice."""
+    """Return the tokens of a list (`Node.token_list`), of the terminals it shares too; some may stand
+    twice."""
     lists = tables.rows(LISTS)
     count, shared = lists[at : at + 2].tolist()
     parts = [lists[at + 2 + shared : at + 2 + shared + count]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 
 from structgen.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core
-from structgen.native.blocks import Block, TableHeader, Words, address_of_block, skip
+from structgen.native.blocks import Block, Int64s, TableHeader, address_of_block, skip
 from structgen.native.jit import entry, jit
 
 
@@ -34,7 +34,7 @@ def ask_room(c: Core, table: TableHeader, rows: int) -> None:
 
 
 @jit
-def hash_words(row: Words, words: int) -> int:
+def hash_words(row: Int64s, words: int) -> int:
     """Return a non-negative mix of a row's leading words."""
     h = numba.uint64(0x9E3779B97F4A7C15)
     for i in range(words):
@@ -46,7 +46,7 @@ def hash_words(row: Words, words: int) -> int:
 @jit
 def find(table: TableHeader, words: int, row: Block) -> int:
     """Return the number of the row with these leading words, or -1."""
-    key, rows, stride = Words(address_of_block(row)), Words(table.address), table.stride
+    key, rows, stride = Int64s(address_of_block(row)), Int64s(table.address), table.stride
     slots, mask = table.slots, table.mask
     at = hash_words(key, words) & mask
     while True:
@@ -75,8 +75,8 @@ def intern(c: Core, table: TableHeader, words: int, row: Block) -> int:
     if count >= table.capacity or 2 * count > mask:
         ask_room(c, table, 1)
         return -1
-    key, stride, slots = Words(address_of_block(row)), table.stride, table.slots
-    target = skip(Words(table.address), stride * count)
+    key, stride, slots = Int64s(address_of_block(row)), table.stride, table.slots
+    target = skip(Int64s(table.address), stride * count)
     for i in range(stride):
         target[i] = key[i]
     at = hash_words(key, words) & mask
@@ -91,7 +91,7 @@ def intern(c: Core, table: TableHeader, words: int, row: Block) -> int:
 def rehash(header: int, words: int, first: int) -> int:
     """Put the rows of an interning table, from `first` on, into its (emptied) hash slots."""
     table = TableHeader(header)
-    rows, stride, slots, mask = Words(table.address), table.stride, table.slots, table.mask
+    rows, stride, slots, mask = Int64s(table.address), table.stride, table.slots, table.mask
     for i in range(first, table.count):
         at = hash_words(skip(rows, stride * i), words) & mask
         while slots[at] >= 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from structgen.native.blocks import At, Block, Bytes, Int32s, Int32Table, Rows, Table, Words
+from structgen.native.blocks import At, Block, BlockRows, Bytes, Int32s, Int32Table, Int64s, Table
 
 # --- what a step answers ------------------------------------------------------------------------------------
 NO, YES, ASK, OUT, OUT_BEFORE, VAGUE = 0, 1, 2, 3, 4, 5
@@ -38,7 +38,7 @@ class Registers(Block):
     mode: int
 
 
-class Node(Block):
+class NodeRow(Block):
     """The row of a state, with its memoised mask."""
 
     registers: Annotated[Registers, REGISTERS]
@@ -58,7 +58,7 @@ class Edge(Block):
     target: int
 
 
-class Terminal(Block):
+class TerminalRow(Block):
     """The tokens that stay inside a terminal, which the masks of many states contain."""
 
     key: Annotated[Block, 6]
@@ -86,21 +86,21 @@ class Questions(Block):
     """The questions noted since the last answers."""
 
     count: int
-    asked: Annotated[Rows[Question], 4 * MOST_QUESTIONS]
+    asked: Annotated[BlockRows[Question], 4 * MOST_QUESTIONS]
 
 
-class Vocabulary(Block):
+class VocabularyWords(Block):
     """The tokens as a trie of bytes: the same words for all grammars, in the order of `Vocabulary.pointers`.
 
     A word of the trie has, from bit 0: the byte, the depth (12 bits), the slot and 1 (20 bits, 0: no token
     ends here), and the node after the subtree (24 bits). A slot is the tokens with the same bytes.
     """
 
-    trie: Words
+    trie: Int64s
     trie_count: int
     first: Int32s
     """int32[257]: the root's child for each byte."""
-    signatures: Words
+    signatures: Int64s
     """uint64[n, 2]: the classes of bytes in each subtree."""
     slots_before: Int32s
     """int32[n + 1]: slots of the nodes before each."""
@@ -108,31 +108,31 @@ class Vocabulary(Block):
     """int32[n]: the most characters of a subtree's tokens."""
     child_start: Int32s
     """int32[n + 2]: where a node's children begin in the next; the root is node n."""
-    children: Words
+    children: Int64s
     """int64[n, 2]: a child's node word; its index, and its token from bit 32 on."""
     slot_start: Int32s
     slot_ids: Int32s
     slot: Int32s
     """Of a token, -1: it never matches text."""
-    token_offset: Words
+    token_offset: Int64s
     token_data: Bytes
     size: int
     mask_words: int
     longest: int
     """Characters of the longest token."""
-    slot_signatures: Words
+    slot_signatures: Int64s
     """uint64[slots, 2]."""
 
 
 class Core(Block):
     """The block of a compiled grammar, as far as every machine has it: a `Context` begins so."""
 
-    nodes: Table[Node]
+    nodes: Table[NodeRow]
     edges: Table[Edge]
     lists: Int32Table
-    terminals: Table[Terminal]
+    terminals: Table[TerminalRow]
     questions: At[Questions]
-    scratch: Rows[Registers]
+    scratch: BlockRows[Registers]
     """Registers of a walk, by depth."""
     work: At[Block]
     """Rows that are about to be interned, and spare registers."""
@@ -146,7 +146,7 @@ class Core(Block):
     deferred: Int32s
     """Tokens of which a walk could not tell."""
     deferred_count: int
-    crossed: Words
+    crossed: Int64s
     """(outcome, node of the trie, is its byte consumed?) of each place where tokens leave a terminal; behind
     them, other working memory of a walk."""
     crossed_count: int
@@ -157,5 +157,8 @@ class Core(Block):
     """Bytes stepped by walks, since the beginning."""
     shared_count: int
     """Terminals whose tokens inside are part of the mask that is worked out."""
-    shared: Annotated[Words, MOST_SHARED]
-    vocabulary: Vocabulary
+    shared: Annotated[Int64s, MOST_SHARED]
+    vocabulary: VocabularyWords
+
+
+Node, Vocabulary = NodeRow, VocabularyWords

@@ -6,7 +6,7 @@ language are copied by the same compiled call (`fill`).
 
 from __future__ import annotations
 
-from structgen.machine_core.layout import ASKED, LARGE, MISS, Core, Node
+from structgen.machine_core.layout import ASKED, LARGE, MISS, Core, NodeRow
 from structgen.native.bit_rows import set_bits
 from structgen.native.blocks import Int32s, skip
 from structgen.native.jit import entry, jit
@@ -23,7 +23,7 @@ def emit(c: Core, tokens: Int32s, first: int, last: int) -> None:
 
 
 @jit
-def write_mask(c: Core, node: Node, address: int) -> int:
+def write_mask(c: Core, node: NodeRow, address: int) -> int:
     """Write the memoised mask of a state to `address` (0: nowhere). Returns 0."""
     if address == 0:
         return 0
@@ -45,9 +45,9 @@ def write_mask(c: Core, node: Node, address: int) -> int:
 
 
 @jit
-def memoise(c: Core, node: Node, row: int, target: int) -> int:
-    """Memoise the tokens in the buffer, the shared terminals and a dense row (-1: none) as a state's mask, and
-    write it to `target` (0: nowhere). Returns 0, or ASKED where the lists have too little room."""
+def memoise(c: Core, node: NodeRow, row: int, target: int) -> int:
+    """Memoise the tokens in the buffer, the shared terminals and a dense row (-1: none) as a state's mask,
+    and write it to `target` (0: nowhere). Returns 0, or ASKED where the lists have too little room."""
     count, shared, used = c.buffer_count, c.shared_count, c.lists.count
     if used + count + shared + 2 > c.lists.capacity:
         return ASKED
@@ -65,8 +65,9 @@ def memoise(c: Core, node: Node, row: int, target: int) -> int:
 
 
 @jit
-def remember(c: Core, node: Node, row: int, target: int) -> int:
-    """As `memoise`; LARGE where the list would be as long as a row: it is then neither memoised nor written."""
+def remember(c: Core, node: NodeRow, row: int, target: int) -> int:
+    """As `memoise`; LARGE where the list would be as long as a row: it is then neither memoised nor
+    written."""
     if c.buffer_count >= c.vocabulary.mask_words:
         return LARGE
     return memoise(c, node, row, target)

@@ -35,7 +35,7 @@ class Workspace:
         self.arrays = (self.buffer, self.crossed, marks, deferred)
         self.left: dict[bytes, Left] = {}
         """What tokens leave over, by where they cross: states of one automaton often agree in that."""
-        self.pointers = tuple(map(address_of, self.arrays))
+        self.pointers = tuple(address_of(array) for array in self.arrays)
 
 
 def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:

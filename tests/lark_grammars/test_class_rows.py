@@ -49,14 +49,14 @@ def test_a_joint_row_says_what_all_rows_say(count: int) -> None:
     assert written(found) == list(zip(*columns, strict=True))
 
 
-@pytest.mark.parametrize("mixed", [class_rows._MIXED, np.int64(0)])
+@pytest.mark.parametrize("mixed", [class_rows._MULTIPLIER, np.int64(0)])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 8])
 def test_classes_are_alike_that_are_together_in_all_parts(
     monkeypatch: pytest.MonkeyPatch, mixed: np.int64, count: int
 ) -> None:
-    monkeypatch.setattr(class_rows, "_MIXED", mixed)  # 0: all hashes are equal
+    monkeypatch.setattr(class_rows, "_MULTIPLIER", mixed)  # 0: all hashes are equal
     rows, columns = ClassRows(CLASSES), [column(seed, 3) for seed in range(count)]
-    found = rows.alike([rows.of(one) for one in columns])
+    found = rows.common([rows.of(one) for one in columns])
     assert found is rows.of(list(zip(*columns, strict=True)) if columns else [0] * CLASSES)
 
 

@@ -3,7 +3,6 @@ lexer for it, and where it ends they are the same."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer import ordered_matching
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.tables import contextual_language, prepared_lexer
+from structgen.native.array_file import START, read_header
 from structgen.system import resources
 
 ROOT = Path(__file__).parents[2]
@@ -200,14 +200,15 @@ def test_patterns_that_have_no_room_for_more_are_loaded(
 def damaged(folder: Path, part: str) -> None:
     """Change each word of a part of a folder's only file."""
     (path,) = folder.iterdir()
-    content = bytearray(path.read_bytes())
-    header = json.loads(content[32 : 32 + int.from_bytes(content[16:24], "little")])
-    kind, shape, offset, _sum = header["later"][part]
-    size = int(np.prod(shape)) * np.dtype(kind).itemsize
-    assert size
-    for word in range(offset, offset + size, 8):
-        content[word] ^= 0x55
-    path.write_bytes(content)
+    content = np.frombuffer(path.read_bytes(), np.uint64).copy().view(np.uint8)
+    _end, _size, sections, arrays, numbers, names = content[16:START].view(np.int64).tolist()
+    names_at = START + 8 * (4 * sections + 3 * arrays + numbers)
+    kind, key, *_ = content[names_at : names_at + names].tobytes().decode().split("\0")
+    header = read_header(content, kind, key)
+    section = header.sections[header.shapes[header.names.index(part)][0] >> 16]
+    assert section.stored
+    content[section.place : section.place + section.stored : 8] ^= 0x55
+    path.write_bytes(content.tobytes())
 
 
 PARTS = "moves", "newlines", "endings", "lists", "starts", "plans", "clean", "errors", "sure", "lexemes"

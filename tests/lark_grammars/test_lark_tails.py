@@ -163,8 +163,8 @@ def test_a_lexeme_gives_way_where_it_does_in_all_texts(tokenizer: sg.Tokenizer) 
     random.Random(1).shuffle(pairs)
     for pair in pairs[:400]:
         lexer.never_ends_at_slot(*pair)
-    assert set(lexer._gives_way.values()) == {False, True}
-    for pair, known in lexer._gives_way.items():
+    assert set(lexer._never_ends.values()) == {False, True}
+    for pair, known in lexer._never_ends.items():
         assert known == slow.never_ends_at_slot(lexer, *pair)
 
 

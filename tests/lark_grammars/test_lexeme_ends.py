@@ -74,7 +74,7 @@ def test_the_first_text_from_an_instruction_is_the_first_of_all(name: str) -> No
             if at not in seen:
                 seen.add(at)
                 pending += program.code[at].to
-                assert program.first_word(at, terminal) == next(program.words([at], terminal), None)
+                assert program.first_text(at, terminal) == next(program.texts([at], terminal), None)
 
 
 @pytest.mark.parametrize("name", [*GRAMMARS, "json", "sql", "python", "python (lark's)"])
@@ -83,7 +83,7 @@ def test_the_least_bytes_of_a_terminal_are_those_of_its_first_text(name: str) ->
     program = lexer.program
     for terminal, first in lexer._first.items():
         for at in (first, *program.code[first].to):
-            words = program.words([at], terminal)
+            words = program.texts([at], terminal)
             word = next(words, None)
             assert program.least(at, terminal) == (UNREACHABLE if word is None else max(1, len(word)))
 

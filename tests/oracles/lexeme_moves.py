@@ -28,7 +28,7 @@ class LexemeMoves:
         """Return the state at the beginning of a lexeme."""
         lexer, program = self.lexer, self.program
         if lexer.is_local:
-            behind = program.anywhere()
+            behind = program.look_behind_anywhere()
         of_context = lexer.tables.contexts[context]
         items: list[Item] = []
         for terminal in of_context.terminals:
@@ -55,7 +55,7 @@ class LexemeMoves:
     def move(self, state: LexemeState, byte: int) -> Found:
         """Return what a byte does."""
         program = self.program
-        behind = state.behind
+        behind = state.look_behind
         later = behind if behind == NO_LOOK_BEHIND else program.step_look_behind(behind, byte)
         tracked: set[int] = set()
         for at in state.tracked:
@@ -113,7 +113,7 @@ class LexemeMoves:
                 if one not in seen:
                     seen.add(one)
                     items.append(one)
-                if not isinstance(one, AtomicGroup) and self.program.surely_matches(one[0]):
+                if not isinstance(one, AtomicGroup) and self.program.always_matches(one[0]):
                     # no character leaves a worse match standing
                     ruling.append(frozenset(one[1]))
                 continue
@@ -138,11 +138,11 @@ class LexemeMoves:
         program, slot = self.program, 0
         for item in state.items:
             if isinstance(item, Slot):
-                if program.holds_at_end(item.guards, state.behind):
+                if program.holds_at_end(item.guards, state.look_behind):
                     return DECIDED, (slot if item.terminal < 0 else -1 - item.terminal,)
                 slot += 1
             else:
-                match = program.matches_at_end(item, state.behind)
+                match = program.matches_at_end(item, state.look_behind)
                 if match is not None:
                     return DECIDED, (-1 - self._named(match, state.tracked, state.unless),)
         return DEAD, ()
@@ -154,7 +154,7 @@ class LexemeMoves:
             return state
         if len(state.items) == 1:
             return None
-        return self.settled(list(state.items[:-1]), state.behind, state.tracked, state.unless)
+        return self.settled(list(state.items[:-1]), state.look_behind, state.tracked, state.unless)
 
     def viable_terminals(self, state: LexemeState) -> set[int]:
         """Return the terminals that a lexeme may still become, slots left aside."""

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables.layout import C_VOCABULARY, Context, JsonTerminal
-from structgen.native.blocks import Int32s, Words, skip
+from structgen.json_machine.tables.layout import C_VOCABULARY, JsonContext, JsonTerminal
+from structgen.native.blocks import Int32s, Int64s, skip
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of
 
@@ -27,7 +27,7 @@ _FEW = 24
 
 
 @jit
-def shared_of(c: Context, lists: Int32s, at: int, i: int) -> JsonTerminal:
+def shared_of(c: JsonContext, lists: Int32s, at: int, i: int) -> JsonTerminal:
     """Return the row of the terminal that stands in place `i` of a list's shared terminals."""
     return c.terminals[lists[at + 2 + i]]
 
@@ -35,8 +35,8 @@ def shared_of(c: Context, lists: Int32s, at: int, i: int) -> JsonTerminal:
 @entry("int64(int64, int64, int64)")
 def words_of_lists(context: int, offsets_address: int, count: int) -> int:
     """Return how many int32 `merge_lists` writes at most for the lists at `offsets` (int64[count])."""
-    c = Context(context)
-    offsets = Words(offsets_address)
+    c = JsonContext(context)
+    offsets = Int64s(offsets_address)
     lists, total = c.lists.numbers, 0
     for n in range(count):
         at = offsets[n]
@@ -47,7 +47,7 @@ def words_of_lists(context: int, offsets_address: int, count: int) -> int:
 
 
 @jit
-def put_all(c: Context, lists: Int32s, at: int, target: Int32s) -> int:
+def put_all(c: JsonContext, lists: Int32s, at: int, target: Int32s) -> int:
     """Write the tokens of a list, in any order, some twice, to `target` (int32). Returns how many."""
     own, shared = lists[at], lists[at + 1]
     for i in range(own):
@@ -92,7 +92,7 @@ def lowest_bit(word: int) -> int:
 
 
 @jit
-def sort_many(target: Int32s, count: int, bits: Words) -> int:
+def sort_many(target: Int32s, count: int, bits: Int64s) -> int:
     """Sort tokens through a bitmap that is empty before and after, each once. Returns how many are left."""
     low, high = 1 << 40, -1
     for i in range(count):
@@ -136,12 +136,12 @@ def merge_lists(
     tokens, a zero, the tokens in order; and to `places` (int64[count]) where each begins. `bits`: zeros, one
     for each token of the vocabulary; `slots`: int32[mask + 1] of -1. Returns the words in use. Cost: 1 ns a
     token, and 1 us a list."""
-    c = Context(context)
-    offsets = Words(offsets_address)
-    bits = Words(bits_address)
+    c = JsonContext(context)
+    offsets = Int64s(offsets_address)
+    bits = Int64s(bits_address)
     target = Int32s(target_address)
     slots = Int32s(slots_address)
-    places = Words(places_address)
+    places = Int64s(places_address)
     lists, used = c.lists.numbers, 0
     for n in range(count):
         tokens = skip(target, used + 2)

@@ -1,8 +1,8 @@
 """The mask of a state: collected by what the state reads, and remembered.
 
-A state in a terminal takes the tokens that stay inside it, and those that close it and go on. Entry points take
-the address of a context (layout.py) and integers, and answer below 0 as `machine_core.layout` says: at ASKED the
-caller answers the questions that were noted, and calls again.
+A state in a terminal takes the tokens that stay inside it, and those that close it and go on. Entry points
+take the address of a context (layout.py) and integers, and answer below 0 as `machine_core.layout` says: at
+ASKED the caller answers the questions that were noted, and calls again.
 """
 
 from __future__ import annotations
@@ -49,30 +49,30 @@ from structgen.json_machine.tables.layout import (
     STATE_BITS,
     WHOLE_WALK,
     X_STRIDE,
-    Context,
-    Crossing,
+    CrossingRow,
+    JsonContext,
+    JsonState,
     JsonTerminal,
-    State,
 )
 from structgen.json_machine.tables.lookups import extra_place, settle, value_place
 from structgen.machine_core.interning import ask, ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, MOST_SHARED, NO, VAGUE, YES
 from structgen.machine_core.masks import emit, memoise, write_mask
-from structgen.native.blocks import Words, address_of_block, copy_block, skip
+from structgen.native.blocks import Int64s, address_of_block, copy_block, skip
 from structgen.native.jit import entry, jit
 
 
 @jit
-def blank_terminal(c: Context) -> JsonTerminal:
+def blank_terminal(c: JsonContext) -> JsonTerminal:
     """Return the row of a terminal that is about to be looked up, each word of it -1."""
-    words = Words(address_of_block(c.work.terminal))
+    words = Int64s(address_of_block(c.work.terminal))
     for i in range(X_STRIDE):
         words[i] = -1
     return c.work.terminal
 
 
 @jit
-def terminal_key(c: Context, d: State, t: JsonTerminal) -> None:
+def terminal_key(c: JsonContext, d: JsonState, t: JsonTerminal) -> None:
     """Write a terminal's identity to `t`: the automaton state,
     and what its length bounds still ask of one token."""
     mode = d.mode
@@ -92,7 +92,7 @@ def terminal_key(c: Context, d: State, t: JsonTerminal) -> None:
 
 
 @jit
-def known_terminal(c: Context, t: JsonTerminal) -> int:
+def known_terminal(c: JsonContext, t: JsonTerminal) -> int:
     """Return the terminal whose identity stands at `t`, -1 when it, or room for it, must be asked."""
     terminal = intern(c, c.terminals, 6, t)
     if terminal < 0:
@@ -104,7 +104,7 @@ def known_terminal(c: Context, t: JsonTerminal) -> int:
 
 
 @jit
-def find_terminal(c: Context, d: State) -> int:
+def find_terminal(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of a state in a string, a key or a numeral; -1 when it must be asked."""
     t = blank_terminal(c)
     terminal_key(c, d, t)
@@ -112,7 +112,7 @@ def find_terminal(c: Context, d: State) -> int:
 
 
 @jit
-def find_space(c: Context, d: State) -> int:
+def find_space(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
     t = blank_terminal(c)
     t.key.mode = M_SPACE
@@ -136,7 +136,7 @@ def find_space(c: Context, d: State) -> int:
 
 
 @jit
-def walk_group(c: Context, group: Crossing, unmarked: bool) -> bool:
+def walk_group(c: JsonContext, group: CrossingRow, unmarked: bool) -> bool:
     """Collect the tokens of a crossing that live on from scratch block 0,
     where their terminal has been left."""
     exact = group.exact
@@ -155,7 +155,7 @@ def walk_group(c: Context, group: Crossing, unmarked: bool) -> bool:
 
 
 @jit
-def emit_row(c: Context, row: int) -> None:
+def emit_row(c: JsonContext, row: int) -> None:
     """Add the tokens of a dense row to the buffer."""
     words = c.vocabulary.mask_words
     source = skip(c.dense_rows, words * row)
@@ -173,7 +173,7 @@ def emit_row(c: Context, row: int) -> None:
 
 
 @jit
-def enter(c: Context, d: State, group: Crossing, whole: bool) -> int:
+def enter(c: JsonContext, d: JsonState, group: CrossingRow, whole: bool) -> int:
     """Put scratch block 0 to the state after a terminal was left with a crossing's outcome: YES, NO, ASK or
     VAGUE. `whole`: nothing of the tokens belongs to the terminal."""
     scratch, outcome = c.scratch[0], group.outcome
@@ -192,7 +192,7 @@ def enter(c: Context, d: State, group: Crossing, whole: bool) -> int:
 
 
 @jit
-def resolve(c: Context, d: State, terminal: int) -> bool:
+def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
     """Collect the tokens that close the terminal and live on in what holds it; those that are left over
     whole, or marked, are left out, and the marks taken away. Returns whether something was asked."""
     unmarked = c.marked_count > 0
@@ -226,7 +226,7 @@ _FEW = 16
 
 
 @jit
-def find_quoted(c: Context, d: State) -> int:
+def find_quoted(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of a string or key that was opened just now, with its quote;
     -1 when it must be asked."""
     t = blank_terminal(c)
@@ -240,7 +240,7 @@ def find_quoted(c: Context, d: State) -> int:
 
 
 @jit
-def share(c: Context, terminal: int) -> JsonTerminal:
+def share(c: JsonContext, terminal: int) -> JsonTerminal:
     """Add the tokens that stay inside a terminal, its row apart, to the mask: to the buffer where they are
     few, else the terminal itself, so that no state holds a copy of them. Returns the terminal's row."""
     known = c.terminals[terminal]
@@ -257,7 +257,7 @@ def share(c: Context, terminal: int) -> JsonTerminal:
 
 
 @jit
-def emit_inside(c: Context, terminal: int) -> None:
+def emit_inside(c: JsonContext, terminal: int) -> None:
     """Add the tokens that stay inside a terminal to the mask."""
     known = share(c, terminal)
     if known.dense_row >= 0:
@@ -265,7 +265,7 @@ def emit_inside(c: Context, terminal: int) -> None:
 
 
 @jit
-def emit_shared(c: Context) -> None:
+def emit_shared(c: JsonContext) -> None:
     """Add the tokens inside the shared terminals to the buffer."""
     for i in range(c.shared_count):
         known = c.terminals[c.shared[i]]
@@ -274,7 +274,7 @@ def emit_shared(c: Context) -> None:
 
 
 @jit
-def forget(c: Context) -> None:
+def forget(c: JsonContext) -> None:
     """Forget what was collected."""
     c.blurred = 0
     c.buffer_count = 0
@@ -283,7 +283,7 @@ def forget(c: Context) -> None:
 
 
 @jit
-def walk_quoted(c: Context, node: int) -> bool:
+def walk_quoted(c: JsonContext, node: int) -> bool:
     """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural
     state in scratch block 0, which is left as it is. Returns whether something was asked."""
     scratch = c.scratch[0]
@@ -315,7 +315,7 @@ def walk_quoted(c: Context, node: int) -> bool:
 
 
 @jit
-def walk_digits(c: Context) -> bool:
+def walk_digits(c: JsonContext) -> bool:
     """Collect the tokens that begin with a numeral and live from the structural state in scratch block 0,
     which is left as it is. Returns whether something was asked."""
     scratch = c.scratch[0]
@@ -350,7 +350,7 @@ def walk_digits(c: Context) -> bool:
 
 
 @jit
-def walk_structure(c: Context) -> int:
+def walk_structure(c: JsonContext) -> int:
     """Collect the tokens that live from the structural state in scratch block 0, at most white space written
     of what follows. Returns a dense row to start from (-1: none), or -3 when something was asked.
 
@@ -391,7 +391,7 @@ def walk_structure(c: Context) -> int:
 
 
 @jit
-def resolve_whole(c: Context, d: State, terminal: int) -> int:
+def resolve_whole(c: JsonContext, d: JsonState, terminal: int) -> int:
     """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or -3
     when something was asked."""
     row = c.terminals[terminal]
@@ -421,7 +421,7 @@ def resolve_whole(c: Context, d: State, terminal: int) -> int:
 
 
 @jit
-def walk_all(c: Context, d: State) -> bool:
+def walk_all(c: JsonContext, d: JsonState) -> bool:
     """Collect every token that lives from a state, by the whole trie."""
     copy_block(d, c.scratch[0])
     open_children(c, c.vocabulary.trie_count, 1)
@@ -429,7 +429,7 @@ def walk_all(c: Context, d: State) -> bool:
 
 
 @jit
-def collect(c: Context, d: State) -> int:
+def collect(c: JsonContext, d: JsonState) -> int:
     """Collect a state's tokens: returns the dense row to start from (-1:
     none), or -3 when something was asked."""
     mode = d.mode
@@ -461,7 +461,7 @@ def collect(c: Context, d: State) -> int:
 
 
 @jit
-def try_deferred(c: Context, index: int) -> bool:
+def try_deferred(c: JsonContext, index: int) -> bool:
     """Collect those of the deferred tokens that live. Returns whether something was asked."""
     c.precise = 1
     deferred, offsets, data = c.deferred, c.vocabulary.token_offset, c.vocabulary.token_data
@@ -487,7 +487,7 @@ def compute(context: int, index: int, target: int) -> int:
     """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0; ASKED with
     questions noted; ENDED after an end token; or LARGE where the list of its tokens (in the buffer) would be
     as long as a row: it is then neither memoised nor written."""
-    c = Context(context)
+    c = JsonContext(context)
     node = c.nodes[index]
     d = node.registers
     if node.token_list >= 0:

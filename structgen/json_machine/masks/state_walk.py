@@ -1,4 +1,5 @@
-"""States and the steps between them, and the fewest tokens over byte steps: entry points as in `mask_filling`."""
+"""States and the steps between them, and the fewest tokens over byte steps: entry points as in
+`mask_filling`."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from structgen.json_machine.tables.layout import (
     NO_FRAME,
     NO_STATE,
     STATE_BITS,
-    Context,
-    State,
+    JsonContext,
+    JsonState,
 )
 from structgen.json_machine.tables.lookups import settle
 from structgen.machine_core.draft_nodes import (
@@ -30,12 +31,12 @@ from structgen.machine_core.draft_nodes import (
 )
 from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, YES
-from structgen.native.blocks import Bytes, Int32s, Words, copy_block, skip
+from structgen.native.blocks import Bytes, Int32s, Int64s, copy_block, skip
 from structgen.native.jit import entry, jit
 
 
 @jit
-def intern_node(c: Context, d: State) -> int:
+def intern_node(c: JsonContext, d: JsonState) -> int:
     t = c.work.node
     copy_block(d, t.registers)
     t.dense_row = -1
@@ -44,7 +45,7 @@ def intern_node(c: Context, d: State) -> int:
 
 
 @jit
-def run(c: Context, index: int, data: Bytes, count: int) -> int:
+def run(c: JsonContext, index: int, data: Bytes, count: int) -> int:
     """Take bytes from a state; the registers after them lie in the returned scratch block,
     or the code is returned."""
     s = c.scratch[0]
@@ -61,7 +62,7 @@ def run(c: Context, index: int, data: Bytes, count: int) -> int:
 @entry("int64(int64, int64, int64, int64)")
 def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
     """Return the state after bytes, -1 when they are refused, -3 with questions noted."""
-    c = Context(context)
+    c = JsonContext(context)
     data = Bytes(data_address)
     c.precise = 1
     code = run(c, index, data, count)
@@ -71,7 +72,7 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
 
 
 @jit
-def after_token(c: Context, index: int, token: int) -> int:
+def after_token(c: JsonContext, index: int, token: int) -> int:
     """Return the state after a token that is not an end token, -1 when it is refused,
     -3 with questions noted."""
     if c.vocabulary.slot[token] < 0:
@@ -86,7 +87,7 @@ def after_token(c: Context, index: int, token: int) -> int:
 
 
 @jit
-def finished(c: Context, index: int) -> int:
+def finished(c: JsonContext, index: int) -> int:
     """Return the state after an end token, -1 where the document may not end,
     or -3 when room must be made."""
     if not accepting(c, c.nodes[index].registers):
@@ -101,7 +102,7 @@ def finished(c: Context, index: int) -> int:
 @entry("int64(int64, int64, int64)")
 def take_token(context: int, index: int, token: int) -> int:
     """As `after_token`."""
-    c = Context(context)
+    c = JsonContext(context)
     return after_token(c, index, token)
 
 
@@ -111,7 +112,7 @@ def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
     batch, left = Batch(batch_address), 0
     for i in range(count):
         job = job_at(jobs, i)
-        c = Context(job.context)
+        c = JsonContext(job.context)
         c.questions.count = 0
         left += settle_place(batch, job, 0, job.state)
         for node in range(job.count):
@@ -133,7 +134,7 @@ def ends_below(context: int, index: int, wanted_address: int, target_address: in
     """Write to `target` (int32) those nodes of the trie with a 2 in `wanted` (uint8 for each) whose bytes
     lead from a state to one in which the document may end; below a 0 there are none. Returns how many, or -3
     with questions noted."""
-    c = Context(context)
+    c = JsonContext(context)
     wanted = Bytes(wanted_address)
     target = Int32s(target_address)
     c.precise = 1
@@ -157,14 +158,14 @@ def ends_below(context: int, index: int, wanted_address: int, target_address: in
 @entry("int64(int64, int64)")
 def may_end(context: int, index: int) -> int:
     """Return 1 where the document may end, else 0."""
-    c = Context(context)
+    c = JsonContext(context)
     return 1 if accepting(c, c.nodes[index].registers) else 0
 
 
 @entry("int64(int64)")
 def start_node(context: int) -> int:
     """Return the state before the first byte, or -3 when room must be made."""
-    c = Context(context)
+    c = JsonContext(context)
     d = c.scratch[0]
     d.text = 0
     settle(d, M_DOC, 0, 0, NO_FRAME)
@@ -175,7 +176,7 @@ def start_node(context: int) -> int:
 @entry("int64(int64, int64)")
 def finish_node(context: int, index: int) -> int:
     """As `finished`."""
-    c = Context(context)
+    c = JsonContext(context)
     return finished(c, index)
 
 
@@ -183,7 +184,7 @@ def finish_node(context: int, index: int) -> int:
 def put_node(context: int, mode: int, residue: int, lex: int) -> int:
     """Return the state of a terminal with nothing of it written and no frame below,
     or -3 when room must be made."""
-    c = Context(context)
+    c = JsonContext(context)
     d = c.scratch[0]
     d.text = 0
     settle(d, mode, residue, 0, NO_FRAME)
@@ -196,7 +197,7 @@ def put_node(context: int, mode: int, residue: int, lex: int) -> int:
 def next_bytes(context: int, index: int, target_address: int) -> int:
     """Write 1 at target[b] (uint8) for each byte b that may come next, 2 where that must be asked.
     Returns -3 if any."""
-    c = Context(context)
+    c = JsonContext(context)
     target = Bytes(target_address)
     c.precise = 0
     s = c.nodes[index].registers
@@ -213,7 +214,7 @@ def next_bytes(context: int, index: int, target_address: int) -> int:
 @entry("int64(int64, int64, int64, int64, int64)")
 def put_edge(context: int, first: int, second: int, third: int, value: int) -> int:
     """Note what follows (residue, key, outcome); there is room. Returns 0."""
-    c = Context(context)
+    c = JsonContext(context)
     t = c.work.edge
     t.first = first
     t.second = second
@@ -232,9 +233,9 @@ def trace(context: int, index: int, data_address: int, size: int, target_address
 
     Returns 0, -1 where one is refused, -3 with questions noted. Cost: the bytes.
     """
-    c = Context(context)
+    c = JsonContext(context)
     data = Bytes(data_address)
-    target = Words(target_address)
+    target = Int64s(target_address)
     c.precise = 1
     for i in range(size):
         index = run(c, index, skip(data, i), 1)
@@ -250,9 +251,9 @@ def after_each(context: int, index: int, wanted_address: int, target_address: in
 
     It is -1 where the byte is refused, or wanted[b] (uint8) is 0. Returns 0, or -3 with questions noted.
     """
-    c = Context(context)
+    c = JsonContext(context)
     wanted = Bytes(wanted_address)
-    target = Words(target_address)
+    target = Int64s(target_address)
     c.precise = 1
     asked = False
     for byte in range(256):
@@ -282,9 +283,9 @@ def after_all(
     for all that are equivalent to it, -1 where that is not known. Returns 0, or -3 with questions noted.
     Cost: 256 steps, most of which end at once.
     """
-    c = Context(context)
+    c = JsonContext(context)
     merged = Int32s(merged_address)
-    target = Words(target_address)
+    target = Int64s(target_address)
     c.precise = 1
     asked = False
     for byte in range(256):
@@ -319,9 +320,9 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
     else such states are few, and cost what the true ones do. Returns 0, or -3 with questions noted. Cost: the
     tokens' bytes.
     """
-    c = Context(context)
+    c = JsonContext(context)
     tokens = Int32s(tokens_address)
-    target = Words(target_address)
+    target = Int64s(target_address)
     offsets = c.vocabulary.token_offset
     code = YES
     for i in range(count):
@@ -364,8 +365,8 @@ def text_kinds(context: int, target_address: int) -> int:
     That is its characters, and from bit 16 on the bytes of one that it breaks off; -1 where it has a quote or
     a backslash, or cannot stand there. Returns 0. Cost: the bytes of the vocabulary.
     """
-    c = Context(context)
-    target = Words(target_address)
+    c = JsonContext(context)
+    target = Int64s(target_address)
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
     for token in range(c.vocabulary.size):
         count, tail, missing = 0, 0, 0
@@ -405,7 +406,7 @@ def settle_costs(
     lead to has its cost already, or comes before it. All arrays are int32. Returns 0, or 1 where a state
     reaches none. Cost: the trie's nodes over the texts from each state.
     """
-    trie = Words(trie_address)
+    trie = Int64s(trie_address)
     first = Int32s(first_address)
     begin = Int32s(begin_address)
     end = Int32s(end_address)

@@ -3,11 +3,11 @@
 Both collect the tokens that stay inside, and note each subtree of the trie in which tokens leave (`crossed`),
 so that the result serves every state of every grammar that meets the same string state, or the same depth.
 
-Bytes are *safe* from a string automaton's state if they, taken in any order, as many as a token may have, never
-lead to where no document follows. Bytes are *dead* if none comes, whatever safe ones came before. A subtree of
-the vocabulary's trie whose signature (structgen.tokens.trie) holds safe classes alone lives as a whole; of one
-that holds dead classes too, those tokens live whose own signature holds none. So a walk of a string state visits
-only tokens with quotes, backslashes, and what is neither safe nor dead.
+Bytes are *safe* from a string automaton's state if they, taken in any order, as many as a token may have,
+never lead to where no document follows. Bytes are *dead* if none comes, whatever safe ones came before. A
+subtree of the vocabulary's trie whose signature (structgen.tokens.trie) holds safe classes alone lives as a
+whole; of one that holds dead classes too, those tokens live whose own signature holds none. So a walk of a
+string state visits only tokens with quotes, backslashes, and what is neither safe nor dead.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from structgen.json_machine.tables.layout import (
     M_ARRAY,
     M_STRING,
     SPACE_BOUNDED,
-    Context,
+    JsonContext,
     SafeRow,
 )
 from structgen.json_machine.tables.lookups import MIDDLES, SAFE_COLUMN, WIDTH, need_row, string_step
 from structgen.machine_core.interning import ask_room
 from structgen.machine_core.layout import ASK, OUT, YES
 from structgen.machine_core.masks import emit
-from structgen.native.blocks import Words, address_of_block, copy_block, skip
+from structgen.native.blocks import Int64s, address_of_block, copy_block, skip
 from structgen.native.jit import jit
 from structgen.tokens.trie import space_prefix
 
@@ -95,7 +95,7 @@ def bits(low: int, high: int) -> int:
 
 
 @jit
-def alive_bytes(c: Context, state: int, low: int, high: int) -> tuple[int, int]:
+def alive_bytes(c: JsonContext, state: int, low: int, high: int) -> tuple[int, int]:
     """Return those of a set of ASCII bytes (two words) that live from a state whose row is known."""
     row = skip(c.strings, WIDTH * state)
     for byte in range(32, 128):
@@ -108,7 +108,7 @@ def alive_bytes(c: Context, state: int, low: int, high: int) -> tuple[int, int]:
 
 
 @jit
-def add_state(states: Words, count: int, state: int) -> int:
+def add_state(states: Int64s, count: int, state: int) -> int:
     """Return the number of states after adding one that is not listed yet; they are listed in a hash too."""
     slots = skip(states, 4 * _MOST)
     at = (state * 0x9E3779B1) & (_SLOTS - 1)
@@ -123,7 +123,7 @@ def add_state(states: Words, count: int, state: int) -> int:
 
 
 @jit
-def first_of(levels: Words, at: int, level: int) -> int:
+def first_of(levels: Int64s, at: int, level: int) -> int:
     """Return the first state listed for a level, at or before `at`."""
     while at > 0 and levels[at - 1] == level:
         at -= 1
@@ -131,7 +131,9 @@ def first_of(levels: Words, at: int, level: int) -> int:
 
 
 @jit
-def follow_safe(c: Context, state: int, low: int, high: int, states: Words) -> tuple[int, int, int, int, int]:
+def follow_safe(
+    c: JsonContext, state: int, low: int, high: int, states: Int64s
+) -> tuple[int, int, int, int, int]:
     """Follow a set of ASCII bytes from a state, breadth first. Returns (what, count, reach, low, high).
 
     what 1: all states reached take the set, `count` of them are listed, and it is safe for `reach` bytes;
@@ -189,7 +191,7 @@ def follow_safe(c: Context, state: int, low: int, high: int, states: Words) -> t
 
 
 @jit
-def wide_alive(c: Context, states: Words, count: int, spaces: bool) -> int:
+def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool) -> int:
     """Return how many states are listed once those are added that characters outside ASCII lead to, from any
     of them (white space only if `spaces`); 0 where one dies, or there are too many; -2 when asked."""
     at = 0
@@ -240,7 +242,7 @@ def wide_alive(c: Context, states: Words, count: int, spaces: bool) -> int:
 
 
 @jit
-def closed(c: Context, states: Words, first: int, count: int, low: int, high: int) -> int:
+def closed(c: JsonContext, states: Int64s, first: int, count: int, low: int, high: int) -> int:
     """Return 1 where the listed states from `first` on take all of a set of ASCII bytes and lead to listed
     states, 0 where not, -2 when asked."""
     for i in range(first, count):
@@ -259,7 +261,7 @@ def closed(c: Context, states: Words, first: int, count: int, low: int, high: in
 
 
 @jit
-def dies(c: Context, states: Words, count: int, first: int, last: int) -> bool:
+def dies(c: JsonContext, states: Int64s, count: int, first: int, last: int) -> bool:
     """Return whether none of the listed states (their rows are known) takes a byte of first..last."""
     for i in range(count):
         row = skip(c.strings, WIDTH * states[i])
@@ -270,7 +272,7 @@ def dies(c: Context, states: Words, count: int, first: int, last: int) -> bool:
 
 
 @jit
-def find_dead(c: Context, states: Words, count: int, low: int, high: int, row: SafeRow) -> None:
+def find_dead(c: JsonContext, states: Int64s, count: int, low: int, high: int, row: SafeRow) -> None:
     """Write the classes that die from every listed state to `row`; the safe ones are given, quotes and
     backslashes are neither."""
     dead_low = (1 << 32) - 1 - 14  # controls are dead in any string
@@ -291,7 +293,7 @@ def find_dead(c: Context, states: Words, count: int, low: int, high: int, row: S
 
 
 @jit
-def all_classes(c: Context) -> tuple[int, int]:
+def all_classes(c: JsonContext) -> tuple[int, int]:
     """Return every class of characters that a string may hold as they are, in two words."""
     low = ~((1 << 34) | ((1 << 32) - 1))  # no controls, no quote
     high = ~(1 << 28)  # no backslash
@@ -301,7 +303,7 @@ def all_classes(c: Context) -> tuple[int, int]:
 
 
 @jit
-def takes_all(c: Context, row: SafeRow) -> bool:
+def takes_all(c: JsonContext, row: SafeRow) -> bool:
     """Return whether a state of the string automata (by its row of T_SAFE) takes every character that stands
     for itself, and so does whatever these lead to."""
     low, high = all_classes(c)
@@ -309,7 +311,7 @@ def takes_all(c: Context, row: SafeRow) -> bool:
 
 
 @jit
-def find_total(c: Context, states: Words, count: int) -> int:
+def find_total(c: JsonContext, states: Int64s, count: int) -> int:
     """Return how many states the listed ones lead to by any characters at all, also such as only escapes can
     write, they included; 0 where one dies, or there are too many; -2 when asked."""
     last = 258 if c.escapes == ESCAPES_ANY else 256
@@ -351,7 +353,7 @@ def put_alphabet(reach: int, row: SafeRow) -> None:
 
 
 @jit
-def find_safe(c: Context, state: int, scratch: Words, row: SafeRow) -> bool:
+def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool:
     """Write (1 or TOTAL, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`:
     classes as in the signatures of structgen.tokens.trie. Returns False when asked.
 
@@ -442,7 +444,7 @@ def roaming_row(ascii_only: bool) -> tuple[int, ...]:
 
 
 @jit
-def safe_row(c: Context, state: int, scratch: Words) -> SafeRow:
+def safe_row(c: JsonContext, state: int, scratch: Int64s) -> SafeRow:
     """Return the address of a state's row of T_SAFE, filled, or 0 when something must be asked first."""
     row = c.safe_rows[state]
     if state >= c.safe_rows.count:
@@ -462,7 +464,7 @@ def safe_row(c: Context, state: int, scratch: Words) -> SafeRow:
 
 
 @jit
-def cross(c: Context, crossings: int, outcome: int, node: int, inside: int) -> int:
+def cross(c: JsonContext, crossings: int, outcome: int, node: int, inside: int) -> int:
     """Note that tokens leave at a node; `inside`: its byte still belongs to what is left (1) or not (0)."""
     crossed = c.crossed
     crossed[3 * crossings] = outcome
@@ -472,7 +474,7 @@ def cross(c: Context, crossings: int, outcome: int, node: int, inside: int) -> i
 
 
 @jit
-def walk_string(c: Context, first: int, last: int, base: int) -> bool:
+def walk_string(c: JsonContext, first: int, last: int, base: int) -> bool:
     """Collect the tokens of the nodes first..last-1 inside the string, or key, whose registers lie in scratch
     block 0 (its frame is the sentinel); they stand `base` bytes into the tokens. Returns whether something
     had to be asked.
@@ -607,11 +609,11 @@ def walk_string(c: Context, first: int, last: int, base: int) -> bool:
 
 
 @jit
-def walk_space(c: Context, level: int, most: int, before: int) -> None:
+def walk_space(c: JsonContext, level: int, most: int, before: int) -> None:
     """Collect the tokens that are white space alone, where `level` brackets are open and at most `most` after
     what follows, and `before` is written of the run (as AT says it); and note the subtrees of tokens that go
     on with what may follow (bounded and any white space)."""
-    written_at, trie, last = Words(address_of_block(c.scratch)), c.vocabulary.trie, c.vocabulary.trie_count
+    written_at, trie, last = Int64s(address_of_block(c.scratch)), c.vocabulary.trie, c.vocabulary.trie_count
     starts, ids, may = c.vocabulary.slot_start, c.vocabulary.slot_ids, c.may
     bounded = c.space == SPACE_BOUNDED
     crossings = 0

@@ -16,19 +16,19 @@ from structgen.json_machine.tables.layout import (
     NO_STATE,
     STATE_BITS,
     WHOLE_WALK,
-    Context,
-    State,
+    JsonContext,
+    JsonState,
 )
 from structgen.json_machine.tables.lookups import FREE, ended, next_held, next_listed
 from structgen.machine_core.layout import ASK, NO, VAGUE, YES
 from structgen.machine_core.masks import emit
-from structgen.native.blocks import Int32s, Words, copy_block, skip
+from structgen.native.blocks import Int32s, Int64s, copy_block, skip
 from structgen.native.jit import jit
 from structgen.tokens.trie import MANY_TOKENS
 
 
 @jit
-def emit_unmarked(c: Context, ids: Int32s, first: int, last: int) -> None:
+def emit_unmarked(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
     """Add the token ids that are not marked in the special bitmap."""
     buffer, count, marks = c.buffer, c.buffer_count, c.marks
     for i in range(first, last):
@@ -40,7 +40,7 @@ def emit_unmarked(c: Context, ids: Int32s, first: int, last: int) -> None:
 
 
 @jit
-def mark_below(c: Context, node: int) -> None:
+def mark_below(c: JsonContext, node: int) -> None:
     """Mark the tokens at a node and below it, until `unmark`."""
     marks, count = c.marks, c.marked_count
     marked = skip(marks, c.vocabulary.mask_words)
@@ -57,7 +57,7 @@ def mark_below(c: Context, node: int) -> None:
 
 
 @jit
-def unmark(c: Context) -> None:
+def unmark(c: JsonContext) -> None:
     """Take all marks away: they are few, and the bitmap is not."""
     marks = c.marks
     marked = skip(marks, c.vocabulary.mask_words)
@@ -67,7 +67,7 @@ def unmark(c: Context) -> None:
 
 
 @jit
-def escape_next(c: Context, s: State, byte: int) -> int:
+def escape_next(c: JsonContext, s: JsonState, byte: int) -> int:
     """Return the smallest byte from `byte` on that may come inside the escape being written, or 256."""
     escape = (s.lexeme >> ESCAPE_SHIFT) & 15
     if escape == 1:
@@ -96,7 +96,7 @@ def escape_next(c: Context, s: State, byte: int) -> int:
 
 
 @jit
-def escapable(c: Context, s: State, words: int, place: int) -> bool:
+def escapable(c: JsonContext, s: JsonState, words: int, place: int) -> bool:
     """Return whether a listed word may go on with a character that is written as an escape."""
     policy = escapes_of(c, s)
     if not dumped(policy):
@@ -120,7 +120,7 @@ def with_quote(byte: int, expected: int, escapes: bool) -> int:
 
 
 @jit
-def defer_tokens(c: Context, ids: Int32s, first: int, last: int) -> None:
+def defer_tokens(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
     """Note tokens that are to be tried one by one."""
     deferred, count = c.deferred, c.deferred_count
     for i in range(first, last):
@@ -130,7 +130,7 @@ def defer_tokens(c: Context, ids: Int32s, first: int, last: int) -> None:
 
 
 @jit
-def defer(c: Context, trie: Words, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
+def defer(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
     """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
     for i in range(first, last):
         slot = (trie[i] >> 20) & 0xFFFFF
@@ -139,7 +139,7 @@ def defer(c: Context, trie: Words, first: int, last: int, starts: Int32s, ids: I
 
 
 @jit
-def defer_below(c: Context, node: int) -> None:
+def defer_below(c: JsonContext, node: int) -> None:
     """Note the tokens at a node of the vocabulary and below it as those that are to be tried one by one."""
     starts, before = c.vocabulary.slot_start, c.vocabulary.slots_before
     end = (c.vocabulary.trie[node] >> 40) & 0xFFFFFF
@@ -148,7 +148,7 @@ def defer_below(c: Context, node: int) -> None:
 
 
 @jit
-def following(c: Context, s: State, byte: int) -> int:
+def following(c: JsonContext, s: JsonState, byte: int) -> int:
     """Return -1 where a byte may come, as far as mode and word lists tell at a glance, else the next byte
     that may, or 256: most children of most nodes are told apart so, for two loads and a branch."""
     mode = s.mode
@@ -175,7 +175,7 @@ def following(c: Context, s: State, byte: int) -> int:
 
 
 @jit
-def unchanged(c: Context, s: State, byte: int) -> bool:
+def unchanged(c: JsonContext, s: JsonState, byte: int) -> bool:
     """Return whether a byte surely leaves the registers as they are: a plain character of a string that may
     be any, or of a key that may be any and agrees with none of the list; most of what follows white space."""
     if byte < 32 or byte > 126 or byte == 34 or byte == 92 or s.lexeme != FREE:
@@ -190,7 +190,7 @@ def unchanged(c: Context, s: State, byte: int) -> bool:
 
 
 @jit
-def walk(c: Context, trie: Words, last: int, starts: Int32s, ids: Int32s, unmarked: bool) -> bool:
+def walk(c: JsonContext, trie: Int64s, last: int, starts: Int32s, ids: Int32s, unmarked: bool) -> bool:
     """Collect the tokens of a small trie (what tokens leave over) that live from the registers in scratch
     block 0. Returns whether something had to be asked."""
     scratch = c.scratch
@@ -225,7 +225,7 @@ def walk(c: Context, trie: Words, last: int, starts: Int32s, ids: Int32s, unmark
 
 
 @jit
-def child_from(c: Context, first: int, last: int, byte: int) -> int:
+def child_from(c: JsonContext, first: int, last: int, byte: int) -> int:
     """Return the first of the children records first..last-1 with this byte or a later one, or `last`."""
     records = c.vocabulary.children
     while first < last:
@@ -238,7 +238,7 @@ def child_from(c: Context, first: int, last: int, byte: int) -> int:
 
 
 @jit
-def emit_token(c: Context, ids_of: Int32s, word: int, token: int) -> None:
+def emit_token(c: JsonContext, ids_of: Int32s, word: int, token: int) -> None:
     """Add the tokens that end at a node, given its word and its record's token."""
     if token >= 0:
         count = c.buffer_count
@@ -250,20 +250,20 @@ def emit_token(c: Context, ids_of: Int32s, word: int, token: int) -> None:
 
 
 @jit
-def open_children(c: Context, node: int, depth: int) -> None:
+def open_children(c: JsonContext, node: int, depth: int) -> None:
     """Put the walk's place at a depth before the first child of a node."""
     starts = c.vocabulary.child_start
     places(c)[depth] = (starts[node] << 32) | starts[node + 1]
 
 
 @jit
-def places(c: Context) -> Words:
+def places(c: JsonContext) -> Int64s:
     """Return the address of the walk's places: for each depth, the next record and the one after the last."""
     return skip(c.crossed, 3 * c.vocabulary.trie_count + 3 * 4096)
 
 
 @jit
-def walk_below(c: Context, depth: int) -> bool:
+def walk_below(c: JsonContext, depth: int) -> bool:
     """Collect the tokens below the place that was opened at a depth (1: the root's children) that live from
     the registers in the scratch block of that depth less one. Returns whether something had to be asked.
 
@@ -309,7 +309,7 @@ def walk_below(c: Context, depth: int) -> bool:
 
 
 @jit
-def walk_root(c: Context, byte: int) -> bool:
+def walk_root(c: JsonContext, byte: int) -> bool:
     """Collect the tokens that begin with a byte and live from the registers in scratch block 0.
     Returns whether something had to be asked."""
     starts, count = c.vocabulary.child_start, c.vocabulary.trie_count
@@ -319,7 +319,7 @@ def walk_root(c: Context, byte: int) -> bool:
 
 
 @jit
-def listed_next(c: Context, s: State, byte: int) -> int:
+def listed_next(c: JsonContext, s: JsonState, byte: int) -> int:
     """Return the smallest byte from `byte` on with which a key may agree with one that is named or was
     written, or close, or begin an escape; or 256."""
     if s.lexeme >> ESCAPE_SHIFT != 0:
@@ -340,7 +340,7 @@ def listed_next(c: Context, s: State, byte: int) -> int:
 
 
 @jit
-def is_listed(c: Context, s: State) -> bool:
+def is_listed(c: JsonContext, s: JsonState) -> bool:
     """Return whether a key, as far as it is written, is one that is named or was written."""
     place, seen = s.position, s.seen
     if s.mode == M_STRING:
@@ -353,7 +353,7 @@ def is_listed(c: Context, s: State) -> bool:
 
 
 @jit
-def excluded(c: Context, s: State, byte: int) -> bool:
+def excluded(c: JsonContext, s: JsonState, byte: int) -> bool:
     """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
     the terminal says of the tokens inside is too much."""
     if c.string_specs[s.residue].ample != 0:
@@ -365,7 +365,7 @@ def excluded(c: Context, s: State, byte: int) -> bool:
 
 
 @jit
-def walk_listed(c: Context, d: State, node: int, base: int) -> bool:
+def walk_listed(c: JsonContext, d: JsonState, node: int, base: int) -> bool:
     """Collect the tokens of a key that depend on which keys are named or were written, and mark those that
     close one; of the tokens below a node (the root is the node after the last), which stands for their first
     `base` bytes, before the key's text.

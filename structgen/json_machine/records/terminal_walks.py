@@ -1,16 +1,18 @@
 """Terminals walked by themselves, for a record of the store: the tokens that stay inside, and what the others
 leave over. Entry points as in `mask_filling`.
 
-Two walks collect only a difference. A string state that takes nearly all that any string takes is told by what
-it takes less than the free string does: of the Llama 3 vocabulary 123,000 tokens stay inside, and to collect
-them costs half a millisecond (`walk_removed`). Where texts are banned from strings, each state is a place in
-some of the texts, and nearly all tokens lead from it to where they lead from the beginning of a string: the walk
-follows both states side by side, and leaves a subtree where they have become the same state (`near_tokens`).
+Two walks collect only a difference. A string state that takes nearly all that any string takes is told by
+what it takes less than the free string does: of the Llama 3 vocabulary 123,000 tokens stay inside, and to
+collect them costs half a millisecond (`walk_removed`). Where texts are banned from strings, each state is a
+place in some of the texts, and nearly all tokens lead from it to where they lead from the beginning of a
+string: the walk follows both states side by side, and leaves a subtree where they have become the same state
+(`near_tokens`).
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.json_machine.masks.terminal_runs import (
     TOTAL,
@@ -35,20 +37,24 @@ from structgen.json_machine.tables.layout import (
     M_SPACE,
     M_STRING,
     SENTINEL,
-    Context,
+    JsonContext,
 )
 from structgen.json_machine.tables.lookups import FREE, WIDTH, need_row, settle
 from structgen.machine_core.layout import ASK, ASKED, MISS, OUT, UNKNOWN_FREE, YES
 from structgen.machine_core.masks import emit
-from structgen.native.blocks import Bytes, Int32s, Words, address_of_block, copy_block, skip
+from structgen.native.blocks import Bytes, Int32s, Int64s, address_of_block, copy_block, skip
 from structgen.native.jit import entry, jit
 
 _MOST = 4096
 """Nodes of the trie after which two states are not near each other: a walk of its own is cheaper."""
 
+Remainders = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]
+"""Texts that tokens leave over, end to end; where each begins; the token of each; the tokens that leave
+none."""
+
 
 @jit
-def string_after(c: Context, lex: int, byte: int) -> int:
+def string_after(c: JsonContext, lex: int, byte: int) -> int:
     """Return LEX after a byte inside the string or key whose other registers lie in scratch block 0; -1
     where it may not come, -2 when asked, and -3 less the outcome where the byte closes the string."""
     scratch, after_byte = c.scratch[0], c.scratch[1]
@@ -79,7 +85,7 @@ def near_tokens(context: int, terminal_node: int, reference: int) -> int:
     They stay inside or close it; tokens may be among them that neither takes. Returns 0; -3 with questions
     noted; or -4 where the two are far apart, or the state takes what the reference does not.
     """
-    c = Context(context)
+    c = JsonContext(context)
     scratch, trie, last = c.scratch[0], c.vocabulary.trie, c.vocabulary.trie_count
     slots_before, starts, ids = c.vocabulary.slots_before, c.vocabulary.slot_start, c.vocabulary.slot_ids
     lists = skip(c.crossed, 3 * last)
@@ -129,7 +135,7 @@ _FEW = 4
 
 
 @jit
-def is_wide(c: Context) -> int:
+def is_wide(c: JsonContext) -> int:
     """Return 1 where the string state in scratch block 0 takes nearly all that stands for itself, for some
     bytes at least, and no length is near; 0 where not; -1 when asked."""
     scratch = c.scratch[0]
@@ -149,7 +155,7 @@ def is_wide(c: Context) -> int:
 
 
 @jit
-def walk_removed(c: Context) -> bool:
+def walk_removed(c: JsonContext) -> bool:
     """Collect the tokens that stay inside a free string and not inside the string whose registers lie in
     scratch block 0 (`is_wide` of it), and note where it closes, as `terminal_runs.walk_string` does. Returns
     whether something had to be asked."""
@@ -255,10 +261,10 @@ def walk_removed(c: Context) -> bool:
 
 
 @jit
-def walk_number(c: Context, first: int) -> bool:
+def walk_number(c: JsonContext, first: int) -> bool:
     """Collect the tokens that stay inside a numeral from a state of its automaton on, and note, for each
     subtree in which it ends, (outcome, node, 0: the byte is no longer its own). Returns whether it asked."""
-    states, trie, last = Words(address_of_block(c.scratch)), c.vocabulary.trie, c.vocabulary.trie_count
+    states, trie, last = Int64s(address_of_block(c.scratch)), c.vocabulary.trie, c.vocabulary.trie_count
     starts, ids, may = c.vocabulary.slot_start, c.vocabulary.slot_ids, c.may
     outcomes = c.number_outcomes
     states[0] = first
@@ -298,7 +304,7 @@ def terminal_tokens(context: int, terminal_node: int) -> int:
     """Walk a terminal by itself from a state's registers. Returns 0; -3 with questions noted; or -7 where
     C_FREE must be told first. The tokens inside lie in the buffer (C_REMOVED says which), the crossings in
     C_CROSSED."""
-    c = Context(context)
+    c = JsonContext(context)
     scratch = c.scratch[0]
     copy_block(c.nodes[terminal_node].registers, scratch)
     scratch.frame = SENTINEL
@@ -328,7 +334,7 @@ def terminal_tokens(context: int, terminal_node: int) -> int:
 def quoted_tokens(context: int, terminal: int) -> int:
     """Walk a terminal with the quote that opens it. Returns 0, or -3 with questions noted;
     as `terminal_tokens`."""
-    c = Context(context)
+    c = JsonContext(context)
     scratch, trie = c.scratch[0], c.vocabulary.trie
     row = c.terminals[terminal]
     node = c.vocabulary.first[34]
@@ -359,7 +365,7 @@ def quoted_tokens(context: int, terminal: int) -> int:
 def space_tokens(context: int, terminal: int) -> int:
     """Walk a white space terminal. Returns 0; the tokens inside lie in the buffer,
     the crossings in C_CROSSED."""
-    c = Context(context)
+    c = JsonContext(context)
     row = c.terminals[terminal]
     c.removed = 0
     c.buffer_count = 0
@@ -370,7 +376,7 @@ def space_tokens(context: int, terminal: int) -> int:
 @entry("int64(int64, int64)")
 def clear_row(context: int, target_address: int) -> int:
     """Take the tokens in the buffer from a row of bits at `target`. Returns 0."""
-    c = Context(context)
+    c = JsonContext(context)
     target = Int32s(target_address)
     buffer = c.buffer
     for i in range(c.buffer_count):
@@ -382,7 +388,7 @@ def clear_row(context: int, target_address: int) -> int:
 @entry("int64(int64, int64)")
 def buffer_row(context: int, target_address: int) -> int:
     """Write the tokens in the buffer to a row of bits at `target`. Returns 0."""
-    c = Context(context)
+    c = JsonContext(context)
     target = Int32s(target_address)
     for i in range(c.vocabulary.mask_words):
         target[i] = 0
@@ -413,10 +419,10 @@ def plausible(data: Bytes, start: int, end: int, mode: int) -> bool:
 
 
 @entry("Tuple((uint8[::1], int64[::1], int32[::1], int32[::1]))(int64, int64, int64)")
-def leftovers(context: int, outcome: int, mode: int) -> int:
+def leftovers(context: int, outcome: int, mode: int) -> Remainders:
     """Return what the tokens leave over that closed the last terminal walked, of a mode, with this outcome:
     the remainders' bytes, their offsets, the token of each; and the tokens that leave nothing."""
-    c = Context(context)
+    c = JsonContext(context)
     trie, crossed = c.vocabulary.trie, c.crossed
     starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
     offsets_of, data_of = c.vocabulary.token_offset, c.vocabulary.token_data
@@ -463,12 +469,12 @@ def leftovers(context: int, outcome: int, mode: int) -> int:
 
 
 @entry("int32[::1](int64, int32[::1])")
-def count_characters(context: int, tokens: int) -> int:
+def count_characters(context: int, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Return, for tokens that begin inside a JSON string, the characters begun before they end or close it.
 
     An escape is one character, a pair of surrogate escapes too (RFC 8259, section 7).
     """
-    c = Context(context)
+    c = JsonContext(context)
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
     counts = np.zeros(len(tokens), np.int32)
     for i in range(len(tokens)):

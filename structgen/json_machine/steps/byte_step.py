@@ -1,9 +1,9 @@
 """One byte of JSON text: the compiled transition of the machine (RFC 8259 text, the network's meaning,
 the policies).
 
-The text of JSON is a deterministic pushdown language, so a state is one set of registers (`layout.State`) over
-a shared, hash-consed stack. Everything the schema means has been asked of the network and lies in tables; what
-is not there yet is noted as a question (layout.Q_*), and the step answers ASK.
+The text of JSON is a deterministic pushdown language, so a state is one set of registers (`layout.State`)
+over a shared, hash-consed stack. Everything the schema means has been asked of the network and lies in
+tables; what is not there yet is noted as a question (layout.Q_*), and the step answers ASK.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ from structgen.json_machine.tables.layout import (
     SPACE_COMPACT,
     SPACE_ONELINE,
     STATE_BITS,
-    Context,
-    State,
+    JsonContext,
+    JsonState,
 )
 from structgen.json_machine.tables.lookups import (
     after,
@@ -85,7 +85,7 @@ from structgen.native.jit import jit
 
 
 @jit
-def brackets(c: Context, d: State) -> int:
+def brackets(c: JsonContext, d: JsonState) -> int:
     """Return how many brackets are open at a structural state."""
     mode = d.mode
     if mode == M_DOC or mode == M_END:
@@ -97,7 +97,7 @@ def brackets(c: Context, d: State) -> int:
 
 
 @jit
-def deepest(c: Context, d: State) -> int:
+def deepest(c: JsonContext, d: JsonState) -> int:
     """Return the most brackets open after any token that may follow, -1 when that must be asked."""
     mode, level = d.mode, brackets(c, d)
     if mode == M_END:
@@ -147,7 +147,7 @@ def bounded_space(written: int, byte: int) -> int:
 
 
 @jit
-def space_step(c: Context, d: State, byte: int) -> int:
+def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte of white space."""
     policy = c.space
     written = d.position
@@ -203,7 +203,7 @@ def space_step(c: Context, d: State, byte: int) -> int:
 
 
 @jit
-def space_allows(c: Context, d: State, after: int, closes: bool) -> bool:
+def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool:
     """Return whether the white space written may stand before a token that leaves `after` brackets open."""
     policy = c.space
     written = d.position
@@ -227,7 +227,7 @@ def space_allows(c: Context, d: State, after: int, closes: bool) -> bool:
 
 
 @jit
-def close_value(c: Context, d: State, outcome: int) -> int:
+def close_value(c: JsonContext, d: JsonState, outcome: int) -> int:
     """Leave a finished value: the registers become the state of what holds it."""
     frame = d.frame
     if frame == SENTINEL:
@@ -248,7 +248,7 @@ def close_value(c: Context, d: State, outcome: int) -> int:
 
 
 @jit
-def number_step(c: Context, state: int, byte: int) -> int:
+def number_step(c: JsonContext, state: int, byte: int) -> int:
     """Return the numeral's next state, -1 (none), or -2 when the row must be asked."""
     column = 15
     if byte >= 48 and byte <= 57:
@@ -272,7 +272,7 @@ def number_step(c: Context, state: int, byte: int) -> int:
 
 
 @jit
-def push_frame(c: Context, d: State, level: int, opens: bool) -> int:
+def push_frame(c: JsonContext, d: JsonState, level: int, opens: bool) -> int:
     """Return the frame under a value that begins at a structural state with `level` open brackets (-1: the
     root's), or -2 when something must be asked; `opens`: the value is an object or an array."""
     mode = d.mode
@@ -292,7 +292,7 @@ def push_frame(c: Context, d: State, level: int, opens: bool) -> int:
 
 
 @jit
-def begin_value(c: Context, d: State, byte: int) -> int:
+def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take the first byte of a value at a structural state."""
     place = value_place(c, d)
     if place < 0:
@@ -376,7 +376,7 @@ def load_packed(text: int, position: int) -> int:
 
 
 @jit
-def begin_key(c: Context, d: State) -> int:
+def begin_key(c: JsonContext, d: JsonState) -> int:
     """Take the quote that opens a key."""
     residue, extras = d.residue, d.extras
     row = c.residues[residue]
@@ -390,7 +390,7 @@ def begin_key(c: Context, d: State) -> int:
 
 
 @jit
-def close_string(c: Context, d: State) -> int:
+def close_string(c: JsonContext, d: JsonState) -> int:
     """Take the quote that closes a string, a word or a key."""
     mode = d.mode
     if mode == M_STRING:
@@ -451,7 +451,7 @@ def close_string(c: Context, d: State) -> int:
 
 
 @jit
-def text_step(c: Context, d: State, byte: int) -> int:
+def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte inside a string, a word or a key."""
     escape = (d.lexeme >> ESCAPE_SHIFT) & 15
     if escape == 6:
@@ -497,7 +497,7 @@ def text_step(c: Context, d: State, byte: int) -> int:
 
 
 @jit
-def close_container(c: Context, d: State, array: int) -> int:
+def close_container(c: JsonContext, d: JsonState, array: int) -> int:
     residue = d.residue
     outcome = c.residues[residue].close
     if outcome < 0 or not space_allows(c, d, brackets(c, d) - 1, True):
@@ -506,7 +506,7 @@ def close_container(c: Context, d: State, array: int) -> int:
 
 
 @jit
-def structure_step(c: Context, d: State, byte: int) -> int:
+def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte between the tokens of JSON."""
     mode = d.mode
     if byte == 32 or byte == 10 or byte == 9 or byte == 13:
@@ -553,7 +553,7 @@ def structure_step(c: Context, d: State, byte: int) -> int:
 
 
 @jit
-def step(c: Context, s: State, d: State, byte: int) -> int:
+def step(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
     """Return NO, YES, ASK, OUT, OUT_BEFORE or VAGUE; at YES the registers at `d` are those at `s` after one
     more byte."""
     copy_block(s, d)
@@ -564,7 +564,7 @@ def step(c: Context, s: State, d: State, byte: int) -> int:
 
 
 @jit
-def plain_step(c: Context, d: State, byte: int) -> int:
+def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte; the log of an item is left to the caller, but for the bytes of keys."""
     mode = d.mode
     if mode == M_STRING or mode == M_KEY or mode == M_WORDS:
@@ -599,7 +599,7 @@ def plain_step(c: Context, d: State, byte: int) -> int:
 
 
 @jit
-def accepting(c: Context, d: State) -> bool:
+def accepting(c: JsonContext, d: JsonState) -> bool:
     """Return whether the document may end at these registers."""
     mode = d.mode
     if mode == M_END:

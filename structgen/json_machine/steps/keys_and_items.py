@@ -1,12 +1,12 @@
 """Keys, strings and items that depend on what was written before.
 
-Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where the
-automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already. Then
-nothing may come of the prefix, of the quote before it, or of the comma before that (`fresh_keys`).
+Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where
+the automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already.
+Then nothing may come of the prefix, of the quote before it, or of the comma before that (`fresh_keys`).
 
 Strings of an automaton beside which stands a list of words with outcomes of their own (`StringSpec.words`):
-what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with other
-strings. `seen` is the place in the list while the string agrees with a word of it, 0 once it does not.
+what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with
+other strings. `seen` is the place in the list while the string agrees with a word of it, 0 once it does not.
 
 Items whose value matters (`ir.ArrayMenu.values`): their text is followed while they are written. `text` then
 holds a log (CAPTURE), a chain of rows of `texts`: the bytes of the item without the white space between its
@@ -14,8 +14,8 @@ tokens; keys decoded, between KEY_BEGINS and KEY_ENDS. The log of an item within
 the outer one, and the frame under each holds where its own begins. When the item closes, the network is asked
 what follows a value like that. Walks that fill masks do not follow the text: the log is then empty, and the
 network is asked what follows any value (`Network.after_unread`). What may be written of the item after such a
-one (UNREAD) is told where many values go on with it; where not, the step is VAGUE, and the tokens are tried one
-by one.
+one (UNREAD) is told where many values go on with it; where not, the step is VAGUE, and the tokens are tried
+one by one.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ from structgen.json_machine.tables.layout import (
     STATE_BITS,
     UNREAD,
     UNREAD_TAG,
-    Context,
-    Frame,
-    State,
-    StringSpec,
+    FrameRow,
+    JsonContext,
+    JsonState,
+    StringRow,
 )
 from structgen.json_machine.tables.lookups import (
     MIDDLES,
@@ -74,7 +74,7 @@ _DEEP = 48
 
 
 @jit
-def fresh_keys(c: Context, words: int, state: int, place: int, seen: int, wanted: int) -> int:
+def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wanted: int) -> int:
     """Return how many texts that the automaton accepts from `state` are neither in the word list nor in the
     set, up to `wanted`; or -1 when something must be asked. The answer is a lower bound, and 0 only where
     there is none: what goes on for long outside list and set counts once.
@@ -144,7 +144,7 @@ def fresh_keys(c: Context, words: int, state: int, place: int, seen: int, wanted
 
 
 @jit
-def fresh_left(c: Context, residue: int, state: int, place: int, seen: int, extras: int) -> int:
+def fresh_left(c: JsonContext, residue: int, state: int, place: int, seen: int, extras: int) -> int:
     """Return YES, NO or ASK: is some extra key left that goes on from `state`? `extras`: the set of the
     object, which may be blurred; a walk that cannot tell then says so (C_BLURRED)."""
     blurred = extras & BLUR != 0
@@ -160,14 +160,14 @@ def fresh_left(c: Context, residue: int, state: int, place: int, seen: int, extr
 
 
 @jit
-def all_names(c: Context, residue: int) -> int:
+def all_names(c: JsonContext, residue: int) -> int:
     """Return the place of all names of an object's list, -1 where there are none."""
     words = c.word_lists[c.residues[residue].words].count
     return pack(0, words, 0) if words > 0 else -1
 
 
 @jit
-def more(c: Context, d: State) -> int:
+def more(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: may another member or item come?"""
     residue, extras = d.residue, d.extras
     row = c.residues[residue]
@@ -185,7 +185,7 @@ _LEVEL = 4  # words of the stack for one byte: state, place, characters, next co
 
 
 @jit
-def listed_outcome(c: Context, spec: StringSpec, place: int) -> int:
+def listed_outcome(c: JsonContext, spec: StringRow, place: int) -> int:
     """Return the outcome of the word that ends at a place, -1 where it is excluded, -2 where none ends."""
     word = ended(c, spec.words, place)
     if word < 0:
@@ -194,7 +194,7 @@ def listed_outcome(c: Context, spec: StringSpec, place: int) -> int:
 
 
 @jit
-def follow_list(c: Context, d: State, byte: int) -> int:
+def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take a decoded byte in the list beside a string's automaton: YES, NO where nothing is left that could
     come of the string, or ASK."""
     place = d.seen
@@ -209,7 +209,7 @@ def follow_list(c: Context, d: State, byte: int) -> int:
 
 
 @jit
-def string_left(c: Context, d: State) -> int:
+def string_left(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: does a string go on from these registers that the list does not exclude?
 
     Cost: what the list holds at the place, times the width of the automaton.
@@ -267,7 +267,7 @@ def string_left(c: Context, d: State) -> int:
 
 
 @jit
-def item_values(c: Context, d: State) -> int:
+def item_values(c: JsonContext, d: JsonState) -> int:
     """Return 0 unless a value that begins here is an item whose value matters; 2 where the value of the one
     before it has not been read."""
     mode = d.mode
@@ -277,7 +277,7 @@ def item_values(c: Context, d: State) -> int:
 
 
 @jit
-def begin_item(c: Context, d: State, values: int) -> None:
+def begin_item(c: JsonContext, d: JsonState, values: int) -> None:
     """Begin the log of an item; its frame has been pushed."""
     text = d.text | CAPTURE
     if values == 2:
@@ -286,7 +286,7 @@ def begin_item(c: Context, d: State, values: int) -> None:
 
 
 @jit
-def append(c: Context, d: State, label: int) -> int:
+def append(c: JsonContext, d: JsonState, label: int) -> int:
     """Add a label to the log: YES, or ASK when room must be made."""
     text = d.text
     if c.precise == 0:
@@ -303,7 +303,7 @@ def append(c: Context, d: State, label: int) -> int:
 
 
 @jit
-def many_strings(c: Context, d: State) -> bool:
+def many_strings(c: JsonContext, d: JsonState) -> bool:
     """Return whether two strings or more go on from the registers of one, as far as that shows quickly."""
     spec = c.string_specs[d.residue]
     state = d.lexeme & STATE_BITS
@@ -319,7 +319,7 @@ def many_strings(c: Context, d: State) -> bool:
 
 
 @jit
-def many_numbers(c: Context, state: int) -> int:
+def many_numbers(c: JsonContext, state: int) -> int:
     """Return YES, ASK, or VAGUE, which says nothing: do two numbers or more go on from a numeral of which
     one character is written? Two digits other than 0 that may come next are two values, whatever follows."""
     columns, found = skip(c.numbers, 16 * state), 0
@@ -334,7 +334,7 @@ def many_numbers(c: Context, state: int) -> int:
 
 
 @jit
-def among_literals(c: Context, d: State) -> bool:
+def among_literals(c: JsonContext, d: JsonState) -> bool:
     """Return whether the registers are in an item of an array whose items may be literals. After such a one
     what is written of the next would be VAGUE: a literal is one value."""
     frame = d.frame
@@ -349,7 +349,7 @@ def among_literals(c: Context, d: State) -> bool:
 
 
 @jit
-def plenty(c: Context, residue: int) -> int:
+def plenty(c: JsonContext, residue: int) -> int:
     """Return YES, NO or ASK: do two values or more go on from a residue, until the value of a key is read? NO
     says nothing."""
     known = c.residues[residue].plenty
@@ -360,7 +360,7 @@ def plenty(c: Context, residue: int) -> int:
 
 
 @jit
-def follow_item(c: Context, s: State, d: State, byte: int) -> int:
+def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
     """Take a byte that was accepted, from the registers at `s` to those at `d`, into the log:
     YES, ASK or VAGUE."""
     mode, before = d.mode, s.mode
@@ -383,7 +383,7 @@ def follow_item(c: Context, s: State, d: State, byte: int) -> int:
 
 
 @jit
-def close_item(c: Context, d: State, frame: Frame, outcome: int) -> int:
+def close_item(c: JsonContext, d: JsonState, frame: FrameRow, outcome: int) -> int:
     """Leave a finished item whose value matters: YES, ASK or VAGUE. `frame`: the row of that under it."""
     held = frame.residue
     if c.residues[held].values == 2:

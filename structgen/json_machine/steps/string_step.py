@@ -19,8 +19,8 @@ from structgen.json_machine.tables.layout import (
     M_WORDS,
     NO_STATE,
     STATE_BITS,
-    Context,
-    State,
+    JsonContext,
+    JsonState,
 )
 from structgen.json_machine.tables.lookups import FREE, MIDDLES, narrow, offered, set_step, string_step
 from structgen.machine_core.interning import intern
@@ -30,7 +30,7 @@ from structgen.native.jit import jit
 
 
 @jit
-def alive(c: Context, d: State) -> int:
+def alive(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can a key or a word be completed from its registers (escapes apart)?
 
     Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE); what the terminal
@@ -50,7 +50,7 @@ def alive(c: Context, d: State) -> int:
 
 
 @jit
-def follow_text(c: Context, d: State, byte: int) -> int:
+def follow_text(c: JsonContext, d: JsonState, byte: int) -> int:
     """Add a byte to the extra key written so far; walks that fill masks leave it out (see BLUR)."""
     if d.text & CAPTURE != 0:
         return append(c, d, byte)
@@ -68,7 +68,7 @@ def follow_text(c: Context, d: State, byte: int) -> int:
 
 
 @jit
-def near_enough(c: Context, d: State, state: int) -> bool:
+def near_enough(c: JsonContext, d: JsonState, state: int) -> bool:
     """Return whether a string of bounded length can still end in time, from a state of its automaton."""
     if state < MIDDLES:
         return True  # the free string: it may end at once
@@ -78,7 +78,7 @@ def near_enough(c: Context, d: State, state: int) -> bool:
 
 
 @jit
-def feed_automaton(c: Context, d: State, column: int) -> int:
+def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
     """Take a byte, or a lone surrogate's column, in the automaton of a string: YES, NO or ASK."""
     lex = d.lexeme
     target = string_step(c, lex & STATE_BITS, column)
@@ -91,7 +91,7 @@ def feed_automaton(c: Context, d: State, column: int) -> int:
 
 
 @jit
-def follow_lists(c: Context, d: State, byte: int) -> None:
+def follow_lists(c: JsonContext, d: JsonState, byte: int) -> None:
     """Follow a byte of a key in the list of names and in the set of keys written."""
     place, seen = d.position, d.seen
     if place >= 0:
@@ -102,7 +102,7 @@ def follow_lists(c: Context, d: State, byte: int) -> None:
 
 
 @jit
-def feed(c: Context, d: State, byte: int) -> int:
+def feed(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte of the decoded text of a string, a key or a word: YES, NO or ASK.
     LEX keeps its escape bits."""
     mode = d.mode
@@ -133,7 +133,7 @@ def feed(c: Context, d: State, byte: int) -> int:
 
 
 @jit
-def forget_extra(d: State) -> None:
+def forget_extra(d: JsonState) -> None:
     """Forget what was kept for the sake of extra keys."""
     d.seen = 0
     if d.text & CAPTURE == 0:
@@ -141,14 +141,14 @@ def forget_extra(d: State) -> None:
 
 
 @jit
-def no_extra(c: Context, d: State, byte: int) -> int:
+def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take a byte after which only a named key can come."""
     forget_extra(d)
     return append(c, d, byte) if d.text & CAPTURE != 0 else YES
 
 
 @jit
-def feed_listed(c: Context, d: State, byte: int, extra: bool) -> int:
+def feed_listed(c: JsonContext, d: JsonState, byte: int, extra: bool) -> int:
     """Take one byte in the word list, the set and the text alone."""
     if d.mode == M_WORDS:
         return feed(c, d, byte)
@@ -167,7 +167,7 @@ def surrogate_byte(point: int, index: int) -> int:
 
 
 @jit
-def feed_surrogate(c: Context, d: State, point: int) -> int:
+def feed_surrogate(c: JsonContext, d: JsonState, point: int) -> int:
     """Take a lone surrogate: the automata know two columns of them, the lists and sets their three bytes."""
     mode, lex = d.mode, d.lexeme
     column = 256 if point < 0xDC00 else 257
@@ -202,7 +202,7 @@ def feed_surrogate(c: Context, d: State, point: int) -> int:
 
 
 @jit
-def feed_point(c: Context, d: State, point: int) -> int:
+def feed_point(c: JsonContext, d: JsonState, point: int) -> int:
     """Take one code point of the decoded text (a lone surrogate included)."""
     if point < 0x80:
         return feed(c, d, point)
@@ -234,7 +234,7 @@ def feed_point(c: Context, d: State, point: int) -> int:
 
 
 @jit
-def character(c: Context, d: State) -> int:
+def character(c: JsonContext, d: JsonState) -> int:
     """Count one more character of a string whose length is bounded; NO where it would be too long."""
     if d.mode != M_STRING:
         return YES
@@ -251,17 +251,17 @@ def character(c: Context, d: State) -> int:
 
 
 @jit
-def with_escape(d: State, escape: int, digits: int, high: int) -> None:
+def with_escape(d: JsonState, escape: int, digits: int, high: int) -> None:
     d.lexeme = (d.lexeme & STATE_BITS) | (escape << ESCAPE_SHIFT) | (digits << 32) | (high << 48)
 
 
 @jit
-def escapes_of(c: Context, d: State) -> int:
+def escapes_of(c: JsonContext, d: JsonState) -> int:
     return c.escapes if d.mode == M_STRING else c.key_escapes
 
 
 @jit
-def block_alive(c: Context, d: State, point: int, size: int) -> int:
+def block_alive(c: JsonContext, d: JsonState, point: int, size: int) -> int:
     """Return YES, NO or ASK: may a code point of the aligned block of 64**size around `point` come next?"""
     t = c.work.spare[1]
     copy_block(d, t)
@@ -293,7 +293,7 @@ def block_alive(c: Context, d: State, point: int, size: int) -> int:
 
 
 @jit
-def range_alive(c: Context, d: State, low: int, high: int) -> int:
+def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may a code point of low..high (surrogates apart) come next?"""
     answer = NO
     point = low
@@ -327,7 +327,7 @@ def range_alive(c: Context, d: State, low: int, high: int) -> int:
 
 
 @jit
-def lone_alive(c: Context, d: State, point: int) -> int:
+def lone_alive(c: JsonContext, d: JsonState, point: int) -> int:
     """Return YES, NO or ASK: may this lone surrogate come next? The registers after it stay
     in the second spare block."""
     t = c.work.spare[2]
@@ -337,7 +337,7 @@ def lone_alive(c: Context, d: State, point: int) -> int:
 
 
 @jit
-def lones_alive(c: Context, d: State, first: int, last: int) -> int:
+def lones_alive(c: JsonContext, d: JsonState, first: int, last: int) -> int:
     """Return YES, NO or ASK: may one of these lone surrogates come next? The automata know all of one half
     alike; lists and sets hold single ones."""
     if d.seen <= 0 and (d.mode == M_STRING or d.position < 0):
@@ -353,7 +353,7 @@ def lones_alive(c: Context, d: State, first: int, last: int) -> int:
 
 
 @jit
-def units_alive(c: Context, d: State, low: int, high: int) -> int:
+def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may an escape for a 16-bit unit in low..high come next?"""
     asked = False
     code = range_alive(c, d, low, high)
@@ -406,7 +406,7 @@ def short_escape_of(point: int) -> bool:
 
 
 @jit
-def control_alive(c: Context, d: State, digits: int, value: int) -> int:
+def control_alive(c: JsonContext, d: JsonState, digits: int, value: int) -> int:
     """Return YES, NO or ASK: may a control character come that json.dumps writes
     with these first hexadecimal digits?"""
     answer = NO
@@ -430,7 +430,7 @@ def dumped(policy: int) -> bool:
 
 
 @jit
-def ascii_alive(c: Context, d: State, low: int, high: int) -> int:
+def ascii_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may a character come of which json.dumps(ensure_ascii=True) writes a 16-bit unit
     in low..high by its number?"""
     answer = NO
@@ -449,7 +449,7 @@ def ascii_alive(c: Context, d: State, low: int, high: int) -> int:
 
 
 @jit
-def escape_alive(c: Context, d: State) -> int:
+def escape_alive(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can the escape that is being written be completed?"""
     lex = d.lexeme
     escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
@@ -515,7 +515,7 @@ def hexadecimal(byte: int, lower: bool) -> int:
 
 
 @jit
-def merged_digits(c: Context, d: State, escape: int, value: int) -> int:
+def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
     """Return the digits that matter: in a free string only what tells surrogates apart,
     so that states are few."""
     free = d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.seen <= 0
@@ -537,7 +537,7 @@ def merged_digits(c: Context, d: State, escape: int, value: int) -> int:
 
 
 @jit
-def settle_lone(c: Context, d: State) -> int:
+def settle_lone(c: JsonContext, d: JsonState) -> int:
     """Decide that the high surrogate before stood alone."""
     high = (d.lexeme >> 48) & 0x3FF
     with_escape(d, 0, 0, 0)
@@ -545,7 +545,7 @@ def settle_lone(c: Context, d: State) -> int:
 
 
 @jit
-def unit(c: Context, d: State, value: int) -> int:
+def unit(c: JsonContext, d: JsonState, value: int) -> int:
     """Take a finished four-digit escape."""
     with_escape(d, 0, 0, 0)
     policy = escapes_of(c, d)
@@ -563,7 +563,7 @@ def unit(c: Context, d: State, value: int) -> int:
 
 
 @jit
-def escape_begun(c: Context, d: State, byte: int) -> int:
+def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take the character after a backslash."""
     if byte == 117:
         with_escape(d, 2, 0, 0)
@@ -576,7 +576,7 @@ def escape_begun(c: Context, d: State, byte: int) -> int:
 
 
 @jit
-def short_target(c: Context, lex: int, byte: int) -> int:
+def short_target(c: JsonContext, lex: int, byte: int) -> int:
     """Return the automaton's state after a byte that follows a string's backslash: -1 where none does, -2
     when asked, -3 where more is to come (\\u). Nothing but the automaton is looked at."""
     if byte == 117:
@@ -588,7 +588,7 @@ def short_target(c: Context, lex: int, byte: int) -> int:
 
 
 @jit
-def escape_step(c: Context, d: State, byte: int) -> int:
+def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte inside an escape (states 1 to 5, 7 to 11)."""
     lex = d.lexeme
     escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF

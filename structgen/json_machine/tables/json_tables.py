@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from structgen.json_machine.tables import layout as L
 from structgen.limits import Limits
-from structgen.machine_core.growing_tables import GrowingTables, Sizes, TablePlan
+from structgen.machine_core.growing_tables import GrowingTables, TablePlan, TableSizes
 from structgen.native.raw_memory import address_of
 
 
@@ -54,28 +54,28 @@ def _following(possible: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
 _MAY = _possible()
 _NEXT = _following(_MAY)
 JSON_TABLES = TablePlan(
-    L.Context,
+    L.JsonContext,
     {
-        "nodes": Sizes(1024, 2048, key=8),
-        "frames": Sizes(256, 512, key=5),
-        "edges": Sizes(512, 1024, key=3),
-        "texts": Sizes(512, 1024, key=2, nothing=True),
-        "sets": Sizes(512, 1024, key=4, nothing=True),
-        "places": Sizes(256),
-        "residues": Sizes(512),
-        "children": Sizes(8192),
-        "word_lists": Sizes(32),
-        "offsets": Sizes(1024),
-        "blob": Sizes(16384),
-        "string_specs": Sizes(64),
-        "outcomes": Sizes(512),
-        "plain_objects": Sizes(64),
-        "lists": Sizes(65536),
-        "terminals": Sizes(128, 256, key=6),
-        "crossings": Sizes(128),
-        "safe_rows": Sizes(32),
-        "distances": Sizes(64),
-        "stack": Sizes(4096),
+        "nodes": TableSizes(1024, 2048, key=8),
+        "frames": TableSizes(256, 512, key=5),
+        "edges": TableSizes(512, 1024, key=3),
+        "texts": TableSizes(512, 1024, key=2, nothing=True),
+        "sets": TableSizes(512, 1024, key=4, nothing=True),
+        "places": TableSizes(256),
+        "residues": TableSizes(512),
+        "children": TableSizes(8192),
+        "word_lists": TableSizes(32),
+        "offsets": TableSizes(1024),
+        "blob": TableSizes(16384),
+        "string_specs": TableSizes(64),
+        "outcomes": TableSizes(512),
+        "plain_objects": TableSizes(64),
+        "lists": TableSizes(65536),
+        "terminals": TableSizes(128, 256, key=6),
+        "crossings": TableSizes(128),
+        "safe_rows": TableSizes(32),
+        "distances": TableSizes(64),
+        "stack": TableSizes(4096),
     },
     {"precise": 1, "may": address_of(_MAY), "next_byte": address_of(_NEXT)},
 )

@@ -54,21 +54,21 @@ from structgen.machine_core.layout import (
 from structgen.machine_core.layout import (
     Core,
     Edge,
-    Node,
+    NodeRow,
     Registers,
-    Terminal,
-    Vocabulary,
+    TerminalRow,
+    VocabularyWords,
 )
 from structgen.native.blocks import (
     At,
     Block,
+    BlockRows,
     Bytes,
     ByteTable,
     Int32s,
     Int32Table,
-    Rows,
+    Int64s,
     Table,
-    Words,
     WordTable,
     word_of,
     words_of,
@@ -122,7 +122,7 @@ SENTINEL = -2
 # --- blocks -------------------------------------------------------------------------------------------------
 
 
-class State(Registers):
+class JsonState(Registers):
     """The registers."""
 
     residue: int
@@ -134,13 +134,13 @@ class State(Registers):
     frame: int
 
 
-class JsonNode(Node):
+class JsonNode(NodeRow):
     """The row of a state."""
 
-    registers: State
+    registers: JsonState
 
 
-class Frame(Block):
+class FrameRow(Block):
     """What holds a value that is open: an object or an array, and the frame below."""
 
     residue: int
@@ -150,7 +150,7 @@ class Frame(Block):
     depth: int
 
 
-class Text(Block):
+class TextRow(Block):
     """A text, a byte longer than its parent."""
 
     parent: int
@@ -166,7 +166,7 @@ class SetEntry(Block):
     sibling: int
 
 
-class Place(Block):
+class PlaceRow(Block):
     """What may begin at a place: rows, states and outcomes, -1: nothing of that kind."""
 
     status: int
@@ -179,7 +179,7 @@ class Place(Block):
     null: int
 
 
-class Residue(Block):
+class ResidueRow(Block):
     """How far an object or an array has come."""
 
     status: int
@@ -196,14 +196,14 @@ class Residue(Block):
     plenty: int
 
 
-class WordList(Block):
+class WordListRow(Block):
     """A sorted list of words: the first in the table of offsets, and how many."""
 
     start: int
     count: int
 
 
-class StringSpec(Block):
+class StringRow(Block):
     """What a string must be."""
 
     kind: int
@@ -216,7 +216,7 @@ class StringSpec(Block):
     ample: int
 
 
-class PlainObject(Block):
+class PlainObjectRow(Block):
     """An object whose residues are rows side by side."""
 
     words: int
@@ -229,11 +229,11 @@ class PlainObject(Block):
     any_order: int
 
 
-class Crossing(Block):
+class CrossingRow(Block):
     """What tokens leave over after a terminal closed."""
 
     outcome: int
-    trie: Words
+    trie: Int64s
     count: int
     starts: Int32s
     ids: Int32s
@@ -264,45 +264,45 @@ class TerminalKey(Block):
     spare: int
 
 
-class JsonTerminal(Terminal):
+class JsonTerminal(TerminalRow):
     """A terminal of JSON."""
 
     key: TerminalKey
 
 
-class Work(Block):
+class JsonWork(Block):
     """Rows that are about to be interned, and spare registers."""
 
-    frame: Annotated[Frame, 8]
+    frame: Annotated[FrameRow, 8]
     edge: Annotated[Edge, 8]
-    text: Annotated[Text, 8]
+    text: Annotated[TextRow, 8]
     entry: Annotated[SetEntry, 8]
     terminal: Annotated[JsonTerminal, 8]
     node: Annotated[JsonNode, 16]
-    spare: Annotated[Rows[State], 8 * 9]
+    spare: Annotated[BlockRows[JsonState], 8 * 9]
 
 
-class Context(Core):
+class JsonContext(Core):
     """The block of a compiled JSON grammar."""
 
     nodes: Table[JsonNode]
     terminals: Table[JsonTerminal]
-    scratch: Rows[State]
-    work: At[Work]
-    frames: Table[Frame]
-    texts: Table[Text]
+    scratch: BlockRows[JsonState]
+    work: At[JsonWork]
+    frames: Table[FrameRow]
+    texts: Table[TextRow]
     sets: Table[SetEntry]
-    places: Table[Place]
-    residues: Table[Residue]
+    places: Table[PlaceRow]
+    residues: Table[ResidueRow]
     children: Int32Table
-    word_lists: Table[WordList]
+    word_lists: Table[WordListRow]
     offsets: WordTable
     blob: ByteTable
-    string_specs: Table[StringSpec]
+    string_specs: Table[StringRow]
     outcomes: Int32Table
-    plain_objects: Table[PlainObject]
+    plain_objects: Table[PlainObjectRow]
     stack: WordTable
-    crossings: Table[Crossing]
+    crossings: Table[CrossingRow]
     safe_rows: Table[SafeRow]
     distances: Int32Table
     strings: Int32s
@@ -362,68 +362,68 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
     T_SAFE,
     T_DISTANCE,
 ) = (
-    word_of(Context, name)
+    word_of(JsonContext, name)
     for name in (
         "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
         "string_specs outcomes plain_objects stack crossings safe_rows distances"
     ).split()
 )
 TABLES = T_DISTANCE + 6
-C_STRINGS = word_of(Context, "strings")
-C_STRINGS_OUT = word_of(Context, "string_outcomes")
-C_NUMBERS = word_of(Context, "numbers")
-C_NUMBERS_OUT = word_of(Context, "number_outcomes")
-C_NEEDS = word_of(Context, "questions")
-C_SCRATCH = word_of(Context, "scratch")
-C_SPACE = word_of(Context, "space")
-C_INDENT = word_of(Context, "indent")
-C_INDENT_LENGTH = word_of(Context, "indent_length")
-C_ESCAPES = word_of(Context, "escapes")
-C_KEY_ESCAPES = word_of(Context, "key_escapes")
-C_ROOT = word_of(Context, "root")
-C_ENDS = word_of(Context, "ends")
-C_END_COUNT = word_of(Context, "end_count")
-C_ROWS = word_of(Context, "dense_rows")
-C_BLURRED = word_of(Context, "blurred")
-C_BUFFER = word_of(Context, "buffer")
-C_BUFFER_COUNT = word_of(Context, "buffer_count")
-C_DEPTH_LIMIT = word_of(Context, "depth_limit")
-C_CROSSED = word_of(Context, "crossed")
-C_CROSSED_COUNT = word_of(Context, "crossed_count")
-C_SPECIAL = word_of(Context, "marks")
-C_PRECISE = word_of(Context, "precise")
-C_TEMPORARY = word_of(Context, "work")
-C_MAY = word_of(Context, "may")
-C_STEPS = word_of(Context, "steps")
-C_STRING_COUNT = word_of(Context, "string_count")
-C_NEXT = word_of(Context, "next_byte")
-C_QUOTED = word_of(Context, "quoted")
-C_MARKED = word_of(Context, "marked_count")
-C_DEFERRED = word_of(Context, "deferred")
-C_DEFERRED_COUNT = word_of(Context, "deferred_count")
-C_HASTE = word_of(Context, "haste")
-C_FREE = word_of(Context, "free")
-C_REMOVED = word_of(Context, "removed")
-C_SHARED = word_of(Context, "shared_count")
-C_TRIE = word_of(Context, "vocabulary", "trie")
-C_TRIE_COUNT = word_of(Context, "vocabulary", "trie_count")
-C_FIRST = word_of(Context, "vocabulary", "first")
-C_SIGNATURES = word_of(Context, "vocabulary", "signatures")
-C_SLOTS_BEFORE = word_of(Context, "vocabulary", "slots_before")
-C_SUBTREE_CHARS = word_of(Context, "vocabulary", "subtree_chars")
-C_CHILD_START = word_of(Context, "vocabulary", "child_start")
-C_CHILDREN = word_of(Context, "vocabulary", "children")
-C_SLOT_START = word_of(Context, "vocabulary", "slot_start")
-C_SLOT_IDS = word_of(Context, "vocabulary", "slot_ids")
-C_SLOT = word_of(Context, "vocabulary", "slot")
-C_TOKEN_OFFSET = word_of(Context, "vocabulary", "token_offset")
-C_TOKEN_DATA = word_of(Context, "vocabulary", "token_data")
-C_VOCABULARY = word_of(Context, "vocabulary", "size")
-C_MASK_WORDS = word_of(Context, "vocabulary", "mask_words")
-C_LONGEST = word_of(Context, "vocabulary", "longest")
-C_SLOT_SIGNATURES = word_of(Context, "vocabulary", "slot_signatures")
-C_VOCABULARY_END = C_TRIE + words_of(Vocabulary)
-C_WORDS = words_of(Context)
+C_STRINGS = word_of(JsonContext, "strings")
+C_STRINGS_OUT = word_of(JsonContext, "string_outcomes")
+C_NUMBERS = word_of(JsonContext, "numbers")
+C_NUMBERS_OUT = word_of(JsonContext, "number_outcomes")
+C_NEEDS = word_of(JsonContext, "questions")
+C_SCRATCH = word_of(JsonContext, "scratch")
+C_SPACE = word_of(JsonContext, "space")
+C_INDENT = word_of(JsonContext, "indent")
+C_INDENT_LENGTH = word_of(JsonContext, "indent_length")
+C_ESCAPES = word_of(JsonContext, "escapes")
+C_KEY_ESCAPES = word_of(JsonContext, "key_escapes")
+C_ROOT = word_of(JsonContext, "root")
+C_ENDS = word_of(JsonContext, "ends")
+C_END_COUNT = word_of(JsonContext, "end_count")
+C_ROWS = word_of(JsonContext, "dense_rows")
+C_BLURRED = word_of(JsonContext, "blurred")
+C_BUFFER = word_of(JsonContext, "buffer")
+C_BUFFER_COUNT = word_of(JsonContext, "buffer_count")
+C_DEPTH_LIMIT = word_of(JsonContext, "depth_limit")
+C_CROSSED = word_of(JsonContext, "crossed")
+C_CROSSED_COUNT = word_of(JsonContext, "crossed_count")
+C_SPECIAL = word_of(JsonContext, "marks")
+C_PRECISE = word_of(JsonContext, "precise")
+C_TEMPORARY = word_of(JsonContext, "work")
+C_MAY = word_of(JsonContext, "may")
+C_STEPS = word_of(JsonContext, "steps")
+C_STRING_COUNT = word_of(JsonContext, "string_count")
+C_NEXT = word_of(JsonContext, "next_byte")
+C_QUOTED = word_of(JsonContext, "quoted")
+C_MARKED = word_of(JsonContext, "marked_count")
+C_DEFERRED = word_of(JsonContext, "deferred")
+C_DEFERRED_COUNT = word_of(JsonContext, "deferred_count")
+C_HASTE = word_of(JsonContext, "haste")
+C_FREE = word_of(JsonContext, "free")
+C_REMOVED = word_of(JsonContext, "removed")
+C_SHARED = word_of(JsonContext, "shared_count")
+C_TRIE = word_of(JsonContext, "vocabulary", "trie")
+C_TRIE_COUNT = word_of(JsonContext, "vocabulary", "trie_count")
+C_FIRST = word_of(JsonContext, "vocabulary", "first")
+C_SIGNATURES = word_of(JsonContext, "vocabulary", "signatures")
+C_SLOTS_BEFORE = word_of(JsonContext, "vocabulary", "slots_before")
+C_SUBTREE_CHARS = word_of(JsonContext, "vocabulary", "subtree_chars")
+C_CHILD_START = word_of(JsonContext, "vocabulary", "child_start")
+C_CHILDREN = word_of(JsonContext, "vocabulary", "children")
+C_SLOT_START = word_of(JsonContext, "vocabulary", "slot_start")
+C_SLOT_IDS = word_of(JsonContext, "vocabulary", "slot_ids")
+C_SLOT = word_of(JsonContext, "vocabulary", "slot")
+C_TOKEN_OFFSET = word_of(JsonContext, "vocabulary", "token_offset")
+C_TOKEN_DATA = word_of(JsonContext, "vocabulary", "token_data")
+C_VOCABULARY = word_of(JsonContext, "vocabulary", "size")
+C_MASK_WORDS = word_of(JsonContext, "vocabulary", "mask_words")
+C_LONGEST = word_of(JsonContext, "vocabulary", "longest")
+C_SLOT_SIGNATURES = word_of(JsonContext, "vocabulary", "slot_signatures")
+C_VOCABULARY_END = C_TRIE + words_of(VocabularyWords)
+C_WORDS = words_of(JsonContext)
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)

@@ -23,18 +23,18 @@ from structgen.json_machine.tables.layout import (
     Q_PLACE,
     Q_RESIDUE,
     Q_STRING,
-    Context,
-    Residue,
-    State,
+    JsonContext,
+    JsonState,
+    ResidueRow,
 )
 from structgen.machine_core.interning import ask, ask_room, find, intern
 from structgen.machine_core.layout import ASK, YES
-from structgen.native.blocks import Words, skip
+from structgen.native.blocks import Int64s, skip
 from structgen.native.jit import jit
 
 
 @jit
-def settle(d: State, mode: int, residue: int, extras: int, frame: int) -> None:
+def settle(d: JsonState, mode: int, residue: int, extras: int, frame: int) -> None:
     """Put the registers to a structural state with nothing of the next token written; a log goes on."""
     d.mode = mode
     d.residue = residue
@@ -48,7 +48,7 @@ def settle(d: State, mode: int, residue: int, extras: int, frame: int) -> None:
 
 
 @jit
-def fill_plain(c: Context, residue: int, row: Residue) -> bool:
+def fill_plain(c: JsonContext, residue: int, row: ResidueRow) -> bool:
     """Fill the row of a plain object in declared order: the optional members up to the next required one are
     on offer."""
     shape = c.plain_objects[row.plain]
@@ -81,7 +81,7 @@ def fill_plain(c: Context, residue: int, row: Residue) -> bool:
 
 
 @jit
-def filled(c: Context, residue: int) -> bool:
+def filled(c: JsonContext, residue: int) -> bool:
     """Return whether a residue's row is there; if not, ask for it."""
     row = c.residues[residue]
     if row.status == 0:
@@ -93,14 +93,14 @@ def filled(c: Context, residue: int) -> bool:
 
 
 @jit
-def known_residue(c: Context, residue: int) -> int:
+def known_residue(c: JsonContext, residue: int) -> int:
     if filled(c, residue):
         return YES
     return ASK
 
 
 @jit
-def holds_brackets(c: Context, place: int) -> int:
+def holds_brackets(c: JsonContext, place: int) -> int:
     """Return 1 where a value may be an object or an array, 0 where not, -1 when that must be asked."""
     row = c.places[place]
     if row.status == 0:
@@ -112,7 +112,7 @@ def holds_brackets(c: Context, place: int) -> int:
 
 
 @jit
-def edge(c: Context, first: int, second: int, third: int) -> int:
+def edge(c: JsonContext, first: int, second: int, third: int) -> int:
     """Return what is known of (residue, key, outcome), or -2."""
     t = c.work.edge
     t.first = first
@@ -125,7 +125,7 @@ def edge(c: Context, first: int, second: int, third: int) -> int:
 
 
 @jit
-def extra_place(c: Context, residue: int, group: int) -> int:
+def extra_place(c: JsonContext, residue: int, group: int) -> int:
     """Return the place of the value under an extra key of a class, -1 (not allowed),
     or -2 when that must be asked."""
     row = c.residues[residue]
@@ -138,7 +138,7 @@ def extra_place(c: Context, residue: int, group: int) -> int:
 
 
 @jit
-def value_place(c: Context, d: State) -> int:
+def value_place(c: JsonContext, d: JsonState) -> int:
     """Return the place of the value that may begin here, or -1 (none)."""
     mode = d.mode
     if mode == M_DOC:
@@ -153,7 +153,7 @@ def value_place(c: Context, d: State) -> int:
 
 
 @jit
-def after(c: Context, residue: int, key: int, outcome: int) -> int:
+def after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
     """Return the residue after a value under a key, or -1 when that must be asked."""
     row = c.residues[residue]
     plain = row.plain
@@ -184,14 +184,14 @@ MIDDLES = 8
 
 
 @jit
-def need_row(c: Context, state: int, column: int) -> int:
+def need_row(c: JsonContext, state: int, column: int) -> None:
     """Ask for the row of a state, or for the column where rows are filled by columns."""
     by_column = c.strings[state * WIDTH + SAFE_COLUMN] < -2
     ask(c, Q_STRING, state, column + 1 if by_column else 0, 0)
 
 
 @jit
-def string_step(c: Context, state: int, column: int) -> int:
+def string_step(c: JsonContext, state: int, column: int) -> int:
     """Return the string automaton's next state, -1 (none), or -2 when the row must be asked."""
     target = c.strings[state * WIDTH + column]
     if target == -2:
@@ -201,7 +201,7 @@ def string_step(c: Context, state: int, column: int) -> int:
 
 
 @jit
-def set_row(c: Context, tag: int, first: int, second: int) -> int:
+def set_row(c: JsonContext, tag: int, first: int, second: int) -> int:
     t = c.work.entry
     t.label = tag
     t.member = first
@@ -211,7 +211,7 @@ def set_row(c: Context, tag: int, first: int, second: int) -> int:
 
 
 @jit
-def set_step(c: Context, node: int, byte: int) -> int:
+def set_step(c: JsonContext, node: int, byte: int) -> int:
     """Return the node under a byte, or 0 where no member of the set goes on with it."""
     entry = c.sets[node].child
     while entry > 0:
@@ -226,7 +226,7 @@ def set_step(c: Context, node: int, byte: int) -> int:
 
 
 @jit
-def entry_insert(c: Context, entry: int, byte: int, node: int, spare: Words) -> int:
+def entry_insert(c: JsonContext, entry: int, byte: int, node: int, spare: Int64s) -> int:
     """Return a list of entries with `byte` leading to `node`; `spare` holds up to 256 words."""
     count = 0
     while entry > 0:
@@ -248,7 +248,7 @@ def entry_insert(c: Context, entry: int, byte: int, node: int, spare: Words) -> 
 
 
 @jit
-def set_insert(c: Context, root: int, text: int) -> int:
+def set_insert(c: JsonContext, root: int, text: int) -> int:
     """Return the set with the key whose text node is given, or -1 when room must be made. Cost:
     the key's siblings."""
     length = 0
@@ -296,7 +296,7 @@ def set_insert(c: Context, root: int, text: int) -> int:
 
 
 @jit
-def word_at(c: Context, words: int, index: int, position: int) -> int:
+def word_at(c: JsonContext, words: int, index: int, position: int) -> int:
     """Return the byte of a word at a position, or -1 at its end."""
     row = c.word_lists[words]
     offsets = skip(c.offsets.numbers, row.start)
@@ -307,7 +307,7 @@ def word_at(c: Context, words: int, index: int, position: int) -> int:
 
 
 @jit
-def word_size(c: Context, words: int, index: int) -> int:
+def word_size(c: JsonContext, words: int, index: int) -> int:
     row = c.word_lists[words]
     offsets = skip(c.offsets.numbers, row.start)
     return offsets[index + 1] - offsets[index]
@@ -337,7 +337,7 @@ def place_position(place: int) -> int:
 
 
 @jit
-def first_from(c: Context, words: int, first: int, last: int, position: int, byte: int) -> int:
+def first_from(c: JsonContext, words: int, first: int, last: int, position: int, byte: int) -> int:
     """Return the first of the words first..last-1, which begin alike, that has this byte or a later one at a
     position, or `last`. Cost: log of their number."""
     while first < last:
@@ -350,7 +350,7 @@ def first_from(c: Context, words: int, first: int, last: int, position: int, byt
 
 
 @jit
-def narrow(c: Context, words: int, place: int, byte: int) -> int:
+def narrow(c: JsonContext, words: int, place: int, byte: int) -> int:
     """Return the place after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
     low, high, position = place_low(place), place_high(place), place_position(place)
     if high - low == 1:
@@ -362,7 +362,7 @@ def narrow(c: Context, words: int, place: int, byte: int) -> int:
 
 
 @jit
-def next_listed(c: Context, words: int, place: int, byte: int) -> int:
+def next_listed(c: JsonContext, words: int, place: int, byte: int) -> int:
     """Return the smallest byte from `byte` on with which a word at a place goes on, or 256.
     Cost: log of the list."""
     low, high, position = place_low(place), place_high(place), place_position(place)
@@ -374,7 +374,7 @@ def next_listed(c: Context, words: int, place: int, byte: int) -> int:
 
 
 @jit
-def next_held(c: Context, node: int, byte: int) -> int:
+def next_held(c: JsonContext, node: int, byte: int) -> int:
     """Return the smallest byte from `byte` on with which a member of a set goes on, or 256."""
     entry = c.sets[node].child
     while entry > 0:
@@ -387,7 +387,7 @@ def next_held(c: Context, node: int, byte: int) -> int:
 
 
 @jit
-def ended(c: Context, words: int, place: int) -> int:
+def ended(c: JsonContext, words: int, place: int) -> int:
     """Return the index of the word that ends just here, or -1 (it sorts first among those
     that begin alike)."""
     low, position = place_low(place), place_position(place)
@@ -397,7 +397,7 @@ def ended(c: Context, words: int, place: int) -> int:
 
 
 @jit
-def offered(c: Context, residue: int, place: int) -> bool:
+def offered(c: JsonContext, residue: int, place: int) -> bool:
     """Return whether some named key at this place in the list may come now."""
     low, high = place_low(place), place_high(place)
     children = skip(c.children.numbers, c.residues[residue].children)

@@ -1,5 +1,6 @@
-"""Rows over the classes of bytes that say few different things: the classes in parts, and what each part
-says. What is made of such rows is made once for each part, not for each class.
+"""Rows over the classes of bytes, stored as a partition of the classes and one value for each part.
+
+Most rows have few different values. What is computed from such rows is computed once for each part.
 """
 
 from __future__ import annotations
@@ -12,31 +13,31 @@ import numpy as np
 import numpy.typing as npt
 
 T = TypeVar("T")
-_MIXED: Final = np.int64(0x2127599BF4325C37)
-"""An odd number: hashes of columns are multiplied by it."""
+_MULTIPLIER: Final = np.int64(0x2127599BF4325C37)
+"""An odd number: the hash of a column is multiplied by it."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SharedParts:
-    """Classes put together; equal ones are one object."""
+    """A partition of the classes; equal ones are one object."""
 
     number: int
     which: npt.NDArray[np.int32]
-    """Of each class its part, in the order in which parts are met."""
+    """Of each class its part; parts are numbered in the order of their first classes."""
     firsts: list[int]
     """Of each part its first class."""
 
 
 class ClassRow(NamedTuple, Generic[T]):
-    """A row over all classes."""
+    """A row over all classes: a value for each part."""
 
     parts: SharedParts
     said: Sequence[T]
-    """Of each part."""
+    """The value of each part."""
 
 
 class ClassRows:
-    """The parts that are met among some classes of bytes. Not thread-safe."""
+    """The partitions that occur, interned. Not thread-safe."""
 
     def __init__(self, classes: int) -> None:
         self._backwards = range(classes - 1, -1, -1)
@@ -44,10 +45,10 @@ class ClassRows:
         self._met: dict[tuple[int, int], tuple[SharedParts, list[tuple[int, int]]]] = {}
         self._members: dict[int, list[list[int]]] = {}
         self.whole: Final = self.of([0] * classes)
-        """All classes as one part."""
+        """The partition with one part."""
 
     def of(self, column: Sequence[Hashable]) -> SharedParts:
-        """Return as parts the classes of which a column says the same. Cost: 10 us for 200 classes."""
+        """Return the partition by equal values of a column. Cost: 10 us for 200 classes."""
         numbers = {one: part for part, one in enumerate(dict.fromkeys(column))}
         which = bytes(map(numbers.__getitem__, column))
         known = self._known.get(which)
@@ -67,7 +68,7 @@ class ClassRows:
         return known
 
     def meet(self, one: SharedParts, other: SharedParts) -> tuple[SharedParts, list[tuple[int, int]]]:
-        """Return the parts of classes that are together in both, and of each in which part of either it is.
+        """Return the common refinement of two partitions, and of each of its parts the two that hold it.
         Cost: 20 us, the first time."""
         key = one.number, other.number
         known = self._met.get(key)
@@ -79,7 +80,7 @@ class ClassRows:
         return known
 
     def joint(self, *rows: ClassRow[Any]) -> ClassRow[tuple[Any, ...]]:
-        """Return a row that says what some rows say, together."""
+        """Return the row of tuples of the values of some rows."""
         parts = rows[0].parts
         said: list[tuple[Any, ...]] = [(one,) for one in rows[0].said]
         for row in rows[1:]:
@@ -87,8 +88,8 @@ class ClassRows:
             said = [(*said[here], row.said[there]) for here, there in pairs]
         return ClassRow(parts, said)
 
-    def alike(self, several: Sequence[SharedParts]) -> SharedParts:
-        """Return the parts of classes that are together in all of some. Cost: 5 us for each."""
+    def common(self, several: Sequence[SharedParts]) -> SharedParts:
+        """Return the common refinement of some partitions. Cost: 5 us for each."""
         if len(several) < 3:
             parts = self.whole
             for one in several:
@@ -96,14 +97,14 @@ class ClassRows:
             return parts
         hashes = np.zeros(len(self._backwards), np.int64)
         for one in several:
-            hashes = (hashes ^ one.which) * _MIXED
+            hashes = (hashes ^ one.which) * _MULTIPLIER
         parts = self.of(hashes.tolist())
         if any((one.which[parts.firsts][parts.which] != one.which).any() for one in several):
             parts = self.of(list(zip(*(one.which.tolist() for one in several), strict=True)))
         return parts
 
     def coarse(self, parts: SharedParts, said: Sequence[Hashable]) -> ClassRow[Any]:
-        """Return a row with the parts together that say the same."""
+        """Return a row whose parts with equal values are merged."""
         numbers = {one: part for part, one in enumerate(dict.fromkeys(said))}
         if len(numbers) < len(said):
             parts = self.of(np.array([*map(numbers.__getitem__, said)], np.int32)[parts.which].tolist())

@@ -1,5 +1,7 @@
-"""lark's contextual lexer as an automaton (`lexemes`), with the texts that lead from one of its states to a
-terminal: what completions are written with, and what proves that there is none.
+"""lark's contextual lexer: the automaton of `lexemes`, with the texts that lead from a state to a terminal.
+
+Completions are written with these texts. Texts that a terminal's pattern has are tried first, as a person
+would write them; then the automaton itself is searched, which also proves that no text leads to a terminal.
 """
 
 from __future__ import annotations
@@ -25,28 +27,25 @@ from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, ParserTa
 from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
 
-_SEVERAL: Final = 4
-"""Texts of a terminal whose end a look-ahead may undo that are offered."""
-_TRIES: Final = 8
-"""Texts of a terminal, as its pattern has them, that are tried where the first is another's: they are what a
-person would write. Then come those of the automaton."""
-_PAIRS: Final = 400
-"""Pairs of states that are gone through for whether a slot ever wins."""
-_FOLLOWED: Final = 2_000
-"""States of a lexeme that are gone through for a text of a terminal that is nearly always another's."""
-
-_SETTLED: Final = 400
-"""The same for a text behind which nothing must come true any more."""
+_MOST_TEXTS: Final = 4
+"""Texts of `short_texts`, where a look-ahead may undo the first."""
+_MOST_TRIED: Final = 8
+"""Texts of a terminal's pattern that are tried before the automaton is searched."""
+_MOST_PAIRS: Final = 400
+"""Pairs of states that are visited to find whether a slot ever wins."""
+_MOST_FOLLOWED: Final = 2_000
+"""States that are visited for a text of a terminal that others nearly always overrule."""
+_MOST_UNGUARDED: Final = 400
+"""States that are visited for a text after which no look-ahead must hold any more."""
 
 
 class _Texts:
-    """Texts of a terminal from some instructions on, as compiled code reads them; made as they are asked
-    for."""
+    """Texts that lead from some instructions to a match, as compiled code reads them; made on demand."""
 
     __slots__ = ("_arrays", "_asked", "_found", "_more", "_texts")
 
     def __init__(self, texts: Callable[[], Iterator[bytes]]) -> None:
-        """`texts` returns all texts, from the first one on, each time that it is called."""
+        """`texts`: returns a new iterator over all texts."""
         self._texts = texts
         self._more: Iterator[bytes] | None = None
         self._found: list[bytes] = []
@@ -54,8 +53,8 @@ class _Texts:
         self.first(1)
 
     def _next(self, count: int) -> list[bytes]:
-        """Return the next texts, so many at most. A generator in which an exception was raised has ended: it
-        is made anew, and goes over what was found."""
+        """Return the next texts, so many at most. A generator in which an exception was raised has ended:
+        then a new one skips what was found."""
         more, self._more = self._more, None
         if more is None:
             more = islice(self._texts(), len(self._found), None)
@@ -84,19 +83,18 @@ class _Texts:
 
 @dataclass(frozen=True, slots=True)
 class LexemeEndings:
-    """As what a lexeme may end."""
+    """As which terminals a lexeme may end."""
 
     separated: list[tuple[int, int]]
-    """Terminals as which a separator makes sure that it has ended, each behind the bytes that it still
-    needs."""
+    """Terminals that a separator decides, each behind the bytes that the lexeme still needs."""
     unseparated: list[int]
-    """Terminals of which no text was found that the separator makes sure of."""
+    """Terminals of which no text was found that the separator decides."""
     terminals: list[int]
-    """All terminals that it may become, or is."""
+    """All terminals that the lexeme may become, or is."""
     flags: int
     """Bits of HAS_IGNORED and its like (`lexeme_ends`)."""
     at_end: int
-    """What the text's end makes of it: a terminal, LAST_NOT, or LAST_OLD."""
+    """What the text's end makes of the lexeme: a terminal, LAST_NOT, or LAST_OLD."""
 
 
 class Lexer(LexemeStates):
@@ -104,18 +102,18 @@ class Lexer(LexemeStates):
 
     def __init__(self, tables: ParserTables) -> None:
         super().__init__(tables)
-        self._words: dict[tuple[int, int], bytes | None] = {}
-        self._several_words: dict[tuple[int, int], list[bytes]] = {}
+        self._shortest: dict[tuple[int, int], bytes | None] = {}
+        self._short_texts: dict[tuple[int, int], list[bytes]] = {}
         self._texts: dict[tuple[tuple[int, ...], int], _Texts] = {}
-        self._waits: dict[int, list[tuple[int, int]]] = {}
-        self._tracked: dict[int, list[tuple[int, int]]] = {}
-        self._barren: dict[int, set[int]] = {}
-        """For each terminal, states from which no lexeme of it goes on."""
-        self._gives_way: dict[tuple[int, int], bool] = {}
+        self._waiting_of: dict[int, list[tuple[int, int]]] = {}
+        self._strings_of_state: dict[int, list[tuple[int, int]]] = {}
+        self._unreachable: dict[int, set[int]] = {}
+        """For each terminal, states from which no text leads to it."""
+        self._never_ends: dict[tuple[int, int], bool] = {}
         self._placed: dict[bytes, tuple[int, npt.NDArray[np.uint8]]] = {}
         self._class_array = np.frombuffer(self.classes, np.uint8)
         self._classes_at = address_of(self._class_array)
-        self._finders: dict[int, _Finder] = {}
+        self._finders: dict[int, _EndingFinder] = {}
 
     def shortest_lengths(self) -> list[int]:
         """Return each terminal's shortest lexeme's length, as if look-arounds held: UNREACHABLE where none
@@ -132,7 +130,8 @@ class Lexer(LexemeStates):
         return found
 
     def patterns(self) -> Patterns:
-        """Return what another lexer of the same tables begins with. Cost: some 10 us for each instruction."""
+        """Return the patterns as arrays, with which another lexer of the same tables begins. Cost: some 10 us
+        for each instruction."""
         if self.tables.patterns is not None:
             return self.tables.patterns
         program = self.program
@@ -153,15 +152,15 @@ class Lexer(LexemeStates):
         """Yield short texts that a terminal's own pattern matches, as if every look-around held."""
         for first, number in ((self._first.get(terminal), terminal), self._exact.get(terminal, (None, 0))):
             if first is not None:
-                yield from self.program.words([first], number)
+                yield from self.program.texts([first], number)
 
     def shortest_text(self, state: int, terminal: int) -> bytes | None:
         """Return a shortest text after which a lexeme may end as a terminal's (empty: where it may now); None
         where none was found: `never` says whether there is none."""
         key = state, terminal
-        if key not in self._words:
-            self._words[key] = self._word(state, terminal)
-        return self._words[key]
+        if key not in self._shortest:
+            self._shortest[key] = self._find_shortest_text(state, terminal)
+        return self._shortest[key]
 
     def possible_terminals(self, state: int) -> frozenset[int]:
         """Return the terminals that a lexeme may still become, or is where it ends."""
@@ -169,40 +168,40 @@ class Lexer(LexemeStates):
         return self.viable_terminals(state).union([slot.terminal for slot in slots if slot.terminal >= 0])
 
     def may_become(self, state: int, terminal: int) -> bool:
-        """Return whether a lexeme may still become a terminal's, or is one where it ends."""
+        """Return whether a lexeme may still become a terminal's, or is one if it ends now."""
         bits = int(self.items.array("viable")[state, terminal >> 6])
         return bool(bits >> (terminal & 63) & 1 or self._ended(state, terminal, b"") & 1)
 
     def may_become_rows(self, first: int, last: int, terminal: int) -> npt.NDArray[np.uint8]:
-        """Return `may_become` of the states from one up to another."""
+        """Return `may_become` for the states from one up to another."""
         found = np.zeros(last - first, np.uint8)
         E.find_may_become(self.items.ready(), first, len(found), terminal, address_of(found))
         return found
 
     def short_texts(self, state: int, terminal: int) -> list[bytes]:
-        """Return the text of `word`, and where a look-ahead may still undo that end, some more, to other
-        states: `AS` is no name where names are no keywords, `ASa` is. Empty where `word` is None."""
+        """Return `shortest_text`, and where a look-ahead may still undo that end, some more, to other
+        states: `AS` is no name where names are no keywords, `ASa` is. Empty where there is none."""
         key = state, terminal
-        if key not in self._several_words:
-            self._several_words[key] = list(self._several(state, terminal))
-        return self._several_words[key]
+        if key not in self._short_texts:
+            self._short_texts[key] = list(self._find_short_texts(state, terminal))
+        return self._short_texts[key]
 
-    def _several(self, state: int, terminal: int) -> Iterator[bytes]:
-        word = self.shortest_text(state, terminal)
-        if word is None:
+    def _find_short_texts(self, state: int, terminal: int) -> Iterator[bytes]:
+        text = self.shortest_text(state, terminal)
+        if text is None:
             return
-        yield word
-        end = self._ended(state, terminal, word)
+        yield text
+        end = self._ended(state, terminal, text)
         if end < 0 or not end & 2:
             return
         if self.pending_lookaheads(end >> 2):
-            settled = self._settled(state, terminal)
+            settled = self._unguarded_text(state, terminal)
             if settled is not None:
                 yield settled
                 return
         met = {end >> 2}
         texts, tried = self._texts_of(self._waiting(state), terminal), 0
-        for most in (_TRIES, 8 * _TRIES):
+        for most in (_MOST_TRIED, 8 * _MOST_TRIED):
             ends = self._every_end(state, terminal, *texts.first(most))
             for number in range(tried, len(ends)):
                 text, end = texts[number], ends[number]
@@ -210,12 +209,12 @@ class Lexer(LexemeStates):
                 if text and after not in met and (after == DECIDED or (end >= 0 and end & 1)):
                     met.add(after)
                     yield text
-                    if len(met) == _SEVERAL:
+                    if len(met) == _MOST_TEXTS:
                         return
             tried = len(ends)
 
     def _ask(self, call: Callable[..., int], state: int, terminal: int, *arguments: int) -> int:
-        """Return what a routine of `lexeme_rows` about texts returns, once all rows are made."""
+        """Call a routine of `lexeme_rows` until the rows that it needs are made; return its answer."""
         while True:
             found = call(self.items.ready(), self._classes_at, state, terminal, *arguments)
             if found > R.MISSING:
@@ -245,33 +244,33 @@ class Lexer(LexemeStates):
     def endings(self, state: int, separator: int) -> LexemeEndings:
         """Return as what a lexeme may end before a separator. Cost: some 10 us, and 20 us for each terminal
         whose first text, from one of the state's items, was not asked for."""
-        parted, left, every, flags, last = self._finder(separator).find(state)
-        sizes = [(self._parted_at(state, one, separator), one) for one in left]
-        parted += [one for one in sizes if one[0] >= 0]
+        separated, left, every, flags, last = self._finder(separator).find(state)
+        sizes = [(self._separated_at(state, one, separator), one) for one in left]
+        separated += [one for one in sizes if one[0] >= 0]
         if last == E.LAST_UNKNOWN:
-            last = self._last(state)
-        return LexemeEndings(sorted(parted), [one for size, one in sizes if size < 0], every, flags, last)
+            last = self._at_end(state)
+        return LexemeEndings(sorted(separated), [one for size, one in sizes if size < 0], every, flags, last)
 
     def prepare_endings(self, states: Sequence[int], separator: int) -> None:
-        """Work out what `ends` needs of some states: together, in fewer turns."""
-        self._finder(separator).meet(states)
+        """Make what `endings` needs of some states together, in fewer calls."""
+        self._finder(separator).prepare(states)
 
-    def _finder(self, separator: int) -> _Finder:
+    def _finder(self, separator: int) -> _EndingFinder:
         found = self._finders.get(separator)
         if found is None:
             indentation = self.tables.indentation
             newline = -1 if indentation is None else indentation.newline
-            found = self._finders[separator] = _Finder(self, separator, newline)
+            found = self._finders[separator] = _EndingFinder(self, separator, newline)
         return found
 
-    def _parted_at(self, state: int, terminal: int, separator: int) -> int:
+    def _separated_at(self, state: int, terminal: int, separator: int) -> int:
         """Return the bytes that a lexeme still needs so that a separator makes sure that it is a terminal's;
         -1 where no text was found."""
-        words = self._several_words.get((state, terminal)) or self._several(state, terminal)
-        return next((len(word) for word in words if self.is_separated(state, terminal, word, separator)), -1)
+        words = self._short_texts.get((state, terminal)) or self._find_short_texts(state, terminal)
+        return next((len(text) for text in words if self.is_separated(state, terminal, text, separator)), -1)
 
-    def _last(self, state: int) -> int:
-        """Return what the text's end makes of a lexeme."""
+    def _at_end(self, state: int) -> int:
+        """Return what the text's end makes of a lexeme: a terminal, LAST_NOT, or LAST_OLD."""
         end = self.end(state)
         if end.after != DECIDED:
             return E.LAST_NOT
@@ -280,10 +279,10 @@ class Lexer(LexemeStates):
         return terminal if terminal >= 0 else E.LAST_OLD
 
     def first_text(self, item: int, number: int) -> bytes | None:
-        """Return the first of the texts that lead from an item to a match, as if every look-around held."""
+        """Return the shortest first text from an item to a match, as if every look-around held."""
         best: bytes | None = None
         for at in _instructions([self.items.objects[item]]):
-            text = self.program.first_word(at, number)
+            text = self.program.first_text(at, number)
             if text is not None and (best is None or len(text) < len(best)):
                 best = text
         return best
@@ -292,7 +291,7 @@ class Lexer(LexemeStates):
         """Return how many bytes of some text make a lexeme a terminal's if a separator follows, where those
         that are there may still be another's: `match` is a name in `match1`, and a keyword where a pattern
         follows. 0: none was found."""
-        for text in islice(self._texts_of(self._waiting(state), terminal), _TRIES):
+        for text in islice(self._texts_of(self._waiting(state), terminal), _MOST_TRIED):
             if text and self.is_separated(state, terminal, text, separator):
                 return len(text)
         return 0
@@ -305,22 +304,22 @@ class Lexer(LexemeStates):
             known = self._placed[text] = address_of(array), array
         return known[0]
 
-    def _word(self, state: int, terminal: int) -> bytes | None:
+    def _find_shortest_text(self, state: int, terminal: int) -> bytes | None:
         if self._ended(state, terminal, b"") & 1:
             return b""
-        if state in self._barren.get(terminal, ()):
+        if state in self._unreachable.get(terminal, ()):
             return None
         found = self.pattern_text(state, terminal)
-        return self._followed(state, terminal)[0] if found is None else found
+        return self._search(state, terminal)[0] if found is None else found
 
     def pattern_text(self, state: int, terminal: int) -> bytes | None:
-        """Return the text of `word` where it is among the first that the terminal's pattern has."""
+        """Return `shortest_text` where it is among the first texts of the terminal's pattern."""
         exact = self._exact.get(terminal, (0, -1))[1]
         for tracked, number in ((True, exact), (False, terminal)):
             if number < 0:
                 continue
             texts = self._texts_of(self._strings(state) if tracked else self._waiting(state), number)
-            for tries in (1, _TRIES):  # mostly the first does
+            for tries in (1, _MOST_TRIED):  # mostly the first does
                 found = self._ask(R.find_text, state, terminal, *texts.first(tries))
                 if found >= 0:
                     return texts[found]
@@ -332,52 +331,54 @@ class Lexer(LexemeStates):
         starts = tuple([at for at, reach in waiting if reach & bit])
         known = self._texts.get((starts, number))
         if known is None:
-            known = self._texts[starts, number] = _Texts(lambda: self.program.words(starts, number))
+            known = self._texts[starts, number] = _Texts(lambda: self.program.texts(starts, number))
         return known
 
     def _strings(self, state: int) -> list[tuple[int, int]]:
-        """Return as `_waiting` the instructions of strings that may take the place of a match."""
+        """Return the same for the strings that may take the place of a match."""
         tracked = self.items.state(state)[R.S_TRACKED]
-        known = self._tracked.get(tracked)
+        known = self._strings_of_state.get(tracked)
         if known is None:
             reach = self.program.reach
-            known = self._tracked[tracked] = [(at, reach(at)) for at in sorted(self.states[state].tracked)]
+            known = self._strings_of_state[tracked] = [
+                (at, reach(at)) for at in sorted(self.states[state].tracked)
+            ]
         return known
 
     def is_unreachable(self, state: int, terminal: int) -> bool:
-        """Return whether it is sure that no lexeme of a terminal goes on from a state: better ones always
-        win."""
-        text, complete = self._followed(state, terminal)
+        """Return whether no text leads from a state to a terminal, as better threads always win. False where
+        this is not decided."""
+        text, complete = self._search(state, terminal)
         return complete and text is None
 
     def never_ends_at_slot(self, state: int, other: int) -> bool:
-        """Return whether a lexeme with one slot that is not new never ends with it, as all bytes after which
-        it would are errors to what is read on from the slot (`other`, a state with no such slots). False
-        where it is not clear."""
-        known = self._gives_way.get((state, other))
-        return self._yields(state, other) if known is None else known
+        """Return whether a lexeme with one old slot never ends at that slot, because every byte after which
+        it would is an error to the state that is read on from the slot (`other`, without old slots). False
+        where this is not decided."""
+        known = self._never_ends.get((state, other))
+        return self._find_never_ends(state, other) if known is None else known
 
-    def _yields(self, state: int, other: int) -> bool:
-        """Find `never_ends_at_slot`: if it is so, then of all pairs of states that are gone through."""
+    def _find_never_ends(self, state: int, other: int) -> bool:
+        """Find `never_ends_at_slot`. If it holds, it holds for all pairs of states that were visited."""
         level = [(state, other)]
         met = dict.fromkeys(level, True)
-        gives = True
-        while level and gives:
+        holds = True
+        while level and holds:
             self.after([one for pair in level for one in pair])  # has all rows made together
             reached: dict[tuple[int, int], bool] = {}
             for pair in level:
-                steps = self._beside(*pair)
-                gives = gives and steps is not None and all(self._gives_way.get(one, True) for one in steps)
+                steps = self._pairs_after(*pair)
+                holds = holds and steps is not None and all(self._never_ends.get(one, True) for one in steps)
                 reached |= dict.fromkeys(steps or (), True)
-            level = [one for one in reached if one not in met and one not in self._gives_way]
+            level = [one for one in reached if one not in met and one not in self._never_ends]
             met |= reached
-            gives = gives and len(met) <= _PAIRS
-        self._gives_way |= met if gives else {(state, other): False}
-        return gives
+            holds = holds and len(met) <= _MOST_PAIRS
+        self._never_ends |= met if holds else {(state, other): False}
+        return holds
 
-    def _beside(self, here: int, beside: int) -> list[tuple[int, int]] | None:
-        """Return the pairs that bytes lead to from one at which the old slot of a lexeme is left and that are
-        no errors to what is read on from it; None where the lexeme may end there."""
+    def _pairs_after(self, here: int, beside: int) -> list[tuple[int, int]] | None:
+        """Return the pairs of states after bytes that keep the old slot and are no errors to the state
+        beside; None where the lexeme may end at the slot."""
         slot = [item.terminal for item in self.states[here].slots].index(-1)
         if self.end(here).sources == (slot,) and self.end(beside).after == DECIDED:
             return None
@@ -392,64 +393,63 @@ class Lexer(LexemeStates):
                 found.append((after, other))
         return found
 
-    def _followed(self, state: int, terminal: int) -> tuple[bytes | None, bool]:
-        """Return a short text after which a lexeme may end as a terminal's, found in the automaton itself (a
-        shortest one where nothing looks ahead), and whether it is sure that there is none where none was
-        found. Cost: the moves of _FOLLOWED states at most, of those that may become the terminal's."""
-        barren = self._barren.setdefault(terminal, set())
-        if state in barren:
+    def _search(self, state: int, terminal: int) -> tuple[bytes | None, bool]:
+        """Search the automaton for a short text after which a lexeme may end as a terminal's. Return it, or
+        None, and whether the search was complete. Cost: the moves of _MOST_FOLLOWED states at most."""
+        unreachable = self._unreachable.setdefault(terminal, set())
+        if state in unreachable:
             return None, True
         before: dict[int, tuple[int, int]] = {state: (-1, 0)}
         queue, gone = [(0, 0, state)], [state]
         while queue:
-            _waits, _order, here = heapq.heappop(queue)
+            _pending, _order, here = heapq.heappop(queue)
             self.items.budget.spend(F.FOLLOW_STEPS)
             found: int | None = None
             ended = self.end(here)
             if ended.after == DECIDED and ended.sources[0] == -1 - terminal:
-                return self._led(before, here), True
+                return self._text_to(before, here), True
             for byte, move in self.ways(here):
                 if -1 - terminal in move.sources:
                     found = byte
                     break
             if found is not None:
-                return self._led(before, here) + bytes((found,)), True
-            if len(gone) > _FOLLOWED:
+                return self._text_to(before, here) + bytes((found,)), True
+            if len(gone) > _MOST_FOLLOWED:
                 return None, False
             for byte, move in self.ways(here):
                 after = move.after
-                if after >= 0 and after not in before and after not in barren:
+                if after >= 0 and after not in before and after not in unreachable:
                     before[after] = here, byte
                     if terminal in self.viable_terminals(after):
                         gone.append(after)
                         heapq.heappush(queue, (self.pending_lookaheads(after), len(gone), after))
-        barren.update(gone)
+        unreachable.update(gone)
         return None, True
 
-    def _settled(self, state: int, terminal: int) -> bytes | None:
-        """Return a text after which a lexeme may end as a terminal's with nothing that must still come true;
-        None where none was found. Cost: the moves of _SETTLED states at most."""
+    def _unguarded_text(self, state: int, terminal: int) -> bytes | None:
+        """Return a text after which a lexeme may end as a terminal's with no guard left; None where none was
+        found. Cost: the moves of _MOST_UNGUARDED states at most."""
         before: dict[int, tuple[int, int]] = {state: (-1, 0)}
         queue = [(0, 0, state)]
-        for _ in range(_SETTLED):
+        for _ in range(_MOST_UNGUARDED):
             if not queue:
                 break
-            _waits, _order, here = heapq.heappop(queue)
+            _pending, _order, here = heapq.heappop(queue)
             self.items.budget.spend(F.FOLLOW_STEPS)
             for byte, move in self.ways(here):
                 after = move.after
                 if after == DECIDED and move.sources[0] == -1 - terminal:
-                    return self._led(before, here) + bytes((byte,))
+                    return self._text_to(before, here) + bytes((byte,))
                 if after < 0 or after in before or terminal not in self.viable_terminals(after):
                     continue
                 before[after] = here, byte
                 if self._ended(after, terminal, b"") & 3 == 1:
-                    return self._led(before, after)
+                    return self._text_to(before, after)
                 heapq.heappush(queue, (self.pending_lookaheads(after), len(before), after))
         return None
 
-    def _led(self, before: dict[int, tuple[int, int]], state: int) -> bytes:
-        """Return the text that has led to a state."""
+    def _text_to(self, before: dict[int, tuple[int, int]], state: int) -> bytes:
+        """Return the text that led to a state."""
         found = []
         while before[state][0] >= 0:
             state, byte = before[state]
@@ -457,17 +457,18 @@ class Lexer(LexemeStates):
         return bytes(reversed(found))
 
     def _waiting(self, state: int) -> list[tuple[int, int]]:
-        """Return the instructions at which a state's threads wait, best first, each with what it reaches."""
-        known = self._waits.get(state)
+        """Return the instructions at which a state's threads wait, best first, with the matches that each
+        reaches."""
+        known = self._waiting_of.get(state)
         if known is None:
             found = _instructions(self.states[state].items)
             reach = self.program.reach
-            known = self._waits[state] = [(at, reach(at)) for at in found]
+            known = self._waiting_of[state] = [(at, reach(at)) for at in found]
         return known
 
 
 def _instructions(items: Sequence[Item]) -> list[int]:
-    """Return the instructions at which the threads of items wait, best first, each once."""
+    """Return the instructions at which the threads of some items wait, best first, each once."""
     pending: list[Item] = list(reversed(items))
     found: dict[int, None] = {}
     while pending:
@@ -479,8 +480,8 @@ def _instructions(items: Sequence[Item]) -> list[int]:
     return list(found)
 
 
-class _Finder:
-    """The texts that compiled code follows for `Lexer.ends`, and what it finds."""
+class _EndingFinder:
+    """The compiled search for endings (`lexeme_ends`): its memory, and the texts that it asks for."""
 
     def __init__(self, lexer: Lexer, separator: int, newline: int) -> None:
         self._lexer = lexer
@@ -521,26 +522,26 @@ class _Finder:
         self._address = address_of(self._words)
         self._pool = np.zeros(1 << 12, np.uint8)
         self._words[word_of(EndingSearch, "texts")] = address_of(self._pool)
-        self._room(1 << 10)
+        self._make_table(1 << 10)
 
     def find(self, state: int) -> tuple[list[tuple[int, int]], list[int], list[int], int, int]:
-        """Return the terminals that a separator makes sure of, behind the bytes that they need, those that
-        are left to the lexer, all, the flags, and what the text's end makes of a lexeme."""
-        self.meet([state])
+        """Return of a lexeme: the terminals that a separator decides, each behind the bytes that it needs;
+        those that are left to the lexer; all; the flags; and what the text's end makes of it."""
+        self.prepare([state])
         counts, width = self._found[: E.F_LISTS].tolist(), self._terminals
         lists = self._found[E.F_LISTS :].reshape(4, width)
         sure, left, every, flags, last = counts
-        parted = list(zip(lists[2, :sure].tolist(), lists[1, :sure].tolist(), strict=True))
-        return parted, lists[3, :left].tolist(), lists[0, :every].tolist(), flags, last
+        separated = list(zip(lists[2, :sure].tolist(), lists[1, :sure].tolist(), strict=True))
+        return separated, lists[3, :left].tolist(), lists[0, :every].tolist(), flags, last
 
-    def meet(self, states: Sequence[int]) -> None:
-        """Have the texts and rows that are needed for some states."""
+    def prepare(self, states: Sequence[int]) -> None:
+        """Make the texts and rows that some states need."""
         ready = self._lexer.items.ready
         while states := [one for one in states if E.find_endings(ready(), self._address, one) != 0]:
             self._answer()
 
     def _answer(self) -> None:
-        """Enter the texts that were asked for, and make the rows."""
+        """Enter the texts that were asked for, and make the missing rows."""
         words = self._words
         if missing := int(words[EndingSearch.missing_count]):
             words[EndingSearch.missing_count] = 0
@@ -552,7 +553,7 @@ class _Finder:
             if key not in self._texts:
                 self._texts[key] = self._lexer.first_text(*divmod(key, 2 * self._terminals))
                 if 2 * len(self._texts) > self._words[EndingSearch.mask]:
-                    self._room(4 * len(self._texts))
+                    self._make_table(4 * len(self._texts))
                 else:
                     self._put(key)
 
@@ -561,7 +562,7 @@ class _Finder:
         E.put_text(self._address, key, E.NO_TEXT if text is None else self._place(text))
 
     def _place(self, text: bytes) -> int:
-        """Return where a text begins, and how long it is."""
+        """Return where a text begins in the pool, and how long it is."""
         known = self._places.get(text)
         if known is None:
             begin, self._size = self._size, self._size + len(text)
@@ -574,8 +575,8 @@ class _Finder:
             known = self._places[text] = begin << E.SIZE_BITS | len(text)
         return known
 
-    def _room(self, count: int) -> None:
-        """Have room for texts, and enter those that are there."""
+    def _make_table(self, count: int) -> None:
+        """Make a table with room for so many texts, and enter those that are known."""
         size = 1 << (2 * count).bit_length()
         self._table = np.zeros((size, 2), np.int64)
         self._words[word_of(EndingSearch, "table")], self._words[EndingSearch.mask] = (

@@ -1,8 +1,8 @@
-"""The states of lexemes as one array of bytes, and made states again: another process goes on from them.
+"""The states of a lexer as one array of bytes, so that another process goes on from them.
 
-Compiled code reads arrays; they are written as they are. What follows from others is left out: the moves of
-states are made again when somebody asks the lexer for them (2 us a state). Guards, nests and what is before
-are plain values (JSON). Instructions inside characters are numbered as they are met, so they are written too.
+What compiled code reads are arrays. What follows from others is left out: the moves of a state are made again
+on demand, which takes 2 us. Guards, atomic groups and look-behind states are JSON. Instructions inside
+characters are numbered in the order of their first use, so they are stored too.
 
 The bytes are an array file (`native.array_file`). Every number that compiled code follows is held to its
 range before it is taken.
@@ -38,8 +38,8 @@ _NOWHERE: Final = 0
 
 
 def encode_lexemes(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
-    """Return all states, and what their numbers depend on; and more that JSON can say, as `decode_lexemes`
-    returns it."""
+    """Return all states, and what their numbers depend on. `more`: JSON values that `decode_lexemes`
+    returns."""
     kept = states.items.kept()
     arrays = {name: one for name, one in kept._asdict().items() if name not in _PLAIN}
     arrays["inner"] = np.array(states.program.inner, np.int32).reshape(-1, 2)
@@ -58,8 +58,8 @@ def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[An
     Raises DamagedArrays where the bytes do not hold states of this lexer; some of them may be there then.
     Cost: a millisecond for 1,000 states.
     """
+    arrays = decode_arrays(data, _KIND, "").arrays
     try:
-        arrays = decode_arrays(data, _KIND, "").arrays
         inner, starts = arrays.pop("inner"), arrays.pop("starts")
         singles, nests, behinds, more = json.loads(arrays.pop("said").tobytes())
         kept = KeptItems(
@@ -68,29 +68,34 @@ def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[An
             behinds=list(map(_from_behind, behinds)),
             **arrays,
         )
-        pairs = [("<i4", (len(inner), 2)), ("<i4", (len(starts), 2))]
-        if not are_shaped((inner, starts), pairs) or not _is_sound(kept, states):
-            raise DamagedArrays
-        contexts, known = len(states.tables.contexts), len(kept.state_begins) - 1
-        if not are_in(starts[:, 0], 0, contexts) or not are_in(starts[:, 1], 0, known):
-            raise DamagedArrays
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+        raise DamagedArrays from error
+    pairs = [("<i4", (len(inner), 2)), ("<i4", (len(starts), 2))]
+    if not are_shaped((inner, starts), pairs) or not _is_valid(kept, states):
+        raise DamagedArrays
+    contexts, known = len(states.tables.contexts), len(kept.state_begins) - 1
+    if not are_in(starts[:, 0], 0, contexts) or not are_in(starts[:, 1], 0, known):
+        raise DamagedArrays
+    try:
         for at, byte in inner.tolist():
             states.program.inside(at, byte)
         states.items.put(kept)
-    except (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise DamagedArrays from error
     states.starts = {(context, NO_LOOK_BEHIND): number for context, number in starts.tolist()}
     return list(more)
 
 
-_SIZES = [getattr(R.LexerTables, name) for name in ("width", "unless_count", "terminals", "match_words")]
-
-
-def _is_sound(kept: KeptItems, states: LexemeStates) -> bool:
+def _is_valid(kept: KeptItems, states: LexemeStates) -> bool:
     """Return whether all numbers that compiled code follows lead to what is there. Cost: 0.1 ms, and 5 ns a
     number."""
-    words = states.items.words
-    width, contexts, terminals, bits = words[_SIZES].tolist()
+    fields = (
+        R.LexerTables.width,
+        R.LexerTables.unless_count,
+        R.LexerTables.terminals,
+        R.LexerTables.match_words,
+    )
+    width, contexts, terminals, bits = (int(states.items.words[field]) for field in fields)
     items, rows, asking = len(kept.items), len(kept.row_parts), len(kept.variants)
     pools = {
         "guard_begins": "guard_pool",
@@ -185,7 +190,7 @@ def _guards(guards: Guards) -> list[Any]:
 def _behind(behind: LookBehindState) -> Any:
     if behind == NO_LOOK_BEHIND:
         return _NOWHERE
-    return [behind.at_start, sorted(behind.threads), sorted(behind.true), behind.left]
+    return [behind.at_start, sorted(behind.threads), sorted(behind.holding), behind.left]
 
 
 def _from_item(said: Any) -> Item:

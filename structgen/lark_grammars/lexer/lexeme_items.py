@@ -1,7 +1,9 @@
-"""Items of lexeme states as numbers, and what each comes to, for compiled code (`lexeme_rows`).
+"""The items of lexeme states as numbers, and the closure of each after each class of bytes.
 
-What a thread, a nest or a slot comes to with a byte does not depend on the state that it is in: it is worked
-out once (`ordered_matching`), for all classes of bytes, the first time that a state with it is followed.
+The closure of a thread, an atomic group or a slot after a byte does not depend on the state that holds it. So
+it is computed once (`ordered_matching`), for all classes of bytes, when compiled code first needs it
+(`lexeme_rows`). This file numbers items, guards and look-behind states, answers the rows that compiled code
+has noted, and owns the arrays of `LexerTables`.
 """
 
 from __future__ import annotations
@@ -34,14 +36,14 @@ from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
 
 _FAILS: Final = -1
-"""In a row of guards: one has failed."""
+"""In a row of guards: one of them has failed."""
 _TRUE: Final = -2
-"""In a row of one guard: it has come true."""
+"""In a row of one guard: it holds."""
 _EMPTY: Final = -1
-"""In arrays that are not filled with 0."""
+"""What some arrays are filled with, in place of 0."""
 _UNKNOWN: Final = frozenset(("slots", "variants", "next_look_behinds", "first"))
 _STATES: Final = 512
-"""States that there is room for at first."""
+"""Room for states at first."""
 _LISTS: Final = {"state": "states", "tracked": "tracked", "source": "source_lists"}
 """Interned lists: the names of their arrays begin so, and their fields are called so."""
 _ROOMS: Final = {
@@ -65,7 +67,7 @@ def _word_of(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """In the items of a state: where a match ended; `terminal` has matched just now, or -1: before."""
+    """An accept among the items of a state: `terminal` has matched with the last byte; -1: before (old)."""
 
     terminal: int
     guards: Guards
@@ -75,28 +77,27 @@ Item: TypeAlias = Union[Thread, AtomicGroup, Slot]
 
 
 class KeptItems(NamedTuple):
-    """All items and states, as they are kept. An item's guards, and the row that it comes to, are numbers; so
-    are the lists in a row."""
+    """All items and states, as a file has them. Guards, rows and the lists in a row are numbers."""
 
     singles: Sequence[LookAheadGuard]
     nests: Sequence[AtomicGroup]
     """Without guards."""
     behinds: Sequence[LookBehindState]
     items: npt.NDArray[np.int32]
-    """As compiled code has them."""
+    """As in `LexerTables`."""
     at: npt.NDArray[np.int32]
-    """Of each item the instruction of a thread, the number of a nest."""
+    """Of each item the instruction of a thread, or the number of an atomic group."""
     reach: npt.NDArray[np.int64]
     names: npt.NDArray[np.uint8]
     guard_begins: npt.NDArray[np.int32]
     guard_pool: npt.NDArray[np.int32]
     lists: npt.NDArray[np.int32]
     parts: npt.NDArray[np.uint8]
-    """The parts of rows: of each class, which."""
+    """The partitions of rows: of each class its part."""
     row_parts: npt.NDArray[np.int32]
     row_begins: npt.NDArray[np.int32]
     row_pool: npt.NDArray[np.int32]
-    """Of each row its parts, and, from ROW_BEGINS on, what each of them comes to."""
+    """Of each row its partition, and, from ROW_BEGINS on, the list of each part."""
     variants: npt.NDArray[np.int32]
     state_begins: npt.NDArray[np.int32]
     state_pool: npt.NDArray[np.int32]
@@ -105,8 +106,8 @@ class KeptItems(NamedTuple):
 
 
 class LexemeItems:
-    """The numbers of items, guards, and what is before; and the arrays that compiled code reads and fills.
-    Not thread-safe."""
+    """The numbers of items, guards and look-behind states, and the arrays of `LexerTables`. Not
+    thread-safe."""
 
     def __init__(
         self,
@@ -119,12 +120,12 @@ class LexemeItems:
         """`representative`: of each class a byte. `unless`, `exact`: see LexemeStates."""
         self.program = program
         self.budget = F.WorkBudget()
-        """What is counted as rows and states are made."""
+        """Spent as rows and states are made."""
         self._representative = representative
         self._column: Callable[..., Any] = itemgetter(*representative)
         if len(representative) == 1:
             self._column = itemgetter(slice(1))
-        """What a row of 256 bytes has for each class."""
+        """Picks the entries of the classes from a row of 256 bytes."""
         self._unless, self._terminals = unless, terminals
         width = len(representative)
         triples = [
@@ -141,7 +142,7 @@ class LexemeItems:
                 self._named.setdefault(terminal, set()).update(of)
         int32, int64 = np.int32, np.int64
         self.words = words = np.zeros(words_of(LexerTables), int64)
-        """What compiled code is handed the address of: see lexeme_rows."""
+        """The block `LexerTables`."""
         self._address = address_of(words)
         words[LexerTables.width], words[LexerTables.unless_count] = width, len(unless)
         words[LexerTables.terminals] = terminals
@@ -189,62 +190,60 @@ class LexemeItems:
         self._may_end: list[bool] = []
         self._asks: list[int] = []
         self._row_of: list[int] = []
-        """Of each item, as the arrays have it; and those that the arrays do not have yet, with what each
-        reaches."""
+        """Of each item, as the arrays have it."""
         self._fresh: list[tuple[list[int], int]] = []
         self._bits: dict[int, tuple[bytes, bytes]] = {}
         self._at_end: dict[tuple[int, int], int | None] = {}
         self._numbers: dict[Item, int] = {}
         self._guards: list[Guards] = []
-        self._reach_of_guards: dict[int, int] = {}
-        """Of each, what its instructions reach, once somebody has asked."""
+        self._guard_reach: dict[int, int] = {}
+        """Of each, the matches that its instructions reach; made on demand."""
         self._guard_numbers: dict[Guards, int] = {}
         self._singles: list[LookAheadGuard] = []
         self._single_numbers: dict[LookAheadGuard, int] = {}
         self.behinds: list[LookBehindState] = []
-        """What is known of what is before, by number."""
+        """The look-behind states, by number."""
         self._behind_numbers: dict[LookBehindState, int] = {}
         self._lists: dict[tuple[int, ...], int] = {}
         self._numbers_at: dict[int, tuple[int, ...]] = {}
         self._members: dict[int, frozenset[Any]] = {}
-        """Of a list, by its place: what is in it, as numbers and as items."""
+        """The items of a list, by its place."""
         self._fresh_lists: list[int] = []
-        """What the array of lists does not have yet."""
+        """Numbers that the array of lists does not have yet."""
         self._listed = self._written = self._asking = self._entered = 0
         self._parts = ClassRows(width)
         self._rows: list[ClassRow[int] | None] = []
-        """Those of items: of each class the place of a list; None: it was kept, and nobody has asked for
-        it."""
+        """The rows of items: of each part of the classes the place of a list; None: it lies in `_kept`."""
         self._kept: KeptItems | None = None
-        """From where rows are made again."""
-        self._begun: dict[LookBehindState, dict[int, list[int]]] = {}
+        """What was read from a file: rows are made from it on demand."""
+        self._closures_behind: dict[LookBehindState, dict[int, list[int]]] = {}
         self._closures: dict[tuple[ByteNode, int, int, int], int] = {}
         self._ways: dict[ByteNode, ClassRow[tuple[ByteNode | None, int]]] = {}
         self._plain: dict[int, frozenset[Any]] = {}
-        """What an instruction comes to without reading, that asks nothing of what was before."""
+        """Closures of instructions that do not look behind."""
         self._plain_ways: dict[int, list[tuple[list[int], int]]] = {}
         self._sets: list[frozenset[Any]] = []
         """Sets of threads, by number."""
         self._set_numbers: dict[frozenset[Any], int] = {}
         self._guard_rows: dict[tuple[int, int], ClassRow[int]] = {}
         self._single_rows: dict[tuple[LookAheadGuard, int], ClassRow[int]] = {}
-        self._leads = self._parts.of([_more(byte) for byte in representative])
-        """The classes by how many bytes their characters still have, as `Behind` counts them."""
-        self._later: dict[int, ClassRow[int]] = {}
-        """What is known after each class of bytes, by what is before."""
+        self._missing_bytes = self._parts.of([_more(byte) for byte in representative])
+        """The classes by how many bytes are missing of their characters, as in `LookBehindState`."""
+        self._look_behind_rows: dict[int, ClassRow[int]] = {}
+        """The look-behind state after each class of bytes, by look-behind state."""
         self._marks = 0
         self._queue, self._ends = np.zeros(256, np.int32), np.zeros(3, np.int64)
         self._queue_at, self._ends_at = address_of(self._queue), address_of(self._ends)
         words[LexerTables.look_behinds] = self._arrays["variants"].shape[1]
         self.guards(())
         self._arrays["next_look_behinds"][self.behind(NO_LOOK_BEHIND)] = 0
-        self._later[0] = ClassRow(self._parts.whole, [0])
+        self._look_behind_rows[0] = ClassRow(self._parts.whole, [0])
         self._list(())
 
     # --- room -----------------------------------------------------------------------------------------------
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """Return an array that compiled code fills, by its name there; another once it has grown."""
+        """Return an array of `LexerTables` by the name of its field; another object once it has grown."""
         return self._arrays[name]
 
     def _put(self, name: str, array: npt.NDArray[Any]) -> None:
@@ -256,7 +255,7 @@ class LexemeItems:
         self._arrays[name], self.words[words] = array, values
 
     def _reserve(self, count: int, *names: str) -> None:
-        """Have room for rows in some arrays."""
+        """Make room for rows in some arrays."""
         for name in names:
             array = self._arrays[name]
             if count > len(array):
@@ -267,7 +266,7 @@ class LexemeItems:
                 self._put(name, grown)
 
     def _grow(self) -> None:
-        """Have more room in all that compiled code fills."""
+        """Make more room in all arrays that compiled code fills."""
         words = self.words
         wanted = int(words[LexerTables.wanted])
         for name in _LISTS:
@@ -318,7 +317,7 @@ class LexemeItems:
         return len(self._rows)
 
     def retry(self, call: Callable[..., int], *arguments: Any) -> int:
-        """Return what a routine of `lexeme_rows` returns, once it has room."""
+        """Call a routine of `lexeme_rows` until it has room; return its answer."""
         while True:
             found = call(self.ready(), *arguments)
             if found != R.FULL:
@@ -331,26 +330,26 @@ class LexemeItems:
         """Return the number of an item."""
         known = self._numbers.get(item)
         if known is None:
-            known = self._set_down(item)
+            known = self._add(item)
             self._numbers[item] = known
         return known
 
-    def _set_down(self, item: Item) -> int:
-        """Note what the arrays shall say of an item that has no number; return the number.
+    def _add(self, item: Item) -> int:
+        """Number a new item, and keep its row of `items` for `ready`.
 
-        An exception may come between any two lines: what was noted of an item counts once all is, and till
-        then what comes next is noted in its place.
+        An exception may come between any two lines. The last line counts the item; until then, the next item
+        takes its place.
         """
         program = self.program
         guards = item[1] if isinstance(item, tuple) else item.guards
         held = self.guards(guards) if guards else 0
         reached = self._reach_of(held)
-        kind, match, sure, may_end = R.THREAD, -1, False, True
+        kind, match, always, may_end = R.THREAD, -1, False, True
         if isinstance(item, tuple):
             at = item[0]
             reached |= program.reach(at)
             if program.node_of(at) is not None:
-                sure, may_end = program.surely_matches(at), False
+                always, may_end = program.always_matches(at), False
             elif (matched := program.match_of(at)) is not None:
                 kind, match = R.MATCH, matched
         elif isinstance(item, AtomicGroup):
@@ -371,7 +370,7 @@ class LexemeItems:
             self._asking += 1
             self._reserve(self._asking, "variants")
         number = len(self.objects)
-        words = [kind, held, match, int(sure), asks, number if bare < 0 else bare, R.NONE, int(may_end)]
+        words = [kind, held, match, int(always), asks, number if bare < 0 else bare, R.NONE, int(may_end)]
         self._may_end[number:], self._row_of[number:] = (may_end,), (R.NONE,)
         self._asks[number:] = (asks,)
         self._fresh[number - self._entered :] = ((words, reached >> 1),)
@@ -379,7 +378,8 @@ class LexemeItems:
         return number
 
     def ready(self) -> int:
-        """Return the address that compiled code is handed, once the arrays say all that they shall."""
+        """Write what was numbered since the last call into the arrays; return the address of
+        `LexerTables`."""
         if self._written < self._listed:
             begin, end = self._written, self._listed
             self._reserve(end, "lists")
@@ -426,13 +426,13 @@ class LexemeItems:
         return known
 
     def _reach_of(self, guards: int) -> int:
-        """Return what the instructions of some guards reach."""
-        known = self._reach_of_guards.get(guards)
+        """Return the matches that the instructions of some guards reach, as bits."""
+        known = self._guard_reach.get(guards)
         if known is None:
             known = 0
             for at in instructions(Slot(-1, self._guards[guards])):
                 known |= self.program.reach(at)
-            self._reach_of_guards[guards] = known
+            self._guard_reach[guards] = known
         return known
 
     def _single(self, guard: LookAheadGuard) -> int:
@@ -444,7 +444,7 @@ class LexemeItems:
         return known
 
     def behind(self, behind: LookBehindState) -> int:
-        """Return the number of what is known of what is before."""
+        """Return the number of a look-behind state."""
         known = self._behind_numbers.get(behind)
         if known is None:
             known = len(self.behinds)
@@ -468,8 +468,8 @@ class LexemeItems:
     def settled(
         self, items: Sequence[int], behind: LookBehindState, tracked: Sequence[int], unless: int
     ) -> int:
-        """Return the number of the state of some items, without what nothing in it can ask for. `tracked`:
-        items, in order."""
+        """Return the number of the state of some items. Its look-behind state and tracked threads are left
+        out where no item can ask for them. `tracked`: items, in order."""
         words = np.array([0] * R.S_ITEMS + [*items], np.int32)
         held = np.array(tracked, np.int32)
         number = self.behind(behind)
@@ -482,7 +482,7 @@ class LexemeItems:
         return found
 
     def state(self, number: int) -> list[int]:
-        """Return the numbers that a state is."""
+        """Return the numbers of a state: S_LOOK_BEHIND, S_TRACKED, S_UNLESS, and its items."""
         return self._listed_at("state", number)
 
     def tracked(self, number: int) -> list[int]:
@@ -490,17 +490,17 @@ class LexemeItems:
         return self._listed_at("tracked", number)
 
     def sources(self, number: int) -> tuple[int, ...]:
-        """Return where the slots after a move come from, by its number."""
+        """Return the sources of the slots after a move, by their number."""
         return tuple(self._listed_at("source", number))
 
     def matched(self, number: int) -> set[int]:
-        """Return what has matched in a set of tracked threads."""
+        """Return the matches in a set of tracked threads."""
         items = (self.objects[one] for one in self.tracked(number))
         found = (self.program.match_of(one[0]) for one in items if isinstance(one, tuple))
         return {match for match in found if match is not None}
 
     def match_at_end(self, number: int, behind: int) -> int | None:
-        """Return the match that an item comes to where the text ends; of a slot, its terminal."""
+        """Return the match of an item at the text's end; of a slot, its terminal."""
         if not self._may_end[number]:
             return None
         key = number, behind
@@ -515,7 +515,7 @@ class LexemeItems:
 
     def make_rows(self, states: Sequence[int], most: int) -> npt.NDArray[np.int32]:
         """Make the rows of some states and of those that they lead to, nearest first, `most` of them; return
-        which have been gone through. Raises LimitError."""
+        the states that were visited. Raises LimitError."""
         self._marks += 2
         most = max(most, len(states))
         if most > len(self._queue):
@@ -556,7 +556,7 @@ class LexemeItems:
                 self.budget.spend(F.ROW_STEPS + len(row.said) * (1 + len(guards) // F.GUARDS_PER_STEP))
 
     def _forget_notes(self) -> None:
-        """Have what was noted, and is not answered, be asked again."""
+        """Let rows that were noted and not made be asked for again."""
         count = int(self.words[LexerTables.note_count])
         self.words[LexerTables.note_count] = 0
         for kind, first, second in self._arrays["notes"][:count].tolist():
@@ -569,10 +569,10 @@ class LexemeItems:
             if cells[at] == R.ASKED:
                 cells[at] = R.NONE
 
-    # --- what is kept ---------------------------------------------------------------------------------------
+    # --- files ----------------------------------------------------------------------------------------------
 
     def kept(self) -> KeptItems:
-        """Return what `put` takes. Cost: 5 us for each row."""
+        """Return all items and states, for `put`. Cost: 5 us for each row."""
         self.ready()
         count, rows = len(self.objects), [self._row_at(at) for at in range(len(self._rows))]
         items = self._arrays["items"][:count].copy()
@@ -619,7 +619,7 @@ class LexemeItems:
         )
 
     def put(self, kept: KeptItems) -> None:
-        """Have the items and states, which are still none, be those that were kept."""
+        """Take the items and states of a file; there are none yet."""
         assert not self.objects
         arrays, count, rows = self._arrays, len(kept.items), len(kept.row_parts)
         self._kept = kept
@@ -663,7 +663,7 @@ class LexemeItems:
         R.find_all_viable(self.ready())
 
     def _take_items(self, kept: KeptItems) -> None:
-        """Have the objects of items that were kept, and what is known of them beside."""
+        """Make the objects of the items of a file."""
         guards = self._guards
         for (kind, held, match, _sure, asks, _bare, row, ends), at in zip(
             kept.items.tolist(), kept.at.tolist(), strict=True
@@ -685,7 +685,7 @@ class LexemeItems:
         self._entered = len(self.objects)
 
     def _take_lists(self, lists: npt.NDArray[np.int32]) -> None:
-        """Have the lists of items that were kept."""
+        """Take the lists of items of a file."""
         words, at = lists.tolist(), 0
         while at < len(words):
             numbers = tuple(words[at + 1 : at + 1 + words[at]])
@@ -695,10 +695,10 @@ class LexemeItems:
         self._listed = self._written = at
         self._fresh_lists = []
 
-    # --- what items come to ---------------------------------------------------------------------------------
+    # --- closures of items ----------------------------------------------------------------------------------
 
     def _list(self, items: Iterable[Item]) -> int:
-        """Return the place of a list of items."""
+        """Return the place of a list of items in LISTS."""
         numbers = tuple(map(self.number, items))
         known = self._lists.get(numbers)
         if known is None:
@@ -709,7 +709,7 @@ class LexemeItems:
         return known
 
     def _members_of(self, place: int) -> frozenset[Any]:
-        """Return what is in a list, by its place."""
+        """Return the items of a list, by its place."""
         known = self._members.get(place)
         if known is None:
             numbers = self._numbers_at[place]
@@ -717,7 +717,7 @@ class LexemeItems:
         return known
 
     def _row(self, number: int, behind: int) -> ClassRow[int]:
-        """Return the row of an item that stands behind something; it is worked out once."""
+        """Return the row of an item in a look-behind state; it is made once."""
         asks = self._asks[number]
         at = self._row_of[number] if asks < 0 else int(self._arrays["variants"][asks, behind])
         if at < 0:
@@ -744,7 +744,7 @@ class LexemeItems:
         return known
 
     def _kept_row(self, at: int) -> ClassRow[int]:
-        """Return a row that was kept."""
+        """Return a row of the file."""
         kept = self._kept
         assert kept is not None
         begin, end = kept.row_begins[at : at + 2].tolist()
@@ -752,11 +752,11 @@ class LexemeItems:
         return ClassRow(parts, kept.row_pool[begin:end].tolist())
 
     def _made(self, item: Item, behind: int) -> ClassRow[int]:
-        """Return what an item comes to with each class of bytes."""
+        """Return the closures of an item after each class of bytes."""
         if isinstance(item, Slot):
             return self._each(self._row_of_guards(item.guards, behind), lambda held: (Slot(-1, held),))
         if isinstance(item, AtomicGroup):
-            return self._row_of_nest(item, behind)
+            return self._row_of_group(item, behind)
         at, guards = item
         one = self.program.code[at]
         if one.node is None:
@@ -775,8 +775,8 @@ class LexemeItems:
         return ClassRow(parts, found)
 
     def _way(self, at: int, node: ByteNode, byte: int, guards: int, later: int) -> int:
-        """Return what a thread comes to by one way of its character, with the guards that are left, and what
-        is known then."""
+        """Return the closure of a thread after a byte that leads its character to a node, with the guards
+        that are left, in the look-behind state `later`."""
         to = self.program.code[at].to[0]
         key = node, to, guards, later if node is DONE and self.program.reach(to) & 1 else 0
         known = self._closures.get(key)
@@ -790,18 +790,18 @@ class LexemeItems:
         return known
 
     def closures(self, behind: LookBehindState) -> dict[int, list[int]]:
-        """Return what is known of `closure` with something before, by instruction."""
-        return self._begun.setdefault(behind, {})
+        """Return the closures that are known in a look-behind state, by instruction."""
+        return self._closures_behind.setdefault(behind, {})
 
     def closure(self, at: int, behind: LookBehindState, known: dict[int, list[int]]) -> list[int]:
-        """Return the items that an instruction comes to without reading. `known`: see `closures`."""
+        """Return the closure of an instruction, as numbers of items. `known`: see `closures`."""
         found = known.get(at)
         if found is None:
             found = known[at] = [self.number(item) for item in self.program.closure(at, (), behind)]
         return found
 
     def ways_of(self, node: ByteNode) -> ClassRow[tuple[ByteNode | None, int]]:
-        """Return, for each class of bytes, where a node of a character goes on, and by which byte."""
+        """Return, for each class of bytes, the successor of a node of a character, and a byte."""
         known = self._ways.get(node)
         if known is None:
             column = self._column(node.after)
@@ -813,17 +813,17 @@ class LexemeItems:
         return known
 
     def _each(self, row: ClassRow[int], items: Callable[[Guards], tuple[Item, ...]]) -> ClassRow[int]:
-        """Return what is made of the guards that are left, nothing where one has failed."""
+        """Return the items that are made of the guards that are left; none where a guard has failed."""
         guards = self._guards
         return ClassRow(
             row.parts, [0 if held == _FAILS else self._list(items(guards[held])) for held in row.said]
         )
 
-    def _row_of_nest(self, item: AtomicGroup, behind: int) -> ClassRow[int]:
+    def _row_of_group(self, item: AtomicGroup, behind: int) -> ClassRow[int]:
         waits = instructions(item)
         nodes = {node for at in waits if (node := self.program.node_of(at)) is not None}
         later = self._behind_row(behind)
-        parts = self._parts.alike([later.parts, *(self.ways_of(node).parts for node in nodes)])
+        parts = self._parts.common([later.parts, *(self.ways_of(node).parts for node in nodes)])
         self.budget.spend(len(parts.firsts) * len(waits) // F.INSTRUCTIONS_PER_STEP)
         said = []
         for kind in parts.firsts:
@@ -832,15 +832,15 @@ class LexemeItems:
         return ClassRow(parts, said)
 
     def parts_behind(self, behind: LookBehindState, nodes: Iterable[ByteNode]) -> SharedParts:
-        """Return the classes put together of which each leads on alike from some nodes of characters, and
-        after which the same is known."""
+        """Return the partition of the classes by what they do from some nodes of characters, and to a
+        look-behind state."""
         several = [self.ways_of(node).parts for node in nodes]
-        return self._parts.alike([self._behind_row(self.behind(behind)).parts, *several])
+        return self._parts.common([self._behind_row(self.behind(behind)).parts, *several])
 
     # --- guards ---------------------------------------------------------------------------------------------
 
     def _row_of_guards(self, guards: Guards, behind: int) -> ClassRow[int]:
-        """Return, for each class of bytes, what is left of some guards, or _FAILS."""
+        """Return, for each class of bytes, the guards that are left, or _FAILS."""
         key = self.guards(guards), behind
         known = self._guard_rows.get(key)
         if known is None:
@@ -857,12 +857,12 @@ class LexemeItems:
         return known
 
     def _row_of_guard(self, guard: LookAheadGuard, behind: int) -> ClassRow[int]:
-        """Return, for each class of bytes, what becomes of a guard: its number, _TRUE or _FAILS."""
+        """Return, for each class of bytes, the guard then: its number, _TRUE or _FAILS."""
         key = guard, behind
         known = self._single_rows.get(key)
         if known is None:
             come: dict[int, list[int]] = {}
-            """Of each class to what the threads come, where they do."""
+            """Of each class the sets of threads that the threads become."""
             for item in guard.threads:
                 if not isinstance(item, AtomicGroup) and not item[1] and self._is_plain(item[0], behind):
                     ways = self._ways_on(item[0])
@@ -871,35 +871,36 @@ class LexemeItems:
                 for kinds, threads in ways:
                     for kind in kinds:
                         come.setdefault(kind, []).append(threads)
-            nothing = self._become(guard, frozenset[Any]())
+            nothing = self._guard_with(guard, frozenset[Any]())
             become: dict[tuple[int, ...], int] = {}
             column = [nothing] * len(self._representative)
             for kind, several in come.items():
                 together = tuple(several)
                 if together not in become:
                     found = frozenset[Any]().union(*map(self._sets.__getitem__, together))
-                    become[together] = self._become(guard, found)
+                    become[together] = self._guard_with(guard, found)
                 column[kind] = become[together]
             parts = self._parts.of(column)
             known = self._single_rows[key] = ClassRow(parts, [column[first] for first in parts.firsts])
         return known
 
     def _ways_on(self, at: int) -> list[tuple[list[int], int]]:
-        """Return what a plain thread comes to: classes of bytes, and the number of a set of threads."""
+        """Return the closures of a plain thread: classes of bytes, each with the number of a set of
+        threads."""
         known = self._plain_ways.get(at)
         if known is None:
             node = self.program.node_of(at)
             assert node is not None
             ways = self.ways_of(node)
             known = self._plain_ways[at] = [
-                (kinds, self._set(self._come_to(at, after, byte)))
+                (kinds, self._set(self._closure_after(at, after, byte)))
                 for kinds, (after, byte) in zip(self._parts.members(ways.parts), ways.said, strict=True)
                 if after is not None
             ]
         return known
 
     def _inner_ways(self, item: Thread | AtomicGroup, behind: int) -> list[tuple[list[int], int]]:
-        """Return what an item of a guard comes to, as `_ways_on`."""
+        """Return the closures of an item of a guard, as `_ways_on`."""
         row = self._inner(item, behind)
         some = zip(self._parts.members(row.parts), map(self._members_of, row.said), strict=True)
         return [(kinds, self._set(threads)) for kinds, threads in some if threads]
@@ -912,19 +913,19 @@ class LexemeItems:
             self._set_numbers[threads] = known
         return known
 
-    def _become(self, guard: LookAheadGuard, threads: frozenset[Any]) -> int:
-        """Return what becomes of a guard whose threads come to others."""
+    def _guard_with(self, guard: LookAheadGuard, threads: frozenset[Any]) -> int:
+        """Return a guard with new threads: its number, _TRUE or _FAILS."""
         after = self.program.guard_of(guard, threads)
         if isinstance(after, LookAheadGuard):
             return self._single(after)
         return _TRUE if after else _FAILS
 
     def _is_plain(self, at: int, behind: int) -> bool:
-        """Return whether what an instruction comes to with a byte asks nothing of what was before."""
+        """Return whether the closure of an instruction after a byte does not look behind."""
         return self.program.node_of(at) is not None and (behind == 0 or not self.program.reach(at) & 1)
 
-    def _come_to(self, at: int, node: ByteNode, byte: int) -> frozenset[Any]:
-        """Return what a plain thread comes to by one way of its character."""
+    def _closure_after(self, at: int, node: ByteNode, byte: int) -> frozenset[Any]:
+        """Return the closure of a plain thread after a byte that leads its character to a node."""
         program = self.program
         if node is not DONE:
             return frozenset(((program.inside(at, byte), ()),))
@@ -935,26 +936,26 @@ class LexemeItems:
         return known
 
     def _inner(self, item: Thread | AtomicGroup, behind: int) -> ClassRow[int]:
-        """Return the row of an item of a guard: a thread that has ended waits for guards of its own."""
+        """Return the row of an item of a guard. A thread that has ended waits for its guards."""
         if isinstance(item, AtomicGroup) or not self.program.has_left(item[0]):
             return self._row(self.number(item), behind)
         at, guards = item
         return self._each(self._row_of_guards(guards, behind), lambda held: ((at, held),))
 
-    # --- what is before -------------------------------------------------------------------------------------
+    # --- look-behind states ---------------------------------------------------------------------------------
 
     def _behind_row(self, behind: int) -> ClassRow[int]:
-        """Return what is known after each class of bytes."""
-        known = self._later.get(behind)
+        """Return the look-behind state after each class of bytes."""
+        known = self._look_behind_rows.get(behind)
         if known is None:
-            known = self._later[behind] = self._step_behind(behind)
+            known = self._look_behind_rows[behind] = self._step_behind(behind)
         return known
 
     def _step_behind(self, number: int) -> ClassRow[int]:
-        """Fill what is known after each class of bytes."""
+        """Make the row of a look-behind state."""
         before = self.behinds[number]
         nodes = {node for at in before.threads if (node := self.program.node_of(at)) is not None}
-        parts = self._parts.alike([self._leads, *(self.ways_of(node).parts for node in nodes)])
+        parts = self._parts.common([self._missing_bytes, *(self.ways_of(node).parts for node in nodes)])
         step, byte_of = self.program.step_look_behind, self._representative
         after = [self.behind(step(before, byte_of[kind])) for kind in parts.firsts]
         self._arrays["next_look_behinds"][number] = np.array(after, np.int32)[parts.which]
@@ -966,8 +967,7 @@ def _more(byte: int) -> int:
 
 
 def instructions(item: Item) -> list[int]:
-    """Return the instructions at which the threads of an item wait, those of its guards among them, of equal
-    guards once."""
+    """Return the instructions at which the threads of an item and of its guards wait."""
     found: list[int] = []
     met = set[LookAheadGuard]()
     pending: list[Item] = [item]

@@ -1,13 +1,15 @@
-"""lark's contextual lexer as an automaton: states of one lexeme, in any of the parser's contexts.
+"""lark's contextual lexer as a deterministic automaton: the states of one lexeme, in any parser context.
 
-A *lexeme state* says what the terminals of a context may still make of the bytes since the last lexeme's end:
-ordered threads, and slots (automata/ordered.py). A slot is a place where a terminal has matched; what follows
-it is read beside, from there on, until the threads before it end or have matched themselves. A *move* says
-what a byte does: the state after it, and for each of its slots where it comes from, a slot of the state
-before, or a terminal that matches just now. Where a slot comes first, it is decided: the lexeme is its
-terminal's, and the state is that of what follows.
+A *lexeme state* is an ordered list of items: threads of the context's terminals (`ordered_matching`), and
+*slots*. A slot is an accept: a terminal has matched there, but a better thread may still overrule it. What
+follows the slot is read beside it, until the threads before it have died or matched themselves.
 
-States are lists of numbers, and compiled code makes their moves (`lexeme_rows`, `lexeme_items`).
+A *move* is what a byte does: the state after it, and for each slot of that state its source, which is a slot
+of the state before, or a terminal that matches with this byte. Where a slot comes first, the lexeme is
+DECIDED: it is the slot's terminal.
+
+The states are found by subset construction over ordered items, in compiled code (`lexeme_rows`,
+`lexeme_items`).
 """
 
 from __future__ import annotations
@@ -34,19 +36,19 @@ from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Context,
 
 DEAD: Final = R.DEAD
 DECIDED: Final = R.DECIDED
-"""As the state after a move: nothing matches; the move's only slot is the lexeme."""
+"""In the place of a state: no terminal can match; the only slot is the lexeme."""
 
 
 @dataclass(frozen=True)
 class LexemeState:
-    """What the bytes of a lexeme so far may become."""
+    """A state of the lexer inside a lexeme."""
 
     items: tuple[Item, ...]
-    behind: LookBehindState
+    look_behind: LookBehindState
     tracked: frozenset[int]
     """Instructions of the strings that may take the place of a match."""
     unless: int
-    """Which strings take whose place: a number of `Lexer`."""
+    """Which strings take the place of which matches: a number of `LexemeStates`."""
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -56,7 +58,7 @@ class LexemeState:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a byte, or the end of the text, does to a lexeme state."""
+    """What a byte, or the text's end, does to a lexeme state."""
 
     after: int
     """The state's number, DEAD, or DECIDED."""
@@ -68,7 +70,7 @@ _DIES: Final = Move(DEAD)
 
 
 class States(Sequence[LexemeState]):
-    """The states by their numbers, each made of its numbers when it is first asked for."""
+    """The states by number, each made an object when it is first asked for."""
 
     def __init__(self, items: LexemeItems) -> None:
         self._items = items
@@ -120,14 +122,14 @@ class LexemeStates:
             self._add_patterns()
             self.classes = self.program.classes()
             self.is_local = self.program.is_local(self._first.values())
-            """Whether no lexeme asks what was before it."""
+            """Whether no lexeme looks behind its beginning."""
         else:
             self._first = dict(kept.first.tolist())
             self._exact = {string: (first, number) for string, first, number in kept.exact.tolist()}
             self.classes, self.is_local = kept.classes.tobytes(), kept.is_local
         chosen = {self.classes[byte]: byte for byte in reversed(PREFERRED_BYTES)}
         self.representative = [chosen[kind] for kind in range(max(self.classes) + 1)]
-        """Of each class a byte, such as a person would write."""
+        """Of each class of bytes the one that a person would write."""
         self._unless: list[dict[int, tuple[int, ...]]] = [{}]
         self._of_context: list[int] = []
         for context in tables.contexts:
@@ -140,25 +142,27 @@ class LexemeStates:
         )
         self.states = States(self.items)
         self.starts: dict[tuple[int, LookBehindState], int] = {}
-        """Where lexemes begin, by context and what is before."""
+        """The states at the beginning of lexemes, by context and look-behind state."""
         self._moves: dict[tuple[int, int], Move] = {}
         self._rows: dict[int, list[Move]] = {}
         self._ways: dict[int, list[tuple[int, Move]]] = {}
         width = len(self.representative)
-        self._liked = sorted(range(width), key=lambda kind: PREFERRED_BYTES.index(self.representative[kind]))
-        """The classes, as a person would choose among their bytes."""
+        self._preferred_classes = sorted(
+            range(width), key=lambda kind: PREFERRED_BYTES.index(self.representative[kind])
+        )
+        """The classes of bytes, those that a person would write first."""
         self._strings_of: dict[tuple[int, LookBehindState], list[int]] = {}
         """Items of the strings that may take the place of a match, where a lexeme begins."""
         self._parts: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
         self._begin_with: dict[int, int] = {}
-        self._sure_kinds: dict[int, int] = {}
+        self._certain_kinds_of: dict[int, int] = {}
         self._kinds_taken: dict[ByteNode, int] = {}
         self._begin: dict[int, frozenset[int]] = {}
         self._behind: dict[bytes, npt.NDArray[np.bool_]] = {}
         self._ends: dict[int, Move] = {}
         self._ended_states: dict[int, bool] = {}
-        self._waits_of: dict[int, int] = {}
-        self._alike: dict[int, npt.NDArray[np.bool_]] = {}
+        self._pending_of: dict[int, int] = {}
+        self._same_as: dict[int, npt.NDArray[np.bool_]] = {}
         self._may_be: dict[bytes, frozenset[int]] = {}
 
     def _add_patterns(self) -> None:
@@ -180,14 +184,14 @@ class LexemeStates:
             first = self.program.add(tree, count + string, where=f"terminal {one.name}")
             self._exact[string] = first, count + string
 
-    # --- what comes before ----------------------------------------------------------------------------------
+    # --- look-behinds ---------------------------------------------------------------------------------------
 
     def initial_look_behind(self) -> LookBehindState:
-        """Return what is known of the text before its first byte; NO_LOOK_BEHIND where it never matters."""
+        """Return the look-behind state before the first byte; NO_LOOK_BEHIND where none matters."""
         return NO_LOOK_BEHIND if self.is_local else self.program.initial_look_behind()
 
     def step_look_behind(self, behind: LookBehindState, byte: int) -> LookBehindState:
-        """Return what is known after a byte."""
+        """Return the look-behind state after a byte."""
         return NO_LOOK_BEHIND if self.is_local else self.program.step_look_behind(behind, byte)
 
     # --- states ---------------------------------------------------------------------------------------------
@@ -201,7 +205,7 @@ class LexemeStates:
         return known
 
     def _start(self, context: Context, number: int, behind: LookBehindState) -> int:
-        behind = self._starting(behind)
+        behind = self._first_look_behind(behind)
         unless = self._of_context[number]
         tracked = self._strings_of.get((unless, behind))
         if tracked is None:
@@ -209,9 +213,9 @@ class LexemeStates:
             tracked = self._strings_of[unless, behind] = self._tracked_at(strings, behind)
         return self.items.settled(self._items_at(context.terminals, behind), behind, tracked, unless)
 
-    def _starting(self, behind: LookBehindState) -> LookBehindState:
-        """Return what a state is told of what is before a lexeme."""
-        return self.program.anywhere() if self.is_local else behind
+    def _first_look_behind(self, behind: LookBehindState) -> LookBehindState:
+        """Return the look-behind state of a lexeme's first state."""
+        return self.program.look_behind_anywhere() if self.is_local else behind
 
     def _items_at(self, terminals: Sequence[int], behind: LookBehindState) -> list[int]:
         """Return the items with which some terminals begin."""
@@ -228,8 +232,8 @@ class LexemeStates:
         return sorted({self.items.number((one[0], ())) for one in plain})
 
     def distinct_contexts(self, byte: int, *terminals: int) -> list[int]:
-        """Return contexts whose starts do all that some start does with bytes with which some terminals
-        begin, and with one more byte."""
+        """Return contexts whose starts differ by what they do with the first bytes of some terminals, and
+        with one more byte: one of each kind."""
         contexts = range(len(self.tables.contexts))
         kinds = self._kinds((byte,), terminals)
         if any(self._first_kinds(first) & kinds for first, _number in self._exact.values()):
@@ -238,8 +242,8 @@ class LexemeStates:
         return sorted(apart.values())
 
     def partial_start(self, context: int, terminal: int, *others: int) -> int:
-        """Return a state that does what the start of a context does with the bytes with which a terminal
-        begins, and with some others; it has little besides. Nothing is before it."""
+        """Return a state that does what the start of a context does with the first bytes of a terminal, and
+        with some other bytes. It has few other items. Nothing is before it."""
         kinds = self._kinds(others, (terminal,))
         strings = self._exact.keys() & {one for _t, of in self.tables.contexts[context].unless for one in of}
         exact = tuple(sorted(one for one in strings if self._first_kinds(self._exact[one][0]) & kinds))
@@ -247,7 +251,7 @@ class LexemeStates:
         key = unless, terminals, exact
         known = self._parts.get(key)
         if known is None:
-            behind = self._starting(self.initial_look_behind())
+            behind = self._first_look_behind(self.initial_look_behind())
             tracked = self._tracked_at([self._exact[one][0] for one in exact], behind)
             known = self._parts[key] = self.items.settled(
                 self._items_at(terminals, behind), behind, tracked, unless
@@ -255,27 +259,27 @@ class LexemeStates:
         return known
 
     def errors_after(self, terminal: int) -> npt.NDArray[np.bool_]:
-        """Return the classes that are errors behind a terminal, wherever that stands; none behind one that is
-        ignored, or may be."""
+        """Return the classes of bytes that are errors after a terminal in every context; none after one that
+        may be ignored."""
         tables, indentation = self.tables, self.tables.indentation
         if terminal in tables.ignored or (indentation is not None and terminal == indentation.newline):
             return np.zeros(len(self.representative), np.bool_)
         return self.errors_after_contexts(tables.contexts_after(terminal))
 
     def errors_after_contexts(self, contexts: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Return the classes that are errors to the starts of all of some contexts. Cost: a look at the first
-        instructions of their terminals; where these are not enough, the rows of the starts."""
-        terminals = self._members[contexts].any(axis=0)
+        """Return the classes of bytes that are errors at the start of all of some contexts. Cost: a look at
+        the first instructions of their terminals; where these do not decide, the rows of the starts."""
+        terminals = self._context_terminals[contexts].any(axis=0)
         key = terminals.tobytes()
         known = self._behind.get(key)
         if known is not None:
             return known
-        may, surely = 0, 0
+        may, certain = 0, 0
         for terminal in np.flatnonzero(terminals).tolist():
             first = self._first[terminal]
             may |= self._first_kinds(first)
-            surely |= self._surely_taken(first)
-        if may != surely:
+            certain |= self._certain_kinds(first)
+        if may != certain:
             before = self.initial_look_behind()
             starts = [self.start(one, before) for one in contexts]
             return np.asarray((self.after(starts) == DEAD).all(axis=0))
@@ -284,7 +288,7 @@ class LexemeStates:
         return known
 
     @cached_property
-    def _members(self) -> npt.NDArray[np.bool_]:
+    def _context_terminals(self) -> npt.NDArray[np.bool_]:
         """[contexts, terminals]: is a terminal one of a context's?"""
         contexts = self.tables.contexts
         found = np.zeros((len(contexts), len(self.tables.terminals)), np.bool_)
@@ -293,7 +297,7 @@ class LexemeStates:
         return found
 
     def _kinds(self, others: Sequence[int], terminals: Sequence[int]) -> int:
-        """Return bits of the classes of some bytes, and of those with which some terminals begin."""
+        """Return bits of the classes of some bytes, and of the first bytes of some terminals."""
         found = 0
         for byte in others:
             found |= 1 << self.classes[byte]
@@ -305,7 +309,7 @@ class LexemeStates:
         return found
 
     def _beginning(self, context: int, kinds: int) -> list[int]:
-        """Return the terminals of a context that begin with some classes, in order."""
+        """Return the terminals of a context whose first byte may be of some classes, in order."""
         begin = self._begin.get(kinds)
         if begin is None:
             begin = frozenset([one for one, first in self._every_first if first & kinds])
@@ -314,12 +318,11 @@ class LexemeStates:
 
     @cached_property
     def _every_first(self) -> list[tuple[int, int]]:
-        """Each terminal, with the classes that it begins with."""
+        """Each terminal with the classes of its first bytes."""
         return [(one, self._first_kinds(first)) for one, first in self._first.items()]
 
     def _first_kinds(self, at: int) -> int:
-        """Return bits of the classes that what comes to an instruction without reading, or looks ahead, may
-        read."""
+        """Return bits of the classes that the closure of an instruction may read, look-aheads included."""
         found = self._begin_with.get(at)
         if found is None:
             found = 0
@@ -328,14 +331,14 @@ class LexemeStates:
             self._begin_with[at] = found
         return found
 
-    def _surely_taken(self, at: int) -> int:
-        """Return bits of the classes that surely lead on from where a terminal begins."""
-        found = self._sure_kinds.get(at)
+    def _certain_kinds(self, at: int) -> int:
+        """Return bits of the classes that surely lead on from an instruction."""
+        found = self._certain_kinds_of.get(at)
         if found is None:
             found = 0
             for node in self.program.first_plain_nodes(at):
                 found |= self._taken_by(node)
-            self._sure_kinds[at] = found
+            self._certain_kinds_of[at] = found
         return found
 
     def _taken_by(self, node: ByteNode) -> int:
@@ -355,8 +358,8 @@ class LexemeStates:
         return self._move(int(array("after")[place]), int(array("sources")[place]))
 
     def explore(self, states: Sequence[int], most: int) -> npt.NDArray[np.int32]:
-        """Return some states and those that they lead to, nearest first, `most` of them: their rows are
-        made."""
+        """Make the rows of some states and of those that they lead to, nearest first, `most` of them; return
+        these states."""
         return self.items.make_rows(states, most)
 
     def after(self, states: Sequence[int]) -> npt.NDArray[np.int32]:
@@ -366,13 +369,12 @@ class LexemeStates:
         return found
 
     def begins_like(self, byte: int, kinds: Sequence[int]) -> bool:
-        """Return whether one of some classes does the same as a byte wherever a lexeme begins. Cost: a look
-        at the first instructions of all terminals; where they tell all the classes from the byte, the rows of
-        the starts of contexts, known ones first, until these do, too."""
+        """Return whether one of some classes does the same as a byte at the start of every context. Cost: a
+        look at the first instructions of all terminals; where these do not decide, the rows of the starts."""
         kind = self.classes[byte]
-        alike = self._alike.get(kind)
+        alike = self._same_as.get(kind)
         if alike is None:
-            alike = self._alike[kind] = self._never_parted(kind)
+            alike = self._same_as[kind] = self._never_told_apart(kind)
         left = np.array(kinds, np.int32)
         if alike[left].any():
             return True
@@ -388,18 +390,18 @@ class LexemeStates:
         return len(left) > 0
 
     def after_first_bytes(self, states: Sequence[int], terminal: int, *others: int) -> set[int]:
-        """Return the states after the bytes with which a terminal begins, and some others, in some states."""
+        """Return the states after the first bytes of a terminal, and after some other bytes, from some
+        states."""
         kinds = self._kinds(others, (terminal,))
         which = [kind for kind in range(len(self.representative)) if kinds >> kind & 1]
         found: list[int] = np.unique(self.after(states)[:, which]).tolist()
         return {state for state in found if state >= 0}
 
-    def _never_parted(self, kind: int) -> npt.NDArray[np.bool_]:
-        """Return which classes no thread that a lexeme begins with tells from another class, nor what it
-        looks ahead for."""
+    def _never_told_apart(self, kind: int) -> npt.NDArray[np.bool_]:
+        """Return the classes that no first instruction, look-aheads included, tells from a class."""
         firsts = [*self._first.values(), *(first for first, _number in self._exact.values())]
         parts = self.items.parts_behind(
-            self._starting(self.initial_look_behind()), self.program.first_nodes(firsts)
+            self._first_look_behind(self.initial_look_behind()), self.program.first_nodes(firsts)
         )
         return np.asarray(parts.which == parts.which[kind])
 
@@ -427,30 +429,30 @@ class LexemeStates:
 
     @property
     def rows(self) -> dict[int, list[Move]]:
-        """The rows that are known, by their states."""
+        """The rows that were made, by state."""
         made = np.flatnonzero(self.items.array("first")[: len(self.states), 0] >= 0)
         return {state: self.row(state) for state in made.tolist()}
 
     def ways(self, state: int) -> list[tuple[int, Move]]:
-        """Return the moves of a state, each with one of its bytes."""
+        """Return the different moves of a state, each with one of its bytes."""
         known = self._ways.get(state)
         if known is None:
             self._need(state)
             after, sources, first = (self.items.array(name)[state].tolist() for name in R.MOVES)
             known = self._ways[state] = [
                 (self.representative[kind], self._move(after[kind], sources[kind]))
-                for kind in self._liked
+                for kind in self._preferred_classes
                 if first[kind] == kind
             ]
         return known
 
     def without_slot(self, state: int) -> int:
-        """Return the state in which the last slot, an old one, is an error: the items before it are all there
-        is, DEAD where there are none. Where the last item is no old slot, the state itself."""
+        """Return the state without its last slot, an old one that has become an error; DEAD where nothing is
+        before it. The state itself where its last item is no old slot."""
         return self.items.retry(R.find_without_slot, state)
 
     def has_ended(self, state: int) -> bool:
-        """Return whether a lexeme is nothing but slots, all of them old."""
+        """Return whether a state has old slots alone."""
         known = self._ended_states.get(state)
         if known is None:
             items = self.states[state].items
@@ -460,18 +462,18 @@ class LexemeStates:
         return known
 
     def pending_lookaheads(self, state: int) -> int:
-        """Return how many look-aheads must still come true, at least, before a lexeme ends; UNREACHABLE where
-        none does, as where all that may begin looks behind."""
-        known = self._waits_of.get(state)
+        """Return how many look-aheads must still hold, at least, before a lexeme ends; UNREACHABLE where it
+        has no item."""
+        known = self._pending_of.get(state)
         if known is None:
             held = (one[1] if isinstance(one, tuple) else one.guards for one in self.states[state].items)
-            known = self._waits_of[state] = min(
+            known = self._pending_of[state] = min(
                 (sum(guard.holds for guard in of) for of in held), default=UNREACHABLE
             )
         return known
 
     def end(self, state: int) -> Move:
-        """Return what the end of the text does: DECIDED with its slot, or DEAD."""
+        """Return what the text's end does: DECIDED with its source, or DEAD."""
         known = self._ends.get(state)
         if known is None:
             known = self._ends[state] = self._end(state)
@@ -491,7 +493,7 @@ class LexemeStates:
         return _DIES
 
     def _named(self, terminal: int, tracked: int, unless: int) -> int:
-        """Return the terminal that a match is of: a string that equals it goes before."""
+        """Return the terminal of a match: that of a string that equals it, where there is one."""
         if tracked:
             ended = self.items.matched(tracked)
             for string in self._unless[unless].get(terminal, ()):
@@ -500,8 +502,8 @@ class LexemeStates:
         return terminal
 
     def viable_terminals(self, state: int) -> frozenset[int]:
-        """Return the terminals that a lexeme may still become, slots left aside; more, where a better thread
-        always wins."""
+        """Return the terminals of which the bytes so far are a viable prefix, slots left aside; also some
+        that a better thread always overrules."""
         bits = self.items.array("viable")[state].tobytes()
         known = self._may_be.get(bits)
         if known is None:

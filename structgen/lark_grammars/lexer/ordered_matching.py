@@ -1,15 +1,15 @@
-"""Regular expressions matched as Python's re matches them: the first alternative that matches, not the
-longest match, followed byte by byte.
+"""Ordered matching: regular expressions matched as Python's re does, leftmost-first and byte by byte.
 
-A program is a graph of instructions, one for each terminal of a lexer and shared by all of them. What has
-been read is an ordered list of *threads*, best first, as in Pike's machine: the first that ends is the match,
-unless a better one ends later. So a state also holds *slots*: places where a match ended at which a worse
-thread is given up, and a better one may still win. A look-ahead is a *guard* of what comes after it: an
-unordered automaton that must, or must not, come to its end. What look-behinds ask of the text before is
-followed beside (`Behind`).
+A *program* is a graph of instructions, shared by all terminals of a lexer. What was read is an ordered list
+of *threads*, best first, as in Pike's machine. The first thread that matches wins, unless a better one
+matches later. So a state also holds *slots*: accepts that a better thread may still overrule (`lexemes`).
 
-Source: R. Cox, Regular Expression Matching: the Virtual Machine Approach (2009), for threads in order; slots
-and guards are what matching without the rest of the text takes.
+Three things go beyond Pike's machine. A look-ahead becomes a *guard* of its thread: an unordered automaton
+that must, or must not, accept. An atomic group keeps its threads together (`AtomicGroup`). What look-behinds
+ask of the text before is a state of its own (`LookBehindState`).
+
+Source: R. Cox, Regular Expression Matching: the Virtual Machine Approach (2009), for threads in order.
+Slots and guards are needed because the rest of the text is not known yet.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ MOST_INSTRUCTIONS: Final = 1 << 18
 
 Guards: TypeAlias = tuple["LookAheadGuard", ...]
 Thread: TypeAlias = tuple[int, Guards]
-"""An instruction that waits for a byte (or for the end of the text), and what must come true."""
+"""An instruction that waits for a byte (or for the end of the text), and the guards that must come true."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookAheadGuard:
-    """A look-ahead that is not decided: some thread must (`holds`), or none may, come to `accept`."""
+    """A look-ahead that is not decided: some thread must (`holds`), or none may, reach `accept`."""
 
     holds: bool
     accept: int
@@ -69,64 +69,64 @@ class LookAheadGuard:
 
 @dataclass(frozen=True, slots=True)
 class AtomicGroup:
-    """Threads inside an atomic group, in order; the first that ends goes on behind it, alone."""
+    """Threads inside an atomic group, in order; the first that ends the group goes on alone."""
 
     threads: tuple[Thread | AtomicGroup, ...]
     leave: int
-    """The instruction at which the group ends."""
+    """The instruction that ends the group."""
     guards: Guards
-    """Of what goes on."""
+    """Of the thread that goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookBehindState:
-    """What look-behinds know of the text so far, at the end of a character."""
+    """What look-behinds know of the text before."""
 
     at_start: bool
-    """Nothing was read."""
+    """Whether nothing was read."""
     threads: frozenset[int]
     """Instructions inside look-behinds."""
-    true: frozenset[int]
+    holding: frozenset[int]
     """The look-behinds that hold here."""
     left: int = 0
-    """Bytes that the character under way still has."""
+    """Bytes that are missing of the character under way."""
 
 
 NO_LOOK_BEHIND: Final = LookBehindState(False, frozenset(), frozenset())
-"""Where nothing is asked of what came before."""
+"""Where no look-behind asks anything."""
 
-_REMEMBERED: Final = 1 << 15
-"""Guards of which it is remembered what becomes of them."""
-_VISITS: Final = 3
-"""How often a search for words comes by one instruction."""
-_VARIETY: Final = 8
+_MOST_GUARDS: Final = 1 << 15
+"""Steps of guards that are remembered."""
+_MOST_VISITS: Final = 3
+"""Visits of one instruction by a search for texts."""
+_MOST_BYTES: Final = 8
 """Bytes of one set that are tried."""
 PREFERRED_BYTES: Final = bytes(
     (*range(97, 123), *range(65, 91), *range(48, 58), 32, *range(33, 48), *range(58, 65), *range(91, 97))
 ) + bytes((*range(123, 127), 10, 9, 13, *range(128, 256), *range(9), 11, 12, *range(14, 32), 127))
-"""Bytes in the order in which a text for people chooses them."""
+"""Bytes in the order in which texts for people choose them: letters first."""
 
 
-_liked: Final = itemgetter(*PREFERRED_BYTES)
+_preferred: Final = itemgetter(*PREFERRED_BYTES)
 
 
 class OrderedProgram:
-    """The instructions of a lexer's terminals, made as they are added, or those that were kept."""
+    """The instructions of a lexer's terminals: added here, or read from a file (`kept`)."""
 
     def __init__(self, kept: Patterns | None = None) -> None:
         self.code = Instructions(kept)
         self.looks: list[tuple[int, int]] = []
-        """Of each look-behind: where it begins, and its end."""
+        """Of each look-behind its first instruction, and its end."""
         self._look_numbers: dict[Node, int] = {}
         self._within: dict[tuple[ByteNode, int], int] = {}
         self._bits: list[int] = []
         self._reach: dict[int, tuple[frozenset[int], bool]] = {}
-        self._sure: dict[int, bool] = {}
+        self._always: dict[int, bool] = {}
         self._guards_after: dict[tuple[LookAheadGuard, int, LookBehindState], LookAheadGuard | bool] = {}
         self._guards_at_end: dict[tuple[LookAheadGuard, LookBehindState], bool] = {}
-        self._first_words: dict[tuple[int, int], bytes | None] = {}
+        self._first_texts: dict[tuple[int, int], bytes | None] = {}
         self.inner: list[tuple[int, int]] = []
-        """The instructions inside characters, which are made as they are met: of which one, and by which
+        """Instructions inside characters, which are made as they are met: from which instruction, by which
         byte."""
         if kept is not None:
             kinds = [int.from_bytes(row.tobytes(), "little") for row in kept.reaches]
@@ -136,8 +136,8 @@ class OrderedProgram:
     # --- compilation ----------------------------------------------------------------------------------------
 
     def add(self, node: Node, number: int, *, where: str) -> int:
-        """Add an expression whose match is called `number`; return its first instruction. Raises RegexError
-        for what a look-behind cannot hold, LimitError past MOST_INSTRUCTIONS."""
+        """Add an expression whose match has a number; return its first instruction. Raises RegexError for
+        what a look-behind cannot hold, LimitError past MOST_INSTRUCTIONS."""
         try:
             end = self._put(Instruction(MATCH, number=number))
             return self._emit(node, end, end)
@@ -160,8 +160,8 @@ class OrderedProgram:
         return at
 
     def inside(self, at: int, byte: int) -> int:
-        """Return the instruction that waits for the rest of a character whose first bytes an instruction has
-        read, with one byte more; it is made when it is first asked for."""
+        """Return the instruction that waits for the rest of a character after one more of its bytes; it is
+        made when it is first asked for."""
         one, made = self.code[at], self.code.count
         assert one.node is not None
         node = one.node.after[byte]
@@ -175,8 +175,8 @@ class OrderedProgram:
         return ways[0] if len(ways) == 1 else self._put(Instruction(SPLIT, to=ways))
 
     def _emit(self, node: Node, fresh: int, moved: int) -> int:
-        """Return the first instruction of a node that goes on at `moved`, or at `fresh` where it has read
-        nothing: an empty copy ends a repetition."""
+        """Return the first instruction of a node. It goes on at `moved`, or at `fresh` where it has read
+        nothing: an empty repetition ends the loop."""
         if fresh != moved and not nullable(node):
             fresh = moved
         match node:
@@ -214,7 +214,7 @@ class OrderedProgram:
     def _look(self, of: Node) -> int:
         number = self._look_numbers.get(of)
         if number is None:
-            if _looks(of):
+            if _has_look_around(of):
                 raise RegexError(
                     "A look-around or an atomic group stands inside a look-behind.",
                     cure="Write the look-behind as a set of characters, or as several look-behinds.",
@@ -250,7 +250,7 @@ class OrderedProgram:
         return (copy, after) if node.greedy else (after, copy)
 
     def classes(self) -> bytes:
-        """Return the class of each byte: those of one class do the same everywhere in the program."""
+        """Return the class of each byte. Bytes of one class do the same everywhere in the program."""
         nodes: dict[ByteNode, None] = {}
         pending = [one.node for one in self.code.values() if one.node is not None]
         while pending:
@@ -262,10 +262,10 @@ class OrderedProgram:
         columns = zip(*(node.after for node in nodes), strict=True)
         return bytes(numbers.setdefault(column, len(numbers)) for column in columns) or bytes(256)
 
-    # --- what may come --------------------------------------------------------------------------------------
+    # --- reachable matches and short texts ------------------------------------------------------------------
 
     def reaches(self, at: int) -> tuple[frozenset[int], bool]:
-        """Return the matches that an instruction may lead to, and whether it may ask what came before."""
+        """Return the matches that an instruction may lead to, and whether it may look behind."""
         bits = self.reach(at)
         known = self._reach.get(bits)
         if known is None:
@@ -275,11 +275,11 @@ class OrderedProgram:
         return known
 
     def reach(self, at: int) -> int:
-        """Return what `reaches` does as bits: whether it may ask, and from the second on the matches. Cost:
-        the first time a look at all instructions, or two."""
+        """Return the same as bits: the lowest says whether it may look behind, the others are the matches.
+        Cost: the first time, one or two passes over all instructions."""
         bits = self._bits
         if at >= len(bits):
-            # they are made from the last to the first, but for loops; those inside characters go on behind
+            # instructions are made from the last to the first, but for loops
             begin, changed = len(bits), True
             bits += [0] * (self.code.count - begin)
             while changed:
@@ -298,15 +298,15 @@ class OrderedProgram:
                         bits[here], changed = found, True
         return bits[at]
 
-    def words(self, starts: Iterable[int], number: int) -> Iterator[bytes]:
+    def texts(self, starts: Iterable[int], number: int) -> Iterator[bytes]:
         """Yield texts that lead from some instructions to a match, short ones first, as if every look-around
-        held; whoever uses one tries it. LexemeEndings after some hundred."""
+        held: the caller must try them. The texts end after some hundred."""
         pending: deque[tuple[int, bytes]] = deque((at, b"") for at in starts if number in self.reaches(at)[0])
         visits: dict[int, int] = {}
         while pending:
             at, text = pending.popleft()
             visits[at] = visits.get(at, 0) + 1
-            if visits[at] > _VISITS:
+            if visits[at] > _MOST_VISITS:
                 continue
             one = self.code[at]
             if one.kind == MATCH and one.number == number:
@@ -317,25 +317,25 @@ class OrderedProgram:
                     after = one.to[0] if node is DONE else self.inside(at, byte)
                     pending.append((after, text + bytes((byte,))))
             else:
-                # nothing is read here: its turn is now
+                # no byte is read here: its turn is now
                 ways = one.to[:1] if one.kind == AHEAD else one.to
                 pending.extendleft((to, text) for to in reversed(ways))
 
-    def first_word(self, at: int, number: int) -> bytes | None:
-        """Return the first of `words` from one instruction, None where there is none. What comes behind its
-        bytes are the first words of the instructions on the way, and kept."""
-        words = self._first_words
-        if (at, number) in words:
-            return words[at, number]
+    def first_text(self, at: int, number: int) -> bytes | None:
+        """Return the first of `texts` from one instruction, None where there is none. The rests of the text
+        are the first texts of the instructions on the way, and remembered."""
+        texts = self._first_texts
+        if (at, number) in texts:
+            return texts[at, number]
         pending: deque[tuple[int, Any]] = deque([(at, None)])
         visits: dict[int, int] = {}
-        words[at, number] = None
+        texts[at, number] = None
         if not self.reach(at) >> 1 >> number & 1:
             return None
         while pending:
             here, way = pending.popleft()
             visits[here] = visits.get(here, 0) + 1
-            if visits[here] > _VISITS:
+            if visits[here] > _MOST_VISITS:
                 continue
             one = self.code[here]
             if one.kind == MATCH:
@@ -345,12 +345,12 @@ class OrderedProgram:
                 while way is not None:
                     begun, byte, way = way
                     text = bytes((byte,)) + text
-                    words[begun, number] = text
-                words[at, number] = text
+                    texts[begun, number] = text
+                texts[at, number] = text
                 break
             if one.kind == CHAR:
                 assert one.node is not None
-                byte = _liked_most(one.node)
+                byte = _preferred_byte(one.node)
                 if byte >= 0:
                     pending.append((one.to[0], (here, byte, way)))
                     continue
@@ -359,10 +359,10 @@ class OrderedProgram:
             else:
                 ways = one.to[:1] if one.kind == AHEAD else one.to
                 pending.extendleft((to, way) for to in reversed(ways))
-        return words[at, number]
+        return texts[at, number]
 
     def least(self, at: int, number: int) -> int:
-        """Return the bytes of the shortest of `words`, 1 or more; UNREACHABLE: there is none. Cost: 1 us an
+        """Return the bytes of the shortest of `texts`, 1 or more; UNREACHABLE: there is none. Cost: 1 us an
         instruction."""
         if not self.reach(at) >> 1 >> number & 1:
             return UNREACHABLE
@@ -381,18 +381,18 @@ class OrderedProgram:
                 for byte, node in _choices(one.node):
                     pending.append((one.to[0] if node is DONE else self.inside(here, byte), count + 1))
             else:
-                # nothing is read here: its turn is now
+                # no byte is read here: its turn is now
                 ways = one.to[:1] if one.kind == AHEAD else one.to
                 pending.extendleft((to, count) for to in ways)
         return UNREACHABLE
 
-    # --- running --------------------------------------------------------------------------------------------
+    # --- steps ----------------------------------------------------------------------------------------------
 
     def closure(
         self, at: int, guards: Guards, behind: LookBehindState
     ) -> Iterator[tuple[int, Guards] | AtomicGroup]:
-        """Yield what an instruction comes to without reading, best first: threads that wait for a byte or the
-        end of the text, and the ends (matches, and those of look-arounds and groups) that it comes to."""
+        """Yield the closure of an instruction, best first: threads that wait for a byte or the end of the
+        text, and the ends (of matches, look-arounds and groups) that are reached without reading."""
         seen: set[tuple[int, Guards]] = set()
         pending: list[Thread | AtomicGroup] = [(at, guards)]
         while pending:
@@ -416,7 +416,7 @@ class OrderedProgram:
                     elif guard is not False:
                         pending.append((after, with_guard(held, guard)))
                 case 4:  # BEHIND
-                    if (one.number in behind.true) == bool(one.other):
+                    if (one.number in behind.holding) == bool(one.other):
                         pending.append((one.to[0], held))
                 case 5:  # START
                     if behind.at_start:
@@ -432,8 +432,8 @@ class OrderedProgram:
     def _leave(
         self, items: Iterable[Thread | AtomicGroup], leave: int, guards: Guards
     ) -> list[Thread | AtomicGroup]:
-        """Return what an atomic group comes to, best first: what is still inside, and where a thread has come
-        to its end, the instruction behind it, if none better does."""
+        """Return what an atomic group becomes, best first: the threads that are still inside, and, where one
+        has reached the end, the instruction behind it, guarded against better ones that end later."""
         found: list[Thread | AtomicGroup] = []
         better: list[Thread | AtomicGroup] = []
         for item in items:
@@ -450,14 +450,14 @@ class OrderedProgram:
             found.append((self.code[item[0]].to[0], held))
             if not item[1]:
                 return found
-            # a worse one ends the group only where the look-aheads of this end fail
+            # a worse thread ends the group only where the look-aheads of this one fail
             guards = with_guard(guards, LookAheadGuard(False, leave, frozenset(((leave, item[1]),))))
         if better:
             found.append(AtomicGroup(tuple(better), leave, guards))
         return found
 
     def _end_of(self, at: int) -> int:
-        """Return the end of an atomic group for that of its empty match."""
+        """Return the end of an atomic group, given the end of its empty match."""
         one = self.code[at]
         return one.other if one.kind == LEAVE and one.other >= 0 else at
 
@@ -467,7 +467,7 @@ class OrderedProgram:
     def _guard(
         self, holds: bool, accept: int, threads: frozenset[Thread | AtomicGroup]
     ) -> LookAheadGuard | bool:
-        """Return a guard, or what it comes to where that is known."""
+        """Return a guard, or its outcome where that is known."""
         if (accept, ()) in threads:
             return holds
         return LookAheadGuard(holds, accept, threads) if threads else not holds
@@ -475,7 +475,7 @@ class OrderedProgram:
     def step_thread(
         self, thread: Thread, byte: int, behind: LookBehindState
     ) -> list[tuple[int, Guards] | AtomicGroup]:
-        """Return what a thread comes to with a byte, best first."""
+        """Return the closure of a thread after a byte, best first."""
         at, guards = thread
         one = self.code[at]
         if one.kind != CHAR:
@@ -494,7 +494,7 @@ class OrderedProgram:
     def step_nest(
         self, nest: AtomicGroup, byte: int, behind: LookBehindState
     ) -> list[tuple[int, Guards] | AtomicGroup]:
-        """Return what an atomic group comes to with a byte, best first."""
+        """Return the closure of an atomic group after a byte, best first."""
         guards = self.step_guards(nest.guards, byte, behind)
         if guards is None:
             return []
@@ -510,8 +510,8 @@ class OrderedProgram:
     def _step(
         self, item: Thread | AtomicGroup, byte: int, behind: LookBehindState
     ) -> list[Thread | AtomicGroup]:
-        """Return what a thread or a group comes to with a byte; a thread that has ended waits for guards of
-        its own."""
+        """Return the closure of a thread or a group after a byte; a thread that has ended waits for its
+        guards."""
         if isinstance(item, AtomicGroup):
             return self.step_nest(item, byte, behind)
         if self.code[item[0]].kind != LEAVE:
@@ -533,7 +533,7 @@ class OrderedProgram:
     def _guard_after(
         self, guard: LookAheadGuard, byte: int, behind: LookBehindState
     ) -> LookAheadGuard | bool:
-        """Return what becomes of a guard with a byte. It is remembered: guards hold others, many the same."""
+        """Return a guard after a byte, or its outcome. Remembered, as many guards hold equal ones."""
         key = guard, byte, behind
         known = self._guards_after.get(key)
         if known is None:
@@ -541,7 +541,7 @@ class OrderedProgram:
             for item in guard.threads:
                 threads.update(self._step(item, byte, behind))
             known = self.guard_of(guard, threads)
-            if len(self._guards_after) > _REMEMBERED:
+            if len(self._guards_after) > _MOST_GUARDS:
                 self._guards_after.clear()
             self._guards_after[key] = known
         return known
@@ -549,26 +549,25 @@ class OrderedProgram:
     def guard_of(
         self, guard: LookAheadGuard, threads: set[Thread | AtomicGroup] | frozenset[Thread | AtomicGroup]
     ) -> LookAheadGuard | bool:
-        """Return what becomes of a guard whose threads come to others, or what it comes to where that is
-        known."""
-        if any(self._surely(item, guard.accept) for item in threads):
+        """Return a guard with new threads, or its outcome where that is known."""
+        if any(self._always_ends(item, guard.accept) for item in threads):
             threads = {*threads, (guard.accept, ())}
         return self._guard(guard.holds, guard.accept, frozenset(threads))
 
     def has_left(self, at: int) -> bool:
-        """Return whether an instruction is the end of a look-around or of an atomic group."""
+        """Return whether an instruction ends a look-around or an atomic group."""
         return self.code[at].kind == LEAVE
 
-    def _surely(self, item: Thread | AtomicGroup, accept: int) -> bool:
-        """Return whether a thread inside a character comes to an end, whichever character it is."""
+    def _always_ends(self, item: Thread | AtomicGroup, accept: int) -> bool:
+        """Return whether a thread inside a character reaches an end, whichever character it is."""
         if isinstance(item, AtomicGroup) or item[1]:
             return False
         one = self.code[item[0]]
         return one.kind == CHAR and one.to[0] == accept and one.node in _any_rest()
 
-    def surely_matches(self, at: int) -> bool:
-        """Return whether a thread inside a character comes to a match with it, whichever character it is."""
-        known = self._sure.get(at)
+    def always_matches(self, at: int) -> bool:
+        """Return whether a thread inside a character matches with it, whichever character it is."""
+        known = self._always.get(at)
         if known is None:
             one = self.code[at]
             known = one.kind == CHAR and one.node in _any_rest() and not self.reaches(at)[1]
@@ -576,7 +575,7 @@ class OrderedProgram:
                 not isinstance(after, AtomicGroup) and not after[1] and self.code[after[0]].kind == MATCH
                 for after in self.closure(one.to[0], (), NO_LOOK_BEHIND)
             )
-            self._sure[at] = known
+            self._always[at] = known
         return known
 
     def holds_at_end(self, guards: Guards, behind: LookBehindState) -> bool:
@@ -591,13 +590,13 @@ class OrderedProgram:
                 guard.accept == self._end_of(at) for item in guard.threads for at in self._ended(item, behind)
             )
             known = ended == guard.holds
-            if len(self._guards_at_end) > _REMEMBERED:
+            if len(self._guards_at_end) > _MOST_GUARDS:
                 self._guards_at_end.clear()
             self._guards_at_end[key] = known
         return known
 
     def _ended(self, item: Thread | AtomicGroup, behind: LookBehindState) -> Iterator[int]:
-        """Yield the ends that a thread or a group comes to where the text ends, best first."""
+        """Yield the ends that a thread or a group reaches at the text's end, best first."""
         seen: set[Thread | AtomicGroup] = set()
         pending = [item]
         while pending:
@@ -622,22 +621,22 @@ class OrderedProgram:
             pending += reversed(list(self.closure(after, (), behind)))
 
     def matches_at_end(self, item: Thread | AtomicGroup, behind: LookBehindState) -> int | None:
-        """Return the match that a thread or a group comes to where the text ends."""
+        """Return the match of a thread or a group at the text's end."""
         ends = (self.code[at] for at in self._ended(item, behind))
         return next((one.number for one in ends if one.kind == MATCH), None)
 
     def node_of(self, at: int) -> ByteNode | None:
-        """Return the bytes for which an instruction waits, None where it is another."""
+        """Return the bytes for which an instruction waits, None where it waits for none."""
         return self.code[at].node
 
     def match_of(self, at: int) -> int | None:
-        """Return the match that an instruction says, None where it is another."""
+        """Return the number of a match instruction, None for others."""
         one = self.code[at]
         return one.number if one.kind == MATCH else None
 
     def first_nodes(self, starts: Iterable[int]) -> set[ByteNode]:
-        """Return the bytes for which instructions may wait that some come to without reading, those of
-        look-aheads among them."""
+        """Return the bytes for which threads in the closure of some instructions wait, look-aheads
+        included."""
         seen, pending, found = set[int](), list(starts), set[ByteNode]()
         while pending:
             at = pending.pop()
@@ -653,8 +652,7 @@ class OrderedProgram:
         return found
 
     def first_plain_nodes(self, at: int) -> set[ByteNode]:
-        """Return the bytes for which threads wait that an instruction comes to without reading, whatever was
-        before, and that surely lead on."""
+        """Return the bytes that surely lead on from an instruction, whatever was before it."""
         seen, pending, found = set[int](), [at], set[ByteNode]()
         while pending:
             at = pending.pop()
@@ -669,7 +667,7 @@ class OrderedProgram:
         return found
 
     def _leads_on(self, at: int) -> bool:
-        """Return whether an instruction surely comes to something that waits, or matches."""
+        """Return whether the closure of an instruction surely has a thread or a match."""
         seen, pending = set[int](), [at]
         while pending:
             at = pending.pop()
@@ -681,18 +679,18 @@ class OrderedProgram:
                     pending += self.code[at].to
         return False
 
-    # --- what was before ------------------------------------------------------------------------------------
+    # --- look-behinds ---------------------------------------------------------------------------------------
 
     def initial_look_behind(self) -> LookBehindState:
-        """Return what is known before the first byte."""
-        return self._settled(frozenset(), at_start=True)
+        """Return the look-behind state before the first byte."""
+        return self._at_character_end(frozenset(), at_start=True)
 
-    def anywhere(self) -> LookBehindState:
-        """Return what is known after a character of which nothing is known that matters."""
-        return self._settled(frozenset())
+    def look_behind_anywhere(self) -> LookBehindState:
+        """Return the look-behind state after a character that no look-behind matches."""
+        return self._at_character_end(frozenset())
 
     def is_local(self, starts: Iterable[int]) -> bool:
-        """Return whether what comes from some instructions asks only of characters that it has read."""
+        """Return whether no look-behind from some instructions on reaches before the lexeme."""
         if any(_longest(self.code, first, end) != 1 for first, end in self.looks):
             return False
         seen, pending = set(), list(starts)
@@ -708,30 +706,30 @@ class OrderedProgram:
                 pending += [*one.to, *((one.other,) if one.other >= 0 else ())]
         return True
 
-    def _settled(self, threads: frozenset[int], *, at_start: bool = False) -> LookBehindState:
-        """Return what holds at the end of a character; look-behinds may begin here."""
-        going, true = set(threads), set()
+    def _at_character_end(self, threads: frozenset[int], *, at_start: bool = False) -> LookBehindState:
+        """Return the look-behind state at the end of a character; look-behinds may begin here."""
+        going, holding = set(threads), set()
         probe = LookBehindState(at_start, frozenset(), frozenset())
         for number, (first, end) in enumerate(self.looks):
             going.update(at for at, _guards in _plain(self.closure(first, (), probe)))
             if end in going:
-                true.add(number)
+                holding.add(number)
             going.discard(end)
-        return LookBehindState(at_start, frozenset(going), frozenset(true))
+        return LookBehindState(at_start, frozenset(going), frozenset(holding))
 
     def step_look_behind(self, behind: LookBehindState, byte: int) -> LookBehindState:
-        """Return what is known after a byte."""
+        """Return the look-behind state after a byte."""
         left = behind.left - 1 if behind.left else (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0)
         threads: set[int] = set()
         for at in behind.threads:
             threads.update(one for one, _guards in _plain(self.step_thread((at, ()), byte, NO_LOOK_BEHIND)))
         if left == 0:
-            return self._settled(frozenset(threads))
+            return self._at_character_end(frozenset(threads))
         return LookBehindState(False, frozenset(threads), frozenset(), left)
 
 
 def _longest(code: Instructions, first: int, end: int) -> int:
-    """Return the characters that a look-behind reads; re has it that all its ways read as many."""
+    """Return the characters that a look-behind reads; in re all its alternatives read as many."""
     reached, size = {first}, 0
     while True:
         pending, following = list(reached), set[int]()
@@ -752,7 +750,7 @@ def _longest(code: Instructions, first: int, end: int) -> int:
 
 @lru_cache(maxsize=1)
 def _any_rest() -> frozenset[ByteNode]:
-    """Return the nodes inside a character from which every character that begins so is read."""
+    """Return the nodes inside a character that read every character that begins so."""
     found: set[ByteNode] = set()
     pending = [node for node in node_of(((0, 0x10FFFF),)).after if node is not None and node is not DONE]
     while pending:
@@ -764,30 +762,31 @@ def _any_rest() -> frozenset[ByteNode]:
 
 
 @lru_cache(maxsize=1 << 12)
-def _liked_most(node: ByteNode) -> int:
-    """Return the byte that is chosen among characters of one byte, -1 where there is none."""
-    column = _liked(node.after)
+def _preferred_byte(node: ByteNode) -> int:
+    """Return the preferred byte among characters of one byte, -1 where there is none."""
+    column = _preferred(node.after)
     return PREFERRED_BYTES[column.index(DONE)] if DONE in column else -1
 
 
 @lru_cache(maxsize=1 << 12)
 def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
-    """Return a byte for each way on; characters of one byte go before longer ones."""
-    column = _liked(node.after)
+    """Return preferred bytes, one for each successor; or several characters of one byte, where there are
+    any."""
+    column = _preferred(node.after)
     if DONE in column:
         others, at = [], column.index(DONE)
-        for _ in range(min(_VARIETY, column.count(DONE))):
+        for _ in range(min(_MOST_BYTES, column.count(DONE))):
             at = column.index(DONE, at)
             others.append((PREFERRED_BYTES[at], DONE))
             at += 1
         return tuple(others)
-    # of each way the byte that is liked best
+    # for each successor its preferred byte
     found = dict(zip(reversed(column), reversed(PREFERRED_BYTES), strict=True))
     return tuple((found[after], after) for after in dict.fromkeys(column) if after is not None)
 
 
 def with_guard(guards: Guards, guard: LookAheadGuard) -> Guards:
-    """Return guards with one more, in an order of their own."""
+    """Return guards with one more, in a fixed order."""
     if not guards:
         return (guard,)
     if guard in guards:
@@ -812,13 +811,13 @@ def _plain(found: Iterable[Thread | AtomicGroup]) -> Iterator[Thread]:
         yield one
 
 
-def _looks(node: Node) -> bool:
+def _has_look_around(node: Node) -> bool:
     match node:
         case LookAround() | Atomic():
             return True
         case Concatenation(parts) | Alternation(parts):
-            return any(map(_looks, parts))
+            return any(map(_has_look_around, parts))
         case Repetition(of, _, _, _):
-            return _looks(of)
+            return _has_look_around(of)
         case _:
             return False

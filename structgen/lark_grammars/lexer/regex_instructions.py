@@ -1,7 +1,6 @@
-"""The instructions of a lexer's patterns (`ordered_matching`): as objects, and as the arrays that are kept of
-them.
+"""The instructions of a lexer's patterns (`ordered_matching`): as objects, and as arrays for files.
 
-Of what was kept an instruction is made when it is first asked for: the first masks of a grammar meet few.
+From arrays, an instruction becomes an object when it is first asked for: the first masks need few.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, END, ENTER, LEAVE = range(9)
 """Kinds of instructions."""
 _NO_NODE: Final = -1
 _DONE: Final = -1
-"""In the place of a node that follows another: DONE."""
+"""In the place of a successor of a node: DONE."""
 
 
 class Instruction(NamedTuple):
@@ -29,16 +28,16 @@ class Instruction(NamedTuple):
     kind: int
     node: ByteNode | None = None
     to: tuple[int, ...] = ()
-    """Where it goes on, best first."""
+    """The next instructions, best first."""
     number: int = -1
-    """The terminal that has matched; the look-behind; the guard's sense."""
+    """The terminal that has matched; the look-behind; whether the look-ahead must hold."""
     other: int = -1
-    """Where a look-ahead begins, where an atomic group leaves; of the end of an atomic group that has read
-    nothing, the end of the others."""
+    """The first instruction of a look-ahead; the end of an atomic group; of the end of a group that has read
+    nothing, the group's other end."""
 
 
 class Instructions(dict[int, Instruction]):
-    """Instructions by their numbers. Cost: 1 us for one that was kept, 3 us for a new node of its bytes."""
+    """Instructions by number. Cost: 1 us for one from a file, 3 us for a new node of its bytes."""
 
     def __init__(self, kept: Patterns | None = None) -> None:
         super().__init__()
@@ -81,7 +80,7 @@ class Instructions(dict[int, Instruction]):
 
 
 def runs_of(node: ByteNode) -> list[tuple[int, int, ByteNode]]:
-    """Return what follows the bytes of a node, those in a row together that have the same."""
+    """Return the successors of a node as runs of bytes with the same one."""
     runs = []
     for after, some in groupby(enumerate(node.after), key=lambda one: one[1]):
         numbers = [byte for byte, _after in some]
@@ -91,7 +90,7 @@ def runs_of(node: ByteNode) -> list[tuple[int, int, ByteNode]]:
 
 
 class _Nodes:
-    """The nodes of some instructions, each behind those that follow it."""
+    """The nodes of some instructions, each after its successors."""
 
     def __init__(self) -> None:
         self._numbers: dict[ByteNode, int] = {DONE: _DONE}
@@ -118,7 +117,7 @@ def patterns_of(
     least: Sequence[int],
     is_local: bool,
 ) -> Patterns:
-    """Return the arrays of some instructions, and of what is known of them. Cost: some 10 us for each."""
+    """Return the arrays of some instructions, with what is known of them. Cost: some 10 us for each."""
     nodes = _Nodes()
     rows = [
         (one.kind, _NO_NODE if one.node is None else nodes.number(one.node), one.number, one.other)

@@ -1,9 +1,9 @@
-"""A proof that no text goes on from a configuration, where the stacks that lead on have no end.
+"""A proof of emptiness: no text completes a configuration, although infinitely many stacks are reachable.
 
-All configurations after one are followed with stacks that keep their topmost states alone, so that there are
-finitely many. Of what was forgotten is known which states lay directly below which: a reduction that asks for
-it goes on with each of them. So all real stacks are among those that are followed, and where none of them
-accepts, what lies on top can never be completed. Where one does, nothing is known.
+All configurations after it are followed with *shallow* stacks, which keep their topmost states only, so that
+there are finitely many. Of the forgotten part it is known which states lay directly below which. A reduction
+that looks below goes on with each of them. So all real stacks are covered: if none of the shallow ones
+accepts, the configuration is dead. If one accepts, nothing is proved.
 
 The forgotten part is an automaton over states, as in the reachability of pushdown systems (Bouajjani, Esparza
 and Maler, CONCUR 1997).
@@ -24,29 +24,28 @@ from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 _HEIGHTS: Final = (1, 4, 12)
 """States that a stack keeps, the fewest first."""
 _SHALLOW: Final = 8
-"""So many times as many bytes are tried where stacks keep one state: then there are few configurations, and
-mostly all are gone through."""
+"""Times as many bytes are tried where stacks keep one state: there are few configurations then."""
 _FORGOTTEN: Final = -2
-"""On top of what was forgotten of a stack."""
+"""In the place of a state: the rest of the stack was forgotten."""
 _PUSHED: Final = -1
-"""The place of cells that were not there from the beginning."""
+"""The position of cells that were pushed later."""
 
 T = TypeVar("T")
 Cell: TypeAlias = tuple[int, int]
-"""A state in a stack; of those that were there from the beginning each place is another cell."""
+"""A state in a stack, and its position if it was there from the beginning."""
 
 
 class _Fed(NamedTuple):
-    """What a stack becomes by a terminal."""
+    """What a terminal does to a stack."""
 
     stacks: list[int]
     asked: set[Cell]
-    """The lowest cells of stacks below which was looked."""
+    """Cells below which a reduction has looked."""
 
 
 class _ShallowParser(Parser):
-    """Stacks of `most` cells at most; below them lies what was forgotten. A terminal may lead to several
-    stacks: `all_of` goes through them, call by call."""
+    """Stacks of `most` cells at most, over a forgotten part. A terminal may lead to several stacks: `all_of`
+    repeats a call with each of them."""
 
     def __init__(self, tables: ParserTables, lexer: Lexer, most: int) -> None:
         super().__init__(tables, lexer.shortest_lengths())
@@ -55,14 +54,14 @@ class _ShallowParser(Parser):
         self._placed: dict[tuple[int, Cell], int] = {}
         self._bottom = self.push(REFUSED, _FORGOTTEN)
         self._forgotten: dict[Cell, set[Cell]] = {}
-        """For each cell those that lay below it where it was the lowest that was kept."""
+        """For each cell those that lay directly below it when they were forgotten."""
         self._all_fed: dict[tuple[int, int], _Fed] = {}
         self._askers: dict[Cell, set[tuple[int, int]]] = {}
         self._chosen: list[tuple[int, int]] = []
-        """For each call with several stacks the number of one, and how many there are."""
+        """For each call of `feed` with several stacks the number of one, and how many there are."""
         self._calls = 0
         self.asked: set[Cell] = set()
-        """Cells below which was looked since it was emptied."""
+        """Cells below which was looked since this was emptied."""
         self._news: set[Cell] = set()
 
     # --- stacks ---------------------------------------------------------------------------------------------
@@ -77,8 +76,8 @@ class _ShallowParser(Parser):
             self._placed[key] = known
         return known
 
-    def kept(self, cells: list[Cell]) -> int:
-        """Return the stack of some cells, the lowest first, without those that are too many."""
+    def shallow_stack(self, cells: list[Cell]) -> int:
+        """Return the shallow stack of some cells, the lowest first."""
         first = max(0, len(cells) - self._most)
         for below, cell in pairwise(cells[: first + 1]):
             known = self._forgotten.setdefault(cell, set())
@@ -91,17 +90,17 @@ class _ShallowParser(Parser):
         return stack
 
     def _cells(self, stack: int) -> list[Cell]:
-        """Return the cells of a stack, the lowest first, that of what was forgotten included."""
+        """Return the cells of a stack, the lowest first, with that of the forgotten part."""
         found: list[Cell] = []
         while stack != REFUSED:
             found.append((self.top[stack], self._places[stack]))
             stack = self.below[stack]
         return found[::-1]
 
-    # --- what terminals do ----------------------------------------------------------------------------------
+    # --- terminals ----------------------------------------------------------------------------------
 
     def all_of(self, asked: Callable[[], T]) -> Iterator[T]:
-        """Yield what calls come to with each of the stacks that they may lead to."""
+        """Yield the results of a call for each of the stacks that it may lead to."""
         self._chosen = []
         while True:
             self._calls = 0
@@ -115,7 +114,7 @@ class _ShallowParser(Parser):
                 return
 
     def news(self) -> set[Cell]:
-        """Return the cells below which lies more than was known at the last call."""
+        """Return the cells below which more is known than at the last call."""
         found, self._news = self._news, set()
         for cell in found:
             for key in self._askers.pop(cell, ()):
@@ -132,7 +131,7 @@ class _ShallowParser(Parser):
         self.asked |= fed.asked
         if len(fed.stacks) == 1:
             return fed.stacks[0]
-        # nothing is known below a cell as yet: as an error, until `news` say more
+        # nothing is known below a cell yet: an error, until `news` says more
         if not fed.stacks:
             return REFUSED
         if self._calls == len(self._chosen):
@@ -144,7 +143,7 @@ class _ShallowParser(Parser):
     def _feed_all(self, stack: int, terminal: int) -> _Fed:
         rules, found, asked = self.tables.rules, dict[int, None](), set[Cell]()
         pending = [(stack, 0, -1)]
-        """A stack, how many states are to be popped of it, and the nonterminal for which."""
+        """A stack, how many states a reduction still pops, and its nonterminal."""
         seen = set(pending)
         for here, count, origin in pending:
             while count and self.below[here] != self._bottom:
@@ -164,7 +163,7 @@ class _ShallowParser(Parser):
                 if terminal == END and self.top[here] == self.tables.end:
                     found[here] = None
                 elif action > 0:
-                    found[self.kept(self._cells(self.push(here, action - 1)))] = None
+                    found[self.shallow_stack(self._cells(self.push(here, action - 1)))] = None
                 elif action < 0:
                     rule = rules[-1 - action]
                     further.append((here, len(rule.symbols), rule.origin))
@@ -175,25 +174,25 @@ class _ShallowParser(Parser):
         return _Fed(list(found), asked)
 
 
-def is_proved_dead(reader: ContextualReader, reading: ReaderConfiguration, steps: int) -> bool:
-    """Return whether it is proved that no text completes a configuration. `steps`: bytes that are tried at
+def is_proved_dead(reader: ContextualReader, configuration: ReaderConfiguration, steps: int) -> bool:
+    """Return whether no text completes a configuration; False: not proved. `steps`: bytes that are tried at
     most, for each height of stacks."""
     for most in _HEIGHTS:
         times = _SHALLOW if most == 1 else 1
         parser = _ShallowParser(reader.tables, reader.lexer, most)
         shallow = reader.with_parser(parser)
-        if _is_closed(shallow, parser, _moved(shallow, reading, reader.parser, parser), times * steps):
+        if _is_closed(shallow, parser, _moved(shallow, configuration, reader.parser, parser), times * steps):
             return True
     return False
 
 
 def _is_closed(
-    reader: ContextualReader, parser: _ShallowParser, reading: ReaderConfiguration, steps: int
+    reader: ContextualReader, parser: _ShallowParser, configuration: ReaderConfiguration, steps: int
 ) -> bool:
-    """Return whether all that comes after a configuration was gone through, and none accepts."""
-    pending, seen = [reading], {reading}
+    """Return whether all configurations after one were visited, and none accepts."""
+    pending, seen = [configuration], {configuration}
     waiting: dict[Cell, set[ReaderConfiguration]] = {}
-    """For each cell the configurations that look below it."""
+    """For each cell the configurations that have looked below it."""
     while pending:
         here = pending.pop()
         parser.asked = set()
@@ -215,9 +214,9 @@ def _is_closed(
 
 
 def _moved(
-    reader: ContextualReader, reading: ReaderConfiguration, parser: Parser, other: _ShallowParser
+    reader: ContextualReader, configuration: ReaderConfiguration, parser: Parser, other: _ShallowParser
 ) -> ReaderConfiguration:
-    """Return a configuration over the stacks of another parser."""
+    """Return a configuration over the stacks of the shallow parser."""
 
     def moved(one: ReaderConfiguration) -> tuple[ParserPlace, int]:
         states: list[int] = []
@@ -226,6 +225,6 @@ def _moved(
             states.append(parser.top[stack])
             stack = parser.below[stack]
         cells = [(state, place) for place, state in enumerate(reversed(states))]
-        return ParserPlace(other.kept(cells), one.place.widths, one.place.brackets), one.column
+        return ParserPlace(other.shallow_stack(cells), one.place.widths, one.place.brackets), one.column
 
-    return reader.mapped(reading, moved)
+    return reader.mapped(configuration, moved)

@@ -5,7 +5,7 @@ behind `NAME`, in `sum: left "+" NAME`, `left: sum | NAME`, `left` is the cheape
 sum begins. So the cost of an item is what is needed until an item goes on that began below its first symbol:
 then fewer symbols are on the stack, and the completion makes progress (`RankedItems`).
 
-The cheapest item is checked against the table and the lexer (`ShortestCompletions`). Where lark has dropped
+The cheapest item is checked against the table and the lexer (`ItemCompletions`). Where lark has dropped
 an action in a conflict, the rule may not be reduced before what comes next; then the next best item is taken
 that is. Where the separator does not end a terminal (a newline, to which more blanks may be added), other
 terminals are taken where there are any (a semicolon)."""
@@ -75,7 +75,7 @@ class RankedItems:
 
     def _find_nearest(self, state: int) -> _Item:
         """Return the first item of `ranked`. Those that need too much by themselves are not looked at."""
-        items = self.texts.exits(state)
+        items = self.texts.cheapest_items(state)
         chosen, least, cost_of = items[0], (4 * UNREACHABLE, 0), self._needs(state)
         for item in items if len(items) > 1 else []:
             if (item[0], 0) >= least:
@@ -87,11 +87,11 @@ class RankedItems:
 
     def ranked(self, state: int) -> Iterator[Completion]:
         """Yield the completions of a parser state, the cheapest first."""
-        yield from map(self._completion, sorted(self.texts.exits(state), key=self._needs(state)))
+        yield from map(self._completion, sorted(self.texts.cheapest_items(state), key=self._needs(state)))
 
     def _completion(self, item: _Item) -> Completion:
         _cost, rule, dot = item
-        return rule, dot, self.texts.spelled(self._tables.rules[rule].symbols[dot:])
+        return rule, dot, self.texts.terminals_of(self._tables.rules[rule].symbols[dot:])
 
     def _needs(self, state: int) -> Callable[[_Item], _Cost]:
         """Return the cost of each item of a state: what is needed until an item goes on that began below its
@@ -204,7 +204,7 @@ class RankedItems:
         return self._corners.get(nonterminal, [])
 
 
-class ShortestCompletions:
+class ItemCompletions:
     """The shortest completions of one grammar. Cost: besides `RankedItems`, 30 us a state where there are
     conflicts, some milliseconds where they touch its completion, and some for a terminal that is avoided."""
 
@@ -250,9 +250,9 @@ class ShortestCompletions:
             ranked.careful = ShortestDerivations(self._tables, ranked.texts.terminals, self._dropped)
         texts = ranked.careful
         for rule, dot, _terminals in ranked.ranked(state):
-            yield rule, dot, texts.spelled(self._tables.rules[rule].symbols[dot:])
+            yield rule, dot, texts.terminals_of(self._tables.rules[rule].symbols[dot:])
 
-    # --- checked against the lexer ------------------------------------------------------------------------
+    # --- checked against the lexer --------------------------------------------------------------------------
 
     def avoid(self, terminal: int) -> list[int]:
         """Replace a terminal that the separator does not end, where others can stand for it. Return the
@@ -292,14 +292,14 @@ class ShortestCompletions:
                 return False
         return True
 
-    # --- checked against the table ------------------------------------------------------------------------
+    # --- checked against the table --------------------------------------------------------------------------
 
     def _is_doubtful(self, ranked: RankedItems, completion: Completion) -> bool:
         """Return whether a completion reduces by a rule that lost a reduction."""
         rule, dot, _terminals = completion
         if ranked.doubtful is None:
             rules = [self._tables.rules[one] for one in self._dropped]
-            ranked.doubtful = ranked.texts.made_of({(one.origin, one.symbols) for one in rules})
+            ranked.doubtful = ranked.texts.using({(one.origin, one.symbols) for one in rules})
         return rule in self._dropped or not ranked.doubtful.isdisjoint(self._tables.rules[rule].symbols[dot:])
 
     def _is_read(self, ranked: RankedItems, state: int, completion: Completion) -> bool:

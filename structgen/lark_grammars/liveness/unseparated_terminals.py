@@ -61,7 +61,7 @@ class UnseparatedTerminals:
         separator: bytes,
         completion_of: Callable[[int], tuple[int, int, list[int]]],
     ) -> None:
-        """`completion_of`: of `ShortestCompletions`."""
+        """`completion_of`: of `ItemCompletions`."""
         self._reader, self._separator, self._completion_of = reader, separator, completion_of
         self._tails: dict[int, list[Tail]] = {}
         self._read: dict[tuple[int, int], list[Tail]] = {}

@@ -1,12 +1,11 @@
-"""The texts that lark accepts (LALR(1), contextual lexer), read byte by byte: the slow, obvious reader.
+"""The contextual reader: lark's LALR(1) parser and contextual lexer run together, byte by byte, slow and
+plain.
 
-A configuration is where the parser stands, what the bytes since the last lexeme may become, and, for each
-slot of that (a place where a lexeme may have ended), the configuration that has read on from there. Which of
-them is real is decided by what comes; until then all are followed, and a text goes on if one of them can.
+A *configuration* is the parser's place behind the last lexeme that is decided, the lexer's state since then,
+and, for each slot of that state, the configuration that has read on from the slot. Later bytes decide which
+of them is real; until then all are followed.
 
-A configuration is *live* if some text completes it. That asks of grammar and lexer together: `A B` with
-A=/a+/ and B="ab" accepts nothing, for A takes B's first letter. It is proved by a text that is found and read
-(`LivenessOracle`).
+A configuration is *live* if some text completes it. `lark_grammars.liveness` decides that.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from structgen.lark_grammars.lexer.work_budget import READ_STEPS, WorkBudget
 from structgen.lark_grammars.parser.lalr_parser import Parser, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
-_MET: Final = 1 << 15
-"""Configurations that are remembered, so that equal ones are one object."""
+_MOST_REMEMBERED: Final = 1 << 15
+"""Configurations that are interned."""
 
 
 class ReaderConfiguration:
-    """A configuration. Equal ones of one reader are one object, until it is trimmed."""
+    """A configuration of one reader. Equal ones are one object, until the reader is trimmed."""
 
     __slots__ = ("bases", "begun", "column", "lexeme", "look_behind", "place")
 
@@ -41,22 +40,22 @@ class ReaderConfiguration:
         behind: LookBehindState,
     ) -> None:
         self.place = place
-        """Behind the last lexeme that is sure."""
+        """Behind the last lexeme that is decided."""
         self.lexeme = lexeme
         """The lexer's state since then."""
         self.begun = begun
         """Whether the lexeme has a byte yet."""
         self.bases = bases
-        """For each slot of the lexeme's state: what has been read on from there; None where that is an error,
-        or nothing yet, because the slot is where the text ends now."""
+        """For each slot of the lexeme's state the configuration that has read on from there; None where that
+        is an error, or the slot is new: it is where the text ends now."""
         self.column = column
-        """Of the lexeme, where it may be a newline with indentation: blanks behind its last line break, -1
-        where it has none; else 0."""
+        """Where the lexeme may be the indenter's newline: the width behind its last line break, -1 where it
+        has none. Else 0."""
         self.look_behind = behind
-        """What the look-behinds of the next lexeme may ask."""
+        """The look-behind state for the next lexeme."""
 
     def branches(self) -> Iterator[ReaderConfiguration]:
-        """Yield the configuration and all that its slots lead to, each once."""
+        """Yield the configuration and all that read on from its slots, each once."""
         pending, seen = [self], {self}
         while pending:
             one = pending.pop()
@@ -68,17 +67,17 @@ class ReaderConfiguration:
 
 
 class ContextualReader:
-    """Steps configurations, with no look at whether they are live."""
+    """Steps configurations. It does not ask whether they are live."""
 
     def __init__(self, tables: ParserTables, budget: WorkBudget | None = None) -> None:
-        """`budget`: what counts the steps; without it they are those of the default limits."""
+        """`budget`: where steps are spent; without it, a budget of the default limits."""
         self.tables = tables
         self.lexer = Lexer(tables)
         self.budget = self.lexer.items.budget = WorkBudget() if budget is None else budget
         self.parser = Parser(tables, self.lexer.shortest_lengths())
         self._newlines: dict[int, bool] = {}
         self._readings: dict[tuple[object, ...], ReaderConfiguration] = {}
-        self._trials: dict[tuple[tuple[int, LookBehindState], ...], list[int]] = {}
+        self._representatives: dict[tuple[tuple[int, LookBehindState], ...], list[int]] = {}
 
     def configuration(
         self,
@@ -89,7 +88,7 @@ class ContextualReader:
         column: int,
         behind: LookBehindState,
     ) -> ReaderConfiguration:
-        """Return the configuration of some parts."""
+        """Return the interned configuration of some parts."""
         key = place, lexeme, begun, bases, column, behind
         known = self._readings.get(key)
         if known is None:
@@ -97,15 +96,15 @@ class ContextualReader:
         return known
 
     def trim(self) -> None:
-        """Forget the configurations that were met, where they are many."""
-        if len(self._readings) > _MET:
+        """Forget the interned configurations, where they are many."""
+        if len(self._readings) > _MOST_REMEMBERED:
             self._readings.clear()
 
     def mapped(
         self, reading: ReaderConfiguration, parts: Callable[[ReaderConfiguration], tuple[ParserPlace, int]]
     ) -> ReaderConfiguration:
-        """Return a configuration with other places and columns: what `parts` says of it, and of each that its
-        slots lead to."""
+        """Return a configuration with other places and columns. `parts`: those of a configuration, which is
+        called for this one and for all that read on from its slots."""
         done: dict[ReaderConfiguration | None, ReaderConfiguration | None] = {None: None}
         order = [reading]
         while order:
@@ -159,7 +158,7 @@ class ContextualReader:
         return column + (indentation.tab_size if byte == 9 else int(byte == 32))
 
     def base(self, reading: ReaderConfiguration, slot: int) -> ReaderConfiguration | None:
-        """Return what is read on from a slot: where it is the present end, the place after the lexeme."""
+        """Return the configuration that reads on from a slot; for a new slot, that behind the lexeme."""
         terminal = self.lexer.states[reading.lexeme].slots[slot].terminal
         if terminal < 0:
             return reading.bases[slot]
@@ -167,8 +166,8 @@ class ContextualReader:
         return None if place is None else self.between_lexemes(place, reading.look_behind)
 
     def step(self, reading: ReaderConfiguration, byte: int) -> ReaderConfiguration | None:
-        """Return the configuration after a byte, None where lark would stop at an error whatever follows.
-        Cost: some 5 us for each configuration that is read on from a slot, and for this one."""
+        """Return the configuration after a byte; None where lark stops with an error whatever follows. Cost:
+        some 5 us for this configuration, and for each that reads on from a slot."""
         move = self.lexer.move(reading.lexeme, byte)
         wanted = self._wanted(reading, move)
         if not any(wanted):
@@ -187,8 +186,8 @@ class ContextualReader:
         return done[reading]
 
     def representative_bytes(self, reading: ReaderConfiguration) -> list[int]:
-        """Return bytes of which one stands for each: what others lead to, one of these does, but for errors
-        of the lexer. Cost: that of a step, once for equal states of the lexer."""
+        """Return one byte of each class that the configuration tells apart, without errors of the lexer.
+        Cost: that of a step, once for equal states of the lexer."""
         states: dict[tuple[int, LookBehindState], None] = {}
         met = {reading: None}
         pending = [reading]
@@ -200,12 +199,12 @@ class ContextualReader:
                     met[base] = None
                     pending.append(base)
         key = tuple(states)
-        known = self._trials.get(key)
+        known = self._representatives.get(key)
         if known is None:
-            known = self._trials[key] = self._tried(key)
+            known = self._representatives[key] = self._find_representatives(key)
         return known
 
-    def _tried(self, states: tuple[tuple[int, LookBehindState], ...]) -> list[int]:
+    def _find_representatives(self, states: tuple[tuple[int, LookBehindState], ...]) -> list[int]:
         lexer, found = self.lexer, dict[tuple[object, ...], int]()
         rows = [lexer.row(lexeme) for lexeme, _behind in states]
         for kind, byte in enumerate(lexer.representative):
@@ -216,14 +215,14 @@ class ContextualReader:
         return list(dict.fromkeys([*found.values(), *blanks]))
 
     def _wanted(self, reading: ReaderConfiguration, move: Move) -> list[ReaderConfiguration | None]:
-        """Return what must be read on where a move is made: for each slot after it the configuration before
-        it, None where nothing is."""
+        """Return, for each slot after a move, the configuration that must read the byte as well; None where
+        the slot is new."""
         return [None if source < 0 else self.base(reading, source) for source in move.sources]
 
     def _after(
         self, reading: ReaderConfiguration, byte: int, move: Move, bases: list[ReaderConfiguration | None]
     ) -> ReaderConfiguration | None:
-        """Return the configuration after a byte and its move; `bases`: what `_wanted` has become."""
+        """Return the configuration after a byte and its move. `bases`: those of `_wanted`, after the byte."""
         self.budget.spend(READ_STEPS + len(bases) // 2)
         if move.after == DEAD:
             return None
@@ -237,14 +236,14 @@ class ContextualReader:
             return None if place is None else self.between_lexemes(place, behind)
         after = move.after
         while bases and bases[-1] is None and (left := self.lexer.without_slot(after)) != after:
-            # an error is as good as nothing where no better match comes
+            # the last slot has become an error: it is left out
             if left == DEAD:
                 return None
             after, bases = left, bases[:-1]
         base = self.only_base(after, bases)
         while base is not None:
             if base.lexeme == after and self.only_base(after, base.bases) is not None:
-                return bases[0]  # what it waits for is waited for anyway
+                return bases[0]  # the base waits for the same slots
             base = self.only_base(base.lexeme, base.bases)
         if not self.is_newline(after):
             column = 0
@@ -253,8 +252,8 @@ class ContextualReader:
     def only_base(
         self, lexeme: int, bases: Sequence[ReaderConfiguration | None]
     ) -> ReaderConfiguration | None:
-        """Return what a lexeme has read on from its slots, where that is one configuration, and nothing but
-        what the slots wait for can keep it from being real; else None."""
+        """Return the one configuration that reads on from all slots of a lexeme that has ended; None where
+        there are several, or the lexeme may go on."""
         if not bases or any(base is not bases[0] for base in bases) or not self.lexer.has_ended(lexeme):
             return None
         return bases[0]

@@ -1,6 +1,8 @@
-"""Shifts of the parser to states behind which no text ends, as errors of the table; the lexer's contexts stay
-lark's. In such a state each rule that is under way needs a terminal that no text matches, or a rule that has
-no text."""
+"""Dead shifts become errors of the table: shifts to states from which no text is completed.
+
+In such a state each item needs a terminal that no text matches, or a nonterminal that derives no text. The
+lexer's contexts stay those of lark.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ from structgen.lark_grammars.reading.loaded_grammar import NONE, ParserTables
 
 
 def without_dead_shifts(tables: ParserTables, least: Sequence[int]) -> ParserTables:
-    """Return tables without such actions. `least`: for each terminal the bytes of its shortest lexeme. Cost:
+    """Return tables without dead shifts. `least`: for each terminal the bytes of its shortest lexeme. Cost:
     that of `ShortestDerivations`, and 2 us a state."""
     texts = ShortestDerivations(tables, [*least])
     dead = [state for state in range(len(tables.kernels)) if texts.is_dead(state)]
-    if tables.start in dead:  # what derives nothing at all is refused by name
+    if tables.start in dead:  # a grammar without texts is refused later, by name
         dead = []
     idle = np.isin(tables.actions, np.array(dead, np.int64) + 1)
     if not idle.any():

@@ -1,7 +1,10 @@
 """lark's LALR(1) parser over hash-consed stacks, with the stack of indentations where there is an indenter.
 
-A *place* is where the parser stands between two lexemes: its stack, the widths of the open indentations, and
-how many brackets are open. Places are values; a stack is a number, equal stacks are one number.
+A *place* is the parser's configuration between two lexemes: its stack, the widths of the open indentations,
+and the number of open brackets. Places are values; a stack is a number, and equal stacks have one number.
+
+`ShortestDerivations` has the shortest text of each symbol (Knuth's generalisation of Dijkstra's algorithm);
+`Parser.shortest_completion` the terminals of the shortest item from a stack to the end of the text.
 """
 
 from __future__ import annotations
@@ -19,15 +22,15 @@ import numpy.typing as npt
 from structgen.lark_grammars.reading.loaded_grammar import END, UNREACHABLE, ParserTables
 
 REFUSED: Final = -1
-_BYTE: Final = 1 << 32
-"""What a byte costs in a way to the end, where a rule that ends costs 1."""
-_NEVER: Final = UNREACHABLE * _BYTE
-"""The least cost of a way to the end where there is none."""
+_BYTE_COST: Final = 1 << 32
+"""The cost of a byte of a completion; a reduction costs 1."""
+_NEVER: Final = UNREACHABLE * _BYTE_COST
+"""The least cost of a completion where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParserPlace:
-    """Where the parser stands."""
+    """The parser between two lexemes."""
 
     stack: int
     widths: tuple[int, ...] = (0,)
@@ -36,29 +39,29 @@ class ParserPlace:
 
 
 class ShortestDerivations:
-    """The shortest texts of symbols by the grammar, where each terminal costs so much. Cost: some
-    milliseconds for a thousand rules."""
+    """The shortest texts of symbols by the rules alone, for given costs of terminals. Cost: some milliseconds
+    for a thousand rules."""
 
     def __init__(
         self, tables: ParserTables, least: list[int], without: Collection[int] = frozenset[int]()
     ) -> None:
-        """`least`: for each terminal what it costs, at least the bytes of its shortest lexeme; `without`:
-        rules that texts are made of only where there are no others."""
+        """`least`: the cost of each terminal, at least the bytes of its shortest lexeme; `without`: rules
+        that are used only where there are no others."""
         self.tables, self.terminals = tables, least
         self._costs, self._ways = self._derivations(frozenset())
-        self._exits: dict[tuple[int, bool], list[tuple[int, int, int]]] = {}
-        self._loose = self._unwritable()
-        """Rules in which an indentation ends on a line that has begun, as it does at the text's end alone."""
+        self._items: dict[tuple[int, bool], list[tuple[int, int, int]]] = {}
+        self._loose = self._find_loose()
+        """Rules in which a DEDENT follows without a newline, as happens at the text's end alone."""
         left_out = self._loose.union(without)
         self._strict = self._derivations(left_out) if left_out else (self._costs, self._ways)
-        """Costs and ways without them."""
+        """Costs and right sides without them."""
 
-    def _unwritable(self) -> frozenset[int]:
+    def _find_loose(self) -> frozenset[int]:
         indentation, rules = self.tables.indentation, self.tables.rules
         if indentation is None:
             return frozenset()
         ends = {indentation.newline, indentation.dedent}
-        """Symbols that may end with a newline."""
+        """Symbols whose texts may end with a newline."""
         before = 0
         while before != len(ends):
             before = len(ends)
@@ -76,18 +79,18 @@ class ShortestDerivations:
         )
 
     def _derivations(self, without: frozenset[int]) -> tuple[list[int], list[tuple[int, ...]]]:
-        """Return for each nonterminal the bytes of its shortest texts, and the right side that has them, with
+        """Return for each nonterminal the cost of its shortest text, and the right side that derives it, with
         some rules left out."""
         rules = self.tables.rules
         costs = [UNREACHABLE] * len(self.tables.nonterminals)
         ways: list[tuple[int, ...]] = [()] * len(costs)
-        using: dict[int, list[int]] = {}
+        users: dict[int, list[int]] = {}
         missing = []
         for number, rule in enumerate(rules):
             parts = [-1 - symbol for symbol in rule.symbols if symbol < 0]
             missing.append(len(parts))
             for part in parts:
-                using.setdefault(part, []).append(number)
+                users.setdefault(part, []).append(number)
         for number in without:
             missing[number] = -1
         queue = [(self._sum(rule.symbols, costs), n) for n, rule in enumerate(rules) if not missing[n]]
@@ -100,7 +103,7 @@ class ShortestDerivations:
                 continue
             done.add(origin)
             costs[origin], ways[origin] = cost, rules[number].symbols
-            for user in using.get(origin, ()):
+            for user in users.get(origin, ()):
                 missing[user] -= 1
                 if not missing[user]:
                     heapq.heappush(queue, (self._sum(rules[user].symbols, costs), user))
@@ -109,8 +112,8 @@ class ShortestDerivations:
     def _sum(self, symbols: tuple[int, ...], costs: list[int]) -> int:
         return min(UNREACHABLE, sum(self.terminals[one] if one >= 0 else costs[-1 - one] for one in symbols))
 
-    def spelled(self, symbols: tuple[int, ...]) -> list[int]:
-        """Return the terminals of the shortest texts of some symbols."""
+    def terminals_of(self, symbols: tuple[int, ...]) -> list[int]:
+        """Return the terminals of the shortest text of some symbols."""
         found: list[int] = []
         pending = list(reversed(symbols))
         costs, ways = self._strict
@@ -122,46 +125,46 @@ class ShortestDerivations:
                 pending += reversed((ways if costs[-1 - symbol] < UNREACHABLE else self._ways)[-1 - symbol])
         return found
 
-    def made_of(self, rules: Collection[tuple[int, tuple[int, ...]]]) -> set[int]:
-        """Return the nonterminals, as symbols, whose shortest texts are made by one of some rules, each an
-        origin and a right side."""
+    def using(self, rules: Collection[tuple[int, tuple[int, ...]]]) -> set[int]:
+        """Return the nonterminals, as symbols, whose shortest texts use one of some rules, each an origin and
+        a right side."""
         costs, strict = self._strict
         ways = [
-            way if cost < UNREACHABLE else other
-            for cost, way, other in zip(costs, strict, self._ways, strict=True)
+            item if cost < UNREACHABLE else other
+            for cost, item, other in zip(costs, strict, self._ways, strict=True)
         ]
-        found = {-1 - origin for origin, way in enumerate(ways) if (origin, way) in rules}
+        found = {-1 - origin for origin, item in enumerate(ways) if (origin, item) in rules}
         before = -1
         while before != len(found):
             before = len(found)
-            found.update(-1 - origin for origin, way in enumerate(ways) if not found.isdisjoint(way))
+            found.update(-1 - origin for origin, item in enumerate(ways) if not found.isdisjoint(item))
         return found
 
     def is_dead(self, state: int) -> bool:
-        """Return whether no text ends a rule that is under way in a state."""
+        """Return whether no text completes an item of a state."""
         rules, kernel = self.tables.rules, self.tables.kernels[state]
         return all(self._sum(rules[rule].symbols[dot:], self._costs) >= UNREACHABLE for rule, dot in kernel)
 
     def least(self, symbols: tuple[int, ...]) -> int:
-        """Return the bytes of the shortest texts of some symbols, UNREACHABLE where they have none."""
+        """Return the cost of the shortest text of some symbols, UNREACHABLE where they have none."""
         return self._sum(symbols, self._strict[0])
 
     def is_loose(self, rule: int) -> bool:
-        """Return whether an indentation ends in a rule on a line that has begun."""
+        """Return whether a DEDENT follows without a newline in a rule."""
         return rule in self._loose
 
-    def exits(self, state: int) -> list[tuple[int, int, int]]:
-        """Return how the rules under way in a state may end: bytes that they still need at least, the rule,
-        and how many of its symbols are there."""
-        strict = self.exits_of(state, True)
-        return strict if strict and strict[0][0] < UNREACHABLE else self.exits_of(state, False)
+    def cheapest_items(self, state: int) -> list[tuple[int, int, int]]:
+        """Return the kernel items of a state, the cheapest first: the bytes that the item still needs at
+        least, its rule, and its dot."""
+        strict = self.items_by_cost(state, True)
+        return strict if strict and strict[0][0] < UNREACHABLE else self.items_by_cost(state, False)
 
-    def exits_of(self, state: int, strict: bool) -> list[tuple[int, int, int]]:
-        """Return the same with, or without, rules in which an indentation ends on a line that has begun."""
-        known = self._exits.get((state, strict))
+    def items_by_cost(self, state: int, strict: bool) -> list[tuple[int, int, int]]:
+        """Return the same with loose rules, or (`strict`) without."""
+        known = self._items.get((state, strict))
         if known is None:
             costs = self._strict[0] if strict else self._costs
-            known = self._exits[state, strict] = sorted(
+            known = self._items[state, strict] = sorted(
                 (self._sum(self.tables.rules[rule].symbols[dot:], costs), rule, dot)
                 for rule, dot in self.tables.kernels[state]
                 if not (strict and rule in self._loose)
@@ -170,7 +173,7 @@ class ShortestDerivations:
 
 
 class _Rows(dict[int, list[int]]):
-    """The rows of a table as lists, each made when it is first asked for."""
+    """The rows of a table as lists, each made on demand."""
 
     def __init__(self, table: npt.NDArray[np.int32]) -> None:
         super().__init__()
@@ -183,7 +186,7 @@ class _Rows(dict[int, list[int]]):
 
 
 class Parser:
-    """Stacks, made as they are met; what a terminal does to each. Not thread-safe."""
+    """Hash-consed stacks, and what terminals do to them. Not thread-safe."""
 
     def __init__(self, tables: ParserTables, least: list[int]) -> None:
         """`least`: for each terminal the bytes of its shortest lexeme."""
@@ -196,7 +199,7 @@ class Parser:
         self._pushed: dict[tuple[int, int], int] = {}
         self._fed: dict[tuple[int, int], int] = {}
         self._least = least
-        self._plans: dict[tuple[int, bool], tuple[int, tuple[int, int] | None]] = {}
+        self._completions: dict[tuple[int, bool], tuple[int, tuple[int, int] | None]] = {}
 
     @cached_property
     def texts(self) -> ShortestDerivations:
@@ -248,9 +251,9 @@ class Parser:
         return ParserPlace(0)
 
     def read(self, place: ParserPlace, terminal: int, column: int) -> ParserPlace | None:
-        """Return the place after a lexeme, None where it is an error. `column` is the width of what stands
-        behind the last line break of the lexeme, -1 where it has none; it matters for the indenter's
-        newlines alone (lark/indenter.py)."""
+        """Return the place after a lexeme, None where it is an error. `column`: the width behind the last
+        line break of the lexeme, -1 where it has none; it matters for the indenter's newline
+        (lark/indenter.py)."""
         tables = self.tables
         if terminal in tables.ignored:
             return place
@@ -297,7 +300,7 @@ class Parser:
                     return False
         return self.feed(stack, END) != REFUSED
 
-    # --- the shortest way to the end, by the grammar --------------------------------------------------------
+    # --- shortest completions by the rules alone ------------------------------------------------------------
 
     @property
     def is_productive(self) -> bool:
@@ -305,27 +308,26 @@ class Parser:
         return self.distance(0) < UNREACHABLE
 
     def distance(self, stack: int) -> int:
-        """Return a lower bound of the bytes that complete a text, by the grammar alone; about 2**40 where
-        nothing does."""
-        return self._plan(stack, False)[0] // _BYTE
+        """Return a lower bound of the bytes that complete a stack, by the rules alone; about UNREACHABLE
+        where nothing does."""
+        return self._completion(stack, False)[0] // _BYTE_COST
 
     def shortest_completion(self, stack: int) -> Iterator[int]:
-        """Yield the terminals of a way to the end that needs so many bytes; none where there is none. Ways
-        in which an indentation ends on a line that has begun are left aside where there are others.
+        """Yield the terminals of the shortest completion of a stack; none where there is none. Completions
+        with loose rules are used only where there are no others.
 
-        Of ways that need as many bytes one is taken that ends the fewest rules, and of those the one whose
-        rules come first in the parser's tables. So the plan is a function of the stack alone, and it comes
-        to an end: with each rule that ends, the cost of what is left grows less, even where a rule is
-        ended without a byte.
+        Of completions with as few bytes, one with the fewest reductions is taken, and of those the one whose
+        rules come first in the tables. So it is a function of the stack alone. It ends, because each
+        reduction makes the cost of the rest smaller.
         """
-        strict = self._plan(stack, True)[0] < _NEVER
+        strict = self._completion(stack, True)[0] < _NEVER
         while True:
-            cost, way = self._plan(stack, strict)
-            if way is None or cost >= _NEVER:
+            cost, item = self._completion(stack, strict)
+            if item is None or cost >= _NEVER:
                 return
-            rule, dot = self._first_way(stack, strict, cost)
+            rule, dot = self._first_item(stack, strict, cost)
             symbols = self.tables.rules[rule].symbols
-            for one in self.texts.spelled(symbols[dot:]):
+            for one in self.texts.terminals_of(symbols[dot:]):
                 if one != END:
                     yield one
             if self.is_root(rule):
@@ -333,36 +335,36 @@ class Parser:
             stack = self._ended(stack, rule, dot)
 
     def completion_cost(self, stack: int) -> int:
-        """Return what `plan` costs. What is left of a plan costs less than the whole."""
-        cost = self._plan(stack, True)[0]
-        return cost if cost < _NEVER else self._plan(stack, False)[0]
+        """Return the cost of `shortest_completion`. What is left of a completion costs less than the
+        whole."""
+        cost = self._completion(stack, True)[0]
+        return cost if cost < _NEVER else self._completion(stack, False)[0]
 
-    def _first_way(self, stack: int, strict: bool, cost: int) -> tuple[int, int]:
-        """Return the first of the rules under way (with its symbols read) that a cheapest way, of this cost,
-        ends."""
-        for least, rule, dot in self.texts.exits_of(self.top[stack], strict):
-            needed = least * _BYTE + 1
+    def _first_item(self, stack: int, strict: bool, cost: int) -> tuple[int, int]:
+        """Return the first item that a completion of this cost, the least, completes."""
+        for least, rule, dot in self.texts.items_by_cost(self.top[stack], strict):
+            needed = least * _BYTE_COST + 1
             if needed < cost and not self.is_root(rule):
-                needed += self._plan(self._ended(stack, rule, dot), strict)[0]
+                needed += self._completion(self._ended(stack, rule, dot), strict)[0]
             if needed == cost:
                 return rule, dot
-        raise AssertionError("a way to the end that no rule begins")
+        raise AssertionError("a completion that no item begins")
 
     def _ended(self, stack: int, rule: int, dot: int) -> int:
-        """Return a stack after a rule that is under way there, with so many symbols read."""
+        """Return a stack after an item of its top was completed."""
         below = self.pop(stack, dot)
         return self.push(below, self.gotos[self.top[below]][self.tables.rules[rule].origin])
 
     def is_root(self, rule: int) -> bool:
         return self.tables.nonterminals[self.tables.rules[rule].origin].startswith("$root_")
 
-    def _plan(self, stack: int, strict: bool) -> tuple[int, tuple[int, int] | None]:
-        """Return what the cheapest way from a stack to the end costs (_BYTE for each byte, and 1 for each
-        rule that ends), and a rule under way (with its symbols read) that such a way ends first."""
-        known = self._plans.get((stack, strict))
+    def _completion(self, stack: int, strict: bool) -> tuple[int, tuple[int, int] | None]:
+        """Return the least cost of a completion of a stack (_BYTE_COST a byte, 1 a reduction), and the item
+        that it completes first."""
+        known = self._completions.get((stack, strict))
         if known is not None:
             return known
-        # Dijkstra from this stack; rules of one symbol lead to stacks as high, all others to lower ones
+        # Dijkstra from this stack; items with a dot at 1 lead to stacks as high, others to lower ones
         best = {stack: 0}
         came: dict[int, tuple[int, tuple[int, int]]] = {}
         queue = [(0, stack)]
@@ -375,15 +377,15 @@ class Parser:
             if here in settled:
                 continue
             settled.add(here)
-            further = self._plans.get((here, strict))
+            further = self._completions.get((here, strict))
             if further is not None:
                 if goal is None or cost + further[0] < goal[0]:
                     goal = cost + further[0], here, further[1]
                 continue
-            for least, rule, dot in self.texts.exits_of(self.top[here], strict):
+            for least, rule, dot in self.texts.items_by_cost(self.top[here], strict):
                 if least >= UNREACHABLE:
                     continue
-                total = cost + least * _BYTE + 1
+                total = cost + least * _BYTE_COST + 1
                 if self.is_root(rule):
                     if goal is None or total < goal[0]:
                         goal = total, here, (rule, dot)
@@ -394,11 +396,11 @@ class Parser:
                     came[after] = here, (rule, dot)
                     heapq.heappush(queue, (total, after))
         if goal is None:
-            self._plans[stack, strict] = _NEVER, None
+            self._completions[stack, strict] = _NEVER, None
             return _NEVER, None
-        total, here, way = goal
-        self._plans[here, strict] = total - best[here], way
+        total, here, item = goal
+        self._completions[here, strict] = total - best[here], item
         while here != stack:
             here, step = came[here]
-            self._plans[here, strict] = total - best[here], step
-        return self._plans[stack, strict]
+            self._completions[here, strict] = total - best[here], step
+        return self._completions[stack, strict]

@@ -1,15 +1,13 @@
-"""Rules that the parser ends for ever before a terminal, without reading it: lark's own parser hangs there,
-and here it is an error of the table.
+"""Endless reductions become errors of the table: lark's own parser hangs there.
 
-An empty rule again and again below itself (`x: e x "a" | "b"` with `e` empty), or rules in a ring (`x: y`,
-`y: x`), which priorities can make lark prefer. Where it depends on the state below whether a state does so,
-it becomes two.
+Before some terminal, the parser reduces for ever and never reads it. An empty rule is reduced again and again
+(`x: e x "a" | "b"` with `e` nullable), or rules form a cycle (`x: y`, `y: x`) that priorities make lark
+prefer. Where this depends on the state below, the state is split in two.
 
-What a state does before a terminal until it is gone itself is one of three: it never ends; it comes to a
-shift, an error or the end; or it is popped, with so many states below it, for a nonterminal. As this asks for
-what it pushes alone, there is one answer a state and a terminal, as in the summaries of pushdown systems
-(Bouajjani, Esparza and Maler, CONCUR 1997).
-"""
+What a state does before a terminal, until it is popped itself, is one of three *runs*: it never ends; it
+reaches a shift, an error or the end; or the state is popped, with so many states below it, for a nonterminal.
+A run depends only on what the state pushes, so there is one for each state and terminal, as in the summaries
+of pushdown systems (Bouajjani, Esparza and Maler, CONCUR 1997)."""
 
 from __future__ import annotations
 
@@ -20,20 +18,21 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from structgen.lark_grammars.reading.loaded_grammar import END, NONE, ParserTables, Rule
+from structgen.text_grammars.context_free.productive_symbols import productive
 
 _NEVER: Final = "never"
-"""Rules are ended for ever."""
+"""Reductions never end."""
 _STOPS: Final = "stops"
 """A shift, an error, or the end."""
 _Run: TypeAlias = Literal["never", "stops"] | tuple[int, int]
-"""The third: how many more states are popped below the one that a run begins in, and then the nonterminal."""
+"""The third: how many more states are popped below the first one, and the nonterminal then."""
 
 
 def without_endless_reductions(tables: ParserTables) -> ParserTables:
-    """Return tables in which no rules are ended for ever.
+    """Return tables without endless reductions.
 
-    Cost: that of the rules, where none of them can be derived from itself with nothing read; else 1 us for
-    each state and each terminal, and again for each state that is changed.
+    Cost: a look at the rules, where none derives itself without reading; else 1 us for each state and each
+    terminal, and again for each state that is changed.
     """
     if not _may_be_endless(tables.rules):
         return tables
@@ -48,8 +47,8 @@ def without_endless_reductions(tables: ParserTables) -> ParserTables:
 def _endless_state(
     tables: ParserTables, terminal: int, below: list[list[int]]
 ) -> tuple[int, list[int]] | None:
-    """Return a state from which rules are ended for ever, and the states below it with which it does so:
-    none, where that does not matter. A state that does so above all others goes before."""
+    """Return a state with an endless run, and the states below it with which the run is endless; none, where
+    it is for all of them. Such a state comes first."""
     runs, found = _Runs(tables, terminal), None
     for state in np.flatnonzero(tables.actions[:, terminal] < 0).tolist():
         run = runs.above(state)
@@ -65,7 +64,7 @@ def _endless_state(
 
 
 def _without(tables: ParserTables, terminal: int, state: int, below: list[int]) -> ParserTables:
-    """Return tables in which a terminal is an error in a state, or in another one above some states."""
+    """Return tables in which a terminal is an error in a state; or in a copy of it, above some states."""
     if not below:
         actions = tables.actions.copy()
         actions[state, terminal] = NONE
@@ -86,7 +85,7 @@ def _without(tables: ParserTables, terminal: int, state: int, below: list[int]) 
 
 
 class _Runs:
-    """What the parser does before one terminal, without reading it."""
+    """The runs of the parser before one terminal."""
 
     def __init__(self, tables: ParserTables, terminal: int) -> None:
         self._rules = tables.rules
@@ -96,10 +95,10 @@ class _Runs:
         self._known: dict[int, _Run] = {}
 
     def above(self, state: int) -> _Run:
-        """Return what is done from a state on until it is popped."""
+        """Return the run from a state on until it is popped."""
         known = self._known.get(state)
         if known is None:
-            # met again before this is known, it lies above itself, and does again what has led to it
+            # a state that is met again before its run is known lies above itself: the run repeats
             self._known[state] = _NEVER
             known = self._known[state] = self._above(state)
         return known
@@ -114,7 +113,7 @@ class _Runs:
         return self.of(state, int(self._gotos[state, rule.origin]))
 
     def of(self, under: int, state: int) -> _Run:
-        """Return what is done from a state on until the one below it is popped."""
+        """Return the run from a state on until the one below it is popped."""
         met = set[int]()
         while state not in met:
             met.add(state)
@@ -131,10 +130,9 @@ class _Runs:
 
 
 def _may_be_endless(rules: tuple[Rule, ...]) -> bool:
-    """Return whether a nonterminal derives itself with nothing beside it, or with nothing before it that
-    rules must be ended for."""
-    empty = _empty(rules)
-    rings: dict[int, set[int]] = {}
+    """Return whether a nonterminal derives itself alone, or behind nullable symbols only."""
+    nullable = _nullable(rules)
+    cycles: dict[int, set[int]] = {}
     first: dict[int, set[int]] = {}
     hidden: list[tuple[int, int]] = []
     for rule in rules:
@@ -143,27 +141,22 @@ def _may_be_endless(rules: tuple[Rule, ...]) -> bool:
                 first.setdefault(rule.origin, set()).add(-1 - symbol)
                 if at:
                     hidden.append((rule.origin, -1 - symbol))
-                if all(-1 - one in empty for one in rule.symbols[at + 1 :]):
-                    rings.setdefault(rule.origin, set()).add(-1 - symbol)
-            if -1 - symbol not in empty:
+                if all(-1 - one in nullable for one in rule.symbols[at + 1 :]):
+                    cycles.setdefault(rule.origin, set()).add(-1 - symbol)
+            if -1 - symbol not in nullable:
                 break
-    if any(one in _reached(rings, one) for one in rings):
+    if any(one in _reached(cycles, one) for one in cycles):
         return True
     return any(origin == symbol or origin in _reached(first, symbol) for origin, symbol in hidden)
 
 
-def _empty(rules: tuple[Rule, ...]) -> set[int]:
-    """Return the nonterminals that derive the empty text."""
-    empty = set[int]()
-    while True:
-        found = {rule.origin for rule in rules if all(-1 - symbol in empty for symbol in rule.symbols)}
-        if found == empty:
-            return empty
-        empty = found
+def _nullable(rules: tuple[Rule, ...]) -> set[int]:
+    """Return the nullable nonterminals: those that derive the empty text."""
+    return {-1 - one for one in productive([(-1 - rule.origin, rule.symbols) for rule in rules], ())}
 
 
 def _reached(edges: dict[int, set[int]], start: int) -> set[int]:
-    """Return what edges lead to, one at least."""
+    """Return what is reached by one edge or more."""
     pending = list(edges.get(start, ()))
     found = set(pending)
     for one in pending:
@@ -174,7 +167,7 @@ def _reached(edges: dict[int, set[int]], start: int) -> set[int]:
 
 
 def _below(tables: ParserTables) -> list[list[int]]:
-    """Return for each state those that may lie below it."""
+    """Return for each state those that may lie directly below it."""
     found: list[set[int]] = [set() for _ in range(len(tables.actions))]
     for state, after in _steps(tables):
         found[after].add(state)
@@ -182,7 +175,7 @@ def _below(tables: ParserTables) -> list[list[int]]:
 
 
 def _steps(tables: ParserTables) -> Iterator[tuple[int, int]]:
-    """Yield the states that follow each other, by a terminal or a nonterminal."""
+    """Yield each state with its successors, by a terminal or a nonterminal."""
     for state, terminal in np.argwhere(tables.actions > 0).tolist():
         yield state, int(tables.actions[state, terminal]) - 1
     for state, nonterminal in np.argwhere(tables.gotos >= 0).tolist():

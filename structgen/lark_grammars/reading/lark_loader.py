@@ -1,10 +1,9 @@
-"""A Lark grammar as the `lark` package itself builds it, read into frozen tables.
+"""Loading: the `lark` package builds a grammar, and its tables are read into frozen values.
 
-lark (1.2 and later) loads the grammar, compiles its templates and EBNF, and makes its LALR(1) table; its
-contextual lexer is put together here from the same parts (lark/lexer.py, `BasicLexer` and `_create_unless`:
-the order of the terminals, and the strings that take the place of a regular expression's match), without
-compiling a regular expression for each state of the parser.
-"""
+lark (1.2 and later) loads the grammar, expands templates and EBNF, and makes the LALR(1) table. The contexts
+of its lexer are made here as lark/lexer.py does (`BasicLexer` and `_create_unless`: the order of the
+terminals, and the strings that take the place of a regular expression's match), but no regular expression is
+compiled."""
 
 from __future__ import annotations
 
@@ -48,14 +47,14 @@ INDENTER: Final = (
 
 
 class _Recorder:
-    """Stands where lark's contextual lexer would: keeps what it would be made from."""
+    """Stands in the place of lark's contextual lexer, and records its arguments."""
 
     def __init__(self, conf: Any, states: dict[int, Any], always_accept: Sequence[str] = ()) -> None:
         self.conf, self.states, self.always = conf, states, frozenset(always_accept)
 
 
 class Import(NamedTuple):
-    """One `%import`, of the grammar or of what it imports: what lark looked for, and where first."""
+    """One `%import`, also of an imported grammar: what lark looked for, and where first."""
 
     file: str
     """`folder/name.lark`."""
@@ -64,7 +63,7 @@ class Import(NamedTuple):
 
 
 class Imports:
-    """Stands first among the places where lark looks for imports, has nothing, and notes what was asked."""
+    """The first place where lark looks for imports. It has none, and records what was asked for."""
 
     def __init__(self) -> None:
         self.met: dict[Import, None] = {}
@@ -75,7 +74,7 @@ class Imports:
 
 
 class Loaded(NamedTuple):
-    """A grammar that was loaded, and what it imports."""
+    """A loaded grammar, and what it imports."""
 
     tables: ParserTables
     imports: tuple[Import, ...]
@@ -84,11 +83,11 @@ class Loaded(NamedTuple):
 
 
 STANDS_FIRST: Final = 1 << 20
-"""The priority of a stand-in: before all else."""
+"""The priority of a stand-in, higher than all others."""
 
 
 def stand_in(number: int) -> str:
-    """Return the character, of a private plane of Unicode, that stands for the texts of a bound terminal."""
+    """Return the character, of a private plane of Unicode, that stands for a bound terminal."""
     return chr(0x100000 + number)
 
 
@@ -106,7 +105,7 @@ def load(
     """Return the tables of a grammar, and what it imports. Cost: lark's own loading, 5 ms for JSON, 50 to
     100 ms for Python, and a few milliseconds.
 
-    `bound`: declared terminals that something else reads; each has a stand-in for a pattern, by its number.
+    `bound`: declared terminals that another grammar reads; each gets its stand-in as a pattern.
     `regex`: patterns are those of the `regex` module. Raises GrammarError with lark's message below ours,
     RegexError by terminal for what no automaton follows, LimitError for a grammar of more rules than
     `limits.grammar_rules`, OptionError.
@@ -139,7 +138,7 @@ def load(
         lexer = lexer.lexer
     parser = built.parser.parser
     tables = _Tables(lexer, parser, start, indenter, _declared(grammar), regex)
-    tables.indentation()  # its terminals are there, before it is asked which are made
+    tables.indentation()  # refuses a missing terminal of the indenter by name, before `never_made` does
     made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
@@ -148,7 +147,7 @@ def load(
 
 
 def check_bound(grammar: Any, bound: Sequence[str], where: str) -> None:
-    """Raise GrammarError where a name that is bound is no declared terminal of a grammar of lark's."""
+    """Raise GrammarError where a bound name is no declared terminal of lark's `Grammar`."""
     terminals = {str(name) for name, _held in grammar.term_defs}
     declared = _declared(grammar)
     for name in bound:
@@ -163,12 +162,12 @@ def check_bound(grammar: Any, bound: Sequence[str], where: str) -> None:
 
 
 def _declared(grammar: Any) -> set[str]:
-    """Return the terminals that a grammar of lark's declares."""
+    """Return the declared terminals of lark's `Grammar`."""
     return {str(name) for name, (tree, _priority) in grammar.term_defs if tree is None}
 
 
 def _put_stand_ins(grammar: Any, bound: Sequence[str], where: str) -> None:
-    """Give the terminals that are bound a pattern, each one of its own."""
+    """Give each bound terminal its stand-in as a pattern."""
     from lark import Tree
     from lark.lexer import PatternRE
 
@@ -185,9 +184,9 @@ def _put_stand_ins(grammar: Any, bound: Sequence[str], where: str) -> None:
 def never_made(
     rules: Sequence[Any], start: str, ignored: Sequence[str], have: Collection[str], where: str
 ) -> tuple[str, ...]:
-    """Return the terminals of some of lark's rules that are none of `have`: they are declared, and nothing
-    makes them, so that they never come. Raises GrammarError, by name, where such a terminal is ignored, or
-    where every text of the start rule needs one."""
+    """Return the terminals of lark's rules that are declared and never made, as they are not in `have`.
+    Raises GrammarError, by name, where such a terminal is ignored, or every text of the start rule needs
+    one."""
     used = {str(one.name) for rule in rules for one in rule.expansion if one.is_term}
     never = tuple(sorted(used.difference(have)))
     needed = sorted(map(str, set(ignored).difference(have)))
@@ -237,7 +236,7 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
 
 
 def _bounded_parser(limits: Limits) -> type:
-    """Return lark's LALR parser, with a look at the size of the grammar before the table is made."""
+    """Return lark's LALR parser with a bound on the rules, checked before the table is made."""
     from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
     from lark.parsers.lalr_parser import LALR_Parser
 
@@ -259,7 +258,7 @@ def _bounded_parser(limits: Limits) -> type:
 
 
 def refusal(error: BaseException, text: str, source: str | None, start: str) -> GrammarError:
-    """Return our error for one of lark's."""
+    """Return the GrammarError for an error of lark."""
     message = str(error).strip()
     where = source or "grammar"
     line, column = getattr(error, "line", -1), getattr(error, "column", -1)
@@ -275,7 +274,7 @@ def refusal(error: BaseException, text: str, source: str | None, start: str) -> 
 
 
 def indenter_of(postlex: Any) -> Any:
-    """Return an instance of an indenter that sets attributes and does nothing else."""
+    """Return an instance of an indenter that overrides attributes only. Raises OptionError for others."""
     from lark.indenter import Indenter
 
     kind = postlex if isinstance(postlex, type) else type(postlex)
@@ -332,8 +331,8 @@ class _Tables:
         declared: Set[str],
         regex: bool,
     ) -> None:
-        """`declared`: terminals without a pattern; those of the indenter may be in no rule. `regex`: patterns
-        are those of the `regex` module."""
+        """`declared`: terminals without a pattern (those of the indenter may be in no rule). `regex`:
+        patterns are those of the `regex` module."""
         self._module = regex_module() if regex else re
         self._flags = int(lexer.conf.g_regex_flags) | (REGEX_MODULE if regex else 0)
         self.lexer, self.start, self.indenter = lexer, start, indenter
@@ -356,11 +355,11 @@ class _Tables:
         }
         self._embedded: dict[tuple[str, str], bool] = {}
         self._order: dict[str, tuple[Any, ...]] = {}
-        """The terminals that were read, and what lark orders them by."""
+        """For each terminal that was read the key by which lark orders it."""
         self._rules: dict[Any, int] = {}
         self._rule_numbers: dict[int, int] = {}
         self._rule_texts: dict[int, str] = {}
-        """By the identities of rules, as to hash one, or to write it, takes a while."""
+        """By the identities of rules: hashing a rule, or writing it, is slow."""
 
     def _is_string(self, name: str) -> bool:
         from lark.lexer import PatternStr
@@ -378,7 +377,7 @@ class _Tables:
         return known
 
     def _item_order(self, item: Any) -> tuple[str, int]:
-        """Return what the items of a state are ordered by."""
+        """Return the key by which the items of a state are ordered."""
         text = self._rule_texts.get(id(item.rule))
         if text is None:
             text = self._rule_texts[id(item.rule)] = str(item.rule)
@@ -426,8 +425,8 @@ class _Tables:
                 cells += [(state, number, does) for number in numbers[name]]
         at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
         actions[at_states, at_terminals] = done
-        # what never comes is an error wherever it stands; the states are lark's all the same
-        # (a terminal of rules that the start does not lead to has no number)
+        # a terminal that is never made is an error everywhere; the states stay those of lark
+        # (a terminal of rules that the start does not reach has no number)
         actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
         origins: dict[str, int] = {}
         self._close(rules, origins)
@@ -453,7 +452,7 @@ class _Tables:
         )
 
     def _close(self, rules: dict[Any, int], origins: dict[str, int]) -> None:
-        """Number the nonterminals of the rules; every rule that a state can begin is among them."""
+        """Number the nonterminals of the rules."""
         for rule in rules:
             for symbol in (rule.origin, *rule.expansion):
                 if symbol.name not in self.number:
@@ -513,8 +512,8 @@ class _Tables:
         return Context(kept, tuple(unless))
 
     def _read_terminal(self, terminal: Any) -> tuple[Any, ...]:
-        """Return what lark orders terminals by. What no automaton follows is refused here, with the
-        grammar."""
+        """Return the key by which lark orders terminals. Raises RegexError for a pattern that no automaton
+        can follow."""
         pattern, where = terminal.pattern, f"terminal {terminal.name}"
         expression = pattern.to_regexp()
         parse_pattern(expression, self._flags, where=where)

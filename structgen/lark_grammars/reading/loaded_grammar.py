@@ -1,7 +1,6 @@
-"""What a Lark grammar comes to once lark has built it: terminals, contexts of its lexer, parser actions.
+"""A loaded Lark grammar as frozen tables: terminals, contexts of the lexer, actions of the parser.
 
-Everything here is a plain frozen value: it is what is kept in the cache of compiled grammars, and what the
-lexer and the parser of this package read.
+The cache of grammars stores these values; the lexer and the parser of this package read them.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import numpy.typing as npt
 from structgen.language.remarks import NO_REMARKS, Remarks
 
 _SHOWN: Final = 80
-"""Characters of a pattern that messages show."""
+"""Characters of a pattern in messages."""
 END: Final = 0
 """The number of `$END` among the terminals."""
 UNREACHABLE: Final = 1 << 40
-"""The distance of what no text completes."""
+"""The cost of what no text completes."""
 NONE: Final = 0
 """In `actions`: an error. k > 0: shift to the state k - 1; k < 0: reduce by the rule -k - 1."""
 
@@ -39,7 +38,7 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """As messages name it: a string by itself, a pattern with its name, of long ones the beginning."""
+        """Its name in messages: a string as it is, a pattern with its name, long ones cut off."""
         text = self.where if len(self.where) <= _SHOWN else f"{self.where[:_SHOWN]}…"
         if text and (self.is_string or self.name.startswith("__ANON_")):
             return text
@@ -48,12 +47,12 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What lark's contextual lexer looks for in some states of the parser."""
+    """The terminals that lark's contextual lexer looks for in some states of the parser."""
 
     terminals: tuple[int, ...]
     """The terminals in the order in which they are tried."""
     unless: tuple[tuple[int, tuple[int, ...]], ...]
-    """For a terminal, the strings of which the first that equals its whole match takes its place."""
+    """For a terminal, strings. The first of them that equals the whole match takes the terminal's place."""
 
     @property
     def every_terminal(self) -> frozenset[int]:
@@ -70,7 +69,7 @@ class Rule:
     symbols: tuple[int, ...]
     """Its right side: k >= 0 the terminal k, -1 - k the nonterminal k."""
     text: str
-    """As a person reads it."""
+    """The rule as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +89,29 @@ class Patterns(NamedTuple):
     (`regex_instructions`)."""
 
     code: npt.NDArray[np.int32]
-    """Of each instruction its kind, its node (-1: none), and two more numbers."""
+    """Of each instruction its kind, its node (-1: none), and two more numbers (`Instruction`)."""
     to_begins: npt.NDArray[np.int32]
     to: npt.NDArray[np.int32]
-    """Where each goes on: from TO_BEGINS on."""
+    """The next instructions of each, from TO_BEGINS on."""
     node_begins: npt.NDArray[np.int32]
     nodes: npt.NDArray[np.int32]
-    """Of each node, from NODE_BEGINS on, the first and the last of some bytes, and the node behind them, -1
-    where they end the character; those of a node stand before it."""
+    """Of each node, from NODE_BEGINS on, runs of bytes: the first, the last, and the next node, -1 where they
+    end the character. The nodes that it leads to stand before it."""
     looks: npt.NDArray[np.int32]
-    """Of each look-behind where it begins, and its end."""
+    """Of each look-behind its first instruction, and its end."""
     first: npt.NDArray[np.int32]
     """Terminals, each with its first instruction."""
     exact: npt.NDArray[np.int32]
     """Strings that may take the place of a match, each with its first instruction and its number."""
     reach: npt.NDArray[np.int32]
     reaches: npt.NDArray[np.uint8]
-    """The matches that each instruction may lead to: a row of bits."""
+    """Rows of bits of matches, and of each instruction the row of those that it may lead to."""
     least: npt.NDArray[np.int64]
     """The bytes of each terminal's shortest lexeme; UNREACHABLE where no text is one."""
     classes: npt.NDArray[np.uint8]
     """Of each byte."""
     is_local: bool
-    """Whether no lexeme asks what was before it."""
+    """Whether no lexeme looks behind its beginning."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -139,14 +138,14 @@ class ParserTables:
     flags: int
     """The flags of `re` that hold for all patterns."""
     kernels: tuple[tuple[tuple[int, int], ...], ...]
-    """[states]: the items with which a state begins: a rule, and how many of its symbols were read."""
+    """[states]: the kernel items: a rule, and how many of its symbols were read."""
     remarks: Remarks = NO_REMARKS
     patterns: Patterns | None = None
-    """Those of `terminals` under `contexts`; None: a lexer makes its own."""
+    """The compiled patterns of `terminals`; None: a lexer compiles its own."""
 
     def contexts_after(self, terminal: int) -> list[int]:
-        """Return the contexts in which the lexer may be behind a terminal: all behind one that is ignored, as
-        the indenter's newline is in brackets."""
+        """Return the contexts in which the lexer may be after a terminal: all of them after an ignored one,
+        as the indenter's newline is in brackets."""
         newline = self.indentation is not None and terminal == self.indentation.newline
         if newline or terminal in self.ignored:
             return list(range(len(self.contexts)))
@@ -159,6 +158,7 @@ _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$
 
 
 def rule_as_written(name: str) -> str:
-    """Return the rule that a person wrote, of the name of one: lark makes `__list_star_0` of `list`'s `*`."""
+    """Return the rule that a person wrote, given a rule's name: lark makes `__list_star_0` of `list`'s
+    `*`."""
     found = _MADE.match(name)
     return found[1] if found else name.removeprefix("$root_")

@@ -1,4 +1,4 @@
-"""What lark does with a grammar in silence: conflicts that it resolves, rules and terminals left out."""
+"""Remarks about a grammar: conflicts that lark resolves in silence, rules and terminals that are not used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A rule under way, as a person reads it."""
+    """An item as text."""
 
     rule: Any
     read: int
@@ -25,7 +25,7 @@ class _Item:
 
 
 def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
-    """Return where lark's LALR(1) analysis had a choice, each once however many states have it.
+    """Return the conflicts that lark's LALR(1) analysis resolved, each once.
 
     It shifts where it could reduce, and of several rules it reduces by the one of the highest priority
     (lark/parsers/lalr_analysis.py). Cost: a few milliseconds for a thousand states.
@@ -56,7 +56,7 @@ def _shifted(items: Iterable[Any], terminal: Any) -> tuple[str, ...]:
 
 
 def remarks_of(grammar: Any, built: Any, analysis: Any, start: str) -> Remarks:
-    """Return what there is to say of a grammar (lark's `Grammar`) that was built (`Lark`)."""
+    """Return the remarks about a grammar (lark's `Grammar`) that was built (`Lark`)."""
     kept = set(built.ignore_tokens)
     if built.options.postlex is not None:
         indenter = built.options.postlex
@@ -68,8 +68,8 @@ def remarks_of(grammar: Any, built: Any, analysis: Any, start: str) -> Remarks:
 def unused(
     grammar: Any, made: Sequence[Any], kept: set[str], start: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the rules of a grammar (lark's `Grammar`) that the start does not lead to, and the terminals of
-    no use to one; `made`: the rules that lark has written out, `kept`: terminals of other use."""
+    """Return the rules of a grammar (lark's `Grammar`) that the start does not reach, and the terminals that
+    no reached rule uses. `made`: the rules that lark has expanded; `kept`: terminals with another use."""
     followed: dict[str, set[str]] = {}
     for rule in made:
         names = {symbol.name for symbol in rule.expansion if not symbol.is_term}
@@ -80,7 +80,7 @@ def unused(
             if name not in reached:
                 reached.add(name)
                 pending.append(name)
-    # a template's uses are rules `name{arguments}`
+    # an instance of a template is a rule `name{arguments}`
     used = {rule_as_written(name).partition("{")[0] for name in reached}
     rules = tuple(sorted(str(name) for name, *_rest in grammar.rule_defs if name not in used))
 
@@ -91,7 +91,7 @@ def unused(
         for symbol in rule.expansion
         if symbol.is_term
     }
-    # lark has put the trees of terminals into those that name them
+    # lark has put the trees of terminals into the trees that name them
     trees = {id(tree): str(name) for name, (tree, _priority) in grammar.term_defs if tree is not None}
     parts: dict[str, set[str]] = {
         str(name): set()

@@ -1,7 +1,7 @@
-"""A Lark grammar as plain rules over patterns, without a lexer: what `lexer="characters"` reads.
+"""A Lark grammar as plain rules over patterns, for `lexer="characters"`, which has no lexer.
 
-lark loads it and writes out its templates, repetitions and optional parts; no table is made, so that any
-rules will do. Priorities say which tree is taken, not which texts are: they have no part here.
+lark loads the grammar and expands templates, repetitions and optional parts. No parser table is made, so any
+rules will do. Priorities choose between trees, not between texts, so they are left out.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class PlainRules(NamedTuple):
 
     rules: tuple[tuple[str, tuple[str, ...]], ...]
     patterns: dict[str, str]
-    """Of the terminals; each was read once without an error."""
+    """Of the terminals; all of them can be parsed."""
     ignored: tuple[str, ...]
-    """Terminals that may stand before the first terminal, and after each."""
+    """Terminals that may come before the first terminal, and after each."""
     remarks: Remarks
     imports: tuple[Import, ...]
 
     def terminals(self, regex: bool = False) -> dict[str, Node]:
-        """Return the terminals as trees; `regex`: as they were loaded."""
+        """Return the trees of the terminals. `regex`: as in `load_rules`."""
         return {name: _tree(name, pattern, regex) for name, pattern in self.patterns.items()}
 
 
@@ -54,9 +54,9 @@ def load_rules(
     bound: Sequence[str] = (),
     regex: bool = False,
 ) -> PlainRules:
-    """Return the rules that a grammar comes to. Cost: lark's own loading, without its table.
+    """Return the expanded rules of a grammar. Cost: lark's own loading, without its table.
 
-    `bound`: declared terminals that something else reads; they have no pattern here. `regex`: patterns are
+    `bound`: declared terminals that another grammar reads; they have no pattern here. `regex`: patterns are
     those of the `regex` module.
 
     Raises GrammarError, with lark's message below ours, for what lark refuses, a start that is not there, a
@@ -104,7 +104,7 @@ def load_rules(
     )
     never = never_made(rules, start, ignored, (*patterns, *bound), where)
     if never:
-        # a rule that needs what never comes derives nothing
+        # a rule that needs a terminal that is never made derives nothing
         derive = productive(plain, (*patterns, *bound))
         plain = tuple(rule for rule in plain if derive.issuperset(rule[1]))
     remarks = Remarks((), *unused(grammar, rules, set(ignored), start), never)

@@ -15,7 +15,7 @@ from structgen.lark_grammars.lexer.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_
 from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, Move
 from structgen.lark_grammars.lexer.work_budget import WorkBudget
 from structgen.lark_grammars.liveness.oracle import LivenessOracle
-from structgen.lark_grammars.liveness.shortest_completions import ShortestCompletions
+from structgen.lark_grammars.liveness.shortest_completions import ItemCompletions
 from structgen.lark_grammars.liveness.unseparated_terminals import UnseparatedTerminals
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
@@ -53,7 +53,7 @@ class ContextualLanguage(Language):
         self.classes = self._classes()
         with self.budget:
             self._oracle = LivenessOracle(self.reader, separators)
-        self._plans = ShortestCompletions(self.reader.parser, self._cleanness_of)
+        self._plans = ItemCompletions(self.reader.parser, self._cleanness_of)
         self._tails: UnseparatedTerminals | None = None
         self.separator = self._oracle.separator
         """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
