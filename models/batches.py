@@ -14,7 +14,7 @@ from data.sentences import TRAINING, Example, Examples, written
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from structgen.schema.prompting import extraction_prompt
+from structgen.json_grammars.prompting import extraction_prompt
 
 TOKENIZER = Path(__file__).parent / "tokenizer" / "tokenizer.json"
 LONGEST = 320

@@ -216,7 +216,7 @@ def imports_without_reason(house: House) -> list[str]:
             inside = [node for node in _own_nodes(function) if isinstance(node, ast.Import | ast.ImportFrom)]
             for node in sorted(inside, key=lambda one: one.lineno):
                 near = lines[node.lineno - 2] + lines[node.lineno - 1]
-                if "# start-up: " in near or "# optional: " in near or node.lineno == reasoned + 1:
+                if "# start-up" in near or "# optional" in near or node.lineno == reasoned + 1:
                     reasoned = node.end_lineno or node.lineno
                 else:
                     found.append(f"{name}:{node.lineno}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from structgen.printable import printable
 
@@ -63,6 +64,11 @@ class GrammarError(StructgenError):
 
 class RegexError(GrammarError):
     """A regular expression has a syntax error, or uses what cannot be compiled (back-references)."""
+
+    BACK_REFERENCE_CURE: ClassVar[str] = (
+        "No automaton can compare two parts of a text. Write the few texts out as alternatives, aa|bb for "
+        "(a|b)\\1; or leave the back-reference out, and check the text afterwards."
+    )
 
 
 class SchemaError(GrammarError):

@@ -127,7 +127,7 @@ def test_what_no_proof_was_looked_for_is_told_apart(loss: Any, monkeypatch: pyte
 
 
 def test_a_wrong_proof_is_untrue(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SchemaDifference, "parting", lambda self, other, pointer="#": None)
+    monkeypatch.setattr(SchemaDifference, "difference", lambda self, other, pointer="#": None)
     subject = loss.Subject('{"minLength": 1}', [], seconds=30.0)
     (said,) = subject.prove(subject.report.findings)
     monkeypatch.undo()

@@ -10,13 +10,13 @@ import pytest
 from structgen.native.blocks import (
     At,
     Block,
+    BlockRows,
     Bytes,
     Int32s,
     Int32Table,
-    Rows,
+    Int64s,
     Table,
     TableHeader,
-    Words,
     address_of_block,
     copy_block,
     skip,
@@ -44,9 +44,9 @@ class Base(Block):
 
 class Whole(Base):
     other: At[Pair]
-    pairs: Rows[Pair]
+    pairs: BlockRows[Pair]
     ids: Int32s
-    three: Annotated[Words, 3]
+    three: Annotated[Int64s, 3]
     bytes: Bytes
     ints: Int32Table
 

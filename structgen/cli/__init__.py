@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from structgen.cli.output import Door
+from structgen.cli.output import CommandGroup
 
 
 def _version(asked: bool) -> None:
@@ -36,13 +36,78 @@ def app() -> typer.Typer:
     from structgen.cli.store import store
     from structgen.cli.warmup import warmup
 
-    commands: tuple[Any, ...] = (check, explain, generate, infill, maskbench, sample_report, warmup)
-    door = typer.Typer(cls=Door, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    door.callback()(_root)
-    for command in commands:
-        door.command()(command)
-    door.add_typer(store(), name="store")
-    return door
+    commands: dict[str, Any] = {
+        "check": check,
+        "explain": explain,
+        "generate": generate,
+        "infill": infill,
+        "maskbench": maskbench,
+        "sample-report": sample_report,
+        "warmup": warmup,
+    }
+    # plain help: it reflows at any width, and is the same in a terminal that knows no colours
+    made = typer.Typer(
+        cls=CommandGroup,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    made.callback()(_root)
+    for name, command in commands.items():
+        made.command(name, short_help=SUMMARIES[name], epilog=_examples(name))(command)
+    made.add_typer(store(), name="store", short_help=SUMMARIES["store"], epilog=_examples("store"))
+    return made
+
+
+SUMMARIES: Final = {
+    "check": "Validate files against a schema or grammar.",
+    "explain": "Explain what a schema or grammar accepts.",
+    "generate": "Let a model write a document or a text.",
+    "infill": "Fill the holes of a template, in any order.",
+    "maskbench": "Replay JSONSchemaBench: coverage and speed.",
+    "sample-report": "Report on a file of weighted draws.",
+    "store": "Show or clear the cache folder.",
+    "warmup": "Compile the inner loops ahead of first use.",
+}
+"""One line for each command, in `structgen --help`."""
+
+EXAMPLES: Final = {
+    "check": (
+        "structgen check --schema order.schema.json a.json b.json",
+        "structgen check --regex '[0-9]{4}' - < year.txt",
+    ),
+    "explain": (
+        "structgen explain --schema order.schema.json",
+        "structgen explain --grammar query.lark --sentences 5",
+    ),
+    "generate": (
+        "structgen generate --schema order.schema.json --prompt 'Ada bought 3 lamps.'",
+        "structgen generate --type datetime:date --prompt 'We meet on 4 May 2026.'",
+        "structgen generate --schema s.json --prompts in.jsonl --out out.jsonl",
+    ),
+    "infill": (
+        "structgen infill --schema person.schema.json --given known.json \\\n"
+        "      --prompt 'Maria is 34 and lives in Hamburg.'",
+        "structgen infill --template letter.txt --prompt 'Ada owes 40 euros.'",
+    ),
+    "maskbench": (
+        "structgen maskbench schemas/ --tokenizer tokenizer.json",
+        "structgen maskbench data/ --sample 200 --engine structgen,llguidance",
+    ),
+    "sample-report": (
+        "structgen generate --schema s.json --prompt '...' --method auto --n 100 \\\n      --out draws.jsonl",
+        "structgen sample-report draws.jsonl --html report.html",
+    ),
+    "store": ("structgen store", "structgen store clear --yes"),
+    "warmup": ("structgen warmup", "structgen warmup --tokenizer tokenizer.json --grammar query.lark"),
+}
+"""What stands below the options of each command."""
+
+
+def _examples(command: str) -> str:
+    """Return the examples of a command as typer prints them as they are: behind the mark \\b."""
+    return "\b\nExamples:\n" + "\n".join(f"  {one}" for one in EXAMPLES[command])
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`structgen check`: is a text in a language, and if not, where does it leave it and why."""
+"""`structgen check`: validate texts against a schema or grammar; say where the first fault is, and why."""
 
 from __future__ import annotations
 
@@ -102,12 +102,13 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")] = False,
 ) -> None:
-    """Say of texts whether each is a document of a schema, or a text of a grammar or a regular expression, or
-    the line, column and byte where it ceases to be one, and what could have come there.
+    """Validate files against a schema, a grammar or a regular expression.
 
-    The policies are the widest ones unless an option narrows them.
+    For a file that is not valid, print the line, column and byte of the first fault, and what was expected.
 
-    Exit status: 0 all valid, 1 one is not valid, 2 wrong usage or a language that cannot be compiled.
+    A schema is read under the widest policies: each JSON text of a valid value is valid. Options narrow them.
+
+    Exit status: 0 all files are valid; 1 one is not; 2 wrong usage, or the schema or grammar is not usable.
     """
     import structgen
     from structgen.cli.tokens import byte_tokenizer

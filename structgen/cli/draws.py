@@ -110,7 +110,7 @@ def draw(
         with _progress() as tell:
             found = sample(
                 engine,
-                request.prompt,
+                engine.prompt_tokens(request),
                 grammar,
                 how.n,
                 method=how.method,
@@ -119,7 +119,7 @@ def draw(
                 standard_error=how.standard_error,
                 seed=seed,
                 temperature=temperature,
-                max_tokens=request.max_tokens,
+                max_tokens=request.most_tokens,
                 tree=tree,
                 progress=tell,
             )

@@ -1,8 +1,8 @@
-"""`structgen explain`: what a schema, or a grammar, comes to, for people."""
+"""`structgen explain`: what a schema or grammar accepts, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,28 +11,17 @@ from structgen.cli.language_options import TextOptions
 from structgen.cli.output import console, echo, echo_json
 from structgen.cli.schema_options import refuse, takes
 from structgen.errors import OptionError, StructgenError, UnsatisfiableSchema, UnsupportedError
-from structgen.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
     from structgen.compilation.explanation import Explanation
+    from structgen.compilation.explanation_text import TextLine, ToldPart, TreeRow
     from structgen.compilation.grammar_explanation import GrammarExplanation
     from structgen.core.grammar import Grammar
-    from structgen.schema.explaining.outline import Line
 
-_LINES = 400
-_LEVELS = 24
-"""Levels that are drawn; what lies deeper stands at the last of them, with its depth."""
-_LABEL = 44
-"""Columns after which the words about a value begin at the latest."""
 _WITH_SOURCES = 100
 """Columns of a terminal from which on the schema's places are shown beside the words."""
-_MOST_PARTS = 50
-"""Findings of one sort that are listed."""
-_SMALLEST = 2_000
-"""Characters of the smallest document that are printed."""
 
 
 @takes(TextOptions)
@@ -54,17 +43,22 @@ def explain(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same texts.")] = None,
 ) -> None:
-    """Say what the documents of a schema are, what in it can never hold, what is not enforced, what it costs;
-    of a Lark grammar, EBNF or a regular expression, what lark resolves in silence, what is of no use, what it
-    accepts.
+    """Explain what a schema or grammar accepts.
 
-    The policies are the widest ones unless an option narrows them.
+    Of a JSON Schema: its documents as a tree, the parts that can never hold, the keywords that restrict
+    nothing, the smallest document, the cost.
 
-    Exit status: 0 all of it is of use; 1 it has no document, or a part that can never hold, or a place that
-    may dead-end, or such a server refuses it; 2 wrong usage or a language that cannot be compiled.
+    Of a Lark grammar, EBNF or a regular expression: the conflicts that lark resolves silently, the rules and
+    terminals that are never used, a shortest text, the cost.
+
+    A schema is read under the widest policies unless an option narrows them.
+
+    Exit status: 0 no fault was found; 1 there is a fault (no document, a part that can never hold, a possible
+    dead end, a refusal with --openai); 2 wrong usage, or the schema or grammar is not usable.
     """
     import structgen
-    from structgen.cli.explain_grammar import show_grammar
+    from structgen.compilation.explanation_text import SHOWN_LINES, told_of_schema
+    from structgen.compilation.grammar_explanation import told_of_grammar
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.text_grammars.text_grammar import TextGrammar
 
@@ -99,179 +93,56 @@ def explain(
     if as_json:
         echo_json(explanation.to_json())
     elif isinstance(explanation, structgen.GrammarExplanation):
-        show_grammar(options.named, explanation)
+        echo("\n".join(told_of_grammar(explanation, options.named)))
     else:
-        _show(console(highlight=False), str(options.schema), explanation, lines or _LINES)
+        _show(
+            console(highlight=False), told_of_schema(explanation, str(options.schema), lines or SHOWN_LINES)
+        )
     raise typer.Exit(int(explanation.has_faults))
 
 
-def _show(console: Console, name: str, explanation: Explanation, most: int) -> None:
+def _show(console: Console, told: Iterable[ToldPart]) -> None:
     """Print an explanation: in columns and colours on a terminal, else a line for each place, unwrapped."""
     from rich.text import Text
 
-    report, costs = explanation.report, explanation.costs
-    _line(console, Text.assemble((name, "bold"), f": JSON Schema draft {report.draft}"))
-    shown = ", ".join(f"{option}={value}" for option, value in _policies(explanation))
-    _line(console, Text(f"under {shown}", "dim"))
+    from structgen.compilation.explanation_text import TextLine, tree_width
 
-    _head(console, "A document is")
-    _tree(console, explanation.outline.lines[:most])
-    left = len(explanation.outline.lines) - most
-    if left > 0:
-        _line(console, Text(f"and {left:,} more lines (--lines)", "dim"))
-
-    if explanation.impossible:
-        _head(console, "What can never hold", "bold red")
-        for part in explanation.impossible[:_MOST_PARTS]:
-            _line(console, Text.assemble((part.pointer, "cyan"), f"  {part.what}: {part.why}"), 2)
-        _more(console, len(explanation.impossible))
-    if explanation.may_dead_end:
-        _head(console, "Places that may dead-end", "bold red")
-        for pointer in explanation.may_dead_end[:_MOST_PARTS]:
-            _line(console, Text(pointer, "cyan"), 2)
-        _more(console, len(explanation.may_dead_end))
-    if explanation.openai:
-        _head(console, "What a server for OpenAI's strict structured outputs refuses", "bold red")
-        for one in explanation.openai[:_MOST_PARTS]:
-            _line(console, Text.assemble((one.pointer, "cyan"), f"  {one.why}"), 2)
-        _more(console, len(explanation.openai))
-    if not explanation.complete:
-        _line(
-            console, Text("The schema is larger than what was searched for parts that cannot hold.", "yellow")
-        )
-
-    idle: dict[str, list[str]] = {}
-    for finding in (*report.annotations, *report.redundant):
-        if finding.why:
-            idle.setdefault(f"{finding.keyword}: {finding.why}", []).append(finding.pointer)
-    if idle or report.notes:
-        _head(console, "What says nothing here")
-        for told, pointers in list(idle.items())[:_MOST_PARTS]:
-            more = f" and {len(pointers) - 3:,} more places" if len(pointers) > 3 else ""
-            _line(console, Text.assemble((", ".join(pointers[:3]) + more, "cyan"), f"  {told}"), 2)
-        _more(console, len(idle))
-        for note in report.notes:
-            _line(console, Text(note), 2)
-    plain = sorted({one.keyword for one in report.annotations if not one.why})
-    if plain:
-        _line(console, Text(f"Annotations: {', '.join(plain)}", "dim"))
-
-    smallest = explanation.smallest
-    cut = smallest if len(smallest) <= _SMALLEST else smallest[:_SMALLEST] + " …"
-    _head(console, f"The smallest one ({len(smallest.encode()):,} bytes)")
-    _line(console, Text(cut), 2)
-    _head(console, "What it costs")
-    spent = (
-        f"{costs.subschemas:,} subschemas, {costs.places:,} places; {costs.compile_ms:.1f} ms to compile, "
-        f"{costs.table_bytes / 1024:,.0f} KiB of tables to begin with"
-    )
-    _line(console, Text(spent), 2)
+    for part in told:
+        if isinstance(part, TextLine):
+            _line(console, part)
+        elif console.is_terminal:
+            _tree(console, part)
+        else:
+            width = tree_width(part)
+            for row in part:
+                console.print(Text(row.plain(width)), soft_wrap=True)
 
 
-def _policies(explanation: Explanation) -> Iterator[tuple[str, object]]:
-    for option, value in explanation.report.to_json()["policies"].items():
-        if value is not None and value != [] and value != ():
-            yield option, value
-
-
-def _head(console: Console, text: str, style: str = "bold") -> None:
-    from rich.text import Text
-
-    console.print()
-    _line(console, Text(text, style))
-
-
-def _more(console: Console, count: int) -> None:
-    from rich.text import Text
-
-    if count > _MOST_PARTS:
-        _line(console, Text(f"and {count - _MOST_PARTS:,} more (--json has all)", "dim"), 2)
-
-
-def _line(console: Console, text: Text, left: int = 0) -> None:
+def _line(console: Console, line: TextLine) -> None:
     """Print a line; only a terminal wraps it."""
     from rich.padding import Padding
+    from rich.text import Text
 
     if console.is_terminal:
-        console.print(Padding(text, (0, 0, 0, left)))
+        console.print(Padding(Text.assemble(*line.parts), (0, 0, 0, line.left)))
     else:
-        indented = "\n".join(" " * left + line for line in text.plain.split("\n"))
+        indented = line.plain.replace("\n", "\n" + " " * line.left)
         console.print(indented, soft_wrap=True, markup=False)
 
 
-def _tree(console: Console, lines: Sequence[Line]) -> None:
+def _tree(console: Console, rows: Sequence[TreeRow]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    guides = list(_guides(lines))
-    widest = max(len(guide) + len(_label(line)) for guide, line in zip(guides, lines, strict=True))
-    width = min(widest, _LABEL)
+    from structgen.compilation.explanation_text import tree_width
+
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, min_width=width)
+    table.add_column(no_wrap=True, min_width=tree_width(rows))
     table.add_column(overflow="fold")
     sources = console.width >= _WITH_SOURCES
     if sources:
         table.add_column(style="dim", overflow="fold", justify="left", max_width=console.width // 3)
-    for guide, line in zip(guides, lines, strict=True):
-        label = Text.assemble((guide, "dim"), (_label(line), _style(line)))
-        what = Text(_what(line, lines), "dim" if line.need == "never" else "")
-        if not line.label and line.parent >= 0:
-            what.stylize("italic")
-        source = ", ".join(line.sources[:2]) + (", …" if len(line.sources) > 2 else "")
-        if not console.is_terminal:
-            parts = f"{label.plain:<{width}}  {what}" + (f"  ({source})" if source else "")
-            console.print(Text(parts.rstrip()), soft_wrap=True)
-        elif sources:
-            table.add_row(label, what, source)
-        else:
-            table.add_row(label, what)
-    if console.is_terminal:
-        console.print(table)
-
-
-def _label(line: Line) -> str:
-    """Return what stands before the words about a value; "?" marks a key that may be absent."""
-    mark = "?" if line.need == "optional" else ""
-    return (printable(line.label, lines=False) if line.parent >= 0 else "the document") + mark
-
-
-def _style(line: Line) -> str:
-    return {"required": "bold green", "optional": "green", "never": "dim strike"}.get(line.need, "cyan")
-
-
-def _what(line: Line, lines: Sequence[Line]) -> str:
-    if line.need == "never":
-        return "never"
-    if line.same_as < 0:
-        return line.what
-    other = lines[line.same_as]
-    name = " of ".join(_path(other, lines)) or "the document"
-    return f"{line.what}, as {name}"
-
-
-def _path(line: Line, lines: Sequence[Line]) -> Iterator[str]:
-    """Yield the labels from a line outwards, at most three."""
-    told = 0
-    while line.parent >= 0 and told < 3:
-        if line.label:
-            told += 1
-            yield printable(line.label, lines=False)
-        line = lines[line.parent]
-
-
-def _guides(lines: Sequence[Line]) -> Iterator[str]:
-    """Yield what is drawn before each line: the branches of the tree, of at most _LEVELS levels."""
-    last: dict[int, int] = {}
-    for index, line in enumerate(lines):
-        last[line.parent] = index
-    going: list[bool] = []
-    for index, line in enumerate(lines):
-        if line.parent < 0:
-            yield ""
-            continue
-        ends = last[line.parent] == index
-        del going[line.depth - 1 :]
-        above = going[:_LEVELS]
-        deep = f"(level {line.depth}) " if line.depth > _LEVELS else ""
-        yield "".join("│  " if more else "   " for more in above) + ("└─ " if ends else "├─ ") + deep
-        going.append(not ends)
+    for row in rows:
+        cells = [Text.assemble((row.guide, "dim"), (row.label, row.style)), Text(row.what, row.what_style)]
+        table.add_row(*cells, *([row.source] if sources else []))
+    console.print(table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +25,7 @@ from structgen.cli.language_options import (
     text_grammar,
 )
 from structgen.cli.output import console, echo, echo_json_text, payload
-from structgen.cli.schema_options import Strict, refuse, warnings_told
+from structgen.cli.schema_options import Strict, file_named, read_input, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
 from structgen.sampling.methods import METHODS
 
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from structgen.core.grammar import Grammar
-    from structgen.engine import Engine, Request
+    from structgen.engine import Engine, Request, Result
     from structgen.engine.bulk import BulkProgress
-    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.python_types.type_hints import TypeReader
     from structgen.speculation.speculation_options import Speculation
-    from structgen.text_grammars.text_grammar import TextGrammar
+    from structgen.typed.forms import WantedForm
 
 
 class Speculates(StrEnum):
@@ -50,16 +49,15 @@ class Speculates(StrEnum):
 
 def generate(
     model: Annotated[
-        str, typer.Option(help="A folder that transformers reads, or structgen/extract, which is embedded.")
+        str,
+        typer.Option(help="The folder of a model of transformers, or structgen/extract, which is included."),
     ] = "structgen/extract",
     schema: Annotated[
-        Path | None, typer.Option(help="The JSON Schema; without one the text is free.", show_default=False)
+        Path | None, typer.Option(help="The file of the JSON Schema.", show_default=False)
     ] = None,
     type_: Annotated[
         str | None,
-        typer.Option(
-            "--type", help="In place of a schema: module:Class, a type of Python's.", show_default=False
-        ),
+        typer.Option("--type", help="In place of a schema: a Python type, module:Class.", show_default=False),
     ] = None,
     grammar: GrammarFile = None,
     start: Start = None,
@@ -80,9 +78,9 @@ def generate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="With --prompts: the file of results; work goes on where it ends. FILE.run beside it says "
-            "what run they are of, and another run is refused. With --method: the file of the draws, in "
-            "place of printing them (structgen sample-report reads it).",
+            help="With --prompts: the file of results. A second call goes on where the first one stopped; "
+            "FILE.run keeps the options, and other options are refused. With --method: the file of the draws "
+            "(structgen sample-report reads it).",
             show_default=False,
         ),
     ] = None,
@@ -101,26 +99,26 @@ def generate(
         bool,
         typer.Option(
             "--weights",
-            help="With --method: before each text its normalised weight, its log weight and its "
-            "log-probability, with tabs between them.",
+            help="With --method: print before each text its normalised weight, log weight and "
+            "log-probability, separated by tabs.",
         ),
     ] = False,
     budget: Annotated[
         int | None,
-        typer.Option(min=1, help="With --method: the model rows that may be read.", show_default=False),
+        typer.Option(min=1, help="With --method: the most rows of logits that are read.", show_default=False),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="With --method: end after so long.", show_default=False)
+        float | None, typer.Option(help="With --method: the most seconds.", show_default=False)
     ] = None,
     standard_error: Annotated[
         float | None,
-        typer.Option(help="With --method: end once log Z is known so well.", show_default=False),
+        typer.Option(help="With --method: stop at this standard error of log Z.", show_default=False),
     ] = None,
     tree: Annotated[
         Path | None,
         typer.Option(
-            help="With --method: a file that keeps what was learnt for the next run. Read where it is "
-            "there, written at the end.",
+            help="With --method: a file that keeps the prefix tree for the next run. It is read if it "
+            "exists, and written at the end.",
             show_default=False,
         ),
     ] = None,
@@ -134,51 +132,78 @@ def generate(
             show_default=False,
         ),
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Documents are complete within it.")] = 256,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Documents are complete within it.  [default: 512, or what the context leaves]",
+            show_default=False,
+        ),
+    ] = None,
+    min_tokens: Annotated[int, typer.Option(min=0, help="A free text has at least so many tokens.")] = 0,
+    logit_bias: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOKEN=NUMBER",
+            help="Added to the logit of a token id, as in 42=-100; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    attempts: Annotated[
+        int,
+        typer.Option(
+            min=1, help="With --type: how often a text is asked for that the type's validators refuse."
+        ),
+    ] = 3,
     stop: Annotated[
         list[str] | None,
         typer.Option(
-            help="A string at which a free text ends, which is no part of it; may be given several times.",
+            help="A string at which a free text ends; it is left out. May be given several times.",
             show_default=False,
         ),
     ] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(
-            help="A text that may stand nowhere in what is written, in a document in no string and no key, "
-            "however it is escaped; may be given several times.",
+            help="A text that is never written; in a document: in no string or key, however it is escaped. "
+            "May be given several times.",
             show_default=False,
         ),
     ] = None,
-    max_rows: Annotated[int, typer.Option(min=1, help="Texts written at a time.")] = 32,
+    max_rows: Annotated[
+        int, typer.Option(min=1, help="The most texts that are written at the same time.")
+    ] = 32,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it comes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each sample.")] = False,
     trace: Annotated[
-        Path | None, typer.Option(help="Write a page that shows how the text came to be.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Write an HTML page that shows each token: its probability and what the mask removed.",
+            show_default=False,
+        ),
     ] = None,
     logprobs: Annotated[
         int,
-        typer.Option(min=0, help="With --json, --trace: the likeliest tokens of each step, so many."),
+        typer.Option(min=0, help="With --json, --trace: keep this many likeliest tokens of each step."),
     ] = 0,
     speculation: Annotated[
         Speculates,
         typer.Option(
-            help="Whether the next tokens are guessed, so that one pass of the model checks many: the tokens "
-            "of the text are the same, it is done sooner (docs/speculation.md)."
+            help="Guess tokens ahead, and let one pass of the model verify them. The text is the same, and "
+            "sooner there (docs/speculation.md)."
         ),
     ] = Speculates.AUTO,
     edit: Annotated[
         Path | None,
         typer.Option(
-            help="A file with the text that the answer is an edit of (-: standard input); guesses follow it.",
+            help="A file with an older version of the answer (-: standard input), for good guesses.",
             show_default=False,
         ),
     ] = None,
     draft_model: Annotated[
         str | None,
         typer.Option(
-            help="A small model with the same tokenizer, which guesses too: a folder, or "
-            "structgen/extract-draft.",
+            help="A small model with the same tokenizer that guesses: a folder, or structgen/extract-draft.",
             show_default=False,
         ),
     ] = None,
@@ -192,16 +217,20 @@ def generate(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
     strict: Strict = False,
 ) -> None:
-    """Have a model write documents of a schema, or texts of a grammar or a regular expression, from one
-    prompt or from a file of them.
+    """Let a model write a document of a schema, or a text of a grammar or a regular expression.
 
-    For the embedded models the schema is put into the prompt, and documents are written as json.dumps does.
-    With --method the texts are draws from the model's own distribution, and a summary goes to stderr; Ctrl-C
-    ends the run with what is known.
+    The prompt is one text (--prompt), or a file of them (--prompts). The model is asked as in Python: with
+    its chat template if it has one. The embedded models also read an outline of the schema, and write as
+    json.dumps does.
 
-    Exit status: 0 done, 1 a text ended in an error or there is no draw, 2 wrong usage, or nothing could be
-    begun; 130 Ctrl-C with --method.
+    With --method the texts are draws from the model's own distribution. A summary goes to stderr. Ctrl-C ends
+    the run and prints the draws so far.
+
+    Exit status: 0 done; 1 a text ended in an error, or there is no draw; 2 wrong usage, or the model, schema
+    or grammar is not usable; 130 Ctrl-C with --method.
     """
+    import structgen as sg
+
     drawing: DrawOptions | None = None
     try:
         if method is not None:
@@ -274,8 +303,15 @@ def generate(
             )
         if strict and schema is None:
             raise OptionError("--strict is of a schema.", where="--strict", cure="Name its file.")
-        reader = None if type_ is None else _named_type(type_)
-        told: Path | TypeReader[Any] | TextGrammar | None = schema if reader is None else reader
+        form = None if type_ is None else _named_type(type_)
+        reader = None if form is None else form.reader
+        if drawing is not None and form is not None and form.grammar is None:
+            raise OptionError(
+                "A str is free text: the model's own texts are draws already.",
+                where="--type",
+                cure="Leave --method out, and give --temperature 1.",
+            )
+        told: Path | Grammar | None = schema if form is None else form.grammar
         if grammar is not None:
             told = lark_grammar(grammar, start, import_path, postlex, lexer, bind, regex_module)
         if ebnf is not None or regex is not None:
@@ -284,22 +320,26 @@ def generate(
         samples = n if drawing is None else 1
         guesses = _speculation(speculation, edit, draft_model, prompt)
         request_of = _requests(
-            model,
             told,
-            samples,
-            seed,
-            temperature,
-            max_tokens,
-            logprobs,
-            strict,
-            stop or (),
+            model.startswith("structgen/"),
             without or (),
-            guesses,
+            strict,
+            {
+                "sampling": sg.Sampling(
+                    temperature=temperature,
+                    seed=seed,
+                    logit_bias=_biases(logit_bias or []),
+                    min_tokens=min_tokens,
+                ),
+                "max_tokens": max_tokens,
+                "stop": stop or (),
+                "n": samples,
+                "logprobs": logprobs,
+                "speculation": guesses,
+            },
         )
         request_of("x")  # wrong options are told before the model is loaded
-        from structgen.engine import Engine
-
-        engine = Engine(model, max_rows=max_rows, device=device)
+        engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
             from structgen.engine.draft_models import check_speculation
 
@@ -308,65 +348,46 @@ def generate(
             _bulk(engine, prompts, out, request_of, start_over)
             return
         assert prompt is not None
-        request = request_of(sys.stdin.read() if prompt == "-" else prompt)
+        request = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt)
         if drawing is not None:
             draw(engine, request, reader, seed, temperature, drawing, as_json)
-        failed = _one(engine, request, stream, as_json, trace, usage, reader)
+        failed = _one(engine, request, stream, as_json, trace, usage, reader, attempts)
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(int(failed))
 
 
 def _requests(
-    model: str,
-    told: Path | TypeReader[Any] | TextGrammar | None,
-    n: int,
-    seed: int,
-    temperature: float,
-    max_tokens: int,
-    logprobs: int,
-    strict: bool,
-    stop: Sequence[str],
-    without: Sequence[str],
-    speculation: str | Speculation,
+    told: Path | Grammar | None, embedded: bool, without: Sequence[str], strict: bool, options: dict[str, Any]
 ) -> Callable[[str], Request]:
-    """Return what makes a request of a prompt."""
+    """Return what makes a request of a prompt. `told`: a schema's file, a grammar, or None for free text."""
     import structgen as sg
-    from structgen.text_grammars.text_grammar import TextGrammar
 
-    embedded = model.startswith("structgen/")
-    schema: JsonSchemaGrammar | None = None
-    grammar: TextGrammar | None = None
+    grammar: Grammar | None
     if isinstance(told, Path):
-        options: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
-        with warnings_told():
-            schema = sg.json_schema(told, strict=strict, **options)
-    elif isinstance(told, TextGrammar):
+        # documents as the embedded models were trained to write them, and as sg.run has them
+        usual: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
+        with warnings_told(), file_named(told):
+            grammar = sg.json_schema(told, strict=strict, **usual)
+    else:
         grammar = told
-    elif told is not None:
-        schema = sg.json_schema(told.schema, **told.policies)
-    constraint: Grammar | None = schema or grammar
-    if constraint is not None:
-        constraint = sg.without(constraint, without)
-    sampling = sg.Sampling(temperature=temperature, seed=seed)
+    if grammar is not None:
+        grammar = sg.without(grammar, without)
+    return lambda text: sg.Request(text, grammar, **options)
 
-    def made(text: str) -> Request:
-        if embedded and schema is not None:
-            from structgen.json_grammars.prompting import extraction_prompt
 
-            text = extraction_prompt(schema, text)
-        return sg.Request(
-            text,
-            constraint,
-            sampling,
-            max_tokens=max_tokens,
-            stop=stop,
-            n=n,
-            logprobs=logprobs,
-            speculation=speculation,
-        )
-
-    return made
+def _biases(options: list[str]) -> dict[int, float]:
+    """Return what --logit-bias says."""
+    found: dict[int, float] = {}
+    for option in options:
+        token, _equals, number = option.partition("=")
+        try:
+            found[int(token)] = float(number)
+        except ValueError:
+            raise OptionError(
+                f"{option!r} is no bias.", where="--logit-bias", cure="Write TOKEN=NUMBER, as in 42=-100."
+            ) from None
+    return found
 
 
 def _speculation(
@@ -388,24 +409,15 @@ def _speculation(
         )
     from structgen.speculation.speculation_options import Speculation
 
-    text = ""
-    if edit is not None:
-        try:
-            text = sys.stdin.read() if str(edit) == "-" else edit.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise OptionError(
-                f"{edit} is no text in UTF-8: {error.reason} at byte {error.start}.",
-                where="--edit",
-                cure="Save it as UTF-8.",
-            ) from error
+    text = "" if edit is None else read_input(edit, "--edit")
     return Speculation(edit=text, draft_model=draft_model)
 
 
-def _named_type(name: str) -> TypeReader[Any]:
-    """Return the type of `module:Class`."""
-    from structgen.python_types.type_hints import read_type
+def _named_type(name: str) -> WantedForm:
+    """Return what `module:Class` wants of a model."""
+    from structgen.typed.forms import form_of_type
 
-    return read_type(named(name, "--type", "module:Class"))
+    return form_of_type(named(name, "--type", "module:Class"))
 
 
 def _one(
@@ -416,6 +428,7 @@ def _one(
     trace: Path | None,
     usage: bool,
     reader: TypeReader[Any] | None = None,
+    attempts: int = 1,
 ) -> bool:
     """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
     from structgen.engine.bulk import shown, shown_steps, shown_usage
@@ -429,6 +442,10 @@ def _one(
     for handle in handles:
         result = handle.result
         assert result is not None
+        fault: StructgenError | None = result.error
+        if reader is not None:
+            most = 1 if stream or request.n > 1 else attempts
+            result, fault = _accepted(engine, request, result, reader, most)
         if as_json:
             found = shown(result)
             found["usage"] = shown_usage(result.usage)
@@ -437,12 +454,6 @@ def _one(
             echo_json_text(found)
         elif not stream:
             payload(result.text)
-        fault = result.error
-        if fault is None and reader is not None:
-            try:
-                reader.read(result.text)
-            except ValidatorError as error:
-                fault = error
         if fault is not None:
             failed = True
             echo(f"{type(fault).__name__}: {fault}", err=True)
@@ -451,6 +462,30 @@ def _one(
         if trace is not None:
             write_trace(trace, result, engine.tokenizer, f"structgen generate: {result.finish_reason.value}")
     return failed
+
+
+def _accepted(
+    engine: Engine, request: Request, result: Result, reader: TypeReader[Any], attempts: int
+) -> tuple[Result, StructgenError | None]:
+    """Return the first text of some attempts that the type's validators take, or the last one and its error.
+    As typed functions do, each new attempt is told what the validators said."""
+    from structgen.engine.requests import redrawn
+
+    attempt = 0
+    while True:
+        if result.error is not None:
+            return result, result.error
+        try:
+            reader.read(result.text)
+        except ValidatorError as error:
+            attempt += 1
+            if attempt >= attempts:
+                return result, error
+            how = redrawn(request.chosen_by, attempt)
+            again = replace(request, sampling=how, refused=(result.text, str(error)))
+            (result,) = engine.generate(again)
+        else:
+            return result, None
 
 
 def _bulk(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +16,7 @@ from structgen.cli.language_options import (
     text_grammar,
 )
 from structgen.cli.output import echo, echo_json, payload
-from structgen.cli.schema_options import refuse
+from structgen.cli.schema_options import read_input, refuse
 from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
@@ -122,11 +121,12 @@ def infill(
         ),
     ] = None,
 ) -> None:
-    """Have a masked-diffusion model fill the holes of a template, exactly within a schema or a grammar.
+    """Fill the holes of a template, or the open fields of a document, with a masked-diffusion model.
 
-    For structgen/infill and a schema, the schema is put into the prompt.
+    The holes are filled in any order, and the whole text is always in the schema or grammar. The model
+    structgen/infill also reads an outline of the schema.
 
-    Exit status: 0 done, 2 nothing fits, or wrong usage.
+    Exit status: 0 done; 2 no text fits into the slots, or wrong usage.
     """
     try:
         found = _filled(
@@ -178,13 +178,15 @@ def _filled(
     options: dict[str, Any],
 ) -> Infilled:
     import structgen as sg
+    from structgen.engine.asking import ModelPrompts, Question
     from structgen.infilling.automata_of_grammars import written_as_dumps
-    from structgen.json_grammars.prompting import extraction_prompt
+    from structgen.json_grammars.prompting import schema_outline
 
     if given is not None and not isinstance(given, dict):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
-    if model.startswith("structgen/") and isinstance(grammar, dict) and prompt:
-        prompt = extraction_prompt(written_as_dumps(grammar), prompt)
+    if isinstance(grammar, dict) and prompt:
+        asked = Question(prompt, True, schema_outline(written_as_dumps(grammar)))
+        prompt = ModelPrompts(model).text(asked) if model.startswith("structgen/") else prompt
 
     def listen(step: DenoisingStep, canvas: Canvas) -> None:
         said = "".join(_slot(token, tokenizer) for token in step.canvas)
@@ -216,15 +218,7 @@ def _slot(token: int, tokenizer: Any) -> str:
 def _read(template: Path | None) -> str | None:
     if template is None:
         return None
-    try:
-        text = sys.stdin.read() if str(template) == "-" else template.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise OptionError(
-            f"It is no text in UTF-8: {error.reason} at byte {error.start}.",
-            where=f"--template {template}",
-            cure="Save it in UTF-8.",
-        ) from error
-    return text.removesuffix("\n")
+    return read_input(template, f"--template {template}").removesuffix("\n")
 
 
 def _grammar(
@@ -269,7 +263,7 @@ def _json(file: Path) -> Any:
     import json
 
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        return json.loads(read_input(file, str(file)))
     except ValueError as error:
         raise OptionError(f"It is not JSON: {error}.", where=str(file), cure="Mend the file.") from error
 

@@ -27,7 +27,7 @@ RegexPattern: TypeAlias = Annotated[
     typer.Option(
         "--regex",
         metavar="PATTERN",
-        help="In place of a schema: a regular expression of Python's, matched whole.",
+        help="In place of a schema: a Python regular expression for the whole text.",
         show_default=False,
     ),
 ]
@@ -36,7 +36,7 @@ EbnfFile: TypeAlias = Annotated[
     typer.Option("--ebnf", help="In place of a schema: a grammar in GBNF or EBNF.", show_default=False),
 ]
 Start: TypeAlias = Annotated[
-    str | None, typer.Option(help="The grammar's start rule.  [default: start; of EBNF root]")
+    str | None, typer.Option(help="The grammar's start rule.  [default: start; for EBNF root]")
 ]
 ImportPath: TypeAlias = Annotated[
     list[Path] | None,
@@ -46,7 +46,7 @@ PostLex: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="python|MODULE:CLASS",
-        help="The grammar's indenter: python is lark's own for Python.",
+        help="The grammar's indenter: python (lark's PythonIndenter), or a class of yours.",
         show_default=False,
     ),
 ]
@@ -54,19 +54,22 @@ Bind: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=FILE",
-        help="What reads a terminal that the grammar declares: a schema (.json), a Lark grammar (.lark),"
+        help="The language of a terminal that the grammar declares: a schema (.json), a Lark grammar (.lark),"
         " EBNF (.gbnf, .ebnf). May be given several times.",
     ),
 ]
 LexerMode: TypeAlias = Annotated[
-    str | None, typer.Option("--lexer", help="Of the grammar: contextual, characters.  [default: contextual]")
+    str | None,
+    typer.Option(
+        "--lexer", help="The grammar's lexer: contextual, or characters (none).  [default: contextual]"
+    ),
 ]
 
 RegexModule: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--regex-module",
-        help=r"The grammar's patterns are those of the regex module (\p{...}), as with lark's regex=True.",
+        help=r"Read the grammar's patterns as the regex module does (\p{...}); lark's regex=True.",
     ),
 ]
 
@@ -84,10 +87,20 @@ class LanguageOptions(SchemaOptions):
     regex_module: RegexModule = False
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The options of which one says the language."""
+        return ("--schema", "--grammar")
+
+    @property
     def file(self) -> Path:
         """The file that was named. Raises OptionError where it is none, or more than one."""
         if (self.schema is None) == (self.grammar is None):
-            raise OptionError("One of --schema and --grammar is needed.", where="--schema", cure="Give one.")
+            given = "is needed" if self.schema is None else "may be given"
+            raise OptionError(
+                f"One of {', '.join(self.kinds[:-1])} and {self.kinds[-1]} {given}.",
+                where="--schema",
+                cure=f"Give one: {self.kinds[0]} FILE, for example.",
+            )
         file = self.schema if self.grammar is None else self.grammar
         assert file is not None
         return file
@@ -117,6 +130,11 @@ class TextOptions(LanguageOptions):
 
     ebnf: EbnfFile = None
     regex: RegexPattern = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The options of which one says the language."""
+        return ("--schema", "--grammar", "--ebnf", "--regex")
 
     @property
     def named(self) -> str:
@@ -222,4 +240,10 @@ def named(name: str, option: str, cure: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise OptionError(f"{name!r} is not there: {error}.", where=option, cure="Check the name.") from error
+    except Exception as error:  # whatever the person's own module raises when it is imported
+        raise OptionError(
+            f"Importing {module} failed: {type(error).__name__}: {error}.",
+            where=option,
+            cure=f"Make `python -c 'import {module}'` work.",
+        ) from error
     return found

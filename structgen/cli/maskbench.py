@@ -76,11 +76,13 @@ def maskbench(
         ),
     ] = None,
 ) -> None:
-    """Replay JSONSchemaBench token by token: what compiles, what is taken or refused wrongly, how fast.
+    """Replay JSONSchemaBench token by token, and report coverage and speed.
 
-    A schema passes when it compiles, its valid instances are taken to an end, and its invalid ones refused.
+    A schema passes if it compiles, all its valid instances are accepted, and all its invalid instances are
+    rejected.
 
-    Exit status: 0 all pass, 1 some do not, 2 wrong usage. Where our own engine runs, it alone is judged.
+    Exit status: 0 all schemas pass, 1 some do not, 2 wrong usage. If structgen is among the engines, the
+    status is that of structgen.
     """
     if as_json and as_csv:
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")

@@ -53,7 +53,7 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
     return Printable(stderr=stderr, highlight=highlight)
 
 
-class Door(TyperGroup):
+class CommandGroup(TyperGroup):
     """The group of all commands; messages about wrong usage repeat what was typed, printable."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:

@@ -40,8 +40,10 @@ def sample_report(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as a JSON object.")] = False,
 ) -> None:
-    """Show what draws say of a run: accept rate, effective sample size, the mass that the grammar removes at
-    each token, how fields are distributed, and what masking would have changed.
+    """Report on a file of weighted draws.
+
+    It shows the acceptance rate, the effective sample size, the probability mass that the grammar removes at
+    each token, the distribution of each field, and what masking alone would have changed.
 
     Exit status: 0 done, 2 the file cannot be read, or wrong usage.
     """

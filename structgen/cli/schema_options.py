@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,40 +15,46 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias, get_type_hints
 import typer
 
 from structgen.cli.output import echo, echo_json
-from structgen.errors import OptionError, SchemaWarning, StructgenError
+from structgen.errors import OptionError, SchemaError, SchemaWarning, StructgenError
 
 if TYPE_CHECKING:
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 
 SchemaFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--schema", help="The JSON Schema.", show_default=False)
+    Path | None, typer.Option("--schema", help="The file of the JSON Schema.", show_default=False)
 ]
 Draft: TypeAlias = Annotated[
-    str | None, typer.Option(help="3, 4, 6, 7, 2019-09, 2020-12 or v1, whatever $schema says.")
+    str | None, typer.Option(help="The draft, whatever $schema says: 3, 4, 6, 7, 2019-09, 2020-12, v1.")
 ]
 Whitespace: TypeAlias = Annotated[
-    str, typer.Option(help="any, bounded, compact, oneline, or json.dumps's indent.")
+    str, typer.Option(help="Blanks: any, bounded, compact, oneline, or the indent of json.dumps.")
 ]
-PropertyOrder: TypeAlias = Annotated[str, typer.Option(help="any, declared.")]
-Numbers: TypeAlias = Annotated[str, typer.Option(help="any, bounded, plain, python.")]
-Escapes: TypeAlias = Annotated[str, typer.Option(help="any, canonical, utf8, ascii.")]
-Formats: TypeAlias = Annotated[str, typer.Option(help="assert, annotate.")]
-Content: TypeAlias = Annotated[str, typer.Option(help="annotate, assert: contentEncoding, contentMediaType.")]
+PropertyOrder: TypeAlias = Annotated[str, typer.Option(help="The order of keys: any, declared.")]
+Numbers: TypeAlias = Annotated[
+    str, typer.Option(help="How numbers are written: any, bounded, plain, python.")
+]
+Escapes: TypeAlias = Annotated[
+    str, typer.Option(help="How strings are escaped: any, canonical, utf8, ascii.")
+]
+Formats: TypeAlias = Annotated[str, typer.Option(help="Whether `format` restricts: assert, annotate.")]
+Content: TypeAlias = Annotated[
+    str, typer.Option(help="Whether contentEncoding and contentMediaType restrict: annotate, assert.")
+]
 Resource: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(metavar="URI=FILE", help="A schema to which $ref may lead. May be given several times."),
 ]
 MaxString: TypeAlias = Annotated[
-    int | None, typer.Option(min=0, help="Code points of a string that the schema does not bound.")
+    int | None, typer.Option(min=0, help="Most characters of a string without a bound in the schema.")
 ]
 MaxItems: TypeAlias = Annotated[
-    int | None, typer.Option(min=0, help="Items of an array that the schema does not bound.")
+    int | None, typer.Option(min=0, help="Most items of an array without a bound in the schema.")
 ]
 Strict: TypeAlias = Annotated[
-    bool, typer.Option("--strict", help="Refuse unknown keywords that look like one that was meant.")
+    bool, typer.Option("--strict", help="Refuse an unknown keyword that looks like a misspelt one.")
 ]
 AnyValue: TypeAlias = Annotated[
-    str, typer.Option(help="A value of which the schema says nothing: any, scalar, or how deep it nests.")
+    str, typer.Option(help="What a value without any schema may be: any, scalar, or a depth of nesting.")
 ]
 
 
@@ -76,7 +83,7 @@ class SchemaOptions:
 
         if self.schema is None:
             raise OptionError("A schema is needed.", where="--schema", cure="Name its file.")
-        with warnings_told():
+        with warnings_told(), file_named(self.schema):
             return structgen.json_schema(
                 self.schema,
                 draft=self.draft,
@@ -92,6 +99,18 @@ class SchemaOptions:
                 resources=resources_of(self.resource),
                 strict=self.strict,
             )
+
+
+@contextmanager
+def file_named(file: Path) -> Iterator[None]:
+    """Put the name of a schema's file before the place of an error in it."""
+    try:
+        yield
+    except SchemaError as error:
+        if str(file) in error.where:
+            raise
+        cure = "Mend the file." if error.where.startswith("line ") else error.cure
+        raise SchemaError(error.what, where=f"{file}, {error.where}", cure=cure) from error
 
 
 @contextmanager
@@ -148,7 +167,7 @@ def resources_of(options: list[str] | None) -> dict[str, str]:
                 where="--resource",
                 cure="Write URI=FILE, as in http://a/b=c.json.",
             )
-        found[uri] = Path(name).read_text(encoding="utf-8-sig")
+        found[uri] = read_input(Path(name), "--resource")
     return found
 
 
@@ -157,8 +176,37 @@ def number_or_word(option: str) -> str | int:
     return int(option) if option.isdecimal() else option
 
 
+def read_input(file: Path, option: str) -> str:
+    """Return the text of a file, or of standard input for `-`. Raises OptionError where it cannot be read or
+    is not UTF-8, which names the option."""
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except OSError as error:
+        raise unreadable(error, name, option) from error
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"Byte {error.start} of {name} is not UTF-8: 0x{error.object[error.start]:02x}.",
+            where=option,
+            cure="Save the text as UTF-8 (iconv -f LATIN1 -t UTF-8 converts one).",
+        ) from error
+
+
+def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
+    """Return what a person is told of a file that cannot be opened."""
+    cure = {
+        FileNotFoundError: "Check the path.",
+        IsADirectoryError: "Name a file in it.",
+        PermissionError: "Give yourself the right to it, or name another file.",
+    }.get(type(error), "Check the path and the disk.")
+    return OptionError(f"{name}: {error.strerror or error}.", where=option, cure=cure)
+
+
 def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
     """Print an error (as a JSON object, or to stderr) and exit."""
+    if isinstance(error, OSError) and error.filename is not None:
+        error = unreadable(error, str(error.filename))
     if as_json:
         report = {"kind": type(error).__name__, "message": str(error)}
         if isinstance(error, StructgenError):

@@ -109,18 +109,19 @@ def held(files: list[File]) -> list[Held]:
 
 def store() -> typer.Typer:
     """Return the commands `store` and `store clear`."""
-    door = typer.Typer(invoke_without_command=True)
-    door.callback()(show)
-    door.command()(clear)
-    return door
+    made = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    made.callback()(show)
+    made.command(short_help="Delete files of the cache folder.")(clear)
+    return made
 
 
 def show(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what is in the cache folder (STRUCTGEN_CACHE): vocabularies, masks, compiled grammars; how many
-    files, how large, when last written or used.
+    """Show the cache folder (STRUCTGEN_CACHE): its vocabularies, masks and compiled grammars.
+
+    For each kind: the number of files, their size, and when one was last used.
 
     Exit status: 0.
     """
@@ -149,7 +150,9 @@ def clear(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete files of the cache folder. All can be made again; programs that run go on with what they hold.
+    """Delete files of the cache folder.
+
+    Nothing is lost: every file is made again when it is needed, and running programs are not disturbed.
 
     Exit status: 0 done, 1 not confirmed, or some files could not be deleted.
     """

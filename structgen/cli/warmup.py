@@ -49,11 +49,12 @@ def warmup(
     postlex: PostLex = None,
     regex_module: RegexModule = False,
 ) -> None:
-    """Compile the inner loop and keep it with the installed code; a second call only checks that it is there.
+    """Compile the inner loops ahead, so that the first mask is fast.
 
-    Run it once after installation, or while an image is built.
+    Run it once after installation, or while an image is built. A second call only checks that the compiled
+    code is there.
 
-    Exit status: 0 done, 2 the tokenizer, the grammar or a text cannot be read, or the grammar refuses it.
+    Exit status: 0 done; 2 the tokenizer, the grammar or a text cannot be read, or the grammar rejects a text.
     """
     import structgen
     from structgen.cli.tokens import byte_tokenizer

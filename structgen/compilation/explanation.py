@@ -9,6 +9,7 @@ from typing import Any, overload
 from structgen.automata.numbers.form_product import number_pool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.compilation.compiler import compile
+from structgen.compilation.explanation_text import plain_text, told_of_schema
 from structgen.compilation.grammar_explanation import GrammarExplanation, explain_grammar
 from structgen.compilation.implied_constraints import proved
 from structgen.core.grammar import Grammar
@@ -56,6 +57,10 @@ class Explanation:
     costs: Costs
     openai: tuple[OpenAIRefusal, ...] = ()
     """What a server for OpenAI's strict structured outputs refuses, if that was asked."""
+
+    def __str__(self) -> str:
+        """Return what `structgen explain` prints of it."""
+        return plain_text(told_of_schema(self))
 
     @property
     def may_dead_end(self) -> tuple[str, ...]:

@@ -26,6 +26,10 @@ from structgen.text_grammars.text_grammar import TextGrammar
 
 _SAMPLES = 8
 """Texts of a terminal of which it is told what they become."""
+_MOST_SHOWN = 50
+"""Findings of one sort that are printed."""
+_SHORTEST_SHOWN = 2_000
+"""Characters of the shortest text that are printed."""
 _BEHINDS = 64
 """Ways in which a lexeme may be preceded that are looked at."""
 
@@ -78,6 +82,10 @@ class GrammarExplanation:
     """Random texts that are accepted."""
     costs: GrammarCosts
 
+    def __str__(self) -> str:
+        """Return what `structgen explain` prints of it."""
+        return "\n".join(told_of_grammar(self))
+
     @property
     def has_faults(self) -> bool:
         """Whether a part is of no use, or no text is accepted. Conflicts are none."""
@@ -87,6 +95,60 @@ class GrammarExplanation:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as a JSON-ready dict."""
         return asdict(self)
+
+
+def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator[str]:
+    """Yield the lines that `structgen explain` prints of a grammar of texts. `name`: of its file, if any."""
+    costs = explanation.costs
+    yield f"{name}: {explanation.kind}" if name else explanation.kind
+    if costs.contexts:
+        yield (
+            f"{costs.rules:,} rules, {costs.terminals:,} terminals; {costs.parser_states:,} parser states, "
+            f"{costs.contexts:,} contexts of the lexer"
+        )
+    elif costs.rules:
+        yield f"{costs.rules:,} rules, {costs.terminals:,} terminals"
+    conflicts = []
+    for conflict in explanation.conflicts:
+        conflicts += [
+            f"before {conflict.terminal}, lark goes on with",
+            *(f"    {one}" for one in conflict.kept),
+        ]
+        conflicts += ["  and does not reduce by", *(f"    {one}" for one in conflict.dropped)]
+    yield from _section("Conflicts that lark resolves", conflicts, _MOST_SHOWN * 4)
+    yield from _section("Rules that the start rule does not lead to", explanation.unused_rules)
+    yield from _section("Rules that derive no text", explanation.unproductive)
+    yield from _section("Terminals of no use to a rule", explanation.unused_terminals)
+    yield from _section(
+        "Terminals that never come: they are declared, and nothing makes them", explanation.never_made
+    )
+    beaten = [
+        f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}"
+        for one in explanation.beaten
+    ]
+    yield from _section("Terminals that can never win", beaten)
+    yield ""
+    if explanation.shortest is None:
+        yield "It accepts no text."
+    else:
+        shown = explanation.shortest
+        yield f"A shortest text ({len(shown.encode()):,} bytes)"
+        yield "  " + repr(shown[:_SHORTEST_SHOWN]) + (" …" if len(shown) > _SHORTEST_SHOWN else "")
+    yield from _section(
+        "Random texts", [repr(one) for one in explanation.sentences], len(explanation.sentences)
+    )
+    yield ""
+    yield "What it costs"
+    yield f"  {costs.load_ms:.1f} ms to load, {costs.language_ms:.1f} ms from there to the shortest text"
+
+
+def _section(title: str, lines: tuple[str, ...] | list[str], most: int = _MOST_SHOWN) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield title
+        yield from (f"  {line}" for line in lines[:most])
+        if len(lines) > most:
+            yield f"  and {len(lines) - most:,} more lines (--json has all)"
 
 
 def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:

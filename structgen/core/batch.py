@@ -1,5 +1,5 @@
-"""Many matchers and one mask array: a batch is filled and advanced in one call, on all cores, and one row's
-failure never stops the others."""
+"""Batches: the masks of many matchers are filled, and the matchers advanced, in one call and on all cores.
+The failure of one row never stops the others."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from structgen.tokens.token_mask import TokenMask
 
 _TOGETHER = 4
-"""Rows whose masks are not known yet, from which on they are worked out by several threads."""
+"""From so many unknown masks on, several threads work them out."""
 
 
 class RowStatus(IntEnum):
-    """What became of one row of a batch."""
+    """The outcome of one row of a batch."""
 
     CONSTRAINED = 0
     """The row holds the mask (or the token was taken)."""
     FREE = 1
-    """There is no matcher for the row: every token is allowed (or nothing was to be advanced)."""
+    """The row has no matcher: every token is allowed (or nothing was advanced)."""
     FINISHED = 2
     """The matcher has taken an end token; the row is all 0 (or the token was refused)."""
     LIMIT = 3
@@ -48,7 +48,7 @@ class RowStatus(IntEnum):
 
 
 class _Pool:
-    """A small thread pool of our own: made when first needed, made anew after a fork."""
+    """A small thread pool, made when first needed, and again after a fork."""
 
     _pool: ThreadPoolExecutor | None = None
     _process = 0
@@ -115,7 +115,7 @@ def _spread(work: Callable[[int], None], items: list[int]) -> None:
             work(item)
     else:
         futures = [_Pool.get().submit(work, item) for item in items]
-        # all have ended before one's error is raised: whoever catches it may use the matchers again
+        # wait for all before raising an error: the caller may then use the matchers again
         wait(futures)
         for future in futures:
             future.result()

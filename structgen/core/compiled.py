@@ -22,19 +22,23 @@ from structgen.errors import (
     StructgenError,
     TokenError,
 )
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
-from structgen.json_machine.masks import draft_nodes, mask_filling
-from structgen.json_machine.masks.draft_batch import DraftBatch, Job
-from structgen.json_machine.records import terminal_masks
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
+from structgen.machine_core import draft_nodes
+from structgen.machine_core import masks as core_masks
+from structgen.machine_core.draft_batch import DraftBatch, Job
+from structgen.machine_core.growing_tables import GrowingTables, TablePlan, listed
+from structgen.machine_core.workspace import attach
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _MOST_FORCED: Final = 1 << 16
@@ -106,7 +110,7 @@ class Dfa:
         return len(self.states)
 
 
-class ShortestCompletions(Protocol):
+class Completions(Protocol):
     """The shortest completions of the states of one compiled grammar, and how many tokens write them. States
     are numbers; the grammar's lock is held by the caller."""
 
@@ -146,11 +150,11 @@ def ends_read(
     where `ends` holds. `wanted` has a number for each node; subtrees of nodes with a 0 are skipped."""
     found, node, after = [], 0, [start]
     while node < len(nodes):
-        word = int(nodes[node])
-        depth, skip = (word >> 8) & 0xFFF, word >> 40
-        reached = step(after[depth - 1], word & 0xFF) if wanted[node] else None
+        fields = fields_of(int(nodes[node]))
+        depth = fields.depth
+        reached = step(after[depth - 1], fields.byte) if wanted[node] else None
         if reached is None:
-            node = skip
+            node = fields.end
             continue
         if wanted[node] == 2 and ends(reached):
             found.append(node)
@@ -165,7 +169,7 @@ class CompiledGrammar(ABC):
     States, automata and masks are made when a text first needs them, and then kept, within `limits`.
 
     A state is a row of `T_NODE`, which also holds its mask once that is known: one compiled call
-    (`json_machine.masks.mask_filling.fill`) copies the known masks of every grammar. Each subclass is a
+    (`machine_core.masks.fill`) copies the known masks of every grammar. Each subclass is a
     machine that says what a state means and works out its mask: `CompiledSchema` for JSON texts,
     `CompiledLark` for Lark's contextual lexer, `CompiledText` for all other texts.
     """
@@ -174,6 +178,8 @@ class CompiledGrammar(ABC):
     """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
     has_events: ClassVar[bool] = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
+    table_plan: ClassVar[TablePlan] = JSON_TABLES
+    """The tables of its machine."""
     _finished: int = -1
     """The state after an end token, by its number; -1: not made yet, or found by compiled code."""
     _has_specials: bool = False
@@ -191,10 +197,10 @@ class CompiledGrammar(ABC):
         self.vocabulary = Vocabulary.of(tokenizer)
         self.store = MaskStore() if store is False else (default_store() if store is None else store)
         self._masks: VocabularyStore = self.store.of(self.vocabulary)
-        self._tables = MachineTables(self.limits)
+        self._tables = GrowingTables(self.limits, self.table_plan)
         self.address = self._tables.address
         context = self._tables.context
-        context[L.C_TRIE : L.C_WORDS] = self.vocabulary.pointers()
+        context[L.C_TRIE : L.C_VOCABULARY_END] = self.vocabulary.pointers()
         self._end_ids: npt.NDArray[np.int32] = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
         context[L.C_ENDS] = address_of(self._end_ids)
         context[L.C_END_COUNT] = len(self._end_ids)
@@ -222,7 +228,7 @@ class CompiledGrammar(ABC):
     @abstractmethod
     def walk_drafts(batch: int, jobs: int, count: int) -> int:
         """Find the known states and masks of the draft trees of many jobs
-        (`json_machine.masks.draft_nodes`); return how many places are left. One compiled call, under the
+        (`machine_core.draft_nodes`); return how many places are left. One compiled call, under the
         locks of all their grammars."""
 
     @abstractmethod
@@ -256,7 +262,7 @@ class CompiledGrammar(ABC):
 
     @property
     @abstractmethod
-    def completions(self) -> ShortestCompletions:
+    def completions(self) -> Completions:
         """The shortest completions of its states. Under the lock."""
 
     @property
@@ -344,7 +350,7 @@ class CompiledGrammar(ABC):
 
     def _attach(self) -> None:
         """Give compiled code this thread's scratch arrays."""
-        self._workspace = terminal_masks.attach(self._masks.workspaces, self.vocabulary, self._tables.context)
+        self._workspace = attach(self._masks.workspaces, self.vocabulary, self._tables.context)
         self._thread = threading.get_ident()
 
     def _keep_large(self, index: int, target: int) -> bool:
@@ -367,7 +373,7 @@ class CompiledGrammar(ABC):
         node[L.N_ROW] = row
         node[L.N_LIST] = at  # last: readers take no lock
         if target:
-            mask_filling.fill(self.address, index, target)
+            core_masks.fill(self.address, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         """Return the mask that `_compute` has just found too large for a list, as a row of bits."""
@@ -478,7 +484,7 @@ class CompiledGrammar(ABC):
     def fill_index(self, index: int, mask: TokenMask, row: int) -> None:
         """Write the mask of a state, by its number, to a row of a mask that was checked."""
         target = mask.row(row)
-        if mask_filling.fill(self.address, index, target) != 0:
+        if core_masks.fill(self.address, index, target) != 0:
             self.compute(index, target)
         if mask.words > self._words:
             mask.array[row, self._words :] = 0
@@ -606,7 +612,7 @@ class CompiledGrammar(ABC):
             if not self.compute(index):
                 return None
             dense, at = self._tables.rows(L.T_NODE)[index, [L.N_ROW, L.N_LIST]].tolist()
-            return dense, terminal_masks.listed(self._tables, at)
+            return dense, listed(self._tables, at)
 
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         """Return the nodes of the vocabulary's trie, in order, that have a 2 in `wanted` and whose bytes lead

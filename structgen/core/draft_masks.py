@@ -1,8 +1,8 @@
-"""The masks of draft trees: of all nodes of all requests at once; one row's failure never stops the others.
+"""The masks of draft trees: of all nodes of all requests in one call. The failure of one row never stops the
+others.
 
-What is known is done by one compiled call for all requests whose grammars are of one machine: it goes from
-node to node and copies masks. What must be asked or worked out is left: `DraftMasks.fill_left` does it, which
-an engine calls in a thread while the model runs.
+One compiled call for each kind of machine walks the drafts of all its requests and copies the known masks.
+The other masks are left to `DraftMasks.fill_left`, which an engine calls in a thread while the model runs.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from structgen.core.batch import RowStatus, _spread
 from structgen.errors import FinishedError, LimitError, MaskError, OptionError
-from structgen.json_machine.masks import draft_nodes as D
-from structgen.json_machine.masks.draft_batch import DraftBatch, Ints, Job, narrow
+from structgen.machine_core import draft_nodes as D
+from structgen.machine_core.draft_batch import DraftBatch, Ints, Job, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class DraftMasks:
-    """The masks of draft trees, of which those that are known have been written.
+    """The masks of draft trees. The known ones are written when this is made.
 
     A place is the root of a draft or one of its nodes; they are counted in this order, one draft after the
     other. An engine makes this before the model runs, and calls `fill_left` meanwhile.
@@ -44,8 +44,8 @@ class DraftMasks:
         mask: TokenMask,
         rows: Ints | None = None,
     ) -> None:
-        """As `fill_drafts`, but what is not known is left. No lock is waited for: where another thread works
-        in a grammar, its drafts are left."""
+        """As `fill_drafts`, but unknown masks are left. No lock is waited for: the drafts of a grammar in
+        which another thread works are left too."""
         if len(counts) != len(matchers):
             raise OptionError(
                 f"{len(counts)} drafts for {len(matchers)} matchers.",
@@ -54,7 +54,7 @@ class DraftMasks:
             )
         self._matchers, self._mask = matchers, mask
         self.faults: dict[int, Exception] = {}
-        """What machines have raised that has no status, by draft. Its rows that were left are all 0 then."""
+        """Draft -> an error that has no status. The rows of the draft that were left are then all 0."""
         for matcher in matchers:
             if matcher is not None:
                 matcher.compiled.check_mask(mask)
@@ -82,13 +82,14 @@ class DraftMasks:
         return [draft for draft in range(len(self._matchers)) if self._batch.is_left(draft)]
 
     def fill_left(self) -> npt.NDArray[np.int8]:
-        """Work out and write what is left, on all cores, without the interpreter lock; return the statuses.
+        """Work out and write the masks that are left, on all cores, without the interpreter lock; return the
+        statuses.
 
-        Meanwhile the matchers may not be used. What has no status is in `faults` afterwards.
+        The matchers must not be used meanwhile. Errors without a status are in `faults` afterwards.
         """
         if not self._left:
             return self.statuses
-        # drafts of one grammar would only wait for each other
+        # drafts of one grammar share a lock, so one thread takes them all
         groups: dict[int, list[int]] = {}
         for draft in self.left:
             matcher = self._matchers[draft]
@@ -118,7 +119,7 @@ class DraftMasks:
                 lock = matcher.compiled.lock
                 is_ours = locks.get(id(lock))
                 if is_ours is None:
-                    # whoever holds one lock may wait for no other of this rank (`fork_locks`)
+                    # a thread that holds one lock must not wait for another of the same rank (`fork_locks`)
                     locks[id(lock)] = is_ours = lock.acquire(blocking=False)
                     if is_ours:
                         held.append(lock)
@@ -139,7 +140,8 @@ class DraftMasks:
         return matcher.compiled.draft_job(matcher.state_index, *where)
 
     def _fill_draft(self, draft: int) -> None:
-        """Work out what is left of one draft; where a limit is met, once more in a grammar compiled anew."""
+        """Work out the masks of one draft that are left; where a limit is met, once more in a grammar
+        compiled anew."""
         matcher, batch = self._matchers[draft], self._batch
         assert matcher is not None, "masks of free texts are always known"
         first, last = batch.places[draft], batch.places[draft + 1]
@@ -206,9 +208,9 @@ def fill_drafts(
     A node whose token is not allowed after its parent, or whose parent is dead, is dead: REFUSED, its row all
     0. After an end token: FINISHED, all 0. The matchers are unchanged, but one that met a limit may have gone
     on in a grammar compiled anew (`Matcher.renew`). Raises OptionError and MaskError before anything is
-    written; and last, where a machine failed in a way that has no status, its error.
+    written; errors without a status are raised at the end.
 
-    Cost: 10 us, and 0.5 us a node with a known mask; what is not known is worked out on all cores.
+    Cost: 10 us, and 0.5 us a node with a known mask; unknown masks are worked out on all cores.
     """
     masks = DraftMasks(matchers, tokens, parents, counts, mask, rows)
     statuses = masks.fill_left()

@@ -1,8 +1,8 @@
-"""What began and what closed in a document while it was being written, told from its text.
+"""Events of a JSON document under way: which values, keys and terminals began and closed, read from its text.
 
-The grammar plays no part: JSON text (RFC 8259) says by itself where its values, keys and numerals begin and
-end, and a matcher lets no other text through. So nothing is recorded while tokens are taken; whoever asks has
-the bytes of the new tokens scanned, once.
+The grammar is not needed: JSON text (RFC 8259) itself shows where values, keys and numerals begin and end,
+and a matcher accepts no other text. Nothing is recorded while tokens are taken; the first question scans the
+bytes of the new tokens, once.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 _STRIDE = 32
-"""Tokens between two places to which a rolled back log returns."""
+"""Tokens between two snapshots to which a log can roll back."""
 
 _QUOTE = re.compile(rb'["\\]')
 _NUMERAL_END = re.compile(rb"[^0-9+\-.eE]")
 
 
 class EventKind(enum.Enum):
-    """What happened. A value is the document's own or a member's, an item is an array's; inside either comes
-    what it is: an object, an array, or a terminal (string, number, true, false, null). Keys are none."""
+    """The kinds of events. A value is the document or a member's value, an item is an array's. Inside each is
+    an object, an array, or a terminal (string, number, true, false, null). Keys are not terminals."""
 
     VALUE_BEGIN = "value_begin"
     VALUE_END = "value_end"
@@ -133,12 +133,12 @@ _LITERAL: Final = 7
 
 
 class _Reached(NamedTuple):
-    """All that the scanner knows apart from the text: a value, so that going back is taking an old one."""
+    """A snapshot of the scanner: an immutable value, so that a rollback takes an old one."""
 
     mode: int
     frame: _Frame | None
     place: Place
-    """Of the value that is awaited, or being read."""
+    """The place of the value that is expected next, or being read."""
     start: int
     """Where the terminal or key being read begins."""
     terminal: TerminalKind | None
@@ -154,7 +154,7 @@ _TERMINALS: Final = MappingProxyType(
         ord('"'): (TerminalKind.STRING, _STRING),
     }
 )
-"""By its first byte what a terminal is, and how it is read; all others are numbers."""
+"""First byte -> the kind of the terminal, and how it is read; all others are numbers."""
 _NUMERAL: Final = (TerminalKind.NUMBER, _NUMBER)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from operator import index as as_index
+from typing import Any, Final, NoReturn, TypeVar
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.core.events import Event, EventLog
-from structgen.errors import FinishedError, LimitError, StructgenError, TokenError
-from structgen.json_machine.masks.mask_filling import fill as _fill
+from structgen.errors import FinishedError, LimitError, MaskError, OptionError, StructgenError, TokenError
 from structgen.language.expectation import Expected
+from structgen.machine_core.masks import fill as _fill
 from structgen.tokens.token_mask import TokenMask
 
 _USED_UP: Final = ("parser_states", "automaton_states")
@@ -41,7 +42,13 @@ class Matcher:
 
     def __init__(self, compiled: CompiledGrammar, state: State | None = None) -> None:
         """Begin at the start of the document (`compiled.fresh()`'s), or at a state of `compiled`. Raises
-        OptionError where it is a state of another compiled grammar."""
+        OptionError for a grammar that is not compiled, and for a state of another compiled grammar."""
+        if not isinstance(compiled, CompiledGrammar):
+            raise OptionError(
+                f"A Matcher needs a compiled grammar, not a {type(compiled).__name__}.",
+                where="compiled",
+                cure="Write sg.Matcher(sg.compile(grammar, tokenizer)).",
+            )
         if state is None:
             compiled = compiled.fresh()
         self.compiled = compiled
@@ -97,8 +104,14 @@ class Matcher:
                 if _fill(self._address, self._index, target) != 0:
                     self._ask(lambda compiled, index: compiled.compute(index, target))
                 return
-        except AttributeError:
+        except (AttributeError, TypeError):
             self.compiled.check_mask(mask)
+            if not _is_whole(row):
+                raise MaskError(
+                    f"The row {row!r} is not a whole number.",
+                    where="row",
+                    cure="Give a row's number, from 0.",
+                ) from None
             raise
         self.compiled.check_mask(mask)
         self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
@@ -121,26 +134,34 @@ class Matcher:
         return self._ask(lambda compiled, index: compiled.mask_rows(index))
 
     def advance(self, token: int) -> None:
-        """Take a token. Raises TokenError where it is not allowed, FinishedError after the end;
-        the state is then unchanged."""
+        """Take a token. Raises TokenError where it is not allowed or is no token id, FinishedError after the
+        end; the state is then unchanged."""
         compiled = self.compiled
-        if 0 <= token < compiled.vocab_size and token not in compiled.end_tokens:
-            # the common case, without intermediate calls
-            with compiled.lock:
-                after = self._take(self._address, self._index, token)
-            if after >= 0:
-                self._index = after
-                self._states.append(after)
-                self._tokens.append(token)
-                if compiled.is_young:
-                    compiled.look_ahead()
-                return
+        try:
+            if 0 <= token < compiled.vocab_size and token not in compiled.end_tokens:
+                # the common case, without the calls in between
+                with compiled.lock:
+                    after = self._take(self._address, self._index, token)
+                if after >= 0:
+                    # the array refuses what is no whole number, before anything has changed
+                    self._tokens.append(token)
+                    self._states.append(after)
+                    self._index = after
+                    if compiled.is_young:
+                        compiled.look_ahead()
+                    return
+        except TypeError:
+            if not _is_whole(token):
+                _raise_no_token(token)
+            raise
+        if not _is_whole(token):
+            _raise_no_token(token)
         after = self._ask(lambda compiled, index: compiled.next_index(index, token))
         if after < 0:
             self._refuse(token)
-        self._index = after
-        self._states.append(after)
         self._tokens.append(token)
+        self._states.append(after)
+        self._index = after
 
     def _refuse(self, token: int) -> None:
         if self.is_finished:
@@ -172,8 +193,12 @@ class Matcher:
         return f"line {text.count(10) + 1}, column {len(line) + 1}"
 
     def accepts(self, tokens: Iterable[int]) -> int:
-        """Return how many of the tokens would be taken, one after the other; nothing changes."""
-        wanted = tuple(tokens)
+        """Return how many of the tokens would be taken, one after the other; nothing changes. Raises
+        TokenError for what is no sequence of token ids."""
+        wanted = tuple(tokens) if isinstance(tokens, Iterable) else _raise_no_token(tokens)
+        for token in wanted:
+            if not _is_whole(token):
+                _raise_no_token(token)
         return self._ask(lambda compiled, index: _taken(compiled, index, wanted))
 
     def forced(self) -> bytes:
@@ -192,9 +217,9 @@ class Matcher:
         linear in the bytes that were not scanned before (a rollback has at most 31 tokens scanned again).
         Raises StructgenError where the matcher did not begin at the start of the document.
         """
-        if isinstance(since, bool) or not 0 <= since <= len(self._tokens):
+        if isinstance(since, bool) or not _is_whole(since) or not 0 <= since <= len(self._tokens):
             raise StructgenError(
-                f"There is no token {since}: {len(self._tokens)} were taken.",
+                f"There is no token {since!r}: {len(self._tokens)} were taken.",
                 where="since",
                 cure="Give the number of tokens taken when events were last asked.",
             )
@@ -250,9 +275,11 @@ class Matcher:
 
     def rollback(self, count: int) -> None:
         """Undo the last `count` tokens (an end token counts one)."""
-        if isinstance(count, bool) or not 0 <= count <= len(self._tokens):
+        if isinstance(count, bool) or not _is_whole(count) or not 0 <= count <= len(self._tokens):
             raise StructgenError(
-                f"{count} tokens cannot be undone: {len(self._tokens)} were taken.", where="rollback"
+                f"{count!r} tokens cannot be undone: {len(self._tokens)} were taken.",
+                where="rollback",
+                cure=f"Give a whole number from 0 to {len(self._tokens)}.",
             )
         if count:
             del self._tokens[len(self._tokens) - count :]
@@ -292,6 +319,23 @@ class Matcher:
 
     def __repr__(self) -> str:
         return f"<Matcher after {len(self._tokens)} tokens of {self.compiled!r}>"
+
+
+def _is_whole(value: Any) -> bool:
+    """Tell whether a value is a whole number, of Python's or numpy's."""
+    try:
+        as_index(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _raise_no_token(value: object) -> NoReturn:
+    raise TokenError(
+        f"{value!r:.60} is no token id.",
+        where="token",
+        cure="Give a token's number; of a text, those of tokenizer.encode(text).",
+    )
 
 
 def _taken(compiled: CompiledGrammar, index: int, tokens: Iterable[int]) -> int:

@@ -55,7 +55,7 @@ class Prompt:
         request = request_of(self.text)
         if self.seed is None:
             return request
-        return replace(request, sampling=replace(request.sampling, seed=self.seed))
+        return replace(request, sampling=replace(request.chosen_by, seed=self.seed))
 
 
 def run_file(results: Path) -> Path:
@@ -144,12 +144,14 @@ def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str]
             thinking = request.thinking
             said |= {
                 "grammar": grammars.get(id(grammar)),
-                "sampling": astuple(request.sampling),
+                "sampling": astuple(request.chosen_by),
                 "options": (
-                    request.max_tokens,
+                    request.most_tokens,
                     request.steer_early,
                     request.stops,
                     None if thinking is None else astuple(thinking),
+                    request.outline,
+                    request.chat,
                 ),
                 "texts": request.prompt,
             }

@@ -5,16 +5,58 @@ Numbers may be Python's or numpy's; a bool is no number, and NaN and infinity ar
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from structgen.errors import OptionError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _GREATEST = 1.7e308
 _SHOWN = 60
 """Characters of a wrong value that a message shows."""
+
+
+def options_named(example: str, sampling: Sequence[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator of a public function: calls with an option that it does not have, without one that
+    it needs, or with a positional argument too many raise OptionError, not TypeError. `example`: a call that
+    is right; `sampling`: the options that belong to sg.Sampling."""
+
+    def decorated(function: Callable[P, R]) -> Callable[P, R]:
+        signature, name = inspect.signature(function), function.__name__
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise _call_error(
+                    name, list(signature.parameters), kwargs, str(error), example, sampling
+                ) from None
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorated
+
+
+def _call_error(
+    name: str, known: list[str], named: Any, told: str, example: str, sampling: Sequence[str]
+) -> OptionError:
+    wrong = next((one for one in named if one not in known), None)
+    if wrong is not None:
+        near = [*get_close_matches(wrong.lower(), [*known, *sampling], 1), ""][0]
+        meant = f"Choose from {', '.join(known)}"
+        if near:
+            meant = f"Write {near}=" if near in known else f"Write sampling=sg.Sampling({near}=...)"
+        return OptionError(f"sg.{name} has no option {wrong!r}.", where=wrong, cure=f"{meant}.")
+    return OptionError(f"sg.{name}: {told}.", where=name, cure=f"Write {example}.")
 
 
 def whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
@@ -88,6 +130,15 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
     return tuple(text(name, one) for one in value)
 
 
+def refusal(name: str, value: Any) -> tuple[str, str] | None:
+    """Return an answer and why it was refused, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(one, str) for one in value):
+        raise _wrong(name, value, "a pair of texts, the answer and why it was refused")
+    return encodable(name, value[0]), encodable(name, value[1])
+
+
 def tokens(name: str, value: Any) -> tuple[int, ...]:
     """Return token ids, at least one, of a sequence of whole numbers or an array of them."""
     takes = "a text, or a sequence of token ids (whole numbers), at least one"
@@ -98,6 +149,23 @@ def tokens(name: str, value: Any) -> tuple[int, ...]:
         for at, token in enumerate(listed):
             whole(f"{name}[{at}]", token, 0)
     return tuple(map(int, listed))
+
+
+def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
+    """Return numbers by token id as pairs, by the ids, of a mapping or of pairs; ids may be decimal strings,
+    as JSON has them."""
+    takes = "a dict of token ids to numbers from -1,000,000 to 1,000,000, as {50256: -100}"
+    try:
+        pairs = list((value.items() if isinstance(value, Mapping) else value) or ())
+        found = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
+    except (TypeError, ValueError):
+        raise _wrong(name, value, takes) from None
+    return tuple(
+        sorted(
+            (whole(f"{name}[{token!r}]", token, 0), number(f"{name}[{token!r}]", bias, -1e6, 1e6, takes))
+            for token, bias in found.items()
+        )
+    )
 
 
 def _wrong(name: str, value: Any, takes: str) -> OptionError:

@@ -23,6 +23,8 @@ from structgen.engine.guesses import Guesses
 from structgen.engine.requests import Sampling
 
 NEVER = float("-inf")
+BANNED = -1e30
+"""Added to the logit of a token that must not come: finite, so that no sum is NaN."""
 Words: TypeAlias = npt.NDArray[np.int32]
 """Token bits, as a `TokenMask` has them."""
 _EVERY = 1 << 40
@@ -53,19 +55,54 @@ class Chosen:
 class ChoiceRow:
     """What a choice needs of a row besides its logits; `position` and `text` change from step to step."""
 
-    __slots__ = ("is_filtered", "is_penalised", "options", "position", "prompt", "sampling", "stream", "text")
+    __slots__ = (
+        "ends",
+        "is_filtered",
+        "is_penalised",
+        "options",
+        "position",
+        "prompt",
+        "sampling",
+        "stream",
+        "text",
+    )
 
     def __init__(
-        self, sampling: Sampling, sample: int, position: int, prompt: Sequence[int], text: Sequence[int]
+        self,
+        sampling: Sampling,
+        sample: int,
+        position: int,
+        prompt: Sequence[int],
+        text: Sequence[int],
+        ends: Sequence[int] = (),
     ) -> None:
-        self.sampling, self.position, self.prompt, self.text = sampling, position, prompt, text
+        """`ends`: the tokenizer's end tokens."""
+        self.sampling, self.position, self.prompt, self.text, self.ends = (
+            sampling,
+            position,
+            prompt,
+            text,
+            ends,
+        )
         how = sampling
         self.stream = sample_key(how.seed, sample)
         self.options = (how.temperature, how.top_p, how.min_p, float(min(how.top_k, _EVERY)))
         self.is_filtered = bool(how.top_k or how.top_p < 1 or how.min_p)
         self.is_penalised = bool(
-            how.repetition_penalty != 1.0 or how.presence_penalty or how.frequency_penalty
+            how.repetition_penalty != 1.0
+            or how.presence_penalty
+            or how.frequency_penalty
+            or how.logit_bias
+            or how.min_tokens
         )
+
+    def biases(self) -> tuple[list[int], list[float]]:
+        """Return the tokens whose logits are changed by fixed amounts now, and the amounts: `logit_bias`, and
+        the end tokens while there are fewer than `min_tokens`."""
+        found = dict(self.sampling.logit_bias)
+        if len(self.text) < self.sampling.min_tokens:
+            found |= dict.fromkeys(self.ends, BANNED)
+        return list(found), list(found.values())
 
 
 def choose(logits: Tensor, mask: Words | None, rows: Sequence[ChoiceRow]) -> Chosen:
@@ -164,6 +201,8 @@ def _penalised(raw: npt.NDArray[np.float32], row: ChoiceRow) -> npt.NDArray[np.f
     if (how.presence_penalty or how.frequency_penalty) and row.text:
         ids, counts = np.unique(np.array(row.text, np.int64), return_counts=True)
         logits[ids] -= how.presence_penalty + how.frequency_penalty * counts
+    changed, amounts = row.biases()
+    logits[changed] += amounts
     return logits
 
 
@@ -239,3 +278,7 @@ def _penalise(logits: Tensor, row: ChoiceRow) -> None:
     if (how.presence_penalty or how.frequency_penalty) and row.text:
         ids, counts = torch.unique(torch.tensor(list(row.text), device=logits.device), return_counts=True)
         logits[ids] -= how.presence_penalty + how.frequency_penalty * counts
+    changed, amounts = row.biases()
+    if changed:
+        at = torch.tensor(changed, device=logits.device)
+        logits[at] += torch.tensor(amounts, device=logits.device, dtype=logits.dtype)

@@ -14,6 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,21 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
+from structgen.engine.asking import ModelPrompts, Question
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
-from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result
 from structgen.engine.sequences import TextSequence
+from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import BudgetError, OptionError
+from structgen.json_grammars.prompting import ModelPrompt, schema_outline
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.speculation_options import Speculation
+from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 _GRAMMARS = 256
@@ -72,11 +77,17 @@ class Engine:
         device_masks = checks.flag("device_masks", device_masks)
         self.name = str(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
+        self._given_tokenizer = tokenizer
+        self._specials: dict[str, int] | None = None
+        self.prompts = ModelPrompts(self.name, tokenizer)
+        """How the model is asked."""
         self.model: Model
         if isinstance(model, str | Path):
             fixed_rows = max_rows if checks.flag("graphs", graphs) else 0
-            self.model, own = load_model(model, device=device, dtype=dtype, fixed_rows=fixed_rows)
-            tokenizer = own if tokenizer is None else tokenizer_of(tokenizer)
+            given = None if tokenizer is None else tokenizer_of(tokenizer)
+            self.model, tokenizer = load_model(
+                model, device=device, dtype=dtype, fixed_rows=fixed_rows, tokenizer=given
+            )
         else:
             if graphs:
                 raise OptionError(
@@ -104,7 +115,7 @@ class Engine:
         A request that cannot be begun (max_tokens that no document fits, a prompt longer than the context)
         raises; what goes wrong later is its result's `error`, and the others go on.
         """
-        wanted = [requests] if isinstance(requests, Request) else list(requests)
+        wanted = [requests] if isinstance(requests, Request | str) else _listed(requests)
         handles: list[Handle] = []
         try:
             for one in wanted:
@@ -187,7 +198,7 @@ class Engine:
             await driver
 
     def _only(self, request: Request) -> Handle:
-        if request.n != 1:
+        if _checked(request).n != 1:
             raise OptionError(
                 "A stream is of one text.", where="n", cure="Submit, and listen to each handle."
             )
@@ -201,24 +212,24 @@ class Engine:
         Raises BudgetError, with the least max_tokens, where no document fits; OptionError where the prompt
         does not fit the context, and where a draft model or a history is of another tokenizer.
         """
-        prompt = self._prompt(request.prompt)
-        closing = None
-        most = len(prompt) + request.max_tokens
-        if request.thinking is not None:
-            closing = self._closing(request.thinking)
+        prompt = self.prompt_tokens(_checked(request))
+        closing = None if request.thinking is None else self._closing(request.thinking)
+        request = self._bounded(request, len(prompt), closing)
+        most = len(prompt) + request.most_tokens
+        if request.thinking is not None and closing is not None:
             most += request.thinking.max_tokens + len(closing.tokens)
         if most > self.model.context:
             raise OptionError(
-                f"{len(prompt):,} tokens of prompt and max_tokens={request.max_tokens:,} make {most:,}; the "
+                f"{len(prompt):,} tokens of prompt and max_tokens={request.most_tokens:,} make {most:,}; the "
                 f"model's context is {self.model.context:,}.",
                 where="max_tokens",
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
         matcher = None if request.grammar is None else Matcher(self.compiled(request.grammar))
         least = 0 if matcher is None else matcher.tokens_to_finish()
-        if least > request.max_tokens:
+        if least > request.most_tokens:
             raise BudgetError(
-                f"No document fits max_tokens={request.max_tokens:,}: the shortest takes {least:,}.",
+                f"No document fits max_tokens={request.most_tokens:,}: the shortest takes {least:,}.",
                 minimum=least,
                 where="max_tokens",
                 cure=f"Give at least {least:,}.",
@@ -236,6 +247,20 @@ class Engine:
             texts.append(text)
         self._loop.add(texts)
         return handles
+
+    def _question(self, request: Request, prompt: str) -> Question:
+        """Return what is asked of the model."""
+        schema = request.schema
+        asked = Question(
+            prompt,
+            schema is not None,
+            with_outline=request.outline,
+            chat=request.chat,
+            refused=request.refused,
+        )
+        if schema is None or isinstance(prompt, ModelPrompt) or not self.prompts.needs_outline(asked):
+            return asked  # an outline that no prompt shows is not written: for a large schema it takes time
+        return replace(asked, outline=schema_outline(schema))
 
     def _drafting(
         self, how: Speculation | None, prompt: list[int], matcher: Matcher | None
@@ -269,7 +294,14 @@ class Engine:
             return grammar
         with self._of_grammars:
             found = self._compiled.pop(grammar, None)
-        found = compile(grammar, self.tokenizer) if found is None else found.fresh()
+        if found is None:
+            if isinstance(grammar, TextGrammar):
+                if self._specials is None:
+                    self._specials = special_texts(self.name, self._given_tokenizer)
+                warn_of_special_texts(grammar, self._specials)
+            found = compile(grammar, self.tokenizer)
+        else:
+            found = found.fresh()
         with self._of_grammars:
             self._compiled[grammar] = found
             if len(self._compiled) > _GRAMMARS:
@@ -309,9 +341,31 @@ class Engine:
         """Let go of the thread that fills masks; a later request starts another."""
         self._loop.close()
 
-    def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
-        ids = self.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
+    def _bounded(self, request: Request, prompt: int, closing: ThoughtClosing | None) -> Request:
+        """Return the request with a bound on its tokens: where it says none, what the context leaves."""
+        if request.max_tokens is not None:
+            return request
+        room = self.model.context - prompt
+        if request.thinking is not None and closing is not None:
+            room -= request.thinking.max_tokens + len(closing.tokens)
+        return replace(request, max_tokens=max(min(DEFAULT_MAX_TOKENS, room), 1))
+
+    def prompt_tokens(self, request: Request) -> list[int]:
+        """Return the tokens that the model reads of a request: those of its prompt in the form that the model
+        needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
+        prompt = request.prompt
+        if isinstance(prompt, str):
+            ids = list(self.prompts.tokens(self._question(request, prompt), self.tokenizer))
+        else:
+            ids = list(prompt)
         most = self.model.vocab_size
+        beyond = next((token for token in dict(request.chosen_by.logit_bias) if token >= most), None)
+        if beyond is not None:
+            raise OptionError(
+                f"Token {beyond} is none of the model's.",
+                where="logit_bias",
+                cure=f"Give ids from 0 to {most - 1:,}.",
+            )
         wrong = next((at for at, token in enumerate(ids) if not 0 <= token < most), None)
         if wrong is not None:
             raise OptionError(
@@ -320,6 +374,22 @@ class Engine:
                 cure=f"Give ids from 0 to {most - 1:,}, or the text.",
             )
         return ids
+
+
+def _listed(requests: Any) -> list[Request]:
+    if not isinstance(requests, Iterable):
+        _checked(requests)
+    return list(requests)
+
+
+def _checked(request: Any) -> Request:
+    if not isinstance(request, Request):
+        raise OptionError(
+            f"A {type(request).__name__} is no request.",
+            where="requests",
+            cure="Write sg.Request(prompt, grammar); sg.run(model, prompt, type) takes a text.",
+        )
+    return request
 
 
 def _raise_error(handle: Handle) -> None:

@@ -90,9 +90,15 @@ class HuggingFace:
             ) from error
         try:
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
+        except (
+            Exception
+        ) as error:  # whatever a damaged or unknown model raises in transformers or safetensors
+            told = " ".join(str(error).split())
             raise StructgenError(
-                f"transformers cannot read the model: {error}", where=str(folder), cure="Check the folder."
+                f"transformers cannot read the model: {type(error).__name__}: {told:.400}",
+                where=str(folder),
+                cure="Check that the folder holds a whole causal language model "
+                "(AutoModelForCausalLM.from_pretrained reads it).",
             ) from error
         return cls(model.to(device))
 

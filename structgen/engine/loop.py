@@ -400,7 +400,7 @@ class Loop:
         forced = phase.forced()
         token = token if forced is None else forced
         banned: list[int] = []
-        while not phase.take(token, text.handle.request.max_tokens):
+        while not phase.take(token, text.handle.request.most_tokens):
             banned.append(token)
             token = self._chosen_again(text, phase, banned)
         text.think(token)

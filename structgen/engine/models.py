@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from structgen.engine.model_protocol import Model
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError, StructgenError, TokenizerError
 from structgen.system.resources import embedded_model
 from structgen.tokens.tokenizer import Tokenizer
 
 
 def load_model(
-    name: str | Path, *, device: str | None = None, dtype: str | None = None, fixed_rows: int = 0
+    name: str | Path,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    fixed_rows: int = 0,
+    tokenizer: Tokenizer | None = None,
 ) -> tuple[Model, Tokenizer]:
     """Return a model and its tokenizer: `structgen/extract` and the other embedded ones, or a local folder
     that transformers' AutoModelForCausalLM reads.
 
     `device` as torch spells it (default: cuda where there is one, else cpu); `dtype` float32 or bfloat16
     (default: float32 on a CPU, bfloat16 elsewhere). With `fixed_rows` it is a `FixedLlama` of so many rows,
-    for CUDA graphs. Nothing is downloaded. Errors: `StructgenError` where the
-    folder is missing or is no model, where torch or transformers is not installed.
+    for CUDA graphs. `tokenizer` takes the place of the folder's own, which is then not read. Nothing is
+    downloaded. Errors: `StructgenError` where the folder is missing or is no model, where torch or
+    transformers is not installed; `TokenizerError`.
     """
     try:
         # optional: torch
@@ -33,7 +40,9 @@ def load_model(
     except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
         told = str(error).partition("\n")[0]
         raise StructgenError(
-            f"torch has no device {device!r} here: {told}.", where="device", cure="Use cpu, or leave it out."
+            f"torch has no device {device!r} here: {told.rstrip('.')}.",
+            where="device",
+            cure="Use cpu, or leave it out.",
         ) from error
     wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
     if wanted not in ("float32", "bfloat16"):
@@ -45,24 +54,60 @@ def load_model(
 
         folder = embedded_model(str(name))
         if not fixed_rows:
-            return Llama.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))
+            return Llama.read(folder, where, kind), tokenizer or Tokenizer.from_huggingface(str(folder))
     else:
         folder = Path(name)
-    if not (folder / "config.json").is_file():
-        raise StructgenError(
-            f"{str(name)!r} is no folder with a model: there is no config.json.",
-            where="model",
-            cure="Name a local folder, or structgen/extract; nothing is downloaded.",
-        )
+    check_folder(name)
     if fixed_rows:
         # start-up: code for CUDA graphs
         from structgen.engine.forward_pass.fixed_pass import FixedLlama
 
-        return FixedLlama.read(folder, where, kind, fixed_rows), Tokenizer.from_huggingface(str(folder))
+        return FixedLlama.read(folder, where, kind, fixed_rows), tokenizer or _folder_tokenizer(folder)
     # optional: transformers and torch
     from structgen.engine.huggingface import HuggingFace
 
-    return HuggingFace.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))
+    own = tokenizer or _folder_tokenizer(folder)
+    return HuggingFace.read(folder, where, kind), own
+
+
+def check_folder(name: str | Path) -> None:
+    """Raise StructgenError where a name is not that of a local folder with a model, with what to do about a
+    name of the Hugging Face hub."""
+    folder, named = Path(name), str(name)
+    if (folder / "config.json").is_file():
+        return
+    if folder.exists():
+        raise StructgenError(
+            f"{named!r} is not the folder of a model: it has no config.json.",
+            where="model",
+            cure="Name the folder that save_pretrained(...) wrote, or structgen/extract.",
+        )
+    raise StructgenError(
+        f"There is no folder {named!r}, and structgen downloads nothing.",
+        where="model",
+        cure=f"Download the model (hf download {named} --local-dir FOLDER) and name the folder; or pass the "
+        "objects of transformers, sg.Engine(model, tokenizer); or use structgen/extract, which is included."
+        if _HUB_NAME.fullmatch(named)
+        else "Check the path; structgen/extract is a small model that is included.",
+    )
+
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+"""Names as the Hugging Face hub has them: NAME, or OWNER/NAME."""
+
+
+def _folder_tokenizer(folder: Path) -> Tokenizer:
+    """Return the tokenizer of a model's folder. Raises TokenizerError with the cure for folders that hold
+    their tokenizer in another form (vocab.json and merges.txt, vocab.txt)."""
+    try:
+        return Tokenizer.from_huggingface(str(folder))
+    except TokenizerError as error:
+        raise TokenizerError(
+            error.what,
+            where=error.where or str(folder),
+            cure="Pass the tokenizer: sg.Engine(folder, AutoTokenizer.from_pretrained(folder)); or write a "
+            "tokenizer.json once with AutoTokenizer.from_pretrained(folder).save_pretrained(folder).",
+        ) from error
 
 
 def given_model(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -14,6 +14,7 @@ from structgen.core.grammar import Grammar
 from structgen.engine import checks
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
 
 
@@ -35,6 +36,8 @@ _TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 t
 _ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
 _FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
 _PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"
+DEFAULT_MAX_TOKENS = 512
+"""Tokens of a text where nothing is said; fewer where the model's context leaves fewer."""
 _MOST_SAMPLES = 65_536
 """Samples of a request: what they hold before the first token is a few thousand bytes each."""
 
@@ -58,6 +61,11 @@ class Sampling:
     frequency_penalty: float = 0.0
     """The same, times how often it holds them."""
     seed: int = 0
+    logit_bias: Mapping[int, float] | tuple[tuple[int, float], ...] = ()
+    """Added to the logits of tokens, by their ids, after the penalties: -100 mostly bans a token, 100 mostly
+    forces one, as servers have it. Kept as a tuple of pairs. The grammar's mask holds whatever the bias."""
+    min_tokens: int = 0
+    """A free text does not end before it has so many tokens. A grammar itself says when its texts may end."""
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -69,8 +77,18 @@ class Sampling:
             ("presence_penalty", checks.number("presence_penalty", self.presence_penalty, *_PENALTY)),
             ("frequency_penalty", checks.number("frequency_penalty", self.frequency_penalty, *_PENALTY)),
             ("seed", checks.whole("seed", self.seed)),
+            ("logit_bias", checks.biases("logit_bias", self.logit_bias)),
+            ("min_tokens", checks.whole("min_tokens", self.min_tokens, 0)),
         ):
             object.__setattr__(self, name, value)
+
+
+def redrawn(how: Sampling, attempt: int) -> Sampling:
+    """Return how tokens are chosen at an attempt, from 0: later ones draw, and from other seeds, for the same
+    choice would fail again."""
+    if attempt == 0:
+        return how
+    return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +99,11 @@ class Request:
     """Text, or token ids (kept as a tuple)."""
     grammar: Grammar | CompiledGrammar | None = None
     """Compiled by the engine, unless it is already, for the same tokenizer."""
-    sampling: Sampling = field(default_factory=Sampling)
-    max_tokens: int = 256
-    """Of each sample, the end token not counted. Under a grammar the text is complete within them."""
+    sampling: Sampling | None = None
+    """None: the likeliest tokens for a document of a JSON Schema (n = 1), else draws at temperature 1."""
+    max_tokens: int | None = None
+    """Of each sample, the end token not counted. Under a grammar the text is complete within them. None: 512,
+    fewer where the model's context leaves fewer."""
     steer_early: int = 0
     """With so many tokens to spare, or fewer, the shortest end is taken: a text is then not crammed into the
     very last tokens."""
@@ -100,6 +120,14 @@ class Request:
     speculation: str | Speculation = "auto"
     """How the next tokens are guessed, so that one pass of the model checks many: "auto", "off" (one token a
     pass), or an `sg.Speculation`. It changes how long the text takes, and none of its tokens."""
+    outline: bool | None = None
+    """Whether the outline of the schema is put into a prompt that is text; None: for the embedded models."""
+    chat: bool | None = None
+    """Whether the chat template is applied to a prompt that is text; None: where the model has one. Token ids
+    are read as they are."""
+    refused: tuple[str, str] | None = None
+    """An earlier answer to a prompt that is text, and why it was refused: both are put into the prompt, but
+    not for the embedded models, which know no instructions."""
 
     def __post_init__(self) -> None:
         is_text = isinstance(self.prompt, str)
@@ -108,7 +136,13 @@ class Request:
                 "prompt",
                 checks.text("prompt", self.prompt) if is_text else checks.tokens("prompt", self.prompt),
             ),
-            ("max_tokens", checks.whole("max_tokens", self.max_tokens, 1)),
+            (
+                "max_tokens",
+                None if self.max_tokens is None else checks.whole("max_tokens", self.max_tokens, 1),
+            ),
+            ("refused", checks.refusal("refused", self.refused)),
+            ("outline", checks.flag("outline", self.outline)),
+            ("chat", checks.flag("chat", self.chat)),
             ("steer_early", checks.whole("steer_early", self.steer_early, 0)),
             ("stop", checks.texts("stop", self.stop)),
             ("n", checks.whole("n", self.n, 1, _MOST_SAMPLES)),
@@ -123,7 +157,7 @@ class Request:
                 where="grammar",
                 cure="Make a grammar of a schema with sg.json_schema(schema).",
             )
-        if not isinstance(self.sampling, Sampling):
+        if self.sampling is not None and not isinstance(self.sampling, Sampling):
             raise OptionError(
                 f"sampling is a {type(self.sampling).__name__}.",
                 where="sampling",
@@ -142,6 +176,41 @@ class Request:
                 cure="Leave stop out: the text ends where the grammar ends it; or say in the grammar what "
                 "comes before the string.",
             )
+        self._check_ends()
+
+    def _check_ends(self) -> None:
+        """Raise OptionError for options that say where a text ends beside a grammar, which says it too."""
+        least = 0 if self.sampling is None else self.sampling.min_tokens
+        if least and self.grammar is not None:
+            raise OptionError(
+                "min_tokens would have a text of the grammar go on where only blanks may come.",
+                where="min_tokens",
+                cure="Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.",
+            )
+        if least > self.most_tokens:
+            raise OptionError(
+                f"min_tokens={least:,} is more than max_tokens={self.most_tokens:,}.",
+                where="min_tokens",
+                cure="Give fewer.",
+            )
+
+    @property
+    def most_tokens(self) -> int:
+        """The tokens of a text, at most."""
+        return DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
+
+    @property
+    def schema(self) -> JsonSchemaGrammar | None:
+        """The grammar, where it is that of a JSON Schema."""
+        found = self.grammar.grammar if isinstance(self.grammar, CompiledGrammar) else self.grammar
+        return found if isinstance(found, JsonSchemaGrammar) else None
+
+    @property
+    def chosen_by(self) -> Sampling:
+        """How tokens are chosen."""
+        if self.sampling is not None:
+            return self.sampling
+        return Sampling(temperature=0.0 if self.schema is not None and self.n == 1 else 1.0)
 
     @property
     def drafts(self) -> Speculation | None:

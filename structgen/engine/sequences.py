@@ -101,7 +101,7 @@ class TextSequence:
         self.most_guesses = 0 if request.drafts is None or drafting is None else request.drafts.nodes
         """Nodes of a draft, at most."""
         self.kind = None if request.drafts is None else request.drafts.kind
-        self._max_tokens = request.max_tokens
+        self._max_tokens = request.most_tokens
         self._stops = request.stops
         self._held = max((len(stop) for stop in self._stops), default=1) - 1
         """Characters that may still turn out to begin a stop string."""
@@ -131,7 +131,14 @@ class TextSequence:
         self.last = 0
         """The token that the model reads next."""
         self.tokens: list[int] = []
-        self.row = ChoiceRow(self.handle.request.sampling, self.handle.sample, 0, self.prompt, self.tokens)
+        self.row = ChoiceRow(
+            self.handle.request.chosen_by,
+            self.handle.sample,
+            0,
+            self.prompt,
+            self.tokens,
+            self._tokenizer.eos_token_ids,
+        )
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.text = ""
         self.sure = 0

@@ -3,14 +3,12 @@ budget of the thoughts ends. The grammar applies from the next byte on."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
+from structgen.engine.special_texts import special_texts
 from structgen.errors import OptionError
-from structgen.system.resources import embedded_model
 from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -63,21 +61,12 @@ def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Th
             )
         token = thinking.until
     else:
-        found = _special(folder, thinking.until) if folder else None
+        found = special_texts(folder).get(thinking.until)
         if found is None or tokenizer.token_bytes[found] is not None:
             text = thinking.until.encode()
             return ThoughtClosing(None, text, tuple(tokenizer.encode(text)))
         token = found
     return ThoughtClosing(token, tokenizer.token_bytes[token] or b"", (token,))
-
-
-def _special(name: str, text: str) -> int | None:
-    folder = embedded_model(name) if name.startswith("structgen/") else Path(name)
-    file = folder / "tokenizer.json"
-    if not file.is_file():
-        return None
-    added = json.loads(file.read_text(encoding="utf-8")).get("added_tokens") or []
-    return next((one["id"] for one in added if one.get("content") == text), None)
 
 
 class ThoughtPhase:

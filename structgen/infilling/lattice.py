@@ -39,6 +39,7 @@ _MOST_BYTES: Final = 4 << 30
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Tokens = npt.NDArray[np.int32]
+_Ints = npt.NDArray[np.int32]
 
 
 class Lattice:
@@ -149,14 +150,14 @@ class Lattice:
         return sum(one.nbytes for one in vars(self).values() if isinstance(one, np.ndarray))
 
     @property
-    def _graph(self) -> tuple[npt.NDArray[np.int32], ...]:
-        """What the passes read of the automaton."""
+    def _graph(self) -> tuple[_Ints, _Ints, _Ints, _Ints, _Ints]:
+        """The arrays of the automaton that the passes read."""
         a = self.automaton
         return a.transitions, a.edge_start, a.edges, a.set_start, a.set_classes
 
     @property
     def _weights(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """What the passes of the log-sum semiring read of the logits."""
+        """The arrays of the logits that the passes of the log-sum semiring read."""
         return self._scores, self._nulls, self._base, self._sums
 
     # --- slots ----------------------------------------------------------------------------------------------

@@ -6,8 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, Union
 
-import torch
-import transformers
+from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError
+
+try:
+    import torch
+    import transformers
+except ImportError as error:
+    raise StructgenError(
+        f"{error.name} is not installed, and structgen.integrations.transformers needs it.",
+        cure="pip install torch transformers",
+    ) from error
 from torch import Tensor
 
 from structgen.compilation.compiler import compile
@@ -20,7 +28,6 @@ from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import FinishReason, Request, Sampling
-from structgen.errors import BudgetError, LimitError, OptionError, TokenError
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -80,7 +87,27 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         self._fill(mask, ids.shape[1] - self._begun)
         allowed = allowed_of(torch.from_numpy(mask.array[:rows]).to(scores.device), width)
         made: Tensor = scores.masked_fill(~allowed, NEVER)
+        self._check_left(scores, made)
         return made
+
+    def _check_left(self, scores: Tensor, made: Tensor) -> None:
+        """Raise OptionError where processors before this one have left none of the tokens that the grammar
+        allows: the next step would be torch's error about probabilities that are no numbers."""
+        none_left = (made == NEVER).all(1) & (scores != NEVER).any(1)
+        for row in none_left.nonzero().flatten().tolist():
+            matcher = self._rows[row]
+            if matcher is None:
+                continue
+            if matcher.is_finished:  # padding behind the text, whatever others say of it
+                made[row, self.tokenizer.eos_token_ids[0]] = 0.0
+                continue
+            raise OptionError(
+                f"Row {row}: another logits processor has forbidden all tokens that the grammar allows"
+                + (", and only the end of the text may come." if matcher.is_complete else "."),
+                where="logits_processor",
+                cure="Leave out min_new_tokens, min_length, no_repeat_ngram_size, bad_words_ids: they know "
+                "nothing of the grammar. Bound lengths in the grammar (minLength, minItems).",
+            )
 
     # --- which row is which ---------------------------------------------------------------------------------
 

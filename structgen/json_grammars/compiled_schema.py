@@ -10,7 +10,6 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
-from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.expected import Explainer
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
@@ -20,6 +19,8 @@ from structgen.json_machine.tables import layout as L
 from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
+from structgen.machine_core.masks import fill
+from structgen.native.raw_memory import address_of
 from structgen.schema.schema_source import SchemaSource
 from structgen.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer
@@ -91,7 +92,7 @@ class CompiledSchema(CompiledGrammar):
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         tables, limits = self._tables, self.limits
         states, made = self._strings.count, self._numbers.made
-        rows = max(tables.count(table) for table in L.KEY_WORDS)
+        rows = tables.most_interned
         automata = self._strings.trans.nbytes + _NUMERAL * made
         size = tables.nbytes() + automata + _RESIDUE * tables.count(L.T_RES)
         most = max(states, made) / limits.automaton_states
@@ -131,7 +132,7 @@ class CompiledSchema(CompiledGrammar):
     def _compute(self, index: int, target: int) -> int:
         if self._keeping.pending and self._keeping.recall(index):
             if target:
-                mask_filling.fill(self.address, index, target)
+                fill(self.address, index, target)
             return 0
         code: int = mask_filling.compute(self.address, index, target)
         while code == L.ASKED:

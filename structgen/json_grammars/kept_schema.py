@@ -17,13 +17,13 @@ import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import WIDTH
 from structgen.errors import StructgenError
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.kept import table_image as images
 from structgen.json_machine.kept.image_checks import checked
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.records.recorder import Identity
 from structgen.json_machine.tables import layout as L
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.array_file import ArrayFile, DamagedArrays
 from structgen.native.cache_entries import entry_key
 from structgen.schema.schema_source import SchemaSource
@@ -125,7 +125,7 @@ class SchemaKeeper:
         key: str,
         lock: threading.RLock,
         masks: VocabularyStore,
-        tables: MachineTables,
+        tables: GrowingTables,
         kept: KeptGrammar | None,
     ) -> None:
         if files is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias, Union
@@ -57,10 +58,18 @@ def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path) -> str:
             where="schema",
             cure="Describe the format in the prompt yourself.",
         )
-    return _Writer().written((grammar.document().written,))
+    # a format that the caller defined himself is read as a pattern, and the outline says its name
+    policies = replace(grammar.policies, custom_formats=())
+    return _Writer().written((grammar.document(policies=policies).written,))
 
 
-def extraction_prompt(schema: Grammar | dict[str, Any] | bool | str | Path, text: str) -> str:
+class ModelPrompt(str):
+    """A prompt in the form that its model was trained on. The engine hands it to the model as it is."""
+
+    __slots__ = ()
+
+
+def extraction_prompt(schema: Grammar | dict[str, Any] | bool | str | Path, text: str) -> ModelPrompt:
     """Return the prompt with which the embedded models were trained: the outline, a line break, the text.
 
     The line break after the text is part of it; the document follows. Errors: those of `schema_outline`.
@@ -68,9 +77,9 @@ def extraction_prompt(schema: Grammar | dict[str, Any] | bool | str | Path, text
     return extraction_prompt_under(schema_outline(schema), text)
 
 
-def extraction_prompt_under(outline: str, text: str) -> str:
+def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
     """Return the same for an outline that was written before."""
-    return f"{outline}\n{text.strip()}\n"
+    return ModelPrompt(f"{outline}\n{text.strip()}\n")
 
 
 class _Writer:

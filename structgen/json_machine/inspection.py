@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.answers.journal import Recorded
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
-from structgen.json_machine.masks import state_walk, token_costs_of_steps
+from structgen.json_machine.masks import state_walk
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.tables import layout as L
 from structgen.language.ir import UNKNOWN, Demands, Key
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.native.raw_memory import address_of
 
 Registers: TypeAlias = npt.NDArray[np.int64]
 """The eight words of a state (structgen.json_machine.tables.layout)."""
@@ -32,7 +33,7 @@ class Inspection:
     __slots__ = ("_meaning", "_numbers", "_retry", "_strings", "_tables", "space")
 
     def __init__(
-        self, meaning: Meaning, tables: MachineTables, space: tuple[int, bytes], retry: Callable[..., int]
+        self, meaning: Meaning, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
     ) -> None:
         self.space = space
         """The white space policy, and its indent."""
@@ -174,7 +175,7 @@ class Inspection:
         states = np.empty(len(data), np.int64)
         array = np.frombuffer(data, np.uint8)
         code = (
-            self._retry(token_costs_of_steps.trace, index, address_of(array), len(data), address_of(states))
+            self._retry(state_walk.trace, index, address_of(array), len(data), address_of(states))
             if data
             else 0
         )
@@ -187,7 +188,7 @@ class Inspection:
         wanted = np.zeros(256, np.uint8)
         wanted[list(data)] = 1
         states = np.empty(256, np.int64)
-        self._retry(token_costs_of_steps.after_each, index, address_of(wanted), address_of(states))
+        self._retry(state_walk.after_each, index, address_of(wanted), address_of(states))
         return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
 
     def after_all(
@@ -197,7 +198,7 @@ class Inspection:
         `repeated_keys` forgets: see machine.segment.after_all."""
         states = np.empty(256, np.int64)
         self._retry(
-            token_costs_of_steps.after_all,
+            state_walk.after_all,
             index,
             int(repeated_keys),
             address_of(merged),
@@ -221,15 +222,13 @@ class Inspection:
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some allowed tokens (see machine.segment.after_tokens)."""
         wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
-        self._retry(
-            token_costs_of_steps.after_tokens, index, address_of(wanted), len(wanted), address_of(states)
-        )
+        self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
 
     def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
         """Return what each token does inside a free string (see machine.segment.text_kinds)."""
         kinds = np.empty(vocab_size, np.int64)
-        self._retry(token_costs_of_steps.text_kinds, address_of(kinds))
+        self._retry(state_walk.text_kinds, address_of(kinds))
         return kinds
 
     def after_token(self, index: int, token: int) -> int:

@@ -30,12 +30,14 @@ from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers import scalar_questions
 from structgen.json_machine.answers.expander import Expander, group_number, room_for_safe
 from structgen.json_machine.answers.journal import CALL, Journal, Recorded, repeat
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.kept import table_image as images
 from structgen.json_machine.records.recorder import no_terminal
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import json_tables
 from structgen.language.ir import Network, Spec
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.native.raw_memory import address_of
 from structgen.schema.schema_source import SchemaSource
 from structgen.system.public_calls import THIS_CALL
 
@@ -58,7 +60,7 @@ class QuestionLoop:
 
     __slots__ = ("_lock", "_meaning", "_tables")
 
-    def __init__(self, lock: threading.RLock, tables: MachineTables, meaning: Meaning) -> None:
+    def __init__(self, lock: threading.RLock, tables: GrowingTables, meaning: Meaning) -> None:
         self._lock, self._tables, self._meaning = lock, tables, meaning
 
     def __call__(self, call: Any, *arguments: int) -> int:
@@ -112,7 +114,7 @@ class Meaning:
     numbers: Numbers
 
     def __init__(
-        self, grammar: SchemaSource, limits: Limits, tables: MachineTables, kept: KeptMeaning | None = None
+        self, grammar: SchemaSource, limits: Limits, tables: GrowingTables, kept: KeptMeaning | None = None
     ) -> None:
         """Make it now, or, where something was `kept`, when it is needed. Errors: those of
         `SchemaSource.network`."""
@@ -298,7 +300,7 @@ class Meaning:
         kept = self._kept
         assert kept is not None
         self._pools = pools = self._new_pools()
-        scratch = MachineTables(self._limits)
+        scratch = json_tables(self._limits)
         try:
             network, outcomes = self._new_network(*pools)
             texts = self._tables.rows(L.T_TEXT)[: self._tables.count(L.T_TEXT)]
@@ -340,7 +342,7 @@ def _name_of_number(spec: Spec, outcome: Callable[[frozenset[int]], int]) -> byt
 _SAME = (L.T_PLACE, L.T_STRING, L.T_LEX, L.T_OFFSET, L.T_BLOB, L.T_OUTCOME, L.T_EDGE)
 
 
-def compare(made: MachineTables, kept: MachineTables, arrays: set[int]) -> None:
+def compare(made: GrowingTables, kept: GrowingTables, arrays: set[int]) -> None:
     """Raise Disagrees where what an expander wrote anew is not what was kept; `arrays` are its rows of
     residues that are arrays'. Where things lie in T_CHILD may differ."""
     for table in (*_SAME, L.T_RES, L.T_PLAIN):

@@ -108,6 +108,11 @@ class LarkGrammar(LoadedLark):
         """The tables that were worked out for all vocabularies, where there are any."""
         return None if self._found.ahead is None else self._found.ahead.read()
 
+    def refuse(self) -> None:
+        """Delete the file that the grammar was read from, with a StoreWarning: it holds wrong numbers."""
+        if self._found.ahead is not None:
+            self._found.ahead.refuse()
+
     @property
     def limits(self) -> Limits:
         """The bounds on work and memory."""

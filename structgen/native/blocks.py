@@ -10,9 +10,9 @@ A class with annotated fields declares a block of 64-bit words:
         vocabulary: Vocabulary         # another block, in this place
         nodes: Table[Node]             # a table's header, in this place; nodes[i] points to its i-th row
         questions: At[Questions]       # the word is the address of a block
-        scratch: Rows[State]           # the word is an address of rows; scratch[i] points to the i-th
+        scratch: BlockRows[State]      # the word is an address of rows; scratch[i] points to the i-th
         token_ids: Int32s              # the word is an address; token_ids[i] loads and stores an int32
-        shared: Annotated[Words, 12]   # twelve words, in this place
+        shared: Annotated[Int64s, 12]  # twelve words, in this place
 
 An entry point takes the address (`context: int`) and says `c = Context(context)`. From then on
 `c.nodes[i].mode` is an address that is computed, and a load. A class may be derived from another: it has the
@@ -96,7 +96,7 @@ At = Annotated[B, ELSEWHERE]
 """`At[State]`: a field whose word is the address of a block."""
 
 
-class Rows(Pointer, Generic[Row]):
+class BlockRows(Pointer, Generic[Row]):
     """A pointer to rows, each a block."""
 
     def __getitem__(self, index: int) -> Row:
@@ -115,7 +115,7 @@ class _Numbers(Pointer):
         raise NotImplementedError
 
 
-class Words(_Numbers):
+class Int64s(_Numbers):
     """A pointer to int64."""
 
 
@@ -167,7 +167,7 @@ class _NumberTable(TableHeader):
 class WordTable(_NumberTable):
     """A table of int64."""
 
-    numbers: Words
+    numbers: Int64s
 
 
 class Int32Table(_NumberTable):
@@ -185,10 +185,11 @@ class ByteTable(_NumberTable):
 
 
 _NUMBERS = (_Numbers, _NumberTable)
+Rows, Words = BlockRows, Int64s
 
 
 class PointerType(types.Type):
-    """Numba's type of a pointer; `element` is the class of the rows of `Rows` and `Table`."""
+    """Numba's type of a pointer; `element` is the class of the rows of `BlockRows` and `Table`."""
 
     def __init__(self, kind: type[Pointer], element: type[Block] | None = None) -> None:
         self.kind, self.element = kind, element
@@ -207,15 +208,20 @@ class PointerType(types.Type):
 def widened(given: Any, hint: Any) -> Any:
     """Return the type of an argument as its function's annotation has it: of a base class, where it says so.
 
-    A function over a base class is so compiled once for all classes derived from it.
+    A function over a base class is so compiled once for all classes derived from it. An integer is taken as
+    an address.
     """
-    if not isinstance(given, PointerType) or not isinstance(get_origin(hint) or hint, PointerMeta):
+    if not isinstance(get_origin(hint) or hint, PointerMeta):
+        return given
+    if isinstance(given, types.Integer):
+        return PointerType(get_origin(hint) or hint, next(iter(get_args(hint)), None))
+    if not isinstance(given, PointerType):
         return given
     wanted = PointerType(cast(type[Pointer], get_origin(hint) or hint), next(iter(get_args(hint)), None))
     return wanted if wanted.serves(given) else given
 
 
-class Field:
+class BlockField:
     """Where a field lies, and what it is."""
 
     __slots__ = ("inside", "type", "word", "words")
@@ -225,9 +231,9 @@ class Field:
 
 
 @cache
-def fields_of(kind: type[Pointer]) -> dict[str, Field]:
+def fields_of(kind: type[Pointer]) -> dict[str, BlockField]:
     """Return the fields of a class by name."""
-    fields: dict[str, Field] = {}
+    fields: dict[str, BlockField] = {}
     word = 0
     for name, hint in get_type_hints(kind, include_extras=True).items():
         overlay = name == "numbers" and issubclass(kind, _NumberTable)  # the first word by another type
@@ -236,18 +242,18 @@ def fields_of(kind: type[Pointer]) -> dict[str, Field]:
     return fields
 
 
-def _field(word: int, hint: Any) -> Field:
+def _field(word: int, hint: Any) -> BlockField:
     extra: Any = None
     if get_origin(hint) is Annotated:
         hint, extra = get_args(hint)
     if hint is int:
-        return Field(word, 1, False, types.int64)
+        return BlockField(word, 1, False, types.int64)
     kind, element = get_origin(hint) or hint, (get_args(hint) or (None,))[0]
     typed = PointerType(kind, element)
     if isinstance(extra, int):
-        return Field(word, extra, True, typed)
+        return BlockField(word, extra, True, typed)
     inside = issubclass(kind, Block) and extra != ELSEWHERE
-    return Field(word, words_of(kind) if inside else 1, inside, typed)
+    return BlockField(word, words_of(kind) if inside else 1, inside, typed)
 
 
 @cache
@@ -271,6 +277,7 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, llvm.IntType(64))
 
 
+@lower_cast(types.Integer, PointerType)  # type: ignore[untyped-decorator]
 @lower_cast(PointerType, PointerType)  # type: ignore[untyped-decorator]
 def _cast(context: Any, builder: Any, source: Any, target: Any, value: Any) -> Any:
     return value

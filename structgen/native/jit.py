@@ -20,7 +20,7 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from types import FunctionType
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
@@ -156,17 +156,18 @@ def alone(function: Callable[..., Any], **options: Any) -> Any:
     return dispatcher
 
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def jit(function: F) -> F:
+def jit(function: Callable[P, R]) -> Callable[P, R]:
     """Return a function for compiled code to call: lowered when first needed, and kept
     (`inner_functions`)."""
     if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
-        return cast(F, alone(function))
+        return cast(Callable[P, R], alone(function))
     dispatcher = Inner(function)
     dispatcher._cache = StampedCache(function, InnerCacheImpl)
-    return cast(F, dispatcher)
+    return cast(Callable[P, R], dispatcher)
 
 
 def copy_of(function: Callable[..., Any], names: dict[str, Any]) -> Callable[..., Any]:
@@ -242,22 +243,25 @@ def load(*modules: str) -> None:
             _entries[name].load()
 
 
-def entry(signature: str) -> Callable[[F], F]:
+def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Return a decorator for an entry point, which Python calls: compiled for one signature.
 
     That is done when an entry point of its module is called for the first time, for all of them: they are
     made machine code together, what they share once. The interpreter lock is released while one runs.
     """
 
-    def decorate(function: F) -> F:
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
         if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
             dispatcher = alone(function, no_cfunc_wrapper=True)
             if dispatcher is not function:
                 with uncollected():
                     dispatcher.compile(signature)
                 dispatcher.disable_compile()
-            return cast(F, dispatcher)
+            return cast(Callable[..., R], dispatcher)
         inside = "<locals>" in function.__qualname__  # of a function, which may make many
-        return cast(F, (Entries() if inside else _entries[function.__module__]).add(function, signature))
+        return cast(
+            Callable[..., R],
+            (Entries() if inside else _entries[function.__module__]).add(function, signature),
+        )
 
     return decorate

@@ -225,8 +225,10 @@ class TypeSchema(GenerateJsonSchema):
         return made
 
     def _keys(self, schema: Any) -> JsonSchema:
-        """Return the schema of the keys of a dict, which are strings in JSON."""
+        """Return the schema of the keys of a dict, which are strings in JSON: of any key, any string."""
         kind = schema["type"]
+        if kind == "any":
+            return {}
         if kind in _KEYS:
             bounds = {
                 name for name in ("le", "ge", "lt", "gt", "multiple_of") if schema.get(name) is not None

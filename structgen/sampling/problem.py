@@ -14,7 +14,7 @@ from structgen.engine.model_protocol import ReadsMany
 from structgen.engine.models import tokenizer_of
 from structgen.errors import OptionError
 from structgen.sampling.checkers import Checker
-from structgen.sampling.rows import FunctionRows, ModelRows, Rows
+from structgen.sampling.rows import FunctionRows, ModelRows, PrefixRows
 from structgen.sampling.target import Target
 from structgen.sampling.types import understood
 from structgen.tokens.tokenizer import Tokenizer
@@ -96,7 +96,9 @@ class Problem:
             )
         return ids
 
-    def target(self, rows: Rows, temperature: float, max_tokens: int, checkers: Sequence[Checker]) -> Target:
+    def target(
+        self, rows: PrefixRows, temperature: float, max_tokens: int, checkers: Sequence[Checker]
+    ) -> Target:
         """Return the law behind a prompt, whose rows are given; the validators of a type are checkers too."""
         return Target(
             rows,
@@ -107,7 +109,7 @@ class Problem:
             read=self._read,
         )
 
-    def rows(self, prompts: Sequence[list[int]]) -> list[Rows]:
+    def rows(self, prompts: Sequence[list[int]]) -> list[PrefixRows]:
         """Return what gives the model's rows behind each prompt. Some prompts that come together are read in
         one pass, if the model can do that (`ReadsMany`): what they begin with alike is read once."""
         if self._engine is None:

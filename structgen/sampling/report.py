@@ -56,7 +56,7 @@ class TokenPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldShares:
     """How a field is distributed under the target."""
 
     name: str
@@ -92,7 +92,7 @@ class DrawsReport:
     samples: Samples[Any]
     positions: list[TokenPosition]
     """Empty where the masses are not known of all draws."""
-    fields: list[Field]
+    fields: list[FieldShares]
     fields_left_out: int
     masked_covered: float
     """The share of masking's own law that these draws cover: what it would say is known so far."""
@@ -253,13 +253,13 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     )
 
 
-def _fields(samples: Samples[Any], comparison: _Comparison) -> tuple[list[Field], int]:
+def _fields(samples: Samples[Any], comparison: _Comparison) -> tuple[list[FieldShares], int]:
     """Return the fields of the draws, and the number of those that were left out."""
     if not samples.texts:
         return [], 0
     others = comparison.draws
     values, other_values = _values(samples), _values(others) if others is not None else []
-    found: list[Field] = []
+    found: list[FieldShares] = []
 
     def add(name: str, read: Callable[[Any], dict[Any, Any]]) -> None:
         masked = [read(value) for value in other_values]
@@ -285,7 +285,7 @@ def _field(
     comparison: _Comparison,
     found: list[dict[Any, Any]],
     masked: list[dict[Any, Any]],
-) -> Field:
+) -> FieldShares:
     """Return a field. `found` and `masked`: for each draw, and each draw by masking, its values."""
     places, others = listed(found), listed(masked)
     weights = samples.weights
@@ -300,7 +300,7 @@ def _field(
         compared = [Estimate(one.share, one.low, one.high) for one in ready]
     elif comparison.covered >= _COVERED:
         compared = [comparison.share(draws) for _, draws in pairs]
-    return Field(name, shares(samples, pairs), compared, len(mass), _mean(samples, found))
+    return FieldShares(name, shares(samples, pairs), compared, len(mass), _mean(samples, found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from structgen.printable import printable
 from structgen.sampling.marginals import Marginal
-from structgen.sampling.report import Ceiling, DrawsReport, Estimate, Field, TokenPosition, ceiling_of
+from structgen.sampling.report import Ceiling, DrawsReport, Estimate, FieldShares, TokenPosition, ceiling_of
 from structgen.system.cache import replacing
 
 # ruff: noqa: E501 (markup)
@@ -383,7 +383,7 @@ def _fields(found: DrawsReport) -> str:
     )
 
 
-def _field(field: Field) -> str:
+def _field(field: FieldShares) -> str:
     rows = "".join(_value(one, other) for one, other in zip(field.top, field.masked, strict=True))
     notes = []
     if field.distinct > len(field.top):

@@ -28,7 +28,7 @@ PASS: Final = 1 << 28
 """Bytes of float64 logits that come out of one forward pass of `ModelRows`."""
 
 
-class Rows(Protocol):
+class PrefixRows(Protocol):
     """Whatever gives logits behind prefixes."""
 
     name: str

@@ -28,7 +28,7 @@ from structgen.sampling.estimates import Statistics, interval_of
 from structgen.sampling.methods import METHODS
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
-from structgen.sampling.rows import FunctionRows, Rows
+from structgen.sampling.rows import FunctionRows, PrefixRows
 from structgen.sampling.run_limits import Drawn, RunProgress, SamplingRun
 from structgen.sampling.samples import Samples
 from structgen.sampling.tree import PrefixTree
@@ -269,7 +269,7 @@ def _drawn_for_each(
     """Return the draws for each of several prompts, one run after another."""
     found: list[Samples[Any]] = []
     count, together = len(prompts), wanted.problem.width
-    waiting: list[Rows] = []
+    waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
             try:
@@ -307,7 +307,7 @@ def _seed_of(seed: int, at: int) -> int:
 
 def drawn_for(
     wanted: Wanted,
-    rows: Rows,
+    rows: PrefixRows,
     ids: list[int],
     tree: PrefixTree | None,
     seed: int,

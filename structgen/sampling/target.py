@@ -29,7 +29,7 @@ from structgen.errors import StructgenError
 from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import CheckerStanding, Constraints
 from structgen.sampling.processes import InProcess
-from structgen.sampling.rows import Rows
+from structgen.sampling.rows import PrefixRows
 from structgen.tokens.token_mask import TokenMask
 
 END: Final = -1
@@ -105,7 +105,7 @@ class Target:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: PrefixRows,
         compiled: CompiledGrammar,
         *,
         temperature: float = 1.0,

@@ -123,7 +123,7 @@ def read_tree(tree: StoredTree, path: Path) -> None:
     except DamagedArrays as error:
         raise _refused(path, "it is damaged, or another version of structgen wrote it") from error
     try:
-        tree.most, tree.kept = int(numbers["most"]), int(numbers["kept"])
+        tree.most, tree.kept = numbers["most"], numbers["kept"]
         tree.fingerprint = arrays["fingerprint"].tobytes().decode()
         _fill(tree, arrays)
     except (ValueError, LookupError, TypeError, OverflowError, StructgenError) as error:

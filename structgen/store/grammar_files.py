@@ -237,7 +237,7 @@ class GrammarWriter:
         """Give the folder up for an error that nobody expects; a StoreWarning says so."""
         self.folder.gave_up = True
         with suppress(StoreWarning):  # where warnings are errors
-            warn(f"cannot keep a grammar ({type(error).__name__}: {error}).")
+            warn(f"cannot keep a grammar ({type(error).__name__}: {error}): its masks stay in memory alone.")
 
 
 class _Queue:

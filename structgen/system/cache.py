@@ -252,6 +252,12 @@ class _Told:
     """What was told: the error's number, and the folder."""
 
 
+DAMAGED_CURE: Final = (
+    "You need not do anything. If it comes again, check the disk and empty the cache: structgen store clear."
+)
+"""The cure where a kept file is damaged: it is not the folder's fault."""
+
+
 def tell_unusable(path: str | os.PathLike[str], error: OSError, what: str, lost: str) -> None:
     """Say by a StoreWarning that a file cannot be used, and what that means; once in a process for each cause
     and cache folder."""
@@ -262,18 +268,15 @@ def tell_unusable(path: str | os.PathLike[str], error: OSError, what: str, lost:
         return
     _Told.causes.append((number, place))
     others = " Other files like it are left alone too." if isinstance(error, ForeignFile) else ""
-    warn(f"{what} ({error.strerror or error}): {lost}{others}", 4)
+    cure = f"Set {ENVIRONMENT_VARIABLE} to a folder that can be written."
+    warn(f"{what} ({error.strerror or error}): {lost}{others}", 4, cure=cure)
 
 
 def _is_inside(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def warn(what: str, level: int = 3) -> None:
-    """None; says by a StoreWarning that the cache folder does not serve, and how to choose another. `level`:
-    as of `warnings.warn`."""
-    warnings.warn(
-        printable(f"{what} Set {ENVIRONMENT_VARIABLE} to a folder that can be written."),
-        StoreWarning,
-        stacklevel=level,
-    )
+def warn(what: str, level: int = 3, *, cure: str = DAMAGED_CURE) -> None:
+    """Give a StoreWarning: what is wrong with a kept file, and as its last sentence the cure. `level`: as of
+    `warnings.warn`."""
+    warnings.warn(printable(f"{what} {cure}"), StoreWarning, stacklevel=level)

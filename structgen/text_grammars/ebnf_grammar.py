@@ -26,8 +26,8 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
     """Return the grammar that a text of EBNF, or a file of that path, describes: what `start` derives.
 
     The form is that of llama.cpp's GBNF and of XGrammar (`structgen.text_grammars.context_free.ebnf_reader`).
-    Any rules will do: ambiguous, left-recursive, nullable, cyclic ones. Raises `GrammarError` with line and
-    column, `LimitError` past `limits.grammar_rules` rules and counted copies. Cost: linear in the text.
+    All rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Raises `GrammarError` with line
+    and column, `LimitError` past `limits.grammar_rules` rules and counted copies. Cost: linear in the text.
     """
     source = text
     if isinstance(text, os.PathLike):
@@ -55,10 +55,10 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
 
 
 class RulesGrammar(TextGrammar):
-    """Context-free rules over patterns, all ways to read a text alike. Made by `ebnf`.
+    """Context-free rules over patterns. Ambiguity is allowed. Made by `ebnf`.
 
     `ignored`: terminals that may stand before the first terminal, and after each; `bound`: terminals that are
-    grammars themselves; `remarks`: what the text has of no use.
+    grammars themselves; `remarks`: unused rules.
     """
 
     __slots__ = ("_limits", "bound", "ignored", "load_ms", "remarks", "rules", "start", "terminals")
@@ -78,7 +78,7 @@ class RulesGrammar(TextGrammar):
         self._limits = Limits() if limits is None else limits
         self.remarks = Remarks() if remarks is None else remarks
         self.load_ms = 0.0
-        """What reading it took."""
+        """Milliseconds that reading the text took."""
 
     @property
     def canonical(self) -> str:
@@ -99,7 +99,7 @@ class RulesGrammar(TextGrammar):
         return self.over(limits, RegularLanguage)
 
     def over(self, limits: Limits, make: PatternLanguage) -> Language:
-        """Return the language of the rules over other languages of the patterns; what is bound stays."""
+        """Return the language of the rules; `make` makes the languages of the patterns."""
         bound = {name: of.language(limits) for name, of in self.bound.items()}
         terminals: dict[str, Language | Node] = {**self.terminals, **bound}
         return ContextFree(self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=make)

@@ -1,4 +1,4 @@
-"""`sg.text`: any text, up to the first place where a text stands, or for so many tokens."""
+"""`sg.text`: any text, up to the first occurrence of a text, or up to a number of tokens."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from structgen.text_grammars.machine.language import CompileTarget, Config, Lang
 from structgen.text_grammars.text_grammar import TextGrammar
 
 Place: TypeAlias = "tuple[int, int, int, bool]"
-"""Where in a character's UTF-8 the text stands, how much of `until` its end is (all of it: done), how many
-tokens are left (-1: not counted), and whether a byte was read since the last token's end."""
+"""The position inside a character's UTF-8; the length of the longest prefix of `until` that the text ends
+with; the tokens left (-1: not counted); whether a byte was read since the end of the last token."""
 
 
 def text(
@@ -24,11 +24,11 @@ def text(
     max_tokens: int | None = None,
     limits: Limits | None = None,
 ) -> FreeText:
-    """Return the grammar of any text, up to the first place where `until` stands.
+    """Return the grammar of any text up to the first occurrence of `until`.
 
-    `included`: the text ends with `until`; else it is any text without it, and whatever comes next in the
-    grammar follows. None: any text. `max_tokens`: the text has bytes in so many tokens at most; after them
-    only what is left of `until` may come, or what comes next. A token that crosses into the text or out of it
+    `included`: the text ends with `until`; otherwise it is any text without `until`, and the next part of the
+    grammar follows. `until` None: any text. `max_tokens`: at most so many tokens have bytes of the text;
+    after them only the rest of `until` or the next part may follow. A token that is partly inside the text
     counts. Raises `OptionError`.
     """
     if until is not None and not isinstance(until, str):
@@ -74,7 +74,7 @@ class FreeText(TextGrammar):
 
 
 class TextLanguage(Language):
-    """Any text up to a text (Knuth, Morris and Pratt's automaton), with tokens counted."""
+    """Any text up to a text (Knuth, Morris and Pratt's automaton), counting tokens."""
 
     def __init__(self, until: str | None, included: bool, max_tokens: int | None) -> None:
         self._until = (until or "").encode()
@@ -108,7 +108,7 @@ class TextLanguage(Language):
         return after, matched, left, left > 0
 
     def _matched(self, matched: int, byte: int) -> int:
-        """Return how much of `until` the text ends with after a byte."""
+        """Return the length of the longest prefix of `until` that the text ends with after a byte."""
         until = self._until
         if not until:
             return 0
@@ -123,11 +123,11 @@ class TextLanguage(Language):
     def shortest(self, config: Config) -> Sequence[int]:
         place, matched, _, _ = cast(Place, config)
         if self._included and matched:
-            # a character that is not complete belongs to what is matched, whose first byte begins one
+            # an incomplete character is part of the matched prefix, which begins with a whole character
             return self._until[matched:]
         rest: list[int] = []
         while place:
-            # the shortest end of the character; without `until`, which it must not become
+            # the shortest end of the character that does not complete `until`
             for low, high, after in PLACES[place]:
                 choices = (byte for byte in range(low, high + 1) if self._free(matched, byte))
                 byte = next(choices)
@@ -155,7 +155,7 @@ class TextLanguage(Language):
 
 
 def _borders(word: bytes) -> list[int]:
-    """Return for each prefix of a word how long the longest other prefix is that it ends with."""
+    """Return for each prefix of a word the length of its longest proper border."""
     found = [0, 0]
     for index in range(1, len(word)):
         border = found[index]
@@ -166,7 +166,7 @@ def _borders(word: bytes) -> list[int]:
 
 
 def _classes(until: bytes) -> bytes:
-    """Return the classes of bytes: by what UTF-8 makes of them, each of `until` by itself."""
+    """Return the classes of bytes: by their role in UTF-8; each byte of `until` is a class of its own."""
     numbers: dict[tuple[int | None, ...], int] = {}
     found = []
     for byte in range(256):

@@ -1,4 +1,4 @@
-"""`sg.special`: a special token as a grammar; it has no text, and no text matches it."""
+"""`sg.special`: one special token as a grammar. It has no text, and no text matches it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from structgen.text_grammars.text_grammar import TextGrammar
 
 
 def special(token: int) -> SpecialToken:
-    """Return the grammar of one special token, by its id. Raises `OptionError` for what is no id.
+    """Return the grammar of one special token, by its id. Raises `OptionError` for anything but an id.
 
-    The token is written by its id alone: text that looks like it is not it.
+    Only the token with this id matches: text that looks like the token does not.
     """
     if not isinstance(token, int) or isinstance(token, bool) or token < 0:
         raise OptionError(
@@ -52,7 +52,7 @@ class SpecialToken(TextGrammar):
 
 
 class _OneToken(Language):
-    """A configuration is whether the token was read."""
+    """A configuration is True once the token was read."""
 
     classes = bytes(256)
 

@@ -13,13 +13,13 @@ from structgen.text_grammars.machine.language import CompileTarget, Config, Lang
 from structgen.text_grammars.text_grammar import TextGrammar
 
 Place: TypeAlias = "tuple[int, bytes]"
-"""A state of the suffix automaton, and the bytes of a character that is not complete."""
+"""A state of the suffix automaton, and the bytes of an incomplete character."""
 
 
 def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
     """Return the grammar of the spans of a document: every run of its characters that is not empty.
 
-    Raises `OptionError` for what is no text, `GrammarError` for the empty one. Cost: that of the suffix
+    Raises `OptionError` for anything but a text, `GrammarError` for the empty text. Cost: that of the suffix
     automaton (Blumer et al. 1985), linear: at most 2 states and 3 moves a character, some 1 us each.
     """
     if not isinstance(document, str):
@@ -97,7 +97,7 @@ class SpanLanguage(Language):
         return None if after is None else (after, b"")
 
     def _unfinished(self, state: int) -> dict[bytes, bytes]:
-        """Return the beginnings of the characters that may come, each with its shortest end."""
+        """Return the incomplete characters that may follow, each with its shortest end."""
         known = self._begun.get(state)
         if known is None:
             known = {}

@@ -497,7 +497,7 @@ def _escaped(char: str) -> str:
 
 
 def _asserts(node: Node) -> bool:
-    """Return whether a tree holds an assertion about the text around it."""
+    """Return whether a tree has an assertion, so that its matches depend on the text around them."""
     plain = (CharacterClass, Concatenation, Alternation, Repetition)
     return not all(isinstance(one, plain) for one in descendants(node))
 

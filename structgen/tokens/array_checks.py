@@ -171,6 +171,17 @@ def are_shaped(arrays: Iterable[npt.NDArray[Any]], shapes: Iterable[tuple[str, t
     )
 
 
+def are_in(array: npt.NDArray[Any], low: int, end: int) -> bool:
+    """Return whether all numbers are from `low` to `end` - 1. Cost: 10 us, and 1 ns a number."""
+    return not array.size or (low <= int(array.min()) and int(array.max()) < end)
+
+
+def are_offsets(array: npt.NDArray[Any], size: int) -> bool:
+    """Return whether numbers ascend from 0 to `size`: where each of some lists begins in a pool of numbers,
+    and where the last one ends."""
+    return bool(len(array)) and array[0] == 0 and array[-1] == size and bool((array[1:] >= array[:-1]).all())
+
+
 class Bounds(NamedTuple):
     """What the numbers in the files of one vocabulary may be."""
 

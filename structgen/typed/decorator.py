@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
+from structgen.engine.asking import Message
+from structgen.engine.checks import options_named
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError
@@ -18,7 +20,7 @@ from structgen.typed.forms import WantedForm, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import TypedOptions
-from structgen.typed.prompts import Message, Template
+from structgen.typed.prompts import Template
 from structgen.typed.writers import writer_of
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
     raise FilledPrompt(prompt)
 
 
+@options_named('@sg.generate(model="structgen/extract"), with the parentheses', Sampling.__slots__)
 def generate(
     *,
     model: str | Path | Engine | Infilling,
@@ -62,6 +65,7 @@ def generate(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
 
@@ -91,6 +95,9 @@ def generate(
     speculation
         how the next tokens are guessed, so that one pass of the model checks many: "auto", "off", or an
         `sg.Speculation`. It changes how long a call takes, and none of its tokens; draws have none.
+    stop
+        strings at which a free text (`-> str`) ends; they are not part of it. The grammar of any other type
+        says where a document ends, and stop is refused.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a model that is not there.
@@ -105,9 +112,10 @@ def generate(
         policies,
         thinking,
         speculation,
+        stop,
     )
     writer, streams = writer_of(model, options), not is_infilling(model)
-    frame = sys._getframe(1)
+    frame = sys._getframe(2)  # of the caller; 1 is the check of the options
 
     def decorated(function: Callable[..., Any]) -> Any:
         if isinstance(function, staticmethod | classmethod):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import pickle
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from structgen.engine.requests import FinishReason, Result, Usage
@@ -133,6 +135,7 @@ def obtained(
         outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
+        source = _asked_again(source, tried, outcome)
     assert outcome is not None, "there is at least one attempt"
     return outcome
 
@@ -147,12 +150,28 @@ async def aobtained(
         outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
+        source = _asked_again(source, tried, outcome)
     assert outcome is not None, "there is at least one attempt"
     return outcome
 
 
+def _asked_again(source: PromptSource, tried: Result, outcome: Outcome[Any]) -> PromptSource:
+    """Return the source of the next attempt, which holds the refused answer and what the validators said."""
+    error = outcome.error
+    why = "" if error is None else str(error.__cause__ or error)
+    return replace(source, refused=(tried.text, why))
+
+
 def _may_try_again(outcome: Outcome[Any]) -> bool:
     return outcome.error is not None and isinstance(outcome.error.__cause__, ValidatorError)
+
+
+def _found(module: str, name: str) -> Any:
+    """Return what a module has under a name; None where it has nothing."""
+    found: Any = import_module(module)
+    for part in name.split("."):
+        found = inspect.getattr_static(found, part, None)
+    return found
 
 
 class _Common(Generic[P, R]):
@@ -170,6 +189,20 @@ class _Common(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._said}>"
+
+    def __reduce__(self) -> Any:
+        """Pickle by name, as Python's functions are: whoever loads it imports the module. A method's instance
+        goes along. Raises PicklingError for a function that its module does not have under its name."""
+        function = self._asked.function
+        place = function.__module__, function.__qualname__
+        if self._bound:
+            return getattr, (self._bound[0], function.__name__)
+        if _found(*place) is not self:
+            raise pickle.PicklingError(
+                f"{'.'.join(place)} cannot be pickled: its module has something else under this "
+                "name. Define it at the top of a module."
+            )
+        return _found, place
 
     @property
     def schema(self) -> dict[str, Any]:

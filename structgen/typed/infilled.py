@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from structgen.engine.asking import ModelPrompts
 from structgen.engine.requests import FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, UnsupportedError
-from structgen.typed.asking import ModelPrompts
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
@@ -28,7 +28,16 @@ SLOTS: Final = 64
 """Of a document, unless the caller says max_tokens; fewer where the model's context leaves fewer."""
 _MOST_MODELS: Final = 2
 """Models that are kept by name in a process."""
-_UNKNOWN: Final = ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
+_UNKNOWN: Final = (
+    "top_p",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "min_tokens",
+)
 """What of `sg.Sampling` is about the next token, given those before."""
 
 
@@ -69,13 +78,13 @@ class Infiller:
 
     def __init__(self, how: Infilling) -> None:
         self.how = how
-        self._asking = ModelPrompts(how.name)
+        self._prompts = ModelPrompts(how.name)
         self._loaded: tuple[Any, Tokenizer] | None = None
         self._lock = threading.Lock()
 
     def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self._asking.prompt(form, source, options)
+        return self._prompts.text(source.question(form, options))
 
     @staticmethod
     def check(form: WantedForm, text: str) -> str | None:
@@ -121,7 +130,7 @@ class Infiller:
                 cure="Annotate a type that has a schema; sg.infill fills templates of text.",
             )
         model, tokenizer = self._model()
-        prompt = self._asking.tokens(form, source, options, tokenizer)
+        prompt = self._prompts.tokens(source.question(form, options), tokenizer)
         room = model.context - len(prompt) - 1  # the end token stands behind the canvas
         if room < 1:
             raise OptionError(
@@ -230,6 +239,12 @@ def check_options(options: TypedOptions) -> None:
                 where="sampling",
                 cure="Leave it out; temperature and seed are there.",
             )
+    if options.stop:
+        raise OptionError(
+            "A stop string ends a text that is written from left to right; slots are filled in any order.",
+            where="stop",
+            cure="Leave it out; the grammar says where the document ends.",
+        )
     if options.thinking is not None:
         raise OptionError(
             "A masked-diffusion model writes no thoughts before the document.",

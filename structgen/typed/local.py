@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
+from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from structgen.engine.requests import Handle, Request, Result
-from structgen.errors import StructgenError
+from structgen.engine.models import check_folder
+from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result
 from structgen.system.resources import embedded_model
-from structgen.typed.asking import ModelPrompts
 from structgen.typed.forms import WantedForm
-from structgen.typed.options import DEFAULT_MAX_TOKENS, TypedOptions
+from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 
 if TYPE_CHECKING:
@@ -33,25 +32,25 @@ class Local:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
-        self._asking = ModelPrompts(name)
 
     # --- prompts --------------------------------------------------------------------------------------------
 
     def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self._asking.prompt(form, source, options)
+        return self.engine.prompts.text(source.question(form, options))
 
     def request(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
     ) -> Request:
         """Return the engine's request. Errors: OptionError for a prompt that leaves no room."""
-        tokens = self._asking.tokens(form, source, options, self.engine.tokenizer)
-        room = self.engine.model.context - len(tokens)
-        if options.thinking is not None:
-            room -= options.thinking.max_tokens + TAG_TOKENS
+        prompts, tokenizer = self.engine.prompts, self.engine.tokenizer
+        tokens = prompts.tokens(source.question(form, options), tokenizer)
+        if source.refused is not None and len(tokens) + (options.max_tokens or 0) > self._room(options):
+            # what was refused does not fit beside the prompt
+            tokens = prompts.tokens(replace(source, refused=None).question(form, options), tokenizer)
         most = options.max_tokens
         if most is None:
-            most = max(min(DEFAULT_MAX_TOKENS, room), 1)
+            most = max(min(DEFAULT_MAX_TOKENS, self._room(options) - len(tokens)), 1)
         return Request(
             tokens,
             form.grammar,
@@ -60,7 +59,13 @@ class Local:
             timeout=options.timeout,
             thinking=options.thinking,
             speculation=options.speculation,
+            stop=options.stop,
         )
+
+    def _room(self, options: TypedOptions) -> int:
+        """Return the tokens of the context that prompt and document may take."""
+        thoughts = 0 if options.thinking is None else options.thinking.max_tokens + TAG_TOKENS
+        return self.engine.model.context - thoughts
 
     @staticmethod
     def check(form: WantedForm, text: str) -> str | None:
@@ -114,12 +119,8 @@ def check_name(name: str) -> None:
     """Raise StructgenError where no model has this name, as far as can be told without loading it."""
     if name.startswith("structgen/"):
         embedded_model(name)
-    elif not (Path(name) / "config.json").is_file():
-        raise StructgenError(
-            f"{name!r} is no folder with a model: there is no config.json.",
-            where="model",
-            cure="Name a local folder, structgen/extract, openai:URL#NAME, or pass an sg.Engine.",
-        )
+    else:
+        check_folder(name)
 
 
 class _Shared:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from structgen.engine import checks
-from structgen.engine.requests import Sampling
+from structgen.engine.requests import Sampling, redrawn
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
 from structgen.speculation.speculation_options import Speculation, checked_speculation
-
-DEFAULT_MAX_TOKENS = 512
-"""Tokens of a document where nothing is said; fewer where the model's context leaves fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +26,7 @@ class TypedOptions:
     policies: Mapping[str, Any] | None = None
     thinking: Thinking | None = None
     speculation: str | Speculation = "auto"
+    stop: str | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name, value in (("max_tokens", self.max_tokens), ("attempts", self.attempts)):
@@ -36,6 +34,7 @@ class TypedOptions:
                 continue
             object.__setattr__(self, name, checks.whole(name, value, 1))
         object.__setattr__(self, "timeout", checks.seconds("timeout", self.timeout))
+        object.__setattr__(self, "stop", checks.texts("stop", self.stop))
         checked_speculation(self.speculation)
         if not isinstance(self.thinking, Thinking | None):
             raise OptionError(
@@ -51,9 +50,5 @@ class TypedOptions:
             )
 
     def sampling_of(self, attempt: int) -> Sampling:
-        """Return how tokens are chosen at an attempt, from 0: later ones draw, and from other seeds, for the
-        same choice would fail again."""
-        if attempt == 0:
-            return self.sampling
-        how = self.sampling
-        return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt)
+        """Return how tokens are chosen at an attempt, from 0 (`redrawn`)."""
+        return redrawn(self.sampling, attempt)

@@ -6,14 +6,13 @@ import inspect
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, Union
+from typing import Any
 
 from structgen.engine import checks
+from structgen.engine.asking import Prompt, Question
 from structgen.errors import OptionError
-
-Message: TypeAlias = Mapping[str, Any]
-"""A chat message: `role` and `content`."""
-Prompt: TypeAlias = Union[str, Sequence[Message]]
+from structgen.typed.forms import WantedForm
+from structgen.typed.options import TypedOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +23,20 @@ class PromptSource:
     """Text, or chat messages."""
     values: tuple[str, ...]
     """What the arguments say, by themselves: the text from which an extracting model reads."""
+    refused: tuple[str, str] | None = None
+    """The answer of the last attempt, and why it was refused."""
+
+    def question(self, form: WantedForm, options: TypedOptions) -> Question:
+        """Return what is asked of a model."""
+        return Question(
+            self.prompt,
+            form.schema is not None,
+            form.outline,
+            self.values,
+            options.outline,
+            options.chat,
+            self.refused,
+        )
 
     def __post_init__(self) -> None:
         prompt = self.prompt
@@ -122,8 +135,3 @@ def _is_message(one: object) -> bool:
 
 def _all_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(value) for name, value in arguments.items() if name not in ("self", "cls"))
-
-
-def messages_of(prompt: Prompt) -> list[dict[str, Any]]:
-    """Return a prompt as chat messages."""
-    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]

@@ -17,15 +17,15 @@ from typing import Any
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.requests import FinishReason, Result, Sampling, Usage
+from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, StructgenError, UnsupportedError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
 from structgen.schema.reading.policies import WIDEST
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.typed.forms import WantedForm
-from structgen.typed.options import DEFAULT_MAX_TOKENS, TypedOptions
-from structgen.typed.prompts import PromptSource, messages_of
+from structgen.typed.options import TypedOptions
+from structgen.typed.prompts import PromptSource
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -88,11 +88,7 @@ class Remote:
 
     @staticmethod
     def _messages(form: WantedForm, source: PromptSource, options: TypedOptions) -> list[dict[str, Any]]:
-        messages = messages_of(source.prompt)
-        if options.outline and form.schema is not None:
-            said = f"\n\nAnswer in JSON: {form.outline}"
-            messages[-1] = {**messages[-1], "content": f"{messages[-1]['content']}{said}"}
-        return messages
+        return source.question(form, options).messages()
 
     def _body(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
@@ -109,6 +105,16 @@ class Remote:
         for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
             if getattr(how, name) != unset:
                 body[name] = getattr(how, name)
+        if how.logit_bias:
+            body["logit_bias"] = {str(token): bias for token, bias in dict(how.logit_bias).items()}
+        if options.stop:
+            if form.grammar is not None:
+                raise OptionError(
+                    "A stop string would cut a document short.",
+                    where="stop",
+                    cure="Leave it out, or return str.",
+                )
+            body["stop"] = list(options.stop)
         if options.timeout is not None:
             body["timeout"] = options.timeout
         if form.grammar is not None:
@@ -171,17 +177,39 @@ class Remote:
         """Return what is wrong with a document under the grammar; None where nothing is."""
         if form.grammar is None:
             return None
-        compiled = self._known(form)[0]
-        state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
+        compiled, data = self._known(form)[0], text.encode("utf-8", "surrogatepass")
+        state = compiled.step_bytes(compiled.start, data)
         if state is not None and compiled.accepts_end(state):
             return None
-        return "The server's document is none of the schema's."
+        return f"The server's document is none of the schema's: {_first_fault(compiled, data)}."
 
     def _failure(self, error: Exception, text: str = "") -> Result:
         reason = StructgenError(
-            f"The server failed: {type(error).__name__}: {error}.", where=self.url, cure="Look at the server."
+            f"The server failed: {type(error).__name__}: {str(error).rstrip('.')}.",
+            where=self.url,
+            cure=self._cure(error),
         )
         return Result(text, FinishReason.ERROR, [], [], Usage(), error=reason)
+
+    def _cure(self, error: Exception) -> str:
+        """Return what a person can do about an error of the openai package."""
+        status = getattr(error, "status_code", None)
+        if isinstance(error, self._openai.APITimeoutError):
+            return "Raise timeout=, or look whether the server is overloaded."
+        if isinstance(error, self._openai.APIConnectionError):
+            return "Check that the server runs and that the URL is right (host, port)."
+        if status == 404:
+            return (
+                f"Check the URL, which mostly ends in /v1, and the model's name {self.name!r}: "
+                f"curl {self.url}/models lists the names."
+            )
+        if status in (401, 403):
+            return "Set the environment variable OPENAI_API_KEY to a key of this server."
+        if status == 429:
+            return "Wait, ask for fewer texts at a time, or raise the quota at the server."
+        if status in (400, 422):
+            return "The server does not take this request: its message says which part."
+        return "See the server's log."
 
     # --- texts ----------------------------------------------------------------------------------------------
 
@@ -194,7 +222,7 @@ class Remote:
         def one(body: dict[str, Any]) -> Result:
             try:
                 answer = self._client.chat.completions.create(**body)
-            except self._openai.OpenAIError as error:
+            except (self._openai.OpenAIError, ValueError) as error:  # ValueError: a reply that is not JSON
                 return self._failure(error)
             return self._answered(form, answer)
 
@@ -210,15 +238,24 @@ class Remote:
         body = self._body(form, source, options, attempt)
         try:
             answer = await self._aclient.chat.completions.create(**body)
-        except self._openai.OpenAIError as error:
+        except (self._openai.OpenAIError, ValueError) as error:
             return self._failure(error)
         return self._answered(form, answer)
 
     def _answered(self, form: WantedForm, answer: Any) -> Result:
+        missing = _missing_key(answer)
+        if missing:
+            fault = StructgenError(
+                f"The server's reply has no {missing}.",
+                where=self.url,
+                cure="Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1.",
+            )
+            return Result("", FinishReason.ERROR, [], [], Usage(), error=fault)
         choice = answer.choices[0]
         message = choice.message
         refusal = getattr(message, "refusal", None)
-        return self._result(form, message.content or "", choice.finish_reason, answer.usage, refusal)
+        usage = getattr(answer, "usage", None)
+        return self._result(form, message.content or "", choice.finish_reason, usage, refusal)
 
     def stream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
@@ -258,6 +295,37 @@ class Remote:
         done(answer.result())
 
 
+def _first_fault(compiled: CompiledGrammar, data: bytes) -> str:
+    """Return in words where a text leaves a grammar, and what could have come there. Linear in the text."""
+    state, at = compiled.start, 0
+    while at < len(data):
+        after = compiled.step_bytes(state, data[at : at + 1])
+        if after is None:
+            break
+        state, at = after, at + 1
+    expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
+    found = (
+        "it ends too early"
+        if at == len(data)
+        else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
+    )
+    return f"{found} at byte {at}, where {' or '.join(expected[:3])} was expected"
+
+
+def _missing_key(answer: Any) -> str:
+    """Return the first key of a chat completion that a reply does not have; "" where it has all."""
+    for name in ("choices", "choices[0]", "choices[0].message", "choices[0].finish_reason"):
+        found = answer
+        for key in name.replace("[0]", ".0").split("."):
+            if key == "0":
+                found = found[0] if isinstance(found, list) and found else None
+            else:
+                found = getattr(found, key, None)
+        if found is None:
+            return name
+    return ""
+
+
 class _Arriving:
     """A streamed answer."""
 
@@ -271,7 +339,7 @@ class _Arriving:
 
     def add(self, chunk: Any) -> str:
         """Take a chunk; returns what it adds to the document."""
-        if not chunk.choices:
+        if not getattr(chunk, "choices", None):
             return ""
         choice = chunk.choices[0]
         self._reason = choice.finish_reason or self._reason
@@ -296,7 +364,7 @@ class _Arriving:
 def check_options(options: TypedOptions) -> None:
     """Raise OptionError for an option that servers do not have."""
     how, plain = options.sampling, Sampling()
-    for name in ("top_k", "min_p", "repetition_penalty"):
+    for name in ("top_k", "min_p", "repetition_penalty", "min_tokens"):
         if getattr(how, name) != getattr(plain, name):
             raise OptionError(f"{name} is not in OpenAI's protocol.", where="sampling", cure="Leave it out.")
     for name in ("thinking", "policies", "chat"):

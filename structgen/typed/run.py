@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from structgen.core.grammar import Grammar
+from structgen.engine.asking import Message
+from structgen.engine.checks import options_named
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
@@ -16,7 +18,7 @@ from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained
 from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import TypedOptions
-from structgen.typed.prompts import Message, given_source
+from structgen.typed.prompts import given_source
 from structgen.typed.writers import writer_of
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> T: ...
 @overload
 def run(
@@ -58,6 +61,7 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> Outcome[T]: ...
 @overload
 def run(
@@ -75,7 +79,9 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> Any: ...
+@options_named('sg.run("structgen/extract", "Ada is 36.", Person)', Sampling.__slots__)
 def run(
     model: str | Path | Engine | Infilling,
     prompt: str | Sequence[Message],
@@ -91,6 +97,7 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    stop: str | Sequence[str] = (),
 ) -> Any:
     """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
 
@@ -111,6 +118,7 @@ def run(
         policies,
         thinking,
         speculation,
+        stop,
     )
     writer = writer_of(model, options)
     name = str(model) if isinstance(model, str | Path) else model.name

@@ -124,7 +124,7 @@ def drawn(
         standard_error=how.standard_error,
         seed=how.seed,
         temperature=how.temperature,
-        max_tokens=request.max_tokens if how.max_tokens is None else how.max_tokens,
+        max_tokens=request.most_tokens if how.max_tokens is None else how.max_tokens,
         checkers=how.checkers,
         tree=how.tree,
         name=local.name,

@@ -205,14 +205,3 @@ def test_a_call_inside_a_call_is_a_part_of_it() -> None:
     with THIS_CALL:
         reader.pool.finish(reader.state("qqqa"))
         assert reader.pool.work < whole
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    ["(" + "|".join(f"a(?=.*{letter}.*a)" for letter in "mnopqrstuvwx") + ")*", "(.(?=.{1000}b))*c"],
-)
-def test_one_step_among_very_many_look_aheads_is_counted_too(pattern: str) -> None:
-    tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], 256)
-    with pytest.raises(LimitError, match="oracle_steps"):
-        compiled = sg.compile(sg.regex(pattern, limits=sg.Limits(oracle_steps=5_000)), tokenizer, store=False)
-        compiled.allowed(compiled.start)

@@ -108,8 +108,11 @@ def test_postlex_is_a_word_or_a_class(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "One of --schema and --grammar is needed."),
-        (["--grammar", SUM, "--schema", "x.json"], "One of --schema and --grammar is needed."),
+        ([], "One of --schema, --grammar, --ebnf and --regex is needed."),
+        (
+            ["--grammar", SUM, "--schema", "x.json"],
+            "One of --schema, --grammar, --ebnf and --regex may be given.",
+        ),
         (["--grammar", SUM, "--whitespace", "compact"], "--whitespace: It says nothing about a grammar."),
         (["--grammar", SUM, "--max-string", "0"], "--max-string: It says nothing about a grammar."),
         (["--schema", "x.json", "--start", "a"], "--start: It says nothing about a schema."),

@@ -82,7 +82,7 @@ def test_json_has_all_of_it(faulty: Path) -> None:
         (["--schema", "examples/book.schema.json", "--sentences", "3"], "They say nothing here."),
         (["--regex", "a", "--prove"], "They say nothing about a grammar."),
         (["--regex", "a", "--lexer", "characters"], "It does not go with --regex."),
-        ([], "One of --schema and --grammar is needed."),
+        ([], "One of --schema, --grammar, --ebnf and --regex is needed."),
     ],
 )
 def test_what_says_nothing_is_refused(arguments: list[str], said: str) -> None:

@@ -116,4 +116,4 @@ def test_what_has_no_meaning_is_refused(run: Callable[..., Any], options: Any, t
 def test_a_text_to_edit_that_is_no_text_is_refused(run: Callable[..., Any]) -> None:
     Path("old.json").write_bytes(b'{"customer": "\xff"}')
     done = run("--edit", "old.json")
-    assert done.exit_code == 2 and "no text in UTF-8" in done.output
+    assert done.exit_code == 2 and "Byte 14 of old.json is not UTF-8" in done.output

@@ -119,7 +119,7 @@ def test_steering_early_ends_with_tokens_to_spare() -> None:
 def test_the_steps_say_what_the_mask_removed() -> None:
     model = Function(TOKENIZER.vocab_size)
     (result,) = Engine(model, TOKENIZER).generate(Request("x", PERSON, Sampling(seed=1), max_tokens=60))
-    prompt = TOKENIZER.encode(b"x")
+    prompt = TOKENIZER.encode(b"x\n")
     compiled = sg.compile(PERSON, TOKENIZER)
     matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, TOKENIZER.vocab_size)
     for i, step in enumerate(result.steps):
@@ -338,7 +338,7 @@ def test_the_likeliest_tokens_of_a_step_are_kept_where_they_are_asked_for() -> N
     model = Function(TOKENIZER.vocab_size)
     request = Request("x", PERSON, Sampling(seed=1), max_tokens=60, logprobs=3)
     (result,) = Engine(model, TOKENIZER).generate(request)
-    prompt = TOKENIZER.encode(b"x")
+    prompt = TOKENIZER.encode(b"x\n")
     for i, step in enumerate(result.steps):
         shares = torch.log_softmax(model.logits([*prompt, *result.tokens[:i]]), -1)
         assert [token for token, _ in step.likeliest] == shares.topk(3).indices.tolist()

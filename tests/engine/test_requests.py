@@ -40,8 +40,13 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("prompt", ([1.5], ["a"], [True], [None], [-1], [3, -(10**20)], [[1]], {1: 2}, {1}, np.ones(2))),
     ("prompt", (np.array(3), np.array([[1, 2]]), torch.tensor(3), torch.ones(2), torch.tensor([True]))),
     ("grammar", ({"type": "string"}, '{"type": "string"}', "a+", 7, True, str)),
-    ("sampling", (None, {"temperature": 0.0}, 0.7)),
-    ("max_tokens", (*NO_WHOLE, 0, -5)),
+    ("logit_bias", (7, "a", {"x": 1}, {-1: 0.0}, {1.5: 0.0}, {3: NAN}, {3: 1e7}, {3: "x"}, [3], [(1, 2, 3)])),
+    ("min_tokens", (*NO_WHOLE, -1)),
+    ("sampling", ({"temperature": 0.0}, 0.7)),
+    ("max_tokens", (*(one for one in NO_WHOLE if one is not None), 0, -5)),
+    ("outline", (1, "yes", 0.0)),
+    ("chat", (1, "yes", 0.0)),
+    ("refused", ("ab", ("a",), ("a", 7), ("a", "\ud800"))),
     ("steer_early", (*NO_WHOLE, -1)),
     ("stop", (*NO_TEXT[:4], 7, None, b"a", ["a", ""], ["a", 7], [b"a"], {"a": 1}, ["\ud800"])),
     ("n", (*NO_WHOLE, 0, -1, 10**9)),
@@ -85,7 +90,7 @@ def test_wrong_values_of_thinking_are_refused(wrong: dict[str, Any]) -> None:
 def test_numbers_of_numpy_are_numbers_and_kept_as_pythons() -> None:
     how = Sampling(np.float32(0.5), np.float64(0.75), np.int64(3), np.float16(0.0), seed=np.uint64(1 << 63))
     assert how == Sampling(0.5, 0.75, 3, 0.0, seed=1 << 63)
-    assert all(type(getattr(how, name)) in (int, float) for name in SAMPLING)
+    assert all(type(getattr(how, name)) in (int, float) for name in SAMPLING - {"logit_bias"})
     for prompt in (np.array([5, 6]), torch.tensor([5, 6]), [np.int32(5), 6], range(5, 7), (5, 6)):
         request = Request(prompt, max_tokens=np.int16(7), n=np.int8(2), logprobs=np.uint8(1))
         assert request == Request([5, 6], max_tokens=7, n=2, logprobs=1)

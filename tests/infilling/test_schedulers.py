@@ -14,7 +14,7 @@ from toy_models import Toy, byte_tokenizer
 import structgen as sg
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import DenoisingStep
-from structgen.infilling.schedulers.blocks import Blocks
+from structgen.infilling.schedulers.block_order import Blocks
 from structgen.infilling.schedulers.entropy_bound import EntropyBound
 from structgen.infilling.schedulers.factor import Factor
 from structgen.infilling.schedulers.first_hitting import FirstHitting

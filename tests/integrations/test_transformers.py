@@ -79,6 +79,42 @@ def model() -> Any:
     return made("llama")
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"min_new_tokens": 30}, {"no_repeat_ngram_size": 1}, {"bad_words_ids": [[i] for i in range(1, 256)]}],
+)
+@pytest.mark.parametrize("draws", [False, True])
+def test_a_processor_that_forbids_all_that_is_allowed_is_refused_by_name(
+    model: Any, other: dict[str, Any], draws: bool
+) -> None:
+    aaa = sg.regex("aaaa")
+    with pytest.raises(sg.OptionError, match=r"forbidden all tokens.* Leave out min_new_tokens"):
+        model.generate(
+            torch.tensor([[5, 6]]),
+            logits_processor=[LogitsProcessor(aaa, TOKENIZER)],
+            max_new_tokens=40,
+            do_sample=draws,
+            **other,
+        )
+
+
+def test_min_new_tokens_that_the_text_reaches_anyhow_is_no_hindrance(model: Any) -> None:
+    found = model.generate(
+        torch.tensor([[5, 6], [5, 7]]),
+        logits_processor=[LogitsProcessor([sg.regex("[ab]{9}"), sg.regex("[ab]{2}")], TOKENIZER)],
+        max_new_tokens=40,
+        min_new_tokens=1,
+        no_repeat_ngram_size=9,
+        do_sample=True,
+    )
+    assert TOKENIZER.decode([one for one in found[1, 2:].tolist() if one != EOS]) in (
+        b"aa",
+        b"ab",
+        b"ba",
+        b"bb",
+    )
+
+
 def batch(*prompts: str) -> dict[str, Any]:
     """Return ids and mask of prompts, padded on the left."""
     ids = [TOKENIZER.encode(prompt.encode()) for prompt in prompts]

@@ -7,11 +7,12 @@ import random
 import numpy as np
 import pytest
 
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.kept.token_list_merging import merged
-from structgen.json_machine.records.terminal_masks import listed
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import json_tables
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import listed
+from structgen.native.raw_memory import address_of
 
 TOKENS = 5000
 
@@ -19,7 +20,7 @@ TOKENS = 5000
 @pytest.mark.parametrize("seed", range(20))
 def test_merged_lists_are_sorted_complete_and_equal_ones_are_written_once(seed: int) -> None:
     draw = random.Random(seed)
-    tables = MachineTables(Limits())
+    tables = json_tables(Limits())
     tables.context[L.C_VOCABULARY] = TOKENS
     held = [
         np.array(sorted(draw.sample(range(TOKENS), draw.choice((0, 1, 30, 900)))), np.int32) for _ in range(4)
@@ -47,5 +48,5 @@ def test_merged_lists_are_sorted_complete_and_equal_ones_are_written_once(seed: 
 
 
 def test_no_lists_are_an_empty_table() -> None:
-    tables = MachineTables(Limits())
+    tables = json_tables(Limits())
     assert merged(tables, [])[0].tolist() == [] and merged(tables, [])[1] == {}

@@ -19,46 +19,49 @@ from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.programs import determinizer_tables
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings.string_pool import StringPool
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import JSON_TABLES, json_tables
 from structgen.language import ir
 from structgen.lark_grammars.compiled import lark_masks
+from structgen.lark_grammars.compiled.registers import CELLS, LARK_TABLES, PLACE_FLAGS, PLACES
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer.lexeme_items import LexemeItems
 from structgen.lark_grammars.lexer.lexemes import LexemeStates
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
 
 MANY = 5000
 """Rows beyond the first room of every table."""
 
 
-def text(tables: MachineTables, at: int) -> int:
-    return int(lark_masks.put_pair(tables.address, 0, at))
+def cell(tables: GrowingTables, at: int) -> int:
+    return int(lark_masks.put_cell(tables.address, 0, at))
 
 
-def place(tables: MachineTables, at: int) -> int:
-    tables.room(L.T_OFFSET, 1)
+def place(tables: GrowingTables, at: int) -> int:
+    tables.room(PLACE_FLAGS, 1)
     return int(lark_masks.put_place(tables.address, 0, 0, at))
 
 
-def node(tables: MachineTables, at: int) -> int:
+def node(tables: GrowingTables, at: int) -> int:
     return int(state_walk.put_node(tables.address, 0, 0, at))
 
 
-INTERN: dict[int, Callable[[MachineTables, int], int]] = {L.T_TEXT: text, L.T_SET: place, L.T_NODE: node}
+INTERN: dict[int, Callable[[GrowingTables, int], int]] = {CELLS: cell, PLACES: place, L.T_NODE: node}
+PLANS = {CELLS: LARK_TABLES, PLACES: LARK_TABLES, L.T_NODE: JSON_TABLES}
 """Entry points that intern a row which ends with a number, and is zeros but for it."""
 
 
 @pytest.mark.parametrize("table", INTERN)
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_a_row_has_the_same_number_after_growth_and_after_loading(table: int, count: int) -> None:
-    tables = MachineTables(Limits())
+    tables = GrowingTables(Limits(), PLANS[table])
     numbers = [INTERN[table](tables, at) for at in range(count)]
-    assert len(set(numbers)) == count and min(numbers) == int(table in L.NOTHING_FIRST)
+    assert len(set(numbers)) == count and min(numbers) == int(PLANS[table].sizes[table].nothing)
     tables.room(table, MANY)
     assert [INTERN[table](tables, at) for at in range(count)] == numbers
-    other = MachineTables(Limits())
+    other = GrowingTables(Limits(), PLANS[table])
     other.load(table, tables.rows(table)[: tables.count(table)].copy())
     tables.room(table, 1)
     assert [INTERN[table](other, at) for at in range(count)] == numbers
@@ -69,10 +72,10 @@ def indexed(slots: npt.NDArray[np.integer]) -> list[int]:
     return sorted(int(slot) for slot in slots.ravel() if slot >= 0)
 
 
-@pytest.mark.parametrize("table", L.KEY_WORDS)
+@pytest.mark.parametrize("table", [one for one, sizes in JSON_TABLES.sizes.items() if sizes.slots])
 def test_growth_and_loading_index_the_rows_that_were_indexed(table: int) -> None:
     """Also of tables that no entry point fills: what is indexed in a new table is what is indexed later."""
-    tables, other = MachineTables(Limits()), MachineTables(Limits())
+    tables, other = json_tables(Limits()), json_tables(Limits())
     before = indexed(tables.slots(table))
     tables.room(table, MANY)
     assert indexed(tables.slots(table)) == before == []

@@ -137,8 +137,8 @@ def test_each_walk_looks_anew() -> None:
     compiled = sg.compile(sg.lark(JSON), tokenizer, store=False)
     assert isinstance(compiled, CompiledLark)
     compiled.compute(compiled.start.index)
-    walks = [int(compiled._vocabulary_tables._looks[0])]
+    walks = [int(compiled._vocabulary_tables._liveness[0])]
     for _ in range(2):
         lark_masks.collect_below(compiled.address, compiled.start.index, 0)
-        walks.append(int(compiled._vocabulary_tables._looks[0]))
+        walks.append(int(compiled._vocabulary_tables._liveness[0]))
     assert walks[0] < walks[1] < walks[2]

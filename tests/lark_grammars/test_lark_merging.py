@@ -6,9 +6,10 @@ import random
 
 import numpy as np
 
-from structgen.json_machine.answers.machine_tables import address_of
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.compiled.subtrie_merging import Merged, merged
+from structgen.lark_grammars.compiled.lexeme_records import Merged, merged
+from structgen.native.blocks import word_of
+from structgen.native.raw_memory import address_of
 from structgen.tokens.trie import TrieArrays, build_trie
 
 
@@ -41,15 +42,19 @@ def paths_of(trie: TrieArrays) -> list[bytes]:
 def read(made: Merged, at: int) -> tuple[dict[bytes, list[int]], list[int]]:
     """Return the strings of one of several tries, and the tokens that end at its roots."""
     words = made.words[at].tolist()
-    begin = (words[K.D_NODES] - address_of(made.nodes)) // 8
+    begin = (words[word_of(K.LeftoverTrie, "nodes")] - address_of(made.nodes)) // 8
     starts, ids, ends = (
         (where - address_of(made.numbers)) // 4
-        for where in (words[K.D_STARTS], words[K.D_IDS], int(made.ended[at, 0]))
+        for where in (
+            words[word_of(K.LeftoverTrie, "starts")],
+            words[word_of(K.LeftoverTrie, "ids")],
+            int(made.ended[at, 0]),
+        )
     )
     strings = strings_of(
-        made.nodes[begin : begin + words[K.D_COUNT]],
-        made.numbers[starts : starts + words[K.D_SLOTS]],
-        made.numbers[ids : ids + words[K.D_TOKENS]],
+        made.nodes[begin : begin + words[K.LeftoverTrie.count]],
+        made.numbers[starts : starts + words[K.LeftoverTrie.slot_count]],
+        made.numbers[ids : ids + words[K.LeftoverTrie.token_count]],
     )
     return strings, made.numbers[ends : ends + int(made.ended[at, 1])].tolist()
 

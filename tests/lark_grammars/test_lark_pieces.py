@@ -66,7 +66,7 @@ def compiled(name: str, *, piecing: bool) -> CompiledLark:
     made = sg.compile(GRAMMARS[name](), VOCABULARY, store=False)
     assert isinstance(made, CompiledLark)
     made._answers.certify_states()
-    made._vocabulary_tables._words[K.K_PIECING] = piecing
+    made._vocabulary_tables._words[K.LarkTables.keeps_fragments] = piecing
     return made
 
 
@@ -112,18 +112,18 @@ def test_masks_are_those_without_pieces(name: str) -> None:
     count = 12 if "our" in name else 60
     texts = list(walks(plain, 7, count, 30))
     assert not differences(plain, pieced, texts)
-    assert pieced._vocabulary_tables._pieces.words[K.PC_USED] > 20, "pieces are not used"
+    assert pieced._vocabulary_tables._fragments.words[K.FragmentTable.used] > 20, "pieces are not used"
 
 
 @pytest.mark.parametrize("name", ["JSON", "calls in blocks"])
 @pytest.mark.parametrize(("rows", "pooled"), [(40, 1 << 20), (1 << 18, 50), (3, 1 << 20)])
 def test_masks_are_the_same_where_there_is_little_room(name: str, rows: int, pooled: int) -> None:
     plain, pieced = compiled(name, piecing=False), compiled(name, piecing=True)
-    for table in (pieced._vocabulary_tables._pieces, pieced._reused):
-        table.words[K.PC_MOST] = rows
-        table.words[K.PC_MOST_POOLED] = min(pooled, table.words[K.PC_MOST_POOLED])
+    for table in (pieced._vocabulary_tables._fragments, pieced._reused):
+        table.words[K.FragmentTable.most] = rows
+        table.words[K.FragmentTable.most_pooled] = min(pooled, table.words[K.FragmentTable.most_pooled])
     assert not differences(plain, pieced, list(walks(plain, 3, 20, 30)))
-    assert pieced._vocabulary_tables._pieces.words[K.PC_TURN] > 0, "nothing was forgotten"
+    assert pieced._vocabulary_tables._fragments.words[K.FragmentTable.turn] > 0, "nothing was forgotten"
 
 
 def test_masks_are_the_same_in_another_generation() -> None:
@@ -155,5 +155,5 @@ def test_what_looks_far_into_a_stack_takes_no_room() -> None:
     plain, made = compiled("deep", piecing=False), compiled("deep", piecing=True)
     tokens = list(b"(" + b"a" * 3_000 + b"b )")
     assert not differences(plain, made, [tokens])
-    for table in (made._reused, made._vocabulary_tables._pieces):
-        assert table.words[K.PC_USED] < 2_000
+    for table in (made._reused, made._vocabulary_tables._fragments):
+        assert table.words[K.FragmentTable.used] < 2_000

@@ -10,10 +10,11 @@ import pytest
 from lark.indenter import Indenter
 
 import structgen as sg
-from structgen.lark_grammars.compiled import record_shapes
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.compiled.record_shapes import array_at
+from structgen.lark_grammars.masks import vocabulary_tables
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
+from structgen.lark_grammars.masks.vocabulary_tables import array_at
+from structgen.native.blocks import word_of
 from structgen.store.mask_store import tokens_of
 
 CALLS = r"""
@@ -111,7 +112,9 @@ def texts(nodes: np.ndarray, starts: np.ndarray, ids: np.ndarray) -> Texts:
 
 def texts_at(words: int) -> Texts:
     """Return the same of the trie with some words."""
-    nodes, count, starts, ids, _records, slots, tokens = array_at(words, K.D_KNOWN, np.int64).tolist()
+    nodes, count, starts, ids, _records, slots, tokens = array_at(
+        words, K.LeftoverTrie.first_bytes_known, np.int64
+    ).tolist()
     of = (nodes, count, np.int64), (starts, slots, np.int32), (ids, tokens, np.int32)
     return texts(*(array_at(*one) for one in of))
 
@@ -119,9 +122,11 @@ def texts_at(words: int) -> Texts:
 def said(made: CompiledLark, record: int, trie: Texts) -> Said:
     """Return what a record says of the tokens of a trie."""
     found = Said(Counter(), Counter(), Counter())
-    words = array_at(record, K.R_WORDS, np.int64).tolist()
-    groups = array_at(words[K.R_GROUPS], 4 * words[K.R_GROUP_COUNT], np.int64).reshape(-1, 4)
-    first_of = made._vocabulary_tables._shape.first_bytes
+    words = array_at(record, K.RECORD_WORDS, np.int64).tolist()
+    groups = array_at(
+        words[word_of(K.LexemeRecord, "groups")], 4 * words[K.LexemeRecord.group_count], np.int64
+    ).reshape(-1, 4)
+    first_of = made._vocabulary_tables._builder.first_bytes
     for endings, at, firsts, count in groups.tolist():
         if count == K.AS_ROW:
             tokens = tokens_of(made._masks.rows[at])
@@ -134,14 +139,20 @@ def said(made: CompiledLark, record: int, trie: Texts) -> Said:
                 for byte in range(256):
                     assert set(first_of[tokens[begins[byte] : begins[byte + 1]]]) <= {byte}
         found.inside.update((token, endings) for token in tokens.tolist())
-    rows = array_at(words[K.R_TRIES], K.TRIE_ROW * words[K.R_TRIE_COUNT], np.int64)
-    for terminal, shift, left, ended, count in rows.reshape(-1, K.TRIE_ROW).tolist():
+    rows = array_at(
+        words[word_of(K.LexemeRecord, "leftovers")],
+        K.LEFTOVER_WORDS * words[K.LexemeRecord.leftover_count],
+        np.int64,
+    )
+    for terminal, shift, left, ended, count in rows.reshape(-1, K.LEFTOVER_WORDS).tolist():
         for text, tokens, _behind in texts_at(left):
             found.left.update((token, terminal, shift, text) for token in tokens)
         found.left.update(
             (token, terminal, shift, b"") for token in array_at(ended, count, np.int32).tolist()
         )
-    crossings = array_at(words[K.R_CROSSINGS], 4 * words[K.R_CROSSING_COUNT], np.int32)
+    crossings = array_at(
+        words[word_of(K.LexemeRecord, "crossings")], 4 * words[K.LexemeRecord.crossing_count], np.int32
+    )
     for node, state, shift, first in crossings.reshape(-1, 4).tolist():
         depth = len(trie[node][0])
         assert first in (-1, trie[node][0][0])
@@ -159,22 +170,22 @@ def shift_of(text: bytes) -> int:
 def read(made: CompiledLark, lexeme: int, trie: Texts) -> Said:
     """Return what reading the tokens of a trie byte by byte says."""
     found, book = Said(Counter(), Counter(), Counter()), made._vocabulary_tables
-    newline = int(book._words[K.K_NEWLINE])
+    newline = int(book._words[K.LarkTables.newline])
     for text, tokens, _behind in trie:
         state = lexeme
         for at, byte in enumerate(text):
             move = int(book._moves[state, book._classes[byte]])
             kind, terminal = move & K.KIND_BITS, (move >> K.TERMINAL_SHIFT) & K.TERMINAL_BITS
-            if kind == K.MV_ON:
+            if kind == K.MOVE_ON:
                 state = (move >> K.TO_SHIFT) & K.TO_BITS
                 continue
             shift = shift_of(text[:at])
             moved = shift if terminal == newline else 0
-            if kind == K.MV_DEAD or (at == 0 and kind in (K.MV_BEFORE, K.MV_OLD)):
+            if kind == K.MOVE_DEAD or (at == 0 and kind in (K.MOVE_BEFORE, K.MOVE_OLD)):
                 pass
-            elif kind == K.MV_NOW and terminal != newline:
+            elif kind == K.MOVE_NOW and terminal != newline:
                 found.left.update((token, terminal, moved, text[at + 1 :]) for token in tokens)
-            elif kind == K.MV_BEFORE:
+            elif kind == K.MOVE_BEFORE:
                 found.left.update((token, terminal, moved, text[at:]) for token in tokens)
             else:
                 found.crossing.update((token, state, shift, at) for token in tokens)
@@ -191,8 +202,8 @@ def test_records_say_what_reading_each_token_says(
 ) -> None:
     monkeypatch.setattr(K, "LARGE_TRIE", 4)  # so that what is left over has records, too
     if room == "few pieces":
-        monkeypatch.setattr(record_shapes, "_PIECES", 1 << 5)
-        monkeypatch.setattr(record_shapes, "_MOST_PIECES", 1 << 7)
+        monkeypatch.setattr(vocabulary_tables, "_SUBTREE_WORDS", 1 << 5)
+        monkeypatch.setattr(vocabulary_tables, "_MOST_SUBTREE_WORDS", 1 << 7)
     made = compiled(name, sg.MaskStore(memory=1) if room == "one row" else None)
     vocabulary, book = made.vocabulary, made._vocabulary_tables
     whole = texts(vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids)
@@ -205,6 +216,6 @@ def test_records_say_what_reading_each_token_says(
 
 
 def test_pieces_are_found_again_once_there_is_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = int(compiled("calls")._vocabulary_tables._shape._words[K.H_USED])
-    monkeypatch.setattr(record_shapes, "_PIECES", 1 << 3)
-    assert int(compiled("calls")._vocabulary_tables._shape._words[K.H_USED]) == used > 1 << 4
+    used = int(compiled("calls")._vocabulary_tables._builder._words[K.RecordScan.used])
+    monkeypatch.setattr(vocabulary_tables, "_SUBTREE_WORDS", 1 << 3)
+    assert int(compiled("calls")._vocabulary_tables._builder._words[K.RecordScan.used]) == used > 1 << 4

@@ -122,9 +122,9 @@ def wrongly_sure(language: ContextualLanguage, found: list[ParserPlace]) -> list
     wrong = []
     for place in found:
         stack = stack_of(language, place)
-        if (sure[stack] & K.BARRED).any():
+        if (sure[stack] & K.EXCLUDING).any():
             continue
-        if sure[stack[0]] & K.SURE_APART and not language.is_open(place):
+        if sure[stack[0]] & K.CERTIFIED_SEPARATED and not language.is_open(place):
             wrong.append(place)
     return wrong
 
@@ -164,13 +164,13 @@ def test_what_the_slow_search_finds_of_whatever_lark_builds(seed: int) -> None:
 def test_most_states_are_sure(name: str) -> None:
     language = GRAMMARS[name]().language(Limits())
     sure = sure_of(language)
-    assert (sure & K.SURE_APART > 0).mean() >= KNOWN[name]
+    assert (sure & K.CERTIFIED_SEPARATED > 0).mean() >= KNOWN[name]
 
 
 @pytest.mark.parametrize("name", ["swallowed", "nothing apart", "a lost end"])
 def test_a_state_whose_plan_fails_is_not_sure(name: str) -> None:
     language = GRAMMARS[name]().language(Limits())
-    assert not (sure_of(language) & K.SURE_APART).all()
+    assert not (sure_of(language) & K.CERTIFIED_SEPARATED).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -236,7 +236,7 @@ def test_what_is_known_ahead_is_what_is_found_later(name: str) -> None:
     later, ahead = (CompiledLark(one, BYTES, None, False) for one in grammars)
     later._answers.certify_states()
     assert np.array_equal(later._vocabulary_tables._sure, ahead._vocabulary_tables._sure)
-    asked = later._vocabulary_tables._clean != K.CLEAN_UNKNOWN
+    asked = later._vocabulary_tables._clean != K.SEPARABLE_UNKNOWN
     assert asked.any()
     assert np.array_equal(later._vocabulary_tables._clean[asked], ahead._vocabulary_tables._clean[asked])
     states = range(len(ahead._vocabulary_tables._sure))

@@ -117,12 +117,12 @@ def _move(word: int) -> tuple[int, ...]:
     """Return the kind of a move, its terminal, -1 where it has none, and the states that it leads to."""
     kind, after = word & K.KIND_BITS, (word >> K.TO_SHIFT) & K.TO_BITS
     terminal = (word >> K.TERMINAL_SHIFT) & K.TERMINAL_BITS
-    if kind in (K.MV_NOW, K.MV_BEFORE):
+    if kind in (K.MOVE_NOW, K.MOVE_BEFORE):
         return kind, terminal
-    if kind == K.MV_ON:
+    if kind == K.MOVE_ON:
         return kind, -1, after
-    if kind in (K.MV_KEEP_NEW, K.MV_KEEP_OLD):
-        return kind, terminal if kind == K.MV_KEEP_NEW else -1, after, word >> K.ELSE_SHIFT
+    if kind in (K.MOVE_KEEP_NEW, K.MOVE_KEEP_OLD):
+        return kind, terminal if kind == K.MOVE_KEEP_NEW else -1, after, word >> K.ELSE_SHIFT
     return kind, -1
 
 
@@ -130,23 +130,23 @@ def _expected(lexer: Lexer, state: int, byte: int) -> tuple[int, ...]:
     """As `_move`, of the move that a lexer says."""
     move, slots = lexer.move(state, byte), lexer.states[state].slots
     if move.after == DEAD:
-        return K.MV_DEAD, -1
+        return K.MOVE_DEAD, -1
     before = [source for source in move.sources if source >= 0]
     if move.after == DECIDED:
         if not before:
-            return K.MV_NOW, -1 - move.sources[0]
+            return K.MOVE_NOW, -1 - move.sources[0]
         terminal = slots[before[0]].terminal
-        return (K.MV_OLD, -1) if terminal < 0 else (K.MV_BEFORE, terminal)
+        return (K.MOVE_OLD, -1) if terminal < 0 else (K.MOVE_BEFORE, terminal)
     if not before:
-        return K.MV_ON, -1, move.after
+        return K.MOVE_ON, -1, move.after
     if len(before) > 1:
-        return K.MV_MANY, -1
+        return K.MOVE_MANY, -1
     terminal, without = slots[before[0]].terminal, lexer.without_slot(move.after)
     if terminal < 0:
-        return K.MV_KEEP_OLD, -1, move.after, without
+        return K.MOVE_KEEP_OLD, -1, move.after, without
     if lexer.errors_after(terminal)[lexer.classes[byte]]:
-        return (K.MV_DEAD, -1) if without == DEAD else (K.MV_ON, -1, without)
-    return K.MV_KEEP_NEW, terminal, move.after, without
+        return (K.MOVE_DEAD, -1) if without == DEAD else (K.MOVE_ON, -1, without)
+    return K.MOVE_KEEP_NEW, terminal, move.after, without
 
 
 def _endings(pages: GrammarTables, state: int) -> tuple[list[object], list[int], int]:

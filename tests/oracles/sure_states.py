@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.lark_grammars.compiled.registers import (
-    BARRED,
-    CLEAN,
-    CLEAN_BARE,
+    CERTIFIED_BARE,
+    CERTIFIED_LINE,
+    CERTIFIED_SEPARATED,
+    EXCLUDING,
+    INSEPARABLE,
     LAST_RULE,
-    SOILED,
-    SURE_APART,
-    SURE_BARE,
-    SURE_LINE,
+    SEPARABLE,
+    SEPARABLE_BARE,
 )
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, Rule
 
@@ -60,20 +60,20 @@ class CertifiedStates:
         """For each state, the terminals that plans may begin with there."""
 
     def find(self) -> npt.NDArray[np.uint8]:
-        """Return for each parser state SURE_APART, SURE_BARE and SURE_LINE, those that hold; or BARRED."""
+        """Return for each parser state those of CERTIFIED_... that hold, or EXCLUDING."""
         count = len(self._plans)
         found = np.zeros(count, np.uint8)
-        found[sorted(self.barred)] = BARRED
+        found[sorted(self.barred)] = EXCLUDING
         bad = self._ill()
         for state in {self._tables.start} | {one for one in range(count) if self._leads[one]}:
             context = self._contexts[state]
-            for flag, mode in ((SURE_APART, _PLAIN), (SURE_LINE, _LINE)):
+            for flag, mode in ((CERTIFIED_SEPARATED, _PLAIN), (CERTIFIED_LINE, _LINE)):
                 if (state, mode) not in bad and self._begins(state, mode, context):
                     found[state] |= flag
             inside = self._next[state] - {self._newline}  # where one ends a line, no bracket is open
-            bare = all(self._cleanness(context, one) == CLEAN_BARE for one in inside)
-            if bare and found[state] & SURE_APART:
-                found[state] |= SURE_BARE
+            bare = all(self._cleanness(context, one) == SEPARABLE_BARE for one in inside)
+            if bare and found[state] & CERTIFIED_SEPARATED:
+                found[state] |= CERTIFIED_BARE
         return found
 
     # --- what lies below ------------------------------------------------------------------------------------
@@ -383,12 +383,12 @@ class CertifiedStates:
             return terminal in (END, self._dedent)
         if self._newline >= 0 and terminal in (self._indent, self._dedent):
             if mode == _PLAIN:
-                return terminal == self._dedent and self._cleanness(context, END) != SOILED
+                return terminal == self._dedent and self._cleanness(context, END) != INSEPARABLE
             return self._turned(mode, terminal) is not None
         clean = self._cleanness(context, terminal)
         if terminal == END:
-            return clean != SOILED
-        return clean == CLEAN_BARE or (clean == CLEAN and mode == _PLAIN)
+            return clean != INSEPARABLE
+        return clean == SEPARABLE_BARE or (clean == SEPARABLE and mode == _PLAIN)
 
 
 def _spread(found: set[_One], users: Mapping[_One, Sequence[_One]]) -> None:

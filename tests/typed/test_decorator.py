@@ -359,7 +359,7 @@ def test_an_option_out_of_range_is_an_error_at_once(name: str, value: Any) -> No
 
 
 def test_an_unknown_option_is_an_error_at_once() -> None:
-    with pytest.raises(TypeError, match="temprature"):
+    with pytest.raises(sg.OptionError, match=r"'temprature'. Write sampling=sg.Sampling\(temperature=...\)"):
         sg.generate(model="structgen/extract", temprature=0.5)  # type: ignore[call-arg]
 
 

@@ -1,16 +1,17 @@
-"""Host names in ASCII, and their A-labels: `xn--` and the Punycode of a label that IDNA 2008 accepts.
+"""Host names in ASCII, with A-labels: `xn--` and the Punycode of a label that IDNA 2008 accepts.
 
-RFC 5890 section 2.3.2.1, RFC 5891 sections 4 and 5.3 (letters in either case), RFC 5893. What digits of
-Punycode insert depends on all characters before them, so that an A-label's states are the texts themselves,
-one of a `ImplicitAutomaton` each. Exact all the same: from every text it is known how far the nearest end is.
+RFC 5890 section 2.3.2.1, RFC 5891 sections 4 and 5.3 (letters in either case), RFC 5893. The code points
+that Punycode digits insert depend on all characters before them, so the states of an A-label are the texts
+themselves: an implicit automaton. It is exact, because the distance from every text to the nearest end is
+known.
 
-A text t behind `xn--` is read in two ways. As far as it goes it is a basic string, a hyphen and digits; those
-of the digits that could complete it are tried (`punycode.least_digits`). And a hyphen makes a basic string of
-all of t, into which code points must then be inserted: one at least, and where t begins or ends with one,
-or would have two at its third place, one for each of these. The first takes three digits, for U+00B7, the
-first code point that there is beyond ASCII, is 55 * (length + 1) > 35 steps away; each further one takes one,
-since U+00DF at the end and U+00E0, one step further, before the rest are labels. So 3 + insertions characters
-lead from t to an end, and six do from any t.
+A text t behind `xn--` can go on in two ways. If t is a basic string, a hyphen and digits, more digits may
+complete it; they are tried (`punycode.least_digits`). Or a hyphen makes a basic string of all of t. Then
+code points must be inserted: at least one, and one more for each hyphen at the start, at the end, or at the
+third and fourth place. The first insertion takes three digits, because U+00B7, the first code point beyond
+ASCII, is 55 * (length + 1) > 35 steps away. Each further one takes one digit, because U+00DF at the end and
+U+00E0, one step further, give labels. So 3 + insertions characters lead from t to an end, and six lead from
+any t.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from structgen.automata.programs.thompson_construction import ProgramBuilder
 from structgen.automata.unicode.charsets import Ranges, complement, union
 
 HOST_LABELS = "hostname labels"
-"""The name of a part of `hostname`, for `format_meaning`."""
+"""The name of a part of `hostname` in `format_meaning`."""
 
 MOST_DIGITS = 59
 """Characters of an A-label behind `xn--`: a label has 63 octets (RFC 1034, section 3.1)."""
@@ -39,9 +40,9 @@ _WRITTEN = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # as bytes are ordered; smal
 
 @functools.lru_cache(maxsize=4096)
 def _insertions(start: str, last: str, to_right: bool) -> int:
-    """Return how many code points must be inserted into a basic string to make a label of it.
+    """Return how many code points must be inserted into a basic string to make it a label.
 
-    `start`: its first four characters; `last`: what follows them, or the last of it. `to_right`: the label
+    `start`: its first four characters; `last`: its last character, if it is longer. `to_right`: the label
     must begin with a letter (RFC 5893, section 2, rule 1).
     """
     text = start + last
@@ -60,7 +61,7 @@ def _insertions(start: str, last: str, to_right: bool) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ALabels:
-    """What follows `xn--` in A-labels of some kinds (`punycode.TO_RIGHT` among them), in small letters."""
+    """The texts behind `xn--` in A-labels of some kinds (such as `punycode.TO_RIGHT`), in small letters."""
 
     kinds: int
 
@@ -69,8 +70,8 @@ class ALabels:
         return ""
 
     def step(self, state: str, char: str) -> tuple[str, int] | None:
-        """Return the state after a character, and the least characters from there to an end; None where no
-        A-label goes on like that. Cost: some 5 us; milliseconds where digits lead nowhere."""
+        """Return the state after a character and its distance to the nearest end; None if no A-label has that
+        prefix. Cost: some 5 us; milliseconds if no digits lead to an end."""
         if len(state) >= MOST_DIGITS:
             return None
         text = state + char.lower()
@@ -78,7 +79,7 @@ class ALabels:
         return None if least < 0 else (text, least)
 
     def least(self, state: str) -> int:
-        """Return the least characters to an end, -1 where none can be reached."""
+        """Return the distance to the nearest end, -1 if there is none."""
         return self._least(state, MOST_DIGITS - len(state))
 
     def rest(self, state: str) -> str:
@@ -95,7 +96,7 @@ class ALabels:
         return max(MOST_DIGITS - len(state) - _FARTHEST, 0)
 
     def _least(self, text: str, room: int) -> int:
-        """Return the least characters from `text` to an end, -1 where it is more than `room`."""
+        """Return the distance from `text` to the nearest end, -1 if it is more than `room`."""
         best = room + 1
         if text:
             best = min(best, _FEWEST + self._inserted(text))
@@ -123,10 +124,11 @@ _LABEL = 63
 
 
 def _put_label(builder: ProgramBuilder, first: Ranges, after: int, encoded: int | None) -> int:
-    """Emit a label of letters, digits and inner hyphens that begins with x or one of `first`; return where it
-    begins. What follows `xn--` is at `encoded`; without it there is no such label.
+    """Emit a label of letters, digits and inner hyphens that begins with x or one of `first`; return its
+    start.
 
-    Written out place by place, so that labels that begin with x join the others where they may.
+    `encoded` is the instruction behind `xn--`; None: no such label. The label is emitted place by place, so
+    that labels with x join the others early.
     """
     edge, hyphen = builder.set(_EDGE), builder.set(_HYPHEN)
     behind_edge = {_LABEL: after}  # by characters read
@@ -155,10 +157,10 @@ def _put_label(builder: ProgramBuilder, first: Ranges, after: int, encoded: int 
 
 @functools.lru_cache(maxsize=2)
 def host_name(a_labels: bool) -> Program:
-    """Return the program of host names but for their length in all, with A-labels or without.
+    """Return the program of host names of any length, with A-labels or without.
 
-    With them, labels stand in one of two ways: none is right-to-left, or all keep the Bidi rule (RFC 5893,
-    section 2).
+    With A-labels there are two alternatives: no label is right-to-left, or all labels keep the Bidi rule (RFC
+    5893, section 2).
     """
     builder = ProgramBuilder()
     end = builder.put(EOL, builder.put(MATCH))

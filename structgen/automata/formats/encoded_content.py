@@ -1,9 +1,9 @@
 """Strings that hold a text in base64, base32 or base16: the program of the text's bytes, read through digits.
 
-A digit brings a few bits, so that most digits end one byte and begin the next. Which bits of the next byte it
-brings is guessed when the byte before ends: a program over bytes stands there once for each such guess (21
-times for base64), and from the guess on as many digits are left as fit it. Calls and their ends
-(`program.CALL`) stay what they are: a body that was called with one guess ends with another.
+A digit has a few bits, so most digits end one byte and begin the next. The first bits of the next byte are
+guessed when a byte ends: the program over bytes is copied once for each guess (21 times for base64), and the
+next digits must fit the guess. Calls and returns (`instructions.CALL`) stay: a body that is called with one
+guess may end with another.
 
 Source: RFC 4648. Bits of padding are zero, as an encoder writes them.
 """
@@ -36,16 +36,16 @@ _PADDING = ((ord("="), ord("=")),)
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How bytes are written: each digit with its spellings, by value; may the padding be left out?"""
+    """An encoding of bytes: the spellings of each digit, by value; may the padding be left out?"""
 
     digits: tuple[str, ...]
     group: int
-    """Digits of a whole number of bytes, which padding fills up."""
+    """Digits of a whole number of bytes; padding fills up the last group."""
     may_end: bool = False
 
     @property
     def bits(self) -> int:
-        """Return how many bits a digit brings."""
+        """Return the bits of a digit."""
         return (len(self.digits) - 1).bit_length()
 
 
@@ -60,13 +60,15 @@ ENCODINGS = {
 
 
 def encoded(program: Program, encoding: Encoding) -> Program:
-    """Return the program of the strings that hold a text of a program over bytes (its sets are of numbers
-    below 256; EOL stands before its end alone, and nothing is counted)."""
+    """Return the program of the encoded texts of a program over bytes.
+
+    The sets of that program are below 256, its only EOL is at the end, and it has no counters.
+    """
     return _Encoder(program, encoding).whole()
 
 
 class _Encoder(ProgramBuilder):
-    """Puts each instruction once for each guess, as it is reached."""
+    """Copies each instruction once for each guess, when it is reached."""
 
     def __init__(self, program: Program, encoding: Encoding) -> None:
         super().__init__()
@@ -77,17 +79,17 @@ class _Encoder(ProgramBuilder):
         ]
         taken = [_BYTE * bytes_ % self._bits for bytes_ in range(self._bits)]
         self._guesses = [(bits, guess) for bits in dict.fromkeys(taken) for guess in range(1 << bits)]
-        """How many bits of the digit to come are guessed, and which."""
+        """The guesses: how many bits of the next digit, and their value."""
         self._numbers = {guess: number for number, guess in enumerate(self._guesses)}
         self._written = {bits: taken.index(bits) for bits in taken}
-        """How many bytes of a group are written where so many bits are guessed."""
+        """Number of guessed bits -> complete bytes of the group."""
         self._placed: dict[tuple[int, int], int] = {}
         self._behind: dict[int, int] = {}
         self._called: dict[int, int] = {}
         self._todo: list[tuple[int, int]] = []
         self._least = least_costs(program.code, [1] * len(program.sets))
         self._costs: list[int] = []
-        """Of each instruction: bytes to the end of its body; behind the text, digits to the end."""
+        """Of each instruction: bytes to the end of its body; after the text, digits to the end."""
 
     def whole(self) -> Program:
         start = self._place(self._of.start, 0)
@@ -107,7 +109,7 @@ class _Encoder(ProgramBuilder):
         return self.put(*row)
 
     def _place(self, pc: int, number: int) -> int:
-        """Return where an instruction stands for a guess."""
+        """Return the copy of an instruction for a guess."""
         at = self._placed.get((pc, number))
         if at is None:
             at = self._placed[pc, number] = self._new(self._least[pc])
@@ -115,7 +117,7 @@ class _Encoder(ProgramBuilder):
         return at
 
     def _table(self, pc: int) -> int:
-        """Return where ways to an instruction begin, one for each guess."""
+        """Return the first of consecutive jumps to an instruction, one for each guess."""
         if pc not in self._behind:
             ways = [self._place(pc, number) for number in range(len(self._guesses))]
             places = [self._new(self._least[pc], (SPLIT, way, way, 0, 0, 0)) for way in ways]
@@ -140,7 +142,7 @@ class _Encoder(ProgramBuilder):
             self._end(at, taken, guess)
 
     def _join(self, at: int, rows: Sequence[Instruction]) -> None:
-        """Put instructions at a place, any of which may be taken."""
+        """Put a choice of instructions at a place."""
         *others, last = rows
         cost = self._costs[at]
         for row in others:
@@ -152,9 +154,11 @@ class _Encoder(ProgramBuilder):
     def _ways(
         self, pc: int, wanted: Collection[int], left: int, taken: int, guess: int, written: int
     ) -> list[Instruction]:
-        """Return the instructions that read the next digit of a byte, of which the `left` last bits are to be
-        one of the wanted values; then comes what follows instruction `pc`."""
-        own = self._bits - taken  # bits that this digit brings to the byte
+        """Return the instructions that read the next digit of a byte and then follow instruction `pc`.
+
+        The `left` last bits of the byte must be one of the wanted values.
+        """
+        own = self._bits - taken  # bits of this digit in the byte
         rest = left - own
         mask = (1 << rest) - 1
         kind = self._bits | (UNPADDED if self._encoding.may_end else 0)
@@ -184,7 +188,7 @@ class _Encoder(ProgramBuilder):
         return rows
 
     def _end(self, at: int, taken: int, guess: int) -> None:
-        """End the text at a place: what is guessed and zeros, then padding."""
+        """End the text at a place: the guessed bits and zeros, then padding."""
         match = self._new(0, (MATCH, 0, 0, 0, 0, 0))
         if not taken:
             self.code[at] = (EOL, match, 0, 0, 0, 0)

@@ -1,10 +1,10 @@
 """Host names of IDNA 2008 (RFC 5890 to 5893) as formulas over strings.
 
-A rule of a label speaks of what stands beside a character, or of what else the label holds: all of that is
-regular, and written here as what breaks it. The length of a label is that of its A-label, which Punycode
-makes of the whole label, and no small automaton measures it: labels that might be too long are left out (see
-`_fits`), but for those of `_long_letters`, which are measured letter by letter; and so are names written with
-A-labels (`xn--`).
+The rules of a label concern the neighbours of a character and the other characters of the label. They are
+regular, and written here as patterns of the labels that break them. The length of a label is that of its
+A-label, which Punycode makes of the whole label; no small automaton measures it. So labels that might be too
+long are left out (`_fits`), except those of `_long_letters`, which are measured letter by letter. Names with
+A-labels (`xn--`) are left out too.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Patte
 NAME_LENGTHS, MAIL_LENGTHS = "idn-hostname lengths", "idn-email lengths"
 SHORT_LENGTHS = "idn-hostname short lengths"
 LOCAL_LENGTHS = "idn-email local lengths"
-"""Names of parts of formats, for `format_meaning`."""
+"""Names of parts of formats in `format_meaning`."""
 
 Beside: TypeAlias = Union["Ranges", Literal["label"], None]
-"""What stands beside the body of a rule: the end of a label, nothing out of a set, or anything."""
+"""The neighbour of a rule's body: the end of a label, no character of a set, or anything."""
 
 _LABEL_OCTETS = 63
 _FREQUENT = (7, 9, 220, 230)  # combining classes: nukta, virama, below, above
@@ -36,7 +36,8 @@ _DOTS = ".\u3002\uff0e\uff61"  # RFC 3490 section 3.1
 _LDH = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ASCII: Ranges = ((0x2D, 0x2D), (0x30, 0x39), (0x61, 0x7A))
 _TIERS = (0x700, 0xA000, LAST + 1)
-"""A label is measured as if its characters could be any below the first of these that they are all below."""
+"""A label is measured by the first of these that is above all its characters, as if they could be any
+below."""
 
 
 _LONG = ((0xDF, 0x17F), (0x3AC, 0x3CE), (0x430, 0x45F), (0x561, 0x586))
@@ -67,7 +68,7 @@ def _without(ranges: Ranges, others: Ranges) -> Ranges:
 
 
 class _Rules:
-    """Patterns of what breaks rules, in a host name or in the domain of a mailbox."""
+    """Patterns of broken rules, in a host name or in the domain of a mailbox."""
 
     def __init__(self, *, mail: bool) -> None:
         self.mail = mail
@@ -77,9 +78,9 @@ class _Rules:
         self.broken: list[str] = []
 
     def no(self, left: Beside, body: str, right: Beside = None) -> None:
-        """Forbid `body` between what stands left and right of it."""
+        """Forbid `body` between two neighbours."""
         dot = _set(self.dots)
-        # In a mailbox, what stands before a label or a character begins with the local part and its @.
+        # In a mailbox, the text before a label begins with the local part and its @.
         start, any_ = (f"^{_LOCAL}@", "[^]*") if self.mail else ("^", "")
         if left is None:
             before = f"{start}[^]*" if self.mail else ""
@@ -95,7 +96,7 @@ class _Rules:
         return Not(Pattern("|".join(self.broken)))
 
     def labels(self) -> None:
-        """Forbid what RFC 5891 section 4.2.3 and RFC 5892 appendix A forbid in labels."""
+        """Add the rules of RFC 5891 section 4.2.3 and RFC 5892 appendix A."""
         table = _table()
         virama, clear = table["ccc 9"], table["joining T"]
         to_left, to_right = (
@@ -124,11 +125,11 @@ class _Rules:
         self.no(None, f"[\u06f0-\u06f9]{self.inside}*[\u0660-\u0669]")
 
     def normal_form(self) -> None:
-        """Forbid what is not in normal form C: marks out of order, and what would compose.
+        """Forbid labels outside normal form C: marks out of order, and marks that would compose.
 
-        More is forbidden than that, so that few sets need to be told apart: two marks of different classes in
-        a row, but for the frequent ones in their order; and a mark that composes with some letter behind any
-        letter that composes with some mark.
+        A little more is forbidden, so that few character classes are needed: two marks in a row, except the
+        frequent ones in their order; and a mark that composes with some letter, behind any letter that
+        composes with some mark.
         """
         table = _table()
         classes = {int(name[4:]): ranges for name, ranges in table.items() if name.startswith("ccc ")}
@@ -145,14 +146,14 @@ class _Rules:
         self.no(None, f"{_set(*composed.values())}{_set(marks)}*{_set(seconds)}")
 
     def direction(self) -> Formula:
-        """Return RFC 5893 section 2: all labels of a name with a right-to-left one keep the Bidi rule."""
+        """Return RFC 5893 section 2: if a label of a name is right-to-left, all labels keep the Bidi rule."""
         table = _table()
         right = _joined(table["bidi R"], table["bidi AL"])
         arabic, european = table["bidi AN"], table["bidi EN"]
         left = _joined(table["bidi L"], ((0x41, 0x5A),))
         kinds = ("ES", "CS", "ET", "ON", "BN")
         other = _joined(*(table[f"bidi {kind}"] for kind in kinds if f"bidi {kind}" in table))
-        # The katakana dot asks for letters that no right-to-left label holds: it leads nowhere.
+        # The katakana dot needs letters that no right-to-left label holds.
         beside_right = _without(other, _chars("\u30fb"))
         marks = table["bidi NSM"]
 
@@ -169,8 +170,8 @@ class _Rules:
 
 
 def _long_letters() -> tuple[Ranges, ...]:
-    """Return the letters of labels that are measured letter by letter, script by script: no rule speaks of
-    them, so that every text of them is a label if it is short enough."""
+    """Return, script by script, the letters of labels that are measured letter by letter: no rule concerns
+    them, so every text of them is a label if it is short enough."""
     table = _table()
     free = _without(table["PVALID"], _joined(complement(table["bidi L"]), table["mark"]))
     return tuple(_without(free, complement((pair,))) for pair in _LONG)
@@ -181,15 +182,15 @@ def _letters() -> Ranges:
 
 
 def label() -> str:
-    """Return the pattern of a label before its rules: ASCII in either case, or what IDNA allows."""
+    """Return the pattern of a label without the rules: ASCII in either case, or code points that IDNA
+    allows."""
     return f"(?:{_LDH}|{_set(_letters())}+)"
 
 
 def host_name(*, long: bool) -> Formula:
-    """Return what `idn-hostname` says: labels between any of the four dots that RFC 3490 takes for one.
+    """Return the formula of `idn-hostname`: labels between any of the four dots of RFC 3490.
 
-    `long`: with labels that are measured letter by letter, whose automaton has as many states as there are
-    texts.
+    `long`: with labels that are measured letter by letter, whose automaton has a state for each text.
     """
     rules = _Rules(mail=False)
     rules.labels()
@@ -208,41 +209,40 @@ def host_name(*, long: bool) -> Formula:
 
 
 def _few_labels() -> Formula:
-    """Return what keeps a name of more than ASCII within 253 octets: three labels of 63, and four of 14."""
+    """Return a pattern that keeps a non-ASCII name within 253 octets: three labels of 63, and four of 14."""
     dot, short, any_ = _set(_chars(_DOTS)), "[A-Za-z0-9-]{1,14}", f"{_set(_chars(_DOTS), negated=True)}+"
     some = f"(?:{short}{dot}){{0,2}}{any_}(?:{dot}{any_}){{0,2}}(?:{dot}{short}){{0,2}}"
     return Pattern(f"^(?:[\\0-\\x7F]*|{some})$")
 
 
 def mail_domain() -> Formula:
-    """Return what `idn-email` says of what stands behind the last `@`, beside the grammar of a mailbox.
+    """Return the conditions of `idn-email` on the domain, beside the grammar of a mailbox.
 
-    RFC 6531 section 3.3 asks for U-labels. JSON Schema's suite has a valid domain that is not in normal form
-    C, so that this one of their rules is not asked for.
+    RFC 6531 section 3.3 requires U-labels. JSON Schema's suite has a valid domain that is not in normal form
+    C, so that rule of U-labels is left out.
     """
     rules = _Rules(mail=True)
     rules.labels()
     return All((rules.kept(), rules.direction(), Format(MAIL_LENGTHS)))
 
 
-# What no name lacks, to be denied where the format is.
+# Supersets of the formats, which are denied where a format is denied.
 
 
 def _new_letters() -> Ranges:
-    """Return the code points that Unicode had not assigned: a later version may allow them."""
+    """Return the code points that Unicode has not assigned: a later version may allow them."""
     return _table()["new"]
 
 
 def label_bound() -> str:
-    """Return a pattern that every label matches, before its rules."""
+    """Return a pattern that every label matches, without the rules."""
     return f"(?:{_LDH}|{_set(_letters(), _new_letters())}{{1,63}})"
 
 
 def host_name_bound() -> Formula:
     """Return a formula that every international host name meets.
 
-    Rules are asked for where all is known that they speak of: not beside an A-label, nor beside code points
-    that are new.
+    Rules apply to names without A-labels and without unassigned code points alone.
     """
     rules = _Rules(mail=False)
     rules.labels()
@@ -265,7 +265,8 @@ def mail_domain_bound() -> Formula:
 
 @functools.lru_cache(maxsize=1)
 def _least_deltas() -> list[int]:
-    """Return, for 1, 2, ... digits, the least delta that Punycode writes with so many, whatever its bias."""
+    """Return, for 1, 2, ... digits, the least delta that Punycode writes with so many digits under any
+    bias."""
     least = [1 << 60] * 8
     for bias in range(400):
         below, weight = 0, 1
@@ -278,10 +279,10 @@ def _least_deltas() -> list[int]:
 
 
 def _fits(others: int, ascii_: int, end: int) -> bool:
-    """Return whether every label of so many characters beyond and in ASCII, all below `end`, is short enough.
+    """Return whether every label of so many non-ASCII and ASCII characters, all below `end`, is short enough.
 
-    Punycode's deltas (RFC 3492, section 6.3) sum to at most a step for each code point and place; the digits
-    of all are the most where the sum is spread over them evenly.
+    Punycode's deltas (RFC 3492, section 6.3) sum to at most one step for each code point and place. They
+    have the most digits if the sum is spread evenly.
     """
     least = _least_deltas()
     left = (end - 0x7F) * (others + ascii_)
@@ -298,7 +299,7 @@ def _fits(others: int, ascii_: int, end: int) -> bool:
 
 
 def _put_label(builder: ProgramBuilder, after: int, dots: Ranges) -> int:
-    """Emit one label, LDH or short enough; return where it begins."""
+    """Emit one label, LDH or short enough; return its start."""
     starts = [builder.emit(parse(_LDH), after)]
     ascii_ = builder.set(_ASCII)
     for end in _TIERS:
@@ -348,8 +349,6 @@ def lengths(name: str) -> Program:
 
 
 def _local(builder: ProgramBuilder, after: int) -> int:
-    """Emit a local part of at most 64 octets, and its `@`.
-
-    What an atom may hold is said by the pattern of the format.
-    """
+    """Emit a local part of at most 64 octets, and its `@`; the pattern of the format restricts its
+    characters."""
     return local_part(builder, complement(_chars('"@.')), complement(_chars('"\\')), after)

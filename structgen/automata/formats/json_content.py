@@ -1,8 +1,7 @@
-"""Strings that hold a JSON text: a program whose bodies call each other, for values nest.
+"""Strings that hold a JSON text (RFC 8259): a program whose bodies call each other, because values nest.
 
-RFC 8259: any value, with white space around it; keys may come twice. A thread's context is the list of the
-calls that it is in (`program.CALL`), so that a state holds how the text so far is nested, to any depth; how
-far the end is, each call adds to.
+Any value is accepted, with white space around it; keys may repeat. The context of a thread is the list of its
+calls (`instructions.CALL`), so a state holds the nesting of the text so far, to any depth.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from structgen.automata.unicode.charsets import LAST, Ranges, union
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 
 JSON_TEXT = "JSON text"
-"""The name of such strings, for `format_meaning`."""
+"""The name of such strings in `format_meaning`."""
 JSON_TEXTS: Mapping[str, str] = MappingProxyType(
     {JSON_TEXT: "", **{f"{JSON_TEXT} in {name}": name for name in ENCODINGS}}
 )
-"""The same, and those that are encoded, with the encoding."""
+"""The same name, and the names of encoded JSON texts with their encodings."""
 
 _SPACE = tuple((ord(char), ord(char)) for char in "\t\n\r ")
 _DIGIT, _NONZERO = ((0x30, 0x39),), ((0x31, 0x39),)
@@ -32,18 +31,18 @@ _UNESCAPED = ((0x20, 0x21), (0x23, 0x5B), (0x5D, LAST))
 
 @functools.lru_cache(maxsize=8)
 def json_text(encoding: str = "") -> Program:
-    """Return the program of JSON texts, those in UTF-8 where their bytes are encoded. From each of its states
-    some text leads to an end."""
+    """Return the program of JSON texts; with an encoding, of their encoded UTF-8. Each state can be
+    completed."""
     if encoding:
         return encoded(_Writer(in_bytes=True).program(), ENCODINGS[encoding])
     return _Writer().program()
 
 
 class _Writer(ProgramBuilder):
-    """Emits the program, each part knowing what follows it."""
+    """Builds the program; each part is emitted with the instruction that follows it."""
 
     def __init__(self, *, in_bytes: bool = False) -> None:
-        """`in_bytes`: its characters are the bytes of UTF-8."""
+        """`in_bytes`: the program's characters are bytes of UTF-8."""
         super().__init__()
         self._in_bytes = in_bytes
 
@@ -60,13 +59,13 @@ class _Writer(ProgramBuilder):
         return Program(tuple(self.code), tuple(self.sets), start, (CALLED,) * len(self.code), True)
 
     def _char(self, ranges: Ranges, after: int) -> int:
-        """One character of a set."""
+        """Emit one character of a set."""
         if self._in_bytes:
             return self._byte(node_of(ranges), after)
         return self.put(CHAR, self.set(ranges), after)
 
     def _byte(self, node: ByteNode, after: int) -> int:
-        """What is left of a character, byte by byte."""
+        """Emit the rest of a character, byte by byte."""
         if node is DONE:
             return after
         leads: dict[ByteNode, list[tuple[int, int]]] = {}
@@ -87,7 +86,7 @@ class _Writer(ProgramBuilder):
         return after
 
     def _loop(self, ranges: tuple[tuple[int, int], ...], after: int) -> int:
-        """Any number of characters."""
+        """Emit any number of characters."""
         start = self.put(SPLIT)
         self.code[start] = (SPLIT, self._char(ranges, start), after, 0, 0, 0)
         return start

@@ -1,9 +1,8 @@
-"""Labels of letters as long as their Punycode (RFC 3492), which depends on every letter; compiled.
+"""Labels of non-ASCII letters, limited by the length of their Punycode (RFC 3492); compiled.
 
-A thread of a LETTERS instruction is the text that it has read, as a list: (instruction, 0, the thread before,
-the letter). Its value are the octets of the A-label. What every state of `hostname`'s A-labels is to a
-stepper, such a thread is to a set, without a word of Python: each text is an end, for its letters are of a
-kind that no rule of a label forbids anywhere.
+That length depends on every letter, so a thread of a LETTERS instruction is the text that it has read, as a
+linked list: (instruction, 0, the thread before, the letter). Its value is the number of octets of the
+A-label. Every text is an end, because no rule of a label forbids these letters anywhere.
 """
 
 from __future__ import annotations
@@ -27,13 +26,16 @@ from structgen.automata.programs.determinizer_tables import (
 from structgen.native.jit import jit
 
 MOST_OCTETS = 63
-"""Of a label (RFC 1034, section 3.1)."""
+"""The most octets of a label (RFC 1034, section 3.1)."""
 
 
 @jit
 def a_label_octets(text, length):  # type: ignore[no-untyped-def]
-    """Return the octets of the A-label of code points beyond ASCII: four, and the digits that section 6.3 of
-    RFC 3492 writes. Cost: some microseconds."""
+    """Return the octets of the A-label of code points beyond ASCII: four, and the digits of RFC 3492,
+    section 6.3.
+
+    Cost: some microseconds.
+    """
     n, delta, bias, done, octets = 128, 0, 72, 0, 4
     while done < length:
         least = 0x110000
@@ -85,8 +87,8 @@ def class_of_point(A, s, point):  # type: ignore[no-untyped-def]
 
 @jit
 def after_letter(A, t, point, class_):  # type: ignore[no-untyped-def]
-    """Return the thread after a LETTERS thread and a character, or -1 where that is none of its letters, or
-    the label is too long."""
+    """Return the thread after a LETTERS thread and a letter; -1 for another character, or if the label is too
+    long."""
     keys, prog = keys_of(A), prog_of(A)
     if (
         not prog[keys[t, 0], 3] <= point <= prog[keys[t, 0], 4]

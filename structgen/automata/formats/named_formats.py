@@ -1,4 +1,4 @@
-"""Formats by name: what each says of strings, as patterns and lengths, exact in both directions."""
+"""Formats by name: the formula or program of each. A new format is an entry in `_PATTERNS`, or a module."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _ADDRESS = rf"\[(?:{_LITERAL_V4}|[Ii][Pp][Vv]6:{_ipv6(2, _LITERAL_V4)})\]"
 _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|{_ADDRESS})"
 _LONG_DOMAIN = r"@[A-Za-z0-9.\-]{254}"  # no quotation before the @ of the domain is so long
 _MAILBOX = "email mailbox"
-"""The name of a part of `email`, for `format_meaning`."""
+"""The name of a part of `email` in `format_meaning`."""
 # RFC 6531 section 3.3: any character beyond ASCII in the local part, U-labels in the domain.
 _BEYOND = r"\u{80}-\u{D7FF}\u{E000}-\u{10FFFF}"
 _IDN_ATOM = _ATOM.replace("~]", f"~{_BEYOND}]")
@@ -137,8 +137,8 @@ _PATTERNS = {
     "uuid": "[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",  # RFC 4122 section 3
 }
 _CLOCKS = {"date-time": f"^{_DATE}[Tt]", "time": "^"}
-# The formats that OpenAPI adds are annotations in JSON Schema, as validators leave them; who wants them
-# asserted passes schema.policies.OPENAPI_FORMATS.
+# The formats that OpenAPI adds are annotations in JSON Schema, as in other validators; `sg.OPENAPI_FORMATS`
+# asserts them.
 _SILENT = frozenset(("int32", "int64", "float", "double", "byte", "binary", "password"))
 
 _OWN = ("email", "hostname", "regex", "idn-hostname", "idn-email")
@@ -150,16 +150,16 @@ CUTS = MappingProxyType(
         "regex": "deep nesting, late back-references and some names of groups are left out",
     }
 )
-"""What is valid under a format, and is left out of the language; docs/json-schema.md has all of it."""
+"""The valid strings that a format leaves out; docs/json-schema.md has the details."""
 KNOWN = frozenset((*_PATTERNS, *_CLOCKS, *_SILENT, *_OWN))
 """The formats with a meaning here; every other is an annotation."""
 
 
 @functools.lru_cache(maxsize=64)
 def format_meaning(name: str) -> Formula | Program:
-    """Return what a format says of strings: a formula, or a program (RFC 3339's times).
+    """Return the strings of a format as a formula, or as a program.
 
-    Raises `UnsupportedError` for a format that no automaton here holds exactly, and for an unknown one.
+    Raises `UnsupportedError` for an unknown format.
     """
     if name in _PATTERNS:
         return Pattern(f"^{_PATTERNS[name]}$")
@@ -193,8 +193,7 @@ def format_meaning(name: str) -> Formula | Program:
 
 
 def _mailbox() -> Program:
-    """Return the program of RFC 5321's mailboxes: a local part of at most 64 octets, and labels of at most
-    63."""
+    """Return the program of RFC 5321's mailboxes: a local part of at most 64 octets, labels of at most 63."""
     builder = ProgramBuilder()
     domain = builder.emit(parse(_DOMAIN), builder.put(EOL, builder.put(MATCH)))
     atom, quoted = parse(_ATOM.removesuffix("+")), parse(r"[ !#-\[\]-~]")
@@ -204,11 +203,10 @@ def _mailbox() -> Program:
 
 
 def format_beside(name: str) -> Formula | Program:
-    """Return what a format says of strings of which other patterns or formats ask more: its meaning, but for
-    A-labels and long labels, whose automata have about as many states as there are such labels, and join no
-    other.
+    """Return the meaning of a format for strings that must meet other patterns or formats too.
 
-    Raises what `format_meaning` raises.
+    A-labels and long labels are left out: their automata have about as many states as texts, so no product
+    with another automaton is searched. Errors: those of `format_meaning`.
     """
     if name == "idn-hostname":
         return idna.host_name(long=False)
@@ -216,10 +214,9 @@ def format_beside(name: str) -> Formula | Program:
 
 
 def format_bound(name: str) -> Formula | Program:
-    """Return a meaning that no string of the format lacks, to be denied where the format is.
+    """Return a formula that every string of the format meets; its negation stands for `not` of the format.
 
-    Where what may be written is cut from a format, more is left out of its opposite, so that neither is
-    wrong.
+    If a format leaves strings out, so does its negation: neither accepts a wrong string.
     """
     if name == "hostname":
         return _HOST_NAME

@@ -1,7 +1,7 @@
 """Punycode (RFC 3492) read digit by digit, and the rules of IDNA 2008 for one decoded label; compiled.
 
-`least_digits` says how many more digits make an A-label of what is written. It tries them: deltas depend on
-all that came before, so that nothing shorter tells which code points some digits insert.
+`least_digits` returns how many more digits complete an A-label. It tries them, because a delta depends on all
+characters before it.
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ _NEUTRAL, _L, _R, _AN, _EN, _NSM = range(6)
 _JOINS_LEFT, _JOINS_RIGHT, _JOINS_BOTH, _CLEAR = 1, 2, 3, 4
 _VIRAMA = 9
 _WORDS = 8
-"""Words of a state of the decoder: n, i, i before this delta, weight, k, bias, length, whether it is the
-first delta."""
+"""Words of a decoder state: n, i, i before this delta, weight, k, bias, length, is it the first delta?"""
 _ROOM = 64
 _DEEPEST = 8
 
 
 @functools.lru_cache(maxsize=1)
 def code_points() -> tuple[Any, Any]:
-    """Return (what each code point up to the last that a label may hold is, pairs that compose as
-    first << 21 | second, sorted). 1 MB; some 10 ms, once.
+    """Return the properties of each code point up to the last that a label may hold, and the pairs that
+    compose, sorted, as first << 21 | second. 1 MB; some 10 ms, once.
     """
     table = {name: read_ranges(written) for name, written in read_table("idna_table.txt").items()}
     props = np.zeros(1 + max(high for _, high in table["PVALID"]), np.int32)
@@ -90,7 +89,7 @@ def _composes(pairs, first, second):  # type: ignore[no-untyped-def]
 
 @jit
 def _normal(out, length, props, pairs):  # type: ignore[no-untyped-def]
-    """Return whether code points that normal form C keeps, one by one, are in it together."""
+    """Return whether a text of code points that are each in normal form C is in normal form C."""
     starter, last = -1, 0
     for at in range(length):
         what = props[out[at]]
@@ -109,7 +108,7 @@ def _normal(out, length, props, pairs):  # type: ignore[no-untyped-def]
 
 @jit
 def _joins(out, length, at, props):  # type: ignore[no-untyped-def]
-    """Return whether U+200C stands where RFC 5892 appendix A.1 allows it."""
+    """Return whether RFC 5892 appendix A.1 allows U+200C at a place."""
     if at == 0:
         return False
     if props[out[at - 1]] >> _CLASS_AT == _VIRAMA:
@@ -162,7 +161,8 @@ def _in_context(out, length, props):  # type: ignore[no-untyped-def]
 
 @jit
 def _direction(out, length, props):  # type: ignore[no-untyped-def]
-    """Return the kind of a label, 0 where the Bidi rule is asked for and broken (RFC 5893, section 2)."""
+    """Return the kind of a label; 0 if it has right-to-left characters and breaks the Bidi rule (RFC 5893,
+    section 2)."""
     seen = 0
     end = _NSM
     for at in range(length):
@@ -180,10 +180,10 @@ def _direction(out, length, props):  # type: ignore[no-untyped-def]
 
 @jit
 def label_kind(out, length, props, pairs):  # type: ignore[no-untyped-def]
-    """Return the kind of the label out[:length], 0 where IDNA 2008 has no such label.
+    """Return the kind of the label out[:length], 0 if it is no label of IDNA 2008.
 
-    RFC 5891 section 4.2: hyphens, no mark in front, the rules of RFC 5892, normal form C, direction. Letters
-    are those that RFC 5892 allows already.
+    RFC 5891 section 4.2: hyphens, no leading mark, the rules of RFC 5892, normal form C, direction. The code
+    points are allowed by RFC 5892 already.
     """
     if length == 0 or out[0] == 45 or out[length - 1] == 45:
         return 0
@@ -196,7 +196,7 @@ def label_kind(out, length, props, pairs):  # type: ignore[no-untyped-def]
 
 @jit
 def _clash(out, length, kinds, props):  # type: ignore[no-untyped-def]
-    """Return whether a label with these code points, and whichever more, is of none of the kinds."""
+    """Return whether no label that holds these code points is of one of the kinds."""
     seen = 0
     for at in range(length):
         seen |= 1 << ((props[out[at]] >> _BIDI_AT) & 7)
@@ -207,8 +207,8 @@ def _clash(out, length, kinds, props):  # type: ignore[no-untyped-def]
 
 @jit
 def _take(states, outs, at, digit, kinds, props):  # type: ignore[no-untyped-def]
-    """Take one digit: the state after `at` is written behind it. Returns whether there is one (RFC 3492,
-    section 6.2)."""
+    """Read one digit (RFC 3492, section 6.2): write the state after state `at` to `at` + 1; return whether
+    there is one."""
     to = at + 1
     for word in range(_WORDS):
         states[to, word] = states[at, word]
@@ -256,7 +256,7 @@ def _take(states, outs, at, digit, kinds, props):  # type: ignore[no-untyped-def
 
 @jit
 def _begin(text, length, kinds, states, outs, props):  # type: ignore[no-untyped-def]
-    """Decode text[:length] into state 0; return whether that can be done."""
+    """Decode text[:length] into state 0; return whether it is a prefix of a label."""
     dash = length - 1
     while dash >= 0 and text[dash] != 45:
         dash -= 1
@@ -282,7 +282,7 @@ def _begin(text, length, kinds, states, outs, props):  # type: ignore[no-untyped
 
 @jit
 def _is_label(states, outs, at, kinds, props, pairs):  # type: ignore[no-untyped-def]
-    """Return whether a delta ends here, and what is decoded is a label of one of the kinds."""
+    """Return whether a delta ends here and the decoded text is a label of one of the kinds."""
     if states[at, 7] or states[at, 3] != 1 or states[at, 4] != 36:
         return False
     return label_kind(outs[at], states[at, 6], props, pairs) & kinds != 0
@@ -290,8 +290,8 @@ def _is_label(states, outs, at, kinds, props, pairs):  # type: ignore[no-untyped
 
 @entry("int64(int64[::1], int64, int64, int64, int32[::1], int64[::1])")
 def least_digits(text, length, most, kinds, props, pairs):  # type: ignore[no-untyped-def]
-    """Return the least number of digits, up to `most`, behind the characters text[:length] (digits, small
-    letters and hyphens) that make of `xn--` and them an A-label of one of the kinds; -1 where none do.
+    """Return the least number of digits, up to `most`, that complete `xn--` + text[:length] (digits, small
+    letters, hyphens) to an A-label of one of the kinds; -1 if none do.
 
     Cost: 36**most decoded digits at worst, some 50 ns each.
     """

@@ -1,15 +1,14 @@
 """ECMA-262 patterns (21.2.1, Unicode mode) as an automaton that counts groups and brackets; compiled.
 
-`format: "regex"` asks for strings that are patterns. Patterns nest, so no finite automaton holds them all:
+`format: "regex"` accepts strings that are patterns. Patterns nest, so no finite automaton accepts them all:
 the open groups are a stack of at most DEPTH bits in the automaton's word. All early errors of the
-specification are kept: the order of a class's ranges and of a quantifier's counts, back-references to groups
-that come later, names that must differ. What is cut, so that the memory stays small, is listed in
-docs/json-schema.md.
+specification are checked: the order of a class's ranges and of a quantifier's counts, back-references to
+later groups, names that must differ. docs/json-schema.md lists the patterns that are left out to keep the
+memory small.
 
-A place is three integers: `names` (with which letters the names of groups so far begin), `word` (phase,
-stack, groups counted, groups that back-references still ask for), `memory` (of a phase: what is half read).
-All zero is the start. What the future does not depend on is not remembered, so that a vocabulary meets few
-places.
+A state is three integers: `names` (the first letters of the groups' names so far), `word` (phase, stack,
+groups counted, groups that back-references still need), `memory` (the half-read part of a phase). All zero
+is the start. Equivalent pasts share a state, so a vocabulary meets few states.
 """
 
 from __future__ import annotations
@@ -158,7 +157,7 @@ def _in_group(names, word, memory, char):  # type: ignore[no-untyped-def]
 
 @jit
 def _in_count(word, memory, char):  # type: ignore[no-untyped-def]
-    """Return (word, memory) after a character of `{n,m}`. A zero in front of other digits is cut.
+    """Return (word, memory) after a character of `{n,m}`. Leading zeros are left out.
 
     Memory: 10 bits of n (BIG: too many digits), 2 of how many those are, 2 of how many of m are read, and 2
     that say whether these are less (1) or greater (2) than n's.
@@ -209,12 +208,11 @@ def _count_cost(phase, memory):  # type: ignore[no-untyped-def]
 
 @jit
 def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-def]
-    """Return (names, word, memory) after a character; word -1: no pattern goes on so; CUT, FLAGS: none
-    that is held.
+    """Return (names, word, memory) after a character; word -1: no pattern has this prefix; CUT, FLAGS: such
+    patterns are left out.
 
-    `char` is the first of the characters that the automaton does not tell apart from the one read; `table` is
-    where in the heap stand the ends of such spans beyond ASCII (how many, then each), and the tree of
-    properties.
+    `char` is the first character of the class of the one read; `table` is where the heap lists the ends of
+    the classes beyond ASCII (how many, then each) and the tree of properties.
     """
     phase = word & PHASE
     if 0xD800 <= char <= 0xDFFF:

@@ -1,7 +1,5 @@
-"""Where the automaton of ECMA-262 patterns keeps what it remembers: phases, and the fields of its words.
-
-Constants alone; `regex_format` says what a place is.
-"""
+"""The state layout of the automaton of ECMA-262 patterns (`regex_format`): phases, and the fields of its
+words."""
 
 from __future__ import annotations
 
@@ -56,7 +54,7 @@ MANY_LETTERS = len(LETTERS)
 SYNTAX = np.zeros(128, np.bool_)
 SYNTAX[[ord(char) for char in "^$\\.*+?()[]{}|"]] = True
 CUT = np.int64(-2)
-"""In place of a word: what goes on like this may be a pattern, and is left out all the same."""
+"""In place of a word: strings with this prefix may be patterns, but are left out."""
 FLAGS = np.int64(-3)
 """In place of a word: flags of a group (`(?i-s:`, of ECMA-262 since 2025), cut where the colon comes."""
 HEX = np.full(128, -1, np.int64)

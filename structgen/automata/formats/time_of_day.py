@@ -1,4 +1,4 @@
-"""RFC 3339's time of day as an automaton that knows when a leap second may be; compiled."""
+"""RFC 3339's time of day as an automaton that knows when a leap second is valid; compiled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from structgen.automata.programs.determinizer_tables import NONE
 from structgen.native.jit import jit
 
-# Where an RFC 3339 time has come to: phases, each with a memory.
+# The phases of an RFC 3339 time, each with a memory.
 _H1, _H2, _HC, _M1, _M2, _MC, _S1, _S2, _LEAP = range(9)  # memory: what is known of the hour and minute
 _POINT, _F1, _FRACTION = 9, 10, 11  # memory: 0, or in a leap second 1 + the minute of the day
 _OH1, _OH2, _OC, _OM1, _OM2 = 12, 13, 14, 15, 16  # memory of _OH2: the first digit

@@ -1,4 +1,4 @@
-"""The tree of the bounds' significands, as the compiled loop of numerals walks it.
+"""The trie of the bounds' significands, as a table for compiled code.
 
 A node is twelve numbers: the successors on the ten digits, its rank, and 1 for a gap. Node 0 stands before
 the first digit that is not 0. Word i (in order) has rank 2i+1, and the gap below it rank 2i: strictly between
@@ -13,7 +13,7 @@ from structgen.automata.numbers.digit_steps import NODE_SIZE
 
 
 def nodes(words: list[str]) -> list[int]:
-    """Return the tree of some significands: sorted, distinct, without a zero at either end.
+    """Return the trie of some significands: sorted, distinct, without a zero at either end.
 
     Cost: 3 us a digit.
     """

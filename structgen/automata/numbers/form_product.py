@@ -1,8 +1,8 @@
-"""Numeral automata within a form: the states of a `NumberPool` paired with how far the form has come.
+"""The product automaton of a `NumberPool` and a form of spelling (`python_spelling`).
 
-A pair lives if some continuation is a numeral of the form whose value meets a demand; that is searched for,
-since either part may live where the pair does not (`1.50` under `multipleOf: 0.5`). Written for policies
-that are seldom asked for: it is plain Python, some 10 us a transition, and remembered.
+A pair is live if a numeral of the form completes it and its value meets a demand. That is searched for,
+because each part may be live while the pair is not (`1.50` under `multipleOf: 0.5`). It is plain Python for
+rare policies: some 10 us a transition, remembered.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class PrintedPool:
         return found
 
     def _lives(self, pair: _Pair) -> bool:
-        """Return whether a numeral is reached from a pair: depth first, remembering all that was met."""
+        """Return whether a pair is live: depth first, and every visited pair is remembered."""
         known = self._live.get(pair)
         if known is not None:
             return known

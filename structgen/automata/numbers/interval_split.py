@@ -1,9 +1,8 @@
-"""A side cut by the first digit of its values, where some are excepted one by one.
+"""Splits a side by first digit, so that an exclusion affects one branch only.
 
-Once the first digit that is not 0 is written, no value that begins with another one can come about any more,
-whatever exponent follows. What is excepted of a side then depends on the digit, and two sides that differ in
-a value differ under its first digit alone: under the others they share their states. So an array of numbers
-that must differ makes a tenth of an automaton with each of its items.
+The first digit that is not 0 decides which excluded values are still possible, whatever exponent follows.
+Two sides that differ in one excluded value share their states under the nine other digits. So each item of
+an array of different numbers adds a tenth of an automaton.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ from structgen.automata.numbers.number_plan import Side
 
 
 def split(side: Side) -> tuple[Side, ...]:
-    """Return what a side asks of the values that begin with each digit, by digit (as none begins with 0, the
-    first is what is asked where nothing is excepted); none at all where nothing is.
+    """Return a side's parts by first digit; part 0 has no exclusions. Empty if the side excludes no value.
 
-    A value is excepted where others close to it, below and above, have an outcome that it has not. Cost:
-    linear in the bounds.
+    A value is excluded if its neighbours below and above share an outcome that it has not. Cost: linear in
+    the bounds.
     """
     fixed: list[int] = []
     by_digit: list[list[int]] = [[] for _ in range(10)]
@@ -34,7 +32,7 @@ def split(side: Side) -> tuple[Side, ...]:
 
 
 def _of(side: Side, kept: list[int]) -> Side:
-    """Return a side with some of its bounds; what it says of zero is said already."""
+    """Return a side with some of its bounds and no outcome for zero."""
     rows = [side.rows[0]]
     for at in kept:
         rows += side.rows[2 * at + 1 : 2 * at + 3]

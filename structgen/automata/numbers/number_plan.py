@@ -1,4 +1,4 @@
-"""What a number specification asks, in a form that an automaton can count with.
+"""Number specifications reduced to bounds and divisors, which an automaton can count with.
 
 A value is `sign * significand * 10**e` with the significand in [1, 10). A specification names finitely many
 *bounds* (ends of intervals) and *divisors*. The bounds cut the line into cells (the points themselves and the
@@ -6,8 +6,8 @@ gaps between them); a formula is true or false on a whole cell once it is known 
 value. So the outcome of a numeral is a table lookup: cell x divisor bits -> outcome. Zero and the two signs
 are kept apart (a `Side` each), because a numeral shows its sign first and writes its zeros in their own way.
 
-Each side is reduced: bounds that change nothing and divisors that decide nothing are dropped, so that specs
-that ask the same of a sign share states, and a side on which nothing is asked is the unconstrained numeral.
+Each side is reduced: bounds and divisors that decide nothing are dropped. So equivalent specs share states,
+and an unconstrained side is the unconstrained numeral.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Divisor(NamedTuple):
 
 
 class Side(NamedTuple):
-    """What is asked of the values of one sign, and of zero when it is written with that sign.
+    """The outcomes of the values of one sign, and of zero written with that sign.
 
     `rows[cell][bits]` is the outcome, or -1; cell 2i+1 is `bounds[i]`, cell 2i the gap below it.
     """
@@ -211,8 +211,8 @@ def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ValueAtom]:
 
 
 _CROWD = 64
-"""Intervals of one union from which on they are marked together: as sets of bits, each would be as long as
-the line has cells."""
+"""Unions of so many intervals are marked together: a bit set of each would be as long as the line has
+cells."""
 
 
 def _truth(

@@ -1,9 +1,8 @@
 """The states of number automata, kept for all grammars of the process that spell numbers alike.
 
-A state is named by what it holds, not by the grammar that met it, and most schemas ask the same few things of
-their numbers; so what one grammar had worked out, the next one finds. Outcomes are plain numbers here: a side
-is interned with the outcome numbers of the grammar that brings it, and whoever brings the same numbers shares
-its states, whatever the numbers stand for.
+A state is interned by its content, and most schemas ask the same few things of their numbers, so a grammar
+finds the states that earlier grammars made. Outcomes are plain numbers here: grammars that number the
+outcomes of a side alike share its states, whatever the numbers mean.
 """
 
 from __future__ import annotations
@@ -32,50 +31,50 @@ WIDTH = 16
 """Columns of a transition row: '0'..'9' are 0..9, '-' 10, '+' 11, '.' 12, 'e' 13, 'E' 14; 15 is unused."""
 COLUMNS = b"0123456789-+.eE"
 NEIGHBOURHOOD = 256
-"""States that one call of `expand` fills at most."""
+"""The most states that one call of `expand` fills."""
 DEPTH = 4
-"""One call of `expand` makes what so many characters can reach: most tokenizers cut digits in threes."""
+"""One call of `expand` makes the states within so many characters: most tokenizers cut digits in threes."""
 CROWD = 1 << 15
-"""Past so many states, a row is filled when it is asked for: remainders of ten digits are not met twice."""
+"""Past so many states only the row that is asked for is filled: remainders of ten digits do not recur."""
 MOST_STATES, MOST_PLANS = 1 << 16, 1 << 12
-"""Past so many states or specs, grammars to come begin anew; those that there are keep what they have."""
+"""Past so many states or specs, new grammars begin with a new table; old ones keep theirs."""
 WHOLE = 100
-"""More characters than a numeral has on which nothing is asked, other than under "any"."""
+"""More characters than an unconstrained numeral has, except under "any"."""
 _DIGITS, _MINUS, _MARKS = range(10), 10, (12, 13, 14)
 """The columns of the digits, of "-", and of ".", "e" and "E"."""
 _IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 _NOTHING: frozenset[int] = frozenset()
 _FEW_ROWS = 1_000
-"""Tables of more rows are not gone through to find which outcomes they hold."""
+"""Tables of more rows are not searched for their outcomes."""
 _FITS = 1 << 58
 """Remainders are 64-bit integers, so the divisors' least common multiple is below this. 17 digits fit."""
 
 _NO_BOUNDS = [0, *([1] * 9), 0, 0, *([1] * 10), 0, 1]
-"""What `nodes` returns where there are no words."""
+"""What `nodes` returns for no words."""
 
 Meaning = tuple[tuple[int, frozenset[int]], ...]
-"""Outcome numbers, and the demands that each stands for in one grammar."""
+"""Outcome numbers, and the demands that each means in one grammar."""
 
 
 @dataclass(slots=True)
 class NumberPlan:
-    """What a specification asks, with outcomes numbered by their place in `sets`."""
+    """A specification as sides, with outcomes numbered by their place in `sets`."""
 
     sets: tuple[frozenset[int], ...]
     positive: Side
     negative: Side
     digits: tuple[Side, Side] | None = None
-    """What is asked of numerals that are digits alone, where that is not the same."""
+    """The sides of numerals that are digits alone, if they differ."""
     starts: dict[tuple[int, ...], int] = field(default_factory=dict)
     """A grammar's numbers of `sets` -> the start state."""
 
 
 class Numerals:
-    """States by content. Whoever adds states holds `lock`; rows that are filled may be read without it.
+    """The table of states. To add states, hold `lock`; filled rows may be read without it.
 
-    `trans` (int32 [capacity, 16]) and `outcome` (int32 [capacity], -1 where the numeral may not end) are
-    replaced by larger arrays when they are full. The smaller ones stay as they were: compiled code of other
-    threads may be reading them.
+    `trans` (int32 [capacity, 16]) and `outcome` (int32 [capacity], -1: the numeral may not end) are replaced
+    by larger arrays when they are full. The smaller ones stay as they are: compiled code of other threads
+    may read them.
     """
 
     def __init__(self, policy: int, caps: Caps | None, limits: Limits) -> None:
@@ -114,14 +113,14 @@ class Numerals:
 
     @property
     def full(self) -> bool:
-        """Return whether grammars to come should begin anew."""
+        """Return whether new grammars should begin with a new table."""
         return self.count > MOST_STATES or len(self.plans) > MOST_PLANS
 
     # -- starting
     # ----------------------------------------------------------------------------------------------
 
     def plan(self, spec: ir.Spec) -> NumberPlan:
-        """Return what a specification asks; remembered by specification.
+        """Return the plan of a specification; remembered.
 
         Raises LimitError (number_chars, alternatives).
         """
@@ -153,8 +152,8 @@ class Numerals:
     def start(self, plan: NumberPlan, numbers: tuple[int, ...]) -> int:
         """Return the state before the first character, or ir.DEAD where no numeral has an outcome.
 
-        `numbers` are a grammar's numbers of `plan.sets`. What a few characters reach is made at once. Raises
-        LimitError (oracle_steps).
+        `numbers` are a grammar's numbers of `plan.sets`. The states within a few characters are made at once.
+        Raises LimitError (oracle_steps, alternatives).
         """
         known = plan.starts.get(numbers)
         if known is not None:
@@ -188,8 +187,8 @@ class Numerals:
         return state
 
     def _side(self, side: Side, *, part: bool = False) -> int:
-        """Return the offset of a side's record, written on first use. `part`: a part with exceptions of one
-        that was split; it is not split again."""
+        """Return the offset of a side's record, written on first use. `part`: it is a part of a split side,
+        and is not split again."""
         found = self._offsets.get((side, part))
         if found is not None:
             return found
@@ -242,7 +241,7 @@ class Numerals:
         )
 
     def _asked(self, fields: steps.Fields, origin: int) -> bool:
-        """Return whether a state is live, by arithmetic."""
+        """Return whether a state is live, by arithmetic on the numeral so far."""
         if origin < 0:
             root, text = fields, ""
         else:
@@ -330,7 +329,7 @@ class Numerals:
             steps.rehash(self._arena, self._states, self.count, self._table, old, self._functions, self._row)
 
     def new_state(self, outcome: int) -> int:
-        """Return a new state that no content names: whoever asks for it fills its row."""
+        """Return a new state without content; the caller fills its row."""
         self._grow()
         found = self.count
         self._counter[steps.COUNT] = found + 1
@@ -339,7 +338,7 @@ class Numerals:
         return found
 
     def at_start(self, state: int) -> bool:
-        """Return whether nothing of the numeral is written."""
+        """Return whether a state is before the first character."""
         return self.fields(state)[1] == steps.START
 
     def row(self, state: int) -> list[int]:
@@ -361,12 +360,12 @@ class Numerals:
         return self.fields(state), "".join(reversed(text))
 
     def fields(self, state: int) -> steps.Fields:
-        """Return what a state holds."""
+        """Return the fields of a state."""
         a, b, c, d, e, f, g, h = self._states[state].tolist()
         return a, b, c, d, e, f, g, h
 
     def meaning(self, state: int, demands: Mapping[int, frozenset[int]]) -> Meaning:
-        """Return what the outcomes that a state may yet have stand for in one grammar."""
+        """Return the outcomes that a state may still have, with their demands in one grammar."""
         if state in self._pairs:
             return self._pairs.meaning(state, demands)
         fields = self.fields(state)
@@ -404,7 +403,7 @@ class Numerals:
     def rests(
         self, state: int, demands: Mapping[int, frozenset[int]], *, marked: bool = False
     ) -> dict[int, bytes]:
-        """Return what `finish` does, not remembered; `marked`: only rests with ".", "e" or "E" count."""
+        """Return the completions of `finish`; `marked`: only those with ".", "e" or "E"."""
         open_demands = {demand for met in demands.values() for demand in met}
         found: dict[int, bytes] = {}
 
@@ -472,7 +471,7 @@ class Numerals:
         return blake2b(repr((parts, fields[1:])).encode(), digest_size=16, person=b"sg-numeral-3").digest()
 
     def _content(self, at: int, demands: Mapping[int, frozenset[int]]) -> bytes:
-        """Return a digest of what a side asks; made once for each meaning of its outcomes."""
+        """Return a digest of a side; made once for each meaning of its outcomes."""
         side = self._sides[at]
         known = self._contents.setdefault(at, {})
         numbers = outcomes_of(side) if len(side.rows) <= _FEW_ROWS else demands
@@ -484,7 +483,7 @@ class Numerals:
 
 
 class _Names:
-    """Outcomes in the order in which they are met, so that a grammar's own numbers do not show."""
+    """Numbers outcomes in the order in which they are met, independent of the grammar's numbers."""
 
     def __init__(self, demands: Mapping[int, frozenset[int]]) -> None:
         self.sets: list[list[int]] = []
@@ -502,7 +501,7 @@ class _Names:
 
 
 def _content(side: Side, demands: Mapping[int, frozenset[int]]) -> bytes:
-    """Return a digest of what a side asks, in words that every process writes alike. Linear in its bounds."""
+    """Return a digest of a side that is the same in every process. Linear in its bounds."""
     names = _Names(demands)
     caps = side.caps
     digest = blake2b(digest_size=16, person=b"sg-side")
@@ -516,8 +515,8 @@ def _content(side: Side, demands: Mapping[int, frozenset[int]]) -> bytes:
     return digest.digest()
 
 
-class _Shelf:
-    """The states that grammars to come share."""
+class _SharedTable:
+    """The table that new grammars share."""
 
     def __init__(self, policy: int, caps: Caps | None, limits: Limits) -> None:
         self._lock = new_lock(STORES)
@@ -525,7 +524,7 @@ class _Shelf:
         self._now: Numerals | None = None
 
     def take(self) -> Numerals:
-        """Return them, begun anew once they are too many."""
+        """Return the table; a new one once it is full."""
         now = self._now
         if now is None or now.full:
             with self._lock:
@@ -536,19 +535,19 @@ class _Shelf:
 
 
 @lru_cache(maxsize=16)
-def _shelf(policy: int, caps: Caps | None, number_chars: int, oracle_steps: int) -> _Shelf:
-    return _Shelf(policy, caps, Limits(number_chars=number_chars, oracle_steps=oracle_steps))
+def _shared_table(policy: int, caps: Caps | None, number_chars: int, oracle_steps: int) -> _SharedTable:
+    return _SharedTable(policy, caps, Limits(number_chars=number_chars, oracle_steps=oracle_steps))
 
 
 def shared(policy: int, caps: Caps | None, limits: Limits) -> Numerals:
-    """Return the states that grammars with these policies and limits share.
+    """Return the table that grammars with this policy and these limits share.
 
-    A grammar that may have fewer states than are kept has its own, so that it is refused where its own states
-    are too many, whatever others have made.
+    A grammar with a small limit on states has a table of its own, so that other grammars' states do not
+    count.
     """
     if limits.automaton_states < MOST_STATES:
         return Numerals(policy, caps, limits)
-    return _shelf(policy, caps, limits.number_chars, limits.oracle_steps).take()
+    return _shared_table(policy, caps, limits.number_chars, limits.oracle_steps).take()
 
 
 class FormPair(NamedTuple):
@@ -693,11 +692,11 @@ def _record(
     split_at: list[int],
     arena: npt.NDArray[np.int64],
 ) -> list[int]:
-    """Return a side as the compiled loop reads it, for the arena from offset `at`.
+    """Return a side as a record for the arena from offset `at`.
 
-    `nonzero` is the offset of the same side without its own outcome for zero (0: it is this one); its tables
-    serve for both. `split_at`: the offsets of the sides by first digit, where it is split; it has no tables
-    then, for all that they tell comes after that digit.
+    `nonzero` is the offset of the same side without its own outcome for zero (0: it is this one); both share
+    its tables. `split_at`: the offsets of the sides by first digit, if the side is split; it has no tables
+    then.
     """
     if nonzero:
         record = [int(field) for field in arena[nonzero : nonzero + steps.RECORD]]

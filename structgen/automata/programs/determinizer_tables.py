@@ -1,7 +1,7 @@
-"""The arrays of the string determiniser: where they lie, what is in them, how keys are interned.
+"""The arrays of the string determiniser: their addresses, their columns, and how keys are interned.
 
-`A`, the registers, is the one array that compiled code is handed: a call with all of them costs more than the
-work.
+Compiled code gets one array, the registers `A`, which hold the addresses of the others: passing all of them
+would cost more than the work.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from structgen.native.jit import jit
 
 WIDTH = 258
 MOST_TO_END = 8
-"""Characters from any state of a stepper to an end, at most."""
+"""The most characters from any state of an implicit automaton to an end."""
 SAFE_COLUMN = 255
-"""No UTF-8 text has this byte. In the rows of states in a stepper's text its column holds UNKNOWN - 1 less
-the characters of the alphabet that may surely follow."""
-UNSET = -3  # the value of a key that has none yet
+"""A byte that no UTF-8 text has. In the row of a state inside an implicit automaton its column holds
+UNKNOWN - 1 - n: any n characters of the alphabet may follow."""
+UNSET = -3  # the value of a new key
 
 # Registers.
 CAUSE = 0  # of an Interrupt: which array is full, or one of NEED_*
@@ -30,59 +30,59 @@ STAMP = 9
 SEARCH_STEPS, MOST_STEPS, MOST_NODES = 10, 11, 12
 HEAD, TAIL, FOUND = 13, 14, 15
 N_RANK = 16
-# Of `expand`: its number, the ends of its list of states, and how many rows it has filled.
+# Of `expand`: its number, the two ends of its list of states, and how many rows it has filled.
 TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 19, 20
-# The work of the public call that is under way, and how much it may be; a unit is about 5 us.
+# The work of the current public call, and its limit; a unit is about 5 us.
 WORK, MOST_WORK = 21, 22
-# Of a search: how many bytes the texts have that it is at, where in the queue these end, and past how many
-# bytes it gives up.
+# Of a search: the bytes of the texts at its front, where these end in the queue, and the most bytes it tries.
 LEVEL, LEVEL_END, MOST_LEVEL = 23, 24, 25
 NO_LEVEL = 1 << 40
 
-# Causes: the arrays by their place in Arena, and what Python must answer.
-# (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
+# Causes of an Interrupt: a full array (its place in NAMES), or a question to Python.
+# Arguments of compiled functions are np.int64: numba compiles another copy for each literal int.
 FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
 NEED_ANSWERS, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END, OVER_WORK = map(np.int64, range(16, 22))
 ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 
 # Columns of keys: four key words, a value, and an offset and length in the heap.
 VALUE, OFF, LEN = 4, 5, 6
-# First key words below 0 say what a key is; otherwise it is a thread (instruction, context, a, b).
+# A first key word below 0 says what the key is; otherwise the key is a thread (instruction, context, a, b).
 K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE, K_STEP = map(np.int64, range(-1, -9, -1))
 K_PART, K_NEED = np.int64(-9), np.int64(-10)
 # Columns of sets.
 S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
-S_STEPS = 5  # has it threads of a IMPLICIT (1), of LETTERS (2)
+S_STEPS = 5  # bits: it has threads of IMPLICIT (1), of LETTERS (2)
 # Columns of nodes. Q_LIVE: -1 dead, 0 not known, 1 live, 2 live with all that follow.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
-Q_COST = 8  # of what `Q_STAMP` names: the bytes to here
+Q_COST = 8  # in the search that `Q_STAMP` names: the bytes to this node
 # Columns of states.
 KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4  # DONE: 1, or BY_COLUMN
-BY_COLUMN = 2  # the columns of a IMPLICIT's alphabet are filled one by one
-SEEN, PARENT = 5, 6  # the last `expand` that came by; the state that led here first, or -1
+BY_COLUMN = 2  # the columns of an implicit automaton's alphabet are filled one by one
+SEEN, PARENT = 5, 6  # the last `expand` that visited it; the first state that led to it, or -1
 FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = map(np.int64, range(4))
-BANNED_STATE = 4  # a state of an automaton that was made whole (`banned_texts`): its number, the state there
+BANNED_STATE = 4  # a state of a whole automaton (`banned_texts`): the automaton's number, the state in it
 # Columns of instructions after their own: see program.completion_costs.
 I_COST, I_OUTER, I_BODY = 6, 7, 8
 # Columns of specs.
 P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_HIGH, P_LOW, P_CAP, P_BREAKS, P_NBREAKS = range(10)
 P_TRIMMED, P_COST, P_ATOM, P_FIRST = 10, 11, 12, 14  # P_ATOM: two columns
 P_JUDGED = 15
-P_TEXTS = 16  # the most characters of a string in which what a stepper calls safe is safe; 0: nothing is
-# The parts of a disjunction, specs themselves: the number of the first, how many; of a part, where in the
-# heap stands which atoms it asks about, and the number of the first atom there.
+P_TEXTS = 16  # strings up to so many characters may use the implicit automaton's `safe`
+# The parts of a disjunction are specs: the number of the first, how many. Of a part: where the heap lists its
+# atoms, and the number of the first atom there.
 P_PARTS, P_NPARTS, P_MEMBERS, P_FIRST_ATOM = 17, 18, 19, 20
-# One trimmed atom whose texts may be made longer by any number of characters, beside lengths: the bounds.
+# One trimmed atom, each of whose texts can be lengthened by any number of characters, and lengths: the
+# bounds.
 P_GROWS, P_LEAST, P_MOST = 21, 22, 23
-P_NEEDED = 24  # of a conjunction: where in the heap stands which of its atoms tell how far a match is
+P_NEEDED = 24  # of a conjunction: where the heap lists the atoms that tell their distance to a match
 SPEC_COLUMNS = 25
 
 
 class Interrupt(Exception):
-    """An array is full, or Python must answer something: see the registers CAUSE and WHAT."""
+    """An array is full, or Python must answer a question: see the registers CAUSE and WHAT."""
 
 
-# The arrays: registers ADDRESS + i and ROOM + i hold where array i lies and how many rows it has.
+# Registers ADDRESS + i and ROOM + i hold the address of array i and its number of rows.
 NAMES = (
     "keys",
     "sets",
@@ -110,7 +110,7 @@ COLUMNS = {
     "spec": SPEC_COLUMNS,
     "trans": WIDTH,
 }
-"""Of the arrays with rows; the others have one dimension."""
+"""The columns of each array with rows; the others have one dimension."""
 ADDRESS = 32
 ROOM = ADDRESS + len(NAMES)
 REGISTERS = ROOM + len(NAMES)

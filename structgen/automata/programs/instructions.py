@@ -16,7 +16,7 @@ from structgen.automata.unicode.charsets import ANY, Ranges
 from structgen.automata.unicode.partition import cheapest_point
 
 # Instructions are [op, a, b, c, d, e]; `a` to `e` as below.
-CHAR = 0  # a: index of the set, b: next; of a digit (`encoded_content`) c: the bits it brings, d: its place
+CHAR = 0  # a: index of the set, b: next; of a digit of `encoded_content` c: its bits, d: its place
 SPLIT = 1  # a, b: both next
 PUSH = 2  # a: the REPEAT whose count starts at 0
 REPEAT = 3  # a: body, b: exit, c: least, d: most (-1: none), e: 1 where the body can match the empty word
@@ -42,32 +42,33 @@ _FAR = 1 << 40
 
 
 class ImplicitAutomaton(Protocol):
-    """An automaton whose states are worked out one character at a time, since they are about as many as
-    texts. It takes letters, digits and hyphens of ASCII alone; equal ones are one."""
+    """An automaton with about as many states as texts, so Python computes a state when a text reaches it.
+
+    Its alphabet is the letters, digits and hyphen of ASCII. Equal automata are one.
+    """
 
     def start(self) -> str:
         """Return the state before the first character; it is not an end."""
 
     def step(self, state: str, char: str) -> tuple[str, int] | None:
-        """Return the state after a character, and the least characters from there to an end (0: it is one);
-        None where there is no end."""
+        """Return the state after a character and its distance to the nearest end; None if it reaches no
+        end."""
 
     def rest(self, state: str) -> str:
         """Return the shortest, then smallest text from a state to an end."""
 
     def safe(self, state: str) -> int:
-        """Return how many characters of its alphabet may surely follow, whichever they are."""
+        """Return how many characters may follow, whichever characters of the alphabet they are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """One pattern compiled: it accepts the strings in which a search finds the pattern.
 
-    Identity is equality: `compile_pattern` hands out one program a pattern, and instructions are long to
-    compare. `outer` is for each instruction the REPEAT whose body it is in, or -1; CALLED in programs
-    of calls. `trimmed`: from every
-    reachable thread of a non-empty state some completion leads to a match, so that the automaton alone tells
-    live from dead. `looks` are its look-arounds and word boundaries.
+    Identity is equality: `compile_pattern` returns one program for a pattern, and instructions are long to
+    compare. `outer` is for each instruction the REPEAT around it, or -1; CALLED in programs of calls.
+    `trimmed`: every non-empty set of threads that the program reaches can be completed to a match. `looks`
+    are its look-arounds and word boundaries.
     """
 
     code: tuple[Instruction, ...]
@@ -77,17 +78,17 @@ class Program:
     trimmed: bool
     looks: tuple[LookProgram, ...] = ()
     letters: frozenset[int] = frozenset()
-    """Code points that the determiniser tells apart beside what the sets ask for."""
+    """Code points that are classes of their own, beside the sets."""
     table: tuple[int, ...] = ()
-    """What the REGEX instruction reads."""
+    """The data of the REGEX instruction."""
     steppers: tuple[ImplicitAutomaton, ...] = ()
     costs: tuple[int, ...] = ()
-    """What `completion_costs` says of each instruction, where the instructions do not tell."""
+    """The completion cost of each instruction, where `completion_costs` cannot compute it."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookProgram:
-    """A look-around of a program: `boundary` for a word boundary, else where the body begins."""
+    """A look-around of a program, or a word boundary (`boundary`); `start` is where its body begins."""
 
     ahead: bool
     holds: bool
@@ -96,19 +97,19 @@ class LookProgram:
 
 
 def is_plain(program: Program) -> bool:
-    """Return whether a program holds instructions of plain patterns alone, and tells by itself what lives."""
+    """Return whether a program is trimmed and has the instructions of plain patterns alone."""
     return program.trimmed and not program.looks and all(row[0] <= MATCH for row in program.code)
 
 
 def floats(program: Program) -> bool:
-    """Return whether a pattern can be found after any text, and once found stays so: `a`, `[0-9]{2}`, not
-    `^a`, `a$`."""
+    """Return whether a search can find a pattern after any text, and stays successful: `a`, not `^a`,
+    `a$`."""
     op, _, other = program.code[program.start][:3]
     if op != SPLIT or not is_plain(program) or any(row[0] in (BOL, EOL) for row in program.code):
         return False
     again = program.code[other]  # any character, and the search begins anew
     restarts = again[0] == CHAR and program.sets[again[1]] == ANY and again[2] == program.start
-    # What lone surrogates alone could meet counts as not to be met.
+    # A set of lone surrogates alone counts as empty.
     spelled = (any(low < 0xD800 or high > 0xDFFF for low, high in ranges) for ranges in program.sets)
     return restarts and all(spelled)
 
@@ -142,11 +143,8 @@ def union_of(programs: tuple[Program, ...]) -> Program:
 
 @functools.lru_cache(maxsize=1024)
 def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], list[int]]:
-    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to the end of its body,
-    or a match.
-
-    Then, for each REPEAT, the least bytes of its body. For trimmed programs, where no assertion is in the
-    way.
+    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to the end of its body or
+    to a match; and for each REPEAT the least bytes of its body. The program is trimmed.
     """
     if program.costs:
         return list(program.costs), [_FAR] * len(program.code)
@@ -154,8 +152,8 @@ def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], 
 
 
 def least_costs(code: Sequence[Instruction], widths: Sequence[int]) -> list[int]:
-    """Return the least cost from each instruction to the end of its body, or a match, where a character of
-    each set costs so much."""
+    """Return the least cost from each instruction to the end of its body or to a match, by the cost of a
+    character of each set."""
     return _costs(code, widths)[0]
 
 
@@ -192,12 +190,12 @@ def _costs(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int
 
 
 def _width(ranges: Ranges, plain: bool) -> int:
-    """Return the bytes of the code point that is written most briefly (far, where UTF-8 can write none)."""
+    """Return the bytes of the shortest code point of a set; _FAR if UTF-8 can write none."""
     least = _FAR
     for low, high in ranges:
         found = cheapest_point(low, high, plain)
         if found is not None:
             least = min(least, found[0])
-            if low > 0x7F:  # what comes later is no cheaper
+            if low > 0x7F:  # later ranges are no cheaper
                 break
     return least

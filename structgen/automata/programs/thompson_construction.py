@@ -63,10 +63,10 @@ Tree: TypeAlias = Union[Program, NotTree, AllTree]
 
 @functools.lru_cache(maxsize=4096)
 def compile_pattern(source: str) -> Tree:
-    """Return what decides whether a search for the pattern succeeds: a program, or a formula over programs.
+    """Return the program of the strings in which a search finds the pattern, or a formula over programs.
 
-    Look-aheads that stand at the very start, `^(?!a)(?=b)c`, become the conjunction of not `^a`, `^b` and
-    `^c`, whose product is built lazily. Other look-arounds stay in the program. Raises `RegexError`.
+    Look-aheads at the very start, `^(?!a)(?=b)c`, become the conjunction of not `^a`, `^b` and `^c`, whose
+    product is built lazily. Other look-arounds stay in the program. Raises `RegexError`.
     """
     return _split(parse(source))
 
@@ -75,8 +75,8 @@ def compile_pattern(source: str) -> Tree:
 def compile_clock(prefix: str) -> Program:
     """Return the program of the strings of `prefix` (an anchored pattern) followed by an RFC 3339 time.
 
-    A leap second must be the last second of its day in UTC. That ties the hour and minute to the offset,
-    which no short pattern says: the instruction's threads carry them.
+    A leap second must be the last second of its day in UTC. That ties the hour and minute to the offset, so
+    the threads of the instruction carry them; no short pattern could.
     """
     builder = ProgramBuilder()
     for char in _CLOCK_CHARS:
@@ -91,7 +91,7 @@ def compile_clock(prefix: str) -> Program:
 def compile_regex(*, bound: bool = False) -> Program:
     """Return the program of the strings that are patterns of ECMA-262 in Unicode mode (see `regex_format`).
 
-    `bound`: with all that is left out of the automaton, and may be a pattern or none.
+    `bound`: with every string that the automaton leaves out, although it may be a pattern.
     """
     builder = ProgramBuilder()
     bounds = sorted({0x80, LAST + 1, *map(ord, _ENDS), *(ord(char) + 1 for char in _ENDS)})
@@ -108,11 +108,11 @@ def compile_regex(*, bound: bool = False) -> Program:
     return Program(code, sets, start, tuple(builder.outer), True, letters=letters, table=table)
 
 
-# Where ranges of letters beyond ASCII begin and end in practice: a range between two others of these, or
-# within what lies between them, is one that the automaton cannot put in order.
+# Where ranges of letters beyond ASCII begin and end in practice. The automaton cannot order the ends of a
+# range that both lie between two neighbours of these.
 _ENDS = "ÀÿΑΩαωАЯаяё一龥가힣"
 
-_CLOCK_CHARS = "0123456789:.+-Zz"  # the determiniser tells them apart, so each is a class of its own
+_CLOCK_CHARS = "0123456789:.+-Zz"  # each is a class of its own
 
 
 def _split(node: Node) -> Tree:
@@ -154,7 +154,7 @@ def _has(node: Node, kinds: tuple[type, ...]) -> bool:
 
 
 def _unanchor(node: Node) -> tuple[Node | None, Node | None]:
-    """Return (the part that must stand at the start of the string, its `^` gone; the part that need not)."""
+    """Return the alternatives that begin with `^`, without it, and the others."""
     if isinstance(node, TextStart):
         return EMPTY, None
     if isinstance(node, Concatenation):
@@ -185,7 +185,7 @@ def _alt(parts: tuple[Node, ...]) -> Node | None:
 
 
 def _ends_well(node: Node, tail: bool) -> bool:
-    """Return whether every `$` stands where nothing more need follow (`tail`: `node` itself does)."""
+    """Return whether nothing need follow any `$` (`tail`: nothing need follow the node itself)."""
     if isinstance(node, TextEnd):
         return tail
     if isinstance(node, Concatenation):
@@ -204,7 +204,7 @@ def _ends_well(node: Node, tail: bool) -> bool:
 
 
 def _surely_empty(node: Node) -> bool:
-    """Return whether the node matches the empty word wherever it stands (no assertion in the way)."""
+    """Return whether the node matches the empty word everywhere, without an assertion."""
     if isinstance(node, Concatenation):
         return all(_surely_empty(part) for part in node.parts)
     if isinstance(node, Alternation):
@@ -227,7 +227,7 @@ def _program(node: Node) -> Program:
 
 
 class ProgramBuilder:
-    """Emits instructions backwards, each node knowing what follows it."""
+    """Builds a program backwards: each node is emitted with the instruction that follows it."""
 
     def __init__(self) -> None:
         self.code: list[Instruction] = []
@@ -237,7 +237,7 @@ class ProgramBuilder:
         self.inside = -1
 
     def search(self, node: Node, anchored: Node | None, free: Node | None, *, trimmed: bool) -> Program:
-        """Return the program: `anchored` from the start of the string alone, `free` from any place."""
+        """Return the program: `anchored` starts at the start of the string, `free` anywhere."""
         match = self.put(MATCH)
         start = -1
         if free is not None:

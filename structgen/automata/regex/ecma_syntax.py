@@ -115,11 +115,11 @@ class _Parser:
         if self.strict:
             raise self.fail(f"With the flag u, {what}", at)
 
-    def fail(self, what: str, at: int | None = None) -> RegexError:
+    def fail(self, what: str, at: int | None = None, cure: str = "") -> RegexError:
         where = self.at if at is None else at
         return RegexError(
             f"{what} at character {where} of the pattern {self.text!r}.",
-            cure="Write the pattern as ECMA-262 (JavaScript) has it.",
+            cure=cure or "Write the pattern as ECMA-262 (JavaScript) has it.",
         )
 
     def parse(self) -> Node:
@@ -292,13 +292,15 @@ class _Parser:
             self.at += 2
             return WordBoundary(char == "b")
         if char == "k" and self.groups()[1]:
-            raise self.fail("A back-reference (\\k) cannot be compiled; it stands")
+            raise self.fail("A back-reference (\\k) stands", cure=RegexError.BACK_REFERENCE_CURE)
         if char.isascii() and char.isdigit() and char != "0":
             end = start + 1
             while end < len(text) and text[end].isascii() and text[end].isdigit():
                 end += 1
             if int(text[start + 1 : end]) <= self.groups()[0]:
-                raise self.fail(f"A back-reference ({text[start:end]}) cannot be compiled; it stands")
+                raise self.fail(
+                    f"A back-reference ({text[start:end]}) stands", cure=RegexError.BACK_REFERENCE_CURE
+                )
             self.legacy(f"{text[start:end]} refers to no group", start)
         return CharacterClass(self.char_escape(in_class=False))
 

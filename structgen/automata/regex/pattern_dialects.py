@@ -1,10 +1,11 @@
 """Regular expressions of Rust and of Python, as JSON Schema reads them (ECMA-262, flag u).
 
-pydantic hands a field's `pattern` to Rust's regex crate, or to Python's re, and writes it into the JSON
-Schema as it stands, where it may mean something else. Here each construct is put so that whatever the result
-matches, the original matches too: `\\d`, `\\w`, `\\s` stand for their ASCII members, their complements for
-what is outside the Unicode meaning. What cannot be put so is refused by name.
-Sources: the regex crate's documentation (Syntax), Python's re, ECMA-262 section 22.2.
+pydantic matches a field's `pattern` by Rust's regex crate or Python's re, but writes it unchanged into the
+JSON Schema, where it may mean something else. Here each construct is rewritten so that the original matches
+every match of the result: `\\d`, `\\w`, `\\s` become their ASCII members, their complements the characters
+outside the Unicode classes. Other differences are refused by name. The result is text, because it becomes
+the schema's `pattern`. Sources: the regex crate's documentation (Syntax), Python's re, ECMA-262 section
+22.2.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ class _Reader:
         self.at = 0
         self.out: list[str] = []
         self.groups: list[bool] = []
-        """Of each open group, whether it turned the sense around (a negative look)."""
+        """Of each open group: is it a negative look-around?"""
         self.wide = False
-        """Whether more must be matched than the original matches, because it is what must not be there."""
+        """Inside an odd number of negations, where the result must match more than the original."""
 
     def read(self) -> str:
         while self.at < len(self.text):

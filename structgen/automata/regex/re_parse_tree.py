@@ -135,7 +135,7 @@ class _Reader:
                 what = "A back-reference" if op == "GROUPREF" else "A condition on a group"
                 raise self.refusal(
                     f"{what} (group {value if op == 'GROUPREF' else value[0]})",
-                    "No automaton can follow it; write the ways out as alternatives.",
+                    RegexError.BACK_REFERENCE_CURE,
                 )
         raise self.refusal(
             f"{op}, which this version of Python has and is not known here,", "Write it otherwise."

@@ -1,9 +1,8 @@
 r"""Regular expressions as the `regex` module reads them, as far as re has their syntax, and `\p{...}`.
 
-The pattern is compiled by the module itself, which says what is wrong with it. Then its properties (`\p{L}`,
-`\P{Lu}`, `[[:alpha:]]`) become characters that stand for them, and re's parser reads the rest. What the sets
-match is asked of the module: its `\w`, `\d` and `\s`, its properties and its letters without regard to case
-are those of the version of Unicode that it brings along. Syntax that re does not have is refused by name.
+The module compiles the pattern first, so errors are its own. Then private characters replace its properties
+(`\p{L}`, `\P{Lu}`, `[[:alpha:]]`), and re's parser reads the rest. The module is asked which code points its
+classes match, because it has a Unicode version of its own. Syntax that re does not have is refused by name.
 """
 
 from __future__ import annotations
@@ -44,9 +43,11 @@ def regex_module() -> Any:
 
 
 def parse_regex_module(pattern: str, flags: int, where: str) -> Node:
-    """Return the tree of a pattern as regex.compile(pattern, flags) reads it. Raises RegexError for what the
-    module refuses, and for what it has and re has not. Cost: that of `parse_python`, and some 20 ms for each
-    set of characters that is new and is no list of characters."""
+    """Return the tree of a pattern as regex.compile(pattern, flags) reads it.
+
+    Raises RegexError for patterns that the module refuses, and for syntax that re does not have. Cost: that
+    of `parse_python`, and some 20 ms for each new class other than a list of characters.
+    """
     module = regex_module()
     try:
         verbose = bool(module.compile(pattern, flags).flags & module.X)
@@ -61,12 +62,12 @@ def parse_regex_module(pattern: str, flags: int, where: str) -> Node:
 
 
 def _marked(pattern: str, verbose: bool, where: str) -> tuple[str, dict[int, str]]:
-    """Return a pattern with characters in the place of properties, and which stand for which."""
+    """Return a pattern with private characters in place of properties, and the property of each."""
     free = (point for point in range(_STAND_INS, LAST) if chr(point) not in pattern)
     stands: dict[str, int] = {}
     parts: list[str] = []
     at, set_begins = 0, -1
-    """Where the members of the set begin in which `at` is, -1 outside of sets."""
+    """Where the members of the present set begin, -1 outside of sets."""
     while at < len(pattern):
         char, end = pattern[at], at + 1
         written = ""
@@ -107,10 +108,10 @@ def _marked(pattern: str, verbose: bool, where: str) -> tuple[str, dict[int, str
 
 
 class ModuleSets:
-    """The sets of characters of one pattern, as the module has them."""
+    """The character classes of one pattern in the module's dialect."""
 
     def __init__(self, properties: dict[int, str], where: str) -> None:
-        """`properties`: how those are written for which characters stand."""
+        """`properties`: private character -> the property that it replaces."""
         self._properties, self._where = properties, where
 
     def category(self, letter: str, ascii_only: bool) -> Ranges:

@@ -1,4 +1,4 @@
-"""The states of a table of rows that known rows lead to; compiled."""
+"""Reachability over the known rows of a transition table; compiled."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def _reach(trans, seen, order, known, count, most):  # type: ignore[no-untyped-d
 def reached(
     trans: npt.NDArray[np.int32], roots: npt.NDArray[np.int32], most: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return the states that known rows lead to from some (each once, no number below 0), those first, and
-    which of them have known rows; once there are more than `most` no more rows are looked at.
+    """Return the states that known rows reach from `roots` (first in the list), and those with known rows.
 
-    A row is known where none of its entries is `ir.UNKNOWN`. Cost: 10 us, and 0.3 us a state.
+    A row is known if no entry is `ir.UNKNOWN`. `roots` are distinct and not negative. Past `most` states no
+    more rows are read. Cost: 10 us, and 0.3 us a state.
     """
     seen: npt.NDArray[Any] = np.zeros(len(trans), np.uint8)
     seen[roots] = 1

@@ -1,10 +1,9 @@
-"""Automata under the numbers of another process: states that were kept, and a pool that goes on from them.
+"""Pools restored from a file: stored states under their stored numbers, and a pool that continues from them.
 
-A pool numbers its states in the order in which it meets them, and the numeral automata of a process are
-shared by all its grammars. What was kept of a pool (its starts, its rows) is therefore read under numbers of
-its own: a kept row answers by itself, and the pool is made when a row is asked for that was not kept. From
-then on both run side by side: a state of ours is one of the pool's, found by the text that leads there from
-a start.
+A pool numbers its states in the order in which it meets them, and all grammars of a process share the
+numeral automata, so numbers differ between processes. A restored pool keeps the stored numbers. A stored row
+answers at once. The pool is made when a row is missing; from then on a stored state is matched with a state
+of the pool by a text that leads there from a start.
 """
 
 from __future__ import annotations
@@ -27,30 +26,30 @@ Outcome: TypeAlias = Callable[[frozenset[int]], int]
 Array: TypeAlias = npt.NDArray[np.int32]
 
 FREE_STATES = 8
-"""States that all pools of strings number alike."""
+"""The states of the free string, which have the same numbers in all string pools."""
 _MOST = 20_000
-"""States of the numeral automata of one grammar, from which on rows are not kept any more."""
+"""The most states of a grammar's numeral automata that are stored."""
 _TOGETHER = 64
-"""Rows that are taken over from the pool at once, as it fills those of neighbours too."""
+"""The most rows that one call copies from the pool: it fills rows of neighbours too."""
 
 
 class KeptPool(NamedTuple):
-    """What is kept of a pool."""
+    """The stored part of a pool."""
 
     outcome: Array
     """Of each state; its length is the number of states."""
     known: Array
-    """The states whose rows are kept, ascending."""
+    """The states whose rows are stored, ascending."""
     rows: Array
     """Their rows."""
 
 
 class Disagrees(StructgenError):
-    """An automaton that was made anew is not the one that was kept."""
+    """An automaton differs from the stored one."""
 
 
 class Pool(Protocol):
-    """What a pool of strings and one of numerals have in common."""
+    """The common interface of string pools and number pools."""
 
     trans: Array
     outcome: Array
@@ -68,10 +67,10 @@ class Pool(Protocol):
 
 
 class RestoredPool:
-    """A pool that begins with kept states; states 0 to `fixed` - 1 have the same numbers in every pool.
+    """A pool that begins with stored states; states 0 to `fixed` - 1 have the same numbers in every pool.
 
-    `trans` and `outcome` are as those of the pool, and are replaced when they grow. `name` says what a start
-    is called in every process, `wake` makes the pool. Not thread-safe.
+    `trans` and `outcome` are like the pool's, and are replaced when they grow. `name` names a start alike in
+    every process, `wake` makes the pool. Not thread-safe.
     """
 
     FREE = StringPool.FREE
@@ -85,7 +84,7 @@ class RestoredPool:
         wake: Callable[[], Pool],
         width: int,
     ) -> None:
-        """`starts` reads the names of the kept starts; it is called when the first start is asked for."""
+        """`starts` reads the names of the stored starts when the first start is asked for."""
         self._read_starts, self._name, self._wake = starts, name, wake
         self._fixed = fixed
         # compiled code reads these until it is told of others
@@ -95,8 +94,8 @@ class RestoredPool:
         self.reset()
 
     def reset(self) -> None:
-        """Be as at the beginning: whatever was made since is forgotten. What compiled code was told must not
-        be more than what was kept."""
+        """Forget everything that was made since the file was read. Compiled code must know stored states
+        alone."""
         self.count = len(self._first_outcome)
         self.outcome: Array = self._first_outcome
         self.trans: Array = self._first
@@ -118,7 +117,7 @@ class RestoredPool:
         pool = self._awake()
         theirs = pool.start(spec, outcome)
         if spec.judge is not None:
-            return DEAD if theirs < 0 else self._ours_of(theirs)  # no name says what a judge says
+            return DEAD if theirs < 0 else self._ours_of(theirs)  # a judge has no name
         name = self._name(spec, outcome)
         found = self.starts.get(name)
         if found is None:
@@ -131,8 +130,8 @@ class RestoredPool:
         return found
 
     def expand(self, state: int, column: int = -1) -> None:
-        """Fill the row of a state, or a column of it where rows are filled by columns, and the rows of
-        neighbours that the pool has filled with it."""
+        """Fill the row of a state (or one column, for rows that are filled by columns), and copy the rows of
+        neighbours that the pool filled with it."""
         if not (self.trans[state] == UNKNOWN).any():
             return
         theirs = self.theirs(state)
@@ -160,11 +159,11 @@ class RestoredPool:
         return self._awake().key(self.theirs(state))
 
     def is_met(self, state: int) -> bool:
-        """Return whether it is known which of the pool's states one is."""
+        """Return whether a state has been matched with one of the pool."""
         return state in self._theirs
 
     def theirs(self, state: int) -> int:
-        """Return the pool's number of a state. Raises Disagrees where the pool has no such state."""
+        """Return the pool's number of a state. Raises Disagrees if the pool has no such state."""
         found = self._theirs.get(state)
         if found is not None:
             return found
@@ -201,12 +200,11 @@ class RestoredPool:
         if int(self._awake().outcome[theirs]) != int(self.outcome[ours]):
             raise Disagrees("a state of an automaton that was kept has another outcome now.")
         self._theirs[ours] = theirs
-        # of two states that are one now the first speaks for both
+        # if two stored states are one in the pool, the first stands for both
         self._ours.setdefault(theirs, ours)
 
     def _find_ways(self, start: int) -> None:
-        """Note for each state that is reached by kept rows from a start the state before it, and the
-        column."""
+        """Note for each state that stored rows reach from a start its predecessor and the column."""
         order = [start]
         for state in order:
             row = self.trans[state]
@@ -217,7 +215,7 @@ class RestoredPool:
                     order.append(target)
 
     def _ours_of(self, theirs: int) -> int:
-        """Return our number of a state of the pool; it is new where no kept state is known to be it."""
+        """Return our number of a state of the pool; it is new unless a stored state was matched with it."""
         found = self._ours.get(theirs)
         if found is None:
             found = self.count
@@ -234,7 +232,7 @@ class RestoredPool:
         return found
 
     def _copy(self, state: int, theirs: int) -> None:
-        """Take the row of a state over from the pool."""
+        """Copy the row of a state from the pool."""
         row = self._pool_row(theirs)
         targets, where = np.unique(row, return_inverse=True)
         ours = [target if target < 0 else self._ours_of(target) for target in targets.tolist()]
@@ -242,15 +240,15 @@ class RestoredPool:
 
 
 class KeptStrings(RestoredPool):
-    """String automata that were kept (`StringPool`)."""
+    """Restored string automata (`StringPool`)."""
 
     @property
     def work(self) -> int:
-        """As `StringPool.work`; 0 while nothing but what was kept was asked for."""
+        """As `StringPool.work`; 0 while stored rows answer everything."""
         return self._pool.work if isinstance(self._pool, StringPool) else 0
 
     def roaming(self, first: int) -> npt.NDArray[np.int64]:
-        """Return what the pool's `roaming` returns. Nothing that a judge is asked for was kept."""
+        """Return what the pool's `roaming` returns. States under a judge are not stored."""
         wanted = set(self._pool.roaming(0).tolist()) if isinstance(self._pool, StringPool) else set()
         if not wanted:
             return np.empty(0, np.int64)
@@ -262,7 +260,7 @@ class KeptStrings(RestoredPool):
 
     @property
     def texts(self) -> KeptTexts:
-        """What is in texts of steppers, under our numbers."""
+        """The states inside implicit automata, under our numbers."""
         return KeptTexts(self, self._strings().texts)
 
     def _fill(self, theirs: int, column: int) -> None:
@@ -275,7 +273,7 @@ class KeptStrings(RestoredPool):
 
 
 class KeptTexts:
-    """The states in texts of steppers (`stepper_states.ImplicitStates`) of a pool that was kept."""
+    """The states inside implicit automata (`implicit_states`) of a restored pool."""
 
     __slots__ = ("_kept", "_texts")
 
@@ -283,36 +281,35 @@ class KeptTexts:
         self._kept, self._texts = kept, texts
 
     def holds(self, state: int) -> bool:
-        """Return whether a state is in a text."""
+        """Return whether a state is inside an implicit automaton."""
         return self._texts.holds(self._kept.theirs(state))
 
     def among(self, states: npt.NDArray[np.int64]) -> list[int]:
-        """Return the places of those of some states that are in a text."""
+        """Return the indices of the states that are inside an implicit automaton."""
         if not self._texts:
             return []
         return self._texts.among(np.array([self._kept.theirs(state) for state in states.tolist()]))
 
     def spec(self, state: int) -> int:
-        """Return the pool's number of a state's spec where that has steppers, or -1."""
+        """Return the pool's number of a state's spec if it has implicit automata, else -1."""
         return self._texts.spec(self._kept.theirs(state))
 
     def of_specs(self, first: int, end: int, numbers: Collection[int]) -> list[int]:
-        """Return the states from number `first` to `end` of some specs; those that were kept, and not met
-        since, are left out."""
+        """Return the states from `first` to `end` of some specs that were matched with the pool's."""
         kept = self._kept
         return [state for state in range(first, end) if kept.is_met(state) and self.spec(state) in numbers]
 
     def distance(self, state: int) -> int:
-        """Return how many characters a state in a text needs to its end."""
+        """Return how many characters the shortest completion of a state inside an implicit automaton has."""
         return self._texts.distance(self._kept.theirs(state))
 
 
 class KeptNumbers(RestoredPool):
-    """Numeral automata that were kept (`NumberPool`, or that of another policy)."""
+    """Restored numeral automata (`NumberPool` or `PrintedPool`)."""
 
     @property
     def made(self) -> int:
-        """Return how many states there are, kept ones included."""
+        """Return how many states there are, stored ones included."""
         return self.count
 
 
@@ -321,20 +318,21 @@ Numbers: TypeAlias = AnyPool | KeptNumbers
 
 
 def known_rows(pool: Pool | RestoredPool, roots: Iterable[int]) -> KeptPool:
-    """Return the rows of a pool that are known and that known rows lead to from some states; every state
-    keeps its number. Cost: 1 us a state."""
+    """Return the known rows that known rows reach from some states; every state keeps its number.
+
+    Cost: 1 us a state.
+    """
     _, known = reached(pool.trans, _distinct((*range(FREE_STATES), *roots)), pool.count)
     known.sort()
     return KeptPool(pool.outcome[: pool.count].astype(np.int32), known, pool.trans[known])
 
 
 def kept_of(pool: Pool | RestoredPool, roots: Iterable[int]) -> tuple[KeptPool, dict[int, int]]:
-    """Return what is kept of a pool, for those states that known rows lead to from some (`roots`), with the
-    numbers under which each is kept: those of the pool may be those of a whole process.
+    """Return the part of a pool that known rows reach from `roots`, and the new number of each state.
 
-    Cost: 1 us a state.
+    States are numbered anew, because a number pool has the states of a whole process. Cost: 1 us a state.
     """
-    trans = pool.trans  # another one where it grows meanwhile: others add to the pool of a process
+    trans = pool.trans  # other threads may grow the pool and replace it
     order, known = reached(trans, _distinct(roots), _MOST)
     numbers = {state: at for at, state in enumerate(order.tolist())}
     renumbered = np.full(len(trans), UNKNOWN, np.int32)

@@ -1,4 +1,4 @@
-"""Banned texts as one regular expression: strings in which one of them stands somewhere match it."""
+"""Banned texts as one regular expression, which a search finds in the strings that hold one of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 """The characters that ECMA-262 gives a meaning in a pattern."""
 _DEEPEST = 40
-"""Groups inside one another; texts that part below that are written out one by one."""
+"""The most nested groups; texts that differ deeper in the trie are written one by one."""
 
 _END = ""
 """In a trie: a text ends here. No character is empty."""
@@ -18,10 +18,9 @@ Trie: TypeAlias = "dict[str, Trie]"
 
 
 def minimal(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return those texts that hold none of the others, sorted: a string that holds any of `texts` holds one
-    of these. The texts are not empty.
+    """Return the texts that hold no other text, sorted. A string that holds any of `texts` holds one of them.
 
-    Cost: for each character of a text, a walk down the trie of the others, some 0.5 us a step.
+    The texts are not empty. Cost: some 0.5 us a step, a walk down a trie for each character of a text.
     """
     every = sorted(set(texts))
     root: Trie = {}
@@ -49,7 +48,7 @@ def _holds_another(text: str, root: Trie) -> bool:
 def pattern_of(texts: Iterable[str]) -> str:
     """Return the ECMA-262 pattern that matches strings which hold one of `texts` (`minimal` ones).
 
-    Common beginnings are written once, so that the automaton follows as few places as it can.
+    Common prefixes are written once, so that the automaton has few threads.
     """
     root: Trie = {}
     for text in texts:
@@ -57,7 +56,7 @@ def pattern_of(texts: Iterable[str]) -> str:
         for char in text:
             node = node.setdefault(char, {})
     written: list[str] = []
-    # what is to be written, last first: characters and brackets, or a trie at its depth of groups
+    # a stack of pattern text, and of tries with their depth of groups
     todo: list[str | tuple[Trie, int]] = [(root, 0)]
     while todo:
         top = todo.pop()

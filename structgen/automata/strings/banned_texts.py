@@ -1,9 +1,9 @@
-"""Strings in which none of some texts stands: their automaton, made whole.
+"""Strings that hold none of some banned texts: their whole automaton, made at once.
 
-It is the automaton of Aho and Corasick (1975) over UTF-8: a state is the longest end of what was read that
-is a beginning of a banned text, and a text that is complete leads nowhere. The general construction
-(`determinizer`) finds the same states one by one, some 7 us each; here a row is that of the state to fall
-back to, changed where the text goes on.
+It is the automaton of Aho and Corasick (1975) over UTF-8. A state is the longest suffix of the text so far
+that is a prefix of a banned text; a complete banned text leads nowhere. The general construction
+(`determinizer`) finds the same states one by one, some 7 us each. Here a row is a copy of the row of the
+fallback state, changed where a banned text goes on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from structgen.language.ir import DEAD, All, Format, Formula, Length, Not, Patte
 
 WIDTH: Final = 258
 MOST_STATES: Final = 1 << 15
-"""Of more states the rows are filled as texts reach them."""
+"""The most states of a whole automaton; a larger one is determinised lazily."""
 Rows: TypeAlias = npt.NDArray[np.int32]
 
 
@@ -39,12 +39,11 @@ class Banned(NamedTuple):
     ends: npt.NDArray[np.bool_]
     """[states]: may a string end here?"""
     name: bytes
-    """16 bytes that say which texts are banned, and of how many characters a string is at least."""
+    """16 bytes that name the banned texts and the least length."""
 
 
 def read(spec: Spec) -> tuple[tuple[str, ...], int] | None:
-    """Return the texts that a spec bans, and the least length that it asks for, where it asks for nothing
-    else; None for any other spec."""
+    """Return the banned texts and the least length of a spec that asks for nothing else; None for others."""
     if len(spec.formulas) != 1 or spec.judge is not None:
         return None
     source, least = None, 0
@@ -64,8 +63,8 @@ def read(spec: Spec) -> tuple[tuple[str, ...], int] | None:
 
 
 def beside(spec: Spec) -> tuple[Spec, tuple[str, ...]] | None:
-    """Return what a spec of one demand asks for beside a ban on texts, and these texts, where that is a
-    pattern or a format; None for any other spec."""
+    """Return, of a spec of one demand that bans texts beside a pattern or a format, the spec without the ban,
+    and the texts; None for any other spec."""
     if len(spec.formulas) != 1 or spec.judge is not None:
         return None
     formula = spec.formulas[0]
@@ -80,7 +79,7 @@ def beside(spec: Spec) -> tuple[Spec, tuple[str, ...]] | None:
 
 
 def together(rest: Spec, texts: tuple[str, ...]) -> Spec:
-    """Return a spec of one demand with a ban on texts, of which there may be none."""
+    """Return a spec of one demand with a ban on texts; `texts` may be empty."""
     if not texts:
         return rest
     (formula,) = rest.formulas
@@ -90,14 +89,14 @@ def together(rest: Spec, texts: tuple[str, ...]) -> Spec:
 
 @functools.lru_cache(maxsize=64)
 def texts_of(source: str) -> tuple[str, ...] | None:
-    """Return the texts that a pattern finds, sorted, where it is nothing but texts and alternatives of them
-    and none holds another; else None."""
+    """Return the texts that a pattern matches, sorted, if it consists of texts and alternatives and no text
+    holds another; else None."""
     try:
         tree = parse(source)
     except RegexError:
         return None
     found: list[str] = []
-    # what is left to be read, first part last, behind each text
+    # each text so far, and the nodes that follow it, last first
     todo: list[tuple[str, tuple[Node, ...]]] = [("", (tree,))]
     while todo:
         text, rest = todo.pop()
@@ -108,7 +107,7 @@ def texts_of(source: str) -> tuple[str, ...] | None:
             continue
         *below, part = rest
         if isinstance(part, CharacterClass):
-            # alternatives of one character are read as a set
+            # the reader makes alternatives of one character a class
             if sum(high - low + 1 for low, high in part.ranges) > MOST_STATES:
                 return None
             chars = (chr(at) for low, high in part.ranges for at in range(low, high + 1))
@@ -126,8 +125,9 @@ def texts_of(source: str) -> tuple[str, ...] | None:
 
 @functools.lru_cache(maxsize=4)
 def automaton(texts: tuple[str, ...], least: int) -> Banned | None:
-    """Return the automaton of strings of `least` characters or more in which no text stands; None where it
-    has more than MOST_STATES states. No text holds another, none is empty.
+    """Return the automaton of strings of at least `least` characters that hold no banned text.
+
+    None if it has more than MOST_STATES states. No text holds another, none is empty.
 
     Cost: some 10 us a character of the texts, once; the last few are remembered.
     """
@@ -149,7 +149,7 @@ def automaton(texts: tuple[str, ...], least: int) -> Banned | None:
 
 
 class _Rows:
-    """Rows under construction: state 0, the seven places inside any character, and what is added."""
+    """Rows under construction: state 0, the seven places inside any character, and added states."""
 
     def __init__(self) -> None:
         self.rows: Rows = np.full((64, WIDTH), DEAD, np.int32)
@@ -173,7 +173,7 @@ class _Rows:
         return state
 
     def redirect(self, middles: dict[bytes, int], char: bytes, after: int) -> None:
-        """Have a character lead from a state to another one. `middles`: the state, under no byte, and those
+        """Make a character lead from a state to another. `middles`: the state (key b""), and the states
         inside characters that were made for it, by the bytes before them."""
         at = middles[b""]
         for end in range(1, len(char)):
@@ -189,11 +189,11 @@ class _Rows:
 def _rows(texts: tuple[str, ...]) -> tuple[Rows | None, npt.NDArray[np.bool_]]:
     """Return the rows of the automaton, and which of its states are inside a character."""
     made = _Rows()
-    # a beginning of texts: its state, that of its longest end that is a beginning too, its length, the texts
+    # a prefix of texts: its state, its fallback state, its length, the texts
     todo: deque[tuple[int, int, int, tuple[str, ...]]] = deque([(0, 0, 0, texts)])
     while todo:
         state, back, size, held = todo.popleft()
-        made.rows[state] = made.rows[back]  # that one is shorter, and whole by now
+        made.rows[state] = made.rows[back]  # the fallback is shorter, so its row is complete
         below: dict[str, list[str]] = {}
         for text in held:
             below.setdefault(text[size], []).append(text)
@@ -209,7 +209,7 @@ def _rows(texts: tuple[str, ...]) -> tuple[Rows | None, npt.NDArray[np.bool_]]:
             return None, np.zeros(0, np.bool_)
     rows, inside = made.rows[: len(made.inside)].copy(), np.array(made.inside)
     while True:
-        # a place inside a character of which no end is left is none
+        # remove states inside a character that no byte completes
         empty = np.flatnonzero(inside & (rows < 0).all(axis=1))
         leads = np.isin(rows, empty) if len(empty) else np.zeros(1, np.bool_)
         if not leads.any():
@@ -218,7 +218,7 @@ def _rows(texts: tuple[str, ...]) -> tuple[Rows | None, npt.NDArray[np.bool_]]:
 
 
 def shortest(of: Banned, state: int) -> bytes:
-    """Return the rest from a state whose JSON text is the shortest, and of these the smallest."""
+    """Return the completion of a state whose JSON text is the shortest, and of these the smallest."""
     if of.ends[state]:
         return b""
     found = _plainest(of, state)
@@ -242,11 +242,11 @@ def shortest(of: Banned, state: int) -> bytes:
 
 
 def _plainest(of: Banned, start: int) -> bytes | None:
-    """Return the smallest rest among those of printable ASCII that take the fewest characters, None where
-    the state stands inside a character, or where there is no such rest of that length."""
+    """Return the smallest of the shortest completions in printable ASCII; None if the state is inside a
+    character, or if printable ASCII has no completion of the least length."""
     if of.rows[start, 0x80] >= 0 or not (of.rows[start, 0x20:0x7F] >= 0).any():
         return None
-    # each such character brings the end nearer by one, as long as one may come
+    # each character brings the end nearer by one
     way: list[tuple[int, int]] = [(start, 0x20)]
     dead: set[int] = set()
     while way:
@@ -276,4 +276,4 @@ def _said(byte: int) -> bytes:
 
 
 _SAID: Final = tuple(map(_said, range(256)))
-"""What stands for each byte in a JSON text."""
+"""How a JSON text spells each byte."""

@@ -1,4 +1,4 @@
-"""Formulas over strings as trees over numbered atoms, ready to be judged by which atoms accept."""
+"""Formulas over strings as Boolean trees over numbered atoms, evaluated by which atoms accept."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ class TreeBuilder:
         self.breaks: set[int] = set()
 
     def node(self, formula: Formula, denied: bool = False, whole: bool = True) -> BooleanTree:
-        """Return the tree of a formula that stands behind an odd number of negations (`denied`), or not.
+        """Return the tree of a formula. `denied`: it is under an odd number of negations.
 
-        `whole`: nothing but lengths and excluded words is asked for beside it
-        (`named_formats.format_beside`).
+        `whole`: beside it, the string must meet lengths and excluded words alone (`format_beside`).
         """
         done: list[BooleanTree] = []
         stack = [(formula, denied, whole, False)]
@@ -67,10 +66,9 @@ class TreeBuilder:
         return done[0]
 
     def _united(self, formula: Any_) -> tuple[BooleanTree | None, tuple[Formula, ...]]:
-        """Return the tree of all plain patterns of a disjunction as one program (None: there are no two), and
-        the other parts.
+        """Return one program for all plain patterns of a disjunction (None: fewer than two), and the others.
 
-        Which of them is found is no matter: one program has fewer states, and tells by itself what lives.
+        One program has fewer states than several, and is trimmed, so its liveness is known.
         """
         plain: list[Program] = []
         rest: list[Formula] = []
@@ -126,19 +124,19 @@ class TreeBuilder:
 
 
 def _asks(formula: Formula) -> bool:
-    """Return whether a part of a conjunction is more than a length or words that are excluded."""
+    """Return whether a part of a conjunction is neither a length nor excluded words."""
     return not (isinstance(formula, Length) or (isinstance(formula, Not) and isinstance(formula.of, Words)))
 
 
 def _asks_long_names(formula: All) -> bool:
-    """Return whether international names must have a length: not every text is an end then
+    """Return whether an international name must have a least length: then not every text is an end
     (`label_lengths`)."""
     least = max((part.least for part in formula.of if isinstance(part, Length)), default=0)
     return least > 1 and Format("idn-hostname") in formula.of
 
 
 def _measures_json(formula: All) -> bool:
-    """Return whether JSON texts must have a length: their automaton has no last state to count to."""
+    """Return whether a JSON text must meet a length: its automaton has no bounded distance to an end."""
     return any(isinstance(part, Format) and part.name in JSON_TEXTS for part in formula.of) and any(
         isinstance(part, Length) for part in formula.of
     )
@@ -158,8 +156,10 @@ def atoms_of(node: BooleanTree) -> frozenset[int]:
 
 
 def branches(node: BooleanTree, most: int) -> list[BooleanTree]:
-    """Return trees one of which holds where a tree holds: the parts of a disjunction, what stands beside it
-    in a conjunction with each of them. At most so many; the tree alone where it is no disjunction."""
+    """Return the disjuncts of a tree, with the other parts of a conjunction distributed over them.
+
+    At most `most`; only the tree itself if it has no disjunction.
+    """
     found: list[tuple[BooleanTree, ...]] = [()]
     for part in node[1:] if node[0] == "all" else (node,):
         ways = part[1:] if part[0] == "any" else (part,)
@@ -170,7 +170,7 @@ def branches(node: BooleanTree, most: int) -> list[BooleanTree]:
 
 
 def evaluate(node: BooleanTree, flags: list[bool], length: int) -> bool:
-    """Return what a tree is where these atoms accept and so many characters are read."""
+    """Return the truth of a tree: `flags` says which atoms accept, `length` how many characters were read."""
 
     def leaf(node: BooleanTree) -> bool:
         if node[0] == "atom":
@@ -181,10 +181,10 @@ def evaluate(node: BooleanTree, flags: list[bool], length: int) -> bool:
 
 
 def foresee(node: BooleanTree, flags: list[bool | None], length: int) -> bool | None:
-    """Return what a tree will surely be however the string goes on, or None.
+    """Return the truth of a tree whatever follows, or None if that is open.
 
-    `flags`: of each atom whether it has matched for good, never will, or may (None); `length`: what is read,
-    at least.
+    `flags`: of each atom whether it has matched for good, never will, or may (None); `length`: at least so
+    many characters were read.
     """
 
     def leaf(node: BooleanTree) -> bool | None:
@@ -198,10 +198,10 @@ def foresee(node: BooleanTree, flags: list[bool | None], length: int) -> bool | 
 
 
 def _fold(node: BooleanTree, leaf: Callable[[BooleanTree], bool | None]) -> bool | None:
-    """Return the truth of a tree in Kleene's logic (None: not known), no deeper for Python than a leaf."""
+    """Return the truth of a tree in Kleene's three-valued logic (None: unknown), without recursion."""
     if node[0] in _LEAVES:
         return leaf(node)
-    above: list[tuple[BooleanTree, int, bool]] = []  # a node, the part that is looked at, is one not known
+    above: list[tuple[BooleanTree, int, bool]] = []  # a node, its current part, is an earlier part unknown
     while True:
         value: bool | None
         if node[0] in _LEAVES:

@@ -1,8 +1,8 @@
-"""A rest of a string that must meet many things at once: one of them after the other.
+"""A completion of a string under many patterns at once, found greedily: one pattern after another.
 
-The shortest text in which twenty patterns are all found is a search among a million sets of those already
-found. Here each step is the shortest text that settles one part more for good; what is settled stays so, so
-the steps end. The rest is a short one, seldom longer than need be, and never surely the shortest.
+An exact search for the shortest text in which twenty patterns are found visits a million sets of patterns
+found so far. Here each step is the shortest text after which one more part holds for good, so the steps end.
+The completion is short, but not always the shortest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable, Sequence
 
 _STEPS = 2_000
-"""Nodes that are looked at for one part more."""
+"""The most nodes that one step visits."""
 
 
 def completion_by_parts(
@@ -21,13 +21,12 @@ def completion_by_parts(
     settled: Callable[[int], int],
     ends: Callable[[int], bool],
 ) -> list[int] | None:
-    """Return the classes of characters of a text that leads from a node to one that ends a string, or None
-    where a part is too far for a look.
+    """Return the character classes of a text from a node to an accepting node, or None if a part is too far.
 
-    `row`: the node behind a node on each class, negative where none lives; `costs`: bytes of each class's
-    character, 0 where it has none; `settled`: how many parts surely hold whatever follows; `ends`: may the
-    string end here? From each node on the text, the rest of it is what is found (the shortest step, of these
-    the first by classes), so that lengths told along the way fall. Cost: some thousands of rows a part.
+    `row`: the successor of a node on each class, negative if none is live; `costs`: the bytes of each
+    class's character, 0 if it has none; `settled`: how many parts hold whatever follows; `ends`: may the
+    string end at a node? From each node of the text the same rest is found, so lengths that are told along
+    the text fall. Cost: some thousands of rows a part.
     """
     text: list[int] = []
     while not ends(node):
@@ -46,7 +45,7 @@ def _step(
     settled: Callable[[int], int],
     ends: Callable[[int], bool],
 ) -> tuple[tuple[int, ...], int] | None:
-    """Return the cheapest way to a node that ends, or where more is settled, and that node."""
+    """Return the cheapest way to a node that may end or has one more settled part, and that node."""
     least = settled(start)
     queue: list[tuple[int, tuple[int, ...], int]] = [(0, (), start)]
     done: set[int] = set()

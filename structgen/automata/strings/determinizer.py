@@ -1,13 +1,13 @@
-"""The compiled determiniser: threads, sets of threads, classes, byte rows, and the search for completions.
+"""The determiniser of strings, compiled: states with byte rows, liveness, and shortest completions.
 
-Everything lives in the arrays of `arena`, which Python grows when a routine raises `Interrupt`. Routines may
-be interrupted anywhere and are called again: what they have interned by then stays true, and what half a row
-lacks is UNKNOWN.
+A *thread* is a place in one atom's nondeterministic automaton. A *set* is a sorted set of threads, which is
+a state of the determinised product of a spec's atoms. A *node* is (spec, set, length so far), a state
+between two code points. A *state* is a node or a place inside a UTF-8 sequence; it has a row of 258 columns,
+and it is what callers see.
 
-Words: a *thread* is one place of one atom's automaton; a *set* is a sorted set of threads, a state of the
-determinised product of a spec's atoms; a *node* is (spec, set, length so far), a state at a code point
-boundary; a *state* is what the engine sees, a node or a place within a UTF-8 sequence, with a row of 258
-columns.
+Everything lies in the arrays of `determinizer_tables`, which Python grows when a function raises
+`Interrupt`. A function may be interrupted anywhere and is called again: interned keys stay valid, and the
+missing entries of a row are UNKNOWN.
 """
 
 from __future__ import annotations
@@ -159,12 +159,12 @@ from structgen.automata.strings.subset_construction import (
 from structgen.language.ir import DEAD, UNKNOWN
 from structgen.native.jit import entry, jit
 
-_FAR_AWAY = np.int64(1) << 30  # bytes that nothing needs
-_NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of _decide before it searches in earnest
+_FAR_AWAY = np.int64(1) << 30  # more bytes than any completion has
+_NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of the short and of the longer search of `_decide_alone`
 
 
-# Work is counted in units of some 5 us: a row of a set takes NEW of them, and one more for so many threads
-# times classes; a row of a node takes one; a step that finds its row made a part of one.
+# Work is counted in units of some 5 us. A new row of a set costs _NEW units, and one more for each _ROW_WORK
+# threads times classes; a new row of a node costs one; _STEPS + 1 steps of a search over known rows cost one.
 _NEW = np.int64(4)
 _ROW_WORK = np.int64(250)
 _STEPS = np.int64(3)
@@ -172,7 +172,7 @@ _STEPS = np.int64(3)
 
 @jit
 def _spend(A, units):  # type: ignore[no-untyped-def]
-    """Count work of the public call that is under way; stop where it is too much."""
+    """Count work of the current public call; stop past its limit."""
     A[WORK] += units
     if A[WORK] > A[MOST_WORK]:
         stop(A, OVER_WORK, ZERO)
@@ -180,7 +180,7 @@ def _spend(A, units):  # type: ignore[no-untyped-def]
 
 @jit
 def _bracket(A, s, length):  # type: ignore[no-untyped-def]
-    """Return between which of a spec's lengths a length lies."""
+    """Return how many of a spec's length bounds a length has reached."""
     bracket = np.int64(0)
     breaks = spec_of(A)[s, P_BREAKS]
     while bracket < spec_of(A)[s, P_NBREAKS] and heap_of(A)[breaks + bracket] <= length:
@@ -190,7 +190,7 @@ def _bracket(A, s, length):  # type: ignore[no-untyped-def]
 
 @jit
 def _asks_hope(A, s, set_, bracket, outcome):  # type: ignore[no-untyped-def]
-    """Return whether only the demands' formulas, or a judge, tell if a node may live."""
+    """Return whether the liveness of a node depends on the demands' formulas, or on a judge."""
     if spec_of(A)[s, P_JUDGED]:
         return True
     if outcome >= 0 or (spec_of(A)[s, P_TRIMMED] and sets_of(A)[set_, S_LEN] > 0):
@@ -200,7 +200,7 @@ def _asks_hope(A, s, set_, bracket, outcome):  # type: ignore[no-untyped-def]
 
 @jit
 def _foretell(A, s, row, classes, length):  # type: ignore[no-untyped-def]
-    """Stop, once, for all that Python must say of the nodes behind a set's row: outcomes, then hopes."""
+    """Stop once for all questions to Python about the nodes of a set's row: outcomes, then hopes."""
     bracket = _bracket(A, s, length)
     for second in range(2):
         missing, last = np.int64(-1), np.int64(-1)
@@ -264,7 +264,7 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
 
 @jit
 def _plain(A, q):  # type: ignore[no-untyped-def]
-    """Return the node without its threads of LETTERS: what follows it but for their letters is the same."""
+    """Return the node without its threads of LETTERS: every other successor is the same."""
     set_ = nodes_of(A)[q, Q_SET]
     if not lettered(A, set_):
         return q
@@ -273,9 +273,9 @@ def _plain(A, q):  # type: ignore[no-untyped-def]
 
 @jit
 def _node_row(A, q):  # type: ignore[no-untyped-def]
-    """Return where in the heap the node's successor on each class stands (DEAD where surely none).
+    """Return where the heap lists the node's successor on each class (DEAD: certainly none).
 
-    Threads of LETTERS end there: what they lead to is found letter by letter (`_fill_column`).
+    Threads of LETTERS are left out: their successors are found letter by letter (`_fill_column`).
     """
     nodes = nodes_of(A)
     if nodes[q, Q_ROW] >= 0:
@@ -287,7 +287,7 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
         return nodes[q, Q_ROW]
     s = nodes[q, Q_SPEC]
     set_ = nodes[q, Q_SET]
-    # The empty set is every spec's: it leads to itself, and keeps no row, whose width would be one spec's.
+    # All specs share the empty set. It leads to itself and has no row, whose width would be that of one spec.
     empty = sets_of(A)[set_, S_LEN] == 0
     classes = spec_of(A)[s, P_CLASSES]
     _spend(A, ONE)
@@ -332,14 +332,14 @@ def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
 def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
     """Return the queue entry of the first completion with an outcome (or, `any_live`, of a live node), or -1.
 
-    Breadth first by bytes of the shortest spelling of each class, in byte order, so that the first entry to
-    reach a node carries its shortest, then smallest text. `resume` goes on after the last find. On a find the
-    path's nodes are marked live; after an exhausted search (that never found anything) all visited are dead.
-    After `most` steps: -2, or an Interrupt where that is the limit. -3: what there is takes more bytes than
+    Breadth first by the bytes of the shortest spelling of each class, in byte order: the first entry at a
+    node has its shortest, then smallest text. `resume` continues after the last find. A find marks the nodes
+    of its path live; a search that ends without any find marks all visited nodes dead. After `most` steps:
+    -2, or an Interrupt if `most` is the limit of the call. -3: every completion has more bytes than
     MOST_LEVEL.
     """
     nodes, reg, queue = nodes_of(A), A, queue_of(A)
-    undecided = np.int64(-1)  # in a stepper's text, which is looked at when nothing else is left
+    undecided = np.int64(-1)  # a node inside an implicit automaton, which is asked when the search ends
     if not resume:
         reg[HEAD] = 0
         reg[TAIL] = 0
@@ -412,10 +412,10 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
 
 @jit
 def _probe(A, q, most):  # type: ignore[no-untyped-def]
-    """Mark node `q` live if a walk depth first finds a live node within `most` steps; return whether it did.
+    """Mark node `q` live if a depth-first walk finds a live node within `most` steps; return whether it did.
 
-    Entries are linked into a stack by their second column. Where texts branch widely (dates), breadth first
-    would visit thousands of nodes on the way to the nearest end.
+    The second column links the entries into a stack. Where texts branch widely (dates), a breadth-first
+    search would visit thousands of nodes before the nearest end.
     """
     nodes, queue = nodes_of(A), queue_of(A)
     gen = next_stamp(A)
@@ -456,7 +456,7 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
 
 @jit
 def _part(A, s, set_):  # type: ignore[no-untyped-def]
-    """Return the set of those threads of a set that a part of a disjunction asks about; worked out once."""
+    """Return the set of the threads of a part of a disjunction; computed once."""
     key = intern(A, K_PART, s, set_, ZERO)
     if keys_of(A)[key, VALUE] == UNSET:
         work, members = work_of(A), spec_of(A)[s, P_MEMBERS] - spec_of(A)[s, P_FIRST_ATOM]
@@ -475,15 +475,15 @@ def _part(A, s, set_):  # type: ignore[no-untyped-def]
 
 @jit
 def _part_node(A, q, part):  # type: ignore[no-untyped-def]
-    """Return the node of a part of a disjunction, where the disjunction is at a node."""
+    """Return the node of a part of a disjunction for a node of the whole."""
     s = spec_of(A)[nodes_of(A)[q, Q_SPEC], P_PARTS] + part
     return _node(A, s, _part(A, s, nodes_of(A)[q, Q_SET]), nodes_of(A)[q, Q_LENGTH])
 
 
 @jit
 def _needs(A, s, set_):  # type: ignore[no-untyped-def]
-    """Return a key that holds how many bytes a conjunction needs at least from a set to a match: what the
-    farthest of its atoms needs (VALUE), and what all of them need one after another (OFF). Worked out once.
+    """Return a key with lower bounds of the bytes from a set of a conjunction to a match: that of the
+    farthest atom (VALUE), and the sum of all atoms (OFF). Computed once.
     """
     key = intern(A, K_NEED, s, set_, ZERO)
     keys, work = keys_of(A), work_of(A)
@@ -510,12 +510,11 @@ def _needs(A, s, set_):  # type: ignore[no-untyped-def]
 
 @jit
 def _seek(A, q, most):  # type: ignore[no-untyped-def]
-    """Return the queue entry of a completion from node `q` of a conjunction, one of the shortest, or -1 where
-    none is found within `most` steps; -3 as in `_search`.
+    """Return the queue entry of a shortest completion from node `q` of a conjunction; -1 if `most` steps find
+    none; -3 as in `_search`.
 
-    Depth first, what needs least first, among texts of no more bytes than the start needs at least; then of
-    some bytes more (iterative deepening). No text is left out that the bound does not rule out, so that what
-    is found is shortest, though not the smallest of these.
+    Iterative deepening A* (R. Korf, 1985): depth first among texts within the lower bound of the start, the
+    nearest first; then with a larger bound. The text is one of the shortest, not always the smallest of them.
     """
     s = nodes_of(A)[q, Q_SPEC]
     classes, widths, least = spec_of(A)[s, P_CLASSES], spec_of(A)[s, P_COST], spec_of(A)[s, P_LEAST]
@@ -565,7 +564,7 @@ def _seek(A, q, most):  # type: ignore[no-untyped-def]
                     continue
                 _push(A, t, keys_of(A)[key, OFF] + width, entry, c)
                 queue_of(A)[A[TAIL] - 1, 4] = cost + width
-            # link them: what needs most at the bottom
+            # push them, the farthest first
             queue = queue_of(A)
             while True:
                 worst = np.int64(-1)
@@ -587,12 +586,11 @@ def _seek(A, q, most):  # type: ignore[no-untyped-def]
 def _decide(A, q):  # type: ignore[no-untyped-def]
     """Mark a node live or dead.
 
-    A disjunction lives where one of its parts does. Many nodes of it are one node for a part, which is looked
-    at once.
+    A disjunction is live if one of its parts is. Many nodes of the whole share one node of a part.
     """
     s = nodes_of(A)[q, Q_SPEC]
     if spec_of(A)[s, P_GROWS]:
-        # every text of its own may be made longer: the shortest end tells
+        # each of its texts can be lengthened, so the shortest completion decides
         set_ = nodes_of(A)[q, Q_SET]
         lives = sets_of(A)[set_, S_LEN] > 0
         if lives and spec_of(A)[s, P_MOST] >= 0:
@@ -614,10 +612,10 @@ def _decide(A, q):  # type: ignore[no-untyped-def]
 
 @jit
 def _decide_alone(A, q):  # type: ignore[no-untyped-def]
-    """Mark a node live or dead: a short look around, a walk ahead, and then the whole search.
+    """Mark a node live or dead: by a short search, then a walk ahead, then the whole search.
 
-    A node in a stepper's text lives if the text's shortest end leads to an outcome, or else dies: no search
-    finds its way among as many nodes as there are texts.
+    A node inside an implicit automaton is live if the automaton's shortest end leads to an outcome: no search
+    can visit as many nodes as there are texts.
     """
     if steps(A, nodes_of(A)[q, Q_SET]):
         if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_TEXTS] - nodes_of(A)[q, Q_LENGTH] < MOST_TO_END:
@@ -634,10 +632,9 @@ def _decide_alone(A, q):  # type: ignore[no-untyped-def]
 
 @jit
 def _try_letters(A, q):  # type: ignore[no-untyped-def]
-    """Mark a node live where a letter of LETTERS leads to an outcome.
+    """Mark a node live if a letter of LETTERS leads to an outcome; searches try every other character.
 
-    Searches take every other way. A text whose label goes on with letters is an end, unless it is one of the
-    words that are excluded; so one more letter tells.
+    A text whose label continues with letters is an end unless it is an excluded word, so one letter decides.
     """
     point = _next_letter(A, q, np.int64(128), np.int64(0x7FF))
     while point >= 0:
@@ -649,8 +646,7 @@ def _try_letters(A, q):  # type: ignore[no-untyped-def]
 
 @jit
 def _next_letter(A, q, low, high):  # type: ignore[no-untyped-def]
-    """Return the first of the code points from `low` to `high` that threads of LETTERS in a node take, or
-    -1."""
+    """Return the first code point from `low` to `high` that a thread of LETTERS in a node accepts, or -1."""
     s, set_ = nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_SET]
     off, found = sets_of(A)[set_, S_OFF], NONE
     for i in range(off, off + sets_of(A)[set_, S_LEN]):
@@ -667,8 +663,8 @@ def _next_letter(A, q, low, high):  # type: ignore[no-untyped-def]
 
 @jit
 def _letter_blocks(A, q):  # type: ignore[no-untyped-def]
-    """Return which of the 32 blocks of 64 code points below U+0800 hold a letter of LETTERS after which a
-    node lives; a bit each."""
+    """Return as bits which of the 32 blocks of 64 code points below U+0800 hold a letter that keeps a node
+    live."""
     blocks = ZERO
     for block in range(2, 32):
         last = np.int64(64 * block + 63)
@@ -707,7 +703,7 @@ def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
 
 @jit
 def _free(A, outcome):  # type: ignore[no-untyped-def]
-    """Return the first of the 8 states from which any text leads to `outcome`."""
+    """Return the first of the 8 states of the free string with an outcome: any text leads to it."""
     key = intern(A, K_FREE, outcome, ZERO, ZERO)
     if keys_of(A)[key, VALUE] != UNSET:
         return keys_of(A)[key, VALUE]
@@ -726,7 +722,7 @@ def _free(A, outcome):  # type: ignore[no-untyped-def]
 
 @jit
 def _state_of(A, q):  # type: ignore[no-untyped-def]
-    """Return the state of a node, or DEAD where nothing completes it."""
+    """Return the state of a node, or DEAD if nothing completes it."""
     nodes = nodes_of(A)
     if nodes[q, Q_LIVE] == 0:
         _decide(A, q)
@@ -753,7 +749,7 @@ def _state_of(A, q):  # type: ignore[no-untyped-def]
 
 @jit
 def _middle_to(A, kind, target):  # type: ignore[no-untyped-def]
-    """Return the state that is FREE's middle `kind` with `target` at the end of the sequence."""
+    """Return the state inside a UTF-8 sequence (place `kind` of the free string) that ends at `target`."""
     if states_of(A)[target, KIND] == FREE_STATE:
         return states_of(A)[target, ARG_B] + kind
     key = intern(A, K_MIDDLE, kind, target, ZERO)
@@ -950,16 +946,16 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
 
 @jit
 def alphabet(b):  # type: ignore[no-untyped-def]
-    """Return whether steppers take a character: letters, digits and hyphens."""
+    """Return whether a byte is in the implicit automata's alphabet: letters, digits and hyphens."""
     return 97 <= b <= 122 or 48 <= b <= 57 or 65 <= b <= 90 or b == 45
 
 
 @jit
 def _safe(A, q):  # type: ignore[no-untyped-def]
-    """Return what stands in the SAFE_COLUMN of a node in a stepper's text.
+    """Return the SAFE_COLUMN of a node inside an implicit automaton: UNKNOWN - 1 - n, if any n characters of
+    the alphabet may follow.
 
-    Below UNKNOWN by one more than the characters of the alphabet that may surely follow. Only where nothing
-    but steppers, and what is behind them, is in the node.
+    n is 0 unless all threads of the node are of implicit automata, or follow one.
     """
     set_, s, length = nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_LENGTH]
     off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
@@ -976,7 +972,7 @@ def _safe(A, q):  # type: ignore[no-untyped-def]
 
 @jit
 def _beside_stepper(A, set_, atom):  # type: ignore[no-untyped-def]
-    """Return whether a set holds a stepper's thread of an atom."""
+    """Return whether a set holds a thread of IMPLICIT of an atom."""
     off = sets_of(A)[set_, S_OFF]
     for i in range(off, off + sets_of(A)[set_, S_LEN]):
         pc = keys_of(A)[heap_of(A)[i], 0]
@@ -987,7 +983,7 @@ def _beside_stepper(A, set_, atom):  # type: ignore[no-untyped-def]
 
 @jit
 def _node_after(A, q, char):  # type: ignore[no-untyped-def]
-    """Return the node after another and a character of ASCII or of LETTERS, be it live or dead."""
+    """Return the node after a node and a character of ASCII or of LETTERS, live or not."""
     s, set_, length = nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_LENGTH]
     if length < spec_of(A)[s, P_CAP]:
         length += 1
@@ -1003,8 +999,8 @@ def _node_after(A, q, char):  # type: ignore[no-untyped-def]
 
 @jit
 def _fill_column(A, n, char):  # type: ignore[no-untyped-def]
-    """Fill one column in the row of a state that is filled by columns: of the steppers' alphabet, or the last
-    byte of a letter of LETTERS."""
+    """Fill one column of a row that is filled by columns: a character of the implicit automata's alphabet, or
+    the last byte of a letter of LETTERS."""
     point = states_of(A)[n, ARG_B] + (char & 63) if states_of(A)[n, KIND] == SPLIT_STATE else char
     after = _node_after(A, states_of(A)[n, ARG_A], point)
     trans_of(A)[n, char] = DEAD if nodes_of(A)[after, Q_LIVE] < 0 else _state_of(A, after)
@@ -1012,10 +1008,9 @@ def _fill_column(A, n, char):  # type: ignore[no-untyped-def]
 
 @jit
 def _begin(A, n):  # type: ignore[no-untyped-def]
-    """Set up the list of `_expand`: the state two steps before state `n`.
+    """Set up the list of `_expand`, with the state two steps before state `n`.
 
-    Who walks over a vocabulary from some state on asks for what is near, siblings and cousins too; and where
-    it began is not known here.
+    A walk over a vocabulary asks for neighbours of `n` too, and where it began is not known here.
     """
     states = states_of(A)
     for _ in range(2):
@@ -1031,7 +1026,7 @@ def _begin(A, n):  # type: ignore[no-untyped-def]
 
 @jit
 def _list_after(A, at):  # type: ignore[no-untyped-def]
-    """Put the states that a filled row leads to on the list of `_expand`, and tell them who led there."""
+    """Append the states that a filled row leads to to the list of `_expand`, and note their parent."""
     states, trans, todo = states_of(A), trans_of(A), todo_of(A)
     last = np.int64(DEAD)
     for b in range(WIDTH):
@@ -1049,18 +1044,18 @@ def _list_after(A, at):  # type: ignore[no-untyped-def]
 
 @jit
 def _expand(A, n, most):  # type: ignore[no-untyped-def]
-    """Fill the row of state `n`, then those that lack in the order of `_begin`'s list and what it leads to.
+    """Fill the row of state `n`, then up to `most` missing rows in the order of `_begin`'s list.
 
-    `most` rows and one. After an interrupt it goes on.
+    After an interrupt it continues.
     """
     todo = todo_of(A)
     _fill(A, n)
-    # Rows that are filled already are passed through; the list is short, so that this does not go on.
+    # Filled rows are passed through; the list is short, so this ends.
     while A[TODO_HEAD] < A[TODO_TAIL] and A[TODO_DONE] < most:
         at = todo[A[TODO_HEAD]]
         if not states_of(A)[at, DONE]:
             _fill(A, at)
-            # The middles of UTF-8 sequences are cheap, and are not counted.
+            # States inside UTF-8 sequences are cheap and not counted.
             if states_of(A)[at, KIND] != MIDDLE_STATE:
                 A[TODO_DONE] += 1
         _list_after(A, at)
@@ -1070,8 +1065,8 @@ def _expand(A, n, most):  # type: ignore[no-untyped-def]
 
 @jit
 def _calls_cost(A, context):  # type: ignore[no-untyped-def]
-    """Return the least bytes from the ends of the bodies of a context to a match. Cost: the calls that were
-    not asked for before."""
+    """Return the least bytes from the ends of the called bodies of a context to a match; computed once a
+    call."""
     keys, prog = keys_of(A), prog_of(A)
     total, at = ZERO, context
     while at != 0 and keys[at, VALUE] == UNSET:
@@ -1086,8 +1081,10 @@ def _calls_cost(A, context):  # type: ignore[no-untyped-def]
 
 @jit
 def _digits(kind, place, left):  # type: ignore[no-untyped-def]
-    """Return how many digits an encoded text needs from a place in a group of them (digits before it, and
-    above four bits the bytes that these end), where so many bytes are left."""
+    """Return how many digits an encoded text of `left` more bytes needs.
+
+    `place`: the digits before in their group, and above four bits the bytes that these complete.
+    """
     bits = kind & 7
     total = (8 * ((place >> 4) + left) + bits - 1) // bits
     if kind & UNPADDED == 0:
@@ -1098,7 +1095,7 @@ def _digits(kind, place, left):  # type: ignore[no-untyped-def]
 
 @jit
 def _thread_cost(A, s, t):  # type: ignore[no-untyped-def]
-    """Return the least bytes from a thread to a match of its atom; 0 where that is not known."""
+    """Return the least bytes from a thread to a match of its atom; 0 if that is not known."""
     heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
     pc = keys[t, 0]
     op = prog[pc, 0]
@@ -1119,7 +1116,7 @@ def _thread_cost(A, s, t):  # type: ignore[no-untyped-def]
             context = keys[context, 1]
             repeat = prog[repeat, I_OUTER]
     elif op == IMPLICIT:
-        cost = prog[pc, I_COST]  # of the start; then what its state says
+        cost = prog[pc, I_COST]  # of the start state
         if keys[t, 3] > 0:
             cost += keys[t, VALUE] - prog[pc, 3]
     elif op == CLOCK:
@@ -1196,17 +1193,16 @@ ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_PART, ASK_SEEK = range(9, 15)
 
 @entry("int64(int64[::1], int64, int64, int64)")
 def ask(A, what, a, b):  # type: ignore[no-untyped-def]
-    """Answer one question: the one entry point, so that one compiled object is loaded.
+    """Answer one question. There is one entry point, so that one compiled object is loaded.
 
-    ASK_START: the node at which spec `a` begins. ASK_SEARCH: `_search` from node `a` (`b`: go on).
-    ASK_ROW: where in the heap node `a`'s row stands, dead targets marked. ASK_THREAD: the number of thread
-    (a, b, 0, 0). ASK_NODE: the state of node `a`. ASK_EXPAND: fill `b` rows, once ASK_BEGIN has
-    named state `a` as the first.
-    ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_DESCEND: `_descend` from node `a`.
-    ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character `b`.
-    ASK_STEPPED: the thread of state `b` (what is safe in the upper half) of the stepper whose thread is `a`.
-    ASK_STEPS: is node `a` in a stepper's text? ASK_PART: the node of part `b` of the disjunction that is at
-    node `a`. ASK_SEEK: `_seek` from node `a` in so many steps (`b`).
+    ASK_START: the node at which spec `a` begins. ASK_SEARCH: `_search` from node `a` (`b`: continue).
+    ASK_ROW: where the heap lists node `a`'s row, dead targets marked. ASK_THREAD: the number of thread (a,
+    b, 0, 0). ASK_NODE: the state of node `a`. ASK_EXPAND: fill `b` rows, once ASK_BEGIN has named state `a`
+    as the first. ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_DESCEND: `_descend` from
+    node `a`. ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character
+    `b`. ASK_STEPPED: the thread of state `b` (its `safe` in the upper half) of the implicit automaton of
+    thread `a`. ASK_STEPS: is node `a` inside an implicit automaton? ASK_PART: the node of part `b` of the
+    disjunction that is at node `a`. ASK_SEEK: `_seek` from node `a` in so many steps (`b`).
     """
     if what == ASK_SEEK:
         return _seek(A, a, b)

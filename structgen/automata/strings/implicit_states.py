@@ -1,7 +1,8 @@
 """Implicit automata (`instructions.ImplicitAutomaton`): their states by number, as a string pool needs them.
 
-Nearly every text is a state of its own, so that nothing is worked out before it is asked: the row of such a
-state is filled one column at a time, and no search passes through one. It lives where its shortest end does.
+Nearly every text is a state of its own, so a state is computed when a text reaches it: its row is filled one
+column at a time, and no search passes through it. It is live if the automaton's shortest end leads to an
+outcome.
 """
 
 from __future__ import annotations
@@ -21,40 +22,41 @@ from structgen.limits import Limits
 
 ANY_LENGTH = 1 << 40
 PADDING = "." + 63 * "A"
-"""What may follow the end of a stepper where more characters are asked for."""
+"""A text that may follow an end, if a length asks for more characters."""
 _PADDED, _SHORTEST = len(PADDING), 7
 
 
 class ImplicitStates:
-    """What a string pool knows of its steppers, of their states, and of its own states that are in them."""
+    """The implicit automata of a string pool, their states, and the pool's states inside them."""
 
-    __slots__ = ("_arrays", "_ask", "_ends", "_limits", "_numbers", "_steppers", "_texts", "specs")
+    __slots__ = ("_arrays", "_ask", "_automata", "_ends", "_limits", "_numbers", "_texts", "specs")
 
     def __init__(self, arrays: Mapping[str, Any], ask: Callable[..., int], limits: Limits) -> None:
-        """`arrays`: the pool's, which are replaced as they grow; `ask`: its questions to the kernel."""
+        """`arrays`: the pool's, which are replaced as they grow; `ask`: `StringPool._ask`."""
         self._arrays, self._ask, self._limits = arrays, ask, limits
-        self._steppers: list[ImplicitAutomaton] = []
-        self._texts: list[str] = [""]  # by number; 0 is the start of every stepper
+        self._automata: list[ImplicitAutomaton] = []
+        self._texts: list[str] = [""]  # by number; 0 is the start of every automaton
         self._numbers: dict[tuple[int, str], tuple[int, int, int]] = {}
         self._ends: dict[int, str] = {}
-        """Node in a text -> the text from there to an end with an outcome."""
+        """Node inside an automaton -> its shortest completion."""
         self.specs: dict[int, bool] = {}
-        """The specs with steppers, and whether nothing else is asked there (`_LoadedSpec.descends`)."""
+        """The specs with implicit automata, and whether they ask for nothing else
+        (`_LoadedSpec.descends`)."""
 
-    # Steppers.
+    # The automata.
 
     def add(self, stepper: ImplicitAutomaton) -> int:
-        """Return the stepper's number here."""
-        if stepper not in self._steppers:
-            self._steppers.append(stepper)
-        return self._steppers.index(stepper)
+        """Return the number of an automaton; it is added if it is new."""
+        if stepper not in self._automata:
+            self._automata.append(stepper)
+        return self._automata.index(stepper)
 
     def text(self, stepper: int, number: int) -> str:
-        """Return what a stepper's state is."""
-        return self._texts[number] if number else self._steppers[stepper].start()
+        """Return the text that names a state of an automaton."""
+        return self._texts[number] if number else self._automata[stepper].start()
 
     def answer_step(self, key: int) -> None:
-        """Say which thread of a stepper comes after another and a character. Raises `LimitError`."""
+        """Answer which thread follows a thread and a character. Raises `LimitError`."""
         keys, prog = self._arrays["keys"], self._arrays["prog"]
         thread, char = int(keys[key, 1]), int(keys[key, 2])
         pc, number = int(keys[thread, 0]), int(keys[thread, 3])
@@ -68,9 +70,9 @@ class ImplicitStates:
         self._arrays["keys"][key, ar.VALUE] = then
 
     def _step(self, stepper: int, number: int, char: str) -> tuple[int, int, int] | None:
-        """Return (state, least characters to an end, characters that are safe) after a character, or None."""
-        machine = self._steppers[stepper]
-        stepped = machine.step(self.text(stepper, number), char)
+        """Return (state, distance to the nearest end, `safe`) after a character, or None."""
+        automaton = self._automata[stepper]
+        stepped = automaton.step(self.text(stepper, number), char)
         if stepped is None:
             return None
         after, least = stepped
@@ -81,40 +83,41 @@ class ImplicitStates:
                     f"The string automata have more than {self._limits.automaton_states} states.",
                     limit="automaton_states",
                 )
-            found = self._numbers[stepper, after] = (len(self._texts), least, machine.safe(after))
+            found = self._numbers[stepper, after] = (len(self._texts), least, automaton.safe(after))
             self._texts.append(after)
         return found
 
     # States of the pool.
 
     def __bool__(self) -> bool:
-        return bool(self._steppers)
+        return bool(self._automata)
 
     def at(self, node: int) -> bool:
-        """Return whether a node is in a text."""
-        return bool(self._steppers) and bool(self._ask(k.ASK_STEPS, node))
+        """Return whether a node is inside an implicit automaton."""
+        return bool(self._automata) and bool(self._ask(k.ASK_STEPS, node))
 
     def holds(self, state: int) -> bool:
-        """Return whether a state is in a text."""
+        """Return whether a state is inside an implicit automaton."""
         states = self._arrays["states"]
         return states[state, ar.KIND] == ar.NODE_STATE and self.at(int(states[state, ar.ARG_A]))
 
     def among(self, states: Any) -> list[int]:
-        """Return the places of those of some states (an array) that are in a text."""
-        if not self._steppers:
+        """Return the indices of the states (an array) that are inside an implicit automaton."""
+        if not self._automata:
             return []
         return [place for place, state in enumerate(states.tolist()) if self.holds(state)]
 
     def spec(self, state: int) -> int:
-        """Return the number of a state's spec where that has steppers, or -1."""
+        """Return the number of a state's spec if it has implicit automata, else -1."""
         arrays = self._arrays
-        if not self._steppers or arrays["states"][state, ar.KIND] != ar.NODE_STATE:
+        if not self._automata or arrays["states"][state, ar.KIND] != ar.NODE_STATE:
             return -1
         number = int(arrays["nodes"][int(arrays["states"][state, ar.ARG_A]), ar.Q_SPEC])
         return number if number in self.specs else -1
 
     def of_specs(self, first: int, end: int, numbers: Collection[int]) -> list[int]:
-        """Return the states from number `first` to `end` of some specs, those inside characters left out."""
+        """Return the states from `first` to `end` that belong to some specs and are not inside a
+        character."""
         arrays = self._arrays
         states = arrays["states"][first:end]
         mine = np.flatnonzero(states[:, ar.KIND] == ar.NODE_STATE)
@@ -123,7 +126,7 @@ class ImplicitStates:
         return found
 
     def expand(self, state: int, column: int) -> None:
-        """Fill a column of the row of a state in a text; all of them where it is -1."""
+        """Fill a column of a row inside an implicit automaton; all columns if it is -1."""
         columns = (
             np.flatnonzero(self._arrays["trans"][state] == UNKNOWN).tolist() if column < 0 else (column,)
         )
@@ -132,21 +135,21 @@ class ImplicitStates:
                 self._ask(k.ASK_COLUMN, state, one)
 
     def distance(self, state: int) -> int:
-        """Return how many characters a state in a text needs to its end."""
+        """Return how many characters the shortest completion of a state inside an implicit automaton has."""
         node, arrays = int(self._arrays["states"][state, ar.ARG_A]), self._arrays
         if arrays["nodes"][node, ar.Q_OUTCOME] >= 0:
             return 0
         number, length = arrays["nodes"][node, [ar.Q_SPEC, ar.Q_LENGTH]].tolist()
         cap, most = arrays["spec"][number, [ar.P_CAP, ar.P_TEXTS]].tolist()
-        least = min(least for _, _, least in self._steppers_of(node))
-        # where no length asks for more than is written by then, the end is the stepper's own
+        least = min(least for _, _, least in self._automata_of(node))
+        # if no length asks for more characters, the completion is the automaton's own
         alone = self.specs[number] or (most >= ANY_LENGTH and length + least >= cap)
         return least if alone else len(self.end(node))
 
     def end(self, node: int) -> str:
-        """Return the text from a node in a text to an end with an outcome; mark the node live or dead.
+        """Return the shortest completion of a node inside an implicit automaton; mark the node live or dead.
 
-        It is the stepper's own, and where that does not do (a length asks for more) a label `A...` behind it.
+        It is the automaton's own; if a length asks for more, PADDING follows it.
         """
         found = self._ends.get(node)
         if found is not None:
@@ -167,16 +170,17 @@ class ImplicitStates:
         return text
 
     def _shortest(self, node: int) -> str:
-        """Return the shortest, then smallest text to an end of a stepper that a node is in."""
-        near = self._steppers_of(node)
+        """Return the shortest, then smallest text from a node to an end of one of its implicit automata."""
+        near = self._automata_of(node)
         least = min(least for _, _, least in near)
         texts = (
-            self._steppers[one].rest(self.text(one, number)) for one, number, far in near if far == least
+            self._automata[one].rest(self.text(one, number)) for one, number, far in near if far == least
         )
         return min(texts)
 
-    def _steppers_of(self, node: int) -> list[tuple[int, int, int]]:
-        """Return (stepper, its state, least characters to an end) of each stepper that a node is in."""
+    def _automata_of(self, node: int) -> list[tuple[int, int, int]]:
+        """Return (number, state, distance to the nearest end) of each implicit automaton that a node is
+        in."""
         arrays, found = self._arrays, []
         off, size = (int(x) for x in arrays["sets"][int(arrays["nodes"][node, ar.Q_SET]), :2])
         for thread in arrays["heap"][off : off + size].tolist():
@@ -189,9 +193,9 @@ class ImplicitStates:
 
 
 def length_of_texts(nodes: tuple[BooleanTree, ...], atoms: list[Atom], trimmed: bool) -> int:
-    """Return up to how many characters of a string what a stepper calls safe is safe (arena.P_TEXTS).
+    """Return up to how many characters of a string `ImplicitAutomaton.safe` holds (P_TEXTS); 0: it does not.
 
-    That holds where an end is all that a formula asks for beside its length; 0 where something else is asked.
+    It holds if a formula asks for an end of the automaton and a length, and for nothing else.
     """
     if trimmed:
         return ANY_LENGTH
@@ -211,7 +215,7 @@ def length_of_texts(nodes: tuple[BooleanTree, ...], atoms: list[Atom], trimmed: 
         top = min((part[2] for part in bounds if part[2] is not None), default=ANY_LENGTH)
         if len(mine) != 1 or len(mine) + len(bounds) != len(parts):
             return 0
-        # A name with an A-label has seven characters; what pads a longer one has to fit too.
+        # The shortest name with an A-label has seven characters; PADDING has to fit behind a longer one.
         if least > (_PADDED if top == ANY_LENGTH else _SHORTEST):
             return 0
         most = max(most, top)

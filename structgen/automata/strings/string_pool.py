@@ -77,33 +77,35 @@ FREE = 0
 _NO_STATES: Any = np.empty(0, np.int64)
 _MOST_BYTES = 1 << 31
 """Bytes that one array of a pool may take."""
-# Rows filled by a call of `expand`: at first, and at most, after calls that each asked for what the last saw.
+# Rows that a call of `expand` fills: at first; and at most, when calls follow one walk.
 _FEW, _MANY = 16, 64
 _WIDE = 64
+"""With a partition of more classes a row leads to many states inside characters, and fewer rows are
+filled."""
 _GLANCED = 600
-"""States of an automaton that are looked at to tell which banned texts it could hold."""
-_GLANCE = 65  # steps of a search on behalf of rows that were not asked for
-"""With a partition of more classes a row leads to many states inside characters: fewer are filled."""
+"""The most states of an automaton that are visited to tell which banned texts it could hold."""
+_GLANCE = 65
+"""Steps of a search on behalf of rows that were not asked for."""
 _FLOATING = 8
-"""Patterns of one conjunction from which on it is of use to know that they stand in nobody's way."""
+"""Conjunctions with so many patterns are examined for `floats`."""
 _MANY_PARTS = 11
-"""Past so many patterns of a conjunction the shortest rest is a search among all sets of them."""
+"""Past so many patterns the exact search visits too many sets of them; `completion_by_parts` is used."""
 _FEW_STEPS = (500, 5_000, 50_000)
-"""Steps that each part of a disjunction is searched for, before any is searched for more."""
+"""Steps that each part of a disjunction is searched, before any part is searched longer."""
 _SOUGHT = 20_000
-"""Steps of a search along distances."""
+"""Steps of a search by lower bounds (`determinizer._seek`)."""
 _PLAIN = frozenset((CHAR, SPLIT, MATCH, REPEAT, PUSH, COUNT, BOL, EOL))
-"""Operations of programs whose instructions tell what they cost to complete."""
+"""Operations of programs whose completion costs are known."""
 _LONGER = -3
-"""What a search says that found nothing short enough."""
+"""The answer of a search that found nothing short enough."""
 _BRANCHES = 16
-"""Parts of a disjunction that are searched one by one, at most."""
+"""The most parts of a disjunction that are searched one by one."""
 _CROWD, _HASTE = 16, 200
-"""Where a conjunction has more patterns than this, a search may take a part of `limits.oracle_steps` alone:
-what is not found by then is as a rule one of a million sets of them."""
+"""With more than _CROWD patterns in a conjunction, a search may take 1/_HASTE of `limits.oracle_steps`: a
+longer search rarely succeeds among a million sets of patterns."""
 
 _WORK = 6
-"""Units of a call's work, some 4 us each, that are one of `Limits.oracle_steps`."""
+"""Units of a call's work, some 4 us each, in one of `Limits.oracle_steps`."""
 
 _REST = (
     b"",
@@ -115,12 +117,12 @@ _REST = (
     b"\x80\x80\x80",
     b"\x80\x80\x80",
 )
-"""The smallest end of the sequence from each place inside a character (utf8.PLACES)."""
+"""The smallest rest of a character from each place inside it (`utf8.PLACES`)."""
 
 
 @dataclass(slots=True)
 class _LoadedSpec:
-    """A spec in the arena: what Python needs of it later."""
+    """A spec that was loaded into the arrays: the parts that Python needs later."""
 
     nodes: tuple[BooleanTree, ...]
     outcome: Callable[[frozenset[int]], int]
@@ -135,22 +137,22 @@ class _LoadedSpec:
     numbers: list[int]
     """The spec's atoms by their place in `nodes`."""
     descends: bool
-    """One demand that is one trimmed atom: the automaton itself tells how far the end is."""
+    """One demand that is one trimmed atom: completion costs give the distance to the end."""
     crowded: bool
-    """One demand: many patterns at once."""
+    """One demand, a conjunction of more than _CROWD patterns."""
     floats: bool
-    """One demand: patterns that may be found anywhere, in any order. Every text goes on to an end."""
+    """One demand, a conjunction of patterns that can be found after any text: every state is live."""
     programs: list[tuple[int, Program]]
-    """First instruction and program of each pattern, until their costs are in the arena."""
+    """First instruction and program of each pattern, until their costs are loaded."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
     simple: dict[int, list[int]] | None = None
-    """Where each formula is an atom, and the last TRUE: the formulas by their atom's number."""
+    """If each formula is an atom and the last is TRUE: the formulas by their atom's number."""
     calling: set[int] = field(default_factory=set)
     """The numbers of the atoms whose contexts are calls."""
     branches: int = 0
     """How many parts a disjunction has: the specs that come next."""
     parts: dict[int, bytes] = field(default_factory=dict)
-    """Thread -> what it is, for `StringPool.key`."""
+    """Thread -> its name, for `StringPool.key`."""
 
 
 class StringPool:
@@ -158,8 +160,8 @@ class StringPool:
 
     `trans` (int32 [capacity, 258]) holds for each state the next state, `ir.DEAD` or `ir.UNKNOWN`; `outcome`
     (int32 [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they
-    grow. States 0 to 7 are the free string (any text, outcome 0). A column 256 or 257 is a lone surrogate; a
-    string that could be completed by lone surrogates alone counts as one that cannot be completed.
+    grow. States 0 to 7 are the free string (any text, outcome 0). Columns 256 and 257 are lone surrogates; a
+    string that only lone surrogates complete counts as dead.
     """
 
     FREE = FREE
@@ -172,8 +174,8 @@ class StringPool:
         rooms: Mapping[str, int] = MappingProxyType({}),
         plain: bool = False,
     ) -> None:
-        """Make an empty pool. `rooms`: rows to begin with of arrays named in `ROOMS`, where not the usual.
-        `plain`: a rest's length is its bytes, not those of its JSON text."""
+        """Make an empty pool. `rooms`: initial rows of arrays, in place of those in `ROOMS`. `plain`: the
+        length of a completion is its bytes, not those of its JSON text."""
         self._limits, self._plain = limits, plain
         self._formats = dict(extra_formats or {})
         self._specs: list[_LoadedSpec] = []
@@ -184,17 +186,17 @@ class StringPool:
         self._banned: list[tuple[banned_texts.Banned, frozenset[int]]] = []
         self._part_ends: dict[int, tuple[int, bytes] | None] = {}
         self._rows = _FEW  # of the last call of `expand`
-        self._answered = 0  # keys that ask nothing any more
+        self._answered = 0  # the first keys, all of which are answered
         self._widest = 0  # classes of the widest partition
         self._judged = self._roams = self._crowded = False
         self._rooms = {**ROOMS, **rooms}
-        # Many grammars never ask for a state but the free ones, which are the same in all pools: a pool is
-        # given arrays of its own when its first spec comes.
+        # Many grammars ask for the free states alone, which all pools share: a pool gets arrays of its own
+        # with its first spec.
         self._arrays: dict[str, Any] = dict(_free_states())
         self._is_bare = True
         self.trans, self.outcome = self._arrays["trans"], self._arrays["outcome"]
         self.texts = ImplicitStates(self._arrays, self._ask, limits)
-        """The states in texts of steppers."""
+        """The states inside implicit automata."""
         self._reg = reg = np.zeros(ar.REGISTERS, np.int64)
         reg[ar.MOST_STEPS] = limits.oracle_steps
         reg[ar.MOST_NODES] = limits.automaton_states
@@ -204,8 +206,8 @@ class StringPool:
         reg[ar.N_STATE] = 8
 
     def _make_arrays(self) -> None:
-        """Give the pool arrays of its own. They take the place of the shared ones once they are whole, so
-        that an exception in between leaves a pool that begins again."""
+        """Give the pool arrays of its own. They replace the shared ones at the end, so that an exception in
+        between leaves a pool that can begin again."""
         arrays, reg = _new_arrays(self._rooms)
         reg[_KEPT_REGISTERS] = self._reg[_KEPT_REGISTERS]
         for name, rows in _free_states().items():
@@ -225,7 +227,7 @@ class StringPool:
 
     @property
     def partitions(self) -> list[Partition]:
-        """How the code points are divided, for each spec that was started."""
+        """The partition of the code points of each started spec."""
         return [spec.partition for spec in self._specs]
 
     def start(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
@@ -252,8 +254,7 @@ class StringPool:
         return found
 
     def _whole(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int | None:
-        """Return the start of a spec that does no more than ban texts, all of whose states are made at once;
-        None for another one."""
+        """Return the start of a spec that only bans texts, whose whole automaton is made; None for others."""
         said = banned_texts.read(spec)
         made = None if said is None else banned_texts.automaton(*said)
         if made is None:
@@ -277,10 +278,10 @@ class StringPool:
         return first
 
     def _relieved(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> Spec | None:
-        """Return a spec of the same strings that bans fewer texts, where the rest of it leaves out characters
-        that they need: no date holds a letter but T and Z. None where no ban is told to be idle.
+        """Return a spec of the same strings without the bans that the rest implies: no date holds a letter
+        but T and Z. None if no ban is implied.
 
-        Cost: that of up to _GLANCED rows of the automaton of the rest, which is of use by itself.
+        Cost: that of up to _GLANCED rows of the automaton of the rest, which is used later.
         """
         apart = banned_texts.beside(spec)
         if apart is None:
@@ -307,12 +308,12 @@ class StringPool:
         return None if len(left) == len(texts) else banned_texts.together(rest, left)
 
     def bans(self, state: int) -> bool:
-        """Return whether a state is one of an automaton that does no more than ban texts: whether the text so
-        far may be the end depends on its length alone, and it may go on for ever."""
+        """Return whether a state belongs to a whole automaton of banned texts: a string may end there or not
+        by its length alone, and every string can go on."""
         return bool(self._arrays["states"][state, ar.KIND] == ar.BANNED_STATE)
 
     def starts(self, outcome: Callable[[frozenset[int]], int]) -> list[tuple[Spec, int]]:
-        """Return the specs without a judge that were started with a function, and what `start` returned."""
+        """Return the specs without a judge that were started with a function, and their starts."""
         return [
             (spec, state)
             for (spec, other), state in self._starts.items()
@@ -322,11 +323,11 @@ class StringPool:
     def expand(self, state: int, column: int = -1) -> None:
         """Fill the row of `state`, and of states near it. Raises `LimitError`.
 
-        Rows in a stepper's text are filled one column at a time: that one, or all without it.
+        Rows inside an implicit automaton are filled by columns: `column`, or all of them if it is -1.
 
-        Cost: some 2 us a row, 16 rows at first. Who asks for a state that the last call came by asks for more
-        of the same walk, and gets twice as many rows each time, to 64, so that a walk over a vocabulary is
-        not interrupted once for every few tokens.
+        Cost: some 2 us a row, 16 rows at first. A call for a state that the last call visited continues the
+        same walk and fills twice as many rows, up to 64, so that a walk over a vocabulary is rarely
+        interrupted.
         """
         reg, states = self._reg, self._arrays["states"]
         if states[state, ar.DONE]:
@@ -336,7 +337,7 @@ class StringPool:
         self._count()
         few, many = (_FEW, _MANY) if self._widest <= _WIDE else (0, _FEW)
         if self._judge(state) is not None or self._floats(state):
-            few, many = 0, 0  # what lies beside it is mostly passed over (`roaming`)
+            few, many = 0, 0  # its neighbours are rarely asked for (`roaming`)
         self._rows = min(2 * self._rows + 1, many) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else few
         k.ask(reg, k.ASK_BEGIN, state, 0)
         if self._crowded:
@@ -344,7 +345,7 @@ class StringPool:
         try:
             self._ask(k.ASK_EXPAND, state, 0)
             reg[ar.MOST_STEPS] = min(_GLANCE, self._limits.oracle_steps)
-            with suppress(LimitError):  # a neighbour may be too much, which was not asked for
+            with suppress(LimitError):  # of a neighbour, which was not asked for
                 self._ask(k.ASK_EXPAND, state, self._rows)
         finally:
             reg[ar.MOST_STEPS] = self._limits.oracle_steps
@@ -352,13 +353,13 @@ class StringPool:
             self.texts.expand(state, column)
 
     def finish(self, state: int) -> Demands:
-        """Return, for each demand that can still be met, the rest that is shortest as JSON text, in UTF-8.
+        """Return, for each demand that can still be met, the completion that is shortest as JSON text, in
+        UTF-8.
 
         Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
-        and `\\` take two bytes, control characters two or six (RFC 8259, section 7). Where the pool is plain,
-        it is the shortest in UTF-8.
-        Of several patterns at once it is one of the shortest, not always the smallest: where thousands of
-        steps did not find it, a search along distances does.
+        and `\\` take two bytes, control characters two or six (RFC 8259, section 7). In a plain pool it is
+        the shortest in UTF-8. For several patterns at once it is one of the shortest, not always the
+        smallest: past some thousand steps the search goes by lower bounds.
 
         Cost: one search over the product, memoised along the path found. Raises `LimitError`.
         """
@@ -370,7 +371,7 @@ class StringPool:
 
     def key(self, state: int) -> bytes | None:
         """Return 16 bytes that name the residual language with its outcomes, the same in every process; None
-        where it depends on what a judge says.
+        if it depends on a judge.
 
         Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
         """
@@ -395,22 +396,22 @@ class StringPool:
         return digest.digest()
 
     def _judge(self, state: int) -> Judge | None:
-        """Return the judge of the spec of a state; None in a free one or the middle of a character."""
+        """Return the judge of a state's spec; None for a free state or one inside a character."""
         if not self._judged:
             return None
         number = self._spec_of(state)
         return None if number < 0 else self._specs[number].judge
 
     def _floats(self, state: int) -> bool:
-        """Return whether patterns that stand in nobody's way are all that a state asks for."""
+        """Return whether the spec of a state `floats`."""
         if not self._roams:
             return False
         kind, node = (int(x) for x in self._arrays["states"][state, :2])
         return kind == ar.NODE_STATE and self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])].floats
 
     def roaming(self, first: int) -> Any:
-        """Return the states from `first` on from which every text goes on to some outcome, as far as judges
-        and `floats` tell; an array of their numbers."""
+        """Return an array of the states from `first` on from which every text can be completed, as far as
+        judges and `floats` tell."""
         if not self._roams:
             return _NO_STATES
         states = self._arrays["states"][first : self.count]
@@ -420,19 +421,18 @@ class StringPool:
 
     @property
     def work(self) -> int:
-        """How much the call that is under way has cost so far, in steps of some 20 us; `Limits.oracle_steps`
-        of them are the most."""
+        """The cost of the current call so far, in steps of some 20 us; `Limits.oracle_steps` is its limit."""
         return int(self._reg[ar.WORK]) // _WORK
 
     def _count(self) -> None:
-        """Count from 0 on, if another call has begun."""
+        """Count work from 0 if a new public call has begun."""
         number = THIS_CALL.number()
         if number != self._call:
             self._call = number
             self._reg[ar.WORK] = 0
 
     def _spec_of(self, state: int) -> int:
-        """Return the number of a state's spec, -1 of a free one and in the middle of a character."""
+        """Return the number of a state's spec; -1 for a free state or one in the middle of a character."""
         kind, node = (int(x) for x in self._arrays["states"][state, :2])
         if kind not in (ar.NODE_STATE, ar.SPLIT_STATE):
             return -1
@@ -456,11 +456,11 @@ class StringPool:
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
 
-        Cost: at most a few times `most` rows are looked at for each byte of the longest word. Completions
-        through lone surrogates are not counted.
+        Cost: a few times `most` rows for each byte of the longest word. Completions with lone surrogates are
+        not counted.
         """
         words: list[bytes] = []
-        # Every state is live: each entry of the stack is a word to come, and a loop always leaves one behind.
+        # Every state is live, so each entry of the stack is a prefix of a word.
         stack: list[tuple[int, bytes]] = [(state, b"")]
         while stack:
             at, text = stack.pop()
@@ -473,10 +473,10 @@ class StringPool:
                 return None
         return sorted(words)
 
-    # The arena.
+    # The arrays.
 
     def _bind(self, *names: str) -> None:
-        """Tell the kernel where these arrays lie now."""
+        """Write the present addresses of these arrays to the registers."""
         arrays, reg = self._arrays, self._reg
         for name in names:
             at = ar.NAMES.index(name)
@@ -495,7 +495,7 @@ class StringPool:
                 self._answer()
 
     def _answer(self) -> None:
-        """Give the kernel what it stopped for, or raise `LimitError`."""
+        """Answer the question that interrupted the determiniser, or raise `LimitError`."""
         reg = self._reg
         cause, what = int(reg[ar.CAUSE]), int(reg[ar.WHAT])
         if cause == ar.NEED_ANSWERS:
@@ -565,7 +565,7 @@ class StringPool:
     # Specs.
 
     def _load(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
-        """Put a spec's atoms into the arena; return the spec's number."""
+        """Load a spec's atoms into the arrays; return the spec's number."""
         if self._is_bare:
             self._make_arrays()
         builder = TreeBuilder(self._formats)
@@ -667,7 +667,7 @@ class StringPool:
         return number
 
     def _load_needs(self, number: int, atoms: list[Atom]) -> None:
-        """Tell the kernel which atoms of a conjunction must match, and tell how far that is."""
+        """Note which atoms of a conjunction must match and know their distance to a match."""
         tree = self._specs[number].nodes[0]
         if tree[0] != "all":
             return
@@ -686,8 +686,8 @@ class StringPool:
             self._arrays["spec"][number, [ar.P_NEEDED, ar.P_LEAST]] = at, least
 
     def _load_branches(self, whole: _LoadedSpec, number: int, atoms: list[Atom]) -> None:
-        """Put the parts of a disjunction into the arena, as specs that share its atoms: each is searched by
-        itself, in the product of its own atoms."""
+        """Load the parts of a disjunction as specs that share its atoms: each is searched in the product of
+        its own atoms."""
         found = branches(whole.nodes[0], _BRANCHES)
         asked = [atoms_of(tree) for tree in found]
         if len(found) < 2 or not all(len(one) < len(atoms) for one in asked):
@@ -710,7 +710,7 @@ class StringPool:
     def _load_atom(
         self, atom: Atom, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
     ) -> tuple[int, int]:
-        """Put an atom's instructions into the arena; return where it starts, and with what argument."""
+        """Load an atom's instructions; return its start and the argument of the start."""
         ordinal = self._atoms
         self._atoms += 1
         base = int(self._reg[ar.N_PROG])
@@ -760,7 +760,7 @@ class StringPool:
     # Answers.
 
     def _answer_all(self) -> None:
-        """Answer what is asked of demands in the keys that were made since the last time."""
+        """Answer the questions about demands in the keys that were made since the last time."""
         keys = self._arrays["keys"][self._answered : int(self._reg[ar.N_KEY])]
         asked = np.flatnonzero(
             ((keys[:, 0] == ar.K_OUTCOME) | (keys[:, 0] == ar.K_HOPE)) & (keys[:, ar.VALUE] == ar.UNSET)
@@ -796,7 +796,7 @@ class StringPool:
         arrays["keys"][key, ar.VALUE] = outcome
 
     def _answer_hope(self, key: int) -> None:
-        """Say whether some demand may hold yet, whatever the automata that are still open do."""
+        """Answer whether some demand may still hold: 0 no, 1 perhaps, 2 after every text."""
         arrays, reg = self._arrays, self._reg
         assert 0 <= key < reg[ar.N_KEY], key
         _, number, open_, bracket = (int(x) for x in arrays["keys"][key, :4])
@@ -813,7 +813,7 @@ class StringPool:
             going = frozenset(index for value in values for index in spec.simple[value >> 1])
             arrays["keys"][key, ar.VALUE] = spec.judge.outlook(sure, going - sure)
             return
-        if spec.crowded and size < len(spec.numbers):  # each atom is open once: one is not any more
+        if spec.crowded and size < len(spec.numbers):  # an atom is not open any more
             arrays["keys"][key, ar.VALUE] = 0
             return
         if spec.crowded:
@@ -882,7 +882,7 @@ class StringPool:
             self._improve(best, chr(point).encode()[-c:], self._node_finish(node))
         self.expand(state, 0x80)
         if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
-            # letters of a label too long for any other way to take them (program.LETTERS)
+            # letters of a label that only LETTERS accepts
             for byte in range(0x80, 0xC0):
                 self.expand(state, byte)
                 after = int(self.trans[state, byte])
@@ -892,7 +892,7 @@ class StringPool:
         return best
 
     def _improve(self, best: dict[int, bytes], lead: bytes, found: Demands) -> None:
-        """Take a completion over where it is shorter than the best so far."""
+        """Keep a completion if it is better than the best so far."""
         key = _bare if self._plain else _written
         for demand, rest in found.items():
             text = lead + rest
@@ -901,7 +901,7 @@ class StringPool:
                 best[demand] = text
 
     def _node_finish(self, node: int) -> dict[int, bytes]:
-        """Return the completions from a node, by a search until each demand is met or out of reach."""
+        """Return the completions from a node; the search ends when each demand is met or out of reach."""
         number = int(self._arrays["nodes"][node, ar.Q_SPEC])
         with self._at_most(self._steps(number)):
             return self._completions(self._specs[number], node)
@@ -951,10 +951,10 @@ class StringPool:
         return dict(sorted(met.items()))
 
     def _best_of_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
-        """Return the shortest rest from a node of a disjunction, the least of the parts' shortest.
+        """Return the shortest completion from a node of a disjunction: the least of its parts'.
 
-        The parts are searched a little at first, and then more: once one has an end, no other is searched for
-        a longer one.
+        All parts are searched with few steps first, then with more. Once one has an end, the others are
+        searched for shorter ones alone.
         """
         reg, ends = self._reg, self._part_ends
         found: dict[int, bytes] = {}
@@ -988,7 +988,7 @@ class StringPool:
         return found.get(0)
 
     def _path(self, entry: int) -> list[int]:
-        """Return the classes of characters on the way to an entry of the queue."""
+        """Return the character classes on the way to an entry of the queue."""
         queue, path = self._arrays["queue"], []
         while int(queue[entry, 2]) >= 0:
             path.append(int(queue[entry, 3]))
@@ -996,7 +996,7 @@ class StringPool:
         return path[::-1]
 
     def _by_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
-        """Return a rest that meets one part after another, None where one of them is far."""
+        """Return a completion that meets one part after another; None if a part is too far."""
 
         def row(node: int) -> list[int]:
             at = self._ask(k.ASK_ROW, node)
@@ -1013,13 +1013,13 @@ class StringPool:
         return None if kinds is None else _spell(spec, kinds)
 
     def _hopeful(self, spec: _LoadedSpec, node: int) -> set[int]:
-        """Return the demands that the automata which are still open do not rule out."""
+        """Return the demands that may still hold."""
         flags, length = self._flags(spec, node)
         return {j for j, tree in enumerate(spec.nodes) if foresee(tree, flags, length) is not False}
 
     def _flags(self, spec: _LoadedSpec, node: int) -> tuple[list[bool | None], int]:
-        """Return of each atom whether it has matched for good at a node, never will, or may (None), and how
-        many characters are read at least."""
+        """Return of each atom whether it has matched for good at a node, never will, or may (None); and the
+        least number of characters read."""
         arrays = self._arrays
         set_, length = (int(x) for x in arrays["nodes"][node, [ar.Q_SET, ar.Q_LENGTH]])
         off, size = (int(x) for x in arrays["sets"][set_, :2])
@@ -1032,10 +1032,10 @@ class StringPool:
         return [known[ordinal] for ordinal in spec.numbers], length
 
     def _search(self, node: int, resume: int, seeks: bool = False) -> int:
-        """Return the next entry of the queue that ends a search from a node, or -1.
+        """Return the next queue entry that ends a search from a node, or -1.
 
-        Where the kernel stops, it goes on with the entry that it was at. `seeks`: a conjunction of patterns
-        is searched along their distances (`_seek`), before it is searched as a whole.
+        After an interrupt the search continues with the same entry. `seeks`: a conjunction of patterns is
+        searched by lower bounds (`_seek`) before the full search.
         """
         reg = self._reg
         if seeks and self._arrays["spec"][self._arrays["nodes"][node, ar.Q_SPEC], ar.P_NEEDED]:
@@ -1059,7 +1059,7 @@ class StringPool:
                 reg[ar.SEARCH_STEPS] -= 1
 
     def _load_costs(self, spec: _LoadedSpec) -> None:
-        """Tell the kernel what each instruction of the spec costs to complete."""
+        """Load the completion costs of the spec's instructions."""
         prog = self._arrays["prog"]
         for base, program in spec.programs:
             cost, body = completion_costs(program, self._plain)
@@ -1071,7 +1071,7 @@ class StringPool:
         spec.programs.clear()
 
     def _thread_key(self, spec: _LoadedSpec, thread: int) -> bytes:
-        """Return what a thread of a spec is, without the numbers that only this pool gives."""
+        """Return the name of a thread of a spec, without numbers of this pool."""
         arrays = self._arrays
         keys = arrays["keys"]
         pc, a, b, c = keys[thread, :4].tolist()
@@ -1139,14 +1139,14 @@ ROOMS: Mapping[str, int] = {
     "spec": 16,
     "todo": 256,
 }
-"""Rows to begin with: powers of 2, at least 8, and 32 of `work`, whose halves are a list and a stack.
-`todo` does not grow."""
+"""Initial rows: powers of 2, at least 8, at least 32 of `work`, whose halves are a list and a stack. `todo`
+does not grow."""
 
 
 def _new_arrays(rooms: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
     """Return the arrays of an empty pool, cut from one block, and the registers."""
     sizes = dict(rooms)
-    # The hash tables keep four times as many places as there are keys and sets; each key has a stamp.
+    # The hash tables have four slots for each key and set; each key has a stamp.
     sizes["key_hash"], sizes["set_hash"], sizes["stamp"] = 4 * rooms["keys"], 4 * rooms["sets"], rooms["keys"]
     arrays: dict[str, Any] = {}
     reg = np.zeros(ar.REGISTERS, np.int64)
@@ -1176,8 +1176,8 @@ def _new_arrays(rooms: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
 
 @functools.lru_cache(maxsize=1)
 def _free_states() -> Mapping[str, Any]:
-    """Return the rows of the free states, by the names of their arrays. Nobody may write to them, though
-    numpy would let them: compiled code takes no read-only arrays."""
+    """Return the rows of the free states, by the names of their arrays. Never write to them: numpy would
+    allow it, because compiled code takes no read-only arrays."""
     trans = np.full((8, WIDTH), DEAD, np.int32)
     for state, edges in enumerate(PLACES):
         for low, high, after in edges:
@@ -1194,7 +1194,7 @@ def _free_states() -> Mapping[str, Any]:
 
 _BOUNDS = (ar.MOST_STEPS, ar.MOST_NODES, ar.MOST_LEVEL, ar.MOST_WORK)
 _KEPT_REGISTERS = [*_BOUNDS, ar.TODO_STAMP, ar.N_STATE, ar.WORK]
-"""Registers that a pool has set before its arrays are made."""
+"""Registers that are set before the arrays are made."""
 
 
 # Instructions, as bits: those that name their atom; those with a target in `b`.
@@ -1204,7 +1204,8 @@ _SECOND = 1 << CALL | 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << IMPLICIT | 1 <
 
 @functools.lru_cache(maxsize=1024)
 def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
-    """Return a program's instructions, and which are CHAR, have targets in `a`, in `b`, name their atom."""
+    """Return a program's instructions, and flags: is it CHAR, is `a` a target, is `b`, does it name its
+    atom?"""
     code = np.array(program.code, np.int64)
     op = code[:, 0]
     chars = ((op == CHAR) | (op == LETTERS)).astype(np.int64)
@@ -1213,7 +1214,7 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
 
 
 def _is_product(nodes: tuple[BooleanTree, ...], atoms: list[Atom]) -> bool:
-    """Return whether one demand asks for several patterns, of which each text is one place of each."""
+    """Return whether a spec is one demand over several patterns, a product of their automata."""
     programs = [atom for atom in atoms if isinstance(atom, Program)]
     whole = len(nodes) == 1 and len(programs) > 1
     return whole and not any(one.steppers or LETTERS in _operations(one) for one in programs)
@@ -1225,8 +1226,8 @@ def _operations(program: Program) -> set[int]:
 
 
 def _grown(nodes: tuple[BooleanTree, ...], atoms: list[Atom]) -> tuple[int, int] | None:
-    """Return the least and the most characters (-1: no bound) where a spec asks for a pattern that is itself
-    a regular expression, beside a length, and for nothing else: to each such text a letter may be added."""
+    """Return the least and the most characters (-1: no bound) of a spec that asks for `format: regex` and
+    lengths alone: a letter can be added to each such text."""
     if len(nodes) != 1 or len(atoms) != 1 or atoms[0] is not compile_regex() or nodes[0][0] != "all":
         return None
     least, most = 0, -1
@@ -1246,7 +1247,7 @@ def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:
 
 
 def _written(text: bytes) -> tuple[int, bytes]:
-    """Return the sort key of a rest of a string, which may begin inside a character: its JSON text's."""
+    """Return the sort key of the JSON text of a completion, which may begin inside a character."""
     written = json.dumps(text.decode(errors="surrogateescape"), ensure_ascii=False)
     data = written.encode(errors="surrogateescape")
     return len(data), data
@@ -1295,7 +1296,7 @@ def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:
 
 
 def _atom(atom: StringAtom | NumberAtom) -> bytes:
-    """Return what an atom says: its kind and its fields, which are strings, numbers, None and Booleans."""
+    """Return an atom in writing: its kind and its fields, which are strings, numbers, None and Booleans."""
     if isinstance(atom, Words):
         return repr(("Words", *sorted(atom.of))).encode()
     fields = [getattr(atom, name) for name in type(atom).__slots__]

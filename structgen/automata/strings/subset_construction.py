@@ -1,4 +1,8 @@
-"""Threads and sets of threads: the compiled subset construction, with counters that are never unrolled."""
+"""Subset construction over threads, compiled; counters are never unrolled.
+
+`closure` is the epsilon closure, `set_row` the successors of a set of threads, `accepted` and `open_atoms`
+the atoms that accept at a set, or still may.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +71,7 @@ from structgen.native.jit import jit
 
 @jit
 def _settled(A, context):  # type: ignore[no-untyped-def]
-    """Return the context with no iteration marked as empty so far (a code point is about to be consumed)."""
+    """Return the context without marks of empty iterations: a code point is about to be consumed."""
     if keys_of(A)[context, 3] == 0:
         return context
     # The chain is short: one link for each counted repeat around the instruction.
@@ -187,7 +191,7 @@ def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
 
 @jit
 def _follow(A, thread):  # type: ignore[no-untyped-def]
-    """Return where in the heap the threads after a CHAR thread are listed; worked out once."""
+    """Return where the heap lists the threads after a CHAR thread; computed once."""
     keys = keys_of(A)
     if keys[thread, OFF] >= 0:
         return keys[thread, OFF]
@@ -206,7 +210,8 @@ def _follow(A, thread):  # type: ignore[no-untyped-def]
 
 @jit
 def tidy(A, length):  # type: ignore[no-untyped-def]
-    """Sort work[:length], drop the other threads of atoms that have matched for good; return the length."""
+    """Sort work[:length] and drop the other threads of atoms that have matched for good; return the
+    length."""
     work, keys, prog = work_of(A), keys_of(A), prog_of(A)
     sort(work, length)
     sure = 0
@@ -257,7 +262,7 @@ def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-unty
 
 @jit
 def _after(A, s, t, c):  # type: ignore[no-untyped-def]
-    """Return the thread after one that is no CHAR's and a character of class `c`, or -1."""
+    """Return the thread after a thread (not of CHAR) and a character of class `c`, or -1."""
     heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
     pc = keys[t, 0]
     op = prog[pc, 0]
@@ -273,7 +278,7 @@ def _after(A, s, t, c):  # type: ignore[no-untyped-def]
         if low < high:
             u = intern(A, pc, low, high, depth + 1)
     elif op == CLOCK:
-        # Thread (instruction, 0, 0, 0) is the start; context 0 is what _closure makes.
+        # Thread (instruction, 0, 0, 0) is the start; `closure` makes it with context 0.
         after = clock_step(keys[t, 3], keys[t, 2], heap[spec_of(A)[s, P_FIRST] + c])
         if after >= 0:
             u = intern(A, pc, ZERO, after % MEMORY, after // MEMORY)
@@ -291,7 +296,7 @@ def _after(A, s, t, c):  # type: ignore[no-untyped-def]
 
 @jit
 def set_row(A, s, set_):  # type: ignore[no-untyped-def]
-    """Return where in the heap the set's successor on each class stands; worked out once."""
+    """Return where the heap lists the set's successor on each class; computed once."""
     if sets_of(A)[set_, S_ROW] >= 0:
         return sets_of(A)[set_, S_ROW]
     heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
@@ -341,7 +346,7 @@ def set_row(A, s, set_):  # type: ignore[no-untyped-def]
 
 @jit
 def _reading(A, set_):  # type: ignore[no-untyped-def]
-    """Return whether a set holds threads of a IMPLICIT (1), of LETTERS (2), both (3); worked out once."""
+    """Return as bits whether a set holds threads of IMPLICIT (1) and of LETTERS (2); computed once."""
     if sets_of(A)[set_, S_STEPS] < 0:
         found = ZERO
         off = sets_of(A)[set_, S_OFF]
@@ -357,7 +362,7 @@ def _reading(A, set_):  # type: ignore[no-untyped-def]
 
 @jit
 def steps(A, set_):  # type: ignore[no-untyped-def]
-    """Return whether a set holds a IMPLICIT's thread."""
+    """Return whether a set holds a thread of IMPLICIT."""
     return _reading(A, set_) & 1 != 0
 
 
@@ -383,10 +388,11 @@ def letterless(A, set_):  # type: ignore[no-untyped-def]
 
 @jit
 def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
-    """Return the set after a character of the steppers' alphabet, or of LETTERS (`set_row` has the others').
+    """Return the set after a character of the implicit automata's alphabet, or of LETTERS.
 
-    A stepper's thread holds the number of its state, and as its value the characters to the nearest end;
-    at an end, what follows the stepper is in the set too. Each thread of LETTERS is an end.
+    A thread of IMPLICIT holds the number of its state, and as its value the distance to the nearest end; at
+    an end, the threads that follow the instruction are in the set too. Each thread of LETTERS is an end.
+    `set_row` has the successors on all other characters.
     """
     heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
     class_ = heap[spec_of(A)[s, P_ASCII] + char] if char < 128 else class_of_point(A, s, char)
@@ -444,7 +450,7 @@ def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
 
 @jit
 def accepted(A, set_):  # type: ignore[no-untyped-def]
-    """Return the set (of atoms) that accept at this set of threads; worked out once."""
+    """Return the set of the atoms that accept at a set of threads; computed once."""
     if sets_of(A)[set_, S_ACCEPT] >= 0:
         return sets_of(A)[set_, S_ACCEPT]
     heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
@@ -481,9 +487,9 @@ def accepted(A, set_):  # type: ignore[no-untyped-def]
 
 @jit
 def open_atoms(A, set_):  # type: ignore[no-untyped-def]
-    """Return what is open as a set: 2 * atom for one that may match yet, one more for one that has for good.
+    """Return a set that holds 2 * atom for each atom that may still match, 2 * atom + 1 if it has for good.
 
-    Atoms that are not in it will not match any more. Worked out once.
+    Atoms without an entry cannot match any more. Computed once.
     """
     if sets_of(A)[set_, S_OPEN] >= 0:
         return sets_of(A)[set_, S_OPEN]

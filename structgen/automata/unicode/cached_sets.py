@@ -1,4 +1,4 @@
-"""Sets of code points that take long to ask of Python, in the cache folder."""
+"""A cache of sets of code points that Python takes long to compute."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _MOST: Final = 1 << 22
 
 
 def cached(name: str, make: Callable[[], Ranges]) -> Ranges:
-    """Return a set by its name: the cached one, else what `make` returns, which is cached then. A damaged
-    file is told by a StoreWarning. Cost: some 0.3 ms for a cached set."""
+    """Return a set by its name, from the cache or else from `make`, whose result is cached.
+
+    A damaged file is reported by a StoreWarning. Cost: some 0.3 ms for a cached set.
+    """
     entries, key = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST), entry_key(KIND, name)
     file = entries.read(KIND, key)
     if file is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from structgen.errors import OptionError
 from structgen.infilling.schedulers.auto import Auto
-from structgen.infilling.schedulers.blocks import Blocks
+from structgen.infilling.schedulers.block_order import Blocks
 from structgen.infilling.schedulers.entropy_bound import EntropyBound
 from structgen.infilling.schedulers.factor import Factor
 from structgen.infilling.schedulers.first_hitting import FirstHitting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from structgen.infilling.schedulers.blocks import Blocks
+from structgen.infilling.schedulers.block_order import Blocks
 from structgen.infilling.schedulers.prophet import Prophet
 from structgen.infilling.schedulers.scheduler import Bools, Scheduler, SchedulerView
 from structgen.infilling.schedulers.threshold import Threshold

@@ -258,7 +258,7 @@ class Shortest:
 
 def _escape(regs: Registers) -> int:
     """Return the state of the escape that is being written: 0 for none
-    (structgen.json_machine.steps.escapes)."""
+    (structgen.json_machine.steps.string_step)."""
     if int(regs[L.MODE]) not in _QUOTED:
         return 0
     return (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) & 15

@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
 from structgen.automata.strings.determinizer import alphabet
 from structgen.language.ir import UNKNOWN
 from structgen.native.jit import entry
 
+Array32 = npt.NDArray[np.int32]
+Array64 = npt.NDArray[np.int64]
 FAR = 1 << 20
 """More characters than any state needs that an end is known of."""
 
 
 @entry("Tuple((int64, int64[::1]))(int32[:, ::1], int32[::1], int64[::1], int64, int64[::1])")
-def spread(trans, index, states, count, frontier):
+def spread(
+    trans: Array32, index: Array32, states: Array64, count: int, frontier: Array64
+) -> tuple[int, Array64]:
     """Add to the listed states those that the ones of the frontier lead to. Returns (how many are listed now,
     those of them that must be expanded first); (-1, ...) where the list is full.
 
@@ -53,7 +58,7 @@ def spread(trans, index, states, count, frontier):
 
 
 @entry("int64[::1](int32[:, ::1], int32[::1], int64[::1], int32[::1])")
-def nearest(trans, outcome, states, index):
+def nearest(trans: Array32, outcome: Array32, states: Array64, index: Array32) -> Array64:
     """Return how many characters each of the states still needs; they are all that are reachable."""
     far = np.empty(len(states), np.int64)
     for i in range(len(states)):

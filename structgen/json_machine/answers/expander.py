@@ -15,13 +15,14 @@ from structgen.json_machine.answers import accepting_lengths as lengths
 from structgen.json_machine.answers.automaton_reach import FAR
 from structgen.json_machine.answers.item_text import closed, text_of
 from structgen.json_machine.answers.journal import FREE_STRING, NUMBER, Journal
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
-from structgen.json_machine.masks.safe_bytes import roaming_row
 from structgen.json_machine.masks.state_walk import put_edge
+from structgen.json_machine.masks.terminal_runs import roaming_row
 from structgen.json_machine.tables import layout as L
 from structgen.language.ir import All, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.native.raw_memory import address_of
 
 TRUE_SPEC = Spec((All(()),))
 _GROUPS = 1 << 20
@@ -71,7 +72,7 @@ class Expander:
     )
 
     def __init__(
-        self, network: Network, strings: Strings, numbers: Numbers, tables: MachineTables, limits: Limits
+        self, network: Network, strings: Strings, numbers: Numbers, tables: GrowingTables, limits: Limits
     ) -> None:
         self._network, self._strings, self._numbers = network, strings, numbers
         self.journal = Journal()
@@ -476,7 +477,7 @@ class Expander:
         self.journal.questions.append((FREE_STRING, 0, 0, 0))
         return self.string(TRUE_SPEC)
 
-    def go_on(self, tables: MachineTables) -> None:
+    def go_on(self, tables: GrowingTables) -> None:
         """Write to other tables from now on, which hold all that was written so far."""
         self._tables = tables
         self._string_arrays = self._number_arrays = (None, None)
@@ -623,7 +624,7 @@ def group_number(at: int) -> int:
     return _GROUPS + at if at else 0
 
 
-def room_for_safe(tables: MachineTables, states: int) -> None:
+def room_for_safe(tables: GrowingTables, states: int) -> None:
     """Make a row for each state of the string automata; the rows say that nothing is known yet."""
     have = tables.count(L.T_SAFE)
     if have <= states:

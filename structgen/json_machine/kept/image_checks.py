@@ -11,11 +11,12 @@ from structgen.automata.numbers.number_pool import WIDTH as NUMERAL_WIDTH
 from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
 from structgen.automata.restored.restored_pools import KeptPool
 from structgen.automata.strings.string_pool import WIDTH as STRING_WIDTH
-from structgen.json_machine.answers.machine_tables import WORDS_OF, address_of
 from structgen.json_machine.kept import table_checks
 from structgen.json_machine.kept.table_image import TABLES, DamagedImage, TableImage
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.ir import UNKNOWN
+from structgen.native.raw_memory import address_of
 from structgen.tokens.array_checks import are_shaped
 
 _DTYPES: Final = {0: "<i4", -1: "|u1"}
@@ -27,7 +28,7 @@ def checked(image: TableImage, tokens: int) -> TableImage:
     states, numerals = len(image.strings.outcome), len(image.numbers.outcome)
     shapes: list[tuple[str, tuple[int, ...]]] = []
     for table, array in zip(TABLES, image.tables, strict=True):
-        words = WORDS_OF[table]
+        words = JSON_TABLES.words[table]
         shape = (len(array), words) if words > 0 else (len(array),)
         shapes.append((_DTYPES.get(words, "<i8"), shape))
     if not are_shaped(image.tables, shapes) or image.string_states != states:

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from structgen.automata.restored.restored_pools import KeptPool, Numbers, Strings, kept_of, known_rows
 from structgen.json_machine.answers.journal import Call, from_plain, plain
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.kept.token_list_merging import merged
 from structgen.json_machine.tables import layout as L
+from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.array_file import decode_arrays, encode_arrays
 
 Array = npt.NDArray[Any]
@@ -204,13 +204,13 @@ def _from_names(names: Array, starts: Array) -> dict[bytes, int]:
     return {text[size * i : size * i + size]: start for i, start in enumerate(starts.tolist())}
 
 
-def size(tables: MachineTables) -> int:
+def size(tables: GrowingTables) -> int:
     """Return the bytes of what would be kept of tables, before lists that are equal are made one."""
     return sum(tables.count(table) * tables.rows(table)[:1].nbytes for table in TABLES)
 
 
 def take(
-    tables: MachineTables,
+    tables: GrowingTables,
     strings: Strings,
     string_starts: Mapping[bytes, int],
     numbers: Numbers,
@@ -270,7 +270,7 @@ def take(
 
 
 def put(
-    image: TableImage, tables: MachineTables, row_of: Callable[[bytes], int | None]
+    image: TableImage, tables: GrowingTables, row_of: Callable[[bytes], int | None]
 ) -> dict[int, tuple[bytes, int]]:
     """Make an image's arrays the tables, which are still empty. Returns the states whose masks are known but
     for their dense row, which `row_of` has no number for yet: the row's digest, and the place of the list.

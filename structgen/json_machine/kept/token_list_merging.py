@@ -14,74 +14,76 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.table_rows import row_of
+from structgen.json_machine.tables.layout import C_VOCABULARY, JsonContext, JsonTerminal
+from structgen.native.blocks import Int32s, Int64s, skip
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import address_of, load32, load64, store32, store64
+from structgen.native.raw_memory import address_of
 
 if TYPE_CHECKING:
-    from structgen.json_machine.answers.machine_tables import MachineTables
+    from structgen.machine_core.growing_tables import GrowingTables
 
 _FEW = 24
 """Tokens up to which a list is sorted by insertion; more are marked in a bitmap and read off it."""
 
 
 @jit
-def shared_of(c, lists, at, i):
+def shared_of(c: JsonContext, lists: Int32s, at: int, i: int) -> JsonTerminal:
     """Return the row of the terminal that stands in place `i` of a list's shared terminals."""
-    return row_of(c, T_TERMINAL, X_STRIDE, load32(lists, at + 2 + i))
+    return c.terminals[lists[at + 2 + i]]
 
 
 @entry("int64(int64, int64, int64)")
-def words_of_lists(c, offsets, count):
+def words_of_lists(context: int, offsets_address: int, count: int) -> int:
     """Return how many int32 `merge_lists` writes at most for the lists at `offsets` (int64[count])."""
-    lists, total = load64(c, 6 * T_LIST + ADDRESS), numba.int64(0)
+    c = JsonContext(context)
+    offsets = Int64s(offsets_address)
+    lists, total = c.lists.numbers, 0
     for n in range(count):
-        at = load64(offsets, n)
-        total += 2 + load32(lists, at)
-        for i in range(load32(lists, at + 1)):
-            total += load64(shared_of(c, lists, at, i), X_LISTED)
+        at = offsets[n]
+        total += 2 + lists[at]
+        for i in range(lists[at + 1]):
+            total += shared_of(c, lists, at, i).count
     return total
 
 
 @jit
-def put_all(c, lists, at, target):
+def put_all(c: JsonContext, lists: Int32s, at: int, target: Int32s) -> int:
     """Write the tokens of a list, in any order, some twice, to `target` (int32). Returns how many."""
-    own, shared = load32(lists, at), load32(lists, at + 1)
+    own, shared = lists[at], lists[at + 1]
     for i in range(own):
-        store32(target, i, load32(lists, at + 2 + shared + i))
+        target[i] = lists[at + 2 + shared + i]
     count = own
     for i in range(shared):
         row = shared_of(c, lists, at, i)
-        tokens, more = load64(row, X_LIST), load64(row, X_LISTED)
+        tokens, more = row.tokens, row.count
         for j in range(more):
-            store32(target, count + j, load32(tokens, j))
+            target[count + j] = tokens[j]
         count += more
     return count
 
 
 @jit
-def sort_few(target, count):
+def sort_few(target: Int32s, count: int) -> int:
     """Sort some tokens by insertion, each once. Returns how many are left."""
-    left = numba.int64(0)
+    left = 0
     for i in range(count):
-        token = load32(target, i)
+        token = target[i]
         j = left
-        while j > 0 and load32(target, j - 1) > token:
+        while j > 0 and target[j - 1] > token:
             j -= 1
-        if j > 0 and load32(target, j - 1) == token:
+        if j > 0 and target[j - 1] == token:
             continue
         for k in range(left, j, -1):
-            store32(target, k, load32(target, k - 1))
-        store32(target, j, token)
+            target[k] = target[k - 1]
+        target[j] = token
         left += 1
     return left
 
 
 @jit
-def lowest_bit(word):
+def lowest_bit(word: int) -> int:
     """Return the place of the lowest bit of a word that is not zero."""
-    place = numba.int64(0)
+    place = 0
     for width in (32, 16, 8, 4, 2, 1):
         if word & ((numba.uint64(1) << numba.uint64(width)) - numba.uint64(1)) == 0:
             place += width
@@ -90,68 +92,83 @@ def lowest_bit(word):
 
 
 @jit
-def sort_many(target, count, bits):
+def sort_many(target: Int32s, count: int, bits: Int64s) -> int:
     """Sort tokens through a bitmap that is empty before and after, each once. Returns how many are left."""
-    low, high = numba.int64(1) << 40, numba.int64(-1)
+    low, high = 1 << 40, -1
     for i in range(count):
-        token = load32(target, i)
+        token = target[i]
         word = token >> 6
-        store64(bits, word, load64(bits, word) | (numba.int64(1) << (token & 63)))
+        bits[word] = bits[word] | (1 << (token & 63))
         low, high = min(low, word), max(high, word)
-    left = numba.int64(0)
+    left = 0
     for word in range(low, high + 1):
-        marked = numba.uint64(load64(bits, word))
+        marked = numba.uint64(bits[word])
         if marked == 0:
             continue
-        store64(bits, word, 0)
+        bits[word] = 0
         while marked != 0:
-            store32(target, left, 64 * word + lowest_bit(marked))
+            target[left] = 64 * word + lowest_bit(marked)
             left += 1
             marked &= marked - numba.uint64(1)
     return left
 
 
 @jit
-def is_same(one, other, count):
+def is_same(one: Int32s, other: Int32s, count: int) -> bool:
     for i in range(count):
-        if load32(one, i) != load32(other, i):
+        if one[i] != other[i]:
             return False
     return True
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64)")
-def merge_lists(c, offsets, count, bits, target, slots, mask, places):
+def merge_lists(
+    context: int,
+    offsets_address: int,
+    count: int,
+    bits_address: int,
+    target_address: int,
+    slots_address: int,
+    mask: int,
+    places_address: int,
+) -> int:
     """Write the lists at `offsets` (int64[count]) to `target` (int32, room for `words_of_lists`): how many
     tokens, a zero, the tokens in order; and to `places` (int64[count]) where each begins. `bits`: zeros, one
     for each token of the vocabulary; `slots`: int32[mask + 1] of -1. Returns the words in use. Cost: 1 ns a
     token, and 1 us a list."""
-    lists, used = load64(c, 6 * T_LIST + ADDRESS), numba.int64(0)
+    c = JsonContext(context)
+    offsets = Int64s(offsets_address)
+    bits = Int64s(bits_address)
+    target = Int32s(target_address)
+    slots = Int32s(slots_address)
+    places = Int64s(places_address)
+    lists, used = c.lists.numbers, 0
     for n in range(count):
-        tokens = target + 4 * (used + 2)
-        left = put_all(c, lists, load64(offsets, n), tokens)
+        tokens = skip(target, used + 2)
+        left = put_all(c, lists, offsets[n], tokens)
         left = sort_few(tokens, left) if left <= _FEW else sort_many(tokens, left, bits)
         h = numba.uint64(left)
         for i in range(left):
-            h = (h ^ numba.uint64(load32(tokens, i))) * numba.uint64(0x9E3779B97F4A7C15)
+            h = (h ^ numba.uint64(tokens[i])) * numba.uint64(0x9E3779B97F4A7C15)
             h ^= h >> numba.uint64(32)
         slot = numba.int64(h & numba.uint64(mask))
         while True:
-            known = numba.int64(load32(slots, slot))
+            known = slots[slot]
             if known < 0:
-                store32(slots, slot, used)
-                store32(target, used, left)
-                store32(target, used + 1, 0)
-                store64(places, n, used)
+                slots[slot] = used
+                target[used] = left
+                target[used + 1] = 0
+                places[n] = used
                 used += 2 + left
                 break
-            if load32(target, known) == left and is_same(target + 4 * (known + 2), tokens, left):
-                store64(places, n, known)
+            if target[known] == left and is_same(skip(target, known + 2), tokens, left):
+                places[n] = known
                 break
             slot = (slot + 1) & mask
     return used
 
 
-def merged(tables: MachineTables, offsets: Iterable[int]) -> tuple[npt.NDArray[np.int32], dict[int, int]]:
+def merged(tables: GrowingTables, offsets: Iterable[int]) -> tuple[npt.NDArray[np.int32], dict[int, int]]:
     """Return the lists of tokens at some offsets of T_LIST, each content once, as a table of its own, and
     where each of the offsets went."""
     wanted = list(offsets)
@@ -164,6 +181,6 @@ def merged(tables: MachineTables, offsets: Iterable[int]) -> tuple[npt.NDArray[n
         np.zeros((int(tables.context[C_VOCABULARY]) >> 6) + 1, np.int64),
     )
     places = np.empty(len(at), np.int64)
-    addresses = (address_of(bits), address_of(target), address_of(slots), size - 1, address_of(places))
+    addresses = address_of(bits), address_of(target), address_of(slots), size - 1, address_of(places)
     used = merge_lists(tables.address, address_of(at), len(at), *addresses)
     return target[:used].copy(), dict(zip(wanted, places.tolist(), strict=True))

@@ -1,186 +1,375 @@
-"""The mask of a state: collected by what the state reads, remembered, and written.
+"""The mask of a state: collected by what the state reads, and remembered.
 
-Entry points take the address of a context (layout.py) and integers, and answer below 0 as layout says:
-at ASKED the caller answers the questions that were noted, and calls again.
+A state in a terminal takes the tokens that stay inside it, and those that close it and go on. Entry points
+take the address of a context (layout.py) and integers, and answer below 0 as `machine_core.layout` says: at
+ASKED the caller answers the questions that were noted, and calls again.
 """
 
 from __future__ import annotations
 
-import numba
-
-from structgen.json_machine.masks.terminal_closing import (
-    emit_row,
-    enter,
-    find_space,
-    find_terminal,
-    known_terminal,
-    resolve,
-    walk_group,
+from structgen.json_machine.masks.trie_walk import (
+    defer,
+    defer_below,
+    defer_tokens,
+    emit_unmarked,
+    open_children,
+    unmark,
+    walk,
+    walk_below,
+    walk_listed,
+    walk_root,
 )
-from structgen.json_machine.masks.terminal_runs import emit
-from structgen.json_machine.masks.trie_walk import defer_below, open_children, walk_below, walk_root
-from structgen.json_machine.masks.unlisted_keys import walk_listed
-from structgen.json_machine.steps.byte_step import accepting, push_frame, step
-from structgen.json_machine.steps.item_values import among_literals, item_values
-from structgen.json_machine.steps.white_space import brackets, space_allows
-from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.residues import value_place
-from structgen.json_machine.tables.table_rows import copy, need, row_of, settle
-from structgen.native.bit_rows import set_bits
+from structgen.json_machine.steps.byte_step import (
+    accepting,
+    brackets,
+    close_value,
+    deepest,
+    push_frame,
+    space_allows,
+    step,
+)
+from structgen.json_machine.steps.keys_and_items import among_literals, item_values
+from structgen.json_machine.tables.layout import (
+    BLUR,
+    CAPTURE,
+    M_COLON,
+    M_FINISHED,
+    M_KEY,
+    M_NEXT,
+    M_NUMBER,
+    M_QUOTED_KEY,
+    M_QUOTED_STRING,
+    M_SPACE,
+    M_STRING,
+    NO_STATE,
+    Q_PLACE,
+    Q_TERMINAL,
+    SPACE_ANY,
+    SPACE_BOUNDED,
+    STATE_BITS,
+    WHOLE_WALK,
+    X_STRIDE,
+    CrossingRow,
+    JsonContext,
+    JsonState,
+    JsonTerminal,
+)
+from structgen.json_machine.tables.lookups import extra_place, settle, value_place
+from structgen.machine_core.interning import ask, ask_room, intern
+from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, MOST_SHARED, NO, VAGUE, YES
+from structgen.machine_core.masks import emit, memoise, write_mask
+from structgen.native.blocks import Int64s, address_of_block, copy_block, skip
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import load8, load32, load64, store32, store64
+
+
+@jit
+def blank_terminal(c: JsonContext) -> JsonTerminal:
+    """Return the row of a terminal that is about to be looked up, each word of it -1."""
+    words = Int64s(address_of_block(c.work.terminal))
+    for i in range(X_STRIDE):
+        words[i] = -1
+    return c.work.terminal
+
+
+@jit
+def terminal_key(c: JsonContext, d: JsonState, t: JsonTerminal) -> None:
+    """Write a terminal's identity to `t`: the automaton state,
+    and what its length bounds still ask of one token."""
+    mode = d.mode
+    t.key.mode = mode
+    t.key.lexeme = d.lexeme
+    t.key.least = 0
+    t.key.most = -1
+    t.key.policy = 0
+    t.key.spare = 0
+    if mode == M_STRING:
+        spec = c.string_specs[d.residue]
+        longest = c.vocabulary.longest
+        t.key.least = min(max(spec.least - d.position, 0), longest + 1)
+        reach = longest + spec.farthest
+        if spec.most >= 0 and spec.most - d.position < reach:
+            t.key.most = spec.most - d.position
+
+
+@jit
+def known_terminal(c: JsonContext, t: JsonTerminal) -> int:
+    """Return the terminal whose identity stands at `t`, -1 when it, or room for it, must be asked."""
+    terminal = intern(c, c.terminals, 6, t)
+    if terminal < 0:
+        return -1
+    if c.terminals[terminal].crossings < 0:
+        ask(c, Q_TERMINAL, terminal, 0, 0)
+        return -1
+    return terminal
+
+
+@jit
+def find_terminal(c: JsonContext, d: JsonState) -> int:
+    """Return the terminal of a state in a string, a key or a numeral; -1 when it must be asked."""
+    t = blank_terminal(c)
+    terminal_key(c, d, t)
+    return known_terminal(c, t)
+
+
+@jit
+def find_space(c: JsonContext, d: JsonState) -> int:
+    """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
+    t = blank_terminal(c)
+    t.key.mode = M_SPACE
+    level, most, written = 1, 1, 0
+    if c.space == SPACE_BOUNDED:
+        level, most, written = brackets(c, d), deepest(c, d), d.position
+        if most < 0:
+            return -1
+        # deeper than the longest token's white space, depth makes no difference
+        fold = c.vocabulary.longest // 8 + 2
+        if level > fold:
+            most -= level - fold
+            written = (max((written >> 6) - 8 * (level - fold), 0) << 6) | (written & 63)
+            level = fold
+    t.key.lexeme = level
+    t.key.least = most
+    t.key.most = written
+    t.key.policy = c.space
+    t.key.spare = 0
+    return known_terminal(c, t)
+
+
+@jit
+def walk_group(c: JsonContext, group: CrossingRow, unmarked: bool) -> bool:
+    """Collect the tokens of a crossing that live on from scratch block 0,
+    where their terminal has been left."""
+    exact = group.exact
+    if unmarked:
+        emit_unmarked(c, exact, 0, group.exact_count)
+    else:
+        emit(c, exact, 0, group.exact_count)
+    return walk(
+        c,
+        group.trie,
+        group.count,
+        group.starts,
+        group.ids,
+        unmarked,
+    )
+
+
+@jit
+def emit_row(c: JsonContext, row: int) -> None:
+    """Add the tokens of a dense row to the buffer."""
+    words = c.vocabulary.mask_words
+    source = skip(c.dense_rows, words * row)
+    buffer, count = c.buffer, c.buffer_count
+    for i in range(words):
+        word = source[i] & 0xFFFFFFFF
+        while word != 0:
+            bit = 0
+            while (word >> bit) & 1 == 0:
+                bit += 1
+            buffer[count] = 32 * i + bit
+            count += 1
+            word &= word - 1
+    c.buffer_count = count
+
+
+@jit
+def enter(c: JsonContext, d: JsonState, group: CrossingRow, whole: bool) -> int:
+    """Put scratch block 0 to the state after a terminal was left with a crossing's outcome: YES, NO, ASK or
+    VAGUE. `whole`: nothing of the tokens belongs to the terminal."""
+    scratch, outcome = c.scratch[0], group.outcome
+    copy_block(d, scratch)
+    if not whole:
+        # what the tokens wrote of the terminal is different for each
+        scratch.text = d.text & CAPTURE
+    if d.mode != M_KEY:
+        return close_value(c, scratch, outcome)
+    value = extra_place(c, d.residue, outcome)
+    if value < 0:
+        return NO if value == -1 else ASK
+    settle(scratch, M_COLON, d.residue, d.extras | BLUR, d.frame)
+    scratch.lexeme = -2 - outcome
+    return YES
+
+
+@jit
+def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
+    """Collect the tokens that close the terminal and live on in what holds it; those that are left over
+    whole, or marked, are left out, and the marks taken away. Returns whether something was asked."""
+    unmarked = c.marked_count > 0
+    row = c.terminals[terminal]
+    first = row.crossings
+    asked = False
+    for i in range(first, first + row.crossing_count):
+        group = c.crossings[i]
+        code = enter(c, d, group, False)
+        if code == ASK:
+            asked = True
+        if code == VAGUE:
+            defer_tokens(c, group.exact, 0, group.exact_count)
+            defer(
+                c,
+                group.trie,
+                0,
+                group.count,
+                group.starts,
+                group.ids,
+            )
+        if code == YES and walk_group(c, group, unmarked):
+            asked = True
+    if unmarked:
+        unmark(c)
+    return asked
+
 
 _FEW = 16
 """Tokens that are rather copied than looked up behind a terminal."""
 
 
 @jit
-def find_quoted(c, d):
+def find_quoted(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of a string or key that was opened just now, with its quote;
     -1 when it must be asked."""
-    t = load64(c, C_TEMPORARY) + 8 * 32
-    for i in range(X_STRIDE):
-        store64(t, i, -1)
-    store64(t, X_MODE, M_QUOTED_STRING if load64(d, MODE) == M_STRING else M_QUOTED_KEY)
-    store64(t, X_LEX, load64(d, LEX))
-    store64(t, X_LEAST, 0)
-    store64(t, X_POLICY, 0)
-    store64(t, X_SPARE, 0)
-    store64(c, C_QUOTED, load64(d, RES))
+    t = blank_terminal(c)
+    t.key.mode = M_QUOTED_STRING if d.mode == M_STRING else M_QUOTED_KEY
+    t.key.lexeme = d.lexeme
+    t.key.least = 0
+    t.key.policy = 0
+    t.key.spare = 0
+    c.quoted = d.residue
     return known_terminal(c, t)
 
 
 @jit
-def share(c, terminal):
+def share(c: JsonContext, terminal: int) -> JsonTerminal:
     """Add the tokens that stay inside a terminal, its row apart, to the mask: to the buffer where they are
     few, else the terminal itself, so that no state holds a copy of them. Returns the terminal's row."""
-    known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
-    listed, shared = load64(known, X_LISTED), load64(c, C_SHARED)
-    if listed < _FEW or listed >= load64(c, C_MASK_WORDS) or shared == MOST_SHARED:
-        emit(c, load64(known, X_LIST), 0, listed)
+    known = c.terminals[terminal]
+    listed, shared = known.count, c.shared_count
+    if listed < _FEW or listed >= c.vocabulary.mask_words or shared == MOST_SHARED:
+        emit(c, known.tokens, 0, listed)
         return known
     for i in range(shared):
-        if load64(c, C_SHARED + 1 + i) == terminal:
+        if c.shared[i] == terminal:
             return known
-    store64(c, C_SHARED + 1 + shared, terminal)
-    store64(c, C_SHARED, shared + 1)
+    c.shared[shared] = terminal
+    c.shared_count = shared + 1
     return known
 
 
 @jit
-def emit_inside(c, terminal):
+def emit_inside(c: JsonContext, terminal: int) -> None:
     """Add the tokens that stay inside a terminal to the mask."""
     known = share(c, terminal)
-    if load64(known, X_ROW) >= 0:
-        emit_row(c, load64(known, X_ROW))
+    if known.dense_row >= 0:
+        emit_row(c, known.dense_row)
 
 
 @jit
-def emit_shared(c):
+def emit_shared(c: JsonContext) -> None:
     """Add the tokens inside the shared terminals to the buffer."""
-    for i in range(load64(c, C_SHARED)):
-        known = row_of(c, T_TERMINAL, X_STRIDE, load64(c, C_SHARED + 1 + i))
-        emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
-    store64(c, C_SHARED, 0)
+    for i in range(c.shared_count):
+        known = c.terminals[c.shared[i]]
+        emit(c, known.tokens, 0, known.count)
+    c.shared_count = 0
 
 
 @jit
-def forget(c):
+def forget(c: JsonContext) -> None:
     """Forget what was collected."""
-    store64(c, C_BLURRED, 0)
-    store64(c, C_BUFFER_COUNT, 0)
-    store64(c, C_DEFERRED_COUNT, 0)
-    store64(c, C_SHARED, 0)
+    c.blurred = 0
+    c.buffer_count = 0
+    c.deferred_count = 0
+    c.shared_count = 0
 
 
 @jit
-def walk_quoted(c, node):
+def walk_quoted(c: JsonContext, node: int) -> bool:
     """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural
     state in scratch block 0, which is left as it is. Returns whether something was asked."""
-    scratch = load64(c, C_SCRATCH)
-    kept, d = load64(c, C_TEMPORARY) + 8 * 88, load64(c, C_TEMPORARY) + 8 * 96
-    copy(scratch, kept)
+    scratch = c.scratch[0]
+    kept, d = c.work.spare[4], c.work.spare[5]
+    copy_block(scratch, kept)
     code = step(c, scratch, d, 34)
     if code == VAGUE:
         defer_below(c, node)
     if code != YES:
         return code == ASK
-    mode = load64(d, MODE)
-    whole = mode == M_KEY and load64(d, LEX) & STATE_BITS != NO_STATE
+    mode = d.mode
+    whole = mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE
     if mode == M_STRING:
-        spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
-        reach = load64(c, C_LONGEST) + load64(spec, S_FARTHEST)
-        whole = load64(spec, S_LEAST) == 0 and (load64(spec, S_MOST) < 0 or load64(spec, S_MOST) >= reach)
+        spec = c.string_specs[d.residue]
+        reach = c.vocabulary.longest + spec.farthest
+        whole = spec.least == 0 and (spec.most < 0 or spec.most >= reach)
     if not whole:
         return walk_root(c, 34)
     terminal = find_quoted(c, d)
     if terminal < 0:
         return True
     emit_inside(c, terminal)
-    listed = load64(d, SEEN) > 0 or (mode == M_KEY and load64(d, AT) >= 0)
+    listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
     asked = listed and walk_listed(c, d, node, 1)
     if resolve(c, d, terminal):
         asked = True
-    copy(kept, scratch)
+    copy_block(kept, scratch)
     return asked
 
 
 @jit
-def walk_digits(c):
+def walk_digits(c: JsonContext) -> bool:
     """Collect the tokens that begin with a numeral and live from the structural state in scratch block 0,
     which is left as it is. Returns whether something was asked."""
-    scratch = load64(c, C_SCRATCH)
-    kept, d = load64(c, C_TEMPORARY) + 8 * 88, load64(c, C_TEMPORARY) + 8 * 96
+    scratch = c.scratch[0]
+    kept, d = c.work.spare[4], c.work.spare[5]
     place = value_place(c, scratch)
     if place < 0:
         return place == -2
-    row = row_of(c, T_PLACE, 8, place)
-    if load64(row, P_STATUS) == 0:
-        need(c, Q_PLACE, place, 0, 0)
+    row = c.places[place]
+    if row.status == 0:
+        ask(c, Q_PLACE, place, 0, 0)
         return True
-    start = load64(row, P_NUMBER)
+    start = row.number
     level = brackets(c, scratch)
     if start < 0 or not space_allows(c, scratch, level, False):
         return False
     frame = push_frame(c, scratch, level, False)
     if frame == -2:
         return True
-    copy(scratch, kept)
-    store64(d, TEXT, load64(scratch, TEXT) & CAPTURE)
+    copy_block(scratch, kept)
+    d.text = scratch.text & CAPTURE
     if item_values(c, scratch) != 0:
-        store64(d, TEXT, CAPTURE)
+        d.text = CAPTURE
     settle(d, M_NUMBER, 0, 0, frame)
-    store64(d, LEX, start)
+    d.lexeme = start
     terminal = find_terminal(c, d)
     if terminal < 0:
         return True
     emit_inside(c, terminal)
     asked = resolve(c, d, terminal)
-    copy(kept, scratch)
+    copy_block(kept, scratch)
     return asked
 
 
 @jit
-def walk_structure(c):
+def walk_structure(c: JsonContext) -> int:
     """Collect the tokens that live from the structural state in scratch block 0, at most white space written
     of what follows. Returns a dense row to start from (-1: none), or -3 when something was asked.
 
     Tokens that begin with white space are those of the white space terminal; the others begin with one of the
     few bytes that the mode allows.
     """
-    scratch, roots = load64(c, C_SCRATCH), load64(c, C_FIRST)
-    policy, mode = load64(c, C_SPACE), load64(scratch, MODE)
-    asked, dense = False, numba.int64(-1)
-    may = load64(c, C_MAY) + (mode << 8)
-    if load8(may, 45) != 0 and walk_digits(c):
+    scratch, roots = c.scratch[0], c.vocabulary.first
+    policy, mode = c.space, scratch.mode
+    asked, dense = False, -1
+    may = skip(c.may, mode << 8)
+    if may[45] != 0 and walk_digits(c):
         asked = True
     for byte in range(9, 126):
-        if load8(may, byte) == 0:
+        if may[byte] == 0:
             continue
         space = byte == 32 or byte == 9 or byte == 10 or byte == 13
         if space and (policy == SPACE_BOUNDED or policy == SPACE_ANY):
             continue
-        node = load32(roots, byte)
+        node = roots[byte]
         if node < 0 or byte == 45 or (byte >= 48 and byte <= 57):
             continue
         if byte == 34:
@@ -193,25 +382,25 @@ def walk_structure(c):
         if terminal < 0:
             return ASKED
         known = share(c, terminal)
-        dense = load64(known, X_ROW)
-        first = load64(known, X_CROSS)
-        for i in range(first, first + load64(known, X_CROSSES)):
-            if walk_group(c, row_of(c, T_CROSS, G_STRIDE, i), False):
+        dense = known.dense_row
+        first = known.crossings
+        for i in range(first, first + known.crossing_count):
+            if walk_group(c, c.crossings[i], False):
                 asked = True
     return ASKED if asked else dense
 
 
 @jit
-def resolve_whole(c, d, terminal):
+def resolve_whole(c: JsonContext, d: JsonState, terminal: int) -> int:
     """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or -3
     when something was asked."""
-    row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
-    first = load64(row, X_CROSS)
-    asked, dense = False, numba.int64(-1)
+    row = c.terminals[terminal]
+    first = row.crossings
+    asked, dense = False, -1
     literals = among_literals(c, d)
-    for i in range(first, first + load64(row, X_CROSSES)):
-        group = row_of(c, T_CROSS, G_STRIDE, i)
-        if load64(group, G_WHOLE) == 0:
+    for i in range(first, first + row.crossing_count):
+        group = c.crossings[i]
+        if group.whole == 0:
             continue
         # Where its value makes no difference an item is not read: each digit on the way would be a residue.
         code = VAGUE if literals else enter(c, d, group, False)
@@ -232,31 +421,31 @@ def resolve_whole(c, d, terminal):
 
 
 @jit
-def walk_all(c, d):
+def walk_all(c: JsonContext, d: JsonState) -> bool:
     """Collect every token that lives from a state, by the whole trie."""
-    copy(d, load64(c, C_SCRATCH))
-    open_children(c, load64(c, C_TRIE_COUNT), 1)
+    copy_block(d, c.scratch[0])
+    open_children(c, c.vocabulary.trie_count, 1)
     return walk_below(c, 1)
 
 
 @jit
-def collect(c, d):
+def collect(c: JsonContext, d: JsonState) -> int:
     """Collect a state's tokens: returns the dense row to start from (-1:
     none), or -3 when something was asked."""
-    mode = load64(d, MODE)
-    row = numba.int64(-1)
+    mode = d.mode
+    row = -1
     asked = False
-    if mode == M_STRING or mode == M_NUMBER or (mode == M_KEY and load64(d, LEX) & STATE_BITS != NO_STATE):
+    if mode == M_STRING or mode == M_NUMBER or (mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE):
         terminal = find_terminal(c, d)
         if terminal < 0:
             return ASKED
-        row = load64(share(c, terminal), X_ROW)
-        listed = load64(d, SEEN) > 0 or (mode == M_KEY and load64(d, AT) >= 0)
-        if listed and walk_listed(c, d, load64(c, C_TRIE_COUNT), 0):
+        row = share(c, terminal).dense_row
+        listed = d.seen > 0 or (mode == M_KEY and d.position >= 0)
+        if listed and walk_listed(c, d, c.vocabulary.trie_count, 0):
             asked = True
         if resolve(c, d, terminal):
             asked = True
-        follows = resolve_whole(c, d, terminal) if mode == M_NUMBER else numba.int64(-1)
+        follows = resolve_whole(c, d, terminal) if mode == M_NUMBER else -1
         if follows == ASKED:
             asked = True
         elif row >= 0 and follows >= 0:
@@ -264,7 +453,7 @@ def collect(c, d):
         elif follows >= 0:
             row = follows
     elif mode <= M_NEXT:
-        copy(d, load64(c, C_SCRATCH))
+        copy_block(d, c.scratch[0])
         return walk_structure(c)
     elif mode != M_FINISHED:
         asked = walk_all(c, d)
@@ -272,18 +461,18 @@ def collect(c, d):
 
 
 @jit
-def try_deferred(c, index):
+def try_deferred(c: JsonContext, index: int) -> bool:
     """Collect those of the deferred tokens that live. Returns whether something was asked."""
-    store64(c, C_PRECISE, 1)
-    deferred, offsets, data = load64(c, C_DEFERRED), load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
+    c.precise = 1
+    deferred, offsets, data = c.deferred, c.vocabulary.token_offset, c.vocabulary.token_data
     asked = False
-    for i in range(load64(c, C_DEFERRED_COUNT)):
-        token = load32(deferred, i)
-        s = row_of(c, T_NODE, N_STRIDE, index)
-        code = numba.int64(YES)
-        for at in range(load64(offsets, token), load64(offsets, token + 1)):
-            d = load64(c, C_SCRATCH) + 64 * (at & 1)
-            code = step(c, s, d, load8(data, at))
+    for i in range(c.deferred_count):
+        token = deferred[i]
+        s = c.nodes[index].registers
+        code = YES
+        for at in range(offsets[token], offsets[token + 1]):
+            d = c.scratch[at & 1]
+            code = step(c, s, d, data[at])
             if code != YES:
                 break
             s = d
@@ -293,106 +482,42 @@ def try_deferred(c, index):
     return asked
 
 
-@jit
-def write_mask(c, row, target):
-    """Write the memoised mask of a node's row to `target`, if there is one."""
-    if target == 0:
-        return 0
-    words, dense = load64(c, C_MASK_WORDS), load64(row, N_ROW)
-    if dense >= 0:
-        source = load64(c, C_ROWS) + 4 * words * dense
-        for i in range(words):
-            store32(target, i, load32(source, i))
-    else:
-        for i in range(words):
-            store32(target, i, 0)
-    tokens = load64(c, 6 * T_LIST + ADDRESS) + 4 * load64(row, N_LIST)
-    shared = load32(tokens, 1)
-    for i in range(shared):
-        known = row_of(c, T_TERMINAL, X_STRIDE, load32(tokens, 2 + i))
-        set_bits(target, load64(known, X_LIST), load64(known, X_LISTED))
-    set_bits(target, tokens + 4 * (2 + shared), load32(tokens, 0))
-    return 0
-
-
-@jit
-def remember(c, d, row, target):
-    """Memoise the tokens in the buffer, with a dense row (-1: none), as a state's mask, and write it to
-    `target` (0: nowhere). Returns 0; ASKED where T_LIST has too little room; LARGE where the list would be as
-    long as a row."""
-    base, found = 6 * T_LIST, load64(c, C_BUFFER_COUNT)
-    used = load64(c, base + COUNT)
-    if found >= load64(c, C_MASK_WORDS):
-        return LARGE
-    if used + found + 2 > load64(c, base + CAPACITY):
-        return ASKED
-    lists, buffer = load64(c, base + ADDRESS) + 4 * used, load64(c, C_BUFFER)
-    store32(lists, 0, found)
-    store32(lists, 1, 0)
-    for i in range(found):
-        store32(lists, 2 + i, load32(buffer, i))
-    store64(c, base + COUNT, used + 2 + found)
-    store64(d, N_ROW, row)
-    store64(d, N_LIST, used)
-    return write_mask(c, d, target)
-
-
 @entry("int64(int64, int64, int64)")
-def compute(c, index, target):
-    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0, or -3 with
-    questions noted; -6 after an end token; or -5 where the list of its tokens (in the buffer) would be as
-    long as a row: it is then neither memoised nor written."""
-    d = row_of(c, T_NODE, N_STRIDE, index)
-    if load64(d, N_LIST) >= 0:
-        return write_mask(c, d, target)
-    if load64(d, MODE) == M_FINISHED:
+def compute(context: int, index: int, target: int) -> int:
+    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0; ASKED with
+    questions noted; ENDED after an end token; or LARGE where the list of its tokens (in the buffer) would be
+    as long as a row: it is then neither memoised nor written."""
+    c = JsonContext(context)
+    node = c.nodes[index]
+    d = node.registers
+    if node.token_list >= 0:
+        return write_mask(c, node, target)
+    if d.mode == M_FINISHED:
         return ENDED
-    store64(c, C_PRECISE, 0)
+    c.precise = 0
     forget(c)
     row = collect(c, d)
-    if load64(c, C_BLURRED) == WHOLE_WALK:
+    if c.blurred == WHOLE_WALK:
         forget(c)
         row = ASKED if walk_all(c, d) else -1
-    if load64(c, C_BLURRED) != 0:
+    if c.blurred != 0:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
-        store64(c, C_PRECISE, 1)
-        store64(c, C_BUFFER_COUNT, 0)
-        store64(c, C_SHARED, 0)
+        c.precise = 1
+        c.buffer_count = 0
+        c.shared_count = 0
         row = ASKED if walk_all(c, d) else -1
-    elif load64(c, C_DEFERRED_COUNT) != 0 and try_deferred(c, index):
-        row = numba.int64(ASKED)
-    store64(c, C_PRECISE, 1)
+    elif c.deferred_count != 0 and try_deferred(c, index):
+        row = ASKED
+    c.precise = 1
     if row == ASKED:
         return ASKED
-    store64(load64(c, C_NEEDS), 0, 0)  # what a walk asked that was then not needed
+    c.questions.count = 0  # what a walk asked that was then not needed
     if accepting(c, d):
-        emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
-    base = 6 * T_LIST
-    count, shared, used = load64(c, C_BUFFER_COUNT), load64(c, C_SHARED), load64(c, base + COUNT)
-    if row < 0 and count >= load64(c, C_MASK_WORDS):
+        emit(c, c.ends, 0, c.end_count)
+    if row < 0 and c.buffer_count >= c.vocabulary.mask_words:
         emit_shared(c)
         return LARGE
-    if used + count + shared + 2 > load64(c, base + CAPACITY):
-        need(c, Q_ROOM, T_LIST, count + shared + 2, 0)
-        return ASKED
-    lists, buffer = load64(c, base + ADDRESS) + 4 * used, load64(c, C_BUFFER)
-    store32(lists, 0, count)
-    store32(lists, 1, shared)
-    for i in range(shared):
-        store32(lists, 2 + i, load64(c, C_SHARED + 1 + i))
-    for i in range(count):
-        store32(lists, 2 + shared + i, load32(buffer, i))
-    store64(c, base + COUNT, used + 2 + shared + count)
-    store64(d, N_ROW, row)
-    store64(d, N_LIST, used)
-    return write_mask(c, d, target)
-
-
-@entry("int64(int64, int64, int64)")
-def fill(c, index, target):
-    """Write a memoised mask to `target` (int32 words). Returns 0, or -4 where the mask is not known yet.
-    Takes no lock."""
-    row = row_of(c, T_NODE, N_STRIDE, index)
-    if load64(row, N_LIST) < 0:
-        return MISS
-    return write_mask(c, row, target)
+    code = memoise(c, node, row, target)
+    if code == ASKED:
+        ask_room(c, c.lists, c.buffer_count + c.shared_count + 2)
+    return code

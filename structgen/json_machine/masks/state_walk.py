@@ -1,45 +1,58 @@
-"""States and the steps between them: the entry points that Python calls, as in `mask_filling`."""
+"""States and the steps between them, and the fewest tokens over byte steps: entry points as in
+`mask_filling`."""
 
 from __future__ import annotations
 
-import numba
-
-from structgen.json_machine.masks.draft_nodes import (
-    J_CONTEXT,
-    J_COUNT,
-    J_STATE,
-    JOB_WORDS,
+from structgen.json_machine.steps.byte_step import accepting, step
+from structgen.json_machine.tables.layout import (
+    BLUR,
+    CAPTURE,
+    M_DOC,
+    M_FINISHED,
+    M_KEY,
+    M_KEYS,
+    M_NUMBER,
+    M_OBJECT,
+    NO_FRAME,
+    NO_STATE,
+    STATE_BITS,
+    JsonContext,
+    JsonState,
+)
+from structgen.json_machine.tables.lookups import settle
+from structgen.machine_core.draft_nodes import (
+    Batch,
     is_end,
+    job_at,
     settle_place,
     state_above,
     state_or_left,
     token_of,
 )
-from structgen.json_machine.steps.byte_step import accepting, step
-from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.table_rows import copy, hash_words, intern, row_of, settle
+from structgen.machine_core.interning import intern
+from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, YES
+from structgen.native.blocks import Bytes, Int32s, Int64s, copy_block, skip
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import load8, load32, load64, store8, store32, store64
 
 
 @jit
-def intern_node(c, d):
-    t = load64(c, C_TEMPORARY) + 8 * 40
-    copy(d, t)
-    store64(t, N_ROW, -1)
-    store64(t, N_LIST, -1)
-    return intern(c, T_NODE, 8, t)
+def intern_node(c: JsonContext, d: JsonState) -> int:
+    t = c.work.node
+    copy_block(d, t.registers)
+    t.dense_row = -1
+    t.token_list = -1
+    return intern(c, c.nodes, 8, t)
 
 
 @jit
-def run(c, index, data, count):
+def run(c: JsonContext, index: int, data: Bytes, count: int) -> int:
     """Take bytes from a state; the registers after them lie in the returned scratch block,
     or the code is returned."""
-    s = load64(c, C_SCRATCH)
-    copy(row_of(c, T_NODE, N_STRIDE, index), s)
+    s = c.scratch[0]
+    copy_block(c.nodes[index].registers, s)
     for i in range(count):
-        d = load64(c, C_SCRATCH) + 64 * (1 - (i & 1))
-        code = step(c, s, d, load8(data, i))
+        d = c.scratch[1 - (i & 1)]
+        code = step(c, s, d, data[i])
         if code != YES:
             return REFUSED if code == NO else ASKED
         s = d
@@ -47,166 +60,399 @@ def run(c, index, data, count):
 
 
 @entry("int64(int64, int64, int64, int64)")
-def take_bytes(c, index, data, count):
+def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
     """Return the state after bytes, -1 when they are refused, -3 with questions noted."""
-    store64(c, C_PRECISE, 1)
+    c = JsonContext(context)
+    data = Bytes(data_address)
+    c.precise = 1
     code = run(c, index, data, count)
-    if code == -1 and load64(load64(c, C_NEEDS), 0) > 0:
+    if code == -1 and c.questions.count > 0:
         return ASKED
     return code
 
 
 @jit
-def after_token(c, index, token):
+def after_token(c: JsonContext, index: int, token: int) -> int:
     """Return the state after a token that is not an end token, -1 when it is refused,
     -3 with questions noted."""
-    if load32(load64(c, C_SLOT), token) < 0:
-        return numba.int64(REFUSED)
-    store64(c, C_PRECISE, 1)
-    offsets = load64(c, C_TOKEN_OFFSET)
-    start, end = load64(offsets, token), load64(offsets, token + 1)
-    code = run(c, index, load64(c, C_TOKEN_DATA) + start, end - start)
-    if code == -1 and load64(load64(c, C_NEEDS), 0) > 0:
-        return numba.int64(ASKED)
+    if c.vocabulary.slot[token] < 0:
+        return REFUSED
+    c.precise = 1
+    offsets = c.vocabulary.token_offset
+    start, end = offsets[token], offsets[token + 1]
+    code = run(c, index, skip(c.vocabulary.token_data, start), end - start)
+    if code == -1 and c.questions.count > 0:
+        return ASKED
     return code
 
 
 @jit
-def finished(c, index):
+def finished(c: JsonContext, index: int) -> int:
     """Return the state after an end token, -1 where the document may not end,
     or -3 when room must be made."""
-    if not accepting(c, row_of(c, T_NODE, N_STRIDE, index)):
-        return numba.int64(REFUSED)
-    d = load64(c, C_SCRATCH)
-    store64(d, TEXT, 0)
+    if not accepting(c, c.nodes[index].registers):
+        return REFUSED
+    d = c.scratch[0]
+    d.text = 0
     settle(d, M_FINISHED, 0, 0, NO_FRAME)
     code = intern_node(c, d)
-    return numba.int64(ASKED) if code < 0 else code
+    return ASKED if code < 0 else code
 
 
 @entry("int64(int64, int64, int64)")
-def take_token(c, index, token):
+def take_token(context: int, index: int, token: int) -> int:
     """As `after_token`."""
+    c = JsonContext(context)
     return after_token(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
-def walk_drafts(batch, jobs, count):
+def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
     """Do what is known of the draft trees of many jobs (`draft_nodes`). Returns how many places are left."""
-    left = numba.int64(0)
+    batch, left = Batch(batch_address), 0
     for i in range(count):
-        job = jobs + 8 * JOB_WORDS * i
-        c = load64(job, J_CONTEXT)
-        needs = load64(c, C_NEEDS)
-        store64(needs, 0, 0)
-        left += settle_place(batch, job, 0, load64(job, J_STATE))
-        for node in range(load64(job, J_COUNT)):
+        job = job_at(jobs, i)
+        c = JsonContext(job.context)
+        c.questions.count = 0
+        left += settle_place(batch, job, 0, job.state)
+        for node in range(job.count):
             state, token = state_above(batch, job, node), token_of(batch, job, node)
             if state >= 0:
                 if token < 0:
-                    state = numba.int64(REFUSED)
+                    state = REFUSED
                 elif is_end(c, token):
                     state = state_or_left(finished(c, state))
                 else:
                     state = state_or_left(after_token(c, state, token))
-                store64(needs, 0, 0)  # who works out what is left asks again
+                c.questions.count = 0  # who works out what is left asks again
             left += settle_place(batch, job, 1 + node, state)
     return left
 
 
 @entry("int64(int64, int64, int64, int64)")
-def ends_below(c, index, wanted, target):
+def ends_below(context: int, index: int, wanted_address: int, target_address: int) -> int:
     """Write to `target` (int32) those nodes of the trie with a 2 in `wanted` (uint8 for each) whose bytes
     lead from a state to one in which the document may end; below a 0 there are none. Returns how many, or -3
     with questions noted."""
-    store64(c, C_PRECISE, 1)
-    nodes, count, blocks = load64(c, C_TRIE), load64(c, C_TRIE_COUNT), load64(c, C_SCRATCH)
-    copy(row_of(c, T_NODE, N_STRIDE, index), blocks)
+    c = JsonContext(context)
+    wanted = Bytes(wanted_address)
+    target = Int32s(target_address)
+    c.precise = 1
+    nodes, count, blocks = c.vocabulary.trie, c.vocabulary.trie_count, c.scratch
+    copy_block(c.nodes[index].registers, blocks[0])
     found, node = 0, 0
     while node < count:
-        word, flag = load64(nodes, node), load8(wanted, node)
-        code = numba.int64(NO)
+        word, flag = nodes[node], wanted[node]
+        code = NO
         if flag != 0:
-            d = blocks + 64 * ((word >> 8) & 0xFFF)
-            code = step(c, d - 64, d, word & 0xFF)
+            depth = (word >> 8) & 0xFFF
+            d = blocks[depth]
+            code = step(c, blocks[depth - 1], d, word & 0xFF)
             if code == YES and flag == 2 and accepting(c, d):
-                store32(target, found, node)
+                target[found] = node
                 found += 1
         node = node + 1 if code == YES else (word >> 40) & 0xFFFFFF
-    return ASKED if load64(load64(c, C_NEEDS), 0) > 0 else found
+    return ASKED if c.questions.count > 0 else found
 
 
 @entry("int64(int64, int64)")
-def may_end(c, index):
+def may_end(context: int, index: int) -> int:
     """Return 1 where the document may end, else 0."""
-    return 1 if accepting(c, row_of(c, T_NODE, N_STRIDE, index)) else 0
+    c = JsonContext(context)
+    return 1 if accepting(c, c.nodes[index].registers) else 0
 
 
 @entry("int64(int64)")
-def start_node(c):
+def start_node(context: int) -> int:
     """Return the state before the first byte, or -3 when room must be made."""
-    d = load64(c, C_SCRATCH)
-    store64(d, TEXT, 0)
+    c = JsonContext(context)
+    d = c.scratch[0]
+    d.text = 0
     settle(d, M_DOC, 0, 0, NO_FRAME)
     code = intern_node(c, d)
     return ASKED if code < 0 else code
 
 
 @entry("int64(int64, int64)")
-def finish_node(c, index):
+def finish_node(context: int, index: int) -> int:
     """As `finished`."""
+    c = JsonContext(context)
     return finished(c, index)
 
 
 @entry("int64(int64, int64, int64, int64)")
-def put_node(c, mode, residue, lex):
+def put_node(context: int, mode: int, residue: int, lex: int) -> int:
     """Return the state of a terminal with nothing of it written and no frame below,
     or -3 when room must be made."""
-    d = load64(c, C_SCRATCH)
-    store64(d, TEXT, 0)
+    c = JsonContext(context)
+    d = c.scratch[0]
+    d.text = 0
     settle(d, mode, residue, 0, NO_FRAME)
-    store64(d, LEX, lex)
+    d.lexeme = lex
     code = intern_node(c, d)
     return ASKED if code < 0 else code
 
 
 @entry("int64(int64, int64, int64)")
-def next_bytes(c, index, target):
+def next_bytes(context: int, index: int, target_address: int) -> int:
     """Write 1 at target[b] (uint8) for each byte b that may come next, 2 where that must be asked.
     Returns -3 if any."""
-    store64(c, C_PRECISE, 0)
-    s = row_of(c, T_NODE, N_STRIDE, index)
-    d = load64(c, C_SCRATCH)
+    c = JsonContext(context)
+    target = Bytes(target_address)
+    c.precise = 0
+    s = c.nodes[index].registers
+    d = c.scratch[0]
     asked = False
     for byte in range(256):
         code = step(c, s, d, byte)
         asked = asked or code == ASK
-        store8(target, byte, 1 if code == YES else 0)
-    store64(c, C_PRECISE, 1)
+        target[byte] = 1 if code == YES else 0
+    c.precise = 1
     return ASKED if asked else 0
 
 
-@entry("int64(int64, int64, int64, int64)")
-def rehash(c, table, words, first):
-    """Put the rows of an interning table, from `first` on, into its (emptied) hash slots."""
-    base = 6 * table
-    address, stride = load64(c, base + ADDRESS), load64(c, base + STRIDE)
-    slots, mask = load64(c, base + HASH), load64(c, base + MASK)
-    for i in range(first, load64(c, base + COUNT)):
-        at = hash_words(address + 8 * stride * i, words) & mask
-        while load32(slots, at) >= 0:
-            at = (at + 1) & mask
-        store32(slots, at, i)
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_edge(context: int, first: int, second: int, third: int, value: int) -> int:
+    """Note what follows (residue, key, outcome); there is room. Returns 0."""
+    c = JsonContext(context)
+    t = c.work.edge
+    t.first = first
+    t.second = second
+    t.third = third
+    t.target = value
+    intern(c, c.edges, 3, t)
     return 0
+
+
+IMPOSSIBLE = 1 << 30
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
-def put_edge(c, first, second, third, value):
-    """Note what follows (residue, key, outcome); there is room. Returns 0."""
-    t = load64(c, C_TEMPORARY) + 8 * 8
-    store64(t, 0, first)
-    store64(t, 1, second)
-    store64(t, 2, third)
-    store64(t, 3, value)
-    intern(c, T_EDGE, 3, t)
+def trace(context: int, index: int, data_address: int, size: int, target_address: int) -> int:
+    """Write the states after each of the bytes to target[0:size] (int64).
+
+    Returns 0, -1 where one is refused, -3 with questions noted. Cost: the bytes.
+    """
+    c = JsonContext(context)
+    data = Bytes(data_address)
+    target = Int64s(target_address)
+    c.precise = 1
+    for i in range(size):
+        index = run(c, index, skip(data, i), 1)
+        if index < 0:
+            return ASKED if index == ASKED or c.questions.count > 0 else REFUSED
+        target[i] = index
     return 0
+
+
+@entry("int64(int64, int64, int64, int64)")
+def after_each(context: int, index: int, wanted_address: int, target_address: int) -> int:
+    """Write to target[b] (int64[256]) the state after the byte b, or -1.
+
+    It is -1 where the byte is refused, or wanted[b] (uint8) is 0. Returns 0, or -3 with questions noted.
+    """
+    c = JsonContext(context)
+    wanted = Bytes(wanted_address)
+    target = Int64s(target_address)
+    c.precise = 1
+    asked = False
+    for byte in range(256):
+        target[byte] = -1
+        if wanted[byte] == 0:
+            continue
+        d = c.scratch[0]
+        code = step(c, c.nodes[index].registers, d, byte)
+        if code == YES:
+            found = intern_node(c, d)
+            asked = asked or found < 0
+            target[byte] = found
+        elif code == ASK:
+            asked = True
+    return ASKED if asked else 0
+
+
+@entry("int64(int64, int64, int64, int64, int64, int64)")
+def after_all(
+    context: int, index: int, forgets: int, merged_address: int, count: int, target_address: int
+) -> int:
+    """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused.
+
+    `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
+    one that is not complete, so that the same key may come again. (In an item whose value matters to later
+    ones keys are kept.) `merged` (int32[count]): for states of the automata of numerals the one that stands
+    for all that are equivalent to it, -1 where that is not known. Returns 0, or -3 with questions noted.
+    Cost: 256 steps, most of which end at once.
+    """
+    c = JsonContext(context)
+    merged = Int32s(merged_address)
+    target = Int64s(target_address)
+    c.precise = 1
+    asked = False
+    for byte in range(256):
+        target[byte] = -1
+        d = c.scratch[0]
+        code = step(c, c.nodes[index].registers, d, byte)
+        if code == YES:
+            mode = d.mode
+            if forgets and d.text & CAPTURE == 0:
+                if mode == M_KEY:
+                    d.seen = 0
+                    d.text = 0
+                if mode == M_KEY or (mode >= M_OBJECT and mode <= M_KEYS):
+                    d.extras = 0
+            if mode == M_NUMBER:
+                state = d.lexeme
+                if state < count and merged[state] >= 0:
+                    d.lexeme = merged[state]
+            found = intern_node(c, d)
+            asked = asked or found < 0
+            target[byte] = found
+        elif code == ASK:
+            asked = True
+    return ASKED if asked else 0
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
+    """Write to target[0:count] (int64) the states after each of some allowed tokens (int32).
+
+    The text of an extra key that a token leaves open is followed only where other extra keys may be owed:
+    else such states are few, and cost what the true ones do. Returns 0, or -3 with questions noted. Cost: the
+    tokens' bytes.
+    """
+    c = JsonContext(context)
+    tokens = Int32s(tokens_address)
+    target = Int64s(target_address)
+    offsets = c.vocabulary.token_offset
+    code = YES
+    for i in range(count):
+        token = tokens[i]
+        data, size = skip(c.vocabulary.token_data, offsets[token]), offsets[token + 1] - offsets[token]
+        found = -1
+        for turn in range(2):
+            c.precise = turn
+            s = c.scratch[0]
+            copy_block(c.nodes[index].registers, s)
+            blurred = False
+            for at in range(size):
+                d = c.scratch[1 - (at & 1)]
+                code = step(c, s, d, data[at])
+                if code != YES:
+                    break
+                s = d
+                if s.extras & BLUR != 0 or s.text & CAPTURE != 0:
+                    # a key was closed, or an item goes on: only the walk that follows its text knows which
+                    blurred = True
+                    if turn == 0:
+                        break
+            if code == YES and s.mode == M_KEY and s.lexeme & STATE_BITS != NO_STATE:
+                blurred = blurred or c.residues[s.residue].status & 2 != 0
+            if code != YES or not blurred or turn == 1:
+                break
+        c.precise = 1
+        if code == YES:
+            found = intern_node(c, s)
+        if code == ASK or (code == YES and found < 0):
+            return ASKED
+        target[i] = found
+    return 0
+
+
+@entry("int64(int64, int64)")
+def text_kinds(context: int, target_address: int) -> int:
+    """Write to target[t] (int64) what a token t does inside a free string, from between two characters.
+
+    That is its characters, and from bit 16 on the bytes of one that it breaks off; -1 where it has a quote or
+    a backslash, or cannot stand there. Returns 0. Cost: the bytes of the vocabulary.
+    """
+    c = JsonContext(context)
+    target = Int64s(target_address)
+    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
+    for token in range(c.vocabulary.size):
+        count, tail, missing = 0, 0, 0
+        start, end = offsets[token], offsets[token + 1]
+        for at in range(start, end):
+            byte = data[at]
+            if byte == 34 or byte == 92 or byte < 32 or (byte & 0xC0 == 0x80) != (missing > 0):
+                count = -1
+                break
+            if missing > 0:
+                missing -= 1
+                tail = (tail << 8) | byte if missing > 0 else 0
+                continue
+            count += 1
+            if byte >= 0xC0:
+                missing = 1 if byte < 0xE0 else (2 if byte < 0xF0 else 3)
+                tail = byte
+        target[token] = -1 if count <= 0 else count | (tail << 16)
+    return 0
+
+
+@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+def settle_costs(
+    trie_address: int,
+    first_address: int,
+    begin_address: int,
+    end_address: int,
+    labels_address: int,
+    targets_address: int,
+    order_address: int,
+    count: int,
+    costs_address: int,
+) -> int:
+    """Set costs[s] to the fewest tokens from s to a state of cost 0, for each s of order[0:count] in turn.
+
+    State s has the byte steps begin[s] to end[s] of labels and targets, by ascending label; what its steps
+    lead to has its cost already, or comes before it. All arrays are int32. Returns 0, or 1 where a state
+    reaches none. Cost: the trie's nodes over the texts from each state.
+    """
+    trie = Int64s(trie_address)
+    first = Int32s(first_address)
+    begin = Int32s(begin_address)
+    end = Int32s(end_address)
+    labels = Int32s(labels_address)
+    targets = Int32s(targets_address)
+    order = Int32s(order_address)
+    costs = Int32s(costs_address)
+    failed = 0
+    path = [0] * 4097
+    ends = [0] * 4097
+    for at in range(count):
+        start = order[at]
+        least = IMPOSSIBLE
+        for e in range(begin[start], end[start]):
+            node = first[labels[e]]
+            if node < 0:
+                continue
+            word = trie[node]
+            last = (word >> 40) & 0xFFFFFF
+            path[1], ends[1] = targets[e], last
+            if (word >> 20) & 0xFFFFF > 0:
+                least = min(least, costs[path[1]] + 1)
+            i = node + 1
+            while i < last:
+                word = trie[i]
+                depth, byte, close = (word >> 8) & 0xFFF, word & 255, (word >> 40) & 0xFFFFFF
+                above = path[depth - 1]
+                low, high = begin[above], end[above]
+                if low == high or labels[high - 1] < byte:
+                    # siblings ascend: none of them has a step
+                    i = ends[depth - 1]
+                    continue
+                while low < high:
+                    middle = (low + high) >> 1
+                    if labels[middle] < byte:
+                        low = middle + 1
+                    else:
+                        high = middle
+                if labels[low] != byte:
+                    i = close
+                    continue
+                path[depth], ends[depth] = targets[low], close
+                if (word >> 20) & 0xFFFFF > 0:
+                    least = min(least, costs[path[depth]] + 1)
+                i += 1
+        if least >= IMPOSSIBLE:
+            failed = 1
+        costs[start] = least
+    return failed

@@ -1,64 +1,75 @@
-"""A trie walked through the machine: the vocabulary's own, and the small ones of what tokens leave over."""
+"""A trie walked through the machine: the vocabulary's own, and the small ones of what tokens leave over; and
+the keys beside the list of those that are named and the set of those that were written.
+"""
 
 from __future__ import annotations
 
-import numba
-
-from structgen.json_machine.masks.terminal_runs import emit
 from structgen.json_machine.steps.byte_step import step
-from structgen.json_machine.steps.escapes import dumped, escapes_of
-from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.string_tables import FREE
-from structgen.json_machine.tables.table_rows import copy, row_of
-from structgen.json_machine.tables.text_lists import next_listed
+from structgen.json_machine.steps.string_step import dumped, escapes_of
+from structgen.json_machine.tables.layout import (
+    CAPTURE,
+    ESCAPE_SHIFT,
+    ESCAPES_ASCII,
+    M_KEY,
+    M_STRING,
+    M_WORDS,
+    NO_STATE,
+    STATE_BITS,
+    WHOLE_WALK,
+    JsonContext,
+    JsonState,
+)
+from structgen.json_machine.tables.lookups import FREE, ended, next_held, next_listed
+from structgen.machine_core.layout import ASK, NO, VAGUE, YES
+from structgen.machine_core.masks import emit
+from structgen.native.blocks import Int32s, Int64s, copy_block, skip
 from structgen.native.jit import jit
-from structgen.native.raw_memory import load8, load32, load64, store32, store64
 from structgen.tokens.trie import MANY_TOKENS
 
 
 @jit
-def emit_unmarked(c, ids, first, last):
+def emit_unmarked(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
     """Add the token ids that are not marked in the special bitmap."""
-    buffer, count, marks = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT), load64(c, C_SPECIAL)
+    buffer, count, marks = c.buffer, c.buffer_count, c.marks
     for i in range(first, last):
-        token = load32(ids, i)
-        if (load32(marks, token >> 5) >> (token & 31)) & 1 == 0:
-            store32(buffer, count, token)
+        token = ids[i]
+        if (marks[token >> 5] >> (token & 31)) & 1 == 0:
+            buffer[count] = token
             count += 1
-    store64(c, C_BUFFER_COUNT, count)
+    c.buffer_count = count
 
 
 @jit
-def mark_below(c, node):
+def mark_below(c: JsonContext, node: int) -> None:
     """Mark the tokens at a node and below it, until `unmark`."""
-    marks, count = load64(c, C_SPECIAL), load64(c, C_MARKED)
-    marked = marks + 4 * load64(c, C_MASK_WORDS)
-    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
-    before, end = load64(c, C_SLOTS_BEFORE), (load64(load64(c, C_TRIE), node) >> 40) & 0xFFFFFF
-    for i in range(load32(starts, load32(before, node)), load32(starts, load32(before, end))):
-        token = load32(ids, i)
-        word = load32(marks, token >> 5)
+    marks, count = c.marks, c.marked_count
+    marked = skip(marks, c.vocabulary.mask_words)
+    starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
+    before, end = c.vocabulary.slots_before, (c.vocabulary.trie[node] >> 40) & 0xFFFFFF
+    for i in range(starts[before[node]], starts[before[end]]):
+        token = ids[i]
+        word = marks[token >> 5]
         if (word >> (token & 31)) & 1 == 0:
-            store32(marks, token >> 5, word | (1 << (token & 31)))
-            store32(marked, count, token)
+            marks[token >> 5] = word | (1 << (token & 31))
+            marked[count] = token
             count += 1
-    store64(c, C_MARKED, count)
+    c.marked_count = count
 
 
 @jit
-def unmark(c):
+def unmark(c: JsonContext) -> None:
     """Take all marks away: they are few, and the bitmap is not."""
-    marks = load64(c, C_SPECIAL)
-    marked = marks + 4 * load64(c, C_MASK_WORDS)
-    for i in range(load64(c, C_MARKED)):
-        store32(marks, load32(marked, i) >> 5, 0)
-    store64(c, C_MARKED, 0)
+    marks = c.marks
+    marked = skip(marks, c.vocabulary.mask_words)
+    for i in range(c.marked_count):
+        marks[marked[i] >> 5] = 0
+    c.marked_count = 0
 
 
 @jit
-def escape_next(c, s, byte):
+def escape_next(c: JsonContext, s: JsonState, byte: int) -> int:
     """Return the smallest byte from `byte` on that may come inside the escape being written, or 256."""
-    escape = (load64(s, LEX) >> ESCAPE_SHIFT) & 15
+    escape = (s.lexeme >> ESCAPE_SHIFT) & 15
     if escape == 1:
         if byte <= 34:
             return 34
@@ -85,7 +96,7 @@ def escape_next(c, s, byte):
 
 
 @jit
-def escapable(c, s, words, place):
+def escapable(c: JsonContext, s: JsonState, words: int, place: int) -> bool:
     """Return whether a listed word may go on with a character that is written as an escape."""
     policy = escapes_of(c, s)
     if not dumped(policy):
@@ -98,7 +109,7 @@ def escapable(c, s, words, place):
 
 
 @jit
-def with_quote(byte, expected, escapes):
+def with_quote(byte: int, expected: int, escapes: bool) -> int:
     """Return the first of a byte expected, a quote, and a backslash if one may come, from `byte` on."""
     after = expected
     if byte <= 92 and 92 < after and escapes:
@@ -109,42 +120,42 @@ def with_quote(byte, expected, escapes):
 
 
 @jit
-def defer_tokens(c, ids, first, last):
+def defer_tokens(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
     """Note tokens that are to be tried one by one."""
-    deferred, count = load64(c, C_DEFERRED), load64(c, C_DEFERRED_COUNT)
+    deferred, count = c.deferred, c.deferred_count
     for i in range(first, last):
-        store32(deferred, count, load32(ids, i))
+        deferred[count] = ids[i]
         count += 1
-    store64(c, C_DEFERRED_COUNT, count)
+    c.deferred_count = count
 
 
 @jit
-def defer(c, trie, first, last, starts, ids):
+def defer(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
     """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
     for i in range(first, last):
-        slot = (load64(trie, i) >> 20) & 0xFFFFF
+        slot = (trie[i] >> 20) & 0xFFFFF
         if slot > 0:
-            defer_tokens(c, ids, load32(starts, slot - 1), load32(starts, slot))
+            defer_tokens(c, ids, starts[slot - 1], starts[slot])
 
 
 @jit
-def defer_below(c, node):
+def defer_below(c: JsonContext, node: int) -> None:
     """Note the tokens at a node of the vocabulary and below it as those that are to be tried one by one."""
-    starts, before = load64(c, C_SLOT_START), load64(c, C_SLOTS_BEFORE)
-    end = (load64(load64(c, C_TRIE), node) >> 40) & 0xFFFFFF
-    first, last = load32(starts, load32(before, node)), load32(starts, load32(before, end))
-    defer_tokens(c, load64(c, C_SLOT_IDS), first, last)
+    starts, before = c.vocabulary.slot_start, c.vocabulary.slots_before
+    end = (c.vocabulary.trie[node] >> 40) & 0xFFFFFF
+    first, last = starts[before[node]], starts[before[end]]
+    defer_tokens(c, c.vocabulary.slot_ids, first, last)
 
 
 @jit
-def following(c, s, byte):
+def following(c: JsonContext, s: JsonState, byte: int) -> int:
     """Return -1 where a byte may come, as far as mode and word lists tell at a glance, else the next byte
     that may, or 256: most children of most nodes are told apart so, for two loads and a branch."""
-    mode = load64(s, MODE)
+    mode = s.mode
     if mode == M_STRING:
         return -1
     if mode == M_KEY or mode == M_WORDS:
-        lex = load64(s, LEX)
+        lex = s.lexeme
         if lex & STATE_BITS != (NO_STATE if mode == M_KEY else 0):
             return -1
         if lex >> ESCAPE_SHIFT != 0:
@@ -153,50 +164,50 @@ def following(c, s, byte):
         if byte == 34:
             return -1
         if mode == M_KEY:
-            words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
+            words = c.residues[s.residue].words
         else:
-            words = load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_START)
-        place = load64(s, AT)
+            words = c.string_specs[s.residue].start
+        place = s.position
         escapes = byte <= 92 and escapable(c, s, words, place)
         after = with_quote(byte, next_listed(c, words, place, byte), escapes)
         return -1 if after == byte else after
-    return load32(load64(c, C_NEXT), (mode << 8) | byte)
+    return c.next_byte[(mode << 8) | byte]
 
 
 @jit
-def unchanged(c, s, byte):
+def unchanged(c: JsonContext, s: JsonState, byte: int) -> bool:
     """Return whether a byte surely leaves the registers as they are: a plain character of a string that may
     be any, or of a key that may be any and agrees with none of the list; most of what follows white space."""
-    if byte < 32 or byte > 126 or byte == 34 or byte == 92 or load64(s, LEX) != FREE:
+    if byte < 32 or byte > 126 or byte == 34 or byte == 92 or s.lexeme != FREE:
         return False
-    if load64(s, TEXT) & CAPTURE != 0:
+    if s.text & CAPTURE != 0:
         return False
-    mode = load64(s, MODE)
+    mode = s.mode
     if mode == M_STRING:
-        spec = row_of(c, T_STRING, S_STRIDE, load64(s, RES))
-        return load64(spec, S_MOST) < 0 and load64(s, AT) >= load64(spec, S_LEAST)
-    return mode == M_KEY and load64(s, AT) < 0 and load64(s, SEEN) <= 0 and load64(c, C_PRECISE) == 0
+        spec = c.string_specs[s.residue]
+        return spec.most < 0 and s.position >= spec.least
+    return mode == M_KEY and s.position < 0 and s.seen <= 0 and c.precise == 0
 
 
 @jit
-def walk(c, trie, last, starts, ids, unmarked):
+def walk(c: JsonContext, trie: Int64s, last: int, starts: Int32s, ids: Int32s, unmarked: bool) -> bool:
     """Collect the tokens of a small trie (what tokens leave over) that live from the registers in scratch
     block 0. Returns whether something had to be asked."""
-    scratch = load64(c, C_SCRATCH)
+    scratch = c.scratch
     asked = False
-    i = numba.int64(0)
+    i = 0
     while i < last:
-        node = load64(trie, i)
-        s = scratch + 64 * (((node >> 8) & 0xFFF) - 1)
+        node = trie[i]
+        s = scratch[((node >> 8) & 0xFFF) - 1]
         byte, end = node & 255, (node >> 40) & 0xFFFFFF
         if unchanged(c, s, byte):
-            copy(s, s + 64)
-            code = numba.int64(YES)
+            copy_block(s, skip(s, 1))
+            code = YES
         elif following(c, s, byte) >= 0:
             i = end
             continue
         else:
-            code = step(c, s, s + 64, byte)
+            code = step(c, s, skip(s, 1), byte)
         if code != YES:
             asked = asked or code == ASK
             if code == VAGUE:
@@ -206,20 +217,20 @@ def walk(c, trie, last, starts, ids, unmarked):
         slot = (node >> 20) & 0xFFFFF
         if slot > 0:
             if unmarked:
-                emit_unmarked(c, ids, load32(starts, slot - 1), load32(starts, slot))
+                emit_unmarked(c, ids, starts[slot - 1], starts[slot])
             else:
-                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+                emit(c, ids, starts[slot - 1], starts[slot])
         i += 1
     return asked
 
 
 @jit
-def child_from(c, first, last, byte):
+def child_from(c: JsonContext, first: int, last: int, byte: int) -> int:
     """Return the first of the children records first..last-1 with this byte or a later one, or `last`."""
-    records = load64(c, C_CHILDREN)
+    records = c.vocabulary.children
     while first < last:
         middle = (first + last) >> 1
-        if load8(records, 16 * middle) < byte:
+        if records[2 * middle] & 255 < byte:
             first = middle + 1
         else:
             last = middle
@@ -227,49 +238,49 @@ def child_from(c, first, last, byte):
 
 
 @jit
-def emit_token(c, ids_of, word, token):
+def emit_token(c: JsonContext, ids_of: Int32s, word: int, token: int) -> None:
     """Add the tokens that end at a node, given its word and its record's token."""
     if token >= 0:
-        count = load64(c, C_BUFFER_COUNT)
-        store32(load64(c, C_BUFFER), count, token)
-        store64(c, C_BUFFER_COUNT, count + 1)
+        count = c.buffer_count
+        c.buffer[count] = token
+        c.buffer_count = count + 1
     elif token == MANY_TOKENS:
-        slot, starts = (word >> 20) & 0xFFFFF, load64(c, C_SLOT_START)
-        emit(c, ids_of, load32(starts, slot - 1), load32(starts, slot))
+        slot, starts = (word >> 20) & 0xFFFFF, c.vocabulary.slot_start
+        emit(c, ids_of, starts[slot - 1], starts[slot])
 
 
 @jit
-def open_children(c, node, depth):
+def open_children(c: JsonContext, node: int, depth: int) -> None:
     """Put the walk's place at a depth before the first child of a node."""
-    starts = load64(c, C_CHILD_START)
-    store64(places(c), depth, (load32(starts, node) << 32) | load32(starts, node + 1))
+    starts = c.vocabulary.child_start
+    places(c)[depth] = (starts[node] << 32) | starts[node + 1]
 
 
 @jit
-def places(c):
+def places(c: JsonContext) -> Int64s:
     """Return the address of the walk's places: for each depth, the next record and the one after the last."""
-    return load64(c, C_CROSSED) + 8 * (3 * load64(c, C_TRIE_COUNT) + 3 * 4096)
+    return skip(c.crossed, 3 * c.vocabulary.trie_count + 3 * 4096)
 
 
 @jit
-def walk_below(c, depth):
+def walk_below(c: JsonContext, depth: int) -> bool:
     """Collect the tokens below the place that was opened at a depth (1: the root's children) that live from
     the registers in the scratch block of that depth less one. Returns whether something had to be asked.
 
     Children that cannot come are not hopped over one by one (each hop is a cache line):
     the next that may is looked up.
     """
-    scratch, records, ids = load64(c, C_SCRATCH), load64(c, C_CHILDREN), load64(c, C_SLOT_IDS)
+    scratch, records, ids = c.scratch, c.vocabulary.children, c.vocabulary.slot_ids
     place = places(c)
     asked = False
-    steps = load64(c, C_STEPS)
+    steps = c.steps
     top = depth
     while depth >= top:
-        at, last = load64(place, depth) >> 32, load64(place, depth) & 0xFFFFFFFF
-        s = scratch + 64 * (depth - 1)
+        at, last = place[depth] >> 32, place[depth] & 0xFFFFFFFF
+        s = scratch[depth - 1]
         deeper = False
         while at < last:
-            word, more = load64(records, 2 * at), load64(records, 2 * at + 1)
+            word, more = records[2 * at], records[2 * at + 1]
             byte = word & 255
             after = following(c, s, byte)
             if after >= 0:
@@ -277,7 +288,7 @@ def walk_below(c, depth):
                 continue
             at += 1
             steps += 1
-            code = step(c, s, s + 64, byte)
+            code = step(c, s, skip(s, 1), byte)
             if code != YES:
                 asked = asked or code == ASK
                 if code == VAGUE:
@@ -286,22 +297,129 @@ def walk_below(c, depth):
             emit_token(c, ids, word, more >> 32)
             node = more & 0xFFFFFFFF
             if (word >> 40) & 0xFFFFFF > node + 1:
-                store64(place, depth, (at << 32) | last)
+                place[depth] = (at << 32) | last
                 depth += 1
                 open_children(c, node, depth)
                 deeper = True
                 break
         if not deeper:
             depth -= 1
-    store64(c, C_STEPS, steps)
+    c.steps = steps
     return asked
 
 
 @jit
-def walk_root(c, byte):
+def walk_root(c: JsonContext, byte: int) -> bool:
     """Collect the tokens that begin with a byte and live from the registers in scratch block 0.
     Returns whether something had to be asked."""
-    starts, count = load64(c, C_CHILD_START), load64(c, C_TRIE_COUNT)
-    at = child_from(c, load32(starts, count), load32(starts, count + 1), byte)
-    store64(places(c), 1, (at << 32) | (at + 1))
+    starts, count = c.vocabulary.child_start, c.vocabulary.trie_count
+    at = child_from(c, starts[count], starts[count + 1], byte)
+    places(c)[1] = (at << 32) | (at + 1)
     return walk_below(c, 1)
+
+
+@jit
+def listed_next(c: JsonContext, s: JsonState, byte: int) -> int:
+    """Return the smallest byte from `byte` on with which a key may agree with one that is named or was
+    written, or close, or begin an escape; or 256."""
+    if s.lexeme >> ESCAPE_SHIFT != 0:
+        return escape_next(c, s, byte)
+    found, escapes = 256, False
+    if s.mode == M_STRING:
+        words = c.string_specs[s.residue].words
+        found = next_listed(c, words, s.seen, byte)
+        return with_quote(byte, found, byte <= 92 and escapable(c, s, words, s.seen))
+    if s.position >= 0:
+        words = c.residues[s.residue].words
+        found = next_listed(c, words, s.position, byte)
+        escapes = byte <= 92 and escapable(c, s, words, s.position)
+    if s.seen > 0:
+        found = min(found, next_held(c, s.seen, byte))
+        escapes = True
+    return with_quote(byte, found, escapes)
+
+
+@jit
+def is_listed(c: JsonContext, s: JsonState) -> bool:
+    """Return whether a key, as far as it is written, is one that is named or was written."""
+    place, seen = s.position, s.seen
+    if s.mode == M_STRING:
+        words = c.string_specs[s.residue].words
+        return ended(c, words, seen) >= 0
+    if seen > 0 and c.sets[seen].member == 1:
+        return True
+    words = c.residues[s.residue].words
+    return place >= 0 and ended(c, words, place) >= 0
+
+
+@jit
+def excluded(c: JsonContext, s: JsonState, byte: int) -> bool:
+    """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
+    the terminal says of the tokens inside is too much."""
+    if c.string_specs[s.residue].ample != 0:
+        return False
+    free, after = c.work.spare[6], c.work.spare[7]
+    copy_block(s, free)
+    free.seen = 0
+    return step(c, free, after, byte) != NO
+
+
+@jit
+def walk_listed(c: JsonContext, d: JsonState, node: int, base: int) -> bool:
+    """Collect the tokens of a key that depend on which keys are named or were written, and mark those that
+    close one; of the tokens below a node (the root is the node after the last), which stands for their first
+    `base` bytes, before the key's text.
+
+    An extra key may come from here, so what stays inside the key, and closes it under a key that is in no
+    list, is the business of the terminal; here only the paths that still agree with a listed key are walked.
+    """
+    scratch, records, ids = c.scratch, c.vocabulary.children, c.vocabulary.slot_ids
+    place = places(c)
+    copy_block(d, scratch[base])
+    asked = False
+    depth = base + 1
+    open_children(c, node, depth)
+    while depth > base:
+        at, last = place[depth] >> 32, place[depth] & 0xFFFFFFFF
+        s = scratch[depth - 1]
+        escape = (s.lexeme >> ESCAPE_SHIFT) & 15
+        deeper, expected = False, -1
+        while at < last:
+            word, more = records[2 * at], records[2 * at + 1]
+            byte, child = word & 255, more & 0xFFFFFFFF
+            if byte != expected:
+                expected = listed_next(c, s, byte)
+                if expected != byte:
+                    at = child_from(c, at + 1, last, expected)
+                    continue
+            at += 1
+            closes = byte == 34 and (escape == 0 or escape == 6)
+            if closes and escape == 0 and not is_listed(c, s):
+                continue
+            code = step(c, s, skip(s, 1), byte)
+            if code == ASK:
+                asked = True
+            if closes:
+                mark_below(c, child)
+            if code == VAGUE:
+                defer_below(c, child)
+            if code == NO and not closes and s.mode == M_STRING and excluded(c, s, byte):
+                c.blurred = max(c.blurred, WHOLE_WALK)
+            if code != YES:
+                continue
+            if closes or skip(s, 1).lexeme & STATE_BITS == NO_STATE:
+                emit_token(c, ids, word, more >> 32)
+                open_children(c, child, depth + 1)
+                if walk_below(c, depth + 1):
+                    asked = True
+                continue
+            if skip(s, 1).seen <= 0 and (s.mode == M_STRING or skip(s, 1).position < 0):
+                continue
+            place[depth] = (at << 32) | last
+            depth += 1
+            open_children(c, child, depth)
+            deeper = True
+            break
+        if not deeper:
+            depth -= 1
+    return asked

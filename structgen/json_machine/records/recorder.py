@@ -10,10 +10,11 @@ import numpy as np
 from structgen.automata.restored.restored_pools import Numbers, Strings
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
-from structgen.json_machine.answers.machine_tables import MachineTables
 from structgen.json_machine.masks import state_walk
-from structgen.json_machine.records import state_difference, terminal_masks, terminal_walks
+from structgen.json_machine.records import terminal_masks, terminal_walks
 from structgen.json_machine.tables import layout as L
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.workspace import Workspace
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
 
@@ -52,7 +53,7 @@ class Recorder:
 
     def __init__(
         self,
-        tables: MachineTables,
+        tables: GrowingTables,
         meaning: RecordedMeaning,
         masks: VocabularyStore,
         retry: Callable[..., int],
@@ -67,7 +68,7 @@ class Recorder:
         self._own: dict[Identity, Record] = {}
         """Records that others are made of, where the store takes none."""
 
-    def make(self, terminal: int, index: int, space: terminal_masks.Workspace) -> None:
+    def make(self, terminal: int, index: int, space: Workspace) -> None:
         """Install what a terminal is; `index` is the state in which it was met."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
@@ -116,7 +117,7 @@ class Recorder:
     # --- walks ----------------------------------------------------------------------------------------------
 
     def _walk(
-        self, terminal: int, identity: list[int], index: int, space: terminal_masks.Workspace
+        self, terminal: int, identity: list[int], index: int, space: Workspace
     ) -> terminal_masks.Harvest:
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
         bounds = identity[L.X_LEAST], identity[L.X_MOST]
@@ -136,9 +137,7 @@ class Recorder:
 
     # --- states that are told by another one's record -------------------------------------------------------
 
-    def _near(
-        self, key: bytes | None, identity: list[int], index: int, space: terminal_masks.Workspace
-    ) -> Record | None:
+    def _near(self, key: bytes | None, identity: list[int], index: int, space: Workspace) -> Record | None:
         """Return the record of a string or key, made of that of the state in which its automaton begins;
         None where that is not near (`state_difference`), and a walk is due."""
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
@@ -154,7 +153,7 @@ class Recorder:
         reference = lex & ~L.STATE_BITS | start
         if reference == lex:
             return None
-        while (code := state_difference.near_tokens(self._tables.address, index, reference)) == L.ASKED:
+        while (code := terminal_walks.near_tokens(self._tables.address, index, reference)) == L.ASKED:
             self._meaning.answer(no_terminal)
         if code != 0:
             return None
@@ -170,7 +169,7 @@ class Recorder:
         row = self._tables.rows(L.T_STRING)[residue]
         return int(row[L.S_START]) if row[L.S_KIND] == 0 else -1
 
-    def _record_of(self, mode: int, residue: int, lex: int, space: terminal_masks.Workspace) -> Record:
+    def _record_of(self, mode: int, residue: int, lex: int, space: Workspace) -> Record:
         """Return the record of a string or key of any length, which may be another one than the state's that
         is asked about."""
         identity = (mode, lex, 0, -1, 0, 0)
@@ -192,7 +191,7 @@ class Recorder:
         return record
 
     def _near_bounded(
-        self, key: bytes | None, identity: list[int], residue: int, space: terminal_masks.Workspace
+        self, key: bytes | None, identity: list[int], residue: int, space: Workspace
     ) -> Record | None:
         """Return the record of a string of bounded length whose automaton does no more than ban texts: what
         the length and what the automaton takes are then told apart. Else None."""
@@ -210,7 +209,7 @@ class Recorder:
         found = self._lengths(space).record(identity[L.X_LEAST], identity[L.X_MOST], self._masks.dense)
         return terminal_masks.both(found, whole, key, self._masks)
 
-    def _repeat(self, ask: Callable[[int, int], int], argument: int, space: terminal_masks.Workspace) -> None:
+    def _repeat(self, ask: Callable[[int, int], int], argument: int, space: Workspace) -> None:
         """Walk a terminal until nothing is left to ask."""
         context = self._tables.context
         rounds = 0
@@ -226,7 +225,7 @@ class Recorder:
         finally:
             context[L.C_HASTE] = 0
 
-    def _know_free(self, space: terminal_masks.Workspace) -> None:
+    def _know_free(self, space: Workspace) -> None:
         """Have what stays inside a free string at hand: other strings are told by what they take less."""
         context, masks = self._tables.context, self._masks
         escapes = int(context[L.C_ESCAPES])
@@ -244,12 +243,12 @@ class Recorder:
                 masks.free[escapes] = record.row, masks.rows[record.row]
         context[L.C_FREE] = 1
 
-    def _walk_free(self, space: terminal_masks.Workspace) -> None:
+    def _walk_free(self, space: Workspace) -> None:
         row = self._meaning.expander.free_string()
         node = self._retry(state_walk.put_node, L.M_STRING, row, StringPool.FREE)
         self._repeat(terminal_walks.terminal_tokens, node, space)
 
-    def _lengths(self, space: terminal_masks.Workspace) -> terminal_masks.LengthTable:
+    def _lengths(self, space: Workspace) -> terminal_masks.LengthTable:
         """Return the table for strings of bounded length; made once for a vocabulary and store."""
         table = self._masks.lengths
         if not isinstance(table, terminal_masks.LengthTable):

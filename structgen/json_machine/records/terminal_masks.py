@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import threading
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
@@ -11,55 +9,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
 from structgen.json_machine.records.terminal_walks import buffer_row, clear_row, count_characters, leftovers
 from structgen.json_machine.tables import layout as L
-from structgen.native.lazy_memory import room
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.workspace import Left, Workspace
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Crossing, Record
 from structgen.tokens.trie import TrieArrays, build_trie
-from structgen.tokens.vocabulary import Vocabulary
 
-Left = dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]
-"""Outcome -> the trie of what tokens leave over, the tokens that leave nothing, whether whole tokens are left
-over."""
 _MOST_LEFT = 1024
 _LEAVES = {L.M_SPACE: b"s", L.M_KEY: b"k", L.M_QUOTED_KEY: b"k"}
 """What may be left over differs by what was closed: white space, a key, or a value."""
-
-
-class Workspace:
-    """The large scratch arrays of a walk, one set for each thread and vocabulary;
-    pages are touched as they are used."""
-
-    __slots__ = ("arrays", "buffer", "crossed", "left", "pointers")
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.buffer: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
-        self.crossed: npt.NDArray[np.int64] = room(8 * (3 * len(vocabulary.nodes) + 6 * 4096 + 8)).view(
-            np.int64
-        )
-        marks: npt.NDArray[np.int32] = room(4 * (vocabulary.words + vocabulary.vocab_size)).view(np.int32)
-        deferred: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
-        self.arrays = (self.buffer, self.crossed, marks, deferred)
-        self.left: dict[bytes, Left] = {}
-        """What tokens leave over, by where they cross: states of one automaton often agree in that."""
-        self.pointers = (
-            address_of(self.buffer),
-            address_of(self.crossed),
-            address_of(marks),
-            address_of(deferred),
-        )
-
-
-def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
-    """Return this thread's workspace, the context pointing at it."""
-    space: Workspace | None = getattr(holder, "space", None)
-    if space is None:
-        space = holder.space = Workspace(vocabulary)
-    where = [L.C_BUFFER, L.C_CROSSED, L.C_SPECIAL, L.C_DEFERRED]
-    context[where] = space.pointers
-    return space
 
 
 FREE_TERMINAL = (L.M_STRING, 0, 0, -1, 0, 0)
@@ -104,7 +65,7 @@ class Harvest(NamedTuple):
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 
-def harvest(tables: MachineTables, space: Workspace, mode: int, masks: VocabularyStore) -> Harvest:
+def harvest(tables: GrowingTables, space: Workspace, mode: int, masks: VocabularyStore) -> Harvest:
     """Return what the last walk of a terminal left in the workspace; many tokens inside make a row."""
     context = tables.context
     crossings = left_over(tables, space, mode, masks)
@@ -124,7 +85,7 @@ def harvest(tables: MachineTables, space: Workspace, mode: int, masks: Vocabular
     return Harvest(inside, None, crossings)
 
 
-def left_over(tables: MachineTables, space: Workspace, mode: int, masks: VocabularyStore) -> Left:
+def left_over(tables: GrowingTables, space: Workspace, mode: int, masks: VocabularyStore) -> Left:
     """Return what the tokens leave over that closed the terminal walked last, by its outcomes."""
     crossings = space.crossed[: 3 * int(tables.context[L.C_CROSSED_COUNT])]
     where = _LEAVES.get(mode, b"v") + crossings.tobytes()
@@ -141,7 +102,7 @@ def left_over(tables: MachineTables, space: Workspace, mode: int, masks: Vocabul
     return found
 
 
-def install(tables: MachineTables, index: int, record: Record, outcomes: list[int]) -> None:
+def install(tables: GrowingTables, index: int, record: Record, outcomes: list[int]) -> None:
     """Write a record into a terminal's row; `outcomes` are this grammar's numbers
     of its crossings' outcomes."""
     count = len(outcomes)
@@ -152,27 +113,13 @@ def install(tables: MachineTables, index: int, record: Record, outcomes: list[in
     tables.rows(L.T_TERMINAL)[index, L.X_ROW : L.X_CROSSES + 1] = (*record.words, first, count)
 
 
-def remove(tables: MachineTables, index: int) -> None:
+def remove(tables: GrowingTables, index: int) -> None:
     """Forget what was installed for a terminal: it is asked again when a mask needs it."""
     row = tables.rows(L.T_TERMINAL)[index]
     first, count = int(row[L.X_CROSS]), int(row[L.X_CROSSES])
     if first + count == tables.count(L.T_CROSS):
-        tables.context[6 * L.T_CROSS + L.COUNT] = first
+        tables.context[L.T_CROSS + L.COUNT] = first
     row[L.X_CROSS] = -1
-
-
-def listed(tables: MachineTables, at: int) -> npt.NDArray[np.int32]:
-    """Return the tokens of a list in T_LIST (layout.N_LIST), of the terminals it shares too; some may stand
-    twice."""
-    lists = tables.rows(L.T_LIST)
-    count, shared = lists[at : at + 2].tolist()
-    parts = [lists[at + 2 + shared : at + 2 + shared + count]]
-    for terminal in lists[at + 2 : at + 2 + shared].tolist():
-        address, size = tables.rows(L.T_TERMINAL)[terminal, [L.X_LIST, L.X_LISTED]].tolist()
-        held = np.empty(size, np.int32)
-        ctypes.memmove(address_of(held), address, held.nbytes)
-        parts.append(held)
-    return np.concatenate(parts)
 
 
 def make_crossings(found: Left, sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
@@ -262,7 +209,7 @@ class LengthTable:
 
     __slots__ = ("_chars", "_exact", "_exact_counts", "_left", "_left_counts", "_whole")
 
-    def __init__(self, tables: MachineTables, space: Workspace, masks: VocabularyStore) -> None:
+    def __init__(self, tables: GrowingTables, space: Workspace, masks: VocabularyStore) -> None:
         """Read the walk of a free string's terminal that was just made."""
         context = tables.context
         inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()

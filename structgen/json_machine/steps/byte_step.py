@@ -1,67 +1,256 @@
 """One byte of JSON text: the compiled transition of the machine (RFC 8259 text, the network's meaning,
 the policies).
 
-The text of JSON is a deterministic pushdown language, so a state is one set of registers (layout.py) over a
-shared, hash-consed stack. Everything the schema means has been asked of the network and lies in tables; what
-is not there yet is noted as a question (layout.Q_*), and the step answers ASK.
+The text of JSON is a deterministic pushdown language, so a state is one set of registers (`layout.State`)
+over a shared, hash-consed stack. Everything the schema means has been asked of the network and lies in
+tables; what is not there yet is noted as a question (layout.Q_*), and the step answers ASK.
 """
 
 from __future__ import annotations
 
-import numba
-
-from structgen.json_machine.steps.decoded_text import alive, character, feed
-from structgen.json_machine.steps.escapes import (
+from structgen.json_machine.steps.keys_and_items import (
+    all_names,
+    begin_item,
+    close_item,
+    follow_item,
+    item_values,
+    listed_outcome,
+    more,
+)
+from structgen.json_machine.steps.string_step import (
+    alive,
+    character,
     escape_alive,
     escape_step,
     escapes_of,
+    feed,
     settle_lone,
     with_escape,
 )
-from structgen.json_machine.steps.excepted_words import listed_outcome
-from structgen.json_machine.steps.item_values import begin_item, close_item, follow_item, item_values
-from structgen.json_machine.steps.unused_keys import all_names, more
-from structgen.json_machine.steps.white_space import brackets, space_allows, space_step
-from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.residues import after, extra_place, known_residue, value_place
-from structgen.json_machine.tables.table_rows import copy, intern, need, row_of, settle
-from structgen.json_machine.tables.text_lists import (
+from structgen.json_machine.tables.layout import (
+    BLUR,
+    CAPTURE,
+    ESCAPE_SHIFT,
+    ESCAPES_ANY,
+    ESCAPES_ASCII,
+    LOG,
+    M_ARRAY,
+    M_COLON,
+    M_DOC,
+    M_END,
+    M_FINISHED,
+    M_ITEM,
+    M_KEY,
+    M_KEYS,
+    M_LITERAL,
+    M_MEMBER,
+    M_NEXT,
+    M_NUMBER,
+    M_OBJECT,
+    M_STRING,
+    M_VALUE,
+    M_WORDS,
+    NO_FRAME,
+    NO_STATE,
+    Q_DEPTH,
+    Q_NUMBER,
+    Q_PLACE,
+    SENTINEL,
+    SPACE_ANY,
+    SPACE_BOUNDED,
+    SPACE_COMPACT,
+    SPACE_ONELINE,
+    STATE_BITS,
+    JsonContext,
+    JsonState,
+)
+from structgen.json_machine.tables.lookups import (
+    after,
     ended,
+    extra_place,
+    holds_brackets,
+    known_residue,
     pack,
     place_low,
     place_position,
     set_insert,
+    settle,
+    value_place,
     word_at,
 )
+from structgen.machine_core.interning import ask, intern
+from structgen.machine_core.layout import ASK, NO, OUT, OUT_BEFORE, YES
+from structgen.native.blocks import copy_block
 from structgen.native.jit import jit
-from structgen.native.raw_memory import load32, load64, store64
 
 
 @jit
-def close_value(c, d, outcome):
+def brackets(c: JsonContext, d: JsonState) -> int:
+    """Return how many brackets are open at a structural state."""
+    mode = d.mode
+    if mode == M_DOC or mode == M_END:
+        return 0
+    frame = d.frame
+    if frame < 0:
+        return 1
+    return c.frames[frame].depth + 1
+
+
+@jit
+def deepest(c: JsonContext, d: JsonState) -> int:
+    """Return the most brackets open after any token that may follow, -1 when that must be asked."""
+    mode, level = d.mode, brackets(c, d)
+    if mode == M_END:
+        return 0
+    if mode == M_COLON or mode == M_KEYS:
+        return level
+    if mode == M_DOC or mode == M_VALUE or mode == M_NEXT:
+        deeper = holds_brackets(c, value_place(c, d))
+        if deeper < 0:
+            return -1
+        return level + deeper
+    if mode == M_ARRAY and c.residues[d.residue].item >= 0:
+        deeper = holds_brackets(c, value_place(c, d))
+        if deeper < 0:
+            return -1
+        return level + deeper
+    another = more(c, d)
+    if another == ASK:
+        return -1
+    return level if another == YES else level - 1
+
+
+@jit
+def bounded_space(written: int, byte: int) -> int:
+    """Return what is written after one more byte of bounded white space, or -1 where neither form goes on.
+
+    Bits 0-3: characters, 9 for more than 8; 4-5: 0 nothing yet, 1 a CR, 2 a line break and blanks, 3 anything
+    else; from 6 on: the blanks after the line break. How many blanks there may be is the caller's to say.
+    """
+    count, form, blanks = written & 15, (written >> 4) & 3, written >> 6
+    if count < 9:
+        count += 1
+    if form == 0:
+        form = 2 if byte == 10 else (1 if byte == 13 else 3)
+    elif form == 1:
+        form = 2 if byte == 10 else 3
+    elif form == 2:
+        if byte == 32 or byte == 9:
+            blanks += 1
+        else:
+            form = 3
+    if form == 3:
+        blanks = 0
+        if count > 8:
+            return -1
+    return count | (form << 4) | (blanks << 6)
+
+
+@jit
+def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take one byte of white space."""
+    policy = c.space
+    written = d.position
+    mode = d.mode
+    if policy == SPACE_ANY:
+        return YES
+    if policy == SPACE_COMPACT:
+        return NO
+    if policy == SPACE_ONELINE:
+        if byte == 32 and written == 0 and (mode == M_VALUE or mode == M_KEYS or mode == M_NEXT):
+            d.position = 1
+            return YES
+        return NO
+    if policy == SPACE_BOUNDED:
+        written = bounded_space(written, byte)
+        if written < 0:
+            return NO
+        if written & 15 > 8:
+            most = deepest(c, d)
+            if most < 0:
+                return ASK
+            if (written >> 6) > 8 * most:
+                return NO
+        d.position = written
+        return YES
+    # json.dumps(indent=...)
+    if mode == M_DOC or mode == M_END or mode == M_COLON:
+        return NO
+    if mode == M_VALUE:
+        if byte == 32 and written == 0:
+            d.position = 1
+            return YES
+        return NO
+    level = brackets(c, d)
+    if mode == M_MEMBER or mode == M_ITEM:
+        level -= 1
+        if c.residues[d.residue].close < 0:
+            return NO
+    elif mode == M_OBJECT or mode == M_ARRAY:
+        another = more(c, d)
+        if another != YES:
+            return another
+    width = c.indent_length
+    if written > width * level:
+        return NO
+    expected = 10
+    if written > 0:
+        expected = c.indent[(written - 1) % width]
+    if byte != expected:
+        return NO
+    d.position = written + 1
+    return YES
+
+
+@jit
+def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool:
+    """Return whether the white space written may stand before a token that leaves `after` brackets open."""
+    policy = c.space
+    written = d.position
+    mode = d.mode
+    if policy == SPACE_ANY or policy == SPACE_COMPACT:
+        return True
+    if policy == SPACE_ONELINE:
+        return written == (1 if mode == M_VALUE or mode == M_KEYS or mode == M_NEXT else 0)
+    if policy == SPACE_BOUNDED:
+        return written & 15 <= 8 or (written >> 6) <= 8 * after
+    if mode == M_DOC or mode == M_END or mode == M_COLON:
+        return written == 0
+    if mode == M_VALUE:
+        return written == 1
+    level, width = brackets(c, d), c.indent_length
+    if mode == M_OBJECT or mode == M_ARRAY:
+        return written == (0 if closes else 1 + width * level)
+    if mode == M_MEMBER or mode == M_ITEM:
+        return written == (1 + width * (level - 1) if closes else 0)
+    return written == 1 + width * level
+
+
+@jit
+def close_value(c: JsonContext, d: JsonState, outcome: int) -> int:
     """Leave a finished value: the registers become the state of what holds it."""
-    frame = load64(d, FRAME)
+    frame = d.frame
     if frame == SENTINEL:
-        store64(d, LEX, outcome)
+        d.lexeme = outcome
         return OUT
     if frame == NO_FRAME:
         settle(d, M_END, outcome, 0, NO_FRAME)
         return YES
-    row = row_of(c, T_FRAME, 5, frame)
-    key = load64(row, F_KEY)
-    if key == -1 and load64(row_of(c, T_RES, R_STRIDE, load64(row, F_RES)), R_VALUES) != 0:
+    row = c.frames[frame]
+    key = row.key
+    if key == -1 and c.residues[row.residue].values != 0:
         return close_item(c, d, row, outcome)
-    residue = after(c, load64(row, F_RES), key, outcome)
+    residue = after(c, row.residue, key, outcome)
     if residue < 0:
         return ASK
-    settle(d, M_ITEM if key == -1 else M_MEMBER, residue, load64(row, F_EXTRAS), load64(row, F_PARENT))
+    settle(d, M_ITEM if key == -1 else M_MEMBER, residue, row.extras, row.parent)
     return known_residue(c, residue)
 
 
 @jit
-def number_step(c, state, byte):
+def number_step(c: JsonContext, state: int, byte: int) -> int:
     """Return the numeral's next state, -1 (none), or -2 when the row must be asked."""
-    column = numba.int64(15)
+    column = 15
     if byte >= 48 and byte <= 57:
         column = byte - 48
     elif byte == 45:
@@ -76,66 +265,66 @@ def number_step(c, state, byte):
         column = 14
     if column == 15:
         return -1
-    target = load32(load64(c, C_NUMBERS), state * 16 + column)
+    target = c.numbers[state * 16 + column]
     if target == -2:
-        need(c, Q_NUMBER, state, 0, 0)
+        ask(c, Q_NUMBER, state, 0, 0)
     return target
 
 
 @jit
-def push_frame(c, d, level, opens):
+def push_frame(c: JsonContext, d: JsonState, level: int, opens: bool) -> int:
     """Return the frame under a value that begins at a structural state with `level` open brackets (-1: the
     root's), or -2 when something must be asked; `opens`: the value is an object or an array."""
-    mode = load64(d, MODE)
+    mode = d.mode
     if mode == M_DOC:
-        return numba.int64(NO_FRAME)
-    if level >= load64(c, C_DEPTH_LIMIT) and opens:
-        need(c, Q_DEPTH, level, 0, 0)
-        return numba.int64(-2)
-    t = load64(c, C_TEMPORARY)
-    store64(t, F_RES, load64(d, RES))
-    store64(t, F_EXTRAS, load64(d, EXTRAS if item_values(c, d) == 0 else TEXT))
-    store64(t, F_KEY, load64(d, LEX) if mode == M_VALUE else -1)
-    store64(t, F_PARENT, load64(d, FRAME))
-    store64(t, F_DEPTH, level)
-    frame = intern(c, T_FRAME, 5, t)
-    return frame if frame >= 0 else numba.int64(-2)
+        return NO_FRAME
+    if level >= c.depth_limit and opens:
+        ask(c, Q_DEPTH, level, 0, 0)
+        return -2
+    t = c.work.frame
+    t.residue = d.residue
+    t.extras = d.extras if item_values(c, d) == 0 else d.text
+    t.key = d.lexeme if mode == M_VALUE else -1
+    t.parent = d.frame
+    t.depth = level
+    frame = intern(c, c.frames, 5, t)
+    return frame if frame >= 0 else -2
 
 
 @jit
-def begin_value(c, d, byte):
+def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take the first byte of a value at a structural state."""
     place = value_place(c, d)
     if place < 0:
         return NO
-    row = row_of(c, T_PLACE, 8, place)
-    if load64(row, P_STATUS) == 0:
-        need(c, Q_PLACE, place, 0, 0)
+    row = c.places[place]
+    if row.status == 0:
+        ask(c, Q_PLACE, place, 0, 0)
         return ASK
     level = brackets(c, d)
     opens = byte == 123 or byte == 91
     if not space_allows(c, d, level + 1 if opens else level, False):
         return NO
     digit = (byte >= 48 and byte <= 57) or byte == 45
-    what = numba.int64(-1)
+    what = -1
     if byte == 34:
-        what = load64(row, P_STRING)
+        what = row.string
     elif digit:
-        what = load64(row, P_NUMBER)
+        what = row.number
         if what >= 0:
             what = number_step(c, what, byte)
             if what == -2:
                 return ASK
     elif byte == 123:
-        what = load64(row, P_OBJECT)
+        what = row.object
     elif byte == 91:
-        what = load64(row, P_ARRAY)
+        what = row.array
     elif byte == 116:
-        what = load64(row, P_TRUE)
+        what = row.true
     elif byte == 102:
-        what = load64(row, P_FALSE)
+        what = row.false
     elif byte == 110:
-        what = load64(row, P_NULL)
+        what = row.null
     if what < 0:
         return NO
     frame = push_frame(c, d, level, opens)
@@ -151,28 +340,28 @@ def begin_value(c, d, byte):
         settle(d, M_ARRAY, what, 0, frame)
         return known_residue(c, what)
     if byte == 34:
-        spec = row_of(c, T_STRING, S_STRIDE, what)
-        if load64(spec, S_KIND) == 0:
+        spec = c.string_specs[what]
+        if spec.kind == 0:
             settle(d, M_STRING, what, 0, frame)
-            store64(d, LEX, load64(spec, S_START))
-            if load64(spec, S_WORDS) >= 0:
-                words = load64(row_of(c, T_LEX, 2, load64(spec, S_WORDS)), 1)
-                store64(d, SEEN, pack(0, words, 0))
+            d.lexeme = spec.start
+            if spec.words >= 0:
+                words = c.word_lists[spec.words].count
+                d.seen = pack(0, words, 0)
         else:
             settle(d, M_WORDS, what, 0, frame)
-            store64(d, AT, pack(0, load64(row_of(c, T_LEX, 2, load64(spec, S_START)), 1), 0))
+            d.position = pack(0, c.word_lists[spec.start].count, 0)
         return YES
     if digit:
         settle(d, M_NUMBER, 0, 0, frame)
-        store64(d, LEX, what)
+        d.lexeme = what
         return YES
     settle(d, M_LITERAL, what, 0, frame)
-    store64(d, LEX, ((0 if byte == 116 else (1 if byte == 102 else 2)) << 4) | 1)
+    d.lexeme = ((0 if byte == 116 else (1 if byte == 102 else 2)) << 4) | 1
     return YES
 
 
 @jit
-def literal_byte(which, position):
+def literal_byte(which: int, position: int) -> int:
     """Return a byte of true, false or null; 0 past its end."""
     if which == 0:
         return load_packed(0x65757274, position)
@@ -182,92 +371,92 @@ def literal_byte(which, position):
 
 
 @jit
-def load_packed(text, position):
+def load_packed(text: int, position: int) -> int:
     return (text >> (8 * position)) & 255
 
 
 @jit
-def begin_key(c, d):
+def begin_key(c: JsonContext, d: JsonState) -> int:
     """Take the quote that opens a key."""
-    residue, extras = load64(d, RES), load64(d, EXTRAS)
-    row = row_of(c, T_RES, R_STRIDE, residue)
-    settle(d, M_KEY, residue, extras, load64(d, FRAME))
-    extra = load64(row, R_EXTRA)
-    store64(d, LEX, extra if extra >= 0 else NO_STATE)
+    residue, extras = d.residue, d.extras
+    row = c.residues[residue]
+    settle(d, M_KEY, residue, extras, d.frame)
+    extra = row.extra
+    d.lexeme = extra if extra >= 0 else NO_STATE
     if extra >= 0:
-        store64(d, SEEN, extras & (BLUR - 1))
-    store64(d, AT, all_names(c, residue))
+        d.seen = extras & (BLUR - 1)
+    d.position = all_names(c, residue)
     return YES
 
 
 @jit
-def close_string(c, d):
+def close_string(c: JsonContext, d: JsonState) -> int:
     """Take the quote that closes a string, a word or a key."""
-    mode = load64(d, MODE)
+    mode = d.mode
     if mode == M_STRING:
-        outcome = load32(load64(c, C_STRINGS_OUT), load64(d, LEX) & STATE_BITS)
-        spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
-        if outcome < 0 or load64(d, AT) < load64(spec, S_LEAST):
+        outcome = c.string_outcomes[d.lexeme & STATE_BITS]
+        spec = c.string_specs[d.residue]
+        if outcome < 0 or d.position < spec.least:
             return NO
-        if load64(d, SEEN) > 0:
-            listed = listed_outcome(c, spec, load64(d, SEEN))
+        if d.seen > 0:
+            listed = listed_outcome(c, spec, d.seen)
             if listed == -1:
                 return NO
             if listed >= 0:
                 outcome = listed
         return close_value(c, d, outcome)
-    place = load64(d, AT)
+    place = d.position
     if mode == M_WORDS:
-        spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
-        word = ended(c, load64(spec, S_START), place)
+        spec = c.string_specs[d.residue]
+        word = ended(c, spec.start, place)
         if word < 0:
             return NO
-        return close_value(c, d, load32(load64(c, 6 * T_OUTCOME + ADDRESS), load64(spec, S_OUTCOMES) + word))
-    residue, extras = load64(d, RES), load64(d, EXTRAS)
-    row = row_of(c, T_RES, R_STRIDE, residue)
+        return close_value(c, d, c.outcomes.numbers[spec.outcomes + word])
+    residue, extras = d.residue, d.extras
+    row = c.residues[residue]
     if place >= 0:
-        word = ended(c, load64(row, R_LEX), place)
+        word = ended(c, row.words, place)
         if word >= 0:
-            if load32(load64(c, 6 * T_CHILD + ADDRESS), load64(row, R_CHILD) + word) < 0:
+            if c.children.numbers[row.children + word] < 0:
                 return NO
-            settle(d, M_COLON, residue, extras, load64(d, FRAME))
-            store64(d, LEX, word)
+            settle(d, M_COLON, residue, extras, d.frame)
+            d.lexeme = word
             return YES
-    state = load64(d, LEX) & STATE_BITS
+    state = d.lexeme & STATE_BITS
     if state == NO_STATE:
         return NO
-    group = load32(load64(c, C_STRINGS_OUT), state)
+    group = c.string_outcomes[state]
     if group < 0:
         return NO
-    if load64(d, FRAME) == SENTINEL:
-        store64(d, LEX, group)
+    if d.frame == SENTINEL:
+        d.lexeme = group
         return OUT
-    seen = load64(d, SEEN)
-    if seen > 0 and load64(row_of(c, T_SET, 4, seen), 1) == 1:
+    seen = d.seen
+    if seen > 0 and c.sets[seen].member == 1:
         return NO
     value = extra_place(c, residue, group)
     if value < 0:
         return NO if value == -1 else ASK
-    if load64(c, C_PRECISE) != 0:
-        extras = set_insert(c, extras, load64(d, TEXT) & LOG)
+    if c.precise != 0:
+        extras = set_insert(c, extras, d.text & LOG)
         if extras < 0:
             return ASK
     elif extras & BLUR:
-        store64(c, C_BLURRED, 1)
+        c.blurred = 1
     else:
         extras |= BLUR
-    settle(d, M_COLON, residue, extras, load64(d, FRAME))
-    store64(d, LEX, -2 - group)
+    settle(d, M_COLON, residue, extras, d.frame)
+    d.lexeme = -2 - group
     return YES
 
 
 @jit
-def text_step(c, d, byte):
+def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte inside a string, a word or a key."""
-    escape = (load64(d, LEX) >> ESCAPE_SHIFT) & 15
+    escape = (d.lexeme >> ESCAPE_SHIFT) & 15
     if escape == 6:
         if byte == 92:
-            lex = load64(d, LEX)
+            lex = d.lexeme
             with_escape(d, 7, 0, (lex >> 48) & 0x3FF)
             return escape_alive(c, d)
         if escapes_of(c, d) != ESCAPES_ANY:
@@ -291,16 +480,16 @@ def text_step(c, d, byte):
         code = character(c, d)
         if code != YES:
             return code
-    elif byte >= 0xA0 and load64(d, MODE) != M_STRING:
+    elif byte >= 0xA0 and d.mode != M_STRING:
         # a listed lone surrogate can only be written as an escape
-        place = load64(d, AT)
+        place = d.position
         if place >= 0 and place_position(place) > 0:
-            if load64(d, MODE) == M_KEY:
-                words = load64(row_of(c, T_RES, R_STRIDE, load64(d, RES)), R_LEX)
+            if d.mode == M_KEY:
+                words = c.residues[d.residue].words
             else:
-                words = load64(row_of(c, T_STRING, S_STRIDE, load64(d, RES)), S_START)
+                words = c.string_specs[d.residue].start
             if word_at(c, words, place_low(place), place_position(place) - 1) == 0xED:
-                store64(d, AT, -1)
+                d.position = -1
                 code = alive(c, d)
                 if code != YES:
                     return code
@@ -308,30 +497,30 @@ def text_step(c, d, byte):
 
 
 @jit
-def close_container(c, d, array):
-    residue = load64(d, RES)
-    outcome = load64(row_of(c, T_RES, R_STRIDE, residue), R_CLOSE)
+def close_container(c: JsonContext, d: JsonState, array: int) -> int:
+    residue = d.residue
+    outcome = c.residues[residue].close
     if outcome < 0 or not space_allows(c, d, brackets(c, d) - 1, True):
         return NO
     return close_value(c, d, outcome)
 
 
 @jit
-def structure_step(c, d, byte):
+def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte between the tokens of JSON."""
-    mode = load64(d, MODE)
+    mode = d.mode
     if byte == 32 or byte == 10 or byte == 9 or byte == 13:
         return NO if mode == M_FINISHED else space_step(c, d, byte)
     if mode == M_VALUE or mode == M_DOC or mode == M_NEXT:
         return begin_value(c, d, byte)
-    residue = load64(d, RES)
+    residue = d.residue
     if mode == M_MEMBER:
         if byte == 125:
             return close_container(c, d, False)
         if byte == 44 and space_allows(c, d, brackets(c, d), False):
             another = more(c, d)
             if another == YES:
-                settle(d, M_KEYS, residue, load64(d, EXTRAS), load64(d, FRAME))
+                settle(d, M_KEYS, residue, d.extras, d.frame)
             return another
         return NO
     if mode == M_ITEM:
@@ -340,13 +529,13 @@ def structure_step(c, d, byte):
         if byte == 44 and space_allows(c, d, brackets(c, d), False):
             another = more(c, d)
             if another == YES:
-                settle(d, M_NEXT, residue, 0, load64(d, FRAME))
+                settle(d, M_NEXT, residue, 0, d.frame)
             return another
         return NO
     if mode == M_COLON:
         if byte == 58 and space_allows(c, d, brackets(c, d), False):
-            store64(d, MODE, M_VALUE)
-            store64(d, AT, 0)
+            d.mode = M_VALUE
+            d.position = 0
             return YES
         return NO
     if mode == M_KEYS or mode == M_OBJECT:
@@ -364,31 +553,31 @@ def structure_step(c, d, byte):
 
 
 @jit
-def step(c, s, d, byte):
+def step(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
     """Return NO, YES, ASK, OUT, OUT_BEFORE or VAGUE; at YES the registers at `d` are those at `s` after one
     more byte."""
-    copy(s, d)
+    copy_block(s, d)
     code = plain_step(c, d, byte)
-    if code == YES and load64(d, TEXT) & CAPTURE != 0:
+    if code == YES and d.text & CAPTURE != 0:
         return follow_item(c, s, d, byte)
     return code
 
 
 @jit
-def plain_step(c, d, byte):
+def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte; the log of an item is left to the caller, but for the bytes of keys."""
-    mode = load64(d, MODE)
+    mode = d.mode
     if mode == M_STRING or mode == M_KEY or mode == M_WORDS:
         return text_step(c, d, byte)
     if mode == M_NUMBER:
-        state = load64(d, LEX)
+        state = d.lexeme
         target = number_step(c, state, byte)
         if target >= 0:
-            store64(d, LEX, target)
+            d.lexeme = target
             return YES
         if target == -2:
             return ASK
-        outcome = load32(load64(c, C_NUMBERS_OUT), state)
+        outcome = c.number_outcomes[state]
         if outcome < 0:
             return NO
         code = close_value(c, d, outcome)
@@ -398,23 +587,23 @@ def plain_step(c, d, byte):
             return code
         return structure_step(c, d, byte)
     if mode == M_LITERAL:
-        at = load64(d, LEX)
+        at = d.lexeme
         which, position = at >> 4, at & 15
         if byte != literal_byte(which, position):
             return NO
         if position + 1 == (5 if which == 1 else 4):
-            return close_value(c, d, load64(d, RES))
-        store64(d, LEX, at + 1)
+            return close_value(c, d, d.residue)
+        d.lexeme = at + 1
         return YES
     return structure_step(c, d, byte)
 
 
 @jit
-def accepting(c, d):
+def accepting(c: JsonContext, d: JsonState) -> bool:
     """Return whether the document may end at these registers."""
-    mode = load64(d, MODE)
+    mode = d.mode
     if mode == M_END:
         return True
-    if mode == M_NUMBER and load64(d, FRAME) == NO_FRAME:
-        return load32(load64(c, C_NUMBERS_OUT), load64(d, LEX)) >= 0
+    if mode == M_NUMBER and d.frame == NO_FRAME:
+        return c.number_outcomes[d.lexeme] >= 0
     return False

@@ -7,6 +7,73 @@ so that a reader without the lock sees old, valid memory.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from structgen.machine_core.layout import (
+    ASK as ASK,
+)
+from structgen.machine_core.layout import (
+    ASKED as ASKED,
+)
+from structgen.machine_core.layout import (
+    ENDED as ENDED,
+)
+from structgen.machine_core.layout import (
+    LARGE as LARGE,
+)
+from structgen.machine_core.layout import (
+    MISS as MISS,
+)
+from structgen.machine_core.layout import (
+    MOST_QUESTIONS as MOST_QUESTIONS,
+)
+from structgen.machine_core.layout import (
+    MOST_SHARED as MOST_SHARED,
+)
+from structgen.machine_core.layout import (
+    NO as NO,
+)
+from structgen.machine_core.layout import (
+    OUT as OUT,
+)
+from structgen.machine_core.layout import (
+    OUT_BEFORE as OUT_BEFORE,
+)
+from structgen.machine_core.layout import (
+    REFUSED as REFUSED,
+)
+from structgen.machine_core.layout import (
+    UNKNOWN_FREE as UNKNOWN_FREE,
+)
+from structgen.machine_core.layout import (
+    VAGUE as VAGUE,
+)
+from structgen.machine_core.layout import (
+    YES as YES,
+)
+from structgen.machine_core.layout import (
+    Core,
+    Edge,
+    NodeRow,
+    Registers,
+    TerminalRow,
+    VocabularyWords,
+)
+from structgen.native.blocks import (
+    At,
+    Block,
+    BlockRows,
+    Bytes,
+    ByteTable,
+    Int32s,
+    Int32Table,
+    Int64s,
+    Table,
+    WordTable,
+    word_of,
+    words_of,
+)
+
 # --- registers of a state: eight int64 words ----------------------------------------------------------------
 MODE, RES, EXTRAS, SEEN, LEX, AT, TEXT, FRAME = range(8)
 """MODE: what is being read (below). RES: residue of the innermost container; the string's row while in a
@@ -52,24 +119,233 @@ NO_FRAME = -1
 SENTINEL = -2
 """As FRAME of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
 
-# --- what a step answers ------------------------------------------------------------------------------------
-NO, YES, ASK, OUT, OUT_BEFORE, VAGUE = 0, 1, 2, 3, 4, 5
-"""NO: no document follows. ASK: a question for the grammar was noted. OUT: the sentinel's terminal closed
-with this byte. OUT_BEFORE: it closed before this byte. The outcome is then in LEX. VAGUE: only the text that
-this walk does not follow could tell."""
+# --- blocks -------------------------------------------------------------------------------------------------
 
-# --- what an entry point answers ----------------------------------------------------------------------------
-ASKED, MISS, LARGE, ENDED, UNKNOWN_FREE, REFUSED = -3, -4, -5, -6, -7, -1
-"""ASKED: questions were noted. MISS: the mask is not known yet. LARGE: its list would be as long as a row.
-ENDED: an end token was taken. UNKNOWN_FREE: what stays inside a free string must be known first. REFUSED: the
-bytes are not allowed."""
 
-# --- tables: six words each in the context ------------------------------------------------------------------
+class JsonState(Registers):
+    """The registers."""
+
+    residue: int
+    extras: int
+    seen: int
+    lexeme: int
+    position: int
+    text: int
+    frame: int
+
+
+class JsonNode(NodeRow):
+    """The row of a state."""
+
+    registers: JsonState
+
+
+class FrameRow(Block):
+    """What holds a value that is open: an object or an array, and the frame below."""
+
+    residue: int
+    extras: int
+    key: int
+    parent: int
+    depth: int
+
+
+class TextRow(Block):
+    """A text, a byte longer than its parent."""
+
+    parent: int
+    byte: int
+
+
+class SetEntry(Block):
+    """A node of a set of keys, as a trie: label, whether a member ends here, first child, next sibling."""
+
+    label: int
+    member: int
+    child: int
+    sibling: int
+
+
+class PlaceRow(Block):
+    """What may begin at a place: rows, states and outcomes, -1: nothing of that kind."""
+
+    status: int
+    object: int
+    array: int
+    string: int
+    number: int
+    true: int
+    false: int
+    null: int
+
+
+class ResidueRow(Block):
+    """How far an object or an array has come."""
+
+    status: int
+    close: int
+    words: int
+    children: int
+    extra: int
+    extra_place: int
+    named: int
+    item: int
+    plain: int
+    index: int
+    values: int
+    plenty: int
+
+
+class WordListRow(Block):
+    """A sorted list of words: the first in the table of offsets, and how many."""
+
+    start: int
+    count: int
+
+
+class StringRow(Block):
+    """What a string must be."""
+
+    kind: int
+    start: int
+    least: int
+    most: int
+    outcomes: int
+    farthest: int
+    words: int
+    ample: int
+
+
+class PlainObjectRow(Block):
+    """An object whose residues are rows side by side."""
+
+    words: int
+    count: int
+    base: int
+    arrays: int
+    extra_place: int
+    extra: int
+    close: int
+    any_order: int
+
+
+class CrossingRow(Block):
+    """What tokens leave over after a terminal closed."""
+
+    outcome: int
+    trie: Int64s
+    count: int
+    starts: Int32s
+    ids: Int32s
+    exact: Int32s
+    exact_count: int
+    whole: int
+
+
+class SafeRow(Block):
+    """Which bytes can do no harm in a state of a string automaton."""
+
+    known: int
+    low: int
+    high: int
+    dead_low: int
+    dead_high: int
+    reach: int
+
+
+class TerminalKey(Block):
+    """What tells a terminal from others."""
+
+    mode: int
+    lexeme: int
+    least: int
+    most: int
+    policy: int
+    spare: int
+
+
+class JsonTerminal(TerminalRow):
+    """A terminal of JSON."""
+
+    key: TerminalKey
+
+
+class JsonWork(Block):
+    """Rows that are about to be interned, and spare registers."""
+
+    frame: Annotated[FrameRow, 8]
+    edge: Annotated[Edge, 8]
+    text: Annotated[TextRow, 8]
+    entry: Annotated[SetEntry, 8]
+    terminal: Annotated[JsonTerminal, 8]
+    node: Annotated[JsonNode, 16]
+    spare: Annotated[BlockRows[JsonState], 8 * 9]
+
+
+class JsonContext(Core):
+    """The block of a compiled JSON grammar."""
+
+    nodes: Table[JsonNode]
+    terminals: Table[JsonTerminal]
+    scratch: BlockRows[JsonState]
+    work: At[JsonWork]
+    frames: Table[FrameRow]
+    texts: Table[TextRow]
+    sets: Table[SetEntry]
+    places: Table[PlaceRow]
+    residues: Table[ResidueRow]
+    children: Int32Table
+    word_lists: Table[WordListRow]
+    offsets: WordTable
+    blob: ByteTable
+    string_specs: Table[StringRow]
+    outcomes: Int32Table
+    plain_objects: Table[PlainObjectRow]
+    stack: WordTable
+    crossings: Table[CrossingRow]
+    safe_rows: Table[SafeRow]
+    distances: Int32Table
+    strings: Int32s
+    """The string automata: the state after each of 258 columns, by state; the outcome at each state (-1)."""
+    string_outcomes: Int32s
+    numbers: Int32s
+    number_outcomes: Int32s
+    space: int
+    """The policy of white space."""
+    indent: Bytes
+    indent_length: int
+    escapes: int
+    """How characters of free strings may be written; of keys and of listed strings."""
+    key_escapes: int
+    root: int
+    blurred: int
+    """Set by a walk that would have needed the text of a key."""
+    depth_limit: int
+    precise: int
+    """1: follow the text of extra keys (commits do, masks need not)."""
+    may: Bytes
+    """uint8[16, 256]: may a byte come at all in a mode?"""
+    string_count: int
+    next_byte: Int32s
+    """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
+    quoted: int
+    """The string row of the quoted terminal that was asked last."""
+    haste: int
+    """1: look for no more safe bytes: they ask for rows that the walk may not need."""
+    free: int
+    """1: the caller knows which tokens stay inside a free string."""
+    removed: int
+    """1: the buffer holds those of them that the last terminal does not take."""
+
+
+# --- numbers of words and tables ----------------------------------------------------------------------------
 ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 (
     T_NODE,
-    T_FRAME,
     T_EDGE,
+    T_LIST,
+    T_TERMINAL,
+    T_FRAME,
     T_TEXT,
     T_SET,
     T_PLACE,
@@ -82,80 +358,72 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
     T_OUTCOME,
     T_PLAIN,
     T_SPARE,
-    T_LIST,
-    T_TERMINAL,
     T_CROSS,
     T_SAFE,
     T_DISTANCE,
-) = range(20)
-TABLES = 20
-KEY_WORDS = {T_NODE: 8, T_FRAME: 5, T_EDGE: 3, T_TEXT: 2, T_SET: 4, T_TERMINAL: 6}
-"""The tables that intern: how many leading words of a row are its identity."""
-NOTHING_FIRST = (T_TEXT, T_SET)
-"""Interning tables whose row 0 stands for "nothing" (the text before its first byte, the set without
-members). That row is zeros, which may be the key of a row as well: the text of one NUL byte is (0, 0). So no
-hash slot ever leads to row 0 of these tables."""
-
-# --- the rest of the context --------------------------------------------------------------------------------
-C_STRINGS = 6 * TABLES  # trans, outcome
-C_STRINGS_OUT = C_STRINGS + 1
-C_NUMBERS = C_STRINGS + 2
-C_NUMBERS_OUT = C_STRINGS + 3
-C_NEEDS = C_STRINGS + 4  # address of the question buffer; its first word is the count
-C_SCRATCH = C_STRINGS + 5  # registers of the walk, one block per depth
-C_SPACE = C_STRINGS + 6  # white space policy
-C_INDENT = C_STRINGS + 7  # address of the indent's bytes
-C_INDENT_LENGTH = C_STRINGS + 8
-C_ESCAPES = C_STRINGS + 9  # in free strings
-C_KEY_ESCAPES = C_STRINGS + 10  # in keys and in enum strings
-C_ROOT = C_STRINGS + 11
-C_ENDS = C_STRINGS + 12  # address of the end tokens; C_END_COUNT of them
-C_END_COUNT = C_STRINGS + 13
-C_ROWS = C_STRINGS + 14  # dense rows of the store
-C_BLURRED = C_STRINGS + 15  # set by a walk that would have needed the text of a key
-C_BUFFER = C_STRINGS + 16  # int32 token ids collected by a walk
-C_BUFFER_COUNT = C_STRINGS + 17
-C_DEPTH_LIMIT = C_STRINGS + 18
-C_CROSSED = C_STRINGS + 19  # (outcome, trie node, byte consumed?) triples met by a terminal's walk
-C_CROSSED_COUNT = C_STRINGS + 20
-# a bitmap of tokens, all 0 between two uses, and behind it the tokens that are marked, C_MARKED of them
-C_SPECIAL = C_STRINGS + 21
-C_PRECISE = C_STRINGS + 22  # follow the text of extra keys (commits do, masks need not)
-# rows being interned: frames at word 0, edges 8, texts 16, sets 24, terminals 32, nodes 40
-C_TEMPORARY = C_STRINGS + 23
-C_MAY = C_STRINGS + 24  # uint8[16, 256]: may a byte come at all in a mode
-C_STEPS = C_STRINGS + 25  # bytes stepped by walks, since the beginning
-C_STRING_COUNT = C_STRINGS + 26  # states of the string automata
-# int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256
-C_NEXT = C_STRINGS + 27
-C_QUOTED = C_STRINGS + 28  # the string row of the quoted terminal that was asked last
-C_MARKED = C_STRINGS + 29
-C_DEFERRED = C_STRINGS + 30  # int32 token ids of which a walk could not tell
-C_DEFERRED_COUNT = C_STRINGS + 31
-C_HASTE = C_STRINGS + 32  # look for no more safe bytes: they ask for rows that the walk may not need
-C_FREE = C_STRINGS + 33  # 1: the caller knows which tokens stay inside a free string
-C_REMOVED = C_STRINGS + 34  # 1: the buffer holds those of them that the last terminal does not take
-C_SHARED = C_STRINGS + 35  # terminals whose tokens inside are part of the mask: how many, and which
-MOST_SHARED = 12
-# The vocabulary: the same words for all grammars, in the order of Vocabulary.pointers.
-C_TRIE = C_SHARED + MOST_SHARED + 1
-C_TRIE_COUNT = C_TRIE + 1
-C_FIRST = C_TRIE + 2  # int32[257]: the trie's root child for each byte
-C_SIGNATURES = C_TRIE + 3  # uint64[n, 2] of the trie's subtrees
-C_SLOTS_BEFORE = C_TRIE + 4  # int32[n + 1]: slots of the nodes before each
-C_SUBTREE_CHARS = C_TRIE + 5  # int32[n]: the most characters of a subtree's tokens
-C_CHILD_START = C_TRIE + 6  # int32[n + 2]: where a node's children begin in the next; the root is node n
-C_CHILDREN = C_TRIE + 7  # int64[n, 2]: a child's node word; its index, and its token from bit 32 on
-C_SLOT_START = C_TRIE + 8
-C_SLOT_IDS = C_TRIE + 9
-C_SLOT = C_TRIE + 10  # token -> slot, -1: never matches text
-C_TOKEN_OFFSET = C_TRIE + 11
-C_TOKEN_DATA = C_TRIE + 12
-C_VOCABULARY = C_TRIE + 13
-C_MASK_WORDS = C_TRIE + 14
-C_LONGEST = C_TRIE + 15  # characters of the longest token
-C_SLOT_SIGNATURES = C_TRIE + 16  # uint64[slots, 2]
-C_WORDS = C_TRIE + 17
+) = (
+    word_of(JsonContext, name)
+    for name in (
+        "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
+        "string_specs outcomes plain_objects stack crossings safe_rows distances"
+    ).split()
+)
+TABLES = T_DISTANCE + 6
+C_STRINGS = word_of(JsonContext, "strings")
+C_STRINGS_OUT = word_of(JsonContext, "string_outcomes")
+C_NUMBERS = word_of(JsonContext, "numbers")
+C_NUMBERS_OUT = word_of(JsonContext, "number_outcomes")
+C_NEEDS = word_of(JsonContext, "questions")
+C_SCRATCH = word_of(JsonContext, "scratch")
+C_SPACE = word_of(JsonContext, "space")
+C_INDENT = word_of(JsonContext, "indent")
+C_INDENT_LENGTH = word_of(JsonContext, "indent_length")
+C_ESCAPES = word_of(JsonContext, "escapes")
+C_KEY_ESCAPES = word_of(JsonContext, "key_escapes")
+C_ROOT = word_of(JsonContext, "root")
+C_ENDS = word_of(JsonContext, "ends")
+C_END_COUNT = word_of(JsonContext, "end_count")
+C_ROWS = word_of(JsonContext, "dense_rows")
+C_BLURRED = word_of(JsonContext, "blurred")
+C_BUFFER = word_of(JsonContext, "buffer")
+C_BUFFER_COUNT = word_of(JsonContext, "buffer_count")
+C_DEPTH_LIMIT = word_of(JsonContext, "depth_limit")
+C_CROSSED = word_of(JsonContext, "crossed")
+C_CROSSED_COUNT = word_of(JsonContext, "crossed_count")
+C_SPECIAL = word_of(JsonContext, "marks")
+C_PRECISE = word_of(JsonContext, "precise")
+C_TEMPORARY = word_of(JsonContext, "work")
+C_MAY = word_of(JsonContext, "may")
+C_STEPS = word_of(JsonContext, "steps")
+C_STRING_COUNT = word_of(JsonContext, "string_count")
+C_NEXT = word_of(JsonContext, "next_byte")
+C_QUOTED = word_of(JsonContext, "quoted")
+C_MARKED = word_of(JsonContext, "marked_count")
+C_DEFERRED = word_of(JsonContext, "deferred")
+C_DEFERRED_COUNT = word_of(JsonContext, "deferred_count")
+C_HASTE = word_of(JsonContext, "haste")
+C_FREE = word_of(JsonContext, "free")
+C_REMOVED = word_of(JsonContext, "removed")
+C_SHARED = word_of(JsonContext, "shared_count")
+C_TRIE = word_of(JsonContext, "vocabulary", "trie")
+C_TRIE_COUNT = word_of(JsonContext, "vocabulary", "trie_count")
+C_FIRST = word_of(JsonContext, "vocabulary", "first")
+C_SIGNATURES = word_of(JsonContext, "vocabulary", "signatures")
+C_SLOTS_BEFORE = word_of(JsonContext, "vocabulary", "slots_before")
+C_SUBTREE_CHARS = word_of(JsonContext, "vocabulary", "subtree_chars")
+C_CHILD_START = word_of(JsonContext, "vocabulary", "child_start")
+C_CHILDREN = word_of(JsonContext, "vocabulary", "children")
+C_SLOT_START = word_of(JsonContext, "vocabulary", "slot_start")
+C_SLOT_IDS = word_of(JsonContext, "vocabulary", "slot_ids")
+C_SLOT = word_of(JsonContext, "vocabulary", "slot")
+C_TOKEN_OFFSET = word_of(JsonContext, "vocabulary", "token_offset")
+C_TOKEN_DATA = word_of(JsonContext, "vocabulary", "token_data")
+C_VOCABULARY = word_of(JsonContext, "vocabulary", "size")
+C_MASK_WORDS = word_of(JsonContext, "vocabulary", "mask_words")
+C_LONGEST = word_of(JsonContext, "vocabulary", "longest")
+C_SLOT_SIGNATURES = word_of(JsonContext, "vocabulary", "slot_signatures")
+C_VOCABULARY_END = C_TRIE + words_of(VocabularyWords)
+C_WORDS = words_of(JsonContext)
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
@@ -227,7 +495,6 @@ G_STRIDE = 8
     Q_UNREAD,
     Q_PLENTY,
 ) = range(12)
-MOST_QUESTIONS = 64
 
 ESCAPE_SHIFT = 28
 STATE_BITS = (1 << ESCAPE_SHIFT) - 1

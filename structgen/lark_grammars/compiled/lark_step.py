@@ -1,439 +1,497 @@
-"""One byte of a text under a Lark grammar: the registers before it -> the registers after it, compiled.
+"""One byte of a text under a Lark grammar: the state before it -> the state after it, compiled.
 
-The same as `lark_grammars.parser.contextual_reader.ContextualReader.step`, whose words are used here; what
-more than one slot that is not new would need is left to it (VAGUE).
+The same as `lark_grammars.parser.contextual_reader.ContextualReader.step`, whose words are used here. A
+lexeme with several slots that are not new is left to that reader (VAGUE).
 """
 
 from __future__ import annotations
 
 import numba
 
-from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.table_rows import find, intern, need, row_of
-from structgen.lark_grammars.compiled.registers import *
+from structgen.lark_grammars.compiled.registers import (
+    ELSE_NONE,
+    ELSE_SHIFT,
+    INSPECTED_AT,
+    INSPECTED_BRACKETS,
+    INSPECTED_WIDTHS,
+    KIND_BITS,
+    LOW_AT,
+    MOST_NOTED,
+    MOST_PUSHED,
+    MOVE_BEFORE,
+    MOVE_DEAD,
+    MOVE_KEEP_NEW,
+    MOVE_MANY,
+    MOVE_NOW,
+    MOVE_OLD,
+    MOVE_ON,
+    NO_BASE,
+    NOTHING_INSPECTED,
+    OPEN_UNKNOWN,
+    PENDING,
+    PLACE_FLAGS,
+    Q_MOVE,
+    Q_START,
+    READING,
+    TERMINAL_BITS,
+    TERMINAL_SHIFT,
+    TO_BITS,
+    TO_SHIFT,
+    UNIT_BITS,
+    UNIT_STATE_AT,
+    UNKNOWN,
+    LarkContext,
+    LarkState,
+    LarkTables,
+    UnitReduction,
+)
+from structgen.machine_core.interning import find, intern
+from structgen.machine_core.layout import ASK, ASKED, NO, QUESTION_ROOM, REFUSED, VAGUE, YES
+from structgen.native.blocks import copy_block
 from structgen.native.jit import jit
-from structgen.native.raw_memory import load8, load32, load64, store32, store64
 
 
 @jit
-def ask(c, kind, first, second):
+def ask(c: LarkContext, kind: int, first: int, second: int) -> bool:
     """Note a question, if there is room. Returns whether there was."""
-    needs = load64(c, C_NEEDS)
-    count = load64(needs, 0)
+    questions = c.questions
+    count = questions.count
     if count >= MOST_NOTED:
         return False
-    store64(needs, 1 + 4 * count, kind)
-    store64(needs, 2 + 4 * count, first)
-    store64(needs, 3 + 4 * count, second)
-    store64(needs, 0, count + 1)
+    question = questions.asked[count]
+    question.kind = kind
+    question.first = first
+    question.second = second
+    questions.count = count + 1
     return True
 
 
 @jit
-def pair(c, first, second):
-    """Return the number of a pair (a state on a stack, a width on widths), or ASKED."""
-    t = load64(c, C_TEMPORARY) + 8 * 16
-    store64(t, 0, first)
-    store64(t, 1, second)
-    found = intern(c, T_TEXT, 2, t)
+def push(c: LarkContext, top: int, below: int) -> int:
+    """Return the number of a stack with a state, or -1 - a width, on top; or ASKED."""
+    cell = c.work.cell
+    cell.top = top
+    cell.below = below
+    found = intern(c, c.cells, 2, cell)
     return ASKED if found < 0 else found
 
 
 @jit
-def first_of(c, number):
-    return load64(row_of(c, T_TEXT, 2, number), 0)
+def peek(c: LarkContext, stack: int) -> int:
+    """Return what is on top of a stack."""
+    return c.cells[stack].top
 
 
 @jit
-def look(c, stack):
-    """Note that the state on top of a stack is looked at. What is put on a stack has a larger number than
-    what is below it: the least number tells how deep it was looked into."""
-    k = load64(c, C_LARK)
-    if stack < load64(k, K_LOW):
-        store64(k, K_LOW, stack)
+def inspect_cell(c: LarkContext, stack: int) -> None:
+    """Note that the top of a stack is inspected. A cell has a larger number than the cells below it, so the
+    least number tells how deep the stack was inspected."""
+    k = c.tables
+    if stack < k.lowest:
+        k.lowest = stack
 
 
 @jit
-def look_at(c, what):
-    """Note that something beside the states on a stack is looked at: LOOKED_BRACKETS, LOOKED_WIDTHS, or all
-    of a place, LOOKED_ALL."""
-    k = load64(c, C_LARK)
-    store64(k, K_LOOKED, load64(k, K_LOOKED) | what)
+def inspect_part(c: LarkContext, part: int) -> None:
+    """Note that another part of a place is inspected: INSPECTED_BRACKETS, INSPECTED_WIDTHS, INSPECTED_ALL."""
+    k = c.tables
+    k.inspected = k.inspected | part
 
 
 @jit
-def look_anew(c):
-    """Have nothing be noted as looked at."""
-    k = load64(c, C_LARK)
-    store64(k, K_LOW, NOTHING_LOOKED)
-    store64(k, K_LOOKED, 0)
+def inspect_nothing(c: LarkContext) -> None:
+    """Note that nothing is inspected yet."""
+    k = c.tables
+    k.lowest = NOTHING_INSPECTED
+    k.inspected = 0
 
 
 @jit
-def look_too(c, low, looked):
-    """Note what was looked at besides."""
-    look(c, low)
-    look_at(c, looked)
+def inspect_also(c: LarkContext, lowest: int, inspected: int) -> None:
+    """Add what was inspected before `inspect_nothing`, or by a kept answer."""
+    inspect_cell(c, lowest)
+    inspect_part(c, inspected)
 
 
 @jit
-def top_of(c, stack):
-    """Return the state on top of a stack, and note that it was looked at."""
-    look(c, stack)
-    return first_of(c, stack)
+def top_of(c: LarkContext, stack: int) -> int:
+    """Return the state on top of a stack, and note that it is inspected."""
+    inspect_cell(c, stack)
+    return peek(c, stack)
 
 
 @jit
-def second_of(c, number):
-    return load64(row_of(c, T_TEXT, 2, number), 1)
+def below_of(c: LarkContext, stack: int) -> int:
+    """Return the stack below the top of one."""
+    return c.cells[stack].below
 
 
 @jit
-def popped(c, stack, count):
+def popped(c: LarkContext, stack: int, count: int) -> int:
     """Return a stack without its topmost states."""
     for _ in range(count):
-        stack = second_of(c, stack)
+        stack = below_of(c, stack)
     return stack
 
 
 @jit
-def chain_key(top, state, terminal):
-    return 1 + top + (state << CHAIN_AT) + (terminal << 2 * CHAIN_AT)
+def unit_key(top: int, state: int, terminal: int) -> int:
+    """Return the key of a `UnitReduction`."""
+    return 1 + top + (state << UNIT_STATE_AT) + (terminal << 2 * UNIT_STATE_AT)
 
 
 @jit
-def chain_at(k, key):
-    """Return where it is kept what rules with one symbol lead to, if it is."""
-    mixed = (numba.uint64(key) * numba.uint64(0x9E3779B97F4A7C15)) >> numba.uint64(64 - CHAIN_BITS)
-    return load64(k, K_CHAINS) + 16 * numba.int64(mixed)
+def unit_at(k: LarkTables, key: int) -> UnitReduction:
+    """Return the cell of the direct-mapped cache in which a key's reduction is kept, if it is."""
+    mixed = (numba.uint64(key) * numba.uint64(0x9E3779B97F4A7C15)) >> numba.uint64(64 - UNIT_BITS)
+    return k.units[numba.int64(mixed)]
 
 
 @jit
-def reduced(k, top, state, terminal):
+def reduce_units(k: LarkTables, top: int, state: int, terminal: int) -> int:
     """Return the top over a state after all rules with one symbol that are reduced before a terminal."""
-    key = chain_key(top, state, terminal)
-    chain = chain_at(k, key)
-    if load64(chain, 0) == key:
-        return load64(chain, 1)
-    actions, terminals = load64(k, K_ACTIONS), load64(k, K_TERMINALS)
+    key = unit_key(top, state, terminal)
+    unit = unit_at(k, key)
+    if unit.key == key:
+        return unit.top
+    actions, terminals = k.actions, k.terminal_count
     while True:
-        action = load32(actions, top * terminals + terminal)
-        if action >= 0 or load32(load64(k, K_SIZES), -1 - action) != 1:
+        action = actions[top * terminals + terminal]
+        if action >= 0 or k.rule_sizes[-1 - action] != 1:
             break
-        goto = state * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), -1 - action)
-        top = load32(load64(k, K_GOTOS), goto)
-        if terminal == 0 and top == load64(k, K_END_STATE):
+        goto = state * k.nonterminal_count + k.rule_origins[-1 - action]
+        top = k.gotos[goto]
+        if terminal == 0 and top == k.end_state:
             break
-    store64(chain, 0, key)
-    store64(chain, 1, top)
+    unit.key = key
+    unit.top = top
     return top
 
 
 @jit
-def feed(c, stack, terminal):
-    """Return the stack after a terminal, REFUSED, or ASKED. While rules are reduced the top is held beside
-    the stack: chains of rules with one symbol make no stacks."""
-    k = load64(c, C_LARK)
-    actions, terminals = load64(k, K_ACTIONS), load64(k, K_TERMINALS)
-    top, below = top_of(c, stack), second_of(c, stack)
+def feed(c: LarkContext, stack: int, terminal: int) -> int:
+    """Return the stack after a terminal, REFUSED, or ASKED.
+
+    While rules are reduced the top is held beside the stack, so that unit reductions make no cells.
+    """
+    k = c.tables
+    actions, terminals = k.actions, k.terminal_count
+    top, below = top_of(c, stack), below_of(c, stack)
     while True:
-        action = load32(actions, top * terminals + terminal)
+        action = actions[top * terminals + terminal]
         if action == 0:
             return REFUSED
         if action > 0:
-            stack = pair(c, top, below)
-            return pair(c, action - 1, stack) if stack >= 0 else stack
+            stack = push(c, top, below)
+            return push(c, action - 1, stack) if stack >= 0 else stack
         rule = -1 - action
-        size = load32(load64(k, K_SIZES), rule)
+        size = k.rule_sizes[rule]
         if size == 1:
-            top = reduced(k, top, top_of(c, below), terminal)
+            top = reduce_units(k, top, top_of(c, below), terminal)
         else:
             if size == 0:
-                below = pair(c, top, below)
+                below = push(c, top, below)
                 if below < 0:
                     return below
             else:
                 below = popped(c, below, size - 1)
-            goto = top_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
-            top = load32(load64(k, K_GOTOS), goto)
-        if terminal == 0 and top == load64(k, K_END_STATE):
-            return pair(c, top, below)
+            goto = top_of(c, below) * k.nonterminal_count + k.rule_origins[rule]
+            top = k.gotos[goto]
+        if terminal == 0 and top == k.end_state:
+            return push(c, top, below)
 
 
 @jit
-def top_after(c, stack, terminal):
-    """Return the state on top of a stack after a terminal, or REFUSED; no stack is made."""
-    k = load64(c, C_LARK)
-    actions, terminals = load64(k, K_ACTIONS), load64(k, K_TERMINALS)
-    pushed, count = load64(c, C_TEMPORARY) + 8 * PUSHED_AT, 0  # by rules without symbols, above `below`
-    top, below = top_of(c, stack), second_of(c, stack)
+def top_after(c: LarkContext, stack: int, terminal: int) -> int:
+    """Return the state on top of a stack after a terminal, REFUSED, or ASKED; no cell is made."""
+    k = c.tables
+    actions, terminals = k.actions, k.terminal_count
+    pushed, count = c.work.pushed, 0  # by rules without symbols, above `below`
+    top, below = top_of(c, stack), below_of(c, stack)
     while True:
-        action = load32(actions, top * terminals + terminal)
+        action = actions[top * terminals + terminal]
         if action == 0:
-            return numba.int64(REFUSED)
+            return REFUSED
         if action > 0:
-            return numba.int64(action - 1)
+            return action - 1
         rule = -1 - action
-        size = load32(load64(k, K_SIZES), rule)
+        size = k.rule_sizes[rule]
         if size == 1 and count == 0:
-            top = reduced(k, top, top_of(c, below), terminal)
+            top = reduce_units(k, top, top_of(c, below), terminal)
         else:
             if size == 0:
                 if count == MOST_PUSHED:
-                    return numba.int64(ASKED)
-                store64(pushed, count, top)
+                    return ASKED
+                pushed[count] = top
                 count += 1
             else:
                 over = min(size - 1, count)
                 count -= over
                 below = popped(c, below, size - 1 - over)
-            under = load64(pushed, count - 1) if count > 0 else top_of(c, below)
-            goto = under * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
-            top = load32(load64(k, K_GOTOS), goto)
-        if terminal == 0 and top == load64(k, K_END_STATE):
-            return numba.int64(top)
+            under = pushed[count - 1] if count > 0 else top_of(c, below)
+            goto = under * k.nonterminal_count + k.rule_origins[rule]
+            top = k.gotos[goto]
+        if terminal == 0 and top == k.end_state:
+            return top
 
 
 @jit
-def place_of(c, stack, widths, brackets):
+def place_number(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
     """Return the number of a place, or ASKED."""
-    t = load64(c, C_TEMPORARY) + 8 * 24
-    store64(t, P_STACK, stack)
-    store64(t, P_WIDTHS, widths)
-    store64(t, P_BRACKETS, brackets)
-    store64(t, 3, 0)
-    found = intern(c, T_SET, 4, t)
+    place = c.work.place
+    place.stack = stack
+    place.widths = widths
+    place.brackets = brackets
+    place.spare = 0
+    found = intern(c, c.places, 4, place)
     if found < 0:
         return ASKED
-    base = 6 * T_OFFSET
-    if found >= load64(c, base + COUNT):
-        if found >= load64(c, base + CAPACITY):
-            need(c, Q_ROOM, T_OFFSET, found + 1 - load64(c, base + COUNT), 0)
+    flags = c.place_flags
+    if found >= flags.count:
+        if found >= flags.capacity:
+            ask(c, QUESTION_ROOM, PLACE_FLAGS, found + 1 - flags.count)
             return ASKED
-        store64(load64(c, base + ADDRESS), found, OPEN_UNKNOWN)
-        store64(c, base + COUNT, found + 1)
+        flags[found] = OPEN_UNKNOWN
+        flags.count = found + 1
     return found
 
 
 @jit
-def newline(c, place, column):
+def newline(c: LarkContext, place: int, column: int) -> int:
     """Return the place after the indenter's newline, REFUSED, or ASKED."""
-    k = load64(c, C_LARK)
-    row = row_of(c, T_SET, 4, place)
-    look_at(c, LOOKED_BRACKETS)
-    if load64(row, P_BRACKETS) > 0:
+    k = c.tables
+    row = c.places[place]
+    inspect_part(c, INSPECTED_BRACKETS)
+    if row.brackets > 0:
         return place
-    widths = load64(row, P_WIDTHS)
-    look_at(c, LOOKED_WIDTHS)
-    stack = feed(c, load64(row, P_STACK), load64(k, K_NEWLINE))
+    widths = row.widths
+    inspect_part(c, INSPECTED_WIDTHS)
+    stack = feed(c, row.stack, k.newline)
     if stack < 0:
         return stack
     if column < 0:
         return REFUSED
-    width = -1 - first_of(c, widths)
+    width = -1 - peek(c, widths)
     if column > width:
-        stack = feed(c, stack, load64(k, K_INDENT))
+        stack = feed(c, stack, k.indent)
         if stack < 0:
             return stack
-        widths = pair(c, -1 - column, widths)
-        return ASKED if widths < 0 else place_of(c, stack, widths, 0)
+        widths = push(c, -1 - column, widths)
+        return ASKED if widths < 0 else place_number(c, stack, widths, 0)
     while column < width:
-        stack = feed(c, stack, load64(k, K_DEDENT))
+        stack = feed(c, stack, k.dedent)
         if stack < 0:
             return stack
-        widths = second_of(c, widths)
-        width = -1 - first_of(c, widths)
-    return place_of(c, stack, widths, 0) if column == width else REFUSED
+        widths = below_of(c, widths)
+        width = -1 - peek(c, widths)
+    return place_number(c, stack, widths, 0) if column == width else REFUSED
 
 
 @jit
-def read_anew(c, place, terminal, column):
-    k = load64(c, C_LARK)
-    if terminal == load64(k, K_NEWLINE):
+def shift_terminal(c: LarkContext, place: int, terminal: int, column: int) -> int:
+    """As `read_terminal`, of a terminal that is not ignored, without kept answers."""
+    k = c.tables
+    if terminal == k.newline:
         return newline(c, place, column)
-    row = row_of(c, T_SET, 4, place)
-    widths, brackets = load64(row, P_WIDTHS), load64(row, P_BRACKETS)
-    stack = feed(c, load64(row, P_STACK), terminal)
+    row = c.places[place]
+    widths, brackets = row.widths, row.brackets
+    stack = feed(c, row.stack, terminal)
     if stack < 0:
         return stack
-    bracket = load8(load64(k, K_BRACKETS), terminal)
+    bracket = k.brackets[terminal]
     if bracket == 1:
         brackets += 1
     elif bracket == 2:
-        look_at(c, LOOKED_BRACKETS)
+        inspect_part(c, INSPECTED_BRACKETS)
         brackets -= 1
         if brackets < 0:
             return REFUSED
-    return place_of(c, stack, widths, brackets)
+    return place_number(c, stack, widths, brackets)
 
 
 @jit
-def read(c, place, terminal, column):
+def place_in(target: int) -> int:
+    """Return the place in the target of an edge, or REFUSED: its low 32 bits, signed."""
+    return ((target & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+
+
+@jit
+def read_terminal(c: LarkContext, place: int, terminal: int, column: int) -> int:
     """Return the place after a lexeme, REFUSED, or ASKED."""
-    k = load64(c, C_LARK)
-    if load8(load64(k, K_IGNORED), terminal) != 0:
+    k = c.tables
+    if k.ignored[terminal] != 0:
         return place
-    t = load64(c, C_TEMPORARY) + 8 * 8
-    store64(t, 0, place)
-    store64(t, 1, terminal)
-    store64(t, 2, column if terminal == load64(k, K_NEWLINE) else 0)
-    found = find(c, T_EDGE, 3, t)
+    edge = c.work.edge
+    edge.first = place
+    edge.second = terminal
+    edge.third = column if terminal == k.newline else 0
+    found = find(c.edges, 3, edge)
     if found >= 0:
-        known = load64(row_of(c, T_EDGE, 4, found), 3)
-        note = known >> LOOKED_AT
+        known = c.edges[found].target
+        note = known >> INSPECTED_AT
         if note != 0:
-            look_too(c, (note >> LOW_AT) - 1, note & ((1 << LOW_AT) - 1))
-            return numba.int64(numba.int32(known & 0xFFFFFFFF))
-    low, looked = load64(k, K_LOW), load64(k, K_LOOKED)
-    look_anew(c)
-    after = read_anew(c, place, terminal, column)
-    note = ((load64(k, K_LOW) + 1) << LOW_AT) | load64(k, K_LOOKED)
-    look_too(c, low, looked)
+            inspect_also(c, (note >> LOW_AT) - 1, note & ((1 << LOW_AT) - 1))
+            return place_in(known)
+    lowest, inspected = k.lowest, k.inspected
+    inspect_nothing(c)
+    after = shift_terminal(c, place, terminal, column)
+    note = ((k.lowest + 1) << LOW_AT) | k.inspected
+    inspect_also(c, lowest, inspected)
     if after == ASKED:
         return ASKED
-    known = (after & 0xFFFFFFFF) | (note << LOOKED_AT)
+    known = (after & 0xFFFFFFFF) | (note << INSPECTED_AT)
     if found >= 0:
-        store64(row_of(c, T_EDGE, 4, found), 3, known)
+        c.edges[found].target = known
         return after
-    store64(t, 3, known)
-    return ASKED if intern(c, T_EDGE, 3, t) < 0 else after
+    edge.target = known
+    return ASKED if intern(c, c.edges, 3, edge) < 0 else after
 
 
 @jit
-def fresh(c, place, d):
-    """Put the registers between two lexemes. Returns YES or ASK."""
-    k = load64(c, C_LARK)
-    state = top_of(c, load64(row_of(c, T_SET, 4, place), P_STACK))
-    context = load32(load64(k, K_CONTEXTS), state)
-    lexeme = load32(load64(k, K_STARTS), context)
+def between_lexemes(c: LarkContext, place: int, d: LarkState) -> int:
+    """Put the state between two lexemes at a place into `d`. Returns YES or ASK."""
+    k = c.tables
+    state = top_of(c, c.places[place].stack)
+    context = k.contexts[state]
+    lexeme = k.start_states[context]
     if lexeme < 0:
         if lexeme == UNKNOWN and ask(c, Q_START, context, 0):
-            store32(load64(k, K_STARTS), context, PENDING)
+            k.start_states[context] = PENDING
         return ASK
-    put(d, place, 2 * lexeme, -1 if load8(load64(k, K_NEWLINES), lexeme) != 0 else 0, NO_BASE)
+    put_state(d, place, 2 * lexeme, -1 if k.may_be_newline[lexeme] != 0 else 0, NO_BASE)
     return YES
 
 
 @jit
-def put(d, place, lexeme, column, base):
-    store64(d, MODE, M_DOC)
-    store64(d, PLACE, place)
-    store64(d, LEXEME, lexeme)
-    store64(d, COLUMN, column)
-    store64(d, BASE, base)
-    store64(d, AT, 0)
-    store64(d, TEXT, 0)
-    store64(d, FRAME, 0)
+def put_state(d: LarkState, place: int, lexeme: int, column: int, base: int) -> None:
+    """Write the registers of a state."""
+    d.mode = READING
+    d.place = place
+    d.lexeme = lexeme
+    d.column = column
+    d.base = base
+    for i in range(3):
+        d.spare[i] = 0
 
 
 @jit
-def node_of(c, d):
-    """Return the number of the state with these registers, or ASKED."""
-    t = load64(c, C_TEMPORARY) + 8 * 40
-    for i in range(8):
-        store64(t, i, load64(d, i))
-    store64(t, N_ROW, -1)
-    store64(t, N_LIST, -1)
-    found = intern(c, T_NODE, 8, t)
+def state_number(c: LarkContext, d: LarkState) -> int:
+    """Return the number of a state, or ASKED."""
+    node = c.work.node
+    copy_block(d, node.registers)
+    node.dense_row = -1
+    node.token_list = -1
+    found = intern(c, c.nodes, 8, node)
     return ASKED if found < 0 else found
 
 
 @jit
-def column_after(k, column, byte):
-    if load64(k, K_NEWLINE) < 0:
+def column_after(k: LarkTables, column: int, byte: int) -> int:
+    """Return the column of the indenter's newline after a byte more."""
+    if k.newline < 0:
         return 0
     if byte == 10:
         return 0
     if column < 0:
         return column
     if byte == 9:
-        return column + load64(k, K_TAB)
+        return column + k.tab_size
     return column + 1 if byte == 32 else column
 
 
 @jit
-def follow(c, s, d, byte):
+def follow(c: LarkContext, s: LarkState, d: LarkState, byte: int) -> int:
     """Go on with a byte as far as one lexeme after the other is decided.
 
-    Returns YES with the registers after it in `d`; NO; ASK; or the move (16 + its kind) that keeps a slot,
-    with the registers that it starts from in `d`.
+    Returns YES with the state after it in `d`; NO; ASK; or the move (16 + its kind) that keeps a slot, with
+    the state that it starts from in `d`.
     """
-    k = load64(c, C_LARK)
-    place, lexeme = load64(s, PLACE), load64(s, LEXEME) >> 1
-    column, base = load64(s, COLUMN), load64(s, BASE)
+    k = c.tables
+    place, lexeme = s.place, s.lexeme >> 1
+    column, base = s.column, s.base
     while True:
-        kind_of = load8(load64(k, K_CLASSES), byte)
-        move = load64(load64(k, K_MOVES), lexeme * load64(k, K_WIDTH) + kind_of)
+        kind_of = k.classes[byte]
+        move = k.moves[lexeme * k.class_count + kind_of]
         if move < 0:
             if move == UNKNOWN and ask(c, Q_MOVE, lexeme, kind_of):
-                store64(load64(k, K_MOVES), lexeme * load64(k, K_WIDTH) + kind_of, PENDING)
+                k.moves[lexeme * k.class_count + kind_of] = PENDING
             return ASK
         kind = move & KIND_BITS
-        if kind == MV_ON:
+        if kind == MOVE_ON:
             after = (move >> TO_SHIFT) & TO_BITS
-            wide = load8(load64(k, K_NEWLINES), after) != 0
-            put(d, place, 2 * after + 1, column_after(k, column, byte) if wide else 0, NO_BASE)
+            wide = k.may_be_newline[after] != 0
+            put_state(d, place, 2 * after + 1, column_after(k, column, byte) if wide else 0, NO_BASE)
             return YES
-        if kind == MV_DEAD:
+        if kind == MOVE_DEAD:
             return NO
-        if kind == MV_NOW or kind == MV_BEFORE:
+        if kind == MOVE_NOW or kind == MOVE_BEFORE:
             terminal = (move >> TERMINAL_SHIFT) & TERMINAL_BITS
-            if kind == MV_NOW:
+            if kind == MOVE_NOW:
                 column = column_after(k, column, byte)
-            place = read(c, place, terminal, column)
+            place = read_terminal(c, place, terminal, column)
             if place < 0:
                 return ASK if place == ASKED else NO
-            if fresh(c, place, d) == ASK:
+            if between_lexemes(c, place, d) == ASK:
                 return ASK
-            if kind == MV_NOW:
+            if kind == MOVE_NOW:
                 return YES
-        elif kind == MV_OLD:
+        elif kind == MOVE_OLD:
             if base < 0:
                 return NO
-            row = row_of(c, T_NODE, N_STRIDE, base)
-            for i in range(8):
-                store64(d, i, load64(row, i))
+            copy_block(c.nodes[base].registers, d)
         else:
-            put(d, place, 2 * lexeme, column, base)
+            put_state(d, place, 2 * lexeme, column, base)
             return 16 + kind
-        place, lexeme = load64(d, PLACE), load64(d, LEXEME) >> 1
-        column, base = load64(d, COLUMN), load64(d, BASE)
+        place, lexeme = d.place, d.lexeme >> 1
+        column, base = d.column, d.base
 
 
 @jit
-def step(c, s, d, byte):
-    """Put the registers after a byte to `d`. Returns YES, NO, ASK, or VAGUE where Python must follow."""
+def step(c: LarkContext, s: LarkState, d: LarkState, byte: int) -> int:
+    """Put the state after a byte into `d`. Returns YES, NO, ASK, or VAGUE where Python must follow."""
     code = follow(c, s, d, byte)
     if code < 16:
         return code
     kind = code - 16
-    if kind == MV_MANY:
+    if kind == MOVE_MANY:
         return VAGUE
-    k = load64(c, C_LARK)
-    place, lexeme = load64(d, PLACE), load64(d, LEXEME) >> 1
-    column, base = load64(d, COLUMN), load64(d, BASE)
-    move = load64(load64(k, K_MOVES), lexeme * load64(k, K_WIDTH) + load8(load64(k, K_CLASSES), byte))
-    held, gone = load64(c, C_TEMPORARY) + 8 * 56, load64(c, C_TEMPORARY) + 8 * 64
-    code = numba.int64(NO)
-    if kind == MV_KEEP_NEW:
-        before = read(c, place, (move >> TERMINAL_SHIFT) & TERMINAL_BITS, column)
-        if before == ASKED or (before >= 0 and fresh(c, before, held) == ASK):
+    k = c.tables
+    place, lexeme = d.place, d.lexeme >> 1
+    column, base = d.column, d.base
+    move = k.moves[lexeme * k.class_count + k.classes[byte]]
+    before_slot, after_slot = c.work.before_slot, c.work.after_slot
+    code = NO
+    if kind == MOVE_KEEP_NEW:
+        before = read_terminal(c, place, (move >> TERMINAL_SHIFT) & TERMINAL_BITS, column)
+        if before == ASKED or (before >= 0 and between_lexemes(c, before, before_slot) == ASK):
             return ASK
         if before >= 0:
-            code = follow(c, held, gone, byte)
+            code = follow(c, before_slot, after_slot, byte)
     elif base >= 0:
-        code = follow(c, row_of(c, T_NODE, N_STRIDE, base), gone, byte)
+        code = follow(c, c.nodes[base].registers, after_slot, byte)
     if code == ASK:
         return ASK
     if code >= 16:
         return VAGUE
-    base, after = numba.int64(NO_BASE), move >> ELSE_SHIFT
+    base, after = NO_BASE, move >> ELSE_SHIFT
     if code == YES:
-        base, after = node_of(c, gone), (move >> TO_SHIFT) & TO_BITS
+        base, after = state_number(c, after_slot), (move >> TO_SHIFT) & TO_BITS
         if base < 0:
             return ASK
     elif after == ELSE_NONE:
         return NO
-    wide = load8(load64(k, K_NEWLINES), after) != 0
-    put(d, place, 2 * after + 1, column_after(k, column, byte) if wide else 0, base)
+    wide = k.may_be_newline[after] != 0
+    put_state(d, place, 2 * after + 1, column_after(k, column, byte) if wide else 0, base)
     return YES
+
+
+@jit
+def move_of(c: LarkContext, lexeme: int, byte: int) -> int:
+    """Return what a byte does to a lexeme state; below 0, with a question noted, if that is not known."""
+    k = c.tables
+    kind_of = k.classes[byte]
+    at = lexeme * k.class_count + kind_of
+    move = k.moves[at]
+    if move == UNKNOWN and ask(c, Q_MOVE, lexeme, kind_of):
+        k.moves[at] = PENDING
+    return move

@@ -5,14 +5,14 @@ from __future__ import annotations
 from structgen.lark_grammars.compiled.registers import (
     ELSE_NONE,
     ELSE_SHIFT,
-    MV_BEFORE,
-    MV_DEAD,
-    MV_KEEP_NEW,
-    MV_KEEP_OLD,
-    MV_MANY,
-    MV_NOW,
-    MV_OLD,
-    MV_ON,
+    MOVE_BEFORE,
+    MOVE_DEAD,
+    MOVE_KEEP_NEW,
+    MOVE_KEEP_OLD,
+    MOVE_MANY,
+    MOVE_NOW,
+    MOVE_OLD,
+    MOVE_ON,
     TERMINAL_SHIFT,
     TO_SHIFT,
 )
@@ -24,7 +24,7 @@ from structgen.lark_grammars.lexer.lexeme_rows import (
     terminal_of,
     without_slot,
 )
-from structgen.native.blocks import Bytes, Int32s, Words
+from structgen.native.blocks import Bytes, Int32s, Int64s
 from structgen.native.jit import entry, jit
 
 UNKNOWN_BEHIND = 2
@@ -38,16 +38,16 @@ def coded(r: LexerTables, state: int, kind: int, dead: Bytes) -> int:
     width = r.width
     after = r.after[width * state + kind]
     if after == DEAD:
-        return MV_DEAD
+        return MOVE_DEAD
     listed = r.sources[width * state + kind]
     begins, pool = r.source_lists.begins, r.source_lists.pool
     begin, end = begins[listed], begins[listed + 1]
     if after == DECIDED:
         source = pool[begin]
         if source < 0:
-            return MV_NOW | (-1 - source) << TERMINAL_SHIFT
+            return MOVE_NOW | (-1 - source) << TERMINAL_SHIFT
         terminal = terminal_of(r, state, source)
-        return MV_OLD if terminal < 0 else MV_BEFORE | terminal << TERMINAL_SHIFT
+        return MOVE_OLD if terminal < 0 else MOVE_BEFORE | terminal << TERMINAL_SHIFT
     kept, count = -1, 0
     for at in range(begin, end):
         source = pool[at]
@@ -56,9 +56,9 @@ def coded(r: LexerTables, state: int, kind: int, dead: Bytes) -> int:
                 kept = source
             count += 1
     if count == 0:
-        return MV_ON | after << TO_SHIFT
+        return MOVE_ON | after << TO_SHIFT
     if count > 1:
-        return MV_MANY
+        return MOVE_MANY
     terminal = terminal_of(r, state, kept)
     if terminal >= 0 and dead[width * terminal + kind] == UNKNOWN_BEHIND:
         return FULL - 1 - terminal
@@ -68,13 +68,13 @@ def coded(r: LexerTables, state: int, kind: int, dead: Bytes) -> int:
     if otherwise == DEAD:
         otherwise = ELSE_NONE
     if terminal < 0:
-        return MV_KEEP_OLD | after << TO_SHIFT | otherwise << ELSE_SHIFT
+        return MOVE_KEEP_OLD | after << TO_SHIFT | otherwise << ELSE_SHIFT
     if dead[width * terminal + kind] != 0:
         # the slot is given up at once: nothing begins so behind it
         if otherwise == ELSE_NONE:
-            return MV_DEAD
-        return MV_ON | otherwise << TO_SHIFT
-    return MV_KEEP_NEW | after << TO_SHIFT | terminal << TERMINAL_SHIFT | otherwise << ELSE_SHIFT
+            return MOVE_DEAD
+        return MOVE_ON | otherwise << TO_SHIFT
+    return MOVE_KEEP_NEW | after << TO_SHIFT | terminal << TERMINAL_SHIFT | otherwise << ELSE_SHIFT
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -82,7 +82,7 @@ def code_moves(tables: int, states: int, count: int, dead: int, moves: int) -> i
     """Write the moves (int64[count, classes]) of some states (int32) whose rows are made. `dead`:
     uint8[terminals, classes], whether a class of bytes is an error behind a terminal. Returns 0, or what
     `coded` does where it fails."""
-    r, numbers, words = LexerTables(tables), Int32s(states), Words(moves)
+    r, numbers, words = LexerTables(tables), Int32s(states), Int64s(moves)
     width = r.width
     for i in range(count):
         for kind in range(width):

@@ -1,14 +1,14 @@
-"""Pieces of masks, known by what was looked at: what is found at a place holds for all that look alike.
+"""Fragments of masks, keyed by the part of a place that was inspected: equal parts have equal fragments.
 
-What a parser makes of terminals is told by the topmost cells of its stack: it looks at a cell, and goes on by
-the state there. What is found is kept as a *piece* below the states that were looked at to find it, and below
-the number of brackets and the widths of blocks where these were; another stack with the same states there,
-whatever lies deeper, has the same piece. It is looked up as it was found, cell by cell, no deeper than
-needed, so that nothing is guessed and nothing has to be proved again. What took a proof, which looks at all
-of a stack, or Python, is not kept (PIECE_NEVER).
+A parser inspects the topmost cells of its stack, one by one. The tokens found at a place are kept as a
+*fragment* below the states that were inspected to find them, and below the number of brackets and the widths
+of blocks where these were inspected; another stack with the same states there has the same fragment, whatever
+lies deeper. It is looked up as it was found, cell by cell, no deeper than needed, so that nothing is guessed
+and nothing has to be proved again. Tokens that took a proof, which inspects all of a stack, or Python, are
+not kept (FRAGMENT_NEVER).
 
-The rows of a table are a trie: a row's key is the row before it and what was looked at there (of a root: a
-key below 0 and another number), and it says what is to be looked at next, or what was found.
+The rows of a table are a trie: a row's key is the row before it and the value inspected there (of a root: a
+key below 0 and another number), and it says what is to be inspected next, or what was found.
 """
 
 from __future__ import annotations
@@ -16,13 +16,43 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.table_rows import row_of
-from structgen.lark_grammars.compiled.lark_step import first_of, look, look_at, second_of
-from structgen.lark_grammars.compiled.registers import *
+from structgen.lark_grammars.compiled.continuation_proofs import is_excluded, live
+from structgen.lark_grammars.compiled.lark_step import (
+    below_of,
+    inspect_also,
+    inspect_cell,
+    inspect_nothing,
+    inspect_part,
+    peek,
+    step,
+)
+from structgen.lark_grammars.compiled.registers import (
+    FRAGMENT_BRACKETS,
+    FRAGMENT_CELL,
+    FRAGMENT_COUNT_AT,
+    FRAGMENT_KINDS,
+    FRAGMENT_LEAF,
+    FRAGMENT_NEVER,
+    FRAGMENT_POOL_AT,
+    FRAGMENT_UNKNOWN,
+    FRAGMENT_WIDTHS,
+    INSPECTED_ALL,
+    INSPECTED_BRACKETS,
+    INSPECTED_WIDTHS,
+    LIVENESS_TURN_AT,
+    MOST_LEVELS,
+    MOST_LIVENESS,
+    Fragment,
+    FragmentTable,
+    LarkContext,
+    LarkState,
+)
+from structgen.machine_core.layout import ASK, NO, VAGUE, YES
+from structgen.native.blocks import Bytes, Int32s, Words, skip, word_of, words_of
 from structgen.native.jit import jit
 from structgen.native.lazy_memory import room
-from structgen.native.raw_memory import address_of, load32, load64, store32, store64
+from structgen.native.raw_memory import address_of
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 _MOST, _MOST_POOLED, _SLOTS = 1 << 19, 1 << 21, 1 << 10
 _ROW_BITS = 24
@@ -30,253 +60,428 @@ _ROW_BITS = 24
 _NEAR = 8
 """Slots in a cache line."""
 _DEEPEST = 256
-"""Cells, or widths, of a piece's key."""
+"""Cells, or widths, of a fragment's key."""
 
 
-class Pieces:
-    """A table of pieces; its words are at `address` (PC_USED, ...). Room is taken as it is used."""
+class MaskFragments:
+    """A table of fragments; its block is at `address`. Memory is taken as it is used."""
 
     def __init__(self, pooled: bool) -> None:
-        """`pooled`: pieces may be lists of tokens."""
+        """`pooled`: fragments may be lists of tokens."""
+        row_words = words_of(Fragment)
         most = _MOST_POOLED if pooled else 0
-        held = room(8 * PIECE_WORDS * _MOST + 32 * _MOST + 4 * most)
-        self._rows = held[: 8 * PIECE_WORDS * _MOST].view(np.int64).reshape(_MOST, PIECE_WORDS)
+        held = room(8 * row_words * _MOST + 32 * _MOST + 4 * most)
+        self._rows = held[: 8 * row_words * _MOST].view(np.int64).reshape(_MOST, row_words)
         self._slots = held[self._rows.nbytes :][: 32 * _MOST].view(np.int64)
         self._pool = held[self._rows.nbytes + self._slots.nbytes :].view(np.int32)
-        self.words = np.zeros(PC_WORDS, np.int64)
+        self.words = np.zeros(words_of(FragmentTable), np.int64)
         self.address = address_of(self.words)
-        self.words[PC_ROWS : PC_POOL + 1] = [address_of(one) for one in (self._rows, self._slots, self._pool)]
-        self.words[PC_MOST], self.words[PC_MOST_POOLED] = _MOST, len(self._pool)
-        # row 0 is that of what is not kept
-        self._rows[0] = 0, 0, PIECE_NEVER
-        self.words[PC_USED], self.words[PC_MASK] = 1, _SLOTS - 1
+        for name, array in (("rows", self._rows), ("slots", self._slots), ("pool", self._pool)):
+            self.words[word_of(FragmentTable, name)] = address_of(array)
+        self.words[FragmentTable.most], self.words[FragmentTable.most_pooled] = _MOST, len(self._pool)
+        # row 0 stands for what is not kept
+        self._rows[0] = 0, 0, FRAGMENT_NEVER
+        self.words[FragmentTable.used], self.words[FragmentTable.mask] = 1, _SLOTS - 1
 
     @property
     def nbytes(self) -> int:
         """Bytes that are used."""
-        used, mask, pooled = (int(self.words[at]) for at in (PC_USED, PC_MASK, PC_POOLED))
-        return 8 * PIECE_WORDS * used + 8 * (mask + 1) + 4 * pooled
+        used, slots = int(self.words[FragmentTable.used]), int(self.words[FragmentTable.mask]) + 1
+        return 8 * words_of(Fragment) * used + 8 * slots + 4 * int(self.words[FragmentTable.pooled])
 
 
 @jit
-def row_at(pieces, index):
-    return load64(pieces, PC_ROWS) + 8 * PIECE_WORDS * index
-
-
-@jit
-def mixed(first, second):
+def mixed(first: int, second: int) -> int:
+    """Return a hash of a row's key."""
     mix = (numba.uint64(first) * numba.uint64(0x9E3779B97F4A7C15)) ^ numba.uint64(second)
-    return numba.int64((mix * numba.uint64(0xFF51AFD7ED558CCD)) >> numba.uint64(8))
+    return numba.int64((mix * numba.uint64(0xFF51AFD7ED558CCD)) >> numba.uint64(8))  # type: ignore[no-any-return]
 
 
 @jit
-def clear_slots(pieces, mask):
-    slots = load64(pieces, PC_SLOTS)
+def clear_slots(fragments: FragmentTable, mask: int) -> None:
+    """Have that many free slots, less one."""
+    slots = fragments.slots
     for i in range(mask + 1):
-        store64(slots, i, 0)
-    store64(pieces, PC_MASK, mask)
+        slots[i] = 0
+    fragments.mask = mask
 
 
 @jit
-def forget_pieces(pieces):
-    """Forget all pieces."""
-    clear_slots(pieces, _SLOTS - 1)
-    store64(pieces, PC_USED, 1)
-    store64(pieces, PC_POOLED, 0)
-    store64(pieces, PC_TURN, load64(pieces, PC_TURN) + 1)
+def forget_fragments(fragments: FragmentTable) -> None:
+    """Forget all fragments."""
+    clear_slots(fragments, _SLOTS - 1)
+    fragments.used = 1
+    fragments.pooled = 0
+    fragments.turn = fragments.turn + 1
 
 
 @jit
-def slot_of(mix, index):
+def slot_word(mix: int, index: int) -> int:
     """Return what a slot holds: a row, and bits of its key that tell most others apart."""
-    return (mix & ~numba.int64((1 << _ROW_BITS) - 1)) | index
+    return (mix & ~((1 << _ROW_BITS) - 1)) | index
 
 
 @jit
-def near(first, mask):
-    """Return where the slots begin in which rows behind a row are looked for first: one cache line, beside
-    those of the rows that were added before and after it, as what is looked at at once mostly was."""
+def near(first: int, mask: int) -> int:
+    """Return the first slot of the cache line in which the rows behind a row are looked for first.
+
+    Rows that are looked up together were mostly added one after another, and lie side by side so.
+    """
     return 2 * first & mask & ~(_NEAR - 1)
 
 
 @jit
-def put_slot(pieces, first, second, index):
+def put_slot(fragments: FragmentTable, first: int, second: int, index: int) -> None:
     """Enter a row by its key: near the row before it, or where its key says."""
-    slots, mask, mix = load64(pieces, PC_SLOTS), load64(pieces, PC_MASK), mixed(first, second)
+    slots, mask, mix = fragments.slots, fragments.mask, mixed(first, second)
     at = mix & mask
     if first > 0:
         beside = near(first, mask)
         for i in range(_NEAR):
-            if load64(slots, beside + i) == 0:
-                store64(slots, beside + i, slot_of(mix, index))
+            if slots[beside + i] == 0:
+                slots[beside + i] = slot_word(mix, index)
                 return
-    while load64(slots, at) != 0:
+    while slots[at] != 0:
         at = (at + 1) & mask
-    store64(slots, at, slot_of(mix, index))
+    slots[at] = slot_word(mix, index)
 
 
 @jit
-def spread_slots(pieces):
+def spread_slots(fragments: FragmentTable) -> None:
     """Have twice as many slots."""
-    clear_slots(pieces, 2 * load64(pieces, PC_MASK) + 1)
-    for index in range(1, load64(pieces, PC_USED)):
-        row = row_at(pieces, index)
-        put_slot(pieces, load64(row, 0), load64(row, 1), index)
+    clear_slots(fragments, 2 * fragments.mask + 1)
+    for index in range(1, fragments.used):
+        row = fragments.rows[index]
+        put_slot(fragments, row.parent, row.value, index)
 
 
 @jit
-def is_row(pieces, slot, mix, first, second):
+def is_row(fragments: FragmentTable, slot: int, mix: int, first: int, second: int) -> bool:
     """Return whether what a slot holds is the row with a key."""
-    found = slot & numba.int64((1 << _ROW_BITS) - 1)
-    if slot != slot_of(mix, found):
+    found = slot & ((1 << _ROW_BITS) - 1)
+    if slot != slot_word(mix, found):
         return False
-    row = row_at(pieces, found)
-    return load64(row, 0) == first and load64(row, 1) == second
+    row = fragments.rows[found]
+    return row.parent == first and row.value == second
 
 
 @jit
-def step_to(pieces, first, second):
+def step_to(fragments: FragmentTable, first: int, second: int) -> int:
     """Return the row with a key, added if it is new; 0 where there is no room."""
-    slots, mask, mix = load64(pieces, PC_SLOTS), load64(pieces, PC_MASK), mixed(first, second)
-    rows, full = numba.int64((1 << _ROW_BITS) - 1), first < 0
+    slots, mask, mix = fragments.slots, fragments.mask, mixed(first, second)
+    rows, full = ((1 << _ROW_BITS) - 1), first < 0
     if first > 0:
         beside, i = near(first, mask), 0
-        while i < _NEAR and load64(slots, beside + i) != 0:
-            slot = load64(slots, beside + i)
-            if is_row(pieces, slot, mix, first, second):
+        while i < _NEAR and slots[beside + i] != 0:
+            slot = slots[beside + i]
+            if is_row(fragments, slot, mix, first, second):
                 return slot & rows
             i += 1
         full = i == _NEAR
     at = mix & mask
     while full:
-        slot = load64(slots, at)
+        slot = slots[at]
         if slot == 0:
             break
-        if is_row(pieces, slot, mix, first, second):
+        if is_row(fragments, slot, mix, first, second):
             return slot & rows
         at = (at + 1) & mask
-    used = load64(pieces, PC_USED)
-    if used == load64(pieces, PC_MOST):
-        return numba.int64(0)
-    row = row_at(pieces, used)
-    store64(row, 0, first)
-    store64(row, 1, second)
-    store64(row, 2, PIECE_UNKNOWN)
-    put_slot(pieces, first, second, used)
-    store64(pieces, PC_USED, used + 1)
+    used = fragments.used
+    if used == fragments.most:
+        return 0
+    row = fragments.rows[used]
+    row.parent = first
+    row.value = second
+    row.then = FRAGMENT_UNKNOWN
+    put_slot(fragments, first, second, used)
+    fragments.used = used + 1
     if 2 * used > mask:
-        spread_slots(pieces)
+        spread_slots(fragments)
     return used
 
 
 @jit
-def further(c, pieces, at, then, stack, place):
-    """Return the row behind one at which a cell, the brackets, or the widths of a place are looked at; 0
-    where there is none."""
-    row = row_of(c, T_SET, 4, place)
-    if then == PIECE_CELL:
-        return step_to(pieces, at, first_of(c, stack))
-    if then == PIECE_BRACKETS:
-        return step_to(pieces, at, load64(row, P_BRACKETS))
-    widths = load64(row, P_WIDTHS)
+def further(c: LarkContext, fragments: FragmentTable, at: int, then: int, stack: int, place: int) -> int:
+    """Return the row behind one, by a cell, the brackets, or the widths of a place; 0 where there is none."""
+    row = c.places[place]
+    if then == FRAGMENT_CELL:
+        return step_to(fragments, at, peek(c, stack))
+    if then == FRAGMENT_BRACKETS:
+        return step_to(fragments, at, row.brackets)
+    widths = row.widths
     for _ in range(_DEEPEST):
         if widths < 0 or at == 0:
             return at
-        at = step_to(pieces, at, first_of(c, widths))
-        widths = second_of(c, widths)
-    return numba.int64(0)
+        at = step_to(fragments, at, peek(c, widths))
+        widths = below_of(c, widths)
+    return 0
 
 
 @jit
-def find_piece(c, pieces, first, second, place):
-    """Return the row of a piece with a key (`first` below 0) at a place: the last that is known of what is
-    looked at. What is looked at is noted."""
-    if 8 * load64(pieces, PC_USED) > 7 * load64(pieces, PC_MOST):
-        forget_pieces(pieces)
-    stack = load64(row_of(c, T_SET, 4, place), P_STACK)
-    at = step_to(pieces, first, second)
+def find_fragment(c: LarkContext, fragments: FragmentTable, first: int, second: int, place: int) -> int:
+    """Return the last known row on the way to a fragment with a key (`first` below 0) at a place. The parts
+    that are inspected on the way are noted."""
+    if 8 * fragments.used > 7 * fragments.most:
+        forget_fragments(fragments)
+    stack = c.places[place].stack
+    at = step_to(fragments, first, second)
     while True:
-        then = load64(row_at(pieces, at), 2)
-        if then != PIECE_CELL and then != PIECE_BRACKETS and then != PIECE_WIDTHS:
+        then = fragments.rows[at].then
+        if then != FRAGMENT_CELL and then != FRAGMENT_BRACKETS and then != FRAGMENT_WIDTHS:
             return at
-        at = further(c, pieces, at, then, stack, place)
-        if then == PIECE_CELL:
-            look(c, stack)
-            stack = second_of(c, stack)
-        elif then == PIECE_BRACKETS:
-            look_at(c, LOOKED_BRACKETS)
+        at = further(c, fragments, at, then, stack, place)
+        if then == FRAGMENT_CELL:
+            inspect_cell(c, stack)
+            stack = below_of(c, stack)
+        elif then == FRAGMENT_BRACKETS:
+            inspect_part(c, INSPECTED_BRACKETS)
         else:
-            look_at(c, LOOKED_WIDTHS)
+            inspect_part(c, INSPECTED_WIDTHS)
 
 
 @jit
-def put_further(c, pieces, at, then, stack, place):
-    """Have something be looked at behind a row. Returns the row behind it, or 0."""
+def put_further(c: LarkContext, fragments: FragmentTable, at: int, then: int, stack: int, place: int) -> int:
+    """Have a part of a place be inspected behind a row. Returns the row behind it, or 0."""
     if at != 0:
-        store64(row_at(pieces, at), 2, then)
-        at = further(c, pieces, at, then, stack, place)
+        fragments.rows[at].then = then
+        at = further(c, fragments, at, then, stack, place)
     return at
 
 
 @jit
-def put_piece(c, pieces, known, first, second, place, leaf):
-    """Keep a leaf as a piece, with what was noted as looked at. `known`: its row, as `find_piece` has found
-    it, where nothing was known yet."""
-    k = load64(c, C_LARK)
-    low, looked = load64(k, K_LOW), load64(k, K_LOOKED)
-    stack, at = load64(row_of(c, T_SET, 4, place), P_STACK), step_to(pieces, first, second)
+def put_fragment(
+    c: LarkContext, fragments: FragmentTable, known: int, first: int, second: int, place: int, leaf: int
+) -> None:
+    """Keep a leaf below the parts that were noted as inspected. `known`: its row, as `find_fragment` has
+    found it, where nothing was known yet."""
+    k = c.tables
+    lowest, inspected = k.lowest, k.inspected
+    stack, at = c.places[place].stack, step_to(fragments, first, second)
     deep = 0
     while at != known:
-        then = load64(row_at(pieces, at), 2)
-        at = further(c, pieces, at, then, stack, place)
-        if then == PIECE_CELL:
-            stack = second_of(c, stack)
+        then = fragments.rows[at].then
+        at = further(c, fragments, at, then, stack, place)
+        if then == FRAGMENT_CELL:
+            stack = below_of(c, stack)
             deep += 1
-        elif then == PIECE_BRACKETS:
-            looked &= ~LOOKED_BRACKETS
+        elif then == FRAGMENT_BRACKETS:
+            inspected &= ~INSPECTED_BRACKETS
         else:
-            looked &= ~LOOKED_WIDTHS
+            inspected &= ~INSPECTED_WIDTHS
     cell, more = stack, 0
-    while cell >= low and deep + more < _DEEPEST:
-        cell = second_of(c, cell)
+    while cell >= lowest and deep + more < _DEEPEST:
+        cell = below_of(c, cell)
         more += 1
-    if looked & LOOKED_ALL != 0 or deep + more == _DEEPEST:
-        store64(row_at(pieces, at), 2, PIECE_NEVER)
+    if inspected & INSPECTED_ALL != 0 or deep + more == _DEEPEST:
+        fragments.rows[at].then = FRAGMENT_NEVER
         return
     for _ in range(more):
-        at = put_further(c, pieces, at, PIECE_CELL, stack, place)
-        stack = second_of(c, stack)
-    if looked & LOOKED_BRACKETS != 0:
-        at = put_further(c, pieces, at, PIECE_BRACKETS, stack, place)
-    if looked & LOOKED_WIDTHS != 0:
-        at = put_further(c, pieces, at, PIECE_WIDTHS, stack, place)
+        at = put_further(c, fragments, at, FRAGMENT_CELL, stack, place)
+        stack = below_of(c, stack)
+    if inspected & INSPECTED_BRACKETS != 0:
+        at = put_further(c, fragments, at, FRAGMENT_BRACKETS, stack, place)
+    if inspected & INSPECTED_WIDTHS != 0:
+        at = put_further(c, fragments, at, FRAGMENT_WIDTHS, stack, place)
     if at != 0:
-        store64(row_at(pieces, at), 2, leaf)
+        fragments.rows[at].then = leaf
 
 
 @jit
-def put_tokens(c, pieces, known, first, second, place, begin):
-    """Keep the tokens that lie in the buffer from `begin` on as a piece."""
-    buffer, held = load64(c, C_BUFFER), load64(pieces, PC_POOLED)
-    count = load64(c, C_BUFFER_COUNT) - begin
-    if held + count > load64(pieces, PC_MOST_POOLED):
-        forget_pieces(pieces)
+def put_tokens(
+    c: LarkContext, fragments: FragmentTable, known: int, first: int, second: int, place: int, begin: int
+) -> None:
+    """Keep the tokens in the buffer from `begin` on as a fragment."""
+    buffer, held = c.buffer, fragments.pooled
+    count = c.buffer_count - begin
+    if held + count > fragments.most_pooled:
+        forget_fragments(fragments)
         return
-    pool = load64(pieces, PC_POOL) + 4 * held
+    pool = skip(fragments.pool, held)
     for i in range(count):
-        store32(pool, i, load32(buffer, begin + i))
-    store64(pieces, PC_POOLED, held + count)
-    leaf = PIECE_LEAF + (count << PIECE_COUNT_AT) + (held << PIECE_POOL_AT)
-    put_piece(c, pieces, known, first, second, place, leaf)
+        pool[i] = buffer[begin + i]
+    fragments.pooled = held + count
+    leaf = FRAGMENT_LEAF + (count << FRAGMENT_COUNT_AT) + (held << FRAGMENT_POOL_AT)
+    put_fragment(c, fragments, known, first, second, place, leaf)
 
 
 @jit
-def pooled(pieces, leaf):
-    """Return where the tokens of a piece lie (int32)."""
-    return load64(pieces, PC_POOL) + 4 * (leaf >> PIECE_POOL_AT)
+def pooled(fragments: FragmentTable, leaf: int) -> Int32s:
+    """Return the tokens of a leaf."""
+    return skip(fragments.pool, leaf >> FRAGMENT_POOL_AT)
 
 
 @jit
-def size_of(leaf):
-    """Return how many tokens a piece has."""
-    return (leaf >> PIECE_COUNT_AT) & ((1 << (PIECE_POOL_AT - PIECE_COUNT_AT)) - 1)
+def size_of(leaf: int) -> int:
+    """Return how many tokens a leaf has."""
+    return (leaf >> FRAGMENT_COUNT_AT) & ((1 << (FRAGMENT_POOL_AT - FRAGMENT_COUNT_AT)) - 1)
+
+
+# --- the tokens of a trie, walked on the real stack --------------------------------------------------------
+
+
+@jit
+def put_wanted(
+    c: LarkContext, ids: Int32s, first: int, last: int, wanted: Bytes, target: Int32s, count: int
+) -> int:
+    """Append those token ids to the first `count` of a list whose first byte is wanted. Returns how many it
+    has then."""
+    firsts = c.tables.first_bytes
+    for i in range(first, last):
+        token = ids[i]
+        if wanted[firsts[token]] != 0:
+            target[count] = token
+            count += 1
+    return count
+
+
+@jit
+def emit_wanted(c: LarkContext, ids: Int32s, first: int, last: int, wanted: Bytes) -> None:
+    """Add the token ids to the buffer whose first byte is wanted."""
+    count = c.buffer_count
+    c.buffer_count = put_wanted(c, ids, first, last, wanted, c.buffer, count)
+
+
+@jit
+def defer(
+    c: LarkContext, trie: Words, starts: Int32s, ids: Int32s, node: int, last: int, wanted: Bytes
+) -> None:
+    """Leave the tokens of some trie nodes to Python."""
+    deferred, count = c.deferred, c.deferred_count
+    for at in range(node, last):
+        slot = slot_of(trie[at])
+        if slot != 0:
+            first, end = starts[slot - 1], starts[slot]
+            count = put_wanted(c, ids, first, end, wanted, deferred, count)
+    c.deferred_count = count
+
+
+@jit
+def forget_liveness(c: LarkContext) -> None:
+    """Forget the liveness of places with lexemes: in the next walk places may have other numbers, or be those
+    of another grammar that shares the tables."""
+    cache = c.tables.liveness
+    cache.turn = cache.turn + 1
+
+
+@jit
+def live_here(c: LarkContext, d: LarkState) -> int:
+    """As `live`, cached by place and lexeme for one walk."""
+    k, lexeme, place = c.tables, d.lexeme, d.place
+    if d.base >= 0 or k.may_be_newline[lexeme >> 1] != 0:
+        return live(c, d)
+    entry = k.liveness.entries[(place * 13 + lexeme) & (MOST_LIVENESS - 1)]
+    key = place + (k.liveness.turn << LIVENESS_TURN_AT)
+    known = entry.answer
+    if entry.key == key and known >> 1 == lexeme:
+        inspect_also(c, entry.lowest, entry.inspected)
+        return YES if known & 1 else NO
+    lowest, inspected = k.lowest, k.inspected
+    inspect_nothing(c)
+    code = live(c, d)
+    if code == YES or code == NO:
+        entry.key = key
+        entry.answer = 2 * lexeme + (1 if code == YES else 0)
+        entry.lowest = k.lowest
+        entry.inspected = k.inspected
+    inspect_also(c, lowest, inspected)
+    return code
+
+
+@jit
+def walk(
+    c: LarkContext, trie: Words, starts: Int32s, ids: Int32s, node: int, last: int, wanted: Bytes
+) -> bool:
+    """Collect the tokens of a trie's nodes [node, last): depth first, with the state at each depth in
+    `scratch`. Returns whether something was asked."""
+    scratch = c.scratch
+    asked = False
+    while node < last:
+        word = trie[node]
+        depth = depth_of(word)
+        d = scratch[depth]
+        code = step(c, scratch[depth - 1], d, byte_of(word))
+        if code != YES:
+            behind = end_of(word)
+            if code == ASK:
+                asked = True
+            elif code == VAGUE:
+                defer(c, trie, starts, ids, node, behind, wanted)
+            node = behind
+            continue
+        slot = slot_of(word)
+        if slot != 0:
+            code = live_here(c, d)
+            if code == YES:
+                emit_wanted(c, ids, starts[slot - 1], starts[slot], wanted)
+            elif code == ASK:
+                asked = True
+        node += 1
+    return asked
+
+
+@jit
+def walk_below(c: LarkContext, node: int, last: int, wanted: Bytes) -> bool:
+    """As `walk`, of the vocabulary's trie."""
+    return walk(c, c.vocabulary.trie, c.vocabulary.slot_start, c.vocabulary.slot_ids, node, last, wanted)
+
+
+@jit
+def fragments_at(c: LarkContext, place: int) -> bool:
+    """Return whether fragments are kept at a place."""
+    return c.tables.keeps_fragments != 0 and not is_excluded(c, place)
+
+
+@jit
+def keep_fragment(
+    c: LarkContext,
+    known: int,
+    first: int,
+    second: int,
+    place: int,
+    count: int,
+    deferred: int,
+    turn: int,
+    wanted: Bytes,
+    asked: int,
+) -> None:
+    """Keep the tokens as a fragment that were found since there were `count` tokens in the buffer and
+    `deferred` beside it, if all were found; leave in the buffer those that are wanted."""
+    fragments = c.tables.fragments
+    if not asked and c.deferred_count == deferred and fragments.turn == turn:
+        put_tokens(c, fragments, known, first, second, place, count)
+    last, buffer = c.buffer_count, c.buffer
+    c.buffer_count = put_wanted(c, buffer, count, last, wanted, buffer, count)
+    last, buffer = c.deferred_count, c.deferred
+    c.deferred_count = put_wanted(c, buffer, deferred, last, wanted, buffer, deferred)
+
+
+@jit
+def walk_fragment(
+    c: LarkContext,
+    first: int,
+    second: int,
+    place: int,
+    trie: Words,
+    starts: Int32s,
+    ids: Int32s,
+    node: int,
+    last: int,
+    wanted: Bytes,
+) -> bool:
+    """As `walk`. All tokens that are found, wanted or not, are kept as a fragment with this key."""
+    k = c.tables
+    fragments = k.fragments
+    known = find_fragment(c, fragments, first, second, place)
+    then, turn = fragments.rows[known].then, fragments.turn
+    if then & FRAGMENT_KINDS == FRAGMENT_LEAF:
+        emit_wanted(c, pooled(fragments, then), 0, size_of(then), wanted)
+        return False
+    if then == FRAGMENT_NEVER:
+        return walk(c, trie, starts, ids, node, last, wanted)
+    count, deferred = c.buffer_count, c.deferred_count
+    lowest, inspected = k.lowest, k.inspected
+    inspect_nothing(c)
+    asked = walk(c, trie, starts, ids, node, last, skip(k.wanted, 256 * MOST_LEVELS))
+    keep_fragment(c, known, first, second, place, count, deferred, turn, wanted, asked)
+    inspect_also(c, lowest, inspected)
+    return asked

@@ -1,33 +1,47 @@
-"""What tokens do inside a lexeme that may have ended before, while what follows that end is read on beside.
+"""Records of lexemes that may have ended before, while the lexeme behind that end is read on beside.
 
-A comment is a line's end if the line ends, and else stands behind it.
-
-Such a lexeme has an old slot, and its record is one of two states, its own and that of the lexeme that has
-been read on. It has no tries: tokens at which one of the two ends are followed on the real stack.
+These bytes may be a comment, or a newline may have begun with them; both are tracked until the line ends.
+Such a lexeme has an old slot. Its record is one of two states: its own, and that of the lexeme that its old
+slot has read on. It has no leftovers: tokens at which one of the two ends are followed on the real stack.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables.layout import *
 from structgen.lark_grammars.compiled.continuation_proofs import endings_of
-from structgen.lark_grammars.compiled.lexeme_records import move_of
-from structgen.lark_grammars.compiled.record_harvest import shifted
-from structgen.lark_grammars.compiled.registers import *
+from structgen.lark_grammars.compiled.lark_step import move_of
+from structgen.lark_grammars.compiled.lexeme_records import shifted
+from structgen.lark_grammars.compiled.registers import (
+    AS_ROW,
+    ELSE_NONE,
+    ELSE_SHIFT,
+    KIND_BITS,
+    MOST_PAIRS,
+    MOVE_BEFORE,
+    MOVE_DEAD,
+    MOVE_KEEP_OLD,
+    MOVE_OLD,
+    MOVE_ON,
+    PAIR_AT,
+    TO_BITS,
+    TO_SHIFT,
+    LarkContext,
+    LexemeRecord,
+)
+from structgen.machine_core.layout import ASKED, MISS
+from structgen.native.blocks import Words, address_of_block, skip, word_of, words_of
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import address_of, load64, store64
-
-if TYPE_CHECKING:
-    from structgen.store.mask_store import VocabularyStore
-    from structgen.tokens.vocabulary import Vocabulary
+from structgen.native.raw_memory import address_of
+from structgen.store.mask_store import VocabularyStore
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+from structgen.tokens.vocabulary import Vocabulary
 
 NOTED_WORDS = 5
-"""A note: -1, endings, slot; or a crossing, as in PAIR_ROW."""
+"""A note: -1, endings, slot; or a crossing, as in PAIR_CROSSING_WORDS."""
 GONE = -1
 """As the slot's state: there is no slot but new ones."""
 
@@ -37,75 +51,77 @@ _MANY = 512
 
 
 @jit
-def beside(c, slot, byte):
-    """Return the state of what a slot has read on with a byte more, GONE where that is an error; below that,
-    ASKED, or MISS where its lexeme ends or is not alone."""
+def beside(c: LarkContext, slot: int, byte: int) -> int:
+    """Return the state of the lexeme that a slot has read on, after a byte more; GONE where that is an error;
+    ASKED; or MISS where its lexeme ends or is not alone."""
     if slot == GONE:
-        return numba.int64(GONE)
+        return GONE
     move = move_of(c, slot, byte)
     kind = move & KIND_BITS
     if move < 0:
-        return numba.int64(ASKED)
-    if kind == MV_DEAD or kind == MV_OLD:
-        return numba.int64(GONE)
-    return (move >> TO_SHIFT) & TO_BITS if kind == MV_ON else numba.int64(MISS)
+        return ASKED
+    if kind == MOVE_DEAD or kind == MOVE_OLD:
+        return GONE
+    return (move >> TO_SHIFT) & TO_BITS if kind == MOVE_ON else MISS
 
 
 @entry("int64(int64, int64, int64, int64)")
-def harvest_pair(c, lexeme, slot, noted):
-    """Note what the tokens of the vocabulary do in a lexeme state whose old slot has read on to another one.
-    Returns how many notes there are, or ASKED. Cost: some 5 ns a node of the trie."""
-    k, trie, stack = load64(c, C_LARK), load64(c, C_TRIE), load64(c, C_SCRATCH)
-    store64(stack, 8, lexeme)
-    store64(stack, 9, 0)
-    store64(stack, 10, slot)
-    node, count, root, asked = 0, 0, numba.int64(0), False
-    while node < load64(c, C_TRIE_COUNT):
-        word = load64(trie, node)
-        byte, depth, skip = word & 0xFF, (word >> 8) & 0xFFF, (word >> 40) & 0xFFFFFF
-        here = stack + 64 * depth
+def scan_pair(context: int, lexeme: int, slot: int, notes: int) -> int:
+    """Note what the tokens of the vocabulary do in a lexeme state whose old slot has read on to another
+    state. Returns how many notes there are, or ASKED. Cost: some 5 ns a node of the trie."""
+    c = LarkContext(context)
+    noted = Words(notes)
+    k, trie, stack = c.tables, c.vocabulary.trie, Words(address_of_block(c.scratch))
+    stack[8] = lexeme
+    stack[9] = 0
+    stack[10] = slot
+    node, count, root, asked = 0, 0, 0, False
+    while node < c.vocabulary.trie_count:
+        word = trie[node]
+        byte, depth = byte_of(word), depth_of(word)
+        here = skip(stack, 8 * depth)
         if depth == 1:
             root = byte
-        state, shift, other = load64(here, 0), load64(here, 1), load64(here, 2)
+        state, shift, other = here[0], here[1], here[2]
         move = move_of(c, state, byte)
         kind = move & KIND_BITS
-        after, beyond = (move >> TO_SHIFT) & TO_BITS, numba.int64(GONE)
-        crosses = move >= 0 and kind != MV_ON and kind != MV_KEEP_OLD
-        if move >= 0 and kind == MV_KEEP_OLD:
+        after, beyond = (move >> TO_SHIFT) & TO_BITS, GONE
+        crosses = move >= 0 and kind != MOVE_ON and kind != MOVE_KEEP_OLD
+        if move >= 0 and kind == MOVE_KEEP_OLD:
             beyond = beside(c, other, byte)
             crosses = beyond == MISS
             if beyond == GONE:
                 after = move >> ELSE_SHIFT
                 if after == ELSE_NONE:
-                    crosses, kind = True, numba.int64(MV_DEAD)
+                    crosses, kind = True, MOVE_DEAD
         if move < 0 or beyond == ASKED:
             asked = True
         elif crosses:
-            ends = kind == MV_BEFORE or kind == MV_OLD
-            if kind != MV_DEAD and not (ends and depth == 1) and not (kind == MV_OLD and other == GONE):
-                store64(noted, 0, node)
-                store64(noted, 1, state)
-                store64(noted, 2, shift)
-                store64(noted, 3, other)
-                store64(noted, 4, root)
-                noted += 8 * NOTED_WORDS
+            ends = kind == MOVE_BEFORE or kind == MOVE_OLD
+            if kind != MOVE_DEAD and not (ends and depth == 1) and not (kind == MOVE_OLD and other == GONE):
+                noted[0] = node
+                noted[1] = state
+                noted[2] = shift
+                noted[3] = other
+                noted[4] = root
+                noted = skip(noted, NOTED_WORDS)
                 count += 1
         else:
-            store64(here, 8, after)
-            store64(here, 9, shifted(k, shift, byte))
-            store64(here, 10, beyond)
-            slots = (word >> 20) & 0xFFFFF
+            here[8] = after
+            here[9] = shifted(k, shift, byte)
+            here[10] = beyond
+            slots = slot_of(word)
             if slots != 0:
                 at = endings_of(c, after)
                 asked = asked or at < 0
-                store64(noted, 0, -1)
-                store64(noted, 1, at)
-                store64(noted, 2, slots - 1)
-                noted += 8 * NOTED_WORDS
+                noted[0] = -1
+                noted[1] = at
+                noted[2] = slots - 1
+                noted = skip(noted, NOTED_WORDS)
                 count += 1
             node += 1
             continue
-        node = skip
+        node = end_of(word)
     return ASKED if asked else count
 
 
@@ -117,7 +133,7 @@ class PairedLexemes:
     ) -> None:
         self._vocabulary, self._masks, self._first_bytes = vocabulary, masks, first_bytes
         self.table: npt.NDArray[np.int64] = np.zeros(1 + 2 * MOST_PAIRS, np.int64)
-        """As K_PAIRS."""
+        """The block `LexemePairs`."""
         self._made: list[npt.NDArray[Any]] = []
 
     def room(self) -> npt.NDArray[np.int64]:
@@ -129,9 +145,11 @@ class PairedLexemes:
         notes = noted.reshape(-1, NOTED_WORDS)
         inside = notes[:, 0] < 0
         groups, crossings = self._groups(notes, inside), notes[~inside].astype(np.int32)
-        record = np.zeros(R_WORDS, np.int64)
-        record[R_GROUP_COUNT], record[R_GROUPS] = len(groups), address_of(groups)
-        record[R_CROSSING_COUNT], record[R_CROSSINGS] = len(crossings), address_of(crossings)
+        record = np.zeros(words_of(LexemeRecord), np.int64)
+        record[LexemeRecord.group_count] = len(groups)
+        record[word_of(LexemeRecord, "groups")] = address_of(groups)
+        record[LexemeRecord.crossing_count] = len(crossings)
+        record[word_of(LexemeRecord, "crossings")] = address_of(crossings)
         self._made += [groups, crossings, record]
         self.table[2 + 2 * self._number(lexeme, slot)] = address_of(record)
 
@@ -139,8 +157,8 @@ class PairedLexemes:
         """Have a pair asked for again."""
         self.table[2 + 2 * self._number(lexeme, slot)] = 0
 
-    def ask_again(self) -> None:
-        """Have all pairs asked for again that were asked for and not answered."""
+    def reopen_all(self) -> None:
+        """Open all pairs that were asked for and have no record."""
         records = self.table[2::2]
         records[records < 0] = 0
 

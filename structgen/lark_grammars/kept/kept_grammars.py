@@ -92,7 +92,7 @@ class FoundGrammar(NamedTuple):
 class AheadSource:
     """What was worked out of a grammar for all vocabularies, or where it lies in a file."""
 
-    __slots__ = ("_ahead", "_facts", "_later", "_refuse", "_start")
+    __slots__ = ("_ahead", "_facts", "_later", "_start", "refuse")
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class AheadSource:
     ) -> None:
         """`later`: the arrays, by the names of `_arrays_of`, where `ahead` is not there yet; they are checked
         against the `facts`. `refuse` deletes their file, with a StoreWarning."""
-        self._ahead, self._later, self._start, self._refuse = ahead, later, start, refuse
+        self._ahead, self._later, self._start, self.refuse = ahead, later, start, refuse
         self._facts = facts
 
     def read(self) -> Ahead | None:
@@ -116,7 +116,7 @@ class AheadSource:
             whole = {name: array for name, array in arrays.items() if array is not None}
             self._ahead = self._checked(whole) if len(whole) == len(arrays) else None
             if self._ahead is None:
-                self._refuse()
+                self.refuse()
         return self._ahead
 
     def _checked(self, arrays: dict[str, npt.NDArray[Any]]) -> Ahead | None:

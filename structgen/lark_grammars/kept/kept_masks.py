@@ -13,17 +13,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
-from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.lark_masks import put_masks
 from structgen.lark_grammars.kept.lark_table_checks import masks_are_sound
 from structgen.lark_grammars.kept.state_image import StateImage
+from structgen.machine_core.growing_tables import ADDRESS, LISTS, GrowingTables
 from structgen.native.array_file import Later
 from structgen.native.checksums import checksum, checksum_at
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.array_checks import are_shaped
 
+_ROW, _LIST = K.LarkNode.dense_row, K.LarkNode.token_list
 _GROUP = 1 << 14
 """Words (int32) of lists from which on a group is full."""
 
@@ -47,15 +48,15 @@ class Groups(NamedTuple):
 def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Groups]:
     """Return an image without its masks but with the lists of its groups, and these. `rows`: of each dense
     row its number in the file. Cost: 1 us a state."""
-    masked = np.flatnonzero(image.nodes[:, L.N_LIST] >= 0)
+    masked = np.flatnonzero(image.nodes[:, _LIST] >= 0)
     # equal lists are one in an image: side by side they are one in a group
-    masked = masked[np.lexsort((image.nodes[masked, L.N_LIST], image.nodes[masked, L.N_ROW]))]
+    masked = masked[np.lexsort((image.nodes[masked, _LIST], image.nodes[masked, _ROW]))]
     parts: list[bytes] = []
     offsets: list[int] = []
     bounds: list[list[int]] = []
     places: dict[bytes, int] = {}
     before, used = -2, 0
-    for at, (row, start) in enumerate(image.nodes[masked][:, [L.N_ROW, L.N_LIST]].tolist()):
+    for at, (row, start) in enumerate(image.nodes[masked][:, [_ROW, _LIST]].tolist()):
         if row != before or used - bounds[-1][3] >= _GROUP:
             if used % 2:  # groups are whole words of eight bytes
                 parts.append(bytes(4))
@@ -75,7 +76,7 @@ def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Gro
         parts.append(bytes(4))
     lists = np.frombuffer(bytearray(b"".join(parts)), np.int32)
     nodes, group_of = image.nodes.copy(), np.full(len(image.nodes), -1, np.int32)
-    nodes[masked, L.N_ROW], nodes[masked, L.N_LIST] = K.KEPT, -1
+    nodes[masked, _ROW], nodes[masked, _LIST] = K.KEPT, -1
     for group, (_row, first, last, _low, _high) in enumerate(bounds):
         group_of[masked[first:last]] = group
     sums = [checksum(lists[low:high]) for _row, _first, _last, low, high in bounds]
@@ -193,7 +194,7 @@ class KeptMasks:
     __slots__ = ("_addresses", "_dense", "_groups", "_lists", "_tables", "_tokens", "_waiting")
 
     def __init__(
-        self, groups: Groups, lists: Later, dense: DenseRows, tables: MachineTables, tokens: int
+        self, groups: Groups, lists: Later, dense: DenseRows, tables: GrowingTables, tokens: int
     ) -> None:
         """`tables` have the lists as their own; `tokens`: how many there are."""
         self._tokens = tokens
@@ -224,7 +225,7 @@ class KeptMasks:
 
     def _read(self, row: int, first: int, last: int, low: int, high: int, total: int) -> bool:
         """Return whether the masks of a group are known now; those that are not are worked out."""
-        lists = int(self._tables.context[6 * L.T_LIST + L.ADDRESS])
+        lists = int(self._tables.context[LISTS + ADDRESS])
         if checksum_at(lists + 4 * low, (high - low) // 2) != total:
             self._lists.tell()
             return False

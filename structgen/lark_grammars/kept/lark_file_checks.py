@@ -14,10 +14,9 @@ from structgen.native.raw_memory import address_of
 from structgen.tokens.array_checks import are_shaped
 
 if TYPE_CHECKING:
-    from structgen.lark_grammars.compiled.record_shapes import Records
     from structgen.lark_grammars.kept.state_image import Slots, StateImage
     from structgen.lark_grammars.reading.loaded_grammar import ParserTables
-    from structgen.lark_grammars.tables.grammar_tables import GrammarTables
+    from structgen.lark_grammars.tables.grammar_tables import GrammarTables, Records
 
 Array = npt.NDArray[Any]
 
@@ -167,11 +166,11 @@ def are_pages(facts: GrammarFacts, pages: GrammarTables) -> bool:
         return False
     if contexts and not K.UNKNOWN <= int(pages.starts.min()) <= int(pages.starts.max()) < lexemes:
         return False
-    if int(pages.clean.max(initial=0)) >= K.CLEAN_PENDING:
+    if int(pages.clean.max(initial=0)) >= K.SEPARABLE_PENDING:
         return False
     begun = pages.moves[pages.starts[pages.starts >= 0]]
     kinds = begun & K.KIND_BITS
-    if ((begun >= 0) & ((kinds == K.MV_BEFORE) | (kinds == K.MV_OLD))).any():
+    if ((begun >= 0) & ((kinds == K.MOVE_BEFORE) | (kinds == K.MOVE_OLD))).any():
         return False  # a lexeme that ends before its first byte would end for ever
     w = facts.of(lexemes, 0)
     lists = address_of(pages.lists)

@@ -7,11 +7,53 @@ from __future__ import annotations
 import numba
 
 from structgen.json_machine.tables.layout import *
-from structgen.lark_grammars.compiled.registers import *
+from structgen.lark_grammars.compiled.registers import (
+    AS_ROW,
+    ELSE_NONE,
+    ELSE_SHIFT,
+    ENDS_OLD,
+    IGNORED,
+    KEPT,
+    KIND_BITS,
+    LARGE_TRIE,
+    LAST_RULE,
+    LEFTOVER_WORDS,
+    LIVE_KEY,
+    LIVE_NO,
+    LIVE_YES,
+    MOVE_KEEP_NEW,
+    MOVE_KEEP_OLD,
+    MOVE_MANY,
+    MOVE_ON,
+    OLD_PARTED,
+    OPEN_BITS,
+    OPEN_PENDING,
+    PLAIN_AT,
+    RECORD_WORDS,
+    SEPARATED,
+    TAILED,
+    TERMINAL_BITS,
+    TERMINAL_SHIFT,
+    TO_BITS,
+    TO_SHIFT,
+    UNKNOWN,
+    LarkPlace,
+    LarkState,
+    LeftoverTrie,
+)
+from structgen.native.blocks import word_of, words_of
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import load8, load32, load64, store8, store32
 from structgen.tokens.trie_nodes import depth_of, end_of, slot_of
 
+PLACE, LEXEME, COLUMN, BASE = LarkState.place, LarkState.lexeme, LarkState.column, LarkState.base
+P_STACK, P_WIDTHS, P_BRACKETS = LarkPlace.stack, LarkPlace.widths, LarkPlace.brackets
+D_NODES, D_COUNT, D_STARTS, D_IDS, D_RECORDS, D_SLOTS, D_TOKENS = (
+    word_of(LeftoverTrie, name)
+    for name in ("nodes", "count", "starts", "ids", "records", "slot_count", "token_count")
+)
+R_GROUP_COUNT, R_GROUPS, R_TRIE_COUNT, R_TRIES, R_CROSSING_COUNT, R_CROSSINGS = range(RECORD_WORDS)
+TRIE_WORDS = words_of(LeftoverTrie)
 (
     S_STATES,
     S_TERMINALS,
@@ -155,10 +197,10 @@ def moves_are_sound(w, moves, count, width):
                 return 0
             continue
         kind, to, otherwise = move & KIND_BITS, (move >> TO_SHIFT) & TO_BITS, move >> ELSE_SHIFT
-        if kind > MV_MANY:
+        if kind > MOVE_MANY:
             return 0
-        kept = kind == MV_KEEP_NEW or kind == MV_KEEP_OLD
-        if (kind == MV_ON or kept) and to >= states:
+        kept = kind == MOVE_KEEP_NEW or kind == MOVE_KEEP_OLD
+        if (kind == MOVE_ON or kept) and to >= states:
             return 0
         if kept and otherwise >= states and otherwise != ELSE_NONE:
             return 0
@@ -375,7 +417,7 @@ def _groups_are_sound(w, made, marks, size, at, count, rows, lists):
 def _trie_is_sound(w, made, marks, size, at):
     """Return whether the words of a trie, at an offset, are sound."""
     word = at // 8
-    if at < 0 or at % 8 != 0 or word + D_WORDS > size:
+    if at < 0 or at % 8 != 0 or word + TRIE_WORDS > size:
         return False
     if load8(marks, word + D_RECORDS) >= 3:
         return True  # it was looked at before
@@ -413,7 +455,7 @@ def _trie_is_sound(w, made, marks, size, at):
 def _record_is_sound(w, made, marks, size, at, nodes, rows, lists):
     """Return whether a record, at an offset, is sound; its trie has so many nodes."""
     word = at // 8
-    if at < 0 or at % 8 != 0 or word + R_WORDS > size:
+    if at < 0 or at % 8 != 0 or word + RECORD_WORDS > size:
         return False
     groups, tries, crossings = (
         load64(made, word + R_GROUP_COUNT),
@@ -427,14 +469,14 @@ def _record_is_sound(w, made, marks, size, at, nodes, rows, lists):
         if found < 0 or not _groups_are_sound(w, made, marks, size, found, groups, rows, lists):
             return False
     if tries > 0:
-        found = _address(made, marks, size, word + R_TRIES, 8 * TRIE_ROW * tries, 8)
+        found = _address(made, marks, size, word + R_TRIES, 8 * LEFTOVER_WORDS * tries, 8)
         if found < 0:
             return False
         for i in range(tries):
-            row = found // 8 + TRIE_ROW * i
+            row = found // 8 + LEFTOVER_WORDS * i
             if not _in(load64(made, row), 0, load64(w, S_TERMINALS)):
                 return False
-            trie = _address(made, marks, size, row + 2, 8 * D_WORDS, 8)
+            trie = _address(made, marks, size, row + 2, 8 * TRIE_WORDS, 8)
             if trie < 0 or not _trie_is_sound(w, made, marks, size, trie):
                 return False
             if load64(made, trie // 8 + D_COUNT) >= LARGE_TRIE and load8(marks, trie // 8 + D_RECORDS) != 4:

@@ -37,3 +37,7 @@ class LoadedLark(TextGrammar):
     @abstractmethod
     def ahead(self) -> Ahead | None:
         """The tables that were worked out for all vocabularies, where there are any."""
+
+    @abstractmethod
+    def refuse(self) -> None:
+        """Delete the file that the grammar was read from, with a StoreWarning: it holds wrong numbers."""

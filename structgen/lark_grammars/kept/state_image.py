@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables
-from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import registers as K
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import EDGES, LISTS, NODES, GrowingTables
 
 Array = npt.NDArray[Any]
 
@@ -42,14 +41,14 @@ class StateImage(NamedTuple):
         return _image(self.start, *self[1:], np.zeros(len(self.nodes), np.bool_))
 
 
-def take(tables: MachineTables, start: int) -> StateImage:
+def take(tables: GrowingTables, start: int) -> StateImage:
     """Return the image of the states that have masks, and the first one. The grammar's lock is held by the
     caller. Cost: some milliseconds for 10,000 states."""
-    held = [tables.rows(table)[: tables.count(table)] for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)]
+    held = [tables.rows(table)[: tables.count(table)] for table in (NODES, K.CELLS, K.PLACES, EDGES)]
     nodes, pairs, places, edges = held
-    flags = tables.rows(L.T_OFFSET)[: len(places)]
-    chosen = (nodes[:, L.MODE] == L.M_DOC) & (nodes[:, L.N_LIST] >= 0)
-    return _image(start, nodes, pairs, places, edges, flags, tables.rows(L.T_LIST), chosen)
+    flags = tables.rows(K.PLACE_FLAGS)[: len(places)]
+    chosen = (nodes[:, K.LarkState.mode] == K.READING) & (nodes[:, K.LarkNode.token_list] >= 0)
+    return _image(start, nodes, pairs, places, edges, flags, tables.rows(LISTS), chosen)
 
 
 def _image(
@@ -66,33 +65,33 @@ def _image(
     masked = chosen.copy()
     # of some states it is known that a text goes on, or that none does
     told = (edges[:, 1] == K.LIVE_KEY) & ((edges[:, 3] == K.LIVE_YES) | (edges[:, 3] == K.LIVE_NO))
-    told[told] = nodes[edges[told, 0], L.MODE] == L.M_DOC
+    told[told] = nodes[edges[told, 0], K.LarkState.mode] == K.READING
     chosen[edges[told, 0]] = True
     chosen[start] = True
-    _close(chosen, nodes[:, K.BASE])
+    _close(chosen, nodes[:, K.LarkState.base])
     of_node, masked, nodes = _renumbered(chosen), masked[chosen], nodes[chosen].copy()
-    of_place, pairs, places, read, flags = _named(nodes[:, K.PLACE], pairs, places, edges, flags)
-    nodes[:, K.PLACE] = of_place[nodes[:, K.PLACE]]
-    nodes[:, K.BASE] = _moved(of_node, nodes[:, K.BASE])
-    nodes[~masked, L.N_ROW] = nodes[~masked, L.N_LIST] = -1
-    lists, nodes[masked, L.N_LIST] = _lists(lists, nodes[masked, L.N_LIST].tolist())
+    of_place, pairs, places, read, flags = _named(nodes[:, K.LarkState.place], pairs, places, edges, flags)
+    nodes[:, K.LarkState.place] = of_place[nodes[:, K.LarkState.place]]
+    nodes[:, K.LarkState.base] = _moved(of_node, nodes[:, K.LarkState.base])
+    nodes[~masked, K.LarkNode.dense_row] = nodes[~masked, K.LarkNode.token_list] = -1
+    lists, nodes[masked, K.LarkNode.token_list] = _lists(lists, nodes[masked, K.LarkNode.token_list].tolist())
     edges = edges[told].copy()
     edges[:, 0] = of_node[edges[:, 0]]
     return StateImage(int(of_node[start]), nodes, pairs, places, np.concatenate((read, edges)), flags, lists)
 
 
-def clear(tables: MachineTables) -> None:
+def clear(tables: GrowingTables) -> None:
     """Take the places out of tables that no state names, with their stacks and edges; states keep their
     numbers. The grammar's lock is held by the caller, and nobody has the number of a place. Cost: 0.1 us a
     place."""
-    held = [tables.rows(table)[: tables.count(table)] for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)]
+    held = [tables.rows(table)[: tables.count(table)] for table in (NODES, K.CELLS, K.PLACES, EDGES)]
     nodes, pairs, places, edges = held
-    flags = tables.rows(L.T_OFFSET)[: len(places)]
-    docs = nodes[:, L.MODE] == L.M_DOC
-    of_place, pairs, places, read, flags = _named(nodes[docs, K.PLACE], pairs, places, edges, flags)
-    nodes[docs, K.PLACE] = of_place[nodes[docs, K.PLACE]]
+    flags = tables.rows(K.PLACE_FLAGS)[: len(places)]
+    docs = nodes[:, K.LarkState.mode] == K.READING
+    of_place, pairs, places, read, flags = _named(nodes[docs, K.LarkState.place], pairs, places, edges, flags)
+    nodes[docs, K.LarkState.place] = of_place[nodes[docs, K.LarkState.place]]
     edges = np.concatenate((read, edges[edges[:, 1] < 0]))
-    loads = (L.T_NODE, nodes), (L.T_TEXT, pairs), (L.T_SET, places), (L.T_EDGE, edges), (L.T_OFFSET, flags)
+    loads = (NODES, nodes), (K.CELLS, pairs), (K.PLACES, places), (EDGES, edges), (K.PLACE_FLAGS, flags)
     for table, rows in loads:
         tables.load(table, rows)
 
@@ -112,15 +111,15 @@ def _named(
     there[plain[there & (plain >= 0)]] = True
     stacked = np.zeros(len(pairs), np.bool_)
     stacked[0] = True
-    stacked[places[there, K.P_STACK]] = True
-    stacked[places[there, K.P_WIDTHS]] = True
+    stacked[places[there, K.LarkPlace.stack]] = True
+    stacked[places[there, K.LarkPlace.widths]] = True
     _close(stacked, pairs[:, 1])
     read = (edges[:, 1] >= 0) & (after >= 0)
     read[read] = there[edges[read, 0]] & there[after[read]]
     of_place, of_pair = _renumbered(there), _renumbered(stacked)
     pairs, places, edges = pairs[stacked].copy(), places[there].copy(), edges[read].copy()
     flags, plain = flags[there], plain[there]
-    for column in (K.P_STACK, K.P_WIDTHS):
+    for column in (K.LarkPlace.stack, K.LarkPlace.widths):
         places[1:, column] = of_pair[places[1:, column]]
     pairs[1:, 1] = _moved(of_pair, pairs[1:, 1])
     edges[:, 0], edges[:, 3] = of_place[edges[:, 0]], of_place[after[read]]
@@ -134,7 +133,7 @@ def _named(
 
 
 class Slots(NamedTuple):
-    """By which the rows of an image are found (`MachineTables.slots`)."""
+    """By which the rows of an image are found (`GrowingTables.slots`)."""
 
     nodes: Array
     pairs: Array
@@ -144,19 +143,19 @@ class Slots(NamedTuple):
 
 def slots_of(image: StateImage, limits: Limits) -> Slots:
     """Return the slots of an image's rows. Cost: 10 ns a row."""
-    tables = MachineTables(limits)
+    tables = GrowingTables(limits, K.LARK_TABLES)
     put(image, tables)
-    return Slots(*(tables.slots(table) for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE)))
+    return Slots(*(tables.slots(table) for table in (NODES, K.CELLS, K.PLACES, EDGES)))
 
 
-def put(image: StateImage, tables: MachineTables, slots: Slots | None = None) -> int:
+def put(image: StateImage, tables: GrowingTables, slots: Slots | None = None) -> int:
     """Make an image's arrays the tables, which are still empty; nobody else may write to them. Returns the
     number of the first state. Cost: 10 us, and 10 ns a row without `slots`."""
-    loads = (L.T_NODE, image.nodes), (L.T_TEXT, image.pairs), (L.T_SET, image.places), (L.T_EDGE, image.edges)
+    loads = (NODES, image.nodes), (K.CELLS, image.pairs), (K.PLACES, image.places), (EDGES, image.edges)
     for (table, rows), hashes in zip(loads, slots or (None,) * len(loads), strict=True):
         tables.load(table, rows, hashes)
-    tables.load(L.T_OFFSET, image.flags)
-    tables.load(L.T_LIST, image.lists)
+    tables.load(K.PLACE_FLAGS, image.flags)
+    tables.load(LISTS, image.lists)
     return image.start
 
 

@@ -53,7 +53,7 @@ class CertifiedStates:
         self._find_balances(tables)
 
     def find(self) -> npt.NDArray[np.uint8]:
-        """Return for each parser state the flags SURE_APART, SURE_BARE and SURE_LINE that hold; or BARRED."""
+        """Return for each parser state the flags CERTIFIED_... that hold, or EXCLUDING."""
         while count := S.find_certified(self._address):
             for context, terminal in self._questions[:count].tolist():
                 self._separations[context, terminal] = self._cleanness(context, terminal)

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from structgen.language.remarks import Conflict
-from structgen.lark_grammars.compiled.registers import SOILED
+from structgen.lark_grammars.compiled.registers import INSEPARABLE
 from structgen.lark_grammars.parser.lalr_parser import Parser, ShortestDerivations
 from structgen.lark_grammars.reading.loaded_grammar import END, UNREACHABLE, ParserTables
 
@@ -286,7 +286,7 @@ class ItemCompletions:
             if terminal == END:
                 break
             context = int(self._tables.context_of[stack[-1]])
-            if terminal not in made and self._cleanness(context, terminal) == SOILED:
+            if terminal not in made and self._cleanness(context, terminal) == INSEPARABLE:
                 return False
             if not self._shift(stack, terminal):
                 return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,19 +19,15 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.core.grammar import Grammar
-from structgen.json_machine.answers.machine_tables import address_of
-from structgen.json_machine.masks import mask_filling
-from structgen.json_machine.tables import layout as L
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import (
     lark_masks,
     lexeme_moves,
     lexeme_records,
     paired_lexemes,
-    record_harvest,
 )
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.compiled.mask_fragments import Pieces
+from structgen.lark_grammars.compiled.mask_fragments import MaskFragments
 from structgen.lark_grammars.kept.kept_masks import KeptMasks
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.kept.state_image import put, take
@@ -41,15 +38,19 @@ from structgen.lark_grammars.masks.slow_masks import SlowMasks
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.tables.contextual_language import LanguageSource
 from structgen.limits import Limits
+from structgen.machine_core import masks as core_masks
+from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
+from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, UNKNOWN_FREE
 from structgen.native.bit_rows import add_tokens
+from structgen.native.blocks import word_of, words_of
 from structgen.native.jit import load
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
 _LOOPS = (
-    mask_filling,
-    record_harvest,
+    core_masks,
     lark_masks,
     lexeme_moves,
     paired_lexemes,
@@ -72,6 +73,7 @@ class CompiledLark(CompiledGrammar):
     place between two lexemes the first time that a token ends there or in the lexeme before.
     """
 
+    table_plan = K.LARK_TABLES
     take = staticmethod(lark_masks.take_token)
     walk_drafts = staticmethod(lark_masks.walk_drafts)
 
@@ -103,9 +105,9 @@ class CompiledLark(CompiledGrammar):
             grammar.tables, self._tables, self._vocabulary_tables, self._states, self._source, self.lock
         )
         self._slow = SlowMasks(tokenizer, self.vocabulary, self._tables, self._states, self._answers)
-        self._reused = Pieces(pooled=False)
+        self._reused = MaskFragments(pooled=False)
         """Masks that states share which only differ where no mask looks."""
-        self._tables.context[K.C_MASKS] = self._reused.address
+        self._tables.context[word_of(K.LarkContext, "reused_masks")] = self._reused.address
         self._completions = RestCompletions(self)
         self._finished = -1
         self._dense: int | npt.NDArray[np.int32] = -1
@@ -134,11 +136,13 @@ class CompiledLark(CompiledGrammar):
             kept = read(files, self._identity, self._masks, grammar.facts, len(self.vocabulary.nodes))
         ahead = grammar.ahead if kept is None else None
         pages, lexemes, records = None, None, None
-        if kept is not None:
+        refuse: Callable[[], object] = grammar.refuse
+        if kept is not None and files is not None:
             pages, lexemes, records = kept.pages, kept.lexemes, kept.records
+            refuse = partial(files.drop, self._identity, "holds numbers that are out of range")
         elif ahead is not None:
             pages, lexemes = ahead.pages.own(), ahead.lexemes
-        self._source = LanguageSource(grammar.tables, self.limits, lexemes)
+        self._source = LanguageSource(grammar.tables, self.limits, lexemes, refuse)
         if kept is None and not (ahead and ahead.has_text):
             self._source().start()  # raises where there is no text
         known = grammar.tables, self._source, self.vocabulary, self._masks
@@ -174,7 +178,7 @@ class CompiledLark(CompiledGrammar):
 
     def _after_token(self, index: int, token: int) -> int:
         code = self._answers.call(lark_masks.take_token, index, token)
-        if code == L.UNKNOWN_FREE:
+        if code == UNKNOWN_FREE:
             text = self.tokenizer.token_bytes[token]
             assert text is not None
             return self._after_slowly(index, text)
@@ -194,10 +198,10 @@ class CompiledLark(CompiledGrammar):
             return -1
         with self.lock:
             if self._finished < 0:
-                row = np.full(L.N_STRIDE, -1, np.int64)
-                row[L.MODE] = L.M_FINISHED
+                row = np.full(words_of(K.LarkNode), -1, np.int64)
+                row[K.LarkState.mode] = FINISHED
                 self._states.make_room()
-                self._finished = self._tables.append(L.T_NODE, row)
+                self._finished = self._tables.append(NODES, row)
             return self._finished
 
     def bytes_index(self, index: int, data: bytes) -> int:
@@ -207,7 +211,7 @@ class CompiledLark(CompiledGrammar):
         if not self._states.is_slow(index):
             held = np.frombuffer(data, np.uint8)
             code = self._answers.call(lark_masks.take_bytes, index, address_of(held), len(data))
-            if code != L.UNKNOWN_FREE:
+            if code != UNKNOWN_FREE:
                 return code if code >= 0 and self._answers.call(lark_masks.is_live, code) else -1
         return self._after_slowly(index, data)
 
@@ -248,12 +252,12 @@ class CompiledLark(CompiledGrammar):
     # --- masks ----------------------------------------------------------------------------------------------
 
     def _compute(self, index: int, target: int) -> int:
-        if mask_filling.fill(self.address, index, target) == 0:
+        if core_masks.fill(self.address, index, target) == 0:
             return 0
         if self._kept is not None and self._kept.recall(index):
-            return int(mask_filling.fill(self.address, index, target))
+            return int(core_masks.fill(self.address, index, target))
         if index == self._finished:
-            return L.ENDED
+            return ENDED
         self._dense = -1
         with self._source.budget:
             if self._states.is_slow(index):
@@ -268,13 +272,13 @@ class CompiledLark(CompiledGrammar):
             found += self._end_ids.tolist()
         self._extra = extra = np.array(found, np.int32)
         if not isinstance(self._dense, int):
-            return L.LARGE
+            return LARGE
         arguments = address_of(extra), len(extra), self._dense, target
         while True:
             code = int(lark_masks.memoise(self.address, index, *arguments))
-            if code != L.ASKED:
+            if code != ASKED:
                 return code
-            self._tables.room(L.T_LIST, self.vocab_size + 2)
+            self._tables.room(LISTS, self.vocab_size + 2)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         row = super()._large_row()
@@ -288,9 +292,9 @@ class CompiledLark(CompiledGrammar):
     def _collect(self, index: int) -> list[int]:
         """Have compiled code collect the tokens of a state; return those that the Python reader has found of
         the tokens that it left."""
-        while int(lexeme_records.collect(self.address, index)) == L.ASKED:
+        while int(lark_masks.collect(self.address, index)) == ASKED:
             self._answers.answer()
-        count = int(self._tables.context[L.C_DEFERRED_COUNT])
+        count = int(self._tables.context[K.LarkContext.deferred_count])
         if not count:
             return []
         deferred = self._workspace.arrays[3]
@@ -311,7 +315,7 @@ class CompiledLark(CompiledGrammar):
         """Return the state after the bytes of a rest (`RestMachine`)."""
         if not self._states.is_slow(index):
             code = self._answers.call(lark_masks.take_bytes, index, data, size)
-            if code != L.UNKNOWN_FREE:
+            if code != UNKNOWN_FREE:
                 assert code >= 0, "a rest that its language refuses"
                 return code
         return self._after_slowly(index, ctypes.string_at(data, size))
@@ -344,7 +348,7 @@ class CompiledLark(CompiledGrammar):
     def used(self) -> float:
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         limits = self.limits
-        rows = max(self._tables.count(table) for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE))
+        rows = max(self._tables.count(table) for table in (NODES, K.CELLS, K.PLACES, EDGES))
         return max(
             self.nbytes / limits.grammar_memory,
             2 * rows / limits.parser_states,
@@ -362,9 +366,9 @@ class CompiledLark(CompiledGrammar):
         """How far the grammar is expanded: states, stacks, and bytes."""
         count = self._tables.count
         return {
-            "machine_states": count(L.T_NODE),
-            "stacks": count(L.T_TEXT),
-            "places": count(L.T_SET),
+            "machine_states": count(NODES),
+            "stacks": count(K.CELLS),
+            "places": count(K.PLACES),
             "lexer_states": self._vocabulary_tables.states,
             "table_bytes": self.nbytes,
         }

@@ -15,9 +15,7 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables
-from structgen.json_machine.tables import layout as L
-from structgen.lark_grammars.compiled.record_shapes import Records
+from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
 from structgen.lark_grammars.kept.lark_file_checks import (
     GrammarFacts,
@@ -30,8 +28,9 @@ from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.kept.state_image import Slots, StateImage, slots_of, take
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.tables.contextual_language import LanguageSource
-from structgen.lark_grammars.tables.grammar_tables import GrammarTables
+from structgen.lark_grammars.tables.grammar_tables import GrammarTables, Records
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import LISTS, NODES, GrowingTables
 from structgen.native.array_file import ArrayFile, Later
 from structgen.native.cache_entries import entry_key
 from structgen.native.checksums import checksum
@@ -97,7 +96,7 @@ class KeptLark(NamedTuple):
     lists: Later
     dense: DenseRows
 
-    def masks(self, tables: MachineTables, tokens: int) -> KeptMasks:
+    def masks(self, tables: GrowingTables, tokens: int) -> KeptMasks:
         """Return the masks of the states, once the image is in some tables; `tokens`: how many there are."""
         return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
 
@@ -171,7 +170,7 @@ class LarkKeeper:
         files: GrammarFiles,
         key: str,
         lock: threading.RLock,
-        parts: tuple[VocabularyStore, MachineTables, VocabularyTables, LanguageSource],
+        parts: tuple[VocabularyStore, GrowingTables, VocabularyTables, LanguageSource],
         start: int,
         kept: KeptMasks | None,
         limits: Limits,
@@ -183,7 +182,7 @@ class LarkKeeper:
 
     def _extent(self) -> tuple[int, ...]:
         """Return how much is known: masks, lexemes and records."""
-        return self._tables.count(L.T_LIST), *self._vocabulary_tables.extent
+        return self._tables.count(LISTS), *self._vocabulary_tables.extent
 
     @property
     def is_new(self) -> bool:
@@ -194,9 +193,7 @@ class LarkKeeper:
     def size(self) -> int:
         """Bytes that it takes to keep it, about."""
         return (
-            4 * self._tables.count(L.T_LIST)
-            + 200 * self._tables.count(L.T_NODE)
-            + self._vocabulary_tables.nbytes
+            4 * self._tables.count(LISTS) + 200 * self._tables.count(NODES) + self._vocabulary_tables.nbytes
         )
 
     def encode(self, patience: float) -> WrittenGrammar | None:
@@ -219,9 +216,9 @@ class LarkKeeper:
             image = image.emptied()
         if sum(int(one.nbytes) for one in (*pages, *records)) + len(lexemes) > _MOST:
             return None
-        known = image.nodes[:, L.N_ROW] >= 0
+        known = image.nodes[:, K.LarkNode.dense_row] >= 0
         named = records.made[records.rows]
-        numbers = np.unique(np.concatenate((named, image.nodes[known, L.N_ROW])))
+        numbers = np.unique(np.concatenate((named, image.nodes[known, K.LarkNode.dense_row])))
         records.made[records.rows] = np.searchsorted(numbers, named)
         image, groups = grouped(image, {number: at for at, number in enumerate(numbers.tolist())})
         dense = padded(self._masks.rows[numbers])

@@ -16,8 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import LimitError, StructgenError
-from structgen.json_machine.answers.machine_tables import MachineTables, address_of
-from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.state_image import clear
@@ -28,7 +26,12 @@ from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage, LanguageSource
 from structgen.lark_grammars.tables.prepared_lexer import MOST_STATES
+from structgen.machine_core.growing_tables import EDGES, NODES, GrowingTables
+from structgen.machine_core.layout import ASKED
+from structgen.native.blocks import words_of
+from structgen.native.raw_memory import address_of
 
+_MODE: Final = K.LarkState.mode
 _ROOM: Final = 1 << 12
 """Rows that each table has free before compiled code goes on."""
 _SEARCH_PLACES: Final = 1 << 13
@@ -49,7 +52,7 @@ class ReaderStates:
     __slots__ = ("_configurations", "_numbers", "_places", "_slow", "_source", "_tables", "_vocabulary")
 
     def __init__(
-        self, tables: MachineTables, source: LanguageSource, vocabulary_tables: VocabularyTables
+        self, tables: GrowingTables, source: LanguageSource, vocabulary_tables: VocabularyTables
     ) -> None:
         self._tables, self._source, self._vocabulary = tables, source, vocabulary_tables
         self._slow: list[ReaderConfiguration] = []
@@ -70,19 +73,19 @@ class ReaderStates:
 
     def make_room(self) -> None:
         """Have free rows in the tables that compiled code appends to."""
-        for table in (L.T_TEXT, L.T_SET, L.T_EDGE, L.T_NODE, L.T_OFFSET):
+        for table in (K.CELLS, K.PLACES, EDGES, NODES, K.PLACE_FLAGS):
             self._tables.room(table, _ROOM)
 
     def is_slow(self, index: int) -> bool:
         """Return whether only the Python reader can go on from a state."""
-        return int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_WORDS
+        return int(self._tables.rows(NODES)[index, _MODE]) == K.SLOW
 
     def place(self, number: int) -> ParserPlace:
         """Return a place by its number: the parser's stack, the widths of open blocks, the open brackets."""
         place = self._places.get(number)
         if place is None:
-            stack, widths, brackets, _ = self._tables.rows(L.T_SET)[number].tolist()
-            pairs = self._tables.rows(L.T_TEXT)
+            stack, widths, brackets, _ = self._tables.rows(K.PLACES)[number].tolist()
+            pairs = self._tables.rows(K.CELLS)
             columns = []
             while widths >= 0:
                 width, widths = pairs[widths].tolist()
@@ -101,18 +104,18 @@ class ReaderStates:
         """Return the reader's configuration in a state."""
         known = self._configurations.get(index)
         if known is None:
-            row = self._tables.rows(L.T_NODE)[index].tolist()
-            if row[L.MODE] == L.M_WORDS:
-                slow: ReaderConfiguration = self._slow[row[L.RES]]
+            row = self._tables.rows(NODES)[index].tolist()
+            if row[K.LarkState.mode] == K.SLOW:
+                slow: ReaderConfiguration = self._slow[row[K.LarkState.place]]
                 return slow
-            lexeme, begun = row[K.LEXEME] >> 1, bool(row[K.LEXEME] & 1)
-            base = None if row[K.BASE] < 0 else self.configuration(row[K.BASE])
+            lexeme, begun = row[K.LarkState.lexeme] >> 1, bool(row[K.LarkState.lexeme] & 1)
+            base = None if row[K.LarkState.base] < 0 else self.configuration(row[K.LarkState.base])
             bases: tuple[ReaderConfiguration | None, ...] = ()
             if begun:
                 slots = self.reader.lexer.states[lexeme].slots
                 bases = tuple(None if slot.terminal >= 0 else base for slot in slots)
-            place, before = self.place(row[K.PLACE]), self.reader.lexer.initial_look_behind()
-            known = self.reader.configuration(place, lexeme, begun, bases, row[K.COLUMN], before)
+            place, before = self.place(row[K.LarkState.place]), self.reader.lexer.initial_look_behind()
+            known = self.reader.configuration(place, lexeme, begun, bases, row[K.LarkState.column], before)
             self._configurations[index] = known
         return known
 
@@ -133,11 +136,11 @@ class ReaderStates:
         while here >= 0:
             states.append(parser.top[here])
             here = parser.below[here]
-        self._tables.room(L.T_TEXT, len(states) + len(place.widths))
+        self._tables.room(K.CELLS, len(states) + len(place.widths))
         for state in reversed(states):
-            stack = int(lark_masks.put_pair(address, state, stack))
+            stack = int(lark_masks.put_cell(address, state, stack))
         for width in place.widths:
-            widths = int(lark_masks.put_pair(address, -1 - width, widths))
+            widths = int(lark_masks.put_cell(address, -1 - width, widths))
         number = int(lark_masks.put_place(address, stack, widths, place.brackets))
         lexeme = 2 * configuration.lexeme + configuration.begun
         return int(lark_masks.put_node(address, number, lexeme, configuration.column, base))
@@ -145,16 +148,16 @@ class ReaderStates:
     def _slow_number(self, configuration: ReaderConfiguration) -> int:
         number = self._numbers.get(configuration)
         if number is None:
-            row = np.full(L.N_STRIDE, -1, np.int64)
-            row[L.MODE], row[L.RES] = L.M_WORDS, len(self._slow)
-            number = self._numbers[configuration] = self._tables.append(L.T_NODE, row)
+            row = np.full(words_of(K.LarkNode), -1, np.int64)
+            row[K.LarkState.mode], row[K.LarkState.place] = K.SLOW, len(self._slow)
+            number = self._numbers[configuration] = self._tables.append(NODES, row)
             self._slow.append(configuration)
         return number
 
     def forget_places(self) -> None:
         """Take the places out of the tables that no state names: those of proofs, and of tokens that were
         tried."""
-        tables = L.T_TEXT, L.T_SET, L.T_EDGE, L.T_OFFSET
+        tables = K.CELLS, K.PLACES, EDGES, K.PLACE_FLAGS
         counts = [self._tables.count(table) for table in tables]
         clear(self._tables)
         for table, count in zip(tables, counts, strict=True):
@@ -174,7 +177,7 @@ class LarkAnswers:
     def __init__(
         self,
         parsed: ParserTables,
-        tables: MachineTables,
+        tables: GrowingTables,
         vocabulary_tables: VocabularyTables,
         states: ReaderStates,
         source: LanguageSource,
@@ -190,10 +193,10 @@ class LarkAnswers:
         """Call compiled code until it asks nothing, under the grammar's lock; return what it returns."""
         with self._lock:
             code = int(function(self._tables.address, *arguments))
-            if code != L.ASKED:
+            if code != ASKED:
                 return code
             with self._source.budget:
-                while code == L.ASKED:
+                while code == ASKED:
                     self.answer()
                     code = int(function(self._tables.address, *arguments))
             return code
@@ -214,10 +217,10 @@ class LarkAnswers:
             except StructgenError as error:
                 self._reopen(*question)
                 failed = error
-        places = self._tables.count(L.T_SET)
+        places = self._tables.count(K.PLACES)
         if places > self._most_places:
             self._states.forget_places()
-            places = self._tables.count(L.T_SET)
+            places = self._tables.count(K.PLACES)
             self._most_places = max(_MOST_PLACES, 4 * places)
         if places > min(_SEARCH_PLACES, _SEARCH_PLACES_EACH * len(self._parsed.kernels)):
             self.certify_states()
@@ -236,9 +239,9 @@ class LarkAnswers:
         """Open all questions that have no answer. Compiled code waits for one, and it is not among those that
         were noted: a grammar that shares the tables has noted it, or a call was interrupted."""
         self._vocabulary.reopen_all()
-        flags = self._tables.rows(L.T_OFFSET)[: self._tables.count(L.T_SET)]
+        flags = self._tables.rows(K.PLACE_FLAGS)[: self._tables.count(K.PLACES)]
         flags[(flags & K.OPEN_BITS) == K.OPEN_PENDING] &= ~K.OPEN_BITS
-        edges = self._tables.rows(L.T_EDGE)[: self._tables.count(L.T_EDGE)]
+        edges = self._tables.rows(EDGES)[: self._tables.count(EDGES)]
         edges[(edges[:, 1] < 0) & (edges[:, 3] == K.LIVE_PENDING), 3] = K.LIVE_UNKNOWN
 
     def _answer_together(self, questions: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
@@ -261,11 +264,11 @@ class LarkAnswers:
             self._vocabulary.reopen(kind, first, second)
 
     def _put_open(self, place: int, known: int) -> None:
-        flags = self._tables.rows(L.T_OFFSET)
+        flags = self._tables.rows(K.PLACE_FLAGS)
         flags[place] = (int(flags[place, 0]) & ~K.OPEN_BITS) | known
 
     def _put_known(self, first: int, key: int, second: int, known: int) -> None:
-        lark_masks.note_told(self._tables.address, first, key, second, known)
+        lark_masks.put_known(self._tables.address, first, key, second, known)
 
     def _answer_one(self, kind: int, first: int, second: int) -> None:
         held, states = self._vocabulary, self._states
@@ -285,11 +288,11 @@ class LarkAnswers:
                 held.put_record(first, second)
         elif kind == K.Q_PAIR:
             noted = held.pairs.room()
-            count = self.call(paired_lexemes.harvest_pair, first, second, address_of(noted))
+            count = self.call(paired_lexemes.scan_pair, first, second, address_of(noted))
             held.pairs.put(first, second, noted[: paired_lexemes.NOTED_WORDS * count])
         elif kind == K.Q_PLAN:
             held.put_plan(first, *self._plan_of(first))
-        elif kind == K.Q_CLEAN:
+        elif kind == K.Q_SEPARABLE:
             held.put_clean(first, second, states.language.cleanness(first, second))
             self._reopen_plans()
         elif kind == K.Q_LIVE:
@@ -336,7 +339,7 @@ class LarkAnswers:
             return held.plan(state)
 
         def cleanness(context: int, terminal: int) -> int:
-            self._answer_if_open(K.Q_CLEAN, context, terminal)
+            self._answer_if_open(K.Q_SEPARABLE, context, terminal)
             return held.clean(context, terminal)
 
         states = range(len(self._parsed.kernels))
@@ -359,7 +362,7 @@ class LarkAnswers:
         for context, of_context in enumerate(self._parsed.contexts):
             self._answer_if_open(K.Q_START, context, 0)
             for terminal in (END, *of_context.terminals):
-                self._answer_if_open(K.Q_CLEAN, context, terminal)
+                self._answer_if_open(K.Q_SEPARABLE, context, terminal)
         self.certify_states()
         states = dict.fromkeys(map(held.start_of, range(len(self._parsed.contexts))))
         pending, behind, done = list(states), dict[tuple[int, int], None](), 0

@@ -11,11 +11,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import MachineTables
-from structgen.json_machine.tables import layout as L
 from structgen.lark_grammars.compiled import lark_masks
+from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.masks.lark_answers import LarkAnswers, ReaderStates
 from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
+from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.layout import ASKED
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -32,7 +33,7 @@ class SlowMasks:
         self,
         tokenizer: Tokenizer,
         vocabulary: Vocabulary,
-        tables: MachineTables,
+        tables: GrowingTables,
         states: ReaderStates,
         answers: LarkAnswers,
     ) -> None:
@@ -44,7 +45,7 @@ class SlowMasks:
 
         `deferred`: where compiled code leaves the tokens that it cannot follow.
         """
-        self._tables.context[L.C_BUFFER_COUNT] = 0
+        self._tables.context[K.LarkContext.buffer_count] = 0
         nodes, starts, ids = self._vocabulary.nodes, self._vocabulary.slot_start, self._vocabulary.slot_ids
         after: dict[int, ReaderConfiguration] = {0: self._states.configuration(index)}
         found: list[int] = []
@@ -151,9 +152,9 @@ class SlowMasks:
         """Have compiled code collect the tokens below a trie node in a state; return those that it left to
         the reader and that may come in the configuration before all tokens."""
         context = self._tables.context
-        before = int(context[L.C_BUFFER_COUNT])
-        context[L.C_DEFERRED_COUNT] = 0
-        while int(lark_masks.collect_below(self._tables.address, number, node)) == L.ASKED:
-            context[L.C_BUFFER_COUNT], context[L.C_DEFERRED_COUNT] = before, 0
+        before = int(context[K.LarkContext.buffer_count])
+        context[K.LarkContext.deferred_count] = 0
+        while int(lark_masks.collect_below(self._tables.address, number, node)) == ASKED:
+            context[K.LarkContext.buffer_count], context[K.LarkContext.deferred_count] = before, 0
             self._answers.answer()
-        return self._read_singly(configuration, deferred[: int(context[L.C_DEFERRED_COUNT])])
+        return self._read_singly(configuration, deferred[: int(context[K.LarkContext.deferred_count])])

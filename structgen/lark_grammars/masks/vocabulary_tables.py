@@ -2,25 +2,273 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import numpy.ma  # numba asks for it at the first call with an array: that would be amid a mask
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import address_of
-from structgen.json_machine.tables import layout as L
+from structgen.lark_grammars.compiled import lexeme_records
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.compiled.mask_fragments import Pieces
+from structgen.lark_grammars.compiled.mask_fragments import MaskFragments
 from structgen.lark_grammars.compiled.paired_lexemes import PairedLexemes
-from structgen.lark_grammars.compiled.record_shapes import Made, Records, Shape, array_at
 from structgen.lark_grammars.kept.kept_masks import DenseRows
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.lark_grammars.tables.grammar_tables import FIRST_ROOM, GrammarTables, PageTables
+from structgen.lark_grammars.tables.grammar_tables import FIRST_ROOM, GrammarTables, PageTables, Records
+from structgen.native.blocks import word_of, words_of
 from structgen.native.lazy_memory import room
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
+
+_MANY = 64
+_SUBTREE_WORDS, _MOST_SUBTREE_WORDS = 1 << 12, 1 << 16
+"""Words of notes of subtrees that there is room for at first, and at most."""
+_MOST_SEGMENTS = 1 << 10
+_PARTS = 7
+"""Parts of the scratch."""
+_BEGINNINGS = 256
+"""Dense rows by first bytes that are remembered."""
+
+
+class TrieAddresses(NamedTuple):
+    """A trie of texts that tokens have, or have left over: its number, addresses, and how many nodes."""
+
+    number: int
+    nodes: int
+    starts: int
+    ids: int
+    size: int
+
+
+class RecordArray(NamedTuple):
+    """An array that compiled code reads."""
+
+    array: npt.NDArray[Any]
+    addresses: Sequence[int] | npt.NDArray[np.signedinteger] = ()
+    """Which of its words (int64) are addresses in arrays that were made; 0 is none."""
+    rows: Sequence[int] | npt.NDArray[np.signedinteger] = ()
+    """Which of its words are numbers of dense rows."""
+
+
+class _Left(NamedTuple):
+    """What is left over behind some nodes."""
+
+    words: npt.NDArray[np.int64]
+    """Of the trie."""
+    row: tuple[int, int, int]
+    """The address of the words; of the tokens that end there, and how many."""
+
+
+class _LaidOut(NamedTuple):
+    """What `lexeme_records.fill` writes."""
+
+    record: npt.NDArray[np.int64]
+    lists: npt.NDArray[np.int32]
+    bits: npt.NDArray[np.int32]
+    """Until the next one is laid out."""
+    marks: npt.NDArray[np.int32]
+    addresses: int
+
+
+class RecordBuilder:
+    """Makes records over one vocabulary; groups of many tokens are dense rows of its store."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, masks: VocabularyStore, newline: int, made: list[RecordArray]
+    ) -> None:
+        """`newline`: the indenter's, -1: there is none. `made` receives all arrays whose addresses are told
+        to compiled code, before they are told."""
+        self.vocabulary, self._masks, self._made = vocabulary, masks, made
+        self._beginnings: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
+        self.first_bytes = vocabulary.first_bytes()
+        self._firsts: dict[int, tuple[int, ...]] = {}
+        """The first bytes that tokens of dense rows have, 256 bits in four words."""
+        nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
+        self._tries = {
+            0: TrieAddresses(0, address_of(nodes), address_of(starts), address_of(ids), len(nodes))
+        }
+        """The vocabulary's, and those that were left over, by the addresses of their words."""
+        self._merged: dict[tuple[int, bytes, int], _Left] = {}
+        """What is left over, by what was put together: a trie, its nodes, and whether without their bytes."""
+        self._words = np.zeros(words_of(K.RecordScan), np.int64)
+        self._address = address_of(self._words)
+        self._segments = np.empty(2 * _MOST_SEGMENTS, np.int64)
+        self._scratch, self._room = np.empty(1 << 12, np.int64), np.empty(1 << 10, np.int32)
+        words = self._words
+        words[word_of(K.RecordScan, "segments")], words[word_of(K.RecordScan, "scratch")] = (
+            address_of(self._segments),
+            address_of(self._scratch),
+        )
+        words[K.RecordScan.newline], words[word_of(K.RecordScan, "first_bytes")] = (
+            newline,
+            address_of(self.first_bytes),
+        )
+        words[K.RecordScan.many] = self._many = max(_MANY, masks.words // 8)
+        """Tokens of a group that is a dense row: most such rows are of many states."""
+        words[K.RecordScan.width] = K.FIRST_WORDS + masks.words
+        self._subtrees: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._table: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._give_room(_SUBTREE_WORDS)
+
+    def beginning(self, firsts: Sequence[int]) -> npt.NDArray[np.int32]:
+        """Return the dense row of the tokens with some first bytes, 256 bits in four words. Cost: 0.1 ms, the
+        first time."""
+        key = tuple(firsts)
+        known = self._beginnings.get(key)
+        if known is None:
+            if len(self._beginnings) >= _BEGINNINGS:
+                self._beginnings.clear()
+            chosen = np.unpackbits(np.array(firsts, np.int64).view(np.uint8), bitorder="little")
+            known = self._beginnings[key] = self.vocabulary.beginning(chosen.astype(np.bool_))
+        return known
+
+    def begin_all(self, row: int, firsts: Sequence[int]) -> bool:
+        """Return whether all tokens of a dense row are known to have one of some first bytes."""
+        return self._firsts.get(row) == tuple(firsts)
+
+    def scan(self, context: int, lexeme: int, words: int) -> int:
+        """Note what the tokens of a trie, 0 or the address of its words, do in a lexeme state. Returns 0, or
+        ASKED. Cost: 5 us where the states behind first bytes were met, else some 3 ns a node."""
+        trie, held = self._trie(words), self._words
+        held[: K.RecordScan.number + 1] = trie.nodes, trie.size, trie.starts, trie.ids, trie.number
+        if 8 * int(held[K.RecordScan.used]) > 7 * _MOST_SUBTREE_WORDS:
+            held[K.RecordScan.used] = 0
+            self._give_room(len(self._subtrees))
+        while True:
+            code = int(lexeme_records.scan_record(context, lexeme, self._address))
+            if code != K.FULL:
+                return code
+            self._give_room(2 * len(self._subtrees))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of subtrees."""
+        return self._subtrees.nbytes + self._table.nbytes
+
+    def record(self, words: int) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]]]:
+        """Return a record of what was noted just now of a trie, and the words of those of its tries that may
+        have records of their own. Cost: some 50 us, 1 ns for each token that stays inside, and what is left
+        over that was not before."""
+        trie, held = self._trie(words), self._words
+        part = held[K.RecordScan.part] = int(held[K.RecordScan.noted]) // 2 + 1
+        if _PARTS * part > len(self._scratch):
+            scratch = np.empty(2 * _PARTS * part, np.int64)
+            self._scratch, held[word_of(K.RecordScan, "scratch")] = scratch, address_of(scratch)
+        held[K.RecordScan.many] = self._many
+        record, lists, bits, marks, count = self._laid_out()
+        interned = [self._masks.intern_row(row) for row in bits[:, K.FIRST_WORDS :]]
+        numbers = [number for number in interned if number is not None]
+        if len(numbers) < len(interned):
+            # the store has no room for some of them
+            held[K.RecordScan.many] = 1 << 40
+            record, lists, bits, marks, count = self._laid_out()
+            numbers = []
+        rows = marks[len(marks) - len(numbers) :]
+        record[rows] = numbers
+        firsts = np.ascontiguousarray(bits[:, : K.FIRST_WORDS]).view(np.int64).tolist()
+        self._firsts.update(zip(numbers, map(tuple, firsts), strict=True))
+        left = self._left_over(trie, part)
+        record[len(record) - K.LEFTOVER_WORDS * len(left) :] = [
+            word for terminal, moved, one in left for word in (terminal, moved, *one.row)
+        ]
+        tries = [
+            one.words for _terminal, _moved, one in left if one.words[K.LeftoverTrie.count] >= K.LARGE_TRIE
+        ]
+        self._made += (RecordArray(lists), RecordArray(record, marks[:count], rows))
+        return record, tries
+
+    def _laid_out(self) -> _LaidOut:
+        """Lay out a record, but for its tries and the numbers of its rows."""
+        held = self._words
+        lists = np.zeros(lexeme_records.measure(self._address), np.int32)
+        groups, rows, left = held[K.RecordScan.group_count : K.RecordScan.leftover_count + 1].tolist()
+        record = np.empty(K.RECORD_WORDS + 4 * groups + K.LEFTOVER_WORDS * left, np.int64)
+        width, marked = int(held[K.RecordScan.width]), 3 + 2 * groups + 2 * left + rows
+        if rows * width + marked > len(self._room):
+            self._room = np.empty(2 * (rows * width + marked), np.int32)
+        bits, marks = self._room[: rows * width], self._room[rows * width :][:marked]
+        at = address_of(bits)
+        held[word_of(K.RecordScan, "record") : word_of(K.RecordScan, "marks") + 1] = (
+            address_of(record),
+            address_of(lists),
+            at,
+            at + bits.nbytes,
+        )
+        count = lexeme_records.fill(self._address)
+        return _LaidOut(record, lists, bits.reshape(rows, width), marks.copy(), count)
+
+    def _trie(self, words: int) -> TrieAddresses:
+        """Return the trie with the words at an address, 0: the vocabulary's."""
+        found = self._tries.get(words)
+        if found is None:
+            nodes, count, starts, ids = array_at(words, word_of(K.LeftoverTrie, "records"), np.int64).tolist()
+            found = self._tries[words] = TrieAddresses(len(self._tries), nodes, starts, ids, count)
+        return found
+
+    def _give_room(self, room: int) -> None:
+        """Have room for that many words of subtrees, those that are there among them."""
+        held = self._words
+        subtrees, table, used = (
+            np.empty(room, np.int64),
+            np.zeros(room, np.int32),
+            int(held[K.RecordScan.used]),
+        )
+        subtrees[:used] = self._subtrees[:used]
+        words = [
+            word_of(K.RecordScan, "subtrees"),
+            word_of(K.RecordScan, "table"),
+            K.RecordScan.room,
+            K.RecordScan.mask,
+            K.RecordScan.may_grow,
+        ]
+        values = [address_of(subtrees), address_of(table), room, room - 1, int(room < _MOST_SUBTREE_WORDS)]
+        ahead = held.copy()
+        ahead[words] = values
+        lexeme_records.index(address_of(ahead))
+        # in one statement: an exception must find compiled code at arrays that are held
+        self._subtrees, self._table, held[words] = subtrees, table, values
+
+    def _left_over(self, trie: TrieAddresses, part: int) -> list[tuple[int, int, _Left]]:
+        """Return what is left over behind the nodes that were measured (parts of the scratch have `part`
+        words), each with the terminal and what bytes do to its column."""
+        count = int(self._words[K.RecordScan.leftover_count])
+        keys, ends, nodes = (self._scratch[at * part :] for at in (2, 3, 4))
+        names, begin = [], 0
+        for key, end in zip(keys[:count].tolist(), ends[:count].tolist(), strict=True):
+            names.append((trie.number, nodes[begin:end].tobytes(), key & 1))
+            begin = end
+        new = list(dict.fromkeys(name for name in names if name not in self._merged))
+        if new:
+            wanted = [(np.frombuffer(roots, np.int64), below) for _number, roots, below in new]
+            made = lexeme_records.merged((trie.nodes, trie.starts, trie.ids), wanted)
+            at = address_of(made.words) + 8 * words_of(K.LeftoverTrie) * np.arange(len(new))
+            marks = words_of(K.LeftoverTrie) * np.arange(len(new))[:, None] + (
+                word_of(K.LeftoverTrie, "nodes"),
+                word_of(K.LeftoverTrie, "starts"),
+                word_of(K.LeftoverTrie, "ids"),
+            )
+            self._made += (
+                RecordArray(made.nodes),
+                RecordArray(made.numbers),
+                RecordArray(made.words, marks.reshape(-1)),
+            )
+            for name, words, *row in zip(new, made.words, at.tolist(), *made.ended.T.tolist(), strict=True):
+                self._merged[name] = _Left(words, tuple(row))
+        found = []
+        for key, name in zip(keys[:count].tolist(), names, strict=True):
+            terminal = (key + (1 << K.LEFTOVER_KEY_AT - 1)) >> K.LEFTOVER_KEY_AT
+            found.append((terminal, (key - (terminal << K.LEFTOVER_KEY_AT)) >> 1, self._merged[name]))
+        return found
+
+
+def array_at(address: int, count: int, dtype: Any) -> npt.NDArray[Any]:
+    """Return what lies at an address as an array; whoever calls keeps it alive."""
+    size = count * np.dtype(dtype).itemsize
+    return np.frombuffer((ctypes.c_uint8 * size).from_address(address), dtype)
 
 
 class RecordSource(Protocol):
@@ -60,53 +308,62 @@ class VocabularyTables(PageTables):
         super().__init__(tables, language, pages)
         words = self._words
         self._records: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        self._made: list[Made] = []
+        self._made: list[RecordArray] = []
         """The arrays of records."""
         self._tries: dict[int, npt.NDArray[np.int64]] = {}
         self._held: dict[int, npt.NDArray[np.int64]] = {}
         """The words of tries that have records, and these, by the addresses of the words."""
-        self._shape = Shape(vocabulary, masks, int(words[K.K_NEWLINE]), self._made)
+        self._builder = RecordBuilder(vocabulary, masks, int(words[K.LarkTables.newline]), self._made)
         self._masks = masks
-        self.pairs = PairedLexemes(vocabulary, masks, self._shape.first_bytes)
-        words[K.K_PAIRS] = address_of(self.pairs.table)
-        dense, levels = 1 + K.DENSE_WORDS * K.MOST_DENSE, K.LEVEL_WORDS * K.MOST_LEVELS
-        looks, chains = 1 + K.LOOK_WORDS * K.MOST_LOOKS, 2 * K.MOST_CHAINS
-        held = room(8 * (dense + levels + looks + chains)).view(np.int64)
-        self._dense, self._levels, self._looks, self._chains = np.split(
-            held, np.cumsum((dense, levels, looks))
+        self.pairs = PairedLexemes(vocabulary, masks, self._builder.first_bytes)
+        words[word_of(K.LarkTables, "pairs")] = address_of(self.pairs.table)
+        dense, levels = 1 + K.COLLECTED_ROW_WORDS * K.MOST_ROWS, words_of(K.Level) * K.MOST_LEVELS
+        liveness, units = 1 + words_of(K.LivenessEntry) * K.MOST_LIVENESS, 2 * K.MOST_UNITS
+        held = room(8 * (dense + levels + liveness + units)).view(np.int64)
+        self._dense, self._levels, self._liveness, self._units = np.split(
+            held, np.cumsum((dense, levels, liveness))
         )
         self._unions: dict[bytes, int] = {}
         self._wanted = np.ones(256 * (K.MOST_LEVELS + 1), np.uint8)
-        words[K.K_FIRST_BYTES] = address_of(self._shape.first_bytes)
-        words[K.K_DENSE] = address_of(self._dense)
-        words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
-        self._pieces = Pieces(pooled=True)
-        words[K.K_PIECES] = self._pieces.address
-        words[K.K_LOW], words[K.K_LOOKED] = K.NOTHING_LOOKED, 0
-        words[K.K_LOOKS], words[K.K_CHAINS] = address_of(self._looks), address_of(self._chains)
+        words[word_of(K.LarkTables, "first_bytes")] = address_of(self._builder.first_bytes)
+        words[word_of(K.LarkTables, "collected")] = address_of(self._dense)
+        words[word_of(K.LarkTables, "levels")], words[word_of(K.LarkTables, "wanted")] = (
+            address_of(self._levels),
+            address_of(self._wanted),
+        )
+        self._fragments = MaskFragments(pooled=True)
+        words[word_of(K.LarkTables, "fragments")] = self._fragments.address
+        words[K.LarkTables.lowest], words[K.LarkTables.inspected] = K.NOTHING_INSPECTED, 0
+        words[word_of(K.LarkTables, "liveness")], words[word_of(K.LarkTables, "units")] = (
+            address_of(self._liveness),
+            address_of(self._units),
+        )
         self._later = records
         """What is not read yet."""
         self._beside = None if records is None else records.dense
         """The dense rows of what was kept."""
         if pages is not None:
             self._records = np.zeros(len(self._newlines), np.int64)
-            words[K.K_RECORDS] = address_of(self._records)
+            words[word_of(K.LarkTables, "records")] = address_of(self._records)
         else:
             self._grow(FIRST_ROOM)
 
     def attach(self, context: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Have compiled code that is called with a context read this book; return where it notes its
+        """Have compiled code that is called with a context read these tables; return where it notes its
         questions, which speak of the context's own places and states, too."""
         needs = room(8 * (1 + 4 * K.MOST_NOTED)).view(np.int64)
-        context[L.C_NEEDS], context[K.C_LARK] = address_of(needs), address_of(self._words)
+        context[word_of(K.LarkContext, "questions")], context[word_of(K.LarkContext, "tables")] = (
+            address_of(needs),
+            address_of(self._words),
+        )
         return needs
 
     def reopen_all(self) -> None:
-        """Have all asked again that was asked and not answered: whoever shares this book has noted it."""
+        """Open all questions that were asked and have no answer."""
         super().reopen_all()
         for records in (self._records, *self._held.values()):
             records[records < 0] = 0
-        self.pairs.ask_again()
+        self.pairs.reopen_all()
 
     # --- what is kept ---------------------------------------------------------------------------------------
 
@@ -145,7 +402,7 @@ class VocabularyTables(PageTables):
             known = of_trie[:count] > 0
             row[known] = 1 + offsets(of_trie[:count][known])
         for trie in offsets(tries).tolist():
-            held[trie // 8 + K.D_RECORDS] = 0
+            held[trie // 8 + word_of(K.LeftoverTrie, "records")] = 0
         found = Records(records, offsets(tries), held, where, np.concatenate(rows))
         if self._put_beside(found):
             return found
@@ -172,16 +429,16 @@ class VocabularyTables(PageTables):
         base, known = address_of(kept.made), kept.records.shape[1]
         kept.made[kept.addresses] += base
         if len(kept.made):
-            self._made.append(Made(kept.made, kept.addresses, kept.rows))
+            self._made.append(RecordArray(kept.made, kept.addresses, kept.rows))
         records = np.zeros((len(kept.records), len(self._newlines)), np.int64)
         records[:, :known] = np.where(kept.records > 0, kept.records + (base - 1), 0)
         self._kept.append(self._records)  # a reader may still hold its address
         self._records = records[0]
-        self._words[K.K_RECORDS] = address_of(self._records)
+        self._words[word_of(K.LarkTables, "records")] = address_of(self._records)
         for trie, held in zip(kept.tries.tolist(), records[1:], strict=True):
-            words = kept.made[trie // 8 : trie // 8 + K.D_WORDS]
+            words = kept.made[trie // 8 : trie // 8 + words_of(K.LeftoverTrie)]
             self._tries[base + trie], self._held[base + trie] = words, held
-            words[K.D_RECORDS] = address_of(held)
+            words[word_of(K.LeftoverTrie, "records")] = address_of(held)
 
     # --- room -----------------------------------------------------------------------------------------------
 
@@ -191,7 +448,7 @@ class VocabularyTables(PageTables):
         records = np.zeros(rows, np.int64)
         records[: len(old)] = old
         self._kept.append(old)  # a reader may still hold its address
-        self._records, self._words[K.K_RECORDS] = records, address_of(records)
+        self._records, self._words[word_of(K.LarkTables, "records")] = records, address_of(records)
         for trie in self._tries.values():
             self._hang(trie, rows)
         super()._grow(rows)
@@ -203,16 +460,18 @@ class VocabularyTables(PageTables):
         count = int(self._dense[0])
         if count == 0:
             return -1
-        noted = self._dense[1 : 1 + K.DENSE_WORDS * count]
+        noted = self._dense[1 : 1 + K.COLLECTED_ROW_WORDS * count]
         key = noted.tobytes()
         known = self._unions.get(key)
         if known is None:
             row = np.zeros(self._masks.words, np.int32)
-            for number, *firsts in noted.reshape(-1, K.DENSE_WORDS).tolist():
+            for number, *firsts in noted.reshape(-1, K.COLLECTED_ROW_WORDS).tolist():
                 one = self._dense_row(number)
                 if one is None:
                     return None
-                row |= one if self._shape.begin_all(number, firsts) else one & self._shape.beginning(firsts)
+                row |= (
+                    one if self._builder.begin_all(number, firsts) else one & self._builder.beginning(firsts)
+                )
             known = self._masks.intern_row(row)
             if known is None:
                 return row
@@ -229,12 +488,12 @@ class VocabularyTables(PageTables):
     def collect_record(self, context: int, lexeme: int, words: int) -> int:
         """Note what the tokens of a trie, 0 or the address of its words, do in a lexeme state. Returns 0, or
         ASKED."""
-        return self._shape.harvest(context, lexeme, words)
+        return self._builder.scan(context, lexeme, words)
 
     def put_record(self, lexeme: int, words: int) -> None:
         """Enter what the tokens of a trie do in a lexeme state, as it was noted just now."""
         rows = len(self._newlines)
-        record, tries = self._shape.record(words)
+        record, tries = self._builder.record(words)
         for trie in tries:
             if address_of(trie) not in self._tries:
                 self._hang(trie, rows)
@@ -255,10 +514,12 @@ class VocabularyTables(PageTables):
         addresses of their words."""
         self._fetch()
         at = int((self._records if words == 0 else self._held[words])[lexeme])
-        record = array_at(at, K.R_CROSSINGS, np.int64)
-        count = int(record[K.R_TRIE_COUNT]) * K.TRIE_ROW
-        rows = array_at(int(record[K.R_TRIES]), count, np.int64)
-        return [(row[0], row[2]) for row in rows.reshape(-1, K.TRIE_ROW).tolist() if row[2] in self._tries]
+        record = array_at(at, word_of(K.LexemeRecord, "crossings"), np.int64)
+        count = int(record[K.LexemeRecord.leftover_count]) * K.LEFTOVER_WORDS
+        rows = array_at(int(record[word_of(K.LexemeRecord, "leftovers")]), count, np.int64)
+        return [
+            (row[0], row[2]) for row in rows.reshape(-1, K.LEFTOVER_WORDS).tolist() if row[2] in self._tries
+        ]
 
     def _hang(self, trie: npt.NDArray[np.int64], rows: int) -> None:
         """Give a trie room for its records."""
@@ -268,7 +529,7 @@ class VocabularyTables(PageTables):
         if old is not None:
             records[: len(old)] = old
             self._kept.append(old)
-        self._held[at], trie[K.D_RECORDS] = records, address_of(records)
+        self._held[at], trie[word_of(K.LeftoverTrie, "records")] = records, address_of(records)
 
     def reopen(self, kind: int, first: int, second: int) -> None:
         """Have a question about the lexer or the parser's plans asked again."""
@@ -297,6 +558,6 @@ class VocabularyTables(PageTables):
             *self._held.values(),
             *self._kept,
         ]
-        others = self._shape.nbytes + self.pairs.nbytes + self._pieces.nbytes
+        others = self._builder.nbytes + self.pairs.nbytes + self._fragments.nbytes
         others += 0 if self._later is None else self._later.nbytes
         return others + sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import GrammarError
+from structgen.errors import GrammarError, StructgenError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.lexer.kept_lexemes import decode_lexemes, encode_lexemes
@@ -21,6 +21,7 @@ from structgen.lark_grammars.parser.contextual_reader import ContextualReader, R
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables, rule_as_written
 from structgen.limits import Limits
+from structgen.native.array_file import DamagedArrays
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
 _MOST_TAILED = 2
@@ -273,7 +274,7 @@ class ContextualLanguage(Language):
         """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
         and right behind the indenter's newline."""
         known = self._cleanness_of(context, terminal)
-        if known == K.SOILED and terminal in self.reader.tables.contexts[context].every_terminal:
+        if known == K.INSEPARABLE and terminal in self.reader.tables.contexts[context].every_terminal:
             self._outdated += self._plans.avoid(terminal)
         return known
 
@@ -294,19 +295,19 @@ class ContextualLanguage(Language):
         others = (*self.separator[:1], *(() if indentation is None else (10,)))
         start = lexer.partial_start(context, terminal, *others)
         if terminal == END:  # may the text end behind the separator?
-            return K.CLEAN if self.separator and self._ends_separated(start) else K.SOILED
+            return K.SEPARABLE if self.separator and self._ends_separated(start) else K.INSEPARABLE
         word = lexer.shortest_text(start, terminal)
         if not self.separator or not word or not self._follows_separator(start, word[0]):
-            return K.SOILED
+            return K.INSEPARABLE
         if indentation is not None and terminal == indentation.newline:
-            return K.CLEAN if lexer.move(start, 10).after in self._lines() else K.SOILED
+            return K.SEPARABLE if lexer.move(start, 10).after in self._lines() else K.INSEPARABLE
         if not self._is_parted(start, word, terminal):
-            return K.SOILED
+            return K.INSEPARABLE
         if indentation is None:
-            return K.CLEAN
+            return K.SEPARABLE
         lines = self._lines()
         bare = lines and all(lexer.move(state, word[0]) == Move(DECIDED, (0,)) for state in lines)
-        return K.CLEAN_BARE if bare else K.CLEAN
+        return K.SEPARABLE_BARE if bare else K.SEPARABLE
 
     def _ends_separated(self, start: int) -> bool:
         """Return whether the separator is ignored where the text ends behind it."""
@@ -425,18 +426,33 @@ class ContextualLanguage(Language):
 class LanguageSource:
     """A grammar's language, made when it is first asked for: many grammars get by with kept tables."""
 
-    __slots__ = ("_kept", "_language", "_limits", "_tables", "budget")
+    __slots__ = ("_kept", "_language", "_limits", "_refuse", "_tables", "budget")
 
-    def __init__(self, tables: ParserTables, limits: Limits, kept: npt.NDArray[np.uint8] | None) -> None:
-        """`kept`: the states of its lexer, as `encode` returned them."""
-        self._tables, self._limits, self._kept = tables, limits, kept
+    def __init__(
+        self,
+        tables: ParserTables,
+        limits: Limits,
+        kept: npt.NDArray[np.uint8] | None,
+        refuse: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`kept`: the states of its lexer, as `encode` returned them; `refuse` deletes the file that they are
+        from, with a StoreWarning."""
+        self._tables, self._limits, self._kept, self._refuse = tables, limits, kept, refuse
         self._language: ContextualLanguage | None = None
         self.budget = WorkBudget(limits)
 
     def __call__(self) -> ContextualLanguage:
-        """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
+        """Return the language. Cost: the first time that of a lexer, up to 0.1 s. Raises StructgenError where
+        the states that were kept are none of this lexer."""
         if self._language is None:
-            self._language = ContextualLanguage(self._tables, self._limits, self._kept, self.budget)
+            try:
+                self._language = ContextualLanguage(self._tables, self._limits, self._kept, self.budget)
+            except DamagedArrays as error:
+                self._refuse()
+                raise StructgenError(
+                    "The states of the lexer that were kept of this grammar are not those of its lexer.",
+                    cure="Compile it again: the file is gone.",
+                ) from error
             self._kept = None
         return self._language
 

@@ -16,6 +16,7 @@ from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexeme_rows import FULL
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
+from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
 
 T = TypeVar("T", bound=np.signedinteger[Any])
@@ -49,6 +50,40 @@ class GrammarTables(NamedTuple):
         return self._replace(moves=_own(self.moves), endings=_own(self.endings))
 
 
+class Records(NamedTuple):
+    """The records of a book: numbers of dense rows (below 0: of those that lie beside them), and offsets in
+    `made`, one after another of all arrays that it has addresses of."""
+
+    records: npt.NDArray[np.int64]
+    """[1 + tries, states]: of the vocabulary's trie and each of `tries`, where the record of a state is, and
+    1; 0: there is none."""
+    tries: npt.NDArray[np.int64]
+    made: npt.NDArray[np.int64]
+    addresses: npt.NDArray[np.int64]
+    """Which words of `made` are offsets in it."""
+    rows: npt.NDArray[np.int64]
+    """Which are numbers of dense rows."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(one.nbytes for one in self)
+
+    @property
+    def dense(self) -> None:
+        """All their dense rows are the mask store's."""
+
+    @classmethod
+    def none(cls, states: int) -> Records:
+        """Return none of so many states."""
+        nothing = np.empty(0, np.int64)
+        return cls(np.zeros((1, states), np.int64), nothing, nothing, nothing, nothing)
+
+    def read(self) -> Records:
+        """Return the records."""
+        return self
+
+
 class PageTables:
     """The tables of the lexer and the parser that compiled code reads, filled as they are asked for."""
 
@@ -61,7 +96,7 @@ class PageTables:
         """`language` is called when something is met that `pages` do not know; nobody else may write to
         these. Cost: a lexer without them, 0.1 ms with them."""
         self._language = language
-        self._words = np.full(K.K_WORDS, -1, np.int64)
+        self._words = np.full(words_of(K.LarkTables), -1, np.int64)
         self._kept: list[npt.NDArray[Any]] = []
         if pages is None:
             lexer = language().reader.lexer
@@ -80,33 +115,39 @@ class PageTables:
         if indentation is not None:
             brackets[sorted(indentation.opening)] = 1
             brackets[sorted(indentation.closing)] = 2
-            words[K.K_NEWLINE], words[K.K_INDENT] = indentation.newline, indentation.indent
-            words[K.K_DEDENT], words[K.K_TAB] = indentation.dedent, indentation.tab_size
+            words[K.LarkTables.newline], words[K.LarkTables.indent] = indentation.newline, indentation.indent
+            words[K.LarkTables.dedent], words[K.LarkTables.tab_size] = (
+                indentation.dedent,
+                indentation.tab_size,
+            )
         self._starts = np.full(len(tables.contexts), K.UNKNOWN, np.int32)
         self._plans = np.full(len(tables.kernels), K.UNKNOWN, np.int32)
         self._clean = np.zeros((len(tables.contexts), terminals), np.uint8)
         self._sure = np.zeros(len(tables.kernels), np.uint8)
         self._fixed: dict[int, npt.NDArray[Any]] = {
-            K.K_CLASSES: self._classes,
-            K.K_ACTIONS: np.ascontiguousarray(tables.actions, np.int32),
-            K.K_GOTOS: np.ascontiguousarray(tables.gotos, np.int32),
-            K.K_ORIGINS: origins,
-            K.K_SIZES: sizes,
-            K.K_CONTEXTS: np.ascontiguousarray(tables.context_of, np.int32),
-            K.K_STARTS: self._starts,
-            K.K_IGNORED: ignored,
-            K.K_BRACKETS: brackets,
-            K.K_PLANS: self._plans,
-            K.K_CLEAN: self._clean,
-            K.K_SURE: self._sure,
+            word_of(K.LarkTables, "classes"): self._classes,
+            word_of(K.LarkTables, "actions"): np.ascontiguousarray(tables.actions, np.int32),
+            word_of(K.LarkTables, "gotos"): np.ascontiguousarray(tables.gotos, np.int32),
+            word_of(K.LarkTables, "rule_origins"): origins,
+            word_of(K.LarkTables, "rule_sizes"): sizes,
+            word_of(K.LarkTables, "contexts"): np.ascontiguousarray(tables.context_of, np.int32),
+            word_of(K.LarkTables, "start_states"): self._starts,
+            word_of(K.LarkTables, "ignored"): ignored,
+            word_of(K.LarkTables, "brackets"): brackets,
+            word_of(K.LarkTables, "plans"): self._plans,
+            word_of(K.LarkTables, "separability"): self._clean,
+            word_of(K.LarkTables, "certified"): self._sure,
         }
         for word, array in self._fixed.items():
             words[word] = address_of(array)
         if separator:
-            words[K.K_SEPARATOR] = separator[0]
-        words[K.K_WIDTH], words[K.K_TERMINALS] = self._width, terminals
-        words[K.K_NONTERMINALS], words[K.K_END_STATE] = tables.gotos.shape[1], tables.end
-        words[K.K_BARRING], words[K.K_PIECING] = 0, 0
+            words[K.LarkTables.separator] = separator[0]
+        words[K.LarkTables.class_count], words[K.LarkTables.terminal_count] = self._width, terminals
+        words[K.LarkTables.nonterminal_count], words[K.LarkTables.end_state] = (
+            tables.gotos.shape[1],
+            tables.end,
+        )
+        words[K.LarkTables.has_excluding], words[K.LarkTables.keeps_fragments] = 0, 0
         self.knows_sure = False
         """Whether it was worked out behind which states a text goes on, whatever lies below."""
         self._errors = np.full((terminals, self._width), UNKNOWN_BEHIND, np.uint8)
@@ -125,9 +166,14 @@ class PageTables:
     def _point(self) -> None:
         """Have compiled code read the arrays that have grown."""
         words = self._words
-        words[K.K_MOVES], words[K.K_NEWLINES] = address_of(self._moves), address_of(self._newlines)
-        words[K.K_ENDINGS] = address_of(self._endings)
-        words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
+        words[word_of(K.LarkTables, "moves")], words[word_of(K.LarkTables, "may_be_newline")] = (
+            address_of(self._moves),
+            address_of(self._newlines),
+        )
+        words[word_of(K.LarkTables, "endings")] = address_of(self._endings)
+        words[word_of(K.LarkTables, "ending_lists")] = words[word_of(K.LarkTables, "plan_lists")] = (
+            address_of(self._lists)
+        )
 
     @property
     def _lexer(self) -> Lexer:
@@ -153,9 +199,9 @@ class PageTables:
 
     def pages(self) -> GrammarTables:
         """Return what the tables hold."""
-        count, separator = self._told, int(self._words[K.K_SEPARATOR])
+        count, separator = self._told, int(self._words[K.LarkTables.separator])
         clean = self._clean.copy()
-        clean[clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
+        clean[clean == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
         return GrammarTables(
             np.append(self._classes, np.array([separator] if separator >= 0 else [], np.uint8)),
             _answered(self._moves[:count]),
@@ -166,8 +212,8 @@ class PageTables:
             _answered(self._plans),
             clean,
             self._errors.copy(),
-            self._fixed[K.K_ORIGINS],
-            self._fixed[K.K_SIZES],
+            self._fixed[word_of(K.LarkTables, "rule_origins")],
+            self._fixed[word_of(K.LarkTables, "rule_sizes")],
             self._sure.copy() if self.knows_sure else self._sure[:0],
         )
 
@@ -184,12 +230,12 @@ class PageTables:
         self._point()
 
     def reopen_all(self) -> None:
-        """Have all asked again that was asked and not answered: whoever shares this book has noted it."""
+        """Open all questions that were asked and have no answer."""
         for cells in (self._moves, self._endings, self._starts, self._plans):
             pending = cells == K.PENDING
             if pending.any():
                 cells[pending] = K.UNKNOWN
-        self._clean[self._clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
+        self._clean[self._clean == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
 
     # --- room -----------------------------------------------------------------------------------------------
 
@@ -200,14 +246,18 @@ class PageTables:
         newlines, endings = np.zeros(rows, np.uint8), np.full(rows, K.UNKNOWN, np.int32)
         moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
         self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
-        places = [K.K_MOVES, K.K_NEWLINES, K.K_ENDINGS]
+        places = [
+            word_of(K.LarkTables, "moves"),
+            word_of(K.LarkTables, "may_be_newline"),
+            word_of(K.LarkTables, "endings"),
+        ]
         addresses = [address_of(moves), address_of(newlines), address_of(endings)]
         # in one statement: Python and compiled code must never read different arrays
         self._moves, self._newlines, self._endings, self._words[places] = moves, newlines, endings, addresses
 
     def reach(self, lexeme: int) -> None:
         """Have rows for all lexeme states, this one among them."""
-        lexer, newline = self._lexer, int(self._words[K.K_NEWLINE])
+        lexer, newline = self._lexer, int(self._words[K.LarkTables.newline])
         count = len(lexer.states)
         if count > len(self._newlines):
             self._grow(max(2 * len(self._newlines), count, FIRST_ROOM))
@@ -227,8 +277,8 @@ class PageTables:
         """Return whether a question about the lexer or the parser's plans has no answer yet."""
         if kind == K.Q_MOVE:
             return first not in self._known_moves()
-        if kind == K.Q_CLEAN:
-            return int(self._clean[first, second]) in (K.CLEAN_UNKNOWN, K.CLEAN_PENDING)
+        if kind == K.Q_SEPARABLE:
+            return int(self._clean[first, second]) in (K.SEPARABLE_UNKNOWN, K.SEPARABLE_PENDING)
         cells = {K.Q_START: self._starts, K.Q_PLAN: self._plans, K.Q_ENDINGS: self._endings}[kind]
         return first >= len(cells) or int(cells[first]) < 0
 
@@ -243,16 +293,16 @@ class PageTables:
             self._endings[first] = K.UNKNOWN
         elif kind == K.Q_PLAN:
             self._plans[first] = K.UNKNOWN
-        elif kind == K.Q_CLEAN:
-            self._clean[first, second] = K.CLEAN_UNKNOWN
+        elif kind == K.Q_SEPARABLE:
+            self._clean[first, second] = K.SEPARABLE_UNKNOWN
 
     def states_behind(self, *lexemes: int) -> list[int]:
         """Return the lexeme states that the moves of some lead to, with and without their old slots, in
         order."""
         moves = self._moves[list(lexemes)]
         kinds = moves & K.KIND_BITS
-        kept = (kinds == K.MV_KEEP_NEW) | (kinds == K.MV_KEEP_OLD)
-        on = kept | (kinds == K.MV_ON)
+        kept = (kinds == K.MOVE_KEEP_NEW) | (kinds == K.MOVE_KEEP_OLD)
+        on = kept | (kinds == K.MOVE_ON)
         found: list[int] = np.unique(
             np.concatenate(((moves[on] >> K.TO_SHIFT) & K.TO_BITS, moves[kept] >> K.ELSE_SHIFT))
         ).tolist()
@@ -294,15 +344,15 @@ class PageTables:
 
     def soiled(self, terminal: int) -> int:
         """Return a context in which it was entered that nothing makes sure of a terminal, -1 where none."""
-        found = np.flatnonzero(self._clean[:, terminal] == K.SOILED)
+        found = np.flatnonzero(self._clean[:, terminal] == K.INSEPARABLE)
         return int(found[0]) if len(found) else -1
 
     def put_sure(self, sure: npt.NDArray[np.uint8]) -> None:
         """Enter behind which parser states a text goes on, whatever lies below."""
         self._sure[:] = sure
         self.knows_sure = True
-        self._words[K.K_PIECING] = 1
-        self._words[K.K_BARRING] = int((sure & K.BARRED).any())
+        self._words[K.LarkTables.keeps_fragments] = 1
+        self._words[K.LarkTables.has_excluding] = int((sure & K.EXCLUDING).any())
 
     def _listed_at(self, key: tuple[int, ...]) -> int:
         at = self._known_lists.get(key)
@@ -312,7 +362,10 @@ class PageTables:
                 lists = np.empty(2 * (at + size), np.int32)
                 lists[:at] = self._lists[:at]
                 self._kept.append(self._lists)
-                self._lists, self._words[[K.K_ENDS, K.K_STEPS]] = lists, address_of(lists)
+                (
+                    self._lists,
+                    self._words[[word_of(K.LarkTables, "ending_lists"), word_of(K.LarkTables, "plan_lists")]],
+                ) = lists, address_of(lists)
             self._lists[at : at + size] = key
             self._listed, self._known_lists[key] = at + size, at
         return at
@@ -323,7 +376,7 @@ class PageTables:
         self._enter_moves(lexemes)
         if kinds:
             words = self._moves[lexemes, kinds]
-            on = words & K.KIND_BITS == K.MV_ON
+            on = words & K.KIND_BITS == K.MOVE_ON
             self._enter_moves(((words[on] >> K.TO_SHIFT) & K.TO_BITS).tolist())
 
     def _enter_moves(self, lexemes: Sequence[int]) -> None:

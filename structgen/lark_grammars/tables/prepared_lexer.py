@@ -47,7 +47,9 @@ class Ahead(NamedTuple):
     @property
     def has_text(self) -> bool:
         """Whether it is sure that there is a text."""
-        return int(self.pages.sure[self.start]) & (K.SURE_APART | K.BARRED) == K.SURE_APART
+        return (
+            int(self.pages.sure[self.start]) & (K.CERTIFIED_SEPARATED | K.EXCLUDING) == K.CERTIFIED_SEPARATED
+        )
 
 
 def work_out(tables: ParserTables) -> Ahead | None:

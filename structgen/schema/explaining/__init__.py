@@ -1,6 +1,6 @@
-"""What a schema means, in words: for `structgen explain` and for error messages.
+"""Explanations of a schema, in words: for `structgen explain` and for reports.
 
-`outline` lists what documents look like; `keyword_report` what became of each keyword; `impossible` and
-`contradiction` name the two keywords that exclude each other; `redundant_constraints` and `schema_difference`
-find keywords that change nothing; `wording` puts formulas in words.
+`outline` lists the places of the documents; `keyword_report` says which keywords are enforced; `impossible`
+finds parts that no document uses, with the keywords that exclude each other; `redundant_constraints` and
+`schema_difference` find keywords that change nothing.
 """

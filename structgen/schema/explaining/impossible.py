@@ -1,6 +1,6 @@
-"""What can never hold in a schema: branches, properties, items and constants, each with the reason.
+"""Parts of a schema that can never hold: branches, properties, items and constants, each with the reason.
 
-A branch is looked at where it stands, together with all else that its place asks: `{"type": "string"}` is
+A branch is examined at its place, together with the other demands there: `{"type": "string"}` is
 empty under `allOf` with `{"type": "integer"}`. It is reported if it holds at none of the places that refer to
 it.
 """
@@ -19,7 +19,7 @@ from structgen.schema.recogniser.contradiction import item, reason, required_key
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 MOST_QUESTIONS = 20_000
-"""Branches, keys and constants that are looked at, those of a place with a large oneOf counted many times."""
+"""Branches, keys and constants that are examined; those of a place with a large oneOf count many times."""
 _MOST_CONSTANTS = 1_000
 
 
@@ -35,11 +35,12 @@ class Impossible:
 
 
 def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
-    """Return what can never hold at places with these demands, in the order in which it was met, and whether
-    all was looked at; with more than MOST_QUESTIONS parts nothing is said.
+    """Return the parts that can never hold at places with these demands, in order, and whether all parts were
+    examined; with more than MOST_QUESTIONS parts none is.
 
-    What a schema rules out by `false` itself is not reported. A part that a limit left undecided counts as
-    possible. Cost: a question to the liveness oracle for each branch, property and constant of each place.
+    Parts that a schema rules out by `false` itself are not reported. A part that a limit left undecided
+    counts as possible. Cost: a question to the liveness oracle for each branch, property and constant of each
+    place.
     """
     return _Search(network).run(demands)
 
@@ -54,8 +55,8 @@ class _Search:
         self.tables = network.tables
         self.frames = network.objects.frames
         self._found: dict[tuple[Schema, int], tuple[str, tuple[int, ...], str] | None] = {}
-        """By schema (and index in its enum): what can never hold, with the literals that exclude each
-        other and what the reason need not name again; None once it can."""
+        """By schema (and index in its enum): the part, the literals that exclude each other, and the step
+        that the reason need not name again; None once the part can hold."""
         self._questions = 0
 
     def run(self, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
@@ -86,8 +87,8 @@ class _Search:
     def _place(
         self, literals: tuple[int, ...], asked: tuple[int, ...]
     ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Look at what some of the literals of a place say; yield the branches that can hold there,
-        each with all that is asked then."""
+        """Examine some of the literals of a place; yield the branches that can hold there, each with all
+        literals then."""
         if not self._lives(literals):
             return
         for literal in asked:
@@ -130,7 +131,7 @@ class _Search:
         return holds
 
     def _weight(self, literals: tuple[int, ...]) -> int:
-        """Return what a question costs: the branches of a choice are held against each other."""
+        """Return the cost of a question: the branches of a choice are compared in pairs."""
         weight = 1
         for literal in literals:
             if literal >= 0 and not literal & 1:

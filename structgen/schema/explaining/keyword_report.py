@@ -1,4 +1,4 @@
-"""What a schema's keywords came to: enforced, annotation, or refused, place by place."""
+"""The report of a schema's keywords: enforced, annotation, or refused, place by place."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from structgen.schema.reading.suspect_keywords import suspects
 
 
 class KeywordStanding(Enum):
-    """What became of a keyword."""
+    """How a keyword was taken."""
 
     ENFORCED = "enforced"
     """Every document obeys it."""
     ANNOTATION = "annotation"
-    """It says nothing about which documents are valid: a title, an unknown keyword, `then` without `if`."""
+    """It does not restrict documents: a title, an unknown keyword, `then` without `if`."""
     REDUNDANT = "redundant"
     """It is a constraint, and without it the same documents are valid: `minLength: 0`, `type` beside an
     `enum`, bounds of a number where only strings may stand."""
@@ -45,16 +45,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class KeywordReport:
-    """What is enforced, what is annotation and what was refused, for every place that the root reaches.
+    """The keywords that are enforced, annotations or refused, for every place that the root reaches.
 
-    Identifiers ($schema, $id, $anchor) and definitions are not listed: they say nothing by themselves.
+    Identifiers ($schema, $id, $anchor) and definitions are not listed: by themselves they restrict nothing.
     """
 
     draft: str
     policies: Policies
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
-    """What concerns the document as a whole: names given twice, an unknown `$schema`."""
+    """Notes on the document as a whole: names given twice, an unknown `$schema`."""
     may_dead_end: tuple[str, ...] = ()
     """Places that the liveness oracle could not decide, compiled under `Limits(liveness="flag")`."""
 
@@ -70,8 +70,8 @@ class KeywordReport:
 
     @property
     def redundant(self) -> tuple[Finding, ...]:
-        """The constraints that change nothing where they stand. What takes more than a look at the place
-        itself counts as enforced, unless it was proved (`sg.explain(grammar, prove=True)`)."""
+        """The constraints that change nothing at their place. A constraint that only the rest of the schema
+        makes redundant counts as enforced, unless that was proved (`sg.explain(grammar, prove=True)`)."""
         return self._with(KeywordStanding.REDUNDANT)
 
     @property
@@ -187,7 +187,7 @@ def _legacy(sources: Iterable[str]) -> str:
 
 
 def _idle(document: Document, place: SchemaPlace, raw: dict[str, Any], keyword: str, value: Any) -> str:
-    """Return why a keyword that the draft knows says nothing here, or "" where it does."""
+    """Return why a keyword that the draft knows has no effect here, or "" where it has one."""
     if keyword == "format":
         if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
             return f"formats={document.policies.formats!r}"

@@ -1,8 +1,8 @@
-"""What the documents of a schema are, place by place and in words: a tree of lines, for people.
+"""The outline of a schema: a tree of lines that describe its documents in words, place by place.
 
-The tree is read from the network and not from the text of the schema, so that what `allOf`, `$ref`, `anyOf`
-and `not` come to at one place stands there as one line. An object or an array that was told of before is
-referred to, so that the tree is no larger than the schema, and recursion ends.
+The tree is read from the network and not from the text of the schema, so that `allOf`, `$ref`, `anyOf` and
+`not` at one place are one line. An object or an array that was described before is referred to, so that the
+tree is no larger than the schema, and recursion ends.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from structgen.schema.reading.json_text import write
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 MOST_LINES = 20_000
-"""Lines of one outline; the rest is counted, not told."""
+"""Lines of one outline; further lines are counted."""
 MOST_KINDS = 500
-"""Kinds of one object or array that are told one by one."""
+"""Kinds of one object or array that are described one by one."""
 DEEPEST_SOURCES = 500
 """Levels down to which the schema's places are spelled out: pointers grow with each level."""
 _MOST_ALTERNATIVES = 6
@@ -46,7 +46,7 @@ _MOST_ALTERNATIVES = 6
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One place of the documents, or something that is said about one."""
+    """One place of the documents, or a remark on one."""
 
     parent: int
     """The index of the line around it, -1 for the document."""
@@ -56,11 +56,11 @@ class Line:
     need: str
     """Of a key: `required`, `optional`, or `never` where no document holds it; else empty."""
     what: str
-    """What the value is, in words."""
+    """The value, in words."""
     sources: tuple[str, ...]
     """JSON pointers of the schemas that say so; empty where nothing is asked."""
     same_as: int = -1
-    """The index of the line that tells what is inside, -1 where that follows here."""
+    """The index of the line whose inner lines hold here too, -1 where they follow here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +69,18 @@ class Outline:
 
     lines: tuple[Line, ...]
     demands: tuple[int, ...]
-    """The demands that were told of, for who wants to ask more."""
+    """The demands that were described, for further questions."""
     cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Todo:
-    """A line that is not told yet."""
+    """A line that is still to be written."""
 
     label: str
     need: str = ""
     demand: int | None = None
-    """What is said of a value; None: `what` says all."""
+    """The demand on the value; None: `what` is complete."""
     what: str = ""
     inside: tuple[_Todo, ...] = ()
     cut: int = 0
@@ -90,7 +90,7 @@ class _Todo:
 def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
     """Return the tree of a network's places, `most` lines of it.
 
-    Expands all places that it tells of: linear in the schema where few alternatives multiply. A place past a
+    Expands all places that it describes: linear in the schema where few alternatives multiply. A place past a
     limit says so in its line.
     """
     reasons = _OutlineWriter(network)
@@ -132,7 +132,7 @@ def _said(what: str, cut: int = 0) -> _Todo:
 
 
 class _OutlineWriter:
-    """Says what a demand is, and what stands inside its objects and arrays."""
+    """Describes demands, and the members of their objects and arrays."""
 
     def __init__(self, network: SchemaNetwork) -> None:
         self.network = network
@@ -162,7 +162,7 @@ class _OutlineWriter:
         return f"{what} is there" if brief == "any value" else f"{what} is {brief}"
 
     def _brief(self, literals: tuple[int, ...]) -> str:
-        """Return a value in words, without what is inside."""
+        """Return a value in words, without its members."""
         demand = self.tables.demand(literals)
         entry = self._entry(demand)
         if isinstance(entry, str):
@@ -187,7 +187,7 @@ class _OutlineWriter:
         return found
 
     def _entry(self, demand: int) -> ValueMenu | str:
-        """Return how a value may begin; in words where that says all."""
+        """Return the kinds of a value; in words where these are complete."""
         if demand == ANYTHING:
             return "any value"
         if demand == NEVER or not self.network.oracle.alive(demand):
@@ -217,7 +217,7 @@ class _OutlineWriter:
         return "an object" + (f" of {size}" if size else ""), inside
 
     def _kinds(self, demand: int, shapes: Sequence[ObjectShape | ArrayShape]) -> list[_Todo]:
-        """Return what all kinds have in common, and then the kinds."""
+        """Return the common part of all kinds, and then the kinds."""
         common: dict[_Todo, None] = {}
         if len(shapes) <= MOST_KINDS:
             common = dict.fromkeys(self._inside(demand, shapes[0]))

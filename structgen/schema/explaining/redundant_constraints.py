@@ -1,7 +1,8 @@
-"""Constraints that change nothing where they stand, as a look at their place shows.
+"""Constraints that change nothing, as their own place shows.
 
-What takes more than that (a bound that a pattern elsewhere implies, a branch that never holds) is found
-by `implied_constraints`. Each is told by itself: of two that say the same either can go, and not both.
+Constraints that the rest of the schema makes redundant (a bound that a pattern elsewhere implies, a branch
+that never holds) are found by `implied_constraints`. Each is reported by itself: of two equal ones either can
+go, but not both.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def _type(value: Json) -> str:
 
 
 def _reached(root: Schema) -> frozenset[int]:
-    """Return the ids of the schemas that some value is asked about, as far as the types around them tell."""
+    """Return the ids of the schemas that apply to some value, as far as the types around them show."""
     found = {root.id}
     stack = [root]
     while stack:

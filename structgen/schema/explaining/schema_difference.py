@@ -1,7 +1,7 @@
 """One schema, and the same without a keyword, in one network: is there a value that only one of them takes?
 
-The places of the second document that say what their twins in the first one say are not read again: what
-leads to them is led to the twins. What is left differs, and the liveness oracle is asked about it.
+A place of the second document that equals its counterpart in the first one is replaced by it. The places that
+remain differ, and the liveness oracle is asked about them.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class SchemaDifference:
         self._next = len(document.schemas)
 
     def difference(self, other: Document, pointer: str = "#") -> int | None:
-        """Return a demand, which some value meets, on values that one of the two documents takes and the
-        other does not, or that their places at a pointer tell apart; None where there is no such value.
+        """Return a demand that some value meets, and only values that one of the two documents takes and the
+        other does not (or their places at a pointer); None where there is no such value.
 
-        The caller gives `other` away: its places come to lead to those of this document. Cost: a look at each
-        place of both, and at most two questions to the liveness oracle. Raises LimitError where the oracle
-        does not decide.
+        `other` must not be used afterwards: its places then lead to those of this document. Cost: linear in
+        the places of both, and at most two questions to the liveness oracle. Raises LimitError where the
+        oracle does not decide.
         """
         counterparts = self._merged(other)
         one = self.places[pointer]
@@ -64,8 +64,8 @@ class SchemaDifference:
         return text.flat().decode("utf-8", "surrogatepass")
 
     def _merged(self, other: Document) -> dict[int, Schema]:
-        """Return the places of ours that places of a document are (by id): those that say the same; all
-        others then refer to ours."""
+        """Return the equal places of this document by the ids of another's places; the other's remaining
+        places then refer to them."""
         for place in other.schemas:
             place.id += self._next
         self._next += len(other.schemas)
@@ -85,7 +85,7 @@ class SchemaDifference:
 
 
 def without(value: Json, pointer: str, keyword: str) -> Json:
-    """Return a schema without a keyword at a place (`#/properties/a`); what lies off the way is shared."""
+    """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
     root: Json = copy(value)
     here: Any = root
     for step in map(unescape, pointer.split("/")[1:]):
@@ -97,8 +97,8 @@ def without(value: Json, pointer: str, keyword: str) -> Json:
 
 
 def _different(schemas: Sequence[Schema], counterparts: Mapping[int, Schema]) -> set[int]:
-    """Return the ids of the schemas that do not say what their twins say: their own fields differ, or what
-    they lead to does."""
+    """Return the ids of the schemas that differ from their counterparts: in their own fields, or in a schema
+    that they lead to."""
     holders: dict[int, list[int]] = {}
     different: set[int] = set()
     for schema in schemas:
@@ -129,7 +129,7 @@ def _children(schema: Schema) -> Iterator[Schema]:
 
 
 def _replaced(held: Any, counterparts: Mapping[int, Schema]) -> Any:
-    """Return a field of a schema with schemas replaced by their twins."""
+    """Return a field of a schema with schemas replaced by their counterparts."""
     if isinstance(held, Schema):
         return counterparts.get(held.id, held)
     if isinstance(held, Mapping):

@@ -1,4 +1,4 @@
-"""Takes up a schema or its negation: what its keywords add to a conjunction, pushed inward to plain facts."""
+"""Adds a schema or its negation to a conjunction: its keywords as plain facts, negations pushed inward."""
 
 from __future__ import annotations
 
@@ -96,10 +96,10 @@ class Assertions:
                 self._choose(facts, [(Forbid(key),), (Require(key), says)])
 
     def _clauses(self, trigger: str, schema: Schema) -> list[Obligation] | None:
-        """Return what a plain schema asks of an object that holds a key, as obligations that all hold.
+        """Return the obligations that a plain schema puts on an object that holds a key; all of them hold.
 
-        None where it says more than what keys are required and which scalars they have. A dependency in this
-        form is an obligation too, so that many of them do not multiply the shapes.
+        None where the schema has more than required keys and scalars under them. In this form a dependency is
+        an obligation too, so that many of them do not multiply the shapes.
         """
         tables = self.tables
         info = tables.info(schema)

@@ -1,12 +1,13 @@
-"""What `unevaluatedProperties` and `unevaluatedItems` apply to: the members that nothing else has evaluated.
+"""`unevaluatedProperties` and `unevaluatedItems`: the members that no other keyword has evaluated.
 
 A member is evaluated by a keyword of the schema itself, or of a subschema that judges the same value and
 holds: `allOf` and references always, a branch of `anyOf`, `oneOf`, `if` or `dependentSchemas` where it is
-true. So what is evaluated depends on the truth of those branches, the *guards*; once it is known as far as it
-matters, the keyword is a plain fact: `additionalProperties` or `items` over the union of what was found.
-A guard needs no exact answer. Where the keyword holds, evaluating more only loosens it: the conjunction is
-split into one that claims the guard and one that goes without its members, and need not deny it. Where the
-keyword fails it is the other way round. Source: JSON Schema Core 2020-12, sections 10.3, 11.2, 11.3.
+true. So the evaluated members depend on the truth of those branches, the *guards*. Once the guards that
+matter are decided, the keyword is a plain fact: `additionalProperties` or `items` over the union of the
+members. A guard needs no exact answer. Where the keyword holds, evaluating more only loosens it: the
+conjunction is split into one that claims the guard and one that goes without its members, and need not deny
+it. Where the keyword fails it is the other way round. Source: JSON Schema Core 2020-12, sections 10.3, 11.2,
+11.3.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromInde
 from structgen.schema.reading.model import Schema
 
 Truth: TypeAlias = Callable[[FactConjunction, int], "bool | None"]
-"""Whether a literal follows from what is known, or its negation does."""
+"""True where a literal follows from the known facts, False where its negation does, None where neither
+does."""
 _MANY = 4
 """So many guards and more are clauses of one conjunction, where that can be, and not decided one by one."""
 _Facet: TypeAlias = tuple[int, int, frozenset[str], frozenset[str], int, frozenset[int]]
 
 
 class EvaluatedMembers:
-    """What is evaluated: names, patterns of keys, the first items, items that meet a literal, or all."""
+    """Evaluated members: names, patterns of keys, the first items, items that meet a literal, or all."""
 
     __slots__ = ("contains", "names", "patterns", "prefix", "whole")
 
@@ -50,7 +52,8 @@ class EvaluatedMembers:
         self.whole = False
 
     def read(self, schema: Schema, kind: int, tables: PlaceTables) -> None:
-        """Add what the keywords of one schema evaluate, not those of its subschemas, nor `unevaluated*`."""
+        """Add the members that the keywords of one schema evaluate, without its subschemas and
+        `unevaluated*`."""
         if kind == OBJECT:
             self.whole = self.whole or schema.additional is not None
             self.names.update(dict.fromkeys(schema.properties))
@@ -78,17 +81,17 @@ class EvaluatedMembers:
 
 @dataclass(frozen=True, slots=True)
 class BranchGuard:
-    """Branches of which it is not known whether they evaluate anything."""
+    """A branch whose truth is open, and so whether it evaluates its members."""
 
     choice: Choice
-    """What decides it."""
+    """The literal that decides it."""
     parts: tuple[Schema, ...]
     holds: int | str | None
     """They do where this literal holds, or this key is there; None: it is not as plain as that."""
 
 
 class Evaluation:
-    """Turns `unevaluated*` into plain facts; one for each network, what it makes is remembered."""
+    """Turns `unevaluated*` into plain facts; one for each network, its results are remembered."""
 
     def __init__(self, tables: PlaceTables, reader: ClauseReader) -> None:
         self.tables = tables
@@ -101,7 +104,8 @@ class Evaluation:
     # What assertions ask
 
     def applies(self, schema: Schema, kind: int) -> Schema | None:
-        """Return the schema of the `unevaluated*` keyword for a kind of container, if it says anything."""
+        """Return the schema of the `unevaluated*` keyword for a kind of container, or None where it restricts
+        nothing."""
         child = _unevaluated(schema, kind)
         return None if child is None or self.tables.literal(child) == ALWAYS else child
 
@@ -165,7 +169,7 @@ class Evaluation:
     def _walk(
         self, watch: Watch, facts: FactConjunction, kind: int, truth: Truth
     ) -> tuple[EvaluatedMembers, list[BranchGuard]]:
-        """Return what is evaluated for sure, and the open guards that matter beyond that."""
+        """Return the members that are evaluated in any case, and the open guards that may evaluate more."""
         tables = self.tables
         found = EvaluatedMembers()
         open_: list[BranchGuard] = []
@@ -239,11 +243,11 @@ class Evaluation:
     def _clauses(
         self, schema: Schema, found: EvaluatedMembers, guards: list[BranchGuard], known: list[Obligation]
     ) -> Clauses | None:
-        """Return what an object must meet so that the guards need not be decided; adds their names to
-        `found`. None where clauses do not say it.
+        """Return clauses under which the guards need not be decided; adds the names in them to `found`. None
+        where clauses cannot express it.
 
-        For each name that only guards evaluate: it is absent, or a guard holds, or the value is as the
-        keyword asks.
+        One clause for each name that only guards evaluate: it is absent, or a guard holds, or its value meets
+        the keyword.
         """
         child = schema.unevaluated_properties
         assert child is not None
@@ -303,7 +307,7 @@ class Evaluation:
         return True
 
     def _known(self, facts: FactConjunction, literal: int, kind: int, truth: Truth) -> bool | None:
-        """Return the truth of a literal as far as it is known."""
+        """Return the truth of a literal; None where it is open."""
         if literal < 0:
             return literal == ALWAYS
         return truth(facts, literal) if self.tables.mask(literal) & kind else False
@@ -311,7 +315,7 @@ class Evaluation:
     def _claimed(
         self, watch: Watch, facts: FactConjunction, literal: int, kind: int, truth: Truth
     ) -> bool | None:
-        """Return whether what a literal guards is taken as evaluated; None: not decided yet."""
+        """Return whether the members that a literal guards count as evaluated; None: not decided yet."""
         known = self._known(facts, literal, kind, truth)
         if known is None and watch.negated:
             return True if self.tables.negate(literal) in facts.left_out else None
@@ -322,7 +326,7 @@ class Evaluation:
         return not all(found.covers(self._at_most(part, kind)) for part in parts)
 
     def _at_most(self, root: Schema, kind: int) -> EvaluatedMembers:
-        """Return what a schema evaluates if every guard in it holds."""
+        """Return the members that a schema evaluates if every guard in it holds."""
         found = self._possible.get((root.id, kind))
         if found is None:
             found = EvaluatedMembers()
@@ -355,7 +359,7 @@ class Evaluation:
         return FromIndex(found.prefix, tuple(asked))
 
     def _facet(self, schema: Schema, kind: int, found: EvaluatedMembers) -> Schema:
-        """Return the schema that says the same by `additionalProperties` or `items` alone."""
+        """Return an equivalent schema of `additionalProperties` or `items` alone."""
         names, patterns = frozenset(found.names), frozenset(found.patterns)
         key = (schema.id, kind, names, patterns, found.prefix, frozenset(found.contains))
         made = self._facets.get(key)

@@ -1,4 +1,4 @@
-"""A conjunction as it is being built, and the steps by which a branch adds to it."""
+"""A conjunction under construction, and the facts that a branch adds to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from structgen.schema.meaning.shape import Counter, Obligation
 from structgen.schema.reading.model import Schema
 
 Rank: TypeAlias = tuple[int, ...]
-"""Where in the text something is said: the order of the literals of a child is the order of their ranks."""
+"""The place of a keyword in the text: the literals of a child are ordered by their ranks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Obligate:
 
 @dataclass(frozen=True, slots=True)
 class LeaveOut:
-    """Values that meet the literal are left to other conjunctions: here it is never said."""
+    """Leave the values that meet the literal to other conjunctions: the literal is never added here."""
 
     literal: int
 
@@ -56,7 +56,7 @@ Choice: TypeAlias = list[tuple[Step, ...]]
 
 
 class FactConjunction:
-    """A conjunction as it is being built."""
+    """A conjunction under construction."""
 
     __slots__ = (
         "asserted",
@@ -91,12 +91,12 @@ class FactConjunction:
         self.obligations: list[Obligation] = []
         self.counters: list[Counter] = []
         self.left_out: frozenset[int] = frozenset()
-        """Literals that are never said here: conjunctions that say them are made apart."""
+        """Literals that are never added here: other conjunctions have them."""
         self.watching: list[Watch] = []
-        """Keywords that apply to what is not evaluated, not settled yet."""
+        """The `unevaluated*` keywords that are still to be turned into facts."""
         self.unique = False
         self.different: list[Rest] = []
-        """Values of which this is none."""
+        """Excluded values."""
 
     def copy(self) -> FactConjunction:
         new = FactConjunction()

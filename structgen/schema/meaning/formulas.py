@@ -204,7 +204,7 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
 
 
 def apart(a: Formula, b: Formula) -> bool:
-    """Return whether two formulas are disjoint for a cheap reason. False says nothing."""
+    """Return whether two formulas are disjoint for a cheap reason. False: unknown."""
     if a == FALSE or b == FALSE:
         return True
     for x in a.of if isinstance(a, All) else (a,):
@@ -253,7 +253,7 @@ def bounds_length(formula: Formula) -> bool:
 
 
 def neighbours(formulas: Sequence[Formula]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs i < j of formulas that their intervals do not tell apart, in no order.
+    """Yield the pairs i < j of formulas whose intervals overlap, in no order.
 
     Cost: n log n and the pairs; where no formula has an interval that is all pairs.
     """
@@ -318,7 +318,7 @@ def quick_string(formula: Formula) -> bool | None:
 
 
 def quick_number(formula: Formula) -> bool | None:
-    """Return whether a number meets the formula where plain arithmetic tells, else None."""
+    """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
     parts = formula.of if isinstance(formula, All) else (formula,)
     interval: Interval | None = None
     multiple: Multiple | None = None

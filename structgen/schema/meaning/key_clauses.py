@@ -1,10 +1,10 @@
 """Choices about the keys of an object as obligations: many that are independent do not multiply shapes.
 
 A choice between plain schemas (keys that are required, scalars under named keys) is a conjunction of clauses,
-each of which one member, or one key left out, can make true: that is what an obligation is. Twenty `if` on
-twenty keys are a million shapes, or twenty obligations of one shape. Few choices are left as they are: a
-shape that knows which branch it is asks less of each member. Nothing here has to be done: where a schema says
-more, the answer is None and its choice is split.
+each of which one member, or one absent key, can make true: such a clause is an obligation. Twenty `if` on
+twenty keys are a million shapes, or twenty obligations of one shape. A few choices are left as they are,
+since a shape of one branch has simpler demands on its members. This is an optimisation: where clauses cannot
+express a schema, the answer is None and its choice is split.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _DEEP = 4
 _WIDE = 200
 """Schemas that are read for one literal."""
 _CROWD = 3
-"""A key of whose value more is asked in clauses is one to tell shapes apart by: its choices are split."""
+"""Choices over a key with more values than this in clauses are split into shapes."""
 
 
 class ClauseReader:
-    """Reads schemas and choices as clauses; remembers what it has read."""
+    """Reads schemas and choices as clauses, and remembers them."""
 
     def __init__(self, tables: PlaceTables) -> None:
         self.tables = tables
@@ -74,7 +74,7 @@ class ClauseReader:
         return {key for key, literals in asked.items() if len(literals) > _CROWD}
 
     def of(self, literal: int) -> Clauses | None:
-        """Return the clauses of an object that meets a literal; None: it says more than they can."""
+        """Return the clauses of an object that meets a literal; None: clauses cannot express it."""
         if literal not in self._literals:
             self._left = _WIDE
             found = self._read(literal, _DEEP)

@@ -1,4 +1,4 @@
-"""Many `multipleOf` at one place: merged where one says it all, written out where few numbers are left."""
+"""Many `multipleOf` at one place: merged into one, or listed as numbers where few are left."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from structgen.language.ir import FALSE, All, Any_, Formula, Interval, Multiple,
 from structgen.schema.meaning.formulas import conjunction, disjunction, is_multiple, number_meets
 
 _DIGITS = 20
-"""Multiples are merged while the result has at most so many digits on either side of the point: those are
-allowed by every policy, so that merging does not change how long a numeral may be."""
+"""Multiples are merged while the result has at most so many digits on either side of the point: numerals of
+that length are allowed by every policy, so that merging does not change how long a numeral may be."""
 _FEW_DIVISORS = 4
 """Numbers are written out only where more divisors than this would have to be counted with."""
 _WRITTEN_OUT = 1_000

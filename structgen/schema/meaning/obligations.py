@@ -1,4 +1,4 @@
-"""Settles obligations that what is known already decides, and says what a conjunction asks of one value."""
+"""Settles obligations that known facts decide, and finds the literals of a conjunction on one value."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Obligations:
         return found
 
     def simplify_object(self, facts: FactConjunction) -> bool:
-        """Settle obligations that what is known decides; return False on a contradiction."""
+        """Settle the obligations that known facts decide; return False on a contradiction."""
         again = True
         while again:
             again = False
@@ -169,7 +169,7 @@ class Obligations:
 
 
 class Known:
-    """What a conjunction about an object, as it is now, already says of alternatives."""
+    """The truth of alternatives under the present facts of a conjunction about an object."""
 
     __slots__ = ("_facets", "_facts", "_obligations", "_said")
 

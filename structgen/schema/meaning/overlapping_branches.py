@@ -1,4 +1,4 @@
-"""Which branches of a `oneOf` may overlap, and what tells branches apart without opening them."""
+"""Which branches of a `oneOf` may overlap: cheap proofs that two branches are disjoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.reading.model import Schema
 
 _PINNED = 16
-"""Schemas with more properties than this are not searched for constants that contradict what is known."""
+"""Schemas with more properties than this are not searched for constants that contradict known facts."""
 
 _FEW = 8
 """Finite sets of at most so many strings are tried on the patterns of the other side."""
@@ -32,8 +32,8 @@ class OverlappingBranches:
     def of(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
         """Return for each branch the others that it may overlap with; remembered, and not to be changed.
 
-        Branches that ask different constants of one required key are told apart by an index over that key, so
-        that a union of thousands is not compared pair by pair.
+        An index over a required key with constants (a discriminator) separates most branches, so that a union
+        of thousands is not compared pair by pair.
         """
         key = (kind, *literals)
         found = self._overlaps.get(key)
@@ -146,7 +146,7 @@ class OverlappingBranches:
         )
 
     def _strings_clash(self, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-        """Return whether one side allows only a few strings, of which none is right for the other."""
+        """Return whether one side allows only a few strings, none of which the other side allows."""
         for few, many in ((one, other), (other, one)):
             for literal in few:
                 values = self.tables.infos[literal >> 1].values if literal >= 0 and not literal & 1 else None

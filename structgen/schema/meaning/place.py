@@ -2,7 +2,8 @@
 
 A *literal* is a schema or its negation, as the integer `2 * schema.id + negated`. A *demand* is a conjunction
 of literals in text order; a *place* is an ordered tuple of distinct demands. Both are normalised before they
-are interned: references are followed, `allOf` that stands alone is opened, what is always true is dropped.
+are interned: references are followed, an `allOf` without other keywords is opened, literals that are always
+true are dropped.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ TYPE_BITS = {
 _STRINGS = frozenset({"string"})
 _ALL_TYPES = frozenset(TYPE_BITS)
 _SYNTHETIC = 1 << 40
-"""Ids of schemas made here start here, far above those of a document."""
+"""Ids of schemas made here start here, far above the ids of a document."""
 
 
 def type_bit(value: Json) -> int:
@@ -55,7 +56,7 @@ def type_bit(value: Json) -> int:
 
 
 class Info:
-    """What the network needs to know of a schema at a glance; made once for each schema."""
+    """A summary of a schema for the network; made once for each schema."""
 
     __slots__ = (
         "arrays",
@@ -96,7 +97,7 @@ class Info:
             for name in schema.types:
                 types |= TYPE_BITS[name]
         self.values: frozenset[Hashable] | None = None
-        """The finitely many values (as keys of equality) among which those of the schema are, if known."""
+        """A finite set (as keys of equality) that holds all values of the schema, if one is known."""
         if values is not None and schema.enum is not None:
             types &= value_types
             self.values = values
@@ -170,9 +171,9 @@ class Info:
             and schema.not_ is None
             and not conditional
         )
-        """Nothing but `anyOf` is said."""
+        """`anyOf` is the only keyword."""
         self.only_values = self.values is not None and schema.types is None and not (self.combined or own)
-        """Nothing but `enum` or `const` is said."""
+        """`enum` or `const` is the only keyword."""
         if self.strings and self.values is None and schema.types == _STRINGS and schema.pattern is not None:
             # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
             self.values = simple_patterns.words(schema.pattern)
@@ -208,7 +209,7 @@ class PlaceTables:
     """The interned literals, demands and places of one network."""
 
     def __init__(self, any_value: int | None = None) -> None:
-        """`any_value`: how deep a value may be nested of which nothing is said; None: no bound."""
+        """`any_value`: how deep an unconstrained value may be nested; None: no bound."""
         self.infos: dict[int, Info] = {}
         self._hopeless: dict[int, bool] = {}
         self.demands: list[tuple[int, ...]] = [()]
@@ -224,7 +225,7 @@ class PlaceTables:
         self.nothing = self.schema(pointer="", verdict=False)
         """A schema that no value meets."""
         self.free = None if any_value is None else self._free(any_value)
-        """The literal that bounds a value of which nothing is said (policy any_value)."""
+        """The literal that bounds an unconstrained value (policy any_value)."""
 
     def _free(self, depth: int) -> int:
         scalars = frozenset({"string", "number", "boolean", "null"})
@@ -234,9 +235,9 @@ class PlaceTables:
         return self.literal(found)
 
     def of_value(self, demand: int) -> int:
-        """Return the demand on a value at a place of which a schema's keywords ask `demand`.
+        """Return the demand on a value at a place where a schema's keywords ask `demand`.
 
-        They are the same but under the policy any_value, where nothing is asked.
+        It differs under the policy any_value alone, for an unconstrained value.
         """
         if self.free is None or demand == NEVER or not all(map(self._excludes, self.demands[demand])):
             return demand
@@ -298,7 +299,7 @@ class PlaceTables:
     # Literals
 
     def info(self, schema: Schema) -> Info:
-        """Return what is known of a schema, references followed as long as they stand alone."""
+        """Return the summary of a schema, after references without other keywords."""
         found = self.infos.get(schema.id)
         if found is not None:
             return found
@@ -327,8 +328,8 @@ class PlaceTables:
     def literal(self, schema: Schema, negated: bool = False) -> int:
         """Return the literal of a schema or of its negation, in its simplest form.
 
-        What stands under `not` does not come out as a positive literal, even where it is negated twice: the
-        declared order of keys is read from the schemas of positive literals.
+        A schema under `not` never becomes a positive literal, even if it is negated twice: the declared order
+        of keys is read from the schemas of positive literals.
         """
         first, first_negated = schema, negated
         passed: list[tuple[Info, bool]] = []
@@ -361,7 +362,7 @@ class PlaceTables:
         return literal ^ 1
 
     def about(self, literal: int) -> Info:
-        """Return what is known of a literal's schema."""
+        """Return the summary of a literal's schema."""
         return self.infos[literal >> 1]
 
     # Demands and places
@@ -518,7 +519,7 @@ class PlaceTables:
     def clash(self, literals: Iterable[int]) -> bool:
         """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
 
-        False says nothing. Linear in the number of literals (with the conjuncts that they stand for) and of
+        False: unknown. Linear in the number of literals (with the conjuncts that they stand for) and of
         the smallest finite set.
         """
         mask = EVERY

@@ -51,7 +51,7 @@ _FILTERED = 1_000
 
 
 class StringOracle(Protocol):
-    """What the network asks about sets of strings."""
+    """Questions of the network about sets of strings."""
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""
@@ -74,13 +74,13 @@ class StringOracle(Protocol):
         most: int,
     ) -> list[tuple[str, frozenset[int]]] | None:
         """Return up to `count` strings that are not in `avoid`, each with the set of formulas that are true
-        of it, which the judge of the spec and `accept` take: as many as there are, short ones first as far as
-        a glance tells. None where looking at `most` texts does not tell how many there are."""
+        of it, which the judge of the spec and `accept` take: as many as there are, short ones mostly
+        first. None where `most` texts do not decide how many there are."""
         ...
 
 
 class NumberOracle(Protocol):
-    """What the network asks about sets of numbers."""
+    """Questions of the network about sets of numbers."""
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some numeral within policy meets, the shortest such numeral."""
@@ -88,7 +88,7 @@ class NumberOracle(Protocol):
 
 
 class Scalars:
-    """The formulas of strings and numbers, and what is asked of the automata about them; all memoised."""
+    """The formulas of strings and numbers, and questions to the automata about them; all memoised."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Scalars:
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
         self._of_values: set[Formula] = set()
-        """Formulas of which no part asks how a number is written."""
+        """Formulas that do not depend on how a number is written."""
 
     # Formulas of schemas. `kind` is STRING or NUMBER, or NULL for null, BOOLEAN for true, -BOOLEAN for false.
 
@@ -149,7 +149,7 @@ class Scalars:
 
     def _capped(self, formula: Formula, longest: int) -> Formula:
         """Return a formula with the length of its strings bounded, where it has no bound of its own; never
-        below what it takes to meet it, so that a place is not emptied."""
+        below its shortest string, so that no place becomes empty."""
         if isinstance(formula, Any_):
             return disjunction([self._capped(part, longest) for part in formula.of])
         if bounds_length(formula):
@@ -362,8 +362,8 @@ class Scalars:
         return formula
 
     def _is_of_values(self, formula: Formula) -> bool:
-        """Return whether membership of a number is decided by its value, however it is written. What is below
-        a formula that was looked at is not looked at again."""
+        """Return whether membership of a number is decided by its value, however it is written. Parts of a
+        formula that was checked are not checked again."""
         known = self._of_values
         met: list[Formula] = []
         stack = [formula]
@@ -462,7 +462,7 @@ def _unknown(formula: Formula) -> bool | None:
 
 
 def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> bytes:
-    """Return the shortest JSON literal of some words, the smallest of those; few words are written at all."""
+    """Return the smallest of the shortest JSON literals of some words; few words are written at all."""
     best: bytes | None = None
     for word in sorted(words, key=len):
         if best is not None and len(word) + 2 > len(best):

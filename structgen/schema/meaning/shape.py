@@ -79,15 +79,15 @@ class AtMost:
 
 @dataclass(frozen=True, slots=True)
 class Differs:
-    """The object is none of some values. Each is what is left of it: the members not yet written, under each
-    key the literal of the one value that is meant. Those that what was written has ruled out are gone."""
+    """The object equals none of some values. Each is kept as its members that are not yet written, with the
+    literal of the value under each key. Values from which the written part differs are dropped."""
 
     rests: frozenset[frozenset[tuple[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
 class DiffersList:
-    """The array is none of some values. Each is what is left of it: the literals of its further items."""
+    """The array equals none of some values. Each is kept as the literals of its remaining items."""
 
     rests: frozenset[tuple[int, ...]]
 
@@ -115,7 +115,7 @@ Obligation: TypeAlias = tuple[Alternative, ...]
 
 
 def asks_for_any_key(obligation: Obligation) -> bool:
-    """Return whether a key that no schema names may pay what is owed."""
+    """Return whether a key that no schema names may meet an obligation."""
     return any(isinstance(one, (AtPattern, AtOther, BadKey, AtLeast)) for one in obligation)
 
 
@@ -235,13 +235,13 @@ class ArrayShape:
                 if isinstance(alternative, (AtIndex, FromIndex)):
                     settled = max(settled, alternative.index + 1)
         self.settled = settled
-        """Items from this index on are all alike."""
+        """Items from this index on have the same demand."""
         self.items_memo: dict[int, int] = {}
 
     @property
     def need(self) -> int:
-        """A number of items with which the shape has an array, if it has any: those that the schema names or
-        asks for by number, and one for each obligation."""
+        """A length for which the shape has an array, if it has any: the items that the schema names or
+        counts, and one for each obligation."""
         least = max([self.lo, *(len(schema.prefix) for schema in self.facets)])
         named = [index + 1 for index in self.values]
         for obligation in self.obligations:

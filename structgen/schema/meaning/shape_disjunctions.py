@@ -2,8 +2,8 @@
 
 A disjunction of schemas that a single member or item can settle (the negation of `properties`, `items`,
 `required`, bounds) does not multiply shapes: it becomes an *obligation*, a set of alternatives of which at
-least one must come true while the value is written. What must be split (anyOf, oneOf, if) is split after
-everything else is known, and branches that contradict what is known are dropped at once.
+least one must come true while the value is written. Choices that must be split (anyOf, oneOf, if) are split
+last, and branches that contradict known facts are dropped at once.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ class Shapes:
                 return True
 
     def _prune(self, facts: FactConjunction, kind: int) -> bool:
-        """Drop branches of choices that contradict what is known; take up a choice with one branch left."""
+        """Drop branches of choices that contradict known facts; add the last branch of a choice."""
         if not facts.choices:
             return True
         fixed: dict[str, frozenset[object]] = {}
@@ -300,10 +300,11 @@ class Shapes:
     def _truth(
         self, facts: FactConjunction, literal: int, fixed: dict[str, frozenset[object]]
     ) -> bool | None:
-        """Return whether a literal follows from what is known, or its negation does, as far as that is cheap.
+        """Return whether a literal follows from known facts, or its negation does; None where no cheap proof
+        is found.
 
-        A schema that asks a constant of a required key which is known to have another is false; this keeps
-        long lists of `if` on one key from being split again in every branch. `fixed` is a memo for one call.
+        A schema with a constant under a required key that has another constant is false; so long lists of
+        `if` on one key are not split again in every branch. `fixed` is a memo for one call.
         """
         if literal < 0:
             return literal == ALWAYS

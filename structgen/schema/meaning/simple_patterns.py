@@ -24,7 +24,7 @@ class Simple:
     infinite: bool
     """Infinitely many strings match for sure."""
     anywhere: bool
-    """No anchor: what holds a match still holds it however it goes on."""
+    """No anchor: a string with a match still has it after any continuation."""
 
 
 @lru_cache(maxsize=4096)

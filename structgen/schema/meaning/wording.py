@@ -45,7 +45,7 @@ def describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) ->
 
 
 def string(formula: Formula, some: str = "a string") -> str:
-    """Return a description of strings; it says so where it does not say all."""
+    """Return a description of strings, which says so where it is not complete."""
     if isinstance(formula, Words):
         return listing(quoted(word) for word in sorted(formula.of))
     size, further = "", False
@@ -75,7 +75,7 @@ def string(formula: Formula, some: str = "a string") -> str:
 
 
 def number(formula: Formula) -> str:
-    """Return a description of numbers; it says so where it does not say all."""
+    """Return a description of numbers, which says so where it is not complete."""
     exact = points(formula)
     if exact is not None:
         return listing(decimal(value) for value in sorted(exact))

@@ -2,9 +2,9 @@
 
 They are annotations (2020-12 Validation, section 8.1), and asserted under the policy content="assert". An
 encoding is then the regular language of what an encoder writes: padded, pad bits zero, so that no decoder
-objects. A JSON text in a string may be any (`automata/json_texts`), also in base64, base32 or base16. What
-stands beside it and would have to be searched together with its nesting is refused: another encoding,
-`contentSchema`, a length, a pattern, a format.
+objects. A JSON text in a string may be any (`automata/json_texts`), also in base64, base32 or base16. Beside
+it other keywords for the string are refused, since they would have to be searched together with its nesting:
+another encoding, `contentSchema`, a length, a pattern, a format.
 
 Sources: RFC 8259 for JSON; RFC 4648 for base16, base32 and base64; RFC 2045, sections 2.7 and 6.7, for 7bit
 and quoted-printable.
@@ -107,12 +107,12 @@ def _is_plain(raw: dict[str, Any]) -> bool:
 
 
 def _holds_json(raw: dict[str, Any]) -> bool:
-    """Return whether a string holds a JSON text in digits; its encoding says nothing more."""
+    """Return whether a string holds a JSON text in digits; its encoding then adds nothing."""
     return _encoding(raw) in _DIGITS and is_json(str(raw.get("contentMediaType", "")))
 
 
 def _asks(document: Reading, place: SchemaPlace, raw: dict[str, Any], keyword: str) -> bool:
-    """Return whether a keyword beside a JSON text says something of it."""
+    """Return whether a keyword beside a JSON text restricts it."""
     if keyword not in raw:
         return False
     value, known = raw[keyword], place.scope.dialect
@@ -134,7 +134,7 @@ def is_json(media_type: str) -> bool:
 
 
 def idle(document: Reading, raw: dict[str, Any], keyword: str, value: Any) -> str:
-    """Return why a keyword about content says nothing, or "" where it does."""
+    """Return why a keyword about content has no effect, or "" where it has one."""
     if document.policies.content != "assert":
         return f"content={document.policies.content!r}"
     if keyword == "contentEncoding":

@@ -1,4 +1,4 @@
-"""What each draft of JSON Schema calls its keywords.
+"""The dialects: the keywords of each draft of JSON Schema, with their readers.
 
 A draft is a `Dialect`: a table from keyword to the function that reads it, so that a keyword that a draft
 does not know is simply not in its table. Sources: the JSON Schema drafts 3, 4, 6, 7, 2019-09 and 2020-12

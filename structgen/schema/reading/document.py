@@ -28,11 +28,10 @@ from structgen.schema.reading.schema_place import KeywordRefusal, SchemaPlace, S
 class Document:
     """The subschemas of one schema that its root reaches, through keywords and references.
 
-    Building it reads them all (some 2 us a subschema) and raises `SchemaError` for what is no schema: a
-    keyword with a value of the wrong kind, a `$ref` to nowhere, references that go in a circle within one
-    value. What stands only under definitions that nothing refers to is not looked at. Keywords that are not
-    handled are collected in `refusals`; `require_handled` raises the first. `derived` is not for several
-    threads at once.
+    Building it reads them all (some 2 us a subschema) and raises `SchemaError` for a value that is no schema:
+    a keyword with a value of the wrong kind, a `$ref` to nowhere, references that go in a circle within one
+    value. Definitions that nothing refers to are not read. Keywords that are not handled are collected in
+    `refusals`; `require_handled` raises the first. `derived` is not for several threads at once.
     """
 
     __slots__ = (
@@ -82,7 +81,7 @@ class Document:
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()
         self.notes: list[str] = []
-        """What the report says about the document as a whole."""
+        """Notes of the report on the document as a whole."""
         if draft is None:
             self._check_declaration()
         self.references = References(value, draft, remotes if remotes is not None else Remotes())
@@ -150,7 +149,7 @@ class Document:
         return place
 
     def require_handled(self) -> None:
-        """Raise what keeps the document from being compiled, though it is a schema.
+        """Raise an error for a valid schema that cannot be compiled.
 
         `UnsupportedError` for a keyword or a format that is not handled, `RegexError` for a regular
         expression that has a syntax error or that no automaton can read. Some 10 us a new expression.
@@ -235,7 +234,7 @@ class Document:
         self._referring.append(place)
 
     def _bound_to(self, name: str, bound: int) -> ReferenceTarget | None:
-        """Return what a name is bound to, None where nothing is, or this reading does not follow the name."""
+        """Return the target of a name; None where it is unbound, or this reading does not follow the name."""
         self._asked.add(name)
         return None if self._bindings is None else self._bindings.target(bound, name)
 
@@ -334,7 +333,7 @@ class Document:
             self.notes.append(f"$schema {uri!r} is not a known draft: read as {DEFAULT_DRAFT}.")
 
     def _check_vocabularies(self) -> None:
-        """Refuse what is written in a dialect of which a required part is not known here."""
+        """Refuse the schemas of a dialect that requires an unknown vocabulary."""
         for scope in dict.fromkeys(place.scope for place in self.schemas if isinstance(place, SchemaPlace)):
             for uri in scope.dialect.unknown_vocabularies:
                 self.refusals.append(
@@ -382,7 +381,7 @@ class Document:
         return place
 
     def _child_bound(self, bindings: Bindings, up: SchemaPlace, raw: dict[str, Any], at: Any) -> SchemaPlace:
-        """Return what `child` does, where ways to a place matter."""
+        """Return the place of a subschema where it depends on the dynamic scope too."""
         scope = self.references.enter(
             up.scope, raw, lambda: "".join([up.pointer, *("/" + escape(segment) for segment in at)])
         )
@@ -396,7 +395,7 @@ class Document:
         return place
 
     def _read(self) -> None:
-        """Read every place that is waiting, and those that they bring."""
+        """Read every waiting place, and the places that these add."""
         todo, schemas, most = self._todo, self.schemas, self.limits.schema_places
         while todo:
             place = todo.pop()
@@ -456,7 +455,7 @@ def _no_schema(raw: object, scope: Scope) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a value for a message: itself where that is short, else what it is."""
+    """Return a value for a message: itself where it is short, else its kind."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (dict, list)) or len(str(value)) > 40:

@@ -1,4 +1,4 @@
-"""What draft 3 says in its own way: `extends`, `disallow`, `divisibleBy`, schemas in `type`.
+"""Keywords of draft 3 alone: `extends`, `disallow`, `divisibleBy`, schemas in `type`.
 
 Source: draft-zyp-json-schema-03, section 5.
 """

@@ -1,9 +1,9 @@
-"""Dynamic scope: to which schema a `$dynamicRef` or `$recursiveRef` leads on the way that leads to it.
+"""Dynamic scope: the target of a `$dynamicRef` or `$recursiveRef` depends on the path of references to it.
 
-A schema that holds such a reference means something else on each way to it, so a place of the document is
-then a schema *and* what the ways to it have bound: for each name the outermost resource on the way that has a
-dynamic anchor of that name (the first one counts, so what is bound once stays). Names and resources are
-finitely many, and so are bindings. Names that no reference asks for are left out.
+A schema with such a reference may mean something else on each path, so a place of the document is then a
+schema *and* the bindings of the path: for each name the outermost resource on the path with a dynamic anchor
+of that name (the first one counts). Names and resources are finitely many, and so are bindings. Names that no
+reference uses are left out.
 
 Source: JSON Schema Core 2020-12, sections 7.1 (dynamic scope), 8.2.3.2; 2019-09, section 8.2.4.2.
 """
@@ -16,11 +16,11 @@ from structgen.schema.reading.references import References, ReferenceTarget
 from structgen.schema.reading.schema_place import Scope
 
 NOTHING = 0
-"""The bindings of no way at all."""
+"""The bindings of the empty path."""
 
 
 class Bindings:
-    """What ways have bound, interned: equal bindings have equal numbers."""
+    """The bindings of paths, interned: equal bindings have equal numbers."""
 
     __slots__ = ("_after", "_bound", "_known", "_references", "names")
 
@@ -32,7 +32,7 @@ class Bindings:
         self._after: dict[tuple[int, int], int] = {}
 
     def enter(self, bindings: int, scope: Scope) -> int:
-        """Return what is bound once the way has come into a resource."""
+        """Return the bindings after a path has entered a resource."""
         key = bindings, id(scope)
         found = self._after.get(key)
         if found is None:

@@ -1,4 +1,4 @@
-"""The formats of JSON Schema: which names mean something, and which of those cannot be asserted."""
+"""The formats of JSON Schema: names with a meaning, and those among them that cannot be asserted."""
 
 from __future__ import annotations
 

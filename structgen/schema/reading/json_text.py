@@ -156,12 +156,13 @@ def escape(segment: str | int) -> str:
 
 
 def unescape(token: str) -> str:
-    """Return what a reference token of a JSON pointer stands for: `escape` undone."""
+    """Return the key of a reference token of a JSON pointer: the inverse of `escape`."""
     return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
 
 
 def kind_name(value: object) -> str:
-    """Return what a value is called in messages: its JSON type, or its Python type where JSON has none."""
+    """Return the name of a value's kind for messages: its JSON type, or its Python type where JSON has
+    none."""
     if value is None:
         return "null"
     for kind, name in (

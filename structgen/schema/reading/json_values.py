@@ -24,7 +24,7 @@ def canonical(value: Json, known: Digests | None = None) -> Hashable:
     """Return a key that two JSON values share if and only if they are equal as JSON Schema has it.
 
     Numbers compare by value (1 = 1.0), objects without regard to the order of keys, and true is not 1.
-    Containers are told apart by a 32-byte digest: nested tuples would be hashed on the C stack, as deep as
+    Containers are compared by a 32-byte digest: nested tuples would be hashed on the C stack, as deep as
     the value. Iterative: the depth of the value does not matter. `known` holds the digests of containers that
     were met before, and takes those of all that are met; they must not change as long as it is used.
     """
@@ -107,8 +107,7 @@ def has_lone_surrogate(text: str) -> bool:
 def json_string(text: str) -> bytes:
     """Return the shortest JSON string literal of a decoded string, quotes included.
 
-    It is what `json.dumps(ensure_ascii=False)` writes; lone surrogates, which that cannot encode, are
-    escaped.
+    As `json.dumps(ensure_ascii=False)` writes it; lone surrogates, which UTF-8 cannot encode, are escaped.
     """
     written = json.dumps(text, ensure_ascii=False)
     if has_lone_surrogate(text):
@@ -129,7 +128,7 @@ def string_order(text: str) -> tuple[int, bytes]:
 
 
 _SHORT = 1 << 12
-"""Bytes of a piece of text that is joined apart, where other texts have it too."""
+"""Bytes of a piece of text that is joined by itself if other texts share it."""
 
 
 class JsonPieces:

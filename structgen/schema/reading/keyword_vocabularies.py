@@ -1,4 +1,4 @@
-"""What a meta-schema's `$vocabulary` leaves of a draft's keywords.
+"""The keywords of a draft that a meta-schema's `$vocabulary` keeps.
 
 Source: JSON Schema Core 2019-09 and 2020-12, section 8.1.2 (vocabularies), and their vocabulary meta-schemas.
 """
@@ -49,8 +49,8 @@ _KEYWORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 def with_vocabularies(known: Dialect, meta: Mapping[str, Any]) -> Dialect:
     """Return a draft's dialect with the vocabularies alone that a meta-schema names in `$vocabulary`.
 
-    Without that member it is the whole draft, as in drafts that know no vocabularies. What is named, required
-    and not known is in `unknown_vocabularies` of the dialect: its schemas must be refused.
+    Without that member it is the whole draft, as in drafts that know no vocabularies. A vocabulary that is
+    required and not known is in `unknown_vocabularies` of the dialect: its schemas must be refused.
     """
     named = meta.get("$vocabulary")
     groups = _KEYWORDS.get(known.draft)

@@ -149,7 +149,7 @@ def read_multiple_of(document: Reading, place: SchemaPlace, raw: dict[str, Any],
 
 
 def counter(keyword: str, field: str, beside: str | None = None) -> Reader:
-    """Return the reader of a count; it says nothing unless the keyword `beside` is present."""
+    """Return the reader of a count; it has no effect unless the keyword `beside` is present."""
 
     def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         bound = count(value)
@@ -412,7 +412,7 @@ def read_property_dependencies(
 
 
 def unevaluated(keyword: str, field: str) -> Reader:
-    """Return the reader of a keyword for what no other keyword evaluates."""
+    """Return the reader of a keyword for members that no other keyword evaluates."""
 
     def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         setattr(place, field, document.child(place, value, (keyword,)))

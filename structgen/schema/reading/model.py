@@ -17,7 +17,7 @@ class Schema:
     identity is equality (`id` is dense, from 0).
 
     Made lazily by the document: `keywords` that the draft does not know, and annotations, are not here. A
-    field at its default means that the keyword is absent. Whatever a draft says differently (items as a list,
+    field at its default means that the keyword is absent. Whatever differs between drafts (items as a list,
     exclusiveMinimum as a boolean, `$ref` hiding its siblings, `dependencies`) is already translated.
     """
 

@@ -14,17 +14,17 @@ _SHOWN = 60
 
 
 def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> Grammar:
-    """Return the grammar of the texts of `grammar` in which none of the banned `texts` stands anywhere.
+    """Return the grammar of the texts of `grammar` that contain none of the banned `texts`.
 
-    For a JSON Schema and with `decoded` a banned text stands in no string and in no key, read as JSON reads
-    them: `"\\u0066oo"` is `foo`. Numbers, literals, punctuation and white space are not looked at. The result
-    is a grammar of a JSON Schema. In all other cases a banned text stands nowhere among the bytes that are
-    written: for `decoded=False` in a JSON text as it is spelled, across strings and punctuation too, and for
-    any other grammar in its texts (a special token has no text: nothing stands across it). Without `texts`
-    the grammar comes back unchanged. No dead ends: where every way on needs a banned text, the token that
-    leads there is not allowed, and a grammar that has no text left is refused when it is compiled.
+    For a JSON Schema with `decoded`, no string and no key contains a banned text, after JSON's escapes are
+    decoded: `"\\u0066oo"` is `foo`. Numbers, literals, punctuation and white space are not checked. The
+    result is a grammar of a JSON Schema. In all other cases the written bytes contain no banned text: with
+    `decoded=False` those of the JSON text, across strings and punctuation too; for any other grammar those of
+    its texts (a special token has no text and separates the texts around it). Without `texts` the grammar is
+    returned unchanged. There are no dead ends: a token is refused if every continuation needs a banned text,
+    and a grammar without any text left is refused when it is compiled.
 
-    Errors: `OptionError` for what is no text, an empty text or a lone surrogate; `LimitError`
+    Errors: `OptionError` for anything but texts, an empty text or a lone surrogate; `LimitError`
     (banned_texts). Cost: linear in the characters of the texts, about; masks: docs/composition.md.
     """
     if not isinstance(decoded, bool):

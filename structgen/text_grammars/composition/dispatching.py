@@ -1,4 +1,4 @@
-"""Free text in which certain texts bind what follows them: the frame of tags and tool calls."""
+"""Free text with triggers: behind each trigger a grammar of its own follows, as in tags and tool calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def triggered(
     avoided: Sequence[str],
     stops: bool = False,
 ) -> TextGrammar:
-    """Return the grammar of free text with tags in it, told by how they begin and what comes then."""
+    """Return the grammar of free text with tags, each given by its beginning and the grammar behind it."""
     rests: dict[str, list[TextGrammar]] = {trigger: [] for trigger in triggers}
     for begin, rest in tags:
         of = [trigger for trigger in triggers if begin.startswith(trigger)]
@@ -43,9 +43,10 @@ def triggered(
 def dispatched(
     rules: Mapping[str, TextGrammar], place: str, avoided: Sequence[str], stops: bool
 ) -> TextGrammar:
-    """Return the grammar of free text in which what follows certain texts is bound: after each its grammar.
+    """Return the grammar of free text in which each trigger is followed by a text of its grammar (`rules`).
 
-    The free text has none of `avoided`, and after it no rule's text but the one that ends it. `stops`: once.
+    The free text contains none of `avoided`, and no trigger except the one that ends it. `stops`: at most one
+    trigger occurs.
     """
     for one in rules:
         other = next((two for two in (*rules, *avoided) if two != one and two in one), None)
@@ -63,7 +64,7 @@ def dispatched(
 
 
 def _up_to(word: str, words: Sequence[str], avoided: Sequence[str]) -> TextGrammar:
-    """Return the texts up to the first place where one of some words stands, which is this one."""
+    """Return the grammar of texts that end with a word and contain none of `words` before."""
     of: list[Formula] = [Pattern(f"^{_ANY}(?:{choice([word]).body})$")]
     of.append(Not(Pattern(rf"^{_ANY}(?:{choice(words).body})[\s\S]+$")))
     if avoided:
@@ -72,7 +73,7 @@ def _up_to(word: str, words: Sequence[str], avoided: Sequence[str]) -> TextGramm
 
 
 def holding(words: Sequence[str]) -> Formula:
-    """Return the texts in which one of some words stands."""
+    """Return the formula of texts that contain one of some words."""
     return Pattern(f"^{_ANY}(?:{choice(words).body}){_ANY}$")
 
 

@@ -1,4 +1,4 @@
-"""How JSON writes characters in strings: escapes, whole ones and what is read of one (RFC 8259, 7)."""
+"""JSON's escapes in strings: whole ones, and their beginnings (RFC 8259, 7)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class JsonEscapes:
         self._any = policy == "any"
 
     def may_write(self, read: bytes, point: int) -> bool:
-        """Return whether the policy writes a character so."""
+        """Return whether the policy allows this spelling of a character."""
         if self._any:
             return True
         if len(read) == 2:
@@ -32,7 +32,7 @@ class JsonEscapes:
         return point < 0x20 and point not in _LETTER and read[2:].islower() | read[2:].isdigit()
 
     def points(self, read: bytes) -> Iterator[tuple[int, int]]:
-        """Yield the ranges of the characters that an escape may stand for of which something is read."""
+        """Yield the ranges of characters whose escapes begin with the bytes read."""
         if not self._any:
             points = [*_LETTER] if read == b"\\" else []
             points += [point for point in range(0x20) if point not in _LETTER]
@@ -58,7 +58,7 @@ class JsonEscapes:
         first, last = max(low, 0xD800), min(high, 0xDBFF)
         if first > last:
             return
-        # a high surrogate, and what is read of the low one
+        # a high surrogate, and the beginning of the low one
         more = read[6:]
         if not b"\\u".startswith(more[:2]) or any(digit not in HEX for digit in more[2:]):
             return
@@ -74,8 +74,8 @@ class JsonEscapes:
             yield _pair(first, 0xDC00), _pair(last, 0xDFFF)
 
     def read(self, data: bytes) -> tuple[bytes, bytes] | None:
-        """Return what bytes inside a string stand for, and what of an escape is read at their end; None where
-        they leave the string, or no string goes on so."""
+        """Return the text that bytes inside a string stand for, and the beginning of an escape at their end;
+        None where they leave the string, or no string continues with them."""
         found, at = bytearray(), 0
         while at < len(data):
             byte = data[at]

@@ -1,6 +1,6 @@
 """`sg.in_json_string`: the texts of a grammar as JSON strings, quotes and escapes included (RFC 8259, 7).
 
-Escaping goes character by character, so that of a composed grammar is composed of its parts'.
+Characters are escaped one by one, so that an escaped sequence is a sequence of escaped parts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from structgen.text_grammars.text_grammar import (
 )
 
 Place: TypeAlias = "tuple[Config, bytes]"
-"""Where the text stands, and what of an escape is read."""
+"""The configuration of the unescaped text, and the beginning of an escape."""
 
 _LAST: Final = 0x10FFFF
 
@@ -104,11 +104,11 @@ class Escaped(TextGrammar):
         return EscapedLanguage(of, self.escapes)
 
     def _masked(self, limits: Limits, target: CompileTarget) -> Language:
-        """Return the language of a part that has masks of its own: inside a string it has them, too."""
+        """Return the language of a part that has masks of its own; inside a string it keeps them."""
         vocabulary = Unescaped.of(target.tokenizer, JsonEscapes(self.escapes))
         of = self.of.language(limits, CompileTarget(vocabulary.tokenizer, target.store))
         assert isinstance(of, Masked)
-        step = EscapedLanguage(of, self.escapes).step  # of one that does not hold these masks
+        step = EscapedLanguage(of, self.escapes).step  # of a language without these masks: no cycle
         return EscapedLanguage(of, self.escapes, InString(of.compiled, vocabulary, target.tokenizer, step))
 
     def _pattern(self, formula: Formula, what: str, limits: Limits) -> Language:
@@ -121,12 +121,12 @@ class Escaped(TextGrammar):
 class EscapedLanguage(Language):
     """The words of a language with JSON's escapes.
 
-    The shortest rest is that of the shortest word as the language names it: exact for regular languages,
-    which name the one whose JSON text is the shortest.
+    The shortest rest escapes the rest that the language returns: exact for regular languages, which choose
+    the rest whose JSON string is shortest.
     """
 
     def __init__(self, of: Language, escapes: Escapes, inner: MaskedPart | None = None) -> None:
-        """`inner`: its masks inside strings, where its words have masks of their own."""
+        """`inner`: the masks inside strings of a language that has masks of its own."""
         self.of, self._escapes = of, JsonEscapes(escapes)
         self._inner = inner
         self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
@@ -156,18 +156,18 @@ class EscapedLanguage(Language):
         return (at, read) if self._goes_on(at, read) else None
 
     def _after(self, at: Config, point: int) -> Config | None:
-        """Return where the text stands after a character."""
+        """Return the configuration after a character, or None."""
         after: Config | None = at
         for byte in chr(point).encode():
             after = None if after is None else self.of.step(after, byte)
         return after
 
     def _goes_on(self, at: Config, read: bytes) -> bool:
-        """Return whether what is read of an escape becomes one of a character that may come."""
+        """Return whether the beginning of an escape can become the escape of a character that may follow."""
         return any(self._some(at, low, high) for low, high in self._escapes.points(read))
 
     def _some(self, at: Config, low: int, high: int) -> bool:
-        """Return whether some character of a range may come."""
+        """Return whether some character of a range may follow."""
         key = (at, low, high)
         known = self._live.get(key)
         if known is None:
@@ -209,13 +209,13 @@ class EscapedLanguage(Language):
         return tuple(found)
 
     def _search(self, start: Place) -> tuple[int, ...]:
-        """Return the shortest rest inside an escape: of each place that its characters lead to, one."""
+        """Return the shortest rest inside an escape, over one character for each configuration behind it."""
         at, read = start
         best: tuple[int, tuple[int, ...]] | None = None
         for low, high in self._escapes.points(read):
             for after, point in self._ends(at, low, high).items():
                 for one in spellings(point, short=low == high):
-                    # hexadecimal digits may have been read in capitals
+                    # hexadecimal digits may be capitals
                     is_read = one[: len(read)].lower() == read.lower()
                     if not is_read or not self._escapes.may_write(one, point):
                         continue
@@ -227,7 +227,7 @@ class EscapedLanguage(Language):
         return best[1]
 
     def _ends(self, at: Config, low: int, high: int) -> dict[Config, int]:
-        """Return the places that characters of a range lead to, each with one of them."""
+        """Return the configurations behind the characters of a range, each with one such character."""
         found: dict[Config, int] = {}
         for ranges in _utf8_ranges(low, high):
             now: dict[Config, bytes] = {at: b""}
@@ -256,7 +256,7 @@ class EscapedLanguage(Language):
             return []
         found = []
         for one in self.of.expected(at):
-            # which items an escape could begin is told when it is read
+            # a backslash may begin an escape of any item
             left = bytes(byte for byte in first if byte == 0x5C or byte in one.first)
             found.append(Expected(f"{one.what}, with JSON's escapes", one.sources, left))
         return found

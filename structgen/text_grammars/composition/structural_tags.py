@@ -1,10 +1,10 @@
 """`sg.structural_tag`: XGrammar's structural tags, which vLLM takes too, as grammars of texts.
 
 A tag is a tree of formats: texts, schemas, patterns and rules, sequences and choices of them, and free text
-that may hold tags which begin with a trigger. What each means is taken from XGrammar's page "Structural Tag
-Usage" (0.2.6), and where that is silent from its release 0.2.8; what stands in no text (tokens that are not
-special, any token but some) and JSON in the dress of XML are refused by name. Fields that are not known are
-refused, where XGrammar reads past them.
+with tags that begin with a trigger. The source of their meaning is XGrammar's page "Structural Tag Usage"
+(0.2.6), and its release 0.2.8 where the page is silent. Formats that are not about text (tokens that are not
+special, any token except some) and JSON as XML are refused by name. Unknown fields are refused too; XGrammar
+ignores them.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from structgen.text_grammars.special_tokens import special
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
 
 Ends: TypeAlias = "tuple[str, ...]"
-"""Texts that end the tag around a format: free text at its end holds none of them."""
+"""Texts that end the tag around a format: free text at the end of the tag contains none of them."""
 
 MOST_NESTED: Final = 64
-"""Formats inside one another."""
+"""The deepest nesting of formats."""
 _ONE_OF: Final[Mapping[str, Any]] = MappingProxyType(
     {"any_order": False, "max_whitespace_cnt": None, "excludes": [], "style": "json"}
 )
-"""Fields of json_schema of which one value is offered."""
+"""Fields of json_schema for which only one value is supported."""
 
 
 def structural_tag(tag: str | Mapping[str, Any], **policies: Any) -> TextGrammar:
@@ -52,9 +52,9 @@ def structural_tag(tag: str | Mapping[str, Any], **policies: Any) -> TextGrammar
 
     Taken are `{"type": "structural_tag", "format": {...}}`, and the older `{"structures": [{"begin",
     "schema", "end"}, ...], "triggers": [...]}`. `policies` are options of `sg.json_schema` for the schemas in
-    it. Errors: `SchemaError` for what is no JSON; `OptionError` for a shape that is none, `UnsupportedError`
-    for a format that is not offered, each with its place; those of the parts. Cost: that of reading the
-    parts; nothing is compiled yet.
+    it. Errors, each with its place: `SchemaError` for text that is not JSON, `OptionError` for a wrong shape,
+    `UnsupportedError` for a format that is not supported, and the errors of the parts. Cost: that of reading
+    the parts; nothing is compiled yet.
     """
     if not isinstance(tag, str | Mapping):
         raise OptionError(
@@ -236,7 +236,7 @@ class _Reader:
         return opening + self.after(value, place, depth)
 
     def after(self, value: Format, place: str, depth: int) -> TextGrammar:
-        """Return the grammar of what comes after the beginning of a tag."""
+        """Return the grammar of a tag behind its beginning."""
         fields(value, {"type", "begin", "content", "end"}, place)
         if value.get("type", "tag") != "tag":
             raise OptionError("It is no tag.", where=place, cure='Write {"type": "tag", ...}.')

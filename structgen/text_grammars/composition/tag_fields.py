@@ -1,4 +1,4 @@
-"""The fields of a structural tag, read: each is what it must be, or an error that says where."""
+"""Readers for the fields of a structural tag. Each checks the type and raises an error that says where."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Format: TypeAlias = "dict[str, Any]"
 
 
 def fields(value: object, known: set[str], place: str) -> Format:
-    """Return an object. Raises `OptionError` where it is none, or has fields that are not known."""
+    """Return a value as an object. Raises `OptionError` where it is not one, or has unknown fields."""
     if not isinstance(value, dict):
         raise OptionError("It is no object.", where=place, cure=f"Its fields are {', '.join(sorted(known))}.")
     unknown = sorted(set(value) - known)

@@ -1,9 +1,9 @@
 """`ContextFree`: the context-free language of rules over terminals that are languages themselves.
 
-Any rules will do: ambiguous, left-, right- and hidden-left-recursive, nullable, cyclic ones; a terminal may
-end wherever its language has a word. A configuration is the set of all stacks that the text so far allows,
-with what may be read on top of each; equal sets are equal values. No stack is kept that no text completes:
-the rules hold nothing useless (`rules`), so whatever was shifted goes on to some word.
+All rules are allowed: ambiguous, left-, right- and hidden-left-recursive, nullable, cyclic ones. A terminal
+may end wherever its language has a word. A configuration is the set of all parser stacks that the text so far
+allows, each with the terminals that are being read on top of it; equal sets are equal values. Every stack can
+be completed, because the rules have no useless symbols (`rules`).
 """
 
 from __future__ import annotations
@@ -27,19 +27,18 @@ from structgen.text_grammars.machine.scanning import Scanner
 from structgen.text_grammars.regular_language import RegularLanguage
 
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
-"""Whether the text is a word; and the stacks, each with the bundle of what may be read on top of it."""
+"""Whether the text is a word; the stacks, each with the bundle of terminals that are read on top of it."""
 
 
 PatternLanguage: TypeAlias = Callable[[Formula, str, Limits], Language]
-"""Makes the language of a pattern, from its formula and what it is in words."""
+"""Makes the language of a pattern from its formula and its description."""
 
 
 class ContextFree(Language):
-    """The words of `start`, by `rules` over `terminals`: languages, or patterns as trees of Python's.
+    """The words that `rules` derive from `start`. A terminal is a language, or a pattern as a tree.
 
-    `ignored` names terminals that may stand before the first terminal, and after each; `make` makes the
-    languages of patterns. Raises `GrammarError`
-    for symbols that are not defined, and where there is no word.
+    `ignored` names terminals that may stand before the first terminal and after each; `make` makes the
+    languages of patterns. Raises `GrammarError` for undefined symbols, and where there is no word.
     """
 
     has_stack = True
@@ -62,7 +61,7 @@ class ContextFree(Language):
                 terminal if isinstance(terminal, Language) else _of_pattern(name, terminal, limits, make)
             )
             languages[name] = language
-            have[name] = (False, False) if language is None else _words(language)
+            have[name] = (False, False) if language is None else _has_words(language)
         self.rules = prepare(rules, have, start, ignored)
         if self.rules.start < 0 and not self.rules.empty:
             raise GrammarError(
@@ -86,7 +85,7 @@ class ContextFree(Language):
         return self.rules.empty, ((ROOT, self.fresh(0)),)
 
     def fresh(self, state: int) -> int:
-        """Return the bundle of the terminals that may come in a state."""
+        """Return the bundle before the first symbol of the terminals that may follow in a state."""
         known = self._fresh.get(state)
         if known is None:
             known = self._fresh[state] = self.scanner.fresh(self.items.terminals(state))
@@ -104,19 +103,19 @@ class ContextFree(Language):
                 shifted += self.tops(node, terminal)
         if not reading and not shifted:
             return None
-        return self.gathered(reading, shifted)
+        return self.configuration(reading, shifted)
 
     def tops(self, node: int, terminal: int) -> tuple[int, ...]:
-        """Return the stacks after a terminal, and after what may be reduced then."""
+        """Return the stacks after a terminal and all reductions that may follow it."""
         key = (node, terminal)
         known = self._tops.get(key)
         if known is None:
             known = self._tops[key] = self.stacks.reduced(self.stacks.push(node, terminal))
         return known
 
-    def gathered(self, reading: Mapping[int, int], shifted: Iterable[int]) -> Tops:
-        """Return the configuration of stacks on which terminals are being read, and of stacks at a terminal's
-        end."""
+    def configuration(self, reading: Mapping[int, int], shifted: Iterable[int]) -> Tops:
+        """Return the configuration of some stacks: on those of `reading` a terminal is being read, on those
+        of `shifted` one has just ended."""
         complete = False
         tops: dict[int, int] = dict(reading)
         for state, node in self.stacks.union(dict.fromkeys(shifted)).items():
@@ -124,7 +123,7 @@ class ContextFree(Language):
             if self.items.terminals(state):
                 fresh = self.fresh(state)
                 tops[node] = self.scanner.union(tops[node], fresh) if node in tops else fresh
-        # stacks of one state on which the same is read are one set of stacks
+        # stacks with the same state on top and the same bundle become one node
         same: dict[tuple[int, int], int] = {}
         for node, bundle in tops.items():
             key = (self.stacks.states[node], bundle)
@@ -158,7 +157,7 @@ class ContextFree(Language):
                 left[node] = self.scanner.union(left[node], after) if node in left else after
         if not left and not complete:
             return None
-        return complete, self.gathered(left, ())[1]
+        return complete, self.configuration(left, ())[1]
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -174,15 +173,15 @@ def _of_pattern(name: str, tree: Node, limits: Limits, make: PatternLanguage) ->
     """Return the language of a pattern; None where it matches nothing."""
     source = f"^(?:{ecma_text(without_atomic(tree, name))})$"
     try:
-        return make(Pattern(source), _said(name, tree), limits)
+        return make(Pattern(source), _description(name, tree), limits)
     except GrammarError as error:
         if type(error) is not GrammarError:
             raise
         return None
 
 
-def _said(name: str, tree: Node) -> str:
-    """Return what a terminal is in words: a literal as it stands, a name, or its pattern."""
+def _description(name: str, tree: Node) -> str:
+    """Return the description of a terminal: a literal as written, a name, or its pattern."""
     parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
     sets = [part.ranges for part in parts if isinstance(part, CharacterClass) and part.ranges]
     if len(sets) == len(parts) and all(ranges[0][0] == ranges[-1][1] for ranges in sets):
@@ -190,7 +189,7 @@ def _said(name: str, tree: Node) -> str:
     return name if name.strip() == name else f"/{ecma_text(without_atomic(tree))}/"
 
 
-def _words(language: Language) -> tuple[bool, bool]:
+def _has_words(language: Language) -> tuple[bool, bool]:
     """Return whether a language has the empty word, and whether it has another."""
     start = language.start()
     symbols = [language.classes.index(kind) for kind in sorted(set(language.classes))]

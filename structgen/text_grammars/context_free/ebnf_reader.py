@@ -5,9 +5,9 @@
 A rule is a name, `::=` and alternatives; an item is a string in quotes, a class in brackets, `.` (any
 character), a name, or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}`
 behind, with or without blanks between. A rule ends where the next one begins (a name before `::=`). Escapes
-are \\n \\r \\t \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. What other notations have and
-this one has not is refused by its name. Sources: grammars/README.md and src/llama-grammar.cpp of llama.cpp;
-XGrammar's documentation of EBNF.
+are \\n \\r \\t \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. Constructs of other notations
+are refused by name. Sources: grammars/README.md and src/llama-grammar.cpp of llama.cpp; XGrammar's
+documentation of EBNF.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "$": ("$ (anchors, parameters)", "Take it out: a grammar derives whole texts."),
     }
 )
-"""How what other notations have begins: what it is, and what to write."""
+"""The beginnings of constructs of other notations: their names, and what to write instead."""
 _HEAD: Final = re.compile(r"(?<![\w-])([A-Za-z0-9_-]+)\s*::=")
 DEPTH: Final = 200
 """Parentheses within parentheses."""
@@ -59,7 +59,7 @@ DEPTH: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Ebnf:
-    """What a text of EBNF says: rules over symbols, those that are patterns, and where each rule stands."""
+    """The rules of an EBNF text, its symbols that are patterns, and the line of each rule."""
 
     rules: tuple[Rule, ...]
     terminals: dict[str, Node]
@@ -82,7 +82,7 @@ class _Reader:
         self.used: dict[str, int] = {}
         self.made = self.copies = 0
         self.heads: frozenset[str] | None = None
-        """The names that stand before ::= somewhere."""
+        """The names of all rules: those before a `::=`."""
 
     def fail(self, what: str, cure: str, at: int | None = None) -> NoReturn:
         at = self.at if at is None else at
@@ -91,7 +91,7 @@ class _Reader:
         raise GrammarError(what, where=f"line {line}, column {column}", cure=cure)
 
     def foreign(self) -> None:
-        """Raise for what another notation has and this one has not."""
+        """Raise for a construct of another notation."""
         found = _FOREIGN.get(self.text[self.at : self.at + 1])
         if found is not None:
             self.fail(f"not supported: {found[0]}.", found[1])
@@ -129,7 +129,7 @@ class _Reader:
         return Ebnf(tuple(self.rules), self.terminals, self.lines)
 
     def no_rule(self, name: str) -> NoReturn:
-        """Raise for what stands behind the first name of a rule and is no `::=`."""
+        """Raise where the name of a rule is not followed by `::=`."""
         if self.text.startswith("(", self.at):
             self.fail(
                 f"not supported: {name}(...) (rules with parameters).",
@@ -142,7 +142,7 @@ class _Reader:
         self.fail(f"After the name {name} there should be ::=.", "Write a rule as name ::= items.")
 
     def is_macro(self, name: str) -> bool:
-        """Return whether a parenthesis stands right behind a name that no rule has."""
+        """Return whether a name that no rule has is followed at once by a parenthesis."""
         if not self.text.startswith("(", self.at):
             return False
         if self.heads is None:
@@ -178,7 +178,7 @@ class _Reader:
         return name
 
     def alternatives(self, name: str) -> None:
-        """Read what stands behind `::=` or a parenthesis, as rules of `name`."""
+        """Read alternatives, behind `::=` or a parenthesis, as rules of `name`."""
         while True:
             self.rules.append((name, tuple(self.sequence())))
             self.bound()
@@ -323,7 +323,7 @@ class _Reader:
         return complement(union(found)) if negated else union(found)
 
     def counted(self, item: str | Node) -> str:
-        """Return the symbol of an item with the quantifiers that stand behind it."""
+        """Return the symbol of an item with its quantifiers."""
         while True:
             self.space()  # llama.cpp has blanks before a quantifier
             char = self.text[self.at : self.at + 1]

@@ -1,7 +1,7 @@
 """Sets of parser stacks as canonical values: a stack of LR(0) states, many of them one shared graph.
 
-A node is a state and the nodes that may lie below it, at most one of each state; equal sets of stacks are the
-same node, by number. The states are sets of items (Knuth's LR(0)), made as they are met.
+A node of the graph-structured stack (Tomita) is a state and the nodes below it, at most one for each state;
+equal sets of stacks are the same node, by number. The states are LR(0) item sets (Knuth), built on demand.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from structgen.limits import Limits
 from structgen.text_grammars.context_free.rules import Rules
 
 Item: TypeAlias = "tuple[int, int]"
-"""A rule, and how many symbols of its right side are read; the rule -1 is that of the whole text."""
+"""An LR(0) item: a rule, and the position of its dot. The rule -1 is that of the whole text."""
 ROOT: Final = 0
 """The node of the empty stack; its state is 0."""
 
 
 class Items:
-    """The LR(0) automaton of some rules, made on demand: states are sets of items that were begun."""
+    """The LR(0) automaton of some rules, built on demand; a state is the kernel of an item set."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -32,12 +32,13 @@ class Items:
         self._moves: list[dict[int, tuple[Item, ...]] | None] = [None]
         self._after: dict[tuple[int, int], int] = {}
         self.reductions: list[tuple[Item, ...]] = [()]
-        """Of each state: for each rule that is read to its end its left side, and how long it is."""
+        """For each state its reductions: the left side and the length of each rule whose dot is at the
+        end."""
 
     def state(self, kernel: tuple[Item, ...]) -> int:
         number = self._numbers.get(kernel)
         if number is None:
-            # the dictionary is written last: what a call that is cut off leaves behind is written over
+            # the dictionary is written last, so that remains of an interrupted call are overwritten
             number, ended = 1 + len(self._numbers), []
             for rule, dot in kernel:
                 if rule >= 0:
@@ -51,7 +52,7 @@ class Items:
         return number
 
     def moves(self, state: int) -> dict[int, tuple[Item, ...]]:
-        """Return the items that are begun by each symbol that may come in a state."""
+        """Return for each symbol that may follow in a state the kernel after it (closure and goto)."""
         known = self._moves[state]
         if known is not None:
             return known
@@ -79,7 +80,7 @@ class Items:
         return moves
 
     def after(self, state: int, symbol: int) -> int:
-        """Return the state after a symbol that may come."""
+        """Return the state after a symbol that may follow."""
         key = (state, symbol)
         number = self._after.get(key)
         if number is None:
@@ -91,7 +92,7 @@ class Items:
         return (-1, 1) in self.kernels[state][:1]
 
     def terminals(self, state: int) -> tuple[int, ...]:
-        """Return the terminals that may come in a state."""
+        """Return the terminals that may follow in a state."""
         return tuple(sorted(symbol for symbol in self.moves(state) if symbol < self.rules.terminals))
 
 
@@ -102,7 +103,7 @@ class Stacks:
         self.items, self._most = items, limits.parser_states
         self.states: list[int] = [0]
         self.below: list[tuple[int, ...]] = [()]
-        """Of each node: those that may lie under it, ordered by their state."""
+        """For each node the nodes below it, ordered by their state."""
         self._numbers: dict[tuple[int, tuple[int, ...]], int] = {(0, ()): ROOT}
         self._merged: dict[tuple[int, int], int] = {}
         self._reduced: dict[int, tuple[int, ...]] = {}
@@ -128,7 +129,7 @@ class Stacks:
         """Return how many places the highest of a node's stacks has above the root."""
         heights = self._heights
         for number in range(len(heights), node + 1):
-            # What lies under a node was made before it.
+            # the nodes below a node are older than it
             heights.append(max((heights[one] + 1 for one in self.below[number]), default=0))
         return heights[node]
 
@@ -175,18 +176,19 @@ class Stacks:
         return found
 
     def under(self, node: int, depth: int) -> Iterable[int]:
-        """Return the nodes that may lie so many places below one."""
+        """Return the nodes `depth` places below a node."""
         level: dict[int, None] = {node: None}
         for _ in range(depth):
             level = dict.fromkeys(below for one in level for below in self.below[one])
         return level
 
     def reduced(self, node: int) -> tuple[int, ...]:
-        """Return all stacks that a stack may become before the next terminal, itself among them, of which a
-        text goes on or ends: those with the same state on top as one node, ordered by that state.
+        """Return the stacks after all sequences of reductions of a stack, itself among them, on which a
+        terminal may follow or the text may end. Stacks with the same state on top are one node; the nodes are
+        ordered by that state.
 
-        The answer is put together from those of the stacks after each reduction, which are remembered: where
-        a stack differs from one that was asked about by what was shifted since, it costs no more than that.
+        The answer is the union of the remembered answers of the stacks after one reduction. Its cost is
+        therefore that of the symbols shifted since the last answer.
         """
         known, items = self._reduced, self.items
         pending = [node]

@@ -1,8 +1,9 @@
-"""Context-free rules beside an automaton: which words of both there are, and the shortest.
+"""`Products`: the intersection of context-free rules with an automaton: is it empty, and its shortest word?
 
-For a symbol and a state of the automaton, the *reach* is the states that the symbol's words lead to, each
-with the shortest such word: the least solution of the rules, worked out on demand until nothing changes
-(context-free reachability). The rest of a stack is then a search over stacks and states.
+The *reach* of a symbol in a state of the automaton is the states to which the symbol's words lead, each with
+the shortest such word. It is a least fixed point, computed on demand (context-free reachability; the product
+is that of Bar-Hillel, Perles and Shamir). The rest of a stack is then a search over pairs of stacks and
+states.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ Word: TypeAlias = "tuple[int, ...]"
 Reach: TypeAlias = "dict[Config, Word]"
 """State of the automaton -> the shortest word that leads there."""
 _Item: TypeAlias = "tuple[int, int, Config, Config]"
-"""A rule, how many of its symbols are read, the state before it, the state now."""
+"""A rule, the position of its dot, the automaton's state before the rule, the state at the dot."""
 
 
 class Products:
-    """What words of one grammar do in one automaton."""
+    """The words of one grammar in one automaton."""
 
     def __init__(self, grammar: ContextFree, filter_: RegularLanguage, limits: Limits) -> None:
         self._grammar, self._filter, self._most = grammar, filter_, limits.oracle_steps
@@ -41,7 +42,7 @@ class Products:
             self._rules.setdefault(left, []).append(index)
 
     def rest(self, config: Config, state: Config) -> Word | None:
-        """Return the shortest rest that both take, or None."""
+        """Return the shortest rest that the grammar and the automaton both accept, or None."""
         self._steps = 0
         complete, tops = cast(Tops, config)
         if complete and self._filter.accepts(state):
@@ -147,10 +148,11 @@ class Products:
         while pending:
             symbol, state = pending.pop()
             for rule in self._rules[symbol]:
-                self._meet((rule, 0, state, state), (), pending)
+                self._add((rule, 0, state, state), (), pending)
 
-    def _meet(self, item: _Item, word: Word, pending: list[tuple[int, Config]]) -> None:
-        """Note an item with a word, if it is new or the word is shorter, and what follows from it."""
+    def _add(self, item: _Item, word: Word, pending: list[tuple[int, Config]]) -> None:
+        """Add an item with its word, if it is new or the word is shorter, and the items that follow from
+        it."""
         ahead = [(item, word)]
         while ahead:
             item, word = ahead.pop()
@@ -181,21 +183,21 @@ class Products:
             ahead += [((rule, dot + 1, before, after), word + more) for after, more in list(found.items())]
 
     def _settle(self) -> None:
-        """Tell those that wait for a reach what is new in it, until nothing is."""
+        """Propagate new states of each reach to the items that wait for it, until nothing changes."""
         while self._todo:
             symbol, before, now = self._todo.popleft()
             more = self._reach[symbol, before][now]
             pending: list[tuple[int, Config]] = []
             for item in list(self._waiting.get((symbol, before), ())):
                 rule, dot, start, _ = item
-                self._meet((rule, dot + 1, start, now), self._items[item] + more, pending)
+                self._add((rule, dot + 1, start, now), self._items[item] + more, pending)
             while pending:
                 key = pending.pop()
                 for rule in self._rules[key[0]]:
-                    self._meet((rule, 0, key[1], key[1]), (), pending)
+                    self._add((rule, 0, key[1], key[1]), (), pending)
 
     def _terminal(self, terminal: int, at: Config, state: Config) -> Reach:
-        """Return the states that what is left of a terminal's words, which is not empty, leads to."""
+        """Return the states to which the non-empty rests of a terminal lead."""
         key = (terminal, at, state)
         known = self._read.get(key)
         if known is not None:
@@ -226,7 +228,7 @@ class Products:
 
 
 def _finer(symbols: list[int], classes: bytes, others: bytes) -> list[int]:
-    """Return one byte for each pair of classes that some of `symbols` stand for."""
+    """Return a byte for each pair of classes of both sides in which `symbols` have a byte."""
     wanted = {classes[symbol] for symbol in symbols}
     found: dict[tuple[int, int], int] = {}
     for byte in range(256):

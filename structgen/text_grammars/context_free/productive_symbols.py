@@ -1,4 +1,4 @@
-"""Which symbols of rules derive a text."""
+"""`productive`: the symbols of rules that derive a text."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""`Meet`: the words of a language that a regular formula takes, too.
+"""`Meet`: the intersection of a language with a regular formula.
 
-A configuration is a pair, of the language and of the formula's automaton. Whether a pair has a word is
-decided: for context-free rules by which states of the automaton each symbol leads to (`product_grammars`),
-for any other language by a search for the shortest word of both.
+A configuration is a pair: of the language, and of the formula's automaton. Pairs without a word are left out:
+for context-free rules `product_grammars` decides, for other languages a search for the shortest common word.
 """
 
 from __future__ import annotations
@@ -23,17 +22,16 @@ from structgen.text_grammars.regular_language import RegularLanguage
 
 Pair: TypeAlias = "tuple[Config, Config]"
 _PATIENCE = 2
-"""Symbols beyond the length that was foreseen after which a step of a search counts one more."""
+"""A step of a search counts one more for each so many symbols beyond the first estimate of the length."""
 
 
 class Meet(Language):
-    """The words of `of` that a formula over patterns and words takes; special tokens are no text, and none
-    is in a word that it takes. With `restarts` the formula takes each run of bytes between special tokens
-    instead: the beginning of every run must be what some text that it takes begins with, and the last run a
-    text that it takes.
+    """The words of `of` that a formula over patterns and words accepts; words with special tokens are not
+    among them. With `restarts` the formula holds for each run of bytes between special tokens instead: every
+    run must be a prefix of an accepted text, and the last run an accepted text.
 
-    Raises `GrammarError` where there is none, `LimitError` (oracle_steps) where it cannot be told whether a
-    text goes on within so many steps.
+    Raises `GrammarError` where there is no such word, `LimitError` (oracle_steps) where so many steps do not
+    decide whether a text can be completed.
     """
 
     def __init__(self, of: Language, formula: Formula, limits: Limits, *, restarts: bool = False) -> None:
@@ -120,8 +118,8 @@ class Meet(Language):
         return self._rests[pair]
 
     def _search(self, start: Pair) -> None:
-        """Find the shortest word of both from a pair, best estimates first (A*; the longer of the two
-        shortest rests is never more than what is left)."""
+        """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower
+        bound."""
         cost = {start: 0}
         came: dict[Pair, tuple[Pair, int]] = {}
         foreseen = self._least(start)
@@ -141,7 +139,7 @@ class Meet(Language):
                     rest = (symbol, *rest)
                     self._rests[pair] = rest
                 return
-            # where a word should have ended long ago, none may be: configurations grow with the text, too
+            # far beyond the estimate there may be no word at all, and configurations grow with the text
             steps += 1 + max(0, so_far - foreseen) // _PATIENCE
             if steps > self._most:
                 raise LimitError(
@@ -160,7 +158,7 @@ class Meet(Language):
             self._rests[pair] = None
 
     def _least(self, pair: Pair) -> int:
-        """Return what a rest of a pair is long at least."""
+        """Return a lower bound of the length of a pair's rests."""
         known = self._rests.get(pair)
         if known is not None:
             return len(known)

@@ -1,9 +1,9 @@
-"""Context-free rules made fit for a parser without look-ahead: no empty rules, no cycles, nothing useless.
+"""Context-free rules in the form that the parser needs: no empty rules, no unit cycles, no useless symbols.
 
-The words are the same but for the empty one, which is noted apart. Every symbol that is left has a word, and
-comes in some word; whatever a parser has shifted can therefore be completed. Rules that call themselves in
-their last place are turned around: a parser that shifts before it reduces keeps one frame for each such call,
-and none where the recursion is in the first place.
+The words stay the same; the empty word is a flag. Every remaining symbol is productive and reachable, so that
+every viable prefix can be completed. Right recursion becomes left recursion where that does not grow too
+large: a shift-reduce parser keeps a stack entry for each right-recursive call, and none for a left-recursive
+one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from structgen.text_grammars.context_free.productive_symbols import productive
 S = TypeVar("S", bound=Hashable)
 
 Rule: TypeAlias = "tuple[str, tuple[str, ...]]"
-"""What a symbol may be: its name, and the names it is made of."""
+"""A rule: the name of the left side, and the names of the right side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,20 @@ class Rules:
     names: tuple[str, ...]
     terminals: int
     start: int
-    """-1: there is no word but, if `empty`, the empty one."""
+    """-1: there is no word, except the empty one if `empty`."""
     empty: bool
     """Whether the empty text is a word."""
     rules: tuple[tuple[int, tuple[int, ...]], ...]
-    """No right side is empty; a nonterminal is never made of itself alone, however many rules are applied."""
+    """No right side is empty, and no nonterminal derives itself alone."""
     useless: tuple[str, ...]
-    """Names of symbols that come in no word: they derive nothing, or are never reached."""
+    """Names of the useless symbols: not productive, or not reachable."""
 
 
 _WIDE: Final = 2
-"""A right side with more symbols that may be empty is cut into pairs."""
+"""A right side with more nullable symbols than this is cut into pairs."""
 _TURNED: Final = 8
-"""A group of rules with recursion in the last place is turned around where it has at most this many times as
-many rules afterwards (`_FEW_TURNED` are always allowed); it grows with the square of the group at worst."""
+"""A right-recursive group is turned around if it has at most so many times as many rules afterwards
+(`_FEW_TURNED` rules are always allowed); at worst it grows with its square."""
 _FEW_TURNED: Final = 64
 
 
@@ -61,7 +61,7 @@ def prepare(
 
 
 def reached(rules: Iterable[tuple[S, tuple[S, ...]]], start: S) -> set[S]:
-    """Return the symbols that a start leads to, it included."""
+    """Return the symbols that are reachable from a start, itself included."""
     of: dict[S, list[tuple[S, ...]]] = {}
     for left, right in rules:
         of.setdefault(left, []).append(right)
@@ -186,14 +186,14 @@ class _Preparation:
         )
 
     def useful(self) -> None:
-        """Keep the rules whose symbols all have a word, and that some word from the start needs."""
+        """Keep the rules whose symbols are all productive and reachable."""
         found = productive(self.rules, (n for n in range(self.count) if n not in self.dead))
         rules = [rule for rule in self.rules if found.issuperset(rule[1])]
         led = reached(rules, self.start)
         self.rules = list(dict.fromkeys(rule for rule in rules if rule[0] in led))
 
     def without_empty(self) -> bool:
-        """Put every way to leave out empty symbols as a rule of its own; return whether the start is one."""
+        """Add a rule for every way to leave out nullable symbols; return whether the start is nullable."""
         empty = self.nullable()
         pairs: list[tuple[int, tuple[int, ...]]] = []
         for left, right in self.rules:
@@ -233,7 +233,7 @@ class _Preparation:
         return empty
 
     def without_cycles(self) -> None:
-        """Make one symbol of those that can be made of one another alone: they have the same words."""
+        """Merge the symbols of each unit cycle: they have the same words."""
         units: dict[int, list[int]] = {}
         for left, right in self.rules:
             if len(right) == 1 and right[0] >= self.count:
@@ -255,7 +255,7 @@ class _Preparation:
         return found
 
     def without_two_ends(self) -> None:
-        """Keep recursion in the first place alone where a symbol has it in the first and in the last place.
+        """Keep only the left recursion of a symbol that is left- and right-recursive.
 
         Let `e` have the rules `e -> e d` and others, `e -> c`. Its words are those of one `c` and any number
         of `d`. So an `e` at the end of a `c` or a `d` may be taken to have no `d` of its own: whoever is
@@ -275,7 +275,7 @@ class _Preparation:
         self.rules = list(dict.fromkeys(rules))
 
     def without_tails(self) -> None:
-        """Turn recursion in the last place into recursion in the first.
+        """Turn right recursion into left recursion.
 
         Symbols that lead to one another by their last symbols form a group. The words of a symbol `s` of the
         group are paths: `s -> a p`, `p -> b q`, ..., and a rule `z -> c` that leaves the group; the word is
@@ -353,7 +353,7 @@ class _Preparation:
     def alone(
         self, symbol: int, group: set[int], rules: Mapping[int, Sequence[tuple[int, ...]]]
     ) -> Iterator[int]:
-        """Yield a symbol, and those of a group that it may be made of alone."""
+        """Yield a symbol, and the symbols of a group that it derives by unit rules."""
         found = {symbol}
         pending = [symbol]
         while pending:

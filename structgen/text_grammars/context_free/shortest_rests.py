@@ -1,8 +1,7 @@
-"""Shortest rests of context-free configurations: exact, by Dijkstra's and Knuth's algorithms.
+"""`Rests`: shortest completions of context-free configurations, by Dijkstra's and Knuth's algorithms.
 
-Of rests that are equally short, the one whose symbols come first in lexicographic order is taken. So a rest
-is a function of the configuration alone: the numbers of stacks, which say in what order they were met, have
-no part in it.
+Of equally short rests the lexicographically smallest is taken. A rest is therefore a function of the
+configuration alone, and does not depend on the order in which stacks were numbered.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from structgen.text_grammars.context_free.rules import Rules
 from structgen.text_grammars.machine.scanning import Scanner
 
 Way: TypeAlias = "tuple[tuple[int, ...], int]"
-"""How a rest begins: the symbols of rules that come first, and the stack after them (-1: the text's end)."""
+"""The beginning of a rest: its first grammar symbols, and the stack after them (-1: the end of the text)."""
 
 
 class _Path:
-    """A way from the start of a search: the symbols of rules that it writes. Shorter ways come before longer
-    ones; of equally long ones, those whose words are the smaller."""
+    """A path from the start of a search, and the grammar symbols that it writes; ordered by the length of its
+    word, then by the word."""
 
     __slots__ = ("_before", "_rests", "_symbols", "length")
 
@@ -34,7 +33,7 @@ class _Path:
     def __lt__(self, other: _Path) -> bool:
         if self.length != other.length:
             return self.length < other.length
-        # only what stands behind the last way that both have in common is compared
+        # only the parts behind the last common node of both paths are compared
         one: _Path | None = self
         two: _Path | None = other
         left: list[tuple[int, ...]] = []
@@ -50,11 +49,11 @@ class _Path:
         return _is_smaller(self._spelled(left), self._spelled(right))
 
     def after(self, symbols: tuple[int, ...]) -> _Path:
-        """Return this way with some symbols behind it."""
+        """Return this path continued by some symbols."""
         return _Path(self._rests, self, symbols) if symbols else self
 
     def word(self) -> Iterator[int]:
-        """Yield what is written."""
+        """Yield the word."""
         parts: list[tuple[int, ...]] = []
         path: _Path | None = self
         while path is not None:
@@ -69,8 +68,7 @@ class _Path:
 
 
 class _Word:
-    """A word of symbols whose own words are known. Shorter ones come first, and of equally long ones the
-    smaller."""
+    """A word of grammar symbols whose own words are known; ordered by length, then by the word."""
 
     __slots__ = ("_rests", "_symbols", "length")
 
@@ -95,23 +93,22 @@ def _is_smaller(one: Iterable[int], other: Iterable[int]) -> bool:
 
 
 class Rests:
-    """The shortest words of symbols, and rests of stacks, of one grammar: each worked out once.
+    """The shortest words of symbols and the shortest rests of stacks of one grammar, each computed once.
 
-    Cost: the words, when the first is asked for; a stack's, a search over stacks that ends at one whose rest
-    is known.
+    Cost: all words with the first; for a stack, a search that ends at stacks whose rests are known.
     """
 
     def __init__(self, rules: Rules, scanner: Scanner, stacks: Stacks) -> None:
         self._rules, self._scanner, self._stacks = rules, scanner, stacks
         self._lengths: list[int] | None = None
         self._best: list[int] = []
-        """Of each nonterminal (the first is 0) the rule that its shortest word begins with."""
+        """For each nonterminal (the first is 0) the rule of its shortest word."""
         self._words: dict[int, tuple[int, ...]] = {}
         self._known: dict[int, tuple[int, Way]] = {}
-        """Of a stack: how long its shortest rest is, and how it begins."""
+        """Stack -> the length of its shortest rest, and its beginning."""
 
     def shortest(self, tops: Sequence[tuple[int, int]]) -> list[int]:
-        """Return the shortest rest of stacks on which bundles are read, of several the smallest."""
+        """Return the shortest rest of stacks with bundles, of several the smallest."""
         best: tuple[int, tuple[int, ...], int] | None = None
         for node, bundle in tops:
             for terminal, config in self._scanner.bundles[bundle]:
@@ -150,8 +147,7 @@ class Rests:
                 yield from self.word(symbol)
 
     def _search(self, start: int) -> None:
-        """Find the rest of a stack, and of those on its way: all ways that are as short as the shortest are
-        looked at."""
+        """Find the rest of a stack and of the stacks on its path, comparing all shortest paths."""
         stacks, items = self._stacks, self._stacks.items
         known = self._known
         begun = _Path(self)

@@ -21,11 +21,11 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError, StructgenError
-from structgen.json_machine.answers.machine_tables import address_of
-from structgen.json_machine.masks import mask_filling
 from structgen.json_machine.tables import layout as L
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
+from structgen.machine_core.masks import fill
+from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import (
@@ -224,7 +224,7 @@ class CompiledText(CompiledGrammar):
         return self._steps.may_end(index)
 
     def _compute(self, index: int, target: int) -> int:
-        if mask_filling.fill(self.address, index, target) == 0:
+        if fill(self.address, index, target) == 0:
             return 0
         self._bits = None
         insides, others = self._insides(index)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _STATES = 8
@@ -57,5 +58,5 @@ class MaskReuse:
             nodes, first = self._vocabulary.nodes, self._vocabulary.first[:256]
             there = np.flatnonzero(first >= 0)
             self._below = np.zeros(256, np.int64)
-            self._below[there] = (nodes[first[there]] >> np.uint64(40)).astype(np.int64) - first[there]
+            self._below[there] = fields_of(nodes[first[there]].astype(np.int64)).end - first[there]
         return self._below

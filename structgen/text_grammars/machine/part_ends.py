@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import address_of
+from structgen.native.raw_memory import address_of
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import InsidePart
 from structgen.text_grammars.machine.masked_part import MaskedPart
+from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _MAPS = 8
@@ -47,11 +48,10 @@ class PartEnds:
         if slot < 0 or not len(nodes):
             return False
         if self._slot_nodes is None:
-            slots = (self._vocabulary.nodes >> np.uint64(20)) & np.uint64(0xFFFFF)
-            self._slot_nodes = np.flatnonzero(slots)
+            self._slot_nodes = np.flatnonzero(fields_of(self._vocabulary.nodes.astype(np.int64)).slot)
         at = self._slot_nodes[slot]
-        skips = (self._vocabulary.nodes[nodes] >> np.uint64(40)).astype(np.int64)
-        return bool(((nodes < at) & (at < skips)).any())
+        ends = fields_of(self._vocabulary.nodes[nodes].astype(np.int64)).end
+        return bool(((nodes < at) & (at < ends)).any())
 
     def _map(self, last: bytes, following: bytes) -> tuple[npt.NDArray[np.uint8], int]:
         """Return the nodes to examine (`stepping.mark_wanted`), and how many there are."""

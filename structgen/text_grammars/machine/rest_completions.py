@@ -15,7 +15,7 @@ from weakref import proxy
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import address_of
+from structgen.native.raw_memory import address_of
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import TOKEN
 

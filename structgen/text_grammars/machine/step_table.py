@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.answers.machine_tables import address_of
 from structgen.json_machine.tables import layout as L
 from structgen.native.lazy_memory import room
+from structgen.native.raw_memory import address_of
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import Language
 

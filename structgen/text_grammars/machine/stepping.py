@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numba
 
-from structgen.json_machine.masks.draft_nodes import (
+from structgen.json_machine.tables.layout import *
+from structgen.machine_core.draft_nodes import (
     J_CONTEXT,
     J_COUNT,
     J_FINISHED,
@@ -21,10 +22,8 @@ from structgen.json_machine.masks.draft_nodes import (
     state_or_left,
     token_of,
 )
-from structgen.json_machine.masks.mask_filling import remember
-from structgen.json_machine.masks.terminal_runs import emit
-from structgen.json_machine.tables.layout import *
-from structgen.json_machine.tables.table_rows import find, intern, row_of
+from structgen.machine_core.masks import emit, remember
+from structgen.machine_core.raw_rows import find, intern, row_of
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import load8, load32, load64, store8, store32, store64
 
@@ -170,7 +169,7 @@ def draft_state(c, job, index, token):
 
 @entry("int64(int64, int64, int64)")
 def walk_drafts(batch, jobs, count):
-    """Do what is known of the draft trees of many jobs (`json_machine.masks.draft_nodes`). Returns how many
+    """Do what is known of the draft trees of many jobs (`machine_core.draft_nodes`). Returns how many
     places are left."""
     left = numba.int64(0)
     for i in range(count):

@@ -1,35 +1,20 @@
-"""Rows of tables in compiled code: questions, interning, the registers of a state."""
+"""Rows of tables by address, for machines whose blocks are not declared yet."""
 
 from __future__ import annotations
 
 import numba
 
-from structgen.json_machine.tables.layout import *
+from structgen.machine_core.growing_tables import ADDRESS, CAPACITY, COUNT, HASH, MASK, STRIDE
+from structgen.machine_core.interning import ask
+from structgen.machine_core.layout import QUESTION_ROOM
 from structgen.native.jit import jit
 from structgen.native.raw_memory import load32, load64, store32, store64
 
 
 @jit
 def need(c, kind, first, second, third):
-    """Note a question, once; past the buffer's end it is asked again by the next walk."""
-    buffer = load64(c, C_NEEDS)
-    count = load64(buffer, 0)
-    for i in range(count):
-        at = 1 + 4 * i
-        if (
-            load64(buffer, at) == kind
-            and load64(buffer, at + 1) == first
-            and load64(buffer, at + 2) == second
-            and load64(buffer, at + 3) == third
-        ):
-            return
-    if count < MOST_QUESTIONS:
-        at = 1 + 4 * count
-        store64(buffer, at, kind)
-        store64(buffer, at + 1, first)
-        store64(buffer, at + 2, second)
-        store64(buffer, at + 3, third)
-        store64(buffer, 0, count + 1)
+    """As `ask`."""
+    ask(c, kind, first, second, third)
 
 
 @jit
@@ -45,7 +30,7 @@ def hash_words(row, words):
 @jit
 def find(c, table, words, row):
     """Return the id of the row with these leading words, or -1."""
-    base = 6 * table
+    base = table
     address, stride = load64(c, base + ADDRESS), load64(c, base + STRIDE)
     slots, mask = load64(c, base + HASH), load64(c, base + MASK)
     at = hash_words(row, words) & mask
@@ -71,10 +56,10 @@ def intern(c, table, words, row):
     found = find(c, table, words, row)
     if found >= 0:
         return found
-    base = 6 * table
+    base = table
     count, mask = load64(c, base + COUNT), load64(c, base + MASK)
     if count >= load64(c, base + CAPACITY) or 2 * count > mask:
-        need(c, Q_ROOM, table, 1, 0)
+        ask(c, QUESTION_ROOM, table, 1, 0)
         return -1
     address, stride, slots = load64(c, base + ADDRESS), load64(c, base + STRIDE), load64(c, base + HASH)
     target = address + 8 * stride * count
@@ -91,24 +76,10 @@ def intern(c, table, words, row):
 @jit
 def row_of(c, table, stride, index):
     """Return the address of a row."""
-    return load64(c, 6 * table + ADDRESS) + 8 * stride * index
+    return load64(c, table + ADDRESS) + 8 * stride * index
 
 
 @jit
 def copy(s, d):
     for i in range(8):
         store64(d, i, load64(s, i))
-
-
-@jit
-def settle(d, mode, residue, extras, frame):
-    """Put the registers to a structural state with nothing of the next token written; a log goes on."""
-    store64(d, MODE, mode)
-    store64(d, RES, residue)
-    store64(d, EXTRAS, extras)
-    store64(d, SEEN, 0)
-    store64(d, LEX, 0)
-    store64(d, AT, 0)
-    if load64(d, TEXT) & CAPTURE == 0:
-        store64(d, TEXT, 0)
-    store64(d, FRAME, frame)

@@ -1,4 +1,4 @@
-"""`DraftBatch`: draft trees laid out for compiled code (`json_machine.masks.draft_nodes`), and what it has
+"""`DraftBatch`: draft trees laid out for compiled code (`machine_core.draft_nodes`), and what it has
 found of them.
 
 The arrays are Python's own: a batch is made between two passes of a model, when nothing of it is in the
@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError
-from structgen.json_machine.masks import draft_nodes as D
+from structgen.machine_core import draft_nodes as D
 
 _MOST: Final = (1 << 31) - 1
 _UNREAD, _UNWRITTEN = array("i", (D.NOT_YET,)), array("b", (D.ROW_LEFT,))
 
 Ints = Sequence[int] | npt.NDArray[np.integer]
 Job = tuple[int, int, int, int, int, int, int, int]
-"""What compiled code is told of a draft: the words of `json_machine.masks.draft_nodes`."""
+"""What compiled code is told of a draft: the words of `machine_core.draft_nodes`."""
 
 
 class DraftBatch:

@@ -1,0 +1,159 @@
+"""How a model is asked: the one place where a prompt is made for a model and a grammar.
+
+`sg.Engine`, `sg.run`, typed functions and `structgen generate` make their prompts here. A model with a chat
+template gets it. The embedded models get the form that they were trained on: the outline of the schema, then
+the text. Any other text stays as it is, but that a JSON document begins on a line of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias, Union
+
+from structgen.errors import OptionError, StructgenError
+from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under
+from structgen.tokens.tokenizer import Tokenizer
+
+Message: TypeAlias = Mapping[str, Any]
+"""A chat message: `role` and `content`."""
+Prompt: TypeAlias = Union[str, Sequence[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a model."""
+
+    prompt: Prompt
+    """Text, or chat messages."""
+    is_json: bool = False
+    """Whether the answer is a JSON document."""
+    outline: str = ""
+    """The outline of its schema (`schema_outline`); "" where there is none, or none is needed."""
+    values: tuple[str, ...] = ()
+    """The texts that an extracting model reads; () for the prompt itself."""
+    with_outline: bool | None = None
+    """Whether the outline is put into the prompt; None: for the embedded models."""
+    chat: bool | None = None
+    """Whether the chat template is applied; None: where the model has one."""
+    refused: tuple[str, str] | None = None
+    """An earlier answer, and why it was refused."""
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal."""
+        prompt = self.prompt
+        found = (
+            [{"role": "user", "content": prompt}]
+            if isinstance(prompt, str)
+            else [dict(one) for one in prompt]
+        )
+        if self.with_outline and self.outline:
+            found[-1] = {**found[-1], "content": f"{found[-1]['content']}{_told_outline(self.outline)}"}
+        if self.refused is not None:
+            answer, why = self.refused
+            found.append({"role": "assistant", "content": answer})
+            found.append({"role": "user", "content": f"This answer was refused: {why} Answer again."})
+        return found
+
+
+class ModelPrompts:
+    """Makes the prompts of one model. `name`: its name or folder, "" for a model that was handed over;
+    `tokenizer`: that of transformers which was handed over with it, if any."""
+
+    def __init__(self, name: str, tokenizer: Any = None) -> None:
+        self.name = name
+        self.is_embedded = name.startswith("structgen/")
+        self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
+        self._lock = threading.Lock()
+
+    def needs_outline(self, question: Question) -> bool:
+        """Tell whether the outline of a schema goes into the prompt."""
+        return self.is_embedded if question.with_outline is None else question.with_outline
+
+    def text(self, question: Question) -> str:
+        """Return the prompt as text, the chat template applied. Errors: OptionError."""
+        made = self._made(question)
+        return made if isinstance(made, str) else str(self._templated(made, tokenize=False))
+
+    def tokens(self, question: Question, tokenizer: Tokenizer) -> Sequence[int]:
+        """Return the tokens of the prompt, the chat template applied. Errors: OptionError."""
+        made = self._made(question)
+        tokens: Sequence[int]
+        if isinstance(made, str):
+            tokens = tokenizer.encode(made.encode())
+        else:
+            tokens = self._templated(made, tokenize=True)
+        return tokens
+
+    def _made(self, question: Question) -> str | list[dict[str, Any]]:
+        """Return a text, or messages that the chat template is for."""
+        prompt = question.prompt
+        if isinstance(prompt, ModelPrompt):
+            return prompt
+        question = replace(question, with_outline=self.needs_outline(question))
+        has_outline = bool(question.with_outline and question.outline)
+        if self.is_embedded and has_outline and isinstance(prompt, str):
+            # these models know no instructions, and nothing of earlier answers
+            return extraction_prompt_under(question.outline, "\n".join(question.values or (prompt,)))
+        chat = question.chat
+        if chat is None:
+            chat = not isinstance(prompt, str) or self._has_template()
+        if not chat:
+            if not isinstance(prompt, str):
+                raise OptionError(
+                    "Messages need the chat template.", where="chat", cure="Leave chat=False, or give text."
+                )
+            return _plain(question, prompt)
+        if not self._has_template():
+            raise OptionError(
+                f"{self.name or 'The model'} has no chat template.",
+                where="chat",
+                cure="Give text, or a model whose folder has chat_template.jinja.",
+            )
+        return question.messages()
+
+    def _has_template(self) -> bool:
+        if self._templates is not None:
+            return bool(getattr(self._templates, "chat_template", None))
+        folder = Path(self.name)
+        if not self.name or self.is_embedded or not folder.is_dir():
+            return False
+        if (folder / "chat_template.jinja").is_file():
+            return True
+        config = folder / "tokenizer_config.json"
+        return config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
+
+    def _templated(self, messages: list[dict[str, Any]], *, tokenize: bool) -> Any:
+        with self._lock:
+            if self._templates is None:
+                try:
+                    from transformers import AutoTokenizer  # optional: transformers
+                except ImportError as error:
+                    raise StructgenError(
+                        "Chat templates are applied by transformers.",
+                        where="chat",
+                        cure="pip install transformers, or chat=False.",
+                    ) from error
+                self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
+            return self._templates.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False
+            )
+
+
+def _plain(question: Question, prompt: str) -> str:
+    """Return the prompt of a model without a chat template."""
+    if question.with_outline and question.outline:
+        prompt += _told_outline(question.outline)
+    if question.refused is not None:
+        answer, why = question.refused
+        prompt += f"\n\nThis answer was refused: {answer}\n{why}\nAnswer again:"
+    if question.is_json and not prompt.endswith("\n"):
+        prompt += "\n"
+    return prompt
+
+
+def _told_outline(outline: str) -> str:
+    return f"\n\nAnswer in JSON: {outline}"

@@ -1,0 +1,44 @@
+"""The texts of a model's special tokens. A tokenizer of masks has only their ids: they have no bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+from structgen.system.resources import embedded_model
+from structgen.text_grammars.text_grammar import TextGrammar
+
+_ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}")
+
+
+def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
+    """Return the ids of special tokens by their texts: those of a model's folder, or of a tokenizer of
+    transformers that was handed over. Cost: reading the folder's tokenizer.json."""
+    if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
+        return {text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens}
+    if not name:
+        return {}
+    folder = embedded_model(name) if name.startswith("structgen/") else Path(name)
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return {}
+    added = json.loads(file.read_text(encoding="utf-8")).get("added_tokens") or []
+    return {one["content"]: one["id"] for one in added if isinstance(one.get("content"), str)}
+
+
+def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> None:
+    """Warn where a grammar spells the text of a special token: a model writes that token, and its text in
+    ordinary tokens means something else to it."""
+    written = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), grammar.canonical)
+    for text, token in specials.items():
+        if len(text) > 2 and text in written:
+            warnings.warn(
+                f"The grammar spells {text!r} in ordinary tokens, and the model has a special token of that "
+                f"name, {token}. To have the token itself, write sg.special({token}), or in a structural tag "
+                f'{{"type": "token", "token": {token}}}.',
+                UserWarning,
+                stacklevel=4,
+            )

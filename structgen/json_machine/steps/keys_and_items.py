@@ -1,0 +1,407 @@
+"""Keys, strings and items that depend on what was written before.
+
+Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where
+the automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already.
+Then nothing may come of the prefix, of the quote before it, or of the comma before that (`fresh_keys`).
+
+Strings of an automaton beside which stands a list of words with outcomes of their own (`StringSpec.words`):
+what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with
+other strings. `seen` is the place in the list while the string agrees with a word of it, 0 once it does not.
+
+Items whose value matters (`ir.ArrayMenu.values`): their text is followed while they are written. `text` then
+holds a log (CAPTURE), a chain of rows of `texts`: the bytes of the item without the white space between its
+tokens; keys decoded, between KEY_BEGINS and KEY_ENDS. The log of an item within an item goes on with that of
+the outer one, and the frame under each holds where its own begins. When the item closes, the network is asked
+what follows a value like that. Walks that fill masks do not follow the text: the log is then empty, and the
+network is asked what follows any value (`Network.after_unread`). What may be written of the item after such a
+one (UNREAD) is told where many values go on with it; where not, the step is VAGUE, and the tokens are tried
+one by one.
+"""
+
+from __future__ import annotations
+
+from structgen.json_machine.tables.layout import (
+    BLUR,
+    CAPTURE,
+    ESCAPE_SHIFT,
+    ESCAPES_ANY,
+    ITEM_TAG,
+    KEY_BEGINS,
+    KEY_ENDS,
+    LOG,
+    M_ARRAY,
+    M_COLON,
+    M_ITEM,
+    M_KEY,
+    M_NEXT,
+    M_NUMBER,
+    M_OBJECT,
+    M_STRING,
+    M_VALUE,
+    M_WORDS,
+    Q_ITEM,
+    Q_NUMBER,
+    Q_PLENTY,
+    Q_UNREAD,
+    STATE_BITS,
+    UNREAD,
+    UNREAD_TAG,
+    FrameRow,
+    JsonContext,
+    JsonState,
+    StringRow,
+)
+from structgen.json_machine.tables.lookups import (
+    MIDDLES,
+    WIDTH,
+    edge,
+    ended,
+    known_residue,
+    narrow,
+    pack,
+    set_step,
+    settle,
+    string_step,
+)
+from structgen.machine_core.interning import ask, ask_room, intern
+from structgen.machine_core.layout import ASK, NO, VAGUE, YES
+from structgen.native.blocks import skip
+from structgen.native.jit import jit
+
+_LEVEL = 4  # words of the stack for one byte: state, place, set, next column
+_DEEP = 48
+"""Bytes after which texts are not told apart any more."""
+
+
+@jit
+def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wanted: int) -> int:
+    """Return how many texts that the automaton accepts from `state` are neither in the word list nor in the
+    set, up to `wanted`; or -1 when something must be asked. The answer is a lower bound, and 0 only where
+    there is none: what goes on for long outside list and set counts once.
+
+    Cost: what list and set hold under `place` and `seen`, times the width of the automaton.
+    """
+    stack, room = c.stack.numbers, c.stack.capacity
+    lone = c.key_escapes == ESCAPES_ANY
+    found, asked = 0, False
+    level = 0
+    stack[0] = state
+    stack[1] = place
+    stack[2] = seen
+    stack[3] = -1
+    while level >= 0:
+        top = skip(stack, _LEVEL * level)
+        state, place, seen, column = top[0], top[1], top[2], top[3]
+        if column < 0:
+            column = 0
+            if (
+                c.string_outcomes[state] >= 0
+                and (place < 0 or ended(c, words, place) < 0)
+                and (seen <= 0 or c.sets[seen].member == 0)
+            ):
+                found += 1
+        deeper = False
+        while column < 256 and found < wanted:
+            byte = column
+            column += 1
+            target = string_step(c, state, byte)
+            if target < 0:
+                asked = asked or target == -2
+                if target == -2:
+                    column = 256
+                continue
+            here = narrow(c, words, place, byte) if place >= 0 else -1
+            held = set_step(c, seen, byte) if seen > 0 else 0
+            if here < 0 and held <= 0 and (found + 1 >= wanted or level >= _DEEP):
+                found += 1
+                continue
+            if _LEVEL * (level + 2) > room:
+                ask_room(c, c.stack, _LEVEL * (level + 2))
+                return -1
+            top[3] = column
+            level += 1
+            top = skip(stack, _LEVEL * level)
+            top[0] = target
+            top[1] = here
+            top[2] = held
+            top[3] = -1
+            deeper = True
+            break
+        if deeper:
+            continue
+        if lone and found < wanted:
+            # a column stands for 1,024 lone surrogates: more than are ever held
+            for half in range(256, WIDTH):
+                target = string_step(c, state, half)
+                if target >= 0:
+                    found += 1
+                elif target == -2:
+                    asked = True
+        if found >= wanted:
+            return wanted
+        level -= 1
+    return -1 if asked else found
+
+
+@jit
+def fresh_left(c: JsonContext, residue: int, state: int, place: int, seen: int, extras: int) -> int:
+    """Return YES, NO or ASK: is some extra key left that goes on from `state`? `extras`: the set of the
+    object, which may be blurred; a walk that cannot tell then says so (C_BLURRED)."""
+    blurred = extras & BLUR != 0
+    if state < MIDDLES or (place < 0 and seen <= 0 and not blurred):
+        return YES
+    words = c.residues[residue].words
+    found = fresh_keys(c, words, state, place, seen, 2 if blurred else 1)
+    if found < 0:
+        return ASK
+    if blurred and found < 2:
+        c.blurred = 1
+    return YES if found > 0 else NO
+
+
+@jit
+def all_names(c: JsonContext, residue: int) -> int:
+    """Return the place of all names of an object's list, -1 where there are none."""
+    words = c.word_lists[c.residues[residue].words].count
+    return pack(0, words, 0) if words > 0 else -1
+
+
+@jit
+def more(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: may another member or item come?"""
+    residue, extras = d.residue, d.extras
+    row = c.residues[residue]
+    if row.named > 0 or row.item >= 0:
+        return YES
+    state = row.extra
+    if state < 0:
+        return NO
+    if state < MIDDLES:
+        return YES
+    return fresh_left(c, residue, state, all_names(c, residue), extras & (BLUR - 1), extras)
+
+
+_LEVEL = 4  # words of the stack for one byte: state, place, characters, next column
+
+
+@jit
+def listed_outcome(c: JsonContext, spec: StringRow, place: int) -> int:
+    """Return the outcome of the word that ends at a place, -1 where it is excluded, -2 where none ends."""
+    word = ended(c, spec.words, place)
+    if word < 0:
+        return -2
+    return c.outcomes.numbers[spec.outcomes + word]
+
+
+@jit
+def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take a decoded byte in the list beside a string's automaton: YES, NO where nothing is left that could
+    come of the string, or ASK."""
+    place = d.seen
+    if place <= 0:
+        return YES
+    spec = c.string_specs[d.residue]
+    place = narrow(c, spec.words, place, byte)
+    d.seen = max(place, 0)
+    if place < 0 or spec.ample != 0:
+        return YES
+    return string_left(c, d)
+
+
+@jit
+def string_left(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: does a string go on from these registers that the list does not exclude?
+
+    Cost: what the list holds at the place, times the width of the automaton.
+    """
+    spec = c.string_specs[d.residue]
+    words, least, most = spec.words, spec.least, spec.most
+    distances, outcomes = c.distances.numbers, c.string_outcomes
+    lone = c.escapes == ESCAPES_ANY
+    stack, room = c.stack.numbers, c.stack.capacity
+    stack[0] = d.lexeme & STATE_BITS
+    stack[1] = d.seen
+    stack[2] = d.position
+    stack[3] = -1
+    level, asked = 0, False
+    while level >= 0:
+        top = skip(stack, _LEVEL * level)
+        state, place, count, column = top[0], top[1], top[2], top[3]
+        if column < 0:
+            column = 0
+            if outcomes[state] >= 0 and count >= least and listed_outcome(c, spec, place) != -1:
+                return YES
+        deeper = False
+        while column < (WIDTH if lone else 256):
+            byte = column
+            column += 1
+            then = count + (1 if byte & 0xC0 != 0x80 else 0)
+            if most >= 0 and then > most:
+                continue
+            target = string_step(c, state, byte)
+            if target == -2:
+                asked = True
+                break
+            if target < 0:
+                continue
+            if most >= 0 and target >= MIDDLES and then + distances[target] > most:
+                continue
+            here = narrow(c, words, place, byte) if byte < 256 else -1
+            if here < 0:
+                return YES  # a column of lone surrogates stands for more of them than lists hold
+            if _LEVEL * (level + 2) > room:
+                ask_room(c, c.stack, _LEVEL * (level + 2))
+                return ASK
+            top[3] = column
+            level += 1
+            top = skip(stack, _LEVEL * level)
+            top[0] = target
+            top[1] = here
+            top[2] = then
+            top[3] = -1
+            deeper = True
+            break
+        if not deeper:
+            level -= 1
+    return ASK if asked else NO
+
+
+@jit
+def item_values(c: JsonContext, d: JsonState) -> int:
+    """Return 0 unless a value that begins here is an item whose value matters; 2 where the value of the one
+    before it has not been read."""
+    mode = d.mode
+    if mode != M_ARRAY and mode != M_NEXT:
+        return 0
+    return c.residues[d.residue].values
+
+
+@jit
+def begin_item(c: JsonContext, d: JsonState, values: int) -> None:
+    """Begin the log of an item; its frame has been pushed."""
+    text = d.text | CAPTURE
+    if values == 2:
+        text |= UNREAD
+    d.text = text
+
+
+@jit
+def append(c: JsonContext, d: JsonState, label: int) -> int:
+    """Add a label to the log: YES, or ASK when room must be made."""
+    text = d.text
+    if c.precise == 0:
+        d.text = text & (CAPTURE | UNREAD)
+        return YES
+    t = c.work.text
+    t.parent = text & LOG
+    t.byte = label
+    row = intern(c, c.texts, 2, t)
+    if row < 0:
+        return ASK
+    d.text = (text & CAPTURE) | row
+    return YES
+
+
+@jit
+def many_strings(c: JsonContext, d: JsonState) -> bool:
+    """Return whether two strings or more go on from the registers of one, as far as that shows quickly."""
+    spec = c.string_specs[d.residue]
+    state = d.lexeme & STATE_BITS
+    if d.lexeme >> ESCAPE_SHIFT != 0:
+        return False
+    most = spec.most
+    if state < MIDDLES:
+        return most < 0 or d.position < most
+    if most >= 0:
+        return False
+    seen = d.seen
+    return fresh_keys(c, spec.words, state, seen if seen > 0 else -1, 0, 2) >= 2
+
+
+@jit
+def many_numbers(c: JsonContext, state: int) -> int:
+    """Return YES, ASK, or VAGUE, which says nothing: do two numbers or more go on from a numeral of which
+    one character is written? Two digits other than 0 that may come next are two values, whatever follows."""
+    columns, found = skip(c.numbers, 16 * state), 0
+    for digit in range(1, 10):
+        target = columns[digit]
+        if target == -2:
+            ask(c, Q_NUMBER, state, 0, 0)
+            return ASK
+        if target >= 0:
+            found += 1
+    return YES if found >= 2 else VAGUE
+
+
+@jit
+def among_literals(c: JsonContext, d: JsonState) -> bool:
+    """Return whether the registers are in an item of an array whose items may be literals. After such a one
+    what is written of the next would be VAGUE: a literal is one value."""
+    frame = d.frame
+    if frame < 0:
+        return False
+    below = c.frames[frame]
+    place = c.residues[below.residue].item
+    if below.key != -1 or place < 0:
+        return False
+    row = c.places[place]
+    return row.true >= 0 or row.false >= 0 or row.null >= 0
+
+
+@jit
+def plenty(c: JsonContext, residue: int) -> int:
+    """Return YES, NO or ASK: do two values or more go on from a residue, until the value of a key is read? NO
+    says nothing."""
+    known = c.residues[residue].plenty
+    if known == 0:
+        ask(c, Q_PLENTY, residue, 0, 0)
+        return ASK
+    return YES if known == 1 else NO
+
+
+@jit
+def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
+    """Take a byte that was accepted, from the registers at `s` to those at `d`, into the log:
+    YES, ASK or VAGUE."""
+    mode, before = d.mode, s.mode
+    if mode == M_KEY and before == M_KEY:
+        return YES
+    if mode != M_STRING and mode != M_WORDS and (byte == 32 or byte == 10 or byte == 9 or byte == 13):
+        return YES
+    if d.text & UNREAD != 0:
+        if mode == M_STRING and many_strings(c, d):
+            return YES
+        if mode == M_NUMBER and before != M_NUMBER:
+            return many_numbers(c, d.lexeme)
+        if mode == M_OBJECT or mode == M_ARRAY or mode == M_KEY or mode == M_COLON or mode == M_VALUE:
+            code = plenty(c, d.residue)
+            return VAGUE if code == NO else code
+        return VAGUE
+    if mode == M_KEY:
+        return append(c, d, KEY_BEGINS)
+    return append(c, d, KEY_ENDS if before == M_KEY else byte)
+
+
+@jit
+def close_item(c: JsonContext, d: JsonState, frame: FrameRow, outcome: int) -> int:
+    """Leave a finished item whose value matters: YES, ASK or VAGUE. `frame`: the row of that under it."""
+    held = frame.residue
+    if c.residues[held].values == 2:
+        return VAGUE
+    log, outer = d.text & LOG, frame.extras
+    if log == 0:
+        residue = edge(c, held, UNREAD_TAG, outcome)
+        if residue == -1:
+            return VAGUE
+        if residue < 0:
+            ask(c, Q_UNREAD, held, outcome, 0)
+            return ASK
+    else:
+        which = (log << 32) | (outer & LOG)
+        residue = edge(c, held, ITEM_TAG - outcome, which)
+        if residue < 0:
+            ask(c, Q_ITEM, held, outcome, which)
+            return ASK
+    settle(d, M_ITEM, residue, 0, frame.parent)
+    d.text = 0 if outer == 0 else CAPTURE | log
+    return known_residue(c, residue)

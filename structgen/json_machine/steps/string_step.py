@@ -1,0 +1,634 @@
+"""One byte inside a string, a key or a listed word: its decoded text, and escapes (RFC 8259, section 7).
+
+In `lexeme`: the automaton's state (28 bits), the escape's state (4), digits read (16), high surrogate (10).
+States of an escape: 0 none, 1 after the backslash, 2..5 after \\u and 0..3 digits, 6 after a high surrogate,
+7 after it and a backslash, 8..11 after it and \\u and 0..3 digits.
+"""
+
+from __future__ import annotations
+
+from structgen.json_machine.steps.keys_and_items import append, follow_list, fresh_left
+from structgen.json_machine.tables.layout import (
+    CAPTURE,
+    ESCAPE_SHIFT,
+    ESCAPES_ANY,
+    ESCAPES_ASCII,
+    ESCAPES_CANONICAL,
+    M_KEY,
+    M_STRING,
+    M_WORDS,
+    NO_STATE,
+    STATE_BITS,
+    JsonContext,
+    JsonState,
+)
+from structgen.json_machine.tables.lookups import FREE, MIDDLES, narrow, offered, set_step, string_step
+from structgen.machine_core.interning import intern
+from structgen.machine_core.layout import ASK, NO, YES
+from structgen.native.blocks import copy_block
+from structgen.native.jit import jit
+
+
+@jit
+def alive(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: can a key or a word be completed from its registers (escapes apart)?
+
+    Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE); what the terminal
+    of the automaton alone says of this state is then too much, and the walk is told (C_BLURRED).
+    """
+    place = d.position
+    if d.mode != M_KEY:
+        return YES if place >= 0 else NO
+    residue, state = d.residue, d.lexeme & STATE_BITS
+    if state != NO_STATE:
+        left = fresh_left(c, residue, state, place, d.seen, d.extras)
+        if left != NO:
+            return left
+        c.blurred = 1
+        d.lexeme = d.lexeme | NO_STATE
+    return YES if place >= 0 and offered(c, residue, place) else NO
+
+
+@jit
+def follow_text(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Add a byte to the extra key written so far; walks that fill masks leave it out (see BLUR)."""
+    if d.text & CAPTURE != 0:
+        return append(c, d, byte)
+    if c.precise == 0:
+        d.text = 0
+        return YES
+    t = c.work.text
+    t.parent = d.text
+    t.byte = byte
+    text = intern(c, c.texts, 2, t)
+    if text < 0:
+        return ASK
+    d.text = text
+    return YES
+
+
+@jit
+def near_enough(c: JsonContext, d: JsonState, state: int) -> bool:
+    """Return whether a string of bounded length can still end in time, from a state of its automaton."""
+    if state < MIDDLES:
+        return True  # the free string: it may end at once
+    spec = c.string_specs[d.residue]
+    most = spec.most
+    return most < 0 or d.position + c.distances.numbers[state] <= most
+
+
+@jit
+def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
+    """Take a byte, or a lone surrogate's column, in the automaton of a string: YES, NO or ASK."""
+    lex = d.lexeme
+    target = string_step(c, lex & STATE_BITS, column)
+    if target < 0:
+        return NO if target == -1 else ASK
+    if not near_enough(c, d, target):
+        return NO
+    d.lexeme = (lex & ~STATE_BITS) | target
+    return YES
+
+
+@jit
+def follow_lists(c: JsonContext, d: JsonState, byte: int) -> None:
+    """Follow a byte of a key in the list of names and in the set of keys written."""
+    place, seen = d.position, d.seen
+    if place >= 0:
+        row = c.residues[d.residue]
+        d.position = narrow(c, row.words, place, byte)
+    if seen > 0:
+        d.seen = set_step(c, seen, byte)
+
+
+@jit
+def feed(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take one byte of the decoded text of a string, a key or a word: YES, NO or ASK.
+    LEX keeps its escape bits."""
+    mode = d.mode
+    lex = d.lexeme
+    if mode == M_STRING:
+        code = feed_automaton(c, d, byte)
+        return follow_list(c, d, byte) if code == YES else code
+    if mode == M_WORDS:
+        spec = c.string_specs[d.residue]
+        place = narrow(c, spec.start, d.position, byte)
+        if place < 0:
+            return NO
+        d.position = place
+        return YES
+    state = lex & STATE_BITS
+    if state != NO_STATE:
+        target = string_step(c, state, byte)
+        if target == -2:
+            return ASK
+        d.lexeme = (lex & ~STATE_BITS) | (NO_STATE if target < 0 else target)
+    follow_lists(c, d, byte)
+    code = alive(c, d)
+    if code != YES:
+        return code
+    if d.lexeme & STATE_BITS == NO_STATE:
+        return no_extra(c, d, byte)
+    return follow_text(c, d, byte)
+
+
+@jit
+def forget_extra(d: JsonState) -> None:
+    """Forget what was kept for the sake of extra keys."""
+    d.seen = 0
+    if d.text & CAPTURE == 0:
+        d.text = 0
+
+
+@jit
+def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take a byte after which only a named key can come."""
+    forget_extra(d)
+    return append(c, d, byte) if d.text & CAPTURE != 0 else YES
+
+
+@jit
+def feed_listed(c: JsonContext, d: JsonState, byte: int, extra: bool) -> int:
+    """Take one byte in the word list, the set and the text alone."""
+    if d.mode == M_WORDS:
+        return feed(c, d, byte)
+    follow_lists(c, d, byte)
+    if extra or d.text & CAPTURE != 0:
+        return follow_text(c, d, byte)
+    return YES
+
+
+@jit
+def surrogate_byte(point: int, index: int) -> int:
+    """Return one of the three bytes of a lone surrogate in lists and sets."""
+    if index == 0:
+        return 0xED
+    return 0x80 | ((point >> 6) & 63) if index == 1 else 0x80 | (point & 63)
+
+
+@jit
+def feed_surrogate(c: JsonContext, d: JsonState, point: int) -> int:
+    """Take a lone surrogate: the automata know two columns of them, the lists and sets their three bytes."""
+    mode, lex = d.mode, d.lexeme
+    column = 256 if point < 0xDC00 else 257
+    if mode == M_STRING:
+        code = feed_automaton(c, d, column)
+        if code != YES:
+            return code
+        for i in range(3):
+            code = follow_list(c, d, surrogate_byte(point, i))
+            if code != YES:
+                return code
+        return YES
+    target = -1
+    if mode == M_KEY and lex & STATE_BITS != NO_STATE:
+        target = string_step(c, lex & STATE_BITS, column)
+        if target == -2:
+            return ASK
+    for i in range(3):
+        byte = surrogate_byte(point, i)
+        # the automaton is moved once, by hand; meanwhile it must not die on the three bytes
+        d.lexeme = (d.lexeme & ~STATE_BITS) | (0 if target >= 0 else NO_STATE)
+        code = feed_listed(c, d, byte, target >= 0)
+        if code != YES:
+            return code
+    if mode == M_KEY:
+        d.lexeme = (d.lexeme & ~STATE_BITS) | (NO_STATE if target < 0 else target)
+        code = alive(c, d)
+        if code == YES and d.lexeme & STATE_BITS == NO_STATE:
+            forget_extra(d)
+        return code
+    return YES
+
+
+@jit
+def feed_point(c: JsonContext, d: JsonState, point: int) -> int:
+    """Take one code point of the decoded text (a lone surrogate included)."""
+    if point < 0x80:
+        return feed(c, d, point)
+    if point < 0x800:
+        code = feed(c, d, 0xC0 | (point >> 6))
+        if code != YES:
+            return code
+        return feed(c, d, 0x80 | (point & 63))
+    if point < 0x10000:
+        if point >= 0xD800 and point < 0xE000:
+            return feed_surrogate(c, d, point)
+        code = feed(c, d, 0xE0 | (point >> 12))
+        if code != YES:
+            return code
+        code = feed(c, d, 0x80 | ((point >> 6) & 63))
+        if code != YES:
+            return code
+        return feed(c, d, 0x80 | (point & 63))
+    code = feed(c, d, 0xF0 | (point >> 18))
+    if code != YES:
+        return code
+    code = feed(c, d, 0x80 | ((point >> 12) & 63))
+    if code != YES:
+        return code
+    code = feed(c, d, 0x80 | ((point >> 6) & 63))
+    if code != YES:
+        return code
+    return feed(c, d, 0x80 | (point & 63))
+
+
+@jit
+def character(c: JsonContext, d: JsonState) -> int:
+    """Count one more character of a string whose length is bounded; NO where it would be too long."""
+    if d.mode != M_STRING:
+        return YES
+    spec = c.string_specs[d.residue]
+    most = spec.most
+    count = d.position
+    if most >= 0:
+        if count >= most:
+            return NO
+        d.position = count + 1
+    elif count < spec.least:
+        d.position = count + 1
+    return YES
+
+
+@jit
+def with_escape(d: JsonState, escape: int, digits: int, high: int) -> None:
+    d.lexeme = (d.lexeme & STATE_BITS) | (escape << ESCAPE_SHIFT) | (digits << 32) | (high << 48)
+
+
+@jit
+def escapes_of(c: JsonContext, d: JsonState) -> int:
+    return c.escapes if d.mode == M_STRING else c.key_escapes
+
+
+@jit
+def block_alive(c: JsonContext, d: JsonState, point: int, size: int) -> int:
+    """Return YES, NO or ASK: may a code point of the aligned block of 64**size around `point` come next?"""
+    t = c.work.spare[1]
+    copy_block(d, t)
+    with_escape(t, 0, 0, 0)
+    if point < 0x80:
+        return feed(c, t, point)
+    if point < 0x800:
+        code = feed(c, t, 0xC0 | (point >> 6))
+        if code != YES or size >= 1:
+            return code
+    elif point < 0x10000:
+        code = feed(c, t, 0xE0 | (point >> 12))
+        if code != YES or size >= 2:
+            return code
+        code = feed(c, t, 0x80 | ((point >> 6) & 63))
+        if code != YES or size >= 1:
+            return code
+    else:
+        code = feed(c, t, 0xF0 | (point >> 18))
+        if code != YES or size >= 3:
+            return code
+        code = feed(c, t, 0x80 | ((point >> 12) & 63))
+        if code != YES or size >= 2:
+            return code
+        code = feed(c, t, 0x80 | ((point >> 6) & 63))
+        if code != YES or size >= 1:
+            return code
+    return feed(c, t, 0x80 | (point & 63))
+
+
+@jit
+def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
+    """Return YES, NO or ASK: may a code point of low..high (surrogates apart) come next?"""
+    answer = NO
+    point = low
+    while point <= high:
+        if point >= 0xD800 and point < 0xE000:
+            point = 0xE000
+            continue
+        size = 0 if point < 0x80 else (1 if point < 0x800 else (2 if point < 0x10000 else 3))
+        while True:
+            span = 1 << (6 * size)
+            last = point | (span - 1)
+            if point < 0x10000 and last > 0xFFFF:
+                last = 0xFFFF
+            whole = last <= high and (
+                point & (span - 1) == 0
+                or (size == 3 and point == 0x10000)
+                or (size == 1 and point == 0x80)
+                or (size == 2 and point == 0x800)
+            )
+            code = block_alive(c, d, point, size)
+            if code == YES and not whole and size > 0:
+                size -= 1
+                continue
+            if code == YES:
+                return YES
+            if code == ASK:
+                answer = ASK
+            point = last + 1
+            break
+    return answer
+
+
+@jit
+def lone_alive(c: JsonContext, d: JsonState, point: int) -> int:
+    """Return YES, NO or ASK: may this lone surrogate come next? The registers after it stay
+    in the second spare block."""
+    t = c.work.spare[2]
+    copy_block(d, t)
+    with_escape(t, 0, 0, 0)
+    return feed_surrogate(c, t, point)
+
+
+@jit
+def lones_alive(c: JsonContext, d: JsonState, first: int, last: int) -> int:
+    """Return YES, NO or ASK: may one of these lone surrogates come next? The automata know all of one half
+    alike; lists and sets hold single ones."""
+    if d.seen <= 0 and (d.mode == M_STRING or d.position < 0):
+        return lone_alive(c, d, first)
+    answer = NO
+    for point in range(first, last + 1):
+        code = lone_alive(c, d, point)
+        if code == YES:
+            return YES
+        if code == ASK:
+            answer = ASK
+    return answer
+
+
+@jit
+def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
+    """Return YES, NO or ASK: may an escape for a 16-bit unit in low..high come next?"""
+    asked = False
+    code = range_alive(c, d, low, high)
+    if code == YES:
+        return YES
+    asked = code == ASK
+    lone = escapes_of(c, d) == ESCAPES_ANY
+    first, last = max(low, 0xD800), min(high, 0xDBFF)
+    if first <= last:
+        code = range_alive(c, d, 0x10000 + ((first - 0xD800) << 10), 0x10000 + ((last - 0xD800) << 10) + 1023)
+        if code == YES:
+            return YES
+        asked = asked or code == ASK
+        if lone:
+            code = lones_alive(c, d, first, last)
+            if code == YES:
+                return YES
+            asked = asked or code == ASK
+    first, last = max(low, 0xDC00), min(high, 0xDFFF)
+    if lone and first <= last:
+        code = lones_alive(c, d, first, last)
+        if code == YES:
+            return YES
+        asked = asked or code == ASK
+    return ASK if asked else NO
+
+
+@jit
+def short_escape(byte: int) -> int:
+    """Return the code point of a two-character escape, or -1."""
+    if byte == 34 or byte == 92 or byte == 47:
+        return byte
+    if byte == 98:
+        return 8
+    if byte == 102:
+        return 12
+    if byte == 110:
+        return 10
+    if byte == 114:
+        return 13
+    if byte == 116:
+        return 9
+    return -1
+
+
+@jit
+def short_escape_of(point: int) -> bool:
+    """Return whether a control character has a two-character escape."""
+    return point == 8 or point == 9 or point == 10 or point == 12 or point == 13
+
+
+@jit
+def control_alive(c: JsonContext, d: JsonState, digits: int, value: int) -> int:
+    """Return YES, NO or ASK: may a control character come that json.dumps writes
+    with these first hexadecimal digits?"""
+    answer = NO
+    for point in range(32):
+        if short_escape_of(point):
+            continue
+        if (point >> (4 * (4 - digits))) != value:
+            continue
+        code = block_alive(c, d, point, 0)
+        if code == YES:
+            return YES
+        if code == ASK:
+            answer = ASK
+    return answer
+
+
+@jit
+def dumped(policy: int) -> bool:
+    """Return whether strings are written as json.dumps does: one way for each."""
+    return policy == ESCAPES_CANONICAL or policy == ESCAPES_ASCII
+
+
+@jit
+def ascii_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
+    """Return YES, NO or ASK: may a character come of which json.dumps(ensure_ascii=True) writes a 16-bit unit
+    in low..high by its number?"""
+    answer = NO
+    for point in range(low, min(high, 31) + 1):
+        if short_escape_of(point):
+            continue
+        code = block_alive(c, d, point, 0)
+        if code == YES:
+            return YES
+        if code == ASK:
+            answer = ASK
+    if high < 127:
+        return answer
+    code = units_alive(c, d, max(low, 127), high)
+    return code if code != NO else answer
+
+
+@jit
+def escape_alive(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: can the escape that is being written be completed?"""
+    lex = d.lexeme
+    escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    policy = escapes_of(c, d)
+    if dumped(policy) and escape < 6:
+        ascii = policy == ESCAPES_ASCII
+        left = 4 * (6 - max(escape, 2))
+        first, last = value << left, ((value + 1) << left) - 1
+        if escape > 1:
+            return ascii_alive(c, d, first, last) if ascii else control_alive(c, d, escape - 2, value)
+        answer = ascii_alive(c, d, 0, 0xFFFF) if ascii else control_alive(c, d, 0, 0)
+        for byte in (34, 92, 98, 102, 110, 114, 116):
+            if answer == YES:
+                return YES
+            code = block_alive(c, d, short_escape(byte), 0)
+            if code != NO:
+                answer = code
+        return answer
+    if escape == 1:
+        return units_alive(c, d, 0, 0xFFFF)
+    if escape <= 5:
+        left = 4 * (6 - escape)
+        return units_alive(c, d, value << left, ((value + 1) << left) - 1)
+    first, last = 0xDC00, 0xDFFF
+    low, top = 0, 0xFFFF
+    if escape >= 8:
+        left = 4 * (12 - escape)
+        low, top = value << left, ((value + 1) << left) - 1
+        first, last = max(first, low), min(last, top)
+    asked = False
+    if first <= last:
+        base = 0x10000 + (high << 10) - 0xDC00
+        code = range_alive(c, d, base + first, base + last)
+        if code == YES:
+            return YES
+        asked = code == ASK
+    if policy == ESCAPES_ANY:
+        code = lone_alive(c, d, 0xD800 + high)
+        if code == YES:
+            if escape == 6:
+                return YES
+            spare = c.work.spare[3]
+            copy_block(c.work.spare[2], spare)
+            code = character(c, spare)
+            if code == YES:
+                code = units_alive(c, spare, low, top)
+            if code == YES:
+                return YES
+        asked = asked or code == ASK
+    return ASK if asked else NO
+
+
+@jit
+def hexadecimal(byte: int, lower: bool) -> int:
+    """Return the value of a hexadecimal digit, or -1."""
+    if byte >= 48 and byte <= 57:
+        return byte - 48
+    if byte >= 97 and byte <= 102:
+        return byte - 87
+    if byte >= 65 and byte <= 70 and not lower:
+        return byte - 55
+    return -1
+
+
+@jit
+def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
+    """Return the digits that matter: in a free string only what tells surrogates apart,
+    so that states are few."""
+    free = d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.seen <= 0
+    if not free or dumped(escapes_of(c, d)):
+        return value
+    # the digits read: 1 to 3 in states 3 to 5, and in 9 to 11; two of them tell high from low
+    read = escape - 2 if escape < 8 else escape - 8
+    if read < 1:
+        return value
+    if read == 1:
+        return value if value == 0xD else 0
+    left = 4 * (read - 2)
+    begun = value >> left
+    if begun >= 0xD8 and begun <= 0xDB:
+        return 0xD8 << left
+    if begun >= 0xDC and begun <= 0xDF:
+        return 0xDC << left
+    return 0
+
+
+@jit
+def settle_lone(c: JsonContext, d: JsonState) -> int:
+    """Decide that the high surrogate before stood alone."""
+    high = (d.lexeme >> 48) & 0x3FF
+    with_escape(d, 0, 0, 0)
+    return feed_surrogate(c, d, 0xD800 + high)
+
+
+@jit
+def unit(c: JsonContext, d: JsonState, value: int) -> int:
+    """Take a finished four-digit escape."""
+    with_escape(d, 0, 0, 0)
+    policy = escapes_of(c, d)
+    if value >= 0xD800 and value < 0xDC00:
+        high = value - 0xD800
+        if d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.seen <= 0:
+            high = 0
+        with_escape(d, 6, 0, high)
+        return escape_alive(c, d)
+    if value >= 0xDC00 and value < 0xE000:
+        if policy != ESCAPES_ANY:
+            return NO
+        return feed_surrogate(c, d, value)
+    return feed_point(c, d, value)
+
+
+@jit
+def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take the character after a backslash."""
+    if byte == 117:
+        with_escape(d, 2, 0, 0)
+        return escape_alive(c, d)
+    point = short_escape(byte)
+    if point < 0 or (point == 47 and dumped(escapes_of(c, d))):
+        return NO
+    with_escape(d, 0, 0, 0)
+    return feed_point(c, d, point)
+
+
+@jit
+def short_target(c: JsonContext, lex: int, byte: int) -> int:
+    """Return the automaton's state after a byte that follows a string's backslash: -1 where none does, -2
+    when asked, -3 where more is to come (\\u). Nothing but the automaton is looked at."""
+    if byte == 117:
+        return -3
+    point = short_escape(byte)
+    if point < 0 or (point == 47 and dumped(c.escapes)):
+        return -1
+    return string_step(c, lex & STATE_BITS, point)
+
+
+@jit
+def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take one byte inside an escape (states 1 to 5, 7 to 11)."""
+    lex = d.lexeme
+    escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    policy = escapes_of(c, d)
+    if escape == 1:
+        return escape_begun(c, d, byte)
+    if escape == 7:
+        if byte == 117:
+            with_escape(d, 8, 0, high)
+            return escape_alive(c, d)
+        if policy != ESCAPES_ANY:
+            return NO
+        code = settle_lone(c, d)
+        if code == YES:
+            code = character(c, d)
+        if code != YES:
+            return code
+        return escape_begun(c, d, byte)
+    digit = hexadecimal(byte, dumped(policy))
+    if digit < 0:
+        return NO
+    value = (value << 4) | digit
+    if escape != 5 and escape != 11:
+        escape += 1
+        with_escape(d, escape, merged_digits(c, d, escape, value), high)
+        return escape_alive(c, d)
+    if escape == 5:
+        if dumped(policy) and (short_escape_of(value) or (value >= 32 and value < 127)):
+            return NO  # it has a shorter way
+        if policy == ESCAPES_CANONICAL and value >= 127:
+            return NO
+        return unit(c, d, value)
+    if value >= 0xDC00 and value < 0xE000:
+        with_escape(d, 0, 0, 0)
+        return feed_point(c, d, 0x10000 + (high << 10) + (value - 0xDC00))
+    if policy != ESCAPES_ANY:
+        return NO
+    code = settle_lone(c, d)
+    if code == YES:
+        code = character(c, d)
+    if code != YES:
+        return code
+    return unit(c, d, value)

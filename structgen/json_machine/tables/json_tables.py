@@ -1,0 +1,86 @@
+"""The tables of a compiled JSON grammar, and which bytes may come in which mode."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.json_machine.tables import layout as L
+from structgen.limits import Limits
+from structgen.machine_core.growing_tables import GrowingTables, TablePlan, TableSizes
+from structgen.native.raw_memory import address_of
+
+
+def _possible() -> npt.NDArray[np.uint8]:
+    """Return, for each mode, the bytes that may come at all, whatever the grammar."""
+    space, digits = b" \t\r\n", b"-0123456789"
+    value = space + digits + b'"{[tfn'
+    after = {
+        L.M_DOC: value,
+        L.M_END: space,
+        L.M_OBJECT: space + b'"}',
+        L.M_COLON: space + b":",
+        L.M_VALUE: value,
+        L.M_MEMBER: space + b",}",
+        L.M_KEYS: space + b'"',
+        L.M_ARRAY: value + b"]",
+        L.M_ITEM: space + b",]",
+        L.M_NEXT: value,
+        L.M_NUMBER: digits + b"+.eE" + space + b",]}",
+        L.M_LITERAL: b"truefalsn",
+    }
+    table = np.zeros((16, 256), np.uint8)
+    for mode, possible in after.items():
+        table[mode, list(possible)] = 1
+    for mode in (L.M_STRING, L.M_KEY, L.M_WORDS):
+        table[mode] = 1
+    return table
+
+
+def _following(possible: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    """Return, for each mode and byte, -1 where the byte may come, else the next byte that may (256: none)."""
+    table = np.full((16, 256), 256, np.int32)
+    for mode in range(16):
+        later = 256
+        for byte in range(255, -1, -1):
+            if possible[mode, byte]:
+                later = byte
+                table[mode, byte] = -1
+            else:
+                table[mode, byte] = later
+    return table
+
+
+_MAY = _possible()
+_NEXT = _following(_MAY)
+JSON_TABLES = TablePlan(
+    L.JsonContext,
+    {
+        "nodes": TableSizes(1024, 2048, key=8),
+        "frames": TableSizes(256, 512, key=5),
+        "edges": TableSizes(512, 1024, key=3),
+        "texts": TableSizes(512, 1024, key=2, nothing=True),
+        "sets": TableSizes(512, 1024, key=4, nothing=True),
+        "places": TableSizes(256),
+        "residues": TableSizes(512),
+        "children": TableSizes(8192),
+        "word_lists": TableSizes(32),
+        "offsets": TableSizes(1024),
+        "blob": TableSizes(16384),
+        "string_specs": TableSizes(64),
+        "outcomes": TableSizes(512),
+        "plain_objects": TableSizes(64),
+        "lists": TableSizes(65536),
+        "terminals": TableSizes(128, 256, key=6),
+        "crossings": TableSizes(128),
+        "safe_rows": TableSizes(32),
+        "distances": TableSizes(64),
+        "stack": TableSizes(4096),
+    },
+    {"precise": 1, "may": address_of(_MAY), "next_byte": address_of(_NEXT)},
+)
+
+
+def json_tables(limits: Limits) -> GrowingTables:
+    """Return the tables of a new JSON grammar."""
+    return GrowingTables(limits, JSON_TABLES)

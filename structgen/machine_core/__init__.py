@@ -1,0 +1,13 @@
+"""What every compiled machine shares: JSON's, that of texts, and that of Lark grammars.
+
+What comes in: a machine's own step from state to state. What goes out: states as numbers, and masks that are
+worked out once.
+
+1. `layout` declares the block of memory that a machine reads (`Core`). A machine derives its own `Context`
+   from it, and its registers from `Registers`; no machine knows the words of another.
+2. `interning` makes equal rows one number, so that equal states are one state, and notes questions: compiled
+   code that meets something unknown notes it, and answers ASKED; Python answers, and calls again.
+3. `masks` collects tokens, remembers a state's mask in its row, and writes it; `fill` copies a known one.
+4. `drafts` follows draft trees; `draft_batch` lays a batch of them out.
+5. `growing_tables` allocates the block and its tables, and lets them grow.
+"""

@@ -1,0 +1,328 @@
+"""The tables of one compiled grammar: allocated small, grown by doubling, read by compiled code through one
+address.
+
+A table is known by the number of its first word in the machine's context (`word_of(Context, "nodes")`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import LimitError
+from structgen.limits import Limits
+from structgen.machine_core.interning import rehash
+from structgen.machine_core.layout import MOST_QUESTIONS, Core, TerminalRow
+from structgen.native.blocks import (
+    ByteTable,
+    Int32Table,
+    TableHeader,
+    WordTable,
+    fields_of,
+    word_of,
+    words_of,
+)
+from structgen.native.lazy_memory import GROWTH
+from structgen.native.lazy_memory import room as lazy_room
+from structgen.native.raw_memory import address_of as address_of
+
+ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
+"""The words of a table's header (`blocks.TableHeader`)."""
+NODES, EDGES, LISTS, TERMINALS = (word_of(Core, name) for name in ("nodes", "edges", "lists", "terminals"))
+DEEPEST = 4096
+"""Bytes of the longest token, hence blocks of registers that a walk needs."""
+_WORK = 128
+"""Words of rows that are about to be interned, and of spare registers."""
+
+
+class TableSizes(NamedTuple):
+    """How large a table is at first."""
+
+    rows: int
+    slots: int = 0
+    """Hash slots, a power of two; 0: it does not intern."""
+    key: int = 0
+    """How many leading words of a row are its identity."""
+    nothing: bool = False
+    """Row 0 stands for "nothing" (the text before its first byte, the set without members). That row is
+    zeros, which may be the key of a row as well: the text of one NUL byte is (0, 0). So no hash slot ever
+    leads to it."""
+
+
+Sizes = TableSizes
+
+
+def _bytes(words: int, rows: int) -> int:
+    """Return the bytes of a table's rows, a multiple of eight."""
+    size = 4 * rows if words == 0 else (rows if words < 0 else 8 * words * rows)
+    return (size + 7) & ~7
+
+
+class TablePlan:
+    """The tables that a kind of machine has, and its block as a new grammar begins with it."""
+
+    def __init__(
+        self, context: type[Core], tables: Mapping[str, TableSizes], words: Mapping[str, int] | None = None
+    ) -> None:
+        """`tables` by the names of the context's fields; `words`: what other words of it are at first."""
+        fields = fields_of(context)
+        self.sizes = {fields[name].word: sizes for name, sizes in tables.items()}
+        self.words = {fields[name].word: _row_words(fields[name].type) for name in tables}
+        """Words (int64) of each table's rows; 0: it is a list of int32; -1: of bytes."""
+        self.starts: dict[int, int] = {}
+        """Where each table's rows lie in the first block of memory."""
+        at, self.template = 0, np.zeros(words_of(context), np.int64)
+        hashes: dict[int, int] = {}
+        interning = [table for table, sizes in self.sizes.items() if sizes.slots]
+        for table in interning:
+            hashes[table] = at
+            at += 4 * self.sizes[table].slots
+        self.hashes = at
+        """Bytes of all hash slots, which lie first."""
+        for table in (*interning, *(one for one in self.sizes if one not in hashes)):
+            sizes, size = self.sizes[table], self.words[table]
+            self.starts[table] = at
+            self.template[table : table + 6] = (
+                at,
+                int(sizes.nothing),
+                sizes.rows,
+                max(size, 1),
+                hashes.get(table, 0),
+                sizes.slots - 1,
+            )
+            at += _bytes(size, sizes.rows)
+        self.total = at
+        """Bytes of all tables at first."""
+        self.needs = slice(at, at + 8 * (1 + 4 * MOST_QUESTIONS))
+        """Where the questions lie in the block; the registers and the rows being interned follow."""
+        self.scratch = 8 * (8 * (DEEPEST + 2) + _WORK)
+        questions, work, scratch = (fields[name].word for name in ("questions", "work", "scratch"))
+        self.template[[questions, work, scratch]] = (
+            self.needs.start,
+            self.needs.stop,
+            self.needs.stop + 8 * _WORK,
+        )
+        for name, value in (words or {}).items():
+            self.template[fields[name].word] = value
+        self.addresses = np.array(
+            [*self.starts, *(table + HASH for table in interning), questions, work, scratch]
+        )
+        """Words of the context that hold addresses in the block: in the template, offsets in it."""
+        self.cleared = (
+            self.needs,
+            *(
+                slice(self.starts[table], self.starts[table] + 8 * self.words[table])
+                for table, sizes in self.sizes.items()
+                if sizes.nothing
+            ),
+        )
+        """Parts of the block that are zeros at first: the questions, and the first row of some tables."""
+        self.interning = np.array(interning) + COUNT
+        self.counts = np.array(sorted(self.sizes)) + COUNT
+
+
+def _row_words(kind: Any) -> int:
+    if issubclass(kind.kind, Int32Table):
+        return 0
+    if issubclass(kind.kind, ByteTable):
+        return -1
+    assert issubclass(kind.kind, TableHeader)
+    return 1 if issubclass(kind.kind, WordTable) else words_of(kind.element)
+
+
+_SHARED = frozenset((NODES, LISTS, TERMINALS))
+"""Tables that masks are copied from without a lock: a reader may still hold the address of one that was
+outgrown."""
+
+_BYTES = np.arange(256, dtype=np.uint8)
+BYTE_AT: Final = tuple(address_of(_BYTES) + byte for byte in range(256))
+"""Where each byte lies by itself, for calls that read texts."""
+
+
+class GrowingTables:
+    """The context block and its tables. Not thread-safe: whoever appends holds the grammar's lock."""
+
+    __slots__ = ("_block", "_hashes", "_kept", "_limits", "_plan", "_views", "address", "context", "needs")
+
+    def __init__(self, limits: Limits, plan: TablePlan) -> None:
+        self._limits, self._plan = limits, plan
+        # one block for the tables, the questions, and the registers of a walk and rows being interned
+        self._block = block = np.empty(plan.needs.stop + plan.scratch, np.uint8)
+        block[: plan.hashes] = 255
+        for part in plan.cleared:
+            block[part] = 0
+        self.context: npt.NDArray[np.int64] = plan.template.copy()
+        self.context[plan.addresses] += address_of(block)
+        self.address = address_of(self.context)
+        self.needs: npt.NDArray[np.int64] = block[plan.needs].view(np.int64)
+        self._kept: list[npt.NDArray[Any]] = []
+        self._hashes: dict[int, npt.NDArray[np.int32]] = {}
+        """The slots of interning tables that have grown."""
+        self._views: dict[int, npt.NDArray[Any]] = {}
+        """The tables as arrays, made when they are asked for."""
+
+    @staticmethod
+    def _view(raw: npt.NDArray[np.uint8], words: int, count: int) -> npt.NDArray[Any]:
+        if words < 0:
+            return raw[:count]
+        if words == 0:
+            return raw.view(np.int32)[:count]
+        return raw.view(np.int64).reshape(-1, words)[:count]
+
+    def rows(self, table: int) -> npt.NDArray[Any]:
+        """Return the table's rows, those not in use included."""
+        view = self._views.get(table)
+        if view is None:
+            words, count, start = (
+                self._plan.words[table],
+                self._plan.sizes[table].rows,
+                self._plan.starts[table],
+            )
+            block = self._block[start : start + _bytes(words, count)]
+            view = self._views[table] = self._view(block, words, count)
+        return view
+
+    def count(self, table: int) -> int:
+        """Return how many rows are in use."""
+        return int(self.context[table + COUNT])
+
+    def room(self, table: int, extra: int) -> None:
+        """Make room for `extra` more rows. Raises LimitError past limits.parser_states."""
+        words, slots = self._plan.words[table], self._plan.sizes[table].slots
+        base = table
+        count, capacity = int(self.context[base + COUNT]), int(self.context[base + CAPACITY])
+        full = slots and 2 * (count + extra) > int(self.context[base + MASK])
+        if count + extra <= capacity and not full:
+            return
+        if slots and count + extra > self._limits.parser_states:
+            raise LimitError(
+                f"More than {self._limits.parser_states:,} parser states are needed.", limit="parser_states"
+            )
+        growth = GROWTH if table == LISTS else 2
+        while capacity < count + extra:
+            capacity *= growth
+        if slots:
+            capacity = max(capacity, 2 * count)
+        # lists of masks grow to tens of megabytes: copied seldom, into room that only costs as it is used
+        size = _bytes(words, capacity)
+        raw = lazy_room(size) if table == LISTS else np.empty(size, np.uint8)
+        rows = self._view(raw, words, capacity)
+        old = self.rows(table)
+        rows[:count] = old[:count]
+        if table in _SHARED:
+            self._kept.append(old)
+        places, values = [base + ADDRESS, base + CAPACITY], [address_of(raw), capacity]
+        if not slots:
+            # one statement here and below: an exception must find Python and compiled code at the same rows
+            self._views[table], self.context[places] = rows, values
+            return
+        size = 1
+        while size < 4 * capacity:
+            size *= 2
+        hashes = np.full(size, -1, np.int32)
+        places += [base + HASH, base + MASK]
+        values += [address_of(hashes), size - 1]
+        ahead = self.context.copy()
+        ahead[places] = values
+        sizes = self._plan.sizes[table]
+        rehash(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
+        self._views[table], self._hashes[table], self.context[places] = rows, hashes, values
+
+    def append(self, table: int, row: Any) -> int:
+        """Append one row to a table that does not intern; returns its index."""
+        at = int(self.context[table + COUNT])
+        self.room(table, 1)
+        self.rows(table)[at] = row
+        self.context[table + COUNT] = at + 1
+        return at
+
+    def extend(self, table: int, items: Any, size: int) -> int:
+        """Append many items; returns the index of the first."""
+        at = int(self.context[table + COUNT])
+        self.room(table, size)
+        self.rows(table)[at : at + size] = items
+        self.context[table + COUNT] = at + size
+        return at
+
+    def load(self, table: int, rows: npt.NDArray[Any], hashes: npt.NDArray[np.int32] | None = None) -> None:
+        """Have an array take the place of all that a table holds; it is the table from then on, and nobody
+        else may write to it, nor to `hashes`, the slots by which its rows are found (`slots`). Without them
+        the rows of an interning table are hashed again: 10 ns each."""
+        base, count, context = table, len(rows), self.context
+        if count:
+            self._views[table] = rows
+            context[base + ADDRESS] = address_of(rows)
+            context[base + CAPACITY] = count
+        context[base + COUNT] = count
+        sizes = self._plan.sizes[table]
+        if not sizes.slots:
+            return
+        if hashes is not None:
+            self._hashes[table] = hashes
+            context[base + HASH] = address_of(hashes)
+            context[base + MASK] = len(hashes) - 1
+            return
+        size = int(context[base + MASK]) + 1
+        hashes = self._hashes.get(table)
+        if 2 * count > size:
+            while size < 4 * count:
+                size *= 2
+            hashes = self._hashes[table] = np.empty(size, np.int32)
+            context[base + HASH] = address_of(hashes)
+            context[base + MASK] = size - 1
+        else:
+            hashes = self.slots(table)
+        hashes.fill(-1)
+        rehash(self.address + 8 * table, sizes.key, int(sizes.nothing))
+
+    def slots(self, table: int) -> npt.NDArray[np.int32]:
+        """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
+        none."""
+        found = self._hashes.get(table)
+        if found is None:
+            base = table
+            start = int(self.context[base + HASH]) - address_of(self._block)
+            found = self._block[start : start + 4 * (int(self.context[base + MASK]) + 1)].view(np.int32)
+        return found
+
+    @property
+    def used(self) -> int:
+        """Bytes of all rows in use, about: those of int32 count twice. Cost: 3 us."""
+        return 8 * int(self.context[self._plan.counts] @ self.context[self._plan.counts + (STRIDE - COUNT)])
+
+    @property
+    def most_interned(self) -> int:
+        """Rows of the longest table that interns: what `Limits.parser_states` bounds."""
+        return int(self.context[self._plan.interning].max())
+
+    def nbytes(self) -> int:
+        """Return the bytes of all tables, outgrown ones included."""
+        low = address_of(self._block)
+        views = dict(self._views)
+        if LISTS in views:
+            views[LISTS] = views[LISTS][: self.count(LISTS)]
+        arrays = [*self._kept, *views.values(), *self._hashes.values()]
+        own = {address_of(array): int(array.nbytes) for array in arrays}
+        others = [size for at, size in own.items() if not low <= at < low + self._plan.total]
+        return self._plan.total + self._plan.scratch + sum(others)
+
+
+_INSIDE = [word_of(TerminalRow, "tokens"), word_of(TerminalRow, "count")]
+
+
+def listed(tables: GrowingTables, at: int) -> npt.NDArray[np.int32]:
+    """Return the tokens of a list (`Node.token_list`), of the terminals it shares too; some may stand
+    twice."""
+    lists = tables.rows(LISTS)
+    count, shared = lists[at : at + 2].tolist()
+    parts = [lists[at + 2 + shared : at + 2 + shared + count]]
+    for terminal in lists[at + 2 : at + 2 + shared].tolist():
+        address, size = tables.rows(TERMINALS)[terminal, _INSIDE].tolist()
+        held = np.empty(size, np.int32)
+        ctypes.memmove(address_of(held), address, held.nbytes)
+        parts.append(held)
+    return np.concatenate(parts)

@@ -1,0 +1,164 @@
+"""The memory that every compiled machine has: a block for each compiled grammar, and tables behind it.
+
+Compiled code is handed the address of the block. Tables grow by doubling; a table that was outgrown stays
+allocated as long as its grammar, so that a reader without the lock sees old, valid memory.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from structgen.native.blocks import At, Block, BlockRows, Bytes, Int32s, Int32Table, Int64s, Table
+
+# --- what a step answers ------------------------------------------------------------------------------------
+NO, YES, ASK, OUT, OUT_BEFORE, VAGUE = 0, 1, 2, 3, 4, 5
+"""NO: no document follows. ASK: a question for the grammar was noted. VAGUE: this walk cannot tell; the
+token is to be tried by itself. OUT, OUT_BEFORE: a terminal that is looked at by itself closed with this byte,
+or before it."""
+
+# --- what an entry point answers ----------------------------------------------------------------------------
+ASKED, MISS, LARGE, ENDED, UNKNOWN_FREE, REFUSED = -3, -4, -5, -6, -7, -1
+"""ASKED: questions were noted. MISS: the mask is not known yet. LARGE: its list would be as long as a row.
+ENDED: an end token was taken. UNKNOWN_FREE: what stays inside a free string must be known first (JSON);
+Python must follow (Lark). REFUSED: the bytes are not allowed."""
+
+FINISHED = 15
+"""The mode of a state after an end token, in every machine."""
+REGISTERS = 8
+"""Words of a state."""
+QUESTION_ROOM = 6
+"""Kind of a question: make room in a table. First the number of the table, then for how many rows."""
+MOST_QUESTIONS = 64
+MOST_SHARED = 12
+
+
+class Registers(Block):
+    """A state: eight words, of which each machine names its own. Equal states are one number."""
+
+    mode: int
+
+
+class NodeRow(Block):
+    """The row of a state, with its memoised mask."""
+
+    registers: Annotated[Registers, REGISTERS]
+    dense_row: int
+    """A row of the mask store that the mask contains, -1: none."""
+    token_list: int
+    """Where in `lists` the rest of the mask is, -1: the mask is not known yet. There: how many tokens, how
+    many terminals whose tokens inside belong to it too, these terminals, those tokens."""
+
+
+class Edge(Block):
+    """What follows: three words of a key, and the answer."""
+
+    first: int
+    second: int
+    third: int
+    target: int
+
+
+class TerminalRow(Block):
+    """The tokens that stay inside a terminal, which the masks of many states contain."""
+
+    key: Annotated[Block, 6]
+    dense_row: int
+    """Those of them that are a row of the mask store, -1: none."""
+    tokens: Int32s
+    """The others."""
+    count: int
+    crossings: int
+    """What tokens leave over behind the terminal: the first row, and how many."""
+    crossing_count: int
+    spare: int
+
+
+class Question(Block):
+    """Something that Python is to answer."""
+
+    kind: int
+    first: int
+    second: int
+    third: int
+
+
+class Questions(Block):
+    """The questions noted since the last answers."""
+
+    count: int
+    asked: Annotated[BlockRows[Question], 4 * MOST_QUESTIONS]
+
+
+class VocabularyWords(Block):
+    """The tokens as a trie of bytes: the same words for all grammars, in the order of `Vocabulary.pointers`.
+
+    A word of the trie has, from bit 0: the byte, the depth (12 bits), the slot and 1 (20 bits, 0: no token
+    ends here), and the node after the subtree (24 bits). A slot is the tokens with the same bytes.
+    """
+
+    trie: Int64s
+    trie_count: int
+    first: Int32s
+    """int32[257]: the root's child for each byte."""
+    signatures: Int64s
+    """uint64[n, 2]: the classes of bytes in each subtree."""
+    slots_before: Int32s
+    """int32[n + 1]: slots of the nodes before each."""
+    subtree_chars: Int32s
+    """int32[n]: the most characters of a subtree's tokens."""
+    child_start: Int32s
+    """int32[n + 2]: where a node's children begin in the next; the root is node n."""
+    children: Int64s
+    """int64[n, 2]: a child's node word; its index, and its token from bit 32 on."""
+    slot_start: Int32s
+    slot_ids: Int32s
+    slot: Int32s
+    """Of a token, -1: it never matches text."""
+    token_offset: Int64s
+    token_data: Bytes
+    size: int
+    mask_words: int
+    longest: int
+    """Characters of the longest token."""
+    slot_signatures: Int64s
+    """uint64[slots, 2]."""
+
+
+class Core(Block):
+    """The block of a compiled grammar, as far as every machine has it: a `Context` begins so."""
+
+    nodes: Table[NodeRow]
+    edges: Table[Edge]
+    lists: Int32Table
+    terminals: Table[TerminalRow]
+    questions: At[Questions]
+    scratch: BlockRows[Registers]
+    """Registers of a walk, by depth."""
+    work: At[Block]
+    """Rows that are about to be interned, and spare registers."""
+    ends: Int32s
+    end_count: int
+    dense_rows: Int32s
+    """Rows of the mask store."""
+    buffer: Int32s
+    """Tokens collected by a walk: room for a whole vocabulary twice."""
+    buffer_count: int
+    deferred: Int32s
+    """Tokens of which a walk could not tell."""
+    deferred_count: int
+    crossed: Int64s
+    """(outcome, node of the trie, is its byte consumed?) of each place where tokens leave a terminal; behind
+    them, other working memory of a walk."""
+    crossed_count: int
+    marks: Int32s
+    """A bitmap of tokens, all 0 between two uses, and behind it the tokens that are marked."""
+    marked_count: int
+    steps: int
+    """Bytes stepped by walks, since the beginning."""
+    shared_count: int
+    """Terminals whose tokens inside are part of the mask that is worked out."""
+    shared: Annotated[Int64s, MOST_SHARED]
+    vocabulary: VocabularyWords
+
+
+Node, Vocabulary = NodeRow, VocabularyWords

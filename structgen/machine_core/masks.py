@@ -1,0 +1,84 @@
+"""Masks: tokens are collected in a buffer, memoised in the row of their state, and written as bits.
+
+Every machine has its own way to collect. What it has collected is remembered here, and known masks of every
+language are copied by the same compiled call (`fill`).
+"""
+
+from __future__ import annotations
+
+from structgen.machine_core.layout import ASKED, LARGE, MISS, Core, NodeRow
+from structgen.native.bit_rows import set_bits
+from structgen.native.blocks import Int32s, skip
+from structgen.native.jit import entry, jit
+
+
+@jit
+def emit(c: Core, tokens: Int32s, first: int, last: int) -> None:
+    """Add tokens to the buffer (it holds a whole vocabulary twice)."""
+    buffer, count = c.buffer, c.buffer_count
+    for i in range(first, last):
+        buffer[count] = tokens[i]
+        count += 1
+    c.buffer_count = count
+
+
+@jit
+def write_mask(c: Core, node: NodeRow, address: int) -> int:
+    """Write the memoised mask of a state to `address` (0: nowhere). Returns 0."""
+    if address == 0:
+        return 0
+    target, words, dense = Int32s(address), c.vocabulary.mask_words, node.dense_row
+    if dense >= 0:
+        source = skip(c.dense_rows, words * dense)
+        for i in range(words):
+            target[i] = source[i]
+    else:
+        for i in range(words):
+            target[i] = 0
+    listed = skip(c.lists.numbers, node.token_list)
+    shared = listed[1]
+    for i in range(shared):
+        terminal = c.terminals[listed[2 + i]]
+        set_bits(target, terminal.tokens, terminal.count)
+    set_bits(target, skip(listed, 2 + shared), listed[0])
+    return 0
+
+
+@jit
+def memoise(c: Core, node: NodeRow, row: int, target: int) -> int:
+    """Memoise the tokens in the buffer, the shared terminals and a dense row (-1: none) as a state's mask,
+    and write it to `target` (0: nowhere). Returns 0, or ASKED where the lists have too little room."""
+    count, shared, used = c.buffer_count, c.shared_count, c.lists.count
+    if used + count + shared + 2 > c.lists.capacity:
+        return ASKED
+    listed, buffer = skip(c.lists.numbers, used), c.buffer
+    listed[0] = count
+    listed[1] = shared
+    for i in range(shared):
+        listed[2 + i] = c.shared[i]
+    for i in range(count):
+        listed[2 + shared + i] = buffer[i]
+    c.lists.count = used + 2 + shared + count
+    node.dense_row = row
+    node.token_list = used
+    return write_mask(c, node, target)
+
+
+@jit
+def remember(c: Core, node: NodeRow, row: int, target: int) -> int:
+    """As `memoise`; LARGE where the list would be as long as a row: it is then neither memoised nor
+    written."""
+    if c.buffer_count >= c.vocabulary.mask_words:
+        return LARGE
+    return memoise(c, node, row, target)
+
+
+@entry("int64(int64, int64, int64)")
+def fill(context: int, index: int, target: int) -> int:
+    """Write a memoised mask to `target` (int32 words). Returns 0, or MISS where the mask is not known yet.
+    Takes no lock."""
+    c = Core(context)
+    node = c.nodes[index]
+    if node.token_list < 0:
+        return MISS
+    return write_mask(c, node, target)

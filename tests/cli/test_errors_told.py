@@ -1,0 +1,114 @@
+"""No mistake at the command line ends in a traceback: one line says what is wrong, where, and the cure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+LATIN = "Müller".encode("latin-1")
+SCHEMA = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Return what runs a command in a folder with a few files; nothing but SystemExit may come out."""
+    from structgen.cli import app
+
+    (tmp_path / "s.json").write_text(json.dumps(SCHEMA))
+    (tmp_path / "broken.json").write_text('{"type": "object"')
+    (tmp_path / "wrong.json").write_text('{"type": "objct"}')
+    (tmp_path / "latin.json").write_bytes(b'{"const": "' + LATIN + b'"}')
+    (tmp_path / "failing_types.py").write_text("raise RuntimeError('boo')")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "ranks.txt").write_text("hi\n")
+    monkeypatch.chdir(tmp_path)
+
+    def told(*arguments: str, input: Any = None) -> Result:
+        found = CliRunner().invoke(app(), list(arguments), input=input)
+        assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+        return found
+
+    return told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "--schema", "broken.json", "x"], "broken.json, line 1, column 18: This is not JSON"),
+        (["check", "--schema", "wrong.json", "x"], "wrong.json, #/type: "),
+        (["check", "--schema", "none.json", "x"], "none.json: The file cannot be read"),
+        (["check", "--schema", "latin.json", "x"], "latin.json: Byte 12 of the file is not UTF-8"),
+        (["check", "--schema", "s.json", "none.txt"], "none.txt: No such file or directory. Check the path."),
+        (["check", "--schema", "s.json", "empty"], "empty: Is a directory. Name a file in it."),
+        (["check", "--schema", "s.json", "--resource", "u:x=latin.json", "x"], "latin.json is not UTF-8"),
+        (["check", "x"], "One of --schema, --grammar, --ebnf and --regex is needed."),
+        (["explain"], "One of --schema, --grammar, --ebnf and --regex is needed."),
+        (["check", "--regex", r"(a)\1", "x"], r"Write the few texts out as alternatives, aa|bb for (a|b)\1"),
+        (["check", "--regex", "(", "x"], "missing )"),
+        (["infill", "--schema", "s.json", "--given", "latin.json"], "latin.json is not UTF-8"),
+        (["generate", "--prompt", "x", "--schema", "broken.json"], "broken.json, line 1, column 18"),
+        (["generate", "--prompt", "x", "--schema", "latin.json"], "latin.json: Byte 12"),
+        (["generate", "--prompt", "x", "--type", "failing_types:A"], "Importing failing_types failed"),
+        (["generate", "--prompt", "x", "--edit", "latin.json"], "--edit: Byte 12 of latin.json is not UTF-8"),
+        (["warmup", "--tokenizer", "ranks.txt"], "Pass a whole tokenizer.json, tekken.json or SentencePiece"),
+    ],
+)
+def test_the_message_names_the_file_and_the_cure(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr("structgen.cli.warmup.compile_all", lambda: None)
+    monkeypatch.setattr("structgen.cli.warmup.exercise", lambda _: None)
+    found = run(*arguments)
+    assert found.exit_code == 2
+    assert message in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["generate", "--prompt", "-"], "--prompt"),
+        (["generate", "--prompt", "x", "--edit", "-"], "--edit"),
+        (["infill", "--template", "-"], "--template -"),
+    ],
+)
+def test_standard_input_that_is_not_utf8_is_told_with_the_byte(
+    run: Callable[..., Result], arguments: list[str], option: str
+) -> None:
+    if arguments[0] == "generate":
+        pytest.importorskip("torch")
+    found = run(*arguments, input=LATIN)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr.startswith(f"OptionError: {option}: Byte 1 of standard input is not UTF-8: 0xfc.")
+
+
+def test_a_missing_schema_is_told_as_json_where_json_is_asked_for(run: Callable[..., Result]) -> None:
+    found = run("check", "--schema", "broken.json", "--json", "x")
+    assert json.loads(found.stdout)["error"]["where"] == "broken.json, line 1, column 18"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--device", "foo"], "torch has no device 'foo' here"),
+        (["--device", "cuda"], "Use cpu, or leave it out."),
+        (["--model", "gpt2"], "hf download gpt2 --local-dir FOLDER"),
+        (["--model", "meta-llama/Llama-3.2-1B"], "hf download meta-llama/Llama-3.2-1B --local-dir FOLDER"),
+        (["--model", "empty"], "'empty' is not the folder of a model: it has no config.json."),
+        (["--model", "./none/here"], "Check the path"),
+    ],
+)
+def test_a_model_or_a_device_that_is_not_there(
+    run: Callable[..., Result], options: list[str], message: str
+) -> None:
+    torch = pytest.importorskip("torch")
+    if options[-1] == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    found = run("generate", "--prompt", "x", *options)
+    assert found.exit_code == 2
+    assert message in found.stderr

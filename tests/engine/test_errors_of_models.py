@@ -1,0 +1,81 @@
+"""A folder that holds no whole model, and a request that is none, are told with the cure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+import structgen as sg  # noqa: E402
+
+TOKENIZER = Path(__file__).parents[1] / "data/bpe/tokenizer.json"
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "vocab_size": 2000,
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "weights"),
+    [
+        ('{"architectures": ["Nope"]}', None),
+        ("{", None),
+        ("[]", None),
+        (json.dumps(LLAMA), None),
+        (json.dumps(LLAMA), b"\xff" * 64),
+        (json.dumps({"model_type": "bert", "architectures": ["BertModel"]}), None),
+    ],
+)
+def test_a_folder_that_transformers_cannot_read_is_told(
+    tmp_path: Path, config: str, weights: bytes | None
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    (tmp_path / "tokenizer.json").write_bytes(TOKENIZER.read_bytes())
+    if weights is not None:
+        (tmp_path / "model.safetensors").write_bytes(weights)
+    with pytest.raises(sg.StructgenError, match=r"\.$|\)\.$") as caught:
+        sg.Engine(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_folder_whose_tokenizer_has_another_form_says_how_to_pass_it(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    (tmp_path / "vocab.json").write_text("{}")
+    (tmp_path / "merges.txt").write_text("")
+    with pytest.raises(
+        sg.TokenizerError, match=r"sg\.Engine\(folder, AutoTokenizer\.from_pretrained\(folder\)\)"
+    ):
+        sg.Engine(tmp_path)
+
+
+def test_a_tokenizer_that_is_passed_takes_the_place_of_the_folders(tmp_path: Path) -> None:
+    config = transformers.LlamaConfig(**{name: LLAMA[name] for name in list(LLAMA)[2:]})
+    transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
+    engine = sg.Engine(tmp_path, sg.Tokenizer.from_huggingface(TOKENIZER))
+    assert engine.tokenizer.vocab_size <= 2000
+
+
+@pytest.fixture(scope="module")
+def engine() -> sg.Engine:
+    return sg.Engine("structgen/extract")
+
+
+@pytest.mark.parametrize("wrong", ["hello", None, ["hello"], {"prompt": "hello"}])
+def test_what_is_no_request_says_how_to_write_one(engine: sg.Engine, wrong: Any) -> None:
+    with pytest.raises(sg.OptionError, match=r"Write sg\.Request\(prompt, grammar\)"):
+        engine.generate(wrong)
+
+
+def test_a_stream_of_what_is_no_request(engine: sg.Engine) -> None:
+    with pytest.raises(sg.OptionError, match=r"Write sg\.Request"):
+        next(engine.stream("hello"))  # type: ignore[arg-type]

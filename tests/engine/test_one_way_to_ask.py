@@ -1,0 +1,115 @@
+"""`sg.Engine`, `sg.run`, typed functions and `structgen generate` ask a model in the same way."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("pydantic")
+pytest.importorskip("safetensors")
+pytest.importorskip("tokenizers")
+
+from typer.testing import CliRunner
+
+import structgen as sg
+from structgen.cli import app
+from structgen.engine.asking import ModelPrompts, Question
+from structgen.json_grammars.prompting import extraction_prompt
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "city": {"type": "string"}},
+    "required": ["name", "age", "city"],
+    "additionalProperties": False,
+}
+TEXT = "Ada Lovelace, 36, lives in London."
+
+
+@pytest.fixture(scope="module")
+def engine() -> sg.Engine:
+    return sg.Engine("structgen/extract")
+
+
+def generate(*arguments: str) -> str:
+    found = CliRunner().invoke(app(), ["generate", *arguments])
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def test_a_schema_has_one_answer_from_all_entry_points(engine: sg.Engine, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text(json.dumps(SCHEMA))
+    grammar = sg.json_schema(SCHEMA, **{**sg.JSON_DUMPS, "escapes": "utf8"})
+
+    @sg.generate(model=engine)
+    def person(text: str) -> dict[str, Any]:
+        return sg.filled(text)
+
+    (result,) = engine.generate(sg.Request(TEXT, grammar))
+    assert result.value == {"name": "Ada Lovelace", "age": 36, "city": "London"}
+    assert sg.run(engine, TEXT, SCHEMA) == result.value
+    assert generate("--schema", str(tmp_path / "s.json"), "--prompt", TEXT) == f"{result.text}\n"
+
+
+def test_a_type_has_one_answer_from_the_shell_and_from_python() -> None:
+    text = "The meeting is on 4 May 2026."
+    found = sg.run("structgen/extract", text, date)
+    assert generate("--type", "datetime:date", "--prompt", text) == f'"{found.isoformat()}"\n'
+    assert isinstance(found, date)
+
+
+def test_a_prompt_that_was_made_for_the_model_is_read_as_it_is(engine: sg.Engine) -> None:
+    grammar = sg.json_schema(SCHEMA)
+    made = extraction_prompt(grammar, TEXT)
+    asked = engine.prompt_tokens(sg.Request(TEXT, grammar))
+    assert engine.prompt_tokens(sg.Request(made, grammar)) == asked
+    assert asked == engine.tokenizer.encode(made.encode())
+    assert engine.prompt_tokens(sg.Request(TEXT, grammar, outline=False)) != asked
+    assert engine.prompt_tokens(sg.Request(TEXT)) == engine.tokenizer.encode(TEXT.encode())
+
+
+def test_documents_are_greedy_unless_told_and_texts_are_drawn() -> None:
+    grammar = sg.json_schema(SCHEMA)
+    assert sg.Request("x", grammar).chosen_by == sg.Sampling(temperature=0.0)
+    assert sg.Request("x", grammar, n=2).chosen_by == sg.Sampling()
+    assert sg.Request("x", grammar, sg.Sampling(temperature=0.5)).chosen_by.temperature == 0.5
+    assert sg.Request("x").chosen_by == sg.Sampling()
+
+
+def test_without_max_tokens_a_text_has_what_the_context_leaves(engine: sg.Engine) -> None:
+    context = engine.model.context
+    (handle,) = engine.submit(sg.Request([5] * (context - 40), sg.json_schema(SCHEMA)))
+    handle.cancel()
+    engine.drive([handle])
+    assert handle.request.max_tokens == 40
+
+
+def test_a_model_that_is_asked_again_reads_what_was_refused() -> None:
+    plain = ModelPrompts("")
+    question = Question("How old?", True, refused=("200", "age: too old."))
+    assert plain.text(question) == "How old?\n\nThis answer was refused: 200\nage: too old.\nAnswer again:\n"
+    assert [one["role"] for one in question.messages()] == ["user", "assistant", "user"]
+    assert "age: too old." in question.messages()[-1]["content"]
+
+
+class Chatting:
+    """A tokenizer of transformers with a chat template, as far as it is needed."""
+
+    chat_template = "{{ messages }}"
+
+    @staticmethod
+    def apply_chat_template(messages: list[dict[str, Any]], *, tokenize: bool, **_: Any) -> Any:
+        text = "".join(f"<{one['role']}>{one['content']}" for one in messages)
+        return list(text.encode()) if tokenize else text
+
+
+def test_a_tokenizer_that_was_handed_over_brings_its_chat_template() -> None:
+    prompts = ModelPrompts("", Chatting())
+    assert prompts.text(Question("Hi", chat=None)) == "<user>Hi"
+    assert prompts.text(Question("Hi", chat=False)) == "Hi"
+    asked = Question("Hi", True, "integer", with_outline=True)
+    assert prompts.text(asked) == "<user>Hi\n\nAnswer in JSON: integer"

@@ -1,0 +1,96 @@
+"""What people do with typed functions elsewhere works here: pickle, `-> dict`, stop, logit_bias."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("pydantic")
+
+import picklable_functions
+from openai_server import serving
+from told import TOKENIZER, told
+
+import structgen as sg
+from structgen.typed.forms import form_of_type
+
+
+def test_a_typed_function_pickles_by_its_name() -> None:
+    assert pickle.loads(pickle.dumps(picklable_functions.age)) is picklable_functions.age
+
+
+def test_a_typed_method_pickles_with_its_instance() -> None:
+    found = pickle.loads(pickle.dumps(picklable_functions.Reader("km").size))
+    assert found.prompt("Oslo") == picklable_functions.Reader("km").size.prompt("Oslo")
+
+
+def test_a_typed_function_inside_another_says_why_it_does_not_pickle() -> None:
+    @sg.generate(model="structgen/extract")
+    def age(text: str) -> int:
+        """The age in: {text}"""
+        return sg.filled()
+
+    with pytest.raises(pickle.PicklingError, match="Define it at the top of a module"):
+        pickle.dumps(age)
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        sg.json_schema({"type": "object", "properties": {"a": {"pattern": "^x"}}}),
+        sg.regex("a+"),
+        sg.choice(["a", "b"]),
+        sg.lark("start: /a/"),
+        sg.ebnf('root ::= "a"'),
+        "A: " + sg.text(until="."),
+        sg.without(sg.regex("[a-z]+"), ["foo"]),
+    ],
+)
+def test_a_grammar_pickles(grammar: sg.Grammar) -> None:
+    assert pickle.loads(pickle.dumps(grammar)) == grammar
+
+
+@pytest.mark.parametrize("hint", [dict, dict[str, Any], dict[Any, Any]])
+def test_a_dict_is_any_object_of_json(hint: Any) -> None:
+    form = form_of_type(hint)
+    assert form.schema == {"additionalProperties": True, "type": "object"}
+    text = '{"a": [1, {"b": null}], "": "x"}'
+    assert sg.run(told(text)[0], "Which?", hint) == json.loads(text)
+
+
+def test_a_free_text_ends_at_a_stop_string() -> None:
+    assert sg.run(told("one two. three")[0], "Say", str, stop=".") == "one two"
+    with pytest.raises(sg.OptionError, match="stop"):
+        sg.run(told("1")[0], "Say", int, stop=".")
+
+
+def test_a_free_text_has_at_least_min_tokens() -> None:
+    short = sg.run(told("Hi")[0], "Say", str, detailed=True, max_tokens=9)
+    how = sg.Sampling(temperature=0.0, min_tokens=6)
+    longer = sg.run(told("Hi")[0], "Say", str, detailed=True, max_tokens=9, sampling=how)
+    assert short.usage.tokens < 6 <= longer.usage.tokens
+    with pytest.raises(sg.OptionError, match="minLength"):
+        sg.run(told("1")[0], "Say", int, sampling=how)
+
+
+def test_a_bias_bans_a_token_and_forces_another_within_the_grammar() -> None:
+    (a,), (b,) = TOKENIZER.encode(b"a"), TOKENIZER.encode(b"b")
+    choice = sg.choice(["a", "b"])
+    assert sg.run(told("a")[0], "Which?", choice) == "a"
+    for bias in ({a: -100}, {str(b): 100}):
+        how = sg.Sampling(temperature=0.0, logit_bias=bias)  # type: ignore[arg-type]
+        assert sg.run(told("a")[0], "Which?", choice, sampling=how) == "b"
+    with pytest.raises(sg.OptionError, match="none of the model"):
+        sg.run(told("a")[0], "Which?", choice, sampling=sg.Sampling(logit_bias={10**6: 1.0}))
+
+
+def test_stop_and_bias_go_to_a_server_under_their_names() -> None:
+    pytest.importorskip("openai")
+    with serving("one") as server:
+        sg.run(server.model, "Say", str, stop=["."], sampling=sg.Sampling(logit_bias={5: -100}))
+        (body,) = server.bodies
+    assert (body["stop"], body["logit_bias"]) == (["."], {"5": -100.0})

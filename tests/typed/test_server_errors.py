@@ -1,0 +1,103 @@
+"""What goes wrong with a server is told with the cure: the status, the key that a reply misses, the place."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pydantic")
+pytest.importorskip("openai")
+
+from openai_server import serving
+from pydantic import BaseModel
+
+import structgen as sg
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+@contextmanager
+def replying(status: int, body: bytes, kind: str = "application/json") -> Iterator[str]:
+    """Yield the name of a model on a server that has one reply for all."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as host:
+        thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"openai:http://127.0.0.1:{host.server_address[1]}/v1#small"
+        finally:
+            host.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "cure"),
+    [
+        (404, "which mostly ends in /v1, and the model's name 'small': curl http"),
+        (401, "OPENAI_API_KEY"),
+        (400, "its message says which part"),
+    ],
+)
+def test_the_cure_is_that_of_the_status(status: int, cure: str) -> None:
+    with (
+        replying(status, b'{"error": {"message": "no"}}') as model,
+        pytest.raises(sg.GenerationError) as caught,
+    ):
+        sg.run(model, "Ada is 36.", Person)
+    assert cure in str(caught.value.__cause__)
+
+
+def test_a_server_that_is_not_there_is_told_as_such() -> None:
+    with replying(200, b"{}") as model:
+        pass
+    with pytest.raises(sg.GenerationError) as caught:
+        sg.run(model, "Ada is 36.", Person)
+    assert "Check that the server runs" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "missing"),
+    [
+        ({}, "application/json", "no choices."),
+        ({"choices": []}, "application/json", r"no choices\[0\]\."),
+        ({"choices": [{"finish_reason": "stop"}]}, "application/json", r"no choices\[0\]\.message\."),
+        ("<html>", "text/html", "no choices."),
+    ],
+)
+def test_a_reply_that_misses_a_key_is_told_with_its_name(reply: Any, kind: str, missing: str) -> None:
+    body = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
+    with replying(200, body, kind) as model, pytest.raises(sg.GenerationError, match=missing):
+        sg.run(model, "Ada is 36.", Person)
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ('{"name": "Ada"}', '\'}\' cannot come at byte 14, where "," (the key "age" must still come)'),
+        ('{"name": "Ada", ', 'it ends too early at byte 16, where the key "age"'),
+    ],
+)
+def test_a_document_that_misses_a_key_is_told_with_its_name(document: str, told: str) -> None:
+    with serving(document) as server, pytest.raises(sg.GenerationError) as caught:
+        sg.run(server.model, "Ada is 36.", Person, attempts=1)
+    assert told in str(caught.value)
