@@ -39,8 +39,8 @@ class DrawOptions:
     out: Path | None
 
     def check(self, temperature: float, others: dict[str, bool], has_grammar: bool) -> None:
-        """Raise OptionError for what has no meaning with --method, before the model is loaded. `others`: for
-        each option that belongs to texts that are no draws, whether it was given."""
+        """Raise OptionError for options that do not go with --method, before the model is loaded. `others`:
+        the options that are not for draws, and whether each was given."""
         from structgen.sampling.methods import METHODS  # start-up: other commands draw nothing
 
         for option, is_given in others.items():
@@ -82,7 +82,11 @@ def check_none(given: dict[str, bool]) -> None:
     """Raise OptionError for an option that was given and belongs to --method."""
     for option, is_given in given.items():
         if is_given:
-            raise OptionError("It is of --method.", where=option, cure="Add --method auto, or leave it out.")
+            raise OptionError(
+                "The option is only for draws (--method).",
+                where=option,
+                cure="Add --method auto, or leave it out.",
+            )
 
 
 def draw(
@@ -94,8 +98,8 @@ def draw(
     how: DrawOptions,
     as_json: bool,
 ) -> NoReturn:
-    """Draw, print the texts (or write them to a file), print a summary to stderr, and exit. `reader` is of
-    the type that is wanted, if it is one."""
+    """Draw, print the texts (or write them to a file), print a summary to stderr, and exit. `reader`: that of
+    --type, if given."""
     from structgen.sampling.sample import sample
     from structgen.sampling.tree import PrefixTree
     from structgen.sampling.types import TypedGrammar

@@ -70,7 +70,7 @@ def explain(
             assert isinstance(grammar, TextGrammar)
             if lines is not None or openai or prove:
                 raise OptionError(
-                    "They say nothing about a grammar.",
+                    "These options do not apply to a grammar.",
                     where="--lines, --openai, --prove",
                     cure="Leave them out.",
                 )
@@ -78,7 +78,9 @@ def explain(
         else:
             if sentences is not None or seed is not None:
                 raise OptionError(
-                    "They say nothing here.", where="--sentences, --seed", cure="Leave them out."
+                    "These options do not apply to a schema.",
+                    where="--sentences, --seed",
+                    cure="Leave them out.",
                 )
             explanation = structgen.explain(grammar, openai=openai, prove=prove)
     except UnsatisfiableSchema as error:

@@ -276,33 +276,33 @@ def generate(
             )
         if prompts is None and drawing is None and (out is not None or start_over):
             raise OptionError(
-                "--out and --start-over are of a file of prompts, --out of draws too.",
+                "--out needs --prompts or --method; --start-over needs --prompts.",
                 where="--out" if out is not None else "--start-over",
                 cure="Name it with --prompts, add --method, or redirect what is printed.",
             )
         if (stream or trace is not None) and n != 1:
             raise OptionError(
-                "--stream and --trace are of one sample.", where="--n", cure="Leave one of them out."
+                "--stream and --trace write one sample only.", where="--n", cure="Leave one of them out."
             )
         if sum(one is not None for one in (schema, type_, grammar, ebnf, regex)) > 1:
             raise OptionError(
-                "--schema, --type, --grammar, --ebnf and --regex exclude each other.",
+                "Only one of --schema, --type, --grammar, --ebnf and --regex may be given.",
                 where="--schema",
                 cure="Give one.",
             )
         of_grammar = import_path or bind or postlex is not None or lexer is not None or regex_module
         if grammar is None and (of_grammar or (ebnf is None and start is not None)):
             raise OptionError(
-                "--start, --import-path, --postlex, --bind, --lexer and --regex-module are of a grammar.",
+                "--start, --import-path, --postlex, --bind, --lexer and --regex-module need --grammar.",
                 where="--grammar",
                 cure="Name its file.",
             )
         if without and all(one is None for one in (schema, type_, grammar, ebnf, regex)):
             raise OptionError(
-                "--without is of a schema or a grammar.", where="--without", cure="Give one beside it."
+                "--without needs a schema or a grammar.", where="--without", cure="Give one beside it."
             )
         if strict and schema is None:
-            raise OptionError("--strict is of a schema.", where="--strict", cure="Name its file.")
+            raise OptionError("--strict needs a schema.", where="--strict", cure="Name its file.")
         form = None if type_ is None else _named_type(type_)
         reader = None if form is None else form.reader
         if drawing is not None and form is not None and form.grammar is None:

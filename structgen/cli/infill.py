@@ -227,7 +227,9 @@ def _grammar(
     """Return the grammar of the whole text, a schema as a dict; None where there is none."""
     if sum(one is not None for one in (schema, grammar, ebnf, regex)) > 1:
         raise OptionError(
-            "--schema, --grammar, --ebnf and --regex exclude each other.", where="--schema", cure="Give one."
+            "Only one of --schema, --grammar, --ebnf and --regex may be given.",
+            where="--schema",
+            cure="Give one.",
         )
     if schema is not None:
         return _json(schema)

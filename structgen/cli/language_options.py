@@ -106,8 +106,8 @@ class LanguageOptions(SchemaOptions):
         return file
 
     def read(self) -> Grammar:
-        """Return the language. Raises StructgenError, and OSError where a file cannot be read; OptionError
-        where an option is given that says nothing about it."""
+        """Return the language. Raises StructgenError; OSError for a file that cannot be read; OptionError for
+        an option that does not apply."""
         file = self.file
         others = {field.name for field in fields(LanguageOptions)} - {"schema", "grammar"}
         own = {"start", "import_path", "postlex", "bind", "lexer", "regex_module"}
@@ -116,7 +116,7 @@ class LanguageOptions(SchemaOptions):
             if getattr(self, name) not in (default, []):
                 kind = "a grammar" if self.grammar is not None else "a schema"
                 option = "--" + name.replace("_", "-")
-                raise OptionError(f"It says nothing about {kind}.", where=option, cure="Leave it out.")
+                raise OptionError(f"The option does not apply to {kind}.", where=option, cure="Leave it out.")
         if self.grammar is None:
             return self.schema_grammar()
         return lark_grammar(
@@ -138,7 +138,7 @@ class TextOptions(LanguageOptions):
 
     @property
     def named(self) -> str:
-        """What a person is told that it is: the file's name, or the pattern."""
+        """The name in what is printed: the file, or the pattern."""
         return str(self.regex if self.regex is not None else self.ebnf or self.file)
 
     def read(self) -> Grammar:
@@ -231,7 +231,7 @@ def named(name: str, option: str, cure: str) -> Any:
     """Return what `module:Class` names, looked for in the current folder too; `cure`: what to write."""
     module, colon, path = name.partition(":")
     if not (module and colon and path):
-        raise OptionError(f"{name!r} names nothing.", where=option, cure=f"Write {cure}.")
+        raise OptionError(f"{name!r} is not the name of a class.", where=option, cure=f"Write {cure}.")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:

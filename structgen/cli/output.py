@@ -1,7 +1,6 @@
-"""What the commands print: here alone text goes to the terminal, and what a terminal would obey is escaped.
+"""Printing: all commands print through this module, which escapes control characters for the terminal.
 
-`echo` and `console` are for what the commands say: names, keys, messages, tables. `payload` is for what they
-return, a generated document, which must come out as it is.
+`echo` and `console` print messages, names and tables. `payload` prints a generated document as it is.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def payload(text: str, *, newline: bool = True) -> None:
 
 
 def console(*, stderr: bool = False, highlight: bool = True) -> Console:
-    """Return a console of rich that prints all text printable; its own colours stay."""
+    """Return a rich console that escapes control characters in all text, and keeps its own colours."""
     from rich.console import Console
     from rich.segment import Segment
 
@@ -54,7 +53,7 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
 
 
 class CommandGroup(TyperGroup):
-    """The group of all commands; messages about wrong usage repeat what was typed, printable."""
+    """The group of all commands. Messages about wrong usage repeat what was typed, escaped."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the command line, as typer does."""

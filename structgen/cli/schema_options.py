@@ -60,8 +60,8 @@ AnyValue: TypeAlias = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaOptions:
-    """A schema and the policies under which it is read: the widest unless an option narrows them. The fields
-    are the command line's options (`takes_schema`)."""
+    """A schema and its policies, the widest by default. The fields are options of the command line
+    (`takes`)."""
 
     schema: SchemaFile = None
     draft: Draft = None
@@ -115,7 +115,7 @@ def file_named(file: Path) -> Iterator[None]:
 
 @contextmanager
 def warnings_told() -> Iterator[None]:
-    """Print the warnings that come up inside to stderr, a line each, as a command's user expects them."""
+    """Print the schema warnings of a block to stderr, a line each."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         yield
@@ -124,8 +124,8 @@ def warnings_told() -> Iterator[None]:
 
 
 def takes(kind: type[SchemaOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return what makes of a function a command, whose parameter `options` is filled from options of the
-    command line, one for each field of `kind`; the first comes before the command's own, the others after."""
+    """Return a decorator of commands: it replaces the parameter `options` by one command-line option for each
+    field of `kind`. The first of them comes before the command's own options, the others after."""
     return lambda command: _filled(kind, command)
 
 
@@ -194,7 +194,7 @@ def read_input(file: Path, option: str) -> str:
 
 
 def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
-    """Return what a person is told of a file that cannot be opened."""
+    """Return the error of a file that cannot be opened, with the cure."""
     cure = {
         FileNotFoundError: "Check the path.",
         IsADirectoryError: "Name a file in it.",

@@ -62,8 +62,9 @@ def warmup(
     if grammar is None and (start is not None or import_path or postlex is not None or regex_module or text):
         refuse(
             OptionError(
-                "They say nothing without --grammar.",
+                "These options need --grammar.",
                 where="--start, --import-path, --postlex, --regex-module, --text",
+                cure="Add --grammar FILE, or leave them out.",
             ),
             False,
         )

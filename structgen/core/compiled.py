@@ -22,16 +22,16 @@ from structgen.errors import (
     StructgenError,
     TokenError,
 )
-from structgen.json_machine.tables import layout as L
-from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
 from structgen.machine_core import draft_nodes
 from structgen.machine_core import masks as core_masks
 from structgen.machine_core.draft_batch import DraftBatch, Job
-from structgen.machine_core.growing_tables import GrowingTables, TablePlan, listed
+from structgen.machine_core.growing_tables import LISTS, NODES, GrowingTables, TablePlan, listed
+from structgen.machine_core.layout import ENDED, FINISHED, REFUSED, Core, Node, Registers
 from structgen.machine_core.workspace import attach
+from structgen.native.blocks import word_of
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.system.fork_locks import GRAMMARS, new_lock
@@ -41,6 +41,7 @@ from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
+_VOCABULARY, _ENDS, _DENSE_ROWS = (word_of(Core, name) for name in ("vocabulary", "ends", "dense_rows"))
 _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
 
@@ -178,7 +179,7 @@ class CompiledGrammar(ABC):
     """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
     has_events: ClassVar[bool] = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
-    table_plan: ClassVar[TablePlan] = JSON_TABLES
+    table_plan: ClassVar[TablePlan]
     """The tables of its machine."""
     _finished: int = -1
     """The state after an end token, by its number; -1: not made yet, or found by compiled code."""
@@ -200,11 +201,12 @@ class CompiledGrammar(ABC):
         self._tables = GrowingTables(self.limits, self.table_plan)
         self.address = self._tables.address
         context = self._tables.context
-        context[L.C_TRIE : L.C_VOCABULARY_END] = self.vocabulary.pointers()
+        pointers = self.vocabulary.pointers()
+        context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
         self._end_ids: npt.NDArray[np.int32] = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
-        context[L.C_ENDS] = address_of(self._end_ids)
-        context[L.C_END_COUNT] = len(self._end_ids)
-        context[L.C_ROWS] = self._masks.address
+        context[_ENDS] = address_of(self._end_ids)
+        context[Core.end_count] = len(self._end_ids)
+        context[_DENSE_ROWS] = self._masks.address
         self._thread = 0
         self.lock = new_lock(GRAMMARS)
         self.generation: Generation[Self] = Generation()
@@ -220,13 +222,13 @@ class CompiledGrammar(ABC):
 
     @staticmethod
     @abstractmethod
-    def take(address: int, index: int, token: int) -> int:
+    def take(address: int, index: int, token: int, /) -> int:
         """Return the number of the state after a token that is not an end token; below 0 where the token is
         refused, or a question must be answered first. One compiled call, under the lock."""
 
     @staticmethod
     @abstractmethod
-    def walk_drafts(batch: int, jobs: int, count: int) -> int:
+    def walk_drafts(batch: int, jobs: int, count: int, /) -> int:
         """Find the known states and masks of the draft trees of many jobs
         (`machine_core.draft_nodes`); return how many places are left. One compiled call, under the
         locks of all their grammars."""
@@ -249,8 +251,8 @@ class CompiledGrammar(ABC):
 
     @abstractmethod
     def _compute(self, index: int, target: int) -> int:
-        """Work out and memoise the mask of a state and write it to `target`; return 0, L.ENDED after an end
-        token, or L.LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
+        """Work out and memoise the mask of a state and write it to `target`; return 0, ENDED after an end
+        token, or LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
 
     def _next_bytes(self, index: int) -> bytes:
         """Return the bytes that may come next, ascending. Under the lock."""
@@ -337,7 +339,7 @@ class CompiledGrammar(ABC):
             code = self._compute(index, target)
             if code == 0:
                 return True
-            if code == L.ENDED:
+            if code == ENDED:
                 raise FinishedError(
                     "The document is finished: an end token was taken.", cure="Roll back, or start anew."
                 )
@@ -368,16 +370,16 @@ class CompiledGrammar(ABC):
         """Memoise the mask of a state, a row of the store (-1: none) and a list of tokens, and write it to
         `target` (0: nowhere)."""
         tables, count = self._tables, len(tokens)
-        at = tables.extend(L.T_LIST, np.concatenate([(count, 0), tokens]), count + 2)
-        node = tables.rows(L.T_NODE)[index]
-        node[L.N_ROW] = row
-        node[L.N_LIST] = at  # last: readers take no lock
+        at = tables.extend(LISTS, np.concatenate([(count, 0), tokens]), count + 2)
+        node = tables.rows(NODES)[index]
+        node[Node.dense_row] = row
+        node[Node.token_list] = at  # last: readers take no lock
         if target:
             core_masks.fill(self.address, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         """Return the mask that `_compute` has just found too large for a list, as a row of bits."""
-        count = int(self._tables.context[L.C_BUFFER_COUNT])
+        count = int(self._tables.context[Core.buffer_count])
         return self._masks.dense_row(self._workspace.buffer[:count])
 
     def _forget_large(self) -> None:  # noqa: B027
@@ -411,14 +413,14 @@ class CompiledGrammar(ABC):
             if states[root + 1 + i] != draft_nodes.NOT_YET:
                 continue
             above = states[root + 1 + batch.parents[node + i]]
-            after = L.REFUSED
+            after = REFUSED
             if above >= 0:
                 try:
                     after = self.next_index(above, batch.tokens[node + i])
                 except LimitError:
                     after = draft_nodes.LIMITED
                 except StructgenError:
-                    after = L.REFUSED
+                    after = REFUSED
             states[root + 1 + i] = after
 
     def index_of(self, state: State) -> int:
@@ -458,7 +460,7 @@ class CompiledGrammar(ABC):
 
     def is_finished(self, state: State) -> bool:
         """Return whether an end token was taken."""
-        return int(self._tables.rows(L.T_NODE)[self.index_of(state), L.MODE]) == L.M_FINISHED
+        return int(self._tables.rows(NODES)[self.index_of(state), Registers.mode]) == FINISHED
 
     def check_mask(self, mask: TokenMask) -> None:
         """Raise MaskError where a mask is too narrow for the vocabulary."""
@@ -539,7 +541,7 @@ class CompiledGrammar(ABC):
             return known
 
     def _open(self, index: int) -> None:
-        if int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_FINISHED:
+        if int(self._tables.rows(NODES)[index, Registers.mode]) == FINISHED:
             raise FinishedError(
                 "The document is finished: an end token was taken.", cure="Roll back, or start anew."
             )
@@ -611,7 +613,7 @@ class CompiledGrammar(ABC):
             self._open(index)
             if not self.compute(index):
                 return None
-            dense, at = self._tables.rows(L.T_NODE)[index, [L.N_ROW, L.N_LIST]].tolist()
+            dense, at = self._tables.rows(NODES)[index, [Node.dense_row, Node.token_list]].tolist()
             return dense, listed(self._tables, at)
 
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""`Engine`, the door of the loop: a request becomes texts that wait; whoever waits for one drives them on."""
+"""`Engine`, the API of the loop: requests become texts in a queue; the calls that wait run the loop."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ _GRAMMARS = 256
 
 
 class Engine:
-    """A model, its tokenizer, and the texts that it is writing. Threads may share one.
+    """A model, its tokenizer, and the texts that it writes. Several threads may use one engine.
 
     `model` is a name or a folder (`load_model`), or an object: a causal model of transformers (it is switched
-    to evaluation, and stays on its device), or anything that is a `Model`. With an object `tokenizer` is
-    needed: an `sg.Tokenizer`, or whatever `sg.Tokenizer.from_huggingface` takes. Of a model of transformers
-    the end tokens of its generation_config count too. Raises OptionError for what is neither.
-    `max_rows` texts are written at a time, the others wait. The compiled forms of the last 256 grammars are
+    to evaluation, and stays on its device), or anything that implements `Model`. An object needs `tokenizer`:
+    an `sg.Tokenizer`, or anything that `sg.Tokenizer.from_huggingface` takes. The end tokens of a
+    transformers model's generation_config count too. Raises OptionError for any other object.
+    At most `max_rows` texts are written at the same time; the others wait. The last 256 compiled grammars are
     kept.
     `device_masks`: whether masks are kept and tokens are chosen on the device of the logits, by
     `structgen_kernels`; by default where that is not the CPU. False: masks are sent from main memory in each
@@ -385,7 +385,7 @@ def _listed(requests: Any) -> list[Request]:
 def _checked(request: Any) -> Request:
     if not isinstance(request, Request):
         raise OptionError(
-            f"A {type(request).__name__} is no request.",
+            f"A {type(request).__name__} is not a request.",
             where="requests",
             cure="Write sg.Request(prompt, grammar); sg.run(model, prompt, type) takes a text.",
         )

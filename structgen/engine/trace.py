@@ -23,7 +23,12 @@ h1 { font-size: 1.2rem; } h2 { font-size: 1rem; margin-top: 2rem; }
   border: 1px solid var(--line); border-radius: 6px; padding: .8rem; }
 .text span { border-bottom: 2px solid transparent; border-radius: 2px; }
 .forced { border-bottom-color: #4c8bf5 !important; } .steered { outline: 1px solid #d33; }
-.chart { display: flex; align-items: flex-end; height: 90px; gap: 1px; border-bottom: 1px solid var(--line); }
+.plot { display: grid; grid-template-columns: max-content 1fr; gap: 0 .4rem; margin-bottom: 1rem; }
+.plot small { line-height: 1; } .plot .scale { display: flex; flex-direction: column; height: 90px;
+  justify-content: space-between; text-align: right; } .plot .tokens { display: flex;
+  justify-content: space-between; grid-column: 2; }
+.chart { display: flex; align-items: flex-end; height: 90px; gap: 1px; border-bottom: 1px solid var(--line);
+  border-left: 1px solid var(--line); }
 .chart i { flex: 1; min-width: 1px; background: #e8873a; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 td, th { text-align: right; padding: .1rem .5rem; border-bottom: 1px solid var(--line); }
@@ -92,12 +97,9 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
         "</div><p class=key>The redder a token, the more the mask took from the model there; blue below: no other "
         "token could come; red frame: chosen again to fit the budget. Hover for figures.</p>",
         *_guesses(steps, tokenizer),
-        "<h2>Mass removed by the mask</h2><div class=chart>",
-        *(
-            f"<i style='height:{max(1, round(90 * step.removed))}px' title='{step.removed:.3f}'></i>"
-            for step in steps
-        ),
-        "</div><h2>In all</h2><dl>",
+        "<h2>Probability mass removed by the mask</h2>",
+        *_removed_plot(steps),
+        "<h2>In all</h2><dl>",
         *(f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in facts),
         "</dl><h2>Token by token</h2><table><tr><th>#</th><th class=token>token</th><th class=token>likeliest</th>"
         "<th>p</th><th>p given mask</th><th>allowed</th><th>removed</th><th>model ms</th><th>masks ms</th>"
@@ -106,6 +108,22 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
         "</table></html>\n",
     ]
     return "".join(parts)
+
+
+def _removed_plot(steps: Sequence[Step]) -> list[str]:
+    """Return the plot of the removed mass by token, with its axes; a sentence where nothing was removed."""
+    most = max((step.removed for step in steps), default=0.0)
+    if most < 0.0005:
+        return ["<p>The mask removed nothing: the model wanted only tokens that the grammar allows.</p>"]
+    return [
+        "<div class=plot><div class=scale><small class=axis>100 %</small><small class=axis>50 %</small><small class=axis>0 %</small></div>",
+        "<div class=chart>",
+        *(
+            f"<i style='height:{round(90 * step.removed)}px' title='token {at}: {step.removed:.1%}'></i>"
+            for at, step in enumerate(steps)
+        ),
+        f"</div><div class=tokens><small class=axis>token 0</small><small class=axis>token {len(steps) - 1:,}</small></div></div>",
+    ]
 
 
 def _shown(token: int, tokenizer: Tokenizer) -> str:

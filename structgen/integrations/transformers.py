@@ -38,15 +38,15 @@ Constraint: TypeAlias = Union[Grammar, CompiledGrammar, None]
 class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     """Masks for `model.generate(..., logits_processor=[processor])`.
 
-    `grammars` is one for all rows, or one for each prompt of the batch (None: free); rows of beams and of
-    `num_return_sequences` are told from their number. `tokenizer` is transformers' or ours. With
+    `grammars` is one for all rows, or one for each prompt of the batch (None: free). The number of rows shows
+    how many beams or `num_return_sequences` a prompt has. `tokenizer` is transformers' or ours. With
     `max_new_tokens`, the same as is given to `generate`, each text is complete within it; that mask costs
     more (`Matcher.fill_mask(budget=)`).
 
-    It may be used again and again: that a generation begins is told from the ids, which do not go on from the
-    last ones. Where the next prompt is the very output of a generation that was cut off by something else
-    than max_new_tokens, call `reset()`. A beam that no allowed token was left for has the score -inf and is
-    let be.
+    It may be used for many generations: a new one begins where the ids do not continue those of the last
+    call. Where the next prompt is the very output of a generation that was cut off by something else
+    than max_new_tokens, call `reset()`. A beam without any allowed token gets the score -inf and is then
+    ignored.
     """
 
     def __init__(

@@ -16,6 +16,7 @@ from structgen.json_machine.masks import mask_filling, state_walk
 from structgen.json_machine.meaning import Meaning, QuestionLoop
 from structgen.json_machine.records.recorder import Recorder
 from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
@@ -51,6 +52,7 @@ class CompiledSchema(CompiledGrammar):
     """The JSON texts that a network accepts, compiled: the machine of `structgen.json_machine`."""
 
     grammar: SchemaSource
+    table_plan = JSON_TABLES
     take = staticmethod(state_walk.take_token)
     walk_drafts = staticmethod(state_walk.walk_drafts)
     has_events = True

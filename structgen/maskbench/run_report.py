@@ -23,15 +23,18 @@ _SLOWEST: Final = 20
 """Schemas that are named with their times."""
 _COUNTS: Final = (
     ("schemas", "schemas"),
-    ("passing", "passing"),
+    ("passing", "passing: all instances judged right"),
     ("refused", "refused to compile"),
-    ("valid_refused", "valid refused"),
-    ("policy", "refused only by a policy"),
-    ("invalid_accepted", "invalid accepted"),
-    ("dead_ends", "dead ends"),
+    ("valid_refused", "valid refused: a valid instance rejected"),
+    ("policy", "refused only by a policy (blanks, order)"),
+    ("invalid_accepted", "invalid accepted: a wrong one passed"),
+    ("dead_ends", "dead ends: no token was allowed"),
     ("crashed", "crashed"),
     ("timed_out", "timed out"),
 )
+"""The counts by field, and the words that a table has for them: they are read without a legend."""
+_ENGINES_A_TABLE: Final = 3
+"""Engines side by side, at most: a table then fits 80 columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,19 +245,24 @@ Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
 
 def tables(tally: Tally, unavailable: Mapping[str, str]) -> list[Table]:
-    """Return the report's tables, each as title, head and rows: what was found, why refused, how fast."""
+    """Return the report's tables, each as title, head and rows: the counts, reasons of refusals, times."""
     engines = tally.engines()
-    heads = [head for name, head in _COUNTS if name != "dead_ends"]
-    shown = [name for name, _ in _COUNTS if name != "dead_ends"]
-    if any(tally.counts(engine).dead_ends for engine in engines):
-        heads.insert(6, "dead ends")
-        shown.insert(6, "dead_ends")
-    found = []
-    for split in (*tally.splits(), ALL) if len(tally.splits()) > 1 else (ALL,):
-        for engine in engines:
-            counts = tally.counts(engine, split)
-            found.append([split, engine, *(str(getattr(counts, name)) for name in shown)])
-    result: list[Table] = [("Schemas", ("split", "engine", *heads), found)]
+    result: list[Table] = []
+    groups = [engines[at : at + _ENGINES_A_TABLE] for at in range(0, len(engines), _ENGINES_A_TABLE)]
+    for group in groups:
+        every = [tally.counts(engine) for engine in group]
+        rows = [
+            [words, *(f"{getattr(counts, name):,}" for counts in every)]
+            for name, words in _COUNTS
+            if name != "dead_ends" or any(counts.dead_ends for counts in every)
+        ]
+        result.append(("Schemas", ("of all schemas", *group), rows))
+    for group in groups if len(tally.splits()) > 1 else ():
+        rows = []
+        for split in tally.splits():
+            counted = [tally.counts(engine, split) for engine in group]
+            rows.append([split, *(f"{counts.passing:,} of {counts.schemas:,}" for counts in counted)])
+        result.append(("Passing schemas by split", ("split", *group), rows))
     refused = [
         [engine, reason, str(count)]
         for engine in engines
@@ -264,24 +272,24 @@ def tables(tally: Tally, unavailable: Mapping[str, str]) -> list[Table]:
         result.append(("Refused to compile, by reason", ("engine", "reason", "schemas"), refused))
     if len(engines) > 1:
         common = tally.common()
-        title = f"Microseconds, over the {len(common)} schemas that every engine compiled"
+        title = f"Microseconds, over the {len(common):,} schemas that every engine compiled"
         result.append((title, _SPEED_HEAD, _speed(engines, lambda engine: tally.timings(engine, common))))
     own = [engine for engine in engines if engine.startswith("structgen")] or engines
-    result.append(("Microseconds, over all that it compiled", _SPEED_HEAD, _speed(own, tally.timings)))
+    title = "Microseconds, over all schemas that it compiled"
+    result.append((title, _SPEED_HEAD, _speed(own, tally.timings)))
     if unavailable:
         result.append(("Not run", ("engine", "reason"), [[name, why] for name, why in unavailable.items()]))
     return result
 
 
-_SPEED_HEAD: Final = (
-    "measure",
-    "engine",
-    "count",
-    "avg",
-    *(name for name, _ in _PERMILLES),
-    "p99.9",
-    "max",
-)
+_SPEED_HEAD: Final = ("measure", "engine", "count", "mean", "median", "99 %", "99.9 %", "max")
+_MEASURED: Final = {
+    "first mask": "first mask",
+    "mask": "mask",
+    "commit": "take token",
+    "mask + commit": "mask + token",
+}
+"""What a table calls the measures; JSON and CSV have their names and all percentiles."""
 
 
 def _speed(engines: Iterable[str], timings: Callable[[str], Mapping[str, Timing]]) -> list[list[str]]:
@@ -291,8 +299,9 @@ def _speed(engines: Iterable[str], timings: Callable[[str], Mapping[str, Timing]
         for engine, found in by_engine.items():
             if measure in found:
                 t = found[measure]
-                figures = (t.avg, t.p25, t.p50, t.p75, t.p90, t.p95, t.p99, t.p99_9, t.max)
-                rows.append([measure, engine, f"{t.count:,}", *(microseconds(value) for value in figures)])
+                figures = (t.avg, t.p50, t.p99, t.p99_9, t.max)
+                cells = [microseconds(value) for value in figures]
+                rows.append([_MEASURED[measure], engine, f"{t.count:,}", *cells])
     return rows
 
 
@@ -303,7 +312,7 @@ def microseconds(ns: float) -> str:
 
 
 def show(console: Console, found: Sequence[Table]) -> None:
-    """Print tables: ruled on a terminal, plain aligned lines elsewhere. Returns None."""
+    """Print tables of aligned columns, with bold heads on a terminal."""
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -312,9 +321,10 @@ def show(console: Console, found: Sequence[Table]) -> None:
             bool(rows) and all(row[column][:1].isdigit() for row in rows) for column in range(len(head))
         ]
         if console.is_terminal:
-            table = RichTable(title=title, title_justify="left")
+            # without rules, so that it fits 80 columns wherever the plain lines do
+            table = RichTable(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1))
             for name, right in zip(head, numeric, strict=True):
-                table.add_column(name, justify="right" if right else "left")
+                table.add_column(name, justify="right" if right else "left", overflow="fold")
             for row in rows:
                 table.add_row(*(Text(cell) for cell in row))
             console.print(table)

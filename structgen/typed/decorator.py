@@ -74,21 +74,23 @@ def generate(
         By name it is loaded at the first call, and shared in the process. A masked-diffusion model
         (`structgen/infill`, a folder of a known family, an `sg.Infilling`) fills the document in any order.
     sampling
-        how tokens are chosen; the likeliest, where nothing is said.
+        how tokens are chosen; by default the likeliest (temperature 0).
     max_tokens
-        of a document, which is complete within them; 512 where nothing is said, fewer where the model's
-        context leaves fewer. With infilling: the slots of the canvas; 64 where nothing is said.
+        the most tokens of a document, which is complete within them; by default 512, or what the context
+        leaves. With infilling: the slots of the canvas, by default 64.
     attempts
-        how often a document is asked for that the type's own validators refuse.
+        how often a document is asked for when the type's own validators refuse it. A later attempt reads the
+        refused document and what the validators said (not the embedded models), and draws.
     outline
-        whether the schema is told in the prompt (`prompting.schema_outline`); for the embedded models, where
-        nothing is said.
+        whether the outline of the schema is put into the prompt; by default for the embedded models only.
     chat
-        whether the chat template of the model is applied; where it has one, if nothing is said.
+        whether the model's chat template is applied; by default where the model has one.
     timeout
         seconds for a text.
     policies
-        options of `sg.json_schema` for the documents, such as whitespace.
+        options of `sg.json_schema` for the documents, such as whitespace. Strings and arrays have no default
+        cap: a document ends within max_tokens anyhow, and a cap would refuse valid values. `max_string` and
+        `max_items` set one.
     thinking
         free text before the document (`sg.Thinking`), which is in `detailed(...).result.thoughts`. Not with
         infilling.

@@ -25,7 +25,7 @@ from structgen.typed.requested import requested
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
 _NO_TARGETS = (str, bytes, int, float, list, tuple, set, PurePath, re.Pattern)
-"""Of what there are values that people pass in place of a type or a grammar."""
+"""Types of values that people pass by mistake in place of a type or a grammar."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def form_of(
         return WantedForm(str)
     if isinstance(target, _NO_TARGETS):
         raise OptionError(
-            f"The {type(target).__name__} {shortened(repr(target))} says nothing of what is wanted.",
+            f"The {type(target).__name__} {shortened(repr(target))} does not say what is wanted.",
             where="target",
             cure="Pass a type, a dict that is a JSON Schema, or a grammar: sg.json_schema(text_or_path), "
             "sg.regex(pattern), sg.lark(text), sg.choice(texts).",

@@ -324,5 +324,5 @@ def _sglang(target: dict[str, Any], policies: Mapping[str, Any]) -> tuple[Gramma
 
 def _idle(option: str, kind: str) -> NoReturn:
     raise OptionError(
-        f"It says nothing about {kind}.", where=f"structured_outputs/{option}", cure="Leave it out."
+        f"The option does not apply to {kind}.", where=f"structured_outputs/{option}", cure="Leave it out."
     )

@@ -16,11 +16,11 @@ from structgen.typed.prompts import PromptSource
 
 
 class Writer(Protocol):
-    """Anything that makes texts of sources."""
+    """Writes texts for prompts."""
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """What an engine of this process guarantees, and this writer does not."""
+        """The guarantees of an engine in this process that this writer does not give."""
         ...
 
     def check(self, form: WantedForm, text: str) -> str | None:

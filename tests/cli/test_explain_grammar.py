@@ -76,11 +76,17 @@ def test_json_has_all_of_it(faulty: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--grammar", str(grammar("json")), "--lines", "3"], "They say nothing about a grammar."),
-        (["--grammar", str(grammar("json")), "--openai"], "They say nothing about a grammar."),
-        (["--grammar", str(grammar("json")), "--numbers", "plain"], "It says nothing about a grammar."),
-        (["--schema", "examples/book.schema.json", "--sentences", "3"], "They say nothing here."),
-        (["--regex", "a", "--prove"], "They say nothing about a grammar."),
+        (["--grammar", str(grammar("json")), "--lines", "3"], "These options do not apply to a grammar."),
+        (["--grammar", str(grammar("json")), "--openai"], "These options do not apply to a grammar."),
+        (
+            ["--grammar", str(grammar("json")), "--numbers", "plain"],
+            "The option does not apply to a grammar.",
+        ),
+        (
+            ["--schema", "examples/book.schema.json", "--sentences", "3"],
+            "These options do not apply to a schema.",
+        ),
+        (["--regex", "a", "--prove"], "These options do not apply to a grammar."),
         (["--regex", "a", "--lexer", "characters"], "It does not go with --regex."),
         ([], "One of --schema, --grammar, --ebnf and --regex is needed."),
     ],

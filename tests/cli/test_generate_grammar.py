@@ -71,8 +71,7 @@ def test_what_is_of_a_grammar_is_refused_without_one() -> None:
     done = CliRunner().invoke(app(), ["generate", *PROMPT, "--start", "sum"])
     assert done.exit_code == 2
     assert (
-        "--start, --import-path, --postlex, --bind, --lexer and --regex-module are of a grammar."
-        in done.stderr
+        "--start, --import-path, --postlex, --bind, --lexer and --regex-module need --grammar." in done.stderr
     )
 
 

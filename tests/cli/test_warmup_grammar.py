@@ -53,8 +53,8 @@ def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--start", "sum"], "They say nothing without --grammar."),
-        (["--text", "some.txt"], "They say nothing without --grammar."),
+        (["--start", "sum"], "These options need --grammar."),
+        (["--text", "some.txt"], "These options need --grammar."),
         (["--grammar", "no/such.lark"], "cannot be read"),
     ],
 )

@@ -126,3 +126,19 @@ def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> Non
     assert "".join(pieces[: len(result.tokens)]) == result.text
     assert len(pieces) == len(result.tokens) + ended
     assert done.stdout.count("<tr>") == len(result.steps) + 1
+
+
+def test_the_plot_of_the_removed_mass_has_axes() -> None:
+    result = _result()
+    page = trace_page(result, TOKENIZER)
+    assert max(step.removed for step in result.steps) > 0.01
+    for label in ("100 %", "50 %", "0 %", "token 0", f"token {len(result.steps) - 1:,}"):
+        assert f"<small class=axis>{label}</small>" in page
+
+
+def test_the_page_says_so_where_nothing_was_removed() -> None:
+    result = _result()
+    for step in result.steps:
+        step.removed = 0.0
+    page = trace_page(result, TOKENIZER)
+    assert "The mask removed nothing" in page and "class=chart" not in page

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from array import array
 
 import pytest
@@ -149,6 +150,20 @@ def test_the_tables_show_every_column(terminal):
     ):
         assert word in text
     assert ("\x1b[" in text) is terminal
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_tables_fit_eighty_columns_with_four_engines(terminal):
+    tally = Tally()
+    for engine in ("structgen:cold", "llguidance", "xgrammar", "glrmask"):
+        tally.add([result("a", engine=engine, pairs=array("q", [1234567, 13457]))])
+        tally.add([result("b", engine=engine, split="Github_medium")])
+    out = io.StringIO()
+    show(Console(file=out, force_terminal=terminal, width=80, no_color=True), tables(tally, {}))
+    lines = re.sub("\x1b[^m]*m", "", out.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("valid refused: a valid instance rejected" in line for line in lines)
+    assert not any("…" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_keywords_beside_a_key_of_a_wrapper_make_a_schema() -> None:
     "target", ["abc def", "list[int]", b"x", 3, [SCHEMA], (int,), re.compile("a"), Path("a")]
 )
 def test_a_value_that_is_neither_type_nor_grammar_is_refused(target: Any) -> None:
-    with pytest.raises(sg.OptionError, match=r"says nothing of what is wanted.*Pass a type"):
+    with pytest.raises(sg.OptionError, match=r"does not say what is wanted.*Pass a type"):
         form_of(target)
     with pytest.raises(sg.UnsupportedError, match="is no type"):
         form_of_type(target)

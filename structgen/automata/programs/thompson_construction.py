@@ -28,6 +28,7 @@ from structgen.automata.programs.instructions import (
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import (
     EMPTY,
+    TEXT_START,
     Alternation,
     CharacterClass,
     Concatenation,
@@ -126,14 +127,14 @@ def _split(node: Node) -> Tree:
     while rest < len(parts):
         look = parts[rest]
         if isinstance(look, LookAround) and look.ahead:
-            inner = _split(Concatenation((TextStart(), look.of)))
+            inner = _split(Concatenation((TEXT_START, look.of)))
             conditions.append(inner if look.holds else NotTree(inner))
         elif not isinstance(look, TextStart):
             break
         rest += 1
     if not conditions:
         return _program(node)
-    return AllTree((*conditions, _split(Concatenation((TextStart(), *parts[rest:])))))
+    return AllTree((*conditions, _split(Concatenation((TEXT_START, *parts[rest:])))))
 
 
 def _flat(node: Node) -> list[Node]:

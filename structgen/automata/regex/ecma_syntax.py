@@ -8,14 +8,14 @@ import re
 from structgen.automata.regex.syntax_tree import (
     DEPTH,
     EMPTY,
+    TEXT_END,
+    TEXT_START,
     Alternation,
     CharacterClass,
     Concatenation,
     LookAround,
     Node,
     Repetition,
-    TextEnd,
-    TextStart,
     WordBoundary,
 )
 from structgen.automata.unicode.charsets import (
@@ -98,6 +98,8 @@ _CONTROL = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
 _CLASSES = {"d": DIGIT, "D": NOT_DIGIT, "w": WORD, "W": NOT_WORD, "s": SPACE, "S": NOT_SPACE}
 _NAME_ESCAPE = re.compile(r"\\u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{4}))")
 _HEX = frozenset("0123456789abcdefABCDEF")
+_ASCII = [CharacterClass(((point, point),)) for point in range(128)]
+"""The nodes of single characters, which most nodes are: made once."""
 _SPECIAL = frozenset("\\^$.|?*+()[{")
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 """The characters that may follow a backslash and stand for themselves under the flag u."""
@@ -134,7 +136,7 @@ class _Parser:
                     self.legacy(f"{char} alone is no character", self.at)
                 self.at += 1
                 point = ord(char)
-                node: Node = CharacterClass(((point, point),))
+                node: Node = _ASCII[point] if point < 128 else CharacterClass(((point, point),))
             elif char == "\\":
                 node = self.escape()
                 bare = isinstance(node, WordBoundary)
@@ -145,10 +147,10 @@ class _Parser:
                 node = CharacterClass(DOT)
             elif char == "^":
                 self.at += 1
-                node, bare = TextStart(), True
+                node, bare = TEXT_START, True
             elif char == "$":
                 self.at += 1
-                node, bare = TextEnd(), True
+                node, bare = TEXT_END, True
             elif char == "|":
                 self.at += 1
                 stack[-1].split()

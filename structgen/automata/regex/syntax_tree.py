@@ -7,7 +7,6 @@ an automaton that looks for any match may ignore it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias, Union
 
@@ -97,6 +96,8 @@ Node: TypeAlias = Union[
     LookAround,
 ]
 
+TEXT_START: Final = TextStart()
+TEXT_END: Final = TextEnd()
 EMPTY: Final = Concatenation(())
 NOTHING: Final = CharacterClass(())
 
@@ -114,16 +115,15 @@ def nullable(node: Node) -> bool:
     return nullable(node.of) if isinstance(node, Atomic) else True
 
 
-def descendants(node: Node) -> Iterator[Node]:
-    """Yield the node and every node inside it, in no particular order."""
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        yield top
-        if isinstance(top, (Concatenation, Alternation)):
-            stack += top.parts
-        elif isinstance(top, (Repetition, Atomic, LookAround)):
-            stack.append(top.of)
+def descendants(node: Node) -> list[Node]:
+    """Return the node and every node inside it, each before its parts."""
+    found = [node]
+    for one in found:
+        if isinstance(one, (Concatenation, Alternation)):
+            found += one.parts
+        elif isinstance(one, (Repetition, Atomic, LookAround)):
+            found.append(one.of)
+    return found
 
 
 def concatenated(*parts: Node) -> Node:

@@ -21,10 +21,12 @@ import numpy.typing as npt
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError, StructgenError
-from structgen.json_machine.tables import layout as L
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
+from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
+from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, REFUSED, Node
 from structgen.machine_core.masks import fill
+from structgen.native.blocks import words_of
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping
@@ -41,10 +43,13 @@ from structgen.text_grammars.machine.mask_union import MaskUnion
 from structgen.text_grammars.machine.part_ends import PartEnds
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.text_grammars.machine.step_table import StepTable
+from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState
 from structgen.tokens.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
+_READING = 0
+"""The mode of every state before an end token."""
 _MOVES = 1 << 16
 """Recorded moves, at most: pairs of a state and a token that compiled code does not read byte by byte."""
 
@@ -57,6 +62,7 @@ class CompiledText(CompiledGrammar):
     """
 
     grammar: LanguageGrammar
+    table_plan = TEXT_TABLES
     take = staticmethod(stepping.take_token)
     walk_drafts = staticmethod(stepping.walk_drafts)
 
@@ -71,7 +77,7 @@ class CompiledText(CompiledGrammar):
         self._language: Language = grammar.language(self.limits, CompileTarget(tokenizer, self.store))
         _check_specials(self._language.specials, tokenizer)
         self._has_specials = bool(self._language.specials)
-        self._row: npt.NDArray[np.int64] = np.full(L.N_STRIDE, -1, np.int64)
+        self._row: npt.NDArray[np.int64] = np.full(words_of(Node), -1, np.int64)
         """The row of the next state."""
         self._numbers: dict[Config, int] = {}
         self._configs: list[Config] = []
@@ -98,29 +104,29 @@ class CompiledText(CompiledGrammar):
         if number is None:
             accepting, (insides, others) = self._language.accepts(config), self._language.inside(config)
             is_inside = others is None and len(insides) == 1
-            number = self._tables.count(L.T_NODE)
+            number = self._tables.count(NODES)
             if is_inside:
                 self._inside[number] = insides[0]
             else:
                 self._inside.pop(number, None)
             self._steps.put(number, accepting, is_inside, not insides)
-            self._add_node(L.M_DOC, config)
+            self._add_node(_READING, config)
             self._numbers[config] = number
         return number
 
     def _add_node(self, mode: int, config: Config) -> None:
         """Add a state whose steps were added. The row comes last, so that remains of an interrupted call are
         overwritten."""
-        number = self._tables.count(L.T_NODE)
-        self._row[L.MODE], self._row[L.RES] = mode, number
+        number = self._tables.count(NODES)
+        self._row[TextState.mode], self._row[TextState.number] = mode, number
         self._configs[number:] = (config,)
-        self._tables.append(L.T_NODE, self._row)
+        self._tables.append(NODES, self._row)
 
     def _retry(self, call: Any, *arguments: int) -> int:
         with self.lock:
             while True:
                 code: int = call(self.address, *arguments)
-                if code != L.ASKED:
+                if code != ASKED:
                     return code
                 self._answer()
 
@@ -128,7 +134,7 @@ class CompiledText(CompiledGrammar):
         """Answer the noted questions. The error of one that meets a limit is raised after the others are
         answered; its cell is unknown again."""
         self._answer_each(self._steps.questions())
-        self._tables.room(L.T_LIST, self.vocab_size + 2)
+        self._tables.room(LISTS, self.vocab_size + 2)
 
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
@@ -142,7 +148,7 @@ class CompiledText(CompiledGrammar):
                     after = self._language.boundary(config)
                 else:
                     after = self._language.step(config, self._steps.representative[column])
-                answer = L.REFUSED if after is None else self._number(after)
+                answer = REFUSED if after is None else self._number(after)
             except StructgenError as error:
                 answer, failed = stepping.UNKNOWN, error
             self._steps.answer(number, column, answer)
@@ -188,9 +194,9 @@ class CompiledText(CompiledGrammar):
     def _record(self, index: int, token: int, after: int) -> None:
         """Record the state after a token for compiled code, which does not read such tokens itself."""
         tables = self._tables
-        if tables.count(L.T_EDGE) >= min(_MOVES, self.limits.parser_states):
-            tables.load(L.T_EDGE, _NO_ROWS)
-        tables.room(L.T_EDGE, 1)
+        if tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
+            tables.load(EDGES, _NO_ROWS)
+        tables.room(EDGES, 1)
         stepping.record_move(self.address, index, token, after)
 
     def _state_behind(self, config: Config) -> tuple[int, bytes]:
@@ -206,11 +212,11 @@ class CompiledText(CompiledGrammar):
             return -1
         with self.lock:
             if self._finished < 0:
-                number = self._tables.count(L.T_NODE)
+                number = self._tables.count(NODES)
                 self._inside.pop(number, None)
                 self._steps.put(number, False, False, True)
                 self._steps.refuse(number)
-                self._add_node(L.M_FINISHED, None)
+                self._add_node(FINISHED, None)
                 self._finished = number
             return self._finished
 
@@ -230,7 +236,7 @@ class CompiledText(CompiledGrammar):
         insides, others = self._insides(index)
         if insides:
             return self._join(index, insides, others, target)
-        return L.ENDED if index == self._finished else self._read(index, target)
+        return ENDED if index == self._finished else self._read(index, target)
 
     def _read(self, index: int, target: int) -> int:
         """As `_compute`, for a state outside parts: walk the trie, or the part of it that no similar state
@@ -240,13 +246,13 @@ class CompiledText(CompiledGrammar):
             self._answer_each([(index, column) for column in unknown.tolist()])
             row = self._steps.row(index)
         similar = self._reuse.most_similar(row)
-        if similar is None or int(self._tables.rows(L.T_NODE)[similar[0], L.N_LIST]) < 0:
+        if similar is None or int(self._tables.rows(NODES)[similar[0], Node.token_list]) < 0:
             self._steps.allow(self._specials(index))
             lists = self._collect(index, 0)
             if not lists:
-                while (code := int(stepping.keep(self.address, index, target))) == L.ASKED:
-                    self._tables.room(L.T_LIST, self.vocab_size + 2)
-                if code == L.LARGE:
+                while (code := int(stepping.keep(self.address, index, target))) == ASKED:
+                    self._tables.room(LISTS, self.vocab_size + 2)
+                if code == LARGE:
                     self._reuse.remember(index, row)
                 return code
             union = MaskUnion(self._masks)
@@ -256,7 +262,7 @@ class CompiledText(CompiledGrammar):
             union.add_bits(self._reuse.beginning(self.bits(base), same) & ~self._special_bits())
             lists = self._collect(index, address_of(others))
         union.add_tokens(np.concatenate([*lists, self._found()]))
-        if (code := self._put(index, union, target)) == L.LARGE:
+        if (code := self._put(index, union, target)) == LARGE:
             self._reuse.remember(index, row)
         return code
 
@@ -265,7 +271,7 @@ class CompiledText(CompiledGrammar):
         bytes), without special and end tokens: the last ones in the buffer, the others returned."""
         lists: list[npt.NDArray[np.int32]] = []
         code = int(stepping.collect(self.address, index, wanted))
-        while code == L.ASKED:
+        while code == ASKED:
             # parts use the same buffer when they answer
             lists.append(self._found())
             overfull = self._steps.is_overfull
@@ -279,7 +285,7 @@ class CompiledText(CompiledGrammar):
 
     def _found(self) -> npt.NDArray[np.int32]:
         """Return a copy of the tokens in the buffer."""
-        return self._workspace.buffer[: int(self._tables.context[L.C_BUFFER_COUNT])].copy()
+        return self._workspace.buffer[: int(self._tables.context[TextContext.buffer_count])].copy()
 
     def _special_bits(self) -> npt.NDArray[np.int32]:
         """Return the grammar's special tokens as a row of bits."""
@@ -321,7 +327,7 @@ class CompiledText(CompiledGrammar):
         found = union.result(self._end_ids, self.may_end(index))
         if isinstance(found, np.ndarray):
             self._bits = found
-            return L.LARGE
+            return LARGE
         self._memoise(index, *found, target)
         return 0
 

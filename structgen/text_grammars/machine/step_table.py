@@ -7,29 +7,43 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables import layout as L
+from structgen.machine_core.layout import REFUSED
+from structgen.native.blocks import word_of, words_of
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
-from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import Language
+from structgen.text_grammars.machine.stepping import (
+    BOUNDARY,
+    MOST_WAITING,
+    QUESTIONED,
+    UNKNOWN,
+    StepQuestions,
+    TextContext,
+    WaitingNodes,
+)
+
+_NAMES = "cells", "classes", "may_end", "inside", "boundaries", "missed", "waiting", "specials"
+_CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS = (
+    word_of(TextContext, name) for name in _NAMES
+)
 
 
 class StepTable:
     """The rows of configurations that `stepping` reads, and the questions that it notes."""
 
     __slots__ = (
+        "_boundaries",
         "_context",
-        "_extra",
         "_final",
         "_inside",
         "_kept",
-        "_needs",
-        "_open",
+        "_missed",
         "_outer",
         "_same_outside",
+        "_specials",
         "_table",
-        "_ticks",
         "_used",
+        "_waiting",
         "representative",
     )
 
@@ -49,24 +63,25 @@ class StepTable:
         self._context = context
         self._used = 0
         classes = np.frombuffer(language.classes, np.uint8).copy()
-        self._needs = np.zeros(1 + 2 * stepping.MOST, np.int64)
-        self._extra = np.zeros(max(1, len(language.specials)), np.int32)
+        self._missed = np.zeros(words_of(StepQuestions), np.int64)
+        self._specials = np.zeros(max(1, len(language.specials)), np.int32)
         self._kept: list[npt.NDArray[Any]] = [classes]
         self._table: npt.NDArray[np.int32] = np.empty((0, width), np.int32)
         self._final: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._inside: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-        self._ticks: npt.NDArray[np.int32] | None = np.empty(0, np.int32) if language.counts_tokens else None
-        context[stepping.C_CLASSES], context[stepping.C_WIDTH] = address_of(classes), width
-        context[L.C_NEEDS] = address_of(self._needs)
-        context[stepping.C_EXTRA] = address_of(self._extra)
-        self._open = room(8 * (1 + 2 * stepping.MOST_OPEN)).view(np.int64)
-        context[stepping.C_OPEN] = address_of(self._open)
-        context[stepping.C_TICKS] = 0
+        self._boundaries: npt.NDArray[np.int32] | None = None
+        if language.counts_tokens:
+            self._boundaries = np.empty(0, np.int32)
+        self._waiting = room(8 * words_of(WaitingNodes)).view(np.int64)
+        context[TextContext.class_count] = width
+        context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
+        context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
+        context[_BOUNDARIES] = 0
         self._grow(64)
 
     def _grow(self, rows: int) -> None:
         kept, used, context = self._kept, self._used, self._context
-        table = np.full((rows, self._table.shape[1]), stepping.UNKNOWN, np.int32)
+        table = np.full((rows, self._table.shape[1]), UNKNOWN, np.int32)
         final, inside = np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
         table[:used], final[:used], inside[:used] = (
             self._table[:used],
@@ -74,21 +89,21 @@ class StepTable:
             self._inside[:used],
         )
         kept += [self._table, self._final, self._inside]  # a reader may still hold their addresses
-        words = [stepping.C_TABLE, stepping.C_FINAL, stepping.C_INSIDE]
+        words = [_CELLS, _MAY_END, _INSIDE]
         addresses = [address_of(table), address_of(final), address_of(inside)]
-        ticks = None
-        if self._ticks is not None:
-            ticks = np.full(rows, stepping.UNKNOWN, np.int32)
-            ticks[:used] = self._ticks[:used]
-            kept.append(self._ticks)
-            words.append(stepping.C_TICKS)
-            addresses.append(address_of(ticks))
+        boundaries = None
+        if self._boundaries is not None:
+            boundaries = np.full(rows, UNKNOWN, np.int32)
+            boundaries[:used] = self._boundaries[:used]
+            kept.append(self._boundaries)
+            words.append(_BOUNDARIES)
+            addresses.append(address_of(boundaries))
         # in one statement: Python and compiled code must never read different arrays
-        self._table, self._final, self._inside, self._ticks, context[words] = (
+        self._table, self._final, self._inside, self._boundaries, context[words] = (
             table,
             final,
             inside,
-            ticks,
+            boundaries,
             addresses,
         )
 
@@ -100,37 +115,37 @@ class StepTable:
         if number >= len(self._final):
             self._grow(2 * number)
         self._outer[number:] = (is_outer,)
-        self._table[number] = stepping.UNKNOWN
-        if self._ticks is not None:
-            self._ticks[number] = stepping.UNKNOWN
+        self._table[number] = UNKNOWN
+        if self._boundaries is not None:
+            self._boundaries[number] = UNKNOWN
         self._final[number], self._inside[number] = accepting, is_inside
         self._used = number + 1
 
     def refuse(self, number: int) -> None:
         """Refuse every byte in a configuration."""
-        self._table[number] = L.REFUSED
+        self._table[number] = REFUSED
 
     def questions(self) -> list[tuple[int, int]]:
         """Return the noted questions and forget them. Where there are none, an interrupted call has taken
         them: their cells become unknown again."""
-        count = int(self._needs[0])
-        noted = self._needs[1 : 1 + 2 * count].reshape(-1, 2).tolist()
-        self._needs[0] = 0
+        count = int(self._missed[0])
+        noted = self._missed[1 : 1 + 2 * count].reshape(-1, 2).tolist()
+        self._missed[0] = 0
         if not noted:
             self._ask_again()
         return [(number, column) for number, column in noted]
 
     def _ask_again(self) -> None:
         """Make every cell unknown whose question was noted and not answered."""
-        for cells in (self._table, self._ticks):
+        for cells in (self._table, self._boundaries):
             if cells is not None:
-                cells[cells == stepping.QUESTIONED] = stepping.UNKNOWN
+                cells[cells == QUESTIONED] = UNKNOWN
 
     def answer(self, number: int, column: int, after: int) -> None:
         """Fill the cell of a class of bytes, and of the classes that have the same effect there."""
-        if column == stepping.BOUNDARY:
-            assert self._ticks is not None
-            self._ticks[number] = after
+        if column == BOUNDARY:
+            assert self._boundaries is not None
+            self._boundaries[number] = after
         elif self._outer[number]:
             self._table[number, self._same_outside[column]] = after
         else:
@@ -138,7 +153,7 @@ class StepTable:
 
     def is_known(self, number: int, column: int) -> bool:
         """Return whether the cell of a class of bytes is filled."""
-        return column != stepping.BOUNDARY and self._table[number, column] > stepping.UNKNOWN
+        return column != BOUNDARY and self._table[number, column] > UNKNOWN
 
     def row(self, number: int) -> npt.NDArray[np.int32]:
         """Return the cells of a configuration, one for each class of bytes: the number after it, REFUSED, or
@@ -149,7 +164,7 @@ class StepTable:
     @property
     def is_overfull(self) -> bool:
         """Whether there was no room to note all trie nodes that wait for answers."""
-        return int(self._open[0]) > stepping.MOST_OPEN
+        return int(self._waiting[0]) > MOST_WAITING
 
     def may_end(self, number: int) -> bool:
         """Return whether the text may end in a configuration."""
@@ -157,11 +172,11 @@ class StepTable:
 
     def allow(self, tokens: list[int]) -> None:
         """Set the special tokens that are allowed in the state whose mask is worked out next."""
-        self._extra[: len(tokens)] = tokens
-        self._context[stepping.C_EXTRAS] = len(tokens)
+        self._specials[: len(tokens)] = tokens
+        self._context[TextContext.special_count] = len(tokens)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all tables, the outgrown ones included."""
-        arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._inside, self._needs, *self._kept]
+        arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._inside, self._missed, *self._kept]
         return sum(int(array.nbytes) for array in arrays)

@@ -1,391 +1,439 @@
-"""The compiled half of `compiled_text`: texts and tries read through a table of steps, filled as it is asked.
+"""The compiled half of `compiled_text`: reads tokens and the vocabulary's trie through a table of steps.
 
-Configurations are numbers; `C_TABLE` has a row for each, a word (int32) for each class of bytes: the number
-after it, REFUSED, or UNKNOWN: then the question (number, class) is noted, and Python answers it.
+States are numbers. The table has a row for each state, and in it a cell (int32) for each class of bytes: the
+state after it, REFUSED, or UNKNOWN. Code that meets an unknown cell notes a question, a state and a class,
+and answers ASKED. Python answers the questions and calls again.
 """
 
 from __future__ import annotations
 
-import numba
+from typing import Annotated
 
-from structgen.json_machine.tables.layout import *
 from structgen.machine_core.draft_nodes import (
-    J_CONTEXT,
-    J_COUNT,
-    J_FINISHED,
-    J_SPECIALS,
-    J_STATE,
-    JOB_WORDS,
+    Batch,
+    Job,
     is_end,
+    job_at,
     settle_place,
     state_above,
     state_or_left,
     token_of,
 )
+from structgen.machine_core.growing_tables import Sizes, TablePlan
+from structgen.machine_core.interning import find, intern
+from structgen.machine_core.layout import ASKED, REFUSED, Core, Edge, Registers
 from structgen.machine_core.masks import emit, remember
-from structgen.machine_core.raw_rows import find, intern, row_of
+from structgen.native.blocks import At, Block, Bytes, Int32s, Words, address_of_block, skip
 from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import load8, load32, load64, store8, store32, store64
-
-C_TABLE, C_CLASSES, C_WIDTH, C_FINAL = C_STRINGS, C_STRINGS_OUT, C_NUMBERS, C_NUMBERS_OUT
-"""The table of steps; uint8[256], the class of a byte; how many there are; uint8, may a text end here. These
-words of the context are the string and number automata's of JSON grammars."""
-C_TICKS, C_EXTRA, C_EXTRAS = C_SPACE, C_INDENT, C_INDENT_LENGTH
-"""int32, the number after the end of a token (0: tokens are not counted); special tokens that may come in
-the state whose mask is worked out (int32), and how many."""
-C_INSIDE = C_ESCAPES
-"""uint8: whether a state stands inside a part with masks of its own, and nowhere else. Tokens are then not
-read byte by byte."""
-C_OPEN = C_KEY_ESCAPES
-"""int64: how many nodes of the trie wait for answers, more than MOST_OPEN where there was no room for all;
-from 1 on each as node << 32 | state << 1 | whether its own tokens alone wait."""
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 UNKNOWN, QUESTIONED = -2, -3
-"""In the table: not asked yet; asked, and not answered yet."""
-MOST = 1 << 13
-"""Questions noted by one call."""
-MOST_OPEN = 1 << 16
+"""Cells of the table of steps: not asked yet; asked, but not answered yet."""
+MOST_QUESTIONS = 1 << 13
+"""Questions that one call notes, at most."""
+MOST_WAITING = 1 << 16
+"""Trie nodes that one walk leaves for later, at most."""
 BOUNDARY = -1
-"""As the class of a question: what is after the end of a token?"""
+"""In place of a class of bytes in a question: the end of a token."""
+
+
+class TextState(Registers):
+    """The registers of a state."""
+
+    number: int
+    """The state's own number, so that no two states are equal."""
+
+
+class StepQuestions(Block):
+    """The cells that were missed since the last answers."""
+
+    count: int
+    asked: Annotated[Words, 2 * MOST_QUESTIONS]
+    """A state and a class of bytes (or BOUNDARY) each."""
+
+
+class WaitingNodes(Block):
+    """Trie nodes whose walk waits for an answer: node << 32 | state << 1 | do only its own tokens wait?"""
+
+    count: int
+    """More than MOST_WAITING where there was no room for all."""
+    noted: Annotated[Words, MOST_WAITING]
+    resumed: Annotated[Words, MOST_WAITING]
+    """Those of the walk before."""
+
+
+class TextContext(Core):
+    """The memory of a compiled text grammar."""
+
+    work: At[Edge]
+    cells: Int32s
+    """The table of steps: a row of `class_count` cells for each state."""
+    classes: Bytes
+    """The class of each byte."""
+    class_count: int
+    may_end: Bytes
+    """Of each state: may the text end here?"""
+    inside: Bytes
+    """Of each state: is its only place inside a part with masks of its own? Its tokens are not read byte by
+    byte, but recorded (`record_move`)."""
+    boundaries: Int32s
+    """Of each state the state after the end of a token, as cells; 0: tokens are not counted."""
+    missed: At[StepQuestions]
+    waiting: At[WaitingNodes]
+    specials: Int32s
+    """The special tokens that are allowed in the state whose mask is worked out."""
+    special_count: int
+
+
+TEXT_TABLES = TablePlan(
+    TextContext,
+    {
+        "nodes": Sizes(1024, 2048, key=8),
+        "edges": Sizes(512, 1024, key=3),
+        "lists": Sizes(65536),
+    },
+)
 
 
 @jit
-def ask(c, at, index, kind):
-    """Note a question for the cell `at` of a table, if there is room for one. Returns QUESTIONED."""
-    needs = load64(c, C_NEEDS)
-    count = load64(needs, 0)
-    if count < MOST:
-        store64(needs, 1 + 2 * count, index)
-        store64(needs, 2 + 2 * count, kind)
-        store64(needs, 0, count + 1)
-        store32(at, 0, QUESTIONED)
+def ask(c: TextContext, cell: Int32s, index: int, column: int) -> int:
+    """Note a question for a cell, if there is room for one. Returns QUESTIONED."""
+    missed = c.missed
+    count = missed.count
+    if count < MOST_QUESTIONS:
+        missed.asked[2 * count] = index
+        missed.asked[2 * count + 1] = column
+        missed.count = count + 1
+        cell[0] = QUESTIONED
     return QUESTIONED
 
 
 @jit
-def follow(c, index, byte):
-    """Return the number after a byte, REFUSED, or QUESTIONED."""
-    kind = load8(load64(c, C_CLASSES), byte)
-    at = load64(c, C_TABLE) + 4 * (index * load64(c, C_WIDTH) + kind)
-    after = load32(at, 0)
+def follow(c: TextContext, index: int, byte: int) -> int:
+    """Return the state after a byte, REFUSED, or QUESTIONED."""
+    column = c.classes[byte]
+    at = index * c.class_count + column
+    after = c.cells[at]
     if after == UNKNOWN:
-        return ask(c, at, index, kind)
+        return ask(c, skip(c.cells, at), index, column)
     return after
 
 
 @jit
-def tick(c, index):
-    """Return the number after the end of a token, REFUSED, or QUESTIONED."""
-    ticks = load64(c, C_TICKS)
-    if ticks == 0:
+def end_token(c: TextContext, index: int) -> int:
+    """Return the state after the end of a token, REFUSED, or QUESTIONED."""
+    boundaries = c.boundaries
+    if address_of_block(boundaries) == 0:
         return index
-    after = load32(ticks, index)
+    after = boundaries[index]
     if after == UNKNOWN:
-        return ask(c, ticks + 4 * index, index, BOUNDARY)
+        return ask(c, skip(boundaries, index), index, BOUNDARY)
     return after
 
 
 @entry("int64(int64, int64, int64, int64)")
-def take_bytes(c, index, data, count):
-    """Return the number after bytes, REFUSED, or ASKED with questions noted."""
+def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
+    """Return the state after bytes, REFUSED, or ASKED with questions noted."""
+    c, data = TextContext(context), Bytes(data_address)
     for i in range(count):
-        index = follow(c, index, load8(data, i))
+        index = follow(c, index, data[i])
         if index < 0:
             return ASKED if index == QUESTIONED else REFUSED
     return index
 
 
 @jit
-def read(c, index, token):
-    """Return the number after a token, byte by byte; REFUSED; or ASKED with questions noted."""
-    if load32(load64(c, C_SLOT), token) < 0:
+def read(c: TextContext, index: int, token: int) -> int:
+    """Return the state after a token, byte by byte; REFUSED; or ASKED with questions noted."""
+    if c.vocabulary.slot[token] < 0:
         return REFUSED
-    offsets, data = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
-    for at in range(load64(offsets, token), load64(offsets, token + 1)):
-        index = follow(c, index, load8(data, at))
+    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
+    for at in range(offsets[token], offsets[token + 1]):
+        index = follow(c, index, data[at])
         if index < 0:
             return ASKED if index == QUESTIONED else REFUSED
-    index = tick(c, index)
+    index = end_token(c, index)
     return ASKED if index == QUESTIONED else index
 
 
 @jit
-def recorded(c, index, token):
-    """Return the number after a token, or REFUSED, as it was recorded (`record_move`); UNKNOWN where it was
-    not."""
-    t = load64(c, C_TEMPORARY) + 8 * 8
-    store64(t, 0, index)
-    store64(t, 1, token)
-    store64(t, 2, 0)
-    found = find(c, T_EDGE, 3, t)
-    return numba.int64(UNKNOWN) if found < 0 else load64(row_of(c, T_EDGE, 4, found), 3)
+def move_key(c: TextContext, index: int, token: int) -> Edge:
+    """Return the row of a move, as the tables find it by its state and token."""
+    key = c.work
+    key.first = index
+    key.second = token
+    key.third = 0
+    return key
 
 
 @jit
-def after_token(c, index, token):
-    """Return the number after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
-    the state stands inside a part, and what follows was not recorded."""
-    if load8(load64(c, C_INSIDE), index) != 0:
+def recorded(c: TextContext, index: int, token: int) -> int:
+    """Return the recorded state after a token, or REFUSED (`record_move`); UNKNOWN where none is recorded."""
+    found = find(c.edges, 3, move_key(c, index, token))
+    return UNKNOWN if found < 0 else c.edges[found].target
+
+
+@jit
+def after_token(c: TextContext, index: int, token: int) -> int:
+    """Return the state after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
+    the state is inside a part and the move is not recorded."""
+    if c.inside[index] != 0:
         return recorded(c, index, token)
-    return numba.int64(read(c, index, token))
+    return read(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
-def take_token(c, index, token):
+def take_token(context: int, index: int, token: int) -> int:
     """As `after_token`."""
-    return after_token(c, index, token)
+    return after_token(TextContext(context), index, token)
 
 
 @entry("int64(int64, int64, int64)")
-def known_move(c, index, token):
+def known_move(context: int, index: int, token: int) -> int:
     """As `recorded`."""
-    return recorded(c, index, token)
+    return recorded(TextContext(context), index, token)
 
 
 @entry("int64(int64, int64, int64, int64)")
-def record_move(c, index, token, after):
-    """Record the number after a token that is not read byte by byte, or REFUSED; there is room. Returns 0."""
-    t = load64(c, C_TEMPORARY) + 8 * 8
-    store64(t, 0, index)
-    store64(t, 1, token)
-    store64(t, 2, 0)
-    store64(t, 3, after)
-    intern(c, T_EDGE, 3, t)
+def record_move(context: int, index: int, token: int, after: int) -> int:
+    """Record the state after a token that is not read byte by byte, or REFUSED. The table has room. Returns
+    0."""
+    c = TextContext(context)
+    row = move_key(c, index, token)
+    row.target = after
+    intern(c, c.edges, 3, row)
     return 0
 
 
 @jit
-def draft_state(c, job, index, token):
-    """Return the number after a token of a draft, REFUSED, or another code where it must be asked for."""
+def draft_state(c: TextContext, job: Job, index: int, token: int) -> int:
+    """Return the state after a token of a draft, REFUSED, or another code where Python must find it."""
     if is_end(c, token):
-        if load8(load64(c, C_FINAL), index) == 0:
-            return numba.int64(REFUSED)
-        finished = load64(job, J_FINISHED)
-        return finished if finished >= 0 else numba.int64(UNKNOWN)
-    if load32(load64(c, C_SLOT), token) < 0 and load64(job, J_SPECIALS) != 0:
+        if c.may_end[index] == 0:
+            return REFUSED
+        return job.finished if job.finished >= 0 else UNKNOWN
+    if c.vocabulary.slot[token] < 0 and job.specials != 0:
         return recorded(c, index, token)
     return after_token(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
-def walk_drafts(batch, jobs, count):
-    """Do what is known of the draft trees of many jobs (`machine_core.draft_nodes`). Returns how many
-    places are left."""
-    left = numba.int64(0)
+def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
+    """Find the known states and masks of the draft trees of many jobs (`machine_core.draft_nodes`). Returns
+    how many places are left."""
+    batch, left = Batch(batch_address), 0
     for i in range(count):
-        job = jobs + 8 * JOB_WORDS * i
-        c = load64(job, J_CONTEXT)
-        needs = load64(c, C_NEEDS)
-        noted = load64(needs, 0)
-        store64(needs, 0, MOST)  # there is no room for questions: none is noted
-        left += settle_place(batch, job, 0, load64(job, J_STATE))
-        for node in range(load64(job, J_COUNT)):
+        job = job_at(jobs, i)
+        c = TextContext(job.context)
+        noted = c.missed.count
+        c.missed.count = MOST_QUESTIONS  # no question is noted
+        left += settle_place(batch, job, 0, job.state)
+        for node in range(job.count):
             state, token = state_above(batch, job, node), token_of(batch, job, node)
             if state >= 0:
-                state = (
-                    state_or_left(draft_state(c, job, state, token)) if token >= 0 else numba.int64(REFUSED)
-                )
+                state = REFUSED if token < 0 else state_or_left(draft_state(c, job, state, token))
             left += settle_place(batch, job, 1 + node, state)
-        store64(needs, 0, noted)
+        c.missed.count = noted
     return left
 
 
 @entry("int64(int64, int64, int64)")
-def read_token(c, index, token):
-    """As `take_token`, wherever the state stands."""
-    return read(c, index, token)
+def read_token(context: int, index: int, token: int) -> int:
+    """As `read`: inside a part too."""
+    return read(TextContext(context), index, token)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
-def after_tokens(c, index, tokens, count, target):
-    """Write to target[0:count] (int64) the numbers after each of some allowed tokens (int32) with texts.
+def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
+    """Write to target[0:count] (int64) the states after each of some allowed tokens (int32) with texts.
 
     Returns 0, or ASKED with questions noted.
     """
-    offsets, data = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
+    c, tokens, target = TextContext(context), Int32s(tokens_address), Words(target_address)
+    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
     asked = False
     for i in range(count):
-        token, reached = load32(tokens, i), index
-        for at in range(load64(offsets, token), load64(offsets, token + 1)):
-            reached = follow(c, reached, load8(data, at))
+        token, reached = tokens[i], index
+        for at in range(offsets[token], offsets[token + 1]):
+            reached = follow(c, reached, data[at])
             if reached < 0:
                 break
         if reached >= 0:
-            reached = tick(c, reached)
+            reached = end_token(c, reached)
         asked = asked or reached == QUESTIONED
-        store64(target, i, reached)
+        target[i] = reached
     return ASKED if asked else 0
 
 
 @jit
-def note_open(c, node, state, own):
-    """Note that a node of the trie waits for an answer in a state, with what is below it, or its own tokens
-    alone (1)."""
-    waiting = load64(c, C_OPEN)
-    count = load64(waiting, 0)
-    if count < MOST_OPEN:
-        store64(waiting, 1 + count, (node << 32) + 2 * state + own)
-    store64(waiting, 0, min(count, MOST_OPEN) + 1)
+def wait(c: TextContext, node: int, state: int, own: int) -> None:
+    """Note that the walk of a trie node waits for an answer in a state: with all below it, or (`own` 1) for
+    its own tokens alone."""
+    waiting = c.waiting
+    count = waiting.count
+    if count < MOST_WAITING:
+        waiting.noted[count] = (node << 32) + 2 * state + own
+    waiting.count = min(count, MOST_WAITING) + 1
 
 
 @jit
-def walk(c, index, node, depth, count):
-    """Collect the tokens whose bytes can be read from a state on: those of the trie's nodes from `node` to
-    `count`, below one of some depth. Nodes that wait for an answer are noted. Returns whether there are any.
+def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
+    """Collect the tokens of the trie's nodes from `node` to `count` whose bytes can be read from a state on;
+    `depth`: of the node above them. Nodes that wait for an answer are noted. Returns whether there are any.
     """
-    nodes = load64(c, C_TRIE)
-    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
-    stack = load64(c, C_SCRATCH)
-    store64(stack, depth, index)
+    nodes = c.vocabulary.trie
+    starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
+    stack = Words(address_of_block(c.scratch))
+    stack[depth] = index
     asked = False
     while node < count:
-        word = load64(nodes, node)
-        depth = (word >> 8) & 0xFFF
-        after = follow(c, load64(stack, depth - 1), word & 0xFF)
+        word = nodes[node]
+        depth = depth_of(word)
+        after = follow(c, stack[depth - 1], byte_of(word))
         if after < 0:
             if after == QUESTIONED:
-                note_open(c, node, load64(stack, depth - 1), 0)
+                wait(c, node, stack[depth - 1], 0)
                 asked = True
-            node = (word >> 40) & 0xFFFFFF
+            node = end_of(word)
             continue
-        store64(stack, depth, after)
-        slot = (word >> 20) & 0xFFFFF
+        stack[depth] = after
+        slot = slot_of(word)
         if slot != 0:
-            end = tick(c, after)
+            end = end_token(c, after)
             if end >= 0:
-                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+                emit(c, ids, starts[slot - 1], starts[slot])
             elif end == QUESTIONED:
-                note_open(c, node, after, 1)
+                wait(c, node, after, 1)
                 asked = True
         node += 1
     return asked
 
 
 @entry("int64(int64, int64, int64)")
-def collect(c, index, wanted):
-    """Collect a state's tokens in the buffer, those that begin with wanted bytes (uint8[256]; 0: all), but
-    for special and end tokens. Returns 0, or ASKED: `collect_on` goes on."""
-    store64(c, C_BUFFER_COUNT, 0)
-    store64(load64(c, C_OPEN), 0, 0)
+def collect(context: int, index: int, wanted_address: int) -> int:
+    """Collect a state's tokens in the buffer, those that begin with wanted bytes (uint8[256]; 0: all bytes),
+    without special and end tokens. Returns 0, or ASKED: `collect_on` continues."""
+    c, wanted = TextContext(context), Bytes(wanted_address)
+    c.buffer_count = 0
+    c.waiting.count = 0
     asked = False
     for byte in range(256):
-        node = load32(load64(c, C_FIRST), byte)
-        if node >= 0 and (wanted == 0 or load8(wanted, byte) != 0):
-            last = (load64(load64(c, C_TRIE), node) >> 40) & 0xFFFFFF
-            asked = walk(c, index, node, 0, last) or asked
+        node = c.vocabulary.first[byte]
+        if node >= 0 and (wanted_address == 0 or wanted[byte] != 0):
+            asked = walk(c, index, node, 0, end_of(c.vocabulary.trie[node])) or asked
     return ASKED if asked else 0
 
 
 @entry("int64(int64)")
-def collect_on(c):
-    """Collect in the buffer what waited for answers. Returns as `collect`."""
-    nodes, starts, ids = load64(c, C_TRIE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
-    waiting = load64(c, C_OPEN)
-    count = load64(waiting, 0)
-    noted = waiting + 8 * (1 + MOST_OPEN)
+def collect_on(context: int) -> int:
+    """Collect in the buffer the tokens of the nodes that waited for answers. Returns as `collect`."""
+    c = TextContext(context)
+    nodes, starts, ids = c.vocabulary.trie, c.vocabulary.slot_start, c.vocabulary.slot_ids
+    waiting = c.waiting
+    count = waiting.count
     for i in range(count):
-        store64(noted, i, load64(waiting, 1 + i))
-    store64(c, C_BUFFER_COUNT, 0)
-    store64(waiting, 0, 0)
+        waiting.resumed[i] = waiting.noted[i]
+    c.buffer_count = 0
+    waiting.count = 0
     asked = False
     for i in range(count):
-        one = load64(noted, i)
+        one = waiting.resumed[i]
         node, state = one >> 32, (one & 0xFFFFFFFF) >> 1
-        word = load64(nodes, node)
+        word = nodes[node]
         if one & 1 == 0:
-            more = walk(c, state, node, ((word >> 8) & 0xFFF) - 1, (word >> 40) & 0xFFFFFF)
-            asked = more or asked
+            asked = walk(c, state, node, depth_of(word) - 1, end_of(word)) or asked
             continue
-        slot, end = (word >> 20) & 0xFFFFF, tick(c, state)
+        slot, end = slot_of(word), end_token(c, state)
         if end >= 0:
-            emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+            emit(c, ids, starts[slot - 1], starts[slot])
         elif end == QUESTIONED:
-            note_open(c, node, state, 1)
+            wait(c, node, state, 1)
             asked = True
     return ASKED if asked else 0
 
 
 @entry("int64(int64, int64, int64)")
-def keep(c, index, target):
-    """Memoise the tokens in the buffer as a state's mask, with the special and the end tokens that may come,
-    and write it to `target` (0: nowhere). Returns 0; ASKED where T_LIST has too little room; LARGE where the
-    list of its tokens would be as long as a row: it is then neither memoised nor written."""
-    d, count = row_of(c, T_NODE, N_STRIDE, index), load64(c, C_BUFFER_COUNT)
-    emit(c, load64(c, C_EXTRA), 0, load64(c, C_EXTRAS))
-    if load8(load64(c, C_FINAL), index) != 0:
-        emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
-    code = remember(c, d, -1, target)
+def keep(context: int, index: int, target: int) -> int:
+    """Memoise the tokens in the buffer as a state's mask, with the special and the end tokens that are
+    allowed, and write it to `target` (0: nowhere). Returns 0; ASKED where the lists have too little room;
+    LARGE where the list would be as long as a row, which is then neither memoised nor written."""
+    c = TextContext(context)
+    count = c.buffer_count
+    emit(c, c.specials, 0, c.special_count)
+    if c.may_end[index] != 0:
+        emit(c, c.ends, 0, c.end_count)
+    code = remember(c, c.nodes[index], -1, target)
     if code == ASKED:
-        store64(c, C_BUFFER_COUNT, count)
+        c.buffer_count = count
     return code
 
 
 @entry("int64(int64, int64, int64, int64)")
-def collect_below(c, index, below, count):
+def collect_below(context: int, index: int, below_address: int, count: int) -> int:
     """Collect the tokens below some nodes of the trie (int64) whose bytes behind the node's can be read from
-    a state on. Some may stand in the buffer twice. Returns how many of the nodes there was room for, or ASKED
+    a state on; some may stand in the buffer twice. Returns for how many of the nodes there was room, or ASKED
     with questions noted."""
-    store64(c, C_BUFFER_COUNT, 0)
+    c, below = TextContext(context), Words(below_address)
+    c.buffer_count = 0
     asked = False
     for i in range(count):
-        if load64(c, C_BUFFER_COUNT) > load64(c, C_VOCABULARY):
+        if c.buffer_count > c.vocabulary.size:
             return ASKED if asked else i
-        node = load64(below, i)
-        word = load64(load64(c, C_TRIE), node)
-        asked = walk(c, index, node + 1, (word >> 8) & 0xFFF, (word >> 40) & 0xFFFFFF) or asked
+        node = below[i]
+        word = c.vocabulary.trie[node]
+        asked = walk(c, index, node + 1, depth_of(word), end_of(word)) or asked
     return ASKED if asked else count
 
 
 @entry("int64(int64, int64, int64, int64)")
-def mark_wanted(c, last, first, target):
+def mark_wanted(context: int, last_address: int, first_address: int, target_address: int) -> int:
     """Write to `target` (uint8 for each node of the trie) 2 where a node's byte is among some (`last`,
-    uint8[256]) and one of its children's among others (`first`), 1 on the way to such nodes, else 0. Returns
-    0."""
-    nodes, count, path = load64(c, C_TRIE), load64(c, C_TRIE_COUNT), load64(c, C_SCRATCH)
+    uint8[256]) and a child's byte among others (`first`), 1 on the way to such nodes, else 0. Returns 0."""
+    c, last = TextContext(context), Bytes(last_address)
+    first, target = Bytes(first_address), Bytes(target_address)
+    nodes, count, path = c.vocabulary.trie, c.vocabulary.trie_count, Words(address_of_block(c.scratch))
     for node in range(count):
-        store8(target, node, 0)
+        target[node] = 0
     for node in range(count):
-        word = load64(nodes, node)
-        depth = (word >> 8) & 0xFFF
-        store64(path, depth, node)
-        if depth < 2 or load8(first, word & 0xFF) == 0:
+        word = nodes[node]
+        depth = depth_of(word)
+        path[depth] = node
+        if depth < 2 or first[byte_of(word)] == 0:
             continue
-        at = load64(path, depth - 1)
-        if load8(last, load64(nodes, at) & 0xFF) == 0:
+        at = path[depth - 1]
+        if last[byte_of(nodes[at])] == 0:
             continue
-        store8(target, at, 2)
+        target[at] = 2
         depth -= 2
-        while depth >= 1 and load8(target, load64(path, depth)) == 0:
-            store8(target, load64(path, depth), 1)
+        while depth >= 1 and target[path[depth]] == 0:
+            target[path[depth]] = 1
             depth -= 1
     return 0
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
-def prefixes(c, data, size, target, most):
+def prefixes(context: int, data_address: int, size: int, target_address: int, most: int) -> int:
     """Write the lengths of the tokens that data[0:size] begins with to target (int64), ascending, `most` at
     most; return how many there are."""
-    first = load64(c, C_FIRST)
-    nodes = load64(c, C_TRIE)
+    vocabulary = Core(context).vocabulary
+    data, target = Bytes(data_address), Words(target_address)
     found = 0
     if size == 0:
         return found
-    node = load32(first, load8(data, 0))
-    end = load64(c, C_TRIE_COUNT)
-    depth = 1
+    node, end, depth = vocabulary.first[data[0]], vocabulary.trie_count, 1
     while 0 <= node < end and found < most:
-        word = load64(nodes, node)
-        if (word >> 8) & 0xFFF < depth:
+        word = vocabulary.trie[node]
+        if depth_of(word) < depth:
             break
-        if (word & 0xFF) != load8(data, depth - 1):
-            node = (word >> 40) & 0xFFFFFF
+        if byte_of(word) != data[depth - 1]:
+            node = end_of(word)
             continue
-        if (word >> 20) & 0xFFFFF != 0:
-            store64(target, found, depth)
+        if slot_of(word) != 0:
+            target[found] = depth
             found += 1
         if depth == size:
             break
-        end = (word >> 40) & 0xFFFFFF
+        end = end_of(word)
         depth += 1
         node += 1
     return found
