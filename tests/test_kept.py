@@ -16,12 +16,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import structgen as sg
 from structgen.errors import StoreWarning, StructgenError
+from structgen.json_grammars import kept_schema
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.json_machine.answers import journal
+from structgen.json_machine.kept import table_snapshot
+from structgen.native.array_file import decode_arrays, encode_arrays
+from structgen.native.cache_entries import CacheEntries
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.store import grammar_files
 from structgen.store.grammar_files import GRAMMAR_SUFFIX, ROW_SUFFIX
@@ -216,11 +221,13 @@ def test_a_dropped_grammar_is_written_when_the_next_is_compiled(
     tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grammar_files, "_IDLE", 0.0)
+    monkeypatch.setattr(grammar_files, "_ASIDE", 0.3)  # the thread of an earlier test does not write yet
     store = sg.MaskStore(tmp_path)
     compiled = compiled_of(tokenizer, store)
     masks_of(compiled, FIRST)
     del compiled
     assert not files(tmp_path)  # what is dropped may be dropped anywhere: nothing is written there
+    monkeypatch.setattr(grammar_files, "_ASIDE", 0.0)
     other = compiled_of(tokenizer, store, {"type": "integer"})
     until = time.monotonic() + 30
     while not files(tmp_path) and time.monotonic() < until:
@@ -371,6 +378,30 @@ def test_a_network_that_numbers_otherwise_is_told_by_the_file(
     assert ".grammar" in str(caught.value) and "Compile it again" in str(caught.value)
     assert not files(left)
     assert masks_of(compiled_of(tokenizer, sg.MaskStore(left)), SECOND) == expected[SECOND]
+
+
+@pytest.mark.parametrize("part", ["outcomes", "questions", "calls", "string_starts", "terminals", "kind"])
+def test_a_wrong_journal_with_a_right_checksum_is_an_error_that_says_how_to_mend_it(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]], part: str
+) -> None:
+    (path,) = files(left)
+    entries = CacheEntries(path.parent, path.suffix)
+    found = entries.read(kept_schema.KIND, path.stem)
+    assert found is not None
+    journal = decode_arrays(found.later["meaning"].array, table_snapshot._MEANING_KIND, "").arrays
+    if part != "kind":
+        journal[part] = (
+            np.frombuffer(b"{" * 8, np.uint8) if part == "calls" else journal[part].astype(np.int32)
+        )
+    kind = "other" if part == "kind" else table_snapshot._MEANING_KIND
+    forged = np.frombuffer(b"".join(encode_arrays(kind, "", {}, journal)), np.uint8)
+    arrays = found.arrays | {"meaning": forged}
+    entries.write(kept_schema.KIND, path.stem, arrays, found.numbers, ["meaning"])
+    compiled = compiled_of(tokenizer, sg.MaskStore(left))
+    assert masks_of(compiled, FIRST) == expected[FIRST]
+    with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError) as caught:
+        masks_of(compiled, SECOND)
+    assert "Compile it again" in str(caught.value) and not files(left)
 
 
 def test_an_outcome_that_stands_for_other_demands_is_seen(

@@ -2,7 +2,7 @@
 
 The file `OUT.run` is JSON. It holds the number of its format, how many prompts it speaks for, and a digest of
 each part that the documents depend on. It is written before the first document, whole or not at all. Prompts
-may be added behind those that it speaks for. Not among the parts are those that change no document: how many
+may be added after those that it speaks for. Not among the parts are those that change no document: how many
 texts are written at a time, the device, the time limit.
 """
 

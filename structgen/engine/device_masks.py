@@ -406,7 +406,7 @@ def last_line(text: TextSequence) -> int:
 
 
 def _depths(parents: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Return how many tokens behind the root each node of a draft is."""
+    """Return how many tokens after the root each node of a draft is."""
     found = np.ones(len(parents), np.int64)
     for node, parent in enumerate(parents.tolist()):
         if parent >= 0:

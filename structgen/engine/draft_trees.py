@@ -8,11 +8,11 @@ from typing import Final, Protocol
 from structgen.errors import OptionError
 
 MOST_NODES: Final = 1024
-"""The most nodes of a tree that is read behind a text."""
+"""The most nodes of a tree that is read after a text."""
 
 
 class Grown(Protocol):
-    """A cache behind which a tree may have been read."""
+    """A cache after which a tree may have been read."""
 
     @property
     def length(self) -> int:

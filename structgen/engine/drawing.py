@@ -13,11 +13,16 @@ Noise costs a logarithm of a logarithm. A token is asked for it only where a bou
 from __future__ import annotations
 
 import math
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.engine.noise import TILE, gumbel_of, position_key, uniform_of
 from structgen.native.jit import entry, jit
+
+Array: TypeAlias = npt.NDArray[Any]
+Real: TypeAlias = float | np.floating[Any]
 
 LOGPROB, CONSTRAINED, REMOVED = range(3)
 """Columns of the figures that come out."""
@@ -54,7 +59,7 @@ single precision the logarithms of their shares of the tile are too coarse."""
 
 
 @jit
-def exponential(x):
+def exponential(x: Real) -> Any:
     """Return e^x of a number at most 0, to seven digits; what is below e^-87 counts as e^-87. A polynomial
     after powers of two (Cephes' expf), so that loops over it run in lanes."""
     if x < np.float32(-87.0):
@@ -78,21 +83,21 @@ def exponential(x):
 
 
 @jit
-def exponentials(row, start, count, top, out):
+def exponentials(row: Array, start: int, count: int, top: Real, out: Array) -> None:
     """Write e^(row - top) of `count` numbers from `start` on to `out`."""
     for i in range(count):
         out[i] = exponential(np.float32(row[np.uint64(start + i)] - top))
 
 
 @jit
-def cooled_exponentials(row, start, count, top, chill, out):
+def cooled_exponentials(row: Array, start: int, count: int, top: Real, chill: Real, out: Array) -> None:
     """Write e^((row - top) * chill) of `count` numbers from `start` on to `out`."""
     for i in range(count):
         out[i] = exponential(np.float32(np.float32(row[np.uint64(start + i)] - top) * chill))
 
 
 @jit
-def highest(row):
+def highest(row: Array) -> Any:
     """Return the greatest number of a row; what is no number is passed over."""
     a = b = c = d = row.dtype.type(-np.inf)
     whole = len(row) & ~3
@@ -107,7 +112,7 @@ def highest(row):
 
 
 @jit
-def total_from(values, start, count):
+def total_from(values: Array, start: int, count: int) -> Any:
     """Return the sum of `count` numbers from `start` on."""
     a = b = c = d = 0.0
     whole = start + (count & ~3)
@@ -122,13 +127,13 @@ def total_from(values, start, count):
 
 
 @jit
-def total(values, count):
+def total(values: Array, count: int) -> Any:
     """Return the sum of the first `count` numbers."""
     return total_from(values, 0, count)
 
 
 @jit
-def first_highest(scores, count):
+def first_highest(scores: Array, count: int) -> Any:
     """Return where the first of the highest of `count` scores is."""
     at = 0
     for i in range(1, count):
@@ -138,7 +143,7 @@ def first_highest(scores, count):
 
 
 @jit
-def bounds(key, ids, scores, start, count, uniforms, most):
+def bounds(key: Any, ids: Array, scores: Array, start: int, count: int, uniforms: Array, most: Array) -> None:
     """Write the uniform numbers of `count` candidates from `start` on, and the most that each one's score and
     noise can come to: noise is at most -log(1 - uniform), and that at most as many ln 2 as 1 - uniform has
     leading zeros. No branches: it runs in lanes."""
@@ -150,7 +155,7 @@ def bounds(key, ids, scores, start, count, uniforms, most):
 
 
 @jit
-def drawn_token(key, ids, scores, count):
+def drawn_token(key: Any, ids: Array, scores: Array, count: int) -> Any:
     """Return the candidate whose score plus Gumbel noise is the greatest; of equals the smallest."""
     first = first_highest(scores, count)
     token = ids[first]
@@ -169,7 +174,7 @@ def drawn_token(key, ids, scores, count):
 
 
 @jit
-def reach_of(scores, shares, count, top, most, mass):
+def reach_of(scores: Array, shares: Array, count: int, top: Real, most: Any, mass: Real) -> Any:
     """Return a number of steps below the greatest score within which there are `most` scores, or more than
     `mass` of the shares, and not many more; infinity where only all of them do."""
     sizes, masses = np.zeros(_STEPS, np.int64), np.zeros(_STEPS)
@@ -188,7 +193,7 @@ def reach_of(scores, shares, count, top, most, mass):
 
 
 @jit
-def filtered(how, ids, scores, count):
+def filtered(how: Array, ids: Array, scores: Array, count: int) -> Any:
     """Keep of candidates those that top-k, top-p and min-p leave, in front; returns how many."""
     top = scores[0]
     for i in range(1, count):
@@ -209,7 +214,7 @@ def filtered(how, ids, scores, count):
         exponentials(scores, 0, count, top, shares)
     whole = total(shares, count) if most == 0 else 0.0
     if most == 0:
-        most = count
+        most = np.int64(count)
     # a part of the likeliest is sorted, which holds whatever is kept
     reach = np.inf
     if count > _STEPS:
@@ -235,7 +240,7 @@ def filtered(how, ids, scores, count):
 
 
 @jit
-def bits_of(words, word):
+def bits_of(words: Array, word: int) -> Any:
     """Return a word of a mask: all tokens where there is none, no tokens beyond its end."""
     if len(words) == 0:
         return _EVERY
@@ -243,19 +248,19 @@ def bits_of(words, word):
 
 
 @jit
-def is_allowed(words, token):
+def is_allowed(words: Array, token: int) -> Any:
     """Return whether a mask allows a token."""
     return bits_of(words, token >> 5) & np.int32(1 << (token & 31)) != 0
 
 
 @jit
-def within(bits, length):
+def within(bits: Any, length: int) -> Any:
     """Return a word without the bits past the first `length`: there are no such tokens."""
     return bits if length == _WORD else bits & np.int32((1 << length) - 1)
 
 
 @jit
-def ones(bits):
+def ones(bits: Any) -> Any:
     """Return how many bits of a word are set."""
     n = np.int64(bits) & np.int64(0xFFFFFFFF)
     n -= (n >> 1) & np.int64(0x55555555)
@@ -265,13 +270,13 @@ def ones(bits):
 
 
 @jit
-def lowest(bits):
+def lowest(bits: Any) -> Any:
     """Return which is the lowest bit that is set, of a word as an int64: the exponent of its value."""
     return (np.float64(bits & -bits).view(np.int64) >> 52) - 1023
 
 
 @jit
-def sum_of_allowed(bits, values, start, count):
+def sum_of_allowed(bits: Any, values: Array, start: int, count: int) -> Any:
     """Return the sum of those of `count` numbers from `start` on whose bits are set; the others may become 0.
     Few are added one by one, many without branches: of a mask half full, half would be foreseen wrongly."""
     found = 0.0
@@ -287,7 +292,7 @@ def sum_of_allowed(bits, values, start, count):
 
 
 @jit
-def gathered(scores, words, start, length, out):
+def gathered(scores: Array, words: Array, start: int, length: int, out: Array) -> Any:
     """Write the allowed scores of a tile side by side; returns how many numbers there are. Of a word of the
     mask with many bits all scores are written, minus infinity for those that are not allowed."""
     count = 0
@@ -316,7 +321,7 @@ def gathered(scores, words, start, length, out):
 
 
 @jit
-def is_full(words, start, length):
+def is_full(words: Array, start: int, length: int) -> bool:
     """Return whether a mask allows all tokens of a tile."""
     for first in range(start, start + length, _WORD):
         width = min(_WORD, start + length - first)
@@ -326,7 +331,9 @@ def is_full(words, start, length):
 
 
 @jit
-def allowed_sum(scores, words, start, length, heat, part, these):
+def allowed_sum(
+    scores: Array, words: Array, start: int, length: int, heat: Real, part: Array, these: Array
+) -> tuple[Any, Any]:
     """Return the greatest of the allowed scores of a tile, over a temperature, and the sum of e^(score /
     temperature - greatest); minus infinity and 0 where no token is possible."""
     count = gathered(scores, words, start, length, these)
@@ -338,7 +345,7 @@ def allowed_sum(scores, words, start, length, heat, part, these):
 
 
 @jit
-def sum_tiles(raw, words, part, these, tiles):
+def sum_tiles(raw: Array, words: Array, part: Array, these: Array, tiles: Array) -> Any:
     """Write the numbers of each tile of a row of logits; return how many tokens are allowed."""
     size, count = len(raw), 0
     for tile in range(tiles.shape[1]):
@@ -373,7 +380,9 @@ def sum_tiles(raw, words, part, these, tiles):
 
 
 @jit
-def heat_tiles(scores, words, heat, are_logits, part, these, tiles):
+def heat_tiles(
+    scores: Array, words: Array, heat: Real, are_logits: bool, part: Array, these: Array, tiles: Array
+) -> None:
     """Write the numbers of the allowed tokens of each tile of a row of scores, over a temperature. The tiles
     have those of the logits; where no token of them is possible they stay as they are."""
     chill = np.float32(1.0 / heat)
@@ -393,7 +402,7 @@ def heat_tiles(scores, words, heat, are_logits, part, these, tiles):
 
 
 @jit
-def joined(tops, sums):
+def joined(tops: Array, sums: Array) -> Any:
     """Return the logarithm of the sum of the tiles' exponentials; minus infinity where all tops are."""
     top = -np.inf
     for tile in range(len(tops)):
@@ -406,7 +415,7 @@ def joined(tops, sums):
 
 
 @jit
-def drawn_tile(key, tops, sums):
+def drawn_tile(key: Any, tops: Array, sums: Array) -> Any:
     """Return the tile whose logarithm of the sum plus Gumbel noise is the greatest; of equals the first."""
     at, best = 0, -np.inf
     for tile in range(len(tops)):
@@ -418,7 +427,9 @@ def drawn_tile(key, tops, sums):
 
 
 @jit
-def candidates(raw, words, scores, has_scores, first, last, ids, out):
+def candidates(
+    raw: Array, words: Array, scores: Array, has_scores: bool, first: int, last: int, ids: Array, out: Array
+) -> Any:
     """List the allowed tokens from `first`, the first of a word, up to `last` and their scores (raw logits
     where there are no others); return how many."""
     count = 0
@@ -453,7 +464,7 @@ def candidates(raw, words, scores, has_scores, first, last, ids, out):
 
 
 @jit
-def cool(scores, count, heat):
+def cool(scores: Array, count: int, heat: Real) -> None:
     """Divide the first `count` scores by a temperature."""
     if heat != 1.0:
         for i in range(count):
@@ -461,7 +472,7 @@ def cool(scores, count, heat):
 
 
 @jit
-def narrow(ids, count, words):
+def narrow(ids: Array, count: int, words: Array) -> None:
     """Write the mask that allows the first `count` tokens of a list and no others."""
     words[:] = 0
     for i in range(count):
@@ -469,7 +480,19 @@ def narrow(ids, count, words):
 
 
 @jit
-def drawn(raw, words, scores_of, has_scores, key, how, room, tiles, kept, ids, scores):
+def drawn(
+    raw: Array,
+    words: Array,
+    scores_of: Array,
+    has_scores: bool,
+    key: Any,
+    how: Array,
+    room: Any,
+    tiles: Array,
+    kept: Array,
+    ids: Array,
+    scores: Array,
+) -> Any:
     """Return the token that is drawn of a row, as `draw_row` has it; a token is possible, and the tiles have
     the numbers of the logits."""
     size, heat = len(raw), how[TEMPERATURE]
@@ -491,7 +514,21 @@ def drawn(raw, words, scores_of, has_scores, key, how, room, tiles, kept, ids, s
 
 
 @jit
-def draw_row(raw, words, scores_of, has_scores, key, how, room, tiles, kept, ids, scores, numbers, figures):
+def draw_row(
+    raw: Array,
+    words: Array,
+    scores_of: Array,
+    has_scores: bool,
+    key: Any,
+    how: Array,
+    room: Any,
+    tiles: Array,
+    kept: Array,
+    ids: Array,
+    scores: Array,
+    numbers: Array,
+    figures: Array,
+) -> Any:
     """Choose a token of a row of logits, write what became of its probabilities, and return it.
 
     `words` is its mask, `scores_of` its logits after penalties if it `has_scores`, `key` that of its noise,
@@ -524,7 +561,7 @@ def draw_row(raw, words, scores_of, has_scores, key, how, room, tiles, kept, ids
 
 
 @jit
-def child_of(guesses, first, last, node, token):
+def child_of(guesses: Array, first: int, last: int, node: int, token: int) -> Any:
     """Return the number of the node that is a token behind a node of a text's draft, and has a mask; -1 where
     there is none. The draft is guesses[first:last]."""
     for i in range(first, last):
@@ -537,7 +574,18 @@ def child_of(guesses, first, last, node, token):
     "void(float32[:, ::1], int32[:, ::1], int64[:, ::1], uint64[:, ::1], float64[:, ::1], float64[:, ::1],"
     " int32[:, ::1], int64[:, ::1], float64[:, ::1], int64[::1])"
 )
-def draw_along(logits, masks, texts, noise, options, penalised, guesses, numbers, figures, ends):
+def draw_along(
+    logits: Array,
+    masks: Array,
+    texts: Array,
+    noise: Array,
+    options: Array,
+    penalised: Array,
+    guesses: Array,
+    numbers: Array,
+    figures: Array,
+    ends: Array,
+) -> None:
     """Choose a token for each text; and where it is a guess of the text's draft, whose logits and mask lie
     ready, the next one too, and so on.
 

@@ -1,4 +1,4 @@
-"""The draft behind a text's last token that the model has read, while it is verified."""
+"""The draft after a text's last token that the model has read, while it is verified."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Guesses:
         return self.first + self.path[-1]
 
     def holds(self, token: int) -> bool:
-        """Tell whether a token is guessed behind the node."""
+        """Tell whether a token is guessed after the node."""
         return token in self._children[self.path[-1]]
 
     def follow(self, token: int, matcher: Matcher | None, phase: ThoughtPhase | None) -> bool:
         """Go to the node of a token that was decided. Returns False where there is none; where its mask could
-        not be filled; and where thoughts have ended since, as the masks behind them are not the grammar's."""
+        not be filled; and where thoughts have ended since, as the masks after them are not the grammar's."""
         node = self._children[self.path[-1]].get(token)
         if (
             node is None

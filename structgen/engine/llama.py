@@ -53,18 +53,18 @@ class Llama:
         return self._context
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Cache]:
-        """Return the logits [V] behind a prompt, and its cache."""
+        """Return the logits [V] after a prompt, and its cache."""
         (found,) = self.prefill_many([tokens])
         return found
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, Cache]]:
-        """Return the logits [V] behind each prompt, and its cache; the prompts are read in one pass."""
+        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass."""
         with self._lock, self._unrecorded():
             logits, caches = self._pass.prefill(prompts)
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
-        """Return the logits [rows, V] behind one more token of each text."""
+        """Return the logits [rows, V] after one more token of each text."""
         with self._lock, self._unrecorded():
             return self._pass.decode(tokens, caches)
 
@@ -80,7 +80,7 @@ class Llama:
         counts: Sequence[int],
         caches: Sequence[Any],
     ) -> Tensor:
-        """Return the logits [sum(counts), V] behind each node of a tree of each text (`VerifiesDrafts`)."""
+        """Return the logits [sum(counts), V] after each node of a tree of each text (`VerifiesDrafts`)."""
         with self._lock, self._unrecorded():
             return self._pass.decode_tree(tokens, parents, counts, caches)
 

@@ -9,7 +9,7 @@
 Where the model can take tokens back (`TakesBack`), run begins before commit: on a GPU everything between two
 choices is then done while the device is at its pass.
 
-With speculation (structgen.speculation) the model reads a draft behind each token, too: a tree of guesses.
+With speculation (structgen.speculation) the model reads a draft after each token, too: a tree of guesses.
 The logits and the mask of each node lie ready then. A text whose chosen token is a guess goes on at that node
 with choose and commit, until its token is none of the guesses: the same choices by the same code, from the
 same logits and with the same noise as without a draft, in fewer passes. The model then keeps the nodes that
@@ -19,8 +19,8 @@ One thread at a time drives a step; whoever waits for a result drives until it i
 
 States of a text, and what an exception does to it:
 
-    waiting    it is in the list, behind the first `max_rows`; nothing is read of it
-    read       it is a row: cache, logits and mask stand behind the last token that was decided
+    waiting    it is in the list, after the first `max_rows`; nothing is read of it
+    read       it is a row: cache, logits and mask stand after the last token that was decided
     between    a step is under way: a token may be decided that the model has not read
     done       its handle has a result; it leaves the list
 
@@ -465,7 +465,7 @@ class Loop:
         self._texts.remove(text)
 
     def _run(self) -> None:
-        """Have the model read the tokens that were chosen, and the masks behind them filled meanwhile."""
+        """Have the model read the tokens that were chosen, and the masks after them filled meanwhile."""
         rows = self._rows
         if not rows:
             return
@@ -531,7 +531,7 @@ class Loop:
         self._settle()
 
     def _drafts(self, rows: Sequence[TextSequence]) -> Sequence[Draft]:
-        """Return what is guessed behind the last token of each text."""
+        """Return what is guessed after the last token of each text."""
         if not any(text.most_guesses for text in rows):
             return [NO_DRAFT] * len(rows)
 
@@ -545,7 +545,7 @@ class Loop:
         return self._speculator.propose(draftings, views, [text.most_guesses for text in rows])
 
     def _read_tokens(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> Tensor:
-        """Return the logits behind the last tokens of texts and behind their guesses, text by text."""
+        """Return the logits after the last tokens of texts and after their guesses, text by text."""
         caches = [text.cache for text in rows]
         if not any(map(len, drafts)):
             logits = self._checked(self._model.decode([text.last for text in rows], caches), len(rows))

@@ -35,7 +35,7 @@ class Lines:
         """Whether a machine failed in a way that it does not foresee."""
 
     def fill(self, rows: Sequence[TextSequence]) -> None:
-        """Write the masks behind the last tokens of texts that came, now, behind those that are there."""
+        """Write the masks after the last tokens of texts that came, now, after those that are there."""
         self._filling(rows, [NO_DRAFT] * len(rows), apart=False).wait()
 
     def begin(
@@ -46,7 +46,7 @@ class Lines:
         apart: bool,
         leave: Callable[[TextSequence], bool] | None = None,
     ) -> Filling:
-        """Write the masks that are known, behind the last token of each text and behind each guess, and have
+        """Write the masks that are known, after the last token of each text and after each guess, and have
         the others worked out `apart`, meanwhile by a thread, or now. A text stands at the root of its draft
         then; where no text has one, there are no `Guesses`. The masks of texts without a draft that `leave`
         is true of are not written: they are elsewhere."""

@@ -51,11 +51,11 @@ class Model(Protocol):
         ...
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Any]:
-        """Return the logits [V] behind a prompt of at least one token, and its cache."""
+        """Return the logits [V] after a prompt of at least one token, and its cache."""
         ...
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
-        """Return the logits [rows, V] behind one more token of each text; the caches then hold it."""
+        """Return the logits [rows, V] after one more token of each text; the caches then hold it."""
         ...
 
 
@@ -81,7 +81,7 @@ class TakesBack(Protocol):
         ...
 
     def decode_instead(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
-        """Return the logits [rows, V] behind other tokens in place of the last one of each text. Those of the
+        """Return the logits [rows, V] after other tokens in place of the last one of each text. Those of the
         last step stay as they are."""
         ...
 
@@ -112,10 +112,10 @@ class VerifiesDrafts(Protocol):
         counts: Sequence[int],
         caches: Sequence[Any],
     ) -> Tensor:
-        """Return the logits [sum(counts), V] behind each node of a tree of tokens for each text.
+        """Return the logits [sum(counts), V] after each node of a tree of tokens for each text.
 
         Text i has the next `counts[i]` (at least 1) of `tokens` and `parents`. Its first token is decided,
-        and its parent is -1. Each other token is a guess behind the node `parents[j]`: numbers count within
+        and its parent is -1. Each other token is a guess after the node `parents[j]`: numbers count within
         the text's own nodes from 0, and a parent's is smaller. Siblings are different tokens. The logits of
         a node are those that `decode` gives when it reads the tokens from the first one to the node, one by
         one.

@@ -9,6 +9,7 @@ Here is the same for compiled code on a CPU, which cannot call torch: equal word
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @jit
-def mixed(word):
+def mixed(word: Any) -> Any:
     """Return SplitMix64's mix of a 64-bit word (Steele, Lea, Flood: Fast splittable pseudorandom number
     generators, 2014)."""
     word = (word ^ (word >> np.uint64(30))) * _FIRST
@@ -31,24 +32,24 @@ def mixed(word):
 
 
 @jit
-def position_key(sample, position):
+def position_key(sample: Any, position: Any) -> Any:
     """Return the key of the noise at one position of a sample whose key is given; all three are uint64."""
     return mixed(sample + position + _GOLDEN)
 
 
 @jit
-def word_of(key, index):
+def word_of(key: Any, index: int) -> Any:
     """Return the 64-bit word of an index: token + 1 for a token, -(tile + 1) for a tile."""
     return mixed(key + np.uint64(index) * _GOLDEN)
 
 
 @jit
-def uniform_of(key, index):
+def uniform_of(key: Any, index: int) -> Any:
     """Return the uniform number, of 53 bits, between 0 and 1, of an index."""
     return (np.float64(np.int64(word_of(key, index) >> np.uint64(11))) + 0.5) * 2.0**-53
 
 
 @jit
-def gumbel_of(uniform):
+def gumbel_of(uniform: float) -> Any:
     """Return the Gumbel noise of a uniform number."""
     return -math.log(-math.log(uniform))

@@ -269,7 +269,7 @@ class Usage:
     """What the batch waited for masks, those it worked out by itself and handing others over included."""
     cache_bytes: int = 0
     calls: int = 0
-    """Passes of the model behind the prompt; without speculation one for each token but the first."""
+    """Passes of the model after the prompt; without speculation one for each token but the first."""
     drafted: int = 0
     """Guessed tokens that the model has checked."""
     accepted: dict[str, int] = field(default_factory=dict)

@@ -112,7 +112,7 @@ class TextSequence:
         self.least = self._least
         self.cache: Any = None
         self.logits: Tensor | None = None
-        """The logits behind the prompt, while `place` is -1."""
+        """The logits after the prompt, while `place` is -1."""
         self.place = -1
         """The row of the logits of the engine's last step."""
         self.drafting: Drafting | None = None

@@ -44,9 +44,9 @@ font-family: ui-monospace, monospace;
 """
 
 _COLOURS: Final = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442")
-"""Those that colour-blind readers tell apart (Okabe and Ito, Color universal design, 2008)."""
+"""Those that colour-blind readers distinguish (Okabe and Ito, Color universal design, 2008)."""
 _LINES: Final = ("solid", "dashed", "dotted", "double", "wavy")
-"""Underlines, so that drafters are told apart without colours too."""
+"""Underlines, so that drafters are distinguished without colours too."""
 _KNOWN: Final = ("forced", "grammar", "suffix", "text", "earlier", "model")
 """Drafters that look the same on every page; others are numbered as they come."""
 

@@ -331,7 +331,7 @@ class BlockCached:
     What is approximate then: keys and values of the positions outside the block are those of the last whole
     pass, computed while the slots filled since then were still masks. With `suffix="kept"` that holds for
     all of them (Fast-dLLM's dual cache); with `suffix="fresh"` only for those before the block, and what is
-    behind it is read with the block (its prefix cache). The result of a step never depends on steps before
+    after it is read with the block (its prefix cache). The result of a step never depends on steps before
     the last whole pass.
 
     One object serves one canvas at a time; use one per thread.

@@ -50,7 +50,7 @@ class Conventions:
 
     mask_id: int
     end_id: int
-    """Stands behind the canvas, and in the first empty slot of a hole at its end."""
+    """Stands after the canvas, and in the first empty slot of a hole at its end."""
     pad_id: int
     """Stands in the other empty slots there."""
     shift: bool
@@ -159,7 +159,7 @@ class Canvas:
         """Return what the model reads: the prompt, then the slots, masked ones with the mask's id.
 
         Slots that are known to be empty are left out, but for those at the very end, where the end token and
-        pads stand. An end token stands behind a canvas whose end is not of that kind.
+        pads stand. An end token stands after a canvas whose end is not of that kind.
         """
         kept = self._kept()
         said = self.tokens[kept].astype(np.int64)

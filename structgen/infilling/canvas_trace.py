@@ -44,7 +44,7 @@ def canvas_page(
     finish_reason: str,
     exactness: str,
 ) -> str:
-    """Return the page as HTML: the text with the step in which each token was written, the canvas behind each
+    """Return the page as HTML: the text with the step in which each token was written, the canvas after each
     step, and figures."""
     written = {one.position: (step.number, one.probability) for step in steps for one in step.committed}
     last = max(steps[-1].number, 1)

@@ -19,7 +19,7 @@ def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
     is given is fixed text; one that is required and not given is a hole, named by its path ("address.city");
     one that is neither is left out. Where a given value and the schema's property are both objects, the same
     goes for what is inside. Whether the filled text satisfies the schema is left to the schema's automaton.
-    So blanks before a hole and the punctuation behind it are left to the hole, for tokens that join them with
+    So blanks before a hole and the punctuation after it are left to the hole, for tokens that join them with
     the value's first and last characters, as the model's tokenizer writes them.
 
     Raises OptionError where the schema's root names no properties, or a given field is none of them.
@@ -110,7 +110,7 @@ def _written(value: Any, path: Sequence[str]) -> str:
 
 
 def _resolved(shape: Any, root: Any) -> Any:
-    """Return a schema behind local references; what else refers is left as it is."""
+    """Return a schema after local references; what else refers is left as it is."""
     for _ in range(64):
         reference = shape.get("$ref") if isinstance(shape, Mapping) else None
         if not isinstance(reference, str) or not reference.startswith("#/"):

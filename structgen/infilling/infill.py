@@ -121,7 +121,7 @@ def infill(
     timeout
         seconds after which what is left is filled at once: the text is whole then, too.
     listen
-        is told each step and the canvas behind it.
+        is told each step and the canvas after it.
 
     Raises NoFillingError, before the model is asked, where no filling is valid; OptionError for a causal
     model, a grammar without an automaton, a canvas longer than the model's context and wrong options;
@@ -278,7 +278,7 @@ class _Asked:
         conventions = Conventions(
             self.model.mask_id, ends[0], ends[0] if pad is None else int(pad), bool(self.model.shift)
         )
-        # The end token stands behind a canvas, or in its last hole where that may leave slots empty.
+        # The end token stands after a canvas, or in its last hole where that may leave slots empty.
         long = len(prompt) + sum(map(len, pieces)) + (pieces[-1].least == pieces[-1].slots)
         if long > self.model.context:
             raise OptionError(

@@ -3,8 +3,8 @@
 The whole text is in the grammar, and a hole's text is in the hole's type. So inside such a hole a state is a
 pair, of the grammar's automaton and of the type's; outside it is a state of the grammar's automaton alone. A
 token does not say where a hole begins and ends, for a hole may leave slots empty. So the lattice has two more
-slots for each such hole, one before it and one behind it, in which a *mark* stands: a column of the automaton
-that no token has. The mark before the hole pairs the state with the type's start; the mark behind it drops
+slots for each such hole, one before it and one after it, in which a *mark* stands: a column of the automaton
+that no token has. The mark before the hole pairs the state with the type's start; the mark after it drops
 the type's state, and has no transition where that state does not accept. The result is deterministic, so
 masks, sums and best fillings are exact.
 """
@@ -46,7 +46,7 @@ def intersection(
 
     `outline`: the template, fixed text as tokens and holes by name; `types`: the automata of typed holes.
     Cost: memory and time for each pair of states that a hole may come to, times the token classes that any of
-    the automata tells apart. Raises OptionError past `most` states.
+    the automata distinguishes. Raises OptionError past `most` states.
     """
     token_class, columns = _common_classes(whole, [one for _, one in types])
     width, own = columns[0].shape[1], whole.states
@@ -130,7 +130,7 @@ def _pairs(
     outer: Ints, inner: Ints, starts: npt.NDArray[np.int64], most: int, name: str, sizes: tuple[int, int]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the pairs of states that some tokens lead to, ascending, each as a number (outer state times the
-    inner states, plus the inner one), and for each the pair behind each class, -1 for none."""
+    inner states, plus the inner one), and for each the pair after each class, -1 for none."""
     codes: list[npt.NDArray[np.int64]] = []
     targets: list[npt.NDArray[np.int64]] = []
     seen = np.unique(starts)

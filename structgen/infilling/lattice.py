@@ -47,7 +47,7 @@ class Lattice:
 
     A step costs what it touches: sets of states are brought up to date from the changed slots outwards,
     until nothing changes; logits are reduced for the slots that are given new ones; sums and best ways are
-    filled behind the first changed slot (forward) or before the last (backward), when they are asked for.
+    filled after the first changed slot (forward) or before the last (backward), when they are asked for.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Lattice:
         columns: Sequence[int] | Tokens | None = None,
     ) -> None:
         """`tokens`: for each slot the token that stands there, OPEN for a masked one. `nullable`: slots that
-        may stay empty; `closes`: the last slots of holes with such slots, in which no token comes behind a
+        may stay empty; `closes`: the last slots of holes with such slots, in which no token comes after a
         null. `end_token`: the token whose logit is that of a hole's first null, `pad_token` (default: the
         same) that of its later ones. `scale`: what logits are multiplied by, 1 / temperature. `columns`: for
         each slot the column of the automaton's table that stands there, or -1; it is for marks, which are no
@@ -305,7 +305,7 @@ class Lattice:
         return bool((self._sets[loops.F0, -1] & self._sets[loops.B0, -1]).any())
 
     def first_obstacle(self) -> int | None:
-        """Return the first slot behind which no way from the start goes on; `len(self)` where ways reach the
+        """Return the first slot after which no way from the start goes on; `len(self)` where ways reach the
         end and none may end there; None where the canvas is feasible."""
         if self.is_feasible:
             return None
@@ -337,7 +337,7 @@ class Lattice:
         own logits, given that the slot holds one of some valid filling. Cost: one read of the logits.
 
         Other slots' logits do not count, unlike in `token_marginals`. A null has the logit of the end token,
-        or behind an empty slot of its hole that of the padding token.
+        or after an empty slot of its hole that of the padding token.
         """
         row = self._rows[slot]
         if row is None:

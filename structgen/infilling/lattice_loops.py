@@ -25,13 +25,17 @@ rounding to zero could have had a part in it (below `_FAINT`), the slot is done 
 from __future__ import annotations
 
 import math
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
 from structgen.native.jit import entry, jit
+
+Array: TypeAlias = npt.NDArray[Any]
 
 MASKED, FIXED, NULL = range(3)
 """Kinds of slots: any token may come; one token stands there; nothing stands there."""
@@ -74,41 +78,41 @@ _WEIGHTS = f"{_ROWS}, {_ROWS}, {_FLOATS}, {_ROWS}"
 # --- instructions that numba has no name for ----------------------------------------------------------------
 
 
-@intrinsic
-def _trailing_zeros(typingctx, word):
+@intrinsic  # type: ignore[untyped-decorator]
+def _trailing_zeros(typingctx: Any, word: Any) -> Any:
     """Return how many zeros a 64-bit word ends in; the word is not 0."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint64(types.uint64), generate
 
 
-@intrinsic
-def _times_plus(typingctx, a, b, c):
+@intrinsic  # type: ignore[untyped-decorator]
+def _times_plus(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     """Return a * b + c, rounded once."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fma(*arguments)
 
     return types.float64(types.float64, types.float64, types.float64), generate
 
 
-@intrinsic
-def _plus(typingctx, a, b):
+@intrinsic  # type: ignore[untyped-decorator]
+def _plus(typingctx: Any, a: Any, b: Any) -> Any:
     """Return a + b; a loop of such sums may add in another order, hence in lanes."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fadd(*arguments, flags=("reassoc", "nsz"))
 
     return types.float64(types.float64, types.float64), generate
 
 
-@intrinsic
-def _low_bits_as_exponent(typingctx, number):
+@intrinsic  # type: ignore[untyped-decorator]
+def _low_bits_as_exponent(typingctx: Any, number: Any) -> Any:
     """Return the float64 whose exponent bits are the lowest bits of a float64, and whose other bits are 0."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         word = builder.bitcast(arguments[0], ir.IntType(64))
         return builder.bitcast(builder.shl(word, ir.Constant(ir.IntType(64), 52)), ir.DoubleType())
 
@@ -119,19 +123,19 @@ def _low_bits_as_exponent(typingctx, number):
 
 
 @jit
-def _has(words, number):
+def _has(words: Array, number: int) -> Any:
     """Return whether a bit is set."""
     return (words[number >> 6] >> np.uint64(number & 63)) & _ONE != np.uint64(0)
 
 
 @jit
-def _put(words, number):
+def _put(words: Array, number: int) -> None:
     """Set a bit."""
     words[number >> 6] |= _ONE << np.uint64(number & 63)
 
 
 @jit
-def _list_word(word, at, out, count):
+def _list_word(word: Any, at: int, out: Array, count: int) -> Any:
     """Write the numbers of the bits of word `at` behind the first `count` of `out`; return the new count."""
     while word != np.uint64(0):
         out[count] = 64 * at + np.int64(_trailing_zeros(word))
@@ -141,7 +145,7 @@ def _list_word(word, at, out, count):
 
 
 @jit
-def _members(words, out):
+def _members(words: Array, out: Array) -> Any:
     """Write the numbers of the set bits to `out`, ascending; return how many there are."""
     count = 0
     for at in range(len(words)):
@@ -150,7 +154,7 @@ def _members(words, out):
 
 
 @jit
-def _live(sets, flag, i, out):
+def _live(sets: Array, flag: int, i: int, out: Array) -> Any:
     """Write the live states of layer i with a flag to `out`, ascending; return how many there are."""
     count = 0
     for at in range(sets.shape[2]):
@@ -159,7 +163,7 @@ def _live(sets, flag, i, out):
 
 
 @jit
-def _same(a, b):
+def _same(a: Array, b: Array) -> bool:
     """Return whether two rows of words are equal."""
     for at in range(len(a)):
         if a[at] != b[at]:
@@ -168,7 +172,7 @@ def _same(a, b):
 
 
 @jit
-def _replace(old, new):
+def _replace(old: Array, new: Array) -> Any:
     """Copy a row of words over another; return whether that changed it."""
     changed = False
     for at in range(len(old)):
@@ -179,13 +183,13 @@ def _replace(old, new):
 
 
 @jit
-def _takes_null(slots, i):
+def _takes_null(slots: Array, i: int) -> Any:
     """Return whether a slot is empty, or may stay so."""
     return slots[i, KIND] == NULL or (slots[i, KIND] == MASKED and slots[i, NULLABLE] != 0)
 
 
 @jit
-def _target(slots, i, flag):
+def _target(slots: Array, i: int, flag: int) -> Any:
     """Return the flag behind a null in slot i: 1, but 0 where the hole ends."""
     return 0 if slots[i, CLOSES] else 1
 
@@ -194,7 +198,16 @@ def _target(slots, i, flag):
 
 
 @entry(f"void({_SLOTS}, {_SETS}, {_TABLE}, {_BITS}, {_BITS}, uint8[::1], int64, int64)")
-def reach(slots, sets, table, successors, predecessors, touched, first, last):
+def reach(
+    slots: Array,
+    sets: Array,
+    table: Array,
+    successors: Array,
+    predecessors: Array,
+    touched: Array,
+    first: int,
+    last: int,
+) -> None:
     """Bring `sets` up to date after slots `first` to `last` have changed.
 
     `successors`, `predecessors`: uint64 [S, words], the states one token away. Each direction ends where it
@@ -206,7 +219,7 @@ def reach(slots, sets, table, successors, predecessors, touched, first, last):
 
 
 @jit
-def _unite(words, numbers, rows, out):
+def _unite(words: Array, numbers: Array, rows: Array, out: Array) -> None:
     """Add the rows of some numbers, given as bits, to `out`."""
     for k in range(_members(words, numbers)):
         row = rows[numbers[k]]
@@ -215,7 +228,9 @@ def _unite(words, numbers, rows, out):
 
 
 @jit
-def _reach_forward(slots, sets, table, successors, touched, first, last):
+def _reach_forward(
+    slots: Array, sets: Array, table: Array, successors: Array, touched: Array, first: int, last: int
+) -> None:
     f0, f1 = sets[F0], sets[F1]
     words = f0.shape[1]
     listed = np.empty(64 * words, np.int64)
@@ -252,7 +267,9 @@ def _reach_forward(slots, sets, table, successors, touched, first, last):
 
 
 @jit
-def _reach_backward(slots, sets, table, predecessors, touched, first, last):
+def _reach_backward(
+    slots: Array, sets: Array, table: Array, predecessors: Array, touched: Array, first: int, last: int
+) -> None:
     b0, b1 = sets[B0], sets[B1]
     words = b0.shape[1]
     listed = np.empty(64 * words, np.int64)
@@ -290,7 +307,17 @@ def _reach_backward(slots, sets, table, predecessors, touched, first, last):
 
 
 @entry(f"void({_SLOTS}, {_SETS}, {_TABLE}, {_INTS}, {_TABLE}, {_BITS}, uint8[::1], {_BITS}, uint8[::1])")
-def fill_class_masks(slots, sets, table, edge_start, edges, set_bits, touched, masks, null_allowed):
+def fill_class_masks(
+    slots: Array,
+    sets: Array,
+    table: Array,
+    edge_start: Array,
+    edges: Array,
+    set_bits: Array,
+    touched: Array,
+    masks: Array,
+    null_allowed: Array,
+) -> None:
     """Write the allowed classes of each touched slot to `masks`, and whether a null may stand there to
     `null_allowed` [N]. No slot is touched any longer. `set_bits`: uint64 [U, words], the class sets.
 
@@ -337,7 +364,7 @@ def fill_class_masks(slots, sets, table, edge_start, edges, set_bits, touched, m
 
 
 @jit
-def _two_to(z):
+def _two_to(z: float) -> Any:
     """Return 2^z for z from -1,000 to 1,000, to 6e-11 of it.
 
     z is rounded to an integer, which becomes the exponent; of the rest, between -1/2 and 1/2, a polynomial is
@@ -356,7 +383,7 @@ def _two_to(z):
 
 
 @jit
-def _bad(row):
+def _bad(row: Array) -> Any:
     """Return how many logits are NaN or plus infinity."""
     count = np.int32(0)
     for v in range(len(row)):
@@ -365,7 +392,7 @@ def _bad(row):
 
 
 @jit
-def _rank(best, best_tokens, c, x, token):
+def _rank(best: Array, best_tokens: Array, c: int, x: int, token: int) -> None:
     """Put a token among the best of its class, if it is; the lower id first among equals."""
     k = best.shape[1] - 1
     if best[c, k] > x or (best[c, k] == x and 0 <= best_tokens[c, k] < token) or x == _NONE:
@@ -379,7 +406,7 @@ def _rank(best, best_tokens, c, x, token):
 
 
 @jit
-def _at_rank(tops, ranks, room):
+def _at_rank(tops: Array, ranks: int, room: Array) -> Any:
     """Return the number at a rank, 1 the greatest, among `tops`; minus infinity where there are fewer. So
     many numbers are at least as great, and the greatest of all that `tops` are maxima of are among those.
     `room`: as many places as the rank."""
@@ -400,8 +427,19 @@ def _at_rank(tops, ranks, room):
     f" {_ROWS}, {_TABLE}, {_FLOATS})"
 )
 def reduce_row(
-    row, scale, allowed, wide, inside, class_start, class_tokens, scores, means, best, best_tokens, blocks
-):
+    row: Array,
+    scale: float,
+    allowed: Array,
+    wide: int,
+    inside: Array,
+    class_start: Array,
+    class_tokens: Array,
+    scores: Array,
+    means: Array,
+    best: Array,
+    best_tokens: Array,
+    blocks: Array,
+) -> Any:
     """Reduce the logits of one slot, float32 [V], to scores of the allowed classes.
 
     Each logit counts times `scale`, 1 / temperature. `allowed`: the classes, as bits. `wide`: a class that
@@ -447,7 +485,7 @@ def reduce_row(
 
 
 @jit
-def _sums(row, inside, scale, top):
+def _sums(row: Array, inside: Array, scale: float, top: float) -> tuple[Any, Any]:
     """Return the sum of e^x over the logits inside, where x is a logit times `scale`, less `top`; and the sum
     of x e^x. Runs in lanes: the sums are not in order, and what is not inside is taken too, at 2^-1000."""
     total = moment = 0.0
@@ -462,7 +500,16 @@ def _sums(row, inside, scale, top):
 
 
 @jit
-def _reduce_few(row, scale, c, tokens, scores, means, best, best_tokens):
+def _reduce_few(
+    row: Array,
+    scale: float,
+    c: int,
+    tokens: Array,
+    scores: Array,
+    means: Array,
+    best: Array,
+    best_tokens: Array,
+) -> None:
     """Reduce a class of few tokens."""
     for j in range(len(tokens)):
         _rank(best, best_tokens, c, row[tokens[j]] * scale, tokens[j])
@@ -481,7 +528,20 @@ def _reduce_few(row, scale, c, tokens, scores, means, best, best_tokens):
 
 
 @jit
-def _reduce_some(row, scale, c, tokens, scores, means, best, best_tokens, values, everything, tops, room):
+def _reduce_some(
+    row: Array,
+    scale: float,
+    c: int,
+    tokens: Array,
+    scores: Array,
+    means: Array,
+    best: Array,
+    best_tokens: Array,
+    values: Array,
+    everything: Array,
+    tops: Array,
+    room: Array,
+) -> None:
     """Reduce a class whose logits are gathered, chunk by chunk: once for the greatest, once for the sums."""
     for j in range(_LANES):
         tops[j] = _LOWEST
@@ -509,7 +569,7 @@ def _reduce_some(row, scale, c, tokens, scores, means, best, best_tokens, values
 
 
 @jit
-def _gather(row, tokens, begin, count, values):
+def _gather(row: Array, tokens: Array, begin: int, count: int, values: Array) -> Any:
     """Gather logits, and behind them minus infinity up to a multiple of _LANES; return how many there are."""
     for j in range(count):
         values[j] = row[tokens[begin + j]]
@@ -520,7 +580,7 @@ def _gather(row, tokens, begin, count, values):
 
 
 @jit
-def _raise_tops(values, count, tops):
+def _raise_tops(values: Array, count: int, tops: Array) -> None:
     """Raise each of the partial maxima to the values that stand _LANES apart."""
     for begin in range(0, count, _LANES):
         for j in range(_LANES):
@@ -529,7 +589,18 @@ def _raise_tops(values, count, tops):
 
 
 @jit
-def _reduce_wide(row, scale, c, inside, scores, means, best, best_tokens, blocks, room):
+def _reduce_wide(
+    row: Array,
+    scale: float,
+    c: int,
+    inside: Array,
+    scores: Array,
+    means: Array,
+    best: Array,
+    best_tokens: Array,
+    blocks: Array,
+    room: Array,
+) -> None:
     """Reduce a class that holds much of the vocabulary: the whole row is read, in its order."""
     size = len(inside)
     tops = np.empty(BLOCK, np.float32)
@@ -566,7 +637,18 @@ def _reduce_wide(row, scale, c, inside, scores, means, best, best_tokens, blocks
 
 
 @entry(f"void(uint8[::1], {_SLOTS}, {_BITS}, uint8[::1], {_INTS}, {_INTS}, {_WEIGHTS})")
-def sum_sets(stale, slots, masks, null_allowed, set_start, set_classes, scores, nulls, base, sums):
+def sum_sets(
+    stale: Array,
+    slots: Array,
+    masks: Array,
+    null_allowed: Array,
+    set_start: Array,
+    set_classes: Array,
+    scores: Array,
+    nulls: Array,
+    base: Array,
+    sums: Array,
+) -> None:
     """Sum the scores of each class set at the stale slots [N], which are stale no longer.
 
     `base` becomes the greatest score of an allowed class, or of a null. Class sets with classes that are not
@@ -592,7 +674,9 @@ def sum_sets(stale, slots, masks, null_allowed, set_start, set_classes, scores, 
 
 
 @jit
-def _log_of_set(i, u, set_start, set_classes, scores, base, sums):
+def _log_of_set(
+    i: int, u: int, set_start: Array, set_classes: Array, scores: Array, base: Array, sums: Array
+) -> Any:
     """Return the logarithm of a class set's sum at a slot."""
     if sums[i, u] > _FAINT:
         return math.log(sums[i, u]) + base[i]
@@ -608,7 +692,7 @@ def _log_of_set(i, u, set_start, set_classes, scores, base, sums):
 
 
 @jit
-def _join(a, b):
+def _join(a: int, b: int) -> Any:
     """Return log(e^a + e^b)."""
     if a < b:
         a, b = b, a
@@ -616,13 +700,13 @@ def _join(a, b):
 
 
 @jit
-def _null_weight(slots, nulls, i, flag):
+def _null_weight(slots: Array, nulls: Array, i: int, flag: int) -> Any:
     """Return what a null in slot i adds: its logit, the later one behind another null; 0 in an empty slot."""
     return nulls[i, flag] if slots[i, KIND] == MASKED else 0.0
 
 
 @jit
-def _greatest(values, states, count):
+def _greatest(values: Array, states: Array, count: int) -> Any:
     """Return the greatest of the values of some states."""
     top = _NONE
     for k in range(count):
@@ -632,7 +716,7 @@ def _greatest(values, states, count):
 
 
 @jit
-def _linear(values, states, count, top, out):
+def _linear(values: Array, states: Array, count: int, top: int, out: Array) -> None:
     """Write e^(value - top) of some states to `out`, 0 for all others."""
     out[:] = 0.0
     for k in range(count):
@@ -641,8 +725,20 @@ def _linear(values, states, count, top, out):
 
 @entry(f"void(int64, {_SLOTS}, {_SETS}, {_GRAPH}, {_WEIGHTS}, {_LAYERS})")
 def sum_forward(
-    first, slots, sets, table, edge_start, edges, set_start, set_classes, scores, nulls, base, sums, a
-):
+    first: int,
+    slots: Array,
+    sets: Array,
+    table: Array,
+    edge_start: Array,
+    edges: Array,
+    set_start: Array,
+    set_classes: Array,
+    scores: Array,
+    nulls: Array,
+    base: Array,
+    sums: Array,
+    a: Array,
+) -> None:
     """Fill a [2, N + 1, S] behind layer `first`: by flag, the logarithm of the summed weight of all ways from
     the start to a node; minus infinity for nodes that are not live.
 
@@ -702,7 +798,19 @@ def sum_forward(
 
 
 @jit
-def _sum_with_logarithms(i, here, sets, edge_start, edges, set_start, set_classes, scores, base, sums, a):
+def _sum_with_logarithms(
+    i: int,
+    here: Array,
+    sets: Array,
+    edge_start: Array,
+    edges: Array,
+    set_start: Array,
+    set_classes: Array,
+    scores: Array,
+    base: Array,
+    sums: Array,
+    a: Array,
+) -> None:
     """Fill the forward sums behind slot i with logarithms: the greatest term of each node first."""
     states = a.shape[2]
     tops, total = np.full(states, _NONE), np.zeros(states)
@@ -727,8 +835,20 @@ def _sum_with_logarithms(i, here, sets, edge_start, edges, set_start, set_classe
 
 @entry(f"void(int64, {_SLOTS}, {_SETS}, {_GRAPH}, {_WEIGHTS}, {_LAYERS})")
 def sum_backward(
-    last, slots, sets, table, edge_start, edges, set_start, set_classes, scores, nulls, base, sums, c
-):
+    last: int,
+    slots: Array,
+    sets: Array,
+    table: Array,
+    edge_start: Array,
+    edges: Array,
+    set_start: Array,
+    set_classes: Array,
+    scores: Array,
+    nulls: Array,
+    base: Array,
+    sums: Array,
+    c: Array,
+) -> None:
     """Fill c [2, N + 1, S] up to layer `last`: by flag, the logarithm of the summed weight of all ways from a
     node to the end; minus infinity for nodes that are not live. Cost: as `sum_forward`."""
     here, ahead = np.empty(64 * sets.shape[2], np.int64), np.empty(64 * sets.shape[2], np.int64)
@@ -775,24 +895,24 @@ def sum_backward(
     f" {_FLOATS})"
 )
 def fill_marginals(
-    wanted,
-    slots,
-    sets,
-    table,
-    edge_start,
-    edges,
-    set_start,
-    set_classes,
-    scores,
-    nulls,
-    base,
-    sums,
-    a,
-    c,
-    log_z,
-    chances,
-    null_chances,
-):
+    wanted: Array,
+    slots: Array,
+    sets: Array,
+    table: Array,
+    edge_start: Array,
+    edges: Array,
+    set_start: Array,
+    set_classes: Array,
+    scores: Array,
+    nulls: Array,
+    base: Array,
+    sums: Array,
+    a: Array,
+    c: Array,
+    log_z: float,
+    chances: Array,
+    null_chances: Array,
+) -> None:
     """Write the probability of each class to `chances` [N, C], and of a null to `null_chances` [N], at each
     wanted masked slot, given that the whole canvas is valid. Both are zeros before. Cost: as `sum_forward`.
     """
@@ -845,22 +965,22 @@ def fill_marginals(
 
 @entry(f"void(int64, {_SLOTS}, {_SETS}, {_GRAPH}, {_WEIGHTS}, {_LAYERS}, {_ROWS}, {_INTS})")
 def draw_classes(
-    start,
-    slots,
-    sets,
-    table,
-    edge_start,
-    edges,
-    set_start,
-    set_classes,
-    scores,
-    nulls,
-    base,
-    sums,
-    c,
-    uniforms,
-    drawn,
-):
+    start: int,
+    slots: Array,
+    sets: Array,
+    table: Array,
+    edge_start: Array,
+    edges: Array,
+    set_start: Array,
+    set_classes: Array,
+    scores: Array,
+    nulls: Array,
+    base: Array,
+    sums: Array,
+    c: Array,
+    uniforms: Array,
+    drawn: Array,
+) -> None:
     """Draw a class for each slot (NULL_TOKEN: a null) from the joint law of valid canvases, into `drawn` [N].
 
     The backward sums are there already, so that the draw goes from left to right: an edge or a null by its
@@ -916,7 +1036,9 @@ def draw_classes(
 
 
 @entry(f"int64(float32[::1], float64, float64, {_INTS}, int64, int64, float64)")
-def draw_token(row, scale, score, class_tokens, first, end, uniform):
+def draw_token(
+    row: Array, scale: float, score: float, class_tokens: Array, first: int, end: int, uniform: float
+) -> Any:
     """Draw one of a class's tokens by the softmax of its logits; `score` is the class's.
 
     Cost: the tokens up to the one that is drawn. Where only rounding is left, the last with any probability.
@@ -934,7 +1056,9 @@ def draw_token(row, scale, score, class_tokens, first, end, uniform):
 
 
 @entry(f"int64(float32[::1], float64, float64, uint8[::1], {_FLOATS}, float64)")
-def draw_wide_token(row, scale, top, inside, blocks, uniform):
+def draw_wide_token(
+    row: Array, scale: float, top: float, inside: Array, blocks: Array, uniform: float
+) -> Any:
     """Draw a token of the wide class, whose greatest logit is `top`; `blocks` is what `reduce_row` wrote.
 
     Cost: the blocks, then the tokens of one of them. Where only rounding is left, the last token with any
@@ -966,7 +1090,9 @@ def draw_wide_token(row, scale, top, inside, blocks, uniform):
 
 
 @jit
-def _insert(values, origins, tokens, s, value, origin, token):
+def _insert(
+    values: Array, origins: Array, tokens: Array, s: int, value: int, origin: int, token: int
+) -> None:
     """Put a way into a node's list of the best, if it is among them; the earlier one first among equals."""
     k = values.shape[1] - 1
     if not value > values[s, k]:
@@ -982,7 +1108,16 @@ def _insert(values, origins, tokens, s, value, origin, token):
 
 
 @jit
-def _best_of_set(i, u, set_start, set_classes, tops, top_tokens, values, tokens):
+def _best_of_set(
+    i: int,
+    u: int,
+    set_start: Array,
+    set_classes: Array,
+    tops: Array,
+    top_tokens: Array,
+    values: Array,
+    tokens: Array,
+) -> None:
     """Write the k best tokens of a class set at a slot, with their logits."""
     ranks = values.shape[1]
     values[u] = _NONE
@@ -1006,21 +1141,21 @@ def _best_of_set(i, u, set_start, set_classes, tops, top_tokens, values, tokens)
     " int64[:, :, :, ::1], int32[:, :, :, ::1])"
 )
 def best_forward(
-    first,
-    slots,
-    sets,
-    table,
-    edge_start,
-    edges,
-    set_start,
-    set_classes,
-    tops,
-    top_tokens,
-    nulls,
-    values,
-    origins,
-    tokens,
-):
+    first: int,
+    slots: Array,
+    sets: Array,
+    table: Array,
+    edge_start: Array,
+    edges: Array,
+    set_start: Array,
+    set_classes: Array,
+    tops: Array,
+    top_tokens: Array,
+    nulls: Array,
+    values: Array,
+    origins: Array,
+    tokens: Array,
+) -> None:
     """Fill the k best ways to each live node of the layers behind `first`, the best first.
 
     `tops`, `top_tokens` [N, C, k]: the best tokens of each class. What is filled, [2, N + 1, S, k], by flag:

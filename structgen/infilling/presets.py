@@ -83,7 +83,7 @@ class FunctionModel:
         null_id: int | None = None,
     ) -> None:
         """Hold the function and what is to be known of it; `null_id` is the token that fills what a hole
-        does not need, behind its value.
+        does not need, after its value.
 
         Raises OptionError for a mask outside the vocabulary and a block or a context of nothing."""
         if not 0 <= mask_id < vocab_size:
@@ -392,7 +392,7 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         context=int(context),
         null_id=convention.pad_id,
     )
-    # A block of one slot reads nothing behind it.
+    # A block of one slot reads nothing after it.
     if convention.block_length != 1 and np.array_equal(
         made.forward(np.array([convention.mask_id, 0]))[0], made.forward(np.array([convention.mask_id, 1]))[0]
     ):

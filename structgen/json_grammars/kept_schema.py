@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import WIDTH
 from structgen.errors import StructgenError
-from structgen.json_machine.kept import table_image as images
-from structgen.json_machine.kept.image_checks import checked
+from structgen.json_machine.kept import table_snapshot as snapshots
+from structgen.json_machine.kept.snapshot_checks import checked
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.records.recorder import Identity
 from structgen.json_machine.tables import layout as L
@@ -50,16 +50,18 @@ def identity_of(grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits) -> 
 class KeptGrammar:
     """A compiled grammar as it was read."""
 
-    __slots__ = ("_encoded", "_files", "_key", "_meaning", "image")
+    __slots__ = ("_encoded", "_files", "_key", "_meaning", "snapshot")
 
     def __init__(self, files: GrammarFiles, key: str, found: ArrayFile) -> None:
-        """Raises DamagedImage, LookupError."""
+        """Raises DamagedSnapshot, LookupError."""
         self._files, self._key = files, key
-        self.image = checked(images.image_of_arrays(found.arrays, found.numbers), files.bounds.tokens)
+        self.snapshot = checked(
+            snapshots.snapshot_of_arrays(found.arrays, found.numbers), files.bounds.tokens
+        )
         self._encoded = found.later["meaning"]
         if not self._encoded.is_whole:
-            raise images.DamagedImage
-        self._meaning: images.ImageMeaning | None = None
+            raise snapshots.DamagedSnapshot
+        self._meaning: snapshots.SnapshotMeaning | None = None
 
     @classmethod
     def read(cls, files: GrammarFiles, key: str) -> KeptGrammar | None:
@@ -69,18 +71,18 @@ class KeptGrammar:
             return None
         try:
             return cls(files, key, found)
-        except (images.DamagedImage, LookupError):
+        except (snapshots.DamagedSnapshot, LookupError):
             files.drop(key, "is damaged or was not made by this version of structgen")
             return None
 
     @property
-    def meaning(self) -> images.ImageMeaning:
+    def meaning(self) -> snapshots.SnapshotMeaning:
         """What it takes to go on; read when it is asked for. Raises StructgenError where it cannot be read:
         the entry is gone then."""
         if self._meaning is None:
             try:
-                self._meaning = images.decode_meaning(self._encoded.array)
-            except (images.DamagedImage, DamagedArrays) as error:
+                self._meaning = snapshots.decode_meaning(self._encoded.array)
+            except (snapshots.DamagedSnapshot, DamagedArrays) as error:
                 raise self.disagrees(error) from error
         return self._meaning
 
@@ -138,7 +140,7 @@ class SchemaKeeper:
         self.records: Mapping[int, Record] = {}
         """Those of the grammar's terminals: the tables hold addresses of their arrays."""
         if kept is not None:
-            self.pending = images.put(kept.image, tables, masks.row_number)
+            self.pending = snapshots.put(kept.snapshot, tables, masks.row_number)
         self._before = (0, 0, 0) if kept is None else self._extent()
 
     def means(self, meaning: Meaning) -> None:
@@ -207,11 +209,11 @@ class SchemaKeeper:
         if not self.is_new or meaning is None:
             return None
         self._before = self._extent()
-        said = meaning.meaning() if images.size(self._tables) <= _MOST else None
+        said = meaning.meaning() if snapshots.size(self._tables) <= _MOST else None
         if said is None:
             return None
         time.sleep(0)  # here and below: other threads wait for one step at most
-        image, numbers, terminals = images.take(
+        snapshot, numbers, terminals = snapshots.take(
             self._tables,
             meaning.strings,
             said.string_starts,
@@ -223,8 +225,8 @@ class SchemaKeeper:
         starts = {name: numbers.get(state, -1) for name, state in said.number_starts.items()}
         said = said._replace(number_starts=starts, terminals=terminals)
         time.sleep(0)
-        arrays, numbers_of = images.arrays_of_image(image)
-        arrays["meaning"] = np.frombuffer(images.encode_meaning(said), np.uint8)
+        arrays, numbers_of = snapshots.arrays_of_snapshot(snapshot)
+        arrays["meaning"] = np.frombuffer(snapshots.encode_meaning(said), np.uint8)
         return WrittenGrammar(
             self._key,
             KIND,
@@ -232,7 +234,7 @@ class SchemaKeeper:
             numbers_of,
             ["meaning"],
             compressed=True,
-            rows=image.rows,
+            rows=snapshot.rows,
             row=partial(_row, self._masks, self.files),
         )
 

@@ -30,7 +30,7 @@ from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers import scalar_questions
 from structgen.json_machine.answers.expander import Expander, group_number, room_for_safe
 from structgen.json_machine.answers.journal import CALL, Journal, Recorded, repeat
-from structgen.json_machine.kept import table_image as images
+from structgen.json_machine.kept import table_snapshot as snapshots
 from structgen.json_machine.records.recorder import no_terminal
 from structgen.json_machine.tables import layout as L
 from structgen.json_machine.tables.json_tables import json_tables
@@ -45,10 +45,10 @@ from structgen.system.public_calls import THIS_CALL
 class KeptMeaning(Protocol):
     """What was kept of a grammar, as it is asked for here."""
 
-    image: images.TableImage
+    image: snapshots.TableSnapshot
 
     @property
-    def meaning(self) -> images.ImageMeaning: ...
+    def meaning(self) -> snapshots.SnapshotMeaning: ...
 
     def disagrees(self, why: Exception) -> StructgenError:
         """Return the error to raise; what was kept is not to be used again."""
@@ -131,7 +131,7 @@ class Meaning:
             outcomes.expander = expander
             self._take(network, expander)
             return
-        image = kept.image
+        image = kept.snapshot
         self.strings = KeptStrings(
             image.strings,
             FREE_STATES,
@@ -239,7 +239,7 @@ class Meaning:
             )
         return self._outcome_ids
 
-    def meaning(self) -> images.ImageMeaning | None:
+    def meaning(self) -> snapshots.SnapshotMeaning | None:
         """Return what must be kept beside the tables (the terminals apart), None where that cannot be
         kept."""
         expander = self._expander
@@ -250,7 +250,7 @@ class Meaning:
         if journal.spoiled:
             return None
         assert self._network is not None
-        return images.ImageMeaning(
+        return snapshots.SnapshotMeaning(
             list(self._network.outcomes),
             expander.groups,
             list(journal.questions),
@@ -380,7 +380,7 @@ def compare(made: GrowingTables, kept: GrowingTables, arrays: set[int]) -> None:
 
 
 def _compare_children(
-    children: tuple[images.Array, images.Array], places: tuple[int, int], size: int
+    children: tuple[snapshots.Array, snapshots.Array], places: tuple[int, int], size: int
 ) -> None:
     made, kept = (child[at : at + size] for child, at in zip(children, places, strict=True))
     if not np.array_equal(made, kept):

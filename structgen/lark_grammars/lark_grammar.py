@@ -98,7 +98,7 @@ class LarkGrammar(LoadedLark):
 
     @property
     def facts(self) -> GrammarFacts | None:
-        """The bounds that files about the grammar are checked against; None where its parser is unsound."""
+        """The bounds that files about the grammar are checked against; None where its parser is invalid."""
         if not self._facts:
             self._facts.append(facts_of(self._tables))
         return self._facts[0]

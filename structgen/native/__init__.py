@@ -6,6 +6,7 @@ What comes in: Python functions over integers, and arrays. What goes out: machin
    calls. Nothing is compiled before an entry point of its module is called for the first time.
 2. `inner_functions` keeps the functions of `jit` as LLVM bitcode, so that each is lowered once.
 3. `raw_memory` loads and stores at an address. A compiled call takes one address instead of twenty arrays.
-4. `array_file` puts arrays into one file behind a header and a checksum (`checksums`), and maps them again.
+4. `array_file` puts named arrays into one file behind a header and a checksum (`checksums`), and reads them
+   again. `cache_entries` names such files by their sources, replaces them whole, and evicts the oldest.
 5. `lazy_memory` is memory that costs only as it is written to; `bit_rows` sets the bit of a token in a mask.
 """

@@ -167,7 +167,7 @@ class TypeSchema(GenerateJsonSchema):
             "pattern": rf"^(?:{schemes})://{_LABEL}(?:\.{_LABEL})*{_REST}$",
         }
         if schema.get("max_length") is not None:
-            # pydantic measures it before it adds the slash behind a bare host
+            # pydantic measures it before it adds the slash after a bare host
             made["maxLength"] = schema["max_length"]
         return made
 
@@ -203,7 +203,7 @@ class TypeSchema(GenerateJsonSchema):
     # --- objects and arrays ---------------------------------------------------------------------------------
 
     def tuple_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of tuples; no items behind the unbounded part."""
+        """Return the schema of tuples; no items after the unbounded part."""
         at = schema.get("variadic_item_index")
         if at is not None and at + 1 < len(schema["items_schema"]):
             raise refuse(

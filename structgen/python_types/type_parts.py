@@ -50,7 +50,7 @@ class TypePart:
 
     def at(self, parts: tuple[str | int, ...], held: Sequence[tuple[Any, Any]] = ()) -> TypePart | None:
         """Return the part at a place, keys and indices from here; None where it cannot be told. `held`: the
-        containers on the way, from here, each behind its key, with what has closed in them."""
+        containers on the way, from here, each after its key, with what has closed in them."""
         found: TypePart | None = self
         for depth, part in enumerate(parts):
             if found is None:

@@ -6,7 +6,7 @@ each step every particle u offers its candidates: the prefixes ua with the score
 
     s(ua) = m P(ua) g(ua)
 
-where g(ua) > 0, the *twist*, guesses how much of what lies behind ua is valid and new (see `lookahead`). The
+where g(ua) > 0, the *twist*, guesses how much of what lies after ua is valid and new (see `lookahead`). The
 total score, divided by the width, is a threshold c. A candidate with s >= c goes on as it is. Any other goes
 on with probability s / c, and its multiplier grows by c / s, so that m P(ua) stays right on average: whatever
 g is, the sum of m P(x) f(x) over the texts x that the beam ends in is an unbiased estimate of the sum of P(x)
@@ -48,7 +48,7 @@ class Particle:
 
     prefix: Prefix
     node: Node | None
-    """The node behind the prefix; None before its row was read."""
+    """The node after the prefix; None before its row was read."""
     log_probability: float
     """log P(prefix)."""
     log_multiplier: float = 0.0
@@ -60,9 +60,9 @@ class Particle:
     is_kept: bool = True
     """Whether its node is part of the tree, which may have no room for more."""
     value: float = 1.0
-    """A guess of h behind the prefix, made before its row was read."""
+    """A guess of h after the prefix, made before its row was read."""
     guesses: Floats = field(default_factory=lambda: np.empty(0))
-    """Of h behind each slot and behind the rest."""
+    """Of h after each slot and after the rest."""
     spare: tuple[int, float] | None = None
     """A token drawn from the node's rest, with the probability of that draw; None where no row is at hand."""
 
@@ -247,7 +247,7 @@ class Beam:
         return np.array(refused, np.int64)
 
     def _extended(self, one: Particle, slot: int) -> Prefix | None:
-        """Return the prefix behind a slot, or None where a checker refuses it, which the node then knows."""
+        """Return the prefix after a slot, or None where a checker refuses it, which the node then knows."""
         node = _node(one)
         after = self._target.extend(one.prefix, int(node.tokens[slot]))
         if after is None:

@@ -70,7 +70,7 @@ class Viable(Protocol):
         """Return False where no valid text begins with this prefix; True promises nothing.
 
         It is monotone: where it is False for a prefix, it is False for every longer one, and no text that
-        begins with it is valid. It is asked once behind each token, so a prefix may end inside a character.
+        begins with it is valid. It is asked once after each token, so a prefix may end inside a character.
         """
         ...
 

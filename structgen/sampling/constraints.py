@@ -31,7 +31,7 @@ Read = Callable[[bytes], Any]
 
 @dataclass(frozen=True, slots=True)
 class CheckerStanding:
-    """How things stand behind a prefix: the checkers as they are there, and where the JSON text is.
+    """How things stand after a prefix: the checkers as they are there, and where the JSON text is.
 
     Nothing in it changes once it is made, so prefixes may share it.
     """
@@ -67,7 +67,7 @@ class Constraints:
         return CheckerStanding(tuple(one.checker for one in self._asked), log)
 
     def extend(self, standing: CheckerStanding, before: int, text: bytes) -> CheckerStanding | None:
-        """Return how things stand behind a text whose first `before` bytes led to `standing`, or None where
+        """Return how things stand after a text whose first `before` bytes led to `standing`, or None where
         a checker rules it out."""
         if standing.is_decided:
             return standing
@@ -87,7 +87,7 @@ class Constraints:
         """Return whether every checker passes a text that ends here."""
         if standing.is_decided:
             return True
-        # A blank behind the document closes a number that is all of it, and nothing else.
+        # A blank after the document closes a number that is all of it, and nothing else.
         closed = [] if standing.log is None else _closed(standing.log.copy(), b" ")
         value = _Value(self._read, text)
         pairs = list(zip(self._asked, standing.states, strict=True))
@@ -160,7 +160,7 @@ class _Asked:
         """Prefixes that were viable, ascending."""
 
     def extended(self, state: Any, closed: Sequence[Closed], before: int, text: bytes) -> Any:
-        """Return the checker's state behind a text, or None where it rules the text out."""
+        """Return the checker's state after a text, or None where it rules the text out."""
         state = self._copied(state)
         if self.closed:
             for event in closed:
@@ -186,7 +186,7 @@ class _Asked:
         return not self.final or self._call(state, "final", value.get(), _shown(value.text))
 
     def masked(self, state: Any, written: Written, size: int) -> npt.NDArray[np.bool_] | None:
-        """Return the mask of the checker behind a prefix. Raises StructgenError for what is no mask."""
+        """Return the mask of the checker after a prefix. Raises StructgenError for what is no mask."""
         if not self.mask:
             return None
         found = self._ask(self._copied(state), "mask", written, _shown(written.text))

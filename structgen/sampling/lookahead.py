@@ -1,8 +1,8 @@
-"""A guess of h behind prefixes that were never read: a look-ahead.
+"""A guess of h after prefixes that were never read: a look-ahead.
 
 The probability that a prefix ends up valid depends most of all on where it stands in the grammar and on its
 last token. So for each state s of the grammar and token a we keep the mean of the estimates of h at the
-prefixes that were read behind (s, a), whatever stood before. The estimates come from the tree, from the
+prefixes that were read after (s, a), whatever stood before. The estimates come from the tree, from the
 deepest prefix up:
 
     estimate(u) = P(end | u) + sum over tokens a of P(a | u) (estimate(ua) where ua was read, else the guess)
@@ -27,7 +27,7 @@ _PRIOR: Final = 1.0
 
 
 class _State:
-    """The means behind one state of the grammar."""
+    """The means after one state of the grammar."""
 
     __slots__ = ("count", "counts", "mean", "means", "stale", "tokens", "values")
 
@@ -47,7 +47,7 @@ class LookAhead:
         self._states: dict[int, _State] = {}
 
     def learn(self, state: int, token: int, estimate: float) -> None:
-        """Note an estimate of h behind a token that was taken in a state."""
+        """Note an estimate of h after a token that was taken in a state."""
         found = self._states.setdefault(state, _State())
         count = min(found.counts.get(token, 0.0) + 1.0, _MEMORY)
         mean = found.means.get(token, 0.0)
@@ -57,7 +57,7 @@ class LookAhead:
         found.stale = True
 
     def guess(self, state: int, tokens: Ids, otherwise: float) -> Floats:
-        """Return a guess of h behind each of some tokens taken in a state, above 0; `otherwise` is what to
+        """Return a guess of h after each of some tokens taken in a state, above 0; `otherwise` is what to
         say of a state that was never left."""
         found = self._states.get(state)
         if found is None:
@@ -72,6 +72,6 @@ class LookAhead:
         return np.where(found.tokens[at] == tokens, found.values[at], found.mean)
 
     def rest(self, state: int, otherwise: float) -> float:
-        """Return a guess of h behind a token of which nothing is known."""
+        """Return a guess of h after a token of which nothing is known."""
         found = self._states.get(state)
         return otherwise if found is None else found.mean

@@ -23,7 +23,7 @@ Path: TypeAlias = "list[tuple[Node, int]]"
 
 
 class Node:
-    """A prefix that was read; see the module. `children` has the nodes behind kept tokens, by slot."""
+    """A prefix that was read; see the module. `children` has the nodes after kept tokens, by slot."""
 
     __slots__ = (
         "children",
@@ -96,7 +96,7 @@ class Node:
         return self.end if edge == END else float(self.probabilities[edge])
 
     def bound(self, edge: int) -> float:
-        """Return the bound on h behind a slot or END by which `choose` draws."""
+        """Return the bound on h after a slot or END by which `choose` draws."""
         return self.end_upper if edge == END else float(self.uppers[edge])
 
     def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:

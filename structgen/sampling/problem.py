@@ -99,7 +99,7 @@ class Problem:
     def target(
         self, rows: PrefixRows, temperature: float, max_tokens: int, checkers: Sequence[Checker]
     ) -> Target:
-        """Return the law behind a prompt, whose rows are given; the validators of a type are checkers too."""
+        """Return the law after a prompt, whose rows are given; the validators of a type are checkers too."""
         return Target(
             rows,
             self.compiled,
@@ -110,7 +110,7 @@ class Problem:
         )
 
     def rows(self, prompts: Sequence[list[int]]) -> list[PrefixRows]:
-        """Return what gives the model's rows behind each prompt. Some prompts that come together are read in
+        """Return what gives the model's rows after each prompt. Some prompts that come together are read in
         one pass, if the model can do that (`ReadsMany`): what they begin with alike is read once."""
         if self._engine is None:
             function = self._function

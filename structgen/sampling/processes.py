@@ -55,7 +55,7 @@ class InProcess:
         """Whether the same question has the same answer."""
         self._checker, self._worker = wrapped, _Worker(wrapped)
         self._state: bytes | None = None
-        """The checker's state behind the prefix; None is that in which it was given."""
+        """The checker's state after the prefix; None is that in which it was given."""
 
     @property
     def __name__(self) -> str:

@@ -1,6 +1,6 @@
-"""Model rows: the next-token logits behind a prompt and each of some prefixes.
+"""Model rows: the next-token logits after a prompt and each of some prefixes.
 
-A model row is the unit in which samplers count their cost: the logits behind one prefix. `Rows` is the
+A model row is the unit in which samplers count their cost: the logits after one prefix. `Rows` is the
 protocol; `FunctionRows` asks a function of the caller's, `ModelRows` a model of the engine, whose caches of
 keys and values it keeps for the prefixes that were read last.
 """
@@ -29,7 +29,7 @@ PASS: Final = 1 << 28
 
 
 class PrefixRows(Protocol):
-    """Whatever gives logits behind prefixes."""
+    """Whatever gives logits after prefixes."""
 
     name: str
     """What tells this model from others, for the fingerprint of a prefix tree."""
@@ -40,7 +40,7 @@ class PrefixRows(Protocol):
     longer kept."""
 
     def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
-        """Return logits, or log-probabilities, float64 [V], behind the prompt and each prefix."""
+        """Return logits, or log-probabilities, float64 [V], after the prompt and each prefix."""
         ...
 
 
@@ -110,7 +110,7 @@ class ModelRows:
 
     The caches of prefixes are kept, those that were used last, up to `most` bytes; `least` of them are kept
     whatever they take. So a prefix with one more token than one that was read before takes one decoding step.
-    Where the cache of a prefix's parent is gone, the tokens behind its nearest ancestor whose cache is kept
+    Where the cache of a prefix's parent is gone, the tokens after its nearest ancestor whose cache is kept
     (in the end the prompt) are read once more, which `reread` counts.
 
     A call may hold as much again as is kept: the caches that it begins with are there until it ends.
@@ -136,7 +136,7 @@ class ModelRows:
         """Bytes of the caches that are kept, the prompt's left out."""
 
     def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
-        """Return the logits behind each prefix.
+        """Return the logits after each prefix.
 
         Prefixes that have one more token than one whose cache is kept go through one forward pass together;
         those that lack d tokens take d passes, all such prefixes together. A pass has as many rows as give
@@ -167,7 +167,7 @@ class ModelRows:
         return [found[prefix] for prefix in prefixes]
 
     def _first(self) -> tuple[Floats, Any]:
-        """Return the logits behind the prompt, and its cache."""
+        """Return the logits after the prompt, and its cache."""
         if self._root is None:
             logits, cache = self._model.prefill(self._prompt)
             self._root = _numbers(logits), cache

@@ -142,7 +142,7 @@ class Drawn:
 
 
 def attempts_of(run: SamplingRun, walker: Walker) -> list[Attempt]:
-    """Return attempts until `n` of them gave a text, or the run is over. Surplus ones behind the n-th are
+    """Return attempts until `n` of them gave a text, or the run is over. Surplus ones after the n-th are
     dropped: attempts count in the order in which they began, whichever ends first.
 
     The run ends, too, where the tree proves that there is nothing to draw; and, if nothing bounds its cost,

@@ -63,7 +63,7 @@ class Samples(Generic[T]):
     error: one for each independent draw, run of particles, or attempt. It is linear, and takes several
     functions at once: from float64 [n] or [n, m] to [k] or [k, m]."""
     masses: list[tuple[float, ...] | None] = field(default_factory=list)
-    """For each draw, the share z of the model's mass that the grammar allowed behind each of its prefixes,
+    """For each draw, the share z of the model's mass that the grammar allowed after each of its prefixes,
     the empty one first; None where it is not known. Empty: it is known of no draw."""
     is_json: bool = False
     """Whether the texts are JSON."""

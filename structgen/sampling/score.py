@@ -76,7 +76,7 @@ def score(
 
     The law of `sample` is over token sequences, so a text has a probability for each of its tokenisations.
     What is returned is that of one of them, the canonical: what the tokenizer makes of the text by itself,
-    behind the prompt's tokens, with an end token after it. The sum over all tokenisations would take a model
+    after the prompt's tokens, with an end token after it. The sum over all tokenisations would take a model
     row for each prefix of each of them, which are exponentially many; it is not offered. The probability of
     the text is at least what is returned.
 

@@ -46,7 +46,7 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """A viable prefix: its tokens, and how things stand behind them. Equal where the tokens are."""
+    """A viable prefix: its tokens, and how things stand after them. Equal where the tokens are."""
 
     tokens: tuple[int, ...]
     state: int
@@ -113,7 +113,7 @@ class Target:
         checkers: Sequence[Checker] = (),
         read: Callable[[bytes], Any] | None = None,
     ) -> None:
-        """`rows` answers for the model behind its prompt; `compiled` is of the model's tokenizer; `read`
+        """`rows` answers for the model after its prompt; `compiled` is of the model's tokenizer; `read`
         returns the object of a text where the grammar was given as a type. Raises OptionError for what is
         no checker."""
         self.rows, self.compiled = rows, compiled
@@ -178,7 +178,7 @@ class Target:
         """Return the text tokens that may follow.
 
         A proven lower bound on the tokens still needed prunes: none at `max_tokens`, and one token before it
-        only those behind which the text is complete. `tokens_to_finish` is an upper bound and would hide
+        only those after which the text is complete. `tokens_to_finish` is an upper bound and would hide
         texts that fit.
         """
         left = self.max_tokens - len(prefix.tokens)
@@ -193,7 +193,7 @@ class Target:
         return tokens
 
     def extend(self, prefix: Prefix, token: int) -> Prefix | None:
-        """Return the prefix behind one more token, or None where a checker rules it out.
+        """Return the prefix after one more token, or None where a checker rules it out.
 
         Cost: the checkers are asked once for each prefix that is remembered. Where the grammar allows one
         text only from here on, they are asked about that text at once: if they refuse it, no row is read for
@@ -269,7 +269,7 @@ class Target:
 
 def scaled(logits: Floats, temperature: float, at: int) -> Floats:
     """Return logits over the temperature, less their greatest: their exp is at most 1. Raises StructgenError
-    where they are behind token `at` no numbers that a softmax could be taken of."""
+    where they are after token `at` no numbers that a softmax could be taken of."""
     found: Floats = logits / temperature
     most = found.max()
     if not np.isfinite(most) or np.isnan(found).any():

@@ -122,7 +122,7 @@ class PrefixTree:
             self.learn(path, node.upper, node.lower)
 
     def attach_under(self, parent: Node | None, slot: int, node: Node) -> bool:
-        """Have a node behind a slot of one that is part of the tree, or as its root; return whether there was
+        """Have a node after a slot of one that is part of the tree, or as its root; return whether there was
         room. The bounds above it are left as they are."""
         if parent is None:
             self.root, self.nbytes = node, node.nbytes
@@ -138,7 +138,7 @@ class PrefixTree:
         return node is self.root if not path else path[-1][0].children.get(path[-1][1]) is node
 
     def learn(self, path: Path, upper: float, lower: float) -> None:
-        """Note bounds on h behind a path, and what follows for all that is above.
+        """Note bounds on h after a path, and what follows for all that is above.
 
         A node that was not attached is no part of the tree: what was learnt there ends with it, as the next
         walk finds it new and must find the bound 1 that it is promised.

@@ -188,6 +188,6 @@ def _nodes(arrays: dict[str, Any], ends: Any) -> Iterator[Node]:
         yield node
 
 
-def _hold(sound: bool, what: str) -> None:
-    if not sound:
+def _hold(valid: bool, what: str) -> None:
+    if not valid:
         raise ValueError(f"{what} out of range")

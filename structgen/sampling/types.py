@@ -35,7 +35,7 @@ class TypeChecker:
     A document that the type refuses is not valid. A validator of a member or an item refuses as soon as that
     value has closed, and no text goes on from there. It waits until what holds the value has closed where
     the answer may depend on more than the value: where the validator is told of other members
-    (`ValidationInfo`), inside a union, behind a validator that may change the document first (mode "before",
+    (`ValidationInfo`), inside a union, after a validator that may change the document first (mode "before",
     "wrap" or "plain").
     """
 

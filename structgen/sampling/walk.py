@@ -2,7 +2,7 @@
 settings.
 
 At a prefix u the walk draws an edge by P(a | u) upper(ua), where `upper` is the tree's bound on h, or 1
-without a tree. It was drawn in the belief that upper(ua) is h(ua). Behind the edge stands a node whose own
+without a tree. It was drawn in the belief that upper(ua) is h(ua). After the edge stands a node whose own
 bound may be smaller, because the mask of ua forbids some of its mass or because other walks have learnt of
 dead ends. Let r be the bound found over the bound believed. What is done with r is the whole difference:
 
@@ -184,7 +184,7 @@ class Walker:
         assert node is not None
         is_held = tree is not None and tree.holds(walk.path, node)
         if tree is not None and is_held and not tree.has_room(Node.UNFOLDED):
-            # The tree learns nothing behind a copy, as behind a node that it had no room for.
+            # The tree learns nothing after a copy, as after a node that it had no room for.
             node = node.copy()
         before = node.nbytes
         slot = node.unfold(step, walk.draws.random(), walk.kept)

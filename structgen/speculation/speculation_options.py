@@ -75,7 +75,7 @@ class Speculation:
 
     @property
     def kind(self) -> Hashable:
-        """What tells apart how requests are drafted, whatever the texts: which drafters they have."""
+        """What distinguishes how requests are drafted, whatever the texts: which drafters they have."""
         # functions by their names: each request may have its own, and some cannot be hashed
         names = tuple(one if isinstance(one, str) else _name_of(one) for one in self.drafters)
         has = bool(self.edit), self.history is not None, self.draft_model is not None

@@ -22,7 +22,7 @@ _DEEPEST = 4096
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def _trie_is_sound(nodes, count, first, starts, slots, ids, many, lengths, tokens, open_at):
+def _trie_is_valid(nodes, count, first, starts, slots, ids, many, lengths, tokens, open_at):
     """Return 1 where the arrays of a trie are what `build_trie` makes in all that is followed, else 0.
 
     `open_at`: int32[4097], scratch.
@@ -75,7 +75,7 @@ def _trie_is_sound(nodes, count, first, starts, slots, ids, many, lengths, token
     "int64(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64,"
     " int64)"
 )
-def _tokens_are_sound(
+def _tokens_are_valid(
     nodes,
     count,
     starts,
@@ -92,7 +92,7 @@ def _tokens_are_sound(
     path,
     begun,
 ):
-    """Return 1 where a sound trie has exactly the tokens of a text, and what is derived from it is right,
+    """Return 1 where a valid trie has exactly the tokens of a text, and what is derived from it is right,
     else 0. `path` and `begun`: uint8 and int32[4097], scratch."""
     if load64(offsets, 0) != 0 or load64(offsets, tokens) != size:
         return 0
@@ -230,7 +230,7 @@ class Bounds(NamedTuple):
             len(trie.slot_ids),
             address_of(trie.slot_len),
         )
-        return bool(_trie_is_sound(*arrays, self.tokens, address_of(scratch)))
+        return bool(_trie_is_valid(*arrays, self.tokens, address_of(scratch)))
 
 
 def has_tokens(
@@ -240,7 +240,7 @@ def has_tokens(
     data: npt.NDArray[Any],
     derived: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]],
 ) -> bool:
-    """Return whether a sound trie has exactly the tokens whose bytes are there. `derived`: `slots_before`,
+    """Return whether a valid trie has exactly the tokens whose bytes are there. `derived`: `slots_before`,
     `child_start` and `children` of a Vocabulary. Cost: 5 ms for 128,000 tokens."""
     count, tokens = len(trie.nodes), len(token_slot)
     before, child_start, children = derived
@@ -256,7 +256,7 @@ def has_tokens(
         return False
     path, begun = np.empty(_DEEPEST + 1, np.uint8), np.empty(_DEEPEST + 1, np.int32)
     return bool(
-        _tokens_are_sound(
+        _tokens_are_valid(
             address_of(trie.nodes),
             count,
             address_of(trie.slot_start),

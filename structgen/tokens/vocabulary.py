@@ -233,9 +233,9 @@ class Vocabulary:
         values: dict[str, Any] = {name: file.numbers[name] for name in _NUMBERS}
         values |= {name: file.arrays[name] for name in _ARRAYS}
         found = cls(fingerprint=tokenizer.fingerprint, **values)
-        return found if found._is_sound(tokenizer, text) else None
+        return found if found._is_valid(tokenizer, text) else None
 
-    def _is_sound(self, tokenizer: Tokenizer, text: bytes) -> bool:
+    def _is_valid(self, tokenizer: Tokenizer, text: bytes) -> bool:
         """Return whether all numbers are those of the tokenizer's tokens, but for the signatures, which lead
         nowhere."""
         from structgen.tokens.trie import TrieArrays, deepest_characters

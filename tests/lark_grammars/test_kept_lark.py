@@ -22,7 +22,7 @@ from structgen.errors import StoreWarning
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept import kept_masks
 from structgen.lark_grammars.kept.kept_masks import Groups
-from structgen.lark_grammars.kept.state_image import Slots
+from structgen.lark_grammars.kept.state_snapshot import Slots
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.lark_grammars.lexer import kept_lexemes
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer

@@ -72,9 +72,8 @@ def test_a_lexer_goes_on_from_states_that_were_kept(name: str, met: int) -> None
 def test_numbers_out_of_range_are_damage_and_no_other_error(name: str) -> None:
     """Whichever number is another one: states come out of it, or DamagedArrays."""
     first = local(name)
-    first.explore(
-        [first.start(one, first.initial_look_behind()) for one in range(len(first.tables.contexts))], 3
-    )
+    starts = [first.start(one, first.initial_look_behind()) for one in range(len(first.tables.contexts))]
+    first.explore(starts, 3)
     arrays = decode_arrays(encode_lexemes(first), kept_lexemes._KIND, "").arrays
     draw, refused = random.Random(4), 0
     for _ in range(120):

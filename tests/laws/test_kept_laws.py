@@ -110,7 +110,7 @@ def test_what_may_be_expected_is_told_by_a_kept_grammar_too(
 def test_a_law_that_is_broken_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kept state that is another's turns the laws red: rows of states are shifted by one when they are
     read."""
-    from structgen.json_machine.kept import table_image
+    from structgen.json_machine.kept import table_snapshot
 
     tokens = [bytes((byte,)) for byte in range(256)] + [None]
     tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=256)
@@ -127,15 +127,15 @@ def test_a_law_that_is_broken_is_seen(tmp_path: Path, monkeypatch: pytest.Monkey
     first = sg.compile(grammar, tokenizer, store=store)
     expected = masks(first)
     store.flush()
-    decode = table_image.decode_image
+    decode = table_snapshot.decode_image
 
-    def shifted(data: bytes) -> table_image.TableImage:
+    def shifted(data: bytes) -> table_snapshot.TableSnapshot:
         found = decode(data)
         nodes = found.tables[0].copy()
         nodes[1:, 8:] = nodes[:-1, 8:].copy()
         return found._replace(tables=(nodes, *found.tables[1:]))
 
-    monkeypatch.setattr(table_image, "decode_image", shifted)
+    monkeypatch.setattr(table_snapshot, "decode_image", shifted)
     try:
         got = masks(sg.compile(grammar, tokenizer, store=sg.MaskStore(tmp_path)))
     except StructgenError:

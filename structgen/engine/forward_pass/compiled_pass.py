@@ -64,7 +64,7 @@ class CompiledPass:
         return here and all(columns % PANEL == 0 for columns in wide)
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[PagedCache]]:
-        """Return the logits [prompts, V] behind prompts, and their caches. What several begin with is read
+        """Return the logits [prompts, V] after prompts, and their caches. What several begin with is read
         once: a column is the same to the bit whoever asked for it."""
         self.pages.sweep()
         caches = [PagedCache(self.pages, len(prompt)) for prompt in prompts]
@@ -87,7 +87,7 @@ class CompiledPass:
         return self._run(*_rows_of(prompts, caches, every, starts, lengths), caches), caches
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
-        """Return the logits [rows, V] behind one more token of each text, which its cache then holds."""
+        """Return the logits [rows, V] after one more token of each text, which its cache then holds."""
         self.pages.sweep()
         rows = []
         for token, cache in zip(tokens, caches, strict=True):
@@ -112,7 +112,7 @@ class CompiledPass:
         counts: Sequence[int],
         caches: Sequence[PagedCache],
     ) -> Tensor:
-        """Return the logits [sum(counts), V] behind each node of a tree of each text (`VerifiesDrafts`).
+        """Return the logits [sum(counts), V] after each node of a tree of each text (`VerifiesDrafts`).
 
         They are those of `decode` to the bit. Raises OptionError for what is no such tree, for one of more
         than MOST_NODES nodes, and for one that goes past the context; no cache is changed then. Memory: a
@@ -144,8 +144,8 @@ class CompiledPass:
             cache.length += len(path)
 
     def _run(self, rows: _Rows, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
-        """Return the logits behind the last row of each text, of which `counts` says how many rows it has;
-        or behind `every` row.
+        """Return the logits after the last row of each text, of which `counts` says how many rows it has;
+        or after `every` row.
 
         Raises what went wrong in any thread, when all have ended. Each thread holds the caches: where an
         interrupt cuts the waiting, their pages are no other text's until it has ended.
@@ -183,7 +183,7 @@ class CompiledPass:
         self._run_part(rows[start:stop], asked[first:last] - start, logits[first:last])
 
     def _run_part(self, rows: _Rows, asked: _Rows, logits: _Numbers) -> None:
-        """Run rows, and write the logits behind those whose numbers, ascending, are `asked`."""
+        """Run rows, and write the logits after those whose numbers, ascending, are `asked`."""
         model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
         if len(rows) <= _TOGETHER:
             run_rows(*model, rows, asked, logits)

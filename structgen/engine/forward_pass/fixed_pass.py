@@ -4,7 +4,7 @@ Keys and values of all texts lie in one tensor, a slot for each text. A step is 
 next power of two) and a bucket of columns; what changes lies in three static buffers:
 
     tokens, positions   by slots: what each text reads, and its column; slots without a text in this step
-                        write to a column behind all others, which nobody reads
+                        write to a column after all others, which nobody reads
     order               the slot of each text: the head multiplies hidden states in this order, and so the
                         logits come out in the order of the texts
 
@@ -170,12 +170,12 @@ class FixedLlama:
     # --- passes ---------------------------------------------------------------------------------------------
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, FixedCache]:
-        """Return the logits [V] behind a prompt, and its cache."""
+        """Return the logits [V] after a prompt, and its cache."""
         (found,) = self.prefill_many([tokens])
         return found
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, FixedCache]]:
-        """Return the logits [V] behind each prompt, and its cache. Prompts are filled up on the right to the
+        """Return the logits [V] after each prompt, and its cache. Prompts are filled up on the right to the
         longest one, which no token attends to; a pass has at most 16,384 tokens, or one prompt."""
         found: dict[int, tuple[Tensor, FixedCache]] = {}
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
@@ -212,14 +212,14 @@ class FixedLlama:
         return self._head(x[last.to(device)]), caches
 
     def decode(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
-        """Return the logits [rows, V] behind one more token of each text. They are overwritten by the step
+        """Return the logits [rows, V] after one more token of each text. They are overwritten by the step
         after the next one."""
         with self._lock, torch.inference_mode():
             self._turn = 1 - self._turn
             return self._decode(tokens, caches)
 
     def decode_instead(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
-        """Return the logits [rows, V] behind other tokens in place of the last one of each text, as a copy.
+        """Return the logits [rows, V] after other tokens in place of the last one of each text, as a copy.
         The logits of the last step stay as they are."""
         with self._lock, torch.inference_mode():
             for cache in caches:
@@ -277,7 +277,7 @@ class FixedLlama:
         return qk[:, : sizes.heads], qk[:, sizes.heads :], qkv[:, both:]
 
     def _behind(self, x: Tensor, read: Tensor, layer: Layer) -> Tensor:
-        """Return hidden states behind a layer, of those before it and what attention has read."""
+        """Return hidden states after a layer, of those before it and what attention has read."""
         x = x + F.linear(read, layer.out)
         gate, up = F.linear(self._norm(x, layer.between), layer.gate_up).chunk(2, -1)
         return x + F.linear(F.silu(gate) * up, layer.down)

@@ -10,13 +10,17 @@ token.
 from __future__ import annotations
 
 import math
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.engine.drawing import exponentials
 from structgen.engine.forward_pass.paged_attention import PAGES, PLACE, TOKEN, WHERE, attend, loose, take
 from structgen.engine.forward_pass.tiles import MOST_ROWS, PANEL, floats, product, words
 from structgen.native.jit import entry, jit
+
+Array: TypeAlias = npt.NDArray[Any]
 
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
 """Columns of the offsets of a layer's weights. The row after the last layer's has the last norm and the
@@ -26,7 +30,7 @@ HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
 
 
 @loose
-def squares(row):
+def squares(row: Array) -> Any:
     """Return the sum of the squares of numbers."""
     found = np.float32(0.0)
     for value in row:
@@ -35,7 +39,7 @@ def squares(row):
 
 
 @jit
-def normalise(x, rows, weight, epsilon, out):
+def normalise(x: Array, rows: Array, weight: Array, epsilon: Any, out: Array) -> None:
     """Write the rows of `x` [texts, width], normalised (RMSNorm), one after the other."""
     width = x.shape[1]
     for i in range(len(rows)):
@@ -46,7 +50,7 @@ def normalise(x, rows, weight, epsilon, out):
 
 
 @jit
-def add(x, more):
+def add(x: Array, more: Array) -> None:
     """Add numbers to the rows of `x`."""
     width = x.shape[1]
     for i in range(len(x)):
@@ -55,7 +59,7 @@ def add(x, more):
 
 
 @jit
-def gate(wide, count, inner, part, out):
+def gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> None:
     """Write SwiGLU of `count` rows of two halves: silu of the first times the second."""
     for i in range(count):
         first = wide[2 * i * inner : (2 * i + 1) * inner]
@@ -70,7 +74,20 @@ def gate(wide, count, inner, part, out):
 
 
 @jit
-def attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, paths, out):
+def attend_all(
+    rows: Array,
+    layer: int,
+    wide: Array,
+    heads: int,
+    groups: int,
+    head: int,
+    cos: Array,
+    sin: Array,
+    queries: Array,
+    scores: Array,
+    paths: Array,
+    out: Array,
+) -> None:
     """Take a column for each row, and write what its queries attend to; `wide` has queries, keys, values."""
     parts = heads + 2 * groups
     begins = layer * 8 * groups * PANEL * head
@@ -90,8 +107,22 @@ def attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores
 
 @jit
 def run_layers(
-    sizes, epsilon, weights, offsets, cos, sin, rows, asked, x, narrow, wide, queries, scores, paths, logits
-):
+    sizes: Array,
+    epsilon: Any,
+    weights: Array,
+    offsets: Array,
+    cos: Array,
+    sin: Array,
+    rows: Array,
+    asked: Array,
+    x: Array,
+    narrow: Array,
+    wide: Array,
+    queries: Array,
+    scores: Array,
+    paths: Array,
+    logits: Array,
+) -> None:
     """Run rows, whose embeddings are `x`, through all layers; as `run_rows`, which lends the room to work in.
 
     Parts of these arrays are taken in the inner loops: here they are arrays without owners.
@@ -128,7 +159,18 @@ def run_layers(
     "void(int64[::1], float32, float32[::1], int64[:, ::1], float32[:, ::1], float32[:, ::1],"
     " float32[:, ::1], int64[:, ::1], int64[::1], float32[:, ::1])"
 )
-def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked, logits):
+def run_rows(
+    sizes: Array,
+    epsilon: Any,
+    weights: Array,
+    offsets: Array,
+    embedding: Array,
+    cos: Array,
+    sin: Array,
+    rows: Array,
+    asked: Array,
+    logits: Array,
+) -> None:
     """Run rows, whose columns are above; the logits of those that are `asked` for go to `logits`.
 
     `rows` has the columns that `paged_attention` says, `sizes` and `offsets` those above; `weights` has all

@@ -28,7 +28,7 @@ _LINE: Final = 64
 class PagedCache:
     """What a model has read of one text: the first `length` columns of its pages.
 
-    The columns behind those may hold a tree of guesses, which `parents` describes: node j has column
+    The columns after those may hold a tree of guesses, which `parents` describes: node j has column
     `length + j`. They are no part of the text, and the next token or tree overwrites them. Their pages stay
     with the cache, at most one for every 32 nodes of its largest tree and one more.
     """
@@ -41,7 +41,7 @@ class PagedCache:
         self.parents: list[int] = []
         """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
         # nodes of a tree may have columns beyond the model's context, though none of their places is; and
-        # compiled code asks for the pages behind those that it reads, four at a time
+        # compiled code asks for the pages after those that it reads, four at a time
         self._list = np.zeros(pages.most + MOST_NODES // PANEL + 4, np.int64)
         self.address: int = self._list.ctypes.data
         """Where the list of its pages lies."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from structgen.engine.drawing import exponentials, highest, total
 from structgen.engine.forward_pass.tiles import MOST_ROWS, PANEL, add_weighted, floats_at, listed_product
 from structgen.native.jit import alone, entry, jit
 from structgen.native.raw_memory import load64
+
+Array: TypeAlias = npt.NDArray[Any]
 
 TOKEN, PLACE, PAGES, WHERE, BEGIN, PARENTS = range(6)
 """Columns of a row: its token, its place in the text, the address of the list of its text's pages; the number
@@ -32,7 +35,7 @@ def loose(function: Callable[..., Any]) -> Any:
 
 
 @jit
-def turn(x, cos, sin, out, start, step):
+def turn(x: Array, cos: Array, sin: Array, out: Array, start: int, step: int) -> None:
     """Write a vector turned to a place (rotary, by halves), from `start` on, every `step` numbers."""
     half = len(x) // 2
     for d in range(half):
@@ -41,7 +44,9 @@ def turn(x, cos, sin, out, start, step):
 
 
 @jit
-def take(own, heads, pages, place, where, layer, cos, sin):
+def take(
+    own: Array, heads: int, pages: int, place: int, where: int, layer: int, cos: Array, sin: Array
+) -> None:
     """Write a row's keys and values, turned to its place, to its column, which is number `where`.
 
     `own` [heads + 2 groups, head] has its queries, keys and values, not turned yet; `pages` is the address of
@@ -59,7 +64,7 @@ def take(own, heads, pages, place, where, layer, cos, sin):
 
 
 @jit
-def path_of(row, shared, path):
+def path_of(row: Array, shared: int, path: Array) -> Any:
     """Write which columns a row attends to behind the first `shared` ones, ascending; return how many.
 
     They end with the row's own. A row that is no node of a tree has all columns up to its place. `row` has
@@ -78,7 +83,20 @@ def path_of(row, shared, path):
 
 
 @jit
-def attend(rows, wide, heads, groups, head, layer, cos, sin, queries, scores, paths, out):
+def attend(
+    rows: Array,
+    wide: Array,
+    heads: int,
+    groups: int,
+    head: int,
+    layer: int,
+    cos: Array,
+    sin: Array,
+    queries: Array,
+    scores: Array,
+    paths: Array,
+    out: Array,
+) -> None:
     """Write what the queries of rows of one text attend to: up to MOST_ROWS rows, that follow each other.
 
     The columns that all of the rows see are read once for all of them. A row's sums are made over these in
@@ -160,7 +178,7 @@ def attend(rows, wide, heads, groups, head, layer, cos, sin, queries, scores, pa
 
 
 @entry("void(int64, int64[::1], int64, int64, int64, int64)")
-def move_columns(pages, path, begin, layers, groups, head):
+def move_columns(pages: int, path: Array, begin: int, layers: int, groups: int, head: int) -> None:
     """Move the columns of a path so that they lie side by side from column `begin` on, in all layers.
 
     `pages` is the address of the list of the text's pages; the columns of `path` ascend, and none lies before

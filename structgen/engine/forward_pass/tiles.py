@@ -13,15 +13,18 @@ or more later (`_AHEAD`), across the borders of pages, which the processor's own
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numba
+import numpy.typing as npt
 from llvmlite import binding
 from llvmlite import ir as llvm
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from structgen.native.jit import jit
+
+Array: TypeAlias = npt.NDArray[Any]
 
 PANEL = 32
 """Columns of a panel: two vectors of 16."""
@@ -221,20 +224,22 @@ floats_at, words_at = _pointer(types.float32, _FLOAT), _pointer(types.int64, _WO
 
 
 @jit
-def floats(array):
+def floats(array: Array) -> Any:
     """Return an array of single-precision numbers without its owner, who must outlive it: parts of it are
     then taken without counting, which in inner loops costs more than the work."""
     return numba.carray(floats_at(array.ctypes.data), array.shape)
 
 
 @jit
-def words(array):
+def words(array: Array) -> Any:
     """Return an array of 64-bit integers without its owner, as `floats` does."""
     return numba.carray(words_at(array.ctypes.data), array.shape)
 
 
 @jit
-def product(x, step, rows, depth, weights, columns, half, out):
+def product(
+    x: int, step: int, rows: int, depth: int, weights: int, columns: int, half: int, out: int
+) -> None:
     """Write the products of rows with a matrix of packed columns.
 
     `x` is the address of the first row, `step` bytes from each to the next; `weights` that of the panels;
@@ -264,7 +269,9 @@ def product(x, step, rows, depth, weights, columns, half, out):
 
 
 @jit
-def listed_product(x, rows, depth, pages, panels, apart, out, wide):
+def listed_product(
+    x: int, rows: int, depth: int, pages: int, panels: int, apart: int, out: int, wide: int
+) -> None:
     """Write the products of up to MOST_ROWS rows, which follow each other, with panels whose addresses, less
     `apart`, lie at `pages`; `wide` bytes from the products of a row to those of the next."""
     together = 4 if rows == 1 else 2 if rows <= _TWO else 1
@@ -280,7 +287,9 @@ def listed_product(x, rows, depth, pages, panels, apart, out, wide):
 
 
 @jit
-def add_weighted(shares, rows, step, count, values, later, columns, out):
+def add_weighted(
+    shares: int, rows: int, step: int, count: int, values: int, later: int, columns: int, out: int
+) -> None:
     """Add to each of up to MOST_ROWS rows the sum of `count` rows of values, each times its share.
 
     A row has `columns` numbers (a multiple of PANEL). `shares`, `values` and `out` are addresses; `step` is

@@ -43,7 +43,7 @@ class TorchPass:
         return DraftSupport("tree")
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[SlabCache]]:
-        """Return the logits [prompts, V] behind prompts, and their caches. All rows share their products;
+        """Return the logits [prompts, V] after prompts, and their caches. All rows share their products;
         each prompt attends to itself."""
         self.slabs.sweep()
         caches = [SlabCache(self.slabs, room_for(len(one) + 1), len(one)) for one in prompts]
@@ -81,7 +81,7 @@ class TorchPass:
         return _product(last, weights.head, block)[: len(counts)]
 
     def decode(self, tokens: Sequence[int], caches: Sequence[SlabCache]) -> Tensor:
-        """Return the logits [rows, V] behind one more token of each text, which its cache then holds."""
+        """Return the logits [rows, V] after one more token of each text, which its cache then holds."""
         self.slabs.sweep()
         for cache in caches:
             cache.forget_tree()
@@ -117,7 +117,7 @@ class TorchPass:
         counts: Sequence[int],
         caches: Sequence[SlabCache],
     ) -> Tensor:
-        """Return the logits [sum(counts), V] behind the nodes of a tree for each text (`VerifiesDrafts`).
+        """Return the logits [sum(counts), V] after the nodes of a tree for each text (`VerifiesDrafts`).
 
         Each node is a row of the batch, which gets to the bit what `decode` would give it. Keys and values
         of the nodes stay aside until `keep`, or until the next call for the text. Cost: that of a step of so
@@ -157,7 +157,7 @@ class TorchPass:
             self.slabs.keep(cache, path)
 
     def _run(self, tokens: list[int], attention: Attention | TreeAttention) -> Tensor:
-        """Return the logits behind rows of the batch, of which `attention` knows the texts."""
+        """Return the logits after rows of the batch, of which `attention` knows the texts."""
         weights, rows = self._weights, len(tokens)
         sizes, device = weights.sizes, weights.embedding.device
         block, spare = self._block(rows)

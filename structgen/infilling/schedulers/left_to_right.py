@@ -20,7 +20,7 @@ from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 @dataclass(frozen=True, slots=True)
 class LeftToRight:
     """The first masked slot, and given its token the surest `tokens_per_step` - 1 of the `window` - 1 slots
-    behind it. By default the window is twice `tokens_per_step` less one. A canvas of L masked slots takes at
+    after it. By default the window is twice `tokens_per_step` less one. A canvas of L masked slots takes at
     most ceil(L / tokens_per_step) steps."""
 
     tokens_per_step: int = 1

@@ -1,5 +1,7 @@
-"""The tables of a compiled grammar as plain arrays for a file, and checked when read again.
+"""The tables of a compiled schema as a snapshot: plain arrays for a file.
 
-`table_image` writes and reads them; `token_list_merging` stores equal lists of tokens once; `table_checks`
-and `image_checks` make sure that no number leads outside its array.
+What comes in: the tables of a machine that has answered questions. What goes out: arrays by name, and tables
+again. `table_snapshot` takes and restores a snapshot; `token_list_merging` writes equal lists of tokens once;
+`snapshot_checks` and the compiled `table_checks` hold every number to its range before compiled code follows
+it.
 """

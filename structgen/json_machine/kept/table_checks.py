@@ -47,7 +47,7 @@ def _in(value, low, end):
 
 @jit
 def _words_of(w, words):
-    """Return how many words a list has that was found to be sound."""
+    """Return how many words a list has that was found to be valid."""
     return load64(_row(w, T_LEX, 2, words), 1)
 
 
@@ -88,7 +88,7 @@ def _has_places(w, row):
 
 @jit
 def _is_key(w, residue, key):
-    """Return whether a key is one of a sound residue's, or of a class of others."""
+    """Return whether a key is one of a valid residue's, or of a class of others."""
     if key < 0:
         return key == -2 or (key <= -2 - _GROUP and key > EXTRA_TAG)
     row = _row(w, T_RES, R_STRIDE, residue)
@@ -100,7 +100,7 @@ def _is_key(w, residue, key):
 
 @jit
 def _is_set(w, node):
-    """Return whether a number is that of a set, whose rows are sound."""
+    """Return whether a number is that of a set, whose rows are valid."""
     return _in(node, 0, _count(w, T_SET)) and load64(_row(w, T_SET, 4, node), 0) == 0
 
 
@@ -112,7 +112,7 @@ def _is_text(w, text):
 
 
 @jit
-def _words_are_sound(w):
+def _words_are_valid(w):
     """Lists of words: offsets that ascend, within the bytes."""
     offsets, size, left = load64(w, 2 * T_OFFSET), _count(w, T_BLOB), 2 * _count(w, T_OFFSET) + 2
     for i in range(_count(w, T_LEX)):
@@ -133,7 +133,7 @@ def _words_are_sound(w):
 
 
 @jit
-def _chains_are_sound(w):
+def _chains_are_valid(w):
     """Texts, sets and frames: each leads to earlier rows of the right kind."""
     for i in range(_count(w, T_TEXT)):
         row = _row(w, T_TEXT, 2, i)
@@ -179,7 +179,7 @@ def _chains_are_sound(w):
 
 
 @jit
-def _residues_are_sound(w):
+def _residues_are_valid(w):
     """What the network said: places, residues, plain objects, strings, what follows."""
     places, residues, states = _count(w, T_PLACE), _count(w, T_RES), load64(w, STATES)
     children, many = load64(w, 2 * T_CHILD), _count(w, T_CHILD)
@@ -245,7 +245,7 @@ def _may_follow(w, residue):
 
 
 @jit
-def _others_are_sound(w):
+def _others_are_valid(w):
     """Places, strings, and what follows a residue and a value."""
     places, residues, states = _count(w, T_PLACE), _count(w, T_RES), load64(w, STATES)
     for i in range(places):
@@ -303,7 +303,7 @@ def _others_are_sound(w):
 
 
 @jit
-def _lists_are_sound(w):
+def _lists_are_valid(w):
     """Lists of tokens, one after another; where each begins is marked."""
     at, size, marks = numba.int64(0), _count(w, T_LIST), load64(w, MARKS)
     lists, tokens = load64(w, 2 * T_LIST), load64(w, TOKENS)
@@ -322,7 +322,7 @@ def _lists_are_sound(w):
 
 
 @jit
-def _node_is_sound(w, row):
+def _node_is_valid(w, row):
     """The registers of a state, by its mode (see layout)."""
     mode, residue, lex, at = load64(row, MODE), load64(row, RES), load64(row, LEX), load64(row, AT)
     seen, frame = load64(row, SEEN), load64(row, FRAME)
@@ -367,23 +367,23 @@ def _node_is_sound(w, row):
 
 
 @entry("int64(int64)")
-def tables_are_sound(w):
-    """Return 0 where all that compiled code follows in some tables is sound, else which part is not. `w`: the
+def tables_are_valid(w):
+    """Return 0 where all that compiled code follows in some tables is valid, else which part is not. `w`: the
     words above."""
-    if not _words_are_sound(w):
+    if not _words_are_valid(w):
         return 1
-    if not _residues_are_sound(w):
+    if not _residues_are_valid(w):
         return 2
-    if not _chains_are_sound(w):
+    if not _chains_are_valid(w):
         return 3
-    if not _others_are_sound(w):
+    if not _others_are_valid(w):
         return 4
-    if not _lists_are_sound(w):
+    if not _lists_are_valid(w):
         return 5
     lists, marks = _count(w, T_LIST), load64(w, MARKS)
     for i in range(_count(w, T_NODE)):
         row = _row(w, T_NODE, N_STRIDE, i)
-        if not _node_is_sound(w, row) or not _in(load64(row, N_ROW), -1, load64(w, ROWS)):
+        if not _node_is_valid(w, row) or not _in(load64(row, N_ROW), -1, load64(w, ROWS)):
             return 6
         held = load64(row, N_LIST)
         if not _in(held, -1, lists) or (held >= 0 and load8(marks, held) == 0):

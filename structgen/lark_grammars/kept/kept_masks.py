@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.lark_masks import put_masks
-from structgen.lark_grammars.kept.lark_table_checks import masks_are_sound
-from structgen.lark_grammars.kept.state_image import StateImage
+from structgen.lark_grammars.kept.lark_table_checks import masks_are_valid
+from structgen.lark_grammars.kept.state_snapshot import StateSnapshot
 from structgen.machine_core.growing_tables import ADDRESS, LISTS, GrowingTables
 from structgen.native.array_file import Later
 from structgen.native.checksums import checksum, checksum_at
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
-from structgen.tokens.array_checks import are_shaped
+from structgen.tokens.array_checks import are_in, are_shaped
 
 _ROW, _LIST = K.LarkNode.dense_row, K.LarkNode.token_list
 _GROUP = 1 << 14
@@ -45,18 +45,18 @@ class Groups(NamedTuple):
     """Checksums of the lists."""
 
 
-def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Groups]:
-    """Return an image without its masks but with the lists of its groups, and these. `rows`: of each dense
+def grouped(snapshot: StateSnapshot, rows: Mapping[int, int]) -> tuple[StateSnapshot, Groups]:
+    """Return a snapshot without its masks but with the lists of its groups, and these. `rows`: of each dense
     row its number in the file. Cost: 1 us a state."""
-    masked = np.flatnonzero(image.nodes[:, _LIST] >= 0)
-    # equal lists are one in an image: side by side they are one in a group
-    masked = masked[np.lexsort((image.nodes[masked, _LIST], image.nodes[masked, _ROW]))]
+    masked = np.flatnonzero(snapshot.nodes[:, _LIST] >= 0)
+    # equal lists are one in a snapshot: side by side they are one in a group
+    masked = masked[np.lexsort((snapshot.nodes[masked, _LIST], snapshot.nodes[masked, _ROW]))]
     parts: list[bytes] = []
     offsets: list[int] = []
     bounds: list[list[int]] = []
     places: dict[bytes, int] = {}
     before, used = -2, 0
-    for at, (row, start) in enumerate(image.nodes[masked][:, [_ROW, _LIST]].tolist()):
+    for at, (row, start) in enumerate(snapshot.nodes[masked][:, [_ROW, _LIST]].tolist()):
         if row != before or used - bounds[-1][3] >= _GROUP:
             if used % 2:  # groups are whole words of eight bytes
                 parts.append(bytes(4))
@@ -64,7 +64,7 @@ def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Gro
             bounds.append([rows.get(row, -1), at, at, used, used])
             places.clear()
             before = row
-        content = image.lists[start : start + 2 + int(image.lists[start])].tobytes()
+        content = snapshot.lists[start : start + 2 + int(snapshot.lists[start])].tobytes()
         place = places.get(content)
         if place is None:
             place = places[content] = used
@@ -75,7 +75,7 @@ def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Gro
     if used % 2:
         parts.append(bytes(4))
     lists = np.frombuffer(bytearray(b"".join(parts)), np.int32)
-    nodes, group_of = image.nodes.copy(), np.full(len(image.nodes), -1, np.int32)
+    nodes, group_of = snapshot.nodes.copy(), np.full(len(snapshot.nodes), -1, np.int32)
     nodes[masked, _ROW], nodes[masked, _LIST] = K.KEPT, -1
     for group, (_row, first, last, _low, _high) in enumerate(bounds):
         group_of[masked[first:last]] = group
@@ -87,7 +87,7 @@ def grouped(image: StateImage, rows: Mapping[int, int]) -> tuple[StateImage, Gro
         np.array(bounds, np.int64).reshape(-1, 5),
         np.array(sums, np.int64),
     )
-    return image._replace(nodes=nodes, lists=lists), groups
+    return snapshot._replace(nodes=nodes, lists=lists), groups
 
 
 def padded(rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
@@ -108,20 +108,17 @@ def are_groups(groups: Groups, states: int, rows: int, lists: npt.NDArray[np.int
     if not are_shaped(groups, shapes) or len(groups.group_of) > states or lists.ndim != 1:
         return False
     row, first, last, low, high = groups.bounds.T
-    return bool(
-        (groups.group_of >= -1).all()
-        and (groups.group_of < count).all()
-        and (groups.states >= 0).all()
-        and (groups.states < states).all()
-        and (row >= -1).all()
-        and (row < rows).all()
-        and (first >= 0).all()
-        and (first <= last).all()
-        and (last <= many).all()
-        and (low >= 0).all()
-        and (low <= high).all()
-        and (high <= len(lists)).all()
+    ranges = (
+        (groups.group_of, -1, count),
+        (groups.states, 0, states),
+        (row, -1, rows),
+        (first, 0, many + 1),
+        (last, 0, many + 1),
+        (low, 0, len(lists) + 1),
+        (high, 0, len(lists) + 1),
     )
+    is_ordered = bool((first <= last).all() and (low <= high).all())
+    return is_ordered and all(are_in(array, least, end) for array, least, end in ranges)
 
 
 class DenseRows:
@@ -137,7 +134,7 @@ class DenseRows:
         "_sums",
         "count",
         "is_damaged",
-        "is_sound",
+        "is_valid",
     )
 
     def __init__(
@@ -150,7 +147,7 @@ class DenseRows:
         self._rows, self._sums, self._crcs, self._masks = rows, sums, crcs, masks
         self._address = address_of(rows.array)
         self.count = len(rows.array)
-        self.is_sound = are_shaped(
+        self.is_valid = are_shaped(
             (rows.array, sums, crcs),
             [
                 ("<i4", (self.count, masks.words + masks.words % 2)),
@@ -230,7 +227,7 @@ class KeptMasks:
             self._lists.tell()
             return False
         offsets = self._addresses[1] + 8 * first
-        if not masks_are_sound(lists, low, high, offsets, last - first, self._tokens):
+        if not masks_are_valid(lists, low, high, offsets, last - first, self._tokens):
             self._lists.tell()
             return False
         number = -1 if row < 0 else self._dense.number(row)

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept import lark_table_checks as S
 from structgen.native.raw_memory import address_of
-from structgen.tokens.array_checks import are_shaped
+from structgen.tokens.array_checks import are_in, are_shaped
 
 if TYPE_CHECKING:
-    from structgen.lark_grammars.kept.state_image import Slots, StateImage
+    from structgen.lark_grammars.kept.state_snapshot import Slots, StateSnapshot
     from structgen.lark_grammars.reading.loaded_grammar import ParserTables
     from structgen.lark_grammars.tables.grammar_tables import GrammarTables, Records
 
@@ -61,9 +61,8 @@ def are_records(records: Records, bounds: RecordBounds) -> bool:
     ]
     if not are_shaped(records, shapes) or known > bounds.lexemes:
         return False
-    for words in (records.addresses, records.rows):
-        if len(words) and not 0 <= int(words.min()) <= int(words.max()) < size:
-            return False
+    if not are_in(records.addresses, 0, size) or not are_in(records.rows, 0, size):
+        return False
     marks, seen = np.zeros(size, np.uint8), np.zeros(size, np.int32)
     marks[records.addresses] = 1
     marks[records.rows] = 2
@@ -75,7 +74,7 @@ def are_records(records: Records, bounds: RecordBounds) -> bool:
     bounds.facts.words[S.S_LISTS] = address_of(bounds.lists)
     arrays = address_of(made), address_of(marks), size, address_of(records.records), known
     rest = address_of(records.tries), count, bounds.nodes, bounds.rows, lists, address_of(seen)
-    return int(S.records_are_sound(w, *arrays, *rest)) == 0
+    return int(S.records_are_valid(w, *arrays, *rest)) == 0
 
 
 def facts_of(tables: ParserTables) -> GrammarFacts | None:
@@ -89,7 +88,7 @@ def facts_of(tables: ParserTables) -> GrammarFacts | None:
     if tables.context_of.shape != (states,) or not 0 <= tables.start < states:
         return None
     contexts = len(tables.contexts)
-    if states and not 0 <= int(tables.context_of.min()) <= int(tables.context_of.max()) < contexts:
+    if not are_in(tables.context_of, 0, contexts):
         return None
     sizes = [len(rule.symbols) for rule in rules]
     ends = np.array([0, *accumulate(sizes)], np.int32)
@@ -98,7 +97,7 @@ def facts_of(tables: ParserTables) -> GrammarFacts | None:
     kernels = np.array([0, *accumulate(map(len, tables.kernels))], np.int32)
     pairs = chain.from_iterable(chain.from_iterable(tables.kernels))
     items = np.fromiter(pairs, np.int32, 2 * int(kernels[-1])).reshape(-1, 2)
-    if not -nonterminals <= int(symbols.min(initial=0)) <= int(symbols.max(initial=0)) < terminals:
+    if not are_in(symbols, -nonterminals, terminals):
         return None
     counts = states, terminals, nonterminals, len(rules), contexts
 
@@ -108,7 +107,7 @@ def facts_of(tables: ParserTables) -> GrammarFacts | None:
         return GrammarFacts(words, held)
 
     checked = facts(*_named_once(tables, actions, symbols))
-    return facts(actions, symbols) if S.parser_is_sound(address_of(checked.words)) == 0 else None
+    return facts(actions, symbols) if S.parser_is_valid(address_of(checked.words)) == 0 else None
 
 
 def _named_once(
@@ -117,7 +116,7 @@ def _named_once(
     """Return actions and the symbols of rules with each terminal under the first of its numbers.
 
     Lark lists a terminal twice that is ignored and stands in a rule: both numbers have the same actions, and
-    rules name one of them. Columns that are not the same stay as they are, and are found unsound.
+    rules name one of them. Columns that are not the same stay as they are, and are found invalid.
     """
     first: dict[str, int] = {}
     number = np.array([first.setdefault(one.name, at) for at, one in enumerate(tables.terminals)], np.int32)
@@ -164,9 +163,7 @@ def are_pages(facts: GrammarFacts, pages: GrammarTables) -> bool:
     ends, origins = facts.held[4], facts.held[6]
     if not np.array_equal(pages.origins, origins) or not np.array_equal(pages.sizes, np.diff(ends)):
         return False
-    if contexts and not K.UNKNOWN <= int(pages.starts.min()) <= int(pages.starts.max()) < lexemes:
-        return False
-    if int(pages.clean.max(initial=0)) >= K.SEPARABLE_PENDING:
+    if not are_in(pages.starts, K.UNKNOWN, lexemes) or not are_in(pages.clean, 0, K.SEPARABLE_PENDING):
         return False
     begun = pages.moves[pages.starts[pages.starts >= 0]]
     kinds = begun & K.KIND_BITS
@@ -175,14 +172,14 @@ def are_pages(facts: GrammarFacts, pages: GrammarTables) -> bool:
     w = facts.of(lexemes, 0)
     lists = address_of(pages.lists)
     return bool(
-        S.moves_are_sound(w, address_of(pages.moves), lexemes, width)
-        and S.lists_are_sound(w, address_of(pages.endings), address_of(pages.plans), lists, len(pages.lists))
+        S.moves_are_valid(w, address_of(pages.moves), lexemes, width)
+        and S.lists_are_valid(w, address_of(pages.endings), address_of(pages.plans), lists, len(pages.lists))
     )
 
 
-def is_image(facts: GrammarFacts, image: StateImage, slots: Slots, lexemes: int) -> bool:
-    """Return whether an image without its masks is such as compiled code can follow. Cost: 10 ns a row."""
-    count, stacked, placed, known = (len(one) for one in image[1:5])
+def is_snapshot(facts: GrammarFacts, snapshot: StateSnapshot, slots: Slots, lexemes: int) -> bool:
+    """Return whether a snapshot without its masks is such as compiled code can follow. Cost: 10 ns a row."""
+    count, stacked, placed, known = (len(one) for one in snapshot[1:5])
     shapes: list[tuple[str, tuple[int, ...]]] = [
         ("<i8", (count, 10)),
         ("<i8", (stacked, 2)),
@@ -190,18 +187,18 @@ def is_image(facts: GrammarFacts, image: StateImage, slots: Slots, lexemes: int)
         ("<i8", (known, 4)),
         ("<i8", (placed, 1)),
     ]
-    if not are_shaped(image[1:6], shapes):
+    if not are_shaped(snapshot[1:6], shapes):
         return False
     for one, rows in zip(slots, (count, stacked, placed, known), strict=True):
         size = len(one)
         if not are_shaped([one], [("<i4", (size,))]) or size == 0 or size & (size - 1):
             return False
-        if not S.slots_are_sound(address_of(one), size, rows):
+        if not S.slots_are_valid(address_of(one), size, rows):
             return False
     sizes = [
         number
-        for array, rows in zip(image[1:5], (count, stacked, placed, known), strict=True)
+        for array, rows in zip(snapshot[1:5], (count, stacked, placed, known), strict=True)
         for number in (address_of(array), rows)
     ]
     w = facts.of(lexemes, 0)
-    return int(S.states_are_sound(w, *sizes, address_of(image.flags), image.start)) == 0
+    return int(S.states_are_valid(w, *sizes, address_of(snapshot.flags), snapshot.start)) == 0

@@ -137,7 +137,7 @@ def _goes(w, state, after):
 
 
 @entry("int64(int64)")
-def parser_is_sound(w):
+def parser_is_valid(w):
     """Return 0 where the actions of a parser follow from the rules that its states are inside, so that no
     reduction takes more from a stack than is there; else which part does not. Ranges are checked before."""
     states, terminals, nonterminals = (
@@ -187,7 +187,7 @@ def parser_is_sound(w):
 
 
 @entry("int64(int64, int64, int64, int64)")
-def moves_are_sound(w, moves, count, width):
+def moves_are_valid(w, moves, count, width):
     """Return 1 where all moves of lexeme states lead to states and terminals, else 0."""
     states, terminals = load64(w, S_LEXEMES), load64(w, S_TERMINALS)
     for at in range(count * width):
@@ -210,7 +210,7 @@ def moves_are_sound(w, moves, count, width):
 
 
 @jit
-def _endings_are_sound(w, lists, at, size):
+def _endings_are_valid(w, lists, at, size):
     """Return whether what a lexeme may end as is listed at a place of the lists."""
     terminals, contexts = load64(w, S_TERMINALS), load64(w, S_CONTEXTS)
     if not _in(at, 0, size) or not _in(load32(lists, at), 0, size - at):
@@ -240,12 +240,12 @@ def _endings_are_sound(w, lists, at, size):
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
-def lists_are_sound(w, endings, plans, lists, size):
+def lists_are_valid(w, endings, plans, lists, size):
     """Return 1 where the lists of what lexemes may end as, and of the parser's plans, are such, else 0."""
     terminals = load64(w, S_TERMINALS)
     for lexeme in range(load64(w, S_LEXEMES)):
         at = load32(endings, lexeme)
-        if at < UNKNOWN or (at >= 0 and not _endings_are_sound(w, lists, at, size)):
+        if at < UNKNOWN or (at >= 0 and not _endings_are_valid(w, lists, at, size)):
             return 0
     for state in range(load64(w, S_STATES)):
         at = load32(plans, state)
@@ -267,8 +267,8 @@ def lists_are_sound(w, endings, plans, lists, size):
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def states_are_sound(w, nodes, count, pairs, stacked, places, placed, edges, known, flags, start):
-    """Return 0 where states, stacks and places of an image lead to such, else which part does not."""
+def states_are_valid(w, nodes, count, pairs, stacked, places, placed, edges, known, flags, start):
+    """Return 0 where states, stacks and places of a snapshot lead to such, else which part does not."""
     if not _in(start, 0, count) or stacked < 1 or placed < 1:
         return 1
     for i in range(1, stacked):
@@ -319,7 +319,7 @@ def states_are_sound(w, nodes, count, pairs, stacked, places, placed, edges, kno
 
 
 @entry("int64(int64, int64, int64)")
-def slots_are_sound(slots, size, count):
+def slots_are_valid(slots, size, count):
     """Return 1 where hash slots hold numbers of rows, and enough of them are free, else 0."""
     free = 0
     for at in range(size):
@@ -332,7 +332,7 @@ def slots_are_sound(slots, size, count):
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
-def masks_are_sound(lists, low, high, offsets, count, tokens):
+def masks_are_valid(lists, low, high, offsets, count, tokens):
     """Return 1 where the lists of the tokens of some masks lie between two places and hold tokens, else 0."""
     before = -1
     for i in range(count):
@@ -381,13 +381,13 @@ def _are_tokens(w, made, marks, size, word, count):
 
 
 @jit
-def _groups_are_sound(w, made, marks, size, at, count, rows, lists):
-    """Return whether the groups of a record are sound. `rows`: dense rows; `lists`: numbers in the lists."""
+def _groups_are_valid(w, made, marks, size, at, count, rows, lists):
+    """Return whether the groups of a record are valid. `rows`: dense rows; `lists`: numbers in the lists."""
     for _ in range(count):
         word = at // 8
         at += 32
         many = load64(made, word + 3)
-        if not _endings_are_sound(w, load64(w, S_LISTS), load64(made, word), lists):
+        if not _endings_are_valid(w, load64(w, S_LISTS), load64(made, word), lists):
             return False
         if many == AS_ROW:
             if load8(marks, word + 1) != 2 or not _in(load64(made, word + 1), 0, rows):
@@ -414,8 +414,8 @@ def _groups_are_sound(w, made, marks, size, at, count, rows, lists):
 
 
 @jit
-def _trie_is_sound(w, made, marks, size, at):
-    """Return whether the words of a trie, at an offset, are sound."""
+def _trie_is_valid(w, made, marks, size, at):
+    """Return whether the words of a trie, at an offset, are valid."""
     word = at // 8
     if at < 0 or at % 8 != 0 or word + TRIE_WORDS > size:
         return False
@@ -452,8 +452,8 @@ def _trie_is_sound(w, made, marks, size, at):
 
 
 @jit
-def _record_is_sound(w, made, marks, size, at, nodes, rows, lists):
-    """Return whether a record, at an offset, is sound; its trie has so many nodes."""
+def _record_is_valid(w, made, marks, size, at, nodes, rows, lists):
+    """Return whether a record, at an offset, is valid; its trie has so many nodes."""
     word = at // 8
     if at < 0 or at % 8 != 0 or word + RECORD_WORDS > size:
         return False
@@ -466,7 +466,7 @@ def _record_is_sound(w, made, marks, size, at, nodes, rows, lists):
         return False
     if groups > 0:
         found = _address(made, marks, size, word + R_GROUPS, 32 * groups, 8)
-        if found < 0 or not _groups_are_sound(w, made, marks, size, found, groups, rows, lists):
+        if found < 0 or not _groups_are_valid(w, made, marks, size, found, groups, rows, lists):
             return False
     if tries > 0:
         found = _address(made, marks, size, word + R_TRIES, 8 * LEFTOVER_WORDS * tries, 8)
@@ -477,7 +477,7 @@ def _record_is_sound(w, made, marks, size, at, nodes, rows, lists):
             if not _in(load64(made, row), 0, load64(w, S_TERMINALS)):
                 return False
             trie = _address(made, marks, size, row + 2, 8 * TRIE_WORDS, 8)
-            if trie < 0 or not _trie_is_sound(w, made, marks, size, trie):
+            if trie < 0 or not _trie_is_valid(w, made, marks, size, trie):
                 return False
             if load64(made, trie // 8 + D_COUNT) >= LARGE_TRIE and load8(marks, trie // 8 + D_RECORDS) != 4:
                 return False  # it would have records of its own
@@ -499,7 +499,7 @@ def _record_is_sound(w, made, marks, size, at, nodes, rows, lists):
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def records_are_sound(w, made, marks, size, records, known, tries, count, nodes, rows, lists, seen):
+def records_are_valid(w, made, marks, size, records, known, tries, count, nodes, rows, lists, seen):
     """Return 0 where records are such as compiled code can follow, else which part is not.
 
     `made`: int64[size] with offsets, of which `marks` (uint8) says: 1, where a word is an offset; 2, the
@@ -507,7 +507,7 @@ def records_are_sound(w, made, marks, size, records, known, tries, count, nodes,
     those of the vocabulary's trie; `seen`: int32[size] of zeros.
     """
     for which in range(count):
-        if not _trie_is_sound(w, made, marks, size, load64(tries, which)):
+        if not _trie_is_valid(w, made, marks, size, load64(tries, which)):
             return 1
         known_at = load64(tries, which) // 8 + D_RECORDS
         if load8(marks, known_at) == 4:
@@ -524,7 +524,7 @@ def records_are_sound(w, made, marks, size, records, known, tries, count, nodes,
             word = (record - 1) // 8
             if word < size and load32(seen, word) == which + 1:
                 continue
-            if not _record_is_sound(w, made, marks, size, record - 1, many, rows, lists):
+            if not _record_is_valid(w, made, marks, size, record - 1, many, rows, lists):
                 return 3
             store32(seen, word, which + 1)
     return 0

@@ -31,7 +31,7 @@ class LoadedLark(TextGrammar):
     @property
     @abstractmethod
     def facts(self) -> GrammarFacts | None:
-        """The bounds that files about the grammar are checked against; None where its parser is unsound."""
+        """The bounds that files about the grammar are checked against; None where its parser is invalid."""
 
     @property
     @abstractmethod

@@ -30,7 +30,7 @@ from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.mask_fragments import MaskFragments
 from structgen.lark_grammars.kept.kept_masks import KeptMasks
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
-from structgen.lark_grammars.kept.state_image import put, take
+from structgen.lark_grammars.kept.state_snapshot import put, take
 from structgen.lark_grammars.lexer import lexeme_ends, lexeme_rows
 from structgen.lark_grammars.masks.kept_lark import KeptLark, LarkKeeper, identity_of, read
 from structgen.lark_grammars.masks.lark_answers import LarkAnswers, ReaderStates

@@ -22,10 +22,10 @@ from structgen.lark_grammars.kept.lark_file_checks import (
     RecordBounds,
     are_pages,
     are_records,
-    is_image,
+    is_snapshot,
 )
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
-from structgen.lark_grammars.kept.state_image import Slots, StateImage, slots_of, take
+from structgen.lark_grammars.kept.state_snapshot import Slots, StateSnapshot, slots_of, take
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.tables.contextual_language import LanguageSource
 from structgen.lark_grammars.tables.grammar_tables import GrammarTables, Records
@@ -89,7 +89,7 @@ class KeptLark(NamedTuple):
 
     pages: GrammarTables
     records: KeptRecords
-    image: StateImage
+    image: StateSnapshot
     slots: Slots
     lexemes: npt.NDArray[np.uint8]
     groups: Groups
@@ -100,13 +100,13 @@ class KeptLark(NamedTuple):
         """Return the masks of the states, once the image is in some tables; `tokens`: how many there are."""
         return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
 
-    def is_sound(self, facts: GrammarFacts) -> bool:
+    def is_valid(self, facts: GrammarFacts) -> bool:
         """Return whether all numbers are in range that are not looked at when they are asked for."""
         if not are_pages(facts, self.pages):
             return False
-        if not is_image(facts, self.image, self.slots, len(self.pages.newlines)):
+        if not is_snapshot(facts, self.image, self.slots, len(self.pages.newlines)):
             return False
-        return self.dense.is_sound and are_groups(
+        return self.dense.is_valid and are_groups(
             self.groups, len(self.image.nodes), self.dense.count, self.lists.array
         )
 
@@ -124,7 +124,7 @@ def read(
         kept = _kept(held, masks, RecordBounds(facts, files.bounds.tokens, nodes))
     except (LookupError, TypeError, ValueError):
         kept = None
-    if kept is not None and kept.is_sound(facts):
+    if kept is not None and kept.is_valid(facts):
         return kept
     files.drop(key, "holds numbers that are out of range")
     return None
@@ -134,8 +134,8 @@ def _kept(held: ArrayFile, masks: VocabularyStore, bounds: RecordBounds) -> Kept
     """Return what a file holds. Raises LookupError, TypeError, ValueError."""
     arrays, later = held.arrays, held.later
     pages = GrammarTables(**{name: arrays[name] for name in GrammarTables._fields})
-    states = {name: arrays[f"states.{name}"] for name in StateImage._fields[1:-1]}
-    image = StateImage(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
+    states = {name: arrays[f"states.{name}"] for name in StateSnapshot._fields[1:-1]}
+    image = StateSnapshot(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
     dense = DenseRows(later["dense"], arrays["dense.sums"], arrays["dense.crcs"], masks)
     bounds = bounds._replace(lexemes=len(pages.newlines), lists=pages.lists, rows=len(arrays["dense.sums"]))
     records = KeptRecords({name: later[name] for name in Records._fields}, dense, bounds)
@@ -222,7 +222,7 @@ class LarkKeeper:
         records.made[records.rows] = np.searchsorted(numbers, named)
         image, groups = grouped(image, {number: at for at, number in enumerate(numbers.tolist())})
         dense = padded(self._masks.rows[numbers])
-        states = {f"states.{name}": getattr(image, name) for name in StateImage._fields[1:-1]}
+        states = {f"states.{name}": getattr(image, name) for name in StateSnapshot._fields[1:-1]}
         slots = {f"slots.{name}": one for name, one in slots_of(image, self._limits)._asdict().items()}
         masks = {f"masks.{name}": array for name, array in groups._asdict().items()}
         others = {

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from structgen.errors import LimitError, StructgenError
 from structgen.lark_grammars.compiled import lark_masks, paired_lexemes
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.kept.state_image import clear
+from structgen.lark_grammars.kept.state_snapshot import clear
 from structgen.lark_grammars.liveness.certified_states import CertifiedStates
 from structgen.lark_grammars.masks.vocabulary_tables import VocabularyTables
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration

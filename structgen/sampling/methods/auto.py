@@ -115,7 +115,7 @@ class _Plan:
         return int(left / expected * self._width) if expected else left
 
     def allowance(self, step: int) -> int:
-        """Return how many particles may go into the step behind so many."""
+        """Return how many particles may go into the step after so many."""
         return max(self._fits(step), 1)
 
 

@@ -14,7 +14,7 @@ come again). Let q_i be the mass that is left after i edges were refused, j of t
     1 / (1/q_0 + 1/q_1 + ... + 1/q_j)
 
 is an unbiased estimate of theta, whichever edge passed first. For the refusals r_1 ... r_j come, with the
-first edge to pass before or behind any of them, with probability
+first edge to pass before or after any of them, with probability
 
     P(r_1)/q_0 ... P(r_j)/q_(j-1)  theta/q_j  times  theta (1/q_0 + ... + 1/q_j),
 

@@ -27,9 +27,9 @@ class TakenEdge(NamedTuple):
     """The edge that a particle takes from a prefix, and what its weight is multiplied by."""
 
     edge: int
-    """The place of the token in `TargetStep.tokens`; behind the last one, the end of the text."""
+    """The place of the token in `TargetStep.tokens`; after the last one, the end of the text."""
     after: Prefix
-    """The prefix behind the token; the same prefix at the end of the text."""
+    """The prefix after the token; the same prefix at the end of the text."""
     mass: float
     """An unbiased estimate of the probability of all valid edges, however the edge was drawn among them."""
 
@@ -51,7 +51,7 @@ def masked(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Ge
 
 
 def checked(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
-    """Return the prefix behind an edge, or None where a checker rules it out."""
+    """Return the prefix after an edge, or None where a checker rules it out."""
     if edge == len(step.tokens):
         return prefix if target.passes(prefix) else None
     return target.extend(prefix, int(step.tokens[edge]))

@@ -1,6 +1,6 @@
 """The caller's own text as a draft of its edit: most of an edited text is the text as it was.
 
-Aggressive Decoding (Sun et al. 2021; Ge et al. 2022): follow the text; behind an edit, go on where the text
+Aggressive Decoding (Sun et al. 2021; Ge et al. 2022): follow the text; after an edit, go on where the text
 holds what was written last.
 """
 
@@ -22,7 +22,7 @@ _LONGEST: Final = 32
 class CallerText:
     """Drafts a chain: the rest of the caller's text, from where the answer stands in it.
 
-    Places are bytes, so that an edit may leave the tokens split otherwise. Behind an edit the text is taken
+    Places are bytes, so that an edit may leave the tokens split otherwise. After an edit the text is taken
     up where it holds the last 32 bytes of the answer, or fewer, at least `agreeing`, at the place nearest to
     where it was left.
     """
@@ -44,7 +44,7 @@ class CallerText:
 
     @property
     def place(self) -> int:
-        """The byte of the caller's text where the answer stands; -1 behind an edit."""
+        """The byte of the caller's text where the answer stands; -1 after an edit."""
         return self._place
 
     def begin(self, facts: Facts) -> None:
@@ -75,7 +75,7 @@ class CallerText:
         return Draft.chain(found)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Follow the answer in the text. Cost: some searches of the text for each token behind an edit."""
+        """Follow the answer in the text. Cost: some searches of the text for each token after an edit."""
         if self._tokenizer is None or not self._text:
             return
         for token in taken:
@@ -89,7 +89,7 @@ class CallerText:
             self._place = self._found()
 
     def _found(self) -> int:
-        """Return the place behind the last bytes of the answer, as many as the text holds; -1: nowhere."""
+        """Return the place after the last bytes of the answer, as many as the text holds; -1: nowhere."""
         # what holds many bytes holds the last few of them too, so the most can be found by halving
         known, unknown = self._agreeing - 1, len(self._tail) + 1
         while unknown - known > 1:

@@ -17,7 +17,7 @@ _Longer = dict[int, list[int]]
 
 class _Tokens:
     """The tokens of a vocabulary in the order of their bytes, and for each token the longer ones that begin
-    with it, by the byte behind it. The order takes 50 ms for 128,000 tokens, once; the rest is worked out
+    with it, by the byte after it. The order takes 50 ms for 128,000 tokens, once; the rest is worked out
     when it is asked for, for at most 4,096 tokens at a time."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -81,7 +81,7 @@ def _must_end(view: View, state: int) -> bool:
 
 def _may_be_longer(view: View, tokenizer: Tokenizer, state: int, after: int, token: int) -> bool:
     """Return whether a token that begins with this one, and is longer, may come in its place. `after` is the
-    state behind the token: what comes there is what a longer token goes on with."""
+    state after the token: what comes there is what a longer token goes on with."""
     longer = _tokens_of(tokenizer).longer(tokenizer.token_bytes[token] or b"")
     if not longer:
         return False

@@ -45,11 +45,11 @@ class CausalModel(Protocol):
         ...
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Any, Any]:
-        """Return the logits [V] behind a text, and its cache, which has a `copy`."""
+        """Return the logits [V] after a text, and its cache, which has a `copy`."""
         ...
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Any:
-        """Return the logits [rows, V] behind one more token of each text; the caches then hold it."""
+        """Return the logits [rows, V] after one more token of each text; the caches then hold it."""
         ...
 
 
@@ -97,7 +97,7 @@ class DraftModel:
         """Tokens of prompt and text."""
         self._read: dict[_Path, tuple[Any, _Numbers]] = {}
         """The nodes of the last draft that were read, the text itself as (): the cache of each, and the
-        logits behind it."""
+        logits after it."""
 
     def begin(self, facts: Facts) -> None:
         """Note the prompt, which is read when the first draft is asked for."""
@@ -107,7 +107,7 @@ class DraftModel:
         self._read = {}
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return the tree; none behind an end token, or where the small model's context is full."""
+        """Return the tree; none after an end token, or where the small model's context is full."""
         depth = min(self._depth, view.room, self._model.context - self._length)
         is_over = view.matcher is not None and view.matcher.is_finished
         if depth < 1 or most < 1 or is_over or self._mask is None or not self._length:
@@ -127,7 +127,7 @@ class DraftModel:
 
     def _catch_up(self) -> None:
         """Make the text the only node that is read: from the node of the last draft that it has reached, and
-        by reading what came behind that node. Where that fails, the whole text is not known any more, and
+        by reading what came after that node. Where that fails, the whole text is not known any more, and
         the drafter is of no use: the error is the caller's."""
         if not self._read:
             logits, cache = self._model.prefill(self._unread)
@@ -151,7 +151,7 @@ class DraftModel:
         return path
 
     def _behind(self, tokens: Sequence[int], cache: Any) -> _Numbers:
-        """Have the cache read tokens that are decided, and return the logits behind the last: in one pass
+        """Have the cache read tokens that are decided, and return the logits after the last: in one pass
         where the model verifies drafts, else one by one."""
         support = getattr(self._model, "draft_support", None)
         if len(tokens) > 1 and support is not None and support.shape != "none":
@@ -173,7 +173,7 @@ class DraftModel:
             likely = [node for node in level if paths[node][0] >= self._least]
             likely = [node for node in likely if tree.tokens[node] not in view.ends]
             likely = sorted(likely, key=lambda node: -paths[node][0])[: self._width]
-            # no node behind these is likelier than they are, so none of them would be among the best
+            # no node after these is likelier than they are, so none of them would be among the best
             if not likely or _would_be_cut(paths, likely, most):
                 break
             caches = [self._read[paths[node][1][:-1]][0].copy() for node in likely]
@@ -199,7 +199,7 @@ class DraftModel:
         chance: float,
         view: View,
     ) -> list[int]:
-        """Add the likeliest allowed tokens behind a node that was read, and return their nodes."""
+        """Add the likeliest allowed tokens after a node that was read, and return their nodes."""
         found: list[int] = []
         logits = self._read[path][1]
         for token, share in self._likeliest(logits, state, view):

@@ -18,11 +18,11 @@ from structgen.speculation.drafts.drafter import Facts, View
 _RANKS: Final = (4, 7, 11)
 """The lengths of suffixes from which on guesses are trusted apart."""
 _FIRST_TRUSTS: Final = (0.9, 0.93, 0.95, 0.97)
-"""How often a guess was right in answers of MaskBench that came behind others to their schemas."""
+"""How often a guess was right in answers of MaskBench that came after others to their schemas."""
 
 
 class EarlierAnswers:
-    """Drafts what the tenant's earlier answers to the schema say behind the longest suffix of this one.
+    """Drafts what the tenant's earlier answers to the schema say after the longest suffix of this one.
 
     The suffix has at least `shortest` tokens, or it is the whole answer so far.
     """
@@ -52,7 +52,7 @@ class EarlierAnswers:
             self._state, self._length = self._index.follow(0, 0, [START])
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return a tree of what came behind the suffix, by how often."""
+        """Return a tree of what came after the suffix, by how often."""
         if self._index is None or self._length < min(self._shortest, self._taken + 1):
             return NO_DRAFT
         self.rank = bisect_right(_RANKS, self._length)
@@ -60,7 +60,7 @@ class EarlierAnswers:
         return self._index.draft(self._state, view, most, self._branches)
 
     def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
-        """Return what came behind the longest suffix of answer and path."""
+        """Return what came after the longest suffix of answer and path."""
         if self._index is None:
             return NO_DRAFT
         state, length = self._index.follow(self._state, self._length, path)

@@ -52,7 +52,7 @@ class ForcedBytes:
         return draft.beginning(min(most, view.room))
 
     def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
-        """Return the tokens that are forced behind a path."""
+        """Return the tokens that are forced after a path."""
         return self.propose(view, most)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:

@@ -60,7 +60,7 @@ class GrammarTree:
         return self._drafted(view, matcher, self._tokenizer, layout, most)
 
     def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
-        """Return the tree behind a path."""
+        """Return the tree after a path."""
         matcher, tokenizer = view.matcher, self._tokenizer
         if matcher is None or tokenizer is None or most < 1:
             return NO_DRAFT

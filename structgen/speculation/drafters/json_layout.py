@@ -1,6 +1,6 @@
 """How the writer of a JSON text lays it out: where a grammar leaves white space open, a model is consistent.
 
-White space is learnt by the kind of place: behind `{`, `[`, `,`, `:`, and before a closing bracket. A line
+White space is learnt by the kind of place: after `{`, `[`, `,`, `:`, and before a closing bracket. A line
 break is followed by as many units of indentation as containers are open.
 """
 
@@ -14,13 +14,13 @@ _QUOTE, _BACKSLASH, _CLOSE, _COMMA, _COLON = b'"\\},:'
 _OUTSIDE, _INSIDE, _ESCAPED = 0, 1, 2
 
 Place = tuple[int, int, int]
-"""The containers that are open; the bracket, comma or colon with nothing but white space behind it, or 0; and
-whether this is in a string, and there behind a backslash."""
+"""The containers that are open; the bracket, comma or colon with nothing but white space after it, or 0; and
+whether this is in a string, and there after a backslash."""
 START: Final[Place] = (0, 0, _OUTSIDE)
 
 
 def moved(place: Place, byte: int) -> Place:
-    """Return the place behind one more byte."""
+    """Return the place after one more byte."""
     depth, _, string = place
     if string == _ESCAPED:
         return depth, 0, _INSIDE
@@ -54,7 +54,7 @@ class JsonLayout:
     def __init__(self) -> None:
         self.place = START
         self._run = b""
-        """The white space written last, with nothing behind it."""
+        """The white space written last, with nothing after it."""
         self._known: dict[int, bytes] = {}
         self._unit = b""
         self.signature: object = ()

@@ -1,4 +1,4 @@
-"""A suffix automaton of tokens that grows at its end: what has come before, and what came behind it.
+"""A suffix automaton of tokens that grows at its end: what has come before, and what came after it.
 
 Blumer, Blumer, Haussler, Ehrenfeucht, Chen, Seiferas, "The smallest automaton recognizing the subwords of a
 text" (1985). A state stands for the pieces of the text that end at the same places. `links[s]` is the state
@@ -115,7 +115,7 @@ class SuffixAutomaton:
 
     def draft(self, state: int, view: View, most: int, branches: int) -> Draft:
         """Return the likeliest `most` continuations of a state's pieces that the grammar takes, at most
-        `branches` behind each node. A share is how often the text went on so. Cost: 5 us, 0.1 us a node, and
+        `branches` after each node. A share is how often the text went on so. Cost: 5 us, 0.1 us a node, and
         a step of the grammar for each."""
         return self.draft_of([(state, 1.0)], view, most, branches)
 
@@ -144,7 +144,7 @@ class SuffixAutomaton:
         return allowed_part(whole, view, most, branches)
 
     def copy_from(self, place: int, view: View, most: int) -> Draft:
-        """Return the tokens behind a place of the text, as long as the grammar takes them."""
+        """Return the tokens after a place of the text, as long as the grammar takes them."""
         found: list[int] = []
         state = view.start
         for token in self.text[place + 1 : place + 1 + min(most, view.room)].tolist():

@@ -1,6 +1,6 @@
 """Text that the prompt or the answer holds already: records, keys, names, quotations.
 
-SuffixDecoding (Oliaro et al. 2024): the longest suffix that came before, and a tree of what came behind it,
+SuffixDecoding (Oliaro et al. 2024): the longest suffix that came before, and a tree of what came after it,
 by how often. Prompt lookup (Saxena 2023) and CopySpec (Dumitru et al. 2025) are settings of it.
 """
 
@@ -19,18 +19,18 @@ from structgen.speculation.drafts.drafter import Facts, View
 _RANKS: Final = (2, 3, 4, 6, 9)
 """The lengths of suffixes from which on guesses are trusted apart."""
 _FIRST_TRUSTS: Final = (0.63, 0.73, 0.8, 0.82, 0.85, 0.92)
-"""How often a guess was right in answers of MaskBench that came behind their schemas."""
+"""How often a guess was right in answers of MaskBench that came after their schemas."""
 
 _SUFFIXES: Final = 2
 """Suffixes that are followed: the longest that came before, and the longest that came at more places."""
 _SHORTER: Final = 0.5
-"""How much the guesses behind a shorter suffix count, beside how often such guesses are right."""
+"""How much the guesses after a shorter suffix count, beside how often such guesses are right."""
 
 
 class SuffixIndex:
-    """Drafts what came behind the longest suffix of prompt and answer that stands in them earlier too.
+    """Drafts what came after the longest suffix of prompt and answer that stands in them earlier too.
 
-    `longest` and `shortest` bound that suffix, `branches` says how many tokens may stand behind one node.
+    `longest` and `shortest` bound that suffix, `branches` says how many tokens may stand after one node.
     `pick`: "frequent" grows a tree by counts; "latest" and "first" copy from one place. `most_tokens` bounds
     the memory (300 bytes a token): a text that is longer is indexed anew from its last half.
     """
@@ -81,7 +81,7 @@ class SuffixIndex:
         self.index = SuffixAutomaton()
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return what came behind the longest suffix that came before."""
+        """Return what came after the longest suffix that came before."""
         if self._waiting:
             self._take_up()
         state, length = self.index.repeated(self._longest)
@@ -96,7 +96,7 @@ class SuffixIndex:
         return self.index.copy_from(place if place >= 0 else first, view, most)
 
     def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
-        """Return what came behind the longest suffix of text and path that came before."""
+        """Return what came after the longest suffix of text and path that came before."""
         if self._pick != "frequent" or most < 1:
             return NO_DRAFT
         state, length = self.index.follow(*self.index.repeated(self._longest), path)
@@ -110,7 +110,7 @@ class SuffixIndex:
         self.first_trust = _FIRST_TRUSTS[self.rank]
 
     def _likeliest(self, state: int, view: View, most: int) -> Draft:
-        """Return a tree by counts behind a suffix, and behind shorter ones."""
+        """Return a tree by counts after a suffix, and after shorter ones."""
         weighted = [(state, 1.0)]
         while len(weighted) < _SUFFIXES:
             state, length = self.index.shorter(state)

@@ -15,7 +15,7 @@ from structgen.speculation.drafts.flat_trees import LEAST_CHANCE, follow_path, l
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """A tree of guessed tokens. Node i is `tokens[i]` behind node `parents[i]`; -1 is the root, which is the
+    """A tree of guessed tokens. Node i is `tokens[i]` after node `parents[i]`; -1 is the root, which is the
     text so far. Parents come before their children, and the children of a node are different tokens.
 
     `chances[i]` is how likely it is that the model chooses node i once it has chosen the parent: above 0, at
@@ -67,7 +67,7 @@ class Draft:
 
     @classmethod
     def chain(cls, tokens: Iterable[int], chance: float = 1.0) -> Draft:
-        """Return the draft in which each token stands behind the one before it."""
+        """Return the draft in which each token stands after the one before it."""
         listed = list(tokens)
         count = len(listed)
         return cls(
@@ -130,7 +130,7 @@ class Draft:
         return [int(node) for node in found[:count]]
 
     def behind(self, path: Sequence[int]) -> Draft:
-        """Return the tree that stands behind a path, with the path, whose chances are next to nothing: to be
+        """Return the tree that stands after a path, with the path, whose chances are next to nothing: to be
         fused with a tree that has the path already. Cost: 5 us."""
         count, size = len(path), len(self.tokens)
         tokens, parents = np.empty(count + size, np.int32), np.empty(count + size, np.int32)
@@ -169,7 +169,7 @@ class DraftTree:
         return len(self.tokens)
 
     def add(self, parent: int, token: int, chance: float) -> int:
-        """Return the node of a token behind a parent, which keeps the larger of its chances."""
+        """Return the node of a token after a parent, which keeps the larger of its chances."""
         node = self._nodes.get((parent, token))
         if node is None:
             node = self._nodes[parent, token] = len(self.tokens)

@@ -87,7 +87,7 @@ class View:
 
     def behind(self, path: Sequence[int]) -> View | None:
         """Return the view of a text that has taken some more tokens; None where that is refused, the end, or
-        where there is no room behind it. The matcher does not move: `state` says where the text would be."""
+        where there is no room after it. The matcher does not move: `state` says where the text would be."""
         state = self.start
         for token in path:
             if token in self.ends or state == REFUSED:
@@ -98,7 +98,7 @@ class View:
         return View(self.tokens, self.matcher, self.room - len(path), self.ends, state)
 
     def walked(self, draft: Draft) -> npt.NDArray[np.int64]:
-        """Return the number of the state behind each node of a draft, or REFUSED: where the grammar does not
+        """Return the number of the state after each node of a draft, or REFUSED: where the grammar does not
         take it, for which there is no room, or whose parent is refused. Cost: 0.3 us a node and step that
         was taken before."""
         states: list[int] = []
@@ -133,8 +133,8 @@ class Drafter(Protocol):
     a short and a long match, are trusted apart. `first_trust`, set with it: how likely a guess of that rank
     is, before the request has shown how often it is right.
 
-    One that can guess what comes behind guesses of others, too, has a method
-    `propose_behind(view, path, most)`: `path` are the guessed tokens, and `view` stands behind them, but for
+    One that can guess what comes after guesses of others, too, has a method
+    `propose_behind(view, path, most)`: `path` are the guessed tokens, and `view` stands after them, but for
     its `tokens`.
     """
 
@@ -175,7 +175,7 @@ def allowed_part(draft: Draft, view: View, most: int | None = None, branches: in
 
 def part_of(draft: Draft, states: npt.NDArray[np.int64], most: int, branches: int = MOST_BRANCHES) -> Draft:
     """Return the nodes of a draft whose states are not REFUSED: the first `branches` children of each, and
-    at most `most` in all, the likeliest. A node behind a refused one is refused, too. `states` is used up."""
+    at most `most` in all, the likeliest. A node after a refused one is refused, too. `states` is used up."""
     count = len(draft)
     made, chances = np.empty((2, count), np.int32), np.empty(count, np.float32)
     left = allowed_nodes(

@@ -92,7 +92,7 @@ def planned(
 def _joined(
     drafts: Sequence[Draft],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return the nodes of trees behind one another, and where each tree begins and ends."""
+    """Return the nodes of trees after one another, and where each tree begins and ends."""
     if not drafts:
         drafts = [NO_DRAFT]
     starts = np.zeros(len(drafts) + 1, np.int64)

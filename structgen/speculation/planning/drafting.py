@@ -19,9 +19,9 @@ from structgen.speculation.planning.trust import Trust
 _FIRST: Final = 4.0
 """Guesses that the first trust in a rank counts as."""
 _LEAVES: Final = 1
-"""Leaves of a tree behind which drafters are asked once more."""
+"""Leaves of a tree after which drafters are asked once more."""
 MOST_RANKS: Final = 32
-"""Ranks of one drafter that are told apart."""
+"""Ranks of one drafter that are distinguished."""
 
 
 _LATEST: Final = 0.25
@@ -61,7 +61,7 @@ def _by_right(member: _Member) -> float:
 
 @dataclass(slots=True)
 class _Proposal:
-    """What a drafter proposed for a pass, behind a path of guesses."""
+    """What a drafter proposed for a pass, after a path of guesses."""
 
     member: _Member
     draft: Draft
@@ -118,9 +118,9 @@ class Drafting:
         self._clock = clock
         self._members: list[_Member] = []
         self._deeper = Pace()
-        """Whether it pays to ask what comes behind the likeliest guesses."""
+        """Whether it pays to ask what comes after the likeliest guesses."""
         self._asked: list[_Proposal] = []
-        """What was proposed for this pass, what stands behind guesses last."""
+        """What was proposed for this pass, what stands after guesses last."""
         self._passes = 0
         self._token = self._row = self._rows = 0.0
         for drafter in drafters:
@@ -167,7 +167,7 @@ class Drafting:
         return fuse(drafts, [one.trust.mean for one in found])
 
     def _ask_behind(self, fused: Draft, view: View, most: int) -> None:
-        """Ask the drafters what comes behind the likeliest leaves of the tree."""
+        """Ask the drafters what comes after the likeliest leaves of the tree."""
         able = [one.member for one in self._asked if one.member.behind is not None]
         if not able:
             return
@@ -184,12 +184,12 @@ class Drafting:
                     self._asked.append(_Proposal(member, draft, trust, self._clock() - begun, path))
 
     def sources(self, token: int) -> list[str]:
-        """Return the names of the drafters that had proposed a token, behind the tokens that this was asked
+        """Return the names of the drafters that had proposed a token, after the tokens that this was asked
         about since `candidates`."""
         return list(dict.fromkeys([one.member.drafter.name for one in self._asked if one.follow(token)]))
 
     def _proposal(self, member: _Member, view: View, most: int, path: Sequence[int] = ()) -> Draft | None:
-        """Return what a drafter proposes, behind a path, cut to what may come; None where it cannot say."""
+        """Return what a drafter proposes, after a path, cut to what may come; None where it cannot say."""
         try:
             if not path:
                 draft = member.drafter.propose(view, most)

@@ -18,7 +18,7 @@ _IDLE: Final = 7
 """Passes without drafts that follow one that was measured, and are not: measuring takes time, too."""
 _SELDOM: Final = 8
 _MOST_KINDS: Final = 64
-"""Kinds of batches (by size and drafters) that are told apart; the oldest is forgotten."""
+"""Kinds of batches (by size and drafters) that are distinguished; the oldest is forgotten."""
 
 
 class Speculator:
@@ -99,7 +99,7 @@ class Speculator:
             self.costs.learn(rows, seconds)
 
     def took(self, seconds: float) -> None:
-        """Learn that the pass took so many seconds more, of any work: also before it and behind it."""
+        """Learn that the pass took so many seconds more, of any work: also before it and after it."""
         if self._pass is not None:
             self._pass.seconds += seconds
 
@@ -132,7 +132,7 @@ class _Pass:
     token: float
     """Seconds that a token takes without drafts."""
     passes: int
-    """For how many passes it stands: itself, and those behind it that are not measured."""
+    """For how many passes it stands: itself, and those after it that are not measured."""
     texts: list[tuple[Drafting, int]] = field(default_factory=list)
     """Those whose drafters were asked, each with the tokens that drafts had saved it before."""
     sizes: list[int] = field(default_factory=list)

@@ -75,11 +75,11 @@ _FLAT: Final = {
 """Arrays of one dimension, and their dtypes."""
 
 
-class DamagedImage(Exception):
-    """Arrays are not those of an image."""
+class DamagedSnapshot(Exception):
+    """Arrays are not those of a snapshot."""
 
 
-class TableImage(NamedTuple):
+class TableSnapshot(NamedTuple):
     """What compiled code needs of a grammar to answer what was answered before."""
 
     root: int
@@ -92,8 +92,8 @@ class TableImage(NamedTuple):
     numbers: KeptPool
 
 
-class ImageMeaning(NamedTuple):
-    """What is needed to go on from an image: how its numbers came about."""
+class SnapshotMeaning(NamedTuple):
+    """What is needed to go on from a snapshot: how its numbers came about."""
 
     outcomes: list[frozenset[int]]
     groups: list[frozenset[int]]
@@ -105,22 +105,22 @@ class ImageMeaning(NamedTuple):
     """Identity of a terminal -> its key in the mask store."""
 
 
-def arrays_of_image(image: TableImage) -> tuple[dict[str, Array], dict[str, int]]:
-    """Return the arrays and the numbers of an image."""
-    strings: dict[str, Array] = image.strings._asdict()
-    if image.string_states < 1 << 15:
-        strings["rows"] = image.strings.rows.astype(np.int16)
-    arrays = dict(zip(_NAMES, image.tables, strict=True))
-    arrays["mask_rows"] = np.frombuffer(b"".join(image.rows), np.uint8)
+def arrays_of_snapshot(snapshot: TableSnapshot) -> tuple[dict[str, Array], dict[str, int]]:
+    """Return the arrays and the numbers of a snapshot."""
+    strings: dict[str, Array] = snapshot.strings._asdict()
+    if snapshot.string_states < 1 << 15:
+        strings["rows"] = snapshot.strings.rows.astype(np.int16)
+    arrays = dict(zip(_NAMES, snapshot.tables, strict=True))
+    arrays["mask_rows"] = np.frombuffer(b"".join(snapshot.rows), np.uint8)
     arrays |= {f"strings.{name}": one for name, one in strings.items()}
-    arrays |= {f"numbers.{name}": one for name, one in image.numbers._asdict().items()}
-    return arrays, {"root": image.root, "string_states": image.string_states}
+    arrays |= {f"numbers.{name}": one for name, one in snapshot.numbers._asdict().items()}
+    return arrays, {"root": snapshot.root, "string_states": snapshot.string_states}
 
 
-def image_of_arrays(arrays: Mapping[str, Array], numbers: Mapping[str, int]) -> TableImage:
-    """Return the image of `arrays_of_image`. Raises LookupError for one that is not there."""
+def snapshot_of_arrays(arrays: Mapping[str, Array], numbers: Mapping[str, int]) -> TableSnapshot:
+    """Return the snapshot of `arrays_of_snapshot`. Raises LookupError for one that is not there."""
     digests = arrays["mask_rows"].tobytes()
-    return TableImage(
+    return TableSnapshot(
         numbers["root"],
         tuple([arrays[name] for name in _NAMES]),
         tuple(digests[i : i + _DIGEST] for i in range(0, len(digests), _DIGEST)),
@@ -130,7 +130,7 @@ def image_of_arrays(arrays: Mapping[str, Array], numbers: Mapping[str, int]) -> 
     )
 
 
-def encode_meaning(meaning: ImageMeaning) -> bytes:
+def encode_meaning(meaning: SnapshotMeaning) -> bytes:
     """Return a meaning as the bytes of an array file."""
     strings, string_starts = _names(meaning.string_starts)
     numbers, number_starts = _names(meaning.number_starts)
@@ -149,12 +149,12 @@ def encode_meaning(meaning: ImageMeaning) -> bytes:
     return b"".join(encode_arrays(_MEANING_KIND, "", {}, arrays, compressed=True))
 
 
-def decode_meaning(data: npt.NDArray[np.uint8]) -> ImageMeaning:
-    """Return the meaning of `encode_meaning`. Raises DamagedImage, whatever is in the bytes."""
+def decode_meaning(data: npt.NDArray[np.uint8]) -> SnapshotMeaning:
+    """Return the meaning of `encode_meaning`. Raises DamagedSnapshot, whatever is in the bytes."""
     try:
         arrays = decode_arrays(data, _MEANING_KIND, "").arrays
         if any(arrays[name].dtype != dtype or arrays[name].ndim != 1 for name, dtype in _FLAT.items()):
-            raise DamagedImage
+            raise DamagedSnapshot
         questions, terminals = arrays["questions"], arrays["terminals"]
         keys = arrays["terminal_keys"].tobytes()
         if (
@@ -162,8 +162,8 @@ def decode_meaning(data: npt.NDArray[np.uint8]) -> ImageMeaning:
             or terminals.shape[1:] != (6,)
             or len(keys) != _DIGEST * len(terminals)
         ):
-            raise DamagedImage
-        return ImageMeaning(
+            raise DamagedSnapshot
+        return SnapshotMeaning(
             _from_sets(arrays["outcomes"]),
             _from_sets(arrays["groups"]),
             [(a, b, c, d) for a, b, c, d in questions.tolist()],
@@ -173,7 +173,7 @@ def decode_meaning(data: npt.NDArray[np.uint8]) -> ImageMeaning:
             {tuple(one): keys[_DIGEST * i :][:_DIGEST] for i, one in enumerate(terminals.tolist())},
         )
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise DamagedImage from error
+        raise DamagedSnapshot from error
 
 
 def _sets(sets: Sequence[frozenset[int]]) -> Array:
@@ -217,8 +217,8 @@ def take(
     digest: Callable[[int], bytes],
     pending: Mapping[int, tuple[bytes, int]],
     terminals: Mapping[tuple[int, ...], bytes],
-) -> tuple[TableImage, dict[int, int], dict[tuple[int, ...], bytes]]:
-    """Return the image of a grammar, the new numbers of the numeral automata's states, and the terminals
+) -> tuple[TableSnapshot, dict[int, int], dict[tuple[int, ...], bytes]]:
+    """Return the snapshot of a grammar, the new numbers of the numeral automata's states, and the terminals
     under them. The grammar's lock is held by the caller.
 
     `digest` names a dense row of the store; `pending` holds the states whose masks were kept, but whose rows
@@ -253,7 +253,7 @@ def take(
         nodes[index, L.N_ROW] = rows_known.setdefault(name, len(rows_known))
         nodes[index, L.N_LIST] = where[at]
     held[L.T_NODE], held[L.T_PLACE], held[L.T_LIST] = nodes, places, lists
-    image = TableImage(
+    snapshot = TableSnapshot(
         int(tables.context[L.C_ROOT]),
         tuple(held[table] for table in TABLES),
         tuple(rows_known),
@@ -266,33 +266,35 @@ def take(
         if one[L.X_MODE] == L.M_NUMBER:
             one = (one[0], renumbered[one[L.X_LEX]], *one[2:])
         of_all[one] = key
-    return image, renumbered, of_all
+    return snapshot, renumbered, of_all
 
 
 def put(
-    image: TableImage, tables: GrowingTables, row_of: Callable[[bytes], int | None]
+    snapshot: TableSnapshot, tables: GrowingTables, row_of: Callable[[bytes], int | None]
 ) -> dict[int, tuple[bytes, int]]:
-    """Make an image's arrays the tables, which are still empty. Returns the states whose masks are known but
-    for their dense row, which `row_of` has no number for yet: the row's digest, and the place of the list.
+    """Make a snapshot's arrays the tables, which are still empty.
+
+    Returns the states whose masks are known but for their dense row, for which `row_of` has no number yet:
+    the row's digest, and the place of the list.
 
     Cost: some 50 us, and 10 ns for each row that is found by hash.
     """
-    nodes = image.tables[0]
+    nodes = snapshot.tables[0]
     pending: dict[int, tuple[bytes, int]] = {}
-    if len(image.rows):
+    if len(snapshot.rows):
         numbers = np.array(
-            [-1 if (number := row_of(name)) is None else number for name in image.rows], np.int64
+            [-1 if (number := row_of(name)) is None else number for name in snapshot.rows], np.int64
         )
         dense = nodes[:, L.N_ROW]
         has = dense >= 0
         missing = has.copy()
         missing[has] = numbers[dense[has]] < 0
         for index in np.flatnonzero(missing).tolist():
-            pending[index] = image.rows[int(dense[index])], int(nodes[index, L.N_LIST])
+            pending[index] = snapshot.rows[int(dense[index])], int(nodes[index, L.N_LIST])
         dense[has] = numbers[dense[has]]
         nodes[missing, L.N_LIST] = -1
     tables.load(L.T_NODE, nodes)
-    for table, rows in zip(TABLES[1:], image.tables[1:], strict=True):
+    for table, rows in zip(TABLES[1:], snapshot.tables[1:], strict=True):
         tables.load(table, rows)
-    tables.context[L.C_ROOT] = image.root
+    tables.context[L.C_ROOT] = snapshot.root
     return pending

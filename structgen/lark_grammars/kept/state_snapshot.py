@@ -18,7 +18,7 @@ from structgen.machine_core.growing_tables import EDGES, LISTS, NODES, GrowingTa
 Array = npt.NDArray[Any]
 
 
-class StateImage(NamedTuple):
+class StateSnapshot(NamedTuple):
     """Rows of the tables; equal lists of tokens are one."""
 
     start: int
@@ -36,22 +36,22 @@ class StateImage(NamedTuple):
         """Bytes of the arrays."""
         return sum(int(one.nbytes) for one in self[1:])
 
-    def emptied(self) -> StateImage:
-        """Return the image of the first state alone, without its mask."""
-        return _image(self.start, *self[1:], np.zeros(len(self.nodes), np.bool_))
+    def emptied(self) -> StateSnapshot:
+        """Return the snapshot of the first state alone, without its mask."""
+        return _snapshot(self.start, *self[1:], np.zeros(len(self.nodes), np.bool_))
 
 
-def take(tables: GrowingTables, start: int) -> StateImage:
-    """Return the image of the states that have masks, and the first one. The grammar's lock is held by the
+def take(tables: GrowingTables, start: int) -> StateSnapshot:
+    """Return the snapshot of the states that have masks, and the first one. The grammar's lock is held by the
     caller. Cost: some milliseconds for 10,000 states."""
     held = [tables.rows(table)[: tables.count(table)] for table in (NODES, K.CELLS, K.PLACES, EDGES)]
     nodes, pairs, places, edges = held
     flags = tables.rows(K.PLACE_FLAGS)[: len(places)]
     chosen = (nodes[:, K.LarkState.mode] == K.READING) & (nodes[:, K.LarkNode.token_list] >= 0)
-    return _image(start, nodes, pairs, places, edges, flags, tables.rows(LISTS), chosen)
+    return _snapshot(start, nodes, pairs, places, edges, flags, tables.rows(LISTS), chosen)
 
 
-def _image(
+def _snapshot(
     start: int,
     nodes: Array,
     pairs: Array,
@@ -60,8 +60,8 @@ def _image(
     flags: Array,
     lists: Array,
     chosen: npt.NDArray[np.bool_],
-) -> StateImage:
-    """Return the image of the chosen states and the first one, of the rows of tables."""
+) -> StateSnapshot:
+    """Return the snapshot of the chosen states and the first one, of the rows of tables."""
     masked = chosen.copy()
     # of some states it is known that a text goes on, or that none does
     told = (edges[:, 1] == K.LIVE_KEY) & ((edges[:, 3] == K.LIVE_YES) | (edges[:, 3] == K.LIVE_NO))
@@ -77,7 +77,9 @@ def _image(
     lists, nodes[masked, K.LarkNode.token_list] = _lists(lists, nodes[masked, K.LarkNode.token_list].tolist())
     edges = edges[told].copy()
     edges[:, 0] = of_node[edges[:, 0]]
-    return StateImage(int(of_node[start]), nodes, pairs, places, np.concatenate((read, edges)), flags, lists)
+    return StateSnapshot(
+        int(of_node[start]), nodes, pairs, places, np.concatenate((read, edges)), flags, lists
+    )
 
 
 def clear(tables: GrowingTables) -> None:
@@ -133,7 +135,7 @@ def _named(
 
 
 class Slots(NamedTuple):
-    """By which the rows of an image are found (`GrowingTables.slots`)."""
+    """By which the rows of a snapshot are found (`GrowingTables.slots`)."""
 
     nodes: Array
     pairs: Array
@@ -141,22 +143,27 @@ class Slots(NamedTuple):
     edges: Array
 
 
-def slots_of(image: StateImage, limits: Limits) -> Slots:
-    """Return the slots of an image's rows. Cost: 10 ns a row."""
+def slots_of(snapshot: StateSnapshot, limits: Limits) -> Slots:
+    """Return the slots of a snapshot's rows. Cost: 10 ns a row."""
     tables = GrowingTables(limits, K.LARK_TABLES)
-    put(image, tables)
+    put(snapshot, tables)
     return Slots(*(tables.slots(table) for table in (NODES, K.CELLS, K.PLACES, EDGES)))
 
 
-def put(image: StateImage, tables: GrowingTables, slots: Slots | None = None) -> int:
-    """Make an image's arrays the tables, which are still empty; nobody else may write to them. Returns the
+def put(snapshot: StateSnapshot, tables: GrowingTables, slots: Slots | None = None) -> int:
+    """Make a snapshot's arrays the tables, which are still empty; nobody else may write to them. Returns the
     number of the first state. Cost: 10 us, and 10 ns a row without `slots`."""
-    loads = (NODES, image.nodes), (K.CELLS, image.pairs), (K.PLACES, image.places), (EDGES, image.edges)
+    loads = (
+        (NODES, snapshot.nodes),
+        (K.CELLS, snapshot.pairs),
+        (K.PLACES, snapshot.places),
+        (EDGES, snapshot.edges),
+    )
     for (table, rows), hashes in zip(loads, slots or (None,) * len(loads), strict=True):
         tables.load(table, rows, hashes)
-    tables.load(K.PLACE_FLAGS, image.flags)
-    tables.load(LISTS, image.lists)
-    return image.start
+    tables.load(K.PLACE_FLAGS, snapshot.flags)
+    tables.load(LISTS, snapshot.lists)
+    return snapshot.start
 
 
 def _close(chosen: npt.NDArray[np.bool_], to: Array) -> None:
