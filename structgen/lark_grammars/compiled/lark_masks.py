@@ -86,7 +86,7 @@ from structgen.machine_core.draft_nodes import (
 from structgen.machine_core.interning import find, intern
 from structgen.machine_core.layout import ASK, ASKED, FINISHED, NO, REFUSED, UNKNOWN_FREE, VAGUE, YES
 from structgen.machine_core.masks import emit, remember
-from structgen.native.blocks import Bytes, Int32s, Words, address_of_block, copy_block, skip
+from structgen.native.blocks import Bytes, Int32s, Int64s, address_of_block, copy_block, skip
 from structgen.native.jit import entry, jit
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of
 
@@ -335,7 +335,7 @@ def use_crossings(
     d: LarkState,
     record: LexemeRecord,
     wanted: Bytes,
-    trie: Words,
+    trie: Int64s,
     starts: Int32s,
     ids: Int32s,
 ) -> bool:
@@ -752,8 +752,8 @@ def put_masks(context: int, states_at: int, offsets_at: int, count: int, row: in
     """Enter the masks of those states (int64) that have none: a dense row (-1: none), and where their lists
     begin (int64). Returns 0."""
     c = LarkContext(context)
-    states = Words(states_at)
-    offsets = Words(offsets_at)
+    states = Int64s(states_at)
+    offsets = Int64s(offsets_at)
     for i in range(count):
         node = c.nodes[states[i]]
         if node.token_list < 0:

@@ -24,7 +24,7 @@ from structgen.lark_grammars.lexer.lexeme_rows import (
     terminal_of,
     without_slot,
 )
-from structgen.native.blocks import Bytes, Int32s, Words
+from structgen.native.blocks import Bytes, Int32s, Int64s
 from structgen.native.jit import entry, jit
 
 UNKNOWN_BEHIND = 2
@@ -82,7 +82,7 @@ def code_moves(tables: int, states: int, count: int, dead: int, moves: int) -> i
     """Write the moves (int64[count, classes]) of some states (int32) whose rows are made. `dead`:
     uint8[terminals, classes], whether a class of bytes is an error behind a terminal. Returns 0, or what
     `coded` does where it fails."""
-    r, numbers, words = LexerTables(tables), Int32s(states), Words(moves)
+    r, numbers, words = LexerTables(tables), Int32s(states), Int64s(moves)
     width = r.width
     for i in range(count):
         for kind in range(width):

@@ -47,10 +47,10 @@ from structgen.lark_grammars.compiled.registers import (
 from structgen.machine_core.layout import ASKED
 from structgen.native.blocks import (
     Block,
+    BlockRows,
     Bytes,
     Int32s,
-    Rows,
-    Words,
+    Int64s,
     address_of_block,
     skip,
     word_of,
@@ -82,7 +82,7 @@ def shifted(k: LarkTables, shift: int, byte: int) -> int:
 
 
 @jit
-def note_crossing(noted: Words, count: int, node: int, state: int, move: int) -> int:
+def note_crossing(noted: Int64s, count: int, node: int, state: int, move: int) -> int:
     """Note a crossing behind `count` words: three, the first below 0. Returns how many there are then."""
     noted[count] = -1 - node
     noted[count + 1] = state
@@ -91,7 +91,7 @@ def note_crossing(noted: Words, count: int, node: int, state: int, move: int) ->
 
 
 @jit
-def note_run(noted: Words, count: int, run: int, endings: int, first: int, last: int) -> int:
+def note_run(noted: Int64s, count: int, run: int, endings: int, first: int, last: int) -> int:
     """Note a run of slots behind `count` words, or widen the one at `run`. Returns how many words there are
     then."""
     if run >= 0 and noted[run] == endings and noted[run + 1] & SLOT_MASK == first:
@@ -111,7 +111,7 @@ def on(k: LarkTables, state: int, byte: int) -> int:
 
 
 @jit
-def put_after(k: LarkTables, state: int, first: int, last: int, states: Words, count: int) -> int:
+def put_after(k: LarkTables, state: int, first: int, last: int, states: Int64s, count: int) -> int:
     """Add the states to which the bytes first..last lead to `count` others. Returns how many there are then;
     -1 where a byte leads nowhere for certain, or they are many."""
     for byte in range(first, last + 1):
@@ -128,7 +128,7 @@ def put_after(k: LarkTables, state: int, first: int, last: int, states: Words, c
 
 
 @jit
-def all_return(k: LarkTables, home: int, states: Words) -> bool:
+def all_return(k: LarkTables, home: int, states: Int64s) -> bool:
     """Return whether each well-formed character outside ASCII (Unicode 15, table 3-7) leads from a state back
     to it. `states`: room for twice MOST_AFTER."""
     others, count = skip(states, MOST_AFTER), 0
@@ -153,7 +153,7 @@ def all_return(k: LarkTables, home: int, states: Words) -> bool:
 
 
 @jit
-def find_loops(k: LarkTables, h: RecordScan, home: int, states: Words) -> None:
+def find_loops(k: LarkTables, h: RecordScan, home: int, states: Int64s) -> None:
     """Note as which classes of bytes (masks.trie's signatures) lead from a state back to it."""
     low, high, others = numba.uint64(0), numba.uint64(0), True
     for byte in range(128):
@@ -174,14 +174,14 @@ def find_loops(k: LarkTables, h: RecordScan, home: int, states: Words) -> None:
 
 
 @jit
-def follow(c: LarkContext, h: RecordScan, first: int, last: int, home: int, noted: Words, known: int) -> int:
+def follow(c: LarkContext, h: RecordScan, first: int, last: int, home: int, noted: Int64s, known: int) -> int:
     """Note what the tokens of the nodes [first, last) do, behind `known` words. The first node is read in the
     state on the stack for its depth, and leads to `home`.
 
     A run is two words: endings; its first slot, above SLOT_BITS, and the slot behind it. Returns how many
     words there are then, or -1 where something was asked; then little more is read.
     """
-    k, trie, stack = c.tables, h.nodes, Words(address_of_block(c.scratch))
+    k, trie, stack = c.tables, h.nodes, Int64s(address_of_block(c.scratch))
     moves, classes, width = k.moves, k.classes, k.class_count
     endings, low, high = k.endings, 0, 0
     signatures, before = c.vocabulary.signatures, c.vocabulary.slots_before
@@ -265,7 +265,7 @@ def index(scan: int) -> int:
 
 
 @jit
-def keep_notes(h: RecordScan, key: int, noted: Words, words: int) -> bool:
+def keep_notes(h: RecordScan, key: int, noted: Int64s, words: int) -> bool:
     """Keep the notes of a subtree if there is room. Returns whether there was."""
     at = h.used
     if at + 2 + words > h.room:
@@ -281,7 +281,7 @@ def keep_notes(h: RecordScan, key: int, noted: Words, words: int) -> bool:
 
 
 @jit
-def put_segment(h: RecordScan, noted: Words, words: int) -> None:
+def put_segment(h: RecordScan, noted: Int64s, words: int) -> None:
     """Add a segment of words to the scan."""
     count = h.segment_count
     if words > 0:
@@ -299,7 +299,7 @@ def scan_record(context: int, lexeme: int, scan: int) -> int:
     c = LarkContext(context)
     h = RecordScan(scan)
     trie, last = h.nodes, h.count
-    stack, noted = Words(address_of_block(c.scratch)), c.crossed
+    stack, noted = Int64s(address_of_block(c.scratch)), c.crossed
     stack[2] = lexeme
     stack[3] = 0
     h.segment_count = 0
@@ -344,7 +344,7 @@ def scan_record(context: int, lexeme: int, scan: int) -> int:
 
 
 @jit
-def seek(keys: Words, count: int, key: int) -> int:
+def seek(keys: Int64s, count: int, key: int) -> int:
     """Return how many of some ascending keys are below one."""
     low, high = 0, count
     while low < high:
@@ -357,7 +357,7 @@ def seek(keys: Words, count: int, key: int) -> int:
 
 
 @jit
-def tally(keys: Words, sums: Words, count: int, key: int, more: int) -> int:
+def tally(keys: Int64s, sums: Int64s, count: int, key: int, more: int) -> int:
     """Add to the sum of a key among ascending ones. Returns how many there are then."""
     at = seek(keys, count, key)
     if at < count and keys[at] == key:
@@ -394,7 +394,7 @@ def measure(scan: int) -> int:
     starts, segments = h.starts, h.segments
     count, lefts, left, others = 0, 0, 0, 0
     for i in range(h.segment_count):
-        words, at = Words(segments[i].address), 0
+        words, at = Int64s(segments[i].address), 0
         while at < segments[i].count:
             first, second = words[at], words[at + 1]
             if first >= 0:
@@ -441,7 +441,7 @@ def put_others(h: RecordScan, target: Int32s) -> Int32s:
     segments, trie, whole = h.segments, h.nodes, h.number == 0
     root = 0
     for i in range(h.segment_count):
-        words, at = Words(segments[i].address), 0
+        words, at = Int64s(segments[i].address), 0
         while at < segments[i].count:
             if words[at] >= 0:
                 at += 2
@@ -469,7 +469,7 @@ def put_runs(h: RecordScan, table: TokenGroup) -> None:
     targets, whole = skip(groups, h.part), h.number == 0
     segments = h.segments
     for i in range(h.segment_count):
-        words, at = Words(segments[i].address), 0
+        words, at = Int64s(segments[i].address), 0
         while at < segments[i].count:
             endings, slots = words[at], words[at + 1]
             if endings < 0:
@@ -579,7 +579,7 @@ _BYTES, _DEEPEST = 256, 4098
 class MergeJob(Block):
     """A trie that is to be made."""
 
-    roots: Words
+    roots: Int64s
     root_count: int
     below: int
     """1 where the bytes of the roots do not belong to it."""
@@ -588,14 +588,14 @@ class MergeJob(Block):
 class Merging(Block):
     """A trie, and the tries that are made of its subtrees."""
 
-    nodes: Words
+    nodes: Int64s
     starts: Int32s
     ids: Int32s
-    jobs: Rows[MergeJob]
+    jobs: BlockRows[MergeJob]
     count: int
-    words: Rows[LeftoverTrie]
-    ended: Words
-    made: Words
+    words: BlockRows[LeftoverTrie]
+    ended: Int64s
+    made: Int64s
     numbers: Int32s
     """As in `Merged`."""
     scratch: Int32s
@@ -654,7 +654,7 @@ def merged(trie: tuple[int, int, int], wanted: Sequence[tuple[npt.NDArray[np.int
 
 
 @jit
-def _slots_of(nodes: Words, node: int, last: int) -> tuple[int, int]:
+def _slots_of(nodes: Int64s, node: int, last: int) -> tuple[int, int]:
     """Return the first slot of a subtree, plus one, and the last one's: there is one at each leaf."""
     while slot_of(nodes[node]) == 0:
         node += 1
@@ -685,7 +685,7 @@ def _measure(w_at: int) -> int:
 
 @jit
 def _list(
-    nodes: Words, node: int, last: int, entry: Int32s, entries: int, heads: Int32s, span: int
+    nodes: Int64s, node: int, last: int, entry: Int32s, entries: int, heads: Int32s, span: int
 ) -> tuple[int, int]:
     """Put a node and those beside it into the lists of their bytes; the span is the bytes that have one, the
     first in its low bits. Returns how many entries there are then, and the span."""
@@ -715,7 +715,7 @@ def _take(w: Merging, begins: Int32s, held: Int32s, target: int, first: int, las
 
 
 @jit
-def _close(made: Words, open_at: Int32s, deepest: int, depth: int, written: int) -> int:
+def _close(made: Int64s, open_at: Int32s, deepest: int, depth: int, written: int) -> int:
     """Have all subtries that are open from a depth on end here."""
     while deepest >= depth:
         node = open_at[deepest]
@@ -725,7 +725,7 @@ def _close(made: Words, open_at: Int32s, deepest: int, depth: int, written: int)
 
 
 @jit
-def _make(w: Merging, job: MergeJob, made: Words, begins: Int32s, held: Int32s) -> tuple[int, int, int]:
+def _make(w: Merging, job: MergeJob, made: Int64s, begins: Int32s, held: Int32s) -> tuple[int, int, int]:
     """Make one trie. Returns how many nodes, slots and tokens it has."""
     nodes, below = w.nodes, job.below
     # the list of each byte that is being made, entries (node, the next one), nodes that are open, by depth,
@@ -815,7 +815,7 @@ def _merge(w_at: int) -> int:
     w = Merging(w_at)
     nodes, made, numbers = w.nodes, 0, 0
     for number in range(w.count):
-        job, trie = w.jobs[number], Words(address_of_block(w.words[number]))
+        job, trie = w.jobs[number], Int64s(address_of_block(w.words[number]))
         begins = skip(w.numbers, numbers)
         # at first the ids stand where they have room in any case
         most = 1

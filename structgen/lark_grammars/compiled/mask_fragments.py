@@ -48,7 +48,7 @@ from structgen.lark_grammars.compiled.registers import (
     LarkState,
 )
 from structgen.machine_core.layout import ASK, NO, VAGUE, YES
-from structgen.native.blocks import Bytes, Int32s, Words, skip, word_of, words_of
+from structgen.native.blocks import Bytes, Int32s, Int64s, skip, word_of, words_of
 from structgen.native.jit import jit
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
@@ -343,7 +343,7 @@ def emit_wanted(c: LarkContext, ids: Int32s, first: int, last: int, wanted: Byte
 
 @jit
 def defer(
-    c: LarkContext, trie: Words, starts: Int32s, ids: Int32s, node: int, last: int, wanted: Bytes
+    c: LarkContext, trie: Int64s, starts: Int32s, ids: Int32s, node: int, last: int, wanted: Bytes
 ) -> None:
     """Leave the tokens of some trie nodes to Python."""
     deferred, count = c.deferred, c.deferred_count
@@ -389,7 +389,7 @@ def live_here(c: LarkContext, d: LarkState) -> int:
 
 @jit
 def walk(
-    c: LarkContext, trie: Words, starts: Int32s, ids: Int32s, node: int, last: int, wanted: Bytes
+    c: LarkContext, trie: Int64s, starts: Int32s, ids: Int32s, node: int, last: int, wanted: Bytes
 ) -> bool:
     """Collect the tokens of a trie's nodes [node, last): depth first, with the state at each depth in
     `scratch`. Returns whether something was asked."""
@@ -461,7 +461,7 @@ def walk_fragment(
     first: int,
     second: int,
     place: int,
-    trie: Words,
+    trie: Int64s,
     starts: Int32s,
     ids: Int32s,
     node: int,

@@ -33,7 +33,7 @@ from structgen.lark_grammars.compiled.registers import (
     LexemeRecord,
 )
 from structgen.machine_core.layout import ASKED, MISS
-from structgen.native.blocks import Words, address_of_block, skip, word_of, words_of
+from structgen.native.blocks import Int64s, address_of_block, skip, word_of, words_of
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
@@ -70,8 +70,8 @@ def scan_pair(context: int, lexeme: int, slot: int, notes: int) -> int:
     """Note what the tokens of the vocabulary do in a lexeme state whose old slot has read on to another
     state. Returns how many notes there are, or ASKED. Cost: some 5 ns a node of the trie."""
     c = LarkContext(context)
-    noted = Words(notes)
-    k, trie, stack = c.tables, c.vocabulary.trie, Words(address_of_block(c.scratch))
+    noted = Int64s(notes)
+    k, trie, stack = c.tables, c.vocabulary.trie, Int64s(address_of_block(c.scratch))
     stack[8] = lexeme
     stack[9] = 0
     stack[10] = slot

@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from structgen.machine_core.growing_tables import Sizes, TablePlan
-from structgen.machine_core.layout import Core, Edge, Node, Question, Questions, Registers
+from structgen.machine_core.layout import Core, Edge, NodeRow, Question, Questions, Registers
 from structgen.native.blocks import (
     At,
     Block,
+    BlockRows,
     Bytes,
     Int32s,
-    Rows,
+    Int64s,
     Table,
-    Words,
     WordTable,
     word_of,
     words_of,
@@ -38,7 +38,7 @@ class LarkState(Registers):
     """The column behind the indenter's newline; below 0 before its line break."""
     base: int
     """The state read on from the slot of the lexeme that is not new; NO_BASE where there is none."""
-    spare: Annotated[Words, 3]
+    spare: Annotated[Int64s, 3]
 
 
 NO_BASE: Final = -1
@@ -46,7 +46,7 @@ READING, SLOW = 0, 14
 """Modes of a state: SLOW states are configurations of the Python reader, whose number is in `place`."""
 
 
-class LarkNode(Node):
+class LarkNode(NodeRow):
     """The row of a state, with its mask. A dense row KEPT: the mask lies in a file."""
 
     registers: LarkState
@@ -83,21 +83,21 @@ class LarkPlace(Block):
 class LarkWork(Block):
     """Rows that are about to be interned, and spare registers."""
 
-    free: Annotated[Words, 8]
+    free: Annotated[Int64s, 8]
     edge: Edge
-    free_too: Annotated[Words, 4]
+    free_too: Annotated[Int64s, 4]
     cell: StackCell
-    free_three: Annotated[Words, 6]
+    free_three: Annotated[Int64s, 6]
     place: LarkPlace
-    free_four: Annotated[Words, 12]
+    free_four: Annotated[Int64s, 12]
     node: LarkNode
-    free_five: Annotated[Words, 6]
+    free_five: Annotated[Int64s, 6]
     before_slot: LarkState
     after_slot: LarkState
-    free_six: Annotated[Words, 8]
-    trail: Annotated[Words, 40]
+    free_six: Annotated[Int64s, 8]
+    trail: Annotated[Int64s, 40]
     """Places that a proof has passed."""
-    pushed: Annotated[Words, 8]
+    pushed: Annotated[Int64s, 8]
     """States that rules without symbols push while a terminal is tried."""
 
 
@@ -125,18 +125,18 @@ AS_ROW: Final = -1
 class LeftoverTrie(Block):
     """A trie of texts that tokens leave over behind a lexeme."""
 
-    nodes: Words
+    nodes: Int64s
     count: int
     starts: Int32s
     """Where the ids of each slot begin."""
     ids: Int32s
-    records: Words
+    records: Int64s
     """int64[states]: as `LarkTables.records`, of this trie."""
     slot_count: int
     """Slots, and 1."""
     token_count: int
     first_bytes_known: int
-    first_bytes: Annotated[Words, 4]
+    first_bytes: Annotated[Int64s, 4]
     """256 bits: which first bytes its tokens have."""
     spare: int
 
@@ -157,9 +157,9 @@ class LexemeRecord(Block):
     """What the tokens of a trie do in a lexeme state."""
 
     group_count: int
-    groups: Rows[TokenGroup]
+    groups: BlockRows[TokenGroup]
     leftover_count: int
-    leftovers: Rows[Leftover]
+    leftovers: BlockRows[Leftover]
     crossing_count: int
     crossings: Int32s
     """Of each crossing CROSSING_WORDS: a node; the lexeme state before its byte; what the bytes before do to
@@ -193,7 +193,7 @@ class LexemePairs(Block):
     """The pairs of a grammar."""
 
     count: int
-    pairs: Annotated[Rows[LexemePair], 2 * MOST_PAIRS]
+    pairs: Annotated[BlockRows[LexemePair], 2 * MOST_PAIRS]
 
 
 # --- parts of masks ----------------------------------------------------------------------------------------
@@ -222,8 +222,8 @@ FRAGMENT_POOL_AT: Final = 32
 class FragmentTable(Block):
     """The fragments of one grammar."""
 
-    rows: Rows[Fragment]
-    slots: Words
+    rows: BlockRows[Fragment]
+    slots: Int64s
     """Hash slots: the number of a row, and bits of its key; 0: free."""
     pool: Int32s
     """Tokens of leaves."""
@@ -254,7 +254,7 @@ class Level(Block):
     """1 + the terminal that leads here, 0: an old slot does."""
     has_own: int
     """1 where wanted bytes belong to the lexeme itself."""
-    spare: Annotated[Words, 4]
+    spare: Annotated[Int64s, 4]
 
 
 MOST_LEVELS: Final = 96
@@ -264,7 +264,7 @@ class CollectedRow(Block):
     """A dense row that is part of the mask."""
 
     row: int
-    first_bytes: Annotated[Words, 4]
+    first_bytes: Annotated[Int64s, 4]
     """256 bits: the first bytes that its tokens must have."""
 
 
@@ -276,7 +276,7 @@ class CollectedRows(Block):
     """The dense rows of the mask that is put together."""
 
     count: int
-    rows: Annotated[Rows[CollectedRow], 5 * MOST_ROWS]
+    rows: Annotated[BlockRows[CollectedRow], 5 * MOST_ROWS]
 
 
 class LivenessEntry(Block):
@@ -299,7 +299,7 @@ class LivenessCache(Block):
     """What one walk has found of places with lexemes."""
 
     turn: int
-    entries: Annotated[Rows[LivenessEntry], 4 * MOST_LIVENESS]
+    entries: Annotated[BlockRows[LivenessEntry], 4 * MOST_LIVENESS]
 
 
 class UnitReduction(Block):
@@ -322,7 +322,7 @@ MOST_UNITS: Final = 1 << UNIT_BITS
 class LarkTables(Block):
     """The tables of lexer, parser and vocabulary that compiled code reads."""
 
-    moves: Words
+    moves: Int64s
     """[states, class_count]: what a byte does to a lexeme state (MOVE_ON, ...)."""
     classes: Bytes
     """[256]: the class of a byte."""
@@ -364,16 +364,16 @@ class LarkTables(Block):
     """[contexts, terminals]: SEPARABLE, ..."""
     separator: int
     """A byte, -1: there is none."""
-    records: Words
+    records: Int64s
     """[states]: the address of a state's record, 0: not made, -1: asked for."""
     first_bytes: Bytes
     """Of each token."""
     wanted: Bytes
     """[1 + MOST_LEVELS, 256]: of each level, the first bytes of its tokens; in the last row all."""
-    levels: Rows[Level]
+    levels: BlockRows[Level]
     collected: At[CollectedRows]
     liveness: At[LivenessCache]
-    units: Rows[UnitReduction]
+    units: BlockRows[UnitReduction]
     certified: Bytes
     """Of each parser state, from which every stack with it on top can be completed: CERTIFIED_SEPARATED,
     ..."""
@@ -408,7 +408,7 @@ class LarkQuestions(Questions):
     """The questions noted since the last answers."""
 
     count: int
-    asked: Annotated[Rows[Question], 4 * MOST_NOTED]
+    asked: Annotated[BlockRows[Question], 4 * MOST_NOTED]
 
 
 class LarkContext(Core):
@@ -416,7 +416,7 @@ class LarkContext(Core):
 
     nodes: Table[LarkNode]
     questions: At[LarkQuestions]
-    scratch: Rows[LarkState]
+    scratch: BlockRows[LarkState]
     work: At[LarkWork]
     cells: Table[StackCell]
     places: Table[LarkPlace]
@@ -505,7 +505,7 @@ LIVE_KEY, YIELDS_KEY = -2, -3
 
 
 class Segment(Block):
-    """Words that a scan has noted, somewhere."""
+    """Int64s that a scan has noted, somewhere."""
 
     address: int
     count: int
@@ -514,13 +514,13 @@ class Segment(Block):
 class RecordScan(Block):
     """What a scan of a trie in a lexeme state reads and writes, until it is laid out as a record."""
 
-    nodes: Words
+    nodes: Int64s
     count: int
     starts: Int32s
     ids: Int32s
     number: int
     """Of the trie; 0: the vocabulary's."""
-    subtrees: Words
+    subtrees: Int64s
     """Notes of subtrees: each its key (number of the trie; its root, from bit 22 on; the state behind its
     root), how many words, and these."""
     room: int
@@ -529,15 +529,15 @@ class RecordScan(Block):
     table: Int32s
     """Hash slots: 1 + where the notes of a subtree are."""
     mask: int
-    segments: Rows[Segment]
+    segments: BlockRows[Segment]
     segment_count: int
     noted: int
-    """Words in all segments."""
+    """Int64s in all segments."""
     home: int
     """A state, and which classes of bytes lead back to it, as a signature of the trie."""
     loops: int
     more_loops: int
-    scratch: Words
+    scratch: Int64s
     """Seven parts of `part` words: the endings of groups, how many tokens they have; the keys of leftovers,
     where the nodes of each end, and these; two more."""
     part: int
@@ -552,7 +552,7 @@ class RecordScan(Block):
     leftover_count: int
     other_count: int
     """Of groups, of groups that are dense rows, of leftovers, of other crossings."""
-    record: Words
+    record: Int64s
     """Where the record is laid out, its lists, the bits of dense rows, and which words are addresses."""
     lists: int
     bits: int

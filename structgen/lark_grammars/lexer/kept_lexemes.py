@@ -1,8 +1,8 @@
 """The states of a lexer as one array of bytes, so that another process goes on from them.
 
-What compiled code reads are arrays. What follows from others is left out: the moves of a state are made again
-on demand, which takes 2 us. Guards, atomic groups and look-behind states are JSON. Instructions inside
-characters are numbered in the order of their first use, so they are stored too.
+Compiled code reads arrays; they are written as they are. What follows from others is left out: the moves of a
+state are made again on demand, which takes 2 us. Guards, atomic groups and look-behind states are JSON.
+Instructions inside characters are numbered in the order of their first use, so they are written too.
 
 The bytes are an array file (`native.array_file`). Every number that compiled code follows is held to its
 range before it is taken.
@@ -52,8 +52,8 @@ def encode_lexemes(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
 
 
 def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[Any]:
-    """Give states that are still empty those of `encode_lexemes`, under the same numbers; return what was
-    written with them. For lexers that do not ask what was before a lexeme.
+    """Give an empty lexer the states of `encode_lexemes` under the same numbers; return its `more`. For
+    lexers that do not look behind a lexeme's beginning.
 
     Raises DamagedArrays where the bytes do not hold states of this lexer; some of them may be there then.
     Cost: a millisecond for 1,000 states.

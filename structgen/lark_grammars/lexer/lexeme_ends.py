@@ -26,7 +26,7 @@ from structgen.lark_grammars.lexer.lexeme_rows import (
     slots_of,
     terminal_of,
 )
-from structgen.native.blocks import Block, Bytes, Int32s, Rows, Words, skip
+from structgen.native.blocks import Block, BlockRows, Bytes, Int32s, Int64s, skip
 from structgen.native.jit import entry, jit
 
 
@@ -47,7 +47,7 @@ class EndingSearch(Block):
     separator: int
     newline: int
     """The indenter's, -1: there is none."""
-    table: Rows[TextEntry]
+    table: BlockRows[TextEntry]
     mask: int
     """Rows of TABLE less one."""
     texts: Bytes
@@ -56,12 +56,12 @@ class EndingSearch(Block):
     ignored: Bytes
     """[terminals]"""
     note_count: int
-    notes: Words
+    notes: Int64s
     """[MOST_TEXTS]: keys of texts that Python has to find."""
     missing_count: int
     missing: Int32s
     """[MOST_TEXTS]: states whose rows are missing."""
-    bits: Words
+    bits: Int64s
     """A row of bits of terminals."""
     found: Int32s
     """[F_LISTS + 4 * terminals]: what was found."""

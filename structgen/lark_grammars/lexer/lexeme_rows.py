@@ -16,7 +16,7 @@ from typing import Any
 
 import numba as nb
 
-from structgen.native.blocks import Block, Bytes, Int32s, Rows, Words, skip
+from structgen.native.blocks import Block, BlockRows, Bytes, Int32s, Int64s, skip
 from structgen.native.jit import entry, jit
 
 
@@ -24,7 +24,7 @@ class InternedLists(Block):
     """Lists of numbers, each kept once."""
 
     count: int
-    begins: Words
+    begins: Int64s
     pool: Int32s
     """The numbers of a list, from BEGINS on."""
     index: Int32s
@@ -51,7 +51,7 @@ class LexerTables(Block):
     """Classes of bytes."""
     terminal_words: int
     match_words: int
-    """Words of a row of bits: of terminals; of matches (terminals, then strings by themselves)."""
+    """Int64s of a row of bits: of terminals; of matches (terminals, then strings by themselves)."""
     unless_count: int
     """Different `unless` of contexts."""
     terminals: int
@@ -64,12 +64,12 @@ class LexerTables(Block):
     """After FULL: how much room."""
     state_room: int
     scratch_room: int
-    notes: Rows[Note]
+    notes: BlockRows[Note]
     items: Int32s
     """[items, I_WORDS]"""
     names: Bytes
     """[items, UNLESS_COUNT]: may a string take the place of a match of the item?"""
-    reach: Words
+    reach: Int64s
     """[items, MATCH_WORDS]: bits of the matches that the item may come to."""
     guard_begins: Int32s
     guard_pool: Int32s
@@ -87,7 +87,7 @@ class LexerTables(Block):
     unless_begins: Int32s
     unless: Int32s
     """[:, 3] of each `unless`: a terminal, the match of a string by itself, and the string."""
-    viable: Words
+    viable: Int64s
     """[states, TERMINAL_WORDS]: bits of the terminals of which the lexeme is a viable prefix."""
     after: Int32s
     """[states, WIDTH]: the state after a byte, DEAD or DECIDED."""
@@ -95,12 +95,12 @@ class LexerTables(Block):
     """[states, WIDTH]: in SOURCE_LISTS, where the slots after a byte come from."""
     first: Int32s
     """[states, WIDTH]: the first class of bytes that does the same; -1: the row is not made."""
-    stamps: Words
+    stamps: Int64s
     """[items]"""
-    marks: Words
+    marks: Int64s
     """[states]: the queue in which a state stands; one more once it is done."""
     scratch: Int32s
-    class_hashes: Words
+    class_hashes: Int64s
     """[WIDTH]"""
     class_index: Int32s
     """[WIDTH + CLASS_ROOM]: first classes of different moves; an index by hash."""
@@ -737,7 +737,7 @@ def make_rows(tables: int, queue: int, ends: int) -> int:
     """Make the rows of the states in a queue (int32), and of those that they lead to. `ends`: how many stand
     in the queue, how many may, and a mark that no earlier queue has had, an even number. Returns MADE; NOTED,
     where some wait for what was noted; or FULL. Call it again with the same arguments then."""
-    r, waiting, bounds = LexerTables(tables), Int32s(queue), Words(ends)
+    r, waiting, bounds = LexerTables(tables), Int32s(queue), Int64s(ends)
     width, marks, head = r.width, r.marks, 0
     mark, complete = bounds[2], True
     while head < bounds[0]:

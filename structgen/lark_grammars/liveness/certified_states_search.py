@@ -23,7 +23,7 @@ from structgen.lark_grammars.compiled.registers import (
     SEPARABLE_PENDING,
     SEPARABLE_UNKNOWN,
 )
-from structgen.native.blocks import Block, Bytes, Int32s, Words, skip
+from structgen.native.blocks import Block, Bytes, Int32s, Int64s, skip
 from structgen.native.jit import entry, jit
 
 
@@ -99,24 +99,24 @@ class Search(Block):
     marks: Int32s
     frontier: Int32s
     next_frontier: Int32s
-    successors: Words
+    successors: Int64s
     """Rows of bits of states, by state."""
-    next_terminals: Words
+    next_terminals: Int64s
     """Rows of bits of terminals, by state."""
-    followers: Words
-    no_terminals: Words
+    followers: Int64s
+    no_terminals: Int64s
     """Rows of bits of terminals; the second is empty."""
     pair_marks: Int32s
     """[states, nonterminals]"""
     pair_queue: Int32s
-    inside_brackets: Words
-    item_origins: Words
+    inside_brackets: Int64s
+    item_origins: Int64s
     """Rows of bits of states; the second by state, where its items began."""
 
     # completions that fail
     modes_after: Int32s
     """[states, MOST_MODES]"""
-    failing: Words
+    failing: Int64s
     """Rows of bits of states, by mode."""
     stack: Int32s
     copy: Int32s
@@ -136,18 +136,18 @@ DEEPEST = 1 << 12
 
 
 @jit
-def row_of_bits(bits: Words, width: int, row: int) -> Words:
+def row_of_bits(bits: Int64s, width: int, row: int) -> Int64s:
     """Return one of several rows of bits, each of so many words."""
     return skip(bits, width * row)
 
 
 @jit
-def has_bit(bits: Words, one: int) -> bool:
+def has_bit(bits: Int64s, one: int) -> bool:
     return bits[one >> 6] >> (one & 63) & 1 != 0
 
 
 @jit
-def add_bit(bits: Words, one: int) -> None:
+def add_bit(bits: Int64s, one: int) -> None:
     bits[one >> 6] = bits[one >> 6] | 1 << (one & 63)
 
 
@@ -397,7 +397,7 @@ def find_next_terminals(s: Search) -> None:
 
 
 @jit
-def join_next_terminals(s: Search, state: int, bits: Words, states: int, width: int) -> bool:
+def join_next_terminals(s: Search, state: int, bits: Int64s, states: int, width: int) -> bool:
     """Add the terminals that come after the item of a state's completion; return whether there were more."""
     after, changed = row_of_bits(s.successors, states, state), False
     for w in range(states):
@@ -416,7 +416,7 @@ def join_next_terminals(s: Search, state: int, bits: Words, states: int, width: 
 
 
 @jit
-def find_followers(s: Search, state: int, bits: Words) -> None:
+def find_followers(s: Search, state: int, bits: Int64s) -> None:
     """Find the terminals that come after the item of a state's completion, by a walk over pairs: a state
     below, and a nonterminal that is read there."""
     count, width = s.nonterminals, bit_words(s.terminals)
@@ -520,7 +520,7 @@ def ends_before(s: Search, state: int, stack: Int32s, size: int, terminal: int) 
 
 
 @jit
-def ends_before_all(s: Search, state: int, stack: Int32s, size: int, bits: Words) -> bool:
+def ends_before_all(s: Search, state: int, stack: Int32s, size: int, bits: Int64s) -> bool:
     """Return whether the item is reduced before each of some terminals."""
     for terminal in range(s.terminals):
         if has_bit(bits, terminal) and not ends_before(s, state, stack, size, terminal):
@@ -601,7 +601,7 @@ def may_follow(s: Search, mode: int, context: int, terminal: int) -> bool:
 
 
 @jit
-def all_may_follow(s: Search, mode: int, context: int, bits: Words) -> bool:
+def all_may_follow(s: Search, mode: int, context: int, bits: Int64s) -> bool:
     """Return whether each of some terminals may follow."""
     for terminal in range(s.terminals):
         if has_bit(bits, terminal) and not may_follow(s, mode, context, terminal):
@@ -610,7 +610,7 @@ def all_may_follow(s: Search, mode: int, context: int, bits: Words) -> bool:
 
 
 @jit
-def mode_after(s: Search, state: int, before: int, followers: Words, outside: bool) -> int:
+def mode_after(s: Search, state: int, before: int, followers: Int64s, outside: bool) -> int:
     """Return the mode after the completion of a state, -1 where the lexer may read it otherwise. Its first
     terminal was checked by the caller. `outside`: its rule began outside brackets."""
     begins, stack = s.completion_begins, s.copy
@@ -703,7 +703,7 @@ def find_inside_brackets(s: Search) -> None:
 
 
 @jit
-def meets(bits: Words, others: Words, width: int) -> bool:
+def meets(bits: Int64s, others: Int64s, width: int) -> bool:
     common = 0
     for w in range(width):
         common |= bits[w] & others[w]

@@ -23,7 +23,7 @@ from structgen.machine_core.growing_tables import Sizes, TablePlan
 from structgen.machine_core.interning import find, intern
 from structgen.machine_core.layout import ASKED, REFUSED, Core, Edge, Registers
 from structgen.machine_core.masks import emit, remember
-from structgen.native.blocks import At, Block, Bytes, Int32s, Words, address_of_block, skip
+from structgen.native.blocks import At, Block, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.native.jit import entry, jit
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
@@ -48,7 +48,7 @@ class StepQuestions(Block):
     """The cells that were missed since the last answers."""
 
     count: int
-    asked: Annotated[Words, 2 * MOST_QUESTIONS]
+    asked: Annotated[Int64s, 2 * MOST_QUESTIONS]
     """A state and a class of bytes (or BOUNDARY) each."""
 
 
@@ -57,8 +57,8 @@ class WaitingNodes(Block):
 
     count: int
     """More than MOST_WAITING where there was no room for all."""
-    noted: Annotated[Words, MOST_WAITING]
-    resumed: Annotated[Words, MOST_WAITING]
+    noted: Annotated[Int64s, MOST_WAITING]
+    resumed: Annotated[Int64s, MOST_WAITING]
     """Those of the walk before."""
 
 
@@ -249,7 +249,7 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
 
     Returns 0, or ASKED with questions noted.
     """
-    c, tokens, target = TextContext(context), Int32s(tokens_address), Words(target_address)
+    c, tokens, target = TextContext(context), Int32s(tokens_address), Int64s(target_address)
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
     asked = False
     for i in range(count):
@@ -283,7 +283,7 @@ def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
     """
     nodes = c.vocabulary.trie
     starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
-    stack = Words(address_of_block(c.scratch))
+    stack = Int64s(address_of_block(c.scratch))
     stack[depth] = index
     asked = False
     while node < count:
@@ -373,7 +373,7 @@ def collect_below(context: int, index: int, below_address: int, count: int) -> i
     """Collect the tokens below some nodes of the trie (int64) whose bytes behind the node's can be read from
     a state on; some may stand in the buffer twice. Returns for how many of the nodes there was room, or ASKED
     with questions noted."""
-    c, below = TextContext(context), Words(below_address)
+    c, below = TextContext(context), Int64s(below_address)
     c.buffer_count = 0
     asked = False
     for i in range(count):
@@ -391,7 +391,7 @@ def mark_wanted(context: int, last_address: int, first_address: int, target_addr
     uint8[256]) and a child's byte among others (`first`), 1 on the way to such nodes, else 0. Returns 0."""
     c, last = TextContext(context), Bytes(last_address)
     first, target = Bytes(first_address), Bytes(target_address)
-    nodes, count, path = c.vocabulary.trie, c.vocabulary.trie_count, Words(address_of_block(c.scratch))
+    nodes, count, path = c.vocabulary.trie, c.vocabulary.trie_count, Int64s(address_of_block(c.scratch))
     for node in range(count):
         target[node] = 0
     for node in range(count):
@@ -416,7 +416,7 @@ def prefixes(context: int, data_address: int, size: int, target_address: int, mo
     """Write the lengths of the tokens that data[0:size] begins with to target (int64), ascending, `most` at
     most; return how many there are."""
     vocabulary = Core(context).vocabulary
-    data, target = Bytes(data_address), Words(target_address)
+    data, target = Bytes(data_address), Int64s(target_address)
     found = 0
     if size == 0:
         return found
