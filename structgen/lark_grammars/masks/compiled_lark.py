@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,10 @@ from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer
 
+_CONTEXT_DEFERRED_COUNT: Final = K.LarkContext.deferred_count
+_CONTEXT_REUSED_MASKS: Final = word_of(K.LarkContext, "reused_masks")
+_NODE_WORDS: Final = words_of(K.LarkNode)
+_STATE_MODE: Final = K.LarkState.mode
 _LOOPS = (
     core_masks,
     lark_masks,
@@ -107,7 +111,7 @@ class CompiledLark(CompiledGrammar):
         self._slow = SlowMasks(tokenizer, self.vocabulary, self._tables, self._states, self._answers)
         self._reused = MaskFragments(pooled=False)
         """Masks that states share which only differ where no mask looks."""
-        self._tables.context[word_of(K.LarkContext, "reused_masks")] = self._reused.address
+        self._tables.context[_CONTEXT_REUSED_MASKS] = self._reused.address
         self._completions = RestCompletions(self)
         self._finished = -1
         self._dense: int | npt.NDArray[np.int32] = -1
@@ -198,8 +202,8 @@ class CompiledLark(CompiledGrammar):
             return -1
         with self.lock:
             if self._finished < 0:
-                row = np.full(words_of(K.LarkNode), -1, np.int64)
-                row[K.LarkState.mode] = FINISHED
+                row = np.full(_NODE_WORDS, -1, np.int64)
+                row[_STATE_MODE] = FINISHED
                 self._states.make_room()
                 self._finished = self._tables.append(NODES, row)
             return self._finished
@@ -294,7 +298,7 @@ class CompiledLark(CompiledGrammar):
         the tokens that it left."""
         while int(lark_masks.collect(self.address, index)) == ASKED:
             self._answers.answer()
-        count = int(self._tables.context[K.LarkContext.deferred_count])
+        count = int(self._tables.context[_CONTEXT_DEFERRED_COUNT])
         if not count:
             return []
         deferred = self._workspace.arrays[3]

@@ -31,7 +31,12 @@ from structgen.machine_core.layout import ASKED
 from structgen.native.blocks import words_of
 from structgen.native.raw_memory import address_of
 
-_MODE: Final = K.LarkState.mode
+_NODE_WORDS: Final = words_of(K.LarkNode)
+_STATE_BASE: Final = K.LarkState.base
+_STATE_COLUMN: Final = K.LarkState.column
+_STATE_LEXEME: Final = K.LarkState.lexeme
+_STATE_MODE: Final = K.LarkState.mode
+_STATE_PLACE: Final = K.LarkState.place
 _ROOM: Final = 1 << 12
 """Rows that each table has free before compiled code goes on."""
 _SEARCH_PLACES: Final = 1 << 13
@@ -78,7 +83,7 @@ class ReaderStates:
 
     def is_slow(self, index: int) -> bool:
         """Return whether only the Python reader can go on from a state."""
-        return int(self._tables.rows(NODES)[index, _MODE]) == K.SLOW
+        return int(self._tables.rows(NODES)[index, _STATE_MODE]) == K.SLOW
 
     def place(self, number: int) -> ParserPlace:
         """Return a place by its number: the parser's stack, the widths of open blocks, the open brackets."""
@@ -105,17 +110,17 @@ class ReaderStates:
         known = self._configurations.get(index)
         if known is None:
             row = self._tables.rows(NODES)[index].tolist()
-            if row[K.LarkState.mode] == K.SLOW:
-                slow: ReaderConfiguration = self._slow[row[K.LarkState.place]]
+            if row[_STATE_MODE] == K.SLOW:
+                slow: ReaderConfiguration = self._slow[row[_STATE_PLACE]]
                 return slow
-            lexeme, begun = row[K.LarkState.lexeme] >> 1, bool(row[K.LarkState.lexeme] & 1)
-            base = None if row[K.LarkState.base] < 0 else self.configuration(row[K.LarkState.base])
+            lexeme, begun = row[_STATE_LEXEME] >> 1, bool(row[_STATE_LEXEME] & 1)
+            base = None if row[_STATE_BASE] < 0 else self.configuration(row[_STATE_BASE])
             bases: tuple[ReaderConfiguration | None, ...] = ()
             if begun:
                 slots = self.reader.lexer.states[lexeme].slots
                 bases = tuple(None if slot.terminal >= 0 else base for slot in slots)
-            place, before = self.place(row[K.LarkState.place]), self.reader.lexer.initial_look_behind()
-            known = self.reader.configuration(place, lexeme, begun, bases, row[K.LarkState.column], before)
+            place, before = self.place(row[_STATE_PLACE]), self.reader.lexer.initial_look_behind()
+            known = self.reader.configuration(place, lexeme, begun, bases, row[_STATE_COLUMN], before)
             self._configurations[index] = known
         return known
 
@@ -148,8 +153,8 @@ class ReaderStates:
     def _slow_number(self, configuration: ReaderConfiguration) -> int:
         number = self._numbers.get(configuration)
         if number is None:
-            row = np.full(words_of(K.LarkNode), -1, np.int64)
-            row[K.LarkState.mode], row[K.LarkState.place] = K.SLOW, len(self._slow)
+            row = np.full(_NODE_WORDS, -1, np.int64)
+            row[_STATE_MODE], row[_STATE_PLACE] = K.SLOW, len(self._slow)
             number = self._numbers[configuration] = self._tables.append(NODES, row)
             self._slow.append(configuration)
         return number

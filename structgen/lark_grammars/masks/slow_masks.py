@@ -20,6 +20,8 @@ from structgen.machine_core.layout import ASKED
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
+_CONTEXT_BUFFER_COUNT: Final = K.LarkContext.buffer_count
+_CONTEXT_DEFERRED_COUNT: Final = K.LarkContext.deferred_count
 _FEW: Final = 64
 """Tokens up to which they are read one by one, and not down the trie."""
 
@@ -45,7 +47,7 @@ class SlowMasks:
 
         `deferred`: where compiled code leaves the tokens that it cannot follow.
         """
-        self._tables.context[K.LarkContext.buffer_count] = 0
+        self._tables.context[_CONTEXT_BUFFER_COUNT] = 0
         nodes, starts, ids = self._vocabulary.nodes, self._vocabulary.slot_start, self._vocabulary.slot_ids
         after: dict[int, ReaderConfiguration] = {0: self._states.configuration(index)}
         found: list[int] = []
@@ -152,9 +154,9 @@ class SlowMasks:
         """Have compiled code collect the tokens below a trie node in a state; return those that it left to
         the reader and that may come in the configuration before all tokens."""
         context = self._tables.context
-        before = int(context[K.LarkContext.buffer_count])
-        context[K.LarkContext.deferred_count] = 0
+        before = int(context[_CONTEXT_BUFFER_COUNT])
+        context[_CONTEXT_DEFERRED_COUNT] = 0
         while int(lark_masks.collect_below(self._tables.address, number, node)) == ASKED:
-            context[K.LarkContext.buffer_count], context[K.LarkContext.deferred_count] = before, 0
+            context[_CONTEXT_BUFFER_COUNT], context[_CONTEXT_DEFERRED_COUNT] = before, 0
             self._answers.answer()
-        return self._read_singly(configuration, deferred[: int(context[K.LarkContext.deferred_count])])
+        return self._read_singly(configuration, deferred[: int(context[_CONTEXT_DEFERRED_COUNT])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.ma  # numba asks for it at the first call with an array: that would be amid a mask
@@ -24,6 +24,49 @@ from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
+_CONTEXT_QUESTIONS: Final = word_of(K.LarkContext, "questions")
+_CONTEXT_TABLES: Final = word_of(K.LarkContext, "tables")
+_RECORD_CROSSINGS: Final = word_of(K.LexemeRecord, "crossings")
+_RECORD_LEFTOVERS: Final = word_of(K.LexemeRecord, "leftovers")
+_RECORD_LEFTOVER_COUNT: Final = K.LexemeRecord.leftover_count
+_SCAN_FIRST_BYTES: Final = word_of(K.RecordScan, "first_bytes")
+_SCAN_GROUP_COUNT: Final = K.RecordScan.group_count
+_SCAN_LEFTOVER_COUNT: Final = K.RecordScan.leftover_count
+_SCAN_MANY: Final = K.RecordScan.many
+_SCAN_MARKS: Final = word_of(K.RecordScan, "marks")
+_SCAN_MASK: Final = K.RecordScan.mask
+_SCAN_MAY_GROW: Final = K.RecordScan.may_grow
+_SCAN_NEWLINE: Final = K.RecordScan.newline
+_SCAN_NOTED: Final = K.RecordScan.noted
+_SCAN_NUMBER: Final = K.RecordScan.number
+_SCAN_PART: Final = K.RecordScan.part
+_SCAN_RECORD: Final = word_of(K.RecordScan, "record")
+_SCAN_ROOM: Final = K.RecordScan.room
+_SCAN_SCRATCH: Final = word_of(K.RecordScan, "scratch")
+_SCAN_SEGMENTS: Final = word_of(K.RecordScan, "segments")
+_SCAN_SUBTREES: Final = word_of(K.RecordScan, "subtrees")
+_SCAN_TABLE: Final = word_of(K.RecordScan, "table")
+_SCAN_USED: Final = K.RecordScan.used
+_SCAN_WIDTH: Final = K.RecordScan.width
+_SCAN_WORDS: Final = words_of(K.RecordScan)
+_TABLES_COLLECTED: Final = word_of(K.LarkTables, "collected")
+_TABLES_FIRST_BYTES: Final = word_of(K.LarkTables, "first_bytes")
+_TABLES_FRAGMENTS: Final = word_of(K.LarkTables, "fragments")
+_TABLES_INSPECTED: Final = K.LarkTables.inspected
+_TABLES_LEVELS: Final = word_of(K.LarkTables, "levels")
+_TABLES_LIVENESS: Final = word_of(K.LarkTables, "liveness")
+_TABLES_LOWEST: Final = K.LarkTables.lowest
+_TABLES_NEWLINE: Final = K.LarkTables.newline
+_TABLES_PAIRS: Final = word_of(K.LarkTables, "pairs")
+_TABLES_RECORDS: Final = word_of(K.LarkTables, "records")
+_TABLES_UNITS: Final = word_of(K.LarkTables, "units")
+_TABLES_WANTED: Final = word_of(K.LarkTables, "wanted")
+_TRIE_COUNT: Final = K.LeftoverTrie.count
+_TRIE_IDS: Final = word_of(K.LeftoverTrie, "ids")
+_TRIE_NODES: Final = word_of(K.LeftoverTrie, "nodes")
+_TRIE_RECORDS: Final = word_of(K.LeftoverTrie, "records")
+_TRIE_STARTS: Final = word_of(K.LeftoverTrie, "starts")
+_TRIE_WORDS: Final = words_of(K.LeftoverTrie)
 _MANY = 64
 _SUBTREE_WORDS, _MOST_SUBTREE_WORDS = 1 << 12, 1 << 16
 """Words of notes of subtrees that there is room for at first, and at most."""
@@ -94,22 +137,22 @@ class RecordBuilder:
         """The vocabulary's, and those that were left over, by the addresses of their words."""
         self._merged: dict[tuple[int, bytes, int], _Left] = {}
         """What is left over, by what was put together: a trie, its nodes, and whether without their bytes."""
-        self._words = np.zeros(words_of(K.RecordScan), np.int64)
+        self._words = np.zeros(_SCAN_WORDS, np.int64)
         self._address = address_of(self._words)
         self._segments = np.empty(2 * _MOST_SEGMENTS, np.int64)
         self._scratch, self._room = np.empty(1 << 12, np.int64), np.empty(1 << 10, np.int32)
         words = self._words
-        words[word_of(K.RecordScan, "segments")], words[word_of(K.RecordScan, "scratch")] = (
+        words[_SCAN_SEGMENTS], words[_SCAN_SCRATCH] = (
             address_of(self._segments),
             address_of(self._scratch),
         )
-        words[K.RecordScan.newline], words[word_of(K.RecordScan, "first_bytes")] = (
+        words[_SCAN_NEWLINE], words[_SCAN_FIRST_BYTES] = (
             newline,
             address_of(self.first_bytes),
         )
-        words[K.RecordScan.many] = self._many = max(_MANY, masks.words // 8)
+        words[_SCAN_MANY] = self._many = max(_MANY, masks.words // 8)
         """Tokens of a group that is a dense row: most such rows are of many states."""
-        words[K.RecordScan.width] = K.FIRST_WORDS + masks.words
+        words[_SCAN_WIDTH] = K.FIRST_WORDS + masks.words
         self._subtrees: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._table: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._give_room(_SUBTREE_WORDS)
@@ -134,9 +177,9 @@ class RecordBuilder:
         """Note what the tokens of a trie, 0 or the address of its words, do in a lexeme state. Returns 0, or
         ASKED. Cost: 5 us where the states behind first bytes were met, else some 3 ns a node."""
         trie, held = self._trie(words), self._words
-        held[: K.RecordScan.number + 1] = trie.nodes, trie.size, trie.starts, trie.ids, trie.number
-        if 8 * int(held[K.RecordScan.used]) > 7 * _MOST_SUBTREE_WORDS:
-            held[K.RecordScan.used] = 0
+        held[: _SCAN_NUMBER + 1] = trie.nodes, trie.size, trie.starts, trie.ids, trie.number
+        if 8 * int(held[_SCAN_USED]) > 7 * _MOST_SUBTREE_WORDS:
+            held[_SCAN_USED] = 0
             self._give_room(len(self._subtrees))
         while True:
             code = int(lexeme_records.scan_record(context, lexeme, self._address))
@@ -154,17 +197,17 @@ class RecordBuilder:
         have records of their own. Cost: some 50 us, 1 ns for each token that stays inside, and what is left
         over that was not before."""
         trie, held = self._trie(words), self._words
-        part = held[K.RecordScan.part] = int(held[K.RecordScan.noted]) // 2 + 1
+        part = held[_SCAN_PART] = int(held[_SCAN_NOTED]) // 2 + 1
         if _PARTS * part > len(self._scratch):
             scratch = np.empty(2 * _PARTS * part, np.int64)
-            self._scratch, held[word_of(K.RecordScan, "scratch")] = scratch, address_of(scratch)
-        held[K.RecordScan.many] = self._many
+            self._scratch, held[_SCAN_SCRATCH] = scratch, address_of(scratch)
+        held[_SCAN_MANY] = self._many
         record, lists, bits, marks, count = self._laid_out()
         interned = [self._masks.intern_row(row) for row in bits[:, K.FIRST_WORDS :]]
         numbers = [number for number in interned if number is not None]
         if len(numbers) < len(interned):
             # the store has no room for some of them
-            held[K.RecordScan.many] = 1 << 40
+            held[_SCAN_MANY] = 1 << 40
             record, lists, bits, marks, count = self._laid_out()
             numbers = []
         rows = marks[len(marks) - len(numbers) :]
@@ -175,9 +218,7 @@ class RecordBuilder:
         record[len(record) - K.LEFTOVER_WORDS * len(left) :] = [
             word for terminal, moved, one in left for word in (terminal, moved, *one.row)
         ]
-        tries = [
-            one.words for _terminal, _moved, one in left if one.words[K.LeftoverTrie.count] >= K.LARGE_TRIE
-        ]
+        tries = [one.words for _terminal, _moved, one in left if one.words[_TRIE_COUNT] >= K.LARGE_TRIE]
         self._made += (RecordArray(lists), RecordArray(record, marks[:count], rows))
         return record, tries
 
@@ -185,14 +226,14 @@ class RecordBuilder:
         """Lay out a record, but for its tries and the numbers of its rows."""
         held = self._words
         lists = np.zeros(lexeme_records.measure(self._address), np.int32)
-        groups, rows, left = held[K.RecordScan.group_count : K.RecordScan.leftover_count + 1].tolist()
+        groups, rows, left = held[_SCAN_GROUP_COUNT : _SCAN_LEFTOVER_COUNT + 1].tolist()
         record = np.empty(K.RECORD_WORDS + 4 * groups + K.LEFTOVER_WORDS * left, np.int64)
-        width, marked = int(held[K.RecordScan.width]), 3 + 2 * groups + 2 * left + rows
+        width, marked = int(held[_SCAN_WIDTH]), 3 + 2 * groups + 2 * left + rows
         if rows * width + marked > len(self._room):
             self._room = np.empty(2 * (rows * width + marked), np.int32)
         bits, marks = self._room[: rows * width], self._room[rows * width :][:marked]
         at = address_of(bits)
-        held[word_of(K.RecordScan, "record") : word_of(K.RecordScan, "marks") + 1] = (
+        held[_SCAN_RECORD : _SCAN_MARKS + 1] = (
             address_of(record),
             address_of(lists),
             at,
@@ -205,7 +246,7 @@ class RecordBuilder:
         """Return the trie with the words at an address, 0: the vocabulary's."""
         found = self._tries.get(words)
         if found is None:
-            nodes, count, starts, ids = array_at(words, word_of(K.LeftoverTrie, "records"), np.int64).tolist()
+            nodes, count, starts, ids = array_at(words, _TRIE_RECORDS, np.int64).tolist()
             found = self._tries[words] = TrieAddresses(len(self._tries), nodes, starts, ids, count)
         return found
 
@@ -215,15 +256,15 @@ class RecordBuilder:
         subtrees, table, used = (
             np.empty(room, np.int64),
             np.zeros(room, np.int32),
-            int(held[K.RecordScan.used]),
+            int(held[_SCAN_USED]),
         )
         subtrees[:used] = self._subtrees[:used]
         words = [
-            word_of(K.RecordScan, "subtrees"),
-            word_of(K.RecordScan, "table"),
-            K.RecordScan.room,
-            K.RecordScan.mask,
-            K.RecordScan.may_grow,
+            _SCAN_SUBTREES,
+            _SCAN_TABLE,
+            _SCAN_ROOM,
+            _SCAN_MASK,
+            _SCAN_MAY_GROW,
         ]
         values = [address_of(subtrees), address_of(table), room, room - 1, int(room < _MOST_SUBTREE_WORDS)]
         ahead = held.copy()
@@ -235,7 +276,7 @@ class RecordBuilder:
     def _left_over(self, trie: TrieAddresses, part: int) -> list[tuple[int, int, _Left]]:
         """Return what is left over behind the nodes that were measured (parts of the scratch have `part`
         words), each with the terminal and what bytes do to its column."""
-        count = int(self._words[K.RecordScan.leftover_count])
+        count = int(self._words[_SCAN_LEFTOVER_COUNT])
         keys, ends, nodes = (self._scratch[at * part :] for at in (2, 3, 4))
         names, begin = [], 0
         for key, end in zip(keys[:count].tolist(), ends[:count].tolist(), strict=True):
@@ -245,11 +286,11 @@ class RecordBuilder:
         if new:
             wanted = [(np.frombuffer(roots, np.int64), below) for _number, roots, below in new]
             made = lexeme_records.merged((trie.nodes, trie.starts, trie.ids), wanted)
-            at = address_of(made.words) + 8 * words_of(K.LeftoverTrie) * np.arange(len(new))
-            marks = words_of(K.LeftoverTrie) * np.arange(len(new))[:, None] + (
-                word_of(K.LeftoverTrie, "nodes"),
-                word_of(K.LeftoverTrie, "starts"),
-                word_of(K.LeftoverTrie, "ids"),
+            at = address_of(made.words) + 8 * _TRIE_WORDS * np.arange(len(new))
+            marks = _TRIE_WORDS * np.arange(len(new))[:, None] + (
+                _TRIE_NODES,
+                _TRIE_STARTS,
+                _TRIE_IDS,
             )
             self._made += (
                 RecordArray(made.nodes),
@@ -313,10 +354,10 @@ class VocabularyTables(PageTables):
         self._tries: dict[int, npt.NDArray[np.int64]] = {}
         self._held: dict[int, npt.NDArray[np.int64]] = {}
         """The words of tries that have records, and these, by the addresses of the words."""
-        self._builder = RecordBuilder(vocabulary, masks, int(words[K.LarkTables.newline]), self._made)
+        self._builder = RecordBuilder(vocabulary, masks, int(words[_TABLES_NEWLINE]), self._made)
         self._masks = masks
         self.pairs = PairedLexemes(vocabulary, masks, self._builder.first_bytes)
-        words[word_of(K.LarkTables, "pairs")] = address_of(self.pairs.table)
+        words[_TABLES_PAIRS] = address_of(self.pairs.table)
         dense, levels = 1 + K.COLLECTED_ROW_WORDS * K.MOST_ROWS, words_of(K.Level) * K.MOST_LEVELS
         liveness, units = 1 + words_of(K.LivenessEntry) * K.MOST_LIVENESS, 2 * K.MOST_UNITS
         held = room(8 * (dense + levels + liveness + units)).view(np.int64)
@@ -325,16 +366,16 @@ class VocabularyTables(PageTables):
         )
         self._unions: dict[bytes, int] = {}
         self._wanted = np.ones(256 * (K.MOST_LEVELS + 1), np.uint8)
-        words[word_of(K.LarkTables, "first_bytes")] = address_of(self._builder.first_bytes)
-        words[word_of(K.LarkTables, "collected")] = address_of(self._dense)
-        words[word_of(K.LarkTables, "levels")], words[word_of(K.LarkTables, "wanted")] = (
+        words[_TABLES_FIRST_BYTES] = address_of(self._builder.first_bytes)
+        words[_TABLES_COLLECTED] = address_of(self._dense)
+        words[_TABLES_LEVELS], words[_TABLES_WANTED] = (
             address_of(self._levels),
             address_of(self._wanted),
         )
         self._fragments = MaskFragments(pooled=True)
-        words[word_of(K.LarkTables, "fragments")] = self._fragments.address
-        words[K.LarkTables.lowest], words[K.LarkTables.inspected] = K.NOTHING_INSPECTED, 0
-        words[word_of(K.LarkTables, "liveness")], words[word_of(K.LarkTables, "units")] = (
+        words[_TABLES_FRAGMENTS] = self._fragments.address
+        words[_TABLES_LOWEST], words[_TABLES_INSPECTED] = K.NOTHING_INSPECTED, 0
+        words[_TABLES_LIVENESS], words[_TABLES_UNITS] = (
             address_of(self._liveness),
             address_of(self._units),
         )
@@ -344,7 +385,7 @@ class VocabularyTables(PageTables):
         """The dense rows of what was kept."""
         if pages is not None:
             self._records = np.zeros(len(self._newlines), np.int64)
-            words[word_of(K.LarkTables, "records")] = address_of(self._records)
+            words[_TABLES_RECORDS] = address_of(self._records)
         else:
             self._grow(FIRST_ROOM)
 
@@ -352,7 +393,7 @@ class VocabularyTables(PageTables):
         """Have compiled code that is called with a context read these tables; return where it notes its
         questions, which speak of the context's own places and states, too."""
         needs = room(8 * (1 + 4 * K.MOST_NOTED)).view(np.int64)
-        context[word_of(K.LarkContext, "questions")], context[word_of(K.LarkContext, "tables")] = (
+        context[_CONTEXT_QUESTIONS], context[_CONTEXT_TABLES] = (
             address_of(needs),
             address_of(self._words),
         )
@@ -402,7 +443,7 @@ class VocabularyTables(PageTables):
             known = of_trie[:count] > 0
             row[known] = 1 + offsets(of_trie[:count][known])
         for trie in offsets(tries).tolist():
-            held[trie // 8 + word_of(K.LeftoverTrie, "records")] = 0
+            held[trie // 8 + _TRIE_RECORDS] = 0
         found = Records(records, offsets(tries), held, where, np.concatenate(rows))
         if self._put_beside(found):
             return found
@@ -434,11 +475,11 @@ class VocabularyTables(PageTables):
         records[:, :known] = np.where(kept.records > 0, kept.records + (base - 1), 0)
         self._kept.append(self._records)  # a reader may still hold its address
         self._records = records[0]
-        self._words[word_of(K.LarkTables, "records")] = address_of(self._records)
+        self._words[_TABLES_RECORDS] = address_of(self._records)
         for trie, held in zip(kept.tries.tolist(), records[1:], strict=True):
-            words = kept.made[trie // 8 : trie // 8 + words_of(K.LeftoverTrie)]
+            words = kept.made[trie // 8 : trie // 8 + _TRIE_WORDS]
             self._tries[base + trie], self._held[base + trie] = words, held
-            words[word_of(K.LeftoverTrie, "records")] = address_of(held)
+            words[_TRIE_RECORDS] = address_of(held)
 
     # --- room -----------------------------------------------------------------------------------------------
 
@@ -448,7 +489,7 @@ class VocabularyTables(PageTables):
         records = np.zeros(rows, np.int64)
         records[: len(old)] = old
         self._kept.append(old)  # a reader may still hold its address
-        self._records, self._words[word_of(K.LarkTables, "records")] = records, address_of(records)
+        self._records, self._words[_TABLES_RECORDS] = records, address_of(records)
         for trie in self._tries.values():
             self._hang(trie, rows)
         super()._grow(rows)
@@ -514,9 +555,9 @@ class VocabularyTables(PageTables):
         addresses of their words."""
         self._fetch()
         at = int((self._records if words == 0 else self._held[words])[lexeme])
-        record = array_at(at, word_of(K.LexemeRecord, "crossings"), np.int64)
-        count = int(record[K.LexemeRecord.leftover_count]) * K.LEFTOVER_WORDS
-        rows = array_at(int(record[word_of(K.LexemeRecord, "leftovers")]), count, np.int64)
+        record = array_at(at, _RECORD_CROSSINGS, np.int64)
+        count = int(record[_RECORD_LEFTOVER_COUNT]) * K.LEFTOVER_WORDS
+        rows = array_at(int(record[_RECORD_LEFTOVERS]), count, np.int64)
         return [
             (row[0], row[2]) for row in rows.reshape(-1, K.LEFTOVER_WORDS).tolist() if row[2] in self._tries
         ]
@@ -529,7 +570,7 @@ class VocabularyTables(PageTables):
         if old is not None:
             records[: len(old)] = old
             self._kept.append(old)
-        self._held[at], trie[word_of(K.LeftoverTrie, "records")] = records, address_of(records)
+        self._held[at], trie[_TRIE_RECORDS] = records, address_of(records)
 
     def reopen(self, kind: int, first: int, second: int) -> None:
         """Have a question about the lexer or the parser's plans asked again."""

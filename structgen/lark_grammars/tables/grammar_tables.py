@@ -5,7 +5,7 @@ lexemes, as what these may end, and the parser's plans.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,35 @@ from structgen.lark_grammars.tables.contextual_language import ContextualLanguag
 from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
 
+_TABLES_ACTIONS: Final = word_of(K.LarkTables, "actions")
+_TABLES_BRACKETS: Final = word_of(K.LarkTables, "brackets")
+_TABLES_CERTIFIED: Final = word_of(K.LarkTables, "certified")
+_TABLES_CLASSES: Final = word_of(K.LarkTables, "classes")
+_TABLES_CLASS_COUNT: Final = K.LarkTables.class_count
+_TABLES_CONTEXTS: Final = word_of(K.LarkTables, "contexts")
+_TABLES_DEDENT: Final = K.LarkTables.dedent
+_TABLES_ENDINGS: Final = word_of(K.LarkTables, "endings")
+_TABLES_ENDING_LISTS: Final = word_of(K.LarkTables, "ending_lists")
+_TABLES_END_STATE: Final = K.LarkTables.end_state
+_TABLES_GOTOS: Final = word_of(K.LarkTables, "gotos")
+_TABLES_HAS_EXCLUDING: Final = K.LarkTables.has_excluding
+_TABLES_IGNORED: Final = word_of(K.LarkTables, "ignored")
+_TABLES_INDENT: Final = K.LarkTables.indent
+_TABLES_KEEPS_FRAGMENTS: Final = K.LarkTables.keeps_fragments
+_TABLES_MAY_BE_NEWLINE: Final = word_of(K.LarkTables, "may_be_newline")
+_TABLES_MOVES: Final = word_of(K.LarkTables, "moves")
+_TABLES_NEWLINE: Final = K.LarkTables.newline
+_TABLES_NONTERMINAL_COUNT: Final = K.LarkTables.nonterminal_count
+_TABLES_PLANS: Final = word_of(K.LarkTables, "plans")
+_TABLES_PLAN_LISTS: Final = word_of(K.LarkTables, "plan_lists")
+_TABLES_RULE_ORIGINS: Final = word_of(K.LarkTables, "rule_origins")
+_TABLES_RULE_SIZES: Final = word_of(K.LarkTables, "rule_sizes")
+_TABLES_SEPARABILITY: Final = word_of(K.LarkTables, "separability")
+_TABLES_SEPARATOR: Final = K.LarkTables.separator
+_TABLES_START_STATES: Final = word_of(K.LarkTables, "start_states")
+_TABLES_TAB_SIZE: Final = K.LarkTables.tab_size
+_TABLES_TERMINAL_COUNT: Final = K.LarkTables.terminal_count
+_TABLES_WORDS: Final = words_of(K.LarkTables)
 T = TypeVar("T", bound=np.signedinteger[Any])
 FIRST_ROOM = 256
 """Lexeme states that there is room for at first."""
@@ -96,7 +125,7 @@ class PageTables:
         """`language` is called when something is met that `pages` do not know; nobody else may write to
         these. Cost: a lexer without them, 0.1 ms with them."""
         self._language = language
-        self._words = np.full(words_of(K.LarkTables), -1, np.int64)
+        self._words = np.full(_TABLES_WORDS, -1, np.int64)
         self._kept: list[npt.NDArray[Any]] = []
         if pages is None:
             lexer = language().reader.lexer
@@ -115,8 +144,8 @@ class PageTables:
         if indentation is not None:
             brackets[sorted(indentation.opening)] = 1
             brackets[sorted(indentation.closing)] = 2
-            words[K.LarkTables.newline], words[K.LarkTables.indent] = indentation.newline, indentation.indent
-            words[K.LarkTables.dedent], words[K.LarkTables.tab_size] = (
+            words[_TABLES_NEWLINE], words[_TABLES_INDENT] = indentation.newline, indentation.indent
+            words[_TABLES_DEDENT], words[_TABLES_TAB_SIZE] = (
                 indentation.dedent,
                 indentation.tab_size,
             )
@@ -125,29 +154,29 @@ class PageTables:
         self._clean = np.zeros((len(tables.contexts), terminals), np.uint8)
         self._sure = np.zeros(len(tables.kernels), np.uint8)
         self._fixed: dict[int, npt.NDArray[Any]] = {
-            word_of(K.LarkTables, "classes"): self._classes,
-            word_of(K.LarkTables, "actions"): np.ascontiguousarray(tables.actions, np.int32),
-            word_of(K.LarkTables, "gotos"): np.ascontiguousarray(tables.gotos, np.int32),
-            word_of(K.LarkTables, "rule_origins"): origins,
-            word_of(K.LarkTables, "rule_sizes"): sizes,
-            word_of(K.LarkTables, "contexts"): np.ascontiguousarray(tables.context_of, np.int32),
-            word_of(K.LarkTables, "start_states"): self._starts,
-            word_of(K.LarkTables, "ignored"): ignored,
-            word_of(K.LarkTables, "brackets"): brackets,
-            word_of(K.LarkTables, "plans"): self._plans,
-            word_of(K.LarkTables, "separability"): self._clean,
-            word_of(K.LarkTables, "certified"): self._sure,
+            _TABLES_CLASSES: self._classes,
+            _TABLES_ACTIONS: np.ascontiguousarray(tables.actions, np.int32),
+            _TABLES_GOTOS: np.ascontiguousarray(tables.gotos, np.int32),
+            _TABLES_RULE_ORIGINS: origins,
+            _TABLES_RULE_SIZES: sizes,
+            _TABLES_CONTEXTS: np.ascontiguousarray(tables.context_of, np.int32),
+            _TABLES_START_STATES: self._starts,
+            _TABLES_IGNORED: ignored,
+            _TABLES_BRACKETS: brackets,
+            _TABLES_PLANS: self._plans,
+            _TABLES_SEPARABILITY: self._clean,
+            _TABLES_CERTIFIED: self._sure,
         }
         for word, array in self._fixed.items():
             words[word] = address_of(array)
         if separator:
-            words[K.LarkTables.separator] = separator[0]
-        words[K.LarkTables.class_count], words[K.LarkTables.terminal_count] = self._width, terminals
-        words[K.LarkTables.nonterminal_count], words[K.LarkTables.end_state] = (
+            words[_TABLES_SEPARATOR] = separator[0]
+        words[_TABLES_CLASS_COUNT], words[_TABLES_TERMINAL_COUNT] = self._width, terminals
+        words[_TABLES_NONTERMINAL_COUNT], words[_TABLES_END_STATE] = (
             tables.gotos.shape[1],
             tables.end,
         )
-        words[K.LarkTables.has_excluding], words[K.LarkTables.keeps_fragments] = 0, 0
+        words[_TABLES_HAS_EXCLUDING], words[_TABLES_KEEPS_FRAGMENTS] = 0, 0
         self.knows_sure = False
         """Whether it was worked out behind which states a text goes on, whatever lies below."""
         self._errors = np.full((terminals, self._width), UNKNOWN_BEHIND, np.uint8)
@@ -166,14 +195,12 @@ class PageTables:
     def _point(self) -> None:
         """Have compiled code read the arrays that have grown."""
         words = self._words
-        words[word_of(K.LarkTables, "moves")], words[word_of(K.LarkTables, "may_be_newline")] = (
+        words[_TABLES_MOVES], words[_TABLES_MAY_BE_NEWLINE] = (
             address_of(self._moves),
             address_of(self._newlines),
         )
-        words[word_of(K.LarkTables, "endings")] = address_of(self._endings)
-        words[word_of(K.LarkTables, "ending_lists")] = words[word_of(K.LarkTables, "plan_lists")] = (
-            address_of(self._lists)
-        )
+        words[_TABLES_ENDINGS] = address_of(self._endings)
+        words[_TABLES_ENDING_LISTS] = words[_TABLES_PLAN_LISTS] = address_of(self._lists)
 
     @property
     def _lexer(self) -> Lexer:
@@ -199,7 +226,7 @@ class PageTables:
 
     def pages(self) -> GrammarTables:
         """Return what the tables hold."""
-        count, separator = self._told, int(self._words[K.LarkTables.separator])
+        count, separator = self._told, int(self._words[_TABLES_SEPARATOR])
         clean = self._clean.copy()
         clean[clean == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
         return GrammarTables(
@@ -212,8 +239,8 @@ class PageTables:
             _answered(self._plans),
             clean,
             self._errors.copy(),
-            self._fixed[word_of(K.LarkTables, "rule_origins")],
-            self._fixed[word_of(K.LarkTables, "rule_sizes")],
+            self._fixed[_TABLES_RULE_ORIGINS],
+            self._fixed[_TABLES_RULE_SIZES],
             self._sure.copy() if self.knows_sure else self._sure[:0],
         )
 
@@ -247,9 +274,9 @@ class PageTables:
         moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
         self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
         places = [
-            word_of(K.LarkTables, "moves"),
-            word_of(K.LarkTables, "may_be_newline"),
-            word_of(K.LarkTables, "endings"),
+            _TABLES_MOVES,
+            _TABLES_MAY_BE_NEWLINE,
+            _TABLES_ENDINGS,
         ]
         addresses = [address_of(moves), address_of(newlines), address_of(endings)]
         # in one statement: Python and compiled code must never read different arrays
@@ -257,7 +284,7 @@ class PageTables:
 
     def reach(self, lexeme: int) -> None:
         """Have rows for all lexeme states, this one among them."""
-        lexer, newline = self._lexer, int(self._words[K.LarkTables.newline])
+        lexer, newline = self._lexer, int(self._words[_TABLES_NEWLINE])
         count = len(lexer.states)
         if count > len(self._newlines):
             self._grow(max(2 * len(self._newlines), count, FIRST_ROOM))
@@ -351,8 +378,8 @@ class PageTables:
         """Enter behind which parser states a text goes on, whatever lies below."""
         self._sure[:] = sure
         self.knows_sure = True
-        self._words[K.LarkTables.keeps_fragments] = 1
-        self._words[K.LarkTables.has_excluding] = int((sure & K.EXCLUDING).any())
+        self._words[_TABLES_KEEPS_FRAGMENTS] = 1
+        self._words[_TABLES_HAS_EXCLUDING] = int((sure & K.EXCLUDING).any())
 
     def _listed_at(self, key: tuple[int, ...]) -> int:
         at = self._known_lists.get(key)
@@ -364,7 +391,7 @@ class PageTables:
                 self._kept.append(self._lists)
                 (
                     self._lists,
-                    self._words[[word_of(K.LarkTables, "ending_lists"), word_of(K.LarkTables, "plan_lists")]],
+                    self._words[[_TABLES_ENDING_LISTS, _TABLES_PLAN_LISTS]],
                 ) = lists, address_of(lists)
             self._lists[at : at + size] = key
             self._listed, self._known_lists[key] = at + size, at
