@@ -125,7 +125,10 @@ def test_postlex_is_a_word_or_a_class(tmp_path: Path, monkeypatch: pytest.Monkey
             "--import-path: The option does not apply to a schema.",
         ),
         (["--grammar", SUM, "--start", "nowhere"], "Pass start= one of its rules: atom, power, product"),
-        (["--grammar", SUM, "--postlex", "perl"], "'perl' names nothing. Write python, or module:Class."),
+        (
+            ["--grammar", SUM, "--postlex", "perl"],
+            "'perl' is not the name of a class. Write python, or module:Class.",
+        ),
         (["--grammar", SUM, "--postlex", "no_such:X"], "'no_such:X' is not there"),
         (["--grammar", SUM, "--postlex", "json:JSONDecoder"], "cannot be followed"),
         (["--grammar", "no/such.lark"], "cannot be read"),

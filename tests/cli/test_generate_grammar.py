@@ -57,7 +57,7 @@ def test_a_file_of_prompts_is_worked_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--schema", "x.json"], "--schema, --type, --grammar, --ebnf and --regex exclude"),
+        (["--schema", "x.json"], "Only one of --schema, --type, --grammar, --ebnf and --regex"),
         (["--start", "nowhere"], "Pass start= one of its rules"),
     ],
 )
@@ -91,4 +91,4 @@ def test_banned_texts_stand_nowhere_in_the_document() -> None:
 def test_a_ban_takes_a_grammar() -> None:
     done = CliRunner().invoke(app(), ["generate", *PROMPT, "--without", "a"])
     assert done.exit_code == 2
-    assert "--without is of a schema or a grammar" in done.stderr
+    assert "--without needs a schema or a grammar" in done.stderr

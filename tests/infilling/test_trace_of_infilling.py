@@ -37,7 +37,7 @@ def test_the_page_shows_each_step_and_escapes_what_the_model_wrote(tmp_path: Pat
     ("options", "said"),
     [
         (["--slots", "a"], "says no number of slots"),
-        (["--schema", "s.json", "--regex", "x"], "exclude each other"),
+        (["--schema", "s.json", "--regex", "x"], "Only one of --schema"),
         (["--model", "structgen/extract", "--regex", "x"], "causal"),
         (["--template", "t.txt", "--scheduler", "quick"], "no scheduler"),
         (["--template", "t.txt", "--hole", "a=x.txt"], "says no type of a hole"),

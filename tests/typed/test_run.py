@@ -139,7 +139,7 @@ def test_the_embedded_model_takes_a_schema() -> None:
         ({"json_object": False}, "json_object is true"),
         ({"regex": "(a)\\1"}, "(?i)back-reference"),
         ({"regex": 3}, "regex is no text"),
-        ({"regex": "a", "disable_any_whitespace": True}, "says nothing about regex"),
+        ({"regex": "a", "disable_any_whitespace": True}, "does not apply to regex"),
         ({"grammar": "root ::= x"}, "The rule x is not defined"),
         ({"grammar": "secrets.lark"}, "is no grammar"),
         ({"grammar": "start: ("}, "line 1"),
