@@ -6,8 +6,7 @@ key, so all grammars, processes and runs share it. A record holds the tokens tha
 over: the *crossings*, as a small byte trie that is walked on the real stack. This is SynCode's pair of mask
 stores M0 and M1, made exact.
 
-On disk the records lie in the segments of store_files.py, written in the background and when the process
-ends.
+On disk the records lie in segments (`segment_files`), written in the background and when the process ends.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ class VocabularyStore:
         """Each thread's scratch arrays for walks of this vocabulary (see
         structgen.json_machine.records.terminal_masks)."""
         self.lengths: object = None
-        """A place for what the machine works out once for the vocabulary (machine.terminals.LengthTable)."""
+        """What the JSON machine works out once for the vocabulary (`terminal_masks.LengthTable`)."""
         self.free: dict[int, tuple[int | None, npt.NDArray[np.int32]]] = {}
         """What stays inside a free string, by escapes: its row here (None: there was no room), and its
         bits."""

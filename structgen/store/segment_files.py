@@ -134,7 +134,8 @@ class Segment:
             header = read_header(held, KIND, key)
             if header.size != self._file.size or header.names != ["first", "second", "places", "blobs"]:
                 raise DamagedSegment
-            first, self._blobs = header.sections
+            first, blobs = header.sections
+            self._start, self._left = blobs.place, blobs.stored - _BLOB.size
             arrays = header.arrays(0, held[first.place :])
         except (DamagedArrays, ValueError) as error:
             raise DamagedSegment from error
@@ -143,6 +144,7 @@ class Segment:
             raise DamagedSegment
         self._first, self._second, self._places = arrays.values()
         self._tries: dict[int, TrieArrays] = {}
+        self._lists: dict[int, npt.NDArray[np.int32]] = {}
 
     def find(self, name: bytes) -> Content | None:
         """Return the record of a name, or None (4 us; a hit costs tens). Raises DamagedSegment, OSError."""
@@ -171,10 +173,10 @@ class Segment:
 
     def _blob(self, place: int) -> npt.NDArray[np.uint8]:
         """Return the content of a blob."""
-        left = self._blobs.stored - place - _BLOB.size
+        left = self._left - place
         if place < 0 or left < 0:
             raise DamagedSegment
-        start = self._blobs.place + place
+        start = self._start + place
         expected, size = _BLOB.unpack(self._part(start, _BLOB.size).data)
         if not 0 <= size <= left:
             raise DamagedSegment
@@ -186,15 +188,19 @@ class Segment:
     def _numbers(self, place: int, dtype: str) -> npt.NDArray[Any]:
         """Return a blob of numbers."""
         content = self._blob(place)
-        if len(content) % np.dtype(dtype).itemsize:
-            raise DamagedSegment
-        return content.view(dtype)
+        try:
+            return content.view(dtype)
+        except ValueError as error:  # no whole number of them
+            raise DamagedSegment from error
 
     def _tokens(self, place: int) -> npt.NDArray[np.int32]:
-        """Return a list of tokens."""
-        found = self._numbers(place, "<i4")
-        if not self._bounds.are_tokens(found):
-            raise DamagedSegment
+        """Return a list of tokens; many records share one."""
+        found = self._lists.get(place)
+        if found is None:
+            found = self._numbers(place, "<i4")
+            if not self._bounds.are_tokens(found):
+                raise DamagedSegment
+            self._lists[place] = found
         return found
 
     def _trie(self, place: int) -> TrieArrays:

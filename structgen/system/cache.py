@@ -1,12 +1,11 @@
 """The cache folder: where it is, how a file comes into it whole or not at all, and which files are read.
 
-Nothing in it is precious: every file can be built again, and every reader checks what it reads. A folder that
-cannot be written costs time, never an answer: the caller keeps its result in memory, and a `StoreWarning`
-says so, once for each cause.
+Every file can be built again, and every reader checks what it reads. A folder that cannot be written costs
+time, never an answer: the result stays in memory, and a `StoreWarning` says so, once for each cause.
 
-What is read decides what compiled code does, so only files are read that nobody else could have written:
-those that belong to this user or to root, and that neither their group nor others may write to. They are
-read, not mapped: a mapped file that another process cuts short kills whoever touches what is gone.
+A file decides what compiled code does. So a file is read only if nobody else could have written it: it
+belongs to this user or to root, and neither its group nor others may write to it. Files are read, not mapped:
+when another process shortens a mapped file, a process that reads the missing part is killed.
 """
 
 from __future__ import annotations
@@ -179,8 +178,8 @@ def remove_own(path: str | os.PathLike[str]) -> None:
 
 
 def open_trusted(path: str | os.PathLike[str], lost: str) -> TrustedFile | None:
-    """Return a file of the cache folder, open for reading; None where there is none, and where it cannot be
-    read or trusted, which a StoreWarning says once. `lost`: what the absence of the file means."""
+    """Return a file of the cache folder, open for reading; None where there is none. A file that cannot be
+    read or trusted is None too, and a StoreWarning says so once. `lost`: what its absence means."""
     try:
         return TrustedFile(path)
     except FileNotFoundError:
