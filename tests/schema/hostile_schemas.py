@@ -501,7 +501,7 @@ def _nested_else(depth: int) -> Json:
 
 HOSTILE = [*_all(), *DEPTHS]
 REFUSED: frozenset[str] = frozenset({"multiples of 10^40 and a little"})
-"""Refused when compiled, by the name of a limit."""
+"""Refused by the name of a limit: when compiled, or at the first mask."""
 SLOW: frozenset[str] = frozenset(
     {
         "enum of 100,000 integers",
