@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from structgen.engine.forward_pass.llama import Llama
 from structgen.engine.forward_pass.weights import Layer, Sizes, Weights
-from structgen.engine.llama import Llama
 from structgen.system.resources import embedded_model
 
 COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32)

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 import structgen as sg
+from structgen.engine.forward_pass.llama import Llama
 from structgen.engine.huggingface import HuggingFace
-from structgen.engine.llama import Llama
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.system.resources import embedded_model
 

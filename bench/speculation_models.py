@@ -12,8 +12,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from structgen.engine.forward_pass.llama import Llama
 from structgen.engine.forward_pass.weights import Layer, Sizes, Weights
-from structgen.engine.llama import Llama
 from structgen.engine.model_protocol import DraftSupport, Model, ReadsMany, draft_support_of
 
 _FAR: Final = 1e4

@@ -178,14 +178,14 @@ def _filled(
     options: dict[str, Any],
 ) -> Infilled:
     import structgen as sg
-    from structgen.engine.asking import ModelPrompts, Question
+    from structgen.engine.asking import ModelPrompts, ModelQuestion
     from structgen.infilling.automata_of_grammars import written_as_dumps
     from structgen.json_grammars.prompting import schema_outline
 
     if given is not None and not isinstance(given, dict):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
     if isinstance(grammar, dict) and prompt:
-        asked = Question(prompt, True, schema_outline(written_as_dumps(grammar)))
+        asked = ModelQuestion(prompt, True, schema_outline(written_as_dumps(grammar)))
         prompt = ModelPrompts(model).text(asked) if model.startswith("structgen/") else prompt
 
     def listen(step: DenoisingStep, canvas: Canvas) -> None:

@@ -10,7 +10,7 @@ reasons.
    their masks.
 3. `choice` goes from logits to tokens (compiled in `drawing`); `noise` is counter-based, so that a seed means
    the same in any batch.
-4. `models` is the protocol of models and how one is found: `llama` (our own, over `forward_pass`) and
+4. `model_protocol` is the protocol of models; `models` finds one: `forward_pass.llama` (our own) and
 `huggingface`.
 """
 

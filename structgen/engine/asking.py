@@ -24,7 +24,7 @@ Prompt: TypeAlias = Union[str, Sequence[Message]]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ModelQuestion:
     """What is asked of a model."""
 
     prompt: Prompt
@@ -69,16 +69,16 @@ class ModelPrompts:
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
         self._lock = threading.Lock()
 
-    def needs_outline(self, question: Question) -> bool:
+    def needs_outline(self, question: ModelQuestion) -> bool:
         """Tell whether the outline of a schema goes into the prompt."""
         return self.is_embedded if question.with_outline is None else question.with_outline
 
-    def text(self, question: Question) -> str:
+    def text(self, question: ModelQuestion) -> str:
         """Return the prompt as text, the chat template applied. Errors: OptionError."""
         made = self._made(question)
         return made if isinstance(made, str) else str(self._templated(made, tokenize=False))
 
-    def tokens(self, question: Question, tokenizer: Tokenizer) -> Sequence[int]:
+    def tokens(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
         """Return the tokens of the prompt, the chat template applied. Errors: OptionError."""
         made = self._made(question)
         tokens: Sequence[int]
@@ -88,7 +88,7 @@ class ModelPrompts:
             tokens = self._templated(made, tokenize=True)
         return tokens
 
-    def _made(self, question: Question) -> str | list[dict[str, Any]]:
+    def _made(self, question: ModelQuestion) -> str | list[dict[str, Any]]:
         """Return a text, or messages that the chat template is for."""
         prompt = question.prompt
         if isinstance(prompt, ModelPrompt):
@@ -143,7 +143,7 @@ class ModelPrompts:
             )
 
 
-def _plain(question: Question, prompt: str) -> str:
+def _plain(question: ModelQuestion, prompt: str) -> str:
     """Return the prompt of a model without a chat template."""
     if question.with_outline and question.outline:
         prompt += _told_outline(question.outline)

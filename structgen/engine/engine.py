@@ -24,7 +24,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
-from structgen.engine.asking import ModelPrompts, Question
+from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
@@ -248,10 +248,10 @@ class Engine:
         self._loop.add(texts)
         return handles
 
-    def _question(self, request: Request, prompt: str) -> Question:
+    def _question(self, request: Request, prompt: str) -> ModelQuestion:
         """Return what is asked of the model."""
         schema = request.schema
-        asked = Question(
+        asked = ModelQuestion(
             prompt,
             schema is not None,
             with_outline=request.outline,

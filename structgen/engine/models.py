@@ -50,7 +50,7 @@ def load_model(
     kind: torch.dtype = getattr(torch, wanted)
     if str(name).startswith("structgen/"):
         # start-up: numba or torch code of one kind of model
-        from structgen.engine.llama import Llama
+        from structgen.engine.forward_pass.llama import Llama
 
         folder = embedded_model(str(name))
         if not fixed_rows:

@@ -21,6 +21,7 @@ MOVED: Final = {
     "dfa": "core.dfa",
     "draft_masks": "core.draft_masks",
     "engine.doors": "engine.engine",
+    "engine.llama": "engine.forward_pass.llama",
     "events": "core.events",
     "expected": "language.expectation",
     "explanation": "compilation.explanation",

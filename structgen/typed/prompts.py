@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from structgen.engine import checks
-from structgen.engine.asking import Prompt, Question
+from structgen.engine.asking import ModelQuestion, Prompt
 from structgen.errors import OptionError
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
@@ -26,9 +26,9 @@ class PromptSource:
     refused: tuple[str, str] | None = None
     """The answer of the last attempt, and why it was refused."""
 
-    def question(self, form: WantedForm, options: TypedOptions) -> Question:
+    def question(self, form: WantedForm, options: TypedOptions) -> ModelQuestion:
         """Return what is asked of a model."""
-        return Question(
+        return ModelQuestion(
             self.prompt,
             form.schema is not None,
             form.outline,

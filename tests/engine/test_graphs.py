@@ -22,8 +22,8 @@ import structgen as sg  # noqa: E402
 from structgen.engine.cuda_graphs import Graphs, bucket  # noqa: E402
 from structgen.engine.device_choice import DeviceChoice  # noqa: E402
 from structgen.engine.forward_pass.fixed_pass import FixedLlama  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama  # noqa: E402
 from structgen.engine.forward_pass.weights import Weights  # noqa: E402
-from structgen.engine.llama import Llama  # noqa: E402
 
 CPU = torch.device("cpu")
 

@@ -12,8 +12,8 @@ transformers = pytest.importorskip("transformers")
 
 from small_models import write_llama  # noqa: E402
 
+from structgen.engine.forward_pass.llama import Llama  # noqa: E402
 from structgen.engine.huggingface import HuggingFace  # noqa: E402
-from structgen.engine.llama import Llama  # noqa: E402
 from structgen.engine.models import load_model  # noqa: E402
 from structgen.errors import StructgenError  # noqa: E402
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.engine.asking import ModelPrompts, Question
+from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.json_grammars.prompting import extraction_prompt
 
 SCHEMA = {
@@ -90,7 +90,7 @@ def test_without_max_tokens_a_text_has_what_the_context_leaves(engine: sg.Engine
 
 def test_a_model_that_is_asked_again_reads_what_was_refused() -> None:
     plain = ModelPrompts("")
-    question = Question("How old?", True, refused=("200", "age: too old."))
+    question = ModelQuestion("How old?", True, refused=("200", "age: too old."))
     assert plain.text(question) == "How old?\n\nThis answer was refused: 200\nage: too old.\nAnswer again:\n"
     assert [one["role"] for one in question.messages()] == ["user", "assistant", "user"]
     assert "age: too old." in question.messages()[-1]["content"]
@@ -109,7 +109,7 @@ class Chatting:
 
 def test_a_tokenizer_that_was_handed_over_brings_its_chat_template() -> None:
     prompts = ModelPrompts("", Chatting())
-    assert prompts.text(Question("Hi", chat=None)) == "<user>Hi"
-    assert prompts.text(Question("Hi", chat=False)) == "Hi"
-    asked = Question("Hi", True, "integer", with_outline=True)
+    assert prompts.text(ModelQuestion("Hi", chat=None)) == "<user>Hi"
+    assert prompts.text(ModelQuestion("Hi", chat=False)) == "Hi"
+    asked = ModelQuestion("Hi", True, "integer", with_outline=True)
     assert prompts.text(asked) == "<user>Hi\n\nAnswer in JSON: integer"

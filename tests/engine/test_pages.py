@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from small_models import write_llama  # noqa: E402
 
 from structgen.engine.forward_pass.key_value_pages import KeyValuePages, PagedCache  # noqa: E402
-from structgen.engine.llama import Llama  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama  # noqa: E402
 
 PAGE = 32
 """Columns of a page."""

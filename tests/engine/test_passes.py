@@ -15,8 +15,8 @@ from small_models import write_llama  # noqa: E402
 
 from structgen.engine.forward_pass import torch_pass  # noqa: E402
 from structgen.engine.forward_pass.compiled_pass import CompiledPass, _dealt  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama  # noqa: E402
 from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
-from structgen.engine.llama import Llama  # noqa: E402
 
 CPU, KIND = torch.device("cpu"), torch.float32
 PROMPTS = [[(7 * size + i * i) % 500 for i in range(size)] for size in (1, 63, 64, 5, 130, 12, 65, 2, 3)]

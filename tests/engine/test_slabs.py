@@ -15,9 +15,9 @@ from small_models import write_llama  # noqa: E402
 from structgen.engine.forward_pass import slab_attention, torch_pass  # noqa: E402
 from structgen.engine.forward_pass.compiled_pass import CompiledPass  # noqa: E402
 from structgen.engine.forward_pass.key_value_slabs import COLUMNS  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama  # noqa: E402
 from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
 from structgen.engine.forward_pass.weights import Weights  # noqa: E402
-from structgen.engine.llama import Llama  # noqa: E402
 
 CPU, KIND = torch.device("cpu"), torch.float32
 

@@ -13,9 +13,9 @@ from small_models import write_llama  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, Request, Sampling  # noqa: E402
+from structgen.engine.forward_pass.llama import Llama  # noqa: E402
 from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
 from structgen.engine.huggingface import HuggingFace  # noqa: E402
-from structgen.engine.llama import Llama  # noqa: E402
 from structgen.engine.models import given_model, load_model  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402

@@ -18,8 +18,8 @@ torch = pytest.importorskip("torch")
 sys.path.append(str(Path(__file__).parents[1] / "engine"))
 from small_models import Function, tokenizer, write_llama  # noqa: E402
 
+from structgen.engine.forward_pass.llama import Llama  # noqa: E402
 from structgen.engine.forward_pass.torch_pass import TorchPass  # noqa: E402
-from structgen.engine.llama import Llama  # noqa: E402
 from structgen.sampling import rows as rows_module  # noqa: E402
 from structgen.sampling.rows import ModelRows  # noqa: E402
 
