@@ -45,7 +45,7 @@ from structgen.system.public_calls import THIS_CALL
 class KeptMeaning(Protocol):
     """What was kept of a grammar, as it is asked for here."""
 
-    image: snapshots.TableSnapshot
+    snapshot: snapshots.TableSnapshot
 
     @property
     def meaning(self) -> snapshots.SnapshotMeaning: ...

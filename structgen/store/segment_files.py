@@ -121,7 +121,7 @@ def encode(records: Mapping[bytes, Content], key: str) -> list[bytes | bytearray
     return encode_arrays(KIND, key, {}, arrays, ["blobs"])
 
 
-class Segment:
+class MaskSegment:
     """One file, open for reading. What it hands out is in memory."""
 
     def __init__(self, path: Path, key: str, bounds: Bounds | None = None) -> None:
@@ -241,7 +241,7 @@ class Folder:
         """`key`: what the records were made from."""
         self.path = path
         self._key, self._bounds = key, bounds
-        self._segments: tuple[Segment, ...] | None = None
+        self._segments: tuple[MaskSegment, ...] | None = None
         self._seen: frozenset[str] = frozenset()
 
     def find(self, name: bytes) -> Content | None:
@@ -292,8 +292,8 @@ class Folder:
         self._seen |= frozenset(names)
         self._segments = (*found, *(self._segments or ()))
 
-    def _open(self, name: str) -> Segment:
-        return Segment(self.path / name, self._key, self._bounds)
+    def _open(self, name: str) -> MaskSegment:
+        return MaskSegment(self.path / name, self._key, self._bounds)
 
     @staticmethod
     def _tell(path: Path, error: OSError) -> None:

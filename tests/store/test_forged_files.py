@@ -15,7 +15,7 @@ import pytest
 
 from structgen.errors import StoreWarning
 from structgen.native.cache_entries import entry_key
-from structgen.store.segment_files import DamagedSegment, Folder, Segment, encode
+from structgen.store.segment_files import DamagedSegment, Folder, MaskSegment, encode
 from structgen.store.terminal_records import Content, Crossing
 from structgen.tokens import vocabulary
 from structgen.tokens.array_checks import Bounds
@@ -135,10 +135,10 @@ def content(**other: object) -> Content:
     return Content(row, np.array(other.get("tokens", [0, 262]), np.int32), (crossing,))
 
 
-def written(path: Path, one: Content) -> Segment:
+def written(path: Path, one: Content) -> MaskSegment:
     path.write_bytes(b"".join(encode({NAME: one}, KEY)))
     path.chmod(0o600)
-    return Segment(path, KEY, BOUNDS)
+    return MaskSegment(path, KEY, BOUNDS)
 
 
 def test_a_record_comes_back(tmp_path: Path) -> None:

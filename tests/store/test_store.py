@@ -27,7 +27,7 @@ from structgen.native.cache_entries import evict
 from structgen.store import mask_store as store_module
 from structgen.store import segment_files
 from structgen.store.mask_store import VocabularyStore, default_store, tokens_of
-from structgen.store.segment_files import DamagedSegment, Folder, Segment, encode, exclusive
+from structgen.store.segment_files import DamagedSegment, Folder, MaskSegment, encode, exclusive
 from structgen.store.terminal_records import Content, Crossing
 from structgen.system.resources import small_tokenizer
 from structgen.tokens.trie import build_trie
@@ -129,7 +129,7 @@ def test_a_segment_gives_back_what_was_written(
 ) -> None:
     path = tmp_path_factory.mktemp("segment") / "a.masks"
     path.write_bytes(b"".join(encode(records, IDENTITY)))
-    segment = Segment(path, IDENTITY)
+    segment = MaskSegment(path, IDENTITY)
     assert {key: plain(segment.find(key)) for key in records} == {key: plain(c) for key, c in records.items()}
     assert {key: plain(c) for key, c in segment.records()} == {key: plain(c) for key, c in records.items()}
     assert other in records or segment.find(other) is None
@@ -146,7 +146,7 @@ def test_a_byte_that_changed_is_found_or_does_not_matter(
     path.write_bytes(whole)
     for key, content in records.items():
         try:
-            found = Segment(path, IDENTITY).find(key)
+            found = MaskSegment(path, IDENTITY).find(key)
         except DamagedSegment:
             continue
         assert plain(found) == plain(content)
@@ -160,13 +160,13 @@ def test_a_cut_off_segment_is_not_opened(
     path = tmp_path_factory.mktemp("segment") / "a.masks"
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     with pytest.raises(DamagedSegment):
-        Segment(path, IDENTITY)
+        MaskSegment(path, IDENTITY)
 
 
 def test_a_segment_of_another_key_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "a.masks").write_bytes(b"".join(encode({}, IDENTITY)))
     with pytest.raises(DamagedSegment):
-        Segment(tmp_path / "a.masks", IDENTITY[::-1])
+        MaskSegment(tmp_path / "a.masks", IDENTITY[::-1])
 
 
 def content_of(number: int) -> Content:
