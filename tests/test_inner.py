@@ -22,7 +22,13 @@ from structgen.native.jit import entry, jit
 
 PACKAGE = Path(structgen.__file__).parent
 
-MODULES = ("system/source_digests.py", "system/fork_locks.py", "native/jit.py", "native/inner_functions.py")
+MODULES = (
+    "system/source_digests.py",
+    "system/fork_locks.py",
+    "native/jit.py",
+    "native/inner_functions.py",
+    "native/typed_blocks.py",
+)
 
 CHAIN = """
 from structgen.native.jit import jit

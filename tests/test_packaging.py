@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -155,6 +156,7 @@ def _loads_a_model(folder: Path) -> None:
 def _loads_a_folder(folder: Path) -> None:
     pytest.importorskip("torch")
     (folder / "config.json").write_text("{}")
+    shutil.copy(resources.small_tokenizer(), folder)
     structgen.Engine(folder, device="cpu")
 
 

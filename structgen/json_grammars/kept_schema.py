@@ -209,7 +209,12 @@ class SchemaKeeper:
         if not self.is_new or meaning is None:
             return None
         self._before = self._extent()
-        said = meaning.meaning() if snapshots.size(self._tables) <= _MOST else None
+        if snapshots.size(self._tables) > _MOST:
+            return None
+        try:
+            said = meaning.meaning()
+        except StructgenError:  # the file is damaged, and gone; the thread that writes has nobody to tell
+            return None
         if said is None:
             return None
         time.sleep(0)  # here and below: other threads wait for one step at most

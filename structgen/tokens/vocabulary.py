@@ -105,8 +105,10 @@ class Vocabulary:
         return sum(array.nbytes for array in self._arrays().values())
 
     def pointers(self) -> npt.NDArray[np.int64]:
-        """What compiled code reads of a vocabulary, in the order of machine.layout from C_TRIE on: addresses
-        of arrays, and sizes. Worked out once."""
+        """Return the words that compiled code reads, in the order of `machine_core.layout.VocabularyWords`.
+
+        They are addresses of arrays and sizes, computed once.
+        """
         if not self._pointers:
             arrays = (
                 self.first,

@@ -42,7 +42,7 @@ def test_the_page_shows_each_step_and_escapes_what_the_model_wrote(tmp_path: Pat
         (["--template", "t.txt", "--scheduler", "quick"], "no scheduler"),
         (["--template", "t.txt", "--hole", "a=x.txt"], "says no type of a hole"),
         (["--template", "t.txt", "--hole", "b=s.json"], "no hole 'b'"),
-        (["--template", "b.txt"], "no text in UTF-8"),
+        (["--template", "b.txt"], "is not UTF-8"),
         (["--regex", "[ab]*", "--max-states", "1", "--depth", "2"], "Leave it out"),
     ],
 )

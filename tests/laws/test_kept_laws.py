@@ -4,6 +4,7 @@ new, where it was before and where it never was."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import bundles
 import pytest
@@ -127,15 +128,15 @@ def test_a_law_that_is_broken_is_seen(tmp_path: Path, monkeypatch: pytest.Monkey
     first = sg.compile(grammar, tokenizer, store=store)
     expected = masks(first)
     store.flush()
-    decode = table_snapshot.decode_image
+    decode = table_snapshot.snapshot_of_arrays
 
-    def shifted(data: bytes) -> table_snapshot.TableSnapshot:
-        found = decode(data)
+    def shifted(*arguments: Any) -> table_snapshot.TableSnapshot:
+        found = decode(*arguments)
         nodes = found.tables[0].copy()
         nodes[1:, 8:] = nodes[:-1, 8:].copy()
         return found._replace(tables=(nodes, *found.tables[1:]))
 
-    monkeypatch.setattr(table_snapshot, "decode_image", shifted)
+    monkeypatch.setattr(table_snapshot, "snapshot_of_arrays", shifted)
     try:
         got = masks(sg.compile(grammar, tokenizer, store=sg.MaskStore(tmp_path)))
     except StructgenError:

@@ -141,13 +141,13 @@ def test_the_command_line_says_it_in_a_line_and_refuses_it_if_strict(tmp_path: A
     assert "SchemaWarning: #/maxLenght: maxLenght is unknown" in run.output
     run = CliRunner().invoke(app(), ["check", "--strict", "--schema", str(schema), str(text)])
     assert run.exit_code == 2
-    assert "SchemaError: #/maxLenght" in run.output
+    assert ", #/maxLenght: " in run.output
     run = CliRunner().invoke(
         app(),
         ["generate", "--model", "structgen/extract", "--prompt", "x", "--strict", "--schema", str(schema)],
     )
     assert run.exit_code == 2
-    assert "SchemaError: #/maxLenght" in run.output
+    assert ", #/maxLenght: " in run.output
 
 
 def test_a_warning_prints_no_character_that_a_terminal_would_obey():

@@ -158,7 +158,8 @@ def decode_meaning(data: npt.NDArray[np.uint8]) -> SnapshotMeaning:
         questions, terminals = arrays["questions"], arrays["terminals"]
         keys = arrays["terminal_keys"].tobytes()
         if (
-            questions.shape[1:] != (4,)
+            {questions.dtype.str, terminals.dtype.str} != {"<i8"}
+            or questions.shape[1:] != (4,)
             or terminals.shape[1:] != (6,)
             or len(keys) != _DIGEST * len(terminals)
         ):

@@ -108,7 +108,7 @@ def install(tables: GrowingTables, index: int, record: Record, outcomes: list[in
     count = len(outcomes)
     first = tables.extend(L.T_CROSS, record.block, count) if count else tables.count(L.T_CROSS)
     if any(outcomes):
-        tables.rows(L.T_CROSS)[first : first + count, L.G_OUTCOME] = outcomes
+        tables.rows(L.T_CROSS)[first : first + count, 0] = outcomes
     # X_CROSS says that the row is there; it is written with the rest
     tables.rows(L.T_TERMINAL)[index, L.X_ROW : L.X_CROSSES + 1] = (*record.words, first, count)
 

@@ -15,7 +15,6 @@ from structgen.machine_core.layout import (
     NodeRow,
     Registers,
     TerminalRow,
-    VocabularyWords,
 )
 from structgen.native.typed_blocks import (
     At,
@@ -29,7 +28,6 @@ from structgen.native.typed_blocks import (
     Table,
     WordTable,
     word_of,
-    words_of,
 )
 
 # --- registers of a state: eight int64 words ----------------------------------------------------------------
@@ -198,6 +196,7 @@ class CrossingRow(Block):
     exact: Int32s
     exact_count: int
     whole: int
+    """1: whole tokens are left over too (a numeral ends before them): they are walked on the whole trie."""
 
 
 class SafeRow(Block):
@@ -332,56 +331,24 @@ C_STRINGS_OUT = word_of(JsonContext, "string_outcomes")
 C_NUMBERS = word_of(JsonContext, "numbers")
 C_NUMBERS_OUT = word_of(JsonContext, "number_outcomes")
 C_NEEDS = word_of(JsonContext, "questions")
-C_SCRATCH = word_of(JsonContext, "scratch")
 C_SPACE = word_of(JsonContext, "space")
 C_INDENT = word_of(JsonContext, "indent")
 C_INDENT_LENGTH = word_of(JsonContext, "indent_length")
 C_ESCAPES = word_of(JsonContext, "escapes")
 C_KEY_ESCAPES = word_of(JsonContext, "key_escapes")
 C_ROOT = word_of(JsonContext, "root")
-C_ENDS = word_of(JsonContext, "ends")
 C_END_COUNT = word_of(JsonContext, "end_count")
-C_ROWS = word_of(JsonContext, "dense_rows")
 C_BLURRED = word_of(JsonContext, "blurred")
-C_BUFFER = word_of(JsonContext, "buffer")
 C_BUFFER_COUNT = word_of(JsonContext, "buffer_count")
 C_DEPTH_LIMIT = word_of(JsonContext, "depth_limit")
 C_CROSSED = word_of(JsonContext, "crossed")
 C_CROSSED_COUNT = word_of(JsonContext, "crossed_count")
-C_SPECIAL = word_of(JsonContext, "marks")
-C_PRECISE = word_of(JsonContext, "precise")
-C_TEMPORARY = word_of(JsonContext, "work")
-C_MAY = word_of(JsonContext, "may")
-C_STEPS = word_of(JsonContext, "steps")
 C_STRING_COUNT = word_of(JsonContext, "string_count")
-C_NEXT = word_of(JsonContext, "next_byte")
-C_QUOTED = word_of(JsonContext, "quoted")
-C_MARKED = word_of(JsonContext, "marked_count")
-C_DEFERRED = word_of(JsonContext, "deferred")
-C_DEFERRED_COUNT = word_of(JsonContext, "deferred_count")
 C_HASTE = word_of(JsonContext, "haste")
 C_FREE = word_of(JsonContext, "free")
 C_REMOVED = word_of(JsonContext, "removed")
-C_SHARED = word_of(JsonContext, "shared_count")
-C_TRIE = word_of(JsonContext, "vocabulary", "trie")
-C_TRIE_COUNT = word_of(JsonContext, "vocabulary", "trie_count")
-C_FIRST = word_of(JsonContext, "vocabulary", "first")
-C_SIGNATURES = word_of(JsonContext, "vocabulary", "signatures")
-C_SLOTS_BEFORE = word_of(JsonContext, "vocabulary", "slots_before")
-C_SUBTREE_CHARS = word_of(JsonContext, "vocabulary", "subtree_chars")
-C_CHILD_START = word_of(JsonContext, "vocabulary", "child_start")
-C_CHILDREN = word_of(JsonContext, "vocabulary", "children")
-C_SLOT_START = word_of(JsonContext, "vocabulary", "slot_start")
-C_SLOT_IDS = word_of(JsonContext, "vocabulary", "slot_ids")
-C_SLOT = word_of(JsonContext, "vocabulary", "slot")
-C_TOKEN_OFFSET = word_of(JsonContext, "vocabulary", "token_offset")
-C_TOKEN_DATA = word_of(JsonContext, "vocabulary", "token_data")
 C_VOCABULARY = word_of(JsonContext, "vocabulary", "size")
 C_MASK_WORDS = word_of(JsonContext, "vocabulary", "mask_words")
-C_LONGEST = word_of(JsonContext, "vocabulary", "longest")
-C_SLOT_SIGNATURES = word_of(JsonContext, "vocabulary", "slot_signatures")
-C_VOCABULARY_END = C_TRIE + words_of(VocabularyWords)
-C_WORDS = words_of(JsonContext)
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
@@ -431,12 +398,6 @@ L_STRIDE = 8
     X_CROSSES,
 ) = range(11)
 X_STRIDE = 12
-# crossing: what tokens leave over after a terminal closed: outcome, trie, its nodes, slot starts, slot ids,
-# exact tokens
-G_OUTCOME, G_TRIE, G_COUNT, G_STARTS, G_IDS, G_EXACT, G_EXACTS, G_WHOLE = range(8)
-"""G_WHOLE: whole tokens are left over too (a numeral ends before them):
-they are walked on the vocabulary's trie."""
-G_STRIDE = 8
 
 # --- questions ----------------------------------------------------------------------------------------------
 (
