@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -50,11 +51,20 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def unhandled(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Return a keyword that nothing enforces while the test runs."""
-    from structgen.schema.reading import dialects
+    """Return a keyword that is refused while the test runs."""
+    from structgen.schema.reading import dialects, keywords
 
-    keyword = "propertyNames"
-    monkeypatch.setattr(dialects, "HANDLED", dialects.HANDLED - {keyword})
+    keyword, one_schema = "propertyNames", keywords.one_schema
+
+    def reader_of(name: str, field: str) -> Any:
+        refused = name == keyword
+        return (
+            (lambda document, place, *_: document.refuse(place, keyword))
+            if refused
+            else one_schema(name, field)
+        )
+
+    monkeypatch.setattr(keywords, "one_schema", reader_of)
     dialects.dialect.cache_clear()
     yield keyword
     dialects.dialect.cache_clear()

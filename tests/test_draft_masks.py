@@ -19,7 +19,7 @@ import structgen as sg
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.draft_masks import DraftMasks
 from structgen.json_grammars.compiled_schema import CompiledSchema
-from structgen.json_machine.tables import layout
+from structgen.json_machine.tables import json_blocks as layout
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.lark_grammars.masks.lark_answers import LarkAnswers
 from structgen.machine_core import draft_nodes as compiled_drafts

@@ -76,7 +76,7 @@ def package(tmp_path: Path) -> Path:
     for name in (
         "system/source_digests.py",
         "system/fork_locks.py",
-        "native/blocks.py",
+        "native/typed_blocks.py",
         "native/jit.py",
         "native/inner_functions.py",
     ):

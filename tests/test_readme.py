@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from structgen.schema.reading.handled_keywords import HANDLED
+from structgen.schema.reading.dialects import DRAFTS, dialect
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,13 +26,19 @@ def run(*arguments: str) -> str:
 EXAMPLES = re.findall(r"```python\n(.*?)```\n```\n(.*?)```", README, re.DOTALL)
 
 
+def test_each_block_of_python_has_its_output() -> None:
+    assert len(EXAMPLES) == README.count("```python")
+
+
 def test_the_first_example_is_a_typed_function() -> None:
     assert "@sg.generate" in EXAMPLES[0][0]
 
 
-@pytest.mark.parametrize(("code", "output"), EXAMPLES, ids=["typed function", "library"])
+@pytest.mark.parametrize(
+    ("code", "output"), EXAMPLES, ids=["typed function", "engine", "tool calls", "grammar", "library"]
+)
 def test_an_example_prints_what_the_readme_says(code: str, output: str) -> None:
-    if "pydantic" in code:
+    if "pydantic" in code or "sg.Engine" in code:
         pytest.importorskip("torch")
         pytest.importorskip("pydantic")
     assert run("-c", code) == output
@@ -78,6 +84,6 @@ def test_an_object_is_infilled_as_the_readme_says() -> None:
     assert said.startswith(block[3] + block[2])  # run() puts what is on stdout before what is on stderr
 
 
-@pytest.mark.parametrize("keyword", sorted(HANDLED))
+@pytest.mark.parametrize("keyword", sorted({name for draft in DRAFTS for name in dialect(draft).keywords}))
 def test_a_keyword_that_is_enforced_is_documented(keyword: str) -> None:
     assert f"`{keyword}`" in (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")

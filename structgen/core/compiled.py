@@ -29,10 +29,10 @@ from structgen.machine_core import draft_nodes
 from structgen.machine_core import masks as core_masks
 from structgen.machine_core.draft_batch import DraftBatch, Job
 from structgen.machine_core.growing_tables import LISTS, NODES, GrowingTables, TablePlan, listed
-from structgen.machine_core.layout import ENDED, FINISHED, REFUSED, Core, Node, Registers
+from structgen.machine_core.layout import ENDED, FINISHED, REFUSED, Core, NodeRow, Registers
 from structgen.machine_core.workspace import attach
-from structgen.native.blocks import word_of
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
@@ -372,8 +372,8 @@ class CompiledGrammar(ABC):
         tables, count = self._tables, len(tokens)
         at = tables.extend(LISTS, np.concatenate([(count, 0), tokens]), count + 2)
         node = tables.rows(NODES)[index]
-        node[Node.dense_row] = row
-        node[Node.token_list] = at  # last: readers take no lock
+        node[NodeRow.dense_row] = row
+        node[NodeRow.token_list] = at  # last: readers take no lock
         if target:
             core_masks.fill(self.address, index, target)
 
@@ -613,7 +613,7 @@ class CompiledGrammar(ABC):
             self._open(index)
             if not self.compute(index):
                 return None
-            dense, at = self._tables.rows(NODES)[index, [Node.dense_row, Node.token_list]].tolist()
+            dense, at = self._tables.rows(NODES)[index, [NodeRow.dense_row, NodeRow.token_list]].tolist()
             return dense, listed(self._tables, at)
 
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:

@@ -15,11 +15,12 @@ from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks import mask_filling, state_walk
 from structgen.json_machine.meaning import Meaning, QuestionLoop
 from structgen.json_machine.records.recorder import Recorder
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.expectation import Expected
 from structgen.language.ir import Network
 from structgen.limits import Limits
+from structgen.machine_core.layout import ASKED
 from structgen.machine_core.masks import fill
 from structgen.native.raw_memory import address_of
 from structgen.schema.schema_source import SchemaSource
@@ -137,7 +138,7 @@ class CompiledSchema(CompiledGrammar):
                 fill(self.address, index, target)
             return 0
         code: int = mask_filling.compute(self.address, index, target)
-        while code == L.ASKED:
+        while code == ASKED:
             self._meaning.answer(lambda terminal: self._recorder.make(terminal, index, self._workspace))
             code = mask_filling.compute(self.address, index, target)
         return code

@@ -21,7 +21,7 @@ from structgen.json_machine.kept import table_snapshot as snapshots
 from structgen.json_machine.kept.snapshot_checks import checked
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.records.recorder import Identity
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.array_file import ArrayFile, DamagedArrays

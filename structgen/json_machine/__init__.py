@@ -3,7 +3,8 @@
 What comes in: a network (what the schema allows) and a vocabulary (the trie of tokens). What goes out: for
 any state, the mask of allowed tokens; for a state and a token, the next state.
 
-1. A state is eight registers, interned as a row (`tables.layout` is the map). Equal states are equal numbers.
+1. A state is eight registers, interned as a row (`tables.json_blocks` is the map). Equal states are equal
+   numbers.
 2. Compiled code knows JSON and nothing of schemas. What it misses it notes as a question; Python answers
    (`answers`) from the network and the automata, and the call is made again.
 3. Inside a string or a numeral what tokens do depends on the automaton's state alone. That part of a mask is

@@ -13,7 +13,7 @@ from itertools import islice
 
 from structgen.json_machine.answers import character_spelling
 from structgen.json_machine.inspection import Inspection, Registers
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.language.expectation import Expected
 from structgen.language.ir import All
 from structgen.schema.meaning import wording

@@ -13,13 +13,13 @@ from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.answers.journal import Recorded
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.meaning import Meaning
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import UNKNOWN, Demands, Key
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
 
 Registers: TypeAlias = npt.NDArray[np.int64]
-"""The eight words of a state (structgen.json_machine.tables.layout)."""
+"""The eight words of a state (structgen.json_machine.tables.json_blocks)."""
 
 
 _PIECE = 1 << 9
@@ -236,7 +236,7 @@ class Inspection:
         return self._retry(state_walk.take_token, index, token)
 
     def modes(self, indices: list[int]) -> list[int]:
-        """Return what is being read in each of some states (structgen.json_machine.tables.layout)."""
+        """Return what is being read in each of some states (structgen.json_machine.tables.json_blocks)."""
         modes: list[int] = self._tables.rows(L.T_NODE)[indices, L.MODE].tolist()
         return modes
 

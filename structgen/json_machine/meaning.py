@@ -32,11 +32,12 @@ from structgen.json_machine.answers.expander import Expander, group_number, room
 from structgen.json_machine.answers.journal import CALL, Journal, Recorded, repeat
 from structgen.json_machine.kept import table_snapshot as snapshots
 from structgen.json_machine.records.recorder import no_terminal
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import json_tables
 from structgen.language.ir import Network, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.layout import ASKED
 from structgen.native.raw_memory import address_of
 from structgen.schema.schema_source import SchemaSource
 from structgen.system.public_calls import THIS_CALL
@@ -67,10 +68,10 @@ class QuestionLoop:
         """Return what a compiled call says once all its questions have been answered. The lock is taken."""
         with self._lock:
             code: int = call(self._tables.address, *arguments)
-            if code != L.ASKED:
+            if code != ASKED:
                 return code
             with THIS_CALL:
-                while code == L.ASKED:
+                while code == ASKED:
                     assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
                     self._meaning.answer(no_terminal)
                     code = call(self._tables.address, *arguments)

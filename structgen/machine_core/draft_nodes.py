@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from structgen.machine_core.layout import FINISHED, REFUSED, Core
 from structgen.machine_core.masks import write_mask
-from structgen.native.blocks import Block, Bytes, Int32s, address_of_block, skip, words_of
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Block, Bytes, Int32s, address_of_block, skip, words_of
 
 
 class Batch(Block):

@@ -17,7 +17,10 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.machine_core.interning import rehash
 from structgen.machine_core.layout import MOST_QUESTIONS, Core, TerminalRow
-from structgen.native.blocks import (
+from structgen.native.lazy_memory import GROWTH
+from structgen.native.lazy_memory import room as lazy_room
+from structgen.native.raw_memory import address_of as address_of
+from structgen.native.typed_blocks import (
     ByteTable,
     Int32Table,
     TableHeader,
@@ -26,12 +29,9 @@ from structgen.native.blocks import (
     word_of,
     words_of,
 )
-from structgen.native.lazy_memory import GROWTH
-from structgen.native.lazy_memory import room as lazy_room
-from structgen.native.raw_memory import address_of as address_of
 
 ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
-"""The words of a table's header (`blocks.TableHeader`)."""
+"""The words of a table's header (`typed_blocks.TableHeader`)."""
 NODES, EDGES, LISTS, TERMINALS = (word_of(Core, name) for name in ("nodes", "edges", "lists", "terminals"))
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""
@@ -51,9 +51,6 @@ class TableSizes(NamedTuple):
     """Row 0 stands for "nothing" (the text before its first byte, the set without members). That row is
     zeros, which may be the key of a row as well: the text of one NUL byte is (0, 0). So no hash slot ever
     leads to it."""
-
-
-Sizes = TableSizes
 
 
 def _bytes(words: int, rows: int) -> int:

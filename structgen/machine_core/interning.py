@@ -5,8 +5,8 @@ from __future__ import annotations
 import numba
 
 from structgen.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core
-from structgen.native.blocks import Block, Int64s, TableHeader, address_of_block, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Block, Int64s, TableHeader, address_of_block, skip
 
 
 @jit

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from structgen.native.blocks import At, Block, BlockRows, Bytes, Int32s, Int32Table, Int64s, Table
+from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int32Table, Int64s, Table
 
 # --- what a step answers ------------------------------------------------------------------------------------
 NO, YES, ASK, OUT, OUT_BEFORE, VAGUE = 0, 1, 2, 3, 4, 5
@@ -159,6 +159,3 @@ class Core(Block):
     """Terminals whose tokens inside are part of the mask that is worked out."""
     shared: Annotated[Int64s, MOST_SHARED]
     vocabulary: VocabularyWords
-
-
-Node, Vocabulary = NodeRow, VocabularyWords

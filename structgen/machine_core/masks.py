@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from structgen.machine_core.layout import ASKED, LARGE, MISS, Core, NodeRow
 from structgen.native.bit_rows import set_bits
-from structgen.native.blocks import Int32s, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Int32s, skip
 
 
 @jit

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.machine_core.layout import Core
-from structgen.native.blocks import word_of
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
 from structgen.tokens.trie import TrieArrays
 from structgen.tokens.vocabulary import Vocabulary
 

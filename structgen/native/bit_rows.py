@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from structgen.native.blocks import Int32s
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import Int32s
 
 
 @jit

@@ -33,7 +33,7 @@ from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import IRLegalization
 from numba.core.types.misc import unliteral
 
-from structgen.native.blocks import widened
+from structgen.native.typed_blocks import widened
 
 TRIED = (0, 68)
 """The last version of numba that this was tried with (the first is 0.61, the oldest that we install with)."""

@@ -57,7 +57,7 @@ def package(tmp_path: Path) -> Path:
         "system/source_digests.py",
         "system/fork_locks.py",
         "native/jit.py",
-        "native/blocks.py",
+        "native/typed_blocks.py",
         "native/inner_functions.py",
         "cli/inner_loops.py",
     ):

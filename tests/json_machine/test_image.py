@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from structgen.json_machine.masks import state_walk
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import json_tables
 from structgen.limits import Limits
 

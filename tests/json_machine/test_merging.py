@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from structgen.json_machine.kept.token_list_merging import merged
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import json_tables
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import listed

@@ -20,7 +20,7 @@ from structgen.automata.programs import determinizer_tables
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.masks import state_walk
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES, json_tables
 from structgen.language import ir
 from structgen.lark_grammars.compiled import lark_masks

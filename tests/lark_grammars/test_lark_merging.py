@@ -8,8 +8,8 @@ import numpy as np
 
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.compiled.lexeme_records import Merged, merged
-from structgen.native.blocks import word_of
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of
 from structgen.tokens.trie import TrieArrays, build_trie
 
 

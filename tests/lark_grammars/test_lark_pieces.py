@@ -12,7 +12,7 @@ from lark.indenter import PythonIndenter
 from lark_grammars import JSON
 
 import structgen as sg
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.masks.compiled_lark import CompiledLark
 from structgen.system import resources

@@ -16,7 +16,7 @@ from strategies import Bounded
 
 import structgen as sg
 from structgen.json_machine.records import terminal_masks
-from structgen.json_machine.tables import layout
+from structgen.json_machine.tables import json_blocks as layout
 from structgen.tokens.vocabulary import Vocabulary
 
 SCHEMA = {

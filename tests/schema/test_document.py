@@ -585,19 +585,6 @@ def test_a_keyword_that_is_not_handled_is_refused_by_name_and_place(unhandled: s
     assert (caught.value.keyword, caught.value.where) == (unhandled, f"#/properties/a/{unhandled}")
 
 
-def test_what_the_network_does_not_handle_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A keyword is enforced only while the network says that it handles it."""
-    monkeypatch.setattr(dialects, "HANDLED", frozenset({"then"}))
-    dialects.dialect.cache_clear()
-    try:
-        for keyword, value in (("uniqueItems", True), ("contains", {}), ("propertyNames", {}), ("if", {})):
-            found = document({keyword: value, "then": {}})
-            assert [refusal.keyword for refusal in found.refusals] == [keyword]
-        assert document({"uniqueItems": False}).refusals == []
-    finally:
-        dialects.dialect.cache_clear()
-
-
 @pytest.mark.parametrize(
     "schema",
     [

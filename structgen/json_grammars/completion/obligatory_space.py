@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from structgen.json_machine.inspection import Inspection, Registers
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 
 _OBLIGING = (L.SPACE_ONELINE, L.SPACE_INDENT)
 

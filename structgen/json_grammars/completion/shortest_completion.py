@@ -11,7 +11,7 @@ from structgen.json_grammars.completion.obligatory_space import ready, spaced
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
 from structgen.json_grammars.completion.string_rests import Names, Quoted
 from structgen.json_machine.inspection import Inspection, Registers
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Demands
 
 _QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)

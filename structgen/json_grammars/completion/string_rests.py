@@ -8,7 +8,7 @@ from functools import partial
 from structgen.errors import LimitError
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
 from structgen.json_machine.inspection import Inspection, Registers
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Demands
 from structgen.schema.reading.json_values import ascii_string, json_string
 

@@ -13,7 +13,7 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.json_grammars.completion.shortest_completion import Shortest
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks.state_walk import IMPOSSIBLE, settle_costs
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.native.raw_memory import address_of
 from structgen.tokens.vocabulary import Vocabulary
 

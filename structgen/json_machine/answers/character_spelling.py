@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.schema.reading.json_values import ascii_string, json_string
 
 

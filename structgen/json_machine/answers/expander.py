@@ -18,7 +18,7 @@ from structgen.json_machine.answers.journal import FREE_STRING, NUMBER, Journal
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
 from structgen.json_machine.masks.state_walk import put_edge
 from structgen.json_machine.masks.terminal_runs import roaming_row
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import All, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.schema.reading.json_values import json_string
 
 _CLOSING = MappingProxyType({b'"': b'"', b"{": b"}", b"[": b"]"})

@@ -12,8 +12,8 @@ from structgen.language.ir import ArrayMenu, Demands, Key, Network, ObjectMenu, 
 Call: TypeAlias = tuple[object, ...]
 
 CALL, NUMBER, FREE_STRING = -1, -2, -3
-"""Kinds of entries beside the questions of layout.Q_*: a call of the network by somebody else (its place in
-`calls`), a plain object's row whose residue was asked for, the row of the free string."""
+"""Kinds of entries beside the questions of json_blocks.Q_*: a call of the network by somebody else (its place
+in `calls`), a plain object's row whose residue was asked for, the row of the free string."""
 MOST_CALLS = 2000
 """Calls by others that are noted; who plans whole documents makes no end of them."""
 

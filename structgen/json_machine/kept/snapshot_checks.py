@@ -13,7 +13,7 @@ from structgen.automata.restored.restored_pools import KeptPool
 from structgen.automata.strings.string_pool import WIDTH as STRING_WIDTH
 from structgen.json_machine.kept import table_checks
 from structgen.json_machine.kept.table_snapshot import TABLES, DamagedSnapshot, TableSnapshot
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_tables import JSON_TABLES
 from structgen.language.ir import UNKNOWN
 from structgen.native.raw_memory import address_of

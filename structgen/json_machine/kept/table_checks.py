@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numba
 
-from structgen.json_machine.tables.layout import *
+from structgen.json_machine.tables.json_blocks import *
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import load8, load32, load64, store8
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from structgen.automata.restored.restored_pools import KeptPool, Numbers, Strings, kept_of, known_rows
 from structgen.json_machine.answers.journal import Call, from_plain, plain
 from structgen.json_machine.kept.token_list_merging import merged
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.array_file import decode_arrays, encode_arrays
 

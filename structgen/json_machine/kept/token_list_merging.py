@@ -14,10 +14,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables.layout import C_VOCABULARY, JsonContext, JsonTerminal
-from structgen.native.blocks import Int32s, Int64s, skip
+from structgen.json_machine.tables.json_blocks import C_VOCABULARY, JsonContext, JsonTerminal
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import Int32s, Int64s, skip
 
 if TYPE_CHECKING:
     from structgen.machine_core.growing_tables import GrowingTables

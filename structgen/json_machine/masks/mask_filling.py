@@ -1,8 +1,8 @@
 """The mask of a state: collected by what the state reads, and remembered.
 
 A state in a terminal takes the tokens that stay inside it, and those that close it and go on. Entry points
-take the address of a context (layout.py) and integers, and answer below 0 as `machine_core.layout` says: at
-ASKED the caller answers the questions that were noted, and calls again.
+take the address of a context and integers, and answer below 0 as `machine_core.layout` says: at ASKED the
+caller answers the questions that were noted, and calls again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from structgen.json_machine.steps.byte_step import (
     step,
 )
 from structgen.json_machine.steps.keys_and_items import among_literals, item_values
-from structgen.json_machine.tables.layout import (
+from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
     M_COLON,
@@ -58,8 +58,8 @@ from structgen.json_machine.tables.lookups import extra_place, settle, value_pla
 from structgen.machine_core.interning import ask, ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, MOST_SHARED, NO, VAGUE, YES
 from structgen.machine_core.masks import emit, memoise, write_mask
-from structgen.native.blocks import Int64s, address_of_block, copy_block, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip
 
 
 @jit

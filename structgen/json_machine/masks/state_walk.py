@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from structgen.json_machine.steps.byte_step import accepting, step
-from structgen.json_machine.tables.layout import (
+from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
     M_DOC,
@@ -31,8 +31,8 @@ from structgen.machine_core.draft_nodes import (
 )
 from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, YES
-from structgen.native.blocks import Bytes, Int32s, Int64s, copy_block, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
 
 
 @jit

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from structgen.json_machine.steps.byte_step import bounded_space, step
 from structgen.json_machine.steps.string_step import short_target
-from structgen.json_machine.tables.layout import (
+from structgen.json_machine.tables.json_blocks import (
     ESCAPE_SHIFT,
     ESCAPES_ANY,
     ESCAPES_ASCII,
@@ -28,8 +28,8 @@ from structgen.json_machine.tables.lookups import MIDDLES, SAFE_COLUMN, WIDTH, n
 from structgen.machine_core.interning import ask_room
 from structgen.machine_core.layout import ASK, OUT, YES
 from structgen.machine_core.masks import emit
-from structgen.native.blocks import Int64s, address_of_block, copy_block, skip
 from structgen.native.jit import jit
+from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip
 from structgen.tokens.trie import space_prefix
 
 _MOST = 64

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from structgen.json_machine.steps.byte_step import step
 from structgen.json_machine.steps.string_step import dumped, escapes_of
-from structgen.json_machine.tables.layout import (
+from structgen.json_machine.tables.json_blocks import (
     CAPTURE,
     ESCAPE_SHIFT,
     ESCAPES_ASCII,
@@ -22,8 +22,8 @@ from structgen.json_machine.tables.layout import (
 from structgen.json_machine.tables.lookups import FREE, ended, next_held, next_listed
 from structgen.machine_core.layout import ASK, NO, VAGUE, YES
 from structgen.machine_core.masks import emit
-from structgen.native.blocks import Int32s, Int64s, copy_block, skip
 from structgen.native.jit import jit
+from structgen.native.typed_blocks import Int32s, Int64s, copy_block, skip
 from structgen.tokens.trie import MANY_TOKENS
 
 

@@ -12,8 +12,9 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.records import terminal_masks, terminal_walks
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.machine_core.growing_tables import GrowingTables
+from structgen.machine_core.layout import ASKED, UNKNOWN_FREE
 from structgen.machine_core.workspace import Workspace
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Record
@@ -153,7 +154,7 @@ class Recorder:
         reference = lex & ~L.STATE_BITS | start
         if reference == lex:
             return None
-        while (code := terminal_walks.near_tokens(self._tables.address, index, reference)) == L.ASKED:
+        while (code := terminal_walks.near_tokens(self._tables.address, index, reference)) == ASKED:
             self._meaning.answer(no_terminal)
         if code != 0:
             return None
@@ -215,7 +216,7 @@ class Recorder:
         rounds = 0
         try:
             while (code := ask(self._tables.address, argument)) != 0:
-                if code == L.UNKNOWN_FREE:
+                if code == UNKNOWN_FREE:
                     self._know_free(space)
                     continue
                 self._meaning.answer(no_terminal)

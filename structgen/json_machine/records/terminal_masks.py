@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.json_machine.records.terminal_walks import buffer_row, clear_row, count_characters, leftovers
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.workspace import Left, Workspace
 from structgen.native.raw_memory import address_of

@@ -25,7 +25,7 @@ from structgen.json_machine.masks.terminal_runs import (
 )
 from structgen.json_machine.steps.byte_step import literal_byte, number_step, step
 from structgen.json_machine.steps.string_step import short_target
-from structgen.json_machine.tables.layout import (
+from structgen.json_machine.tables.json_blocks import (
     ESCAPE_SHIFT,
     ESCAPES_ASCII,
     M_ITEM,
@@ -42,8 +42,8 @@ from structgen.json_machine.tables.layout import (
 from structgen.json_machine.tables.lookups import FREE, WIDTH, need_row, settle
 from structgen.machine_core.layout import ASK, ASKED, MISS, OUT, UNKNOWN_FREE, YES
 from structgen.machine_core.masks import emit
-from structgen.native.blocks import Bytes, Int32s, Int64s, address_of_block, copy_block, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, copy_block, skip
 
 _MOST = 4096
 """Nodes of the trie after which two states are not near each other: a walk of its own is cheaper."""

@@ -1,9 +1,10 @@
 """One byte of JSON text: the compiled transition of the machine (RFC 8259 text, the network's meaning,
 the policies).
 
-The text of JSON is a deterministic pushdown language, so a state is one set of registers (`layout.State`)
-over a shared, hash-consed stack. Everything the schema means has been asked of the network and lies in
-tables; what is not there yet is noted as a question (layout.Q_*), and the step answers ASK.
+The text of JSON is a deterministic pushdown language, so a state is one set of registers
+(`json_blocks.JsonState`) over a shared, hash-consed stack. Everything that the schema means has been asked of
+the network and lies in tables. A row that is not there yet is noted as a question (json_blocks.Q_*), and the
+step answers ASK.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from structgen.json_machine.steps.string_step import (
     settle_lone,
     with_escape,
 )
-from structgen.json_machine.tables.layout import (
+from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
     ESCAPE_SHIFT,
@@ -80,8 +81,8 @@ from structgen.json_machine.tables.lookups import (
 )
 from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASK, NO, OUT, OUT_BEFORE, YES
-from structgen.native.blocks import copy_block
 from structgen.native.jit import jit
+from structgen.native.typed_blocks import copy_block
 
 
 @jit

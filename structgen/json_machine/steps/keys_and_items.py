@@ -20,7 +20,7 @@ one by one.
 
 from __future__ import annotations
 
-from structgen.json_machine.tables.layout import (
+from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
     ESCAPE_SHIFT,
@@ -65,8 +65,8 @@ from structgen.json_machine.tables.lookups import (
 )
 from structgen.machine_core.interning import ask, ask_room, intern
 from structgen.machine_core.layout import ASK, NO, VAGUE, YES
-from structgen.native.blocks import skip
 from structgen.native.jit import jit
+from structgen.native.typed_blocks import skip
 
 _LEVEL = 4  # words of the stack for one byte: state, place, set, next column
 _DEEP = 48

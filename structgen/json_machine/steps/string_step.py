@@ -8,7 +8,7 @@ States of an escape: 0 none, 1 after the backslash, 2..5 after \\u and 0..3 digi
 from __future__ import annotations
 
 from structgen.json_machine.steps.keys_and_items import append, follow_list, fresh_left
-from structgen.json_machine.tables.layout import (
+from structgen.json_machine.tables.json_blocks import (
     CAPTURE,
     ESCAPE_SHIFT,
     ESCAPES_ANY,
@@ -25,8 +25,8 @@ from structgen.json_machine.tables.layout import (
 from structgen.json_machine.tables.lookups import FREE, MIDDLES, narrow, offered, set_step, string_step
 from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, NO, YES
-from structgen.native.blocks import copy_block
 from structgen.native.jit import jit
+from structgen.native.typed_blocks import copy_block
 
 
 @jit

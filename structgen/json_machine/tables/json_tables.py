@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from structgen.json_machine.tables import layout as L
+from structgen.json_machine.tables import json_blocks as L
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables, TablePlan, TableSizes
 from structgen.native.raw_memory import address_of

@@ -8,7 +8,7 @@ share their first `position` bytes.
 
 from __future__ import annotations
 
-from structgen.json_machine.tables.layout import (
+from structgen.json_machine.tables.json_blocks import (
     CAPTURE,
     EXTRA_TAG,
     HIGH_BITS,
@@ -29,8 +29,8 @@ from structgen.json_machine.tables.layout import (
 )
 from structgen.machine_core.interning import ask, ask_room, find, intern
 from structgen.machine_core.layout import ASK, YES
-from structgen.native.blocks import Int64s, skip
 from structgen.native.jit import jit
+from structgen.native.typed_blocks import Int64s, skip
 
 
 @jit

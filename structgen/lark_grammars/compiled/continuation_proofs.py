@@ -77,8 +77,8 @@ from structgen.lark_grammars.compiled.registers import (
 )
 from structgen.machine_core.interning import find, intern
 from structgen.machine_core.layout import ASK, ASKED, NO, REFUSED, VAGUE, YES
-from structgen.native.blocks import Int32s, skip
 from structgen.native.jit import jit
+from structgen.native.typed_blocks import Int32s, skip
 
 
 @jit

@@ -86,8 +86,8 @@ from structgen.machine_core.draft_nodes import (
 from structgen.machine_core.interning import find, intern
 from structgen.machine_core.layout import ASK, ASKED, FINISHED, NO, REFUSED, UNKNOWN_FREE, VAGUE, YES
 from structgen.machine_core.masks import emit, remember
-from structgen.native.blocks import Bytes, Int32s, Int64s, address_of_block, copy_block, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, copy_block, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of
 
 

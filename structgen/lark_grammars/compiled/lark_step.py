@@ -47,8 +47,8 @@ from structgen.lark_grammars.compiled.registers import (
 )
 from structgen.machine_core.interning import find, intern
 from structgen.machine_core.layout import ASK, ASKED, NO, QUESTION_ROOM, REFUSED, VAGUE, YES
-from structgen.native.blocks import copy_block
 from structgen.native.jit import jit
+from structgen.native.typed_blocks import copy_block
 
 
 @jit

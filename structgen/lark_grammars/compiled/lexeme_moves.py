@@ -24,8 +24,8 @@ from structgen.lark_grammars.lexer.lexeme_rows import (
     terminal_of,
     without_slot,
 )
-from structgen.native.blocks import Bytes, Int32s, Int64s
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Bytes, Int32s, Int64s
 
 UNKNOWN_BEHIND = 2
 """In what begins behind a terminal: nobody has asked."""

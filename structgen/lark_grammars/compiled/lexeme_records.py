@@ -45,7 +45,9 @@ from structgen.lark_grammars.compiled.registers import (
     TokenGroup,
 )
 from structgen.machine_core.layout import ASKED
-from structgen.native.blocks import (
+from structgen.native.jit import entry, jit
+from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import (
     Block,
     BlockRows,
     Bytes,
@@ -56,8 +58,6 @@ from structgen.native.blocks import (
     word_of,
     words_of,
 )
-from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import address_of
 from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, byte_of, depth_of, end_of, slot_of
 
 SLOT_BITS, SLOT_MASK = 20, (1 << 20) - 1

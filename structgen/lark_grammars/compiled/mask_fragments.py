@@ -48,10 +48,10 @@ from structgen.lark_grammars.compiled.registers import (
     LarkState,
 )
 from structgen.machine_core.layout import ASK, NO, VAGUE, YES
-from structgen.native.blocks import Bytes, Int32s, Int64s, skip, word_of, words_of
 from structgen.native.jit import jit
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import Bytes, Int32s, Int64s, skip, word_of, words_of
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 _MOST, _MOST_POOLED, _SLOTS = 1 << 19, 1 << 21, 1 << 10

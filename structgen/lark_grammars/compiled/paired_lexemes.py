@@ -33,9 +33,9 @@ from structgen.lark_grammars.compiled.registers import (
     LexemeRecord,
 )
 from structgen.machine_core.layout import ASKED, MISS
-from structgen.native.blocks import Int64s, address_of_block, skip, word_of, words_of
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import Int64s, address_of_block, skip, word_of, words_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 from structgen.tokens.vocabulary import Vocabulary

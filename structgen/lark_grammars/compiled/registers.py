@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from structgen.machine_core.growing_tables import Sizes, TablePlan
+from structgen.machine_core.growing_tables import TablePlan, TableSizes
 from structgen.machine_core.layout import Core, Edge, NodeRow, Question, Questions, Registers
-from structgen.native.blocks import (
+from structgen.native.typed_blocks import (
     At,
     Block,
     BlockRows,
@@ -433,13 +433,13 @@ CELLS, PLACES, PLACE_FLAGS = (word_of(LarkContext, name) for name in ("cells", "
 LARK_TABLES: Final = TablePlan(
     LarkContext,
     {
-        "nodes": Sizes(1024, 2048, key=8),
-        "edges": Sizes(512, 1024, key=3),
-        "lists": Sizes(65536),
-        "terminals": Sizes(1),
-        "cells": Sizes(512, 1024, key=2, nothing=True),
-        "places": Sizes(512, 1024, key=4, nothing=True),
-        "place_flags": Sizes(1024),
+        "nodes": TableSizes(1024, 2048, key=8),
+        "edges": TableSizes(512, 1024, key=3),
+        "lists": TableSizes(65536),
+        "terminals": TableSizes(1),
+        "cells": TableSizes(512, 1024, key=2, nothing=True),
+        "places": TableSizes(512, 1024, key=4, nothing=True),
+        "place_flags": TableSizes(1024),
     },
 )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numba
 
-from structgen.json_machine.tables.layout import *
+from structgen.json_machine.tables.json_blocks import *
 from structgen.lark_grammars.compiled.registers import (
     AS_ROW,
     ELSE_NONE,
@@ -41,9 +41,9 @@ from structgen.lark_grammars.compiled.registers import (
     LarkState,
     LeftoverTrie,
 )
-from structgen.native.blocks import word_of, words_of
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import load8, load32, load64, store8, store32
+from structgen.native.typed_blocks import word_of, words_of
 from structgen.tokens.trie_nodes import depth_of, end_of, slot_of
 
 PLACE, LEXEME, COLUMN, BASE = LarkState.place, LarkState.lexeme, LarkState.column, LarkState.base

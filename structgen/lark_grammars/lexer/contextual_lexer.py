@@ -24,8 +24,8 @@ from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED, LexemeStates
 from structgen.lark_grammars.lexer.ordered_matching import AtomicGroup
 from structgen.lark_grammars.lexer.regex_instructions import patterns_of
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, ParserTables, Patterns
-from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of, words_of
 
 _MOST_TEXTS: Final = 4
 """Texts of `short_texts`, where a look-ahead may undo the first."""

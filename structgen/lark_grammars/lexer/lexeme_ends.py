@@ -26,8 +26,8 @@ from structgen.lark_grammars.lexer.lexeme_rows import (
     slots_of,
     terminal_of,
 )
-from structgen.native.blocks import Block, BlockRows, Bytes, Int32s, Int64s, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Block, BlockRows, Bytes, Int32s, Int64s, skip
 
 
 class TextEntry(Block):

@@ -32,8 +32,8 @@ from structgen.lark_grammars.lexer.ordered_matching import (
     Thread,
     with_guards,
 )
-from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of, words_of
 
 _FAILS: Final = -1
 """In a row of guards: one of them has failed."""

@@ -16,8 +16,8 @@ from typing import Any
 
 import numba as nb
 
-from structgen.native.blocks import Block, BlockRows, Bytes, Int32s, Int64s, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Block, BlockRows, Bytes, Int32s, Int64s, skip
 
 
 class InternedLists(Block):

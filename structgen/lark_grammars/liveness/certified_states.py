@@ -23,8 +23,8 @@ from structgen.lark_grammars.compiled.registers import LAST_RULE
 from structgen.lark_grammars.liveness import certified_states_search as S
 from structgen.lark_grammars.liveness.certified_states_search import Search
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
-from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of, words_of
 
 _Completion = tuple[int, int, Sequence[int]]
 

@@ -23,8 +23,8 @@ from structgen.lark_grammars.compiled.registers import (
     SEPARABLE_PENDING,
     SEPARABLE_UNKNOWN,
 )
-from structgen.native.blocks import Block, Bytes, Int32s, Int64s, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import Block, Bytes, Int32s, Int64s, skip
 
 
 class Search(Block):

@@ -42,9 +42,9 @@ from structgen.machine_core import masks as core_masks
 from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
 from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, UNKNOWN_FREE
 from structgen.native.bit_rows import add_tokens
-from structgen.native.blocks import word_of, words_of
 from structgen.native.jit import load
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.tokens.tokenizer import Tokenizer

@@ -28,8 +28,8 @@ from structgen.lark_grammars.tables.contextual_language import ContextualLanguag
 from structgen.lark_grammars.tables.prepared_lexer import MOST_STATES
 from structgen.machine_core.growing_tables import EDGES, NODES, GrowingTables
 from structgen.machine_core.layout import ASKED
-from structgen.native.blocks import words_of
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import words_of
 
 _NODE_WORDS: Final = words_of(K.LarkNode)
 _STATE_BASE: Final = K.LarkState.base

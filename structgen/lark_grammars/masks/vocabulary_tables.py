@@ -18,9 +18,9 @@ from structgen.lark_grammars.kept.kept_masks import DenseRows
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.grammar_tables import FIRST_ROOM, GrammarTables, PageTables, Records
-from structgen.native.blocks import word_of, words_of
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 

@@ -16,8 +16,8 @@ from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexeme_rows import FULL
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.native.blocks import word_of, words_of
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import word_of, words_of
 
 _TABLES_ACTIONS: Final = word_of(K.LarkTables, "actions")
 _TABLES_BRACKETS: Final = word_of(K.LarkTables, "brackets")

@@ -8,12 +8,10 @@ does not know is simply not in its table. Sources: the JSON Schema drafts 3, 4, 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from structgen.schema.reading import content, draft3, keywords
 from structgen.schema.reading.draft_names import DRAFTS
-from structgen.schema.reading.handled_keywords import HANDLED
-from structgen.schema.reading.schema_place import Dialect, Reader, Reading, SchemaPlace
+from structgen.schema.reading.schema_place import Dialect, Reader
 
 _ANNOTATIONS = frozenset(("$schema", "title", "description", "default", "definitions", "$defs"))
 
@@ -137,7 +135,7 @@ def dialect(draft: str) -> Dialect:
         draft3.replace(readers, locations)
     return Dialect(
         draft=draft,
-        keywords={keyword: _guarded(keyword, reader) for keyword, reader in readers.items()},
+        keywords=readers,
         locations=locations,
         annotations=frozenset(annotations),
         id_key="$id" if six else "id",
@@ -147,17 +145,3 @@ def dialect(draft: str) -> Dialect:
         plain_integers=not six,
         dynamic_anchor="$dynamicAnchor" if y2020 else "$recursiveAnchor" if y2019 else "",
     )
-
-
-def _guarded(keyword: str, reader: Reader) -> Reader:
-    """Return the reader, followed by a refusal where it set anything and the network does not handle it."""
-    if keyword in HANDLED:
-        return reader
-
-    def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
-        before = len(place.__dict__)
-        reader(document, place, raw, value)
-        if len(place.__dict__) != before:
-            document.refuse(place, keyword)
-
-    return read

@@ -10,7 +10,6 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from structgen.schema.reading.handled_keywords import HANDLED
 from structgen.schema.reading.json_text import escape
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import NUMERIC
@@ -239,10 +238,6 @@ def read_dependencies(document: Reading, place: SchemaPlace, raw: dict[str, Any]
     names = {key: member for key, member in value.items() if _texts(member)}
     schemas = {key: member for key, member in value.items() if key not in names}
     _depend(document, place, "dependencies", names, schemas)
-    for keyword, found in (("dependentRequired", names), ("dependentSchemas", schemas)):
-        if found and keyword not in HANDLED:
-            document.refuse(place, "dependencies", "dependencies in this form is not handled.")
-            break
 
 
 def _depend(

@@ -24,10 +24,10 @@ from structgen.errors import OptionError, StructgenError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
-from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, REFUSED, Node
+from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, REFUSED, NodeRow
 from structgen.machine_core.masks import fill
-from structgen.native.blocks import words_of
 from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import words_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import (
@@ -77,7 +77,7 @@ class CompiledText(CompiledGrammar):
         self._language: Language = grammar.language(self.limits, CompileTarget(tokenizer, self.store))
         _check_specials(self._language.specials, tokenizer)
         self._has_specials = bool(self._language.specials)
-        self._row: npt.NDArray[np.int64] = np.full(words_of(Node), -1, np.int64)
+        self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
         """The row of the next state."""
         self._numbers: dict[Config, int] = {}
         self._configs: list[Config] = []
@@ -246,7 +246,7 @@ class CompiledText(CompiledGrammar):
             self._answer_each([(index, column) for column in unknown.tolist()])
             row = self._steps.row(index)
         similar = self._reuse.most_similar(row)
-        if similar is None or int(self._tables.rows(NODES)[similar[0], Node.token_list]) < 0:
+        if similar is None or int(self._tables.rows(NODES)[similar[0], NodeRow.token_list]) < 0:
             self._steps.allow(self._specials(index))
             lists = self._collect(index, 0)
             if not lists:

@@ -19,12 +19,12 @@ from structgen.machine_core.draft_nodes import (
     state_or_left,
     token_of,
 )
-from structgen.machine_core.growing_tables import Sizes, TablePlan
+from structgen.machine_core.growing_tables import TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
 from structgen.machine_core.layout import ASKED, REFUSED, Core, Edge, Registers
 from structgen.machine_core.masks import emit, remember
-from structgen.native.blocks import At, Block, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.native.jit import entry, jit
+from structgen.native.typed_blocks import At, Block, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 UNKNOWN, QUESTIONED = -2, -3
@@ -88,9 +88,9 @@ class TextContext(Core):
 TEXT_TABLES = TablePlan(
     TextContext,
     {
-        "nodes": Sizes(1024, 2048, key=8),
-        "edges": Sizes(512, 1024, key=3),
-        "lists": Sizes(65536),
+        "nodes": TableSizes(1024, 2048, key=8),
+        "edges": TableSizes(512, 1024, key=3),
+        "lists": TableSizes(65536),
     },
 )
 

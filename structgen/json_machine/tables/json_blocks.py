@@ -10,48 +10,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from structgen.machine_core.layout import (
-    ASK as ASK,
-)
-from structgen.machine_core.layout import (
-    ASKED as ASKED,
-)
-from structgen.machine_core.layout import (
-    ENDED as ENDED,
-)
-from structgen.machine_core.layout import (
-    LARGE as LARGE,
-)
-from structgen.machine_core.layout import (
-    MISS as MISS,
-)
-from structgen.machine_core.layout import (
-    MOST_QUESTIONS as MOST_QUESTIONS,
-)
-from structgen.machine_core.layout import (
-    MOST_SHARED as MOST_SHARED,
-)
-from structgen.machine_core.layout import (
-    NO as NO,
-)
-from structgen.machine_core.layout import (
-    OUT as OUT,
-)
-from structgen.machine_core.layout import (
-    OUT_BEFORE as OUT_BEFORE,
-)
-from structgen.machine_core.layout import (
-    REFUSED as REFUSED,
-)
-from structgen.machine_core.layout import (
-    UNKNOWN_FREE as UNKNOWN_FREE,
-)
-from structgen.machine_core.layout import (
-    VAGUE as VAGUE,
-)
-from structgen.machine_core.layout import (
-    YES as YES,
-)
-from structgen.machine_core.layout import (
     Core,
     Edge,
     NodeRow,
@@ -59,7 +17,7 @@ from structgen.machine_core.layout import (
     TerminalRow,
     VocabularyWords,
 )
-from structgen.native.blocks import (
+from structgen.native.typed_blocks import (
     At,
     Block,
     BlockRows,

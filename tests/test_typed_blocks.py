@@ -7,7 +7,9 @@ from typing import Annotated
 import numpy as np
 import pytest
 
-from structgen.native.blocks import (
+from structgen.native.jit import entry, jit
+from structgen.native.raw_memory import address_of
+from structgen.native.typed_blocks import (
     At,
     Block,
     BlockRows,
@@ -23,8 +25,6 @@ from structgen.native.blocks import (
     word_of,
     words_of,
 )
-from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import address_of
 
 
 class Pair(Block):
@@ -111,7 +111,7 @@ def test_a_function_over_a_base_class_is_compiled_once_for_all_classes() -> None
         Whole
     )  # wherever a field leads, there is room
     use(address_of(words), 0)
-    for function, base in ((bump, f"{__name__}.Base"), (count_of, "native.blocks.TableHeader")):
+    for function, base in ((bump, f"{__name__}.Base"), (count_of, "native.typed_blocks.TableHeader")):
         overloads = getattr(function, "overloads")  # noqa: B009  # none, where the machine code was kept
         assert {str(types[0]) for types in overloads} <= {base}
 

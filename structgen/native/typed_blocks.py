@@ -185,7 +185,6 @@ class ByteTable(_NumberTable):
 
 
 _NUMBERS = (_Numbers, _NumberTable)
-Rows, Words = BlockRows, Int64s
 
 
 class PointerType(types.Type):
