@@ -57,14 +57,6 @@ class Job(Block):
 
 
 BATCH_WORDS, JOB_WORDS = words_of(Batch), words_of(Job)
-J_CONTEXT, J_STATE, J_COUNT, J_FINISHED, J_SPECIALS = (
-    Job.context,
-    Job.state,
-    Job.count,
-    Job.finished,
-    Job.specials,
-)
-"""Words of a job, for machines that read it by address."""
 NOT_YET, LIMITED = -9, -2
 """Codes in place of a state, beside REFUSED: it must be asked for; a limit was reached."""
 ROW_KNOWN, ROW_FREE, ROW_FINISHED, ROW_LIMIT, ROW_REFUSED = range(5)

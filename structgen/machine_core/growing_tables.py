@@ -68,6 +68,7 @@ class TablePlan:
         """`tables` by the names of the context's fields; `words`: what other words of it are at first."""
         fields = fields_of(context)
         self.sizes = {fields[name].word: sizes for name, sizes in tables.items()}
+        self.slots = {table: sizes.slots for table, sizes in self.sizes.items()}
         self.words = {fields[name].word: _row_words(fields[name].type) for name in tables}
         """Words (int64) of each table's rows; 0: it is a list of int32; -1: of bytes."""
         self.starts: dict[int, int] = {}
@@ -189,8 +190,7 @@ class GrowingTables:
 
     def room(self, table: int, extra: int) -> None:
         """Make room for `extra` more rows. Raises LimitError past limits.parser_states."""
-        words, slots = self._plan.words[table], self._plan.sizes[table].slots
-        base = table
+        slots, base = self._plan.slots[table], table
         count, capacity = int(self.context[base + COUNT]), int(self.context[base + CAPACITY])
         full = slots and 2 * (count + extra) > int(self.context[base + MASK])
         if count + extra <= capacity and not full:
@@ -199,6 +199,7 @@ class GrowingTables:
             raise LimitError(
                 f"More than {self._limits.parser_states:,} parser states are needed.", limit="parser_states"
             )
+        words = self._plan.words[table]
         growth = GROWTH if table == LISTS else 2
         while capacity < count + extra:
             capacity *= growth
