@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pydantic import BaseModel, Field
 
 import structgen as sg
@@ -21,22 +19,15 @@ def person(text: str) -> Person:
     return sg.filled()
 
 
-@sg.generate(model="structgen/extract")
-def people(text: str) -> Iterator[Person]:
-    """Extract everybody from: {text}"""
-    return sg.filled()
-
-
 def main() -> None:
     text = "Ada Lovelace, 36, lives in London."
     print(repr(person(text)))
+    print("as it grows:")
     seen: object = None
     for partial in person.stream(text):
         if partial.value != seen:
             seen = partial.value
             print("  ", seen)
-    for found in people(text):
-        print("item:", repr(found))
 
 
 if __name__ == "__main__":

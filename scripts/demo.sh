@@ -6,7 +6,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BIN=${BIN:-.venv/bin}
 
 show() {
-  printf '\n$ %s\n' "${*//"$BIN/"/}"
+  local command="" word
+  for word in "$@"; do
+    word=${word//"$BIN/"/}
+    [[ $word =~ ^[A-Za-z0-9_./=:-]+$ ]] || word="\"$word\""  # so that the line can be pasted
+    command+=" $word"
+  done
+  printf '\n$%s\n' "$command"
   "$@"
 }
 
@@ -18,7 +24,9 @@ show "$BIN/structgen" infill --schema examples/person.schema.json --given exampl
   --scheduler low-confidence --tokens-per-step 2 --stream --prompt "Maria Keller is 34 years old and lives in Hamburg."
 show "$BIN/python" examples/person.py
 show "$BIN/python" examples/first_mask.py
-show "$BIN/structgen" generate --device cpu --grammar grammars/dates.lark --prompt "The meeting is on 4 May." --max-tokens 40
+# A Lark grammar in place of a schema: the model knows JSON, and grammars/json.lark is a grammar of JSON.
+show "$BIN/structgen" generate --device cpu --grammar grammars/json.lark --max-tokens 60 \
+  --prompt "{name: string, age: integer} Maria Keller is 34."
 show "$BIN/structgen" check --schema examples/book.schema.json examples/book.json
 # The faults are the point here: exit status 1 is what must come.
 fault() {
