@@ -37,7 +37,7 @@ from structgen.json_machine.tables.json_tables import json_tables
 from structgen.language.ir import Network, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
-from structgen.machine_core.layout import ASKED
+from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.schema.schema_source import SchemaSource
 from structgen.system.public_calls import THIS_CALL
@@ -65,17 +65,12 @@ class QuestionLoop:
         self._lock, self._tables, self._meaning = lock, tables, meaning
 
     def __call__(self, call: Any, *arguments: int) -> int:
-        """Return what a compiled call says once all its questions have been answered. The lock is taken."""
-        with self._lock:
-            code: int = call(self._tables.address, *arguments)
-            if code != ASKED:
-                return code
-            with THIS_CALL:
-                while code == ASKED:
-                    assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
-                    self._meaning.answer(no_terminal)
-                    code = call(self._tables.address, *arguments)
-            return code
+        """Return what a compiled call returns once it asks nothing (`machine_core.questions`)."""
+        return call_answered(self._lock, THIS_CALL, self._answer, call, self._tables.address, *arguments)
+
+    def _answer(self) -> None:
+        assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
+        self._meaning.answer(no_terminal)
 
 
 class _Outcomes:

@@ -7,7 +7,8 @@ worked out once.
    from it, and its registers from `Registers`; no machine knows the words of another.
 2. `interning` makes equal rows one number, so that equal states are one state, and notes questions: compiled
    code that meets something unknown notes it, and answers ASKED; Python answers, and calls again.
-3. `masks` collects tokens, remembers a state's mask in its row, and writes it; `fill` copies a known one.
-4. `drafts` follows draft trees; `draft_batch` lays a batch of them out.
-5. `growing_tables` allocates the block and its tables, and lets them grow.
+3. `questions` is the loop that has Python answer and calls again.
+4. `masks` collects tokens, remembers a state's mask in its row, and writes it; `fill` copies a known one.
+5. `draft_nodes` follows draft trees; `draft_batch` lays a batch of them out.
+6. `growing_tables` allocates the block and its tables, and lets them grow.
 """

@@ -27,7 +27,7 @@ from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage, LanguageSource
 from structgen.lark_grammars.tables.prepared_lexer import MOST_STATES
 from structgen.machine_core.growing_tables import EDGES, NODES, GrowingTables
-from structgen.machine_core.layout import ASKED
+from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import words_of
 
@@ -195,16 +195,9 @@ class LarkAnswers:
         self._most_places = _MOST_PLACES
 
     def call(self, function: Callable[..., Any], *arguments: int) -> int:
-        """Call compiled code until it asks nothing, under the grammar's lock; return what it returns."""
-        with self._lock:
-            code = int(function(self._tables.address, *arguments))
-            if code != ASKED:
-                return code
-            with self._source.budget:
-                while code == ASKED:
-                    self.answer()
-                    code = int(function(self._tables.address, *arguments))
-            return code
+        """Return what a compiled call returns once it asks nothing (`machine_core.questions`)."""
+        address = self._tables.address
+        return int(call_answered(self._lock, self._source.budget, self.answer, function, address, *arguments))
 
     def answer(self) -> None:
         """Answer the questions that were noted. A question whose answer meets a bound is open again, and its

@@ -12,7 +12,8 @@ the tokens that leave the part (`PartEnds`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from contextlib import nullcontext
+from typing import Any, Final, Literal
 from weakref import proxy
 
 import numpy as np
@@ -26,6 +27,7 @@ from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
 from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, REFUSED, NodeRow
 from structgen.machine_core.masks import fill
+from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import words_of
 from structgen.store.mask_store import MaskStore
@@ -47,6 +49,8 @@ from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, T
 from structgen.tokens.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
+_NO_BUDGET: Final = nullcontext()
+"""Each question is bounded by the limits of its language alone."""
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
 _READING = 0
 """The mode of every state before an end token."""
@@ -123,12 +127,7 @@ class CompiledText(CompiledGrammar):
         self._tables.append(NODES, self._row)
 
     def _retry(self, call: Any, *arguments: int) -> int:
-        with self.lock:
-            while True:
-                code: int = call(self.address, *arguments)
-                if code != ASKED:
-                    return code
-                self._answer()
+        return call_answered(self.lock, _NO_BUDGET, self._answer, call, self.address, *arguments)
 
     def _answer(self) -> None:
         """Answer the noted questions. The error of one that meets a limit is raised after the others are

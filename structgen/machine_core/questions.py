@@ -1,0 +1,37 @@
+"""Questions of compiled code, answered in Python: the one loop of all machines.
+
+Compiled code that misses a row notes a question (`interning.ask`), goes on with its other work, and returns
+ASKED. Python answers every question that was noted, and makes the call again. A repeated call is cheap: what
+the first call found is interned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from structgen.machine_core.layout import ASKED
+
+
+def call_answered(
+    lock: AbstractContextManager[Any],
+    budget: AbstractContextManager[Any],
+    answer: Callable[[], None],
+    function: Callable[..., int],
+    *arguments: int,
+) -> int:
+    """Return what a compiled function returns once it asks nothing, under the grammar's lock.
+
+    `answer` answers the questions that were noted, within `budget`, which bounds the work of all answers of
+    this call. Errors: those of `answer`; the call can then be made again.
+    """
+    with lock:
+        code = function(*arguments)
+        if code != ASKED:
+            return code
+        with budget:
+            while code == ASKED:
+                answer()
+                code = function(*arguments)
+        return code
