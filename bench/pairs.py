@@ -116,8 +116,9 @@ def main() -> None:
         found = {side: measured(side, options) for side in order}
         before, after = (found[side] for side in sides)
         for key in before.keys() & after.keys() if pair >= 0 else ():
-            values[key].append((before[key], after[key]))
-            ratios[key].append(after[key] / before[key])
+            if before[key] > 0:
+                values[key].append((before[key], after[key]))
+                ratios[key].append(after[key] / before[key])
         print(f"pair {pair + 1} of {options.pairs}", file=sys.stderr, flush=True)
     rows: list[list[object]] = []
     for key in sorted(ratios):
