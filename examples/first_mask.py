@@ -38,6 +38,6 @@ while True:
     counts.append(len(allowed))
     text += tokenizer.decode([token])
 
-print(f"{len(counts)} tokens, each drawn at random from up to {max(counts):,} allowed ones: noise, in the right form:")
+print(f"{len(counts)} tokens, each drawn at random from up to {max(counts):,} allowed ones: noise in valid form")
 print(text.decode())
 print("parsed:", json.loads(text))
