@@ -38,6 +38,7 @@ while True:
     counts.append(len(allowed))
     text += tokenizer.decode([token])
 
-print(f"{len(counts)} tokens, each drawn at random from up to {max(counts):,} allowed ones: noise in valid form")
+most = max(counts)
+print(f"{len(counts)} tokens, each drawn at random from up to {most:,} allowed ones: noise in valid form")
 print(text.decode())
 print("parsed:", json.loads(text))
