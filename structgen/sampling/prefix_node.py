@@ -126,7 +126,7 @@ class Node:
         return tokens, shares, at
 
     def keep(self, token: int, probability: float) -> int:
-        """Return the slot of a token of the rest, which is kept from now on with its part of the rest."""
+        """Move a token out of the rest into a slot of its own; return the slot."""
         self.tokens = np.append(self.tokens, token)
         self.probabilities = np.append(self.probabilities, probability)
         self.uppers, self.lowers = np.append(self.uppers, 1.0), np.append(self.lowers, 0.0)

@@ -78,7 +78,7 @@ class WrittenGrammar(NamedTuple):
     """The arrays that are checked when they are asked for."""
     compressed: bool = False
     rows: tuple[bytes, ...] = ()
-    """Digests of the dense rows that have entries of their own."""
+    """Digests of the dense rows. Each row is an entry of its own."""
     row: Callable[[bytes], npt.NDArray[np.int32] | None] = lambda _: None
     """Returns the row of a digest; None where nobody has it any more."""
 

@@ -500,7 +500,7 @@ class LexemeItems:
         return {match for match in found if match is not None}
 
     def match_at_end(self, number: int, behind: int) -> int | None:
-        """Return the match of an item at the text's end; of a slot, its terminal."""
+        """Return the match of an item at the end of the text. The match of a slot is its terminal."""
         if not self._may_end[number]:
             return None
         key = number, behind

@@ -253,7 +253,7 @@ class WrittenCompletions:
     def _link(
         self, steps: Sequence[_Step], configuration: ReaderConfiguration, place: ParserPlace, first: int
     ) -> None:
-        """Add a link for each lexeme that was written; they have led to a place that has links."""
+        """Add a link for each written lexeme. The place after the last lexeme has links already."""
         reader = self._reader
         for before, start, text in reversed(steps):
             link = _Link(text, (place, configuration.look_behind), first)

@@ -136,7 +136,7 @@ class RecordBuilder:
         }
         """The vocabulary's, and those that were left over, by the addresses of their words."""
         self._merged: dict[tuple[int, bytes, int], _Left] = {}
-        """What is left over, by what was put together: a trie, its nodes, and whether without their bytes."""
+        """Tries of leftovers, by their parts: a trie, the nodes taken from it, 1 if without their bytes."""
         self._words = np.zeros(_SCAN_WORDS, np.int64)
         self._address = address_of(self._words)
         self._segments = np.empty(2 * _MOST_SEGMENTS, np.int64)
