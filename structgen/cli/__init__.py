@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated, Any, Final
 
 import typer
@@ -111,5 +113,9 @@ def _examples(command: str) -> str:
 
 
 def main() -> None:
-    """Run the command line on sys.argv; the exit status is the command's (2: wrong usage)."""
+    """Run the command line on sys.argv. The exit status is the command's; 1 where the output was closed, 2
+    for wrong usage, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):  # characters that its encoding lacks are written as escapes
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()()

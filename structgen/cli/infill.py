@@ -15,8 +15,8 @@ from structgen.cli.language_options import (
     lark_grammar,
     text_grammar,
 )
-from structgen.cli.output import echo, echo_json, payload
-from structgen.cli.schema_options import read_input, refuse
+from structgen.cli.output import echo, echo_json, payload, refuse
+from structgen.cli.schema_options import read_input
 from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _grammar(
             cure="Give one.",
         )
     if schema is not None:
-        return _json(schema)
+        return _schema(schema)
     if grammar is not None:
         return lark_grammar(grammar, start, None, None)
     return text_grammar(ebnf, regex, start) if ebnf is not None or regex is not None else None
@@ -247,7 +247,7 @@ def _holes(options: list[str]) -> dict[str, Any]:
         name, _equals, file = option.partition("=")
         match Path(file).suffix:
             case ".json":
-                found[name] = _json(Path(file))
+                found[name] = _schema(Path(file))
             case ".lark":
                 found[name] = sg.lark(Path(file))
             case ".gbnf" | ".ebnf":
@@ -259,6 +259,15 @@ def _holes(options: list[str]) -> dict[str, Any]:
                     cure="Write NAME=FILE; the file's name ends in .json, .lark, .gbnf or .ebnf.",
                 )
     return found
+
+
+def _schema(file: Path) -> dict[str, Any]:
+    """Return the schema of a file as a dict. Raises GrammarError, which names the file."""
+    import structgen as sg
+
+    sg.json_schema(file, strict=None)  # a wrong one is told with the file's name
+    found = _json(file)
+    return found if isinstance(found, dict) else {} if found else {"not": {}}
 
 
 def _json(file: Path) -> Any:

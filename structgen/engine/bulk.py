@@ -50,6 +50,12 @@ def run_bulk(
     Errors, before anything is written: OptionError where a line of prompts cannot be read, and where there
     are results that are not of this run, or none of ours; OSError.
     """
+    if results.exists() and not results.is_file() and not results.is_dir():
+        raise OptionError(
+            "Results are read back when a run goes on, and this is no plain file.",
+            where=str(results),
+            cure="Name a file.",
+        )
     wanted = list(_prompts(prompts))
     done, end = _done(results)
     if end == 0 or start_over:

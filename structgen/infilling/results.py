@@ -9,6 +9,7 @@ from typing import Any
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.canvas_trace import canvas_page
 from structgen.infilling.denoising import CanvasUsage, DenoisingStep
+from structgen.system.cache import writing
 from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -43,7 +44,8 @@ class Infilled:
             finish_reason=self.finish_reason,
             exactness=self.exactness,
         )
-        Path(path).write_text(page, encoding="utf-8")
+        with writing(Path(path)) as file:
+            file.write(page.encode())
 
 
 def text_of(tokens: list[int], tokenizer: Tokenizer) -> str:

@@ -220,10 +220,29 @@ def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and str(error.filename) in (str(temporary), "None"):
+            error.filename, error.filename2 = os.fspath(path), None  # the name that the caller knows
         raise
+
+
+@contextmanager
+def writing(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
+    """Lend a file that a person has named for results: `replacing`, at the end of symbolic links. A device or
+    a pipe (/dev/stdout) is written to, not replaced. Raises OSError, which names the path."""
+    path = path.resolve()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        try:
+            with path.open("wb") as stream:
+                yield stream
+        except OSError as error:
+            error.filename = os.fspath(path)
+            raise
+    else:
+        with replacing(path, 0o666, sync=sync) as file:
+            yield file
 
 
 def write_atomically(path: Path, parts: Iterable[bytes | bytearray | memoryview]) -> bool:
