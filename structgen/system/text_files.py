@@ -28,7 +28,7 @@ def read_text(path: Path, fault: type[GrammarError] = GrammarError, *, encoding:
 
 @contextmanager
 def errors_name(file: str | None) -> Iterator[None]:
-    """Put a file's name before the place of each error of a block; None: the grammar was read from no file."""
+    """Put a file's name before the place of each error of a block; None: there is no file."""
     try:
         yield
     except (GrammarError, LimitError) as error:
