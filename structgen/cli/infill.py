@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,11 +19,13 @@ from structgen.cli.language_options import (
 from structgen.cli.output import echo, echo_json, payload, refuse
 from structgen.cli.schema_options import read_input
 from structgen.errors import OptionError, StructgenError
+from structgen.system.resources import embedded_model
 
 if TYPE_CHECKING:
     from structgen.infilling.canvas import Canvas
     from structgen.infilling.denoising import DenoisingStep
     from structgen.infilling.results import Infilled
+    from structgen.tokens.tokenizer import Tokenizer
 
 
 def infill(
@@ -178,38 +181,24 @@ def _filled(
     options: dict[str, Any],
 ) -> Infilled:
     import structgen as sg
-    from structgen.engine.asking import ModelPrompts, ModelQuestion
-    from structgen.infilling.automata_of_grammars import written_as_dumps
-    from structgen.json_grammars.prompting import schema_outline
 
     if given is not None and not isinstance(given, dict):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
-    if isinstance(grammar, dict) and prompt:
-        asked = ModelQuestion(prompt, True, schema_outline(written_as_dumps(grammar)))
-        prompt = ModelPrompts(model).text(asked) if model.startswith("structgen/") else prompt
+
+    @cache
+    def tokenizer() -> sg.Tokenizer:
+        folder = embedded_model(model) if model.startswith("structgen/") else Path(model)
+        return sg.Tokenizer.from_huggingface(folder)
 
     def listen(step: DenoisingStep, canvas: Canvas) -> None:
-        said = "".join(_slot(token, tokenizer) for token in step.canvas)
+        said = "".join(_slot(token, tokenizer()) for token in step.canvas)
         echo(f"{step.number:>4}  {said}", err=True)
 
-    if stream:
-        from structgen.infilling.presets import load_masked_model
-
-        loaded, tokenizer = load_masked_model(model)
-        return sg.infill(
-            loaded,
-            template,
-            grammar=grammar,
-            given=given,
-            prompt=prompt,
-            tokenizer=tokenizer,
-            listen=listen,
-            **options,
-        )
+    options["listen"] = listen if stream else None
     return sg.infill(model, template, grammar=grammar, given=given, prompt=prompt, **options)
 
 
-def _slot(token: int, tokenizer: Any) -> str:
+def _slot(token: int, tokenizer: Tokenizer) -> str:
     if token < 0:
         return "\u2591" if token == -1 else ""
     return str(tokenizer.decode([token]).decode("utf-8", "replace"))

@@ -60,6 +60,8 @@ class SampleOptions(TypedDict, total=False):
     tree: PrefixTree | Sequence[PrefixTree] | None
     tokenizer: Tokenizer | Any | None
     name: str
+    outline: bool | None
+    chat: bool | None
     progress: Callable[[RunProgress], None] | bool | None
 
 
@@ -140,6 +142,8 @@ def sample(
     tree: PrefixTree | Sequence[PrefixTree] | None = None,
     tokenizer: Tokenizer | Any | None = None,
     name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
     progress: Callable[[RunProgress], None] | bool | None = None,
     **others: Any,
 ) -> Samples[Any] | list[Samples[Any]]:
@@ -155,7 +159,10 @@ def sample(
         raises, the caller gets.
     prompt
         a text or a sequence of token ids; or several of them in a list, for which a list of Samples comes
-        back. A list of numbers is one prompt. For several, see below.
+        back. A list of numbers is one prompt. For several, see below. An engine puts a text into the form
+        that its model needs, as for `sg.Request`, whose `outline` and `chat` are here too: the embedded
+        models read the outline of the schema, and a chat template is applied where the model has one. Token
+        ids are read as they are, and so is the text for a function.
     grammar
         a grammar, compiled or not, or a Python type: then the values are objects of the type, and a text that
         its validators refuse is not valid.
@@ -192,7 +199,7 @@ def sample(
     budget = None if budget is None else int(budget)
     seconds = None if seconds is None else float(seconds)
     began = time.monotonic()
-    problem = Problem(model, grammar, tokenizer, name)
+    problem = Problem(model, grammar, tokenizer, name, outline, chat)
     several = prompts_of(prompt)
     prompts = [
         problem.ids(one, "prompt" if several is None else f"prompt[{at}]", max_tokens)

@@ -71,6 +71,8 @@ def score(
     checkers: Sequence[Checker] = (),
     tokenizer: Tokenizer | Any | None = None,
     name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
 ) -> list[Score]:
     """Return how likely each text is, in the order of the texts.
 
@@ -80,8 +82,8 @@ def score(
     row for each prefix of each of them, which are exponentially many; it is not offered. The probability of
     the text is at least what is returned.
 
-    Model, prompt, grammar, temperature, max_tokens, checkers, tokenizer and name are those of `sample`; the
-    prompt is one. Valid is what is valid there; other texts have -inf, and a `reason`.
+    Model, prompt, grammar, temperature, max_tokens, checkers, tokenizer, name, outline and chat are those of
+    `sample`; the prompt is one. Valid is what is valid there; other texts have -inf, and a `reason`.
 
     samples
         draws of `sample` for the same target, whose `log_z` and interval give log P given valid. A target
@@ -115,7 +117,7 @@ def score(
             where="samples",
             cure='Draw with method="auto", "cars", "importance", "smc" or "rejection".',
         )
-    problem = Problem(model, grammar, tokenizer, name)
+    problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", max_tokens)
     (rows,) = problem.rows([ids])
     settings = Wanted(problem, budget or 1, "auto", budget, None, temperature, max_tokens, listed(checkers))
