@@ -43,7 +43,7 @@ class Problem:
         Raises OptionError where a function has no tokenizer or no name, where the engine has another
         tokenizer than was given, or the grammar was compiled for another.
         """
-        self._form = {"outline": checks.flag("outline", outline), "chat": checks.flag("chat", chat)}
+        self._outline, self._chat = checks.flag("outline", outline), checks.flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
         wanted, self._read, self._own = understood(grammar)
@@ -54,7 +54,7 @@ class Problem:
                     where="model",
                     cure="Give tokenizer= and name=.",
                 )
-            for option, value in self._form.items():
+            for option, value in (("outline", outline), ("chat", chat)):
                 if value is not None:
                     raise OptionError(
                         f"{option}={value} is for an engine: a function reads the prompt as it is.",
@@ -120,7 +120,9 @@ class Problem:
         checks.encodable(where, prompt)
         if self._engine is None or not prompt:
             return self.tokenizer.encode(prompt.encode())
-        return self._engine.prompt_tokens(Request(prompt, self.compiled, **self._form))
+        return self._engine.prompt_tokens(
+            Request(prompt, self.compiled, outline=self._outline, chat=self._chat)
+        )
 
     def target(
         self, rows: PrefixRows, temperature: float, max_tokens: int, checkers: Sequence[Checker]
