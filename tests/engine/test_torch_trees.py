@@ -133,7 +133,7 @@ def test_a_chain_over_the_end_of_a_slab_is_plain_decoding(
     assert torch.equal(model.decode([7], [text.cache])[0], plain.logits(text.prompt, [*chain[:8], 7]))
 
 
-def test_nodes_taken_in_pieces_are_those_taken_at_once(
+def test_nodes_taken_in_chunks_are_those_taken_at_once(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, pieces = [], []
@@ -144,7 +144,7 @@ def test_nodes_taken_in_pieces_are_those_taken_at_once(
         monkeypatch.setattr(model, "_batch_invariant", lambda: torch_pass._Seen((8,), True))
         run = model._run
         monkeypatch.setattr(
-            model, "_run", lambda tokens, of, run=run: pieces.append(len(of._pieces)) or run(tokens, of)
+            model, "_run", lambda tokens, of, run=run: pieces.append(len(of._chunks)) or run(tokens, of)
         )
         found.append(model.decode_tree(tokens, parents, [20], [Text(model, [1, 2]).cache]))
     assert torch.equal(*found) and pieces == [1, 7]
