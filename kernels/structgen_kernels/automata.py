@@ -34,7 +34,7 @@ def advance(
     """Return the states of n automata after tokens, and the rows of the mask store for them.
 
     `states`: int32 or int64 [n], -1 for a dead one. `tokens`: int32 or int64 [n], or [n, L] to step L
-    times; the states behind each token come back in the same shape. `transitions`: int32 or int64 [S, C],
+    times; the states after each token come back in the same shape. `transitions`: int32 or int64 [S, C],
     the state after a class of tokens, -1 where there is none. `token_class`: int32 or int64 [V], -1 for a
     token that is allowed nowhere; or [A, V] for several automata whose states share the numbers 0 to S -
     1, with `automata` [n] saying which one a line follows. `state_rows`: int32 or int64 [S, K], K from 1

@@ -39,7 +39,7 @@ FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 NEVER = float("-inf")
 _WORD = (1 << 64) - 1
 _TOGETHER = 32
-"""Rows whose scores are made at once: some 50 bytes for each of their tokens."""
+"""Rows whose scores are made at once: about 50 bytes for each of their tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,11 @@ class Verified:
     """What `verify` returns for R trees."""
 
     paths: Tensor
-    """int32 [R, most nodes]: the nodes that are accepted, from the first node on; -1 behind the last."""
+    """int32 [R, most nodes]: the nodes that are accepted, from the first node on; -1 after the last."""
     lengths: Tensor
     """int32 [R]: how many nodes are accepted, the first one included."""
     tokens: Tensor
-    """int64 [R]: the token chosen behind the last accepted node; -1 where none was possible."""
+    """int64 [R]: the token chosen after the last accepted node; -1 where none was possible."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def _put(words: Array, number: int) -> None:
 
 @jit
 def _list_word(word: Any, at: int, out: Array, count: int) -> Any:
-    """Write the numbers of the bits of word `at` behind the first `count` of `out`; return the new count."""
+    """Write the numbers of the bits of word `at` after the first `count` of `out`; return the new count."""
     while word != np.uint64(0):
         out[count] = 64 * at + np.int64(_trailing_zeros(word))
         count += 1

@@ -48,7 +48,7 @@ class Closed:
 
     @property
     def value(self) -> Any:
-        """The value, as `json.loads` returns it. It is parsed anew each time, so that changes to it have no
+        """The value, as `json.loads` returns it. It is parsed again each time, so that changes to it have no
         effect on others."""
         return json.loads(self.document)
 

@@ -1,4 +1,4 @@
-"""Reads Mistral's `tekken.json`: byte-pair ranks in base64, behind a number of special tokens.
+"""Reads Mistral's `tekken.json`: byte-pair ranks in base64, after a number of special tokens.
 
 The ids 0 to default_num_special_tokens - 1 are special. The tokens of `vocab`, in order of their ranks,
 follow; of these the file may hold more than the tokenizer has, whose size is default_vocab_size.

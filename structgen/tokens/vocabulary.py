@@ -27,10 +27,10 @@ KIND: Final = "vocabulary-8"
 _MOST: Final = 1 << 30
 """Bytes of all files; past it those go that were used the longest ago."""
 _RECENT: Final = 4
-"""Vocabularies held though nobody holds them, with the masks that stores keep for them: a server whose last
+"""Vocabularies held though no one holds them, with the masks that stores keep for them: a server whose last
 grammar ends before the next begins would otherwise read them again (13 MB, 8 ms)."""
 _WORTH_A_FILE: Final = 1 << 16
-"""Bytes of all tokens below which the arrays are made anew in a millisecond: no file is worth it."""
+"""Bytes of all tokens below which the arrays are made again in a millisecond: no file is worth it."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -150,7 +150,7 @@ class Vocabulary:
 
         The first call for a tokenizer builds the arrays (Llama-3's 128,000 tokens: 0.1 s) and leaves them in
         the cache folder, from where other processes read and check them (10 ms, 21 MB). Any number of
-        threads and processes may call it at once. A damaged file is built anew; a folder that cannot be
+        threads and processes may call it at once. A damaged file is built again; a folder that cannot be
         written leaves the arrays in memory; both say so by a StoreWarning. Raises TokenizerError for what the
         layout cannot hold: a token of more than 4,095 bytes, more than 1,048,575 distinct tokens, more than
         16,777,215 nodes.

@@ -6,7 +6,7 @@ alone and among others, by construction. The sums of a tile stay in registers; n
 vectors there, so the LLVM instructions are written by hand.
 
 One row waits for the matrix to come from memory; eight rows keep the processor busy. In between, the time
-hardly grows if memory delivers without stalls. So each tile prefetches what it reads some 64 depths later or
+hardly grows if memory delivers without stalls. So each tile prefetches what it reads about 64 depths later or
 more (`_AHEAD`), also across pages, where the processor's own prefetching stops.
 """
 

@@ -185,7 +185,7 @@ class TorchPass:
         return F.rms_norm(x, weight.shape, weight, self._weights.sizes.epsilon)
 
     def _batch_invariant(self) -> _Seen:
-        """Return which operations are batch-invariant; this depends on torch's threads. Cost: once some 100
+        """Return which operations are batch-invariant; this depends on torch's threads. Cost: once about 100
         ms for a model of 2 million weights."""
         threads = torch.get_num_threads()
         found = self._seen.get(threads)

@@ -62,7 +62,7 @@ class CallerText:
         if self._place < 0 or self._place >= len(self._text) or self._tokenizer is None or most < 1:
             return NO_DRAFT
         at = bisect_left(self._starts, self._place)
-        # at a token boundary of the text; inside a token its remaining bytes are tokenised anew
+        # at a token boundary of the text; inside a token its remaining bytes are tokenised again
         boundary = self._starts[at] if at < len(self._starts) else len(self._text)
         rest = self._tokenizer.encode(self._text[self._place : boundary]) if boundary > self._place else []
         found: list[int] = []

@@ -233,7 +233,7 @@ class DraftModel:
         assert self._mask is not None
         try:
             view.matcher.compiled.fill_index(state, self._mask, 0)
-        except LimitError:  # a draft does not justify compiling the grammar anew
+        except LimitError:  # a draft does not justify compiling the grammar again
             return None
         allowed = self._mask.allowed()
         return allowed[allowed < self._vocab_size]

@@ -33,7 +33,7 @@ class SuffixIndex:
 
     `longest` and `shortest` bound that suffix; `branches` bounds the children of a node. `pick`: "frequent"
     grows a tree by counts; "latest" and "first" copy from one position. `most_tokens` bounds the memory (300
-    bytes a token): of a longer text the last half is indexed anew.
+    bytes a token): of a longer text the last half is indexed again.
     """
 
     cuts_itself = True

@@ -68,7 +68,7 @@ class View:
         us the first time, then 0.2 us.
 
         New states count against the limits of the grammar, as those of a document do. At a limit the token is
-        refused: a draft does not justify compiling the grammar anew.
+        refused: a draft does not justify compiling the grammar again.
         """
         if self.matcher is None:
             if state != _FREE or token < 0:

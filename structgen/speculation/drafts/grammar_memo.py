@@ -56,7 +56,7 @@ class GrammarMemo:
         self.steps[key] = state
 
     def next_bytes(self, compiled: CompiledGrammar, state: int) -> bytes:
-        """Return the bytes that may come next. Cost: 0.2 us, the first time some 10 us."""
+        """Return the bytes that may come next. Cost: 0.2 us, the first time about 10 us."""
         found = self._bytes.get(state)
         if found is None:
             found = compiled.next_bytes(State(compiled, state))
@@ -66,7 +66,7 @@ class GrammarMemo:
         return found
 
     def byte_after(self, compiled: CompiledGrammar, state: int, byte: int) -> int:
-        """Return the state after a byte, or -1. Cost: 0.2 us, the first time some 10 us."""
+        """Return the state after a byte, or -1. Cost: 0.2 us, the first time about 10 us."""
         key = (state << 8) + byte
         found = self._byte_steps.get(key)
         if found is None:
@@ -77,7 +77,7 @@ class GrammarMemo:
         return found
 
     def may_end(self, compiled: CompiledGrammar, state: int) -> bool:
-        """Return whether the text may end. Cost: 0.2 us, the first time some 2 us."""
+        """Return whether the text may end. Cost: 0.2 us, the first time about 2 us."""
         found = self._ends.get(state)
         if found is None:
             if len(self._ends) >= MOST_STEPS:

@@ -197,7 +197,7 @@ class Drafting:
                 draft = member.behind(view, path, most)
             if not isinstance(draft, Draft):
                 raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
-        except LimitError:  # a limit of the grammar is reached; it may be compiled anew later
+        except LimitError:  # a limit of the grammar is reached; it may be compiled again later
             return None
         except Exception as error:  # as above
             self._drop(member.drafter, error)
