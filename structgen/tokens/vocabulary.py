@@ -124,7 +124,8 @@ class Vocabulary:
         return self._pointers[0]
 
     def first_bytes(self) -> npt.NDArray[np.uint8]:
-        """Return uint8 [V]: the first byte of each token, 0 for tokens without bytes. Computed once, in 1 ms."""
+        """Return uint8 [V]: the first byte of each token, 0 for tokens without bytes. Computed once, in 1
+        ms."""
         if not self._first_bytes:
             found = np.zeros(self.vocab_size, np.uint8)
             written = np.diff(self.token_offset) > 0
@@ -142,8 +143,8 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Vocabulary:
-        """Return the vocabulary of a tokenizer. Equal tokenizers share one object while it is in use; the two to
-        four most recent ones stay in memory.
+        """Return the vocabulary of a tokenizer. Equal tokenizers share one object while it is in use; the two
+        to four most recent ones stay in memory.
 
         The first call for a tokenizer builds the arrays (Llama-3's 128,000 tokens: 0.1 s) and writes them to
         the cache folder, from where other processes read and check them (10 ms, 21 MB). Safe for threads and
