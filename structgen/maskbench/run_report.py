@@ -87,7 +87,7 @@ class Counts:
     reasons: Counter[str] = field(default_factory=Counter)
     """Schemas refused to compile, by reason."""
     instances: Counter[str] = field(default_factory=Counter)
-    """Instances by verdict, and `skipped`: behind one that crashed or timed out."""
+    """Instances by verdict, and `skipped`: after one that crashed or timed out."""
 
     def add(self, result: CaseResult) -> None:
         """Count one schema."""
