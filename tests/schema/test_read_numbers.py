@@ -1,6 +1,6 @@
 """numbers="bounded": `json.loads` reads an int where only integers may stand, and a finite float elsewhere.
 
-The oracle has all numerals of a few characters, `json.loads` and `jsonschema`; it shares no code with structgen.
+The oracle has all numerals of a few characters, `json.loads` and `jsonschema`. It shares no code with us.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def test_the_widest_policy_keeps_every_integer_of_json(numbers: str) -> None:
         ({"type": "number", "minimum": 1e200}, ("1e200", "1.79e308"), ("1e309", "1e199")),
         ({"type": "integer", "minimum": 10**30}, (str(10**30), "9" * 32), ("1e31", "1e400")),
         ({"const": 10**30}, (str(10**30),), ("1e30",)),
-        ('{"const": 1e400}', ("1" + "0" * 400,), ("1e400", "1e401")),
+        ('{"type": "number", "minimum": 1e305}', ("1e305", "1e310"), ("1e304",)),
         ('{"type": "integer", "minimum": 1e5000}', ("1e5000", "2e5000"), ("1e4999",)),
     ],
     ids=lambda value: str(value)[:50],
