@@ -14,8 +14,7 @@ import typer
 
 from structgen.cli.inner_loops import compile_all, modules_to_compile, write_for
 from structgen.cli.language_options import ImportPath, PostLex, RegexModule, Start, lark_grammar
-from structgen.cli.output import console, echo
-from structgen.cli.schema_options import refuse
+from structgen.cli.output import console, echo, refuse
 from structgen.errors import OptionError, StructgenError, TokenError
 from structgen.native.first_use import processors
 
