@@ -267,7 +267,7 @@ class Usage:
     mask_seconds: float = 0.0
     """Filling masks: known ones at once, others in another thread while the model ran."""
     waited_seconds: float = 0.0
-    """What the batch waited for masks, those it worked out by itself and handing others over included."""
+    """What the batch waited for masks, those it computed by itself and handing others over included."""
     cache_bytes: int = 0
     calls: int = 0
     """Passes of the model after the prompt; without speculation one for each token but the first."""

@@ -1,4 +1,4 @@
-"""What `infill` returns: a filled template, its holes' values, and how it came to be."""
+"""The result of `infill`: a filled template, its holes' values, and statistics."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from structgen.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, repr=False)
 class Infilled:
-    """A filled template. It is always a text of the grammar, also when a deadline cut the work short."""
+    """A filled template. It is always a text of the grammar, even after a deadline."""
 
     text: str
     values: dict[str, Any]
-    """Of each hole: a value of JSON where the hole is typed so, else its text. Under a grammar of the whole,
-    the holes' texts."""
+    """The value of each hole: a JSON value if its type is one, else its text. Under a grammar of the whole
+    text: the holes' texts."""
     value: Any
-    """The whole as a value of JSON, where its grammar is a JSON Schema or a type; else the text."""
+    """The JSON value of the whole text, if its grammar is a JSON Schema or a type; else the text."""
     finish_reason: str
-    """"done", or "deadline": what was left was filled at once, by the logits that were known."""
+    """"done", or "deadline": the remaining slots were filled at once, by the known logits."""
     exactness: str
     """"exact-fsa", or "depth<=D" where recursion was cut."""
     tokens: tuple[int, ...]
@@ -40,7 +40,7 @@ class Infilled:
         return f"<Infilled {said}: {short_repr(self.text)}>"
 
     def write_trace(self, path: Path | str, title: str = "An infilling") -> None:
-        """Write a page that shows the canvas being filled, step by step: one HTML file by itself."""
+        """Write a page that shows the canvas being filled, step by step: one self-contained HTML file."""
         page = canvas_page(
             self.steps,
             self.usage,
@@ -54,5 +54,5 @@ class Infilled:
 
 
 def text_of(tokens: list[int], tokenizer: Tokenizer) -> str:
-    """Return the text of tokens; bytes that are no UTF-8 as replacement characters."""
+    """Return the text of tokens; invalid UTF-8 as replacement characters."""
     return tokenizer.decode(tokens).decode("utf-8", "replace")

@@ -314,7 +314,8 @@ def json_schema(
     property_order
         "declared": keys in the order in which the schema first mentions them; "any".
     numbers
-        "bounded": at most 20 integer, 20 fraction and 3 exponent digits, more where the schema asks;
+        "bounded": digits alone where only integers may stand, else finite floats; at most 20 integer, 20
+        fraction and 3 exponent digits, more where the schema asks;
         "plain": no exponent, no -0, integers without a fraction; "python": as `repr` writes them; "any".
     escapes
         "canonical": keys and constants as json.dumps(ensure_ascii=False) writes them; "utf8", "ascii": all

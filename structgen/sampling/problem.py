@@ -1,4 +1,4 @@
-"""What `sample` and `score` are asked about: a model, its tokenizer, a compiled grammar, and prompts."""
+"""The inputs of `sample` and `score`: a model, its tokenizer, a compiled grammar, and prompts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Problem:
-    """A model and a grammar that was compiled for its tokenizer. Prompts come one after another."""
+    """A model, and a grammar compiled for its tokenizer. Several prompts may use it, one after another."""
 
     def __init__(
         self,
@@ -37,11 +37,11 @@ class Problem:
         outline: bool | None = None,
         chat: bool | None = None,
     ) -> None:
-        """`model` is an engine, what an engine takes, or a function `next_logprobs(ids)`; `grammar` is a
-        grammar, compiled or not, or a Python type; `outline` and `chat` are those of `sg.Request`.
+        """`model` is an engine, any argument of `sg.Engine`, or a function `next_logprobs(ids)`; `grammar` is
+        a grammar, compiled or not, or a Python type; `outline` and `chat` are those of `sg.Request`.
 
-        Raises OptionError where a function has no tokenizer or no name, where the engine has another
-        tokenizer than was given, or the grammar was compiled for another.
+        Raises OptionError if a function has no tokenizer or no name, if the engine has another tokenizer than
+        the given one, or if the grammar was compiled for another.
         """
         self._outline, self._chat = checks.flag("outline", outline), checks.flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
@@ -82,14 +82,14 @@ class Problem:
         self._vocab_size, self._context = engine.model.vocab_size, engine.model.context
 
     width: int
-    """Prefixes that go through one forward pass together, at most. A function is asked for one at a time, so
-    each walk may as well learn from the one before it."""
+    """The most prefixes of one forward pass. It is 1 for a function, which reads one prefix at a time: each
+    walk then learns from the one before it."""
 
     def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
         """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
 
-        Raises OptionError for wrong ids, for a text that UTF-8 cannot write, and where the model's context
-        has no room for it and `max_tokens` more.
+        Raises OptionError for wrong ids, for a text that UTF-8 cannot encode, and if the prompt and
+        `max_tokens` do not fit into the model's context.
         """
         if isinstance(prompt, str):
             ids = self._text_ids(prompt, where)
@@ -127,7 +127,7 @@ class Problem:
     def target(
         self, rows: PrefixRows, temperature: float, max_tokens: int, checkers: Sequence[Checker]
     ) -> Target:
-        """Return the law after a prompt, whose rows are given; the validators of a type are checkers too."""
+        """Return the target law after a prompt. The validators of a type are checkers too."""
         return Target(
             rows,
             self.compiled,
@@ -138,8 +138,8 @@ class Problem:
         )
 
     def rows(self, prompts: Sequence[list[int]]) -> list[PrefixRows]:
-        """Return what gives the model's rows after each prompt. Some prompts that come together are read in
-        one pass, if the model can do that (`ReadsMany`): what they begin with alike is read once."""
+        """Return the source of rows after each prompt. The first prompts are read in one pass, if the model
+        can do that (`ReadsMany`); a common prefix is then read once."""
         if self._engine is None:
             function = self._function
             assert function is not None
@@ -155,7 +155,7 @@ class Problem:
 
 
 def _is_function(model: Any) -> bool:
-    """Return whether a model is a function of the caller's. A model of transformers can be called too."""
+    """Return whether a model is a plain function. A model of transformers is callable too, but is none."""
     return callable(model) and not hasattr(model, "prefill") and not hasattr(model, "get_output_embeddings")
 
 
@@ -173,7 +173,7 @@ def _compiled(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
 
 
 def fingerprint(ids: Sequence[int], target: Target) -> str:
-    """Return what tells a target from others. Raises OptionError where a part of it has no name."""
+    """Return a digest that identifies a target. Raises OptionError if a part of it has no name."""
     if not target.rows.name:
         raise OptionError(
             "A tree is bound to its model by name, and this one has none.", where="tree", cure="Give name=."
@@ -199,7 +199,7 @@ def fingerprint(ids: Sequence[int], target: Target) -> str:
 
 
 def known_fingerprint(ids: Sequence[int], target: Target) -> str:
-    """Return the fingerprint of a target, or "" where a part of it has no name."""
+    """Return the fingerprint of a target, or "" if a part of it has no name."""
     try:
         return fingerprint(ids, target)
     except OptionError:

@@ -278,9 +278,11 @@ DAMAGED_CURE: Final = (
 """The cure where a kept file is damaged: it is not the folder's fault."""
 
 
-def tell_unusable(path: str | os.PathLike[str], error: OSError, what: str, lost: str) -> None:
+def tell_unusable(
+    path: str | os.PathLike[str], error: OSError, what: str, lost: str, cure: str | None = None
+) -> None:
     """Say by a StoreWarning that a file cannot be used, and what that means; once in a process for each cause
-    and cache folder."""
+    and cache folder. `cure`: where another setting than the cache folder's mends it."""
     root, held = os.fspath(cache_folder()), os.fspath(path)
     place = f"{root if held.startswith(f'{root}{os.sep}') else os.path.dirname(held)}{os.sep}"
     number = error.errno or 0
@@ -288,7 +290,7 @@ def tell_unusable(path: str | os.PathLike[str], error: OSError, what: str, lost:
         return
     _Told.causes.append((number, place))
     others = " Other files like it are left alone too." if isinstance(error, ForeignFile) else ""
-    warn(f"{what} ({error.strerror or error}): {lost}{others}", 4, cure=_cure_of(error, held))
+    warn(f"{what} ({error.strerror or error}): {lost}{others}", 4, cure=cure or _cure_of(error, held))
 
 
 def _cure_of(error: OSError, path: str) -> str:

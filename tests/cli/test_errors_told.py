@@ -91,8 +91,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
 def test_the_message_names_the_file_and_the_cure(
     run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    monkeypatch.setattr("structgen.cli.warmup.compile_all", lambda: None)
-    monkeypatch.setattr("structgen.cli.warmup.exercise", lambda _: None)
+    monkeypatch.setattr("structgen.cli.warmup.compile_all", lambda *_: None)
+    monkeypatch.setattr("structgen.preload", lambda *_, **__: None)
     found = run(*arguments)
     assert found.exit_code == 2
     assert message in found.stderr
