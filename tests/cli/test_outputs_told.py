@@ -6,12 +6,14 @@ import io
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
 import pytest
 
+import structgen as sg
 from structgen.cli import app, main
 from structgen.system.cache import replacing, writing
 
@@ -79,6 +81,15 @@ def test_a_character_that_the_encoding_lacks_is_written_as_an_escape(
     with pytest.raises(SystemExit):
         main()
     assert b"\\u2192" in held.getvalue()
+
+
+def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr(sys, "argv", ["structgen", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    told = warnings.formatwarning("kept is\x1b damaged.", sg.StoreWarning, __file__, 1)
+    assert told == "StoreWarning: kept is\\x1b damaged.\n"
 
 
 @pytest.mark.parametrize("write", [replacing, writing])
