@@ -8,6 +8,7 @@ import stat
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -41,9 +42,13 @@ def status(monkeypatch: pytest.MonkeyPatch) -> Callable[[TextIO, list[str]], int
 
     def of(stream: TextIO, command: list[str]) -> int:
         monkeypatch.setattr(sys, "stdout", stream)
-        with pytest.raises(SystemExit) as ended:
-            app()(command)
-        return int(ended.value.code or 0)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                app()(command)
+            return int(ended.value.code or 0)
+        finally:
+            with suppress(OSError):
+                stream.close()
 
     return of
 
