@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from io import TextIOWrapper
 from typing import Annotated, Any, Final
 
 import typer
 
 from structgen.cli.output import CommandGroup
+from structgen.printable import printable
 
 
 def _version(asked: bool) -> None:
@@ -129,4 +131,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # characters that its encoding lacks are written as escapes
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {printable(str(message))}\n"
     app()()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from structgen.cli.output import console, echo, echo_json_text, payload, refuse
+from structgen.cli.output import console, echo, echo_fact, echo_json_text, payload, refuse
 from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def draw(
     else:
         _print(found, how.weights, as_json)
     for name, said in found.facts():
-        echo(f"{name:<22} {said}", err=True)
+        echo_fact(name, said, err=True)
     if found.statistics.stopped == "interrupted":
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if found.texts else 1)

@@ -227,7 +227,7 @@ def generate(
     the run and prints the draws so far.
 
     Exit status: 0 done; 1 a text ended in an error, or there is no draw; 2 wrong usage, or the model, schema
-    or grammar is not usable; 130 Ctrl-C with --method.
+    or grammar is not usable; 130 Ctrl-C.
     """
     import structgen as sg
 
@@ -345,7 +345,11 @@ def generate(
 
             check_speculation(guesses, engine.tokenizer)  # a wrong one is told once, and not for each prompt
         if prompts is not None and out is not None:
-            _bulk(engine, prompts, out, request_of, start_over)
+            try:
+                _bulk(engine, prompts, out, request_of, start_over)
+            except KeyboardInterrupt:
+                echo(f"Stopped. The same command without --start-over goes on from {out}.", err=True)
+                raise
             return
         assert prompt is not None
         request = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from typer.core import TyperGroup
 from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 
+WIDTH = 80
+"""Columns of a table, at most."""
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,6 +30,12 @@ if TYPE_CHECKING:
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print lines of text (to stderr: `err`), printable."""
     typer.echo(printable(text), err=err)
+
+
+def echo_fact(name: str, text: str, *, err: bool = False) -> None:
+    """Print a name, and beside it a text that is wrapped to 80 columns."""
+    lines = textwrap.wrap(text, WIDTH - 23) or [""]
+    echo(f"{name:<22} " + ("\n" + " " * 23).join(lines), err=err)
 
 
 def echo_json(value: Any) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.output import echo, echo_json, refuse
+from structgen.cli.output import WIDTH, echo, echo_fact, echo_json, refuse
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
-    from structgen.sampling.report import DrawsReport, Estimate
+    from structgen.sampling.report import DrawsReport, Estimate, FieldShares, TokenPosition
 
 
 def sample_report(
@@ -66,33 +67,53 @@ def sample_report(
 def _tell(found: DrawsReport) -> None:
     """Print the table."""
     for name, said in found.samples.facts():
-        echo(f"{name:<22} {said}")
+        echo_fact(name, said)
     if found.divergence is not None:
-        echo(f"{'KL(target || masked)':<22} {_shown(found.divergence, '.4f')} nats")
+        echo_fact("KL(target || masked)", f"{_shown(found.divergence, '.4f')} nats")
     if found.ceiling is not None:
         reached, right = found.ceiling.reached, found.ceiling.right
         said = "none: less than that share of the model's texts is accepted at all"
         if reached is not None and right is not None:
             said = f"{_shown(reached, '.1%')} right, given accepted, where {_shown(right, '.1%')} are right"
-        echo(f"{'ceiling':<22} {said}")
+        echo_fact("ceiling", said)
     if found.positions:
-        echo("\nmass removed, by token of the text: the most")
-        worst = sorted(found.positions, key=lambda one: -one.removed.value * one.reached)[:5]
-        for one in sorted(worst, key=lambda one: one.index):
-            echo(f"  {one.index + 1:>5}  {_shown(one.removed, '.1%')}, in {one.reached:.1%} of the texts")
+        _tell_removed(found.positions)
     for field in found.fields:
-        echo(f"\n{field.name}")
-        for value, masked in zip(field.top, field.masked, strict=True):
-            share = f"{_share(value.share):>7} ({_share(value.low)} to {_share(value.high)})"
-            other = "" if masked is None else f"  masked {_share(masked.value)}"
-            said = str(value.value)
-            echo(f"  {share:<27}{other:<15}  {said if len(said) <= 60 else said[:57] + '...'}")
-        if field.distinct > len(field.top):
-            echo(f"  and {field.distinct - len(field.top):,} other values")
-        if field.mean is not None and field.distinct > 1:
-            echo(f"  mean {_shown(field.mean, '.4g')}")
+        _tell_field(field)
     if found.fields_left_out:
         echo(f"\n{found.fields_left_out:,} more fields")
+
+
+def _tell_removed(positions: Sequence[TokenPosition]) -> None:
+    """Print the tokens at which the grammar removes the most mass."""
+    from structgen.sampling.report import NOTHING  # start-up: of the samplers
+
+    worst = sorted(positions, key=lambda one: -one.removed.value * one.reached)[:5]
+    worst = [one for one in worst if one.removed.value >= NOTHING]
+    if not worst:
+        echo(f"\nThe grammar removes less than {NOTHING:.2%} of the model's mass at each token.")
+        return
+    echo("\nmass that the grammar removes, at the tokens that lose the most")
+    echo(f"  {'token':>5}  {'removed (95 % interval)':<32}  share of the texts that come so far")
+    for one in sorted(worst, key=lambda one: one.index):
+        echo(f"  {one.index + 1:>5}  {_shown(one.removed, '.1%'):<32}  {one.reached:.1%}")
+
+
+def _tell_field(field: FieldShares) -> None:
+    """Print the shares of a field's values, and those under masking where they are known."""
+    has_masked = any(one is not None for one in field.masked)
+    echo(f"\n{field.name}")
+    echo(f"  {'share (95 % interval)':<27}{'under masking  ' if has_masked else ''}value")
+    room = WIDTH - (44 if has_masked else 29)
+    for value, masked in zip(field.top, field.masked, strict=True):
+        share = f"{_share(value.share):>7} ({_share(value.low)} to {_share(value.high)})"
+        other = f"{'' if masked is None else _share(masked.value):<15}" if has_masked else ""
+        said = str(value.value)
+        echo(f"  {share:<27}{other}{said if len(said) <= room else said[: room - 3] + '...'}")
+    if field.distinct > len(field.top):
+        echo(f"  and {field.distinct - len(field.top):,} other values")
+    if field.mean is not None and field.distinct > 1:
+        echo(f"  mean {_shown(field.mean, '.4g')}")
 
 
 def _share(share: float) -> str:

@@ -33,15 +33,15 @@ def _meaning(kind: Kind) -> str:
         case Kind.VOCABULARIES:
             return "tables of tokenizers"
         case Kind.MASKS:
-            return "what tokens do in strings, numbers, ..."
+            return "masks of strings, numbers"
         case Kind.COMPILED:
-            return "compiled schemas, with their masks"
+            return "compiled schemas"
         case Kind.GRAMMARS:
-            return "Lark grammars, as lark has built them"
+            return "parser tables of Lark"
         case Kind.CHARACTERS:
-            return "sets of characters, as Python has them"
+            return "sets of characters"
         case Kind.DOWNLOADS:
-            return "published vocabularies, for measuring"
+            return "downloaded vocabularies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def show(
         echo_json({"folder": str(folder), "kinds": kinds})
         return
     echo(str(folder))
-    echo(f"{'kind':<14}{'files':>7}{'size':>12}  {'last used':<18}what")
+    echo(f"{'kind':<14}{'files':>7}{'size':>12}  {'last used':<18}content")
     for one in found:
         used = "-" if one.used is None else one.used[:16].replace("T", " ")
         echo(f"{one.kind:<14}{one.files:>7,}{_size(one.bytes):>12}  {used:<18}{_meaning(one.kind)}")

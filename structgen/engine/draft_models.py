@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from structgen.engine.model_protocol import Model
 from structgen.engine.models import given_model, load_model
-from structgen.errors import OptionError
+from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.drafter import Drafter
 from structgen.speculation.speculation_options import Speculation
 from structgen.tokens.tokenizer import Tokenizer
@@ -76,7 +76,12 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
     with _Loaded.lock:
         found = _Loaded.models.pop(key, None)
         if found is None:
-            own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
+            try:
+                own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
+            except StructgenError as error:
+                if error.where != "model":
+                    raise
+                raise StructgenError(error.what, where="draft_model", cure=error.cure) from error
             found = SharedModel(*own, wanted)
         _Loaded.models[key] = found
         if len(_Loaded.models) > MOST_MODELS:

@@ -56,7 +56,7 @@ from structgen.core.matcher import Matcher
 from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along, choose_anywhere
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
-from structgen.engine.mask_rows import Filling, MaskRows, forbid
+from structgen.engine.mask_rows import BatchMasks, Filling, forbid
 from structgen.engine.model_protocol import Model, ReadsMany, Released, TakesBack, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.sequences import TextSequence
@@ -85,7 +85,7 @@ class Loop:
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._wider = model.vocab_size > tokenizer.vocab_size
         """Whether the logits have more columns than there are tokens. Then free texts need a mask too."""
-        self._mask_rows = MaskRows(max_rows, tokenizer.vocab_size)
+        self._mask_rows = BatchMasks(max_rows, tokenizer.vocab_size)
         self._narrow: TokenMask = allocate_mask(1, tokenizer.vocab_size)
         self._texts: list[TextSequence] = []
         """All unfinished sequences, in order of arrival. Only atomic list operations change it, so threads
@@ -192,7 +192,7 @@ class Loop:
                         text.error = text.error or fault_of(error, "The grammar could not be compiled anew")
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._mask_rows.close(wait=False)
-        self._mask_rows = MaskRows(self._max_rows, self._tokenizer.vocab_size)
+        self._mask_rows = BatchMasks(self._max_rows, self._tokenizer.vocab_size)
         self._there = self._ahead = None
         for text in texts:
             _release(text)

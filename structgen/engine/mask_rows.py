@@ -23,7 +23,7 @@ _Done = tuple[npt.NDArray[np.int8], float]
 """The status of each mask (a `RowStatus`), and seconds."""
 
 
-class MaskRows:
+class BatchMasks:
     """The mask rows of a batch. The rows of one sequence are adjacent, from `TextSequence.line` on."""
 
     def __init__(self, rows: int, vocab_size: int) -> None:
@@ -88,7 +88,7 @@ class Filling:
 
     def __init__(
         self,
-        mask_rows: MaskRows,
+        mask_rows: BatchMasks,
         rows: Sequence[TextSequence],
         drafts: Sequence[Draft],
         first: int,

@@ -44,6 +44,12 @@ def load_model(
             where="device",
             cure="Use cpu, or leave it out.",
         ) from error
+    if where.type == "meta":
+        raise StructgenError(
+            "torch's meta device holds shapes without numbers.",
+            where="device",
+            cure="Use cpu, or leave it out.",
+        )
     wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
     if wanted not in ("float32", "bfloat16"):
         raise StructgenError(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")

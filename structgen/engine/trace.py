@@ -78,7 +78,7 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
         ("finish reason", result.finish_reason.value),
         ("tokens", f"{usage.tokens} after a prompt of {usage.prompt_tokens}"),
         ("log-probability", f"{result.logprob:.3f}; given the masks {result.constrained_logprob:.3f}"),
-        ("forced", f"{sum(step.allowed == 1 for step in steps)} tokens had no alternative"),
+        ("forced", f"tokens without an alternative: {sum(step.allowed == 1 for step in steps)}"),
         (
             "went elsewhere",
             f"{sum(step.wanted != step.token for step in steps)} times another token was likeliest",
@@ -179,11 +179,11 @@ def _guesses(steps: Sequence[Step], tokenizer: Tokenizer) -> list[str]:
         alone = sum(_names(step) == [name] for step in steps)
         parts.append(
             f"<li><span style='{_look([name], looks)}'>{html.escape(name)}</span> "
-            f"{with_others:,} tokens, {alone:,} of them guessed by no other</li>"
+            f"tokens: {with_others:,}; guessed by no other: {alone:,}</li>"
         )
     nobody = sum(not step.drafter for step in steps)
     parts.append(
-        f"<li><span style='{_look([], looks)}'>no line</span> {nobody:,} tokens that nobody had guessed</li></ul>"
+        f"<li><span style='{_look([], looks)}'>no line</span> tokens that nobody had guessed: {nobody:,}</li></ul>"
     )
     parts.append(
         "<p class=key>A guess is taken only where the model chooses the same token. Each stretch of guessed tokens, and "

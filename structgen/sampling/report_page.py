@@ -12,7 +12,15 @@ import numpy as np
 
 from structgen.printable import printable
 from structgen.sampling.marginals import Marginal
-from structgen.sampling.report import Ceiling, DrawsReport, Estimate, FieldShares, TokenPosition, ceiling_of
+from structgen.sampling.report import (
+    NOTHING,
+    Ceiling,
+    DrawsReport,
+    Estimate,
+    FieldShares,
+    TokenPosition,
+    ceiling_of,
+)
 from structgen.system.cache import writing
 
 # ruff: noqa: E501 (markup)
@@ -231,9 +239,9 @@ def _weights(found: DrawsReport) -> str:
     counts = np.histogram(relative, edges)[0] / len(weights)
     masses = np.histogram(relative, edges, weights=weights)[0]
     most = float(max(counts.max(), masses.max()))
-    base, tall, left = 190, 160, 50
+    base, tall, left = 190, 160, 62
     each = (_WIDE - left - 20) / len(counts)
-    bars = [_axis(base, tall, left, most)]
+    bars = [_axis(base, tall, left, most), f"<text x=0 y={base - tall - 14}>share</text>"]
     for at, (count, mass) in enumerate(zip(counts.tolist(), masses.tolist(), strict=True)):
         place = left + at * each
         for offset, share, colour, what in (
@@ -265,6 +273,11 @@ def _removed(found: DrawsReport) -> str:
         why = "of draws of another law" if found.samples.is_biased else "of this method"
         return f"{head}<p class=faint>The allowed mass at each token is not known {why}.</p>"
     worst = max(positions, key=lambda one: one.removed.value * one.reached)
+    if worst.removed.value < NOTHING:
+        return (
+            f"{head}<p>Nowhere: the grammar removes less than {NOTHING:.2%} of the model's mass at each token, so "
+            "masking alone is close to the model's own distribution.</p>"
+        )
     said = (
         "At each token, the share of the model's mass that may not follow, on average over the valid texts that come "
         f"so far (grey: how many do). The most is lost at token {worst.index + 1}: {_percent(worst.removed.value)}."
@@ -313,11 +326,11 @@ def _painted(found: DrawsReport) -> str:
 
 
 def _removed_picture(positions: list[TokenPosition]) -> str:
-    base, tall, left = 200, 170, 50
+    base, tall, left = 200, 170, 62
     each = (_WIDE - left - 10) / max(len(positions), 8)
     most = max(max(one.removed.high for one in positions), 1e-6)
     most = min(1.0, most * 1.05)
-    bars = [_axis(base, tall, left, most)]
+    bars = [_axis(base, tall, left, most), f"<text x=0 y={base - tall - 14}>mass removed</text>"]
     reach = []
     for at, one in enumerate(positions):
         place = left + at * each

@@ -234,7 +234,7 @@ def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[
 def writing(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
     """Lend a file that a person has named for results: `replacing`, at the end of symbolic links. A device or
     a pipe (/dev/stdout) is written to, not replaced. Raises OSError, which names the path."""
-    path = path.resolve()
+    path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file() and not path.is_dir():
         try:
             with path.open("wb") as stream:

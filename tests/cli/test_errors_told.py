@@ -125,11 +125,13 @@ def test_a_missing_schema_is_told_as_json_where_json_is_asked_for(run: Callable[
     ("options", "message"),
     [
         (["--device", "foo"], "torch has no device 'foo' here"),
+        (["--device", "meta"], "device: torch's meta device holds shapes without numbers. Use cpu"),
         (["--device", "cuda"], "Use cpu, or leave it out."),
         (["--model", "gpt2"], "hf download gpt2 --local-dir FOLDER"),
         (["--model", "meta-llama/Llama-3.2-1B"], "hf download meta-llama/Llama-3.2-1B --local-dir FOLDER"),
         (["--model", "empty"], "'empty' is not the folder of a model: it has no config.json."),
         (["--model", "./none/here"], "Check the path"),
+        (["--draft-model", "gpt2"], "draft_model: There is no folder 'gpt2'"),
     ],
 )
 def test_a_model_or_a_device_that_is_not_there(

@@ -108,7 +108,7 @@ def examples() -> Iterator[Any]:
             yield pytest.param(one, id=f"{command} {number}", marks=marks)
 
 
-@pytest.mark.parametrize("example", examples())
+@pytest.mark.parametrize("example", list(examples()))
 def test_each_example_runs_as_it_stands(files: Path, example: str) -> None:
     for word, package in NEEDS.items():
         if word in example:

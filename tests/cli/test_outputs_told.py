@@ -6,12 +6,15 @@ import io
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 import pytest
 
+import structgen as sg
 from structgen.cli import app, main
 from structgen.system.cache import replacing, writing
 
@@ -39,9 +42,13 @@ def status(monkeypatch: pytest.MonkeyPatch) -> Callable[[TextIO, list[str]], int
 
     def of(stream: TextIO, command: list[str]) -> int:
         monkeypatch.setattr(sys, "stdout", stream)
-        with pytest.raises(SystemExit) as ended:
-            app()(command)
-        return int(ended.value.code or 0)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                app()(command)
+            return int(ended.value.code or 0)
+        finally:
+            with suppress(OSError):
+                stream.close()
 
     return of
 
@@ -79,6 +86,15 @@ def test_a_character_that_the_encoding_lacks_is_written_as_an_escape(
     with pytest.raises(SystemExit):
         main()
     assert b"\\u2192" in held.getvalue()
+
+
+def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr(sys, "argv", ["structgen", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    told = warnings.formatwarning("kept is\x1b damaged.", sg.StoreWarning, __file__, 1)
+    assert told == "StoreWarning: kept is\\x1b damaged.\n"
 
 
 @pytest.mark.parametrize("write", [replacing, writing])

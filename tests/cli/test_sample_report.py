@@ -68,11 +68,13 @@ def test_the_table(run: Callable[..., Any], draws: Path) -> None:
         "KL(target || masked)",
         "paid",
         "75.0%",
-        "masked 75.0%",
+        "75.0% (75.0% to 75.0%)   75.0%          True",
+        "share (95 % interval)      under masking  value",
     ):
         assert said in done.stdout
     # Six tenths of the mass behind `{"paid": ` would go on with `null`.
     assert "     10  60.0%" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_the_numbers_as_json(run: Callable[..., Any], draws: Path) -> None:
@@ -114,3 +116,14 @@ def test_a_file_that_is_not_there_and_a_share_that_is_none(run: Callable[..., An
     assert run("nothing.jsonl").exit_code == 2
     done = run(draws, "--false-accepts", "1.5")
     assert (done.exit_code, "false_accepts" in done.stderr) == (2, True)
+
+
+def test_a_grammar_that_removes_nothing_is_told(run: Callable[..., Any], tmp_path: Path) -> None:
+    def model(ids: list[int]) -> np.ndarray:
+        row = np.full(257, -99.0)
+        row[[256] if ids else [ord("a"), ord("b")]] = 0.0
+        return row
+
+    found = sg.sample(model, [], sg.regex("[ab]"), 2, tokenizer=byte_tokenizer(), name="free")
+    found.to_jsonl(tmp_path / "draws.jsonl")
+    assert "The grammar removes less than 0.05% of the model's mass" in run(tmp_path / "draws.jsonl").stdout

@@ -65,6 +65,7 @@ def test_a_person_sees_a_line_a_kind(folder: Path) -> None:
         "vocabularies", "masks", "compiled", "grammars", "characters", "downloads", "all",
     ]  # fmt: skip
     assert lines[-1].split()[1] == "8"
+    assert max(map(len, lines[1:])) <= 80
 
 
 def test_clear_asks_and_deletes_only_files_of_ours(folder: Path) -> None:

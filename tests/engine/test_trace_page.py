@@ -87,7 +87,7 @@ def test_the_page_tells_calls_and_what_was_taken_of_whom() -> None:
     each = result.usage.tokens / 4
     assert f"4 calls of the model behind the prompt ({each:.2f} tokens a call)" in page
     assert html.escape("9 guesses checked, taken: forced 2, model 1, <own> 1; it drafts <chains>") in page
-    assert "<own>" not in page and "2 tokens, 1 of them guessed by no other" in page
+    assert "<own>" not in page and "tokens: 2; guessed by no other: 1" in page
 
 
 def test_without_guesses_the_page_has_no_part_about_them() -> None:

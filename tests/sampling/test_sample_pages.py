@@ -12,7 +12,7 @@ from exact import Bigram, law, tokenizer
 
 import structgen as sg
 from structgen.sampling.estimates import quantile
-from structgen.sampling.report import ceiling_of, report
+from structgen.sampling.report import Estimate, TokenPosition, ceiling_of, report
 from structgen.sampling.report_page import page_of, write_page
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
@@ -203,3 +203,20 @@ def test_draws_behind_another_prompt_are_no_comparison():
 def test_draws_of_another_target_are_no_comparison(options, said):
     with pytest.raises(sg.OptionError, match=said):
         report(draw(3), masked=draw(3, **options))
+
+
+def test_the_plots_name_their_axes_and_a_grammar_that_removes_nothing_is_told():
+    found = report(draw(50))
+    page = page_of(found)
+    assert "<text x=0 y=16>mass removed</text>" in page and ">token of the text</text>" in page
+    assert "<text x=0 y=16>share</text>" in page and ">weight, in times the mean weight</text>" in page
+    nothing = TokenPosition(0, Estimate(1e-9, 0.0, 1e-6), 1.0)
+    page = page_of(dataclasses.replace(found, positions=[nothing]))
+    assert "Nowhere: the grammar removes less than 0.05% of the model's mass" in page
+    assert ">token of the text</text>" not in page
+
+
+def test_the_page_needs_no_network_and_has_dark_colours():
+    page = page_of(report(draw(50)))
+    assert "http:" not in page and "https:" not in page and "<script" not in page
+    assert "@media (prefers-color-scheme: dark)" in page

@@ -1,0 +1,63 @@
+"""Calls work in a running event loop, as a notebook has one, and from several threads at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("pydantic")
+pytest.importorskip("safetensors")
+
+import structgen as sg
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> sg.Engine:
+    return sg.Engine("structgen/extract")
+
+
+def test_blocking_calls_work_inside_a_running_loop(engine: sg.Engine) -> None:
+    grammar = sg.json_schema(SCHEMA)
+    text = "Ada Lovelace, 36, lives in London."
+
+    @sg.generate(model=engine)
+    def person(text: str) -> dict[str, Any]:
+        return sg.filled(text)
+
+    @sg.generate(model=engine)
+    async def age(text: str) -> int:
+        return sg.filled(text)
+
+    async def cell() -> list[Any]:
+        (awaited,) = await engine.agenerate(sg.Request(text, grammar))
+        return [
+            awaited.value,
+            sg.run(engine, text, SCHEMA),
+            engine.generate(sg.Request(text, grammar))[0].value,
+            json.loads("".join(engine.stream(sg.Request(text, grammar)))),
+            type(person(text)),
+            type(await age(text)),
+            len(sg.sample(engine, text, sg.choice(["a", "b"]), 2, max_tokens=4).texts),
+        ]
+
+    found = asyncio.run(cell())
+    assert found == [{"name": "Ada Lovelace", "age": 36}] * 4 + [dict, int, 2]
+
+
+def test_threads_that_share_an_engine_each_get_their_own_answer(engine: sg.Engine) -> None:
+    ages = list(range(30, 42))
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda age: sg.run(engine, f"Ada Lovelace, {age}, lives.", SCHEMA), ages))
+    assert found == [sg.run(engine, f"Ada Lovelace, {age}, lives.", SCHEMA) for age in ages]
