@@ -49,6 +49,12 @@ def run_bulk(
     `start_over` deletes existing results. Errors, before anything is written: OptionError for a line of
     prompts that cannot be read, and for existing results that are of another run or not ours; OSError.
     """
+    if results.exists() and not results.is_file() and not results.is_dir():
+        raise OptionError(
+            "Results are read back when a run goes on, and this is no plain file.",
+            where=str(results),
+            cure="Name a file.",
+        )
     wanted = list(_prompts(prompts))
     done, end = _done(results)
     if end == 0 or start_over:

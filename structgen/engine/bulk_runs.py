@@ -19,7 +19,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Request
 from structgen.errors import OptionError, StructgenError
-from structgen.system.cache import replacing
+from structgen.system.cache import writing
 from structgen.system.resources import embedded_model
 
 _FORMAT = 1
@@ -117,7 +117,7 @@ def begin_run(
 
 def _write(path: Path, count: int, parts: Mapping[str, str]) -> None:
     said = json.dumps({"format": _FORMAT, "prompts": count, "parts": parts}, indent=1)
-    with replacing(path, 0o666, sync=True) as file:
+    with writing(path, sync=True) as file:
         file.write(said.encode() + b"\n")
 
 

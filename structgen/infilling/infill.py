@@ -9,10 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
 
+from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
+from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
 from structgen.errors import OptionError, TokenizerError
-from structgen.infilling.automata_of_grammars import MAX_STATES, MOST_STATES, HoleLanguage, language_of
+from structgen.infilling.automata_of_grammars import (
+    MAX_STATES,
+    MOST_STATES,
+    HoleLanguage,
+    grammar_of,
+    language_of,
+)
 from structgen.infilling.canvas import Canvas, Conventions, Piece
 from structgen.infilling.denoising import CanvasUsage, Denoiser, DenoisingStep
 from structgen.infilling.given_fields import parts_of_given, value_at
@@ -25,6 +33,8 @@ from structgen.infilling.schedulers import named
 from structgen.infilling.schedulers.scheduler import Scheduler
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.token_automaton import TokenAutomaton
+from structgen.json_grammars.prompting import ModelPrompt, schema_outline
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 Length = Literal["at most", "exact", "log z"]
@@ -45,6 +55,8 @@ class InfillOptions(TypedDict, total=False):
     holes: Mapping[str, Any] | None
     given: Mapping[str, Any] | None
     prompt: str | Sequence[int]
+    outline: bool | None
+    chat: bool | None
     slots: int | Mapping[str, int]
     length: Length
     scheduler: str | Scheduler
@@ -74,6 +86,8 @@ def infill(
     holes: Mapping[str, Any] | None = None,
     given: Mapping[str, Any] | None = None,
     prompt: str | Sequence[int] = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
     slots: int | Mapping[str, int] = SLOTS,
     length: Length = "at most",
     scheduler: str | Scheduler = "auto",
@@ -105,6 +119,10 @@ def infill(
     given
         known fields of the object that `grammar` (a schema as a dict, or a type) describes. They are fixed
         text; the other required fields are holes.
+    prompt, outline, chat
+        a text is put into the form that the model needs, as `sg.Request` does: for structgen/infill the
+        outline of the schema comes before it, and a chat template is applied where the model has one.
+        `outline` and `chat` say otherwise. Token ids are read as they are.
     slots, length
         the tokens of a hole, for all holes or by name. With length "at most" a hole may leave some slots
         empty; "exact" fills all. "log z" tries all lengths up to that, at one pass of the model each, and
@@ -171,7 +189,10 @@ def infill(
             cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
         )
     usage = CanvasUsage()
-    problem = asked.problem(parts, _prompt_ids(prompt, words, reads))
+    prompts = ModelPrompts(str(model) if isinstance(model, str | Path) else "", tokenizer)
+    if isinstance(prompt, str) and prompt:
+        prompt = _prompt_tokens(prompts, prompt, words, grammar, outline, chat)
+    problem = asked.problem(parts, _prompt_ids(prompt, reads))
     usage.compile_seconds = time.monotonic() - began
     denoiser = Denoiser(reads, chosen, temperature, seed)
     deadline = None if timeout is None else began + timeout
@@ -512,9 +533,30 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
 _MEMBERS: Final = ("mask_id", "shift", "block_length", "vocab_size", "context", "forward")
 
 
-def _prompt_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, model: MaskedModel) -> tuple[int, ...]:
-    if isinstance(prompt, str):
-        return tuple(tokenizer.encode(checks.encodable("prompt", prompt).encode()))
+def _prompt_tokens(
+    prompts: ModelPrompts,
+    prompt: str,
+    tokenizer: Tokenizer,
+    grammar: Any,
+    outline: bool | None,
+    chat: bool | None,
+) -> Sequence[int]:
+    """Return the tokens of a prompt in the form that the model needs."""
+    asked = ModelQuestion(
+        prompt if isinstance(prompt, ModelPrompt) else checks.encodable("prompt", prompt),
+        with_outline=checks.flag("outline", outline),
+        chat=checks.flag("chat", chat),
+    )
+    wanted = None if grammar is None else grammar_of(grammar, "grammar")[0]
+    if isinstance(wanted, CompiledGrammar):
+        wanted = wanted.grammar
+    if isinstance(wanted, JsonSchemaGrammar):
+        told = schema_outline(wanted) if prompts.needs_outline(asked) else ""
+        asked = replace(asked, is_json=True, outline=told)
+    return prompts.tokens(asked, tokenizer)
+
+
+def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> tuple[int, ...]:
     ids = tuple(checks.tokens("prompt", prompt)) if len(prompt) else ()
     for at, token in enumerate(ids):
         if token >= model.vocab_size or token == model.mask_id:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.canvas_trace import canvas_page
 from structgen.infilling.denoising import CanvasUsage, DenoisingStep
+from structgen.printable import short_repr
+from structgen.system.cache import writing
 from structgen.tokens.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Infilled:
     """A filled template. It is always a text of the grammar, even after a deadline."""
 
@@ -30,8 +32,12 @@ class Infilled:
     """The tokens of the text."""
     steps: tuple[DenoisingStep, ...]
     usage: CanvasUsage
-    canvas: Canvas = field(repr=False)
-    tokenizer: Tokenizer = field(repr=False)
+    canvas: Canvas
+    tokenizer: Tokenizer
+
+    def __repr__(self) -> str:
+        said = f"{self.finish_reason}, {len(self.tokens):,} tokens in {self.usage.steps:,} steps"
+        return f"<Infilled {said}: {short_repr(self.text)}>"
 
     def write_trace(self, path: Path | str, title: str = "An infilling") -> None:
         """Write a page that shows the canvas being filled, step by step: one self-contained HTML file."""
@@ -43,7 +49,8 @@ class Infilled:
             finish_reason=self.finish_reason,
             exactness=self.exactness,
         )
-        Path(path).write_text(page, encoding="utf-8")
+        with writing(Path(path)) as file:
+            file.write(page.encode())
 
 
 def text_of(tokens: list[int], tokenizer: Tokenizer) -> str:

@@ -12,6 +12,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.engine.model_protocol import ReadsMany
 from structgen.engine.models import tokenizer_of
+from structgen.engine.requests import Request
 from structgen.errors import OptionError
 from structgen.sampling.checkers import Checker
 from structgen.sampling.rows import FunctionRows, ModelRows, PrefixRows
@@ -27,13 +28,22 @@ if TYPE_CHECKING:
 class Problem:
     """A model, and a grammar compiled for its tokenizer. Several prompts may use it, one after another."""
 
-    def __init__(self, model: Any, grammar: Any, tokenizer: Any, name: str) -> None:
+    def __init__(
+        self,
+        model: Any,
+        grammar: Any,
+        tokenizer: Any,
+        name: str,
+        outline: bool | None = None,
+        chat: bool | None = None,
+    ) -> None:
         """`model` is an engine, any argument of `sg.Engine`, or a function `next_logprobs(ids)`; `grammar` is
-        a grammar, compiled or not, or a Python type.
+        a grammar, compiled or not, or a Python type; `outline` and `chat` are those of `sg.Request`.
 
         Raises OptionError if a function has no tokenizer or no name, if the engine has another tokenizer than
         the given one, or if the grammar was compiled for another.
         """
+        self._outline, self._chat = checks.flag("outline", outline), checks.flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
         wanted, self._read, self._own = understood(grammar)
@@ -44,6 +54,13 @@ class Problem:
                     where="model",
                     cure="Give tokenizer= and name=.",
                 )
+            for option, value in (("outline", outline), ("chat", chat)):
+                if value is not None:
+                    raise OptionError(
+                        f"{option}={value} is for an engine: a function reads the prompt as it is.",
+                        where=option,
+                        cure="Leave it out.",
+                    )
             self._function, self.name, self.width = model, name, 1
             self.tokenizer = tokenizer_of(tokenizer)
             self.compiled = _compiled(wanted, self.tokenizer)
@@ -69,10 +86,13 @@ class Problem:
     walk then learns from the one before it."""
 
     def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
-        """Return the tokens of a prompt. Raises OptionError for wrong ids, for a text that UTF-8 cannot
-        encode, and if the prompt and `max_tokens` do not fit into the model's context."""
+        """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
+
+        Raises OptionError for wrong ids, for a text that UTF-8 cannot encode, and if the prompt and
+        `max_tokens` do not fit into the model's context.
+        """
         if isinstance(prompt, str):
-            ids = self.tokenizer.encode(checks.encodable(where, prompt).encode())
+            ids = self._text_ids(prompt, where)
         else:
             listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
             if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview):
@@ -95,6 +115,14 @@ class Problem:
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
         return ids
+
+    def _text_ids(self, prompt: str, where: str) -> list[int]:
+        checks.encodable(where, prompt)
+        if self._engine is None or not prompt:
+            return self.tokenizer.encode(prompt.encode())
+        return self._engine.prompt_tokens(
+            Request(prompt, self.compiled, outline=self._outline, chat=self._chat)
+        )
 
     def target(
         self, rows: PrefixRows, temperature: float, max_tokens: int, checkers: Sequence[Checker]

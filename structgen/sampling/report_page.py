@@ -13,7 +13,7 @@ import numpy as np
 from structgen.printable import printable
 from structgen.sampling.marginals import Marginal
 from structgen.sampling.report import Ceiling, DrawsReport, Estimate, FieldShares, TokenPosition, ceiling_of
-from structgen.system.cache import replacing
+from structgen.system.cache import writing
 
 # ruff: noqa: E501 (markup)
 
@@ -63,7 +63,7 @@ font-size: .88rem; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: 
 
 def write_page(found: DrawsReport, path: Path) -> None:
     """Write the page of a report atomically. Raises OSError."""
-    with replacing(path, 0o666) as file:
+    with writing(path) as file:
         file.write(page_of(found).encode())
 
 

@@ -60,6 +60,8 @@ class SampleOptions(TypedDict, total=False):
     tree: PrefixTree | Sequence[PrefixTree] | None
     tokenizer: Tokenizer | Any | None
     name: str
+    outline: bool | None
+    chat: bool | None
     progress: Callable[[RunProgress], None] | bool | None
 
 
@@ -140,6 +142,8 @@ def sample(
     tree: PrefixTree | Sequence[PrefixTree] | None = None,
     tokenizer: Tokenizer | Any | None = None,
     name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
     progress: Callable[[RunProgress], None] | bool | None = None,
     **others: Any,
 ) -> Samples[Any] | list[Samples[Any]]:
@@ -155,7 +159,10 @@ def sample(
         `tokenizer`, and a `name` that distinguishes it from other functions. Its errors reach the caller.
     prompt
         a text or a sequence of token ids; or a list of several, which gives a list of Samples. A list of
-        numbers is one prompt. For several, see below.
+        numbers is one prompt. For several, see below. An engine puts a text into the form that its model
+        needs, as for `sg.Request`, whose `outline` and `chat` are here too: the embedded models read the
+        outline of the schema, and a chat template is applied where the model has one. Token ids are read as
+        they are, and so is a text for a function.
     grammar
         a grammar, compiled or not, or a Python type. With a type the values are its objects, and a text that
         its validators refuse is not valid.
@@ -191,7 +198,7 @@ def sample(
     budget = None if budget is None else int(budget)
     seconds = None if seconds is None else float(seconds)
     began = time.monotonic()
-    problem = Problem(model, grammar, tokenizer, name)
+    problem = Problem(model, grammar, tokenizer, name, outline, chat)
     several = prompts_of(prompt)
     prompts = [
         problem.ids(one, "prompt" if several is None else f"prompt[{at}]", max_tokens)

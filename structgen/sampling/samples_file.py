@@ -25,7 +25,7 @@ import numpy as np
 from structgen.errors import StructgenError
 from structgen.sampling.estimates import Draws, Statistics
 from structgen.sampling.target import Floats
-from structgen.system.cache import replacing
+from structgen.system.cache import writing
 
 _FORMAT: Final = "structgen samples 1"
 _BATCHES: Final = 50
@@ -75,7 +75,7 @@ def write_samples(samples: Draws, path: Path) -> None:
         "about": dict(samples.about),
         "pieces": {str(token): piece for token, piece in sorted(samples.pieces.items())},
     }
-    with replacing(path, 0o666) as file:
+    with writing(path) as file:
         file.write(_line(header))
         for at, said in enumerate(lines_of(samples)):
             shares = {str(i): float(parts[i, at]) for i in np.flatnonzero(parts[:, at])}

@@ -71,6 +71,8 @@ def score(
     checkers: Sequence[Checker] = (),
     tokenizer: Tokenizer | Any | None = None,
     name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
 ) -> list[Score]:
     """Return the probability of each text, in order.
 
@@ -80,8 +82,8 @@ def score(
     tokenisations is not offered: it would take a model row for each prefix of each of them, which are
     exponentially many.
 
-    Model, prompt (only one), grammar, temperature, max_tokens, checkers, tokenizer, name and the meaning of
-    "valid" are those of `sample`. Texts that are not valid have -inf, and a `reason`.
+    Model, prompt (only one), grammar, temperature, max_tokens, checkers, tokenizer, name, outline, chat and
+    the meaning of "valid" are those of `sample`. Texts that are not valid have -inf, and a `reason`.
 
     samples
         draws of `sample` for the same target; their `log_z` and interval give log P given valid. Draws of
@@ -115,7 +117,7 @@ def score(
             where="samples",
             cure='Draw with method="auto", "cars", "importance", "smc" or "rejection".',
         )
-    problem = Problem(model, grammar, tokenizer, name)
+    problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", max_tokens)
     (rows,) = problem.rows([ids])
     settings = Wanted(problem, budget or 1, "auto", budget, None, temperature, max_tokens, listed(checkers))

@@ -27,7 +27,7 @@ from structgen.native.array_file import DamagedArrays, decode_arrays, encode_arr
 from structgen.sampling.prefix_node import Node
 from structgen.sampling.target import TargetStep
 from structgen.store.segment_files import exclusive
-from structgen.system.cache import replacing
+from structgen.system.cache import writing
 
 _KIND: Final = "prefix-tree-3"
 _EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower", "estimate")
@@ -70,7 +70,7 @@ def write_tree(tree: StoredTree, path: Path, overwrite: bool = False) -> None:
                 where=str(path),
                 cure="Load it and repeat the run with it, save under another name, or pass overwrite=True.",
             )
-        with replacing(path, 0o666, sync=True) as file:
+        with writing(path, sync=True) as file:
             file.writelines(parts)
     tree.saved = _digest(parts)
 

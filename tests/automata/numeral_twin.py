@@ -32,8 +32,10 @@ def value_of(text: str) -> Fraction | None:
     return -value if sign else value
 
 
-def allowed(text: str, policy: str, whole_cap: int, place_cap: int, exponent_cap: int, chars: int) -> bool:
-    """Return whether a policy lets a numeral be spelled so."""
+def allowed(
+    text: str, policy: str, whole_cap: int, place_cap: int, exponent_cap: int, largest: int, chars: int
+) -> bool:
+    """Return whether a policy lets a numeral be spelled so; `largest`: the largest exponent."""
     match = GRAMMAR.fullmatch(text)
     value = value_of(text)
     if match is None or value is None:
@@ -43,8 +45,8 @@ def allowed(text: str, policy: str, whole_cap: int, place_cap: int, exponent_cap
         return len(text) <= chars
     if len(whole) > whole_cap or len(places or "") > place_cap:
         return False
-    if policy == "bounded":
-        return exponent is None or len(exponent.lstrip("+-")) <= exponent_cap
+    if policy == "python":
+        return exponent is None or (len(exponent.lstrip("+-")) <= exponent_cap and int(exponent) <= largest)
     return exponent is None and not (sign and value == 0) and not (places and value.denominator == 1)
 
 
@@ -118,7 +120,7 @@ class Tree:
 
 
 @cache
-def tree(policy: str, whole_cap: int, place_cap: int, exponent_cap: int, chars: int) -> Tree:
+def tree(policy: str, whole_cap: int, place_cap: int, exponent_cap: int, largest: int, chars: int) -> Tree:
     """Return every prefix of every numeral within the caps."""
     partial = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:(?<![.])[e](?:[+-]?[0-9]*))?)?")
     alphabet = "0123456789-.e" + ("+" if policy == "any" else "")
@@ -149,7 +151,7 @@ def tree(policy: str, whole_cap: int, place_cap: int, exponent_cap: int, chars: 
     numbers: dict[tuple[Fraction, bool], int] = {}
     ends, which = [], []
     for at, text in enumerate(texts):
-        if allowed(text, policy, whole_cap, place_cap, exponent_cap, chars):
+        if allowed(text, policy, whole_cap, place_cap, exponent_cap, largest, chars):
             value = value_of(text)
             assert value is not None
             ends.append(at)

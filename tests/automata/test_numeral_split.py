@@ -46,7 +46,7 @@ def test_another_exception_leaves_the_states_of_other_first_digits(numbers: str,
 
 
 def test_a_first_digit_without_exceptions_has_the_states_of_any_number() -> None:
-    pool = NumberPool("bounded", OWN)
+    pool = NumberPool("python", OWN)
     free, one = start(pool, ir.Spec((INTEGER,))), start(pool, but(INTEGER, [Decimal(41), Decimal("4e7")]))
     assert after(pool, free, "4") != after(pool, one, "4")
     assert after(pool, free, "5") == after(pool, one, "5")

@@ -49,7 +49,7 @@ Fields: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 POLICY, CAP_WHOLE, CAP_FRACTION, CAP_EXPONENT, ZERO_OUT, NONZERO, BOUNDS, DIVISORS = 0, 1, 2, 3, 4, 5, 6, 7
 CORE, CODES_AT, ROWS_AT, DIVISORS_AT, NODES_AT, POSITIVE, WIDE, FREE, CONST = 8, 9, 10, 11, 12, 13, 14, 15, 16
 DECADES, DECADES_AT, SATURATE, HOPELESS_BELOW, TOP_DEAD, STRICT_AT = 17, 18, 19, 20, 21, 22
-INTEGERS, SPLIT_AT, RECORD = 23, 24, 25
+INTEGERS, SPLIT_AT, MOST_EXPONENT, RECORD = 23, 24, 25, 26
 NODE_RANK, NODE_GAP, NODE_SIZE = 10, 11, 12
 DIVISOR_SIZE = 4  # core, shift, odd, tens
 RANKS = 1 << 21  # a value's place is e * RANKS + rank of its significand among the bounds'
@@ -132,10 +132,10 @@ def pieces_of(arena: Ints, side: int, mag: int, node: int, low: int, rest: int, 
     piece[0] = -BIG
     if arena[side + FREE]:
         piece[1] = arena[side + CONST]
-        return 1
+        return clip(arena, side, piece, 1)
     if node == 0:
         piece[1] = arena[side + ZERO_OUT]
-        return 1
+        return clip(arena, side, piece, 1)
     bounds, divisors = arena[side + BOUNDS], arena[side + DIVISORS]
     count = 1
     if bounds:
@@ -178,8 +178,17 @@ def pieces_of(arena: Ints, side: int, mag: int, node: int, low: int, rest: int, 
 
 
 def clip(arena: Ints, side: int, piece: Ints, count: int) -> int:
-    """Drop what no exponent within the cap reaches; return how many pieces are left."""
-    if arena[side + POLICY] == 2 or arena[side + CAP_EXPONENT] > 11:
+    """Drop what no exponent within the caps reaches; return how many pieces are left."""
+    if arena[side + POLICY] == 2:
+        return count
+    largest = arena[side + MOST_EXPONENT]
+    while count > 1 and piece[2 * count - 2] > largest:
+        count -= 1
+    if largest < BIG and piece[2 * count - 1] >= 0:
+        piece[2 * count] = largest + 1
+        piece[2 * count + 1] = -1
+        count += 1
+    if arena[side + CAP_EXPONENT] > 11:
         return count
     most = 10 ** arena[side + CAP_EXPONENT] - 1
     while count > 1 and piece[2 * count - 2] > most:
@@ -299,6 +308,39 @@ def digits_live(arena: Ints, function: int, left: int, value: int, begun: bool) 
     return False
 
 
+def settled(arena: Ints, function: int, left: int, value: int) -> int:
+    """Return how many more digits the exponent `value` may have, where its outcome stays the same whatever
+    they are (`left`, or fewer if no outcome follows more of them); -1 where the digits matter."""
+    count = arena[function]
+    at = function + 1
+    last = arena[at + 2 * count - 2]
+    outcome = -1
+    most = left
+    start, span = value, 1
+    for more in range(left + 1):
+        if more > 0:
+            start, span = start * 10, span * 10
+        same, dead = True, True
+        for which in range(count):
+            ends_before = which + 1 < count and arena[at + 2 * which + 2] <= start
+            if not ends_before and arena[at + 2 * which] < start + span:
+                found = arena[at + 2 * which + 1]
+                if more == 0:
+                    outcome = found
+                same = same and found == outcome
+                dead = dead and found < 0
+        if most < left:
+            if not dead:
+                return -1
+        elif not same:
+            if not dead:
+                return -1
+            most = more - 1
+        if start > last or (value == 0 and span > last):
+            break
+    return most
+
+
 def begun(arena: Ints, side: int, digit: int) -> int:
     """Return the side after the first digit that is not 0."""
     side = arena[side + NONZERO]
@@ -338,13 +380,20 @@ def step(
             new = function_of(arena, functions, counter, piece, count)
         value = mag * 10 + column
         count = arena[new]
-        if count > 1 and value >= arena[new + 2 * count - 1]:
-            piece[0] = -BIG
-            piece[1] = arena[new + 2 * count]
-            new = function_of(arena, functions, counter, piece, 1)
+        left -= 1
+        if count > 1:
+            more = settled(arena, new, left, value)
+            if more >= 0:
+                which = count - 1
+                while which > 0 and arena[new + 1 + 2 * which] > value:
+                    which -= 1
+                piece[0] = -BIG
+                piece[1] = arena[new + 2 + 2 * which]
+                new = function_of(arena, functions, counter, piece, 1)
+                left = more
         if arena[new] == 1:
             value = 0
-        return new, E_DIGITS, left - 1, 0, value, 0, 0, 0
+        return new, E_DIGITS, left, 0, value, 0, 0, 0
 
     if phase == START:
         any_length = arena[side + POLICY] == 2
@@ -844,7 +893,7 @@ def _rehash(arena: Ints, states: Grid, count: int, table: Ints, old: Ints, funct
 
 _NAMES = copied(
     *(divisor_bits, cell_of, outcome_of, pieces_of, clip, half, mix, function_of, exponent_live, digits_live),
-    *(begun, step, judge, live, find, add),
+    *(settled, begun, step, judge, live, find, add),
 )
 expand = entry(
     "int64(int64[::1], int64[::1], int64[::1], int64[:, ::1], int32[::1], int32[:, ::1], int32[::1],"

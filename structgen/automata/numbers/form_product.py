@@ -35,7 +35,7 @@ class PrintedPool:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._inner = NumberPool("bounded", limits)
+        self._inner = NumberPool("python", limits)
         self._pairs: list[_Pair] = []
         self._ids: dict[_Pair, int] = {}
         self._live: dict[_Pair, bool] = {}

@@ -23,8 +23,9 @@ from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
 
-BOUNDED, PLAIN, ANY = 0, 1, 2
-POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY}
+BOUNDED, PLAIN, ANY, PRINTED = 0, 1, 2, 3
+POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY, "python": PRINTED}
+"""PRINTED: the numerals among which `python_spelling` chooses."""
 ValueAtom: TypeAlias = Union[ir.Interval, ir.Multiple]
 FARTHEST = 1 << 40
 """Powers of ten from here on are not counted with (`digit_steps.BIG`)."""
@@ -33,12 +34,20 @@ MAX_DIVISORS = 12
 _LOG10_2 = 30102999566398119521  # log10(2) * 10**20, rounded down
 
 
+DIGITS = 20
+"""Digits before the point, and after it, of which no number of the schema needs more."""
+_MOST_EXPONENT = 307 - DIGITS
+LARGEST_FLOAT = Decimal("1.7976931348623158E+308")
+"""The last numeral of 17 digits that is read as a finite float (IEEE 754 binary64)."""
+
+
 class Caps(NamedTuple):
-    """How many digits a numeral may have: before the point, after it, in the exponent."""
+    """How many digits may stand before the point, after it and in the exponent; and the largest exponent."""
 
     integer: int
     fraction: int
     exponent: int
+    most_exponent: int = FARTHEST
 
 
 class Magnitude(NamedTuple):
@@ -160,8 +169,9 @@ def caps_of(atoms: list[ValueAtom], policy: int, limits: Limits) -> Caps:
 
     Raises LimitError (number_chars) under "plain" where a number of the specification cannot be written.
     """
-    integer = fraction = 20
-    short = min(20, limits.number_chars)
+    integer = fraction = DIGITS
+    beyond = 1 if policy == PLAIN else 0  # without an exponent, other numbers near a bound take a digit more
+    short = min(DIGITS, limits.number_chars) - beyond
     values = {atom.of if isinstance(atom, ir.Multiple) else atom.low for atom in atoms}
     values.update([atom.high for atom in atoms if isinstance(atom, ir.Interval)])
     for value in values:
@@ -177,11 +187,12 @@ def caps_of(atoms: list[ValueAtom], policy: int, limits: Limits) -> Caps:
             raise LimitError(
                 f"A number of the schema is written with {len(digits)} digits.", limit="number_chars"
             )
-        if exponent + len(digits) > integer or -exponent > fraction:
+        if exponent + len(digits) + beyond > integer or beyond - exponent > fraction:
             size = magnitude(value)
-            integer = max(integer, size.e + 1)
-            fraction = max(fraction, len(size.digits) - 1 - size.e)
+            integer = max(integer, size.e + 1 + beyond)
+            fraction = max(fraction, len(size.digits) - 1 - size.e + beyond)
     exponent_digits = max(3, len(str(4 * (integer + fraction))))
+    most_exponent = _MOST_EXPONENT if policy == BOUNDED and integer == DIGITS else FARTHEST
     longest = max(integer, fraction)
     if longest > limits.number_chars:
         if policy == PLAIN:
@@ -190,7 +201,7 @@ def caps_of(atoms: list[ValueAtom], policy: int, limits: Limits) -> Caps:
                 limit="number_chars",
             )
         integer, fraction = min(integer, limits.number_chars), min(fraction, limits.number_chars)
-    return Caps(integer, fraction, exponent_digits)
+    return Caps(integer, fraction, exponent_digits, most_exponent)
 
 
 def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ValueAtom]:

@@ -8,10 +8,15 @@ bounded
     end, a divisor) when that is written without an exponent; F is 20, or the most digits after the point
     likewise; X is 3, or as many digits as 4 * (N + F) has. So whatever number is asked for can be written
     plainly, and an exponent can move any digits to any place where a bound or a divisor tells numbers apart.
-    Once X is known, N and F are cut to `Limits.number_chars`.
+    Once X is known, N and F are cut to `Limits.number_chars`. Where only integers may stand, numerals are
+    digits alone; elsewhere no numeral is read as an infinite float (`written_forms.readable`): exponents are
+    at most 287, or the value is bounded where the specification names numbers of more than 20 digits.
 plain
     No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F
-    as above. A fraction may end in zeros (1.50).
+    as above, and a digit more where the specification names a number of 20 digits. A fraction may end in
+    zeros (1.50).
+python
+    As "bounded", in every spelling: the numerals among which `form_product` chooses.
 any
     Every RFC 8259 number of at most `Limits.number_chars` characters.
 

@@ -19,9 +19,25 @@ import numpy.typing as npt
 from structgen.automata.numbers import digit_steps as steps
 from structgen.automata.numbers.bound_trie import nodes
 from structgen.automata.numbers.interval_split import split
-from structgen.automata.numbers.number_plan import ANY, PLAIN, Caps, Side, common_core, sides_of
+from structgen.automata.numbers.number_plan import (
+    ANY,
+    BOUNDED,
+    PLAIN,
+    Caps,
+    Side,
+    atoms_of,
+    caps_of,
+    common_core,
+    sides_of,
+)
 from structgen.automata.numbers.shortest_numerals import Asker, alive, has_value, shortest
-from structgen.automata.numbers.written_forms import by_value, digits_alone, has_forms, otherwise
+from structgen.automata.numbers.written_forms import (
+    by_value,
+    digits_alone,
+    has_forms,
+    otherwise,
+    readable,
+)
 from structgen.errors import LimitError
 from structgen.language import ir
 from structgen.limits import Limits
@@ -139,14 +155,18 @@ class Numerals:
         def number(demands: frozenset[int]) -> int:
             return numbers.setdefault(demands, len(numbers))
 
-        digits = None
+        digits, caps = None, self._caps
+        if self.policy == BOUNDED:
+            if caps is None:
+                caps = caps_of(atoms_of(spec.formulas), BOUNDED, self.limits)
+            spec = readable(spec, caps, self.limits)
         if has_forms(spec):
             if self.policy == PLAIN:
                 spec = by_value(spec)
             else:
-                digits = digits_alone(spec, self.policy, self.limits, number, self._caps)
+                digits = digits_alone(spec, self.policy, self.limits, number, caps)
                 spec = otherwise(spec)
-        positive, negative = sides_of(spec, self.policy, self.limits, number, self._caps)
+        positive, negative = sides_of(spec, self.policy, self.limits, number, caps)
         return NumberPlan(tuple(numbers), positive, negative, digits)
 
     def start(self, plan: NumberPlan, numbers: tuple[int, ...]) -> int:
@@ -468,7 +488,7 @@ class Numerals:
             if fields[1] == steps.START:
                 parts.append(self._content(fields[3], demands))
                 fields = (0, steps.START, fields[2], 0, 0, 0, 0, 0)
-        return blake2b(repr((parts, fields[1:])).encode(), digest_size=16, person=b"sg-numeral-3").digest()
+        return blake2b(repr((parts, fields[1:])).encode(), digest_size=16, person=b"sg-numeral-4").digest()
 
     def _content(self, at: int, demands: Mapping[int, frozenset[int]]) -> bytes:
         """Return a digest of a side; made once for each meaning of its outcomes."""
@@ -505,7 +525,7 @@ def _content(side: Side, demands: Mapping[int, frozenset[int]]) -> bytes:
     names = _Names(demands)
     caps = side.caps
     digest = blake2b(digest_size=16, person=b"sg-side")
-    head = side.policy, (caps.integer, caps.fraction, caps.exponent), names.number(side.zero)
+    head = side.policy, tuple(caps), names.number(side.zero)
     digest.update(repr((head, [(hex(by.core), by.shift) for by in side.divisors])).encode())
     digest.update("".join([f"{bound.e} {bound.digits}\n" for bound in side.bounds]).encode())
     outs = [out for row in side.rows for out in row]
@@ -751,7 +771,9 @@ def _record(
                 for bound, row in zip(bounds, rows[1::2], strict=True)
             )
         )
-    record[steps.WIDE] = int(caps.exponent > 15 or 10**caps.exponent > reach + total + 2)
+    record[steps.MOST_EXPONENT] = caps.most_exponent
+    exponents = min(10 ** min(caps.exponent, 16), caps.most_exponent + 1)
+    record[steps.WIDE] = int(exponents > reach + total + 2)
     record[steps.FREE] = int(not bounds and not divisors and rows[0][0] == side.zero)
     record[steps.CONST] = rows[0][0]
     record[steps.SATURATE] = saturate

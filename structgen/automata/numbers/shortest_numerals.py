@@ -229,7 +229,8 @@ def _exponent_pieces(ask: Asker, reading: NumeralPrefix) -> list[tuple[int, int]
     mantissa, scale = _number(digits), -len(reading.places or "")
     far = 1 << 80
     if mantissa == 0:
-        return [(-far, far)] if ask.zero else []
+        most = far if ask.side.policy == ANY else min(far, ask.side.caps.most_exponent)
+        return [(-far, most)] if ask.zero else []
     e = digit_count(mantissa) - 1 + scale
     edges = {-far}
     for decade in ask.decades:
@@ -244,6 +245,10 @@ def _exponent_pieces(ask: Asker, reading: NumeralPrefix) -> list[tuple[int, int]
     pieces: list[tuple[int, int]] = []
     for at, start in enumerate(ordered):
         last = ordered[at + 1] - 1 if at + 1 < len(ordered) else far
+        if ask.side.policy != ANY:
+            last = min(last, ask.side.caps.most_exponent)
+            if start > last:
+                break
         # One exponent of the range stands for all; the open ends are far below and above every edge.
         probe = last if at == 0 else start
         if at == 0 and len(ordered) == 1:
@@ -356,7 +361,7 @@ def _grids(ask: Asker, reading: NumeralPrefix, left: int) -> Iterator[tuple[int,
         return
     if not begun and room < 1:
         return
-    most = 10**caps.exponent - 1
+    least, most = 1 - 10**caps.exponent, min(10**caps.exponent - 1, caps.most_exponent)
     wide = most > ask.spread + 4 * (caps.integer + caps.fraction)
     for more in (0, whole_room) if wide and whole_room else range(whole_room + 1):
         total = more + room
@@ -364,7 +369,7 @@ def _grids(ask: Asker, reading: NumeralPrefix, left: int) -> Iterator[tuple[int,
         first = size + total + scale - 1 if mantissa else scale
         last = size + total + scale - 1
         digits = min(total, ask.period)
-        for exponent in _exponents(ask, -most, most, first, last, total + scale, digits):
+        for exponent in _exponents(ask, least, most, first, last, total + scale, digits):
             yield mantissa * 10**total, (mantissa + 1) * 10**total - 1, scale + exponent, False
 
 
@@ -465,6 +470,10 @@ def _bodies(ask: Asker, reading: NumeralPrefix, length: int) -> Iterator[str]:
             if policy != ANY and digits > caps.exponent:
                 break
             low, high = 10 ** (digits - 1), 10**digits - 1
+            if policy != ANY and sign > 0:
+                high = min(high, caps.most_exponent)
+                if low > high:
+                    break
             yield from _layouts(ask, reading, length - len(mark) - digits, mark, sign * low, sign * high)
 
 

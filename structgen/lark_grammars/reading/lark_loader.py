@@ -265,10 +265,12 @@ def refusal(error: BaseException, text: str, source: str | None, start: str) -> 
     cure = "Mend the grammar; lark's own documentation of its grammar language says what it takes."
     if "undefined rule" in message and f"'{start}'" in message:
         names = sorted(set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE)))[:12]
-        cure = f"Pass start= one of its rules: {', '.join(names)}."
+        message = f"there is no rule {start}."
+        cure = f"Pass start= one of its rules: {', '.join(names)}." if names else f"Write {start}: ..."
     elif "Reduce/Reduce" in message:
         cure = 'Give one of the two rules a priority (rule.2: ...), or pass lexer="characters".'
-    return GrammarError(f"lark refuses the grammar: {message}", where=where, cure=cure)
+    end = "" if message.endswith((".", "^")) else "."
+    return GrammarError(f"lark refuses the grammar: {message}{end}", where=where, cure=cure)
 
 
 def indenter_of(postlex: Any) -> Any:

@@ -1,0 +1,141 @@
+"""numbers="bounded": `json.loads` reads an int where only integers may stand, and a finite float elsewhere.
+
+The oracle has all numerals of a few characters, `json.loads` and `jsonschema`. It shares no code with us.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import cache
+from itertools import product
+from typing import Any
+
+import jsonschema
+import pytest
+
+import structgen as sg
+
+NUMERAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+BYTES = sg.Tokenizer.from_bytes([bytes([value]) for value in range(256)] + [b"<end>"], eos_token_id=256)
+BROKEN = [sign * value for sign in (1, -1) for value in (0.1, 0.25, 0.5, 1.5, 2.5, 7.5, 12.5, 0.75)]
+"""Numbers that are no integers: a place that takes none of them takes integers alone."""
+
+SCHEMAS: list[Any] = [
+    {"type": "integer"},
+    {"type": ["integer", "string"]},
+    {"type": "number"},
+    {"type": ["integer", "number"]},
+    {},
+    {"type": "number", "multipleOf": 1},
+    {"type": "number", "multipleOf": 5},
+    {"type": "number", "multipleOf": 0.5},
+    {"type": "integer", "multipleOf": 2.5},
+    {"type": "integer", "minimum": -2, "exclusiveMaximum": 21},
+    {"type": "integer", "exclusiveMinimum": 0.5},
+    {"type": "integer", "not": {"const": 2}},
+    {"enum": [1, 2, 10]},
+    {"enum": [1, 2.5, "1"]},
+    {"enum": [1, 2.5, 20], "type": "integer"},
+    {"const": 10},
+    {"const": 0},
+    {"anyOf": [{"type": "integer"}, {"type": "number"}]},
+    {"anyOf": [{"type": "integer"}, {"type": "number", "maximum": 0.5}]},
+    {"anyOf": [{"type": "integer", "maximum": 5}, {"enum": [10, 20]}]},
+    {"oneOf": [{"type": "integer"}, {"type": "number", "minimum": 2}]},
+    {"type": "number", "not": {"type": "integer"}},
+    {"not": {"not": {"type": "integer"}}},
+    {"allOf": [{"multipleOf": 2}, {"type": "number", "minimum": 1}]},
+    {"type": "number", "if": {"type": "integer"}, "then": {"minimum": 2}, "else": {"maximum": 0.5}},
+]
+
+
+@cache
+def numerals() -> list[str]:
+    """Return all numerals of up to 5 characters of some, and long ones around the ends of floats."""
+    short = ["".join(some) for size in range(1, 6) for some in product("-0125.e", repeat=size)]
+    long = ["1e400", "-1e400", "9.9e287", "1e288", "1e+99", "1E5", "10e-1", "12345678901234567890", "1e-300"]
+    return [text for text in (*short, *long) if NUMERAL.fullmatch(text)]
+
+
+def accepts(compiled: sg.CompiledGrammar, text: str) -> bool:
+    state = compiled.step_bytes(compiled.start, text.encode())
+    return state is not None and compiled.accepts_end(state)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=json.dumps)
+def test_bounded_numerals_are_read_as_the_schema_means_them(schema: Any) -> None:
+    compiled = sg.compile(sg.json_schema(schema), BYTES)
+    valid = jsonschema.Draft202012Validator(schema).is_valid
+    integers = not any(map(valid, BROKEN))
+    for text in numerals():
+        value = json.loads(text)
+        exponent = int(text.lower().partition("e")[2] or 0)
+        assert exponent > 287 or math.isfinite(value)
+        expected = exponent <= 287 and valid(value)
+        if integers and not isinstance(value, int):
+            expected = False
+        assert accepts(compiled, text) == expected, text
+
+
+@pytest.mark.parametrize("numbers", ["any"])
+def test_the_widest_policy_keeps_every_integer_of_json(numbers: str) -> None:
+    compiled = sg.compile(sg.json_schema({"type": "integer"}, numbers=numbers), BYTES)
+    for text in ("1.0", "1e400", "10e-1", "1E5", "2.50e1"):
+        assert accepts(compiled, text), text
+    assert not accepts(compiled, "2.5")
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"type": "number", "maximum": 1e30}, ("-1e308", "1e30", "-1.79e308"), ("-1e309", "-1.8e308")),
+        ({"type": "number", "minimum": 1e200}, ("1e200", "1.79e308"), ("1e309", "1e199")),
+        ({"type": "integer", "minimum": 10**30}, (str(10**30), "9" * 32), ("1e31", "1e400")),
+        ({"const": 10**30}, (str(10**30),), ("1e30",)),
+        ('{"type": "number", "minimum": 1e305}', ("1e305", "1e310"), ("1e304",)),
+        ('{"type": "integer", "minimum": 1e5000}', ("1e5000", "2e5000"), ("1e4999",)),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_schemas_with_large_numbers(schema: Any, good: tuple[str, ...], bad: tuple[str, ...]) -> None:
+    compiled = sg.compile(sg.json_schema(schema), BYTES)
+    assert [accepts(compiled, text) for text in good] == [True] * len(good)
+    assert [accepts(compiled, text) for text in bad] == [False] * len(bad)
+
+
+@pytest.mark.parametrize("numbers", ["bounded", "plain"])
+@pytest.mark.parametrize("least", [10**20 - 1, 10**20, 10**40])
+def test_beyond_each_bound_there_are_integers(numbers: str, least: int) -> None:
+    schema = {"type": "integer", "exclusiveMinimum": least, "multipleOf": 7}
+    compiled = sg.compile(sg.json_schema(schema, numbers=numbers), BYTES)
+    found = int(compiled.completion(compiled.start))
+    assert found > least and found % 7 == 0
+
+
+def test_alternatives_of_objects_are_judged_alone() -> None:
+    one = {"properties": {"a": {"type": "integer"}, "b": {"const": 1}}, "required": ["a", "b"]}
+    two = {"properties": {"a": {"type": "number"}, "b": {"const": 2}}, "required": ["a", "b"]}
+    compiled = sg.compile(sg.json_schema({"type": "object", "anyOf": [one, two]}), BYTES)
+    for a, b, good in (
+        ("1", 1, True),
+        ("1", 2, True),
+        ("1e1", 2, True),
+        ("1e1", 1, False),
+        ("1.0", 1, False),
+    ):
+        assert accepts(compiled, f'{{"a":{a},"b":{b}}}') == good, (a, b)
+
+
+def test_items_that_an_integer_among_numbers_is_asked_of() -> None:
+    schema = {"type": "array", "items": {"type": "number"}, "contains": {"type": "integer"}}
+    compiled = sg.compile(sg.json_schema(schema), BYTES)
+    for text, good in (
+        ("[1]", True),
+        ("[2.5,1]", True),
+        ("[2.5]", False),
+        ("[1.0]", False),
+        ("[2.5,3e2]", False),
+    ):
+        assert accepts(compiled, text) == good, text
