@@ -158,8 +158,8 @@ MUTANTS = (
     Mutant(
         "repeats count from one more",
         "text_grammars/text_grammar.py",
-        "RepeatedLanguage(of, grammar.least, grammar.most)",
-        "RepeatedLanguage(of, grammar.least + 1, grammar.most)",
+        "known, target), grammar.least, grammar.most",
+        "known, target), grammar.least + 1, grammar.most",
         ("composed/*repeat*",),
     ),
     Mutant(
@@ -179,8 +179,8 @@ MUTANTS = (
     Mutant(
         "no file of a grammar is read",
         "json_grammars/kept_schema.py",
-        "parts = files.read(identity)",
-        "parts = None",
+        "found = files.read(KIND, key)",
+        "found = None",
         ("schema/type/*",),
     ),
     Mutant(

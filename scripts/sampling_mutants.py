@@ -69,7 +69,7 @@ MUTANTS = (
     ),
     Mutant(
         "a token that was not kept has the probability of now",
-        "tree.py",
+        "prefix_node.py",
         "probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))",
         "probability = float(np.float16(shares[at]))",
         (LISTED,),
@@ -168,21 +168,21 @@ MUTANTS = (
     ),
     Mutant(
         "the mass of tokens that are not kept is forgotten",
-        "tree.py",
+        "prefix_node.py",
         "self.rest = float(step.probabilities[others].sum())",
         "self.rest = 0.0",
         (LISTED,),
     ),
     Mutant(
         "the upper bound leaves out the rest",
-        "tree.py",
+        "prefix_node.py",
         "upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest",
         "upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper",
         (BOUNDS,),
     ),
     Mutant(
         "the rest does not shrink when a token leaves it",
-        "tree.py",
+        "prefix_node.py",
         "self.rest = max(self.rest - probability, 0.0) if self.rest_count else 0.0",
         "self.rest = self.rest",
         (LISTED,),
@@ -241,8 +241,8 @@ MUTANTS = (
     Mutant(
         "a beam's systematic draws begin at the middle",
         "beam.py",
-        "ticks = np.ceil(np.append(0.0, sums) - self._draws.random())",
-        "ticks = np.ceil(np.append(0.0, sums) - 0.5)",
+        "counts = np.ceil(np.append(0.0, sums) - self._draws.random())",
+        "counts = np.ceil(np.append(0.0, sums) - 0.5)",
         (BEAMS,),
     ),
     Mutant(

@@ -1,4 +1,4 @@
-"""What is asked of the engine, and what comes back."""
+"""The requests of the engine, and their results."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class FinishReason(Enum):
     """Why a text ended."""
 
     STOP = "stop"
-    """The model ended it, where the grammar allows an end; or a stop string came."""
+    """The model chose the end token where the grammar allows it; or a stop string occurred."""
     STEERED = "steered"
-    """It is complete; the end had to be brought about so that it fits max_tokens."""
+    """The document is complete. Its end was forced so that it fits into max_tokens."""
     MAX_TOKENS = "max_tokens"
-    """There is no grammar, and no room."""
+    """Without a grammar: max_tokens are used up."""
     CANCELLED = "cancelled"
     ERROR = "error"
-    """`Result.error` says what went wrong; the text so far is there."""
+    """`Result.error` says what went wrong; the result has the text so far."""
 
 
 _TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 to 1e30"
@@ -38,35 +38,37 @@ _ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
 _FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
 _PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"
 DEFAULT_MAX_TOKENS = 512
-"""Tokens of a text where nothing is said; fewer where the model's context leaves fewer."""
+"""The default of max_tokens; fewer if the model's context leaves fewer."""
 _MOST_SAMPLES = 65_536
-"""Samples of a request: what they hold before the first token is a few thousand bytes each."""
+"""The most samples of a request: each takes a few thousand bytes before its first token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen. The order is: penalties, temperature, the grammar's mask, top-k, top-p, min-p, a
+    """How tokens are chosen. The order is: penalties, temperature, the grammar's mask, top-k, top-p, min-p,
     draw. With temperature 0 the likeliest token is taken."""
 
     temperature: float = 1.0
     top_p: float = 1.0
-    """Of the allowed tokens the likeliest whose mass reaches this (the nucleus, Holtzman et al. 2020)."""
+    """Keep the likeliest allowed tokens whose mass reaches this (the nucleus, Holtzman et al. 2020)."""
     top_k: int = 0
-    """Of the allowed tokens the likeliest so many; 0: all."""
+    """Keep so many of the likeliest allowed tokens; 0: all."""
     min_p: float = 0.0
-    """Tokens at least so likely as this share of the likeliest (Nguyen et al. 2024)."""
+    """Keep tokens with at least this share of the likeliest token's probability (Nguyen et al. 2024)."""
     repetition_penalty: float = 1.0
-    """Logits of tokens in prompt and text are divided, or below 0 multiplied, by it (Keskar et al. 2019)."""
+    """Divides the logits of tokens in prompt and text; negative logits are multiplied (Keskar et al.
+    2019)."""
     presence_penalty: float = 0.0
-    """Taken from the logits of tokens that the text holds."""
+    """Subtracted from the logits of tokens that are in the text."""
     frequency_penalty: float = 0.0
-    """The same, times how often it holds them."""
+    """Subtracted once for each occurrence in the text."""
     seed: int = 0
     logit_bias: Mapping[int, float] | tuple[tuple[int, float], ...] = ()
-    """Added to the logits of tokens, by their ids, after the penalties: -100 mostly bans a token, 100 mostly
-    forces one, as servers have it. Kept as a tuple of pairs. The grammar's mask holds whatever the bias."""
+    """Added to the logits of tokens, by id, after the penalties, as on servers: -100 usually bans a token,
+    100 usually forces one. The grammar's mask applies whatever the bias. Kept as a tuple of pairs."""
     min_tokens: int = 0
-    """A free text does not end before it has so many tokens. A grammar itself says when its texts may end."""
+    """A free text has at least so many tokens. With a grammar, the grammar decides where its texts may
+    end."""
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -85,7 +87,7 @@ class Sampling:
 
 
 def redrawn(how: Sampling, attempt: int) -> Sampling:
-    """Return how tokens are chosen at an attempt, from 0: later ones draw, and from other seeds, for the same
+    """Return the sampling for an attempt, numbered from 0. Later attempts draw, with other seeds: the same
     choice would fail again."""
     if attempt == 0:
         return how
@@ -94,41 +96,42 @@ def redrawn(how: Sampling, attempt: int) -> Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One text that is wanted, or `n` samples of it."""
+    """A request for one text, or for `n` samples of it."""
 
     prompt: str | Sequence[int]
     """Text, or token ids (kept as a tuple)."""
     grammar: Grammar | CompiledGrammar | None = None
-    """Compiled by the engine, unless it is already, for the same tokenizer."""
+    """The engine compiles it, unless it is compiled for the same tokenizer."""
     sampling: Sampling | None = None
-    """None: the likeliest tokens for a document of a JSON Schema (n = 1), else draws at temperature 1."""
+    """None: greedy for a document of a JSON Schema (n = 1), else draws at temperature 1."""
     max_tokens: int | None = None
-    """Of each sample, the end token not counted. Under a grammar the text is complete within them. None: 512,
-    fewer where the model's context leaves fewer."""
+    """The most tokens of each sample, without the end token. With a grammar the text is complete within them.
+    None: 512, or fewer if the model's context leaves fewer."""
     steer_early: int = 0
-    """With so many tokens to spare, or fewer, the shortest end is taken: a text is then not crammed into the
-    very last tokens."""
+    """The shortest completion is taken when at most so many spare tokens are left, so that the text does not
+    end abruptly at the last tokens."""
     stop: str | Sequence[str] = ()
-    """A string at which a free text ends, or several (kept as a tuple); they are not part of it. They are not
-    looked for in thoughts. With a grammar there are none: the grammar says where a text ends."""
+    """A string at which a free text ends, or several (kept as a tuple); the text does not include it.
+    Thoughts are not searched. Not allowed with a grammar, which decides where a text ends."""
     n: int = 1
     timeout: float | None = None
-    """Seconds from when it was submitted."""
+    """Seconds since submission."""
     logprobs: int = 0
-    """So many of the likeliest tokens of each step are kept (`Step.likeliest`, `Step.likeliest_allowed`)."""
+    """How many of the likeliest tokens of each step are recorded (`Step.likeliest`,
+    `Step.likeliest_allowed`)."""
     thinking: Thinking | None = None
-    """Free text before the document, with a budget of its own."""
+    """Free text before the document, with its own budget of tokens."""
     speculation: str | Speculation = "auto"
-    """How the next tokens are guessed, so that one pass of the model checks many: "auto", "off" (one token a
-    pass), or an `sg.Speculation`. It changes how long the text takes, and none of its tokens."""
+    """How the next tokens are drafted, so that one pass of the model verifies many: "auto", "off" (one token
+    a pass), or an `sg.Speculation`. It changes the time of a text, never its tokens."""
     outline: bool | None = None
-    """Whether the outline of the schema is put into a prompt that is text; None: for the embedded models."""
+    """Whether a prompt that is text gets the outline of the schema; None: for the embedded models only."""
     chat: bool | None = None
-    """Whether the chat template is applied to a prompt that is text; None: where the model has one. Token ids
-    are read as they are."""
+    """Whether a prompt that is text gets the chat template; None: if the model has one. Token ids are used
+    unchanged."""
     refused: tuple[str, str] | None = None
-    """An earlier answer to a prompt that is text, and why it was refused: both are put into the prompt, but
-    not for the embedded models, which know no instructions."""
+    """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
+    prompt, except for the embedded models, which follow no instructions."""
 
     def __post_init__(self) -> None:
         is_text = isinstance(self.prompt, str)
@@ -180,7 +183,7 @@ class Request:
         self._check_ends()
 
     def _check_ends(self) -> None:
-        """Raise OptionError for options that say where a text ends beside a grammar, which says it too."""
+        """Raise OptionError for options of the text's end that contradict a grammar."""
         least = 0 if self.sampling is None else self.sampling.min_tokens
         if least and self.grammar is not None:
             raise OptionError(
@@ -197,87 +200,88 @@ class Request:
 
     @property
     def most_tokens(self) -> int:
-        """The tokens of a text, at most."""
+        """The most tokens of a text."""
         return DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
 
     @property
     def schema(self) -> JsonSchemaGrammar | None:
-        """The grammar, where it is that of a JSON Schema."""
+        """The grammar, if it is a JSON Schema; else None."""
         found = self.grammar.grammar if isinstance(self.grammar, CompiledGrammar) else self.grammar
         return found if isinstance(found, JsonSchemaGrammar) else None
 
     @property
     def chosen_by(self) -> Sampling:
-        """How tokens are chosen."""
+        """The sampling, with defaults."""
         if self.sampling is not None:
             return self.sampling
         return Sampling(temperature=0.0 if self.schema is not None and self.n == 1 else 1.0)
 
     @property
     def drafts(self) -> Speculation | None:
-        """How tokens are drafted; None: not at all."""
+        """The options of speculation; None: off."""
         if isinstance(self.speculation, Speculation):
             return self.speculation
         return AUTO if self.speculation == "auto" else None
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """The strings at which a text ends."""
+        """The stop strings."""
         return tuple(self.stop)
 
 
 @dataclass(slots=True)
 class Step:
-    """One token of a text, and how it came to be."""
+    """One token of a text, with the figures of its choice."""
 
     token: int
     logprob: float
-    """Under the model alone (temperature 1)."""
+    """Log-probability under the model alone (temperature 1)."""
     constrained: float
-    """Under the model, given the mask: what of `logprob` is left once the rest is divided out."""
+    """Log-probability under the model among the allowed tokens."""
     removed: float
-    """The mass that the mask took from the model, 0 to 1."""
+    """The probability mass of the forbidden tokens, 0 to 1."""
     allowed: int
-    """Tokens that the mask allowed."""
+    """The number of allowed tokens."""
     wanted: int
-    """The token that the model thought likeliest, allowed or not."""
+    """The likeliest token, allowed or not."""
     steered: bool = False
-    """Whether another token was chosen, which would not have fitted."""
+    """Whether the first choice was replaced, because the text could not be completed in time after it."""
     model_seconds: float = 0.0
-    """Of the forward pass before it, for the whole batch; 0 for a token that was drafted, and needed none."""
+    """Seconds of the preceding forward pass, for the whole batch; 0 for a drafted token, which needed
+    none."""
     mask_seconds: float = 0.0
-    """Of filling the masks of that batch, meanwhile; 0 for a token that was drafted."""
+    """Seconds of filling the masks of that batch, in parallel; 0 for a drafted token."""
     likeliest: tuple[tuple[int, float], ...] = ()
     """The likeliest tokens (`Request.logprobs` of them) and their log-probabilities, allowed or not."""
     likeliest_allowed: tuple[tuple[int, float], ...] = ()
-    """The same among the tokens allowed, given the mask."""
+    """The same among the allowed tokens."""
     drafter: str = ""
-    """The names of the drafters that had guessed the token, with commas between them; "": none had."""
+    """The names of the drafters that had proposed the token, separated by commas; "": none."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """What a text cost: tokens, and seconds of the batches it was in."""
+    """The cost of a text: tokens, and seconds of its batches."""
 
     prompt_tokens: int = 0
     tokens: int = 0
     thought_tokens: int = 0
-    """Before the text, the closing tag counted; not among `tokens`."""
+    """Tokens of the thoughts, closing tag included; not part of `tokens`."""
     model_seconds: float = 0.0
     mask_seconds: float = 0.0
-    """Filling masks: known ones at once, others in another thread while the model ran."""
+    """Seconds of filling masks: cached ones at once, others in a thread while the model ran."""
     waited_seconds: float = 0.0
-    """What the batch waited for masks, those it computed by itself and handing others over included."""
+    """Seconds that the batch waited for masks, including those computed by the batch itself."""
     cache_bytes: int = 0
     calls: int = 0
-    """Passes of the model after the prompt; without speculation one for each token but the first."""
+    """Forward passes after the prompt; without speculation one for each token but the first."""
     drafted: int = 0
-    """Guessed tokens that the model has checked."""
+    """Drafted tokens that the model verified."""
     accepted: dict[str, int] = field(default_factory=dict)
-    """Guessed tokens that the text has taken, by drafter; one that several had guessed counts for each."""
+    """Accepted draft tokens by drafter; a token that several had proposed counts for each."""
     speculation: str = ""
-    """Why there was less speculation than was asked for: what the model cannot verify, a drafter that was
-    dropped; "": there was not less."""
+    """Why there was less speculation than requested (the model verifies no such drafts, or a drafter was
+    dropped); "" if there was not less."""
 
     @property
     def tokens_per_call(self) -> float:
@@ -287,7 +291,7 @@ class Usage:
 
 @dataclass(slots=True, repr=False)
 class Result:
-    """A text. There always is one, whatever the finish reason."""
+    """The result for one text. There is always one, whatever the finish reason."""
 
     text: str
     finish_reason: FinishReason
@@ -298,7 +302,7 @@ class Result:
     error: StructgenError | None = None
     is_json: bool = False
     thoughts: str = ""
-    """What came before the text, where thinking was asked for."""
+    """The free text before the document, if thinking was requested."""
 
     def __repr__(self) -> str:
         error = "" if self.error is None else f", {type(self.error).__name__}: {self.error}"
@@ -307,7 +311,7 @@ class Result:
 
     @property
     def value(self) -> Any:
-        """The text as a Python value where the grammar is a JSON Schema and it is complete, else the text."""
+        """The JSON value, if the grammar is a JSON Schema and the text is complete; else the text."""
         complete = self.finish_reason in (FinishReason.STOP, FinishReason.STEERED)
         return json.loads(self.text) if self.is_json and complete else self.text
 
@@ -318,21 +322,21 @@ class Result:
 
     @property
     def constrained_logprob(self) -> float:
-        """Log-probability of the text under the model with the grammar's masks."""
+        """Log-probability of the text under the model among the tokens that the grammar's masks allow."""
         return sum(step.constrained for step in self.steps)
 
 
 class Handle:
-    """One sample of a request on its way. Made by `Engine.submit`."""
+    """One sample of a request in progress. Made by `Engine.submit`."""
 
     __slots__ = ("_is_done", "_listeners", "_lock", "cancelled", "request", "result", "sample", "written")
 
     def __init__(self, request: Request, sample: int) -> None:
         self.request, self.sample = request, sample
         self.result: Result | None = None
-        """There once it is done."""
+        """None until the text is done."""
         self.written = ""
-        """The text so far, as far as no stop string can take it away any more."""
+        """The text so far, without characters that may turn out to be part of a stop string."""
         self.cancelled = False
         self._is_done = False
         self._lock = threading.Lock()
@@ -340,20 +344,19 @@ class Handle:
 
     @property
     def is_done(self) -> bool:
-        """Whether the result is there, and all listeners have been told."""
+        """Whether there is a result, and all listeners have been called with None."""
         return self._is_done
 
     def cancel(self) -> None:
-        """End the text at the next step; what there is of it is in the result."""
+        """End the text at the next step. The result has the text so far."""
         self.cancelled = True
 
     def listen(self, want: Callable[[str | None], None]) -> None:
-        """Have a function called with each piece of text, and with None at the end, by whoever drives the
-        engine; what is written already is in the first piece.
+        """Call a function with each new part of the text, and with None at the end, in the thread that runs
+        the engine's steps. The first part includes the text so far.
 
-        Where the function raises, the text ends with that error. Where a call of it is cut short by an
-        interrupt (KeyboardInterrupt), nobody knows whether the piece arrived: the text ends with an error,
-        too.
+        If the function raises, the text ends with that error. If a KeyboardInterrupt interrupts a call, it is
+        unknown whether the part arrived; the text then ends with an error, too.
         """
         listener = _Listener(want)
         with self._lock:
@@ -363,8 +366,8 @@ class Handle:
             listener.end(self.written)
 
     def tell(self, text: str) -> None:
-        """Note the text so far, and hand on to each listener what it has not had. Raises StructgenError where
-        one fails; it hears no more pieces."""
+        """Store the text so far, and call each listener with the part that is new to it. Raises
+        StructgenError if one fails; it gets no more parts."""
         self.written = text
         for listener in self._listeners:
             try:
@@ -373,10 +376,9 @@ class Handle:
                 raise _of_listener(error) from error
 
     def finish(self, result: Result) -> None:
-        """Set the result, and tell all listeners the end. A second call goes on with a first one that was cut
-        in the middle."""
+        """Set the result, and call all listeners with None. A second call completes an interrupted one."""
         if self.result is None:
-            # in this order: who sees a result sees its whole text
+            # in this order: a thread that sees the result sees the whole text
             self.written = result.text
             self.result = result
         while not self._is_done:
@@ -387,12 +389,12 @@ class Handle:
                     if self.result.error is None:
                         self.result.error = _of_listener(error)
                         self.result.finish_reason = FinishReason.ERROR
-            with self._lock:  # another listener may have come
+            with self._lock:  # another listener may have been added
                 self._is_done = all(listener.is_over for listener in self._listeners)
 
 
 class _Listener:
-    """A function that wants to hear a text, and how much of it it has heard."""
+    """A function that listens to a text, and how much of the text it has received."""
 
     __slots__ = ("_at", "_is_calling", "_is_lost", "_want", "is_over")
 
@@ -401,18 +403,18 @@ class _Listener:
         self._is_calling = False
         """Whether a call has begun and not returned."""
         self._is_lost = False
-        """Whether a call has failed: no other piece would fit to what was heard."""
+        """Whether a call has failed: a further part would not continue what was received."""
         self.is_over = False
 
     def hear(self, text: str) -> None:
-        """Hand on what is new of a text. Raises what the function raises, and StructgenError after a call of
-        it that was cut short."""
+        """Call the function with the new part of a text. Raises its errors, and StructgenError after an
+        interrupted call."""
         if self._is_lost or len(text) <= self._at:
             return
         if self._is_calling:
             self._is_lost = True
             raise StructgenError(
-                "A call was cut short, and whether its piece arrived is not known.",
+                "A call was interrupted, so it is unknown whether its part of the text arrived.",
                 where="listen",
                 cure="Take the whole text from the result.",
             )
@@ -426,7 +428,7 @@ class _Listener:
         self._is_calling = False
 
     def end(self, text: str) -> None:
-        """Hand on what is new of a whole text, and None. Raises what the function raises."""
+        """Call the function with the new part of a whole text, then with None. Raises its errors."""
         if self.is_over:
             return
         failed: Exception | None = None
@@ -455,7 +457,7 @@ def fault_of(
     where: str = "",
     cure: str = "This is a fault of structgen: please report it.",
 ) -> StructgenError:
-    """Return the error of a text in which something failed: the error itself where it is one of ours."""
+    """Return the StructgenError for an error of a text: the error itself if it is one already."""
     if isinstance(error, StructgenError):
         return error
     told = StructgenError(f"{what}: {type(error).__name__}: {error}", where=where, cure=cure)

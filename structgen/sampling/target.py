@@ -1,4 +1,4 @@
-"""The target law, and the one question that every method asks of it: what may come next, and how likely?
+"""The target law, and its one operation: which tokens may come next, with which probabilities.
 
 Write P(x) for the probability that the model, at the given temperature, writes the tokens x and then an end
 token. The *target* is P conditioned on the event that x is valid: a text of the grammar, of at most
@@ -9,8 +9,8 @@ as they are for the model.
     h(u) = P(valid | prefix u)   the probability that a prefix ends up valid, so Z = h(empty prefix)
 
 If h were known, the target could be drawn token by token: P(a | u, valid) = P(a | u) h(ua) / h(u). Masking
-puts 1 for h wherever the grammar leaves a way to go on. All methods of this package differ in how they
-correct that.
+uses h = 1 for every prefix that the grammar allows. The methods of this package differ in how they correct
+that.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ END: Final = -1
 """The edge that ends a text: all end tokens of the tokenizer together."""
 
 _MOST_MASSES: Final = 1 << 18
-"""Prefixes whose mass is kept; about 100 bytes each. Draws that pass through others have no masses."""
+"""The most prefixes whose mass is kept, about 100 bytes each. Draws through other prefixes have no masses."""
 _REMEMBERED: Final = 1 << 14
-"""Prefixes whose answers are remembered, so that the checkers are not asked about them once more."""
+"""The most prefixes whose checker answers are remembered."""
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -46,7 +46,7 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """A viable prefix: its tokens, and how things stand after them. Equal where the tokens are."""
+    """A viable prefix: its tokens, and the states after them. Prefixes with equal tokens are equal."""
 
     tokens: tuple[int, ...]
     state: int
@@ -59,11 +59,11 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class TargetStep:
-    """What may follow a prefix, with probabilities under the whole of the model's distribution.
+    """The allowed tokens after a prefix, with their probabilities under the model's whole distribution.
 
-    `tokens` int64 [k] are the allowed text tokens, ascending; `probabilities` float64 [k] are theirs; `end`
-    is the probability of all end tokens together, 0 where the text may not end here. Their sum is at most 1:
-    the rest is the mass that the grammar forbids.
+    `tokens` int64 [k]: the allowed text tokens, ascending. `probabilities` float64 [k]: theirs. `end`: the
+    probability of all end tokens together, 0 if the text may not end here. Their sum is at most 1; the rest
+    is the forbidden mass.
     """
 
     tokens: Ids
@@ -72,16 +72,16 @@ class TargetStep:
 
     @property
     def mass(self) -> float:
-        """The probability of all that may follow: the usual symbol is z."""
+        """The total probability of the allowed tokens; its usual symbol is z."""
         return float(self.probabilities.sum()) + self.end
 
 
 class Masses:
     """The allowed mass z of the prefixes that were read: the share of the model's distribution that the
-    grammar left there.
+    grammar allows there.
 
     Masking divides by z at every token: under masking a draw x has the probability P(x) / product of z. The
-    products are the importance weights; the single factors say at which token model and grammar disagree.
+    products are the importance weights; each factor says how much model and grammar disagree at one token.
     """
 
     __slots__ = ("_known", "_most")
@@ -91,12 +91,12 @@ class Masses:
         self._most = most
 
     def note(self, tokens: tuple[int, ...], mass: float) -> None:
-        """Keep the mass of a prefix, if there is room; what was seen first stays."""
+        """Store the mass of a prefix, if there is room; the first value stays."""
         if len(self._known) < self._most:
             self._known.setdefault(hash(tokens), mass)
 
     def of(self, tokens: tuple[int, ...]) -> float | None:
-        """Return the mass of a prefix; None where it is not known."""
+        """Return the mass of a prefix; None if it is unknown."""
         return self._known.get(hash(tokens))
 
 
@@ -113,9 +113,9 @@ class Target:
         checkers: Sequence[Checker] = (),
         read: Callable[[bytes], Any] | None = None,
     ) -> None:
-        """`rows` answers for the model after its prompt; `compiled` is of the model's tokenizer; `read`
-        returns the object of a text where the grammar was given as a type. Raises OptionError for what is
-        no checker."""
+        """`rows` gives the model's rows after its prompt; `compiled` is for the model's tokenizer; `read`
+        returns the object of a text if the grammar was given as a type. Raises OptionError for an object that
+        is no checker."""
         self.rows, self.compiled = rows, compiled
         self.temperature, self.max_tokens, self.checkers = temperature, max_tokens, tuple(checkers)
         self._read = read
@@ -130,7 +130,7 @@ class Target:
 
     @property
     def checks(self) -> int:
-        """How often a method of a checker was called."""
+        """The number of calls of checkers' methods."""
         return self._constraints.checks
 
     def start(self) -> Prefix:
@@ -143,14 +143,15 @@ class Target:
         return b"".join(self._texts[token] or b"" for token in tokens)
 
     def value(self, text: bytes) -> Any:
-        """Return the value of a text of the grammar: an object of the type where there is one, the parsed
-        JSON value where the texts are JSON documents, else the text as a str."""
+        """Return the value of a text of the grammar: an object if there is a type, the parsed JSON value if
+        the texts are JSON documents, else the text as a str."""
         if self._read is not None:
             return self._read(text)
         return json.loads(text) if self.compiled.has_events else text.decode("utf-8", "replace")
 
     def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
-        """Return what may follow each prefix. Cost: one model row each, all in one forward pass, and O(V)."""
+        """Return the allowed tokens after each prefix. Cost: one model row each, in one forward pass, and
+        O(V)."""
         found = self.rows.read([prefix.tokens for prefix in prefixes])
         steps = [self._step(prefix, logits) for prefix, logits in zip(prefixes, found, strict=True)]
         for prefix, step in zip(prefixes, steps, strict=True):
@@ -177,8 +178,8 @@ class Target:
     def _allowed(self, prefix: Prefix) -> Ids:
         """Return the text tokens that may follow.
 
-        A proven lower bound on the tokens still needed prunes: none at `max_tokens`, and one token before it
-        only those after which the text is complete. `tokens_to_finish` is an upper bound and would hide
+        A proven lower bound on the tokens still needed prunes: at `max_tokens` none is allowed, and one token
+        before it only those that complete the text. `tokens_to_finish` is an upper bound and would forbid
         texts that fit.
         """
         left = self.max_tokens - len(prefix.tokens)
@@ -193,11 +194,11 @@ class Target:
         return tokens
 
     def extend(self, prefix: Prefix, token: int) -> Prefix | None:
-        """Return the prefix after one more token, or None where a checker rules it out.
+        """Return the prefix after one more token, or None if a checker refuses it.
 
-        Cost: the checkers are asked once for each prefix that is remembered. Where the grammar allows one
-        text only from here on, they are asked about that text at once: if they refuse it, no row is read for
-        what leads to it.
+        Cost: one call of each checker for each remembered prefix. If the grammar allows only one continuation
+        from here, the checkers are asked about it at once: if they refuse it, no row is read on the way to
+        it.
         """
         tokens = (*prefix.tokens, token)
         if prefix.standing is None:
@@ -226,8 +227,7 @@ class Target:
         return Prefix(tokens, state, text, after)
 
     def _rest(self, state: int) -> bytes | None:
-        """Return the bytes up to the end of the text where the grammar leaves no choice of them, else
-        None."""
+        """Return the bytes up to the end of the text if the grammar leaves no choice of them, else None."""
         if state not in self._rests:
             self._rests[state] = self._forced_rest(state)
         return self._rests[state]
@@ -239,7 +239,7 @@ class Target:
             return None
         if self.compiled.has_events:
             return rest
-        # `forced` knows bytes alone: a token without text may be another way on, from any place.
+        # `forced` knows bytes only: a token without bytes may be an alternative anywhere.
         at = state
         for byte in (*rest, None):
             self.compiled.fill_index(at, self._mask, 0)
@@ -250,7 +250,7 @@ class Target:
         return rest
 
     def passes(self, prefix: Prefix) -> bool:
-        """Return whether every checker passes a text that ends here."""
+        """Return whether every checker accepts a text that ends here."""
         if prefix.standing is None:
             return True
         try:
@@ -261,15 +261,15 @@ class Target:
             return _remember(self._passed, prefix.tokens, passed)
 
     def close(self) -> None:
-        """End the processes in which checkers run; the target may still be used."""
+        """End the checkers' processes. The target may still be used."""
         for checker in self.checkers:
             if isinstance(checker, InProcess):
                 checker.close()
 
 
 def scaled(logits: Floats, temperature: float, at: int) -> Floats:
-    """Return logits over the temperature, less their greatest: their exp is at most 1. Raises StructgenError
-    where they are after token `at` no numbers that a softmax could be taken of."""
+    """Return logits / temperature, minus their maximum: their exp is at most 1. Raises StructgenError if a
+    softmax of the row after token `at` is undefined."""
     found: Floats = logits / temperature
     most = found.max()
     if not np.isfinite(most) or np.isnan(found).any():
@@ -286,7 +286,7 @@ T = TypeVar("T")
 
 
 def _remember(answers: OrderedDict[tuple[int, ...], T], tokens: tuple[int, ...], answer: T) -> T:
-    """Note an answer, and forget the one that was asked longest ago."""
+    """Store an answer; drop the oldest one if there are too many."""
     answers[tokens] = answer
     if len(answers) > _REMEMBERED:
         answers.popitem(last=False)

@@ -211,7 +211,18 @@ def damaged(folder: Path, part: str) -> None:
     path.write_bytes(content.tobytes())
 
 
-PARTS = "moves", "newlines", "endings", "lists", "starts", "plans", "clean", "errors", "sure", "lexemes"
+PARTS = (
+    "moves",
+    "newlines",
+    "endings",
+    "lists",
+    "starts",
+    "plans",
+    "separability",
+    "errors",
+    "certified",
+    "lexemes",
+)
 
 
 @pytest.mark.parametrize("part", PARTS)

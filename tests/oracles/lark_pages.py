@@ -17,7 +17,7 @@ from structgen.lark_grammars.lexer.lexemes import DEAD, DECIDED
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables import prepared_lexer
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.lark_grammars.tables.grammar_tables import GrammarTables, PageTables
+from structgen.lark_grammars.tables.grammar_tables import GrammarTables, GrowingGrammarTables
 from structgen.limits import Limits
 
 
@@ -76,7 +76,7 @@ def _watched() -> Iterator[list[str]]:
     """Note which bounds of its work `lark_ahead.work_out` meets."""
     met: list[str] = []
 
-    def enter_moves(book: PageTables, language: ContextualLanguage) -> list[int]:
+    def enter_moves(book: GrowingGrammarTables, language: ContextualLanguage) -> list[int]:
         states: list[int] = noted(moves, book, language)
         lexer = language.reader.lexer
         if len(states) >= prepared_lexer.MOST_LEXEMES:
@@ -87,12 +87,12 @@ def _watched() -> Iterator[list[str]]:
             met.append("MOST_ROWS")
         return states
 
-    def enter_endings(book: PageTables, language: ContextualLanguage, states: list[int]) -> None:
+    def enter_endings(book: GrowingGrammarTables, language: ContextualLanguage, states: list[int]) -> None:
         noted(endings, book, language, states)
         if book.listed >= prepared_lexer.MOST_LISTED:
             met.append("MOST_LISTED")
 
-    def enter_plans(book: PageTables, language: ContextualLanguage) -> None:
+    def enter_plans(book: GrowingGrammarTables, language: ContextualLanguage) -> None:
         noted(plans, book, language)
 
     def noted(enter: Any, *arguments: object) -> Any:

@@ -17,6 +17,7 @@ from structgen.native.raw_memory import address_of
 from structgen.store.mask_store import VocabularyStore
 from structgen.store.terminal_records import Crossing, Record
 from structgen.tokens.trie import TrieArrays, build_trie
+from structgen.tokens.trie_nodes import fields_of
 
 _MOST_LEFT = 1024
 _LEAVES = {L.M_SPACE: b"s", L.M_KEY: b"k", L.M_QUOTED_KEY: b"k"}
@@ -184,9 +185,9 @@ def _spelled(
     texts: list[bytes] = []
     path = bytearray()
     for node in trie.nodes.tolist():
-        depth, slot = node >> 8 & 0xFFF, node >> 20 & 0xFFFFF
+        byte, depth, slot, _end = fields_of(node)
         del path[depth - 1 :]
-        path.append(node & 255)
+        path.append(byte)
         if slot:
             first, end = int(trie.slot_start[slot - 1]), int(trie.slot_start[slot])
             texts += [bytes(path)] * int(np.count_nonzero(kept[first:end]))

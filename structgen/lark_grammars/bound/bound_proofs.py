@@ -246,7 +246,7 @@ class Proofs:
                 steps += 1
                 if steps > self._limits.oracle_steps:
                     raise LimitError(
-                        "It was not found out whether a text goes on here.",
+                        "The work budget was spent before it was known whether a text can continue here.",
                         limit="oracle_steps",
                         where="grammar",
                     )

@@ -18,6 +18,7 @@ from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.layout import ASKED
 from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _CONTEXT_BUFFER_COUNT: Final = K.LarkContext.buffer_count
@@ -53,13 +54,11 @@ class SlowMasks:
         found: list[int] = []
         node = 0
         while node < len(nodes):
-            word = int(nodes[node])
-            depth, skip = (word >> 8) & 0xFFF, word >> 40
-            reached = self._states.reader.step(after[depth - 1], word & 0xFF)
+            byte, depth, slot, skip = fields_of(int(nodes[node]))
+            reached = self._states.reader.step(after[depth - 1], byte)
             if reached is None:
                 node = skip
                 continue
-            slot = (word >> 20) & 0xFFFFF
             if slot and self._states.language.is_live(reached):
                 found += ids[starts[slot - 1] : starts[slot]].tolist()
             after[depth] = reached
@@ -118,7 +117,7 @@ class SlowMasks:
         nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
         wanted = np.zeros(vocabulary.vocab_size, np.bool_)
         wanted[tokens] = True
-        slots = np.cumsum(((nodes >> 20) & 0xFFFFF) != 0)
+        slots = np.cumsum(fields_of(nodes.astype(np.int64)).slot > 0)
         before = starts[np.concatenate(([0], slots))]
         """For each node, the number of ids at the nodes before it."""
         wanted_before = np.concatenate(([0], np.cumsum(wanted[ids])))[before]
@@ -126,11 +125,10 @@ class SlowMasks:
         found: list[int] = []
         node = 0
         while node < len(nodes):
-            word = int(nodes[node])
-            depth, skip = (word >> 8) & 0xFFF, word >> 40
+            byte, depth, _slot, skip = fields_of(int(nodes[node]))
             reached = None
             if wanted_before[skip] != wanted_before[node]:
-                reached = states.reader.step(after[depth - 1], word & 0xFF)
+                reached = states.reader.step(after[depth - 1], byte)
             if reached is None:
                 node = skip
                 continue

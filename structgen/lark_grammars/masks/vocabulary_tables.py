@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -34,44 +35,14 @@ _CONTEXT_TABLES: Final = word_of(K.LarkContext, "tables")
 _RECORD_CROSSINGS: Final = word_of(K.LexemeRecord, "crossings")
 _RECORD_LEFTOVERS: Final = word_of(K.LexemeRecord, "leftovers")
 _RECORD_LEFTOVER_COUNT: Final = K.LexemeRecord.leftover_count
-_SCAN_FIRST_BYTES: Final = word_of(K.RecordScan, "first_bytes")
-_SCAN_GROUP_COUNT: Final = K.RecordScan.group_count
-_SCAN_LEFTOVER_COUNT: Final = K.RecordScan.leftover_count
-_SCAN_MANY: Final = K.RecordScan.many
-_SCAN_MARKS: Final = word_of(K.RecordScan, "marks")
-_SCAN_MASK: Final = K.RecordScan.mask
-_SCAN_MAY_GROW: Final = K.RecordScan.may_grow
-_SCAN_NEWLINE: Final = K.RecordScan.newline
-_SCAN_NOTED: Final = K.RecordScan.noted
-_SCAN_NUMBER: Final = K.RecordScan.number
-_SCAN_PART: Final = K.RecordScan.part
-_SCAN_RECORD: Final = word_of(K.RecordScan, "record")
-_SCAN_ROOM: Final = K.RecordScan.room
-_SCAN_SCRATCH: Final = word_of(K.RecordScan, "scratch")
-_SCAN_SEGMENTS: Final = word_of(K.RecordScan, "segments")
-_SCAN_SUBTREES: Final = word_of(K.RecordScan, "subtrees")
-_SCAN_TABLE: Final = word_of(K.RecordScan, "table")
-_SCAN_USED: Final = K.RecordScan.used
-_SCAN_WIDTH: Final = K.RecordScan.width
-_SCAN_WORDS: Final = words_of(K.RecordScan)
-_TABLES_COLLECTED: Final = word_of(K.LarkTables, "collected")
-_TABLES_FIRST_BYTES: Final = word_of(K.LarkTables, "first_bytes")
-_TABLES_FRAGMENTS: Final = word_of(K.LarkTables, "fragments")
-_TABLES_INSPECTED: Final = K.LarkTables.inspected
-_TABLES_LEVELS: Final = word_of(K.LarkTables, "levels")
-_TABLES_LIVENESS: Final = word_of(K.LarkTables, "liveness")
-_TABLES_LOWEST: Final = K.LarkTables.lowest
-_TABLES_NEWLINE: Final = K.LarkTables.newline
-_TABLES_PAIRS: Final = word_of(K.LarkTables, "pairs")
-_TABLES_RECORDS: Final = word_of(K.LarkTables, "records")
-_TABLES_UNITS: Final = word_of(K.LarkTables, "units")
-_TABLES_WANTED: Final = word_of(K.LarkTables, "wanted")
 _TRIE_COUNT: Final = K.LeftoverTrie.count
 _TRIE_IDS: Final = word_of(K.LeftoverTrie, "ids")
 _TRIE_NODES: Final = word_of(K.LeftoverTrie, "nodes")
 _TRIE_RECORDS: Final = word_of(K.LeftoverTrie, "records")
 _TRIE_STARTS: Final = word_of(K.LeftoverTrie, "starts")
 _TRIE_WORDS: Final = words_of(K.LeftoverTrie)
+_tables_word = partial(word_of, K.LarkTables)
+_scan_word = partial(word_of, K.RecordScan)
 _MANY = 64
 _SUBTREE_WORDS, _MOST_SUBTREE_WORDS = 1 << 12, 1 << 16
 """The initial and the greatest capacity for notes of subtrees, in words."""
@@ -143,22 +114,22 @@ class RecordBuilder:
         """The vocabulary's trie and those of continuations, by the addresses of their words."""
         self._merged: dict[tuple[int, bytes, int], _Left] = {}
         """Tries of leftovers, by their parts: a trie, the nodes taken from it, 1 if without their bytes."""
-        self._words = np.zeros(_SCAN_WORDS, np.int64)
+        self._words = np.zeros(words_of(K.RecordScan), np.int64)
         self._address = address_of(self._words)
         self._segments = np.empty(2 * _MOST_SEGMENTS, np.int64)
         self._scratch, self._room = np.empty(1 << 12, np.int64), np.empty(1 << 10, np.int32)
         words = self._words
-        words[_SCAN_SEGMENTS], words[_SCAN_SCRATCH] = (
+        words[_scan_word("segments")], words[_scan_word("scratch")] = (
             address_of(self._segments),
             address_of(self._scratch),
         )
-        words[_SCAN_NEWLINE], words[_SCAN_FIRST_BYTES] = (
+        words[K.RecordScan.newline], words[_scan_word("first_bytes")] = (
             newline,
             address_of(self.first_bytes),
         )
-        words[_SCAN_MANY] = self._many = max(_MANY, masks.words // 8)
+        words[K.RecordScan.many] = self._many = max(_MANY, masks.words // 8)
         """Groups of at least so many tokens are dense rows, most of which several states share."""
-        words[_SCAN_WIDTH] = K.FIRST_WORDS + masks.words
+        words[K.RecordScan.width] = K.FIRST_WORDS + masks.words
         self._subtrees: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._table: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._give_room(_SUBTREE_WORDS)
@@ -183,9 +154,9 @@ class RecordBuilder:
         """Scan a trie (0, or the address of its words) in a lexeme state, and note what its tokens do.
         Returns 0, or ASKED. Cost: 5 us if the states after first bytes are known, else about 3 ns a node."""
         trie, held = self._trie(words), self._words
-        held[: _SCAN_NUMBER + 1] = trie.nodes, trie.size, trie.starts, trie.ids, trie.number
-        if 8 * int(held[_SCAN_USED]) > 7 * _MOST_SUBTREE_WORDS:
-            held[_SCAN_USED] = 0
+        held[: K.RecordScan.number + 1] = trie.nodes, trie.size, trie.starts, trie.ids, trie.number
+        if 8 * int(held[K.RecordScan.used]) > 7 * _MOST_SUBTREE_WORDS:
+            held[K.RecordScan.used] = 0
             self._give_room(len(self._subtrees))
         while True:
             code = int(lexeme_records.scan_record(context, lexeme, self._address))
@@ -203,17 +174,17 @@ class RecordBuilder:
         their own. Cost: about 50 us, 1 ns for each token that stays inside, and new tries of
         continuations."""
         trie, held = self._trie(words), self._words
-        part = held[_SCAN_PART] = int(held[_SCAN_NOTED]) // 2 + 1
+        part = held[K.RecordScan.part] = int(held[K.RecordScan.noted]) // 2 + 1
         if _PARTS * part > len(self._scratch):
             scratch = np.empty(2 * _PARTS * part, np.int64)
-            self._scratch, held[_SCAN_SCRATCH] = scratch, address_of(scratch)
-        held[_SCAN_MANY] = self._many
+            self._scratch, held[_scan_word("scratch")] = scratch, address_of(scratch)
+        held[K.RecordScan.many] = self._many
         record, lists, bits, marks, count = self._laid_out()
         interned = [self._masks.intern_row(row) for row in bits[:, K.FIRST_WORDS :]]
         numbers = [number for number in interned if number is not None]
         if len(numbers) < len(interned):
             # the store has no room for some rows
-            held[_SCAN_MANY] = 1 << 40
+            held[K.RecordScan.many] = 1 << 40
             record, lists, bits, marks, count = self._laid_out()
             numbers = []
         rows = marks[len(marks) - len(numbers) :]
@@ -232,14 +203,14 @@ class RecordBuilder:
         """Write a record without its tries and the numbers of its rows."""
         held = self._words
         lists = np.zeros(lexeme_records.measure(self._address), np.int32)
-        groups, rows, left = held[_SCAN_GROUP_COUNT : _SCAN_LEFTOVER_COUNT + 1].tolist()
+        groups, rows, left = held[K.RecordScan.group_count : K.RecordScan.leftover_count + 1].tolist()
         record = np.empty(K.RECORD_WORDS + 4 * groups + K.LEFTOVER_WORDS * left, np.int64)
-        width, marked = int(held[_SCAN_WIDTH]), 3 + 2 * groups + 2 * left + rows
+        width, marked = int(held[K.RecordScan.width]), 3 + 2 * groups + 2 * left + rows
         if rows * width + marked > len(self._room):
             self._room = np.empty(2 * (rows * width + marked), np.int32)
         bits, marks = self._room[: rows * width], self._room[rows * width :][:marked]
         at = address_of(bits)
-        held[_SCAN_RECORD : _SCAN_MARKS + 1] = (
+        held[_scan_word("record") : _scan_word("marks") + 1] = (
             address_of(record),
             address_of(lists),
             at,
@@ -262,15 +233,15 @@ class RecordBuilder:
         subtrees, table, used = (
             np.empty(room, np.int64),
             np.zeros(room, np.int32),
-            int(held[_SCAN_USED]),
+            int(held[K.RecordScan.used]),
         )
         subtrees[:used] = self._subtrees[:used]
         words = [
-            _SCAN_SUBTREES,
-            _SCAN_TABLE,
-            _SCAN_ROOM,
-            _SCAN_MASK,
-            _SCAN_MAY_GROW,
+            _scan_word("subtrees"),
+            _scan_word("table"),
+            K.RecordScan.room,
+            K.RecordScan.mask,
+            K.RecordScan.may_grow,
         ]
         values = [address_of(subtrees), address_of(table), room, room - 1, int(room < _MOST_SUBTREE_WORDS)]
         ahead = held.copy()
@@ -282,7 +253,7 @@ class RecordBuilder:
     def _left_over(self, trie: TrieAddresses, part: int) -> list[tuple[int, int, _Left]]:
         """Return the tries of continuations of the measured nodes (parts of the scratch have `part` words),
         each with its terminal and the effect of the bytes on its column."""
-        count = int(self._words[_SCAN_LEFTOVER_COUNT])
+        count = int(self._words[K.RecordScan.leftover_count])
         keys, ends, nodes = (self._scratch[at * part :] for at in (2, 3, 4))
         names, begin = [], 0
         for key, end in zip(keys[:count].tolist(), ends[:count].tolist(), strict=True):
@@ -359,10 +330,10 @@ class VocabularyTables(GrowingGrammarTables):
         self._tries: dict[int, npt.NDArray[np.int64]] = {}
         self._held: dict[int, npt.NDArray[np.int64]] = {}
         """The words of tries that have records, and their records, by the addresses of the words."""
-        self._builder = RecordBuilder(vocabulary, masks, int(words[_TABLES_NEWLINE]), self._made)
+        self._builder = RecordBuilder(vocabulary, masks, int(words[K.LarkTables.newline]), self._made)
         self._masks = masks
         self.pairs = PairedLexemes(vocabulary, masks, self._builder.first_bytes)
-        words[_TABLES_PAIRS] = address_of(self.pairs.table)
+        words[_tables_word("pairs")] = address_of(self.pairs.table)
         dense, levels = 1 + K.COLLECTED_ROW_WORDS * K.MOST_ROWS, words_of(K.Level) * K.MOST_LEVELS
         liveness, units = 1 + words_of(K.LivenessEntry) * K.MOST_LIVENESS, 2 * K.MOST_UNITS
         held = room(8 * (dense + levels + liveness + units)).view(np.int64)
@@ -371,16 +342,16 @@ class VocabularyTables(GrowingGrammarTables):
         )
         self._unions: dict[bytes, int] = {}
         self._wanted = np.ones(256 * (K.MOST_LEVELS + 1), np.uint8)
-        words[_TABLES_FIRST_BYTES] = address_of(self._builder.first_bytes)
-        words[_TABLES_COLLECTED] = address_of(self._dense)
-        words[_TABLES_LEVELS], words[_TABLES_WANTED] = (
+        words[_tables_word("first_bytes")] = address_of(self._builder.first_bytes)
+        words[_tables_word("collected")] = address_of(self._dense)
+        words[_tables_word("levels")], words[_tables_word("wanted")] = (
             address_of(self._levels),
             address_of(self._wanted),
         )
         self._fragments = MaskFragments(pooled=True)
-        words[_TABLES_FRAGMENTS] = self._fragments.address
-        words[_TABLES_LOWEST], words[_TABLES_INSPECTED] = K.NOTHING_INSPECTED, 0
-        words[_TABLES_LIVENESS], words[_TABLES_UNITS] = (
+        words[_tables_word("fragments")] = self._fragments.address
+        words[K.LarkTables.lowest], words[K.LarkTables.inspected] = K.NOTHING_INSPECTED, 0
+        words[_tables_word("liveness")], words[_tables_word("units")] = (
             address_of(self._liveness),
             address_of(self._units),
         )
@@ -390,7 +361,7 @@ class VocabularyTables(GrowingGrammarTables):
         """The dense rows of the stored records."""
         if grammar_tables is not None:
             self._records = np.zeros(len(self._newlines), np.int64)
-            words[_TABLES_RECORDS] = address_of(self._records)
+            words[_tables_word("records")] = address_of(self._records)
         else:
             self._grow(FIRST_ROOM)
 
@@ -480,7 +451,7 @@ class VocabularyTables(GrowingGrammarTables):
         records[:, :known] = np.where(kept.records > 0, kept.records + (base - 1), 0)
         self._kept.append(self._records)  # a running call may still use its address
         self._records = records[0]
-        self._words[_TABLES_RECORDS] = address_of(self._records)
+        self._words[_tables_word("records")] = address_of(self._records)
         for trie, held in zip(kept.tries.tolist(), records[1:], strict=True):
             words = kept.made[trie // 8 : trie // 8 + _TRIE_WORDS]
             self._tries[base + trie], self._held[base + trie] = words, held
@@ -494,7 +465,7 @@ class VocabularyTables(GrowingGrammarTables):
         records = np.zeros(rows, np.int64)
         records[: len(old)] = old
         self._kept.append(old)  # a running call may still use its address
-        self._records, self._words[_TABLES_RECORDS] = records, address_of(records)
+        self._records, self._words[_tables_word("records")] = records, address_of(records)
         for trie in self._tries.values():
             self._hang(trie, rows)
         super()._grow(rows)

@@ -5,7 +5,8 @@ endings, and the parser's plans.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,35 +20,7 @@ from structgen.lark_grammars.tables.contextual_language import ContextualLanguag
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 
-_TABLES_ACTIONS: Final = word_of(K.LarkTables, "actions")
-_TABLES_BRACKETS: Final = word_of(K.LarkTables, "brackets")
-_TABLES_CERTIFIED: Final = word_of(K.LarkTables, "certified")
-_TABLES_CLASSES: Final = word_of(K.LarkTables, "classes")
-_TABLES_CLASS_COUNT: Final = K.LarkTables.class_count
-_TABLES_CONTEXTS: Final = word_of(K.LarkTables, "contexts")
-_TABLES_DEDENT: Final = K.LarkTables.dedent
-_TABLES_ENDINGS: Final = word_of(K.LarkTables, "endings")
-_TABLES_ENDING_LISTS: Final = word_of(K.LarkTables, "ending_lists")
-_TABLES_END_STATE: Final = K.LarkTables.end_state
-_TABLES_GOTOS: Final = word_of(K.LarkTables, "gotos")
-_TABLES_HAS_EXCLUDING: Final = K.LarkTables.has_excluding
-_TABLES_IGNORED: Final = word_of(K.LarkTables, "ignored")
-_TABLES_INDENT: Final = K.LarkTables.indent
-_TABLES_KEEPS_FRAGMENTS: Final = K.LarkTables.keeps_fragments
-_TABLES_MAY_BE_NEWLINE: Final = word_of(K.LarkTables, "may_be_newline")
-_TABLES_MOVES: Final = word_of(K.LarkTables, "moves")
-_TABLES_NEWLINE: Final = K.LarkTables.newline
-_TABLES_NONTERMINAL_COUNT: Final = K.LarkTables.nonterminal_count
-_TABLES_PLANS: Final = word_of(K.LarkTables, "plans")
-_TABLES_PLAN_LISTS: Final = word_of(K.LarkTables, "plan_lists")
-_TABLES_RULE_ORIGINS: Final = word_of(K.LarkTables, "rule_origins")
-_TABLES_RULE_SIZES: Final = word_of(K.LarkTables, "rule_sizes")
-_TABLES_SEPARABILITY: Final = word_of(K.LarkTables, "separability")
-_TABLES_SEPARATOR: Final = K.LarkTables.separator
-_TABLES_START_STATES: Final = word_of(K.LarkTables, "start_states")
-_TABLES_TAB_SIZE: Final = K.LarkTables.tab_size
-_TABLES_TERMINAL_COUNT: Final = K.LarkTables.terminal_count
-_TABLES_WORDS: Final = words_of(K.LarkTables)
+_tables_word = partial(word_of, K.LarkTables)
 T = TypeVar("T", bound=np.signedinteger[Any])
 FIRST_ROOM = 256
 """The initial capacity in lexeme states."""
@@ -125,7 +98,7 @@ class GrowingGrammarTables:
         """`language` is called if something is needed that `grammar_tables` do not have; nobody else may
         write to these. Cost: a lexer without them, 0.1 ms with them."""
         self._language = language
-        self._words = np.full(_TABLES_WORDS, -1, np.int64)
+        self._words = np.full(words_of(K.LarkTables), -1, np.int64)
         self._kept: list[npt.NDArray[Any]] = []
         if grammar_tables is None:
             lexer = language().reader.lexer
@@ -144,8 +117,8 @@ class GrowingGrammarTables:
         if indentation is not None:
             brackets[sorted(indentation.opening)] = 1
             brackets[sorted(indentation.closing)] = 2
-            words[_TABLES_NEWLINE], words[_TABLES_INDENT] = indentation.newline, indentation.indent
-            words[_TABLES_DEDENT], words[_TABLES_TAB_SIZE] = (
+            words[K.LarkTables.newline], words[K.LarkTables.indent] = indentation.newline, indentation.indent
+            words[K.LarkTables.dedent], words[K.LarkTables.tab_size] = (
                 indentation.dedent,
                 indentation.tab_size,
             )
@@ -154,29 +127,29 @@ class GrowingGrammarTables:
         self._separability = np.zeros((len(tables.contexts), terminals), np.uint8)
         self._certified = np.zeros(len(tables.kernels), np.uint8)
         self._fixed: dict[int, npt.NDArray[Any]] = {
-            _TABLES_CLASSES: self._classes,
-            _TABLES_ACTIONS: np.ascontiguousarray(tables.actions, np.int32),
-            _TABLES_GOTOS: np.ascontiguousarray(tables.gotos, np.int32),
-            _TABLES_RULE_ORIGINS: origins,
-            _TABLES_RULE_SIZES: sizes,
-            _TABLES_CONTEXTS: np.ascontiguousarray(tables.context_of, np.int32),
-            _TABLES_START_STATES: self._starts,
-            _TABLES_IGNORED: ignored,
-            _TABLES_BRACKETS: brackets,
-            _TABLES_PLANS: self._plans,
-            _TABLES_SEPARABILITY: self._separability,
-            _TABLES_CERTIFIED: self._certified,
+            _tables_word("classes"): self._classes,
+            _tables_word("actions"): np.ascontiguousarray(tables.actions, np.int32),
+            _tables_word("gotos"): np.ascontiguousarray(tables.gotos, np.int32),
+            _tables_word("rule_origins"): origins,
+            _tables_word("rule_sizes"): sizes,
+            _tables_word("contexts"): np.ascontiguousarray(tables.context_of, np.int32),
+            _tables_word("start_states"): self._starts,
+            _tables_word("ignored"): ignored,
+            _tables_word("brackets"): brackets,
+            _tables_word("plans"): self._plans,
+            _tables_word("separability"): self._separability,
+            _tables_word("certified"): self._certified,
         }
         for word, array in self._fixed.items():
             words[word] = address_of(array)
         if separator:
-            words[_TABLES_SEPARATOR] = separator[0]
-        words[_TABLES_CLASS_COUNT], words[_TABLES_TERMINAL_COUNT] = self._width, terminals
-        words[_TABLES_NONTERMINAL_COUNT], words[_TABLES_END_STATE] = (
+            words[K.LarkTables.separator] = separator[0]
+        words[K.LarkTables.class_count], words[K.LarkTables.terminal_count] = self._width, terminals
+        words[K.LarkTables.nonterminal_count], words[K.LarkTables.end_state] = (
             tables.gotos.shape[1],
             tables.end,
         )
-        words[_TABLES_HAS_EXCLUDING], words[_TABLES_KEEPS_FRAGMENTS] = 0, 0
+        words[K.LarkTables.has_excluding], words[K.LarkTables.keeps_fragments] = 0, 0
         self.knows_certified = False
         """Whether the certified states were computed."""
         self._errors = np.full((terminals, self._width), UNKNOWN_AFTER, np.uint8)
@@ -195,12 +168,12 @@ class GrowingGrammarTables:
     def _point(self) -> None:
         """Give compiled code the addresses of arrays that have grown."""
         words = self._words
-        words[_TABLES_MOVES], words[_TABLES_MAY_BE_NEWLINE] = (
+        words[_tables_word("moves")], words[_tables_word("may_be_newline")] = (
             address_of(self._moves),
             address_of(self._newlines),
         )
-        words[_TABLES_ENDINGS] = address_of(self._endings)
-        words[_TABLES_ENDING_LISTS] = words[_TABLES_PLAN_LISTS] = address_of(self._lists)
+        words[_tables_word("endings")] = address_of(self._endings)
+        words[_tables_word("ending_lists")] = words[_tables_word("plan_lists")] = address_of(self._lists)
 
     @property
     def _lexer(self) -> Lexer:
@@ -226,7 +199,7 @@ class GrowingGrammarTables:
 
     def grammar_tables(self) -> GrammarTables:
         """Return the contents of the tables."""
-        count, separator = self._told, int(self._words[_TABLES_SEPARATOR])
+        count, separator = self._told, int(self._words[K.LarkTables.separator])
         separability = self._separability.copy()
         separability[separability == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
         return GrammarTables(
@@ -239,8 +212,8 @@ class GrowingGrammarTables:
             _answered(self._plans),
             separability,
             self._errors.copy(),
-            self._fixed[_TABLES_RULE_ORIGINS],
-            self._fixed[_TABLES_RULE_SIZES],
+            self._fixed[_tables_word("rule_origins")],
+            self._fixed[_tables_word("rule_sizes")],
             self._certified.copy() if self.knows_certified else self._certified[:0],
         )
 
@@ -286,9 +259,9 @@ class GrowingGrammarTables:
             self._endings,
         ]  # a running call may still use their addresses
         places = [
-            _TABLES_MOVES,
-            _TABLES_MAY_BE_NEWLINE,
-            _TABLES_ENDINGS,
+            _tables_word("moves"),
+            _tables_word("may_be_newline"),
+            _tables_word("endings"),
         ]
         addresses = [address_of(moves), address_of(newlines), address_of(endings)]
         # one statement: after an interrupt Python and compiled code must read the same arrays
@@ -296,7 +269,7 @@ class GrowingGrammarTables:
 
     def reach(self, lexeme: int) -> None:
         """Make rows for all lexeme states up to this one."""
-        lexer, newline = self._lexer, int(self._words[_TABLES_NEWLINE])
+        lexer, newline = self._lexer, int(self._words[K.LarkTables.newline])
         count = len(lexer.states)
         if count > len(self._newlines):
             self._grow(max(2 * len(self._newlines), count, FIRST_ROOM))
@@ -392,8 +365,8 @@ class GrowingGrammarTables:
         completed."""
         self._certified[:] = certified
         self.knows_certified = True
-        self._words[_TABLES_KEEPS_FRAGMENTS] = 1
-        self._words[_TABLES_HAS_EXCLUDING] = int((certified & K.EXCLUDING).any())
+        self._words[K.LarkTables.keeps_fragments] = 1
+        self._words[K.LarkTables.has_excluding] = int((certified & K.EXCLUDING).any())
 
     def _listed_at(self, key: tuple[int, ...]) -> int:
         at = self._known_lists.get(key)
@@ -405,7 +378,7 @@ class GrowingGrammarTables:
                 self._kept.append(self._lists)
                 (
                     self._lists,
-                    self._words[[_TABLES_ENDING_LISTS, _TABLES_PLAN_LISTS]],
+                    self._words[[_tables_word("ending_lists"), _tables_word("plan_lists")]],
                 ) = lists, address_of(lists)
             self._lists[at : at + size] = key
             self._listed, self._known_lists[key] = at + size, at
