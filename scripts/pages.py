@@ -2,7 +2,7 @@
 
     python scripts/pages.py                       compare all pages; exit status 1 and a diff if one differs
     python scripts/pages.py --write               write into the pages what was printed
-    python scripts/pages.py docs/demo.md --write  the same for some pages; --times: also where only times differ
+    python scripts/pages.py docs/demo.md --write  the same for one page (--times: also times)
 
 A block marked `python` is executed; the unmarked block after it is its output. A block that imports structgen
 stands alone; any other goes on with the names of the block before it. An expression followed by `# -> value`
@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 
 NOT_RUN = {
+    r"python scripts/pages\.py": "it runs the pages themselves",
     r"make \w": "it installs packages, or runs for minutes",
     r"git clone |cd |python3? -m venv |\. \.venv|source ": "it is part of an installation",
     r"(python3? -m )?pip install ": "it installs packages",

@@ -16,7 +16,8 @@ from structgen.native.jit import load
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
-_USED = tuple(f"structgen.{package}." for package in ("automata", "json_machine", "machine_core", "native"))
+_PACKAGES = "automata core json_grammars json_machine machine_core native schema store tokens".split()
+_USED = tuple(f"structgen.{package}." for package in _PACKAGES)
 """Where the compiled code of JSON's masks is: all of it is loaded before the first schema."""
 
 STORES = ("cold", "warm", "isolated", "foreign")
