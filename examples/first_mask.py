@@ -43,6 +43,6 @@ while True:
     text += tokenizer.decode([token])
 
 most = max(counts)
-print(f"{len(counts)} tokens, each drawn at random from up to {most:,} allowed ones: noise in valid form")
+print(f"{len(counts)} tokens, each drawn at random from up to {most:,} allowed ones")
 print(text.decode())
 print("json.loads reads it:", ", ".join(json.loads(text)))

@@ -2,7 +2,7 @@
 
     python scripts/pages.py                       compare all pages; exit status 1 and a diff if one differs
     python scripts/pages.py --write               write into the pages what was printed
-    python scripts/pages.py docs/demo.md --write  the same for some pages
+    python scripts/pages.py docs/demo.md --write  the same for one page (--times: also times)
 
 A block marked `python` is executed; the unmarked block after it is its output. A block that imports structgen
 stands alone; any other goes on with the names of the block before it. An expression followed by `# -> value`
@@ -35,10 +35,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 
 NOT_RUN = {
+    r"python scripts/pages\.py": "it runs the pages themselves",
     r"make \w": "it installs packages, or runs for minutes",
     r"git clone |cd |python3? -m venv |\. \.venv|source ": "it is part of an installation",
     r"(python3? -m )?pip install ": "it installs packages",
-    r"structgen warmup": "it may compile for minutes; test_app.py and test_shipped_code.py run it",
+    r"structgen warmup +#": "it is part of an installation",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
@@ -51,10 +52,12 @@ SLOW = {
     r"openai_server\.py|openai:http": "a server is started",
     r"sample-report|--method|n=1000": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
+    r"structgen warmup": "it may compile for minutes",
 }
 """What is run by the slow tests alone, by a text in the code or the command."""
 
 _FENCE = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_ELLIPSIS = re.compile(r"^\.\.\.\n", re.MULTILINE)
 _TIME = re.compile(r"\b\d[\d,]*(\.\d+)? (us|ms|s)\b")
 _TIMED_ROW = re.compile(r"^  (measure|first mask|mask|take token|mask \+ token)  ")
 
@@ -131,8 +134,8 @@ def _line(text: str, at: int) -> int:
 
 def agrees(said: str, printed: str) -> bool:
     """Return whether a page says what was printed, but for times and for lines left out (`...`)."""
-    pattern = re.escape(steady(said)).replace("\\.\\.\\.\\\n", r"(?s:.*)")
-    return re.fullmatch(pattern, steady(printed)) is not None
+    parts = map(re.escape, _ELLIPSIS.split(steady(said)))
+    return re.fullmatch("(?s:.*)".join(parts), steady(printed)) is not None
 
 
 def steady(text: str) -> str:
@@ -147,11 +150,12 @@ def steady(text: str) -> str:
 
 def shortened(said: str, printed: str) -> str:
     """Return what is to stand in the page: what was printed, with lines left out where the page does so."""
-    if "...\n" not in said:
+    head, *tails = _ELLIPSIS.split(said)
+    if not tails:
         return printed
-    head, _, tail = said.partition("...\n")
-    if "...\n" in tail:
+    if len(tails) > 1:
         raise SystemExit(f"two ellipses in one output are to be written by hand:\n{printed}")
+    (tail,) = tails
     lines = printed.splitlines(keepends=True)
     first, last = head.count("\n"), tail.count("\n")
     return "".join([*lines[:first], "...\n", *(lines[-last:] if last else [])])
@@ -295,10 +299,10 @@ def findings(page: str, *, fast: bool = False) -> Iterator[Finding]:
             reader.close()
 
 
-def write(page: str, found: list[Finding]) -> None:
-    """Put into a page what was printed, where it says something else."""
+def write(page: str, found: list[Finding], *, times: bool = False) -> None:
+    """Put into a page what was printed, where it says something else (`times`: or other times)."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    wrong = [(one.piece.output, one) for one in found if one.differs() and one.piece.output]
+    wrong = [(one.piece.output, one) for one in found if one.piece.output and (times or one.differs())]
     for (start, end), one in sorted(wrong, key=lambda pair: pair[0], reverse=True):
         text = text[:start] + shortened(one.piece.said, one.printed) + text[end:]
     (ROOT / page).write_text(text, encoding="utf-8")
@@ -309,6 +313,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("pages", nargs="*", default=PAGES, help="default: README.md and docs/*.md")
     parser.add_argument("--write", action="store_true", help="write into the pages what was printed")
+    parser.add_argument("--times", action="store_true", help="with --write: also where times alone differ")
     options = parser.parse_args()
     wrong = 0
     for page in options.pages:
@@ -318,8 +323,8 @@ def main() -> None:
         print(f"{page}: {len(found)} run, {len(bad)} differ")
         for one in bad:
             print(one)
-        if options.write and bad:
-            write(page, found)
+        if options.write:
+            write(page, found, times=options.times)
     sys.exit(int(bool(wrong) and not options.write))
 
 

@@ -116,6 +116,8 @@ def test_the_page_of_the_demo_has_the_commands_and_sentences_of_the_script() -> 
         ("a\n", "b\n", False),
         ("a\n...\n", "a\nb\nc\n", True),
         ("a\n...\nd\n", "a\nb\nc\n", False),
+        ("wait ...\n", "wait ...\n", True),
+        ("wait ...\n", "wait\nand wait\n", False),
         ("ready: 1.2 s\n", "ready: 40 s\n", True),
         ("12 of 12\n", "11 of 12\n", False),
         ("  mask   structgen  5  9 us\n", "  mask   structgen  5  7 us\n", True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,27 +11,14 @@ from typing import TYPE_CHECKING, Any
 import structgen
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session
+from structgen.native.jit import load
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
-FIRST_DOCUMENTS = {
-    '{"t": "ab", "c": "abc", "day": "2024-02-29", "n": -2, "x": 0.25, "l": ["a", 1], "k": {"t": "c"}}': """{
-    "type": "object", "required": ["t"], "minProperties": 1, "patternProperties": {"^x-": {"type": "string"}},
-    "properties": {
-        "t": {"type": "string", "minLength": 1, "maxLength": 40},
-        "c": {"type": "string", "pattern": "^[a-z]{2,5}$"},
-        "day": {"type": "string", "format": "date"},
-        "n": {"type": "integer", "minimum": -3, "maximum": 1200},
-        "x": {"type": "number", "multipleOf": 0.25},
-        "l": {"type": "array", "items": {"enum": ["a", "b", 1, null, true]}, "maxItems": 3},
-        "k": {"$ref": "#"}}}""",
-    '{"if": 1, "other": "text", "more": [1.5, {"a": null}]}': """{
-    "if": {"required": ["if"]}, "then": {"properties": {"other": {"type": "string"}}},
-    "anyOf": [{"properties": {"if": {"type": "integer"}}}, {"required": ["else"]}], "maxProperties": 9}""",
-    "[[1, 2], [3]]": '{"type": "array", "uniqueItems": true, "contains": {"minItems": 2}}',
-}
-"""Documents and their schemas, written once so that the compiled code of each kind of value is loaded."""
+_PACKAGES = "automata core json_grammars json_machine machine_core native schema store tokens".split()
+_USED = tuple(f"structgen.{package}." for package in _PACKAGES)
+"""Where the compiled code of JSON's masks is: all of it is loaded before the first schema."""
 
 STORES = ("cold", "warm", "isolated", "foreign")
 """The states in which a run can find the mask store; none of them named: the user's own store, as it is."""
@@ -88,14 +76,8 @@ class StructgenEngine(MaskEngine):
             self._store = structgen.MaskStore(path=None)
 
     def warm_up(self, tokenizer: Tokenizer) -> None:
-        store = structgen.MaskStore(path=None)  # a cold run must find none of these masks
-        for document, schema in FIRST_DOCUMENTS.items():
-            grammar = unwarned_schema(schema, **structgen.WIDEST)
-            matcher = structgen.Matcher(structgen.compile(grammar, tokenizer, store=store))
-            for token in tokenizer.encode(document.encode()):
-                matcher.fill_mask(self._mask)
-                matcher.advance(token)
-            matcher.fill_mask(self._mask, budget=matcher.tokens_to_finish())
+        structgen.preload("json", tokenizer=tokenizer)  # it puts no mask into the store
+        load(*(name for name in sys.modules if name.startswith(_USED)))
 
     def compile(self, schema: str) -> Callable[[], Session]:
         tokenizer = self._tokenizer

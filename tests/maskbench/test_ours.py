@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from array import array
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +83,34 @@ def test_text_that_is_no_schema_is_a_refusal(tokenizer):
 
 def test_a_walk_of_a_bare_schema_ends_in_a_document_of_it(tokenizer):
     assert played(tokenizer, [])[1][2:] == (Verdict.RIGHT, None, "", "")
+
+
+def test_no_compiled_code_is_loaded_after_the_first_schema_began():
+    """Else the first use of a function would be in the time of a mask."""
+    script = """
+import sys
+from array import array
+from pathlib import Path
+import structgen as sg
+from structgen.maskbench.engines import EngineConfig, create
+from structgen.maskbench.readers import select
+from structgen.maskbench.replay import HEAD, Probe, run
+from structgen.native import jit
+
+def loaded():
+    return {name for name, entries in jit._entries.items() if not entries._waiting}
+
+factory = "structgen.maskbench.ours:StructgenEngine"
+engine, tokenizer = create(EngineConfig("ours", factory, "small", dict(sg.WIDEST)))
+before = loaded()
+probe = Probe(memoryview(array("q", [0] * (HEAD + 64))), lambda times: None)
+for case in select([Path(path) for path in sys.argv[1:]]).cases():
+    run(engine, tokenizer, case, probe, lambda message: None)
+print(sorted(loaded() - before))
+"""
+    schemas = [f"schemas/{name}.json" for name in ("access_rule", "calendar_event", "formats", "geometry")]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *schemas], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
