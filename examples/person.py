@@ -13,7 +13,7 @@ class Person(BaseModel):
     city: str
 
 
-@sg.generate(model="structgen/extract")
+@sg.generate(model="structgen/extract", speculation="off")  # one token a step, so that it grows evenly
 def person(text: str) -> Person:
     """Extract the person from: {text}"""
     return sg.filled()
@@ -27,7 +27,7 @@ def main() -> None:
     for partial in person.stream(text):
         if partial.value != seen:
             seen = partial.value
-            print("  ", seen)
+            print("  ", repr(seen))
 
 
 if __name__ == "__main__":

@@ -1,42 +1,77 @@
 #!/usr/bin/env bash
-# What `make demo` shows: a document and an object from a sentence, an object with a known field that is filled in any order, a text of a Lark
-# grammar, the library, `structgen check` on good and bad texts, and `structgen maskbench`.
+# What `make demo` shows. docs/demo.md has the output. With --list it prints the sentences and the commands alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BIN=${BIN:-.venv/bin}
+LIST=${1:-}
 
-show() {
-  local command="" word
-  for word in "$@"; do
-    word=${word//"$BIN/"/}
-    [[ $word =~ ^[A-Za-z0-9_./=:-]+$ ]] || word="\"$word\""  # so that the line can be pasted
-    command+=" $word"
-  done
-  printf '\n$%s\n' "$command"
-  "$@"
+say() {
+  printf '\n'
+  fold -s -w 78 <<<"$*" | sed 's/ *$//; s/^/# /'
 }
 
-show "$BIN/structgen" warmup
-show "$BIN/structgen" generate --device cpu --schema examples/order.schema.json \
-  --prompt "Zorvik ordered 3 lamps and 2 chairs on 4 May 2026 and has paid; deliver to Mandelport."
-# The slots of the canvas are filled two a step, the surest first (examples/person.given.json has the city).
-show "$BIN/structgen" infill --schema examples/person.schema.json --given examples/person.given.json --slots 10 \
-  --scheduler low-confidence --tokens-per-step 2 --stream --prompt "Maria Keller is 34 years old and lives in Hamburg."
-show "$BIN/python" examples/person.py
-show "$BIN/python" examples/first_mask.py
-# A Lark grammar in place of a schema: the model knows JSON, and grammars/json.lark is a grammar of JSON.
-show "$BIN/structgen" generate --device cpu --grammar grammars/json.lark --max-tokens 60 \
-  --prompt "{name: string, age: integer} Maria Keller is 34."
-show "$BIN/structgen" check --schema examples/book.schema.json examples/book.json
-# The faults are the point here: exit status 1 is what must come.
+# Prints a command so that it can be pasted, an option beside its value and 80 columns where they fit; then runs it.
+show() {
+  local line="\$" part="" word
+  for word in "$@"; do
+    word=${word//"$BIN/"/}
+    [[ $word =~ ^[A-Za-z0-9_./=:-]+$ ]] || word="\"$word\""
+    part+=" $word"
+    [[ $word == --* && $word != --stream ]] && continue
+    if ((${#line} + ${#part} > 78)) && [[ $line != "\$" ]]; then
+      printf '%s \\\n' "$line"
+      line="   "
+    fi
+    line+=$part
+    part=""
+  done
+  printf '%s\n' "$line"
+  [[ $LIST == --list ]] || "$@"
+}
+
+# The command finds a fault in a text: exit status 1 is what must come.
 fault() {
   local status=0
   show "$@" || status=$?
-  if [ "$status" -ne 1 ]; then
+  if [[ $LIST != --list && $status -ne 1 ]]; then
     echo "the text with a fault should have exit status 1, not $status" >&2
     exit 1
   fi
 }
+
+say "structgen compiles its inner loops to machine code, once after an installation."
+show "$BIN/structgen" warmup
+
+say "A small model, which is part of the package, reads a sentence and writes a document of a JSON Schema."
+show "$BIN/structgen" generate --schema examples/order.schema.json \
+  --prompt "Zorvik ordered 3 lamps and 2 chairs on 4 May 2026 and has paid; deliver to Mandelport."
+
+say "A typed function: the model's answer is an object of a Python class. Partial objects come while it is written."
+show "$BIN/python" examples/person.py
+
+say "A Lark grammar in place of a schema. This one is a grammar of JSON, since the small model knows JSON alone."
+show "$BIN/structgen" generate --grammar grammars/json.lark --max-tokens 60 \
+  --prompt "{name: string, age: integer} Maria Keller is 34."
+
+say "A masked-diffusion model fills the slots (░) of an object in any order, two a step. The city is given."
+show "$BIN/structgen" infill --schema examples/person.schema.json --given examples/person.given.json --slots 10 \
+  --scheduler low-confidence --tokens-per-step 2 --stream --prompt "Maria Keller is 34 years old and lives in Hamburg."
+
+say "No model at all: each token is drawn at random from those that the mask allows. The content is noise;" \
+  "the form is right, and structgen alone sees to that."
+show "$BIN/python" examples/first_mask.py
+
+say "A validator that says where a fault is and what could stand there: first a valid file, then two with a fault."
+show "$BIN/structgen" check --schema examples/book.schema.json examples/book.json
 fault "$BIN/structgen" check --schema examples/book.schema.json examples/book_with_a_fault.json
 fault "$BIN/structgen" check --grammar grammars/arithmetic.lark examples/sum_with_a_fault.txt
-show "$BIN/structgen" maskbench schemas/ --tokenizer tests/data/bpe/tokenizer.json
+
+say "What a schema allows, in words."
+show "$BIN/structgen" explain --schema examples/book.schema.json
+
+say "Twelve sample schemas in the form of JSONSchemaBench, replayed token by token: every valid document is accepted," \
+  "every invalid one is refused. A mask says which tokens may come next; for a schema that was seen before" \
+  "(structgen:warm) it takes about a microsecond."
+show "$BIN/structgen" maskbench schemas/ --engine structgen:warm
+
+say "Next: docs/first-hour.md leads to your own types and your own model."

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from structgen.compilation.compiler import compile
     from structgen.compilation.explanation import Explanation, explain
     from structgen.compilation.grammar_explanation import GrammarExplanation
+    from structgen.compilation.preloading import preload
     from structgen.core.batch import RowStatus, advance_all, fill_masks
     from structgen.core.compiled import CompiledGrammar, State
     from structgen.core.dfa import Dfa
@@ -169,6 +170,7 @@ __all__ = [
     "json_schema",
     "lark",
     "literal",
+    "preload",
     "regex",
     "run",
     "sample",
@@ -193,6 +195,8 @@ def _home(name: str) -> str | None:
             return "structgen.core.compiled"
         case "compile":
             return "structgen.compilation.compiler"
+        case "preload":
+            return "structgen.compilation.preloading"
         case "Dfa":
             return "structgen.core.dfa"
         case "Engine":

@@ -21,6 +21,12 @@ class StructgenError(Exception):
         what = f"{printable(where, lines=False)}: {self.what}" if where else self.what
         super().__init__(" ".join(part for part in (what, self.cure) if part))
 
+    def name_file(self, file: str) -> None:
+        """Put the name of a file before the place, if it is not there yet."""
+        if file not in self.where:
+            where = f"{file}, {self.where}" if self.where else file
+            StructgenError.__init__(self, self.what, where=where, cure=self.cure)
+
 
 class OptionError(StructgenError):
     """An option has a value, or a combination of values, that is not offered."""

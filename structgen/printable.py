@@ -33,6 +33,12 @@ def printable(text: str, *, lines: bool = True) -> str:
     return (_BUT_LINES if lines else _ALL).sub(_escape, text)
 
 
+def short_repr(text: str, most: int = 200) -> str:
+    """Return a text as `repr` writes it, its middle left out beyond `most` characters."""
+    half = most // 2
+    return repr(text if len(text) <= most else f"{text[:half]} ... {text[-half:]}")
+
+
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

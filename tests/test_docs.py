@@ -1,29 +1,21 @@
-"""What docs/ shows is what happens: the corners of JSON Schema, and every piece of code with its output."""
+"""What tables in docs/ say is so. tests/test_pages.py runs the code."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import re
-import shlex
 from dataclasses import fields
-from importlib.util import find_spec
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
-from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.cli import app
 from structgen.cli.tokens import byte_tokenizer
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")
-GRAMMARS = (ROOT / "docs/grammars.md").read_text(encoding="utf-8")
 LIMITS = (ROOT / "docs/limits.md").read_text(encoding="utf-8")
-COMPOSITION = (ROOT / "docs/composition.md").read_text(encoding="utf-8")
 CORNERS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in SCHEMAS.partition("## Corners")[2].partition("\n## ")[0].splitlines()
@@ -53,46 +45,7 @@ def test_corners(schema: str, documents: str, said: str) -> None:
         assert jsonschema_rs.validator_for(value).is_valid(json.loads(text)) is accepted, text
 
 
-SAMPLERS = (ROOT / "docs/samplers.md").read_text(encoding="utf-8")
 SPECULATION = (ROOT / "docs/speculation.md").read_text(encoding="utf-8")
-PAGES = {
-    "json-schema": SCHEMAS,
-    "limits": LIMITS,
-    "grammars": GRAMMARS,
-    "composition": COMPOSITION,
-    "samplers": SAMPLERS,
-    "speculation": SPECULATION,
-}
-
-
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-def test_code_prints_what_is_shown(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    shown = re.findall(r"```python\n(.*?)```\n```\n(.*?)```", page, re.S)
-    assert shown
-    for code, output in shown:
-        if "sg.Engine" in code and find_spec("torch") is None:
-            continue
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code, "docs", "exec"), {})
-        assert printed.getvalue() == output
-
-
-def test_check_of_a_grammar_prints_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    block = re.search(r"\$ structgen (check --grammar [^\n]*)\n(.*?)```", GRAMMARS, re.S)
-    assert block is not None
-    assert CliRunner().invoke(app(), block[1].split()).stdout == block[2]
-
-
-def test_generate_with_guesses_prints_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
-    monkeypatch.chdir(ROOT)
-    shown = re.findall(r"\$ structgen (generate [^\n]*)\n(.*?\n)(?=\$|```)", SPECULATION, re.S)
-    assert len(shown) == 2
-    for command, output in shown:
-        assert CliRunner().invoke(app(), shlex.split(command)).stdout == output
 
 
 def test_every_option_of_speculation_is_described_with_its_default() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -79,6 +78,11 @@ def package(tmp_path: Path) -> Path:
         "native/typed_blocks.py",
         "native/jit.py",
         "native/inner_functions.py",
+        "native/first_use.py",
+        "native/shipped_code.py",
+        "system/cache.py",
+        "errors.py",
+        "printable.py",
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PACKAGE / name, root / name)
@@ -147,38 +151,6 @@ def test_two_processes_that_compile_one_function_for_two_types_keep_both(package
         [sys.executable, "-c", code], env=environment, cwd=package, capture_output=True, text=True, check=True
     )
     assert done.stdout == "9.0 2\n"
-
-
-def said_on_a_terminal(package: Path) -> str:
-    """Return what a new process writes on a terminal while it loads the compiled function."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-    code = "import structgen.machine.user, sys; structgen.machine.user.answer(1); sys.stderr.write('.')"
-    try:
-        subprocess.run([sys.executable, "-c", code], env=environment, cwd=package, stderr=theirs, check=True)
-        return os.read(ours, 4096).decode()
-    finally:
-        os.close(theirs)
-        os.close(ours)
-
-
-def test_compiling_is_announced_once_on_a_terminal(package: Path) -> None:
-    first, second = said_on_a_terminal(package), said_on_a_terminal(package)
-    assert first.count("compiling the inner loop") == 1 == first.count("\n")
-    assert second == "."
-
-
-def test_compiling_says_nothing_in_a_pipe(package: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", "import structgen.machine.user; structgen.machine.user.answer(1)"],
-        env=environment,
-        cwd=package,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout + done.stderr == ""
 
 
 def test_the_digest_is_of_contents_alone(tmp_path: Path) -> None:

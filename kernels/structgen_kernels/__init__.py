@@ -1,8 +1,8 @@
 """Kernels that apply token masks to logits on a GPU, sample under them, verify drafts and step automata.
 
-It is a package of its own and imports nothing of structgen. It needs torch; its kernels need Triton
-(`pip install 'structgen-toolkit[triton]'`), and where that is missing plain torch does the same, slower.
-docs/kernels.md explains layouts and draws the tiles.
+It is a package of its own and imports nothing of structgen. It needs torch. Its kernels need Triton (`pip
+install 'structgen-toolkit[triton]'`); without Triton, torch operations compute the same, slower.
+docs/kernels.md explains layouts and has drawings of the tiles.
 """
 
 from structgen_kernels.automata import advance

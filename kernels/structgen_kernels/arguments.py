@@ -1,7 +1,7 @@
-"""What the kernels take for logits and for masks: tensors with their sizes and strides, in one tuple each.
+"""The arguments of the kernels for logits and masks: tensors with their sizes and strides, in one tuple each.
 
 Triton takes a named tuple as one argument and compiles it field by field. A field that is None is known to be
-None when the kernel is compiled. This module needs no Triton.
+None at compile time. This module needs no Triton.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from torch import Tensor
 
 
 class Logits(NamedTuple):
-    """Rows of logits, and the row that each line of a launch is for. Strides are in elements."""
+    """Rows of logits, and the row for each line of a launch. Strides are in elements."""
 
     base: Tensor
     rows: Tensor | None
-    """[lines]: the row of each line; None: line i is for row i."""
+    """[lines]: the row of each line; None: line i has row i."""
     row_count: int
     width: int
     row_stride: int
@@ -25,8 +25,8 @@ class Logits(NamedTuple):
 
 
 class Masks(NamedTuple):
-    """Rows of a mask store and of its overlays as bytes, and which of them each line unites. Strides are in
-    bytes."""
+    """Rows of a mask store and its overlays as bytes, and the rows whose union is each line's mask. Strides
+    are in bytes."""
 
     store: Tensor | None
     """None: there are no masks."""
@@ -41,20 +41,20 @@ class Masks(NamedTuple):
 
     @property
     def united(self) -> int:
-        """K, the rows that a line unites; 0 where the mask of line i is row i of the store, -1 without masks.
-        Kernels know it when they are compiled."""
+        """K, the number of rows of a line's union; 0 if the mask of line i is row i of the store, -1 without
+        masks. Known to kernels at compile time."""
         if self.store is None:
             return -1
         return 0 if self.indices is None else self.indices.shape[1]
 
 
 def logits_argument(logits: Tensor, rows: Tensor | None) -> Logits:
-    """Return checked logits [B, V] as the kernels take them, for the rows that are named."""
+    """Return checked logits [B, V] as an argument of the kernels, for the given rows."""
     return Logits(logits, rows, logits.shape[0], logits.shape[1], logits.stride(0), logits.stride(1))
 
 
 def masks_argument(store: Tensor | None, overlays: Tensor | None, indices: Tensor | None) -> Masks:
-    """Return checked masks as the kernels take them: a store with indices into it, or masks as the store
+    """Return checked masks as an argument of the kernels: a store with indices into it, or masks as the store
     alone."""
     if store is None:
         return Masks(None, None, None, 0, 0, 0, 0, 0)
@@ -72,6 +72,6 @@ def masks_argument(store: Tensor | None, overlays: Tensor | None, indices: Tenso
 
 def as_bytes(mask: Tensor) -> Tensor:
     """Return the bytes of a checked mask, uint8 [rows, 4 * words], over the same memory."""
-    if mask.stride(1) != 1:  # a row of one word: its stride means nothing, but `view` asks for 1
+    if mask.stride(1) != 1:  # a row of one word has an arbitrary stride, but `view` requires 1
         mask = mask.as_strided(mask.shape, (mask.stride(0), 1))
     return mask.view(torch.uint8)

@@ -1,8 +1,7 @@
 """Automata that are stepped on the device: for regular languages a decoding loop needs no host between steps.
 
 `compiled.to_dfa(max_states)` of a grammar with few states gives the tables: the class of each token, and the
-state after a token of a class. With the rows of the mask store for each state, the step after a draw is one
-kernel:
+state after a class of tokens. With the mask store's rows of each state, the step after a draw is one kernel:
 
     token --advance--> state, rows of the store --masked_sample--> next token
 
@@ -31,18 +30,17 @@ def advance(
     automata: Tensor | None = None,
     state_rows: Tensor | None = None,
 ) -> Advanced:
-    """Return the states of n automata after tokens, and the rows of the mask store for them.
+    """Return the states of n automata after tokens, and the mask store's rows for them.
 
-    `states`: int32 or int64 [n], -1 for a dead one. `tokens`: int32 or int64 [n], or [n, L] to step L
-    times; the states behind each token come back in the same shape. `transitions`: int32 or int64 [S, C],
-    the state after a class of tokens, -1 where there is none. `token_class`: int32 or int64 [V], -1 for a
-    token that is allowed nowhere; or [A, V] for several automata whose states share the numbers 0 to S -
-    1, with `automata` [n] saying which one a line follows. `state_rows`: int32 or int64 [S, K], K from 1
-    to 8: the rows of the mask store whose union is a state's mask, -1 for none; with it the result has
-    `indices` [*tokens, K].
+    `states`: int32 or int64 [n], -1 for a dead one. `tokens`: int32 or int64 [n], or [n, L] for L steps; the
+    result has the same shape. `transitions`: int32 or int64 [S, C], the state after a class of tokens, -1 if
+    there is none. `token_class`: int32 or int64 [V], -1 for a token that is never allowed; or [A, V] for
+    several automata whose states share the numbers 0 to S - 1, with `automata` [n], the automaton of each
+    line. `state_rows`: int32 or int64 [S, K], K from 1 to 8: the rows of the mask store whose union is a
+    state's mask, -1 for none; with it the result has `indices` [*tokens, K].
 
-    A state, token or automaton that is out of range gives -1 and rows -1, which allow nothing; nothing is
-    read out of the tables. Numbers in main memory are checked. Cost: two dependent reads a token. Raises
+    A state, token or automaton that is out of range gives -1 and rows -1, which allow nothing; no memory
+    outside the tables is read. Numbers in main memory are checked. Cost: two dependent reads a token. Raises
     KernelError for wrong types, shapes or devices.
     """
     device = states.device if isinstance(states, Tensor) else torch.device("cpu")

@@ -1,7 +1,7 @@
 """Checks of arguments, shared by the launchers, and the choice between Triton and plain torch.
 
-A check never waits for the GPU: values that lie in main memory are checked, values that already lie on the
-GPU are not (their kernels have a defined result for bad values; each launcher's docstring says which).
+A check never waits for the GPU. Values in main memory are checked; values on the GPU are not (the kernels
+have a defined result for bad values; each launcher's docstring says which).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from structgen_kernels.errors import KernelError
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.int32, torch.int64)
 MOST_ROWS = 8
-"""Rows of a mask store that one mask may be the union of."""
+"""The most rows of a mask store whose union is one mask."""
 
 Integers: TypeAlias = Tensor | Sequence[int]
 Numbers: TypeAlias = Tensor | float | Sequence[float]
 
 
 def runs_triton(device: torch.device) -> bool:
-    """Return whether a launcher runs its Triton kernel for tensors on `device`, not its twin in torch.
+    """Return whether a launcher runs its Triton kernel for tensors on `device`, or else torch operations.
 
-    On a GPU that is so where Triton is installed; where it is not, a RuntimeWarning says so once. In main
-    memory it is so only under Triton's interpreter (`TRITON_INTERPRET=1`), which is for tests.
+    On a GPU: if Triton is installed; if not, a RuntimeWarning says so once. In main memory: only under
+    Triton's interpreter (`TRITON_INTERPRET=1`), which is for tests.
     """
     if device.type == "cuda":
         if not _has_triton():
@@ -57,15 +57,15 @@ def _say_without_triton() -> None:
 
 
 def said(tensor: object) -> str:
-    """Return the words for a tensor in a message."""
+    """Return a description of a tensor for a message."""
     if not isinstance(tensor, Tensor):
         return f"a {type(tensor).__name__}"
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)} on {tensor.device}"
 
 
 def check_logits(logits: Tensor) -> None:
-    """Raise KernelError unless `logits` are floats [rows, V]. Any strides are allowed, but two
-    logits must not share memory."""
+    """Raise KernelError unless `logits` are floats [rows, V]. Any strides are allowed, but two logits must
+    not share memory."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.dtype not in FLOATS:
         raise KernelError(
             f"Logits are a float16, bfloat16, float32 or float64 tensor [rows, V], not {said(logits)}.",
@@ -79,10 +79,10 @@ def check_logits(logits: Tensor) -> None:
 
 
 def check_written(logits: Tensor) -> None:
-    """Raise KernelError where `logits`, which are written in place, hold an element twice or belong to a
-    graph of autograd, which a kernel cannot tell of what it writes."""
+    """Raise KernelError if `logits`, which are written in place, contain a memory element twice or require
+    gradients: autograd does not see the writes of a kernel."""
     (rows, width), (row, column) = logits.shape, logits.stride()
-    # two elements share memory where r rows up is c columns to the side: the least such r and c are these
+    # two elements share memory if r rows up equals c columns to the side; these are the least such r and c
     common = math.gcd(row, column)
     r, c = (column // common, row // common) if common else (1, 1)
     if (r < rows and c < width) or (common == 0 and rows * width > 1):
@@ -100,8 +100,8 @@ def check_written(logits: Tensor) -> None:
 
 
 def check_mask(mask: Tensor, device: torch.device, name: str) -> None:
-    """Raise KernelError unless `mask` is int32 [rows, words] on `device`, with the words of a row side by
-    side."""
+    """Raise KernelError unless `mask` is int32 [rows, words] on `device`, with the words of a row
+    adjacent."""
     if not isinstance(mask, Tensor) or mask.ndim != 2 or mask.dtype != torch.int32:
         raise KernelError(
             f"A mask is an int32 tensor [rows, ceil(V / 32)], not {said(mask)}.",
@@ -132,7 +132,7 @@ def integers(
     cure: str,
     dtype: torch.dtype = torch.int32,
 ) -> Tensor:
-    """Return integers [*shape] on `device`, of `dtype` where they were not on it yet.
+    """Return integers [*shape] on `device`, converted to `dtype` unless they are there already.
 
     Values in main memory are checked to be at least `low` and below `high`.
     """
@@ -176,10 +176,11 @@ def numbers(
     high: float,
     cure: str,
 ) -> Tensor:
-    """Return one number for each of `count` rows, of `dtype` on `device`; a single number serves all rows.
+    """Return one number for each of `count` rows, of `dtype` on `device`; a single number is used for all
+    rows.
 
-    Values in main memory are checked to lie between `low` and `high`, both included. A tensor that has the
-    type and the device already is not copied.
+    Values in main memory are checked to be between `low` and `high`, inclusive. A tensor of the right type
+    and device is not copied.
     """
     is_whole = not dtype.is_floating_point
     if isinstance(values, (int, float)):

@@ -6,7 +6,7 @@ from __future__ import annotations
 class KernelError(ValueError):
     """An argument has a wrong type, device, shape, stride or value.
 
-    `where` is the name of the argument, `cure` the sentence that says how to mend it; it ends the message.
+    `where` is the name of the argument; `cure` is the last sentence of the message, and says how to mend it.
     """
 
     def __init__(self, what: str, *, where: str, cure: str) -> None:

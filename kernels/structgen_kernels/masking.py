@@ -42,14 +42,14 @@ def apply_mask_(logits: Tensor, mask: Tensor, rows: Integers | None = None) -> T
     """Write minus infinity to the logits of tokens that a mask does not allow; returns `logits`.
 
     `logits`: float16, bfloat16, float32 or float64 [B, V], of any strides. `mask`: int32 [n, words] on the
-    same device; row i is for row i of the logits, or for row `rows[i]` where `rows` are given (each at most
-    once). Without `rows`, n is B. Tokens past the end of a mask row are not allowed; bits past V are ignored.
+    same device; row i is for row i of the logits (then n is B), or for row `rows[i]` if `rows` are given
+    (each at most once). Tokens past the end of a mask row are not allowed; bits past V are ignored.
 
-    Cost on a GPU: one kernel, which reads the mask, writes the logits beside each byte of the mask that
-    forbids a token, and reads those of them beside which it also allows one. Nothing waits for the GPU.
-    `rows` in main memory are checked. Of `rows` on the GPU, numbers that are no row are skipped; a row that
-    is named twice there may keep a token that only one of its masks allows. Raises KernelError for a wrong
-    type, device, shape or stride, and for logits whose elements share memory or require gradients.
+    Cost on a GPU: one kernel. It reads the mask, writes the logits of each mask byte that forbids a token,
+    and reads those of them whose byte also allows one. Nothing waits for the GPU. `rows` in main memory are
+    checked. For `rows` on the GPU, invalid numbers are skipped; a row that is named twice may keep a token
+    that only one of its masks allows. Raises KernelError for a wrong type, device, shape or stride, and for
+    logits whose elements share memory or require gradients.
     """
     check_logits(logits)
     check_written(logits)

@@ -1,4 +1,5 @@
-"""What every kernel computes, in plain torch: the definition, the twin for tests, and the way without Triton.
+"""The definition of every kernel's result, in plain torch. Tests compare with it, and it is used without
+Triton.
 
 **Noise.** The noise of a draw is a function of a key and an index. The key is that of one position of one
 sample; SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014) turns key and
@@ -27,10 +28,11 @@ import torch
 from torch import Tensor
 
 TILE = 1024
-"""Tokens of a tile of the draw. It is part of the definition: another one draws other tokens."""
+"""Tokens of a tile of the draw. It is part of the definition: with another number other tokens are drawn."""
 
 COLDEST, HOTTEST = 1e-30, 1e30
-"""Bounds of temperatures. A lower one counts as 0 (the likeliest token), a higher one as the upper bound."""
+"""Bounds of temperatures. A lower one counts as 0 (take the likeliest token), a higher one as the upper
+bound."""
 
 GOLDEN = 0x9E3779B97F4A7C15
 FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -39,32 +41,31 @@ FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 NEVER = float("-inf")
 _WORD = (1 << 64) - 1
 _TOGETHER = 32
-"""Rows whose scores are made at once: some 50 bytes for each of their tokens."""
+"""Rows whose scores are computed together: about 50 bytes for each of their tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What `masked_sample` returns for n rows. A row is faulty where a logit is NaN or plus infinity."""
+    """The result of `masked_sample` for n rows. A row is faulty if a logit is NaN or plus infinity."""
 
     tokens: Tensor
-    """int64 [n]: the token drawn; -1 where no token is possible, or the row is faulty."""
+    """int64 [n]: the drawn token; -1 if no token is possible, or the row is faulty."""
     log_z: Tensor
-    """float64 [n]: the logarithm of the sum of the exponentials of all logits, at temperature 1; NaN where
-    the row is faulty."""
+    """float64 [n]: the log-sum-exp of all logits, at temperature 1; NaN if the row is faulty."""
     log_z_allowed: Tensor
-    """float64 [n]: the same of the allowed tokens, before filters; minus infinity where none is possible."""
+    """float64 [n]: the same over the allowed tokens, before filters; minus infinity if none is possible."""
     log_probs: Tensor
-    """float64 [n]: the logit of the drawn token less `log_z`: its log-probability among all tokens. Minus
-    infinity where no token is possible, NaN where the row is faulty."""
+    """float64 [n]: the drawn token's log-probability among all tokens, which is its logit minus `log_z`.
+    Minus infinity if no token is possible, NaN if the row is faulty."""
     allowed: Tensor
     """int64 [n]: how many tokens the mask allows, whatever their logits are."""
     likeliest: Tensor
-    """int64 [n]: the token with the greatest logit, allowed or not, of equals the smallest; -1 where the row
-    is faulty, or has minus infinity alone."""
+    """int64 [n]: the token with the greatest logit, allowed or not, of equal ones the smallest; -1 if the row
+    is faulty, or all its logits are minus infinity."""
 
     @property
     def log_probs_allowed(self) -> Tensor:
-        """float64 [n]: the log-probability of the drawn token among the allowed ones; as `log_probs` where
+        """float64 [n]: the log-probability of the drawn token among the allowed ones; equal to `log_probs` if
         there is no token. Cost: a few operations on n numbers."""
         among = self.log_probs + (self.log_z - self.log_z_allowed)
         return torch.where(self.tokens < 0, self.log_probs, among)
@@ -72,24 +73,24 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What `verify` returns for R trees."""
+    """The result of `verify` for R trees."""
 
     paths: Tensor
-    """int32 [R, most nodes]: the nodes that are accepted, from the first node on; -1 behind the last."""
+    """int32 [R, most nodes]: the accepted nodes, from the first node on; -1 after the last."""
     lengths: Tensor
-    """int32 [R]: how many nodes are accepted, the first one included."""
+    """int32 [R]: the number of accepted nodes, the first one included."""
     tokens: Tensor
-    """int64 [R]: the token chosen behind the last accepted node; -1 where none was possible."""
+    """int64 [R]: the token chosen after the last accepted node; -1 if none was possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """What `advance` returns."""
+    """The result of `advance`."""
 
     states: Tensor
-    """int32, shaped like the tokens: the state after each token; -1 where it is not allowed."""
+    """int32, shaped like the tokens: the state after each token; -1 if it is not allowed."""
     indices: Tensor | None
-    """int32 [*tokens, K]: the rows of the mask store for each state, -1 alone for a dead one."""
+    """int32 [*tokens, K]: the rows of the mask store for each state; all -1 for a dead one."""
 
 
 # --- noise ------------------------------------------------------------------------------------------------
@@ -152,7 +153,7 @@ def allowed_of(mask: Tensor, width: int) -> Tensor:
 def united(store: Tensor, indices: Tensor, overlays: Tensor | None) -> Tensor:
     """Return the masks int32 [n, words] that are unions of rows of a store and its overlays."""
     rows = store if overlays is None else torch.cat((store, overlays))
-    # one row more, which allows nothing: that is what an index that names no row stands for
+    # an added row allows nothing: an index that names no row is mapped to it
     rows = torch.cat((rows, rows.new_zeros(1, rows.shape[1])))
     none = rows.shape[0] - 1
     index = indices.long()
@@ -198,7 +199,7 @@ def masked_sample(
     seed: Tensor,
     position: Tensor,
 ) -> Sampled:
-    """Return a token for each line, and what else `Sampled` holds; see `sampling.masked_sample`. Every option
+    """Return a token for each line, and the figures of `Sampled`; see `sampling.masked_sample`. Every option
     is a tensor [lines]."""
     count, device = len(temperature), logits.device
     whole, left, log_probs = (torch.empty(count, dtype=torch.float64, device=device) for _ in range(3))
@@ -280,8 +281,8 @@ def filtered(scores: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, 
 
 
 def placed(parents: Tensor, starts: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Return the tree of each node and how many parents lead up to the first node; see `trees.sample_tree`.
-    Nodes past the first `most` of a tree, or that are no tree's, have 0."""
+    """Return the tree of each node and its depth below the first node; see `trees.sample_tree`. For nodes
+    past the first `most` of a tree, and for nodes of no tree, the depth is 0."""
     owners, depths = (
         torch.zeros(len(parents), dtype=torch.int64),
         torch.zeros(len(parents), dtype=torch.int64),

@@ -21,12 +21,12 @@ from structgen_kernels.masking import checked_indices, chosen_rows
 from structgen_kernels.reference import HOTTEST, TILE, Sampled
 
 _TOGETHER = 128
-"""Rows whose thresholds are found at once: each needs 4 bytes of scratch for each token."""
+"""Rows whose thresholds are found together: each needs 4 bytes of scratch for each token."""
 _WORD = 2**63
 
 
 class _Options(NamedTuple):
-    """How each line is drawn, [lines] each; a filter that is off for all lines is None."""
+    """The options of each line, [lines] each; a filter that is off for all lines is None."""
 
     temperature: Tensor
     top_k: Tensor | None
@@ -120,7 +120,7 @@ def masked_sample(
 
 
 def count_of(rows: Integers) -> int:
-    """Return how many rows are named."""
+    """Return the number of rows."""
     try:
         return len(rows)
     except TypeError as error:
@@ -136,7 +136,7 @@ def _is(values: Numbers, neutral: float) -> bool:
 
 
 def _with_neutral(options: _Options) -> _Options:
-    """Return options of which none is None."""
+    """Return options in which None is replaced by the neutral value."""
     like = options.temperature
     return options._replace(
         top_k=torch.zeros_like(options.seed) if options.top_k is None else options.top_k,

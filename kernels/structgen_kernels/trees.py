@@ -4,7 +4,7 @@ The model reads all nodes of a tree in one pass. A token is drawn at each node, 
 the noise of the node's position, and the draws are followed from the first node: while the token drawn at a
 node is a child's, that child is accepted. Without a draft the same draws would have been made one by one.
 
-    logits, masks of the nodes --masked_sample--> a token at each node --verify--> path, token behind it
+    logits, masks of the nodes --masked_sample--> a token at each node --verify--> path, token after it
 
 `sample_tree` does both; `verify` the second alone.
 """
@@ -34,9 +34,9 @@ def verify(
     counts: Sequence[int] | Tensor,
     most_nodes: int | None = None,
 ) -> Verified:
-    """Return the accepted path of each of R draft trees, and the token that was sampled behind it.
+    """Return the accepted path of each of R draft trees, and the token that was sampled after it.
 
-    The trees lie one behind the other, as `decode_tree` reads them; tree r has the next `counts[r]`
+    The trees lie one after the other, as `decode_tree` reads them; tree r has the next `counts[r]`
     nodes. `sampled`, `tokens` and `parents` are int32 or int64 [N] on one device: the token sampled at
     each node (-1: none was possible), the token that each node holds, and the number of its parent within
     the tree. A parent's number is smaller than its children's. The first node is decided already and has
@@ -95,10 +95,10 @@ def sample_tree(
     """Draw a token at each node of R draft trees and follow the draws; return the accepted paths, and what
     was drawn at each node.
 
-    `logits`: float [N, V], a row for each node, behind which the model read the node's token. `tokens`,
+    `logits`: float [N, V], a row for each node, after which the model read the node's token. `tokens`,
     `parents`, `counts` and `most_nodes` are as for `verify`. `mask` [N, words], or `store`, `indices` [N, K]
     and `overlays`, are as for `masked_sample`: a row for each node. The options are one number or one for
-    each tree, [R]; `position` is that of the token behind the first node, and a node that lies d parents
+    each tree, [R]; `position` is that of the token after the first node, and a node that lies d parents
     below draws for position + d. So each token of a path is the one that `masked_sample` would draw without
     the draft.
 

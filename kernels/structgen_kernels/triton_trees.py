@@ -51,7 +51,7 @@ def verify_kernel(sampled, tokens, parents, starts, paths, lengths, last, nodes,
 
         sampled at node 0: 7    child of 0 with token 7: node 1
         sampled at node 1: 8    child of 1 with token 8: node 4
-        sampled at node 4: 3    no child: 3 is the token behind the path 0, 1, 4
+        sampled at node 4: 3    no child: 3 is the token after the path 0, 1, 4
     """
     tree = tl.program_id(0).to(tl.int64)
     start, count = nodes_of_tree(starts, tree, most)

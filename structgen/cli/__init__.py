@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated, Any, Final
 
 import typer
@@ -61,14 +63,14 @@ def app() -> typer.Typer:
 
 
 SUMMARIES: Final = {
-    "check": "Validate files against a schema or grammar.",
+    "check": "Validate files by a schema or grammar.",
     "explain": "Explain what a schema or grammar accepts.",
     "generate": "Let a model write a document or a text.",
-    "infill": "Fill the holes of a template, in any order.",
-    "maskbench": "Replay JSONSchemaBench: coverage and speed.",
+    "infill": "Fill the holes of a template.",
+    "maskbench": "Replay JSONSchemaBench, and time it.",
     "sample-report": "Report on a file of weighted draws.",
     "store": "Show or clear the cache folder.",
-    "warmup": "Compile the inner loops ahead of first use.",
+    "warmup": "Compile the inner loops ahead.",
 }
 """One line for each command, in `structgen --help`."""
 
@@ -82,25 +84,36 @@ EXAMPLES: Final = {
         "structgen explain --grammar query.lark --sentences 5",
     ),
     "generate": (
-        "structgen generate --schema order.schema.json --prompt 'Ada bought 3 lamps.'",
-        "structgen generate --type datetime:date --prompt 'We meet on 4 May 2026.'",
-        "structgen generate --schema s.json --prompts in.jsonl --out out.jsonl",
+        """structgen generate --schema order.schema.json \\
+      --prompt 'Ada bought 3 lamps.'""",
+        """structgen generate --type datetime:date \\
+      --prompt 'We meet on 4 May 2026.'""",
+        """structgen generate --schema order.schema.json \\
+      --prompts in.jsonl --out out.jsonl""",
     ),
     "infill": (
-        "structgen infill --schema person.schema.json --given known.json \\\n"
-        "      --prompt 'Maria is 34 and lives in Hamburg.'",
-        "structgen infill --template letter.txt --prompt 'Ada owes 40 euros.'",
+        """structgen infill --schema person.schema.json \\
+      --given known.json --prompt 'Maria is 34.'""",
+        """structgen infill --template letter.txt \\
+      --prompt 'Ada owes 40 euros.'""",
     ),
     "maskbench": (
         "structgen maskbench schemas/ --tokenizer tokenizer.json",
-        "structgen maskbench data/ --sample 200 --engine structgen,llguidance",
+        """structgen maskbench schemas/ --sample 200 \\
+      --engine structgen,llguidance""",
     ),
     "sample-report": (
-        "structgen generate --schema s.json --prompt '...' --method auto --n 100 \\\n      --out draws.jsonl",
+        """structgen generate --schema order.schema.json \\
+      --prompt 'Ada bought 3 lamps.' --method auto \\
+      --n 20 --out draws.jsonl""",
         "structgen sample-report draws.jsonl --html report.html",
     ),
     "store": ("structgen store", "structgen store clear --yes"),
-    "warmup": ("structgen warmup", "structgen warmup --tokenizer tokenizer.json --grammar query.lark"),
+    "warmup": (
+        "structgen warmup",
+        """structgen warmup --tokenizer tokenizer.json \\
+      --grammar query.lark""",
+    ),
 }
 """What stands below the options of each command."""
 
@@ -111,5 +124,9 @@ def _examples(command: str) -> str:
 
 
 def main() -> None:
-    """Run the command line on sys.argv; the exit status is the command's (2: wrong usage)."""
+    """Run the command line on sys.argv. The exit status is the command's; 1 where the output was closed, 2
+    for wrong usage, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):  # characters that its encoding lacks are written as escapes
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()()

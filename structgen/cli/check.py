@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 import typer
 
 from structgen.cli.language_options import TextOptions
-from structgen.cli.output import echo, echo_json
-from structgen.cli.schema_options import refuse, takes
+from structgen.cli.output import echo, echo_json, refuse
+from structgen.cli.schema_options import takes
 from structgen.errors import StructgenError
 from structgen.printable import printable
 

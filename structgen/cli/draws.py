@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from structgen.cli.output import console, echo, echo_json_text, payload
-from structgen.cli.schema_options import refuse
+from structgen.cli.output import console, echo, echo_json_text, payload, refuse
 from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:

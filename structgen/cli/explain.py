@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from structgen.cli.language_options import TextOptions
-from structgen.cli.output import console, echo, echo_json
-from structgen.cli.schema_options import refuse, takes
+from structgen.cli.output import console, echo, echo_json, refuse
+from structgen.cli.schema_options import takes
 from structgen.errors import OptionError, StructgenError, UnsatisfiableSchema, UnsupportedError
 
 if TYPE_CHECKING:

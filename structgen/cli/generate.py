@@ -24,8 +24,8 @@ from structgen.cli.language_options import (
     named,
     text_grammar,
 )
-from structgen.cli.output import console, echo, echo_json_text, payload
-from structgen.cli.schema_options import Strict, file_named, read_input, refuse, warnings_told
+from structgen.cli.output import console, echo, echo_json_text, payload, refuse
+from structgen.cli.schema_options import Strict, read_input, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
 from structgen.sampling.methods import METHODS
 
@@ -367,7 +367,7 @@ def _requests(
     if isinstance(told, Path):
         # documents as the embedded models were trained to write them, and as sg.run has them
         usual: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
-        with warnings_told(), file_named(told):
+        with warnings_told():
             grammar = sg.json_schema(told, strict=strict, **usual)
     else:
         grammar = told
@@ -443,6 +443,8 @@ def _one(
         result = handle.result
         assert result is not None
         fault: StructgenError | None = result.error
+        if fault is not None and isinstance(fault.__cause__, OSError):
+            raise fault.__cause__  # of standard output, while it was streamed to
         if reader is not None:
             most = 1 if stream or request.n > 1 else attempts
             result, fault = _accepted(engine, request, result, reader, most)

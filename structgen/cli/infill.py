@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,14 +16,16 @@ from structgen.cli.language_options import (
     lark_grammar,
     text_grammar,
 )
-from structgen.cli.output import echo, echo_json, payload
-from structgen.cli.schema_options import read_input, refuse
+from structgen.cli.output import echo, echo_json, payload, refuse
+from structgen.cli.schema_options import read_input
 from structgen.errors import OptionError, StructgenError
+from structgen.system.resources import embedded_model
 
 if TYPE_CHECKING:
     from structgen.infilling.canvas import Canvas
     from structgen.infilling.denoising import DenoisingStep
     from structgen.infilling.results import Infilled
+    from structgen.tokens.tokenizer import Tokenizer
 
 
 def infill(
@@ -178,38 +181,24 @@ def _filled(
     options: dict[str, Any],
 ) -> Infilled:
     import structgen as sg
-    from structgen.engine.asking import ModelPrompts, ModelQuestion
-    from structgen.infilling.automata_of_grammars import written_as_dumps
-    from structgen.json_grammars.prompting import schema_outline
 
     if given is not None and not isinstance(given, dict):
         raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
-    if isinstance(grammar, dict) and prompt:
-        asked = ModelQuestion(prompt, True, schema_outline(written_as_dumps(grammar)))
-        prompt = ModelPrompts(model).text(asked) if model.startswith("structgen/") else prompt
+
+    @cache
+    def tokenizer() -> sg.Tokenizer:
+        folder = embedded_model(model) if model.startswith("structgen/") else Path(model)
+        return sg.Tokenizer.from_huggingface(folder)
 
     def listen(step: DenoisingStep, canvas: Canvas) -> None:
-        said = "".join(_slot(token, tokenizer) for token in step.canvas)
+        said = "".join(_slot(token, tokenizer()) for token in step.canvas)
         echo(f"{step.number:>4}  {said}", err=True)
 
-    if stream:
-        from structgen.infilling.presets import load_masked_model
-
-        loaded, tokenizer = load_masked_model(model)
-        return sg.infill(
-            loaded,
-            template,
-            grammar=grammar,
-            given=given,
-            prompt=prompt,
-            tokenizer=tokenizer,
-            listen=listen,
-            **options,
-        )
+    options["listen"] = listen if stream else None
     return sg.infill(model, template, grammar=grammar, given=given, prompt=prompt, **options)
 
 
-def _slot(token: int, tokenizer: Any) -> str:
+def _slot(token: int, tokenizer: Tokenizer) -> str:
     if token < 0:
         return "\u2591" if token == -1 else ""
     return str(tokenizer.decode([token]).decode("utf-8", "replace"))
@@ -232,7 +221,7 @@ def _grammar(
             cure="Give one.",
         )
     if schema is not None:
-        return _json(schema)
+        return _schema(schema)
     if grammar is not None:
         return lark_grammar(grammar, start, None, None)
     return text_grammar(ebnf, regex, start) if ebnf is not None or regex is not None else None
@@ -247,7 +236,7 @@ def _holes(options: list[str]) -> dict[str, Any]:
         name, _equals, file = option.partition("=")
         match Path(file).suffix:
             case ".json":
-                found[name] = _json(Path(file))
+                found[name] = _schema(Path(file))
             case ".lark":
                 found[name] = sg.lark(Path(file))
             case ".gbnf" | ".ebnf":
@@ -259,6 +248,15 @@ def _holes(options: list[str]) -> dict[str, Any]:
                     cure="Write NAME=FILE; the file's name ends in .json, .lark, .gbnf or .ebnf.",
                 )
     return found
+
+
+def _schema(file: Path) -> dict[str, Any]:
+    """Return the schema of a file as a dict. Raises GrammarError, which names the file."""
+    import structgen as sg
+
+    sg.json_schema(file, strict=None)  # a wrong one is told with the file's name
+    found = _json(file)
+    return found if isinstance(found, dict) else {} if found else {"not": {}}
 
 
 def _json(file: Path) -> Any:

@@ -1,7 +1,7 @@
 """Every inner loop compiled ahead: `structgen warmup`, and `make test` before its workers begin.
 
-An entry point is compiled when its module is imported, or taken from where an earlier process kept it. Two
-processes import the modules from the two ends of one list, so that they seldom compile the same function.
+`compile_all` compiles for this machine's processor. `write_for` compiles for a named level of processors and
+writes files that other machines use (`structgen.native.shipped_code`).
 """
 
 from __future__ import annotations
@@ -10,28 +10,26 @@ import os
 import re
 import subprocess
 import sys
-from collections import deque
+import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from structgen.native import first_use
+
 PACKAGE = Path(__file__).resolve().parent.parent
 _ENTRIES = re.compile(r"^from structgen\.native\.jit import .*\bentry\b", re.MULTILINE)
-_IMPORTING = """
+_WRITING = """
 import sys
 sys.path[:] = {path!r}
-from structgen.cli.inner_loops import compile_module
-for name in sys.stdin:
-    compile_module(name.strip())
-    print(flush=True)
+from pathlib import Path
+from structgen.cli.inner_loops import _write
+_write({level!r}, Path({folder!r}), {jobs!r})
 """
 
 
 def modules_with_entries() -> list[str]:
-    """Return the modules that compile something when they are imported, those of one folder together."""
+    """Return the modules that have entry points, those of one folder together."""
     found = []
     for file in sorted(PACKAGE.rglob("*.py")):
         if _ENTRIES.search(file.read_text(encoding="utf-8")):
@@ -39,40 +37,61 @@ def modules_with_entries() -> list[str]:
     return found
 
 
-def compile_all() -> None:
-    """Compile what is not kept yet: 3 minutes of CPU after an installation, some seconds from then on.
-
-    The engine's are left out where torch is not installed: nothing runs them.
-    """
+def modules_to_compile() -> list[str]:
+    """Return the modules that this installation uses: the engine's only where torch is installed."""
     names = modules_with_entries()
     if find_spec("torch") is None:
         names = [name for name in names if not name.startswith("structgen.engine.")]
-    if (os.cpu_count() or 1) > 1:
-        waiting = deque(names)
-        with ThreadPoolExecutor(2) as threads:
-            threads.map(_import_elsewhere, (waiting.popleft, waiting.pop))
-    for name in names:  # what is wrong with one is told here
-        compile_module(name)
+    return names
 
 
-def compile_module(name: str) -> None:
-    """Compile the entry points of one module."""
-    from structgen.native.jit import load
+def compile_all(jobs: int = first_use.JOBS, done: Callable[[str], None] = lambda name: None) -> None:
+    """Compile what is not kept yet in up to `jobs` processes: 75 s of one processor after an installation,
+    0.2 s from then on. `done(name)` is called after each module that had to be compiled."""
+    from structgen.native.jit import compile_modules  # start-up: numba
 
-    import_module(name)
-    load(name)
+    compile_modules(modules_to_compile(), jobs, done=done)
 
 
-def _import_elsewhere(take: Callable[[], str]) -> None:
-    """Have another process import modules until none is left, or one fails."""
-    command = [sys.executable, "-c", _IMPORTING.format(path=sys.path)]
-    pipe = subprocess.PIPE
-    with (
-        suppress(IndexError, OSError),
-        subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process,
-    ):
-        assert process.stdin is not None and process.stdout is not None
-        done = True
-        while done:
-            print(take(), file=process.stdin, flush=True)
-            done = process.stdout.readline() != ""
+def write_for(level: str, folder: Path, jobs: int, done: Callable[[str], None]) -> int:
+    """Write the machine code of all modules for a level of processors into a folder; return the bytes.
+
+    Another process does it, as numba compiles for one processor in a process. `done(name)` is called after
+    each module. Raises OSError where the folder cannot be written, and RuntimeError with the last lines of
+    what the other process said where it failed.
+    """
+    from structgen.native import shipped_code  # start-up: numba
+
+    (folder / level).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="structgen-") as cache, tempfile.TemporaryFile("w+") as said:
+        code = _WRITING.format(path=sys.path, level=level, folder=str(folder), jobs=jobs)
+        environment = {**os.environ, **shipped_code.compiling(level), "NUMBA_CACHE_DIR": cache}
+        written = 0
+        with subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=said, text=True
+        ) as process:
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    name, _, size = line.strip().partition(" ")
+                    written += int(size or 0)
+                    if not size:
+                        done(name)
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode != 0:
+            said.seek(0)
+            raise RuntimeError("\n".join(said.read().splitlines()[-5:]))
+    return written
+
+
+def _write(level: str, folder: Path, jobs: int) -> None:
+    """Compile all modules, and write the files of a level: in the process that `write_for` starts. Prints the
+    name of each module when it is compiled, and again with the size of its file."""
+    from structgen.native.jit import compile_modules, ship  # start-up: numba
+
+    names = modules_to_compile()
+    compile_modules(names, jobs, done=lambda name: print(name, flush=True))
+    for name in names:
+        print(name, ship(name, folder, level), flush=True)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -20,6 +21,10 @@ from structgen.printable import printable
 if TYPE_CHECKING:
     from structgen.maskbench.measurements import CaseResult
     from structgen.maskbench.readers import Case, Selection
+
+
+_SECONDS_A_LINE = 10.0
+"""How often the progress is told where there is no terminal."""
 
 
 class Policy(StrEnum):
@@ -87,7 +92,7 @@ def maskbench(
     if as_json and as_csv:
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
     from structgen.maskbench.readers import select
-    from structgen.maskbench.run_report import Tally, show, tables, to_csv, to_json
+    from structgen.maskbench.run_report import Tally, first_use_line, show, tables, to_csv, to_json
     from structgen.maskbench.runner import BenchRun, engine_config
     from structgen.maskbench.vocabularies import ready
 
@@ -111,7 +116,7 @@ def maskbench(
                     tally.add(results)
                     write(case, results)
                     tick()
-            unavailable, versions = run.unavailable, run.versions
+            unavailable, versions, first_use = run.unavailable, run.versions, run.first_use
     except StructgenError as error:
         echo(f"{type(error).__name__}: {error}", err=True)
         raise typer.Exit(2) from error
@@ -126,6 +131,7 @@ def maskbench(
         "jobs": jobs,
         "versions": versions,
         "unavailable": unavailable,
+        "first_use_s": first_use,
     }
     if as_json:
         payload(to_json(tally, about))
@@ -133,6 +139,7 @@ def maskbench(
         payload(printable(to_csv(tally)), newline=False)
     else:
         show(console(), tables(tally, unavailable))
+        echo(first_use_line(first_use))
     judged = [name for name in names if name.startswith("structgen")] or names
     missing = {name: unavailable[name] for name in judged if name in unavailable}
     if missing:
@@ -177,7 +184,7 @@ def _failure_file(path: Path | None) -> Iterator[Any]:
 
 @contextmanager
 def _progress(selection: Selection, fillings: int) -> Iterator[Any]:
-    """Yield what is called once a schema: it moves a bar on a terminal; elsewhere it prints some lines.
+    """Yield what is called once a schema: it moves a bar on a terminal; elsewhere a line each ten seconds.
 
     Both go to stderr. `fillings` is how many mask stores are filled beforehand.
     """
@@ -195,12 +202,13 @@ def _progress(selection: Selection, fillings: int) -> Iterator[Any]:
             task = bar.add_task("", total=total)
             yield lambda: bar.advance(task)
         return
-    step, done = max(1, total // 20), 0
+    told, done = monotonic(), 0
 
     def tick() -> None:
-        nonlocal done
+        nonlocal told, done
         done += 1
-        if done % step == 0 or done == total:
+        if monotonic() - told >= _SECONDS_A_LINE:
+            told = monotonic()
             echo(f"maskbench: {done} of {total}", err=True)
 
     yield tick

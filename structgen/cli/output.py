@@ -1,18 +1,22 @@
 """Printing: all commands print through this module, which escapes control characters for the terminal.
 
 `echo` and `console` print messages, names and tables. `payload` prints a generated document as it is.
+`refuse` prints an error and ends the command.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from structgen.errors import OptionError, StructgenError
 from structgen.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -52,6 +56,38 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
     return Printable(stderr=stderr, highlight=highlight)
 
 
+def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
+    """Return the error of a file that cannot be opened, with the cure."""
+    cure = {
+        errno.ENOENT: "Check the path.",
+        errno.EISDIR: "Name a file in it.",
+        errno.EACCES: "Give yourself the right to it, or name another file.",
+        errno.EPERM: "Give yourself the right to it, or name another file.",
+        errno.EROFS: "Name a file in a folder that can be written.",
+        errno.ENOSPC: "Free some space there, or name a file on another disk.",
+    }.get(error.errno or 0, "Check the path and the disk.")
+    folder = Path(name).parent
+    if error.errno == errno.ENOENT and not folder.exists():
+        cure = f"There is no folder {folder}: make it (mkdir -p), or check the path."
+    return OptionError(f"{name}: {error.strerror or error}.", where=option, cure=cure)
+
+
+def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
+    """Print an error (as a JSON object, or to stderr) and exit."""
+    if isinstance(error, BrokenPipeError):
+        raise error  # whoever read the output has gone, as `head` does: typer ends the command in silence
+    if isinstance(error, OSError):
+        error = unreadable(error, "standard output" if error.filename is None else str(error.filename))
+    if as_json:
+        report = {"kind": type(error).__name__, "message": str(error)}
+        if isinstance(error, StructgenError):
+            report["where"] = error.where
+        echo_json({"error": report})
+    else:
+        echo(f"{type(error).__name__}: {error}", err=True)
+    raise typer.Exit(status)
+
+
 class CommandGroup(TyperGroup):
     """The group of all commands. Messages about wrong usage repeat what was typed, escaped."""
 
@@ -61,9 +97,12 @@ class CommandGroup(TyperGroup):
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command, as typer does."""
+        """Run a command, as typer does. An error that the command left over is told as `refuse` tells it."""
         with _readable():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except (StructgenError, OSError) as error:
+                refuse(error, False)
 
 
 @contextmanager

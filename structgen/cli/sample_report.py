@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.output import echo, echo_json
-from structgen.cli.schema_options import refuse
+from structgen.cli.output import echo, echo_json, refuse
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The options that say which schema is meant and which texts of a value count, and refusals: for commands."""
+"""The options that say which schema is meant and which texts of a value count: for commands."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 
 import typer
 
-from structgen.cli.output import echo, echo_json
-from structgen.errors import OptionError, SchemaError, SchemaWarning, StructgenError
+from structgen.cli.output import echo, unreadable
+from structgen.errors import OptionError, SchemaWarning
 
 if TYPE_CHECKING:
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -83,7 +83,7 @@ class SchemaOptions:
 
         if self.schema is None:
             raise OptionError("A schema is needed.", where="--schema", cure="Name its file.")
-        with warnings_told(), file_named(self.schema):
+        with warnings_told():
             return structgen.json_schema(
                 self.schema,
                 draft=self.draft,
@@ -99,18 +99,6 @@ class SchemaOptions:
                 resources=resources_of(self.resource),
                 strict=self.strict,
             )
-
-
-@contextmanager
-def file_named(file: Path) -> Iterator[None]:
-    """Put the name of a schema's file before the place of an error in it."""
-    try:
-        yield
-    except SchemaError as error:
-        if str(file) in error.where:
-            raise
-        cure = "Mend the file." if error.where.startswith("line ") else error.cure
-        raise SchemaError(error.what, where=f"{file}, {error.where}", cure=cure) from error
 
 
 @contextmanager
@@ -191,27 +179,3 @@ def read_input(file: Path, option: str) -> str:
             where=option,
             cure="Save the text as UTF-8 (iconv -f LATIN1 -t UTF-8 converts one).",
         ) from error
-
-
-def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
-    """Return the error of a file that cannot be opened, with the cure."""
-    cure = {
-        FileNotFoundError: "Check the path.",
-        IsADirectoryError: "Name a file in it.",
-        PermissionError: "Give yourself the right to it, or name another file.",
-    }.get(type(error), "Check the path and the disk.")
-    return OptionError(f"{name}: {error.strerror or error}.", where=option, cure=cure)
-
-
-def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
-    """Print an error (as a JSON object, or to stderr) and exit."""
-    if isinstance(error, OSError) and error.filename is not None:
-        error = unreadable(error, str(error.filename))
-    if as_json:
-        report = {"kind": type(error).__name__, "message": str(error)}
-        if isinstance(error, StructgenError):
-            report["where"] = error.where
-        echo_json({"error": report})
-    else:
-        echo(f"{type(error).__name__}: {error}", err=True)
-    raise typer.Exit(status)

@@ -146,7 +146,12 @@ def show(
 
 def clear(
     kind: Annotated[
-        list[Kind] | None, typer.Option(help="Clear this alone. May be given several times.")
+        list[Kind] | None,
+        typer.Option(
+            metavar="KIND",
+            help=f"Clear this alone: {', '.join(Kind)}. May be given several times.",
+            show_default=False,
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:

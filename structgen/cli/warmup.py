@@ -1,7 +1,8 @@
-"""`structgen warmup`: compile the inner loop now, so that the first mask of a server need not."""
+"""`structgen warmup`: compile the inner loops now, so that the first mask need not wait for them."""
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.inner_loops import compile_all
+from structgen.cli.inner_loops import compile_all, modules_to_compile, write_for
 from structgen.cli.language_options import ImportPath, PostLex, RegexModule, Start, lark_grammar
-from structgen.cli.output import console, echo
-from structgen.cli.schema_options import refuse
+from structgen.cli.output import console, echo, refuse
 from structgen.errors import OptionError, StructgenError, TokenError
+from structgen.native.first_use import processors
 
 if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
@@ -48,11 +49,32 @@ def warmup(
     import_path: ImportPath = None,
     postlex: PostLex = None,
     regex_module: RegexModule = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that compile; the processors, at most 4.", show_default=False),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Write machine code for other machines: generic (x86-64-v3 or armv8), x86-64-v2, x86-64-v3, "
+            "x86-64-v4 or armv8.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where --target writes; default: into the package, from where a wheel takes it along.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Compile the inner loops ahead, so that the first mask is fast.
 
     Run it once after installation, or while an image is built. A second call only checks that the compiled
-    code is there.
+    code is there. With --target it writes code that machines with a processor of that level use instead of
+    compiling: they need the same versions of Python, numba, llvmlite and structgen. They find it in the
+    package, or in the folder that STRUCTGEN_MACHINE_CODE names.
 
     Exit status: 0 done; 2 the tokenizer, the grammar or a text cannot be read, or the grammar rejects a text.
     """
@@ -68,17 +90,26 @@ def warmup(
             ),
             False,
         )
+    jobs = jobs or min(processors(), 4)
     begun = time.perf_counter()
-    echo("Preparing the inner loop (a minute or two after an installation, a moment from then on) ...")
     try:
-        compile_all()
-        exercise(byte_tokenizer())
+        if target is not None:
+            _write_target(target, output, jobs, grammar, tokenizer)
+            return
+        if output is not None:
+            raise OptionError(
+                "--output is the folder of --target.", where="--output", cure="Add --target generic."
+            )
+        echo("Preparing the inner loops (up to a minute after an installation, a moment from then on) ...")
+        with _progress() as done:
+            compile_all(jobs, done)
+        structgen.preload()
         compiled = time.perf_counter()
-        echo(f"The inner loop is ready: {compiled - begun:.1f} s.")
+        echo(f"The inner loops are ready: {compiled - begun:.1f} s.")
         vocabulary = byte_tokenizer()
         if tokenizer is not None:
             vocabulary = structgen.Tokenizer.from_huggingface(tokenizer)
-            exercise(vocabulary)
+            structgen.preload("json", tokenizer=vocabulary)
             echo(f"The tables of {tokenizer} are ready: {time.perf_counter() - compiled:.1f} s.")
         if grammar is not None:
             loading = time.perf_counter()
@@ -87,6 +118,60 @@ def warmup(
             echo(f"{grammar} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
     except (StructgenError, OSError) as error:
         refuse(error, False)
+
+
+def _write_target(
+    target: str, output: Path | None, jobs: int, grammar: Path | None, tokenizer: Path | None
+) -> None:
+    """Write machine code for a level of processors (`--target`). Raises OptionError."""
+    from structgen.native import shipped_code  # start-up: numba
+
+    here = shipped_code.architecture()
+    level = shipped_code.GENERIC.get(here, "generic") if target == "generic" else target
+    if grammar is not None or tokenizer is not None:
+        raise OptionError(
+            "--target writes machine code alone.",
+            where="--target",
+            cure="Leave out --grammar and --tokenizer, or prepare them by a second call without --target.",
+        )
+    known = [name for name, (kind, _, _) in shipped_code.LEVELS.items() if kind == here]
+    if level not in known:
+        elsewhere = level in shipped_code.LEVELS
+        raise OptionError(
+            f"{level} is a level of processors of another architecture than this machine's, {here}."
+            if elsewhere
+            else f"{target!r} is no level of processors that is known on this machine ({here}).",
+            where="--target",
+            cure=(f"Use generic, {', '.join(known)}." if known else "Run structgen warmup without --target.")
+            + (f" Write {level} on a machine of that kind." if elsewhere else ""),
+        )
+    folder = shipped_code.BESIDE_THE_PACKAGE if output is None else output
+    begun = time.perf_counter()
+    echo(f"Writing machine code for {level} (up to a minute) ...")
+    try:
+        with _progress() as done:
+            size = write_for(level, folder, jobs, done)
+    except OSError as error:
+        raise OptionError(
+            f"{error.filename or folder} cannot be written: {error.strerror}.",
+            where="--target" if output is None else "--output",
+            cure="Name another folder: --output FOLDER.",
+        ) from None
+    spent = time.perf_counter() - begun
+    echo(f"{size / 1e6:.1f} MB of machine code for {level} are in {folder / level}: {spent:.1f} s.")
+    if output is not None:
+        echo(f"Machines use it where STRUCTGEN_MACHINE_CODE names {folder}.")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Yield what is called with each module that was compiled: it shows their number on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    finished, count = itertools.count(1), len(modules_to_compile())
+    with console(stderr=True).status("Compiling ...") as status:
+        yield lambda name: status.update(f"Compiled {next(finished)} of {count} modules")
 
 
 def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = ()) -> int:
@@ -134,43 +219,3 @@ def _counted() -> Iterator[Callable[[int], None]]:
             echo(f"warmup: {done:,} states of lexemes", err=True)
 
     yield tell
-
-
-def exercise(tokenizer: Tokenizer) -> None:
-    """Fill masks, commit, step bytes, a batch and a draft, with every JSON type, so that a tokenizer's tables
-    are kept."""
-    import structgen
-
-    schema = {
-        "type": "object",
-        "properties": {
-            "text": {"type": "string", "minLength": 1, "maxLength": 40},
-            "code": {"type": "string", "pattern": "^[a-z]{2,5}$"},
-            "day": {"type": "string", "format": "date"},
-            "count": {"type": "integer", "minimum": -3, "maximum": 1200},
-            "ratio": {"type": "number", "multipleOf": 0.25},
-            "list": {"type": "array", "items": {"enum": ["a", "b", 1, None, True]}, "maxItems": 3},
-        },
-        "required": ["text"],
-        "patternProperties": {"^x-": {"type": "string"}},
-    }
-    compiled = structgen.compile(structgen.json_schema(schema), tokenizer)
-    text = (
-        b'{"text": "ab", "code": "abc", "day": "2024-02-29", "count": -2, "ratio": 0.25,'
-        b' "list": ["a", 1], "x-1": ""}'
-    )
-    mask = structgen.allocate_mask(4, tokenizer.vocab_size)
-    matchers = [structgen.Matcher(compiled) for _ in range(2)]
-    tokens = tokenizer.encode(text)
-    structgen.fill_draft(matchers[0], tokens[:3], [-1, 0, 1], mask, [0, 1, 2, 3])
-    for token in tokens:
-        structgen.fill_masks(matchers, mask)
-        structgen.advance_all(matchers, [token, token])
-    one = structgen.Matcher(compiled)
-    for token in tokens:
-        one.fill_mask(mask)
-        one.advance(token)
-    one.fill_mask(mask, budget=one.tokens_to_finish())
-    one.rollback(len(tokens))
-    one.forced()
-    compiled.step_bytes(compiled.start, text)

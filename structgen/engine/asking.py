@@ -1,8 +1,9 @@
 """How a model is asked: the one place where a prompt is made for a model and a grammar.
 
-`sg.Engine`, `sg.run`, typed functions and `structgen generate` make their prompts here. A model with a chat
-template gets it. The embedded models get the form that they were trained on: the outline of the schema, then
-the text. Any other text stays as it is, but that a JSON document begins on a line of its own.
+`sg.Engine`, `sg.run`, typed functions, `sg.sample`, `sg.score`, `sg.infill` and the commands make their
+prompts here. A model with a chat template gets it. The embedded models get the form that they were trained
+on: the outline of the schema, then the text. Any other text stays as it is, but that a JSON document begins
+on a line of its own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Many prompts from a file, results to a file: resumable after a kill, nothing done twice, nothing lost.
+"""Many prompts from a file, results to a file. Resumable: after a kill no line is lost or done twice.
 
-A line of the results stands for a line of the prompts, by its number; lines come in the order in which texts
-end. A line that a kill cut off is taken away when the work goes on. What run the results are of stands in a
-file beside them (`bulk_runs`); another run is refused.
+Each line of the results names its line of the prompts by number. Results are written in the order in which
+texts end. If a kill cut off the last line, the next run removes it. A second file identifies the run that the
+results are of (`bulk_runs`); another run is refused.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from structgen.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class BulkProgress:
-    """How far the work is."""
+    """Progress: how many lines are done."""
 
     done: int
     before: int
-    """Of those, done by an earlier run."""
+    """How many of them an earlier run did."""
     total: int
     tokens: int
-    """Of this run."""
+    """Tokens written in this run."""
 
 
 def run_bulk(
@@ -41,19 +41,24 @@ def run_bulk(
     *,
     start_over: bool = False,
 ) -> BulkProgress:
-    """Write a line of results for each line of prompts that has none yet; returns how far the work is.
+    """Write a line of results for each line of prompts that has none yet. Returns the progress.
 
-    A line of prompts is a JSON string, or an object with `prompt` and, if wanted, `id` and `seed`. A line of
-    results is an object: `line` (from 0), `id`, and what `shown` has of the result.
-    What cannot be begun or fails has a line with its error. Twice as many prompts are under way as the engine
-    has rows. `start_over` deletes the results that are there.
-    Errors, before anything is written: OptionError where a line of prompts cannot be read, and where there
-    are results that are not of this run, or none of ours; OSError.
+    A line of prompts is a JSON string, or an object with `prompt` and optionally `id` and `seed`. A line of
+    results is an object: `line` (from 0), `id`, and the fields of `shown`. A prompt that is refused or fails
+    has a line with its error. Twice as many prompts as the engine has rows are submitted at a time.
+    `start_over` deletes existing results. Errors, before anything is written: OptionError for a line of
+    prompts that cannot be read, and for existing results that are of another run or not ours; OSError.
     """
+    if results.exists() and not results.is_file() and not results.is_dir():
+        raise OptionError(
+            "Results are read back when a run goes on, and this is no plain file.",
+            where=str(results),
+            cure="Name a file.",
+        )
     wanted = list(_prompts(prompts))
     done, end = _done(results)
     if end == 0 or start_over:
-        # in this order: a kill in between leaves no results that another run could go on with
+        # in this order: after a kill in between there are no results that another run could continue
         if results.exists():
             _truncate(results, 0)
         done = set()
@@ -88,7 +93,7 @@ def run_bulk(
                     tokens += len(handle.result.tokens)
                 tell(BulkProgress(len(done), before, len(wanted), tokens))
         except BaseException:
-            # nobody waits for them any more
+            # nobody waits for the remaining handles
             for _, handle in waiting:
                 handle.cancel()
             raise
@@ -96,7 +101,7 @@ def run_bulk(
 
 
 def shown(result: Result) -> dict[str, Any]:
-    """Return a result as JSON has it."""
+    """Return a result as a JSON object."""
     return {
         "text": result.text,
         "value": result.value,
@@ -109,7 +114,7 @@ def shown(result: Result) -> dict[str, Any]:
 
 
 def shown_usage(usage: Usage) -> dict[str, Any]:
-    """Return for JSON how many passes of the model a text took, and what became of the guesses."""
+    """Return the usage as a JSON object: forward passes, and how many guesses were accepted."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "tokens": usage.tokens,
@@ -122,8 +127,8 @@ def shown_usage(usage: Usage) -> dict[str, Any]:
 
 
 def shown_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
-    """Return the steps of a result for JSON: each token with its log-probability, alone and given the mask,
-    and the likeliest tokens that were kept, as pairs of text and log-probability."""
+    """Return the steps of a result as JSON objects: each token, its log-probability without and with the
+    mask, and the recorded likeliest tokens as pairs of text and log-probability."""
 
     def text(token: int) -> str:
         return tokenizer.decode([token]).decode("utf-8", "replace")
@@ -183,11 +188,12 @@ def _prompts(path: Path) -> Iterator[Prompt]:
 
 
 def _done(path: Path) -> tuple[set[int], int]:
-    """Return the lines that have results, and where the last whole one ends. Nothing is changed."""
+    """Return the line numbers that have results, and the offset after the last whole line. Changes
+    nothing."""
     whole = path.read_bytes() if path.exists() else b""
     end = whole.rfind(b"\n") + 1
     try:
-        # what a kill cut off begins as a line of ours does
+        # a line that a kill cut off begins like any line of ours
         if not whole[end:].startswith(_BEGIN[: len(whole) - end]):
             raise ValueError("the last line")
         return {int(json.loads(line)["line"]) for line in whole[:end].splitlines()}, end

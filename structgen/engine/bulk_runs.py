@@ -1,9 +1,9 @@
-"""What a run of bulk work is: a file beside its results says so, and no other run goes on with them.
+"""The identity of a bulk run: a file beside the results, so that no other run continues them.
 
-The file `OUT.run` is JSON. It holds the number of its format, how many prompts it speaks for, and a digest of
-each part that the documents depend on. It is written before the first document, whole or not at all. Prompts
-may be added after those that it speaks for. Not among the parts are those that change no document: how many
-texts are written at a time, the device, the time limit.
+The file `OUT.run` is JSON. It holds its format's number, the number of prompts, and a digest of each part
+that the documents depend on. It is written atomically, before the first document. Prompts may be appended
+later. Options that change no document are not among the parts: the number of rows, the device, the time
+limit.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Request
 from structgen.errors import OptionError, StructgenError
-from structgen.system.cache import replacing
+from structgen.system.cache import writing
 from structgen.system.resources import embedded_model
 
 _FORMAT = 1
 _SAMPLE, _SAMPLES = 1 << 16, 64
-"""How many bytes a sample has, and how many samples are read of a large file of weights, evenly spread; its
-size counts too. Gigabytes need not be read to tell two models apart."""
+"""Bytes of a sample, and how many samples are read of a large weights file, evenly spread. With the file's
+size they tell two models apart without reading gigabytes."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _PARTS = {
     "version": "version of structgen",
@@ -37,12 +37,12 @@ _PARTS = {
     "prompts": "file of prompts",
     "texts": "way of putting prompts",
 }
-"""The parts, in the order in which they are told."""
+"""The parts, in the order of error messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A line of a file of prompts."""
+    """One line of a prompts file."""
 
     line: int
     """From 0."""
@@ -51,7 +51,7 @@ class Prompt:
     seed: Any
 
     def request(self, request_of: Callable[[str], Request]) -> Request:
-        """Return what is asked for. Raises StructgenError where that cannot be asked."""
+        """Return the request. Raises StructgenError if it is refused."""
         request = request_of(self.text)
         if self.seed is None:
             return request
@@ -59,14 +59,14 @@ class Prompt:
 
 
 def run_file(results: Path) -> Path:
-    """Return the path of the file that says what run some results are of."""
+    """Return the path of the run file of some results."""
     return results.with_name(f"{results.name}.run")
 
 
 def check_run(
     results: Path, engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]
 ) -> None:
-    """Raise OptionError unless results that are there are of this run; note the prompts that were added.
+    """Raise OptionError unless existing results are of this run; record prompts that were appended.
 
     Cost: making each request, and reading a few megabytes of the model.
     """
@@ -90,11 +90,11 @@ def check_run(
             "The file that says what run the results are of cannot be read.", where=str(path), cure=cure
         ) from error
     now = _parts(engine, prompts[:count], request_of)
-    # of fewer prompts the requests are others anyway
+    # with fewer prompts the digest of the requests differs anyway
     of_prompts = ("version", "model", "tokenizer", "prompts")
     other = [name for name in (_PARTS if len(prompts) >= count else of_prompts) if now[name] != parts[name]]
     if "texts" in other and len(other) > 1:
-        # it follows from the others
+        # the digest of the texts follows from the other parts
         other.remove("texts")
     if other:
         names = [_PARTS[name] for name in other]
@@ -111,18 +111,18 @@ def check_run(
 def begin_run(
     results: Path, engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]
 ) -> None:
-    """Write what run the results will be of. Raises OSError."""
+    """Write the run file of new results. Raises OSError."""
     _write(run_file(results), len(prompts), _parts(engine, prompts, request_of))
 
 
 def _write(path: Path, count: int, parts: Mapping[str, str]) -> None:
     said = json.dumps({"format": _FORMAT, "prompts": count, "parts": parts}, indent=1)
-    with replacing(path, 0o666, sync=True) as file:
+    with writing(path, sync=True) as file:
         file.write(said.encode() + b"\n")
 
 
 def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]) -> dict[str, str]:
-    """Return the digest of each part."""
+    """Return the digest of each part of the run."""
     # start-up: the version alone, from the package that lists all public names
     import structgen
 
@@ -138,7 +138,7 @@ def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str]
         else:
             grammar = request.grammar
             if grammar is not None and id(grammar) not in grammars:
-                held.append(grammar)  # so that no other one gets its id
+                held.append(grammar)  # keeps its id from being reused
                 plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
                 grammars[id(grammar)] = plain.fingerprint
             thinking = request.thinking
@@ -166,8 +166,8 @@ def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str]
 
 
 def model_digest(engine: Engine) -> str:
-    """Return the digest of a model: of its configuration and weights where it has a folder, wherever that
-    lies; of one that was handed over, which has none, its type and sizes alone."""
+    """Return the digest of a model: of configuration and weights if it has a folder (wherever it lies), else
+    of its type and sizes only."""
     found = blake2b(digest_size=16)
     if not engine.name:
         kind, model = type(engine.model), engine.model

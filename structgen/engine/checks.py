@@ -1,6 +1,6 @@
-"""Checks of options: each returns the value as the engine keeps it, or raises OptionError with the cure.
+"""Checks of options. Each returns the normalised value, or raises OptionError with a cure.
 
-Numbers may be Python's or numpy's; a bool is no number, and NaN and infinity are not either.
+Numbers may be Python's or numpy's. Bools, NaN and infinity are not numbers here.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ R = TypeVar("R")
 
 _GREATEST = 1.7e308
 _SHOWN = 60
-"""Characters of a wrong value that a message shows."""
+"""The most characters of a wrong value in a message."""
 
 
 def options_named(example: str, sampling: Sequence[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator of a public function: calls with an option that it does not have, without one that
-    it needs, or with a positional argument too many raise OptionError, not TypeError. `example`: a call that
-    is right; `sampling`: the options that belong to sg.Sampling."""
+    """Return a decorator for a public function. Unknown options, missing options and surplus positional
+    arguments then raise OptionError, not TypeError. `example`: a correct call; `sampling`: the options of
+    sg.Sampling."""
 
     def decorated(function: Callable[P, R]) -> Callable[P, R]:
         signature, name = inspect.signature(function), function.__name__
@@ -60,7 +60,7 @@ def _call_error(
 
 
 def whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
-    """Return a whole number between two bounds, both allowed."""
+    """Return a whole number between two inclusive bounds."""
     takes = "a whole number"
     if least is not None:
         takes += f", at least {least:,}" if most is None else f" from {least:,} to {most:,}"
@@ -75,8 +75,8 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
 def number(
     name: str, value: Any, least: float, most: float, takes: str, besides: float | None = None
 ) -> float:
-    """Return a number between two bounds, both allowed, or the one that is allowed besides; `takes` says so
-    in words."""
+    """Return a number between two inclusive bounds, or the value `besides`. `takes` describes the allowed
+    values for the message."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise _wrong(name, value, takes)
     try:
@@ -89,27 +89,27 @@ def number(
 
 
 def flag(name: str, value: Any) -> bool | None:
-    """Return True or False, or None where it is left out."""
+    """Return True or False, or None if it is not given."""
     if value is not None and not isinstance(value, bool):
         raise _wrong(name, value, "True or False, or leave it out")
     return value
 
 
 def seconds(name: str, value: Any) -> float | None:
-    """Return seconds, or None where there is no limit."""
+    """Return seconds, or None for no limit."""
     takes = "seconds, at least 0, or None for no limit"
     return None if value is None else number(name, value, 0.0, _GREATEST, takes)
 
 
 def text(name: str, value: Any) -> str:
-    """Return a text that UTF-8 can write, not an empty one."""
+    """Return a non-empty text that UTF-8 can encode."""
     if not isinstance(value, str) or not value:
         raise _wrong(name, value, "a text that is not empty")
     return encodable(name, value)
 
 
 def encodable(name: str, value: str) -> str:
-    """Return a text that UTF-8 can write."""
+    """Return a text that UTF-8 can encode."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -122,7 +122,7 @@ def encodable(name: str, value: str) -> str:
 
 
 def texts(name: str, value: Any) -> tuple[str, ...]:
-    """Return some texts, of one text or a sequence of them."""
+    """Return a tuple of texts, from one text or a sequence."""
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
@@ -131,7 +131,7 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def refusal(name: str, value: Any) -> tuple[str, str] | None:
-    """Return an answer and why it was refused, or None."""
+    """Return an answer and the reason of its refusal, or None."""
     if value is None:
         return None
     if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(one, str) for one in value):
@@ -140,7 +140,7 @@ def refusal(name: str, value: Any) -> tuple[str, str] | None:
 
 
 def tokens(name: str, value: Any) -> tuple[int, ...]:
-    """Return token ids, at least one, of a sequence of whole numbers or an array of them."""
+    """Return token ids, at least one, from a sequence or an array."""
     takes = "a text, or a sequence of token ids (whole numbers), at least one"
     listed = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview) or not listed:
@@ -152,8 +152,8 @@ def tokens(name: str, value: Any) -> tuple[int, ...]:
 
 
 def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
-    """Return numbers by token id as pairs, by the ids, of a mapping or of pairs; ids may be decimal strings,
-    as JSON has them."""
+    """Return pairs (token id, bias), sorted by id, from a mapping or from pairs. An id may be a decimal
+    string, as in JSON."""
     takes = "a dict of token ids to numbers from -1,000,000 to 1,000,000, as {50256: -100}"
     try:
         pairs = list((value.items() if isinstance(value, Mapping) else value) or ())

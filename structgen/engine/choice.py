@@ -1,8 +1,8 @@
-"""From logits to tokens: penalties, temperature, mask, filters, a draw; no row feels the others.
+"""From logits to tokens: penalties, temperature, mask, filters, draw. Rows do not influence each other.
 
-It is written twice: compiled for logits in the memory of a CPU (`drawing`), and with `structgen_kernels` for
-logits elsewhere, which runs Triton kernels on a GPU and torch on other devices. Both draw as
-`structgen_kernels.reference` defines it (docs/kernels.md, "The draw"); the tests hold them together.
+There are two implementations: compiled code for logits in a CPU's memory (`drawing`), and `structgen_kernels`
+for other logits, with Triton kernels on a GPU and torch operations elsewhere. Both draw as
+`structgen_kernels.reference` defines it (docs/kernels.md, "The draw"); tests compare them.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from structgen.engine.requests import Sampling
 
 NEVER = float("-inf")
 BANNED = -1e30
-"""Added to the logit of a token that must not come: finite, so that no sum is NaN."""
+"""Added to the logit of a banned token: finite, so that no sum is NaN."""
 Words: TypeAlias = npt.NDArray[np.int32]
 """Token bits, as a `TokenMask` has them."""
 _EVERY = 1 << 40
-"""More tokens than any vocabulary has: a top_k above it, which keeps all, would fit into no integer."""
+"""More than any vocabulary's size. A larger top_k also keeps all tokens, and is replaced by this one."""
 _NO_WORDS: Words = np.empty((1, 0), np.int32)
 _NO_GUESSES: npt.NDArray[np.int32] = np.empty((0, 3), np.int32)
 
 
 @dataclass(slots=True)
 class Chosen:
-    """What was chosen: for each text one token or several, one after the other."""
+    """The chosen tokens: for each text one, or several in succession."""
 
     tokens: list[int]
     logprob: list[float]
@@ -43,17 +43,18 @@ class Chosen:
     removed: list[float]
     allowed: list[int]
     wanted: list[int]
-    """The likeliest tokens, allowed or not."""
+    """The likeliest tokens, whether allowed or not."""
     faulty: list[int]
-    """Not 0: the model gave no numbers (NaN) for this row, or nothing is allowed: the token means nothing."""
+    """Not 0: the model's logits are NaN in this row, or no token is allowed. The token is then
+    meaningless."""
     places: list[int]
-    """The rows of the logits that the tokens were chosen from."""
+    """The row of the logits for each token."""
     ends: list[int]
-    """For each text, how many tokens there are up to its last one."""
+    """For each text, the number of tokens up to and including its last one."""
 
 
 class ChoiceRow:
-    """What a choice needs of a row besides its logits; `position` and `text` change from step to step."""
+    """The inputs of a choice besides the logits. `position` and `text` change from step to step."""
 
     __slots__ = (
         "ends",
@@ -97,8 +98,8 @@ class ChoiceRow:
         )
 
     def biases(self) -> tuple[list[int], list[float]]:
-        """Return the tokens whose logits are changed by fixed amounts now, and the amounts: `logit_bias`, and
-        the end tokens while there are fewer than `min_tokens`."""
+        """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
+        on the end tokens while there are fewer than `min_tokens`."""
         found = dict(self.sampling.logit_bias)
         if len(self.text) < self.sampling.min_tokens:
             found |= dict.fromkeys(self.ends, BANNED)
@@ -125,17 +126,17 @@ def choose_along(
     lines: Sequence[int],
     guesses: Sequence[Guesses | None],
 ) -> Chosen:
-    """Return what `choose` does for the rows `places` of the logits and `lines` of the mask, of as many
-    texts; on a CPU, where a text's token is one of its guesses, also the next one and so on, until a token is
-    no guess. A text with penalties, which change with each token, gets one token."""
+    """Choose as `choose` does, for one text per entry of `places` (rows of the logits) and `lines` (rows of
+    the mask). On a CPU, if a text's token is one of its guesses, choose the next one too, until a token is no
+    guess. A text with penalties gets one token, because penalties change with each token."""
     if logits.device.type != "cpu":
         return choose_anywhere(logits[places], None if mask is None else mask[lines], rows, places)
     return _chosen_here(logits, mask, rows, places, lines, guesses)
 
 
 def candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
-    """Return the `count` likeliest tokens that a mask [words] allows (all where it is None), the likeliest
-    first, with their log-probabilities among those allowed."""
+    """Return the `count` likeliest tokens that a mask [words] allows (None: all tokens), likeliest first,
+    with their log-probabilities among the allowed tokens."""
     raw = logits.float()[None]
     masked = raw
     if mask is not None:
@@ -210,7 +211,8 @@ def _penalised(raw: npt.NDArray[np.float32], row: ChoiceRow) -> npt.NDArray[np.f
 
 
 def allowed_of(mask: Tensor, size: int) -> Tensor:
-    """Return bool [rows, size] of a mask's bits, int32 [rows, words] on the device of the logits."""
+    """Return the bits of a mask as bool [rows, size]. The mask is int32 [rows, words] on the device of the
+    logits."""
     bits = torch.arange(32, dtype=torch.int32, device=mask.device)
     allowed = ((mask.unsqueeze(-1) >> bits) & 1).ne(0).flatten(1)[:, :size]
     return torch.nn.functional.pad(allowed, (0, size - allowed.shape[1]))
@@ -219,10 +221,10 @@ def allowed_of(mask: Tensor, size: int) -> Tensor:
 def choose_anywhere(
     logits: Tensor, mask: Words | None, rows: Sequence[ChoiceRow], places: Sequence[int] | None = None
 ) -> Chosen:
-    """Return what `choose` does, whatever the device, for the rows `places` of the logits, or for all.
+    """Choose as `choose` does, on any device, for the rows `places` of the logits (None: all rows).
 
-    Cost on a GPU: one read of the logits, three where a row has a filter; a row with penalties some twenty
-    passes more.
+    Cost on a GPU: one read of the logits; three if a row has a filter; about twenty more passes for a row
+    with penalties.
     """
     device = logits.device
     every = list(range(len(logits)))
@@ -255,7 +257,7 @@ def choose_anywhere(
 
 
 def _penalised_token(raw: Tensor, mask: Tensor | None, row: ChoiceRow, options: Tensor) -> Tensor:
-    """Return the token of a row with penalties, which are in float64; where none is possible, any."""
+    """Return the token of a row with penalties, computed in float64; an arbitrary one if none is possible."""
     scores = raw.float().double()
     if mask is not None:
         scores.masked_fill_(~allowed_of(mask, len(scores))[0], NEVER)

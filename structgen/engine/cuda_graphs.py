@@ -1,9 +1,8 @@
-"""Work of fixed shape, run again and again: on CUDA as a captured graph, elsewhere as it is.
+"""Functions of fixed shape that run again and again: captured as CUDA graphs on CUDA, called elsewhere.
 
-A CUDA graph holds the kernels that a function has started, with the addresses of their tensors. Replaying it
-starts all of them at once, in some 10 us, where Python takes some 10 us for each. So the function reads what
-changes from step to step out of tensors that stay (static buffers), and its result is the same tensor each
-time.
+A CUDA graph records the kernels that a function starts, with the addresses of their tensors. A replay starts
+all of them in about 10 us; Python takes about 10 us for each. So the function reads its changing inputs from
+static tensors, and returns the same tensor each time.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ import torch
 from torch import Tensor
 
 _MOST = 64
-"""Graphs that are kept; of more, the ones that were captured first go."""
+"""The most graphs that are kept; the oldest captures are dropped first."""
 _WARM = 2
-"""Runs before a capture, in which kernels are compiled and libraries take their work space."""
+"""Runs before a capture. They compile kernels and allocate the workspaces of libraries."""
 
 Function: TypeAlias = Callable[[], Tensor]
 
 
 class Graphs:
-    """Functions of fixed tensors, each captured at its first call.
+    """Functions of static tensors, each captured at its first call.
 
-    Where a capture fails (an operation that waits for the device, no memory), that function runs as it is
-    from then on, and a RuntimeWarning says so once. Not for several threads at a time.
+    If a capture fails (an operation that waits for the device, or no memory), that function is called without
+    a graph from then on, and one RuntimeWarning says so. Not thread-safe.
     """
 
     _has_warned: ClassVar[bool] = False
 
     def __init__(self, device: torch.device, capture: Callable[[Function], Function] | None = None) -> None:
-        """`capture` returns what replays a function; by default torch's CUDA graphs on a CUDA device, and the
-        function itself elsewhere."""
+        """`capture` returns a callable that replays a function; by default a CUDA graph on a CUDA device,
+        elsewhere the function itself."""
         if capture is None and device.type == "cuda":
             self._pool = torch.cuda.graph_pool_handle()
             capture = self._captured
@@ -42,12 +41,11 @@ class Graphs:
         self._known: dict[Hashable, Function] = {}
 
     def run(self, key: Hashable, function: Function) -> Tensor:
-        """Return what `function` returns. It is captured for `key` at the first call, and replayed for that
-        key from then on.
+        """Return the result of `function`. The first call with a `key` captures it; later calls replay it.
 
-        Two functions of one key must read and write the same tensors, and running one twice must do what
-        running it once does. All captures share the memory of their intermediate results: what they return is
-        overwritten by the next run of any key, unless the function writes it to memory of its own.
+        All functions of one key must read and write the same tensors, and running one twice must be the same
+        as running it once. All captures share the memory of intermediate results: the next run of any key
+        overwrites a result, unless the function writes it to memory of its own.
         """
         replay = self._known.get(key)
         if replay is None:
@@ -55,7 +53,7 @@ class Graphs:
             if self._capture is not None:
                 try:
                     replay = self._capture(function)
-                except RuntimeError as error:  # as torch reports a failed capture, and missing memory
+                except RuntimeError as error:  # torch's error for a failed capture or missing memory
                     self._warn(error)
             if len(self._known) >= _MOST:
                 del self._known[next(iter(self._known))]
@@ -63,11 +61,11 @@ class Graphs:
         return replay()
 
     def forget(self) -> None:
-        """Let all graphs go: the tensors that they read have gone."""
+        """Drop all graphs: the tensors that they read are gone."""
         self._known = {}
 
     def _captured(self, function: Function) -> Function:
-        """Return what replays a function on CUDA."""
+        """Capture a function on CUDA; return what replays it."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -99,5 +97,5 @@ class Graphs:
 
 
 def bucket(count: int) -> int:
-    """Return the rows of the fixed shape that serves `count` rows: the next power of two."""
+    """Return the number of rows, rounded up to a power of two."""
     return 1 << max(count - 1, 0).bit_length()

@@ -1,13 +1,14 @@
-"""From logits to tokens where the logits lie: mask, temperature, filters and draw by `structgen_kernels`.
+"""From logits to tokens on the device of the logits: mask, temperature, filters and draw by
+`structgen_kernels`.
 
-`masked_sample` reads the logits once (three times with filters), finds each text's mask by its rows in the
-device's table (`device_masks`), and gives the token and all figures of a step. They come to main memory in
-one copy, for which the choice waits: the only time in a step that it waits for the device.
+`masked_sample` reads the logits once (three times with filters). It finds each text's mask by row numbers in
+the device's table (`device_masks`), and returns the token and all figures of a step. One copy brings them to
+main memory; this is the only time in a step that the choice waits for the device.
 
     logits [n, V] --masked_sample(table, overlays, indices, options)--> figures [6, n] --copy--> Chosen
 
-Where the model's logits stay in the same memory (`FixedLlama`), all this is captured as a CUDA graph: a step
-changes the numbers that it reads, and replays it.
+If the model's logits stay at the same address (`FixedLlama`), the whole choice is captured as a CUDA graph. A
+step then writes its inputs and replays the graph.
 """
 
 from __future__ import annotations
@@ -25,17 +26,18 @@ from structgen.engine.cuda_graphs import Graphs, bucket
 from structgen.engine.device_masks import Choices, DeviceMasks
 
 _Options: TypeAlias = dict[str, Any]
-"""Arguments of `masked_sample`, all but the logits and their rows."""
+"""The keyword arguments of `masked_sample`, without the logits and their rows."""
 
 
 class DeviceChoice:
-    """The choice of tokens by what `masks` has staged. The draw is that of `structgen_kernels.reference`."""
+    """Chooses tokens with the masks that `masks` has staged. The draw is that of
+    `structgen_kernels.reference`."""
 
     def __init__(self, masks: DeviceMasks, graphs: Graphs | None = None) -> None:
         self._masks = masks
         self._graphs = Graphs(masks.device) if graphs is None else graphs
         self._addresses: tuple[int, ...] = ()
-        """Where the tables lie that the graphs read."""
+        """The addresses of the tables that the graphs read."""
 
     def choose(
         self,
@@ -46,12 +48,12 @@ class DeviceChoice:
         *,
         stays: bool = False,
     ) -> Chosen:
-        """Return a token for each text from row `places[i]` of the logits [m, V] and line `lines[i]` of what
-        was staged.
+        """Return a token for each text: from row `places[i]` of the logits [m, V], with the staged mask
+        `lines[i]`.
 
-        `stays`: the logits lie in the same memory in each step of as many texts, with room for the next power
-        of two of rows. A text's penalties are applied first. Cost: that of `masked_sample`; for texts with
-        penalties twice, and a copy of their logits.
+        `stays`: the logits have the same address in each step of as many texts, with space for the next power
+        of two of rows. A text's penalties are applied first. Cost: that of `masked_sample`; with penalties
+        twice that, and a copy of the logits.
         """
         masks, count, every = self._masks, len(rows), list(range(len(rows)))
         masks.wait()
@@ -75,7 +77,7 @@ class DeviceChoice:
         return _chosen(figures, places)
 
     def _options(self, choices: Choices) -> _Options:
-        """Return how lines are drawn; filters and masks are left out where no line has one."""
+        """Return the options of the draw. Filters and masks are left out if no row has one."""
         masks = self._masks
         found: _Options = {
             "temperature": choices.temperature,
@@ -89,11 +91,11 @@ class DeviceChoice:
         return found
 
     def _replayed(self, logits: Tensor, count: int) -> Tensor:
-        """Return the figures of the first `count` lines; those of lines without a text mean nothing."""
+        """Return the figures of the first `count` rows; those of rows without a text are meaningless."""
         masks = self._masks
         tables = masks.choices.indices, masks.table.rows, masks.overlays
         if (addresses := tuple(table.data_ptr() for table in tables)) != self._addresses:
-            # a table has grown: what was captured reads memory that is not written any more
+            # a table was reallocated: the graphs read the old memory
             self._graphs.forget()
             self._addresses = addresses
         key = count, masks.is_filtered, masks.is_masked, logits.data_ptr()
@@ -107,16 +109,17 @@ def _index(numbers: Sequence[int], like: Tensor) -> Tensor:
 
 
 def _figures(logits: Tensor, at: Tensor | None, options: _Options) -> Tensor:
-    """Return float64 [6, n] of the rows `at` of logits (None: of all): the token, log Z, log Z of the
-    allowed, the token's log-probability, how many are allowed, and the likeliest token, allowed or not."""
+    """Return float64 [6, n] for the rows `at` of the logits (None: all): the token, log Z over all tokens,
+    log Z over the allowed ones, the token's log-probability, the number of allowed tokens, and the likeliest
+    token of all."""
     found = masked_sample(logits, rows=at, **options)
     parts = found.tokens, found.log_z, found.log_z_allowed, found.log_probs, found.allowed, found.likeliest
     return torch.stack([part.double() for part in parts])
 
 
 def _figures_after_penalties(logits: Tensor, rows: Sequence[ChoiceRow], options: _Options) -> Tensor:
-    """Return the same, for a token that is drawn from logits after penalties; the figures are of those before
-    them."""
+    """Return the same figures, with a token drawn from the logits after penalties. The figures themselves are
+    from the logits before penalties."""
     scores = logits.float().clone()
     for score, row in zip(scores, rows, strict=True):
         if row.is_penalised:
@@ -144,6 +147,6 @@ def _chosen(figures: Tensor, places: Sequence[int]) -> Chosen:
 
 
 def _removed(some: float, every: float) -> float:
-    """Return the share of the tokens that are not allowed, of the logarithms of two sums."""
+    """Return the probability mass of the tokens that are not allowed, from two log-sums."""
     share = -math.expm1(some - every)
     return share if math.isnan(share) else min(max(share, 0.0), 1.0) + 0.0

@@ -1,17 +1,18 @@
-"""Masks on the device of the logits: rows are uploaded once, and a step sends a few numbers for each text.
+"""Masks on the device of the logits: each mask row is uploaded once; a step sends a few numbers for each
+text.
 
     in main memory                          on the device
     mask of a text = rows 17 and 4    -->   numbers [8, lines]       indices, noise, options: every step
     a row that the device lacks       -->   rows [capacity, words]   once; the capacity grows by doubling
     a mask that is no union of rows   -->   overlays [m, words]      every step
 
-`Matcher.mask_rows` names at most two rows of the mask store for a mask. The device's table holds those rows
-that texts have needed. A mask without rows (the store has no room, a node of a draft, a table without room)
-is an overlay: a whole row that is sent for this step alone.
+`Matcher.mask_rows` names the one or two rows of the mask store whose union is the mask. The device's table
+holds the rows that texts have needed. A mask without rows is an overlay, a whole row that is sent for this
+step only. That happens if the store has no room, if the table has no room, and for a node of a draft.
 
 On CUDA the copies run in a stream of their own, from pinned memory, while the model's forward pass runs; the
-stream that chooses waits for them. A choice ends with its tokens in main memory, so nothing on the device
-still reads the numbers, overlays or rows of an earlier step when the next ones are written.
+stream of the choice waits for them. A choice ends with its tokens in main memory. So the device has finished
+reading the numbers, overlays and rows of a step when the next ones are written.
 """
 
 from __future__ import annotations
@@ -38,27 +39,28 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 MOST_BYTES = 256 * 1024 * 1024
-"""Memory of the device that the table of rows may take: 16,384 rows for a vocabulary of 128,000 tokens. A
-table that is full begins anew with the rows of the texts that are being written."""
+"""The most bytes of device memory for the table of rows: 16,384 rows for a vocabulary of 128,000 tokens. A
+full table is cleared, and filled again with the rows of the current batch."""
 _MOST_GRAMMARS, _MOST_STATES = 256, 1 << 16
-"""Grammars, and states of each one, whose rows are remembered."""
+"""The most grammars, and the most states of each, whose rows are remembered."""
 _FREE: tuple[int, ...] = ()
-"""The key of the mask that allows all tokens; thoughts have the tokens that they leave out as a key."""
+"""The key of the mask that allows all tokens. The key of a mask of thoughts is the tokens that it bans."""
 NO_ROW = -1
-"""An index that names no row."""
+"""The index that means: no row."""
 _FIRST = 64
-"""Rows, overlays and lines that there is room for at first; the room grows by doubling."""
+"""The initial capacity in rows, overlays and lines; it grows by doubling."""
 
 Words: TypeAlias = npt.NDArray[np.int32]
 Pair: TypeAlias = tuple[int, int]
-"""The rows of a mask; NO_ROW for what is missing."""
+"""The two rows of a mask; NO_ROW if there are fewer."""
 
 
 class Choices(NamedTuple):
-    """What the device knows of each line, one entry (indices: two) a line."""
+    """The inputs of the choice on the device: one entry (indices: two) for each line, which is a row of
+    masks."""
 
     indices: Tensor
-    """int64 [lines, 2]: rows of the table, numbers from its capacity on name overlays; -1: none."""
+    """int64 [lines, 2]: rows of the table; numbers from its capacity on are overlays; -1: none."""
     stream: Tensor
     """int64: the key of the sample's noise."""
     position: Tensor
@@ -72,7 +74,7 @@ class Choices(NamedTuple):
 
     @classmethod
     def of(cls, numbers: Tensor) -> Choices:
-        """Return the parts of int64 numbers [8, lines], without a copy."""
+        """Return views of the parts of int64 numbers [8, lines]."""
         floats = numbers.view(torch.float64)
         return cls(
             numbers[:2].view(-1, 2), numbers[2], numbers[3], numbers[4], floats[5], floats[6], floats[7]
@@ -80,31 +82,31 @@ class Choices(NamedTuple):
 
 
 class RowTable:
-    """Rows of masks that lie on a device, found by keys. A row never changes until the table is cleared."""
+    """Mask rows on a device, by key. A row never changes until the table is cleared."""
 
     def __init__(self, words: int, device: torch.device, most_bytes: int) -> None:
         self._words, self._device = words, device
         self._most = most_bytes // (4 * words)
-        """Rows that the table may have; it becomes less where the device has no memory for them."""
+        """The most rows of the table. It is lowered if the device has no memory for them."""
         self.rows = torch.zeros((0, words), dtype=torch.int32, device=device)
         """int32 [capacity, words] on the device."""
         self.sent = 0
-        """Rows that were sent since the table was made."""
+        """How many rows were sent so far."""
         self._slots: dict[Hashable, int] = {}
         self._new: list[Words] = []
-        """The last rows, which are still to be sent."""
+        """The last rows, not sent yet."""
 
     def clear(self) -> None:
-        """Forget all rows; the memory stays."""
+        """Forget all rows; keep the memory."""
         self._slots, self._new = {}, []
 
     def find(self, key: Hashable) -> int | None:
-        """Return the number of the row of a key, None where there is none."""
+        """Return the number of a key's row; None if it is not in the table."""
         return self._slots.get(key)
 
     def add(self, key: Hashable, row: Words) -> int:
-        """Add a row, which `send` sends; returns its number. Raises `Full` where there is no room for it.
-        Cost: where the capacity doubles, a copy of the table on the device."""
+        """Add a row, to be sent by `send`; return its number. Raises `Full` if there is no room. Cost: if the
+        capacity doubles, a copy of the table on the device."""
         number = len(self._slots)
         if number >= len(self.rows):
             self._grow()
@@ -137,11 +139,11 @@ class RowTable:
 
     @property
     def new(self) -> int:
-        """How many rows are still to be sent."""
+        """How many rows are not sent yet."""
         return len(self._new)
 
     def send(self, staged: Tensor) -> None:
-        """Send the new rows by way of `staged`, int32 [new, words] in main memory."""
+        """Send the new rows through `staged`, int32 [new, words] in main memory."""
         np.stack(self._new, out=staged.numpy())
         used = len(self._slots)
         self.rows[used - len(self._new) : used].copy_(staged, non_blocking=True)
@@ -150,14 +152,14 @@ class RowTable:
 
 
 class Full(Exception):
-    """A table has no room for a row."""
+    """The table has no room for another row."""
 
 
 class DeviceMasks:
-    """The masks of the texts that are being written, on the device where tokens are chosen for them.
+    """The masks of a batch, on the device where its tokens are chosen.
 
-    `tokenizer` is the engine's; `most_bytes` is the memory that the table of rows may take. The device has
-    besides the overlays of a step and 64 bytes a line, and main memory has as much for the copies.
+    `tokenizer` is the engine's. `most_bytes` bounds the device memory of the table. Besides it the device
+    holds the overlays of a step and 64 bytes a line. Main memory has the same amount for the copies.
     """
 
     def __init__(self, tokenizer: Tokenizer, device: torch.device, most_bytes: int = MOST_BYTES) -> None:
@@ -165,22 +167,22 @@ class DeviceMasks:
         self._tokenizer, self.device = tokenizer, device
         self.table = RowTable(words, device, most_bytes)
         self._stores: WeakKeyDictionary[CompiledGrammar, int] = WeakKeyDictionary()
-        """The number of the mask store of each grammar; a row is known by it and its own number."""
+        """The number of each grammar's mask store. A key is this number and the row's number in the store."""
         self._numbers: WeakKeyDictionary[MaskStore, int] = WeakKeyDictionary()
         self._unused = count()
         self._pairs: dict[CompiledGrammar, dict[int, Pair]] = {}
-        """The rows of the masks of states, by grammar and state; all of them are in the table."""
+        """The rows of the masks of states, by grammar and state. All of these rows are in the table."""
         is_cuda = device.type == "cuda"
         self._side = torch.cuda.Stream(device) if is_cuda else None
         self._copied = torch.cuda.Event() if is_cuda else None
         self._new_staged, self._overlays_staged = _Staged(words, is_cuda), _Staged(words, is_cuda)
         self._staged = torch.zeros((8, 0), dtype=torch.int64)
         self._sent = torch.zeros((8, 0), dtype=torch.int64, device=device)
-        with self._apart():  # what fills memory has to come before the copies to it, in their stream
+        with self._apart():  # the initialisation must precede the copies, in the same stream
             self.overlays = torch.zeros((1, words), dtype=torch.int32, device=device)
         """int32 [m, words]: overlay j has the number `capacity + j`."""
         self.choices = Choices.of(self._sent)
-        """What the device knows of each line."""
+        """The inputs of the choice for each line."""
         self.is_masked = self.is_filtered = False
         """Whether any line has a mask; whether any has a filter (top-k, top-p, min-p)."""
         self._has_fault = False
@@ -189,7 +191,7 @@ class DeviceMasks:
         self._every: Words = every.array[0]
 
     def knows(self, text: TextSequence) -> bool:
-        """Return whether a text's mask need not be filled in main memory: it is in the table, or allows all.
+        """Return whether main memory does not need a text's mask: it is in the table, or allows all tokens.
         Cost: 0.3 us."""
         matcher = text.matcher
         if matcher is None:
@@ -198,16 +200,16 @@ class DeviceMasks:
         return pairs is not None and matcher.state_index in pairs
 
     def stage(self, texts: Sequence[TextSequence], mask: TokenMask, *, wider: bool) -> bool:
-        """Send what the next choice needs: for each line of the texts its mask, its options and its noise.
+        """Send the inputs of the next choice: for each line of the texts its mask, options and noise.
 
-        `mask` holds the masks by lines, filled but for those that the table `knows`. `wider`: the logits have
-        columns that are no tokens, so that free texts have masks, too. What fails for one text is that text's
-        error; returns False where a machine failed in a way that it does not foresee. Cost: in main memory
-        some 3 us a text, and 50 us for a mask that is met for the first time; on the device copies, for which
-        `wait` has its next work wait.
+        `mask` holds the masks by lines; those that the table `knows` need not be filled. `wider`: the logits
+        have more columns than there are tokens, so that free texts have masks too. A failure of one text is
+        that text's error. Returns False if a machine failed in an unforeseen way. Cost: in main memory about
+        3 us a text, and 50 us for a new mask; on the device copies, which `wait` makes its next work wait
+        for.
         """
         if self._copied is not None:
-            self._copied.synchronize()  # the memory that is written now may still be read by the last copy
+            self._copied.synchronize()  # the last copy may still be reading this memory
         self.is_masked = wider or any(text.matcher is not None or text.phase is not None for text in texts)
         self.is_filtered = any(text.row.is_filtered for text in texts)
         lines = max((last_line(text) for text in texts), default=-1) + 1
@@ -224,13 +226,13 @@ class DeviceMasks:
         return not self._has_fault
 
     def wait(self) -> None:
-        """Have the device's next work wait for what was staged."""
+        """Make the device's next work wait for the staged copies."""
         if self._copied is not None:
             torch.cuda.current_stream(self.device).wait_event(self._copied)
 
     @contextmanager
     def _apart(self) -> Iterator[None]:
-        """Have copies run beside the model's pass, where the device can."""
+        """Return a context in which copies overlap with the model's pass, if the device can do so."""
         if self._side is None:
             yield
             return
@@ -242,11 +244,11 @@ class DeviceMasks:
     def _name_all(
         self, texts: Sequence[TextSequence], mask: TokenMask, pairs: npt.NDArray[np.int64]
     ) -> list[int]:
-        """Write the rows of the masks of lines to `pairs`, and return the lines whose masks have none."""
+        """Write the rows of each line's mask to `pairs`; return the lines whose masks have no rows."""
         try:
             return self._name(texts, mask, pairs, has_room=True)
         except Full:
-            # the table begins anew with the rows that are needed now, as far as it has room for these
+            # the table is cleared, and refilled with the rows needed now, as far as they fit
             for text in texts:
                 if text.matcher is not None and self.knows(text):
                     text.matcher.fill_mask(mask, text.line)
@@ -269,12 +271,12 @@ class DeviceMasks:
                 if has_room:
                     raise
                 pair = None
-            except LimitError:  # the mask itself is there
+            except LimitError:  # the mask itself is filled
                 pair = None
             except StructgenError as error:
                 text.error = text.error or error
                 continue
-            except Exception as error:  # whatever a machine raises: the other texts go on
+            except Exception as error:  # any error of a machine: the other sequences continue
                 text.error = text.error or fault_of(error, "The rows of the mask could not be named")
                 self._has_fault = True
                 continue
@@ -286,11 +288,11 @@ class DeviceMasks:
         return overlaid
 
     def _pair(self, text: TextSequence, words: Words) -> Pair | None:
-        """Return the rows of a text's mask, whose `words` are filled; None where the store has no room for
-        them. Raises `Full`, and what a machine raises."""
+        """Return the rows of a text's mask, whose `words` are filled; None if the store has no room for them.
+        Raises `Full`, and any error of the machine."""
         matcher = text.matcher
         if matcher is None:
-            # free texts have one mask, and the thoughts of one kind have one
+            # all free texts share one mask; all thoughts with the same end tokens share one
             key = _FREE if text.phase is None else text.phase.ends
             found = self.table.find(key)
             return (self.table.add(key, words.copy()) if found is None else found), NO_ROW
@@ -321,7 +323,7 @@ class DeviceMasks:
         return found
 
     def _store_of(self, compiled: CompiledGrammar) -> int:
-        """Return a number for the mask store of a grammar. Raises OptionError for another tokenizer's."""
+        """Return the number of a grammar's mask store. Raises OptionError if it is of another tokenizer."""
         if compiled.tokenizer != self._tokenizer:
             raise OptionError(
                 f"Its mask store is of {compiled.tokenizer!r}, and the masks on {self.device} are of "
@@ -338,7 +340,7 @@ class DeviceMasks:
     # --- copies ---------------------------------------------------------------------------------------------
 
     def _send_overlays(self, overlaid: Sequence[int], pairs: npt.NDArray[np.int64], mask: TokenMask) -> None:
-        """Send whole masks, and write their numbers to `pairs`."""
+        """Send whole masks as overlays, and write their numbers to `pairs`."""
         if not overlaid:
             return
         staged = self._overlays_staged.rows(len(overlaid))
@@ -349,7 +351,7 @@ class DeviceMasks:
         pairs[overlaid, 0] = len(self.table.rows) + np.arange(len(overlaid))
 
     def _send_numbers(self, texts: Sequence[TextSequence], pairs: npt.NDArray[np.int64]) -> None:
-        """Send the rows of the masks, the options and the noise of all lines."""
+        """Send mask rows, options and noise of all lines."""
         lines = len(pairs)
         if self._staged.shape[1] < lines:
             room = _doubled(self._staged.shape[1], lines)
@@ -374,7 +376,7 @@ class DeviceMasks:
 
 
 class _Staged:
-    """Rows of words in main memory, from which they are copied to the device."""
+    """Rows of words in main memory, staged for copies to the device."""
 
     def __init__(self, words: int, pinned: bool) -> None:
         self._held = torch.zeros((0, words), dtype=torch.int32)
@@ -382,11 +384,11 @@ class _Staged:
 
     @property
     def room(self) -> int:
-        """Rows that there is room for."""
+        """The capacity in rows."""
         return len(self._held)
 
     def rows(self, count: int) -> Tensor:
-        """Return so many rows, to be written."""
+        """Return so many rows to write to."""
         if count > len(self._held):
             shape = _doubled(len(self._held), count), self._held.shape[1]
             self._held = torch.zeros(shape, dtype=torch.int32, pin_memory=self._pinned)
@@ -401,12 +403,12 @@ def _doubled(room: int, needed: int) -> int:
 
 
 def last_line(text: TextSequence) -> int:
-    """Return the last line of a text: that of the last node of its draft."""
+    """Return a text's last line: that of the last node of its draft."""
     return text.line if text.guesses is None else text.line + len(text.guesses.draft)
 
 
 def _depths(parents: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Return how many tokens after the root each node of a draft is."""
+    """Return the depth of each node of a draft below the root."""
     found = np.ones(len(parents), np.int64)
     for node, parent in enumerate(parents.tolist()):
         if parent >= 0:

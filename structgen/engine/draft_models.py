@@ -1,4 +1,4 @@
-"""The drafters of a request: what they need fits the engine's tokenizer, and a draft model is loaded once."""
+"""The drafters of a request: their checks against the engine's tokenizer, and the cache of draft models."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from structgen.speculation.speculation_options import Speculation
 from structgen.tokens.tokenizer import Tokenizer
 
 MOST_MODELS: Final = 4
-"""Draft models that are kept in a process; the one that was not used for longest goes first."""
+"""The most draft models that a process keeps; the least recently used is dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedModel:
-    """A draft model, and the lock that is held while it is asked."""
+    """A draft model, with a lock for its calls."""
 
     model: Model
     tokenizer: Tokenizer
     given: Any
-    """What it was made of: while it is held, no other object gets its id."""
+    """The object that it was made of. It is kept alive so that no other object gets its id."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class _Loaded:
-    """The draft models of the process, the one that was used last at the end."""
+    """The draft models of the process, the most recently used last."""
 
     models: ClassVar[OrderedDict[str | tuple[int, int], SharedModel]] = OrderedDict()
     lock: ClassVar[threading.Lock] = threading.Lock()
@@ -39,8 +39,8 @@ class _Loaded:
 def drafters_of(speculation: Speculation, tokenizer: Tokenizer) -> list[Drafter]:
     """Return new drafters for one text of an engine with this tokenizer.
 
-    Cost: some microseconds, but the first time that a draft model is named: loading it. Errors: those of
-    `Speculation.make` and `draft_model_of`.
+    Cost: microseconds; the first use of a draft model loads it. Errors: those of `Speculation.make` and
+    `draft_model_of`.
     """
     shared = draft_model_of(speculation, tokenizer)
     if shared is None:
@@ -49,9 +49,9 @@ def drafters_of(speculation: Speculation, tokenizer: Tokenizer) -> list[Drafter]
 
 
 def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:
-    """Raise OptionError where the history or the draft model of a request has other tokens than its engine.
+    """Raise OptionError if the history or the draft model of a request has another tokenizer than the engine.
 
-    Loads the draft model, the first time. Errors besides: those of `draft_model_of`.
+    The first call loads the draft model. Other errors: those of `draft_model_of`.
     """
     history = speculation.history
     if history is not None and history.fingerprint != tokenizer.fingerprint:
@@ -64,11 +64,10 @@ def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:
 
 
 def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedModel | None:
-    """Return the draft model that a request names, loaded the first time and then shared; None where it names
-    none.
+    """Return the draft model that a request names, or None. It is loaded once and shared.
 
-    Raises OptionError where its tokens are not those of `tokenizer`; StructgenError where there is no such
-    model, or torch is not installed.
+    Raises OptionError if its tokens are not those of `tokenizer`; StructgenError if there is no such model,
+    or torch is not installed.
     """
     wanted = speculation.draft_model
     if wanted is None:
@@ -87,8 +86,8 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
 
 
 def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:
-    """Raise OptionError unless each token writes the same bytes in both vocabularies. Special tokens may be
-    there in one alone, and end tokens may differ: they decide nothing but how good the guesses are."""
+    """Raise OptionError unless each token has the same bytes in both vocabularies. A special token may be in
+    one of them only, and end tokens may differ: they affect only how good the guesses are."""
     cure = "Give a draft model with the tokenizer of the model, or leave draft_model out."
     theirs, ours = found.tokenizer.token_bytes, tokenizer.token_bytes
     if theirs != ours:

@@ -1,4 +1,4 @@
-"""What every model checks before it verifies draft trees, and before it keeps nodes of them."""
+"""Checks that all models share: of draft trees before verification, and of the nodes to keep."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Final, Protocol
 from structgen.errors import OptionError
 
 MOST_NODES: Final = 1024
-"""The most nodes of a tree that is read after a text."""
+"""The most nodes of a draft tree."""
 
 
 class Grown(Protocol):
-    """A cache after which a tree may have been read."""
+    """A cache, with the draft tree that was read after its text."""
 
     @property
     def length(self) -> int:
-        """The tokens of the text."""
+        """The number of tokens of the text."""
         ...
 
     @property
     def parents(self) -> list[int]:
-        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
+        """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
         ...
 
 
@@ -32,8 +32,8 @@ def depths_of(
     caches: Sequence[Grown],
     context: int,
 ) -> list[int]:
-    """Return how many nodes are above each node of trees. Raises OptionError for what is no tree, for one of
-    more than MOST_NODES nodes, and for one that does not fit into the context."""
+    """Return the depth of each node of trees. Raises OptionError for a list that is no tree, for a tree of
+    more than MOST_NODES nodes, and for a tree that does not fit into the context."""
     if len(counts) != len(caches) or not len(tokens) == len(parents) == sum(counts):
         raise OptionError(
             f"There are {len(tokens)} tokens and {len(parents)} parents of {sum(counts)} nodes, for"
@@ -68,7 +68,7 @@ def depths_of(
 
 
 def check_paths(paths: Sequence[Sequence[int]], caches: Sequence[Grown]) -> None:
-    """Raise OptionError unless each path is one of the cache's last tree, from its first node down."""
+    """Raise OptionError unless each path is in its cache's last tree, from the first node down."""
     for path, cache in zip(paths, caches, strict=True):
         parents = cache.parents
         above = [parents[node] if 0 <= node < len(parents) else None for node in path]

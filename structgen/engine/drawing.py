@@ -1,13 +1,13 @@
-"""The choice of a token for each row of logits, compiled, for logits that lie in the memory of the CPU.
+"""The choice of a token for each row of logits in the memory of the CPU, compiled.
 
-A row is read once, tile by tile, for the sums of the exponentials of all tokens and of the allowed ones, and
-for the likeliest token. The draw has two levels: first a tile of 1,024 tokens, then a token of that tile.
-`structgen_kernels.reference` defines it for every device (docs/kernels.md, "The draw"). Here only the sum of
-a tile is in single precision, to about 2e-6 of itself, so that another tile than the definition's is drawn
-only where the two best lie that close to each other.
+A row is read once, in tiles, for two sums of exponentials (all tokens, and the allowed ones) and the
+likeliest token. The draw has two levels: first a tile of 1,024 tokens, then a token of that tile.
+`structgen_kernels.reference` defines it for every device (docs/kernels.md, "The draw"). The only difference:
+a tile's sum is in single precision here, with a relative error of about 2e-6. So a different tile is drawn
+only if the two best scores are that close.
 
-Noise costs a logarithm of a logarithm. A token is asked for it only where a bound on what its noise can be
-(the leading ones of its uniform number) lets it still win.
+Gumbel noise costs two logarithms. It is computed only for tokens that can still win, by an upper bound from
+the leading ones of their uniform number.
 """
 
 from __future__ import annotations
@@ -25,43 +25,44 @@ Array: TypeAlias = npt.NDArray[Any]
 Real: TypeAlias = float | np.floating[Any]
 
 LOGPROB, CONSTRAINED, REMOVED = range(3)
-"""Columns of the figures that come out."""
+"""Columns of the floats of the output."""
 TOKEN, ALLOWED, WANTED, FAULTY, CHOSEN_AT = range(5)
-"""Columns of the numbers that come out; the last is the row of the logits."""
+"""Columns of the integers of the output. CHOSEN_AT: the row of the logits."""
 PLACE, LINE, WHICH, NODE, FIRST, LAST = range(6)
-"""Columns of a text: its rows of the logits, of the masks and of the penalised logits (-1: none); the number
-of the node of its draft where it stands (0: the root), and which of all guesses are its own."""
+"""Columns of a text: its rows of the logits, of the masks and of the penalised logits (-1: none); the node of
+its draft where it stands (0: the root); and the range of its guesses among all guesses."""
 STREAM, POSITION = range(2)
-"""Columns of the noise of a text: the key of its sample, and the place of the next token."""
+"""Columns of a text's noise: the key of its sample, and the position of the next token."""
 GUESS, PARENT, READY = range(3)
 """Columns of a guess: the token, its parent among the text's guesses (-1: the root), whether its mask is
-there."""
+filled."""
 TEMPERATURE, TOP_P, MIN_P, TOP_K = range(4)
 """Columns of the options of a row."""
 TOP, SUM, ALLOWED_TOP, ALLOWED_SUM = range(4)
-"""Rows of the numbers of a tile: its greatest logit, the sum of e^(logit - greatest), and both of the allowed
-tokens. The greatest is minus infinity where no token is possible."""
+"""Rows of a tile's numbers: the maximum logit, the sum of e^(logit - maximum), and both for the allowed
+tokens. The maximum is minus infinity if no token is possible."""
 
 _LN2 = math.log(2.0)
 _EVERY = np.int32(-1)
 _WORD = 32
 _FEW = 8
-"""Bits of a word below which each is looked for."""
+"""Up to so many set bits of a mask word are looked up one by one."""
 _LANES = 256
-"""Candidates whose noise is bounded at once."""
+"""Candidates whose noise is bounded in one loop."""
 _STEPS, _STEPS_A_NAT = 256, 8.0
-"""Steps by which scores below the greatest are counted, before the likeliest are sorted."""
+"""Histogram bins for scores below the maximum, and bins for each unit of score. They select the scores that
+are sorted."""
 _SLACK = 1e-9
-"""More than the error of a bound."""
+"""Larger than the rounding error of a bound."""
 _FAINT = 1e-9
-"""Allowed tokens with a smaller share of their tile are summed anew, about the greatest of themselves: in
-single precision the logarithms of their shares of the tile are too coarse."""
+"""If the allowed tokens have a smaller share of their tile than this, they are summed again, relative to
+their own maximum. In single precision the logarithms of such small shares are too coarse."""
 
 
 @jit
 def exponential(x: Real) -> Any:
-    """Return e^x of a number at most 0, to seven digits; what is below e^-87 counts as e^-87. A polynomial
-    after powers of two (Cephes' expf), so that loops over it run in lanes."""
+    """Return e^x for x <= 0, to seven digits; below e^-87 it is e^-87. A polynomial after a power of two
+    (Cephes' expf), so that loops over it vectorise."""
     if x < np.float32(-87.0):
         x = np.float32(-87.0)
     n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
@@ -78,27 +79,27 @@ def exponential(x: Real) -> Any:
     return np.float32(y * bits.view(np.float32))
 
 
-# An index with a sign may count from the end. Numba asks that for each element, which keeps loops from
-# running in lanes. So indices that are sums are made unsigned.
+# A signed index may count from the end. Numba checks that for each element, which prevents vectorised
+# loops. So computed indices are made unsigned.
 
 
 @jit
 def exponentials(row: Array, start: int, count: int, top: Real, out: Array) -> None:
-    """Write e^(row - top) of `count` numbers from `start` on to `out`."""
+    """Write e^(row - top) for `count` numbers from `start` to `out`."""
     for i in range(count):
         out[i] = exponential(np.float32(row[np.uint64(start + i)] - top))
 
 
 @jit
 def cooled_exponentials(row: Array, start: int, count: int, top: Real, chill: Real, out: Array) -> None:
-    """Write e^((row - top) * chill) of `count` numbers from `start` on to `out`."""
+    """Write e^((row - top) * chill) for `count` numbers from `start` to `out`."""
     for i in range(count):
         out[i] = exponential(np.float32(np.float32(row[np.uint64(start + i)] - top) * chill))
 
 
 @jit
 def highest(row: Array) -> Any:
-    """Return the greatest number of a row; what is no number is passed over."""
+    """Return the maximum of a row, NaN ignored."""
     a = b = c = d = row.dtype.type(-np.inf)
     whole = len(row) & ~3
     for i in range(0, whole, 4):
@@ -113,7 +114,7 @@ def highest(row: Array) -> Any:
 
 @jit
 def total_from(values: Array, start: int, count: int) -> Any:
-    """Return the sum of `count` numbers from `start` on."""
+    """Return the sum of `count` numbers from `start`."""
     a = b = c = d = 0.0
     whole = start + (count & ~3)
     for i in range(start, whole, 4):
@@ -134,7 +135,7 @@ def total(values: Array, count: int) -> Any:
 
 @jit
 def first_highest(scores: Array, count: int) -> Any:
-    """Return where the first of the highest of `count` scores is."""
+    """Return the index of the first maximum of `count` scores."""
     at = 0
     for i in range(1, count):
         if scores[i] > scores[at]:
@@ -144,9 +145,9 @@ def first_highest(scores: Array, count: int) -> Any:
 
 @jit
 def bounds(key: Any, ids: Array, scores: Array, start: int, count: int, uniforms: Array, most: Array) -> None:
-    """Write the uniform numbers of `count` candidates from `start` on, and the most that each one's score and
-    noise can come to: noise is at most -log(1 - uniform), and that at most as many ln 2 as 1 - uniform has
-    leading zeros. No branches: it runs in lanes."""
+    """Write the uniform numbers of `count` candidates from `start`, and an upper bound of each score plus
+    noise. Noise is at most -log(1 - uniform), which is at most ln 2 times the leading zeros of 1 - uniform.
+    No branches, so that the loop vectorises."""
     for i in range(count):
         uniform = uniform_of(key, ids[start + i] + 1)
         gap = np.float64(1.0 - uniform)
@@ -156,7 +157,7 @@ def bounds(key: Any, ids: Array, scores: Array, start: int, count: int, uniforms
 
 @jit
 def drawn_token(key: Any, ids: Array, scores: Array, count: int) -> Any:
-    """Return the candidate whose score plus Gumbel noise is the greatest; of equals the smallest."""
+    """Return the candidate with the greatest score plus Gumbel noise; of equal ones the smallest."""
     first = first_highest(scores, count)
     token = ids[first]
     best = scores[first] + gumbel_of(uniform_of(key, token + 1))
@@ -175,8 +176,8 @@ def drawn_token(key: Any, ids: Array, scores: Array, count: int) -> Any:
 
 @jit
 def reach_of(scores: Array, shares: Array, count: int, top: Real, most: Any, mass: Real) -> Any:
-    """Return a number of steps below the greatest score within which there are `most` scores, or more than
-    `mass` of the shares, and not many more; infinity where only all of them do."""
+    """Return a distance below the maximum score, in bins, within which there are at least `most` scores or
+    more than `mass` of the probability, and not many more. Returns infinity if only all scores suffice."""
     sizes, masses = np.zeros(_STEPS, np.int64), np.zeros(_STEPS)
     for i in range(count):
         step = np.int64(min((top - scores[i]) * _STEPS_A_NAT, np.float64(_STEPS - 1)))
@@ -194,13 +195,13 @@ def reach_of(scores: Array, shares: Array, count: int, top: Real, most: Any, mas
 
 @jit
 def filtered(how: Array, ids: Array, scores: Array, count: int) -> Any:
-    """Keep of candidates those that top-k, top-p and min-p leave, in front; returns how many."""
+    """Keep the candidates that pass top-k, top-p and min-p, moved to the front; return their number."""
     top = scores[0]
     for i in range(1, count):
         top = max(top, scores[i])
     most, nucleus, least = np.int64(how[TOP_K]), how[TOP_P], how[MIN_P]
     if nucleus >= 1.0:
-        nucleus = np.inf  # all of the mass, whatever its sum is rounded to
+        nucleus = np.inf  # top_p = 1 keeps all, however the sum is rounded
     if most == 0 and nucleus == np.inf:
         kept = 0
         edge, slack = top + math.log(least), _SLACK * (1.0 + abs(top))
@@ -215,7 +216,7 @@ def filtered(how: Array, ids: Array, scores: Array, count: int) -> Any:
     whole = total(shares, count) if most == 0 else 0.0
     if most == 0:
         most = np.int64(count)
-    # a part of the likeliest is sorted, which holds whatever is kept
+    # sort only the likeliest scores: they include all that the filters keep
     reach = np.inf
     if count > _STEPS:
         reach = reach_of(scores, shares, count, top, most, nucleus * whole if whole > 0.0 else np.inf)
@@ -230,7 +231,7 @@ def filtered(how: Array, ids: Array, scores: Array, count: int) -> Any:
     kept, mass, enough = 0, 0.0, nucleus * whole if nucleus < np.inf else np.inf
     new_ids, new_scores = ids[order], scores[order]
     for i in range(len(order)):
-        # the token that reaches the mass is kept
+        # the token that reaches the mass is kept too
         if kept > 0 and (mass >= enough or math.exp(new_scores[i] - top) < least):
             break
         mass += shares[order[i]]
@@ -241,7 +242,7 @@ def filtered(how: Array, ids: Array, scores: Array, count: int) -> Any:
 
 @jit
 def bits_of(words: Array, word: int) -> Any:
-    """Return a word of a mask: all tokens where there is none, no tokens beyond its end."""
+    """Return a word of a mask: all ones if there is no mask, 0 beyond its end."""
     if len(words) == 0:
         return _EVERY
     return words[word] if word < len(words) else np.int32(0)
@@ -255,13 +256,13 @@ def is_allowed(words: Array, token: int) -> Any:
 
 @jit
 def within(bits: Any, length: int) -> Any:
-    """Return a word without the bits past the first `length`: there are no such tokens."""
+    """Return a word with the bits from `length` on cleared: these tokens do not exist."""
     return bits if length == _WORD else bits & np.int32((1 << length) - 1)
 
 
 @jit
 def ones(bits: Any) -> Any:
-    """Return how many bits of a word are set."""
+    """Return the number of set bits of a word."""
     n = np.int64(bits) & np.int64(0xFFFFFFFF)
     n -= (n >> 1) & np.int64(0x55555555)
     n = (n & np.int64(0x33333333)) + ((n >> 2) & np.int64(0x33333333))
@@ -271,14 +272,15 @@ def ones(bits: Any) -> Any:
 
 @jit
 def lowest(bits: Any) -> Any:
-    """Return which is the lowest bit that is set, of a word as an int64: the exponent of its value."""
+    """Return the index of the lowest set bit of an int64 word, from the exponent of its value."""
     return (np.float64(bits & -bits).view(np.int64) >> 52) - 1023
 
 
 @jit
 def sum_of_allowed(bits: Any, values: Array, start: int, count: int) -> Any:
-    """Return the sum of those of `count` numbers from `start` on whose bits are set; the others may become 0.
-    Few are added one by one, many without branches: of a mask half full, half would be foreseen wrongly."""
+    """Return the sum of the numbers whose bits are set, of `count` from `start` on; the others may be
+    overwritten with 0. Few are added one by one, many without branches: half-full masks would be mispredicted
+    half the time."""
     found = 0.0
     if ones(bits) < _FEW:
         left = np.int64(bits) & np.int64(0xFFFFFFFF)
@@ -293,8 +295,8 @@ def sum_of_allowed(bits: Any, values: Array, start: int, count: int) -> Any:
 
 @jit
 def gathered(scores: Array, words: Array, start: int, length: int, out: Array) -> Any:
-    """Write the allowed scores of a tile side by side; returns how many numbers there are. Of a word of the
-    mask with many bits all scores are written, minus infinity for those that are not allowed."""
+    """Write the allowed scores of a tile side by side; return how many numbers are written. For a dense mask
+    word all scores are written, minus infinity for those that are not allowed."""
     count = 0
     for first in range(start, start + length, _WORD):
         width = min(_WORD, start + length - first)
@@ -322,7 +324,7 @@ def gathered(scores: Array, words: Array, start: int, length: int, out: Array) -
 
 @jit
 def is_full(words: Array, start: int, length: int) -> bool:
-    """Return whether a mask allows all tokens of a tile."""
+    """Return whether a mask allows every token of a tile."""
     for first in range(start, start + length, _WORD):
         width = min(_WORD, start + length - first)
         if within(bits_of(words, first >> 5), width) != within(_EVERY, width):
@@ -334,8 +336,8 @@ def is_full(words: Array, start: int, length: int) -> bool:
 def allowed_sum(
     scores: Array, words: Array, start: int, length: int, heat: Real, part: Array, these: Array
 ) -> tuple[Any, Any]:
-    """Return the greatest of the allowed scores of a tile, over a temperature, and the sum of e^(score /
-    temperature - greatest); minus infinity and 0 where no token is possible."""
+    """Return the maximum of score / temperature over a tile's allowed tokens, and the sum of e^(score /
+    temperature - maximum); minus infinity and 0 if no token is possible."""
     count = gathered(scores, words, start, length, these)
     top = highest(these[:count])
     if top == -np.inf:
@@ -346,13 +348,13 @@ def allowed_sum(
 
 @jit
 def sum_tiles(raw: Array, words: Array, part: Array, these: Array, tiles: Array) -> Any:
-    """Write the numbers of each tile of a row of logits; return how many tokens are allowed."""
+    """Write the numbers of each tile of a row of logits; return the number of allowed tokens."""
     size, count = len(raw), 0
     for tile in range(tiles.shape[1]):
         start = tile * TILE
         length = min(TILE, size - start)
         top = highest(raw[start : start + length])
-        # where all are minus infinity or NaN the sum does not count, unless it is NaN
+        # if all are minus infinity or NaN, only a NaN of the sum matters
         exponentials(raw, start, length, top if math.isfinite(top) else np.float32(0.0), part)
         every, some, here = 0.0, 0.0, 0
         for first in range(0, length, _WORD):
@@ -383,8 +385,8 @@ def sum_tiles(raw: Array, words: Array, part: Array, these: Array, tiles: Array)
 def heat_tiles(
     scores: Array, words: Array, heat: Real, are_logits: bool, part: Array, these: Array, tiles: Array
 ) -> None:
-    """Write the numbers of the allowed tokens of each tile of a row of scores, over a temperature. The tiles
-    have those of the logits; where no token of them is possible they stay as they are."""
+    """Write the allowed maximum and sum of each tile of a row of scores, divided by a temperature. The tiles
+    hold the numbers of the logits; a tile without a possible token is left unchanged."""
     chill = np.float32(1.0 / heat)
     for tile in range(tiles.shape[1]):
         if tiles[ALLOWED_TOP, tile] == -np.inf:
@@ -403,20 +405,20 @@ def heat_tiles(
 
 @jit
 def joined(tops: Array, sums: Array) -> Any:
-    """Return the logarithm of the sum of the tiles' exponentials; minus infinity where all tops are."""
+    """Return the logarithm of the sum over all tiles; minus infinity if all maxima are."""
     top = -np.inf
     for tile in range(len(tops)):
         top = max(top, tops[tile])
     found = 0.0
     for tile in range(len(tops)):
-        # also of a tile whose top is minus infinity: its sum may be NaN
+        # also if a tile's maximum is minus infinity: its sum may be NaN
         found += sums[tile] * math.exp(tops[tile] - top)
     return top + math.log(found)
 
 
 @jit
 def drawn_tile(key: Any, tops: Array, sums: Array) -> Any:
-    """Return the tile whose logarithm of the sum plus Gumbel noise is the greatest; of equals the first."""
+    """Return the tile with the greatest log-sum plus Gumbel noise; of equal ones the first."""
     at, best = 0, -np.inf
     for tile in range(len(tops)):
         if tops[tile] > -np.inf:
@@ -430,8 +432,8 @@ def drawn_tile(key: Any, tops: Array, sums: Array) -> Any:
 def candidates(
     raw: Array, words: Array, scores: Array, has_scores: bool, first: int, last: int, ids: Array, out: Array
 ) -> Any:
-    """List the allowed tokens from `first`, the first of a word, up to `last` and their scores (raw logits
-    where there are no others); return how many."""
+    """List the allowed tokens from `first` (the first of a word) to `last`, and their scores (the raw logits
+    if `has_scores` is false); return their number."""
     count = 0
     for start in range(first, last, _WORD):
         bits = bits_of(words, start >> 5)
@@ -454,7 +456,7 @@ def candidates(
                 out[count + i] = scores[start + i] if has_scores else np.float64(raw[start + i])
             count += _WORD
             continue
-        # all are written, and the next one over those that are not allowed
+        # write each one; the next overwrites it if it is not allowed
         for i in range(length):
             token = start + i
             ids[count] = token
@@ -473,7 +475,7 @@ def cool(scores: Array, count: int, heat: Real) -> None:
 
 @jit
 def narrow(ids: Array, count: int, words: Array) -> None:
-    """Write the mask that allows the first `count` tokens of a list and no others."""
+    """Write the mask that allows exactly the first `count` tokens of a list."""
     words[:] = 0
     for i in range(count):
         words[ids[i] >> 5] |= np.int32(np.int64(1) << (ids[i] & 31))
@@ -493,8 +495,8 @@ def drawn(
     ids: Array,
     scores: Array,
 ) -> Any:
-    """Return the token that is drawn of a row, as `draw_row` has it; a token is possible, and the tiles have
-    the numbers of the logits."""
+    """Draw a token of a row, for `draw_row`. At least one token is possible, and the tiles hold the numbers
+    of the logits."""
     size, heat = len(raw), how[TEMPERATURE]
     is_new = has_scores or heat != 1.0
     if how[TOP_K] > 0.0 or how[TOP_P] < 1.0 or how[MIN_P] > 0.0:
@@ -529,11 +531,11 @@ def draw_row(
     numbers: Array,
     figures: Array,
 ) -> Any:
-    """Choose a token of a row of logits, write what became of its probabilities, and return it.
+    """Choose a token of a row of logits, write its figures, and return it.
 
-    `words` is its mask, `scores_of` its logits after penalties if it `has_scores`, `key` that of its noise,
-    `how` its options; `room`, `tiles`, `kept`, `ids` and `scores` are room to work in, `numbers` and
-    `figures` what is written.
+    Inputs: `words` is the mask, `scores_of` the logits after penalties if `has_scores`, `key` the key of the
+    noise, `how` the options. Scratch memory: `room`, `tiles`, `kept`, `ids` and `scores`. Outputs: `numbers`
+    and `figures`.
     """
     count = sum_tiles(raw, words, room[0], room[1], tiles)
     wanted = first_highest(tiles[TOP], tiles.shape[1]) * TILE
@@ -562,8 +564,8 @@ def draw_row(
 
 @jit
 def child_of(guesses: Array, first: int, last: int, node: int, token: int) -> Any:
-    """Return the number of the node that is a token behind a node of a text's draft, and has a mask; -1 where
-    there is none. The draft is guesses[first:last]."""
+    """Return the number of the child with this token of a node in a text's draft, guesses[first:last]; -1 if
+    there is none, or its mask is not filled."""
     for i in range(first, last):
         if guesses[i, PARENT] == node - 1 and guesses[i, GUESS] == token:
             return i - first + 1 if guesses[i, READY] != 0 else -1
@@ -586,15 +588,15 @@ def draw_along(
     figures: Array,
     ends: Array,
 ) -> None:
-    """Choose a token for each text; and where it is a guess of the text's draft, whose logits and mask lie
-    ready, the next one too, and so on.
+    """Choose a token for each text. If it is a guess of the text's draft with a filled mask, choose the next
+    one too, and so on.
 
-    `texts`, `noise`, `options` (one row for each text) and `guesses` have the columns above; `masks` has no
-    columns where all tokens are allowed; `penalised` has the logits of texts with penalties, which depend on
-    what the text holds: of those one token is chosen. The answers of a text go to the next rows of `numbers`
-    and `figures`, `ends` says how many there are up to its last one. Cost: 0.8 ns a token of the vocabulary
-    on one core, twice that at temperatures other than 1, and 3 us for a draw; with top-k, top-p or penalties
-    up to 20 ns for each allowed token.
+    `texts`, `noise`, `options` (one row for each text) and `guesses` have the columns above. `masks` has no
+    columns if all tokens are allowed. `penalised` has the logits of texts with penalties; such a text gets
+    one token, because penalties depend on its tokens. The answers of a text go to successive rows of
+    `numbers` and `figures`; `ends` holds the number of rows up to each text's last one. Cost: 0.8 ns a token
+    of the vocabulary on one core, twice that at temperatures other than 1, and 3 us for a draw; with top-k,
+    top-p or penalties up to 20 ns for each allowed token.
     """
     size = logits.shape[1]
     room = (np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE))

@@ -109,6 +109,9 @@ class Engine:
         self._of_grammars = threading.Lock()
         self._closings: dict[str | int, ThoughtClosing] = {}
 
+    def __repr__(self) -> str:
+        return f"<Engine of {self.name or type(self.model).__name__}, {self.max_rows} rows>"
+
     def generate(self, requests: Request | Iterable[Request]) -> list[Result]:
         """Return the results of requests, in order, the `n` samples of each one after another.
 

@@ -1,4 +1,4 @@
-"""The draft after a text's last token that the model has read, while it is verified."""
+"""The draft of one sequence while it is verified."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from structgen.speculation.drafts.draft import Draft
 
 
 class Guesses:
-    """Where a text stands in its draft. The root is the last token that was decided before the pass.
+    """A sequence's node in its draft. The root is the last token that was decided before the pass.
 
-    A node is row `first + number` of the pass's logits and of the engine's masks, the root is number 0, and
-    node i of the draft is number i + 1.
+    Node number n is row `first + n` of the pass's logits and of the mask rows. The root is number 0; node i
+    of the draft is number i + 1.
     """
 
     __slots__ = ("_children", "_matcher", "_phase", "draft", "first", "path", "table")
@@ -25,33 +25,33 @@ class Guesses:
         self._children = draft.children()
         self._matcher, self._phase = matcher, phase
         self.table: npt.NDArray[np.int32] = np.zeros((len(draft), 3), np.int32)
-        """For each guess its token, its parent in the draft, and whether its mask is there: `drawing` has the
-        columns."""
+        """For each guess: its token, its parent in the draft, and whether its mask is filled. `drawing` has
+        the column names."""
         self.table[:, GUESS], self.table[:, PARENT] = draft.tokens, draft.parents
         self.path = [0]
-        """The numbers of the nodes that the text has gone through, the root's first."""
+        """The numbers of the nodes on the accepted path, the root first."""
 
     def set_ready(self, ready: npt.NDArray[np.bool_]) -> None:
-        """Say for each node of the draft whether its mask is there."""
+        """Set for each node of the draft whether its mask is filled."""
         self.table[:, READY] = ready
 
     @property
     def count(self) -> int:
-        """How many guesses the text went through."""
+        """How many guesses were accepted."""
         return len(self.path) - 1
 
     @property
     def row(self) -> int:
-        """The row of the node where the text stands."""
+        """The row of the sequence's node."""
         return self.first + self.path[-1]
 
     def holds(self, token: int) -> bool:
-        """Tell whether a token is guessed after the node."""
+        """Return whether a token is guessed after the node."""
         return token in self._children[self.path[-1]]
 
     def follow(self, token: int, matcher: Matcher | None, phase: ThoughtPhase | None) -> bool:
-        """Go to the node of a token that was decided. Returns False where there is none; where its mask could
-        not be filled; and where thoughts have ended since, as the masks after them are not the grammar's."""
+        """Go to the node of a decided token. Returns False if there is no such node, if its mask could not be
+        filled, or if the thoughts have ended since (the masks after them are not the grammar's)."""
         node = self._children[self.path[-1]].get(token)
         if (
             node is None

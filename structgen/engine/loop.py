@@ -1,39 +1,43 @@
-"""The loop: texts come and go, each step chooses a token for every one that is being written.
+"""The decoding loop: continuous batching, one token for each sequence in each step.
 
-    admit      read the prompts of those that wait, while there is room
-    choose     logits and masks, which lie ready, become tokens (choice.choose)
-    commit     the tokens are taken: matchers advance, texts grow, some end
+    admit      read the prompts of waiting sequences, while there are free rows
+    choose     turn logits and masks into tokens (choice.choose)
+    commit     take the tokens: matchers advance, texts grow, some sequences end
     run        the model reads the tokens; meanwhile a thread fills the next masks
-    stage      on a GPU: the masks go to the device while its pass runs (device_masks)
+    stage      on a GPU: copy the masks to the device while its forward pass runs (device_masks)
 
-Where the model can take tokens back (`TakesBack`), run begins before commit: on a GPU everything between two
-choices is then done while the device is at its pass.
+If the model can take tokens back (`TakesBack`), run begins before commit. On a GPU, all work between two
+choices then overlaps with the forward pass.
 
-With speculation (structgen.speculation) the model reads a draft after each token, too: a tree of guesses.
-The logits and the mask of each node lie ready then. A text whose chosen token is a guess goes on at that node
-with choose and commit, until its token is none of the guesses: the same choices by the same code, from the
-same logits and with the same noise as without a draft, in fewer passes. The model then keeps the nodes that
-the text went through.
+With speculation (structgen.speculation) the model also reads a draft after each token: a tree of guesses. The
+pass gives logits for each node, and a mask is filled for each node. If the chosen token is a guess, choose
+and commit are repeated at its node, until a token is chosen that was not guessed. Code, logits and noise are
+the same as without a draft, so the tokens are the same, in fewer passes. The model then keeps the nodes of
+the accepted path.
 
-One thread at a time drives a step; whoever waits for a result drives until it is there.
+One thread at a time runs a step. A thread that waits for a result runs steps until the result is there.
 
-States of a text, and what an exception does to it:
+States of a sequence:
 
-    waiting    it is in the list, after the first `max_rows`; nothing is read of it
-    read       it is a row: cache, logits and mask stand after the last token that was decided
-    between    a step is under way: a token may be decided that the model has not read
+    waiting    in the list, after the first `max_rows`; the model has read nothing of it
+    read       a row of the batch: cache, logits and mask stand after the last decided token
+    between    a step is running: a token may be decided that the model has not read
     done       its handle has a result; it leaves the list
 
-A step begins and ends with all rows `read`. What fails in the work for one text alone (its matcher, its
-mask, a listener, its prompt) is caught there, and that text is done, with the error. What fails in a forward
-pass is the error of all texts in it. Any other exception, KeyboardInterrupt above all, may leave the step at
-any line, and reaches whoever was driving. What is decided (`texts`) is then still whole, and nothing else is
-trusted: the next step, by whichever thread, compiles the grammars of the rows anew, makes matchers and
-characters from the tokens (`TextSequence.restart`), takes other memory for the masks, and reads all rows as
-if they had waited. The same is done where a machine failed in a way that it does not foresee, once the text
-that it was for has its error. Noise is a function of the place in the text (`noise`), so a token that has to
-be chosen again is the same one. Across steps there is one list of texts; a text leaves it once it is done,
-and the rows are its first ones. Cost of all this while nothing goes wrong: a few assignments a step.
+A step begins and ends with all rows `read`. Exceptions:
+
+- An exception in the work for one sequence (its matcher, mask, listener or prompt) is caught there. That
+  sequence ends with the error.
+- An exception in a forward pass is the error of all sequences of that pass.
+- Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
+  decided tokens (`texts`) are still valid; all other state is discarded. The next step, in whichever thread,
+  compiles the grammars again, makes matchers and characters from the tokens (`TextSequence.restart`), takes
+  new memory for the masks, and reads all rows as if they had waited.
+- The same happens after a machine failed in an unforeseen way, once its sequence has the error.
+
+Noise is a function of the position in the text (`noise`), so a token that is chosen again is the same token.
+Between steps there is one list of sequences, and the rows are the first of them. Cost without a failure: a
+few assignments a step.
 """
 
 from __future__ import annotations
@@ -52,7 +56,7 @@ from structgen.core.matcher import Matcher
 from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along, choose_anywhere
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
-from structgen.engine.mask_rows import Filling, Lines, forbid
+from structgen.engine.mask_rows import Filling, MaskRows, forbid
 from structgen.engine.model_protocol import Model, ReadsMany, Released, TakesBack, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.sequences import TextSequence
@@ -64,68 +68,69 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 _SHORT = 2e-4
-"""Seconds of a forward pass within which nothing is gained by a thread: to hand masks over to it costs more
-than most of them do."""
+"""Seconds. For a forward pass shorter than this a thread does not pay: handing masks to a thread costs more
+than filling most of them."""
 
 
 class Loop:
-    """The texts that a model is writing, `max_rows` at a time, and those that wait. Threads may share it."""
+    """The sequences that a model is writing, at most `max_rows` at a time, and those that wait.
+    Thread-safe."""
 
     def __init__(
         self, model: Model, tokenizer: Tokenizer, max_rows: int, device_masks: bool | None = None
     ) -> None:
-        """`device_masks`: whether tokens are chosen by `DeviceChoice`; by default where the logits do not lie
-        in main memory."""
+        """`device_masks`: whether `DeviceChoice` chooses the tokens; by default, if the logits are not in
+        main memory."""
         self._model, self._tokenizer, self._max_rows = model, tokenizer, max_rows
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._wider = model.vocab_size > tokenizer.vocab_size
-        """Whether the model has logits of no token: masks then leave them out of free texts too."""
-        self._lines = Lines(max_rows, tokenizer.vocab_size)
+        """Whether the logits have more columns than there are tokens. Then free texts need a mask too."""
+        self._mask_rows = MaskRows(max_rows, tokenizer.vocab_size)
         self._narrow: TokenMask = allocate_mask(1, tokenizer.vocab_size)
         self._texts: list[TextSequence] = []
-        """All texts that are not done, in the order in which they came. It is changed by single operations of
-        a list, which threads need no lock for."""
+        """All unfinished sequences, in order of arrival. Only atomic list operations change it, so threads
+        need no lock."""
         self._rows: list[TextSequence] = []
-        """Those that are being written: the first ones of the list."""
+        """The sequences of the batch: the first ones of the list."""
         self._is_cut = False
-        """Whether a step is under way, or was left in the middle."""
+        """Whether a step is running, or was interrupted."""
         self._logits = torch.empty(0)
-        """What the last step gave, a row for each text that it was of (`TextSequence.place`)."""
+        """The logits of the last step, one row for each of its sequences (`TextSequence.place`)."""
         self._ran = 0.0
-        """Seconds of the last pass."""
+        """Seconds of the last forward pass."""
         self._device_masks = device_masks
         self._ahead: _Ahead | None = None
-        """The pass that runs while tokens are committed, where the model can take them back."""
+        """The forward pass that runs during commit, if the model can take tokens back."""
         self._there: tuple[DeviceMasks, DeviceChoice] | None = None
-        """The masks and the choice on the device of the logits, once there was something to choose there."""
+        """Masks and choice on the device of the logits, made at the first choice there."""
         self._verifier = verifier_of(model)
-        """The model, where it verifies drafts."""
+        """The model, if it verifies drafts."""
         self._speculator = Speculator()
         self._lock = threading.Lock()
         self._driver = 0
-        """The thread that is in a step."""
+        """The id of the thread that runs a step."""
 
     def add(self, texts: Sequence[TextSequence]) -> None:
-        """Have texts wait for their turn."""
+        """Append sequences to the waiting list."""
         self._texts.extend(texts)
 
     def close(self) -> None:
-        """Let go of the thread that fills masks; a later text starts another."""
+        """Stop the thread that fills masks. A later sequence starts another one."""
         with self._lock:
-            self._lines.close()
+            self._mask_rows.close()
 
     def step(self) -> bool:
-        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
-        there was anything to do.
+        """Advance each sequence by one token, or by several if tokens were guessed. Returns whether there was
+        work.
 
-        Raises OptionError where a listener calls it, which would wait for itself.
+        Raises OptionError if a listener calls it: it would wait for itself.
         """
         self._check_driver()
         with self._lock:
             return self._step_alone()
 
     def drop(self, handle: Handle) -> bool:
-        """End a text that was cancelled, without a step. Returns whether it was here."""
+        """End a cancelled sequence without a step. Returns whether it was in the list."""
         self._check_driver()
         with self._lock:
             return self._drop_alone(handle)
@@ -150,9 +155,9 @@ class Loop:
             if self._rows:
                 self._decide()
                 self._run()
-            self._is_cut = self._lines.has_fault
+            self._is_cut = self._mask_rows.has_fault
         except _Fault:
-            pass  # the text has its error; the step is cut
+            pass  # the sequence has its error, and the step counts as interrupted
         finally:
             self._driver = 0
         return True
@@ -174,20 +179,20 @@ class Loop:
         return True
 
     def _mend(self) -> None:
-        """Put back every text that may be a row to what is decided of it, with nothing read: after a step
-        that was left in the middle. It may be left in the middle itself, and is then done again."""
+        """After an interrupted step, reset each sequence that may be a row to its decided tokens, with
+        nothing read. May itself be interrupted; it is then run again."""
         texts = self._texts[: self._max_rows]
         compiled = [text.compiled for text in texts]
         for one in {id(one): one for one in compiled if one is not None}.values():
             try:
                 one.generation.replace(one)
-            except Exception as error:  # of this grammar's texts alone
+            except Exception as error:  # the error of this grammar's sequences alone
                 for text, own in zip(texts, compiled, strict=True):
                     if own is one:
                         text.error = text.error or fault_of(error, "The grammar could not be compiled anew")
-        # a thread may still be filling masks of then: it keeps the memory and the matchers that it has
-        self._lines.close(wait=False)
-        self._lines = Lines(self._max_rows, self._tokenizer.vocab_size)
+        # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
+        self._mask_rows.close(wait=False)
+        self._mask_rows = MaskRows(self._max_rows, self._tokenizer.vocab_size)
         self._there = self._ahead = None
         for text in texts:
             _release(text)
@@ -195,7 +200,7 @@ class Loop:
         self._rows = []
 
     def _admit(self) -> None:
-        """Read the texts that wait, while there is room; the samples of a request share their prompt."""
+        """Read waiting sequences into free rows. Samples of one request share their prompt."""
         fresh: list[TextSequence] = []
         while (at := len(self._rows) + len(fresh)) < min(self._max_rows, len(self._texts)):
             text = self._texts[at]
@@ -206,23 +211,23 @@ class Loop:
         if fresh:
             self._read(fresh)
             self._rows += fresh
-            self._lines.fill(fresh)
+            self._mask_rows.fill(fresh)
             self._settle()
             self._stage()
-            if self._lines.has_fault:
+            if self._mask_rows.has_fault:
                 raise _Fault
 
     def _read(self, texts: Sequence[TextSequence]) -> None:
-        """Have the model read texts, in one pass if it can; further samples of a request copy what the first
-        one read."""
+        """Have the model read sequences, in one pass if it can. Further samples of a request copy the first
+        one's cache."""
         began = time.perf_counter()
         firsts: dict[int, TextSequence] = {}
-        # a text that goes on after a step that was cut has tokens of its own
-        alike = [id(text if text.is_begun else text.handle.request) for text in texts]
-        for key, text in zip(alike, texts, strict=True):
+        # a sequence that is read again after an interrupted step has tokens of its own
+        prompt_keys = [id(text if text.is_begun else text.handle.request) for text in texts]
+        for key, text in zip(prompt_keys, texts, strict=True):
             firsts.setdefault(key, text)
         found = self._read_together(list(firsts.values()))
-        for key, text in zip(alike, texts, strict=True):
+        for key, text in zip(prompt_keys, texts, strict=True):
             first = firsts[key]
             try:
                 if first is not text and first.error is None:
@@ -230,7 +235,7 @@ class Loop:
                 else:
                     logits, text.cache = found.pop(0) if found else self._model.prefill(text.read)
                     text.logits = self._checked(logits)
-            except Exception as error:  # whatever the model raises: the other texts go on
+            except Exception as error:  # any error of the model: the other sequences continue
                 text.error = _failed(error)
         ran = time.perf_counter() - began
         for text in texts:
@@ -238,18 +243,19 @@ class Loop:
             text.usage.model_seconds += ran
 
     def _read_together(self, texts: Sequence[TextSequence]) -> list[tuple[Tensor, Any]]:
-        """Return what the model gives for texts that are read in one pass; nothing where it cannot, or where
-        that failed: then each is read by itself, and what fails fails alone."""
+        """Return the model's outputs for sequences that it reads in one pass. Returns nothing if the model
+        cannot read several at once, or the pass failed; then each is read alone, and gets its own error."""
         if len(texts) > 1 and isinstance(self._model, ReadsMany):
             try:
                 found = list(self._model.prefill_many([text.read for text in texts]))
-            except Exception:  # the same
+            except Exception:  # any error of the model
                 return []
             return found if len(found) == len(texts) else []
         return []
 
     def _checked(self, logits: Tensor, *rows: int) -> Tensor:
-        """Return logits of the shape that a model promises: a row, or so many. Raises StructgenError."""
+        """Return the logits if they have the promised shape: one row, or as many as given. Raises
+        StructgenError."""
         wanted = (*rows, self._model.vocab_size)
         if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -257,7 +263,7 @@ class Loop:
         return logits
 
     def _decide(self) -> None:
-        """Choose a token for each text, and another one for as long as the last one was guessed."""
+        """Choose a token for each sequence, and the next one as long as the chosen token was a guess."""
         began, going = time.perf_counter(), self._rows
         while going:
             chosen = self._chosen(going)
@@ -273,18 +279,18 @@ class Loop:
         self._speculator.took(time.perf_counter() - began)
 
     def _started(self, model: TakesBack, rows: Sequence[TextSequence], tokens: Sequence[int]) -> _Ahead:
-        """Have the model read tokens that were chosen and are not committed yet: the device's pass runs while
-        they are. Texts may end with them, or take other ones: `_read_ahead` sees to that."""
-        read = [max(token, 0) for token in tokens]  # of a row of faulty logits there is none
+        """Start the forward pass of chosen tokens before they are committed, so that both overlap. A sequence
+        may end, or take another token; `_read_ahead` handles both."""
+        read = [max(token, 0) for token in tokens]  # -1: a row with faulty logits has no token
         try:
             logits = self._checked(model.decode(read, [text.cache for text in rows]), len(rows))
-        except Exception as error:  # whatever the model raises: it is handled once the tokens are committed
+        except Exception as error:  # any error of the model: handled after the commit
             return _Ahead(rows, read, error=error)
         return _Ahead(rows, read, logits)
 
     def _read_ahead(self, model: TakesBack, ahead: _Ahead, rows: Sequence[TextSequence]) -> Tensor:
-        """Return the logits of a pass that was started before its tokens were committed. Texts that took
-        other tokens (they were steered, or their thoughts were closed) read these now."""
+        """Return the logits of a pass that began before the commit. Sequences that took another token
+        (steered, or their thoughts were closed) read that token now."""
         if ahead.error is not None:
             raise ahead.error
         assert ahead.logits is not None
@@ -299,7 +305,7 @@ class Loop:
         return ahead.logits
 
     def _keep(self) -> None:
-        """Have the model keep the nodes of drafts that texts went through."""
+        """Have the model keep the draft nodes that sequences accepted."""
         texts = [text for text in self._rows if text.guesses is not None]
         if not texts:
             return
@@ -307,7 +313,7 @@ class Loop:
         paths = [text.guesses.path for text in texts if text.guesses is not None]
         try:
             self._verifier.keep(paths, [text.cache for text in texts])
-        except Exception as error:  # whatever the model raises: what the caches hold is not known any more
+        except Exception as error:  # any error of the model: the contents of the caches are unknown
             for text in texts:
                 text.error = _failed(error)
             self._settle()
@@ -315,10 +321,10 @@ class Loop:
             text.guesses = None
 
     def _chosen(self, rows: Sequence[TextSequence]) -> Chosen:
-        """Return a token for each text, and the next ones too where tokens were guessed."""
+        """Return a token for each sequence, and the following ones if tokens were guessed."""
         logits, places = self._logits, [text.place for text in rows]
         guesses = [text.guesses for text in rows]
-        if -1 in places:  # what came with a prompt does not lie among the others
+        if -1 in places:  # the logits after a prompt are not in the batch's tensor
             logits = torch.stack([self._logits_of(text) for text in rows])
             places, guesses = list(range(len(rows))), [None] * len(rows)
         if self._there is not None:
@@ -328,7 +334,7 @@ class Loop:
             )
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
-            mask = self._lines.mask.array
+            mask = self._mask_rows.mask.array
         return choose_along(
             logits, mask, [text.row for text in rows], places, [text.line for text in rows], guesses
         )
@@ -340,7 +346,8 @@ class Loop:
         return text.logits
 
     def _commit(self, rows: Sequence[TextSequence], chosen: Chosen) -> list[TextSequence]:
-        """Take the tokens. Returns the texts whose last one was guessed, and whose next one can be chosen."""
+        """Take the tokens. Returns the sequences whose last token was a guess, so that the next can be
+        chosen."""
         further, start = [], 0
         for text, end in zip(rows, chosen.ends, strict=True):
             try:
@@ -348,18 +355,18 @@ class Loop:
                     further.append(text)
             except StructgenError as error:
                 text.error = error
-            except Exception as error:  # whatever a machine raises: the other texts go on, without it
+            except Exception as error:  # any error of a machine: the other sequences continue
                 text.error = fault_of(error, "The text could not take its next token")
                 raise _Fault from error
             start = end
         return further
 
     def _take_all(self, text: TextSequence, chosen: Chosen, start: int, end: int) -> bool:
-        """Take the tokens from `start` to `end`, as far as each one was guessed and the text goes on. Returns
-        whether the next token can be chosen where the text then stands in its draft."""
+        """Take the tokens from `start` to `end`, until one was not guessed or the sequence ends. Returns
+        whether the next token can be chosen at the sequence's node of its draft."""
         for i in range(start, end):
             if i > start and (text.reason() is not None or text.place != chosen.places[i]):
-                # another token was taken than the one that was chosen
+                # the token that was taken is not the chosen one
                 return text.reason() is None
             if chosen.faulty[i]:
                 raise StructgenError(
@@ -368,7 +375,7 @@ class Loop:
                     cure="Look at the model: its weights or its dtype.",
                 )
             if text.phase is None:
-                self._take(text, self._step(text, chosen, i, self._lines.mask.array[text.line]))
+                self._take(text, self._step(text, chosen, i, self._mask_rows.mask.array[text.line]))
             else:
                 self._think(text, text.phase, chosen.tokens[i])
             is_guessed = text.go_on()
@@ -396,7 +403,8 @@ class Loop:
         return step
 
     def _think(self, text: TextSequence, phase: ThoughtPhase, token: int) -> None:
-        """Take a token of the thoughts; another one, where it closes them and begins no document."""
+        """Take a token of the thoughts. If it closes them and no document can begin with its rest, take
+        another."""
         forced = phase.forced()
         token = token if forced is None else forced
         banned: list[int] = []
@@ -406,20 +414,21 @@ class Loop:
         text.think(token)
 
     def _chosen_again(self, text: TextSequence, phase: ThoughtPhase, banned: Sequence[int]) -> int:
-        """Return the choice among the tokens of thoughts without some."""
+        """Return the choice among the tokens of thoughts, without the banned ones."""
         allow_all(self._narrow, 0)
         forbid(self._narrow, 0, (*phase.ends, *banned))
         return self._chosen_under_narrow(text).tokens[0]
 
     def _chosen_under_narrow(self, text: TextSequence) -> Chosen:
-        """Return the choice for one text under the mask that was just written to `_narrow`."""
+        """Return the choice for one sequence under the mask in `_narrow`."""
         logits = self._logits_of(text)[None]
         if self._there is not None:
             return choose_anywhere(logits, self._narrow.array, [text.row])
         return choose(logits, self._narrow.array, [text.row])
 
     def _take(self, text: TextSequence, step: Step) -> None:
-        """Take one token of one text: it may end, or another may have to be chosen so that it still can."""
+        """Take one token of one sequence. The sequence may end; or a different token is chosen, so that the
+        document can still be completed within max_tokens."""
         matcher = text.matcher
         if matcher is not None:
             room = text.room
@@ -431,14 +440,14 @@ class Loop:
         text.take(step)
 
     def _least_after(self, matcher: Matcher, token: int) -> int:
-        """Take a token; returns how many more the shortest end takes, the end token not counted (-1 after
-        it)."""
+        """Take a token. Returns the length of the shortest completion in tokens, without the end token; -1
+        after the end token."""
         matcher.advance(token)
         return -1 if token in self._ends else matcher.tokens_to_finish()
 
     def _steered(self, text: TextSequence, matcher: Matcher, room: int) -> Step:
-        """Return the choice again, among the tokens after which the document can be completed in time: what
-        the same noise would have chosen under that mask."""
+        """Choose again among the tokens after which the document can be completed in time. The noise is the
+        same, so the choice is what that mask would have given."""
         matcher.fill_mask(self._narrow, budget=room)
         again = self._chosen_under_narrow(text)
         step = self._step(text, again, 0, self._narrow.array[0])
@@ -446,7 +455,7 @@ class Loop:
         return step
 
     def _settle(self) -> None:
-        """Finish the texts that have ended, failed, were cancelled or took too long."""
+        """Finish the sequences that ended, failed, were cancelled or timed out."""
         going = []
         for text in self._rows:
             if (reason := text.reason()) is None:
@@ -456,16 +465,16 @@ class Loop:
         self._rows = going
 
     def _finish(self, text: TextSequence, reason: FinishReason) -> None:
-        """Hand out the result of a text, which is then done."""
+        """Hand out the result of a sequence."""
         try:
             text.finish(reason)
-        except Exception as error:  # a cache of the model's that does not know its size
+        except Exception as error:  # a model's cache that does not know its size
             text.error, text.cache = text.error or _failed(error), None
             text.finish(FinishReason.ERROR)
         self._texts.remove(text)
 
     def _run(self) -> None:
-        """Have the model read the tokens that were chosen, and the masks after them filled meanwhile."""
+        """Have the model read the chosen tokens, and fill the next masks meanwhile."""
         rows = self._rows
         if not rows:
             return
@@ -474,8 +483,8 @@ class Loop:
         ahead, self._ahead = self._ahead, None
         filling: Filling | None = None
         if ahead is None:
-            # other devices go on by themselves, and how long their passes last is not seen here
-            filling = self._lines.begin(
+            # on other devices passes run asynchronously, and their duration is not known here
+            filling = self._mask_rows.begin(
                 rows,
                 drafts,
                 apart=self._ran > _SHORT or self._logits.device.type != "cpu",
@@ -488,12 +497,12 @@ class Loop:
             else:
                 assert isinstance(self._model, TakesBack)
                 self._logits = self._read_ahead(self._model, ahead, rows)
-        except Exception as error:  # the same
+        except Exception as error:  # any error of the model
             self._recover(rows, error)
         self._ran = ran = time.perf_counter() - began
         if filling is None:
-            # masks are filled while the device is at the pass
-            filling = self._lines.begin(rows, drafts, apart=False, leave=self._is_there)
+            # fill masks while the device runs the pass
+            filling = self._mask_rows.begin(rows, drafts, apart=False, leave=self._is_there)
         if any(text.most_guesses for text in rows):
             self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
         for text, draft in zip(rows, drafts, strict=True):
@@ -507,12 +516,12 @@ class Loop:
         self._stage()
 
     def _is_there(self, text: TextSequence) -> bool:
-        """Return whether a text's mask is on the device, and not needed here."""
+        """Return whether a sequence's mask is on the device and not needed in main memory."""
         return self._there is not None and not text.handle.request.logprobs and self._there[0].knows(text)
 
     def _stage(self) -> None:
-        """Send the masks of all rows to the device of the logits, where tokens are chosen there; the device's
-        pass goes on meanwhile."""
+        """If tokens are chosen on the device, send it the masks of all rows. Its forward pass goes on
+        meanwhile."""
         rows = self._rows
         if not rows or self._device_masks is False:
             return
@@ -523,15 +532,15 @@ class Loop:
             masks = DeviceMasks(self._tokenizer, device)
             self._there = masks, DeviceChoice(masks)
         try:
-            if not self._there[0].stage(rows, self._lines.mask, wider=self._wider):
-                self._lines.has_fault = True
+            if not self._there[0].stage(rows, self._mask_rows.mask, wider=self._wider):
+                self._mask_rows.has_fault = True
         except torch.OutOfMemoryError as error:
             for text in rows:
                 text.error = _failed(error)
         self._settle()
 
     def _drafts(self, rows: Sequence[TextSequence]) -> Sequence[Draft]:
-        """Return what is guessed after the last token of each text."""
+        """Return the draft after the last token of each sequence."""
         if not any(text.most_guesses for text in rows):
             return [NO_DRAFT] * len(rows)
 
@@ -545,7 +554,8 @@ class Loop:
         return self._speculator.propose(draftings, views, [text.most_guesses for text in rows])
 
     def _read_tokens(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> Tensor:
-        """Return the logits after the last tokens of texts and after their guesses, text by text."""
+        """Return the logits after the last tokens of sequences and after their guesses, sequence by
+        sequence."""
         caches = [text.cache for text in rows]
         if not any(map(len, drafts)):
             logits = self._checked(self._model.decode([text.last for text in rows], caches), len(rows))
@@ -566,9 +576,9 @@ class Loop:
         return logits
 
     def _recover(self, rows: list[TextSequence], error: Exception) -> None:
-        """Go on after a forward pass that failed. What the caches hold is not known any more: where memory
-        ran out, the texts are read anew and have no drafts from then on; where they had none, the text that
-        came last gives its memory up."""
+        """Continue after a failed forward pass. The contents of the caches are unknown. If memory ran out,
+        the sequences are read again and get no more drafts; if they had no drafts, the newest sequence gives
+        up its memory."""
         if not _is_memory(error):
             for text in rows:
                 text.error = _failed(error)
@@ -586,7 +596,7 @@ class Loop:
 
 @dataclass(slots=True)
 class _Ahead:
-    """A pass of tokens that were not committed when it was started."""
+    """A forward pass of tokens that were not yet committed when it was started."""
 
     rows: Sequence[TextSequence]
     tokens: list[int]
@@ -595,18 +605,18 @@ class _Ahead:
 
 
 def _release(text: TextSequence) -> None:
-    """Let go of a text's cache after something failed: the frames of the exception may still hold it."""
+    """Release a sequence's cache after a failure: the frames of the exception may still hold it."""
     if isinstance(text.cache, Released):
         text.cache.release()
     text.cache = None
 
 
 class _Fault(Exception):
-    """A machine failed while it worked for one text, which has the error."""
+    """A machine failed in the work for one sequence, which has the error."""
 
 
 def _is_memory(error: Exception) -> bool:
-    # a CPU's allocator raises a RuntimeError
+    # torch's CPU allocator raises a RuntimeError
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 

@@ -1,4 +1,4 @@
-"""The masks of the texts that are being written, a line each: known ones at once, the others by a thread."""
+"""The masks of a batch. Masks in the mask cache are copied at once; a thread computes the others."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 
 _Done = tuple[npt.NDArray[np.int8], float]
-"""What became of each mask (a `RowStatus`), and seconds."""
+"""The status of each mask (a `RowStatus`), and seconds."""
 
 
-class Lines:
-    """The masks of a batch: those of a text stand one after the other, from `TextSequence.line` on."""
+class MaskRows:
+    """The mask rows of a batch. The rows of one sequence are adjacent, from `TextSequence.line` on."""
 
     def __init__(self, rows: int, vocab_size: int) -> None:
         self.mask: TokenMask = allocate_mask(rows, vocab_size)
         self._used = 0
-        """The lines that texts have."""
+        """Rows in use."""
         self._filler: ThreadPoolExecutor | None = None
         self.has_fault = False
-        """Whether a machine failed in a way that it does not foresee."""
+        """Whether a machine failed in an unforeseen way."""
 
     def fill(self, rows: Sequence[TextSequence]) -> None:
-        """Write the masks after the last tokens of texts that came, now, after those that are there."""
+        """Fill the masks after the last tokens of new sequences now, in rows after those in use."""
         self._filling(rows, [NO_DRAFT] * len(rows), apart=False).wait()
 
     def begin(
@@ -46,10 +46,10 @@ class Lines:
         apart: bool,
         leave: Callable[[TextSequence], bool] | None = None,
     ) -> Filling:
-        """Write the masks that are known, after the last token of each text and after each guess, and have
-        the others worked out `apart`, meanwhile by a thread, or now. A text stands at the root of its draft
-        then; where no text has one, there are no `Guesses`. The masks of texts without a draft that `leave`
-        is true of are not written: they are elsewhere."""
+        """Write the cached masks: after the last token of each sequence, and after each guess. Compute the
+        others in a thread if `apart`, else now. Each sequence then stands at the root of its draft; if no
+        sequence has a draft, there are no `Guesses`. For a sequence without a draft, no mask is written if
+        `leave` is true of it (its mask is elsewhere)."""
         self._used = 0
         return self._filling(rows, drafts, apart=apart, leave=leave)
 
@@ -77,26 +77,25 @@ class Lines:
         return filling
 
     def close(self, *, wait: bool = True) -> None:
-        """Let go of the thread, once it is done or (without `wait`) at once; another is started when it is
-        needed."""
+        """Stop the thread: after its work, or at once (`wait=False`). Another is started when needed."""
         if self._filler is not None:
             self._filler.shutdown(wait=wait)
             self._filler = None
 
 
 class Filling:
-    """Masks that are being written; those that are known are there."""
+    """Masks that are being filled. Those from the cache are already written."""
 
     def __init__(
         self,
-        lines: Lines,
+        mask_rows: MaskRows,
         rows: Sequence[TextSequence],
         drafts: Sequence[Draft],
         first: int,
         leave: Callable[[TextSequence], bool] | None = None,
     ) -> None:
         began = time.perf_counter()
-        self._rows, self._lines = rows, lines
+        self._rows, self._mask_rows = rows, mask_rows
         self.future: Future[_Done] | None = None
         self._seconds = self._waited = 0.0
         has_guesses, line = any(map(len, drafts)), first
@@ -104,7 +103,7 @@ class Filling:
             text.line = line
             text.guesses = Guesses(draft, line, text.matcher, text.phase) if has_guesses else None
             line += 1 + len(draft)
-        # the matchers of now: a text that is restarted while a thread works has another
+        # the matchers of now: a sequence restarted while a thread works gets another matcher
         matchers = [text.matcher for text in rows]
         self._masks: DraftMasks | _RootMasks
         if has_guesses:
@@ -113,33 +112,33 @@ class Filling:
                 np.concatenate([draft.tokens for draft in drafts]),
                 np.concatenate([draft.parents for draft in drafts]),
                 [len(draft) for draft in drafts],
-                lines.mask,
+                mask_rows.mask,
                 None if first == 0 else np.arange(first, line),
             )
         else:
             left_out = None if leave is None else [leave(text) for text in rows]
-            self._masks = _RootMasks(matchers, lines.mask, first, left_out)
+            self._masks = _RootMasks(matchers, mask_rows.mask, first, left_out)
         self.is_done = not self._masks.left
-        """Whether all masks are there."""
+        """Whether all masks are written."""
         if self.is_done:
             self._note(self._masks.statuses)
         self._known = time.perf_counter() - began
 
     def work_out(self) -> _Done:
-        """Write the masks that are left."""
+        """Compute and write the remaining masks."""
         began = time.perf_counter()
         statuses = self._masks.fill_left()
         if self._masks.faults:
-            self._lines.has_fault = True
+            self._mask_rows.has_fault = True
         return statuses, time.perf_counter() - began
 
     def end(self, statuses: npt.NDArray[np.int8], seconds: float) -> None:
-        """Note what was worked out while everything waited."""
+        """Note masks that were computed while the batch waited."""
         self._note(statuses)
         self._seconds = self._waited = seconds
 
     def wait(self) -> None:
-        """Wait until all are there."""
+        """Wait until all masks are written."""
         if self.future is not None:
             began = time.perf_counter()
             statuses, self._seconds = self.future.result()
@@ -149,13 +148,13 @@ class Filling:
             if text.phase is not None:
                 last = text.line if text.guesses is None else text.line + len(text.guesses.draft)
                 for line in range(text.line, last + 1):
-                    forbid(self._lines.mask, line, text.phase.ends)
+                    forbid(self._mask_rows.mask, line, text.phase.ends)
             text.filled = self._known + self._seconds
             text.usage.mask_seconds += self._known + self._seconds
             text.usage.waited_seconds += self._known + self._waited
 
     def _note(self, statuses: npt.NDArray[np.int8]) -> None:
-        """Say which guesses have masks; have the texts fail whose own mask could not be worked out."""
+        """Note which guesses have masks. A sequence whose own mask could not be computed fails."""
         at = 0
         for number, text in enumerate(self._rows):
             after = at + 1 + (0 if text.guesses is None else len(text.guesses.draft))
@@ -169,8 +168,8 @@ class Filling:
 
 
 class _RootMasks:
-    """The masks of texts without drafts, as `DraftMasks` has them: those that are known have been written. It
-    is made in 2 us and 0.5 us a text, where `DraftMasks` takes 25 us."""
+    """The masks of sequences without drafts, with the interface of `DraftMasks`; cached masks are written.
+    Construction takes 2 us and 0.5 us a sequence; that of `DraftMasks` takes 25 us."""
 
     def __init__(
         self,
@@ -192,12 +191,12 @@ class _RootMasks:
                 self.left.append(i)
 
     def fill_left(self) -> npt.NDArray[np.int8]:
-        """Work out and write what is left, on all cores. Where one machine fails in a way that has no status,
-        each mask is worked out by itself, so that the failure is of its own text."""
+        """Compute and write the remaining masks, on all cores. If one machine fails in an unforeseen way,
+        each mask is computed alone, so that only its own sequence fails."""
         matchers, rows = [self._matchers[i] for i in self.left], [self._first + i for i in self.left]
         try:
             self.statuses[self.left] = fill_masks(matchers, self._mask, rows)
-        except Exception:  # whatever a machine raises
+        except Exception:  # any error of a machine
             for i, matcher, row in zip(self.left, matchers, rows, strict=True):
                 try:
                     self.statuses[i] = fill_masks([matcher], self._mask, [row])[0]
@@ -216,6 +215,6 @@ def _error_of(status: int) -> StructgenError | None:
 
 
 def forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
-    """Take tokens out of a row."""
+    """Clear the bits of tokens in a row."""
     for token in tokens:
         mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF

@@ -1,4 +1,4 @@
-"""What the engine asks of a model: `Model`, and the protocols that a model may serve besides."""
+"""What the engine needs of a model: the protocol `Model`, and optional protocols besides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Cache(Protocol):
-    """What a model has read of one text: keys and values, or whatever it keeps."""
+    """What a model keeps of one text that it has read: keys and values, or any other state."""
 
     @property
     def nbytes(self) -> int:
@@ -20,24 +20,24 @@ class Cache(Protocol):
         ...
 
     def copy(self) -> Cache:
-        """Return another that goes on from here by itself."""
+        """Return an independent copy."""
         ...
 
 
 @runtime_checkable
 class Released(Protocol):
-    """What a cache may have besides, where a model has room for few of them."""
+    """Optional, for a cache of a model with few slots."""
 
     def release(self) -> None:
-        """Give the room back; the cache is not used any more."""
+        """Free the slot. The cache is not used again."""
         ...
 
 
 class Model(Protocol):
-    """A causal language model, one forward pass a step. Anything with these members serves.
+    """A causal language model. Any object with these members will do.
 
-    A cache belongs to one text; the engine hands it back and never looks inside. Rows of a batch come and go
-    between calls, in any order.
+    A cache belongs to one text. The engine passes it back and never looks inside. Rows of a batch appear and
+    disappear between calls, in any order.
     """
 
     @property
@@ -61,44 +61,45 @@ class Model(Protocol):
 
 @runtime_checkable
 class ReadsMany(Protocol):
-    """What a model may have besides, so that prompts that come together are read in one pass."""
+    """Optional: reads several prompts in one pass."""
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> Sequence[tuple[Tensor, Any]]:
-        """Return for each prompt what `prefill` does."""
+        """Return for each prompt the result of `prefill`."""
         ...
 
 
 @runtime_checkable
 class TakesBack(Protocol):
-    """What a model may have besides, so that it reads tokens before it is certain that they are taken."""
+    """Optional: can replace the last token that it read, so that it may read tokens before they are
+    committed."""
 
     keeps_logits: bool
-    """Whether the logits of a step lie in memory that stays, with room for the next power of two of rows.
-    They are then overwritten by the step after the next one."""
+    """Whether the logits of a step stay at a fixed address, with space for the next power of two of rows. The
+    step after the next one overwrites them."""
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
         """As `Model.decode`."""
         ...
 
     def decode_instead(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
-        """Return the logits [rows, V] after other tokens in place of the last one of each text. Those of the
-        last step stay as they are."""
+        """Return the logits [rows, V] with other tokens in place of the last token of each text. The logits
+        of the last step stay unchanged."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DraftSupport:
-    """Which drafts a model verifies in one pass, and why not more."""
+    """Which drafts a model verifies in one pass, and the reason if it is not trees."""
 
     shape: Literal["tree", "chain", "none"]
-    """`chain`: drafts in which each node has one child."""
+    """`chain`: only drafts in which each node has at most one child."""
     reason: str = ""
-    """Why it is no tree; empty for `tree`."""
+    """Why the model verifies no trees; empty for `tree`."""
 
 
 @runtime_checkable
 class VerifiesDrafts(Protocol):
-    """What a model may have besides, so that drafts are verified: many tokens of each text in one pass."""
+    """Optional: verifies drafts, which are several tokens of each text in one pass."""
 
     @property
     def draft_support(self) -> DraftSupport:
@@ -114,27 +115,25 @@ class VerifiesDrafts(Protocol):
     ) -> Tensor:
         """Return the logits [sum(counts), V] after each node of a tree of tokens for each text.
 
-        Text i has the next `counts[i]` (at least 1) of `tokens` and `parents`. Its first token is decided,
-        and its parent is -1. Each other token is a guess after the node `parents[j]`: numbers count within
-        the text's own nodes from 0, and a parent's is smaller. Siblings are different tokens. The logits of
-        a node are those that `decode` gives when it reads the tokens from the first one to the node, one by
-        one.
+        Text i has the next `counts[i]` (at least 1) entries of `tokens` and `parents`. Its first token is
+        decided and has the parent -1. Each other token is a guess after node `parents[j]`; node numbers are
+        per text, from 0, and a parent comes before its children. Siblings are different tokens. The logits of
+        a node equal those of `decode` after the tokens on its path, read one by one.
 
-        The caches hold none of the nodes until `keep` says which are read. A cache for which `keep` is not
-        called is as it was; `decode`, `decode_tree` and `copy` may be called for it.
+        The caches hold none of the nodes until `keep` names those to keep. A cache that `keep` does not name
+        is unchanged; `decode`, `decode_tree` and `copy` may be called for it.
         """
         ...
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
-        """Have each cache hold the nodes of a path of its last tree: the first node, a child of it, a child
-        of that one, and so on. Called at most once after each `decode_tree`, with some or all of its
-        caches."""
+        """Have each cache hold the nodes of a path in its last tree: the first node, one of its children, and
+        so on. Called at most once after each `decode_tree`, for some or all of its caches."""
         ...
 
 
 def verifier_of(model: Model) -> VerifiesDrafts | None:
-    """Return the model where it has what verifies drafts. `draft_support` is not asked where the model
-    defines it: to say what it verifies may take a model some passes."""
+    """Return the model if it has the methods that verify drafts. Does not call `draft_support` if the model
+    defines it, because that may take some passes."""
     missing = object()
     for name in ("draft_support", "decode_tree", "keep"):
         if getattr_static(model, name, missing) is missing and not hasattr(model, name):
@@ -143,7 +142,7 @@ def verifier_of(model: Model) -> VerifiesDrafts | None:
 
 
 def draft_support_of(model: Model) -> DraftSupport:
-    """Return which drafts a model verifies: none where it does not say. Cost: what the model takes to say."""
+    """Return which drafts a model verifies; none if it does not say. Cost: that of its `draft_support`."""
     verifier = verifier_of(model)
     if verifier is not None:
         return verifier.draft_support

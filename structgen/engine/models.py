@@ -77,10 +77,14 @@ def check_folder(name: str | Path) -> None:
     if (folder / "config.json").is_file():
         return
     if folder.exists():
+        what, cure = _told_of_format(folder)
+        raise StructgenError(f"{named!r} {what}", where="model", cure=cure)
+    if re.match("openai:|https?://", named):
+        server = named if named.startswith("openai:") else f"openai:{named}#NAME"
         raise StructgenError(
-            f"{named!r} is not the folder of a model: it has no config.json.",
+            f"{named!r} is a server, and this runs a model in this process.",
             where="model",
-            cure="Name the folder that save_pretrained(...) wrote, or structgen/extract.",
+            cure=f'Ask a server from Python: sg.run("{server}", prompt, type), or sg.generate(model=...).',
         )
     raise StructgenError(
         f"There is no folder {named!r}, and structgen downloads nothing.",
@@ -89,6 +93,26 @@ def check_folder(name: str | Path) -> None:
         "objects of transformers, sg.Engine(model, tokenizer); or use structgen/extract, which is included."
         if _HUB_NAME.fullmatch(named)
         else "Check the path; structgen/extract is a small model that is included.",
+    )
+
+
+def _told_of_format(path: Path) -> tuple[str, str]:
+    """Return what a path that is there and is no model of transformers is, and what to do about it."""
+    if path.suffix == ".gguf" or (path.is_dir() and any(path.glob("*.gguf"))):
+        return (
+            "is a model in llama.cpp's format, GGUF.",
+            "Run llama-server with it, and ask that server from Python: "
+            'sg.run("openai:http://localhost:8080/v1#NAME", prompt, type); or name a folder of transformers.',
+        )
+    if (path / "adapter_config.json").is_file():
+        return (
+            "holds an adapter (LoRA) alone, without the model that it changes.",
+            "Merge the two with peft: AutoPeftModelForCausalLM.from_pretrained(folder).merge_and_unload() "
+            "gives a model; save it with save_pretrained(...), or pass it: sg.Engine(model, tokenizer).",
+        )
+    return (
+        "is not the folder of a model: it has no config.json.",
+        "Name the folder that save_pretrained(...) wrote, or structgen/extract.",
     )
 
 

@@ -1,9 +1,9 @@
-"""Noise for the draw of a token, compiled: a function of the seed, the sample, the position and an index.
+"""Counter-based noise for the draw of a token, compiled: a function of seed, sample, position and index.
 
-Nothing of the batch enters, so that a request gives the same tokens alone and among others, and a draft can
-be verified with the noise that plain decoding would have used. `structgen_kernels.reference` defines keys,
-words and noise for every device (docs/kernels.md, "The draw"); its `sample_key` makes the key of a sample.
-Here is the same for compiled code on a CPU, which cannot call torch: equal words, bit for bit.
+The batch has no influence. So a request gives the same tokens alone and in a batch, and a draft is verified
+with the noise of plain decoding. `structgen_kernels.reference` defines keys, words and noise for every device
+(docs/kernels.md, "The draw"); its `sample_key` makes the key of a sample. This module computes the same
+words, bit for bit, for compiled code on a CPU, which cannot call torch.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ def position_key(sample: Any, position: Any) -> Any:
 
 @jit
 def word_of(key: Any, index: int) -> Any:
-    """Return the 64-bit word of an index: token + 1 for a token, -(tile + 1) for a tile."""
+    """Return the 64-bit word of an index. The index of a token is token + 1, of a tile -(tile + 1)."""
     return mixed(key + np.uint64(index) * _GOLDEN)
 
 
 @jit
 def uniform_of(key: Any, index: int) -> Any:
-    """Return the uniform number, of 53 bits, between 0 and 1, of an index."""
+    """Return the uniform number of an index: 53 bits, strictly between 0 and 1."""
     return (np.float64(np.int64(word_of(key, index) >> np.uint64(11))) + 0.5) * 2.0**-53
 
 
 @jit
 def gumbel_of(uniform: float) -> Any:
-    """Return the Gumbel noise of a uniform number."""
+    """Return the Gumbel noise -log(-log(uniform))."""
     return -math.log(-math.log(uniform))

@@ -15,6 +15,7 @@ from structgen.engine import checks
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.printable import short_repr
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
 
 
@@ -266,7 +267,7 @@ class Usage:
     mask_seconds: float = 0.0
     """Filling masks: known ones at once, others in another thread while the model ran."""
     waited_seconds: float = 0.0
-    """What the batch waited for masks, those it worked out by itself and handing others over included."""
+    """What the batch waited for masks, those it computed by itself and handing others over included."""
     cache_bytes: int = 0
     calls: int = 0
     """Passes of the model after the prompt; without speculation one for each token but the first."""
@@ -284,7 +285,7 @@ class Usage:
         return (self.tokens + self.thought_tokens) / self.calls if self.calls else 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Result:
     """A text. There always is one, whatever the finish reason."""
 
@@ -298,6 +299,11 @@ class Result:
     is_json: bool = False
     thoughts: str = ""
     """What came before the text, where thinking was asked for."""
+
+    def __repr__(self) -> str:
+        error = "" if self.error is None else f", {type(self.error).__name__}: {self.error}"
+        said = f"{self.finish_reason.value}, {len(self.tokens):,} tokens"
+        return f"<Result {said}: {short_repr(self.text)}{error}>"
 
     @property
     def value(self) -> Any:

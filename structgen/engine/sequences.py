@@ -1,10 +1,9 @@
-"""One text that is being written: what is decided, what follows from it, and how it ends.
+"""One sequence of a batch: its decided tokens, the state that follows from them, and how it ends.
 
-Three things of a text are decided and never taken back: the tokens of its thoughts (`thought`), its steps
-(`steps`) and its `error`. A token is decided by one `append`. All the rest follows from them, from the
-request and from the prompt: the matcher, the characters, the logits, the cache. `restart` makes the rest
-anew. So a text that was left in the middle of a change, by whatever exception at whatever line, loses
-nothing.
+Three things are decided and never taken back: the tokens of the thoughts (`thought`), the steps (`steps`) and
+the `error`. One `append` decides a token. All other state follows from these, the request and the prompt: the
+matcher, the characters, the logits, the cache. `restart` makes that state again. So an exception at any line
+loses nothing.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from structgen.tokens.tokenizer import Tokenizer
 
 
 class TextSequence:
-    """One text that is being written. `least` is what the shortest end of it takes.
+    """One sequence. `least`: the length of its shortest completion, in tokens.
 
-    It begins with a matcher at the start of the grammar (None: free text) and with thoughts, if `thoughts`
-    returns them for the matcher. `drafting` begins its drafters (None: it has none).
+    It begins with a matcher at the start of the grammar (None: free text), and with the thoughts that
+    `thoughts` returns for the matcher, if any. `drafting` makes its drafters (None: it has none).
     """
 
     __slots__ = (
@@ -93,38 +92,38 @@ class TextSequence:
         self._least, self._thoughts_of, self._drafting_of = least, thoughts, drafting
         self.began = time.monotonic()
         self.thought: list[int] = []
-        """The tokens of the thoughts, so far."""
+        """The tokens of the thoughts so far."""
         self.steps: list[Step] = []
         self.error: StructgenError | None = None
         self.usage = Usage(prompt_tokens=len(prompt))
         self.ran = self.filled = 0.0
         self.most_guesses = 0 if request.drafts is None or drafting is None else request.drafts.nodes
-        """Nodes of a draft, at most."""
+        """The most nodes of a draft."""
         self.kind = None if request.drafts is None else request.drafts.kind
         self._max_tokens = request.most_tokens
         self._stops = request.stops
         self._held = max((len(stop) for stop in self._stops), default=1) - 1
-        """Characters that may still turn out to begin a stop string."""
+        """How many of the last characters may still be the beginning of a stop string."""
         self._begin(matcher)
 
     def _begin(self, matcher: Matcher | None) -> None:
-        """Set what follows from what is decided, as it is before the first token."""
+        """Set the state that follows from decided tokens to what it is before the first token."""
         self.least = self._least
         self.cache: Any = None
         self.logits: Tensor | None = None
         """The logits after the prompt, while `place` is -1."""
         self.place = -1
-        """The row of the logits of the engine's last step."""
+        """The sequence's row in the logits of the last step."""
         self.drafting: Drafting | None = None
-        """The drafters, once the first draft was asked for."""
+        """The drafters, once a draft was asked for."""
         self.guesses: Guesses | None = None
         """The draft that is being verified."""
         self.observed = 0
-        """Tokens that the drafters were told of."""
+        """How many tokens the drafters have been told."""
         self.line = 0
-        """The row of the engine's masks."""
+        """The sequence's first row of the batch's masks."""
         self.phase: ThoughtPhase | None = None
-        """The thoughts, which hold the matcher while they last."""
+        """The thoughts, until they are closed; they hold the matcher until then."""
         self.matcher: Matcher | None = matcher
         if self._thoughts_of is not None:
             self.phase, self.matcher = self._thoughts_of(matcher), None
@@ -142,15 +141,15 @@ class TextSequence:
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.text = ""
         self.sure = 0
-        """So many characters cannot be part of a stop string any more."""
+        """How many characters cannot be part of a stop string any more."""
         self.stop: FinishReason | None = None
         self.steered = False
         self._thoughts = ""
 
     def restart(self) -> None:
-        """Make everything anew that follows from what is decided; the model has then read nothing of it.
+        """Make the state again that follows from the decided tokens; the model has then read nothing.
 
-        Cost: taking all tokens again, some microseconds each. What fails is the text's error.
+        Cost: taking all tokens again, some microseconds each. A failure is the error of this sequence.
         """
         try:
             compiled = self.compiled
@@ -166,17 +165,16 @@ class TextSequence:
                 self._follow(step)
             if self.matcher is not None and self.steps:
                 self.least = -1 if self.matcher.is_finished else self.matcher.tokens_to_finish()
-        except Exception as error:  # whatever a machine raises: the other texts go on
+        except Exception as error:  # any error of a machine: the other sequences continue
             self.error = self.error or fault_of(error, "The text could not be read again")
 
     def begin_drafting(self) -> Drafting | None:
-        """Return the drafters, told of all tokens so far; None where the text has none. Cost: what drafters
-        take to read the prompt, the first time; then what they take for the tokens that they have not heard
-        of."""
+        """Return the drafters, told of all tokens so far; None if there are none. Cost: the first time, the
+        drafters read the prompt; later, the tokens that are new to them."""
         if self.drafting is None and self._drafting_of is not None:
             try:
                 drafting = self._drafting_of()
-            except Exception as error:  # whatever a drafter raises: the text is written without them
+            except Exception as error:  # any error of a drafter: the sequence continues without drafts
                 self._drafting_of = None
                 self.forgo_drafts(f"no drafter could be made: {type(error).__name__}: {error}")
                 return None
@@ -186,13 +184,13 @@ class TextSequence:
         return self.drafting
 
     def forgo_drafts(self, why: str) -> None:
-        """Have no more drafts."""
+        """Stop drafting; `why` goes into the usage."""
         if self.most_guesses:
             self.most_guesses = 0
             self.usage.speculation = f"no more drafts: {why}"
 
     def observe(self) -> None:
-        """Tell the drafters of the tokens that they have not heard of."""
+        """Tell the drafters the tokens that are new to them."""
         if self.drafting is None:
             return
         every = [*self.thought, *self.tokens] if self.thought else self.tokens
@@ -202,7 +200,7 @@ class TextSequence:
             self.observed += len(taken)
 
     def _end_drafting(self, reason: FinishReason) -> None:
-        """End the drafters, and have a complete answer remembered where that was asked for."""
+        """Close the drafters. Remember a complete answer, if the request asks for it."""
         if self.drafting is not None:
             self.observe()
             self.drafting.end()
@@ -216,19 +214,19 @@ class TextSequence:
                 how.history.add(
                     how.tenant, self._compiled.grammar.fingerprint, [step.token for step in self.steps]
                 )
-            except Exception as error:  # the answer is whole; it is not remembered
+            except Exception as error:  # the answer is complete all the same
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 
     def view(self, ends: frozenset[int]) -> View:
-        """Return what drafters see of the text; `ends` are the tokens that end one."""
-        # the engine has made sure that prompt, thoughts and max_tokens fit the context together
+        """Return the drafters' view of the sequence. `ends`: the end tokens."""
+        # the engine has checked that prompt, thoughts and max_tokens fit into the context together
         room = self._max_tokens - len(self.tokens)
         tokens = [*self.thought, *self.tokens] if self.thought else self.tokens
         return View(tokens, self.matcher, room, ends)
 
     def go_on(self) -> bool:
-        """Go to the node of the draft that the token just decided was guessed as. Returns whether the next
-        token can be chosen there, without a pass of the model."""
+        """If the last token was a guess, go to its node. Returns whether the next token can be chosen there
+        without a forward pass."""
         guesses = self.guesses
         if guesses is None:
             return False
@@ -249,28 +247,28 @@ class TextSequence:
 
     @property
     def compiled(self) -> CompiledGrammar | None:
-        """The grammar in which the text is begun anew; None: free text."""
+        """The compiled grammar for a restart; None: free text."""
         return None if self._compiled is None else self._compiled.generation.newest(self._compiled)
 
     @property
     def is_begun(self) -> bool:
-        """Whether a token is decided."""
+        """Whether any token is decided."""
         return bool(self.steps or self.thought)
 
     @property
     def room(self) -> int:
-        """How many tokens the rest of the document may take: those that are left; or, with few of them to
-        spare, the least."""
+        """The token budget of the rest of the document: the tokens left; or the shortest completion, if at
+        most `steer_early` tokens would be spare."""
         left = self._max_tokens - len(self.tokens)
         return left if left - self.least > self.handle.request.steer_early else self.least
 
     @property
     def read(self) -> list[int]:
-        """All tokens that a model has to have read before it goes on."""
+        """All tokens that the model must have read before the next choice."""
         return [*self.prompt, *self.thought, *self.tokens]
 
     def think(self, token: int) -> None:
-        """Decide on a token that the thoughts took; where it closed them, the document begins."""
+        """Decide a token of the thoughts. If it closes them, the document begins."""
         self.thought.append(token)
         self._follow_thought(token)
 
@@ -286,12 +284,12 @@ class TextSequence:
             self._write(phase.rest)
 
     def take(self, step: Step) -> None:
-        """Decide on a step, whose token the matcher has taken."""
+        """Decide a step, whose token the matcher has taken."""
         self.steps.append(step)
         self._follow(step)
 
     def _follow(self, step: Step) -> None:
-        """Add what a token writes to the text, and note whether the text ends."""
+        """Append the token's characters to the text, and note whether the text ends."""
         self.steered = self.steered or step.steered
         if step.token in self._tokenizer.eos_token_ids:
             self.stop = FinishReason.STOP
@@ -304,11 +302,11 @@ class TextSequence:
             if self.matcher is not None and self.steered:
                 self.stop = FinishReason.STEERED
         elif len(self.tokens) >= self._max_tokens:
-            # under a grammar the document is complete; the end token was not asked for
+            # with a grammar the document is complete, though the end token was not chosen
             self.stop = FinishReason.MAX_TOKENS if self.matcher is None else FinishReason.STEERED
 
     def _write(self, written: bytes) -> None:
-        """Add characters to the text, and find the stop strings among them."""
+        """Append characters to the text, and find stop strings."""
         before = len(self.text)
         self.text += self.decoder.decode(written)
         if self._stops:
@@ -319,12 +317,13 @@ class TextSequence:
         self.sure = len(self.text) if self.stop is not None else max(len(self.text) - self._held, self.sure)
 
     def tell(self) -> None:
-        """Hand on what is sure of the text. Raises StructgenError where a listener fails."""
+        """Tell listeners the characters that cannot change any more. Raises StructgenError if a listener
+        fails."""
         if self.sure > len(self.handle.written):
             self.handle.tell(self.text[: self.sure])
 
     def reason(self) -> FinishReason | None:
-        """Return why the text ends here; None where it goes on."""
+        """Return why the sequence ends here; None if it continues."""
         if self.error is not None:
             return FinishReason.ERROR
         if self.stop is not None:
@@ -340,7 +339,7 @@ class TextSequence:
         return None
 
     def finish(self, reason: FinishReason) -> None:
-        """Hand out the result; again where that was cut in the middle."""
+        """Hand out the result. May be called again after an interrupt."""
         self.text += self.decoder.decode(b"", True) if self.stop is None else ""
         self.usage.tokens, self.usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:

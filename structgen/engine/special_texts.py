@@ -1,4 +1,4 @@
-"""The texts of a model's special tokens. A tokenizer of masks has only their ids: they have no bytes."""
+"""The texts of a model's special tokens. In a tokenizer for masks these tokens have ids only, no bytes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}")
 
 
 def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
-    """Return the ids of special tokens by their texts: those of a model's folder, or of a tokenizer of
-    transformers that was handed over. Cost: reading the folder's tokenizer.json."""
+    """Return the id of each special token by its text, from a model's folder or from a given tokenizer of
+    transformers. Cost: reading the folder's tokenizer.json."""
     if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
         return {text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens}
     if not name:
@@ -30,8 +30,8 @@ def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
 
 
 def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> None:
-    """Warn where a grammar spells the text of a special token: a model writes that token, and its text in
-    ordinary tokens means something else to it."""
+    """Warn if a grammar spells the text of a special token. The model writes that token; to the model, the
+    same text in ordinary tokens means something else."""
     written = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), grammar.canonical)
     for text, token in specials.items():
         if len(text) > 2 and text in written:

@@ -1,5 +1,5 @@
-"""Free text before the document: until its closing tag, which comes when the model writes it, or when the
-budget of the thoughts ends. The grammar applies from the next byte on."""
+"""Free text before the document. It ends when the model writes the closing tag, or when its token budget is
+spent. The grammar applies from the next byte on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from structgen.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """Thoughts that come first: `sg.Request(..., thinking=sg.Thinking())`. They are in `Result.thoughts`."""
+    """Free text before the document: `sg.Request(..., thinking=sg.Thinking())`. It is in
+    `Result.thoughts`."""
 
     until: str | int = "</think>"
-    """The closing tag: text of one or several tokens, or a special token, by its text or its id."""
+    """The closing tag: a text of one or more tokens, or a special token, given by its text or its id."""
     max_tokens: int = 1024
-    """Of the thoughts; the tag is then written for the model."""
+    """The most tokens of the thoughts. After them the tag is forced."""
 
     def __post_init__(self) -> None:
         until = self.until
@@ -35,22 +36,21 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class ThoughtClosing:
-    """How thoughts close with one tokenizer. Made by `closing_of`."""
+    """The closing tag in the tokens of one tokenizer. Made by `closing_of`."""
 
     token: int | None
-    """The special token."""
+    """The special token that closes; None: only a text closes."""
     text: bytes
-    """Or the text, of any tokens; empty where there is a special token alone."""
+    """The text that closes, in any tokens; empty if only a special token closes."""
     tokens: tuple[int, ...]
-    """What writes it."""
+    """The tokens that write the tag."""
 
 
 def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> ThoughtClosing:
-    """Return how thoughts close. A text is looked for among the special tokens of the model's folder, which
-    have no bytes; any other is written in tokens. Cost: reading the folder's tokenizer.json.
+    """Return the closing tag of thoughts. A text is looked up among the special tokens of the model's folder,
+    which have no bytes; any other text is tokenized. Cost: reading the folder's tokenizer.json.
 
-    Errors: OptionError for an id that the vocabulary does not have; TokenizerError for a text that no tokens
-    write.
+    Errors: OptionError for an id outside the vocabulary; TokenizerError for a text that no tokens write.
     """
     if isinstance(thinking.until, int):
         if not 0 <= thinking.until < tokenizer.vocab_size:
@@ -70,7 +70,7 @@ def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Th
 
 
 class ThoughtPhase:
-    """The thoughts of one text, while they last."""
+    """The thoughts of one sequence, until they are closed."""
 
     __slots__ = ("_closing", "_forced", "_most", "_tokenizer", "data", "is_over", "matcher", "rest", "tokens")
 
@@ -79,27 +79,28 @@ class ThoughtPhase:
     ) -> None:
         self._closing, self._tokenizer, self._most = closing, tokenizer, thinking.max_tokens
         self.matcher = matcher
-        """The document's; once the thoughts are over it may have taken the end of the last token."""
+        """The matcher of the document. The token that closes the thoughts may also write the document's first
+        bytes; the matcher has taken them."""
         self.tokens: list[int] = []
         self.data = bytearray()
         self._forced: list[int] = []
         self.is_over = False
         self.rest = b""
-        """What the token that closed the thoughts already says of the document."""
+        """The bytes after the tag in the token that closed the thoughts."""
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """The tokens that may not come while the thoughts last: the ends of a text."""
+        """The tokens that thoughts may not contain: the end tokens."""
         return tuple(token for token in self._tokenizer.eos_token_ids if token != self._closing.token)
 
     def forced(self) -> int | None:
-        """Return the token that has to come, once the budget is spent; None while the model chooses."""
+        """Return the forced token once the budget is spent; None while the model chooses."""
         if not self._forced and len(self.tokens) >= self._most:
             self._forced = list(self._tail())
         return self._forced[0] if self._forced else None
 
     def _tail(self) -> tuple[int, ...]:
-        """Return the tokens that write what is missing of the tag."""
+        """Return the tokens that write the missing rest of the tag."""
         tag = self._closing.text
         if self._closing.token is not None:
             return self._closing.tokens
@@ -108,8 +109,8 @@ class ThoughtPhase:
         return tuple(self._tokenizer.encode(tag[begun:])) if begun else self._closing.tokens
 
     def take(self, token: int, room: int) -> bool:
-        """Take a token. False (nothing taken) where it closes the thoughts and goes on with what no document
-        begins with, or none that fits into `room` tokens."""
+        """Take a token. Returns False, and takes nothing, if the token closes the thoughts but its remaining
+        bytes begin no document, or none that fits into `room` tokens."""
         written = self._tokenizer.token_bytes[token] or b""
         over, rest = token == self._closing.token, b""
         if not over and self._closing.text and self._closing.token is None:
@@ -127,7 +128,7 @@ class ThoughtPhase:
         return True
 
     def _begin(self, rest: bytes, room: int) -> bool:
-        """Have the document begin with these bytes, if one does."""
+        """Begin the document with these bytes, if a document can."""
         if self.matcher is None:
             return True
         compiled = self.matcher.compiled
@@ -139,7 +140,7 @@ class ThoughtPhase:
 
     @property
     def thoughts(self) -> str:
-        """The text of the thoughts, without the tag."""
+        """The text of the thoughts, without the closing tag."""
         data = bytes(self.data)
         if self._closing.token is None and self.is_over:
             data = data[: data.rfind(self._closing.text)]

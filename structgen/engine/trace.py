@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from structgen.engine.requests import Result, Step, Usage
+from structgen.system.cache import writing
 from structgen.tokens.tokenizer import Tokenizer
 
 # ruff: noqa: E501 (markup)
@@ -53,7 +54,8 @@ _KNOWN: Final = ("forced", "grammar", "suffix", "text", "earlier", "model")
 
 def write_trace(path: Path, result: Result, tokenizer: Tokenizer, title: str = "A generation") -> None:
     """Write the page: the text token by token, where the model wanted to go, what the mask removed, times."""
-    path.write_text(trace_page(result, tokenizer, title), encoding="utf-8")
+    with writing(path) as file:
+        file.write(trace_page(result, tokenizer, title).encode())
 
 
 def speculation_told(usage: Usage) -> str:

@@ -1,22 +1,24 @@
 """Infilling: a masked-diffusion model fills the holes of a canvas, exactly within a grammar.
 
-Such a model fills many positions at once and in any order, so a left-to-right mask does not apply. Here a
-canvas of fixed, masked and empty slots meets the explicit automaton of a grammar in a lattice over (slot,
-state). Read it as a chapter:
+Such a model fills many positions at once and in any order, so a left-to-right mask does not apply. Instead,
+the slots of a canvas (fixed, masked or empty) and the explicit automaton of a grammar form a lattice over
+(slot, state).
 
-1. `token_automaton`: the automaton, minimal, over classes of tokens; `automata_of_grammars` makes it of what
-   a caller gives, or says why there is none.
+1. `token_automaton`: the minimal automaton over classes of tokens. `automata_of_grammars` makes it of a
+grammar, or
+   says why there is none.
 2. `lattice` (compiled in `lattice_loops`): forward-backward passes in three semirings. They give the exact
-   mask of every slot, constrained marginals and log Z, the k most probable fillings, and joint samples.
-3. `masked_model`: what is asked of a model; `presets` and `bidirectional` are models.
-4. `canvas`: what the model reads, with the lattices over it.
+mask of
+   every slot, constrained marginals and log Z, the k most probable fillings, and joint samples.
+3. `masked_model`: the protocol of models. `presets` and `bidirectional` are models.
+4. `canvas`: the model's input, with the lattices over it.
 5. `schedulers/`: which slots of a proposed filling are committed in a step, one file each.
 6. `denoising`: the loop. Any subset of one valid filling may be committed, so it never meets a dead end.
-7. `template`, `given_fields`: what is to be filled; `infill`: the call that puts all of it together;
-   `obstacles` and `no_filling`: why nothing fits; `results` and `canvas_trace`: what comes out, and how it
-   came to be.
+7. `template`, `given_fields`: the input of `infill`, which joins all of this. `obstacles` and `no_filling`:
+why there
+   is no filling. `results` and `canvas_trace`: the output, and a page that shows the steps.
 
 What comes in: a model `forward(ids) -> logits`, a template, a grammar. What goes out: a text of the grammar.
-The package stands above `structgen.engine`, beside `structgen.sampling`; it needs no torch, which only some
-models do. A second tier, for context-free grammars that are not cut, would stand beside `lattice`.
+The package is above `structgen.engine`, beside `structgen.sampling`; only some models need torch.
+Context-free grammars without a depth limit would need a second kind of lattice.
 """

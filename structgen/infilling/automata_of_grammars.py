@@ -1,4 +1,4 @@
-"""From what a caller gives as a grammar to the automaton of a lattice, or an error that says what to do."""
+"""Makes the automaton of a lattice from a grammar, or raises an error that says what to do."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from structgen.text_grammars.regular import RegularGrammar, regex
 from structgen.tokens.tokenizer import Tokenizer
 
 MAX_STATES: Final = 50_000
-"""States of an explicit automaton before it is minimised, unless the caller says otherwise."""
+"""The default limit on states before minimisation."""
 MAX_PARSER_STATES: Final = 3_000
-"""The same, without a depth, of Lark and EBNF grammars and of composed ones: what their states cost grows
-with their stacks."""
+"""The default limit for Lark, EBNF and composed grammars without a depth: the cost of a state grows with its
+parser stack."""
 REPEATED_KEYS: Final = ", keys may repeat"
-"""What exactness says besides where it is so."""
+"""Appended to the exactness of such a language."""
 _NEEDS_MEMBERS: Final = frozenset(
     {
         "disallow",
@@ -44,27 +44,26 @@ _NEEDS_MEMBERS: Final = frozenset(
         "uniqueItems",
     }
 )
-"""Keywords under which a value can become invalid when a member is dropped that the schema does not name."""
+"""Keywords under which dropping a member that the schema does not name can make a value invalid."""
 MOST_STATES: Final = 32_768
-"""States of a minimal automaton: two sets of states for each take some 270 MB then."""
+"""The most states of a minimal automaton: two sets of states for each then take about 270 MB."""
 
 
 @dataclass(frozen=True)
 class HoleLanguage:
-    """A language for a hole or for the whole canvas."""
+    """The language of a hole or of the whole canvas."""
 
     automaton: TokenAutomaton
     exactness: str
-    """"exact-fsa": exactly the grammar's texts. "depth<=D": those of them that need no more than D brackets
-    (JSON), or D places on the parser's stack (other grammars), at any point. "..., keys may repeat": besides,
-    texts in which an object has a key twice that the schema does not name; json.loads keeps the last, and the
-    value is valid."""
+    """"exact-fsa": exactly the grammar's texts. "depth<=D": those that never need more than D open brackets
+    (JSON), or D parser stack entries (other grammars). "..., keys may repeat": also texts in which an object
+    has an unnamed key twice; json.loads keeps the last one, and the value is valid."""
     read: Callable[[str], Any] | None
-    """What makes a value of a text; None: the text is the value."""
+    """Makes a value of a text; None: the text is the value."""
 
 
 def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Callable[[str], Any] | None]:
-    """Return the grammar of what was given, and what reads its texts.
+    """Return the grammar of an argument, and the function that makes values of its texts (or None).
 
     `given`: a grammar, compiled or not; a JSON Schema as a dict; a regular expression as a text or a compiled
     pattern; or a Python type, whose texts are JSON. Raises OptionError for anything else.
@@ -91,7 +90,7 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
 
 
 def written_as_dumps(schema: Any) -> JsonSchemaGrammar:
-    """Return a JSON Schema's grammar as json.dumps with ensure_ascii=False writes its documents."""
+    """Return a JSON Schema's grammar with the layout of json.dumps(ensure_ascii=False)."""
     policies: dict[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
     return json_schema(schema, **policies)
 
@@ -104,12 +103,11 @@ def language_of(
     depth: int | None = None,
     max_states: int | None = None,
 ) -> HoleLanguage:
-    """Return the language of what was given.
+    """Return the language of a grammar argument.
 
-    Automata are remembered: the same grammar costs nothing again. The first time costs some microseconds for
-    each state and byte of the grammar and 0.1 us for each byte of the vocabulary.
-    Raises OptionError where the grammar has no automaton: with no finite number of states, with more than
-    `max_states`, or where its kind cannot be made one.
+    Automata are cached by grammar. Cost of a new one: some microseconds for each state and byte of the
+    grammar, and 0.1 us for each byte of the vocabulary. Raises OptionError if the grammar has no automaton:
+    infinitely many states, more than `max_states`, or a kind of grammar that has none.
     """
     grammar, read = grammar_of(given, where)
     if isinstance(grammar, CompiledGrammar) and grammar.tokenizer != tokenizer:
@@ -131,7 +129,7 @@ def language_of(
 def _kept(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int
 ) -> tuple[TokenAutomaton, bool]:
-    """Return the automaton, and whether it takes texts with repeated keys besides."""
+    """Return the automaton, and whether it also accepts texts with repeated keys."""
     compiled: CompiledGrammar = compile(grammar, tokenizer)
     try:
         return token_automaton(compiled.to_dfa(max_states, depth, minimal=True)), False
@@ -143,9 +141,9 @@ def _kept(
 
 
 def _may_repeat_keys(grammar: Grammar) -> bool:
-    """Return whether a text of a JSON Schema stays valid when of a repeated key, which the schema does not
-    name, only the last member counts. That is so of schemas whose keywords all say the same of each member,
-    or of members by their names: dropping a member makes nothing invalid."""
+    """Return whether a text of a JSON Schema stays valid if only the last of several members with the same
+    unnamed key counts. True if every keyword applies to each member alone, or to members by name: dropping a
+    member then makes nothing invalid."""
     if not isinstance(grammar, JsonSchemaGrammar):
         return False
     pending: list[Any] = [json.loads(grammar.canonical)]

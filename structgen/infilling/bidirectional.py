@@ -1,18 +1,16 @@
-"""The forward pass of `structgen/infill`: a Llama that fills masked slots, in numpy alone.
+"""The forward pass of `structgen/infill`: a Llama that fills masked slots, in numpy.
 
 A pass gives logits for all masked slots at once (RMSNorm, rotary positions, SwiGLU; Touvron et al. 2023).
-What a position reads depends on the first masked slot: from the position before it on, which predicts it,
-every position reads all others; the positions before read only what is on their left (`causal_prefix` in
-config.json; without it every position reads all others). So keys and values of the prefix do not depend on
-what is filled in later: they are computed once for all steps that fill a canvas, and that is exact. A pass
-costs some 2 flop per weight and position that is read anew, and 4 L^2 d per layer for attention over L
-positions of width d: some milliseconds for 64 slots of the embedded model on one core.
+With `causal_prefix` in config.json, positions before the first masked slot attend to the left only. From the
+position that predicts this slot on, every position attends to all others. (Without `causal_prefix`, all
+positions do.) So keys and values of the prefix do not depend on later slots: they are computed once for all
+steps, which is exact. A pass costs about 2 flop for each weight and new position, and 4 L^2 d per layer for
+attention over L positions of width d: some milliseconds for 64 slots of the embedded model on one core.
 Canvases are read one at a time, also by `forward_many`, so a canvas gets the same logits to the bit alone and
-among others.
+in a batch.
 
-`BlockCached` reads fewer positions while one block is filled, with keys and values of the other positions
-kept from the last whole pass (Fast-dLLM, Wu et al. 2025). That is an approximation; its docstring says of
-what.
+`BlockCached` computes fewer positions while one block is filled, with keys and values of the others from the
+last whole pass (Fast-dLLM, Wu et al. 2025). That is an approximation; its docstring says which.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ Ids: TypeAlias = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """The weights of one layer, transposed: a row of inputs times a matrix gives a row of outputs."""
+    """The weights of one layer, transposed: row vectors are multiplied from the left."""
 
     before: Floats
     qkv: Floats
@@ -45,13 +43,13 @@ class _Layer:
 
 
 _CHUNK = 32
-"""Positions of the causal prefix that are read together. The prefix is read in such chunks, whatever was read
-before, so that the sums in it are made in the same order and are the same to the bit."""
+"""Positions of the causal prefix that are computed together. The chunks do not depend on what was cached, so
+sums are in the same order and the same to the bit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Prefix:
-    """Chunks of a causal prefix that were read: ids [n * _CHUNK], of each layer keys and values [heads, n *
+    """Cached chunks of a causal prefix: ids [n * _CHUNK], and for each layer keys and values [heads, n *
     _CHUNK, head]."""
 
     ids: Ids
@@ -69,7 +67,7 @@ class _Prefix:
 
 @dataclass(slots=True)
 class KeptPass:
-    """What a whole pass over a canvas leaves for `BidirectionalLlama.window`."""
+    """The result of a whole pass over a canvas, for `BidirectionalLlama.window`."""
 
     ids: Ids
     """The canvas that was read."""
@@ -83,10 +81,10 @@ class KeptPass:
 class BidirectionalLlama:
     """A masked-diffusion model in Llama's layout (`MaskedModel`); `structgen/infill` is one.
 
-    `mask_id`, `shift`, `vocab_size` and `context` come from its config.json, and `null_id`, the token that
-    fills what a hole does not need; `block_length` is None: it was trained to fill any slots in any order.
-    Besides the weights the object holds the causal prefix that was read last, which is never changed but
-    replaced, so threads may share the object.
+    `mask_id`, `shift`, `vocab_size`, `context` and `null_id` (the token of unused slots of a hole) come from
+    its config.json. `block_length` is None: it was trained to fill any slots in any order. Besides the
+    weights the object holds the last causal prefix, which is replaced and never changed, so the object is
+    thread-safe.
     """
 
     block_length: int | None = None
@@ -166,9 +164,9 @@ class BidirectionalLlama:
         return logits
 
     def forward_rows(self, ids: npt.ArrayLike, rows: npt.ArrayLike) -> Floats:
-        """Return the logits [len(rows), V] of some rows of a canvas, those of `forward(ids)[rows]` up to
-        rounding. Keys and values of the causal prefix are not computed again where the last canvas had the
-        same prefix. Raises as `forward` does, and OptionError for a row outside the canvas."""
+        """Return the logits [len(rows), V] of some rows of a canvas: those of `forward(ids)[rows]` up to
+        rounding. Reuses keys and values of the causal prefix if the last canvas had the same one. Raises as
+        `forward` does, and OptionError for a row outside the canvas."""
         canvas = self._checked(ids)
         asked = np.asarray(rows, np.int64)
         if asked.ndim != 1 or (len(asked) and not 0 <= asked.min() <= asked.max() < len(canvas)):
@@ -196,11 +194,11 @@ class BidirectionalLlama:
         return kept
 
     def window(self, ids: npt.ArrayLike, start: int, stop: int, kept: KeptPass) -> Floats:
-        """Return the logits [stop - start, V] of some positions, those of the others not being read anew.
+        """Return the logits [stop - start, V] of some positions, without computing the others.
 
-        The other positions count with the keys and values in `kept`, which stays as it is. Exact where `ids`
-        is the canvas that `kept` was read from; elsewhere an approximation (see `BlockCached`). Raises as
-        `forward` does, and OptionError where `kept` is of another length or the window is empty or outside.
+        Keys and values of the other positions come from `kept`, which is unchanged. Exact if `ids` is the
+        canvas of `kept`, else an approximation (see `BlockCached`). Raises as `forward` does, and OptionError
+        if `kept` has another length or the window is empty or outside.
         """
         canvas = self._checked(ids)
         if len(canvas) != len(kept.ids):
@@ -218,7 +216,7 @@ class BidirectionalLlama:
         return self._logits(self._states(canvas, start, stop, kept, None))
 
     def _checked(self, ids: npt.ArrayLike) -> Ids:
-        """Return the ids as an array of their own, or raise."""
+        """Return the ids as a new array, or raise."""
         given = np.asarray(ids)
         if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
             raise OptionError(
@@ -243,7 +241,7 @@ class BidirectionalLlama:
         return canvas
 
     def _causal_rows(self, canvas: Ids) -> int:
-        """Return how many positions read only what is on their left."""
+        """Return how many positions attend to the left only."""
         if not self._is_prefix_causal:
             return 0
         masked = np.flatnonzero(canvas == self.mask_id)
@@ -320,19 +318,18 @@ class BidirectionalLlama:
 
 
 class BlockCached:
-    """A model that reads one block of the canvas at a time, between whole passes (`MaskedModel`).
+    """A model that computes one block of the canvas at a time, between whole passes (`MaskedModel`).
 
-    The blocks are `block_length` slots each and begin at the first masked slot of a canvas. When a canvas
-    comes whose first masked slot lies in another block than before, or that changed outside the block, the
-    whole canvas is read anew: these logits are exact. While only slots of the block change, the positions of
-    the block alone are read; the logits of the others are those of the last whole pass. A canvas of another
-    length, or that changed before the first block, is a new one.
+    Blocks have `block_length` slots, counted from the first masked slot of a canvas. If the first masked slot
+    of the next canvas is in another block, or slots outside the block have changed, the whole canvas is
+    computed: these logits are exact. While only slots of the block change, only its positions are computed;
+    the other logits are those of the last whole pass. A canvas of another length, or with a change before the
+    first block, is a new one.
 
-    What is approximate then: keys and values of the positions outside the block are those of the last whole
-    pass, computed while the slots filled since then were still masks. With `suffix="kept"` that holds for
-    all of them (Fast-dLLM's dual cache); with `suffix="fresh"` only for those before the block, and what is
-    after it is read with the block (its prefix cache). The result of a step never depends on steps before
-    the last whole pass.
+    What is approximate: keys and values outside the block are from the last whole pass, when the slots filled
+    since then were still masked. With `suffix="kept"` this applies to all of them (Fast-dLLM's dual cache).
+    With `suffix="fresh"` it applies only to those before the block; the positions after it are computed with
+    the block (its prefix cache). A step's result never depends on steps before the last whole pass.
 
     One object serves one canvas at a time; use one per thread.
     """
@@ -409,21 +406,21 @@ def _layer(tensors: dict[str, Floats], number: int, scale: np.float32) -> _Layer
 
 
 def _normed(x: Floats, weight: Floats, epsilon: np.float32) -> Floats:
-    """Return the rows of x divided by their root mean square, times a weight per column."""
+    """Return RMSNorm of the rows of x: divided by their root mean square, times a weight per column."""
     squares = np.einsum("ij,ij->i", x, x)[:, None] / np.float32(x.shape[1])
     normed: Floats = x * (np.float32(1.0) / np.sqrt(squares + epsilon)) * weight
     return normed
 
 
 def _rotated(x: Floats, cos: Floats, sin: Floats) -> Floats:
-    """Return heads [heads, rows, head] with their halves turned against each other by each row's angles."""
+    """Return heads [heads, rows, head] with rotary positions applied (by halves)."""
     left, right = np.split(x, 2, -1)
     return np.concatenate((left * cos - right * sin, right * cos + left * sin), -1)
 
 
 def _attended(q: Floats, k: Floats, v: Floats, closed: npt.NDArray[np.bool_] | None) -> Floats:
-    """Return what queries [heads, rows, head] read of all keys and values, [rows, heads x head], but for the
-    columns that are closed to a row [rows, columns]."""
+    """Return the attention's output [rows, heads x head] of queries [heads, rows, head] over keys and values,
+    without the columns that are closed to a row [rows, columns]."""
     weights = q @ k.transpose(0, 2, 1)
     if closed is not None:
         weights[:, closed] = -np.inf

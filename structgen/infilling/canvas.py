@@ -1,10 +1,9 @@
-"""The canvas: what the model reads, and the lattices that say what may stand in it.
+"""The canvas: the model's input, and the lattices of its valid fillings.
 
-A canvas is a prompt, then the pieces of a template: fixed text, tokenised by itself, and holes of some slots.
-With a grammar of the whole, one lattice goes over all pieces; holes with a type of their own stand between
-marks there (`intersection`). Where each hole has a grammar of its own, each
-name has a lattice, and holes with the same name share it: their logits are added, which is exact for slots
-that must hold the same token.
+A canvas is a prompt, then the parts of a template: fixed text, tokenised by itself, and holes of some slots.
+A grammar of the whole text has one lattice over all parts; holes with types of their own are enclosed in
+marks (`intersection`). If each hole has its own grammar, each name has a lattice. Holes with the same name
+share it: their logits are added, which is exact for slots that must hold the same token.
 
 A token never crosses the edge of a hole.
 """
@@ -29,16 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of the canvas: fixed tokens, or a hole."""
+    """A part of the canvas: fixed tokens, or a hole."""
 
     tokens: tuple[int, ...] = ()
     text: str = ""
     name: str = ""
-    """Of a hole; "": this is fixed text."""
+    """The hole's name; "": fixed text."""
     slots: int = 0
-    """Of a hole: how many."""
+    """The number of slots of a hole."""
     least: int = 0
-    """Of a hole: how many at least hold a token. The rest may stay empty, at the hole's end."""
+    """The least number of tokens of a hole. The remaining slots may stay empty, at its end."""
 
     def __len__(self) -> int:
         return self.slots if self.name else len(self.tokens)
@@ -46,29 +45,29 @@ class Piece:
 
 @dataclass(frozen=True)
 class Conventions:
-    """How the model reads a canvas."""
+    """The special tokens of a model's canvas."""
 
     mask_id: int
     end_id: int
-    """Stands after the canvas, and in the first empty slot of a hole at its end."""
+    """Ends the canvas; it is also in the first empty slot of a hole at the end."""
     pad_id: int
-    """Stands in the other empty slots there."""
+    """Is in the other empty slots there."""
     shift: bool
 
 
 @dataclass
 class LatticePart:
-    """A lattice and where its slots are in the canvas: [occurrences, slots]."""
+    """A lattice, and the positions of its slots in the canvas: [occurrences, slots]."""
 
     lattice: Lattice
     at: npt.NDArray[np.int64]
     plain: Lattice | None = None
-    """The same at temperature 1, where the lattice is at another."""
+    """The same lattice at temperature 1, if the first has another temperature."""
 
     @property
     def told(self) -> Lattice:
-        """The lattice at temperature 1, brought up to date: of it schedulers are told. How sure the model is
-        does not depend on the temperature at which fillings are drawn."""
+        """The lattice at temperature 1, up to date, for schedulers: the model's confidence does not depend on
+        the temperature of the draws."""
         if self.plain is None:
             return self.lattice
         tokens, rows = self.lattice.tokens, self.lattice._rows
@@ -83,7 +82,7 @@ class LatticePart:
 
 @dataclass
 class Canvas:
-    """Slots and what stands in them. `tokens` has a token, NULL or OPEN for each slot of the template."""
+    """Slots and their contents. `tokens` has a token, NULL or OPEN for each slot of the template."""
 
     prompt: tuple[int, ...]
     pieces: tuple[Piece, ...]
@@ -91,8 +90,8 @@ class Canvas:
     parts: list[LatticePart]
     tokens: Tokens
     tail: int
-    """The first slot of a hole at the very end that may have empty slots; without one, how many slots there
-    are."""
+    """The first slot of a hole at the very end that may have empty slots; the number of slots if there is
+    none."""
     seconds: float = field(default=0.0, compare=False)
 
     @classmethod
@@ -106,8 +105,8 @@ class Canvas:
         scale: float,
         marks: Marks | None = None,
     ) -> Canvas:
-        """Return a new canvas: under one automaton for the whole, which has `marks` where some holes have
-        types of their own, or under one automaton for each hole's name."""
+        """Return a new canvas: under one automaton for the whole (with `marks` if some holes have types of
+        their own), or under one automaton for each hole's name."""
         tokens = np.array(
             [token for one in pieces for token in (one.tokens or (OPEN,) * one.slots)], np.int32
         )
@@ -140,7 +139,7 @@ class Canvas:
         return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)
 
     def copy(self) -> Canvas:
-        """Return another canvas that goes on from here by itself; logits are shared."""
+        """Return an independent copy; logits are shared."""
         return Canvas(
             self.prompt,
             self.pieces,
@@ -156,10 +155,10 @@ class Canvas:
     # --- for the model --------------------------------------------------------------------------------------
 
     def ids(self) -> npt.NDArray[np.int64]:
-        """Return what the model reads: the prompt, then the slots, masked ones with the mask's id.
+        """Return the model's input: the prompt, then the slots; masked slots have the mask's id.
 
-        Slots that are known to be empty are left out, but for those at the very end, where the end token and
-        pads stand. An end token stands after a canvas whose end is not of that kind.
+        Slots that are known to be empty are left out. Only those at the very end are included, as end token
+        and padding. If there are none, an end token follows the canvas.
         """
         kept = self._kept()
         said = self.tokens[kept].astype(np.int64)
@@ -171,7 +170,7 @@ class Canvas:
         return np.concatenate([np.array(self.prompt, np.int64), said, np.array(behind, np.int64)])
 
     def _kept(self) -> npt.NDArray[np.int64]:
-        """Return the slots that the model is shown."""
+        """Return the slots that are part of the model's input."""
         shown = (self.tokens != NULL) | (np.arange(len(self.tokens)) >= self.tail)
         return np.flatnonzero(shown)
 
@@ -182,7 +181,7 @@ class Canvas:
         return wanted
 
     def read(self, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
-        """Take the model's logits [len(rows), V] of the rows `rows()`. Raises StructgenError for NaN."""
+        """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
         row_of = self._row_of()
         for part in self.parts:
             for slot in np.flatnonzero(part.lattice.is_open).tolist():
@@ -193,7 +192,7 @@ class Canvas:
                 part.lattice.set_logits(slot, row)
 
     def _row_of(self) -> npt.NDArray[np.int64]:
-        """Return the row of the logits that predicts each slot; for hidden slots, nothing of use."""
+        """Return the row of the logits that predicts each slot; meaningless for slots outside the input."""
         kept = self._kept()
         row_of = np.full(len(self.tokens), -1)
         row_of[kept] = np.arange(len(kept)) + len(self.prompt) - int(self.conventions.shift)
@@ -202,7 +201,7 @@ class Canvas:
     # --- for the loop ---------------------------------------------------------------------------------------
 
     def open_slots(self) -> list[tuple[int, int]]:
-        """Return the masked slots as (part, slot), each name's once, in the order of the canvas."""
+        """Return the masked slots as (part, slot), once for each name, in canvas order."""
         found = [
             (int(part.at[0, slot]), number, slot)
             for number, part in enumerate(self.parts)
@@ -216,7 +215,7 @@ class Canvas:
         self.tokens[self.parts[part].at[:, slot]] = token
 
     def commit_forced(self) -> list[tuple[int, int]]:
-        """Write what every valid filling has in common; return (position, token) of each slot."""
+        """Commit the slots that are the same in every valid filling; return (position, token) of each."""
         written = []
         for number, part in enumerate(self.parts):
             for slot, token in part.lattice.forced():
@@ -225,8 +224,8 @@ class Canvas:
         return written
 
     def best(self, k: int = 1) -> list[tuple[float, list[Tokens]]]:
-        """Return the most probable valid filling, an assignment for each part; with k = 2 the second, too,
-        if there is one: it differs from the best in one part."""
+        """Return the most probable valid filling, an assignment for each part. With k = 2 also the second
+        one, if there is one; it differs from the best in one part."""
         found = [part.told.best(k) for part in self.parts]
         value = math.fsum(one[0][0] for one in found)
         first = [one[0][1] for one in found]
@@ -247,7 +246,7 @@ class Canvas:
 
     def log_validity(self) -> float:
         """Return the logarithm of the probability that independent draws from the model's logits are valid,
-        divided by the number of masked slots: without that, few slots would win for being few."""
+        divided by the number of masked slots: otherwise few slots would win for being few."""
         total = math.fsum(one.lattice.log_z() - one.lattice.log_total() for one in self.parts)
         return total / max(len(self.open_slots()), 1)
 
@@ -258,7 +257,7 @@ class Canvas:
         return masked
 
     def hole_tokens(self, piece: int) -> list[int]:
-        """Return what stands in a piece, empty slots left out."""
+        """Return the tokens of a part, without empty slots."""
         start = sum(map(len, self.pieces[:piece]))
         return [
             token for token in self.tokens[start : start + len(self.pieces[piece])].tolist() if token >= 0
@@ -268,7 +267,7 @@ class Canvas:
 def whole_part(
     pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None = None, **options: Any
 ) -> LatticePart:
-    """Return one lattice over all pieces; a mark's slot is nowhere in the canvas (-1)."""
+    """Return one lattice over all parts. The slot of a mark has the position -1."""
     tokens: list[int] = []
     columns: list[int] = []
     at: list[int] = []
@@ -297,7 +296,7 @@ def whole_part(
 
 
 def copied(lattice: Lattice) -> Lattice:
-    """Return a lattice that goes on by itself; the automaton and the rows of logits are shared."""
+    """Return an independent copy of a lattice; the automaton and the rows of logits are shared."""
     other = copy.copy(lattice)
     for name, value in vars(lattice).items():
         if isinstance(value, np.ndarray):

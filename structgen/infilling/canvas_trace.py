@@ -1,4 +1,4 @@
-"""A page that shows a canvas being filled, step by step: one file, nothing outside it."""
+"""A page that shows a canvas being filled, step by step: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from structgen.tokens.tokenizer import Tokenizer
 # ruff: noqa: E501 (markup)
 
 _ROWS = 200
-"""Steps that are drawn, at most; of more, some in between are left out."""
+"""The most steps that are drawn; if there are more, some in between are left out."""
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1c1c; --paper: #fff; --faint: #777; --line: #ddd; --open: #e4e4e4;
 --fixed: #777; } @media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --paper: #181818; --faint:
@@ -44,8 +44,8 @@ def canvas_page(
     finish_reason: str,
     exactness: str,
 ) -> str:
-    """Return the page as HTML: the text with the step in which each token was written, the canvas after each
-    step, and figures."""
+    """Return the page as HTML: the text, with the step that wrote each token; the canvas after each step;
+    figures."""
     written = {one.position: (step.number, one.probability) for step in steps for one in step.committed}
     last = max(steps[-1].number, 1)
     facts = [
@@ -77,7 +77,7 @@ def canvas_page(
 
 
 def _drawn(steps: tuple[DenoisingStep, ...]) -> list[DenoisingStep]:
-    """Return the steps to draw: all of them, or some evenly spread ones with the first and the last."""
+    """Return the steps to draw: all, or evenly spread ones that include the first and the last."""
     if len(steps) <= _ROWS:
         return list(steps)
     return [steps[round(at * (len(steps) - 1) / (_ROWS - 1))] for at in range(_ROWS)]

@@ -1,8 +1,8 @@
-"""The denoising loop: read the canvas, propose a valid filling, commit some of it, until no slot is masked.
+"""The denoising loop: run the model, propose a valid filling, commit a part of it, until no slot is masked.
 
-Every step commits at least one slot of one valid filling, so a canvas with L masked slots is done within L
-steps, with a text of the grammar. A deadline is kept the same way: all that is left of a valid filling is
-committed at once.
+Every step commits at least one slot of one valid filling. So a canvas with L masked slots takes at most L
+steps, and the result is a text of the grammar. At a deadline the rest of a valid filling is committed at
+once.
 """
 
 from __future__ import annotations
@@ -24,49 +24,49 @@ from structgen.infilling.schedulers.scheduler import Scheduler, SchedulerView
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A slot as it was filled."""
+    """A slot that was filled."""
 
     position: int
-    """In the canvas, the prompt not counted."""
+    """In the canvas, without the prompt."""
     token: int | None
     """None: the slot stays empty."""
     probability: float
-    """Of the token at its slot, given that the whole canvas is valid; 1 where nothing else could stand."""
+    """The token's probability at its slot, given that the whole canvas is valid; 1 if it was forced."""
 
 
 @dataclass(frozen=True, slots=True)
 class DenoisingStep:
-    """A step of the loop. Step 0 is what was sure before the first pass of the model."""
+    """A step of the loop. Step 0 has what was forced before the first pass of the model."""
 
     number: int
     committed: tuple[Committed, ...]
     canvas: tuple[int, ...]
-    """What stands in each slot afterwards: a token, -1 (masked) or -2 (empty)."""
+    """The contents of each slot afterwards: a token, -1 (masked) or -2 (empty)."""
     gap: float
-    """How much the best filling was ahead of the second, in nats; 0 where nobody asked."""
+    """How far the best filling was ahead of the second, in nats; 0 if it was not computed."""
     model_seconds: float
-    """Of the pass of the model before it; 0 where a draft's logits were there already."""
+    """Seconds of the preceding pass of the model; 0 if a draft had the logits already."""
     lattice_seconds: float
 
 
 @dataclass(slots=True)
 class CanvasUsage:
-    """What a canvas cost."""
+    """The cost of a canvas."""
 
     steps: int = 0
     passes: int = 0
-    """Of the model: canvases that are read together count once."""
+    """Passes of the model; canvases that are read together count once."""
     canvases: int = 0
     """Canvases that the model read."""
     model_seconds: float = 0.0
     lattice_seconds: float = 0.0
     compile_seconds: float = 0.0
-    """Making automata, before the first step; remembered ones cost nothing."""
+    """Seconds for making automata, before the first step; cached ones cost nothing."""
 
 
 @dataclass(frozen=True)
 class Denoiser:
-    """How canvases are filled: a model, a scheduler, a temperature."""
+    """Fills canvases with a model, a scheduler and a temperature."""
 
     model: MaskedModel
     scheduler: Scheduler
@@ -81,9 +81,9 @@ class Denoiser:
         deadline: float | None = None,
         listen: Callable[[DenoisingStep, Canvas], None] | None = None,
     ) -> tuple[list[DenoisingStep], bool]:
-        """Fill a canvas that is feasible; return its steps, and whether the deadline cut it short.
+        """Fill a feasible canvas; return its steps, and whether the deadline cut it short.
 
-        `deadline` is a time of time.monotonic; the pass of the model that is under way is waited for.
+        `deadline` is on the clock of time.monotonic; a pass that is running is waited for.
         """
         began = time.perf_counter()
         slots = len(canvas.open_slots())
@@ -124,7 +124,7 @@ class Denoiser:
         return steps, False
 
     def _step(self, canvas: Canvas, number: int, slots: int) -> tuple[tuple[Committed, ...], float]:
-        """Commit some of a proposed filling; return what was committed, and the gap if it was asked for."""
+        """Commit a part of a proposed filling; return the committed slots, and the gap if it was computed."""
         committed: list[tuple[int, int, float]] = []
         leads_alone = getattr(self.scheduler, "leads_alone", None)
         leads = leads_alone is not None
@@ -180,9 +180,8 @@ class Denoiser:
         return _committed(committed), asked[0] if asked else 0.0
 
     def _lead(self, canvas: Canvas, number: int) -> list[tuple[int, int, float]]:
-        """Fill the first masked slot by its own probabilities among the tokens that leave a valid filling,
-        and commit what is the same in every valid filling then; return position, token and probability of
-        each."""
+        """Fill the first masked slot by its own probabilities, among the tokens that leave a valid filling.
+        Then commit the slots that have become forced. Return position, token and probability of each."""
         part, slot = canvas.open_slots()[0]
         told, null = canvas.parts[part].told.allowed_law(slot)
         if self.temperature == 0.0:
@@ -204,12 +203,12 @@ class Denoiser:
         return canvas.sample(self._chance(number, 0))
 
     def _chance(self, number: int, purpose: int) -> np.random.Generator:
-        """Return the random numbers of a step: a function of the seed and the step alone, so that a canvas
-        comes out the same alone and among others, and a draft draws what the step will."""
+        """Return the random numbers of a step. They depend on the seed and the step only, so that a canvas is
+        the same alone and in a batch, and a draft predicts the step's draws."""
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, number, purpose])))
 
     def _guess(self, canvas: Canvas, drafts: int, number: int, slots: int) -> list[Canvas]:
-        """Return the canvases of the next steps as the logits that are known let expect them."""
+        """Return the canvases expected for the next steps, by the known logits."""
         guessed: list[Canvas] = []
         last = canvas
         for ahead in range(drafts):
@@ -223,8 +222,7 @@ class Denoiser:
     def _read(
         self, canvases: Sequence[Canvas], usage: CanvasUsage
     ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-        """Return the model's logits for the masked slots of some canvases, which count as one pass, and the
-        rows that they are of."""
+        """Return the model's logits for the masked slots of some canvases, in one pass, and their rows."""
         began = time.perf_counter()
         ids, rows = [one.ids() for one in canvases], [one.rows() for one in canvases]
         some: Any = getattr(self.model, "forward_rows", None)
@@ -257,7 +255,7 @@ class Denoiser:
         usage: CanvasUsage,
         listen: Callable[[DenoisingStep, Canvas], None] | None,
     ) -> None:
-        """Commit all of the best filling by the logits that are known."""
+        """Commit all of the best filling, by the known logits."""
         began = time.perf_counter()
         committed = []
         proposal = canvas.best()[0][1]

@@ -1,4 +1,5 @@
-"""A JSON Schema with some fields known, as a template: the known ones are fixed text, the others holes."""
+"""A template made of a JSON Schema and some known fields: known fields are fixed text, the others are
+holes."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ Parts = list[FixedText | Hole]
 def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
     """Return the template of an object's schema in which some fields are known.
 
-    Properties stand in the order in which the schema declares them, as json.dumps writes them. A field that
-    is given is fixed text; one that is required and not given is a hole, named by its path ("address.city");
-    one that is neither is left out. Where a given value and the schema's property are both objects, the same
-    goes for what is inside. Whether the filled text satisfies the schema is left to the schema's automaton.
-    So blanks before a hole and the punctuation after it are left to the hole, for tokens that join them with
-    the value's first and last characters, as the model's tokenizer writes them.
+    Properties are in the order of the schema, with json.dumps' layout. A given field is fixed text; a
+    required field that is not given is a hole, named by its path ("address.city"); other fields are left out.
+    If a given value and its property are both objects, this applies inside them too. Whether the filled text
+    satisfies the schema is left to the schema's automaton. Blanks before a hole and the punctuation after it
+    are part of the hole, because the model's tokenizer may join them with the value's first and last
+    characters.
 
-    Raises OptionError where the schema's root names no properties, or a given field is none of them.
+    Raises OptionError if the schema's root names no properties, or not a given field.
     """
     found: Parts = []
     _object(_resolved(schema, schema), schema, given, (), found)
@@ -49,7 +50,7 @@ def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
 
 
 def value_at(document: Any, path: str) -> Any:
-    """Return the value in a document that fills the hole of a path."""
+    """Return the value in a document at a hole's path."""
     for name in _names(document, path):
         document = document[name]
     return document
@@ -110,7 +111,7 @@ def _written(value: Any, path: Sequence[str]) -> str:
 
 
 def _resolved(shape: Any, root: Any) -> Any:
-    """Return a schema after local references; what else refers is left as it is."""
+    """Return a schema with a local reference at its root followed; other references are left as they are."""
     for _ in range(64):
         reference = shape.get("$ref") if isinstance(shape, Mapping) else None
         if not isinstance(reference, str) or not reference.startswith("#/"):

@@ -9,10 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
 
+from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
+from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
 from structgen.errors import OptionError, TokenizerError
-from structgen.infilling.automata_of_grammars import MAX_STATES, MOST_STATES, HoleLanguage, language_of
+from structgen.infilling.automata_of_grammars import (
+    MAX_STATES,
+    MOST_STATES,
+    HoleLanguage,
+    grammar_of,
+    language_of,
+)
 from structgen.infilling.canvas import Canvas, Conventions, Piece
 from structgen.infilling.denoising import CanvasUsage, Denoiser, DenoisingStep
 from structgen.infilling.given_fields import parts_of_given, value_at
@@ -25,26 +33,30 @@ from structgen.infilling.schedulers import named
 from structgen.infilling.schedulers.scheduler import Scheduler
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.token_automaton import TokenAutomaton
+from structgen.json_grammars.prompting import ModelPrompt, schema_outline
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
 Length = Literal["at most", "exact", "log z"]
 
 SLOTS: Final = 16
-"""Of a hole, unless the caller says otherwise."""
+"""The default number of slots of a hole."""
 _LENGTHS: Final = ("at most", "exact", "log z")
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
-"""How mask tokens are spelt by the models that are known (LLaDA, Dream, SDAR, BERT, structgen)."""
+"""The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
 _MOST_LENGTHS: Final = 64
-"""Lengths of one hole that are compared by log Z."""
+"""The most lengths of one hole that are compared by log Z."""
 
 
 class InfillOptions(TypedDict, total=False):
-    """The keywords of `infill`, which tells what they mean."""
+    """The keywords of `infill`; see there."""
 
     grammar: Any
     holes: Mapping[str, Any] | None
     given: Mapping[str, Any] | None
     prompt: str | Sequence[int]
+    outline: bool | None
+    chat: bool | None
     slots: int | Mapping[str, int]
     length: Length
     scheduler: str | Scheduler
@@ -74,6 +86,8 @@ def infill(
     holes: Mapping[str, Any] | None = None,
     given: Mapping[str, Any] | None = None,
     prompt: str | Sequence[int] = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
     slots: int | Mapping[str, int] = SLOTS,
     length: Length = "at most",
     scheduler: str | Scheduler = "auto",
@@ -86,46 +100,50 @@ def infill(
     timeout: float | None = None,
     listen: Callable[[DenoisingStep, Canvas], None] | None = None,
 ) -> Infilled | list[Infilled]:
-    """Fill the holes of a template with a masked-diffusion model; the text is in the language for sure.
+    """Fill the holes of a template with a masked-diffusion model. The text always belongs to the language.
 
     model
-        `structgen/infill`, a folder of a known family, or anything with the members of `MaskedModel`, for
-        which `tokenizer` is needed.
+        `structgen/infill`, a folder of a known family, or any object with the members of `MaskedModel`, which
+        needs `tokenizer`.
     template
         text with holes: `{name}`, `{name: int}`, `{name: /regex/, 8}` (see `template.py`). Without a
-        template: what `given` makes, or one hole for the whole text of `grammar`. Several in a list are
-        filled one after another, each as if it were alone.
+        template: the one made of `given`, or one hole for the whole text of `grammar`. A list of templates is
+        filled one after another, each as if alone.
     grammar
-        of the whole text: a JSON Schema as a dict (as json.dumps writes its documents), a regular
-        expression, a grammar, or a Python type. A hole may have a type of its own besides: the whole text is
-        in the grammar then, and the hole's text in its type.
+        of the whole text: a JSON Schema as a dict (with json.dumps' layout), a regular expression, a grammar,
+        or a Python type. Holes may have types as well: then the whole text is in the grammar, and the hole's
+        text in its type.
     holes
-        types by name, in place of those in the template. Without `grammar` each hole has a type, and a name
-        that stands twice means the same value; with it no name stands twice.
+        types by name, instead of those in the template. Without `grammar` each hole needs a type, and a
+        repeated name means the same value. With `grammar` no name may be repeated.
     given
-        fields of the object that `grammar`, a schema as a dict or a type, describes: they are fixed, the
-        other required ones are holes.
+        known fields of the object that `grammar` (a schema as a dict, or a type) describes. They are fixed
+        text; the other required fields are holes.
+    prompt, outline, chat
+        a text is put into the form that the model needs, as `sg.Request` does: for structgen/infill the
+        outline of the schema comes before it, and a chat template is applied where the model has one.
+        `outline` and `chat` say otherwise. Token ids are read as they are.
     slots, length
-        tokens that a hole has room for, for all holes or by name. With length "at most" a hole may leave
-        some empty; "exact" fills all; "log z" compares all lengths up to that, at one pass of the model
-        each, by the probability per slot that independent draws from its logits would be valid.
+        the tokens of a hole, for all holes or by name. With length "at most" a hole may leave some slots
+        empty; "exact" fills all. "log z" tries all lengths up to that, at one pass of the model each, and
+        takes the one with the highest probability per slot that independent draws are valid.
     scheduler, tokens_per_step
         which slots are filled together: a name (`schedulers.NAMES`) or an object.
     temperature, seed
-        0: the most probable valid filling of each step; above: an exact draw of it, given validity. The same
-        seed gives the same canvas, alone and among others.
+        0: the most probable valid filling of each step; above: an exact draw of a valid filling. The same
+        seed gives the same canvas, alone and in a batch.
     depth, max_states
-        recursion is cut at `depth` open brackets (JSON), or places of the parser's stack (other grammars), in
-        all grammars that have either; an automaton has at most `max_states` states before it is minimised
-        (default: 50,000; of Lark, EBNF and composed grammars without a depth 3,000).
+        `depth` limits recursion: the open brackets (JSON) or parser stack entries (other grammars), in all
+        grammars that have either. `max_states` limits the states of an automaton before minimisation
+        (default: 50,000; 3,000 for Lark, EBNF and composed grammars without a depth).
     timeout
-        seconds after which what is left is filled at once: the text is whole then, too.
+        seconds, after which the remaining slots are filled at once; the text is still complete and valid.
     listen
-        is told each step and the canvas after it.
+        is called with each step and the canvas after it.
 
-    Raises NoFillingError, before the model is asked, where no filling is valid; OptionError for a causal
-    model, a grammar without an automaton, a canvas longer than the model's context and wrong options;
-    StructgenError for logits that are NaN.
+    Raises NoFillingError, before the model is run, if no filling is valid; OptionError for a causal model, a
+    grammar without an automaton, a canvas longer than the model's context and wrong options; StructgenError
+    for NaN logits.
     """
     if isinstance(template, list):
         options = {name: value for name, value in locals().items() if name not in ("model", "template")}
@@ -171,7 +189,10 @@ def infill(
             cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
         )
     usage = CanvasUsage()
-    problem = asked.problem(parts, _prompt_ids(prompt, words, reads))
+    prompts = ModelPrompts(str(model) if isinstance(model, str | Path) else "", tokenizer)
+    if isinstance(prompt, str) and prompt:
+        prompt = _prompt_tokens(prompts, prompt, words, grammar, outline, chat)
+    problem = asked.problem(parts, _prompt_ids(prompt, reads))
     usage.compile_seconds = time.monotonic() - began
     denoiser = Denoiser(reads, chosen, temperature, seed)
     deadline = None if timeout is None else began + timeout
@@ -184,16 +205,16 @@ def infill(
 
 @dataclass(frozen=True)
 class _Problem:
-    """A template that has a valid filling, ready to become a canvas."""
+    """A template with a valid filling, and all that is needed to make a canvas of it."""
 
     prompt: tuple[int, ...]
     pieces: tuple[Piece, ...]
     conventions: Conventions
     whole: HoleLanguage | None
-    """Its automaton is the grammar's, or where holes have types besides, that of both (`intersection`)."""
+    """The grammar's language; if holes have types as well, the intersection of both (`intersection`)."""
     holes: dict[str, HoleLanguage]
     marks: Marks | None
-    """Of such holes' edges."""
+    """The marks of the edges of such holes."""
     tokenizer: Tokenizer
 
     @property
@@ -206,13 +227,13 @@ class _Problem:
         return Canvas.of(self.prompt, self.pieces, self.conventions, *self.automata, scale, self.marks)
 
     def refuse(self) -> NoReturn:
-        """Raise NoFillingError, which says what prevents every filling."""
+        """Raise NoFillingError with the reason."""
         refuse(self.pieces, *self.automata, self.marks)
 
     def result(
         self, canvas: Canvas, steps: list[DenoisingStep], usage: CanvasUsage, is_late: bool, is_given: bool
     ) -> Infilled:
-        """Return the result of a canvas that is full."""
+        """Return the result of a filled canvas."""
         tokens = [token for token in canvas.tokens.tolist() if token >= 0]
         text = text_of(tokens, self.tokenizer)
         values: dict[str, Any] = {}
@@ -242,7 +263,7 @@ class _Problem:
 
 
 def _exactness(languages: list[HoleLanguage]) -> str:
-    """Return what is said of the exactness of some languages, each note once."""
+    """Return the exactness of some languages, each note once."""
     notes = sorted({note for one in languages for note in one.exactness.split(", ")})
     is_cut = notes[0].startswith("depth")
     return ", ".join(note for note in notes if not (is_cut and note == "exact-fsa"))
@@ -250,7 +271,7 @@ def _exactness(languages: list[HoleLanguage]) -> str:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the caller says of grammars and holes."""
+    """The caller's grammars and options of holes."""
 
     model: MaskedModel
     tokenizer: Tokenizer
@@ -262,7 +283,7 @@ class _Asked:
     max_states: int | None
 
     def problem(self, parts: list[FixedText | Hole], prompt: tuple[int, ...]) -> _Problem:
-        """Return the problem of a template. Raises OptionError, and NoFillingError where nothing fits."""
+        """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
         names = [one.name for one in parts if isinstance(one, Hole)]
         self._check_names(names)
         types = self._types(parts)
@@ -278,7 +299,7 @@ class _Asked:
         conventions = Conventions(
             self.model.mask_id, ends[0], ends[0] if pad is None else int(pad), bool(self.model.shift)
         )
-        # The end token stands after a canvas, or in its last hole where that may leave slots empty.
+        # The end token follows the canvas, unless the last hole has an empty slot for it.
         long = len(prompt) + sum(map(len, pieces)) + (pieces[-1].least == pieces[-1].slots)
         if long > self.model.context:
             raise OptionError(
@@ -308,8 +329,8 @@ class _Asked:
         return found
 
     def _languages(self, wanted: dict[str, Any]) -> dict[str, HoleLanguage]:
-        """Return the language of each grammar, by what it is of. The depth goes to those that have anything
-        to count; where none has, an OptionError says so."""
+        """Return the language of each grammar. The depth is used for those with brackets or a parser stack;
+        an OptionError if none has either."""
         found: dict[str, HoleLanguage] = {}
         refused: list[OptionError] = []
         for where, given in wanted.items():
@@ -342,8 +363,8 @@ class _Asked:
                     )
 
     def _types(self, parts: list[FixedText | Hole]) -> dict[str, Any]:
-        """Return the type of each hole by its name, in their order. Under a grammar of the whole a hole may
-        have none, and no name stands twice."""
+        """Return the type of each hole by its name, in order. Under a grammar of the whole text a type is
+        optional, and names must be unique."""
         types: dict[str, Any] = {}
         for name in dict.fromkeys(one.name for one in parts if isinstance(one, Hole)):
             same = [one for one in parts if isinstance(one, Hole) and one.name == name]
@@ -360,7 +381,7 @@ class _Asked:
         return types
 
     def _type_of(self, same: list[Hole]) -> Any:
-        """Return what was said of the type of holes with one name."""
+        """Return the type of the holes with one name."""
         name = same[0].name
         told = {(one.type, one.pattern) for one in same if one.type or one.pattern}
         if not told and name not in self.holes:
@@ -426,11 +447,12 @@ class _Asked:
 def _chosen_lengths(
     problem: _Problem, denoiser: Denoiser, usage: CanvasUsage, deadline: float | None
 ) -> _Problem:
-    """Return the problem with the length of each hole chosen, one hole after another from the left: the
-    length under which independent draws from the model's logits are valid with the greatest probability per
-    slot.
-    Tried ones are exact, those still to be chosen at most as long as was said. After the deadline the first
-    length that is feasible is taken."""
+    """Return the problem with the length of each hole chosen, from left to right: the length with the highest
+    probability per slot that independent draws from the model's logits are valid.
+
+    While one hole is tried its length is exact; later holes still have their greatest length. After the
+    deadline the first feasible length is taken.
+    """
     for number, piece in enumerate(problem.pieces):
         first = next(at for at, one in enumerate(problem.pieces) if one.name == piece.name)
         if not piece.name or number != first:
@@ -462,7 +484,7 @@ def _chosen_lengths(
 def _check_kinds(
     template: object, holes: object, given: object, prompt: object, slots: object, listen: object
 ) -> None:
-    """Raise OptionError for what is of a kind that `infill` does not take."""
+    """Raise OptionError for an argument of a wrong type."""
     kinds = {
         "template": (template, template is None or isinstance(template, str), "a text, or a list of texts"),
         "holes": (holes, holes is None or isinstance(holes, Mapping), "a dict of types by the holes' names"),
@@ -511,9 +533,30 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
 _MEMBERS: Final = ("mask_id", "shift", "block_length", "vocab_size", "context", "forward")
 
 
-def _prompt_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, model: MaskedModel) -> tuple[int, ...]:
-    if isinstance(prompt, str):
-        return tuple(tokenizer.encode(checks.encodable("prompt", prompt).encode()))
+def _prompt_tokens(
+    prompts: ModelPrompts,
+    prompt: str,
+    tokenizer: Tokenizer,
+    grammar: Any,
+    outline: bool | None,
+    chat: bool | None,
+) -> Sequence[int]:
+    """Return the tokens of a prompt in the form that the model needs."""
+    asked = ModelQuestion(
+        prompt if isinstance(prompt, ModelPrompt) else checks.encodable("prompt", prompt),
+        with_outline=checks.flag("outline", outline),
+        chat=checks.flag("chat", chat),
+    )
+    wanted = None if grammar is None else grammar_of(grammar, "grammar")[0]
+    if isinstance(wanted, CompiledGrammar):
+        wanted = wanted.grammar
+    if isinstance(wanted, JsonSchemaGrammar):
+        told = schema_outline(wanted) if prompts.needs_outline(asked) else ""
+        asked = replace(asked, is_json=True, outline=told)
+    return prompts.tokens(asked, tokenizer)
+
+
+def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> tuple[int, ...]:
     ids = tuple(checks.tokens("prompt", prompt)) if len(prompt) else ()
     for at, token in enumerate(ids):
         if token >= model.vocab_size or token == model.mask_id:
@@ -525,7 +568,7 @@ def _prompt_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, model: Masked
 
 
 def _schema_of(grammar: Any) -> Any:
-    """Return the JSON Schema that `given` is about."""
+    """Return the JSON Schema whose fields `given` has."""
     if isinstance(grammar, Mapping):
         return grammar
     if isinstance(grammar, type):

@@ -1,12 +1,12 @@
-"""Holes with a type of their own under a grammar of the whole text: both automata run at once.
+"""Holes with types of their own under a grammar of the whole text: the intersection of two automata.
 
 The whole text is in the grammar, and a hole's text is in the hole's type. So inside such a hole a state is a
-pair, of the grammar's automaton and of the type's; outside it is a state of the grammar's automaton alone. A
-token does not say where a hole begins and ends, for a hole may leave slots empty. So the lattice has two more
-slots for each such hole, one before it and one after it, in which a *mark* stands: a column of the automaton
-that no token has. The mark before the hole pairs the state with the type's start; the mark after it drops
-the type's state, and has no transition where that state does not accept. The result is deterministic, so
-masks, sums and best fillings are exact.
+pair: a state of the grammar's automaton and one of the type's. Outside it is a state of the grammar's
+automaton. Tokens do not show where a hole begins and ends, because slots may stay empty. So the lattice has
+two more slots for each such hole, before and after it, which hold *marks*: columns of the automaton that no
+token has. The mark before the hole pairs the state with the type's start. The mark after it drops the type's
+state, and has no transition if that state does not accept. The result is deterministic, so masks, sums and
+best fillings are exact.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ROWS: Final = 2048
 
 @dataclass(frozen=True)
 class Marks:
-    """The columns of the automaton that stand for the edges of holes."""
+    """The automaton's columns for the edges of holes."""
 
     before: Mapping[str, int]
     """By the hole's name."""
@@ -42,11 +42,11 @@ def intersection(
     types: tuple[tuple[str, TokenAutomaton], ...],
     most: int,
 ) -> tuple[TokenAutomaton, Marks]:
-    """Return the automaton of a template under a grammar, some of whose holes have types, and its marks.
+    """Return the automaton of a template under a grammar, if some of its holes have types, and its marks.
 
     `outline`: the template, fixed text as tokens and holes by name; `types`: the automata of typed holes.
-    Cost: memory and time for each pair of states that a hole may come to, times the token classes that any of
-    the automata distinguishes. Raises OptionError past `most` states.
+    Cost: memory and time for each reachable pair of states, times the token classes that any of the automata
+    distinguishes. Raises OptionError beyond `most` states.
     """
     token_class, columns = _common_classes(whole, [one for _, one in types])
     width, own = columns[0].shape[1], whole.states
@@ -86,12 +86,12 @@ def intersection(
 
 
 def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple[Ints, list[Ints]]:
-    """Return the class of each token, tokens alike where all automata have them alike (-1: the grammar has it
-    nowhere), and each automaton's table over these classes."""
+    """Return the class of each token (tokens in the same class in all automata; -1: not in the grammar), and
+    each automaton's table over these classes."""
     key = whole.token_class.astype(np.int64)
     for one in types:
         pairs = np.where(key < 0, DEAD, key * (one.classes + 1) + one.token_class + 1)
-        _, numbers = np.unique(pairs, return_inverse=True)  # small again
+        _, numbers = np.unique(pairs, return_inverse=True)  # renumbered from 0
         key = numbers.reshape(-1).astype(np.int64) - int(whole.token_class.min() < 0)
     live = np.flatnonzero(key >= 0)
     _, first = np.unique(key[live], return_index=True)
@@ -115,7 +115,7 @@ def _behind_text(
 
 
 def _behind_any(table: Ints, reached: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return the states that any tokens lead to."""
+    """Return the states after any tokens."""
     fresh = np.flatnonzero(reached)
     found = reached.copy()
     while len(fresh):
@@ -129,7 +129,7 @@ def _behind_any(table: Ints, reached: npt.NDArray[np.bool_]) -> npt.NDArray[np.b
 def _pairs(
     outer: Ints, inner: Ints, starts: npt.NDArray[np.int64], most: int, name: str, sizes: tuple[int, int]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the pairs of states that some tokens lead to, ascending, each as a number (outer state times the
+    """Return the reachable pairs of states, ascending, each as a number (outer state times the number of
     inner states, plus the inner one), and for each the pair after each class, -1 for none."""
     codes: list[npt.NDArray[np.int64]] = []
     targets: list[npt.NDArray[np.int64]] = []

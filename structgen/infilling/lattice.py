@@ -1,4 +1,4 @@
-"""A lattice: slots times states of an automaton, and exact inference in it.
+"""A lattice of slots and automaton states, with exact inference.
 
 What comes in: an automaton over token classes, slots that are fixed or masked, and the logits of the masked
 ones. What goes out, each by one forward-backward pass in its semiring:
@@ -10,7 +10,7 @@ ones. What goes out, each by one forward-backward pass in its semiring:
 - backward sums and draws from left to right: exact samples of the joint law (`sample`).
 
 The law is the product of the slots' softmax distributions, given validity. It is exact for one step of a
-masked-diffusion model; nothing is claimed of the model's joint distribution over several steps.
+masked-diffusion model. It is not the model's joint distribution over several steps.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from structgen.infilling import lattice_loops as loops
 from structgen.infilling.token_automaton import DEAD, TokenAutomaton, packed, unpacked
 
 NULL: Final = loops.NULL_TOKEN
-"""Stands for a null in assignments: the slot stays empty."""
+"""Marks a slot in an assignment as empty."""
 OPEN: Final = -1
-"""Stands for a masked slot where fixed tokens are listed."""
+"""Marks a slot as masked."""
 
 _FIRST: Final = 64
-"""Logits that are compared first: those of a slot that was read anew differ there."""
+"""How many logits are compared first: those of a recomputed row usually differ there."""
 _MOST_BYTES: Final = 4 << 30
-"""Memory of one lattice."""
+"""The most memory of one lattice."""
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -43,11 +43,11 @@ _Ints = npt.NDArray[np.int32]
 
 
 class Lattice:
-    """One canvas part whose slots are read by one automaton. Slots are committed, never released.
+    """One part of a canvas, read by one automaton. Slots are committed, never released.
 
-    A step costs what it touches: sets of states are brought up to date from the changed slots outwards,
-    until nothing changes; logits are reduced for the slots that are given new ones; sums and best ways are
-    filled after the first changed slot (forward) or before the last (backward), when they are asked for.
+    Updates are incremental. Sets of states are updated from the changed slots outwards until nothing changes;
+    only new logits are reduced; sums and best paths are recomputed on demand, after the first changed slot
+    (forward) or before the last (backward).
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class Lattice:
         scale: float = 1.0,
         columns: Sequence[int] | Tokens | None = None,
     ) -> None:
-        """`tokens`: for each slot the token that stands there, OPEN for a masked one. `nullable`: slots that
-        may stay empty; `closes`: the last slots of holes with such slots, in which no token comes after a
-        null. `end_token`: the token whose logit is that of a hole's first null, `pad_token` (default: the
-        same) that of its later ones. `scale`: what logits are multiplied by, 1 / temperature. `columns`: for
-        each slot the column of the automaton's table that stands there, or -1; it is for marks, which are no
-        tokens (`intersection`), and such a slot is not masked.
+        """`tokens`: for each slot its token, OPEN for a masked one. `nullable`: slots that may stay empty;
+        `closes`: the last slots of holes with such slots; no token of the hole comes after a null.
+        `end_token`: the token whose logit stands for a hole's first null, `pad_token` (default: the same) for
+        its later ones. `scale`: the factor of the logits, 1 / temperature. `columns`: for each slot its
+        column of the automaton's table, or -1; for marks, which are no tokens (`intersection`). Such a slot
+        is not masked.
         """
         count = len(tokens)
         self.automaton = automaton
@@ -97,7 +97,7 @@ class Lattice:
         if not self._is_void:
             self._sets[loops.F0, 0] = packed(np.arange(automaton.states) == automaton.start)
             self._sets[loops.B0, count] = packed(automaton.accepting)
-        # Logits as scores of classes. What needs room for each class or state is made when it is needed.
+        # Scores of classes, from logits. Arrays with a size per class or state are allocated when needed.
         self._rows: list[npt.NDArray[np.float32] | None] = [None] * count
         self._ranks = 2
         self._stale = np.ones(count, np.uint8)
@@ -105,7 +105,8 @@ class Lattice:
         self._has_room = False
         self._scores = self._means = self._sums = self._blocks = np.empty((0, 0))
         self._tops, self._top_tokens = np.empty((0, 0, 0)), np.empty((0, 0, 0), np.int32)
-        # Sums over ways from the start (a) and to the end (c); the k best ways. Each is known up to a layer.
+        # Sums over paths from the start (a) and to the end (c); the k best paths. Each is valid up to a
+        # layer.
         self._forward, self._backward = 0, count
         self._a = self._c = np.empty((0, 0, 0))
         self._best_of = 0
@@ -113,15 +114,15 @@ class Lattice:
         self._values = np.empty((0, 0, 0, 0))
         self._origins, self._chosen = np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0, 0, 0), np.int32)
         self.slots_reduced = 0
-        """How many rows of logits were reduced to class scores so far, for tests of how much a step does."""
+        """How many rows of logits were reduced to class scores so far, for tests."""
 
     def __len__(self) -> int:
         return len(self._slots)
 
     def check_room(self) -> None:
-        """Raise OptionError where the arrays of scores and sums would be too large."""
+        """Raise OptionError if the arrays of scores and sums would be too large."""
         a, count = self.automaton, len(self)
-        # With those of the two best fillings.
+        # including those of the two best fillings
         room = count * (a.states * 240 + a.classes * 64 + len(a.set_start) * 8)
         if room > _MOST_BYTES:
             raise OptionError(
@@ -132,7 +133,7 @@ class Lattice:
             )
 
     def _make_room(self) -> None:
-        """Make the arrays of scores and sums, which the Boolean semiring does without."""
+        """Allocate the arrays of scores and sums, which the Boolean semiring does not need."""
         if self._has_room:
             return
         self.check_room()
@@ -146,7 +147,7 @@ class Lattice:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the lattice's arrays, logits apart."""
+        """Bytes of the lattice's arrays, without logits."""
         return sum(one.nbytes for one in vars(self).values() if isinstance(one, np.ndarray))
 
     @property
@@ -176,18 +177,18 @@ class Lattice:
 
     @property
     def is_open(self) -> Bools:
-        """[slots]: which are masked still."""
+        """[slots]: which slots are masked."""
         masked: Bools = self._kind == loops.MASKED
         return masked
 
     @property
     def tokens(self) -> Tokens:
-        """[slots]: what stands there: a token, NULL or OPEN."""
+        """[slots]: a token, NULL or OPEN."""
         return self._tokens.copy()
 
     def commit(self, slot: int, token: int) -> None:
-        """Write a token, or NULL, into a masked slot. Whether a valid filling is left is not looked at: that
-        is sure of any slots of one valid assignment, or of one slot by its mask."""
+        """Write a token, or NULL, into a masked slot. Does not check that a valid filling is left: that holds
+        for any slots of one valid assignment, and for one slot by its mask."""
         if self._kind[slot] != loops.MASKED:
             raise OptionError(f"Slot {slot} is not masked.", where="slot")
         column = 0
@@ -204,11 +205,10 @@ class Lattice:
         self._changed(slot)
 
     def set_logits(self, slot: int, row: npt.NDArray[np.float32]) -> None:
-        """Give a masked slot new logits: float32 [V]. They are kept, not copied; equal ones cost a look.
-        Only classes that the slot may hold are scored: commits never allow another.
+        """Give a masked slot new logits: float32 [V], kept without a copy; unchanged ones are detected. Only
+        classes that the slot may hold are scored: commits never allow another.
 
-        Raises StructgenError where one is NaN or plus infinity; minus infinity says that the model excludes
-        the token.
+        Raises StructgenError for NaN or plus infinity; minus infinity excludes a token.
         """
         if self._kind[slot] != loops.MASKED:
             return
@@ -268,7 +268,7 @@ class Lattice:
     # --- Boolean --------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Bring sets of states and masks up to date."""
+        """Update sets of states and masks."""
         if self._last_changed < self._first_changed:
             return
         a = self.automaton
@@ -305,8 +305,8 @@ class Lattice:
         return bool((self._sets[loops.F0, -1] & self._sets[loops.B0, -1]).any())
 
     def first_obstacle(self) -> int | None:
-        """Return the first slot after which no way from the start goes on; `len(self)` where ways reach the
-        end and none may end there; None where the canvas is feasible."""
+        """Return the first slot after which no path from the start continues; `len(self)` if paths reach the
+        end but none accepts; None if the canvas is feasible."""
         if self.is_feasible:
             return None
         if self._is_void:
@@ -318,7 +318,7 @@ class Lattice:
         return int(np.argmin(alive)) - 1 if not alive.all() else len(self)
 
     def class_mask(self, slot: int) -> Bools:
-        """Return which token classes may stand in a slot: bool [classes]."""
+        """Return which token classes a slot may hold: bool [classes]."""
         self._settle()
         return unpacked(self._masks[slot], self.automaton.classes)
 
@@ -333,11 +333,11 @@ class Lattice:
         return np.where(column == DEAD, False, self.class_mask(slot)[column])
 
     def allowed_law(self, slot: int) -> tuple[Floats, float]:
-        """Return the probability of each token [V of the tokenizer], and of a null, at one masked slot by its
-        own logits, given that the slot holds one of some valid filling. Cost: one read of the logits.
+        """Return the probability of each token [V of the tokenizer], and of a null, at a masked slot by its
+        own logits, among those of some valid filling. Cost: one read of the logits.
 
-        Other slots' logits do not count, unlike in `token_marginals`. A null has the logit of the end token,
-        or after an empty slot of its hole that of the padding token.
+        Unlike `token_marginals` it ignores the other slots' logits. A null has the logit of the end token;
+        after an empty slot of its hole, that of the padding token.
         """
         row = self._rows[slot]
         if row is None:
@@ -357,7 +357,7 @@ class Lattice:
         return chances / total, math.exp(null - top) / total
 
     def forced(self) -> list[tuple[int, int]]:
-        """Return the masked slots that hold the same in every valid filling, with the token or NULL."""
+        """Return the masked slots that are the same in every valid filling, with their token or NULL."""
         if not self.is_feasible:
             return []
         found = []
@@ -378,7 +378,7 @@ class Lattice:
     # --- log-sum --------------------------------------------------------------------------------------------
 
     def _sum(self, *, forward: bool, backward: bool) -> None:
-        """Bring sums of the log-sum semiring up to date."""
+        """Update the sums of the log-sum semiring."""
         self._make_room()
         self._settle()
         a = self.automaton
@@ -403,10 +403,10 @@ class Lattice:
             self._backward = 0
 
     def log_z(self) -> float:
-        """Return the logarithm of the summed weight of all valid fillings: over fillings, the sum of the
-        exponentials of the masked slots' logits (times scale). Minus infinity where there is none.
+        """Return the logarithm of the summed weight of all valid fillings. A filling's weight is the
+        exponential of the sum of its masked slots' logits (times scale). Minus infinity if there is none.
 
-        With `log_total` it is the probability that independent draws are valid: exp(log_z - log_total).
+        exp(log_z - log_total) is the probability that independent draws are valid.
         """
         if not self.is_feasible:
             return -math.inf
@@ -481,7 +481,7 @@ class Lattice:
                 continue
             column = int(self.automaton.token_class[token])
             if chances[slot, column] == 0.0:
-                chosen[slot] = 0.0  # and the class may have no score
+                chosen[slot] = 0.0  # its class may have no score
                 continue
             share = math.exp(float(row[token]) * self.scale - self._scores[slot, column])
             chosen[slot] = chances[slot, column] * share
@@ -526,7 +526,7 @@ class Lattice:
         return drawn
 
     def _drawn_token(self, slot: int, column: int, uniform: float) -> int:
-        """Return a draw of one token of a class at a slot."""
+        """Draw a token of a class at a slot."""
         a, row = self.automaton, self._rows[slot]
         if row is None:
             raise OptionError("The slot has no logits.", where=f"slot {slot}")
@@ -544,11 +544,11 @@ class Lattice:
     # --- max-plus -------------------------------------------------------------------------------------------
 
     def best(self, k: int = 1) -> list[tuple[float, Tokens]]:
-        """Return the k most probable valid fillings, or as many as there are: the sum of the masked slots'
-        logits (times scale), and a token or NULL for each slot. Best first; equally good ones in an order
-        that is the same each time.
+        """Return the k most probable valid fillings, or as many as there are, best first: the sum of the
+        masked slots' logits (times scale), and a token or NULL for each slot. The order of equal ones is
+        deterministic.
 
-        Raises StructgenError where there is none that the model gives any probability.
+        Raises StructgenError if no valid filling has a positive probability.
         """
         self._make_room()
         self._settle()
@@ -591,7 +591,7 @@ class Lattice:
         return [(-value, self._way(state, rank)) for value, state, rank in sorted(ways)[:k]]
 
     def _way(self, state: int, rank: int) -> Tokens:
-        """Return the assignment along the way to a node of the last layer."""
+        """Return the assignment along the path to a node of the last layer."""
         found = np.full(len(self), NULL, np.int32)
         flag, k = 0, self._best_of
         for layer in range(len(self), 0, -1):

@@ -1,8 +1,8 @@
-"""The passes over a lattice, compiled: Boolean, log-sum, max-plus, and sampling.
+"""The compiled passes over a lattice: Boolean, log-sum, max-plus, and sampling.
 
-A layer stands before each slot and one behind the last. A node of the lattice is a layer, a state of the
-automaton and a flag: 0 where a token may still come in the present hole, 1 behind its first null. Nulls are
-the slots that a hole leaves empty. They keep the state, and at the end of the hole the flag falls back to 0.
+There is a layer before each slot and one after the last. A node of the lattice is a layer, an automaton state
+and a flag: 0 if the hole may have more tokens, 1 after its first null. Nulls are the empty slots of a hole.
+They keep the state; at the end of the hole the flag is reset to 0.
 
 All passes read the same arrays. N slots, S states, C token classes, U class sets, E edges:
 
@@ -18,8 +18,8 @@ All passes read the same arrays. N slots, S states, C token classes, U class set
     nulls           float64 [N, 2]: the logit of a hole's first null, and of a later one
     base, sums      float64 [N], [N, U]: e^base times sums is the sum over a class set's tokens
 
-Sums of the log-sum semiring run over linear numbers, scaled slot by slot. Where a sum comes out so small that
-rounding to zero could have had a part in it (below `_FAINT`), the slot is done again with logarithms.
+The log-sum semiring adds linear numbers, scaled slot by slot. If a sum is so small that underflow may have
+affected it (below `_FAINT`), the slot is computed again with logarithms.
 """
 
 from __future__ import annotations
@@ -38,33 +38,33 @@ from structgen.native.jit import entry, jit
 Array: TypeAlias = npt.NDArray[Any]
 
 MASKED, FIXED, NULL = range(3)
-"""Kinds of slots: any token may come; one token stands there; nothing stands there."""
+"""Kinds of slots: masked; fixed to one token; empty."""
 KIND, COLUMN, NULLABLE, CLOSES = range(4)
 """Columns of `slots`."""
 F0, F1, B0, B1 = range(4)
 """The four families of `sets`."""
 NO_NUMBER, INFINITE = 1, 2
-"""What `reduce_row` says of logits that are no numbers."""
+"""The result of `reduce_row` for NaN and for plus infinity."""
 NULL_TOKEN = -2
-"""Stands for a null in assignments."""
+"""A null in assignments."""
 BLOCK = 512
-"""Tokens of a block, of which `reduce_row` notes the sum, for draws of one token."""
+"""Tokens of a block, whose sum `reduce_row` stores for draws of one token."""
 
 _FAINT = 1e-250
-"""A sum of linear numbers below this may lack what was rounded to zero: a term below 1e-308."""
+"""Below this a sum of linear numbers may lack underflowed terms, below 1e-308."""
 _NONE = -math.inf
 _ONE = np.uint64(1)
 _LOWEST = np.float32(-math.inf)
 _HIGHEST = np.float32(math.inf)
 _FEW = 12
-"""Tokens of a class up to which its exponentials are taken one by one, to the last bit."""
+"""For classes of at most so many tokens, exponentials are computed one by one with libm's accuracy."""
 _LANES = 64
-"""Partial maxima of a class whose logits are gathered."""
+"""Partial maxima of a class, one for each vector lane."""
 _CHUNK = 8192
 """Logits that are gathered at once."""
 _LOG2_E = math.log2(math.e)
 _ROUND = 1.5 * 2.0**52 + 1023
-"""Added to a number z, it leaves the nearest integer, plus the bias of exponents, in the lowest bits."""
+"""Adding this to a number leaves its nearest integer, plus the bias of exponents, in the lowest bits."""
 
 _BITS, _INTS, _TABLE = "uint64[:, ::1]", "int32[::1]", "int32[:, ::1]"
 _SLOTS, _SETS = _TABLE, "uint64[:, :, ::1]"
@@ -100,7 +100,7 @@ def _times_plus(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _plus(typingctx: Any, a: Any, b: Any) -> Any:
-    """Return a + b; a loop of such sums may add in another order, hence in lanes."""
+    """Return a + b; in a loop such sums may be reordered, so that they vectorise."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fadd(*arguments, flags=("reassoc", "nsz"))
@@ -136,7 +136,7 @@ def _put(words: Array, number: int) -> None:
 
 @jit
 def _list_word(word: Any, at: int, out: Array, count: int) -> Any:
-    """Write the numbers of the bits of word `at` behind the first `count` of `out`; return the new count."""
+    """Write the numbers of the bits of word `at` after the first `count` of `out`; return the new count."""
     while word != np.uint64(0):
         out[count] = 64 * at + np.int64(_trailing_zeros(word))
         count += 1
@@ -184,13 +184,13 @@ def _replace(old: Array, new: Array) -> Any:
 
 @jit
 def _takes_null(slots: Array, i: int) -> Any:
-    """Return whether a slot is empty, or may stay so."""
+    """Return whether a slot is empty, or may be."""
     return slots[i, KIND] == NULL or (slots[i, KIND] == MASKED and slots[i, NULLABLE] != 0)
 
 
 @jit
 def _target(slots: Array, i: int, flag: int) -> Any:
-    """Return the flag behind a null in slot i: 1, but 0 where the hole ends."""
+    """Return the flag after a null in slot i: 1, but 0 at the end of the hole."""
     return 0 if slots[i, CLOSES] else 1
 
 
@@ -208,11 +208,11 @@ def reach(
     first: int,
     last: int,
 ) -> None:
-    """Bring `sets` up to date after slots `first` to `last` have changed.
+    """Update `sets` after slots `first` to `last` have changed.
 
-    `successors`, `predecessors`: uint64 [S, words], the states one token away. Each direction ends where it
-    finds what was there before. Notes in `touched` [N] each slot whose mask may have changed. Cost: for each
-    layer that changes, its states times the words of a set.
+    `successors`, `predecessors`: uint64 [S, words], the states one token away. Each direction stops at the
+    first unchanged layer. Sets `touched` [N] for each slot whose mask may have changed. Cost: for each
+    changed layer, its states times the words of a set.
     """
     _reach_forward(slots, sets, table, successors, touched, first, last)
     _reach_backward(slots, sets, table, predecessors, touched, first, last)
@@ -220,7 +220,7 @@ def reach(
 
 @jit
 def _unite(words: Array, numbers: Array, rows: Array, out: Array) -> None:
-    """Add the rows of some numbers, given as bits, to `out`."""
+    """Add the given rows (numbers as bits) to `out`."""
     for k in range(_members(words, numbers)):
         row = rows[numbers[k]]
         for w in range(len(out)):
@@ -318,8 +318,8 @@ def fill_class_masks(
     masks: Array,
     null_allowed: Array,
 ) -> None:
-    """Write the allowed classes of each touched slot to `masks`, and whether a null may stand there to
-    `null_allowed` [N]. No slot is touched any longer. `set_bits`: uint64 [U, words], the class sets.
+    """Write the allowed classes of each touched slot to `masks`, and whether it may be empty to
+    `null_allowed` [N]; clear `touched`. `set_bits`: uint64 [U, words], the class sets.
 
     Cost: for each touched slot the edges of its states.
     """
@@ -365,10 +365,10 @@ def fill_class_masks(
 
 @jit
 def _two_to(z: float) -> Any:
-    """Return 2^z for z from -1,000 to 1,000, to 6e-11 of it.
+    """Return 2^z for z from -1,000 to 1,000, with a relative error of 6e-11.
 
-    z is rounded to an integer, which becomes the exponent; of the rest, between -1/2 and 1/2, a polynomial is
-    taken: the one that agrees with 2^z at the Chebyshev points.
+    z is rounded to an integer, the exponent. The rest, between -1/2 and 1/2, goes into a polynomial that
+    agrees with 2^z at the Chebyshev points.
     """
     rounded = z + _ROUND
     rest = z - (rounded - _ROUND)
@@ -393,7 +393,8 @@ def _bad(row: Array) -> Any:
 
 @jit
 def _rank(best: Array, best_tokens: Array, c: int, x: int, token: int) -> None:
-    """Put a token among the best of its class, if it is; the lower id first among equals."""
+    """Insert a token into the list of the best of its class, if it belongs there; the lower id first among
+    equals."""
     k = best.shape[1] - 1
     if best[c, k] > x or (best[c, k] == x and 0 <= best_tokens[c, k] < token) or x == _NONE:
         return
@@ -407,9 +408,9 @@ def _rank(best: Array, best_tokens: Array, c: int, x: int, token: int) -> None:
 
 @jit
 def _at_rank(tops: Array, ranks: int, room: Array) -> Any:
-    """Return the number at a rank, 1 the greatest, among `tops`; minus infinity where there are fewer. So
-    many numbers are at least as great, and the greatest of all that `tops` are maxima of are among those.
-    `room`: as many places as the rank."""
+    """Return the number of a given rank among `tops`, 1 being the greatest; minus infinity if there are
+    fewer. It is a lower bound for the best `ranks` values of which `tops` are partial maxima. `room`: scratch
+    memory for `ranks` numbers."""
     for r in range(ranks):
         room[r] = _LOWEST
     for j in range(len(tops)):
@@ -442,17 +443,17 @@ def reduce_row(
 ) -> Any:
     """Reduce the logits of one slot, float32 [V], to scores of the allowed classes.
 
-    Each logit counts times `scale`, 1 / temperature. `allowed`: the classes, as bits. `wide`: a class that
-    holds much of the vocabulary, -1 where there is none; `inside`: uint8 [V], its tokens. What comes out, for
-    each class: `scores`, the logarithm of the sum of exponentials; `means`, the mean of the logits under
-    their softmax (for entropies); `best` [C, k] and `best_tokens`, the k best tokens with their logits, lower
-    ids first among equals. Minus infinity and -1 stand for what there is not. `blocks`: the sums of the wide
-    class's exponentials, relative to its greatest, over each BLOCK tokens of the vocabulary. Returns 0, or
-    NO_NUMBER or INFINITE where some logit is NaN or plus infinity.
+    Each logit is multiplied by `scale`, 1 / temperature. `allowed`: the classes, as bits. `wide`: the class
+    with much of the vocabulary, -1 if there is none; `inside`: uint8 [V], its tokens. Outputs for each class:
+    `scores`, the log-sum-exp of its logits; `means`, the mean of its logits under their softmax (for
+    entropies); `best` [C, k] and `best_tokens`, the k best tokens with their logits, lower ids first among
+    equals. Missing entries are minus infinity and -1. `blocks`: sums of the wide class's exponentials,
+    relative to its greatest, over each BLOCK tokens of the vocabulary. Returns 0, or NO_NUMBER or INFINITE if
+    a logit is NaN or plus infinity.
 
-    Scores and means have an error of up to 6e-11, those of classes of _FEW tokens none but rounding. Cost:
-    three passes over the row, of which the one with exponentials takes three quarters; and a few ns for
-    each token of another class.
+    The error of scores and means is at most 6e-11; for classes of up to _FEW tokens only rounding. Cost:
+    three passes over the row (the one with exponentials takes three quarters), and a few ns for each token of
+    another class.
     """
     if _bad(row):
         for v in range(len(row)):
@@ -486,8 +487,8 @@ def reduce_row(
 
 @jit
 def _sums(row: Array, inside: Array, scale: float, top: float) -> tuple[Any, Any]:
-    """Return the sum of e^x over the logits inside, where x is a logit times `scale`, less `top`; and the sum
-    of x e^x. Runs in lanes: the sums are not in order, and what is not inside is taken too, at 2^-1000."""
+    """Return the sum of e^x over the logits inside, where x is a logit times `scale`, minus `top`; and the
+    sum of x e^x. Vectorised: the order is free, and tokens outside are included with 2^-1000."""
     total = moment = 0.0
     for v in range(len(row)):
         x = row[v] if inside[v] else _LOWEST
@@ -542,7 +543,7 @@ def _reduce_some(
     tops: Array,
     room: Array,
 ) -> None:
-    """Reduce a class whose logits are gathered, chunk by chunk: once for the greatest, once for the sums."""
+    """Reduce a class by gathering its logits in chunks: once for the maximum, once for the sums."""
     for j in range(_LANES):
         tops[j] = _LOWEST
     padded = 0
@@ -570,7 +571,7 @@ def _reduce_some(
 
 @jit
 def _gather(row: Array, tokens: Array, begin: int, count: int, values: Array) -> Any:
-    """Gather logits, and behind them minus infinity up to a multiple of _LANES; return how many there are."""
+    """Gather logits, padded with minus infinity to a multiple of _LANES; return the padded count."""
     for j in range(count):
         values[j] = row[tokens[begin + j]]
     padded = (count + _LANES - 1) // _LANES * _LANES
@@ -601,7 +602,7 @@ def _reduce_wide(
     blocks: Array,
     room: Array,
 ) -> None:
-    """Reduce a class that holds much of the vocabulary: the whole row is read, in its order."""
+    """Reduce a class with much of the vocabulary, by reading the whole row in order."""
     size = len(inside)
     tops = np.empty(BLOCK, np.float32)
     for j in range(BLOCK):
@@ -649,10 +650,10 @@ def sum_sets(
     base: Array,
     sums: Array,
 ) -> None:
-    """Sum the scores of each class set at the stale slots [N], which are stale no longer.
+    """Sum the scores of each class set at the stale slots [N]; clear `stale`.
 
-    `base` becomes the greatest score of an allowed class, or of a null. Class sets with classes that are not
-    allowed are on no live edge, and their sums mean nothing. Cost: the members of all class sets a slot.
+    `base` becomes the greatest score of an allowed class, or of a null. Class sets with forbidden classes are
+    on no live edge, and their sums are meaningless. Cost: the members of all class sets, for each stale slot.
     """
     linear = np.empty(scores.shape[1])
     for i in range(len(slots)):
@@ -701,7 +702,8 @@ def _join(a: int, b: int) -> Any:
 
 @jit
 def _null_weight(slots: Array, nulls: Array, i: int, flag: int) -> Any:
-    """Return what a null in slot i adds: its logit, the later one behind another null; 0 in an empty slot."""
+    """Return the weight of a null in slot i: its logit (the later one after another null); 0 in an empty
+    slot."""
     return nulls[i, flag] if slots[i, KIND] == MASKED else 0.0
 
 
@@ -739,7 +741,7 @@ def sum_forward(
     sums: Array,
     a: Array,
 ) -> None:
-    """Fill a [2, N + 1, S] behind layer `first`: by flag, the logarithm of the summed weight of all ways from
+    """Fill a [2, N + 1, S] after layer `first`: by flag, the logarithm of the summed weight of all paths from
     the start to a node; minus infinity for nodes that are not live.
 
     Cost: 1 to 2 ns for each masked slot and edge of its live states.
@@ -764,7 +766,7 @@ def sum_forward(
                     s = here[k]
                     share = math.exp(a[0, i, s] - top)
                     for e in range(edge_start[s], edge_start[s + 1]):
-                        # what comes to a node that is not live is not read
+                        # the sums of nodes that are not live are not read
                         weight[edges[e, 0]] += share * sums[i, edges[e, 1]]
                 is_faint = False
                 for k in range(_live(sets, 0, i + 1, ahead)):
@@ -811,7 +813,7 @@ def _sum_with_logarithms(
     sums: Array,
     a: Array,
 ) -> None:
-    """Fill the forward sums behind slot i with logarithms: the greatest term of each node first."""
+    """Fill the forward sums after slot i with logarithms: first find each node's greatest term."""
     states = a.shape[2]
     tops, total = np.full(states, _NONE), np.zeros(states)
     logs = np.empty(sums.shape[1])
@@ -849,8 +851,8 @@ def sum_backward(
     sums: Array,
     c: Array,
 ) -> None:
-    """Fill c [2, N + 1, S] up to layer `last`: by flag, the logarithm of the summed weight of all ways from a
-    node to the end; minus infinity for nodes that are not live. Cost: as `sum_forward`."""
+    """Fill c [2, N + 1, S] up to layer `last`: by flag, the logarithm of the summed weight of all paths from
+    a node to the end; minus infinity for nodes that are not live. Cost: as `sum_forward`."""
     here, ahead = np.empty(64 * sets.shape[2], np.int64), np.empty(64 * sets.shape[2], np.int64)
     linear = np.empty(len(table))
     for i in range(last, -1, -1):
@@ -923,7 +925,7 @@ def fill_marginals(
             continue
         count, live = _live(sets, 0, i, here), _live(sets, 0, i + 1, ahead)
         top, bottom = _greatest(a[0, i], here, count), _greatest(c[0, i + 1], ahead, live)
-        # Every term is measured against log Z: what is lost by rounding to zero is below 1e-300 of the whole.
+        # Every term is relative to log Z: underflow loses less than 1e-300 of the whole.
         shift = top + bottom + base[i] - log_z
         if top > _NONE and bottom > _NONE and shift < 600.0:
             _linear(c[0, i + 1], ahead, live, bottom, linear)
@@ -983,9 +985,9 @@ def draw_classes(
 ) -> None:
     """Draw a class for each slot (NULL_TOKEN: a null) from the joint law of valid canvases, into `drawn` [N].
 
-    The backward sums are there already, so that the draw goes from left to right: an edge or a null by its
-    weight, then a class of the edge. `uniforms`: [N, 2], from 0 to 1. Cost: for each slot the edges of one
-    state and the classes of one class set.
+    The backward sums are known, so the draw goes from left to right: an edge or a null by its weight, then a
+    class of the edge. `uniforms`: [N, 2], from 0 to 1. Cost: for each slot the edges of one state and the
+    classes of one class set.
     """
     state, flag = start, 0
     weight = np.empty(table.shape[0] + table.shape[1] + 2)
@@ -994,7 +996,7 @@ def draw_classes(
             drawn[i] = slots[i, COLUMN]
             state = table[state, slots[i, COLUMN]]
             continue
-        # A null, unless something else is drawn.
+        # A null, unless an edge is drawn below.
         drawn[i] = NULL_TOKEN
         chosen = -1
         if slots[i, KIND] == MASKED and flag == 0:
@@ -1039,9 +1041,10 @@ def draw_classes(
 def draw_token(
     row: Array, scale: float, score: float, class_tokens: Array, first: int, end: int, uniform: float
 ) -> Any:
-    """Draw one of a class's tokens by the softmax of its logits; `score` is the class's.
+    """Draw one of a class's tokens by the softmax of its logits; `score` is the class's score.
 
-    Cost: the tokens up to the one that is drawn. Where only rounding is left, the last with any probability.
+    Cost: the tokens up to the drawn one. If rounding leaves a remainder, the last token with a positive
+    probability.
     """
     left = uniform
     last = -1
@@ -1059,10 +1062,10 @@ def draw_token(
 def draw_wide_token(
     row: Array, scale: float, top: float, inside: Array, blocks: Array, uniform: float
 ) -> Any:
-    """Draw a token of the wide class, whose greatest logit is `top`; `blocks` is what `reduce_row` wrote.
+    """Draw a token of the wide class, whose greatest logit is `top`; `blocks` is from `reduce_row`.
 
-    Cost: the blocks, then the tokens of one of them. Where only rounding is left, the last token with any
-    probability in the last block with any.
+    Cost: the blocks, then the tokens of one of them. If rounding leaves a remainder, the last token with a
+    positive probability in the last such block.
     """
     total = 0.0
     for b in range(len(blocks)):
@@ -1070,7 +1073,7 @@ def draw_wide_token(
     left = uniform * total
     chosen = 0
     for b in range(len(blocks)):
-        if blocks[b] > 1e-290:  # else of nothing but what _two_to gives for minus infinity
+        if blocks[b] > 1e-290:  # else it holds only what _two_to gives for minus infinity
             chosen = b
             if left < blocks[b]:
                 break
@@ -1093,7 +1096,8 @@ def draw_wide_token(
 def _insert(
     values: Array, origins: Array, tokens: Array, s: int, value: int, origin: int, token: int
 ) -> None:
-    """Put a way into a node's list of the best, if it is among them; the earlier one first among equals."""
+    """Insert a path into a node's list of the best, if it belongs there; the earlier one first among
+    equals."""
     k = values.shape[1] - 1
     if not value > values[s, k]:
         return
@@ -1156,11 +1160,11 @@ def best_forward(
     origins: Array,
     tokens: Array,
 ) -> None:
-    """Fill the k best ways to each live node of the layers behind `first`, the best first.
+    """Fill the k best paths to each live node of the layers after `first`, best first.
 
-    `tops`, `top_tokens` [N, C, k]: the best tokens of each class. What is filled, [2, N + 1, S, k], by flag:
-    `values`, the weights of the ways; `origins`, where each comes from: (state * 2 + flag) * k + rank;
-    `tokens`, its last token (NULL_TOKEN: a null; a class in a fixed slot). Cost: 2 to 3 ns for each masked
+    `tops`, `top_tokens` [N, C, k]: the best tokens of each class. Outputs, [2, N + 1, S, k], by flag:
+    `values`, the weights of the paths; `origins`, their predecessors: (state * 2 + flag) * k + rank;
+    `tokens`, their last tokens (NULL_TOKEN: a null; a class in a fixed slot). Cost: 2 to 3 ns for each masked
     slot, edge of its live states, and rank.
     """
     ranks = values.shape[3]

@@ -1,4 +1,4 @@
-"""What infilling asks of a model: one forward pass over a whole canvas of token ids."""
+"""The protocol of models for infilling: one forward pass over a whole canvas of token ids."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 @runtime_checkable
 class MaskedModel(Protocol):
-    """A masked-diffusion language model. Anything with these members serves.
+    """A masked-diffusion language model. Any object with these members will do.
 
-    `forward` reads all ids at once and in both directions; masked slots hold `mask_id`. Which position a row
-    of the logits predicts is said by `shift`; the caller of `forward` undoes the shift, the model does not.
+    `forward` reads all ids at once, in both directions; masked slots hold `mask_id`. `shift` says which
+    position a row of the logits predicts; the caller of `forward` undoes the shift.
     """
 
     @property

@@ -6,7 +6,7 @@ from structgen.errors import StructgenError
 
 
 class NoFillingError(StructgenError):
-    """A template has no valid filling; `fixed` is the fixed text that prevents it, "" where a hole does."""
+    """A template has no valid filling. `fixed` is the fixed text that prevents it; "" if a hole does."""
 
     def __init__(self, what: str, *, fixed: str = "", where: str = "", cure: str = "") -> None:
         self.fixed = fixed

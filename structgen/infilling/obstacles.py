@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 40
 _MORE = 256
-"""Slots that a hole is given to see whether more of them would help."""
+"""With so many slots for a hole we test whether more slots would help."""
 
 
 def refuse(
@@ -23,7 +23,7 @@ def refuse(
     holes: dict[str, TokenAutomaton],
     marks: Marks | None = None,
 ) -> NoReturn:
-    """Raise NoFillingError for a canvas without a valid filling, which says what prevents it."""
+    """Raise NoFillingError, with the reason, for a canvas without a valid filling."""
     for name, automaton in holes.items():
         _check_type(pieces, name, automaton)
     if whole is not None:
@@ -32,7 +32,7 @@ def refuse(
 
 
 def _check_type(pieces: Sequence[Piece], name: str, automaton: TokenAutomaton) -> None:
-    """Raise NoFillingError where a hole has too few slots for its own type."""
+    """Raise NoFillingError if a hole has too few slots for its type."""
     piece = next(one for one in pieces if one.name == name)
     if not _is_feasible([piece], automaton):
         raise _too_short(name, piece, _least_slots([piece], 0, automaton))
@@ -90,7 +90,7 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks |
 
 
 def _before(pieces: Sequence[Piece], piece: Piece) -> str:
-    """Return what stands before a piece, holes by their names."""
+    """Return the text before a part, with holes by their names."""
     at = next(number for number, one in enumerate(pieces) if one is piece)
     return "".join(f"{{{one.name}}}" if one.name else one.text for one in pieces[:at])
 
@@ -122,8 +122,8 @@ def _too_short(name: str, piece: Piece, least: int | None) -> NoFillingError:
 def _least_slots(
     pieces: Sequence[Piece], number: int, automaton: TokenAutomaton, marks: Marks | None = None
 ) -> int | None:
-    """Return the fewest slots with which one hole, all others as they are, has a filling; None: with
-    `_MORE` there is none."""
+    """Return the fewest slots of one hole, all others unchanged, with which there is a filling; None if
+    `_MORE` slots are not enough."""
     name = pieces[number].name
 
     def feasible(slots: int) -> bool:

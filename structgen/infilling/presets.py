@@ -1,11 +1,11 @@
-"""Masked-diffusion models by name: which token is the mask, which row predicts which slot, how blocks lie.
+"""Masked-diffusion models by name: their mask tokens, shifts and blocks.
 
-`load_masked_model` reads `structgen/infill`, or a local folder of one of the published families. What it
-must know of a folder stands in its config.json, or in FAMILIES, or is said by the caller. The classes of the
-published models come as Python files in their folders (transformers has none of them); these are run only
-where the caller says `trust_remote_code=True`. Nothing is downloaded.
+`load_masked_model` loads `structgen/infill`, or a local folder of one of the published families. Facts about
+a folder come from its config.json, from FAMILIES, or from the caller. The classes of the published models are
+Python files in their folders (transformers has none of them); they are run only with
+`trust_remote_code=True`. Nothing is downloaded.
 
-`FunctionModel` makes a `MaskedModel` of any function of ids to logits.
+`FunctionModel` makes a `MaskedModel` of any function from ids to logits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """What is to be known of a masked-diffusion model beside its weights."""
+    """Facts about a masked-diffusion model besides its weights."""
 
     family: str
     """The name under which it was published."""
@@ -43,10 +43,10 @@ class Convention:
     end_ids: tuple[int, ...]
     """Tokens that end an answer."""
     pad_id: int | None
-    """The token that fills what an answer does not need; None where that is not known."""
+    """The token of unused slots; None if it is unknown."""
     attention: Literal["full", "blocks", "added blocks"] = "full"
-    """full: each position reads all. blocks: it reads its block and those before, counted from position 0;
-    the model takes this as a mask of True and False, or (`added blocks`) of 0 and minus infinity."""
+    """full: each position attends to all. blocks: to its own and earlier blocks, counted from position 0; the
+    model takes this as a mask of True and False, or (`added blocks`) of 0 and minus infinity."""
 
 
 FAMILIES: dict[str, Convention] = {
@@ -57,18 +57,18 @@ FAMILIES: dict[str, Convention] = {
     "SDARForCausalLM": Convention("SDAR", 151669, False, 4, (151643, 151645), 151643, "blocks"),
     "SDARMoeForCausalLM": Convention("SDAR-MoE", 151669, False, 4, (151643, 151645), 151643, "blocks"),
 }
-"""By the architecture that config.json names. Sources: the config.json and generation code published with
-each family, and SGLang's table of diffusion models. What config.json itself says comes first."""
+"""By the architecture in config.json. Sources: the config.json and generation code of each family, and
+SGLang's table of diffusion models. Entries of config.json take precedence."""
 
 _BLOCK_NAMES = ("block_length", "block_size", "bd_size")
 _CONTEXT_NAMES = ("max_position_embeddings", "max_sequence_length", "n_positions", "seq_length")
 
 
 class FunctionModel:
-    """A `MaskedModel` around a function of ids [L] to logits [L, V].
+    """A `MaskedModel` around a function from ids [L] to logits [L, V].
 
-    The logits are made float32; a NaN, another shape than [L, vocab_size] and ids beyond `context` are
-    errors (OptionError). The function is not asked whether it reads both directions.
+    Logits are converted to float32. NaN, another shape than [L, vocab_size] and ids beyond `context` are
+    errors (OptionError). Whether the function reads in both directions is not checked.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class FunctionModel:
         context: int = 1 << 30,
         null_id: int | None = None,
     ) -> None:
-        """Hold the function and what is to be known of it; `null_id` is the token that fills what a hole
-        does not need, after its value.
+        """Store the function and the facts about it. `null_id`: the token of unused slots of a hole, after
+        its value.
 
-        Raises OptionError for a mask outside the vocabulary and a block or a context of nothing."""
+        Raises OptionError for a mask outside the vocabulary, and for an empty block or context."""
         if not 0 <= mask_id < vocab_size:
             raise OptionError(
                 f"The mask id {mask_id} is outside a vocabulary of {vocab_size}.",
@@ -137,13 +137,13 @@ def load_masked_model(
 ) -> tuple[MaskedModel, Tokenizer]:
     """Return a masked-diffusion model and its tokenizer: `structgen/infill`, or a local folder.
 
-    `mask_id`, `shift` and `block_length` replace what the family or config.json says; for an architecture
-    that is unknown here, `mask_id` and `shift` are needed. `device` as torch spells it (default: cuda where
-    there is one, else cpu) and `dtype` (float32 or bfloat16; default float32 on a CPU, else bfloat16) are
-    for a folder: the embedded model is computed in float32 on the CPU, without torch.
+    `mask_id`, `shift` and `block_length` override the family's and config.json's values; for an unknown
+    architecture `mask_id` and `shift` are required. `device` (as in torch; default: cuda if there is one,
+    else cpu) and `dtype` (float32 or bfloat16; default float32 on a CPU, else bfloat16) apply to a folder:
+    the embedded model always runs in float32 on the CPU, without torch.
 
-    Errors, each a StructgenError: no such folder; a causal model, by its name; code in the folder that the
-    caller has not said to trust; torch, transformers or safetensors missing; a mask outside the vocabulary.
+    Errors, each a StructgenError: no such folder; a causal model, by its name; untrusted code in the folder;
+    missing torch, transformers or safetensors; a mask outside the vocabulary.
     """
     if str(name).startswith("structgen/"):
         for option, value in (("device", device), ("dtype", dtype)):
@@ -173,8 +173,8 @@ def load_masked_model(
 
 
 def fills_masks(name: str | Path) -> bool:
-    """Tell whether a model that is named is known to fill masks: `structgen/infill`, or a local folder of a
-    family in FAMILIES, by its config.json. A folder without a legible one is none."""
+    """Return whether a named model is known to fill masks: `structgen/infill`, or a local folder of a family
+    in FAMILIES, by its config.json. False for a folder without a readable one."""
     if str(name).startswith("structgen/"):
         return str(name) == "structgen/infill"
     try:
@@ -192,11 +192,11 @@ def convention_of(
     shift: bool | None = None,
     block_length: int | None = None,
 ) -> Convention:
-    """Return the convention of a model by its config.json; what the caller says comes first.
+    """Return the convention of a model by its config.json. The caller's values come first.
 
-    After that counts what the config says (`mask_token_id`, `block_length` or `block_size`, `eos_token_id`,
+    Then come the values of the config (`mask_token_id`, `block_length` or `block_size`, `eos_token_id`,
     `pad_token_id`), then FAMILIES. Raises OptionError for a causal model, for a diffusion model without a
-    mask token, and for an unknown architecture where the caller does not say `mask_id` and `shift`.
+    mask token, and for an unknown architecture if the caller gives no `mask_id` and `shift`.
     """
     named = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
     architecture = str(named[0])
@@ -228,15 +228,15 @@ def convention_of(
 
 
 def blocks_seen(length: int, block_length: int) -> npt.NDArray[np.bool_]:
-    """Return which positions [L, L] each position reads in a model of blocks: its own block and those
-    before."""
+    """Return which positions [L, L] each position attends to in a model of blocks: its own and earlier
+    blocks."""
     block = np.arange(length) // block_length
     seen: npt.NDArray[np.bool_] = block[:, None] >= block[None]
     return seen
 
 
 def _first(*values: int | None) -> Any:
-    """Return the first value that is given."""
+    """Return the first value that is not None."""
     return next((value for value in values if value is not None), None)
 
 
@@ -278,7 +278,7 @@ def _embedded(
 def _said(
     model: BidirectionalLlama, mask_id: int | None, shift: bool | None, block_length: int | None
 ) -> MaskedModel:
-    """Return the model with what the caller says of it in place of its own."""
+    """Return the model with the caller's values in place of its own."""
     if mask_id is None and shift is None and block_length is None:
         return model
     return FunctionModel(
@@ -331,13 +331,14 @@ def _transformers_model(
     try:
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(1, device=where)
-    except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch's errors for a missing device
         told = str(error).partition("\n")[0]
         raise OptionError(
             f"torch has no device {device!r} here: {told}.", where="device", cure="Use cpu, or leave it out."
         ) from error
     kind = getattr(torch, dtype or ("float32" if where.type == "cpu" else "bfloat16"))
-    # Some families register their class for one of these, some for both; the second has the head for sure.
+    # Some families register their class under one of these names, some under both; prefer the one with the
+    # head.
     classes = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("auto_map", {})
     auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in classes or not classes else "AutoModel"
     try:
@@ -354,10 +355,10 @@ def _transformers_model(
 
 
 def transformers_model(model: Any, convention: Convention, where: str = "model") -> FunctionModel:
-    """Return a `MaskedModel` around a loaded model of transformers, in a given convention.
+    """Return a `MaskedModel` around a loaded model of transformers, with a given convention.
 
-    Raises OptionError where the convention's mask is outside the vocabulary, and where the model turns out
-    to be causal: two passes over two ids show whether the first position reads the second.
+    Raises OptionError if the convention's mask is outside the vocabulary, and if the model is causal: two
+    passes over two ids show whether the first position attends to the second.
     """
     # optional: torch, transformers
     import torch
@@ -366,7 +367,7 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
     context = _first(*(getattr(config, key, None) for key in _CONTEXT_NAMES), 1 << 30)
 
     def attention(length: int) -> dict[str, Tensor]:
-        """Return the argument that says which positions read which, where it is not all."""
+        """Return the argument for the attention mask; none if each position attends to all."""
         if convention.attention == "full" or convention.block_length is None:
             return {}
         seen = torch.from_numpy(blocks_seen(length, convention.block_length))[None, None].to(model.device)
@@ -392,7 +393,7 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         context=int(context),
         null_id=convention.pad_id,
     )
-    # A block of one slot reads nothing after it.
+    # In blocks of one slot no position attends to later ones.
     if convention.block_length != 1 and np.array_equal(
         made.forward(np.array([convention.mask_id, 0]))[0], made.forward(np.array([convention.mask_id, 1]))[0]
     ):

@@ -1,9 +1,9 @@
 """Templates: text with named holes.
 
-`{name}` is a hole, `{name: type}` one with a type, `{name, 12}` and `{name: type, 12}` one of 12 slots. Types
-are str, int, float, bool and null, as JSON writes them, and /regular expressions/. Other braces are text:
-`{"a": 1}` holds no hole, for what follows a hole's brace is a name and then a colon, a comma or the closing
-brace. Text that looks like a hole is written with doubled braces: `{{name}}` is the text `{name}`.
+`{name}` is a hole, `{name: type}` has a type, `{name, 12}` and `{name: type, 12}` have 12 slots. Types are
+str, int, float, bool and null, written as in JSON, and /regular expressions/. Other braces are text: `{"a":
+1}` is no hole, because a hole's brace is followed by a name and then a colon, a comma or the closing brace.
+To write text that looks like a hole, double the braces: `{{name}}` is the text `{name}`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HOLE = re.compile(
     re.DOTALL,
 )
 _NEAR = re.compile(rf"\{{{_NAME}\s*[:,][^{{}}\n]*\}}")
-"""What a hole was probably meant to be, where `_HOLE` does not match."""
+"""Text that was probably meant as a hole, though `_HOLE` does not match."""
 
 TYPES: Final = {
     "str": {"type": "string"},
@@ -44,7 +44,7 @@ class FixedText:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A hole of a template: a name, and what the template says of it."""
+    """A hole of a template: its name and options."""
 
     name: str
     type: str = ""
@@ -55,10 +55,9 @@ class Hole:
 
 
 def parts_of(template: str) -> list[FixedText | Hole]:
-    """Return a template's texts and holes, in their order; no text is empty and no two follow each other.
+    """Return a template's texts and holes, in order. No text is empty, and no two texts are adjacent.
 
-    Raises OptionError for a type that is not known, a hole without slots, and what looks like a hole and is
-    none.
+    Raises OptionError for an unknown type, a hole without slots, and text that looks like a malformed hole.
     """
     found: list[FixedText | Hole] = []
     pending = ""
@@ -99,7 +98,7 @@ def _hole(match: re.Match[str]) -> Hole:
 
 
 def _plain(template: str, start: int, end: int) -> str:
-    """Return a stretch of text. Raises OptionError where something in it was probably meant as a hole."""
+    """Return fixed text. Raises OptionError if something in it was probably meant as a hole."""
     text = template[start:end]
     near = _NEAR.search(text)
     if near is not None:

@@ -1,10 +1,9 @@
-"""The automaton that a lattice runs over: deterministic, minimal, its transitions labelled by token classes.
+"""The automaton of a lattice: deterministic and minimal, with transitions labelled by token classes.
 
-Tokens that lead every state to the same state are one class. In JSON a class of letters holds most of a
-vocabulary of 152,000 tokens, and a few hundred classes are all there are. For forward-backward passes the
-transitions are grouped twice: an *edge* is a pair of states with a token between them, and a *class set* is
-what labels an edge. Edges share class sets, so that a pass sums each class set once per slot, not once per
-edge.
+Tokens that lead every state to the same state are one class. In JSON a few hundred classes suffice; a class
+of letters holds most of a vocabulary of 152,000 tokens. For forward-backward passes transitions are grouped
+further: an *edge* is a pair of states with a token between them, and a *class set* labels an edge. Edges
+share class sets, so that a pass sums each class set once per slot, not once per edge.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Words = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, eq=False)
 class TokenAutomaton:
-    """A minimal deterministic automaton over token classes, with what the compiled passes read of it."""
+    """A minimal deterministic automaton over token classes, with the arrays of the compiled passes."""
 
     start: int
     transitions: Ints
@@ -75,8 +74,8 @@ class TokenAutomaton:
 
     @cached_property
     def wide_class(self) -> int:
-        """A class with more than a third of the vocabulary: of it a row of logits is read in its order, which
-        is faster than to gather its tokens. -1 where there is none. At most one is called so, the largest."""
+        """The class with more than a third of the vocabulary; -1 if there is none, the largest if there are
+        two. For it a row of logits is read in order, which is faster than gathering its tokens."""
         sizes = np.diff(self.class_start)
         if not len(sizes) or 3 * int(sizes.max()) <= len(self.token_class):
             return -1
@@ -84,7 +83,7 @@ class TokenAutomaton:
 
     @cached_property
     def wide_tokens(self) -> npt.NDArray[np.uint8]:
-        """[V]: 1 for the tokens of the wide class; of no length where there is none."""
+        """[V]: 1 for the tokens of the wide class; empty if there is none."""
         if self.wide_class < 0:
             return np.empty(0, np.uint8)
         found: npt.NDArray[np.uint8] = (self.token_class == self.wide_class).astype(np.uint8)
@@ -109,8 +108,8 @@ class TokenAutomaton:
 def token_automaton(dfa: Dfa) -> TokenAutomaton:
     """Return the automaton of an explicit one, with equivalent states and equal classes merged.
 
-    Cost: a few passes over [states, classes] for each round of partition refinement, of which there are at
-    most as many as the longest of the shortest texts that tell two states apart.
+    Cost: a few passes over [states, classes] for each round of partition refinement. The rounds are at most
+    the length of the longest shortest text that distinguishes two states.
     """
     chosen, blocks = representatives(equivalent_states(dfa.transitions, dfa.accepting))
     table = np.append(blocks, DEAD).astype(np.int32)[dfa.transitions[chosen]]
@@ -123,9 +122,8 @@ def marked_automaton(
     start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int
 ) -> tuple[TokenAutomaton, list[int], int]:
     """Return the minimal automaton of a table whose last `marks` columns are *marks*: no token has them, and
-    only slots that are fixed to them follow them (`Lattice(columns=...)`). Also their columns in the result,
-    the last one by itself.
-    """
+    only slots fixed to them use them (`Lattice(columns=...)`). Also returns the marks' columns in
+    the result: all but the last one, and the last one."""
     chosen, blocks = representatives(equivalent_states(table, accepting))
     merged = np.append(blocks, DEAD).astype(np.int32)[table[chosen]]
     columns, of_column = _unique_columns(merged[:, :-marks])
@@ -137,7 +135,7 @@ def marked_automaton(
 
 
 def _unique_columns(table: Ints) -> tuple[Ints, npt.NDArray[np.int64]]:
-    """Return the different columns that lead somewhere, and for each old column its number, -1 for none."""
+    """Return the distinct columns that have a transition, and for each old column its number, -1 for none."""
     live = np.flatnonzero((table >= 0).any(axis=0))
     columns, inverse = np.unique(np.ascontiguousarray(table[:, live].T), axis=0, return_inverse=True)
     numbers = np.full(table.shape[1], DEAD, np.int64)
@@ -148,7 +146,8 @@ def _unique_columns(table: Ints) -> tuple[Ints, npt.NDArray[np.int64]]:
 def _indexed(
     start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int = 0
 ) -> TokenAutomaton:
-    """Return the automaton with its edges, class sets and bits; no edge is of the last `marks` columns."""
+    """Return the automaton with its edges, class sets and bits; edges do not include the last `marks`
+    columns."""
     states, classes = table.shape
     order = np.argsort(token_class, kind="stable").astype(np.int32)
     order = order[np.searchsorted(token_class[order], 0) :]
@@ -196,7 +195,7 @@ def _indexed(
 
 
 def _pairs(states: int, rows: Ints, members: Ints) -> Words:
-    """Return for each state the set of those that are paired with it, as bits."""
+    """Return for each state the set of its partners in the pairs, as bits."""
     found = np.zeros((states, -(-states // 64)), np.uint64)
     np.bitwise_or.at(found, (rows, members >> 6), np.uint64(1) << (members & 63).astype(np.uint64))
     return found

@@ -23,7 +23,7 @@ from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
 from structgen.schema.schema_source import SchemaSource
 from structgen.system.public_calls import THIS_CALL
-from structgen.system.text_files import read_text
+from structgen.system.text_files import errors_name, read_text
 
 if TYPE_CHECKING:
     from structgen.json_grammars.compiled_schema import CompiledSchema
@@ -45,6 +45,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "_banned",
         "_canonical",
         "_draft",
+        "_file",
         "_limits",
         "_networks",
         "_notes",
@@ -77,6 +78,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         self._draft, self._policies, self._limits = draft, policies, limits
         self._banned = banned
         self._canonical = ""
+        self._file: str | None = None  # that the schema was read from, for errors
         self._networks: list[ref[SchemaNetwork]] = []
         # Reading the document is the check of the schema; the first network takes the document over.
         remotes = remotes if remotes is not None else Remotes()
@@ -133,7 +135,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
     def without(self, banned: tuple[str, ...]) -> JsonSchemaGrammar:
         """Return this grammar with more texts banned from strings and keys; `sg.without` checks them."""
-        return JsonSchemaGrammar(
+        made = JsonSchemaGrammar(
             self._value,
             draft=self._draft,
             policies=self._policies,
@@ -143,6 +145,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             remotes=Remotes.holding(self._resources),
             banned=tuple(sorted({*self._banned, *banned})),
         )
+        made._file = self._file
+        return made
 
     @property
     def policies(self) -> Policies:
@@ -224,8 +228,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         from structgen.schema.recogniser.schema_network import SchemaNetwork
 
         document = self._take() if limits is None or limits == self._limits else self._document(limits)
-        document.require_handled()
-        network = SchemaNetwork(document, strings, numbers, widest=widest)
+        with errors_name(self._file):
+            document.require_handled()
+            network = SchemaNetwork(document, strings, numbers, widest=widest)
         self._networks[:] = [known for known in self._networks if known() is not None]
         self._networks.append(ref(network))
         return network
@@ -368,6 +373,7 @@ def json_schema(
             where="limits",
             cure="Pass sg.Limits(...).",
         )
+    file = str(schema) if isinstance(schema, Path) else None
     text: str | None = None
     value: Json
     if isinstance(schema, str):
@@ -375,7 +381,10 @@ def json_schema(
         value = read(text)
     elif isinstance(schema, Path):
         text = read_text(schema, SchemaError, encoding="utf-8-sig")
-        value = read(text)
+        try:
+            value = read(text)
+        except SchemaError as error:
+            raise SchemaError(error.what, where=f"{file}, {error.where}", cure="Mend the file.") from None
     elif isinstance(schema, (dict, bool)):
         value = exact(schema)
     else:
@@ -384,16 +393,18 @@ def json_schema(
             where="schema",
             cure="Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
         )
-    if subset is not None:
-        # start-up: few schemas are held to this subset
-        from structgen.schema.reading.openai import check_subset
+    with errors_name(file):
+        if subset is not None:
+            # start-up: few schemas are held to this subset
+            from structgen.schema.reading.openai import check_subset
 
-        check_subset(value)
-    grammar = JsonSchemaGrammar(
-        value, draft=draft, policies=policies, limits=limits, text=text, remotes=Remotes(resources)
-    )
-    if strict is not None:
-        grammar.warn_of_suspects(strict=strict)
+            check_subset(value)
+        grammar = JsonSchemaGrammar(
+            value, draft=draft, policies=policies, limits=limits, text=text, remotes=Remotes(resources)
+        )
+        grammar._file = file
+        if strict is not None:
+            grammar.warn_of_suspects(strict=strict)
     return grammar
 
 

@@ -1,4 +1,4 @@
-"""`lark`: the door for Lark grammars, and the grammar that it returns."""
+"""`lark`, the public function for Lark grammars, and the grammar that it returns."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LarkGrammar(LoadedLark):
 
     @property
     def tables(self) -> ParserTables:
-        """The parser and the terminals, as lark has built them."""
+        """The parser and the terminals, as lark built them."""
         return self._tables
 
     @property
@@ -83,12 +83,12 @@ class LarkGrammar(LoadedLark):
 
     @property
     def is_local(self) -> bool:
-        """Whether no lexeme asks what was before it (a look-behind, `\\b` or `^` at its beginning)."""
+        """Whether no lexeme looks behind its beginning (by a look-behind, `\\b` or `^` at its start)."""
         return self._found.is_local
 
     @property
     def digest(self) -> str:
-        """A digest of the tables, as they are numbered in this process."""
+        """A digest of the tables, with the numbering of this process."""
         return self._found.digest
 
     @property
@@ -98,18 +98,18 @@ class LarkGrammar(LoadedLark):
 
     @property
     def facts(self) -> GrammarFacts | None:
-        """The bounds that files about the grammar are checked against; None where its parser is invalid."""
+        """The bounds against which files about the grammar are checked; None if its parser is invalid."""
         if not self._facts:
             self._facts.append(facts_of(self._tables))
         return self._facts[0]
 
     @property
     def ahead(self) -> Ahead | None:
-        """The tables that were worked out for all vocabularies, where there are any."""
+        """The tables that hold for all vocabularies, if they were computed."""
         return None if self._found.ahead is None else self._found.ahead.read()
 
     def refuse(self) -> None:
-        """Delete the file that the grammar was read from, with a StoreWarning: it holds wrong numbers."""
+        """Delete the file from which the grammar was read, with a StoreWarning: its numbers are invalid."""
         if self._found.ahead is not None:
             self._found.ahead.refuse()
 
@@ -125,8 +125,8 @@ class LarkGrammar(LoadedLark):
 
     @property
     def has_masks(self) -> bool:
-        """Whether compiled code can fill its masks: no lexeme looks behind its beginning, and the terminals
-        are few enough."""
+        """Whether compiled code can fill its masks: no lexeme looks behind its beginning, and there are not
+        too many terminals."""
         return self.is_local and len(self._tables.terminals) <= K.TAILED
 
     def compiled(
@@ -142,10 +142,10 @@ class LarkGrammar(LoadedLark):
             return CompiledLark(self, tokenizer, limits, store)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        """Return what lark accepts, unread."""
+        """Return the language of lark, not compiled."""
         if target is None or not self.has_masks:
             return ContextualLanguage(self._tables, limits)
-        # for start-up time: who loads a grammar may never compile it
+        # start-up time: a program that loads a grammar may never compile it
         from structgen.lark_grammars.masks.compiled_lark import CompiledLark
         from structgen.text_grammars.machine.masked_language import Masked
 
@@ -156,8 +156,8 @@ class LarkGrammar(LoadedLark):
 
 
 def _digest(tables: ParserTables) -> str:
-    """Return a digest of the parser's actions and of the contexts of the lexer, which does not depend on the
-    numbers of states: they are numbered anew as they are reached by the names of symbols."""
+    """Return a digest of the parser's actions and of the lexer's contexts that is independent of state
+    numbers: states are renumbered in the order in which symbols, sorted by name, reach them."""
     names = [one.name for one in tables.terminals]
     contexts = [
         ([names[t] for t in one.terminals], [(names[t], [names[s] for s in of]) for t, of in one.unless])
@@ -243,22 +243,23 @@ def lark(
 ) -> LarkGrammar | BoundLark | RulesGrammar:
     """Return the language of a Lark grammar: its text, or the path of a file (`.lark`).
 
-    `lexer="contextual"` is what lark's LALR(1) parser with its contextual lexer accepts, exactly: which
-    terminal wins, and where it errs. `lexer="characters"` is all that the rules derive, over characters:
-    no terminal wins, any rules will do, and there is no post-lexer.
+    `lexer="contextual"`: exactly the texts that lark's LALR(1) parser with its contextual lexer accepts,
+    including which terminal wins and where lark reports an error. `lexer="characters"`: all texts that the
+    rules derive, over characters: no terminal takes precedence, any context-free rules are allowed, and there
+    is no post-lexer.
 
-    `postlex` is a `lark.indenter.Indenter` that sets its six attributes and overrides nothing.
-    `import_paths` are folders for `%import`, beside the file's own and lark's library.
-    `bind` names grammars (or texts, for themselves) that read terminals which the grammar `%declare`s. Such a
-    text may stand wherever the parser takes its terminal, and end wherever it is one; lark's lexer never
-    looks for it, and reads all else.
-    `regex` has patterns read as the `regex` module reads them, as lark's option does: properties of Unicode
-    (`\\p{XID_Start}`), and that module's version of Unicode. What else that module alone has is refused.
+    `postlex` is a `lark.indenter.Indenter` that sets its six attributes and overrides nothing. `import_paths`
+    are folders for `%import`, besides the file's own folder and lark's library. `bind` maps terminals that
+    the grammar `%declare`s to grammars (or to literal texts). Such a text may appear wherever the parser
+    allows the terminal, and may end as soon as it is complete; lark's lexer reads everything else, and never
+    looks for it. `regex` reads patterns with the syntax of the `regex` module, as lark's option does: Unicode
+    properties (`\\p{XID_Start}`), and that module's version of Unicode. Other features that only that module
+    has are refused.
 
-    Cost: lark's own loading (5 ms for JSON, 50 ms and more for Python) the first time, then 1 to 3 ms: what
-    it comes to is kept in the cache folder, by its text, its imports and lark's version. Raises
-    `GrammarError` with lark's message where lark refuses the grammar, `RegexError` (by terminal) for
-    back-references, `LimitError` past `limits.grammar_rules`, `OptionError`.
+    Cost: the first time lark's own loading (5 ms for JSON, 50 ms and more for Python), later 1 to 3 ms: the
+    tables are kept in the cache folder, by the grammar's text, its imports and lark's version. Raises
+    `GrammarError` with lark's message if lark refuses the grammar, `RegexError` (by terminal) for
+    back-references, `LimitError` beyond `limits.grammar_rules`, `OptionError`.
     """
     if lexer not in _LEXERS:
         raise OptionError(
@@ -323,7 +324,7 @@ def lark(
 
 
 def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
-    """Return the grammars that are bound, by name in order. Raises OptionError for what is none."""
+    """Return the bound grammars, sorted by name. Raises OptionError for a value that is no grammar."""
     if bind is None:
         return {}
     if not isinstance(bind, Mapping) or not all(isinstance(name, str) for name in bind):
@@ -342,7 +343,7 @@ def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
 
 
 def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
-    """Return the text of a grammar, and the path that it came from."""
+    """Return the text of a grammar, and its path (None for a text)."""
     if isinstance(grammar, str) and not ("\n" not in grammar and grammar.endswith(".lark")):
         return grammar, None
     if not isinstance(grammar, str | os.PathLike):

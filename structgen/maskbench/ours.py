@@ -14,6 +14,24 @@ from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine,
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
+FIRST_DOCUMENTS = {
+    '{"t": "ab", "c": "abc", "day": "2024-02-29", "n": -2, "x": 0.25, "l": ["a", 1], "k": {"t": "c"}}': """{
+    "type": "object", "required": ["t"], "minProperties": 1, "patternProperties": {"^x-": {"type": "string"}},
+    "properties": {
+        "t": {"type": "string", "minLength": 1, "maxLength": 40},
+        "c": {"type": "string", "pattern": "^[a-z]{2,5}$"},
+        "day": {"type": "string", "format": "date"},
+        "n": {"type": "integer", "minimum": -3, "maximum": 1200},
+        "x": {"type": "number", "multipleOf": 0.25},
+        "l": {"type": "array", "items": {"enum": ["a", "b", 1, null, true]}, "maxItems": 3},
+        "k": {"$ref": "#"}}}""",
+    '{"if": 1, "other": "text", "more": [1.5, {"a": null}]}': """{
+    "if": {"required": ["if"]}, "then": {"properties": {"other": {"type": "string"}}},
+    "anyOf": [{"properties": {"if": {"type": "integer"}}}, {"required": ["else"]}], "maxProperties": 9}""",
+    "[[1, 2], [3]]": '{"type": "array", "uniqueItems": true, "contains": {"minItems": 2}}',
+}
+"""Documents and their schemas, written once so that the compiled code of each kind of value is loaded."""
+
 STORES = ("cold", "warm", "isolated", "foreign")
 """The states in which a run can find the mask store; none of them named: the user's own store, as it is."""
 
@@ -70,10 +88,14 @@ class StructgenEngine(MaskEngine):
             self._store = structgen.MaskStore(path=None)
 
     def warm_up(self, tokenizer: Tokenizer) -> None:
-        # In a store of its own: a cold run must find none of these masks.
-        kept, self._store = self._store, structgen.MaskStore(path=None)
-        super().warm_up(tokenizer)
-        self._store = kept
+        store = structgen.MaskStore(path=None)  # a cold run must find none of these masks
+        for document, schema in FIRST_DOCUMENTS.items():
+            grammar = unwarned_schema(schema, **structgen.WIDEST)
+            matcher = structgen.Matcher(structgen.compile(grammar, tokenizer, store=store))
+            for token in tokenizer.encode(document.encode()):
+                matcher.fill_mask(self._mask)
+                matcher.advance(token)
+            matcher.fill_mask(self._mask, budget=matcher.tokens_to_finish())
 
     def compile(self, schema: str) -> Callable[[], Session]:
         tokenizer = self._tokenizer

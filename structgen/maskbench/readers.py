@@ -201,7 +201,7 @@ class _Folder:
 
 @dataclass(frozen=True, slots=True)
 class _Tar:
-    """Read as a stream, twice: to seek in a compressed tar would unpack it anew for every member."""
+    """Read as a stream, twice: to seek in a compressed tar would unpack it again for every member."""
 
     path: Path
 

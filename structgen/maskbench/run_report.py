@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,7 +88,7 @@ class Counts:
     reasons: Counter[str] = field(default_factory=Counter)
     """Schemas refused to compile, by reason."""
     instances: Counter[str] = field(default_factory=Counter)
-    """Instances by verdict, and `skipped`: behind one that crashed or timed out."""
+    """Instances by verdict, and `skipped`: after one that crashed or timed out."""
 
     def add(self, result: CaseResult) -> None:
         """Count one schema."""
@@ -272,10 +273,10 @@ def tables(tally: Tally, unavailable: Mapping[str, str]) -> list[Table]:
         result.append(("Refused to compile, by reason", ("engine", "reason", "schemas"), refused))
     if len(engines) > 1:
         common = tally.common()
-        title = f"Microseconds, over the {len(common):,} schemas that every engine compiled"
+        title = f"Microseconds a call, over the {len(common):,} schemas that every engine compiled"
         result.append((title, _SPEED_HEAD, _speed(engines, lambda engine: tally.timings(engine, common))))
     own = [engine for engine in engines if engine.startswith("structgen")] or engines
-    title = "Microseconds, over all schemas that it compiled"
+    title = "Microseconds a call, over all schemas that compiled"
     result.append((title, _SPEED_HEAD, _speed(own, tally.timings)))
     if unavailable:
         result.append(("Not run", ("engine", "reason"), [[name, why] for name, why in unavailable.items()]))
@@ -338,3 +339,9 @@ def show(console: Console, found: Sequence[Table]) -> None:
             ]
             console.out(f"  {'  '.join(cells)}".rstrip(), highlight=False)
         console.out("")
+
+
+def first_use_line(seconds: Mapping[str, float]) -> str:
+    """Return the line on the time of each engine before its first schema; it fits 80 columns."""
+    each = ", ".join(f"{engine} {time:.1f} s" for engine, time in seconds.items())
+    return textwrap.fill(f"First use: {each}. The times above leave it out.", 80)

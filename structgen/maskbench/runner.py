@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns
 from typing import Any, Final
 
 from structgen.errors import OptionError, StructgenError
@@ -65,6 +65,8 @@ class EngineProcess:
         self._pipe: Connection | None = None
         self._shared: Any = None
         self.version = ""
+        self.first_use = 0.0
+        """Seconds in which the worker loaded its engine, before the first schema."""
 
     def start(self) -> None:
         """Start the worker unless it runs. Raises `EngineError`, with the reason, where it cannot run."""
@@ -85,7 +87,7 @@ class EngineProcess:
             kind = self._config.name.partition(":")[0]
             cure = "structgen warmup" if kind == "structgen" else f"pip install {kind}"
             raise EngineError(reason, where=self._config.name, cure=f"See whether it is there: {cure}")
-        self.version = message[1]
+        self.version, self.first_use = message[1:]
 
     def run(self, case: Case) -> CaseResult:
         """Return what came of one case. A worker that hangs is killed, a death is noted; neither raises."""
@@ -245,6 +247,8 @@ class BenchRun:
         self._stack = ExitStack()
         self.versions: dict[str, str] = {}
         self.unavailable: dict[str, str] = {}
+        self.first_use: dict[str, float] = {}
+        """Seconds before the clock started, by engine: its code and tables loaded, its store filled."""
         self._idle: dict[str, EngineProcess] = {}
 
     def __enter__(self) -> BenchRun:
@@ -288,17 +292,20 @@ class BenchRun:
                 self.unavailable[config.name] = error.what
                 continue
             self.versions[config.name] = process.version
+            self.first_use[config.name] = process.first_use
             ready.append(config)
             if fill is None and trial is config:
                 self._stack.callback(process.close)
                 self._idle[config.name] = process
                 continue
+            begun = perf_counter()
             try:
                 for case in fill() if fill else ():
                     process.run(case)
                     tick()
             finally:
                 process.close()
+            self.first_use[config.name] += perf_counter() - begun if fill else 0.0
         self._configs = ready
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:

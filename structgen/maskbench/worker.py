@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from multiprocessing.connection import Connection
+from time import perf_counter
 from typing import Any
 
 from structgen.maskbench.engines import EngineConfig, Unavailable, create
@@ -20,6 +21,7 @@ def main(config: EngineConfig, pipe: Connection, shared: Any, log: str) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (config.memory, config.memory))
+    begun = perf_counter()
     try:
         engine, tokenizer = create(config)
     except Unavailable as reason:
@@ -28,7 +30,7 @@ def main(config: EngineConfig, pipe: Connection, shared: Any, log: str) -> None:
     except Exception as error:
         pipe.send(("unavailable", f"{type(error).__name__}: {error}"))
         return
-    pipe.send(("ready", engine.version))
+    pipe.send(("ready", engine.version, perf_counter() - begun))
     probe = Probe(memoryview(shared).cast("B").cast("q"), lambda times: pipe.send(("times", times)))
     # What is loaded now lives as long as the process: no collection need look at it again.
     gc.collect()

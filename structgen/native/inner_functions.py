@@ -211,36 +211,53 @@ class EntriesCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
 
     def reduce(self, data: Any) -> tuple[Any, ...]:
         """Return what is written."""
-        library = data[0].library
-        module = library._final_module
-        needed = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
-        parts = []
-        for one in data:
-            one.fndesc.typemap = one.fndesc.calltypes = None
-            parts.append((one.fndesc, one.environment, one.signature, tuple(one.reload_init)))
-        environments = [(one.env_name, one.consts) for one in data[0]._find_referenced_environments()]
-        return library.name, library._get_compiled_object(), needed, tuple(parts), environments
+        return as_values(data)
 
-    def rebuild(self, target_context: Any, reduced_data: tuple[Any, ...]) -> Results:
-        """Return the results that were kept.
+    def rebuild(self, target_context: Any, reduced_data: tuple[Any, ...]) -> Results | None:
+        """Return the results that were kept."""
+        return from_values(target_context, reduced_data)
 
-        Numba's compiler is made ready for that only where it brings what the code calls: 0.2 s.
-        """
-        name, code, needed, parts, environments = reduced_data
-        rtsys.initialize(target_context)
-        if not all(one.startswith("llvm.") or llvm.address_of_symbol(one) for one in needed):
-            target_context.refresh()
-        for part in parts:
-            for function in part[3]:
-                function()
-        library = MachineCode.of(target_context.codegen(), name, code)
-        for env_name, constants in environments:
-            environment = Environment({})  # what is global is for code that holds objects of Python
-            environment.env_name = env_name
-            environment.consts.extend(constants)
-            library.codegen.set_env(env_name, environment)
-            library.environments.append(environment)
-        return Results(executable(target_context, library, *part) for part in parts)
+
+def as_values(results: Results) -> tuple[Any, ...]:
+    """Return the values that a file keeps of entry points that share their machine code."""
+    library = results[0].library
+    module = library._final_module
+    needed = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
+    parts = []
+    for one in results:
+        one.fndesc.typemap = one.fndesc.calltypes = None
+        parts.append((one.fndesc, one.environment, one.signature, tuple(one.reload_init)))
+    environments = [(one.env_name, one.consts) for one in results[0]._find_referenced_environments()]
+    return library.name, library._get_compiled_object(), needed, tuple(parts), environments
+
+
+def from_values(context: Any, values: tuple[Any, ...]) -> Results | None:
+    """Return the results of which a file kept the values, or None where the code calls a function that this
+    process does not have (another numba wrote the file).
+
+    Numba's compiler is made ready for that only where it brings what the code calls: 0.2 s.
+    """
+    name, code, needed, parts, environments = values
+
+    def missing() -> bool:
+        return not all(one.startswith("llvm.") or llvm.address_of_symbol(one) for one in needed)
+
+    rtsys.initialize(context)
+    if missing():
+        context.refresh()
+        if missing():
+            return None
+    for part in parts:
+        for function in part[3]:
+            function()
+    library = MachineCode.of(context.codegen(), name, code)
+    for env_name, constants in environments:
+        environment = Environment({})  # what is global is for code that holds objects of Python
+        environment.env_name = env_name
+        environment.consts.extend(constants)
+        library.codegen.set_env(env_name, environment)
+        library.environments.append(environment)
+    return Results(executable(context, library, *part) for part in parts)
 
 
 def executable(

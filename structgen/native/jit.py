@@ -12,12 +12,12 @@ that compile it at once for two signatures take the same number, and find the co
 from __future__ import annotations
 
 import gc
-import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
@@ -26,7 +26,9 @@ import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.compiler_lock import global_compiler_lock
 
+from structgen.native import first_use, shipped_code
 from structgen.native.inner_functions import TRIED, EntriesCacheImpl, Entry, Inner, InnerCacheImpl, compiled
+from structgen.system.cache import tell_unusable, warn
 from structgen.system.fork_locks import CODE, new_lock
 from structgen.system.source_digests import digest_of, imported
 
@@ -43,15 +45,14 @@ def stamp(file: str) -> str:
     return digest_of(imported(Path(file)))
 
 
+_LOST = "the compiled inner loops are not kept, and each process compiles them again."
+_CURE = "Set NUMBA_CACHE_DIR to a folder that can be written."
+
+
 @cache
-def announce() -> None:
-    """Say once on a terminal why the first call takes so long; a log or a pipe is left alone."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        sys.stderr.write(
-            "structgen: compiling the inner loop, once after an installation: a minute or two "
-            "(`structgen warmup` does it ahead)\n"
-        )
-        sys.stderr.flush()
+def tell_not_kept() -> None:
+    """Say by a StoreWarning, once, that there is no folder for compiled code."""
+    warn(f"No folder for machine code can be written: {_LOST}", cure=_CURE)
 
 
 class SignedFiles(IndexDataCacheFile):  # type: ignore[misc]
@@ -93,18 +94,24 @@ class StampedCache(FunctionCache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any], kind: type[Any] = CompileResultCacheImpl) -> None:
         self._impl_class = kind
         self._py_func = function
-        self._cache_file: Any = None
+        self._opened = False
 
     @property
     def cache_path(self) -> Any:
-        """The folder of the files."""
+        """The folder of the files; None where no folder can be written."""
         self._open()
         return self._cache_path
 
     def _open(self) -> None:
-        if self._cache_file is not None:
+        if self._opened:
             return
-        super().__init__(self._py_func)
+        self._opened = True
+        try:
+            super().__init__(self._py_func)
+        except RuntimeError:  # numba found no folder for the files
+            self._cache_path: Any = None
+            self.disable()
+            return
         self._cache_file = SignedFiles(
             self._cache_path,
             f"{self._impl.filename_base}-{stamp(self._py_func.__code__.co_filename)}",
@@ -114,10 +121,17 @@ class StampedCache(FunctionCache):  # type: ignore[misc]
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the kept code for a signature, or None: numba then compiles it."""
         self._open()
-        found = super().load_overload(sig, target_context)
-        if found is None:
-            announce()
-        return found
+        return super().load_overload(sig, target_context)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled for a signature. Where that fails, a StoreWarning says so once."""
+        self._open()
+        if self._cache_path is None:
+            tell_not_kept()
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            tell_unusable(self._cache_path, error, f"cannot write {self._cache_path}", _LOST, _CURE)
 
 
 class EntriesCache(StampedCache):
@@ -128,13 +142,19 @@ class EntriesCache(StampedCache):
         self._entries = entries
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return what was kept, or None. Numba's compiler is not made ready. `sig`: of no use."""
+        """Return what was kept, or shipped for processors of a level, or None. Numba's compiler is not made
+        ready. `sig`: of no use."""
         self._open()
         with self._guard_against_spurious_io_errors():
             found = self._load_overload(sig, target_context)
         if found is None:
-            announce()
+            found = shipped_code.load(self._entries, stamp(self._py_func.__code__.co_filename))
         return found
+
+    def values(self, codegen: Any) -> Any:
+        """Return what is kept of the entry points, as values (`inner_functions.as_values`)."""
+        self._open()
+        return self._cache_file.load(self._index_key(None, codegen))
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         """Return what tells the code from other code. `sig`: of no use."""
@@ -206,31 +226,59 @@ class Entries:
     """The entry points of a module: compiled together, or taken from the cache, when the first is called."""
 
     def __init__(self) -> None:
+        self.all: list[Entry] = []
         self._waiting: list[Entry] = []
 
     def add(self, function: Callable[..., Any], signature: str) -> Entry:
         """Return one more."""
         made = Entry(function, signature, self.load)
+        self.all.append(made)
         self._waiting.append(made)
         return made
 
     def load(self) -> None:
-        """Have the code of all there."""
+        """Have the code of all there. Where it has to be compiled, the modules that the same kind of grammar
+        needs are compiled with it (`first_use`)."""
         if not self._waiting:
             return
         with _loading, global_compiler_lock:
-            if not self._waiting:
+            if self.is_ready():
                 return
-            cache = EntriesCache(self._waiting)
-            context = self._waiting[0].targetctx
-            kept = found = cache.load_overload(None, context)
-            if found is None:
-                with uncollected():
-                    found = compiled(self._waiting)
-                cache.save_overload(None, found)
-            for one, result in zip(self._waiting, found, strict=True):
-                one.put(result, kept is not None)
-            self._waiting = []
+            module = self._waiting[0].py_func.__module__
+            title, names = first_use.group_of(module)
+            if title == first_use.REST or module not in _entries or _entries[module] is not self:
+                self.compile()
+                return
+            with first_use.one_process(self._cache().cache_path, title, self.is_ready):
+                compile_modules(names, title=title)
+
+    def is_ready(self) -> bool:
+        """Return whether the code of all is there, taken from the cache if need be."""
+        if not self._waiting:
+            return True
+        with _loading, global_compiler_lock:
+            found = self._cache().load_overload(None, self._waiting[0].targetctx)
+            if found is not None:
+                self._put(found, True)
+            return found is not None
+
+    def compile(self) -> None:
+        """Compile all and keep the code, unless it is there."""
+        with _loading, global_compiler_lock:
+            if self.is_ready():
+                return
+            with uncollected():
+                found = compiled(self._waiting)
+            self._cache().save_overload(None, found)
+            self._put(found, False)
+
+    def _cache(self) -> EntriesCache:
+        return EntriesCache(self._waiting)
+
+    def _put(self, found: Any, kept: bool) -> None:
+        for one, result in zip(self._waiting, found, strict=True):
+            one.put(result, kept)
+        self._waiting = []
 
 
 _entries: defaultdict[str, Entries] = defaultdict(Entries)
@@ -241,6 +289,47 @@ def load(*modules: str) -> None:
     for name in modules:
         if name in _entries:
             _entries[name].load()
+
+
+def compile_module(name: str) -> None:
+    """Import a module, and have the code of its entry points there: compiled in this process if need be."""
+    import_module(name)
+    if name in _entries:
+        _entries[name].compile()
+
+
+def compile_modules(
+    names: Sequence[str],
+    jobs: int = first_use.JOBS,
+    *,
+    title: str = "",
+    done: Callable[[str], None] = lambda name: None,
+) -> None:
+    """Have the code of some modules' entry points there, compiled by up to `jobs` processes if need be.
+
+    `title`: of the line on stderr that tells a person about the wait; none where it is empty. `done(name)` is
+    called after each module that had to be compiled. Costs some 75 s of one processor for all modules.
+    """
+    missing = []
+    for name in names:
+        import_module(name)
+        if name in _entries and not _entries[name].is_ready():
+            missing.append(name)
+    if not missing:
+        return
+    jobs = min(jobs, first_use.processors(), len(missing))
+    if title:
+        first_use.announce(title, missing, jobs)
+    first_use.compile_together(missing, compile_module, jobs, done)
+
+
+def ship(name: str, folder: Path, level: str) -> int:
+    """Write the kept code of a module's entry points as a file of a level (`shipped_code`); return its bytes.
+    The module has been compiled, for that level and not for this processor. Raises OSError."""
+    entries = _entries[name].all
+    cache = EntriesCache(entries)
+    values = cache.values(entries[0].targetctx.codegen())
+    return shipped_code.write(folder, level, entries, stamp(entries[0].py_func.__code__.co_filename), values)
 
 
 def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:

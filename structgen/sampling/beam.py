@@ -1,24 +1,24 @@
-"""A beam with unbiased weights: all prefixes of one length side by side, each read once, the unlikely ones
-thinned out at random.
+"""Beam search with unbiased weights: all prefixes of one length in parallel, each read once; unlikely ones
+are dropped at random.
 
-A particle is a prefix u with a multiplier m, the inverse of the probability with which it was kept so far. At
-each step every particle u offers its candidates: the prefixes ua with the score
+A particle is a prefix u with a multiplier m, the inverse of the probability that it was kept so far. In each
+step every particle u offers its candidates: the prefixes ua with the score
 
     s(ua) = m P(ua) g(ua)
 
-where g(ua) > 0, the *twist*, guesses how much of what lies after ua is valid and new (see `lookahead`). The
-total score, divided by the width, is a threshold c. A candidate with s >= c goes on as it is. Any other goes
-on with probability s / c, and its multiplier grows by c / s, so that m P(ua) stays right on average: whatever
-g is, the sum of m P(x) f(x) over the texts x that the beam ends in is an unbiased estimate of the sum of P(x)
-f(x) over all valid texts. The draws are systematic and go through the candidates in the order of the tree, so
-that prefixes that look alike are thinned out evenly.
+g(ua) > 0, the *twist*, estimates how much of the mass after ua is valid and new (see `lookahead`). The
+threshold c is the total score divided by the width. A candidate with s >= c is kept unchanged. Any other is
+kept with probability s / c, and its multiplier grows by c / s, so that m P(ua) is right on average. For any
+g, the sum of m P(x) f(x) over the texts x that the beam ends in is an unbiased estimate of the sum of P(x)
+f(x) over all valid texts. The draws are systematic, in the order of the tree, so that similar prefixes are
+thinned out evenly.
 
-Likely prefixes are thus followed without any chance, and no row is read twice. Texts that were known to be
-valid before the beam began are left out of its sum, as their mass is known exactly.
+So likely prefixes are followed without chance, and no row is read twice. Texts that were known to be valid
+before the beam began are left out of its sum, because their mass is known exactly.
 
-Sources: resampling with a threshold is that of Fearnhead and Clifford (2003, On-line inference for hidden
-Markov models via particle filters), which loses the least variance of all unbiased ways to keep so many of a
-discrete set; systematic draws are Madow's (1949).
+Sources: resampling with a threshold is from Fearnhead and Clifford (2003, On-line inference for hidden Markov
+models via particle filters); of all unbiased ways to keep so many elements of a discrete set it has the least
+variance. Systematic draws are from Madow (1949).
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from structgen.sampling.target import Floats, Ids, Prefix, Target, TargetStep
 from structgen.sampling.tree import PrefixTree
 
 _FLOOR: Final = 0.03
-"""The least g of a candidate, as a part of what the proven bounds leave open: a guess that is far too low
-must not leave a particle with a huge weight."""
+"""The least g of a candidate, as a fraction of what the proven bounds allow. A far too low estimate must not
+give a particle a huge weight."""
 _CHECKED: Final = 0.1
-"""Candidates that are kept with at least this probability are shown to the checkers before the draw."""
+"""Candidates with at least this probability of being kept are checked before the draw."""
 
 
 @dataclass(slots=True)
@@ -53,18 +53,20 @@ class Particle:
     """log P(prefix)."""
     log_multiplier: float = 0.0
     cluster: int = -1
-    """Which draw it descends from: the number of the first draw among its ancestors; -1 for none."""
+    """The number of the first draw among its ancestors; -1 for none. Particles of one cluster are
+    dependent."""
     parent: Particle | None = None
     slot: int = 0
-    """The slot of the parent's node that leads to it."""
+    """The slot of the parent's node for its last token."""
     is_kept: bool = True
-    """Whether its node is part of the tree, which may have no room for more."""
+    """Whether its node is in the tree, which may be full."""
     value: float = 1.0
-    """A guess of h after the prefix, made before its row was read."""
+    """An estimate of h after the prefix, from before its row was read."""
     guesses: Floats = field(default_factory=lambda: np.empty(0))
-    """Of h after each slot and after the rest."""
+    """Estimates of h after each slot and after the rest."""
     spare: tuple[int, float] | None = None
-    """A token drawn from the node's rest, with the probability of that draw; None where no row is at hand."""
+    """A token drawn from the node's rest, and the probability of that draw; None if its row is not at
+    hand."""
 
     @property
     def log_weight(self) -> float:
@@ -83,11 +85,11 @@ class FoundText:
     """The log of multiplier times P(tokens, end)."""
     cluster: int
     is_kept: bool
-    """Whether the tree knows it from now on."""
+    """Whether the tree has stored it."""
 
 
 class Beam:
-    """One pass over the tree; see the module."""
+    """One pass over the tree."""
 
     def __init__(
         self,
@@ -105,14 +107,14 @@ class Beam:
         self.rows: list[int] = []
         """Model rows read at each step."""
         self.tree_rows = 0
-        """Rows that the tree answered in the model's place."""
+        """Rows that came from the tree instead of the model."""
 
     def run(self, afford: Callable[[int], bool], allowance: Callable[[int], int]) -> bool:
         """Follow all particles to their ends.
 
-        `afford` is asked before each pass of so many rows; `allowance` how many particles may go into a step,
-        which is at least 1 as long as the beam is to go on. Returns False where it was cut short: its sum is
-        then no estimate.
+        `afford(rows)` is asked before each forward pass. `allowance(step)` is the most particles of a step:
+        at least 1 as long as the beam may continue. Returns False if the beam was cut short; its sum is then
+        no estimate.
         """
         particles: list[Particle] | None = [Particle(self._target.start(), self._tree.root, 0.0)]
         levels: list[list[Particle]] = []
@@ -131,7 +133,7 @@ class Beam:
         return particles is not None
 
     def _read(self, particles: list[Particle], afford: Callable[[int], bool]) -> bool:
-        """Read the rows of particles whose nodes are not known yet."""
+        """Read the rows of particles whose nodes are unknown."""
         unread = [one for one in particles if one.node is None]
         self.rows.append(len(unread))
         self.tree_rows += len(particles) - len(unread)
@@ -143,7 +145,7 @@ class Beam:
         weights = np.array([one.log_weight for one in particles])
         scale = self.width / float(np.exp(weights - weights.max()).sum())
         for one, step in zip(unread, steps, strict=True):
-            # As many tokens as may become particles are kept, so that hardly one is drawn from the rest.
+            # Keep as many tokens as may become particles, so that draws from the rest are rare.
             share = scale * math.exp(one.log_weight - float(weights.max()))
             self._arrive(one, step, max(self._tree.kept, 4 * int(share)))
         return True
@@ -156,7 +158,7 @@ class Beam:
             self._draw_spare(one, step)
 
     def _end(self, particles: list[Particle]) -> None:
-        """Note the texts that end where a particle stands, unless they were known before."""
+        """Note the texts that end at a particle, unless they were known before."""
         for one in particles:
             node = _node(one)
             if node.end_upper - node.end_lower <= 0.0 or node.end <= 0.0:
@@ -179,7 +181,7 @@ class Beam:
     def _next(
         self, particles: list[Particle], step: int, width: int, afford: Callable[[int], bool]
     ) -> list[Particle] | None:
-        """Return the particles of the next step; None where a row that it takes may not be read."""
+        """Return the particles of the next step; None if a needed row may not be read."""
         top = max(one.log_weight for one in particles)
         owners, slots, scores = [], [], []
         for at, one in enumerate(particles):
@@ -213,7 +215,7 @@ class Beam:
         return [one for one in following if one is not None]
 
     def _scores(self, one: Particle) -> Floats:
-        """Return g of each slot and of the rest, and note the guesses of h."""
+        """Return g of each slot and of the rest, and store the estimates of h."""
         node = _node(one)
         mass = float(node.probabilities.sum()) + node.end + node.rest
         otherwise = min(one.value / mass, 1.0) if mass > 0 else 1.0
@@ -233,7 +235,7 @@ class Beam:
         chances: Floats,
         after: dict[int, Prefix],
     ) -> Ids:
-        """Return the likely candidates that a checker refuses; note the prefixes of the other likely ones."""
+        """Return the likely candidates that a checker refuses; store the prefixes of the others."""
         if not self._target.checkers:
             return np.empty(0, np.int64)
         refused = []
@@ -247,7 +249,7 @@ class Beam:
         return np.array(refused, np.int64)
 
     def _extended(self, one: Particle, slot: int) -> Prefix | None:
-        """Return the prefix after a slot, or None where a checker refuses it, which the node then knows."""
+        """Return the prefix after a slot; None if a checker refuses it, which the node then stores."""
         node = _node(one)
         after = self._target.extend(one.prefix, int(node.tokens[slot]))
         if after is None:
@@ -255,15 +257,15 @@ class Beam:
         return after
 
     def _drawn(self, chances: Floats) -> Ids:
-        """Return the candidates that go on: the sure ones, and a systematic draw of the others."""
+        """Return the kept candidates: those above the threshold, and a systematic draw of the others."""
         sure = chances >= 1.0
         sums = np.cumsum(np.where(sure, 0.0, chances))
-        # Candidate i is drawn where a point start + k lies in its part of the sums.
-        ticks = np.ceil(np.append(0.0, sums) - self._draws.random())
-        return np.flatnonzero(sure | (np.diff(ticks) > 0))
+        # Candidate i is drawn if a point start + k lies in its interval of the cumulative sums.
+        counts = np.ceil(np.append(0.0, sums) - self._draws.random())
+        return np.flatnonzero(sure | (np.diff(counts) > 0))
 
     def _read_again(self, particles: list[Particle], afford: Callable[[int], bool]) -> bool:
-        """Read rows once more that the tree has kept in part, to draw tokens from their rests."""
+        """Read rows again of which the tree keeps only a part, to draw tokens from their rests."""
         if not particles:
             return True
         if not afford(len(particles)):
@@ -282,7 +284,7 @@ class Beam:
     def _following(
         self, one: Particle, slot: int, chance: float, prefix: Prefix | None, step: int
     ) -> Particle | None:
-        """Return the particle of a candidate that was drawn, or None where a checker refuses it."""
+        """Return the particle of a drawn candidate; None if a checker refuses it."""
         node, more = _node(one), 0.0
         value = float(one.guesses[-1 if slot == REST else slot])
         is_sure = chance >= 1.0 and slot != REST
@@ -308,8 +310,7 @@ class Beam:
         )
 
     def _unfold(self, one: Particle) -> tuple[int, float]:
-        """Return a slot for the token that was drawn from the rest, and the log of the probability of its
-        draw."""
+        """Return a slot for the token that was drawn from the rest, and the log-probability of that draw."""
         node = _node(one)
         assert one.spare is not None
         token, share = one.spare
@@ -320,7 +321,7 @@ class Beam:
         return slot, math.log(share)
 
     def _settle(self, one: Particle) -> None:
-        """Work out the bounds and the estimate of a particle's node; those below it come before it."""
+        """Compute the bounds and the estimate of a particle's node; those of its descendants come first."""
         node = _node(one)
         node.settle()
         estimate = node.end * node.end_upper

@@ -1,13 +1,13 @@
-"""Constraints that no grammar expresses: what a checker may be asked, and what it is asked with.
+"""Constraints that no grammar expresses: the methods of a checker, and their arguments.
 
-A checker is an object with at least one of four methods. A method that is not there answers True.
+A checker is an object with at least one of four methods. A missing method counts as True.
 
     viable(prefix: bytes) -> bool      may a valid text begin with these bytes?
     closed(event: Closed) -> bool      a JSON value has just closed: may the document still be valid?
     final(value) -> bool               is this text of the grammar valid?
     mask(state: Written) -> array      which tokens may come next?
 
-A plain function counts as a checker that has `final` alone. `structgen.sampling.constraints` asks them.
+A plain function counts as a checker with `final` only. `structgen.sampling.constraints` calls them.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Closed:
 
     @property
     def value(self) -> Any:
-        """The value, as `json.loads` returns it: read anew each time, so that whoever changes it misleads
-        nobody else."""
+        """The value, as `json.loads` returns it. It is parsed again each time, so that changes to it have no
+        effect on others."""
         return json.loads(self.document)
 
 
 class Written(NamedTuple):
-    """What has been written: the state that `mask` is asked with."""
+    """The tokens and bytes so far, the argument of `mask`."""
 
     tokens: tuple[int, ...]
     """The token ids of the text, the prompt's not among them."""
@@ -67,10 +67,10 @@ class Viable(Protocol):
     """A checker of prefixes."""
 
     def viable(self, prefix: bytes) -> bool:
-        """Return False where no valid text begins with this prefix; True promises nothing.
+        """Return False if no valid text begins with this prefix. True promises nothing.
 
-        It is monotone: where it is False for a prefix, it is False for every longer one, and no text that
-        begins with it is valid. It is asked once after each token, so a prefix may end inside a character.
+        It must be monotone: if it is False for a prefix, it is False for every longer one, and no text with
+        that prefix is valid. It is called after each token, so a prefix may end inside a character.
         """
         ...
 
@@ -80,7 +80,7 @@ class Closing(Protocol):
     """A checker of JSON values as they close; only for grammars of JSON documents."""
 
     def closed(self, event: Closed) -> bool:
-        """Return False where the document cannot be valid any more, now that this value has closed."""
+        """Return False if the document cannot be valid any more after this value."""
         ...
 
 
@@ -91,8 +91,8 @@ class Final(Protocol):
     def final(self, value: Any) -> bool:
         """Return whether a text of the grammar is valid.
 
-        `value` is what `Samples.values` would hold: the object where the grammar was given as a Python type,
-        the parsed JSON value where the grammar is a JSON Schema, else the text as a str.
+        `value` is as in `Samples.values`: an object if the grammar is a Python type, the parsed JSON value if
+        it is a JSON Schema, else the text as a str.
         """
         ...
 
@@ -102,11 +102,11 @@ class Masking(Protocol):
     """A checker that says which tokens may come next."""
 
     def mask(self, state: Written) -> Any:
-        """Return a bool array [V], True for each token that may come next, or None where all may.
+        """Return a bool array [V], True for each token that may come next; or None if all may.
 
-        A text through a token that is forbidden here is not valid, whatever the other methods would say of
-        it. A mask need not forbid all that leads nowhere: tokens that it lets through are still asked for
-        with the other methods. An end token that is forbidden means that the text may not end here.
+        A text with a token that is forbidden here is not valid, whatever the other methods would return. A
+        mask may allow too much: allowed tokens are still checked by the other methods. Forbidding an end
+        token means that the text may not end here.
         """
         ...
 
@@ -114,11 +114,10 @@ class Masking(Protocol):
 Checker: TypeAlias = Viable | Closing | Final | Masking | Callable[[Any], bool]
 """What `sg.sample(checkers=[...])` takes.
 
-**State.** `viable` and `closed` may keep what they have seen in the checker's attributes. That state belongs
-to a prefix: each prefix has a copy of the checker, made from the copy of the prefix that is one token
-shorter, and no two prefixes share one. The copy is what `checker.copy()` returns, or `copy.deepcopy(checker)`
-where there is no such method. A checker without state may define `copy` to return `self`, which saves the
-copying. What `mask` and `final` change is forgotten.
+**State.** `viable` and `closed` may store state in the checker's attributes. State belongs to a prefix: each
+prefix has its own copy of the checker, made from that of the prefix one token shorter. The copy is made by
+`checker.copy()`, or by `copy.deepcopy(checker)` if there is no such method. A checker without state may
+define `copy` to return `self`, which is faster. Changes that `mask` and `final` make are discarded.
 
 **Trees.** A prefix tree that several runs share needs an attribute `fingerprint` of each checker: a text that
 changes whenever its answers may.

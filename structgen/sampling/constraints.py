@@ -1,7 +1,7 @@
-"""The checkers of one target, asked about prefixes; who else asks a checker anything asks through this.
+"""Calls the checkers of one target. All calls of a checker's methods are made here.
 
-It copies their states from prefix to prefix, finds the JSON values that close, and turns what goes wrong in a
-checker into an error that names it.
+It copies their states from prefix to prefix, finds the JSON values that close, and turns a checker's failure
+into an error that names it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from structgen.errors import OptionError, StructgenError
 from structgen.sampling.checkers import METHODS, Checker, Closed, Written
 
 _REMEMBERED: Final = 4096
-"""Prefixes that are remembered for each checker as viable, and as many as not, to find one that is not
-monotone."""
+"""How many viable prefixes, and how many refused ones, are remembered for each checker, to detect one that is
+not monotone."""
 _SHOWN: Final = 60
 """Bytes of a prefix or characters of a value that a message shows."""
 
@@ -31,23 +31,23 @@ Read = Callable[[bytes], Any]
 
 @dataclass(frozen=True, slots=True)
 class CheckerStanding:
-    """How things stand after a prefix: the checkers as they are there, and where the JSON text is.
+    """The states of the checkers after a prefix, and the place in the JSON text.
 
-    Nothing in it changes once it is made, so prefixes may share it.
+    It is immutable, so prefixes may share it.
     """
 
     states: tuple[Any, ...]
     log: EventLog | None
     is_decided: bool = False
-    """Whether the grammar allows one text only from here on, and the checkers have passed it."""
+    """Whether the grammar allows only one continuation from here, and the checkers have accepted it."""
 
 
 class Constraints:
     """The checkers of a target."""
 
     def __init__(self, checkers: Sequence[Checker], read: Read, *, are_values: bool) -> None:
-        """`read` returns the value of a text for `final`; `are_values` says whether the texts are JSON
-        documents, in which values close. Raises OptionError for what is no checker."""
+        """`read` returns the value of a text for `final`. `are_values`: whether the texts are JSON documents,
+        whose values close. Raises OptionError for an object that is no checker."""
         self._asked = [_Asked(checker, number, are_values) for number, checker in enumerate(checkers)]
         self._read = read
         self._has_closing = any(one.closed for one in self._asked)
@@ -58,17 +58,17 @@ class Constraints:
 
     @property
     def checks(self) -> int:
-        """How often a method of a checker was called."""
+        """The number of calls of checkers' methods."""
         return sum(one.calls for one in self._asked)
 
     def start(self) -> CheckerStanding:
-        """Return how things stand before the first byte."""
+        """Return the states before the first byte."""
         log = EventLog() if self._has_closing else None
         return CheckerStanding(tuple(one.checker for one in self._asked), log)
 
     def extend(self, standing: CheckerStanding, before: int, text: bytes) -> CheckerStanding | None:
-        """Return how things stand after a text whose first `before` bytes led to `standing`, or None where
-        a checker rules it out."""
+        """Return the states after `text`, whose first `before` bytes led to `standing`; None if a checker
+        refuses it."""
         if standing.is_decided:
             return standing
         log, closed = standing.log, list[Closed]()
@@ -84,10 +84,10 @@ class Constraints:
         return CheckerStanding(tuple(states), log)
 
     def passes(self, standing: CheckerStanding, text: bytes) -> bool:
-        """Return whether every checker passes a text that ends here."""
+        """Return whether every checker accepts a text that ends here."""
         if standing.is_decided:
             return True
-        # A blank after the document closes a number that is all of it, and nothing else.
+        # A blank after the document closes a top-level number. It changes nothing else.
         closed = [] if standing.log is None else _closed(standing.log.copy(), b" ")
         value = _Value(self._read, text)
         pairs = list(zip(self._asked, standing.states, strict=True))
@@ -97,7 +97,7 @@ class Constraints:
         return True
 
     def _probe(self, text: bytes) -> None:
-        """Ask about one of the shorter prefixes of a valid text, which all have to be viable."""
+        """Ask about a shorter prefix of a valid text: each of them must be viable."""
         if (
             len(text) < 2
             or text[0] & 0xC0 == 0x80
@@ -105,7 +105,7 @@ class Constraints:
         ):
             return
         cut = 1 + zlib.crc32(text) % (len(text) - 1)
-        while text[cut] & 0xC0 == 0x80:  # not inside a character, as not every tokenizer cuts there
+        while text[cut] & 0xC0 == 0x80:  # not inside a character: some tokenizers never split one
             cut -= 1
         start = self.start()
         closed = [] if start.log is None else _closed(start.log, text[:cut])
@@ -126,18 +126,18 @@ class Constraints:
 
 
 class _Value:
-    """The value of a text, read when it is first asked for."""
+    """The value of a text, parsed at the first use."""
 
     def __init__(self, read: Read, text: bytes) -> None:
         self._read, self.text = read, text
 
     def get(self) -> Any:
-        # Each checker has a value of its own: one that changes it must not mislead the next.
+        # Each checker gets a value of its own: a change by one must not affect the next.
         return self._read(self.text)
 
 
 class _Asked:
-    """One checker: which methods it has, what they have said, and how often they were called."""
+    """One checker: its methods, earlier answers, and the number of calls."""
 
     def __init__(self, checker: Any, number: int, are_values: bool) -> None:
         where = f"checkers[{number}]"
@@ -152,7 +152,7 @@ class _Asked:
         self.viable, self.closed = "viable" in has, "closed" in has
         self.final, self.mask = "final" in has, "mask" in has
         self._is_changed = self.viable or self.closed
-        """Whether anything is asked between the first token and the end, so that state may change."""
+        """Whether a method is called between the first token and the end, so that state may change."""
         self.is_repeatable: bool = getattr(checker, "is_repeatable", True)
         self.calls = 0
         self._refused: set[bytes] = set()
@@ -160,7 +160,7 @@ class _Asked:
         """Prefixes that were viable, ascending."""
 
     def extended(self, state: Any, closed: Sequence[Closed], before: int, text: bytes) -> Any:
-        """Return the checker's state after a text, or None where it rules the text out."""
+        """Return the checker's state after a text; None if it refuses the text."""
         state = self._copied(state)
         if self.closed:
             for event in closed:
@@ -175,7 +175,7 @@ class _Asked:
         return state
 
     def passed(self, state: Any, closed: Sequence[Closed], value: _Value) -> bool:
-        """Return whether the checker passes a whole text; `closed` holds what closed by its end."""
+        """Return whether the checker accepts a whole text; `closed`: the values that its end closes."""
         if not self.final and not closed:
             return True
         state = self._copied(state)
@@ -186,7 +186,7 @@ class _Asked:
         return not self.final or self._call(state, "final", value.get(), _shown(value.text))
 
     def masked(self, state: Any, written: Written, size: int) -> npt.NDArray[np.bool_] | None:
-        """Return the mask of the checker after a prefix. Raises StructgenError for what is no mask."""
+        """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""
         if not self.mask:
             return None
         found = self._ask(self._copied(state), "mask", written, _shown(written.text))
@@ -239,7 +239,7 @@ class _Asked:
         return bool(answer)
 
     def _compare(self, answer: bool, before: int, text: bytes) -> None:
-        """Hold an answer of `viable` against those for shorter and longer prefixes."""
+        """Compare an answer of `viable` with those for shorter and longer prefixes."""
         if answer:
             cuts = range(before + 1, len(text)) if self._refused else ()
             shorter = next((text[:end] for end in cuts if text[:end] in self._refused), None)
@@ -255,10 +255,10 @@ class _Asked:
             self._refused.add(text)
 
     def not_monotone(self, shorter: bytes, longer: bytes) -> StructgenError:
-        """Return the error of a checker that refuses a prefix, and not a longer one."""
+        """Return the error of a checker that refuses a prefix but accepts a longer one."""
         return self._error(
             "is not monotone",
-            f"it refuses the prefix {_shown(shorter)}, and not {_shown(longer)}",
+            f"it refuses the prefix {_shown(shorter)}, but accepts {_shown(longer)}",
             "From `viable`, return False only for a prefix with which no valid text begins.",
         )
 
@@ -284,15 +284,15 @@ class Predicate:
 
 
 def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
-    """Return a checker, made of a function if need be, and the names of the methods that it has. Raises
-    OptionError, which says `where`, for what is none."""
+    """Return a checker, made of a function if need be, and the names of its methods. Raises OptionError,
+    which names `where`, if it is no checker."""
     if isinstance(checker, type):
         raise OptionError(
             f"The class {checker.__name__} is no checker; an object of it may be one.",
             where=where,
             cure="Give an object; sg.TypeChecker(T) checks the values of a type T.",
         )
-    # What stands for another checker says in `asks` which methods that one has.
+    # A wrapper around a checker names the checker's methods in `asks`.
     asks = getattr(checker, "asks", None)
     found = frozenset(name for name in METHODS if callable(getattr(checker, name, None)))
     if isinstance(asks, frozenset):

@@ -1,4 +1,5 @@
-"""What `Samples` says beside the draws: the mass that was allowed at each token, and of what run they are."""
+"""The fields of `Samples` besides the draws: the allowed mass at each token, and the parameters of the
+run."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from structgen.sampling.target import Masses
 
 
 def described(run: SamplingRun, drawn: Sequence[tuple[int, ...]]) -> dict[str, Any]:
-    """Return the fields of `Samples` that no method works out; `drawn` has the tokens of each draw."""
+    """Return the fields of `Samples` that do not depend on the method; `drawn`: the tokens of each draw."""
     target = run.target
     return {
         "masses": [_masses(target.masses, tokens, run.tree.root) for tokens in drawn],
@@ -33,10 +34,10 @@ def described(run: SamplingRun, drawn: Sequence[tuple[int, ...]]) -> dict[str, A
 
 
 def _masses(known: Masses, tokens: tuple[int, ...], root: Node | None) -> tuple[float, ...] | None:
-    """Return z at each prefix of a text, the empty one first and the whole text last; None where one of
-    them is not known. `root` is the tree's: it answers for texts that earlier runs have found.
+    """Return z at each prefix of a text, from the empty one to the whole text; None if one of them is
+    unknown. `root` is the tree's root: it knows texts that earlier runs found.
 
-    Cost: O(L^2) for a text of L tokens, some 0.1 ms for 256.
+    Cost: O(L^2) for a text of L tokens, about 0.1 ms for 256.
     """
     node, found = root, []
     for depth in range(len(tokens) + 1):

@@ -1,4 +1,4 @@
-"""Estimates from weighted draws: what a run cost, intervals, sums of logarithms, and what draws must have."""
+"""Estimates from weighted draws: the cost of a run, confidence intervals, sums of logarithms."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _NORMAL = 1.96
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What a run cost, and how it went."""
+    """The cost of a run, and its outcome."""
 
     attempts: int
-    """Walks from the empty prefix, or particles, that came to an end."""
+    """Finished walks from the empty prefix, or particles."""
     accepted: int
-    """Those of them that gave a valid text."""
+    """Those that gave a valid text."""
     model_rows: int
-    """Rows that the model was asked for; the prompt's read is one."""
+    """Rows asked of the model, the prompt's included."""
     seconds: float
     stopped: str
     """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known),
     "interrupted", "limit" (a bound of the grammar's `sg.Limits` was met), or "fruitless" (10,000 attempts in
     a row gave no text, and neither a budget nor a time was given)."""
     checks: int = 0
-    """How often a method of a checker was called."""
+    """The number of calls of checkers' methods."""
     tree_rows: int = 0
-    """Rows that the prefix tree answered in the model's place."""
+    """Rows that came from the prefix tree instead of the model."""
     reread_positions: int = 0
-    """Positions that the model read once more because their keys and values were no longer kept."""
+    """Positions that the model read again because their keys and values had been dropped."""
 
 
 class Draws(Protocol):
-    """Weighted draws of one run, as marginals and files read them: `samples.Samples`."""
+    """Weighted draws of one run, as marginals and files need them: `samples.Samples`."""
 
     @property
     def method(self) -> str: ...
@@ -84,14 +84,14 @@ class Draws(Protocol):
 
     @property
     def worth(self) -> float:
-        """The number of independent draws that would give standard errors as small."""
+        """The number of independent draws with equal standard errors."""
         ...
 
 
 def quantile(parts: int) -> float:
-    """Return how many standard errors there are on either side of an interval of 95 %, where the error is
-    estimated from so many uncorrelated parts: Student's quantile of one fewer degrees of freedom, from two
-    degrees on by the expansion of Cornish and Fisher (to 1 %). Infinite for one part."""
+    """Return the half-width of an interval of 95 % in standard errors, if the error is estimated from so many
+    uncorrelated parts: Student's quantile with one fewer degrees of freedom, by the expansion of Cornish and
+    Fisher from two degrees on (to 1 %). Infinite for one part."""
     freedom = parts - 1
     if freedom < 3:
         return (math.inf, 12.706, 4.303)[max(freedom, 0)]
@@ -111,7 +111,7 @@ def interval_of(
     if math.isnan(log_z):
         return math.nan, (low, high)
     if log_z == -math.inf:
-        return low, (low, high)  # no attempt gave a text: that says nothing of the error
+        return low, (low, high)  # no attempt gave a text: the error is unknown
     if low == high:
         return low, (low, low)
     off = _NORMAL * relative_error

@@ -1,15 +1,15 @@
-"""A guess of h after prefixes that were never read: a look-ahead.
+"""Look-ahead: an estimate of h after prefixes that were never read.
 
-The probability that a prefix ends up valid depends most of all on where it stands in the grammar and on its
-last token. So for each state s of the grammar and token a we keep the mean of the estimates of h at the
-prefixes that were read after (s, a), whatever stood before. The estimates come from the tree, from the
-deepest prefix up:
+The probability that a prefix ends up valid depends most on its grammar state and its last token. So for each
+state s and token a we keep the mean of the estimates of h at the prefixes that were read after (s, a),
+whatever came before. The estimates come from the tree, from the deepest prefix up:
 
-    estimate(u) = P(end | u) + sum over tokens a of P(a | u) (estimate(ua) where ua was read, else the guess)
+    estimate(u) = P(end | u) + sum over tokens a of P(a | u) (estimate(ua) if ua was read, else its
+    look-ahead)
 
-This is the value function of a low-order surrogate of the model, run through the automaton of the grammar by
-dynamic programming, with only those of its states that a run has met. It needs no row beyond those that were
-paid for. Means over (s, a) and the token before brought nothing on five tasks of n-gram models.
+This is the value function of a low-order surrogate of the model, computed by dynamic programming over the
+grammar's automaton, restricted to the states that the run has met. It needs no further rows. Means over (s,
+a) and the previous token brought nothing on five tasks of n-gram models.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 from structgen.sampling.target import Floats, Ids
 
 _MEMORY: Final = 32.0
-"""The estimates that a mean remembers, about: early ones, made of guesses, are forgotten."""
+"""About how many estimates a mean remembers. Early ones, which rest on guesses, are forgotten."""
 _PRIOR: Final = 1.0
-"""The estimates that the mean over all tokens of a state counts for, beside those of one token."""
+"""The weight of the mean over all tokens of a state, in estimates of one token."""
 
 
 class _State:
@@ -41,13 +41,13 @@ class _State:
 
 
 class LookAhead:
-    """See the module."""
+    """Means of estimates of h by grammar state and token."""
 
     def __init__(self) -> None:
         self._states: dict[int, _State] = {}
 
     def learn(self, state: int, token: int, estimate: float) -> None:
-        """Note an estimate of h after a token that was taken in a state."""
+        """Note an estimate of h after a token in a state."""
         found = self._states.setdefault(state, _State())
         count = min(found.counts.get(token, 0.0) + 1.0, _MEMORY)
         mean = found.means.get(token, 0.0)
@@ -57,8 +57,8 @@ class LookAhead:
         found.stale = True
 
     def guess(self, state: int, tokens: Ids, otherwise: float) -> Floats:
-        """Return a guess of h after each of some tokens taken in a state, above 0; `otherwise` is what to
-        say of a state that was never left."""
+        """Return an estimate of h, above 0, after each of some tokens in a state; `otherwise` if no token was
+        ever taken in the state."""
         found = self._states.get(state)
         if found is None:
             return np.full(len(tokens), otherwise)
@@ -72,6 +72,6 @@ class LookAhead:
         return np.where(found.tokens[at] == tokens, found.values[at], found.mean)
 
     def rest(self, state: int, otherwise: float) -> float:
-        """Return a guess of h after a token of which nothing is known."""
+        """Return an estimate of h after an unknown token."""
         found = self._states.get(state)
         return otherwise if found is None else found.mean

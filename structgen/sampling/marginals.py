@@ -18,7 +18,7 @@ from structgen.sampling.target import Floats
 
 _NORMAL: Final = 1.96
 ABSENT: Final = "(absent)"
-"""Stands for the value of a field that a draw does not have."""
+"""The value of a field that a draw does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Marginal:
     """One value of a field."""
 
     value: Any
-    """The value; of objects and lists, their JSON; "(absent)" where the field is not there."""
+    """The value (JSON text for objects and lists); "(absent)" if the field is missing."""
     share: float
-    """The estimated probability that a valid text has it there."""
+    """The estimated probability of this value in a valid text."""
     low: float
-    """Of the interval of 95 %; equal to `share` where every valid text is known."""
+    """The lower end of the interval of 95 %; equal to `share` if every valid text is known."""
     high: float
     draws: int
-    """The draws that have it."""
+    """The number of draws with this value."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -60,8 +60,7 @@ def marginals(samples: Draws, field: str | Callable[[Any], Any], most: int = 10)
 
 
 def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
-    """Return the values of all draws, each with the draws that have it. `found`: for each draw its values, by
-    what tells them from others."""
+    """Return all values with the draws that have them. `found`: for each draw its values, by `_name`."""
     places: dict[Any, tuple[Any, list[int]]] = {}
     for at, names in enumerate(found):
         for name, value in names.items():
@@ -70,8 +69,7 @@ def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
 
 
 def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal]:
-    """Return how likely each value is, of which the draws are given that have it. Cost: a standard error for
-    each."""
+    """Return the share of each value, given the draws that have it. Cost: a standard error for each."""
     weights, masses = samples.weights, np.where(is_first(samples), np.exp(samples.logprobs), 0.0)
     marginals = []
     for value, draws in places:
@@ -85,18 +83,19 @@ def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal
 
 def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tuple[float, float]:
     """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
-    independent draws that would have the same standard error; cut to what is proven.
+    independent draws that would have the same standard error; cut to the proven bounds.
 
-    `masses` has the probability of each draw under the model, 0 for those that were there before. Valid texts
-    have the mass `bracket[1]` at most, so what was met with the value is proven to have its share of it.
+    `masses`: the probability of each draw under the model, 0 for repeated draws. All valid texts together
+    have at most the mass `bracket[1]`, so the mass of the draws with the value proves a lower bound on its
+    share.
     """
     parts = samples.contributions(has - share)
     count = len(parts)
     variance = count / (count - 1) * float(parts @ parts) if count > 1 else math.inf
     inside = share * (1 - share)
-    # Where all draws agree, their variance says nothing, and their number does.
+    # If all draws agree, their variance is 0; the number of draws bounds the share.
     agree = inside < 1e-12 or not 0 < variance < math.inf
-    # For draws that agree: how few parts there are is told by what they are worth.
+    # For draws that agree, the effective number of draws stands for the number of parts.
     off = _NORMAL if agree else quantile(count)
     square = off * off / (samples.worth if agree else inside / variance)
     middle = (share + square / 2) / (1 + square)
@@ -107,13 +106,13 @@ def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tupl
 
 
 def is_first(samples: Draws) -> npt.NDArray[np.bool_]:
-    """Return bool [n]: whether no draw before has the same tokens."""
+    """Return bool [n]: whether no earlier draw has the same tokens."""
     first = {tokens: at for at, tokens in reversed(list(enumerate(samples.token_ids)))}
     return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)
 
 
 class PathStep(Enum):
-    """A step of a path that is no key."""
+    """A step of a path that is not a key."""
 
     ITEM = "[]"
     """Any item of a list."""
@@ -122,11 +121,11 @@ class PathStep(Enum):
 
 
 Path: TypeAlias = "tuple[str | PathStep, ...]"
-"""A way into a JSON value: keys, and steps into lists; () is the whole value."""
+"""A path into a JSON value: keys, and steps into lists; () is the whole value."""
 
 
 def shown(path: Path) -> str:
-    """Return a path as a person reads it, and as `Samples.marginals` takes it."""
+    """Return a path as text, the format of `Samples.marginals`."""
     text = ""
     for step in path:
         name = step.value if isinstance(step, PathStep) else step
@@ -135,7 +134,7 @@ def shown(path: Path) -> str:
 
 
 def paths_of(values: list[Any]) -> list[Path]:
-    """Return the paths of all fields that hold a value, in the order in which they come up."""
+    """Return the paths of all fields that hold a value, in order of first appearance."""
     found: dict[Path, None] = {}
     for value in values:
         for path in _paths(value, ()):
@@ -156,12 +155,12 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:
 
 
 def values_at(value: Any, path: Path) -> dict[Any, Any]:
-    """Return the values that a draw has at a path, by what tells them from others."""
+    """Return the values of a draw at a path, by `_name`."""
     return _names(_found(value, path))
 
 
 def _parsed(text: str) -> Path:
-    """Return the path that a text means."""
+    """Return the path that a text names."""
     path: list[str | PathStep] = []
     for name in text.split(".") if text else []:
         bare = name
@@ -173,7 +172,7 @@ def _parsed(text: str) -> Path:
 
 
 def _found(value: Any, path: Path) -> Any:
-    """Return what a value has at a path: ABSENT where it has nothing there."""
+    """Return the value at a path; ABSENT if there is none."""
     found = [value]
     for step in path:
         found = [inner for one in found for inner in _inner(one, step)]
@@ -181,7 +180,7 @@ def _found(value: Any, path: Path) -> Any:
 
 
 class _Several(list[Any]):
-    """The values that a draw has at a path through lists."""
+    """The values of a draw at a path through lists."""
 
 
 def _inner(value: Any, step: str | PathStep) -> list[Any]:
@@ -208,7 +207,7 @@ def _plain(value: Any) -> Any:
 
 
 def _name(value: Any) -> Any:
-    """Return what tells a value from others: 1, 1.0 and True are three."""
+    """Return a key that distinguishes values: 1, 1.0 and True are three."""
     plain = _plain(value)
     try:
         hash(plain)

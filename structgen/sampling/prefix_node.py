@@ -9,21 +9,21 @@ import numpy as np
 from structgen.sampling.target import END, Floats, Ids, TargetStep
 
 KEPT: Final = 64
-"""Tokens that a node keeps when it is made: nearly all of a model's mass, and no O(V) a node."""
+"""Tokens that a new node keeps: nearly all of a model's mass, without O(V) memory a node."""
 CHILD: Final = 100
-"""Bytes that an entry of `children` takes, about."""
+"""About how many bytes an entry of `children` takes."""
 _LEAST: Final = 5e-324
 """The least positive number."""
 REST: Final = -2
-"""The edge to a token that the node does not keep: which one, only the model's row can say."""
+"""The edge to any token that the node does not keep. The model's row is needed to choose the token."""
 
 
 Path: TypeAlias = "list[tuple[Node, int]]"
-"""A way down the tree: nodes, and the edge taken at each."""
+"""A path down the tree: nodes, and the edge taken at each."""
 
 
 class Node:
-    """A prefix that was read; see the module. `children` has the nodes after kept tokens, by slot."""
+    """A prefix that was read. `children` has the nodes after kept tokens, by slot."""
 
     __slots__ = (
         "children",
@@ -42,7 +42,7 @@ class Node:
     )
 
     UNFOLDED: ClassVar[int] = 32
-    """Bytes by which a node grows with a token that it did not keep before."""
+    """Bytes that one more kept token takes."""
 
     tokens: Ids
     probabilities: Floats
@@ -64,21 +64,21 @@ class Node:
         self.end_upper, self.end_lower = float(step.end > 0), 0.0
         self.upper, self.lower = 1.0, 0.0
         self.estimate = 1.0
-        """A guess of h, between the bounds (see `lookahead`)."""
+        """An estimate of h between the bounds (see `lookahead`)."""
         self.settle()
 
     def settle(self) -> None:
-        """Work the bounds out again, after a child's have changed."""
+        """Recompute the bounds after a child's have changed."""
         upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest
         lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
         if upper == 0.0 and self._is_alive():
-            upper = _LEAST  # the product of small numbers is 0 by rounding alone
-        # Rounding must not raise what is a proven bound.
+            upper = _LEAST  # the product is positive, but rounds to 0
+        # Rounding must not loosen a proven bound.
         self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
         self.estimate = min(max(self.estimate, self.lower), self.upper)
 
     def _is_alive(self) -> bool:
-        """Return whether an edge has mass, and is not proved to lead to no valid text."""
+        """Return whether some edge has mass and is not proved to be a dead end."""
         ends = self.end > 0 and self.end_upper > 0
         return ends or self.rest > 0 or bool(((self.probabilities > 0) & (self.uppers > 0)).any())
 
@@ -87,7 +87,7 @@ class Node:
         masses = np.concatenate((self.probabilities * self.uppers, [self.end * self.end_upper, self.rest]))
         sums = np.cumsum(masses)
         edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
-        # Where the draw falls on the last sum by rounding, the last edge that has mass is meant.
+        # If the draw exceeds the last sum by rounding, take the last edge with mass.
         edge = edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
         return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
 
@@ -96,27 +96,27 @@ class Node:
         return self.end if edge == END else float(self.probabilities[edge])
 
     def bound(self, edge: int) -> float:
-        """Return the bound on h after a slot or END by which `choose` draws."""
+        """Return the bound on h after a slot or END that `choose` uses."""
         return self.end_upper if edge == END else float(self.uppers[edge])
 
     def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
-        """Return the slot of a token drawn from the rest as it was when `kept` tokens were kept.
+        """Return the slot of a token drawn from the rest, as it was when `kept` tokens were kept.
 
-        `step` is the model's row, read once more. A token that is not kept yet takes its share of the `rest`
-        that was seen first: a model whose rows differ by rounding cannot change what is in the tree.
+        `step` is the model's row, read again. A new token takes its share of the `rest` that was seen first:
+        a model whose rows differ by rounding cannot change the tree.
         """
         tokens, shares, at = self.beyond(step, uniform, kept)
         (known,) = np.nonzero(self.tokens == tokens[at])
         if len(known):
-            return int(known[0])  # another walk has unfolded it meanwhile
+            return int(known[0])  # another walk has added it meanwhile
         left = ~np.isin(tokens, self.tokens)
         whole = float(shares[left].sum())
         probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))
         return self.keep(int(tokens[at]), probability)
 
     def beyond(self, step: TargetStep, uniform: float, kept: int) -> tuple[Ids, Floats, int]:
-        """Return the tokens of a row that are not among the first `kept` of this node, their shares of the
-        rest (all alike where the row gives them no mass), and the place of one drawn by these shares."""
+        """Return the tokens of a row beyond the first `kept` of this node, their shares of the rest (equal if
+        the row gives them no mass), and the index of one drawn by these shares."""
         outside = ~np.isin(step.tokens, self.tokens[:kept])
         tokens, shares = step.tokens[outside], step.probabilities[outside]
         if not shares.sum() > 0:
@@ -136,11 +136,11 @@ class Node:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory, about: what Python's objects take, and the arrays."""
+        """About how many bytes it takes: Python's objects and the arrays."""
         return 700 + self.UNFOLDED * len(self.tokens) + CHILD * len(self.children)
 
     def copy(self) -> Node:
-        """Return another node that knows the same, with the same children."""
+        """Return another node with the same numbers and the same children."""
         twin = Node.__new__(Node)
         for name in Node.__slots__:
             setattr(twin, name, getattr(self, name))

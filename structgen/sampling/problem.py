@@ -1,4 +1,4 @@
-"""What `sample` and `score` are asked about: a model, its tokenizer, a compiled grammar, and prompts."""
+"""The inputs of `sample` and `score`: a model, its tokenizer, a compiled grammar, and prompts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.engine.model_protocol import ReadsMany
 from structgen.engine.models import tokenizer_of
+from structgen.engine.requests import Request
 from structgen.errors import OptionError
 from structgen.sampling.checkers import Checker
 from structgen.sampling.rows import FunctionRows, ModelRows, PrefixRows
@@ -25,15 +26,24 @@ if TYPE_CHECKING:
 
 
 class Problem:
-    """A model and a grammar that was compiled for its tokenizer. Prompts come one after another."""
+    """A model, and a grammar compiled for its tokenizer. Several prompts may use it, one after another."""
 
-    def __init__(self, model: Any, grammar: Any, tokenizer: Any, name: str) -> None:
-        """`model` is an engine, what an engine takes, or a function `next_logprobs(ids)`; `grammar` is a
-        grammar, compiled or not, or a Python type.
+    def __init__(
+        self,
+        model: Any,
+        grammar: Any,
+        tokenizer: Any,
+        name: str,
+        outline: bool | None = None,
+        chat: bool | None = None,
+    ) -> None:
+        """`model` is an engine, any argument of `sg.Engine`, or a function `next_logprobs(ids)`; `grammar` is
+        a grammar, compiled or not, or a Python type; `outline` and `chat` are those of `sg.Request`.
 
-        Raises OptionError where a function has no tokenizer or no name, where the engine has another
-        tokenizer than was given, or the grammar was compiled for another.
+        Raises OptionError if a function has no tokenizer or no name, if the engine has another tokenizer than
+        the given one, or if the grammar was compiled for another.
         """
+        self._outline, self._chat = checks.flag("outline", outline), checks.flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
         wanted, self._read, self._own = understood(grammar)
@@ -44,6 +54,13 @@ class Problem:
                     where="model",
                     cure="Give tokenizer= and name=.",
                 )
+            for option, value in (("outline", outline), ("chat", chat)):
+                if value is not None:
+                    raise OptionError(
+                        f"{option}={value} is for an engine: a function reads the prompt as it is.",
+                        where=option,
+                        cure="Leave it out.",
+                    )
             self._function, self.name, self.width = model, name, 1
             self.tokenizer = tokenizer_of(tokenizer)
             self.compiled = _compiled(wanted, self.tokenizer)
@@ -65,14 +82,17 @@ class Problem:
         self._vocab_size, self._context = engine.model.vocab_size, engine.model.context
 
     width: int
-    """Prefixes that go through one forward pass together, at most. A function is asked for one at a time, so
-    each walk may as well learn from the one before it."""
+    """The most prefixes of one forward pass. It is 1 for a function, which reads one prefix at a time: each
+    walk then learns from the one before it."""
 
     def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
-        """Return the tokens of a prompt. Raises OptionError for wrong ids, for a text that UTF-8 cannot
-        write, and where the model's context has no room for it and `max_tokens` more."""
+        """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
+
+        Raises OptionError for wrong ids, for a text that UTF-8 cannot encode, and if the prompt and
+        `max_tokens` do not fit into the model's context.
+        """
         if isinstance(prompt, str):
-            ids = self.tokenizer.encode(checks.encodable(where, prompt).encode())
+            ids = self._text_ids(prompt, where)
         else:
             listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
             if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview):
@@ -96,10 +116,18 @@ class Problem:
             )
         return ids
 
+    def _text_ids(self, prompt: str, where: str) -> list[int]:
+        checks.encodable(where, prompt)
+        if self._engine is None or not prompt:
+            return self.tokenizer.encode(prompt.encode())
+        return self._engine.prompt_tokens(
+            Request(prompt, self.compiled, outline=self._outline, chat=self._chat)
+        )
+
     def target(
         self, rows: PrefixRows, temperature: float, max_tokens: int, checkers: Sequence[Checker]
     ) -> Target:
-        """Return the law after a prompt, whose rows are given; the validators of a type are checkers too."""
+        """Return the target law after a prompt. The validators of a type are checkers too."""
         return Target(
             rows,
             self.compiled,
@@ -110,8 +138,8 @@ class Problem:
         )
 
     def rows(self, prompts: Sequence[list[int]]) -> list[PrefixRows]:
-        """Return what gives the model's rows after each prompt. Some prompts that come together are read in
-        one pass, if the model can do that (`ReadsMany`): what they begin with alike is read once."""
+        """Return the source of rows after each prompt. The first prompts are read in one pass, if the model
+        can do that (`ReadsMany`); a common prefix is then read once."""
         if self._engine is None:
             function = self._function
             assert function is not None
@@ -127,7 +155,7 @@ class Problem:
 
 
 def _is_function(model: Any) -> bool:
-    """Return whether a model is a function of the caller's. A model of transformers can be called too."""
+    """Return whether a model is a plain function. A model of transformers is callable too, but is none."""
     return callable(model) and not hasattr(model, "prefill") and not hasattr(model, "get_output_embeddings")
 
 
@@ -145,7 +173,7 @@ def _compiled(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
 
 
 def fingerprint(ids: Sequence[int], target: Target) -> str:
-    """Return what tells a target from others. Raises OptionError where a part of it has no name."""
+    """Return a digest that identifies a target. Raises OptionError if a part of it has no name."""
     if not target.rows.name:
         raise OptionError(
             "A tree is bound to its model by name, and this one has none.", where="tree", cure="Give name=."
@@ -171,7 +199,7 @@ def fingerprint(ids: Sequence[int], target: Target) -> str:
 
 
 def known_fingerprint(ids: Sequence[int], target: Target) -> str:
-    """Return the fingerprint of a target, or "" where a part of it has no name."""
+    """Return the fingerprint of a target, or "" if a part of it has no name."""
     try:
         return fingerprint(ids, target)
     except OptionError:

@@ -17,30 +17,29 @@ from structgen.sampling.checkers import Checker, Closed, Written
 from structgen.sampling.constraints import methods_of
 
 _START: Final = 60.0
-"""Seconds in which the process has to be there; the limit of the checker does not count its start."""
+"""Seconds for the process to start. They do not count against the checker's limit."""
 _REASONS: Final = ("raise", "refuse")
 
 
 class InProcess:
-    """A checker that is asked in a process of its own; it may be used wherever the checker may.
+    """A checker that runs in a process of its own. Use it in place of the checker.
 
-    The process starts with the first question, and ends with the run of `sg.sample`, with `close()`, with the
-    object, or with this Python process, whichever comes first; a checker that is late or is interrupted by
-    Ctrl-C is ended at once, and the next question starts another process. On Linux the process is a fork of
-    this one; elsewhere a fresh Python, for which the checker must be picklable.
+    The process starts at the first call. It ends with the run of `sg.sample`, with `close()`, when the object
+    is deleted, or when this Python process ends. If the checker exceeds its limit, or Ctrl-C interrupts a
+    call, the process is ended at once; the next call starts another. On Linux the process is a fork of this
+    one; elsewhere it is a new Python process, and the checker must be picklable.
 
-    State, if the checker keeps any, goes there and back with each question: the values in its attributes must
-    be picklable. A checker whose `copy` returns itself has none, and is asked faster. Cost: about 0.1 ms a
-    question.
+    A checker's state is sent there and back with each call, so the values of its attributes must be
+    picklable. If its `copy` returns itself it has no state, and calls are faster. Cost: about 0.1 ms a call.
     """
 
     def __init__(
         self, checker: Checker, seconds: float = 1.0, *, on_timeout: Literal["raise", "refuse"] = "raise"
     ) -> None:
-        """`seconds` is the limit of one question. A late answer is an error with `on_timeout="raise"`; with
-        "refuse" it counts as False, and which texts are valid depends on the speed of the machine.
+        """`seconds` is the limit of one call. A late answer is an error with `on_timeout="raise"`. With
+        "refuse" it counts as False; then the speed of the machine decides which texts are valid.
 
-        Raises OptionError for what is no checker, and for a limit that is none.
+        Raises OptionError for an object that is no checker, and for a wrong limit.
         """
         if on_timeout not in _REASONS:
             raise OptionError(
@@ -52,10 +51,10 @@ class InProcess:
         wrapped, self.asks = methods_of(checker, "checker")
         self._seconds, self._on_timeout = seconds, on_timeout
         self.is_repeatable = on_timeout == "raise"
-        """Whether the same question has the same answer."""
+        """Whether the same call always has the same answer."""
         self._checker, self._worker = wrapped, _Worker(wrapped)
         self._state: bytes | None = None
-        """The checker's state after the prefix; None is that in which it was given."""
+        """The checker's state after the prefix; None: its initial state."""
 
     @property
     def __name__(self) -> str:
@@ -64,33 +63,33 @@ class InProcess:
 
     @property
     def fingerprint(self) -> Any:
-        """The checker's own. Raises AttributeError where it has none."""
+        """The checker's own fingerprint. Raises AttributeError if it has none."""
         return self._checker.fingerprint
 
     def viable(self, prefix: bytes) -> bool:
-        """Ask the checker."""
+        """Call the checker."""
         return self._answer("viable", prefix)
 
     def closed(self, event: Closed) -> bool:
-        """Ask the checker."""
+        """Call the checker."""
         return self._answer("closed", event)
 
     def final(self, value: Any) -> bool:
-        """Ask the checker."""
+        """Call the checker."""
         return self._answer("final", value)
 
     def mask(self, state: Written) -> Any:
-        """Ask the checker; a late answer is always an error."""
+        """Call the checker; a late answer is always an error."""
         return self._asked("mask", state)
 
     def copy(self) -> Self:
-        """Return a checker that goes on from the same state, in the same process."""
+        """Return a checker with the same state, in the same process."""
         if not self._worker.has_state:
             return self
         return copy.copy(self)
 
     def close(self) -> None:
-        """End the process; the next question starts another."""
+        """End the process; the next call starts another."""
         self._worker.end()
 
     def __enter__(self) -> Self:
@@ -134,9 +133,9 @@ class _Worker:
         return getattr(self._checker, "__name__", None) or type(self._checker).__name__
 
     def ask(self, method: str, argument: Any, state: bytes | None, seconds: float) -> tuple[Any, Any]:
-        """Return the answer of a method, and the state after it. What the checker raises is raised here.
+        """Return the answer of a method, and the state after it. Errors of the checker are raised here.
 
-        Raises _LateError after so many seconds, StructgenError where the process has ended by itself.
+        Raises _LateError after so many seconds, StructgenError if the process has ended by itself.
         """
         with self._lock:
             try:
@@ -144,7 +143,7 @@ class _Worker:
             except _AnswerError as raised:
                 raise raised.error from None
             except BaseException:
-                # Whatever cut the exchange short, the process is in the midst of it.
+                # After any interruption the process is in an unknown state.
                 self.end()
                 raise
 
@@ -204,7 +203,7 @@ class _Worker:
 
 
 class _AnswerError(Exception):
-    """Brings an error of the checker through: the process goes on."""
+    """Carries an error of the checker; the process continues."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -212,7 +211,7 @@ class _AnswerError(Exception):
 
 
 def _ended(process: Any, connection: Any, owner: int) -> None:
-    # A fork of the process that started it has this object too, and may let go of it.
+    # A fork of the owner has this object too; only the owner may end the process.
     if os.getpid() == owner:
         if process.pid is not None:
             process.kill()
@@ -222,11 +221,11 @@ def _ended(process: Any, connection: Any, owner: int) -> None:
 
 
 def _serve(connection: Any, checker: Any, has_state: bool) -> None:
-    """Answer questions until nobody can ask any more. Runs in the process of the checker."""
+    """Answer calls until the connection closes. Runs in the checker's process."""
     # start-up: few runs have a checker in a process of its own
     import multiprocessing
 
-    # Ctrl-C reaches both processes, and the other one decides; whoever ends this one means it.
+    # Ctrl-C reaches both processes; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
@@ -246,13 +245,13 @@ def _serve(connection: Any, checker: Any, has_state: bool) -> None:
 
 
 def _end_with(parent: Any) -> None:
-    """End this process once its parent has ended, even if a checker hangs."""
+    """End this process when its parent ends, even if a checker hangs."""
     parent.join()
     os._exit(1)
 
 
 def _restored(checker: Any, state: bytes | None) -> Any:
-    """Return the checker in a state, as a copy."""
+    """Return a copy of the checker with a given state."""
     if state is None:
         copied = getattr(checker, "copy", None)
         return copy.deepcopy(checker) if copied is None else copied()
@@ -267,8 +266,7 @@ def _restored(checker: Any, state: bytes | None) -> Any:
 
 def _state_of(checker: Any) -> bytes:
     try:
-        # The attributes alone, where it has some: classes that are defined inside functions cannot be
-        # pickled.
+        # Pickle the attributes only, if there are any: instances of local classes cannot be pickled.
         return pickle.dumps(vars(checker) if hasattr(checker, "__dict__") else checker)
     except Exception as error:
         raise StructgenError(
@@ -280,7 +278,7 @@ def _state_of(checker: Any) -> bytes:
 
 
 def _told(error: Exception) -> bytes:
-    """Return a reply that says what the checker raised; in words where it cannot be pickled."""
+    """Return a reply with the checker's error; as a RuntimeError if it cannot be pickled."""
     try:
         reply = pickle.dumps((error, None, None))
         pickle.loads(reply)

@@ -13,8 +13,8 @@ Listener = Callable[[RunProgress], None]
 
 @contextmanager
 def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
-    """Return whom a run tells how far it has come: the caller's function, for True a line on the standard
-    error output, for None or False nobody. Raises OptionError for anything else."""
+    """Yield the listener of a run's progress: the caller's function; for True a line on stderr; for None or
+    False nothing. Raises OptionError for anything else."""
     if progress is None or progress is False:
         yield None
     elif progress is True:
@@ -32,13 +32,13 @@ def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
 
 @contextmanager
 def _line() -> Iterator[Listener]:
-    """Show a line while a run goes on; its last state stays."""
+    """Show a progress line during a run; its last state stays."""
     # optional: rich
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    # Refreshed by hand, so that no thread is started; a run tells a few times a second.
+    # Refreshed by hand, without a thread; a run reports a few times a second.
     console = Console(stderr=True)
 
     def line(said: str) -> Text:
@@ -47,11 +47,11 @@ def _line() -> Iterator[Listener]:
     with Live(line(""), console=console, auto_refresh=False) as live:
         yield lambda progress: live.update(line(described(progress)), refresh=True)
     if not console.is_terminal:
-        console.line()  # a file has the last state alone, and rich ends no line there
+        console.line()  # in a file rich writes only the last state, without a newline
 
 
 def described(progress: RunProgress) -> str:
-    """Return the line for a state."""
+    """Return the progress line."""
     low, high = progress.bracket
     begin = f"prompt {progress.prompt + 1} of {progress.prompts}: " if progress.prompts > 1 else ""
     return (

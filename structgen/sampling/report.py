@@ -1,7 +1,7 @@
-"""What draws say of a run: where the grammar removed mass, how fields are distributed, what masking would
-have changed, and what a checker that errs can reach.
+"""Statistics of draws: where the grammar removed mass, how fields are distributed, how masking would differ,
+and the accuracy limit of an imperfect checker.
 
-The numbers are here; `report_page` makes a page of them.
+This file computes the numbers; `report_page` makes an HTML page of them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MOST_VALUES: Final = 8
 _MOST_FIELDS: Final = 40
 _LENGTH: Final = "length of the text"
 _COVERED: Final = 0.8
-"""The share of masking's law that has to be known for a comparison."""
+"""The share of masking's law that must be known for a comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +46,41 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class TokenPosition:
-    """A token position: what the grammar forbids there, on average under the target."""
+    """A token position: the mass that the grammar forbids there, on average under the target."""
 
     index: int
     removed: Estimate
-    """The share of the model's mass that may not follow, among texts that come so far."""
+    """The share of the model's mass that is forbidden, among texts that reach the position."""
     reached: float
-    """The share of texts that come so far."""
+    """The share of texts that reach the position."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldShares:
-    """How a field is distributed under the target."""
+    """The distribution of a field under the target."""
 
     name: str
     top: list[Marginal]
     """The likeliest values."""
     masked: list[Estimate | None]
-    """The shares of the same values under masking: of draws by it, with intervals of 95 %; or with proven
-    bounds, where these draws cover enough of its law."""
+    """The shares of the same values under masking: from draws by masking, with intervals of 95 %; or with
+    proven bounds, if these draws cover enough of masking's law."""
     distinct: int
     """The number of different values among the draws."""
     mean: Estimate | None
-    """Of a field of numbers."""
+    """The mean; None for a field that is not numeric."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """What a checker that errs can reach, however many draws are made (*Inference Scaling fLaws*, Stroebl,
+    """The accuracy limit of an imperfect checker for any number of draws (*Inference Scaling fLaws*, Stroebl,
     Kapoor, Narayanan 2024): P(right | accepted) = a / (a + (1 - a) f)."""
 
     false_accepts: float
-    """f: the share of wrong texts that the checker passes."""
+    """f: the share of wrong texts that the checker accepts."""
     right: Estimate | None
-    """a: the share of right texts among the model's own. From the accepted share Z = a + (1 - a) f, which
-    supposes that all right texts are accepted; None where f is more than Z, which cannot be."""
+    """a: the share of right texts among the model's own, from the accepted share Z = a + (1 - a) f. This
+    assumes that all right texts are accepted. None if f > Z, which contradicts that."""
     reached: Estimate | None
     """P(right | accepted)."""
 
@@ -91,19 +91,19 @@ class DrawsReport:
 
     samples: Samples[Any]
     positions: list[TokenPosition]
-    """Empty where the masses are not known of all draws."""
+    """Empty if the masses of some draw are unknown."""
     fields: list[FieldShares]
     fields_left_out: int
     masked_covered: float
-    """The share of masking's own law that these draws cover: what it would say is known so far."""
+    """The share of masking's own law that these draws cover."""
     masked_draws: int
-    """The draws by masking that were given for comparison."""
+    """The number of draws by masking that were given for comparison."""
     divergence: Estimate | None
-    """KL(target || masked) in nats: masking as an outcome of its own where it comes to a dead end."""
+    """KL(target || masked) in nats. A dead end of masking counts as an outcome of its own."""
     ceiling: Ceiling | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as JSON has them; NaN and infinity as None."""
+        """Return the numbers as JSON values; NaN and infinity as None."""
         samples = self.samples
         said = {
             "method": samples.method,
@@ -151,12 +151,12 @@ class DrawsReport:
 def report(
     samples: Samples[Any], false_accepts: float | None = None, masked: Samples[Any] | None = None
 ) -> DrawsReport:
-    """Return the report of some draws.
+    """Return the report of draws.
 
-    `masked` are draws of the method "masked" from the same target, for comparison; without them masking's
-    shares are worked out from the draws themselves, where these cover most of its law.
-    Raises OptionError for a share that is none, and for draws for comparison that are of another target or
-    method. Cost: a standard error for each token position and each value that is shown.
+    `masked`: draws with method "masked" from the same target, for comparison. Without them, masking's shares
+    are computed from the draws themselves, if these cover most of its law. Raises OptionError for a wrong
+    share, and for `masked` draws of another target or method. Cost: a standard error for each token position
+    and each value that is shown.
     """
     if false_accepts is not None and not 0 <= false_accepts < 1:
         raise OptionError(
@@ -206,7 +206,7 @@ def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
 
 
 def _masks(samples: Samples[Any]) -> list[Floats] | None:
-    """Return the masses of all draws; None where one of them has none, or the draws are of another law."""
+    """Return the masses of all draws; None if some are unknown, or the draws are from another law."""
     if samples.is_biased or not samples.texts or not samples.masses:
         return None
     found = [np.array(masses) for masses in samples.masses if masses is not None]
@@ -214,9 +214,8 @@ def _masks(samples: Samples[Any]) -> list[Floats] | None:
 
 
 def _masked(samples: Samples[Any], masks: list[Floats]) -> Floats:
-    """Return the probability of each draw under masking, P(x) / product of z; 0 where a draw before it has
-    the same tokens. Their sum is at most 1: it is the part of masking's law that is known, without an
-    error."""
+    """Return the probability of each draw under masking, P(x) / product of z; 0 for a repeated draw. Their
+    sum is the exactly known part of masking's law, at most 1."""
     logs = np.array([float(np.log(masses).sum()) for masses in masks])
     found: Floats = np.where(is_first(samples), np.exp(np.minimum(samples.logprobs - logs, 0.0)), 0.0)
     return found / max(float(found.sum()), 1.0)
@@ -243,7 +242,7 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     logs = np.array([float(np.log(masses).sum()) for masses in masks])
     mean = float(samples.weights @ logs)
     low, high = samples.log_z_interval
-    # The two errors are correlated in a way that is not known: they are added up.
+    # The correlation of the two errors is unknown: they are added.
     half = _half(samples, logs - mean)
     value = mean - samples.log_z
     return Estimate(
@@ -254,7 +253,7 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
 
 
 def _fields(samples: Samples[Any], comparison: _Comparison) -> tuple[list[FieldShares], int]:
-    """Return the fields of the draws, and the number of those that were left out."""
+    """Return the fields of the draws, and the number of fields left out."""
     if not samples.texts:
         return [], 0
     others = comparison.draws
@@ -275,7 +274,7 @@ def _fields(samples: Samples[Any], comparison: _Comparison) -> tuple[list[FieldS
 
 
 def _values(samples: Samples[Any]) -> list[tuple[str, Any]]:
-    """Return the texts, each with its JSON value where it is JSON."""
+    """Return the texts, each with its JSON value if it is JSON."""
     return [(text, json.loads(text) if samples.is_json else None) for text in samples.texts]
 
 
@@ -305,18 +304,18 @@ def _field(
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """What masking would say: of draws by it, or by the probability that it gives to these draws."""
+    """Shares under masking: from draws by masking, or from its probability of these draws."""
 
     draws: Samples[Any] | None
     probabilities: Floats
-    """float64 [n], of each draw under masking; 0 where a draw before it has the same tokens."""
+    """float64 [n]: the probability of each draw under masking; 0 for a repeated draw."""
 
     @property
     def covered(self) -> float:
         return float(self.probabilities.sum())
 
     def share(self, draws: list[int]) -> Estimate:
-        """Return the share of some draws, of what is known of masking's law, with its proven bounds."""
+        """Return the share of some draws under masking, with proven bounds."""
         share, covered = float(self.probabilities[draws].sum()), self.covered
         return Estimate(share / covered, share, min(share + 1 - covered, 1.0))
 
@@ -335,7 +334,7 @@ def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None
 
 def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
     low, high = (math.exp(one) for one in samples.log_z_interval)
-    # Without an estimate, the middle of what is proven.
+    # Without an estimate, use the middle of the proven bounds.
     accepted = (low + high) / 2 if math.isnan(samples.log_z) else math.exp(samples.log_z)
     if accepted <= false_accepts:
         return Ceiling(false_accepts, None, None)
@@ -346,14 +345,14 @@ def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
 
 
 def ceiling_of(right: float, false_accepts: float) -> float:
-    """Return P(right | accepted) = a / (a + (1 - a) f); 1 where nothing wrong is accepted."""
+    """Return P(right | accepted) = a / (a + (1 - a) f); 1 if nothing wrong is accepted."""
     wrong = (1 - right) * false_accepts
     return right / (right + wrong) if wrong > 0 else 1.0
 
 
 def _half(samples: Samples[Any], found: Floats) -> float:
-    """Return half of the interval of 95 % of a weighted mean whose deviations are given; infinite where one
-    part alone says nothing of it."""
+    """Return half of the interval of 95 % of a weighted mean, given the deviations; infinite if there is only
+    one part, whose error is unknown."""
     parts = samples.contributions(found)
     count = len(parts)
     if count < 2:

@@ -1,4 +1,4 @@
-"""The page of `structgen sample-report`: one HTML file, its pictures in it, nothing from outside."""
+"""The page of `structgen sample-report`: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from structgen.printable import printable
 from structgen.sampling.marginals import Marginal
 from structgen.sampling.report import Ceiling, DrawsReport, Estimate, FieldShares, TokenPosition, ceiling_of
-from structgen.system.cache import replacing
+from structgen.system.cache import writing
 
 # ruff: noqa: E501 (markup)
 
@@ -21,7 +21,7 @@ _WIDE: Final = 900
 _TEXTS: Final = 10
 _PAINTED: Final = 3
 _RARE: Final = 0.001
-"""Of the texts: token positions that fewer come to are not drawn."""
+"""Token positions that a smaller share of the texts reaches are not drawn."""
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1d2330; --paper: #fff; --soft: #f4f6fa; --faint: #667085; --line:
 #d9dee8;
@@ -62,8 +62,8 @@ font-size: .88rem; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: 
 
 
 def write_page(found: DrawsReport, path: Path) -> None:
-    """Write the page of a report, whole or not at all. Raises OSError."""
-    with replacing(path, 0o666) as file:
+    """Write the page of a report atomically. Raises OSError."""
+    with writing(path) as file:
         file.write(page_of(found).encode())
 
 
@@ -536,7 +536,7 @@ def _said(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return text for HTML, for attributes too; what a terminal would obey is written as an escape."""
+    """Return text escaped for HTML and its attributes; control characters as visible escapes."""
     return html.escape(printable(text), quote=True)
 
 
@@ -549,7 +549,7 @@ def _range(one: Estimate) -> str:
 
 
 def _percent(share: float) -> str:
-    """Return a share as a person reads it."""
+    """Return a share as a percentage."""
     if share <= 0 or share > 1 - 1e-12:
         return f"{share:.0%}"
     if share < 0.0005:

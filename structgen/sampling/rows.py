@@ -1,8 +1,8 @@
-"""Model rows: the next-token logits after a prompt and each of some prefixes.
+"""Model rows: the next-token logits after a prompt and a prefix.
 
-A model row is the unit in which samplers count their cost: the logits after one prefix. `Rows` is the
-protocol; `FunctionRows` asks a function of the caller's, `ModelRows` a model of the engine, whose caches of
-keys and values it keeps for the prefixes that were read last.
+Samplers count their cost in model rows: the logits after one prefix. `PrefixRows` is the protocol.
+`FunctionRows` calls a function of the caller's. `ModelRows` calls a model of the engine, and keeps the caches
+of the prefixes that were read last.
 """
 
 from __future__ import annotations
@@ -23,21 +23,20 @@ Floats = npt.NDArray[np.float64]
 Tokens = tuple[int, ...]
 
 CACHED: Final = 1 << 30
-"""Bytes of keys and values that `ModelRows` keeps between two calls."""
+"""The most bytes of caches that `ModelRows` keeps between two calls."""
 PASS: Final = 1 << 28
-"""Bytes of float64 logits that come out of one forward pass of `ModelRows`."""
+"""The most bytes of float64 logits of one forward pass of `ModelRows`."""
 
 
 class PrefixRows(Protocol):
-    """Whatever gives logits after prefixes."""
+    """A source of logits after prefixes."""
 
     name: str
-    """What tells this model from others, for the fingerprint of a prefix tree."""
+    """Identifies the model in the fingerprint of a prefix tree."""
     count: int
-    """Model rows so far: the prefixes that were asked for, each once a call. The prompt's read is one row."""
+    """Model rows so far: distinct prefixes of each call. Reading the prompt is one row."""
     reread: int
-    """Positions that nobody asked for, and that were read once more because their keys and values were no
-    longer kept."""
+    """Positions that were read again, without being asked for, because their caches had been dropped."""
 
     def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
         """Return logits, or log-probabilities, float64 [V], after the prompt and each prefix."""
@@ -45,16 +44,16 @@ class PrefixRows(Protocol):
 
 
 class RunOver(KeyboardInterrupt):
-    """Raised between two calls of a function once its run is over. A method treats it as it treats Ctrl-C: it
+    """Raised between two calls of a function when its run is over. A method handles it like Ctrl-C: it
     returns what is known."""
 
 
 class FunctionRows:
-    """Rows of a function `next_logprobs(ids)`, asked once for each prefix.
+    """Rows of a function `next_logprobs(ids)`, called once for each prefix.
 
-    `ids` are the prompt's tokens and the prefix's. The function returns one real number for each token of the
-    vocabulary, and possibly some more for ids that no token has: a list, an array of numpy or a tensor of
-    torch, of log-probabilities or of logits. What the function raises, the caller gets.
+    `ids` are the tokens of prompt and prefix. The function returns one real number (a log-probability or a
+    logit) for each token of the vocabulary: a list, a numpy array or a torch tensor. It may return more, for
+    ids without a token. Errors of the function reach the caller.
     """
 
     def __init__(
@@ -63,11 +62,11 @@ class FunctionRows:
         self.name, self.count, self.reread = name, 0, 0
         self._function, self._prompt, self._vocab_size = function, list(prompt), vocab_size
         self.is_over: Callable[[], bool] = lambda: False
-        """Asked before each call of the function, which may be slow: a read may have thousands of calls."""
+        """Asked before each call of the function, which may be slow: a read may need thousands of calls."""
 
     def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
-        """Return what the function says. Raises OptionError where it is no row of the vocabulary, and RunOver
-        where `is_over` says so."""
+        """Return the function's rows. Raises OptionError if one is no row of the vocabulary, and RunOver when
+        `is_over()`."""
         found = {}
         for prefix in dict.fromkeys(prefixes):
             if self.is_over():
@@ -77,9 +76,9 @@ class FunctionRows:
         return [found[prefix] for prefix in prefixes]
 
     def _row(self, said: Any) -> Floats:
-        """Return a copy of what the function said: it may use its array again."""
+        """Return a copy of the function's result: it may reuse its array."""
         try:
-            # A tensor of torch may be on another device, need a gradient, or be of a kind that numpy lacks.
+            # A torch tensor may be on another device, need a gradient, or have a dtype that numpy lacks.
             given = np.asarray(_numbers(said) if hasattr(said, "detach") else said)
         except (TypeError, ValueError) as error:
             raise self._refused(f"something that is no array ({error})") from error
@@ -98,22 +97,22 @@ class FunctionRows:
 
 
 class _Kept(NamedTuple):
-    """The cache of a prefix, and the bytes that it takes besides the prompt's."""
+    """The cache of a prefix, and its bytes without those shared with the prompt's."""
 
     cache: Any
     nbytes: int
 
 
 class ModelRows:
-    """Rows of a model of the engine. The prompt is read once, and the cache of each prefix begins as a copy
-    of the prompt's; a model whose caches share memory (`PagedCache`) holds the prompt's keys once.
+    """Rows of a model of the engine. The prompt is read once; the cache of each prefix begins as a copy of
+    the prompt's. A model whose caches share memory (`PagedCache`) stores the prompt's keys once.
 
-    The caches of prefixes are kept, those that were used last, up to `most` bytes; `least` of them are kept
-    whatever they take. So a prefix with one more token than one that was read before takes one decoding step.
-    Where the cache of a prefix's parent is gone, the tokens after its nearest ancestor whose cache is kept
-    (in the end the prompt) are read once more, which `reread` counts.
+    The most recently used caches of prefixes are kept, up to `most` bytes, but at least `least` of them. A
+    prefix that is one token longer than a cached one takes one decoding step. If its parent's cache was
+    dropped, the tokens after the nearest cached ancestor (at worst the prompt) are read again; `reread`
+    counts them.
 
-    A call may hold as much again as is kept: the caches that it begins with are there until it ends.
+    A call may hold up to twice this memory: the caches that it begins with stay until it ends.
     """
 
     def __init__(
@@ -126,21 +125,21 @@ class ModelRows:
         least: int = 64,
         begun: tuple[Any, Any] | None = None,
     ) -> None:
-        """`begun`: what the model's `prefill` returned for the prompt, where it was read before."""
+        """`begun`: the result of the model's `prefill` for the prompt, if it was read before."""
         self.name, self.count, self.reread = name, 0, 0
         self._model, self._prompt, self._most, self._least = model, list(prompt), most, least
         self._root: tuple[Floats, Any] | None = None if begun is None else (_numbers(begun[0]), begun[1])
         self._kept: OrderedDict[Tokens, _Kept] = OrderedDict()
         self._largest = 1
         self.nbytes = 0
-        """Bytes of the caches that are kept, the prompt's left out."""
+        """Bytes of the kept caches, without the prompt's."""
 
     def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
         """Return the logits after each prefix.
 
-        Prefixes that have one more token than one whose cache is kept go through one forward pass together;
-        those that lack d tokens take d passes, all such prefixes together. A pass has as many rows as give
-        `PASS` bytes of logits, and as many as have caches of `most` bytes, but always `least`.
+        Prefixes that are one token longer than a cached one share one forward pass; those that lack d tokens
+        share d passes. A pass has at most as many rows as `PASS` bytes of logits hold and `most` bytes of
+        caches allow, but at least `least`.
         """
         wanted = dict.fromkeys(prefixes)
         self.count += len(wanted)
@@ -157,7 +156,7 @@ class ModelRows:
                 fresh = [caches[prefix[:-1]].copy() for prefix in part]
                 logits = self._model.decode([prefix[-1] for prefix in part], fresh)
                 asked = [at for at, prefix in enumerate(part) if prefix in wanted]
-                # Rows that nobody asked for are not copied off the device.
+                # Rows that nobody asked for are not copied from the device.
                 numbers = _numbers(logits if len(asked) == len(part) else logits[asked])
                 found.update((part[at], row) for at, row in zip(asked, numbers, strict=True))
                 for prefix, cache in zip(part, fresh, strict=True):
@@ -174,8 +173,8 @@ class ModelRows:
         return self._root
 
     def _planned(self, prefixes: Sequence[Tokens]) -> tuple[dict[Tokens, Any], list[list[Tokens]]]:
-        """Return the caches to begin with, and what is to be read in each pass: first what goes on from one
-        of these caches, then what goes on from the first pass, and so on."""
+        """Return the caches to begin with, and the prefixes of each pass: first the children of cached
+        prefixes, then the children of the first pass, and so on."""
         caches: dict[Tokens, Any] = {}
         rounds: list[dict[Tokens, None]] = []
         for prefix in prefixes:
@@ -195,13 +194,13 @@ class ModelRows:
         return caches, [list(together) for together in rounds]
 
     def _rows_of_pass(self) -> int:
-        """Return how many rows one forward pass may have."""
+        """Return the most rows of one forward pass."""
         largest = max(self._largest, self._own_bytes(self._first()[1]))
         of_memory = max(self._most // largest, self._least)
         return max(1, min(of_memory, PASS // (8 * self._model.vocab_size)))
 
     def _keep(self, prefix: Tokens, cache: Any) -> None:
-        """Keep a cache, and forget those that were used least recently where there are too many bytes."""
+        """Keep a cache; drop the least recently used ones while there are too many bytes."""
         before = self._kept.pop(prefix, None)
         nbytes = self._own_bytes(cache)
         self._kept[prefix] = _Kept(cache, nbytes)
@@ -212,7 +211,7 @@ class ModelRows:
             self.nbytes -= gone.nbytes
 
     def _own_bytes(self, cache: Any) -> int:
-        """Return the bytes that a cache holds besides the prompt's."""
+        """Return the bytes of a cache without those shared with the prompt's."""
         if hasattr(cache, "nbytes_beside"):
             return int(cache.nbytes_beside(self._first()[1]))
         return int(cache.nbytes)

@@ -1,4 +1,4 @@
-"""What bounds a run (draws, model rows, seconds, an error), and the loop of all methods that walk."""
+"""The limits of a run (draws, model rows, seconds, standard error), and the loop of all methods that walk."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Attempt, Walker
 
 _EVERY: Final = 0.2
-"""Seconds between two calls of the caller's `progress`."""
+"""Seconds between two calls of `progress`."""
 _FEW: Final = 8
-"""Attempts before which their variance says nothing."""
+"""Below so many attempts their variance is not used."""
 CUTS: Final = (KeyboardInterrupt, LimitError)
-"""What may cut a method short, which then returns what is known: Ctrl-C, and a bound of the grammar."""
+"""Exceptions that end a method early, which then returns what it has: Ctrl-C, and a limit of the grammar."""
 FRUITLESS: Final = 10_000
-"""Attempts in a row without a text at which a run that has neither a budget nor a time ends."""
+"""A run without budget and time limit ends after so many attempts in a row without a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """How far a run has come, for the caller's `progress`."""
+    """The progress of a run, the argument of `progress`."""
 
     accepted: int
     wanted: int
@@ -36,20 +36,20 @@ class RunProgress:
     seconds: float
     bracket: tuple[float, float]
     prompt: int = 0
-    """The number of the prompt, from 0, where several came in one call."""
+    """The number of the prompt, from 0, if several were given."""
     prompts: int = 1
 
 
 @dataclass(slots=True)
 class SamplingRun:
-    """One call of `sample`: the target, the tree, and the bounds on what it may cost."""
+    """One call of `sample` for one prompt: the target, the tree, and the limits."""
 
     target: Target
     tree: PrefixTree
     n: int
     seed: int
     width: int
-    """Walks or particles that go through one forward pass together, at most."""
+    """The most walks or particles of one forward pass."""
     budget: int | None = None
     seconds: float | None = None
     standard_error: float | None = None
@@ -58,11 +58,11 @@ class SamplingRun:
     stopped: str = ""
     began: float = field(default_factory=time.monotonic)
     tree_rows: int = 0
-    """Rows that the tree answered in the model's place."""
+    """Rows that came from the tree instead of the model."""
     accepted: int = 0
-    """Valid texts so far, as last told."""
+    """Valid texts at the last report."""
     limit: LimitError | None = None
-    """The bound of the grammar that the run has met."""
+    """The limit of the grammar that ended the run."""
     _told: float = 0.0
     _fruitless: int = 0
     _rows: int = field(init=False, default=0)
@@ -72,11 +72,11 @@ class SamplingRun:
 
     @property
     def model_rows(self) -> int:
-        """Rows that this run has asked the model for."""
+        """Rows that this run asked the model for."""
         return self.target.rows.count - self._rows
 
     def afford(self, rows: int) -> bool:
-        """Return whether so many more rows may be read; notes the reason where not."""
+        """Return whether so many more rows may be read; if not, note the reason."""
         if self.budget is not None and self.model_rows + rows > self.budget:
             self.stopped = "budget"
         elif self.seconds is not None and time.monotonic() - self.began >= self.seconds:
@@ -85,21 +85,21 @@ class SamplingRun:
         return not self.stopped
 
     def cut(self, error: BaseException) -> None:
-        """Note what has cut the run short (see `CUTS`)."""
+        """Note the exception that ended the run early (see `CUTS`)."""
         if isinstance(error, LimitError):
             self.stopped, self.limit = "limit", error
         else:
             self.stopped = "interrupted"
 
     def tried(self, attempts: int, texts: int) -> None:
-        """Note how many of some attempts gave a text; end a run that nothing bounds after `FRUITLESS`
+        """Note how many attempts gave a text. A run without budget and time limit ends after `FRUITLESS`
         attempts in a row without one."""
         self._fruitless = 0 if texts else self._fruitless + attempts
         if self._fruitless >= FRUITLESS and self.budget is None and self.seconds is None:
             self.stopped = "fruitless"
 
     def tell(self, accepted: int) -> None:
-        """Tell the caller how far the run has come, now and then."""
+        """Report the progress, at most every 0.2 s."""
         self.accepted = accepted
         now = time.monotonic()
         if self.progress is not None and now - self._told >= _EVERY:
@@ -107,12 +107,12 @@ class SamplingRun:
             self.progress(self.state(accepted))
 
     def state(self, accepted: int) -> RunProgress:
-        """Return how far the run has come."""
+        """Return the progress."""
         seconds = time.monotonic() - self.began
         return RunProgress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
 
     def is_close(self, estimates: Sequence[float]) -> bool:
-        """Return whether the standard error of log Z is as small as was asked for."""
+        """Return whether the standard error of log Z is as small as requested."""
         if self.standard_error is None or len(estimates) < _FEW:
             return False
         return mean_of(np.array(estimates))[1] <= self.standard_error
@@ -120,16 +120,16 @@ class SamplingRun:
 
 @dataclass(slots=True)
 class Drawn:
-    """What a method has drawn: texts as token ids, their log-probabilities and log weights."""
+    """The draws of a method: texts as token ids, their log-probabilities and log weights."""
 
     tokens: list[tuple[int, ...]]
     logprobs: Floats
     log_weights: Floats
     attempts: int
     log_z: float
-    """The log of the estimate of Z; NaN for a method that gives none."""
+    """The log of the estimate of Z; NaN if the method gives none."""
     relative_error: float
-    """Its standard error, over Z."""
+    """The standard error of the estimate of Z, divided by Z."""
     contributions: Callable[[Floats], Floats]
     """See `Samples.contributions`."""
     is_exact: bool = False
@@ -142,16 +142,16 @@ class Drawn:
 
 
 def attempts_of(run: SamplingRun, walker: Walker) -> list[Attempt]:
-    """Return attempts until `n` of them gave a text, or the run is over. Surplus ones after the n-th are
-    dropped: attempts count in the order in which they began, whichever ends first.
+    """Return attempts until `n` of them gave a text, or the run is over. Attempts are ordered by their start,
+    whichever ends first; those after the n-th text are dropped.
 
-    The run ends, too, where the tree proves that there is nothing to draw; and, if nothing bounds its cost,
-    after `FRUITLESS` attempts in a row that gave no text.
+    The run also ends if the tree proves that there is nothing to draw; and, without budget and time limit,
+    after `FRUITLESS` attempts in a row without a text.
     """
     found: list[Attempt] = []
     accepted = 0
     try:
-        # What the tree answers passes no other place where the time is looked at.
+        # If the tree answers everything, the time is checked only here.
         while accepted < run.n and run.afford(0):
             if walker.is_spent:
                 run.stopped = "exhausted"
@@ -175,12 +175,12 @@ def attempts_of(run: SamplingRun, walker: Walker) -> list[Attempt]:
 
 
 def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated: bool) -> Drawn:
-    """Return the accepted texts of attempts, of which `wanted` were to be accepted. `weighted`: by their
-    weights, else all alike; `estimated`: whether the weights estimate Z.
+    """Return the accepted texts of attempts; `wanted` was the requested number. `weighted`: with their
+    weights, else all equal; `estimated`: whether the weights estimate Z.
 
-    Attempts that end with the n-th accepted one hold too many of these. Of draws that count alike, the
-    estimate of Z leaves the last one out, which mends it (Haldane 1945, On a method of estimating
-    frequencies); weighted means keep it, and are biased by one part in n.
+    Attempts that stop at the n-th accepted one contain too many accepted ones. For draws of equal weight the
+    estimate of Z leaves the last one out, which removes this bias (Haldane 1945, On a method of estimating
+    frequencies). Weighted means keep it, and have a bias of one part in n.
     """
     valid = [attempt for attempt in attempts if attempt.weight > 0]
     estimates = np.array([attempt.weight for attempt in attempts] if estimated else [])
@@ -204,8 +204,8 @@ def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated
 
 
 def mean_of(estimates: Floats) -> tuple[float, float]:
-    """Return the log of the mean of independent estimates of Z, and the standard error of that mean over it.
-    NaN without an estimate; minus infinity where all are 0."""
+    """Return the log of the mean of independent estimates of Z, and the relative standard error of that mean.
+    NaN without an estimate; minus infinity if all are 0."""
     if not len(estimates):
         return math.nan, math.inf
     mean = float(estimates.mean())

@@ -1,4 +1,4 @@
-"""`sample`: a model, a prompt and a grammar become draws from the model's own distribution of valid texts."""
+"""`sg.sample`: draws from the model's own distribution of valid texts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _SEEDS: Final = 1 << 64
 
 
 class SampleOptions(TypedDict, total=False):
-    """The keywords of `sample`, which tells what they mean."""
+    """The keywords of `sample`; see there."""
 
     method: str
     budget: int | None
@@ -60,6 +60,8 @@ class SampleOptions(TypedDict, total=False):
     tree: PrefixTree | Sequence[PrefixTree] | None
     tokenizer: Tokenizer | Any | None
     name: str
+    outline: bool | None
+    chat: bool | None
     progress: Callable[[RunProgress], None] | bool | None
 
 
@@ -140,59 +142,63 @@ def sample(
     tree: PrefixTree | Sequence[PrefixTree] | None = None,
     tokenizer: Tokenizer | Any | None = None,
     name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
     progress: Callable[[RunProgress], None] | bool | None = None,
     **others: Any,
 ) -> Samples[Any] | list[Samples[Any]]:
-    """Return draws from the model's distribution of texts, given that the text is valid.
+    """Return draws from the model's distribution of texts, conditioned on the text being valid.
 
-    Valid is a text of the grammar, of at most `max_tokens` tokens (the end token not counted), that every
-    checker passes. The law is over token sequences: two tokenisations of a text are two outcomes.
+    A text is valid if it belongs to the grammar, has at most `max_tokens` tokens (the end token not counted),
+    and every checker accepts it. The law is over token sequences: two tokenisations of a text are two
+    outcomes.
 
     model
-        an `sg.Engine`, whatever `sg.Engine` takes, or a function `next_logprobs(ids)` that returns one real
-        number for each token of the vocabulary (a list, an array of numpy, a tensor of torch); for a
-        function, `tokenizer` and `name` (which tells it from other functions) are needed. What the function
-        raises, the caller gets.
+        an `sg.Engine`, any argument of `sg.Engine`, or a function `next_logprobs(ids)` that returns one real
+        number for each token of the vocabulary (a list, a numpy array or a torch tensor). A function needs
+        `tokenizer`, and a `name` that distinguishes it from other functions. Its errors reach the caller.
     prompt
-        a text or a sequence of token ids; or several of them in a list, for which a list of Samples comes
-        back. A list of numbers is one prompt. For several, see below.
+        a text or a sequence of token ids; or a list of several, which gives a list of Samples. A list of
+        numbers is one prompt. For several, see below. An engine puts a text into the form that its model
+        needs, as for `sg.Request`, whose `outline` and `chat` are here too: the embedded models read the
+        outline of the schema, and a chat template is applied where the model has one. Token ids are read as
+        they are, and so is a text for a function.
     grammar
-        a grammar, compiled or not, or a Python type: then the values are objects of the type, and a text that
+        a grammar, compiled or not, or a Python type. With a type the values are its objects, and a text that
         its validators refuse is not valid.
     method
-        "cars" and "rejection" give exact independent draws; "auto", "importance", "smc" and "awrs" weighted
-        ones whose weights also estimate Z; the others (`structgen.sampling.methods`) draw from another law,
-        for comparison. With "auto" each valid text is there once, and `n` is how many are to be found.
+        "cars" and "rejection" give exact independent draws. "auto", "importance", "smc" and "awrs" give
+        weighted draws, whose weights also estimate Z. The others (`structgen.sampling.methods`) draw from
+        another law, for comparison. With "auto" each valid text appears once, and `n` is how many to find.
     budget, seconds, standard_error
-        the run ends at so many model rows, after so long (and one forward pass), or once log Z is known so
-        well; the draws made until then are returned, and `statistics.stopped` says why. So does Ctrl-C: the
-        first ends the run at its next forward pass, a second one at once. Without budget and seconds a run
-        ends too after 10,000 attempts in a row that gave no text.
+        limits: model rows; seconds (exceeded by at most one forward pass); the standard error of log Z. At a
+        limit the draws so far are returned, and `statistics.stopped` says why. Ctrl-C does the same: the
+        first ends the run at its next forward pass, the second at once. Without budget and seconds a run also
+        ends after 10,000 attempts in a row without a text.
     seed
-        from 0 to 2^64 - 1; the same seed gives the same draws.
+        from 0 to 2^64 - 1. The same seed gives the same draws.
     tree
-        what earlier runs of the same target have learnt (`sg.PrefixTree`), for "auto", "cars", "importance"
-        and "asap". With checkers it takes a `fingerprint` attribute of each, which tells it from others.
+        an `sg.PrefixTree` with what earlier runs of the same target learnt, for "auto", "cars", "importance"
+        and "asap". With checkers, each of them needs a `fingerprint` attribute.
     progress
-        True shows a line on the standard error output; a function is told a `RunProgress` a few times a
-        second.
+        True shows a line on stderr. A function is called with a `RunProgress` a few times a second.
 
-    Several prompts share the model and the compiled grammar. The first prompts are read in one pass where the
-    model can do that. Their runs follow one another: `budget`, `standard_error` and `n` are for each, and
-    `seconds` for all, each run having an equal share of what is left. The prompt's number and `seed` make its
-    own seed; `tree` is a list, of a tree for each. After Ctrl-C the prompts whose turn did not come have no
-    draws. A prompt for which Z is proved to be 0 has no draws, and the bracket (0, 0).
+    Several prompts share the model and the compiled grammar. The first prompts are read in one pass if the
+    model can do that. Their runs follow one another. `budget`, `standard_error` and `n` apply to each;
+    `seconds` applies to all, and each run has an equal share of the time left. Each prompt's own seed comes
+    from its number and `seed`. `tree` is a list, with a tree for each. After Ctrl-C the remaining prompts
+    have no draws. A prompt with a proof of Z = 0 has no draws, and the bracket (0, 0).
 
-    Raises OptionError for an option that has no meaning here (top_p and the like change the law),
-    StructgenError where Z is proved to be 0 or the model gives no numbers.
+    Raises OptionError for an option that has no meaning here (top_p and the like change the law);
+    StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
     check(n, method, budget, seconds, standard_error, seed, temperature, max_tokens, others)
-    # Numbers of numpy become Python's, which a fingerprint and a seed need.
+    # numpy numbers become Python's: a fingerprint and a seed need that
     n, seed, max_tokens, temperature = int(n), int(seed), int(max_tokens), float(temperature)
     budget = None if budget is None else int(budget)
     seconds = None if seconds is None else float(seconds)
     began = time.monotonic()
-    problem = Problem(model, grammar, tokenizer, name)
+    problem = Problem(model, grammar, tokenizer, name, outline, chat)
     several = prompts_of(prompt)
     prompts = [
         problem.ids(one, "prompt" if several is None else f"prompt[{at}]", max_tokens)
@@ -212,7 +218,7 @@ def sample(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for each prompt alike."""
+    """The options that all prompts share."""
 
     problem: Problem
     n: int
@@ -233,9 +239,9 @@ class Interruption:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Have the first Ctrl-C end the run at its next forward pass, and the next one raise
-        KeyboardInterrupt. Where the interrupt has another handler, or in another thread than the main one,
-        nothing is changed: methods then return what is known when they meet a KeyboardInterrupt."""
+        """Within the context, the first Ctrl-C ends the run at its next forward pass; the next one raises
+        KeyboardInterrupt. Does nothing outside the main thread, or if SIGINT has another handler; methods
+        then return what is known when they meet a KeyboardInterrupt."""
         if (
             threading.current_thread() is not threading.main_thread()
             or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
@@ -353,7 +359,7 @@ def drawn_for(
 
 
 def _is_over(run: SamplingRun, reasons: list[str]) -> bool:
-    """Return whether a run is over, and note why: a method knows only that it was interrupted."""
+    """Return whether a run is over, and note why: a method only knows that it was interrupted."""
     if run.afford(0):
         return False
     reasons.append(run.stopped)
@@ -361,7 +367,7 @@ def _is_over(run: SamplingRun, reasons: list[str]) -> bool:
 
 
 def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:
-    """Raise StructgenError where there is no valid text."""
+    """Raise StructgenError if there is no valid text."""
     if found.bracket[1] == 0.0:
         raise StructgenError(
             f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
@@ -403,7 +409,7 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
 
 
 def _nothing(method: str) -> Samples[Any]:
-    """Return the result for a prompt whose turn did not come."""
+    """Return the empty result of a prompt that was not reached."""
     none = np.empty(0)
     log_z, interval = interval_of(math.nan, math.inf, (0.0, 1.0))
     statistics = Statistics(0, 0, 0, 0.0, "interrupted")
@@ -413,12 +419,12 @@ def _nothing(method: str) -> Samples[Any]:
 
 
 def _method(name: str) -> ModuleType:
-    """Return the module of a method: a file each, loaded when it is asked for."""
+    """Import and return the module of a method."""
     return import_module(f"structgen.sampling.methods.{name}")
 
 
 def prompts_of(prompt: Any) -> list[Any] | None:
-    """Return the prompts of a list of them, or None for one prompt: a text, or a sequence of numbers."""
+    """Return the prompts of a list; None for a single prompt: a text, or a sequence of numbers."""
     listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
     if isinstance(listed, str) or not isinstance(listed, Sequence) or not len(listed):
         return None
@@ -428,7 +434,7 @@ def prompts_of(prompt: Any) -> list[Any] | None:
 def _trees(
     tree: PrefixTree | Sequence[PrefixTree] | None, prompts: int | None
 ) -> Sequence[PrefixTree | None]:
-    """Return a tree, or None, for each prompt; `prompts` is None for one that did not come in a list."""
+    """Return a tree, or None, for each prompt; `prompts` is None for a single prompt."""
     if tree is None:
         return [None] * (prompts or 1)
     if prompts is None and isinstance(tree, PrefixTree):

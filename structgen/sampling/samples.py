@@ -1,4 +1,4 @@
-"""`Samples`: texts with their weights, and what they say of Z and of expectations."""
+"""`Samples`: texts with weights, and estimates of Z and of expectations."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _ENDS = {
     "fruitless": "as 10,000 attempts in a row gave no text",
     "limit": "by a limit of the grammar",
 }
-"""What a person is told of `Statistics.stopped`."""
+"""Texts for people, by `Statistics.stopped`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples(Generic[T]):
-    """Draws of one run. Length, iteration and indices are those of `values`."""
+    """The draws of one run. len(), iteration and indexing are those of `values`."""
 
     method: str
     texts: list[str]
     values: list[T]
-    """The texts as Python values where the grammar is a JSON Schema, else the texts."""
+    """The parsed JSON values if the grammar is a JSON Schema, objects if it is a type, else the texts."""
     token_ids: list[tuple[int, ...]]
     logprobs: Floats
     """float64 [n]: log P(tokens, end) under the model at the run's temperature."""
@@ -50,29 +50,29 @@ class Samples(Generic[T]):
     is_exact: bool
     """Whether the draws are independent draws from the target itself."""
     is_biased: bool
-    """Whether the draws are from another law, and the weights do not mend that (`masked`, `asap`)."""
+    """Whether the draws are from another law that the weights do not correct (`masked`, `asap`)."""
     log_z: float
     """The estimate of log Z; NaN for a method that gives none."""
     log_z_interval: tuple[float, float]
-    """95 % of it, by the normal approximation, within the bracket."""
+    """The interval of 95 %, by the normal approximation, within the bracket."""
     bracket: tuple[float, float]
-    """Proven bounds on Z: the mass of the valid texts that were met, and what was not proved invalid."""
+    """Proven bounds on Z: the mass of the valid texts found, and the mass not proved invalid."""
     statistics: Statistics
     contributions: Callable[[Floats], Floats] = field(repr=False)
-    """From a function's value at each draw to uncorrelated parts of its weighted mean, for the standard
-    error: one for each independent draw, run of particles, or attempt. It is linear, and takes several
-    functions at once: from float64 [n] or [n, m] to [k] or [k, m]."""
+    """For standard errors: a linear map from a function's value at each draw, float64 [n] or [n, m], to
+    uncorrelated parts of its weighted mean, [k] or [k, m]. There is one part for each independent draw, run
+    of particles, or attempt."""
     masses: list[tuple[float, ...] | None] = field(default_factory=list)
-    """For each draw, the share z of the model's mass that the grammar allowed after each of its prefixes,
-    the empty one first; None where it is not known. Empty: it is known of no draw."""
+    """For each draw the allowed mass z after each of its prefixes, the empty one first; None if it is
+    unknown. The list is empty if it is unknown for all draws."""
     is_json: bool = False
     """Whether the texts are JSON."""
     about: Mapping[str, Any] = field(default_factory=dict)
-    """What was sampled: model, temperature, max_tokens, seed and the like."""
+    """The parameters of the run: model, temperature, max_tokens, seed and the like."""
     pieces: Mapping[int, str] = field(default_factory=dict)
-    """The text of each token that the draws hold, as far as it is UTF-8 by itself: for people."""
+    """The text of each token in the draws, as far as it is UTF-8 by itself, for display."""
     target: str = ""
-    """What tells the target from others; "" where a part of it has no name."""
+    """The digest of the target; "" if a part of it has no name."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -90,17 +90,17 @@ class Samples(Generic[T]):
 
     @property
     def effective_size(self) -> float:
-        """The number of independent draws that are worth as much: (sum w)^2 / sum w^2 (Kish 1965)."""
+        """The equivalent number of independent draws by weights alone: (sum w)^2 / sum w^2 (Kish 1965)."""
         weights = self.weights
         return float(1.0 / (weights @ weights)) if len(weights) else 0.0
 
     @cached_property
     def worth(self) -> float:
-        """The number of independent draws from the target that would give standard errors as small, on
-        average over 64 random yes/no questions about the text; infinite where every valid text is known.
+        """The number of independent draws from the target with equal standard errors, on average over 64
+        random yes/no questions about the text; infinite if every valid text is known.
 
-        Other than Kish's number it knows that particles of one run have ancestors in common, and that the
-        share of a text whose probability is known has no error. Cost: 64 standard errors.
+        Unlike Kish's number it accounts for particles with common ancestors, and for texts whose probability
+        is known exactly. Cost: 64 standard errors.
         """
         lower, upper = self.bracket
         if lower == upper and self.texts:
@@ -115,14 +115,14 @@ class Samples(Generic[T]):
             parts = self.contributions(found)
             spread += float(weights @ (found * found))
             error += float(parts @ parts)
-        # Where all draws are the same, their spread says nothing.
+        # If all draws are the same, their spread is 0.
         return spread / error if error > 0 else self.effective_size
 
     def expectation(self, function: Callable[[T], float]) -> tuple[float, float]:
         """Return the estimate of a function's mean under the target, and its standard error.
 
-        The estimate is the weighted mean; the error is that of a ratio of means (the delta method), NaN where
-        there is one independent draw alone. Raises StructgenError where there is no draw.
+        The estimate is the weighted mean; the error is that of a ratio of means (the delta method), NaN if
+        there is only one independent draw. Raises StructgenError if there is no draw.
         """
         if not self.values:
             raise StructgenError(
@@ -153,34 +153,34 @@ class Samples(Generic[T]):
         """Return the likeliest values of a field under the target, each with its share of the mass and an
         interval of 95 %.
 
-        `field` is a path such as "city", "address.city", "tags[]" (any item of a list), or a function of a
-        value. Raises StructgenError where there is no draw.
+        `field` is a path such as "city", "address.city" or "tags[]" (any item of a list), or a function of a
+        value. Raises StructgenError if there is no draw.
         """
         return marginals(self, field, most)
 
     def with_values(self, read: Callable[[str], S]) -> Samples[S]:
-        """Return the same draws with other values: those that a function makes of the texts."""
+        """Return the same draws with the values `read(text)`."""
         return replace(self, values=list(map(read, self.texts)))  # type: ignore[arg-type,return-value]
 
     def to_jsonl(self, path: str | Path) -> None:
-        """Write the draws to a file of JSON lines, whole or not at all.
+        """Write the draws to a file of JSON lines, atomically.
 
-        The first line says what run they are of; each other line is a draw (`structgen.sampling.samples_file`
-        has the format). Raises OSError.
+        The first line describes the run; each other line is a draw (the format:
+        `structgen.sampling.samples_file`). Raises OSError.
         """
         write_samples(self, Path(path))
 
     @staticmethod
     def from_jsonl(path: str | Path) -> Samples[Any]:
-        """Return the draws of a file that `to_jsonl` wrote. Values are those of the JSON texts, or the texts:
-        `with_values` makes objects of them.
+        """Return the draws of a file that `to_jsonl` wrote. The values are those of the JSON texts, or the
+        texts; `with_values` makes objects of them.
 
-        Standard errors are those of batch means of at most 50 parts. Raises StructgenError, which names the
-        line, where the file is damaged; OSError.
+        Standard errors are those of batch means with at most 50 parts. Raises StructgenError, which names the
+        line, if the file is damaged; OSError.
         """
         contents = read_samples(Path(path))
         found: Samples[Any] = Samples(**contents.fields)
-        # As the run knew it: batches would give another estimate of the same number.
+        # As the run computed it: batch means would give another estimate.
         found.__dict__["worth"] = contents.worth
         return found
 
@@ -190,7 +190,7 @@ class Samples(Generic[T]):
         return "biased" if self.is_biased else "exact" if self.is_exact else "weighted"
 
     def facts(self) -> list[tuple[str, str]]:
-        """Return what a person wants to know first, as names and texts."""
+        """Return the main facts as pairs of name and text."""
         done, size = self.statistics, len(self.texts)
         kinds = {
             "exact": "independent draws from the model's distribution of valid texts",
@@ -220,8 +220,8 @@ class Samples(Generic[T]):
 
     @property
     def accept_rate(self) -> float:
-        """The share of attempts that gave a valid text; NaN where there was none, or an attempt may give
-        several."""
+        """The share of attempts that gave a valid text; NaN if there was no attempt, or an attempt may give
+        several texts."""
         done = self.statistics
         return done.accepted / done.attempts if 0 < done.attempts >= done.accepted else math.nan
 
@@ -245,7 +245,7 @@ class Samples(Generic[T]):
         return f"{worth:,.1f}" if math.isfinite(worth) else "without end (every valid text is known)"
 
     def _repr_html_(self) -> str:
-        """Return a short summary for a notebook, with the draws of most weight."""
+        """Return a short summary for a notebook, with the heaviest draws."""
         facts = "".join(
             f"<tr><th>{html.escape(name)}</th><td>{html.escape(said)}</td></tr>"
             for name, said in self.facts()

@@ -1,14 +1,14 @@
-"""Draws in a file of JSON lines: the first line says what run they are of, each other line is a draw.
+"""Draws in a file of JSON lines: the first line describes the run, each other line is a draw.
 
-The first line is an object: the format's version, the method, log Z with its interval, the bracket, the
-statistics, what was sampled (model, temperature, ...), and how many draws follow. A draw has its text, token
-ids, log-probability, log weight and normalised weight; where they are known the allowed masses z; and its
-`error_parts`, from which the standard errors of means can be worked out again.
+The first line is an object: the version of the format, the method, log Z with its interval, the bracket, the
+statistics, the parameters (model, temperature, ...), and the number of draws. A draw has its text, token ids,
+log-probability, log weight and normalised weight; the allowed masses z if they are known; and its
+`error_parts`, from which standard errors of means can be computed.
 
 The error parts are batch means. `Samples.contributions` splits a weighted mean into uncorrelated parts, one
-for each attempt or run of particles; here the parts are summed into at most 50 batches, which are
-uncorrelated too, so their squares estimate the same variance. It takes one number for each draw and batch in
-which the draw has a share.
+for each attempt or run of particles. Here they are summed into at most 50 batches, which are uncorrelated
+too, so that their squares estimate the same variance. The file has one number for each draw and each batch in
+which it has a share.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ import numpy as np
 from structgen.errors import StructgenError
 from structgen.sampling.estimates import Draws, Statistics
 from structgen.sampling.target import Floats
-from structgen.system.cache import replacing
+from structgen.system.cache import writing
 
 _FORMAT: Final = "structgen samples 1"
 _BATCHES: Final = 50
-"""Uncorrelated parts of a mean in a file: their number decides how well the variance is known, here to a
-fifth."""
+"""Uncorrelated parts of a mean in a file. With 50 parts the variance is known to about a fifth."""
 _BLOCK: Final = 256
 
 
 def lines_of(samples: Draws) -> Iterator[dict[str, Any]]:
-    """Yield what a file says of each draw, its error parts aside."""
+    """Yield the object of each draw, without its error parts."""
     weights = samples.weights
     for at in range(len(samples.texts)):
         yield _line_of(samples, weights, at)
@@ -56,7 +55,7 @@ def _line_of(samples: Draws, weights: Floats, at: int) -> dict[str, Any]:
 
 
 def write_samples(samples: Draws, path: Path) -> None:
-    """Write draws to a file, whole or not at all. Raises OSError."""
+    """Write draws to a file atomically. Raises OSError."""
     parts = error_parts(samples)
     low, high = samples.log_z_interval
     header = {
@@ -76,7 +75,7 @@ def write_samples(samples: Draws, path: Path) -> None:
         "about": dict(samples.about),
         "pieces": {str(token): piece for token, piece in sorted(samples.pieces.items())},
     }
-    with replacing(path, 0o666) as file:
+    with writing(path) as file:
         file.write(_line(header))
         for at, said in enumerate(lines_of(samples)):
             shares = {str(i): float(parts[i, at]) for i in np.flatnonzero(parts[:, at])}
@@ -86,7 +85,7 @@ def write_samples(samples: Draws, path: Path) -> None:
 def error_parts(samples: Draws) -> Floats:
     """Return float64 [k, n], k at most 50: the batches of the linear map `samples.contributions`.
 
-    Cost: a call of it for each 256 draws, on a matrix.
+    Cost: one call of the map, on a matrix, for each 256 draws.
     """
     count = len(samples.texts)
     parts = len(samples.contributions(np.zeros(count)))
@@ -108,13 +107,13 @@ class SamplesContents(NamedTuple):
     fields: dict[str, Any]
     """The fields of `samples.Samples`."""
     worth: float
-    """Its `worth`, as the run knew it."""
+    """`Samples.worth` as the run computed it."""
 
 
 def read_samples(path: Path) -> SamplesContents:
-    """Return the draws of a file; values are those of the JSON texts, or the texts.
+    """Return the draws of a file; the values are those of the JSON texts, or the texts.
 
-    Raises StructgenError, which names the line, where the file is damaged or none of ours; OSError.
+    Raises StructgenError, which names the line, if the file is damaged or not ours; OSError.
     """
     lines = path.read_bytes().split(b"\n")
     if lines[-1] == b"":
@@ -166,7 +165,7 @@ def read_samples(path: Path) -> SamplesContents:
 
 
 def _written(value: float) -> float | str:
-    """Return a number as JSON has it; the others, which JSON does not have, as text."""
+    """Return a number for JSON; NaN and infinity as text."""
     return value if math.isfinite(value) else str(value)
 
 
@@ -175,7 +174,7 @@ def _line(value: dict[str, Any]) -> bytes:
 
 
 class _Line:
-    """A line of a file, and what is refused there."""
+    """A line of a file, with methods that read its fields or refuse it."""
 
     def __init__(self, path: Path, number: int, line: bytes) -> None:
         self._path, self._number = path, number

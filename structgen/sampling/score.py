@@ -1,4 +1,4 @@
-"""`score`: how likely given texts are, under the model and given that a text is valid."""
+"""`score`: the probability of given texts under the model, and given that a text is valid."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
     from structgen.engine.engine import Engine
 
 _SHOWN: Final = 40
-"""Bytes of a text that a reason shows."""
+"""The most bytes of a text in a reason."""
 _UNKNOWN: Final = (-math.inf, 0.0)
-"""All that is known of log Z without a run."""
+"""The proven bounds on log Z without a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How likely a text is, in its canonical tokenisation; see `score`."""
+    """The probability of a text in its canonical tokenisation; see `score`."""
 
     text: str
     token_ids: tuple[int, ...]
-    """The canonical tokenisation: what the tokenizer makes of the text alone."""
+    """The canonical tokenisation: that of the text alone."""
     logprob: float
     """log P(tokens, end) under the model at the temperature; -inf for a text that is not valid."""
     logprob_given_valid: float
-    """`logprob` - log Z; NaN where log Z was not estimated, -inf for a text that is not valid."""
+    """`logprob` - log Z; NaN if log Z was not estimated, -inf for a text that is not valid."""
     interval: tuple[float, float]
-    """Where `logprob_given_valid` lies: at 95 % as that of log Z, proven where nothing was estimated."""
+    """The interval of `logprob_given_valid`: 95 % if log Z was estimated, else proven."""
     reason: str
-    """Why the text is not valid; "" for one that is."""
+    """Why the text is not valid; "" if it is valid."""
 
     @property
     def is_valid(self) -> bool:
-        """Whether the text belongs to the language that is scored."""
+        """Whether the text is valid."""
         return not self.reason
 
 
@@ -71,33 +71,35 @@ def score(
     checkers: Sequence[Checker] = (),
     tokenizer: Tokenizer | Any | None = None,
     name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
 ) -> list[Score]:
-    """Return how likely each text is, in the order of the texts.
+    """Return the probability of each text, in order.
 
-    The law of `sample` is over token sequences, so a text has a probability for each of its tokenisations.
-    What is returned is that of one of them, the canonical: what the tokenizer makes of the text by itself,
-    after the prompt's tokens, with an end token after it. The sum over all tokenisations would take a model
-    row for each prefix of each of them, which are exponentially many; it is not offered. The probability of
-    the text is at least what is returned.
+    The law of `sample` is over token sequences, so each tokenisation of a text has its own probability. This
+    function returns that of the canonical one: the tokenizer's result for the text alone, after the prompt's
+    tokens, with an end token after it. The text's total probability is at least that. The sum over all
+    tokenisations is not offered: it would take a model row for each prefix of each of them, which are
+    exponentially many.
 
-    Model, prompt, grammar, temperature, max_tokens, checkers, tokenizer and name are those of `sample`; the
-    prompt is one. Valid is what is valid there; other texts have -inf, and a `reason`.
+    Model, prompt (only one), grammar, temperature, max_tokens, checkers, tokenizer, name, outline, chat and
+    the meaning of "valid" are those of `sample`. Texts that are not valid have -inf, and a `reason`.
 
     samples
-        draws of `sample` for the same target, whose `log_z` and interval give log P given valid. A target
-        that is known to be another is refused; where a part of it has no name that cannot be seen.
+        draws of `sample` for the same target; their `log_z` and interval give log P given valid. Draws of
+        another target are refused, unless a part of the target has no name: then this cannot be checked.
     budget
-        model rows to estimate log Z with, by method "auto" with `seed`, besides those of the texts. Ctrl-C
-        ends that part early.
+        model rows to estimate log Z with method "auto" and `seed`, besides those of the texts. Ctrl-C ends
+        that estimate early.
 
-    Without both, `logprob_given_valid` is NaN, and its interval is what the scored texts prove: Z is at
-    least the sum of their probabilities, and at most 1.
+    Without both, `logprob_given_valid` is NaN, and its interval is what the scored texts prove: Z is at least
+    the sum of their probabilities, and at most 1.
 
-    To rank: sorted(scores, key=lambda score: score.logprob, reverse=True). Given that a text is valid the
-    order is the same, as Z is the same for all.
+    To rank texts: sorted(scores, key=lambda score: score.logprob, reverse=True). Z is the same for all, so
+    the order given validity is the same.
 
     Cost: a model row for each distinct prefix of the valid texts, read once; no row for the others. Raises
-    OptionError for an option that has no meaning here, StructgenError where the model gives no numbers.
+    OptionError for an option that has no meaning here, StructgenError if the model's logits are not numbers.
     """
     check(1, "auto", budget, None, None, seed, temperature, max_tokens, {})
     seed, max_tokens, temperature = int(seed), int(max_tokens), float(temperature)
@@ -115,7 +117,7 @@ def score(
             where="samples",
             cure='Draw with method="auto", "cars", "importance", "smc" or "rejection".',
         )
-    problem = Problem(model, grammar, tokenizer, name)
+    problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", max_tokens)
     (rows,) = problem.rows([ids])
     settings = Wanted(problem, budget or 1, "auto", budget, None, temperature, max_tokens, listed(checkers))
@@ -175,7 +177,7 @@ def _texts(texts: Sequence[str]) -> list[str]:
 
 
 def _judged(target: Target, text: str) -> tuple[Tokens, str]:
-    """Return the canonical tokens of a text, and why it is not valid, or ""."""
+    """Return the canonical tokens of a text, and why it is not valid (or "")."""
     compiled = target.compiled
     try:
         tokens = tuple(compiled.tokenizer.encode(text.encode()))
@@ -213,12 +215,12 @@ def _refusal(target: Target, state: int, tokens: Tokens, at: int) -> str:
 
 
 def _shown(text: bytes) -> str:
-    """Return the end of a text, for a message."""
+    """Return the last bytes of a text, for a message."""
     return f"{'...' if len(text) > _SHOWN else ''}{text[-_SHOWN:]!r}"
 
 
 class _Node:
-    """A prefix of some of the texts: the edges to be known, and the log-probabilities once they are."""
+    """A common prefix of texts: its edges, and their log-probabilities once they are read."""
 
     __slots__ = ("children", "end", "is_end", "is_read", "logprobs")
 
@@ -232,8 +234,8 @@ class _Node:
 def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:
     """Return log P(tokens, end) of texts.
 
-    `width` texts at a time are read token by token, all of them in one pass. Neighbours in the order of their
-    tokens have long beginnings in common, so what is read for one is still kept for the next.
+    `width` texts at a time are read in parallel, token by token. Texts are sorted by their tokens, so that
+    neighbours have long common prefixes, whose caches are still kept.
     """
     root = _Node()
     for tokens in texts:
@@ -250,7 +252,7 @@ def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Token
 
 
 def _levels(root: _Node, texts: Sequence[Tokens]) -> Iterator[dict[Tokens, _Node]]:
-    """Yield the nodes of texts that are not read yet, by the number of their tokens."""
+    """Yield the unread nodes of texts, by depth."""
     paths: dict[Tokens, _Node] = {(): root}
     at = 0
     while paths:
@@ -262,7 +264,7 @@ def _levels(root: _Node, texts: Sequence[Tokens]) -> Iterator[dict[Tokens, _Node
 def _read(target: Target, nodes: dict[Tokens, _Node], ends: Any) -> None:
     """Read the rows of nodes, and note the log-probabilities of their edges."""
     prefixes = list(nodes)
-    # No more rows at a time than go through one pass: each is as long as the vocabulary.
+    # At most as many rows at a time as one pass may have: each has the vocabulary's length.
     together = max(1, PASS // (8 * target.compiled.vocab_size))
     for begin in range(0, len(prefixes), together):
         part = prefixes[begin : begin + together]

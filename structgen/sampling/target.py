@@ -36,7 +36,7 @@ END: Final = -1
 """The edge that ends a text: all end tokens of the tokenizer together."""
 
 _MOST_MASSES: Final = 1 << 18
-"""Prefixes whose mass is kept; some 100 bytes each. Draws that pass through others have no masses."""
+"""Prefixes whose mass is kept; about 100 bytes each. Draws that pass through others have no masses."""
 _REMEMBERED: Final = 1 << 14
 """Prefixes whose answers are remembered, so that the checkers are not asked about them once more."""
 

@@ -2,14 +2,14 @@
 
 A node stands for a prefix u that was read. It keeps the likeliest allowed tokens with their probabilities,
 the mass of the others as one number (`rest`), and for each kept token a an upper and a lower bound on h(ua).
-Its own bounds follow by the sum over what may come next:
+Its own bounds are sums over what may come next:
 
     upper(u) = P(end | u) end_upper + sum over kept a of P(a | u) upper(ua) + rest
     lower(u) = P(end | u) end_lower + sum over kept a of P(a | u) lower(ua)
 
-A prefix that was not read has upper bound 1 and lower bound 0; a text that is known to be valid has 1 for
-both, one that a checker refused 0 for both. So lower(root) <= Z <= upper(root) is a certificate, not an
-estimate, and once the two are equal the language is exhausted.
+A prefix that was not read has the bounds 1 and 0. A text that is known to be valid has 1 for both, a text
+that a checker refused 0 for both. So lower(root) <= Z <= upper(root) is a certificate, not an estimate. When
+the two are equal, the language is exhausted.
 
 Sources: the upper bound is the expected future grammaticality of ASAp (Park et al., Grammar-Aligned
 Decoding, 2024); the coin flips that make its draws exact are those of adaptive rejection sampling (see
@@ -34,25 +34,25 @@ from structgen.sampling.tree_file import read_tree, write_tree
 class PrefixTree:
     """The prefix tree of one target: what runs of `sg.sample` have learnt, for later runs.
 
-    It holds at most `most` bytes, or the root alone; what is beyond them is not remembered. The first run
-    binds it to its model, prompt, grammar, temperature, length and checkers; a run of another target is
-    refused. One run at a time may use it. `save` and `load` (structgen.sampling.tree_file) keep it in a file.
+    It holds at most `most` bytes, but at least the root; more is not stored. The first run binds it to its
+    model, prompt, grammar, temperature, length and checkers; a run of another target is refused. Only one run
+    at a time may use it. `save` and `load` keep it in a file (structgen.sampling.tree_file).
     """
 
     def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
-        """`kept`: tokens that a node keeps when it is made."""
+        """`kept`: how many tokens a new node keeps."""
         self.root: Node | None = None
         self.kept, self.nbytes, self.most = kept, 0, most
         self.fingerprint = ""
-        """What the tree is bound to; "" before its first run."""
+        """The digest of its target; "" before its first run."""
         self.saved = ""
-        """What tells the file that the tree was loaded from or saved to last; "" before."""
+        """The digest of the file that the tree was last loaded from or saved to; "" before."""
         self._in_use = threading.Lock()
 
     @contextmanager
     def used(self, fingerprint: str) -> Iterator[None]:
-        """Lend the tree to one run of a target. Raises OptionError for another target, and beside another
-        run."""
+        """Lend the tree to one run of a target. Raises OptionError for another target, and if another run is
+        using it."""
         if not self._in_use.acquire(blocking=False):
             raise OptionError(
                 "Another run is using this tree.", where="tree", cure="Wait for it, or give each run its own."
@@ -70,17 +70,17 @@ class PrefixTree:
             self._in_use.release()
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the tree to a file, whole or not at all.
+        """Write the tree to a file atomically.
 
-        A file that is there is replaced if this tree was loaded from it as it is, or saved to it last, and
-        otherwise only with `overwrite`: it may hold what another process has learnt. Raises OptionError where
-        that is not so, and OSError.
+        An existing file is replaced only if this tree was loaded from it or last saved to it, or with
+        `overwrite`: it may hold what another process has learnt. Raises OptionError otherwise; OSError.
         """
         write_tree(self, FilePath(path), overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PrefixTree:
-        """Return the tree of a file. Raises StructgenError for a file that is damaged or no tree, OSError."""
+        """Return the tree of a file. Raises StructgenError if the file is damaged or holds no tree;
+        OSError."""
         tree = cls()
         read_tree(tree, FilePath(path))
         return tree
@@ -92,7 +92,7 @@ class PrefixTree:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether every valid text is known: there is nothing left to draw that would be new."""
+        """Whether every valid text is known, so that no draw would be new."""
         lower, upper = self.bracket
         return lower == upper
 
@@ -115,15 +115,15 @@ class PrefixTree:
         return self.nbytes + more <= self.most
 
     def attach(self, path: Path, node: Node) -> None:
-        """Have a node at the end of a path, if there is room, and the bounds above it true."""
+        """Attach a node at the end of a path, if there is room, and update the bounds above it."""
         if not path:
             self.attach_under(None, 0, node)
         elif self._is_attached(path, len(path) - 1) and self.attach_under(*path[-1], node):
             self.learn(path, node.upper, node.lower)
 
     def attach_under(self, parent: Node | None, slot: int, node: Node) -> bool:
-        """Have a node after a slot of one that is part of the tree, or as its root; return whether there was
-        room. The bounds above it are left as they are."""
+        """Attach a node after a slot of a parent in the tree, or as the root; return whether there was room.
+        Does not update the bounds above it."""
         if parent is None:
             self.root, self.nbytes = node, node.nbytes
             return True
@@ -134,14 +134,14 @@ class PrefixTree:
         return True
 
     def holds(self, path: Path, node: Node) -> bool:
-        """Return whether the node at the end of a path is part of the tree."""
+        """Return whether the node at the end of a path is in the tree."""
         return node is self.root if not path else path[-1][0].children.get(path[-1][1]) is node
 
     def learn(self, path: Path, upper: float, lower: float) -> None:
-        """Note bounds on h after a path, and what follows for all that is above.
+        """Store bounds on h after a path, and update those above.
 
-        A node that was not attached is no part of the tree: what was learnt there ends with it, as the next
-        walk finds it new and must find the bound 1 that it is promised.
+        Nothing is stored below a node that was not attached: the next walk finds that node new, with the
+        bound 1.
         """
         for depth in range(len(path) - 1, -1, -1):
             node, edge = path[depth]
@@ -156,5 +156,5 @@ class PrefixTree:
                 return
 
     def _is_attached(self, path: Path, depth: int) -> bool:
-        """Return whether the node at a depth of a path is the root, or hangs on the node above it."""
+        """Return whether the node at a depth of a path is the root, or attached to the node above it."""
         return self.holds(path[:depth], path[depth][0])

@@ -3,12 +3,12 @@
 Nodes are numbered in preorder, the root first. `counts` says how many tokens each node keeps; `tokens`,
 `probabilities`, `uppers` and `lowers` hold those of all nodes, one after another; `nodes` has the numbers of
 each node; `children` has a row (parent, slot, child) for each edge; `fingerprint` is the target's, in UTF-8.
-Every number is held to its range when a file is read, and the bounds of each node are worked out anew.
+Each number is checked against its range when a file is read, and the bounds of each node are recomputed.
 
-Several processes may read one file, and each then has a tree of its own. A file is replaced whole, and only
-by a tree that knows what the file holds: one that was loaded from it as it is, or saved to it last. Otherwise
-what another process has saved meanwhile would be lost. The file `.NAME.lock` beside it lets one process at a
-time look and replace; the system frees the lock when that process ends.
+Several processes may read one file, and each then has a tree of its own. A file is replaced atomically, and
+only by a tree that was loaded from it or last saved to it. Otherwise what another process saved meanwhile
+would be lost. The lock file `.NAME.lock` beside it lets one process at a time compare and replace; the system
+releases the lock when that process ends.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from structgen.native.array_file import DamagedArrays, decode_arrays, encode_arr
 from structgen.sampling.prefix_node import Node
 from structgen.sampling.target import TargetStep
 from structgen.store.segment_files import exclusive
-from structgen.system.cache import replacing
+from structgen.system.cache import writing
 
 _KIND: Final = "prefix-tree-3"
 _EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower", "estimate")
 """The numbers of a node, in the columns of `nodes`."""
 _FLAT: Final = ("tokens", "probabilities", "uppers", "lowers")
 _SLACK: Final = 1e-9
-"""By how much the probabilities of a node may pass 1, for rounding."""
+"""How far the probabilities of a node may exceed 1 by rounding."""
 
 
 class StoredTree(Protocol):
-    """The fields of a `tree.PrefixTree` that a file holds, `saved` aside."""
+    """The fields of a `tree.PrefixTree` that a file holds, without `saved`."""
 
     root: Node | None
     kept: int
@@ -46,14 +46,14 @@ class StoredTree(Protocol):
     nbytes: int
     fingerprint: str
     saved: str
-    """The digest of the file that the tree was loaded from or saved to last."""
+    """The digest of the file that the tree was last loaded from or saved to."""
 
 
 def write_tree(tree: StoredTree, path: Path, overwrite: bool = False) -> None:
-    """Write a tree to a file, which then takes the place of what was there.
+    """Write a tree to a file, replacing an existing one.
 
-    Raises OSError; and OptionError where the file holds what this tree has not seen and `overwrite` is False,
-    or while another process is saving to it.
+    Raises OSError; and OptionError if the file holds what this tree has not seen and `overwrite` is False, or
+    while another process is saving to it.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -70,7 +70,7 @@ def write_tree(tree: StoredTree, path: Path, overwrite: bool = False) -> None:
                 where=str(path),
                 cure="Load it and repeat the run with it, save under another name, or pass overwrite=True.",
             )
-        with replacing(path, 0o666, sync=True) as file:
+        with writing(path, sync=True) as file:
             file.writelines(parts)
     tree.saved = _digest(parts)
 
@@ -109,14 +109,14 @@ def _listed(tree: StoredTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
         if parent >= 0:
             children.append((parent, slot, len(nodes)))
         nodes.append(node)
-        # Siblings in the order in which they were met, so that a tree that is read lists its texts in the
-        # same order as the one that was written.
+        # Siblings in order of their first visit, so that a loaded tree lists its texts in the order of the
+        # saved one.
         waiting += [(child, len(nodes) - 1, slot) for slot, child in reversed(node.children.items())]
     return nodes, children
 
 
 def read_tree(tree: StoredTree, path: Path) -> None:
-    """Fill an empty tree from a file. Raises StructgenError where it is damaged or no tree, OSError."""
+    """Fill an empty tree from a file. Raises StructgenError if it is damaged or no tree; OSError."""
     content = path.read_bytes()
     try:
         numbers, arrays, _ = decode_arrays(np.frombuffer(content, np.uint8), _KIND, "")
@@ -140,7 +140,7 @@ def _refused(path: Path, why: str) -> StructgenError:
 
 
 def _fill(tree: StoredTree, arrays: dict[str, Any]) -> None:
-    """Give a tree the nodes of some arrays. Raises ValueError for numbers out of range."""
+    """Add the nodes in some arrays to a tree. Raises ValueError for numbers out of range."""
     counts, each, children = arrays["counts"], arrays["nodes"], arrays["children"]
     _hold(
         counts.ndim == 1 and each.shape == (len(counts), len(_EACH)) and children.shape[1:] == (3,), "shapes"
@@ -154,7 +154,7 @@ def _fill(tree: StoredTree, arrays: dict[str, Any]) -> None:
         _hold(bool(((arrays[name] >= 0) & (arrays[name] <= 1)).all()), name)
     _hold(bool((arrays["lowers"] <= arrays["uppers"]).all()), "bounds")
     nodes = list(_nodes(arrays, ends))
-    # Each node but the root hangs on one that comes before it, so there is no circle.
+    # Each node but the root has a parent with a smaller number, so there is no cycle.
     _hold(len(children) == max(len(nodes) - 1, 0), "edges")
     _hold(sorted(children[:, 2].tolist()) == list(range(1, len(nodes))), "edges")
     for parent, slot, child in children.tolist():

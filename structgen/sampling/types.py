@@ -18,29 +18,29 @@ from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.sampling.checkers import Checker, Closed
 
 _NO_TYPES: Final = (str, bytes, int, float, Mapping, list, tuple, set, PurePath, re.Pattern, FunctionType)
-"""Of what there are values that somebody may give in place of a type or a grammar."""
+"""Types of values that are probably a mistake in place of a type or a grammar."""
 
 
 @dataclass(frozen=True)
 class TypedGrammar:
-    """A grammar of the documents of a type, and the way back from a document to an object."""
+    """A grammar of the documents of a type, and the reader that makes objects of documents."""
 
     reader: TypeReader[Any]
     grammar: Grammar | CompiledGrammar
 
 
 class TypeChecker:
-    """The validators of a type as a checker of JSON values as they close.
+    """The validators of a type, as a checker of JSON values as they close.
 
-    A document that the type refuses is not valid. A validator of a member or an item refuses as soon as that
-    value has closed, and no text goes on from there. It waits until what holds the value has closed where
-    the answer may depend on more than the value: where the validator is told of other members
-    (`ValidationInfo`), inside a union, after a validator that may change the document first (mode "before",
-    "wrap" or "plain").
+    A document that the type refuses is not valid. A validator of a member or an item is run as soon as that
+    value has closed; if it refuses, no text continues from there. If its answer may depend on more than the
+    value, it is run when the surrounding value has closed: if it sees other members (`ValidationInfo`), is
+    inside a union, or comes after a validator that may change the document first (mode "before", "wrap" or
+    "plain").
     """
 
     def __init__(self, type_: Any) -> None:
-        """`type_` is whatever `sg.sample` takes as a type, a `pydantic.TypeAdapter`, or a TypeReader.
+        """`type_` is any type that `sg.sample` takes, a `pydantic.TypeAdapter`, or a TypeReader.
 
         Raises UnsupportedError for a type that has no JSON Schema here.
         """
@@ -57,11 +57,11 @@ class TypeChecker:
         self._validators = PlaceValidators(core)
         marks = [repr(schema), *map(_mark, self._validators.functions)]
         self.fingerprint = blake2b("\n".join(marks).encode("utf-8", "replace"), digest_size=16).hexdigest()
-        """For prefix trees. A type that has functions of its own has another one in each process, as nothing
-        tells whether a function still does the same."""
+        """Identifies the type for prefix trees. A type with functions of its own has another fingerprint in
+        each process, because their behaviour may have changed."""
 
     def closed(self, event: Closed) -> bool:
-        """Return whether the type does not refuse a value that has closed."""
+        """Return False if the type refuses a value that has closed."""
         # optional: pydantic
         from structgen.python_types.type_places import refuses
 
@@ -74,17 +74,18 @@ class TypeChecker:
 
 
 def checkers_of(reader: TypeReader[Any]) -> tuple[Checker, ...]:
-    """Return the checkers with which a text is valid only where the type accepts it."""
+    """Return the checkers that a text of the type has to pass."""
     return (TypeChecker(reader),)
 
 
 def understood(
     grammar: Any,
 ) -> tuple[Grammar | CompiledGrammar, Callable[[bytes], Any] | None, tuple[Checker, ...]]:
-    """Return a grammar, what reads its texts as objects (None without a type), and the type's checkers.
+    """Return a grammar, the reader that makes objects of its texts (None without a type), and the type's
+    checkers.
 
-    `grammar` is a grammar, compiled or not; a `TypedGrammar`; or else a Python type. Raises OptionError for
-    a value that is no type, UnsupportedError for a type that has no JSON Schema here.
+    `grammar` is a grammar, compiled or not; a `TypedGrammar`; or a Python type. Raises OptionError for a
+    value that is no type, UnsupportedError for a type that has no JSON Schema here.
     """
     if isinstance(grammar, Grammar | CompiledGrammar):
         return grammar, None, ()
@@ -102,6 +103,6 @@ def understood(
 
 
 def _mark(function: Callable[..., Any]) -> str:
-    """Return what tells a function from others in this process."""
+    """Return a text that identifies a function in this process."""
     name = f"{function.__module__}.{getattr(function, '__qualname__', function)}"
     return name if name.startswith(("pydantic.", "pydantic_core.")) else f"{name} {id(function)}"

@@ -1,20 +1,19 @@
 """One attempt to write a text, from the empty prefix to its end; five methods are this walk with other
 settings.
 
-At a prefix u the walk draws an edge by P(a | u) upper(ua), where `upper` is the tree's bound on h, or 1
-without a tree. It was drawn in the belief that upper(ua) is h(ua). After the edge stands a node whose own
-bound may be smaller, because the mask of ua forbids some of its mass or because other walks have learnt of
-dead ends. Let r be the bound found over the bound believed. What is done with r is the whole difference:
+At a prefix u the walk draws an edge by P(a | u) upper(ua). `upper` is the tree's bound on h, or 1 without a
+tree; it is the *assumed* bound. The bound found at the node after the edge may be smaller, because the mask
+of ua forbids some of its mass, or because other walks have met dead ends. Let r be the found bound divided by
+the assumed one. The methods differ in their use of r only:
 
     use of r        without a tree    with a tree
     ignored         masked            asap          biased: no weights, no rejections
-    a coin flip     rejection         cars          exact: the walk goes on with probability r
-    multiplied in   importance        importance    unbiased: the weight is upper(root) times all r
+    a coin flip     rejection         cars          exact: the walk continues with probability r
+    a weight        importance        importance    unbiased: the weight is upper(root) times all r
 
 The factors telescope. A walk that is accepted at x was proposed and survived with probability P(x) /
-upper(root), the same for all valid x up to the factor P(x), whatever the tree has learnt meanwhile; so
-several walks may share a tree and go through one forward pass together, and each accepted text is an
-independent draw from the target.
+upper(root), whatever the tree has learnt meanwhile. So several walks may share a tree and a forward pass, and
+each accepted text is an independent draw from the target.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from structgen.sampling.tree import PrefixTree
 
 
 class Finish(Enum):
-    """What a walk does with the ratio of bounds."""
+    """How a walk uses the ratio of bounds."""
 
     IGNORE = "ignore"
     COIN = "coin"
@@ -41,13 +40,13 @@ class Finish(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one walk ended. A walk that was rejected, or met no way on, has `weight` 0."""
+    """The result of a walk. A walk that was rejected, or met a dead end, has `weight` 0."""
 
     tokens: tuple[int, ...]
     weight: float
     """An unbiased estimate of Z: E[weight f(x)] = sum of P(x) f(x) over the valid texts x."""
     logprob: float
-    """log P(tokens, end), the model's own; minus infinity where the walk did not come to an end."""
+    """log P(tokens, end) under the model; minus infinity if the walk did not reach an end."""
 
 
 class _Walk:
@@ -68,32 +67,32 @@ class _Walk:
     def __init__(self, target: Target, draws: np.random.Generator, start: float) -> None:
         self.prefix: Prefix = target.start()
         self.node: Node | None = None
-        """Where the walk stands; None before its row was read."""
+        """The node of the walk's prefix; None before its row was read."""
         self.path: Path = []
         self.believed = self.start = start
         self.draws = draws
         self.weight, self.logprob = 1.0, 0.0
         self.kept = 0
-        """The tokens that the node kept when the edge to its rest was drawn."""
+        """How many tokens the node kept when the edge to its rest was drawn."""
 
     def ended(self, weight: float) -> Attempt:
         return Attempt(self.prefix.tokens, weight, self.logprob if weight else -math.inf)
 
 
 class Walker:
-    """Writes texts by walks; see the module."""
+    """Writes texts by walks."""
 
     def __init__(self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int) -> None:
         self._target, self._finish, self._tree = target, finish, tree
         self._seed, self._number = seed & ((1 << 64) - 1), 0
         self.tree_rows = 0
-        """Nodes of the tree that walks came to: each is a model row that was not needed."""
+        """Nodes that walks found in the tree: each saved a model row."""
 
     def attempts(self, width: int, afford: Callable[[int], bool] = lambda rows: True) -> list[Attempt]:
-        """Return `width` attempts, in order; those that wait for rows go through one forward pass together.
+        """Return `width` attempts, in order; walks that wait for rows share forward passes.
 
-        `afford` is asked before each pass of so many rows; when it says no, walks under way are dropped, all
-        of them of this call (a walk that is cut short by its length would bias the others).
+        `afford(rows)` is asked before each pass. If it returns False, all unfinished walks of this call are
+        dropped: dropping long walks only would bias the others.
         """
         upper = self._upper()
         walks = [_Walk(self._target, self._draws(), upper) for _ in range(width)]
@@ -134,15 +133,15 @@ class Walker:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the tree proves that there is nothing to draw."""
+        """Whether the tree proves that there is nothing left to draw."""
         return self._upper() <= 0.0
 
     def _upper(self) -> float:
-        """Return the bound on Z that walks begin with."""
+        """Return the bound on Z with which walks begin."""
         return 1.0 if self._tree is None or self._tree.root is None else self._tree.root.upper
 
     def _draws(self) -> np.random.Generator:
-        """Return the random numbers of the next walk: a function of the seed and its number alone."""
+        """Return the random numbers of the next walk. They depend on the seed and the walk's number only."""
         self._number += 1
         return np.random.Generator(np.random.Philox(key=[self._seed, self._number]))
 
@@ -152,19 +151,19 @@ class Walker:
         return [found[prefix] for prefix in prefixes]
 
     def _arrive(self, walk: _Walk, step: TargetStep) -> None:
-        """Have a walk stand at the node of a prefix that was read just now."""
+        """Move a walk to the node of a prefix that was just read."""
         if self._tree is None:
             walk.node = Node(step, len(step.tokens))
             return
-        # Another walk of the same pass may have made the node before.
+        # Another walk of the same pass may have made the node already.
         known = self._tree.root if not walk.path else walk.path[-1][0].children.get(walk.path[-1][1])
         walk.node = known or Node(step, self._tree.kept)
         if known is None:
             self._tree.attach(walk.path, walk.node)
 
     def _go_on(self, walk: _Walk) -> Attempt | int | None:
-        """Take edges until the walk ends, or waits for a row: REST for that of the node at which it stands,
-        None for that of a new prefix."""
+        """Take edges until the walk ends or waits for a row: REST for the row of its current node, None for
+        that of a new prefix."""
         while walk.node is not None:
             node = walk.node
             if not self._believes(walk, node.upper):
@@ -184,7 +183,7 @@ class Walker:
         assert node is not None
         is_held = tree is not None and tree.holds(walk.path, node)
         if tree is not None and is_held and not tree.has_room(Node.UNFOLDED):
-            # The tree learns nothing after a copy, as after a node that it had no room for.
+            # The tree learns nothing below a copy, as below a node that it had no room for.
             node = node.copy()
         before = node.nbytes
         slot = node.unfold(step, walk.draws.random(), walk.kept)
@@ -196,7 +195,7 @@ class Walker:
         return self._take(walk, node, slot, believed=1.0)
 
     def _believes(self, walk: _Walk, found: float) -> bool:
-        """Account for the ratio of the bound found to the bound believed; return whether the walk goes on."""
+        """Apply the ratio of the found to the assumed bound; return whether the walk continues."""
         ratio = min(found / walk.believed, 1.0)
         if ratio <= 0.0:
             return False
@@ -206,7 +205,7 @@ class Walker:
         return True
 
     def _take(self, walk: _Walk, node: Node, edge: int, believed: float) -> Attempt | None:
-        """Follow an edge that was drawn in the belief of a bound; return how the walk ended, if it did."""
+        """Follow an edge that was drawn with an assumed bound; return the result if the walk ends."""
         walk.believed = believed
         walk.logprob += math.log(node.probability(edge))
         walk.path.append((node, edge))

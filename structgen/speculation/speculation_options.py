@@ -1,4 +1,4 @@
-"""`Speculation`: what a request may say about drafts, checked when it is made."""
+"""`Speculation`: the options of drafts in a request, checked at construction."""
 
 from __future__ import annotations
 
@@ -23,37 +23,38 @@ from structgen.speculation.drafts.drafter import Drafter
 DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
     {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": SuffixIndex}
 )
-"""The drafters that need nothing but the request, by name."""
+"""The drafters that need only the request, by name."""
 MOST_NODES: Final = 256
-"""The largest draft: a pass with so many more rows takes long enough for all the other texts of its batch."""
+"""The most nodes of a draft: the rows of one text delay all the others of its batch."""
 MOST_EDIT: Final = 1 << 20
 """The most characters of a caller's text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
-    """How the tokens of a text are guessed before the model is asked: `sg.Request(...,
+    """How the next tokens of a text are guessed: `sg.Request(...,
     speculation=sg.Speculation(edit=old_text))`.
 
-    None of it changes a token of the text, only how long the text takes. Raises OptionError for a value that
-    is not allowed; the error names the field.
+    Speculation never changes the tokens of a text, only how long it takes. Raises OptionError, which names
+    the field, for a value that is not allowed.
     """
 
     drafters: Sequence[str | Callable[[], Drafter]] = ("forced", "grammar", "suffix")
-    """Names (`forced`, `grammar`, `suffix`), or functions that make a `Drafter` for one text, such as its
-    class. Kept as a tuple; one name alone is taken too."""
+    """Names (`forced`, `grammar`, `suffix`), or functions (a class, for example) that make a `Drafter` for
+    one text. A single name is allowed. Kept as a tuple."""
     nodes: int = 16
-    """The most guessed tokens that are checked in one pass of the model, 1 to 256."""
+    """The most guessed tokens that are checked in one forward pass, 1 to 256."""
     chain: bool = False
-    """Whether a draft is one line of guesses, without alternatives."""
+    """Whether a draft is a single chain of guesses, without alternatives."""
     edit: str = ""
-    """The text that the answer is an edit of: the draft follows it. At most 1,048,576 characters."""
+    """The text of which the answer is an edited version; the draft follows it. At most 1,048,576
+    characters."""
     history: AnswerHistory | None = None
-    """Earlier answers to the same grammar. The answer is added to it when it is complete."""
+    """Earlier answers to the same grammar. A complete answer is added to it."""
     tenant: str = ""
-    """Whose earlier answers are used. No tenant's drafts come from another tenant's answers."""
+    """The owner of the earlier answers. No tenant's drafts come from another tenant's answers."""
     draft_model: str | PathLike[str] | tuple[Any, Any] | None = None
-    """A small model with the same tokenizer that guesses under the grammar's mask: a name or a folder as for
+    """A small model with the same tokenizer, which drafts under the grammar's mask: a name or a folder as for
     `sg.Engine`, or a pair of a model object and its tokenizer."""
 
     def __post_init__(self) -> None:
@@ -75,8 +76,8 @@ class Speculation:
 
     @property
     def kind(self) -> Hashable:
-        """What distinguishes how requests are drafted, whatever the texts: which drafters they have."""
-        # functions by their names: each request may have its own, and some cannot be hashed
+        """The kind of drafting: which drafters a request has, whatever its text."""
+        # functions by their names: each request may have its own, and some are not hashable
         names = tuple(one if isinstance(one, str) else _name_of(one) for one in self.drafters)
         has = bool(self.edit), self.history is not None, self.draft_model is not None
         return names, self.nodes, self.chain, has
@@ -85,10 +86,10 @@ class Speculation:
         """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers, the
         draft model.
 
-        `model` is the loaded model that `draft_model` names; `lock` is held while it is asked, where requests
-        of several engines share it. Cost: some microseconds; nothing is read of the request yet. Raises
-        OptionError where a function of `drafters` makes no drafter, and where `draft_model` names a model
-        that was not given.
+        `model` is the loaded model that `draft_model` names; `lock` is held during its calls, for requests of
+        several engines that share it. Cost: some microseconds; the request is not read yet. Raises
+        OptionError if a function of `drafters` makes no drafter, or if `draft_model` names a model that was
+        not given.
         """
         made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in self.drafters]
         if self.edit:
@@ -107,7 +108,7 @@ class Speculation:
 
 
 def checked_speculation(value: Any) -> str | Speculation:
-    """Return what a request says about speculation. Raises OptionError unless it is "auto", "off" or a
+    """Return the value of a request's `speculation`. Raises OptionError unless it is "auto", "off" or a
     `Speculation`."""
     if isinstance(value, Speculation) or (isinstance(value, str) and value in ("auto", "off")):
         return value
@@ -123,7 +124,7 @@ def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
             if one not in DRAFTERS:
                 raise _wrong(f"drafters[{at}]", one, _known_names())
         elif not callable(one):
-            # a drafter has the state of one text, so that an object cannot serve several requests
+            # a drafter holds the state of one text, so one object cannot serve several requests
             raise _wrong(f"drafters[{at}]", one, "Give a name, or a function that makes a drafter.")
         if one in given[:at]:
             raise OptionError(
@@ -171,7 +172,7 @@ def _made(make: Callable[[], Drafter]) -> Drafter:
     name = _name_of(make)
     try:
         made: Any = make()
-    except Exception as error:  # whatever the caller's function raises: the request is refused with it
+    except Exception as error:  # any error of the caller's function: the request is refused with it
         raise OptionError(
             f"{name} raised {type(error).__name__}: {error}.",
             where="drafters",
@@ -201,4 +202,4 @@ def _wrong(name: str, value: Any, cure: str) -> OptionError:
 
 
 AUTO: Final = Speculation()
-"""What "auto" stands for."""
+"""The options of "auto"."""

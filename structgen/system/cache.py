@@ -47,8 +47,8 @@ def cache_folder() -> Path:
 class ForeignFile(OSError):
     """A file in the cache folder that somebody else could have written, or that is no plain file."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(errno.EPERM, why)
+    def __init__(self, why: str, number: int = errno.EPERM) -> None:
+        super().__init__(number, why)
 
 
 _READ: Final = (
@@ -155,6 +155,8 @@ class TrustedFile:
 def check_owner(facts: os.stat_result) -> None:
     """Raise ForeignFile unless a file is a plain one that belongs to this user or to root, and that nobody
     else may write to. Windows says neither: there the folder's own permissions count."""
+    if stat.S_ISDIR(facts.st_mode):
+        raise ForeignFile("it is a folder", errno.EISDIR)
     if not stat.S_ISREG(facts.st_mode):
         raise ForeignFile("it is no plain file")
     if not hasattr(os, "geteuid"):
@@ -220,10 +222,29 @@ def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and str(error.filename) in (str(temporary), "None"):
+            error.filename, error.filename2 = os.fspath(path), None  # the name that the caller knows
         raise
+
+
+@contextmanager
+def writing(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
+    """Lend a file that a person has named for results: `replacing`, at the end of symbolic links. A device or
+    a pipe (/dev/stdout) is written to, not replaced. Raises OSError, which names the path."""
+    path = path.resolve()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        try:
+            with path.open("wb") as stream:
+                yield stream
+        except OSError as error:
+            error.filename = os.fspath(path)
+            raise
+    else:
+        with replacing(path, 0o666, sync=sync) as file:
+            yield file
 
 
 def write_atomically(path: Path, parts: Iterable[bytes | bytearray | memoryview]) -> bool:
@@ -257,9 +278,11 @@ DAMAGED_CURE: Final = (
 """The cure where a kept file is damaged: it is not the folder's fault."""
 
 
-def tell_unusable(path: str | os.PathLike[str], error: OSError, what: str, lost: str) -> None:
+def tell_unusable(
+    path: str | os.PathLike[str], error: OSError, what: str, lost: str, cure: str | None = None
+) -> None:
     """Say by a StoreWarning that a file cannot be used, and what that means; once in a process for each cause
-    and cache folder."""
+    and cache folder. `cure`: where another setting than the cache folder's mends it."""
     root, held = os.fspath(cache_folder()), os.fspath(path)
     place = f"{root if held.startswith(f'{root}{os.sep}') else os.path.dirname(held)}{os.sep}"
     number = error.errno or 0
@@ -267,8 +290,21 @@ def tell_unusable(path: str | os.PathLike[str], error: OSError, what: str, lost:
         return
     _Told.causes.append((number, place))
     others = " Other files like it are left alone too." if isinstance(error, ForeignFile) else ""
-    cure = f"Set {ENVIRONMENT_VARIABLE} to a folder that can be written."
-    warn(f"{what} ({error.strerror or error}): {lost}{others}", 4, cure=cure)
+    warn(f"{what} ({error.strerror or error}): {lost}{others}", 4, cure=cure or _cure_of(error, held))
+
+
+def _cure_of(error: OSError, path: str) -> str:
+    """Return what to do about a file that cannot be used."""
+    elsewhere = f"set {ENVIRONMENT_VARIABLE} to a folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Free some space, empty the cache (structgen store clear), or {elsewhere} on another disk."
+    if error.errno == errno.EISDIR:
+        return f"Delete the folder {path}: a file belongs there."
+    if isinstance(error, ForeignFile):
+        return f"Delete {path} if nobody needs it, or {elsewhere} that belongs to you alone."
+    if error.errno == errno.EIO:
+        return f"Check the disk, or {elsewhere} on another one."
+    return f"S{elsewhere[1:]} that can be written."
 
 
 def _is_inside(one: str, other: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from structgen.errors import GrammarError
+from structgen.errors import GrammarError, LimitError
 
 
 def read_text(path: Path, fault: type[GrammarError] = GrammarError, *, encoding: str = "utf-8") -> str:
@@ -22,3 +24,14 @@ def read_text(path: Path, fault: type[GrammarError] = GrammarError, *, encoding:
             where=str(path),
             cure="Save it as UTF-8.",
         ) from error
+
+
+@contextmanager
+def errors_name(file: str | None) -> Iterator[None]:
+    """Put a file's name before the place of each error of a block; None: there is no file."""
+    try:
+        yield
+    except (GrammarError, LimitError) as error:
+        if file is not None:
+            error.name_file(file)
+        raise

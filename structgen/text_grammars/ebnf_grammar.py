@@ -13,7 +13,7 @@ from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, OptionError
 from structgen.language.remarks import Remarks
 from structgen.limits import Limits
-from structgen.system.text_files import read_text
+from structgen.system.text_files import errors_name, read_text
 from structgen.text_grammars.context_free.context_free_language import ContextFree, PatternLanguage
 from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.text_grammars.context_free.rules import Rule, reached
@@ -29,9 +29,9 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
     All rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Raises `GrammarError` with line
     and column, `LimitError` past `limits.grammar_rules` rules and counted copies. Cost: linear in the text.
     """
-    source = text
+    source, file = text, None
     if isinstance(text, os.PathLike):
-        source = read_text(Path(text))
+        source, file = read_text(Path(text)), os.fspath(text)
     if not isinstance(source, str):
         raise OptionError(
             f"A grammar is a text or a path, not a {type(text).__name__}.",
@@ -40,13 +40,14 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
         )
     bounds = Limits() if limits is None else limits
     before = perf_counter()
-    read = parse_ebnf(source, bounds.grammar_rules)
-    if start not in read.lines:
-        raise GrammarError(
-            f"There is no rule {start}.",
-            where="start",
-            cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
-        )
+    with errors_name(file):
+        read = parse_ebnf(source, bounds.grammar_rules)
+        if start not in read.lines:
+            raise GrammarError(
+                f"There is no rule {start}.",
+                where="start",
+                cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
+            )
     unused = set(read.lines).difference(reached(read.rules, start))
     remarks = Remarks(unused_rules=tuple(sorted(unused)))
     made = RulesGrammar(read.rules, read.terminals, start, limits=limits, remarks=remarks)

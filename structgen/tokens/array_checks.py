@@ -197,7 +197,7 @@ class Bounds(NamedTuple):
         return bool(_are_below(address_of(array), len(array), self.tokens))
 
     def is_row(self, array: npt.NDArray[Any]) -> bool:
-        """Return whether an array is a row of bits without one behind the last token."""
+        """Return whether an array is a row of bits without one after the last token."""
         if not are_shaped([array], [("<i4", (self.words or len(array),))]):
             return False
         used = self.tokens % 32

@@ -1,8 +1,7 @@
-"""Encoders: bytes to token ids, by the tokenizer's own rules or by fewest tokens.
+"""Encoders: bytes to token ids, by the tokenizer's own rules or with the fewest tokens.
 
-Each is known by its `form`, a tuple of plain values from which `encoder_from_form` makes it again: that is
-what a pickled tokenizer holds. The libraries that do the work are imported, and their objects made, at the
-first text.
+An encoder's `form` is a tuple of plain values from which `encoder_from_form` makes it again; a pickled
+tokenizer contains it. The libraries are imported at the first text.
 """
 
 from __future__ import annotations
@@ -17,18 +16,18 @@ Form = tuple[Any, ...]
 
 
 class Encoder(Protocol):
-    """Token ids of a text in the tokenizer's own way."""
+    """Encodes a text as its tokenizer does."""
 
     @property
     def form(self) -> Form:
-        """Plain values that make the encoder again, its name first."""
+        """Plain values from which the encoder is made again, its name first."""
 
     def encode(self, text: str) -> list[int]:
-        """Token ids; whether their bytes are those of the text is for the caller to check."""
+        """Return token ids. The caller checks whether their bytes are those of the text."""
 
 
 class HuggingFaceEncoder:
-    """The encoder of a `tokenizer.json`, as text, already without special tokens and prefix."""
+    """The encoder of a `tokenizer.json`, given as text, with special tokens and prefix already removed."""
 
     NAME: Final = "huggingface"
 
@@ -42,7 +41,7 @@ class HuggingFaceEncoder:
         return (self.NAME, self._text)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids as `tokenizers.Tokenizer.encode` gives them; needs the `tokenizers` package."""
+        """Return token ids as `tokenizers.Tokenizer.encode` does; needs the `tokenizers` package."""
         made = self._made
         if made is None:
             try:
@@ -57,13 +56,13 @@ class HuggingFaceEncoder:
         return ids
 
 
-# tiktoken's regular expressions overflow their stack on a run of a million blanks (version 0.14 panics), so a
-# run is cut where the encoder of Llama 3 cuts it.
+# tiktoken's regular expressions overflow the stack on a run of a million blanks (version 0.14 panics). So a
+# run is split at the length at which the encoder of Llama 3 splits it.
 _LONG_RUN: Final = re.compile(r"\s{25000}|\S{25000}")
 
 
 class TiktokenEncoder:
-    """The encoder of byte-pair ranks and a pattern. The ranks are the tokens' ids."""
+    """The encoder of byte-pair ranks and a pattern. Ranks are token ids."""
 
     NAME: Final = "tiktoken"
 
@@ -77,7 +76,7 @@ class TiktokenEncoder:
         return (self.NAME, self._pattern, tuple(sorted(self._special.items())))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids as `tiktoken.Encoding.encode_ordinary` gives them; needs the `tiktoken` package."""
+        """Return token ids as `tiktoken.Encoding.encode_ordinary` does; needs the `tiktoken` package."""
         made = self._made
         if made is None:
             try:
@@ -109,21 +108,21 @@ class TiktokenEncoder:
 class SentencePieceEncoder:
     """The encoder of a serialized SentencePiece model.
 
-    It splits as the model does, but reads the text as it stands: it puts no blank before it, keeps every
-    blank, and leaves out the model's normalisation. What a mask allows is a document byte by byte, and a text
-    inside one has no blank of its own before it.
+    It splits as the model does, but does not change the text: it adds no blank before it, keeps every blank,
+    and skips the model's normalisation. The reason: a mask allows a document byte by byte, and a text inside
+    a document has no blank before it.
     """
 
     NAME: Final = "sentencepiece"
 
-    # A protobuf message that is written twice is merged, and the last value of a field counts. This is the
-    # field normalizer_spec (3) with an empty precompiled_charsmap (2), and with add_dummy_prefix (3) and
+    # In protobuf, concatenated messages are merged, and the last value of a field counts. This is the field
+    # normalizer_spec (3) with an empty precompiled_charsmap (2), and with add_dummy_prefix (3) and
     # remove_extra_whitespaces (4) false.
     _AS_IT_STANDS: Final = b"\x1a\x06\x12\x00\x18\x00\x20\x00"
 
     def __init__(self, model: bytes, ids: tuple[int, ...] | None) -> None:
-        """Takes the serialized model, and for each of its pieces the token's id, -1 for none (None: ids are
-        the pieces' own numbers)."""
+        """`model`: the serialized model; `ids`: for each of its pieces the token's id, -1 for none (None: ids
+        are the pieces' own numbers)."""
         self._model, self._ids = model, ids
         self._made: Any = None
 
@@ -133,7 +132,7 @@ class SentencePieceEncoder:
         return (self.NAME, self._model, self._ids)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids as `SentencePieceProcessor.encode` gives them; needs the `sentencepiece` package."""
+        """Return token ids as `SentencePieceProcessor.encode` does; needs the `sentencepiece` package."""
         made = self._made
         if made is None:
             made = self._made = sentencepiece_processor(self._model + self._AS_IT_STANDS)
@@ -142,8 +141,8 @@ class SentencePieceEncoder:
 
 
 def sentencepiece_processor(model: bytes) -> Any:
-    """A SentencePieceProcessor of a serialized model. Raises TokenizerError where the package is missing or
-    the bytes are no such model."""
+    """Return the SentencePieceProcessor of a serialized model. Raises TokenizerError if the package is
+    missing or the bytes are no such model."""
     try:
         from sentencepiece import SentencePieceProcessor
     except ImportError as error:
@@ -153,7 +152,7 @@ def sentencepiece_processor(model: bytes) -> Any:
     made = SentencePieceProcessor()
     try:
         made.LoadFromSerializedProto(model)
-    except (RuntimeError, OSError, ValueError) as error:  # ValueError: a message of its own that is no UTF-8
+    except (RuntimeError, OSError, ValueError) as error:  # ValueError: its own message is not UTF-8
         raise TokenizerError(
             "it is no SentencePiece model, or only a part of one.",
             cure="Pass a whole tokenizer.json, tekken.json or SentencePiece model.",
@@ -162,7 +161,7 @@ def sentencepiece_processor(model: bytes) -> Any:
 
 
 def encoder_from_form(form: Form | None, tokens: Sequence[bytes | None]) -> Encoder | None:
-    """The encoder whose `form` this is; None for None."""
+    """Return the encoder with this `form`; None for None."""
     match form:
         case None:
             return None
@@ -179,7 +178,7 @@ def encoder_from_form(form: Form | None, tokens: Sequence[bytes | None]) -> Enco
 
 
 class FewestTokens:
-    """Fewest tokens that write the data; ties go to the longest first token, then to the smallest id."""
+    """Encodes with the fewest tokens; ties go to the longest first token, then to the smallest id."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         self._ids = {token: i for i, token in reversed(list(enumerate(tokens))) if token}
@@ -187,15 +186,14 @@ class FewestTokens:
         for token in self._ids:
             if len(token) > 1:
                 lengths.setdefault(token[:2], set()).add(len(token))
-        # Which lengths can begin with these two bytes, longest first: few, where a trie of dicts would take
-        # 30 MB.
+        # The token lengths for each pair of first bytes, longest first. A trie of dicts would take 30 MB.
         self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
 
     def encode(self, data: bytes) -> list[int]:
-        """Token ids; raises TokenizerError where no sequence of tokens has these bytes, with the place.
+        """Return token ids. Raises TokenizerError, with the place, if no sequence of tokens has these bytes.
 
-        Time: the length of the data times the lengths that tokens with its next two bytes have (a microsecond
-        or so a byte).
+        Time: the length of the data times the number of lengths of tokens with its next two bytes (about a
+        microsecond a byte).
         """
         ids, lengths, size = self._ids, self._lengths, len(data)
         far = size + 1
@@ -225,7 +223,7 @@ class FewestTokens:
         return out
 
     def _first_stop(self, data: bytes) -> int:
-        # The furthest place that tokens reach from the front: what follows it is what they cannot write.
+        # The furthest position that tokens can reach; the byte after it cannot be written.
         reached = [True] + [False] * len(data)
         last = 0
         for at in range(len(data)):

@@ -1,9 +1,9 @@
-"""Reads SentencePiece models (`tokenizer.model`), and tokenizers of transformers that hold one.
+"""Reads SentencePiece models (`tokenizer.model`), and tokenizers of transformers that contain one.
 
-A token's bytes are what SentencePiece's own decoder writes for its piece inside a text: `▁` is a blank, and a
-piece of the type BYTE (`<0x0A>`) is that byte. Control, unknown and unused pieces write no text. The blank
-that many models put before a text when they encode, and take away when they decode, belongs to no token.
-The model itself is read by the sentencepiece package.
+A token's bytes are the output of SentencePiece's own decoder for its piece inside a text: `▁` is a blank, and
+a piece of the type BYTE (`<0x0A>`) is that byte. Control, unknown and unused pieces write no text. Many
+models add a blank before a text when they encode, and remove it when they decode; it belongs to no token. The
+model itself is read by the sentencepiece package.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _SETTINGS: Final = 3
 
 
 def read_sentencepiece(model: bytes) -> TokenizerFile:
-    """What a serialized model says. Raises TokenizerError, also where the sentencepiece package is missing.
+    """Return the contents of a serialized model. Raises TokenizerError, also if the sentencepiece package is
+    missing.
 
     Time: about a microsecond a byte of the file.
     """
@@ -32,7 +33,8 @@ def read_sentencepiece(model: bytes) -> TokenizerFile:
 
 
 def read_processor(processor: Any) -> TokenizerFile:
-    """What a `sentencepiece.SentencePieceProcessor` says. Raises TokenizerError for one without a model."""
+    """Return the contents of a `sentencepiece.SentencePieceProcessor`. Raises TokenizerError if it has no
+    model."""
     model: bytes = processor.serialized_model_proto()
     if not processor.get_piece_size():
         raise TokenizerError(
@@ -44,10 +46,11 @@ def read_processor(processor: Any) -> TokenizerFile:
 
 
 def read_with_pieces(tokenizer: Any) -> TokenizerFile:
-    """What a tokenizer of transformers says that works with a SentencePiece model, its `sp_model`.
+    """Return the contents of a tokenizer of transformers that works with a SentencePiece model, its
+    `sp_model`.
 
-    Ids are the tokenizer's own, which may differ from the model's (fairseq's are moved by one), and tokens
-    that were added to the tokenizer are read as well.
+    Ids are the tokenizer's own, which may differ from the model's (fairseq's are shifted by one). Tokens
+    added to the tokenizer are included.
     """
     processor = tokenizer.sp_model
     base = read_processor(processor)
@@ -102,8 +105,8 @@ def _pieces(processor: Any, model: bytes) -> TokenizerFile:
 
 
 def _refuse_other_texts(processor: Any, tokens: list[bytes | None]) -> None:
-    """Raise TokenizerError where the model's own decoder writes other texts, as one with rules of its own for
-    decoding does (denormalizer_spec)."""
+    """Raise TokenizerError if the model's own decoder writes other texts, because of decoding rules of its
+    own (denormalizer_spec)."""
     texts = {i: token for i, token in enumerate(tokens) if token and not processor.is_byte(i)}
     anchor = next((i for i, token in texts.items() if not token.startswith(b" ")), None)
     if anchor is None:
@@ -121,14 +124,15 @@ def _refuse_other_texts(processor: Any, tokens: list[bytes | None]) -> None:
 
 
 def _refuse_part(processor: Any, model: bytes) -> None:
-    """Raise TokenizerError for a file that ends between two of its pieces: the library reads it as a model
-    with fewer."""
+    """Raise TokenizerError for a file that ends between two of its pieces: the library would read it as a
+    smaller model."""
     if not processor.get_piece_size() or _SETTINGS not in _fields(model):
         raise TokenizerError("it is only a part of a SentencePiece model.", cure=_AGAIN)
 
 
 def _fields(message: bytes) -> Iterator[int]:
-    """Yield the numbers of a protobuf message's fields, in order. Raises TokenizerError for what is none."""
+    """Yield the numbers of a protobuf message's fields, in order. Raises TokenizerError if it is no
+    message."""
     at = 0
 
     def number() -> int:

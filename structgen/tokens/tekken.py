@@ -1,7 +1,7 @@
-"""Reads Mistral's `tekken.json`: byte-pair ranks in base64, behind a number of special tokens.
+"""Reads Mistral's `tekken.json`: byte-pair ranks in base64, after a number of special tokens.
 
-The ids 0 to default_num_special_tokens - 1 are special. The tokens of `vocab`, in order of their ranks,
-follow; of these the file may hold more than the tokenizer has, whose size is default_vocab_size.
+The ids 0 to default_num_special_tokens - 1 are special. The tokens of `vocab` follow, in order of their
+ranks. The file may contain more of them than the tokenizer uses: its size is default_vocab_size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
 _CURE: Final = "Pass a tekken.json as Mistral publishes it."
 _UNNAMED: Final = ("v3", "v7")
-"""Versions whose files may leave out the special tokens; then they are these."""
+"""Versions whose files may omit the special tokens; then these are used."""
 _SPECIAL: Final = (
     "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [/TOOL_RESULTS] "
     "[TOOL_CALLS] [IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX] [SYSTEM_PROMPT] "
@@ -26,12 +26,13 @@ _SPECIAL: Final = (
 
 
 def is_tekken(file: Any) -> bool:
-    """Whether the value of a JSON file is a Tekken tokenizer's, complete or not."""
+    """Return whether the value of a JSON file is a Tekken tokenizer, complete or not."""
     return isinstance(file, dict) and "model" not in file and isinstance(file.get("config"), dict)
 
 
 def read_tekken(file: Any) -> TokenizerFile:
-    """What the file says, from its JSON value. Raises TokenizerError, with the member that it is about."""
+    """Return the contents of the file, from its JSON value. Raises TokenizerError, which names the faulty
+    member."""
     if not is_tekken(file):
         raise _refusal("there is no configuration.", "config")
     config = file["config"]
@@ -54,7 +55,8 @@ def read_tekken(file: Any) -> TokenizerFile:
 
 
 def read_tekkenizer(tekkenizer: Any) -> TokenizerFile:
-    """What a `Tekkenizer` of mistral_common says, whose ranks and pattern are a tiktoken.Encoding's."""
+    """Return the contents of a `Tekkenizer` of mistral_common; ranks and pattern are those of a
+    tiktoken.Encoding."""
     special: int = tekkenizer.num_special_tokens
     encoding = tekkenizer._model
     ranks: dict[bytes, int] = encoding._mergeable_ranks
@@ -65,7 +67,7 @@ def read_tekkenizer(tekkenizer: Any) -> TokenizerFile:
 def _built(tokens: Sequence[bytes], special: int, ids: dict[str, int], pattern: str) -> TokenizerFile:
     ends = [i for text, i in ids.items() if text in END_TEXTS]
     every: list[bytes | None] = [None] * special + list(tokens)
-    # Ids stand in the order of the ranks, so they serve as ranks. No special token is read out of a text.
+    # Ids are in the order of the ranks, so they serve as ranks. Special tokens are never read from a text.
     return TokenizerFile(every, ids, ends, (TiktokenEncoder.NAME, pattern, ()))
 
 

@@ -1,4 +1,4 @@
-"""Mask arrays: one bit a token, in the layout that vLLM, SGLang, XGrammar and llguidance speak."""
+"""Mask arrays: one bit a token, in the layout of vLLM, SGLang, XGrammar and llguidance."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class TokenMask:
-    """Rows of token bits: int32 [rows, ceil(V / 32)], bit `t % 32` of word `t // 32`
-    is 1 where token t is allowed.
+    """Rows of token bits: int32 [rows, ceil(V / 32)]. Bit `t % 32` of word `t // 32` is 1 if token t is
+    allowed.
 
-    The memory stays where it is for the life of the object, so its address is asked once: asking numpy costs
-    0.7 us, three times a whole fill.
+    The memory does not move during the life of the object, so its address is computed once: asking numpy
+    costs 0.7 us, three times a whole fill.
     """
 
     __slots__ = ("_keep", "address", "array", "rows", "stride", "vocab_size", "words")
@@ -65,7 +65,7 @@ class TokenMask:
         return torch.from_numpy(self.array)
 
     def row(self, row: int) -> int:
-        """Return the address of a row; raises MaskError where there is none."""
+        """Return the address of a row. Raises MaskError if there is no such row."""
         if not 0 <= row < self.rows:
             raise MaskError(
                 f"Row {row} of a mask of {self.rows} rows.", where="row", cure="Allocate more rows."

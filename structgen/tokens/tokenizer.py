@@ -1,4 +1,4 @@
-"""Any tokenizer as bytes: what each token writes, which are special, which end a text; a fingerprint."""
+"""Any tokenizer as bytes: the bytes of each token, the special tokens, the end tokens, and a fingerprint."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from structgen.tokens.tokenizer_sources import (
 class Tokenizer:
     """A tokenizer as bytes. Immutable; equal and hashed by `fingerprint`; made by one of the `from_` methods.
 
-    A *special* token (end of text, padding, a hole in the ids) has no bytes: `token_bytes` holds None, and no
-    text ever matches it. Several tokens may have equal bytes, and a token may be empty (no mask allows that
-    one). It pickles by its own plain values, whatever it was made from.
+    A *special* token (end of text, padding, an unused id) has no bytes: `token_bytes` has None for it, and no
+    text ever matches it. Several tokens may have equal bytes. A token may be empty (no mask allows it). It
+    pickles by its own plain values, whatever it was made from.
     """
 
     __slots__ = (
@@ -59,11 +59,11 @@ class Tokenizer:
     special_ids: tuple[int, ...]
     """Ids of the special tokens, ascending."""
     missing_bytes: tuple[int, ...]
-    """Those of the 256 bytes that no token of one byte writes, ascending."""
+    """Those of the 256 bytes that are no token by themselves, ascending."""
     fingerprint: str
     """40 hex digits: BLAKE2b of all tokens' bytes, special ids and end ids; the same in every process.
 
-    The way of encoding is not in it: masks do not depend on it.
+    The encoder is not part of it: masks do not depend on it.
     """
     _encoder: Encoder | None
     _fewest: list[FewestTokens]
@@ -71,7 +71,7 @@ class Tokenizer:
     def __init__(
         self, tokens: Iterable[bytes | None], eos_token_ids: Iterable[int], encoder: Form | None = None
     ) -> None:
-        """Takes what a `from_` method has read; `encoder` is a form of structgen.tokens.encoders."""
+        """`tokens` and ends are from a `from_` method; `encoder` is a form of structgen.tokens.encoders."""
         ends = tuple(sorted(set(eos_token_ids)))
         known = _checked_tokens(tokens, ends)
         values: dict[str, Any] = {
@@ -89,10 +89,10 @@ class Tokenizer:
 
     @classmethod
     def from_bytes(cls, tokens: Sequence[bytes | None], eos_token_id: int | Iterable[int]) -> Tokenizer:
-        """The tokenizer whose token i writes tokens[i]; None: special, never matches text.
+        """Return the tokenizer whose token i has the bytes tokens[i]; None: special, never matches text.
 
-        An end token is special whatever bytes are given for it. `encode` finds the fewest tokens. Raises
-        TokenizerError where an item is neither bytes nor None, or an end id is out of range or missing.
+        An end token is special even if it is given bytes. `encode` finds the fewest tokens. Raises
+        TokenizerError if an item is neither bytes nor None, or an end id is out of range or missing.
         """
         return cls(tokens, end_ids(eos_token_id, {}, "eos_token_id"))
 
@@ -100,21 +100,21 @@ class Tokenizer:
     def from_huggingface(
         cls, tokenizer: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
     ) -> Tokenizer:
-        """The tokenizer of an object, a folder or a file that goes with a model of Hugging Face.
+        """Return the tokenizer of an object, a folder or a file of a Hugging Face model.
 
         Objects: those of `transformers` (fast ones, and those with a SentencePiece model), also inside a
         processor; `tokenizers.Tokenizer`; `SentencePieceProcessor`; the tokenizers of `mistral_common`.
-        Files: a tokenizer.json, Mistral's tekken.json, a SentencePiece model (tokenizer.model); a file is
-        known by what it holds. In a folder, the first of these three is read.
+        Files: a tokenizer.json, Mistral's tekken.json, a SentencePiece model (tokenizer.model), recognised by
+        their contents. In a folder, the first of these three is read.
 
-        Byte-level BPE, and SentencePiece's BPE and Unigram with or without byte fallback; the piece "▁a" is
-        the bytes b" a", and `encode` puts no blank before the text. End tokens, unless given by id or text:
-        the object's `eos_token_id`; all that the folder's generation_config.json, config.json,
+        It supports byte-level BPE, and SentencePiece's BPE and Unigram with or without byte fallback. The
+        piece "▁a" is the bytes b" a", and `encode` adds no blank before the text. End tokens, unless given by
+        id or text: the object's `eos_token_id`; all that the folder's generation_config.json, config.json,
         tokenizer_config.json and special_tokens_map.json name; for a file or a `tokenizers` object alone,
         special tokens with a text like "</s>" (structgen.tokens.tokenizer_reading.END_TEXTS). `vocab_size`
-        adds special ids up to a model's padded width. Reading a tokenizer.json or a tekken.json needs none of
-        the libraries, a SentencePiece model needs `sentencepiece`; `encode` needs the library of the
-        tokenizer. Nothing is downloaded. Raises TokenizerError.
+        adds special ids up to a model's padded width. Reading a tokenizer.json or a tekken.json needs no
+        library, a SentencePiece model needs `sentencepiece`; `encode` needs the library of the tokenizer.
+        Nothing is downloaded. Raises TokenizerError.
         """
         more_special: list[int] = []
         if isinstance(tokenizer, str | os.PathLike):
@@ -127,12 +127,13 @@ class Tokenizer:
     def from_sentencepiece(
         cls, model: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
     ) -> Tokenizer:
-        """The tokenizer of a SentencePiece model: its file, its bytes, or a loaded `SentencePieceProcessor`.
+        """Return the tokenizer of a SentencePiece model: its file, its bytes, or a loaded
+        `SentencePieceProcessor`.
 
-        A token's bytes are what the model's own decoder writes for it inside a text: "▁" is a blank, "<0x0A>"
-        a byte where the model has byte fallback; control, unknown and unused pieces are special. The end
-        token, unless given, is the model's own. `encode` splits as the model does, but reads the text as it
-        stands: with no blank put before it, every blank kept, and without the model's normalisation. Needs
+        A token's bytes are the output of the model's own decoder for it inside a text: "▁" is a blank,
+        "<0x0A>" a byte if the model has byte fallback; control, unknown and unused pieces are special. The
+        end token, unless given, is the model's own. `encode` splits as the model does, but does not change
+        the text: it adds no blank before it, keeps every blank, and skips the model's normalisation. Needs
         the `sentencepiece` package. Raises TokenizerError.
         """
         ends: list[int] = []
@@ -153,10 +154,10 @@ class Tokenizer:
         eos_token_id: EndTokens | None = None,
         vocab_size: int | None = None,
     ) -> Tokenizer:
-        """The tokenizer of Mistral's tekken.json.
+        """Return the tokenizer of Mistral's tekken.json.
 
         The end token, unless given by id or text, is "</s>". Reading needs no library, `encode` needs
-        `tiktoken`. Raises TokenizerError, with the member of the file that it is about.
+        `tiktoken`. Raises TokenizerError, which names the faulty member of the file.
         """
         reading = read_tekken(json_value(decoded(read_bytes(Path(path)), Path(path)), Path(path)))
         return cls._from_reading(reading, [], eos_token_id, vocab_size)
@@ -188,10 +189,10 @@ class Tokenizer:
 
     @classmethod
     def from_tiktoken(cls, encoding: Any, eos: EndTokens | None = None) -> Tokenizer:
-        """The tokenizer of a `tiktoken.Encoding`, or of the encoding of that name ("o200k_base").
+        """Return the tokenizer of a `tiktoken.Encoding`, or of a named encoding ("o200k_base").
 
-        `eos` are end tokens by id or by text; without it the encoding's own "<|endoftext|>". A name makes
-        tiktoken load its ranks, from its cache or the network. Raises TokenizerError.
+        `eos` are end tokens by id or by text; default: the encoding's own "<|endoftext|>". For a name,
+        tiktoken loads its ranks from its cache or the network. Raises TokenizerError.
         """
         if isinstance(encoding, str):
             import tiktoken
@@ -226,11 +227,11 @@ class Tokenizer:
         pattern: str | None = None,
         special_tokens: Mapping[str, int] | None = None,
     ) -> Tokenizer:
-        """The tokenizer of a file of lines "token in base64, blank, rank" (Llama 3's tokenizer.model).
+        """Return the tokenizer of a file of lines "token in base64, blank, rank" (Llama 3's tokenizer.model).
 
-        The file holds neither the pattern that splits a text nor the special tokens; without `pattern`,
-        `encode` finds the fewest tokens. `eos` are end tokens, by id or by text. Raises TokenizerError with
-        the line.
+        The file has neither the pattern that splits a text nor the special tokens; without `pattern`,
+        `encode` finds the fewest tokens. `eos` are end tokens, by id or by text. Raises TokenizerError, which
+        names the line.
         """
         ranks: dict[bytes, int] = {}
         for number, line in enumerate(decoded(read_bytes(Path(path)), Path(path)).splitlines(), 1):
@@ -269,12 +270,12 @@ class Tokenizer:
         return cls(tokens, end_ids(eos, special, "eos"), form)
 
     def encode(self, data: bytes) -> list[int]:
-        """Token ids whose bytes, one after another, are exactly `data`; none of them special.
+        """Return token ids whose concatenated bytes are exactly `data`; none of them is special.
 
-        As the tokenizer's own encoder splits it, where that gives back these bytes (a normaliser may change
-        them, and what is not UTF-8 it cannot read); otherwise, and for tokenizers made from bytes, the fewest
-        tokens: of equally many the longest first token, of equal bytes the smallest id. Raises TokenizerError
-        where no tokens write it.
+        The result is that of the tokenizer's own encoder if its bytes are `data` (a normaliser may change
+        them, and it cannot read data that is not UTF-8). Otherwise, and for tokenizers made from bytes, it is
+        the fewest tokens: of equally many the longest first token, of equal bytes the smallest id. Raises
+        TokenizerError if no tokens write the data.
         """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TokenizerError(
@@ -297,7 +298,7 @@ class Tokenizer:
         return fewest.encode(data)
 
     def decode(self, ids: Iterable[int]) -> bytes:
-        """The bytes that the tokens write, one after another; special tokens write none.
+        """Return the concatenated bytes of tokens; special tokens have none.
 
         Raises TokenError for an id out of range.
         """

@@ -1,10 +1,10 @@
 """Reads Hugging Face's `tokenizer.json`: every token's bytes, special ids, likely ends, an encoder's text.
 
-A token's bytes are what the file's *decoder* makes of it inside a text, because that is what a user's program
-sees: the byte alphabet of GPT-2 (`ByteLevel`), or SentencePiece's marks (`▁` is a blank, `<0xAB>` is a byte).
-The blank that SentencePiece puts before a text when it encodes, and takes away when it decodes, belongs to no
-token. A tokenizer whose text is not its tokens' bytes one after another (WordPiece, WordLevel) cannot serve
-and is refused.
+A token's bytes are the output of the file's *decoder* for it inside a text, because that is what a user's
+program sees: the byte alphabet of GPT-2 (`ByteLevel`), or SentencePiece's marks (`▁` is a blank, `<0xAB>` is
+a byte). SentencePiece adds a blank before a text when it encodes, and removes it when it decodes; this blank
+belongs to no token. A tokenizer whose text is not the concatenation of its tokens' bytes (WordPiece,
+WordLevel) is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _Piece = Callable[[str], bytes]
 
 
 def read_tokenizer_json(text: str) -> TokenizerFile:
-    """What the file says, from its text. Raises TokenizerError, with the member that it is about."""
+    """Return the contents of the file, from its text. Raises TokenizerError, which names the faulty
+    member."""
     try:
         file = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -33,7 +34,8 @@ def read_tokenizer_json(text: str) -> TokenizerFile:
 
 
 def read_tokenizer_object(file: Any) -> TokenizerFile:
-    """What the file says, from its JSON value. Raises TokenizerError, with the member that it is about."""
+    """Return the contents of the file, from its JSON value. Raises TokenizerError, which names the faulty
+    member."""
     model = file.get("model") if isinstance(file, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise TokenizerError(
@@ -127,7 +129,7 @@ def _parts(step: dict[str, Any] | None, members: str) -> Iterator[dict[str, Any]
 
 
 def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
-    # What the decoder makes of one token inside a text.
+    # The output of the decoder for one token inside a text.
     decoders = list(_parts(file.get("decoder"), "decoders"))
     if not decoders:
         kinds = {step.get("type") for step in _parts(file.get("pre_tokenizer"), "pretokenizers")}
@@ -150,7 +152,7 @@ def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
             case {"type": "Fuse"}:
                 joined = True
             case {"type": "Strip"} if joined:
-                pass  # takes away what stands at the ends of the whole text, in no token's middle
+                pass  # it changes only the ends of the whole text, no token in the middle
             case _:
                 raise TokenizerError(
                     f"the decoder step {step.get('type')!r} does not leave tokens as they are.",
@@ -172,7 +174,7 @@ def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
             try:
                 return bytes([alphabet[character] for character in piece])
             except KeyError:
-                return _utf8(piece)  # as the decoder does with a token that is not written in its alphabet
+                return _utf8(piece)  # as the decoder does with a token outside its alphabet
         if byte_fallback and (match := one_byte.fullmatch(piece)):
             return bytes([int(match[1], 16)])
         for old, new in replaced:
@@ -183,7 +185,7 @@ def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
 
 
 def _utf8(piece: str) -> bytes:
-    # JSON can hold lone surrogates, which have no UTF-8: such a token can never be text.
+    # JSON may contain lone surrogates, which have no UTF-8: such a token can never be text.
     return piece.encode("utf-8", "surrogatepass")
 
 
@@ -196,8 +198,7 @@ def _byte_alphabet() -> dict[str, int]:
 
 
 def _encoder_text(file: dict[str, Any]) -> str:
-    # Special tokens would be read out of the text, and a blank put before it would be a byte that is not
-    # there.
+    # Special tokens would be recognised in the text, and a blank added before it would be a wrong byte.
     changed = dict(file)
     changed["added_tokens"] = [token for token in file.get("added_tokens") or [] if not token.get("special")]
     changed["post_processor"] = changed["truncation"] = changed["padding"] = None
@@ -213,8 +214,7 @@ def _without_prefix(step: dict[str, Any] | None, members: str) -> dict[str, Any]
             case "Prepend":
                 continue
             case "Metaspace":
-                # Files of older versions have the flag, newer ones the scheme; a reader refuses a pair that
-                # disagrees.
+                # Older files have the flag, newer ones the scheme; readers refuse contradicting pairs.
                 part = {name: value for name, value in part.items() if name != "add_prefix_space"}
                 part["prepend_scheme"] = "never"
             case "ByteLevel":

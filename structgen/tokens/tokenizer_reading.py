@@ -1,4 +1,4 @@
-"""What every reader of tokenizer files returns: bytes by id, ids by text, likely end tokens, an encoder."""
+"""The result of every reader of tokenizer files: bytes by id, ids by text, likely end tokens, an encoder."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ END_TEXTS: Final = frozenset(
         "[EOS]",
     }
 )
-"""Texts of special tokens that end a model's answer, for files that do not say which of theirs do."""
+"""Texts of special tokens that end a model's answer, for files that do not name their end tokens."""
 
 
 MOST_IDS: Final = 1 << 24
-"""More ids than any model has: a file that names a larger one is damaged, and must not take all memory."""
+"""More ids than any model has. A file with a larger id is damaged, and must not use up all memory."""
 
 
 def is_id(value: object) -> bool:
-    """Whether a value of a file can be a token's id."""
+    """Return whether a value of a file can be a token's id."""
     return type(value) is int and 0 <= value < MOST_IDS
 
 
 class TokenizerFile(NamedTuple):
-    """What the file of a tokenizer says."""
+    """The contents of a tokenizer file."""
 
     tokens: list[bytes | None]
-    """Bytes by id; None for special tokens, the unknown token and ids that no token has."""
+    """Bytes by id; None for special tokens, the unknown token and unused ids."""
     ids: dict[str, int]
     """Ids by the token's text in the file."""
     likely_ends: list[int]
-    """The end tokens that the file names; where it names none, special tokens whose text is in END_TEXTS."""
+    """The end tokens that the file names; if it names none, special tokens whose text is in END_TEXTS."""
     encoder: Form
-    """The form of an encoder (structgen.tokens.encoders) that reads text as text: it finds no special tokens
-    in it, puts no blank before it and no template around it."""
+    """The form of an encoder (structgen.tokens.encoders) of plain text: it recognises no special tokens in
+    the text, and adds no blank and no template."""

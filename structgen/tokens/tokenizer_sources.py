@@ -1,6 +1,6 @@
-"""Recognises what a tokenizer is handed over as, a file, a folder or a library's object, and has it read.
+"""Recognises the kind of a tokenizer argument (a file, a folder or a library's object), and has it read.
 
-A file is known by what it holds, an object by its members: none of the libraries is imported for that.
+A file is recognised by its contents, an object by its members; no library is imported for that.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ EndTokens = int | str | Iterable[int | str]
 """End tokens: an id, or the text of a special token, or several of them."""
 
 _NAMES: Final = ("tokenizer.json", "tekken.json", "tokenizer.model")
-"""The files of a model's folder that hold a tokenizer, the first one that is there counts."""
+"""The tokenizer files of a model's folder; the first one that exists is used."""
 _OTHER_IDS: Final = ("spiece.model", "sentencepiece.bpe.model")
-"""SentencePiece models of folders whose models number tokens otherwise than the file."""
+"""SentencePiece models in folders of models whose ids differ from the file's."""
 _RANKS: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d+\r?\n")
 _WRAPPERS: Final = 5
-"""Objects inside one another that are looked into: transformers' around mistral_common's has three."""
+"""The most nested wrappers that are opened: transformers' around mistral_common's has three."""
 
 
 def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
-    """What a file or a folder says, and the end tokens that the folder's other files name (none for a file).
+    """Return the contents of a file or a folder, and the end tokens in the folder's other files (none for a
+    file).
 
-    Raises TokenizerError where there is no such file, where it is of no known kind, and where it is damaged.
+    Raises TokenizerError if there is no such file, if its kind is unknown, and if it is damaged.
     """
     if not path.is_dir():
         return read_file(path), []
@@ -54,7 +55,8 @@ def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
 
 
 def read_file(path: Path) -> TokenizerFile:
-    """What a tokenizer.json, a tekken.json or a SentencePiece model says. Raises TokenizerError."""
+    """Return the contents of a tokenizer.json, a tekken.json or a SentencePiece model. Raises
+    TokenizerError."""
     data = read_bytes(path)
     if path.suffix == ".json" or data.lstrip()[:1] == b"{":
         file = json_value(decoded(data, path), path)
@@ -65,12 +67,12 @@ def read_file(path: Path) -> TokenizerFile:
 
 
 def holds_ranks(data: bytes) -> bool:
-    """Whether a file's bytes begin like byte-pair ranks in tiktoken's format."""
+    """Return whether a file's bytes begin like byte-pair ranks in tiktoken's format."""
     return _RANKS.match(data) is not None
 
 
 def read_model_file(path: Path) -> TokenizerFile:
-    """What the file of a SentencePiece model says. Raises TokenizerError."""
+    """Return the contents of a SentencePiece model's file. Raises TokenizerError."""
     data = read_bytes(path)
     if holds_ranks(data):
         raise TokenizerError(
@@ -85,9 +87,9 @@ def read_model_file(path: Path) -> TokenizerFile:
 
 
 def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
-    """What a library's object says, the end tokens that it names itself, and ids that are special besides.
+    """Return the contents of a library's object, the end tokens that it names, and further special ids.
 
-    Objects of transformers (fast ones, those that hold a SentencePiece model, and those of mistral_common,
+    Objects of transformers (fast ones, those that contain a SentencePiece model, and those of mistral_common,
     also inside a processor), `tokenizers.Tokenizer`, `SentencePieceProcessor`, and the tokenizers of
     mistral_common. Raises TokenizerError for anything else.
     """
@@ -121,7 +123,7 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
 
 
 def end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
-    """The ids of end tokens that are given by id or by text. Raises TokenizerError, naming `where`."""
+    """Return the ids of end tokens that are given by id or by text. Raises TokenizerError, naming `where`."""
     several: Iterable[object] = [ends] if isinstance(ends, str) or not isinstance(ends, Iterable) else ends
     out = []
     for end in several:
@@ -144,7 +146,7 @@ def end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """What a file holds. Raises TokenizerError where it is not there or cannot be read."""
+    """Return the bytes of a file. Raises TokenizerError if it does not exist or cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
@@ -154,7 +156,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decoded(data: bytes, path: Path) -> str:
-    """The text of a file's bytes. Raises TokenizerError where they are not UTF-8."""
+    """Return the text of a file's bytes. Raises TokenizerError if they are not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -162,7 +164,7 @@ def decoded(data: bytes, path: Path) -> str:
 
 
 def json_value(text: str, path: Path) -> Any:
-    """The value of a JSON file. Raises TokenizerError where it is not JSON."""
+    """Return the value of a JSON file. Raises TokenizerError if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -184,13 +186,13 @@ def _unreadable(path: Path, error: Exception) -> TokenizerError:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """The members of a JSON file of a model's folder; none where there is no such file."""
+    """Return the members of a JSON file in a model's folder; empty if there is no such file."""
     value = json_value(decoded(read_bytes(path), path), path) if path.is_file() else {}
     return value if isinstance(value, dict) else {}
 
 
 def _add_tokens(folder: Path, reading: TokenizerFile) -> None:
-    """Add to the tokens of a SentencePiece model those that the folder's other files add to it."""
+    """Add the tokens in the folder's other files to those of a SentencePiece model."""
     added = {i: (text, False) for text, i in _config(folder / "added_tokens.json").items() if is_id(i)}
     decoder = _config(folder / "tokenizer_config.json").get("added_tokens_decoder")
     for key, token in decoder.items() if isinstance(decoder, dict) else ():
@@ -204,7 +206,7 @@ def _add_tokens(folder: Path, reading: TokenizerFile) -> None:
 
 
 def _ends_of_folder(folder: Path, ids: Mapping[str, int]) -> list[int]:
-    # What generation stops at is the union: a chat model's end of turn stands in one file, the end of text in
+    # Generation stops at the union: a chat model's end of turn may be in one file, the end of text in
     # another.
     ends: set[int] = set()
     for name in ("generation_config.json", "config.json", "tokenizer_config.json", "special_tokens_map.json"):

@@ -1,4 +1,4 @@
-"""A tokenizer's tokens as the arrays that the compiled walk reads: made once, then read from a file."""
+"""A tokenizer's tokens as the arrays of compiled walks: made once, then read from a file."""
 
 from __future__ import annotations
 
@@ -23,45 +23,44 @@ if TYPE_CHECKING:
     from structgen.tokens.trie import TrieArrays
 
 KIND: Final = "vocabulary-8"
-"""The layout of the file and of the arrays; a change of either takes the next number."""
+"""The version of the layout of the file and the arrays; increase the number with each change."""
 _MOST: Final = 1 << 30
-"""Bytes of all files; past it those go that were used the longest ago."""
+"""The most bytes of all files; the least recently used are deleted first."""
 _RECENT: Final = 4
-"""Vocabularies held though nobody holds them, with the masks that stores keep for them: a server whose last
-grammar ends before the next begins would otherwise read them again (13 MB, 8 ms)."""
+"""How many recent vocabularies stay in memory, with their masks in stores, after their last user: a server
+that drops one grammar before it makes the next would otherwise read them again (13 MB, 8 ms)."""
 _WORTH_A_FILE: Final = 1 << 16
-"""Bytes of all tokens below which the arrays are made anew in a millisecond: no file is worth it."""
+"""Below so many bytes of tokens the arrays are made in a millisecond, and no file is written."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Vocabulary:
-    """One tokenizer's tokens for masks. Special tokens, holes and empty tokens are not in the trie.
+    """One tokenizer's tokens for masks. Special tokens, unused ids and empty tokens are not in the trie.
 
-    The arrays are C-contiguous and stay where they are for the life of the object, so that their addresses
-    can be kept. They are shared by everyone: read them only. `nodes`, `sig`, `slot_start`, `slot_ids`,
-    `slot_sig`, `slot_chars`, `slot_len` and `first` are those of `structgen.tokens.trie.TrieArrays`, where
-    the layout is written.
+    The arrays are C-contiguous and do not move during the life of the object, so that their addresses can be
+    stored. They are shared and read-only. `nodes`, `sig`, `slot_start`, `slot_ids`, `slot_sig`, `slot_chars`,
+    `slot_len` and `first` are those of `structgen.tokens.trie.TrieArrays`, which documents the layout.
     """
 
     fingerprint: str
-    """The tokenizer's."""
+    """The tokenizer's fingerprint."""
     vocab_size: int
     """V: token ids are 0 to V - 1."""
     max_token_bytes: int
     max_token_chars: int
     nodes: npt.NDArray[np.uint64]
-    """[n]: byte, depth, slot plus one, skip."""
+    """[n]: byte, depth, slot plus one, end (`trie_nodes`)."""
     sig: npt.NDArray[np.uint64]
     """[n, 2]: signature of each subtree."""
     first: npt.NDArray[np.int32]
     """[257]: the root's child for each byte, or -1; last, n."""
     slots_before: npt.NDArray[np.int32]
-    """[n + 1]: slots of the nodes before each node, so that a subtree's slots are a range."""
+    """[n + 1]: the number of slots at the nodes before each node, so that a subtree's slots are a range."""
     subtree_chars: npt.NDArray[np.int32]
-    """[n]: the most characters begun from a node's own byte on, over all tokens in its subtree."""
+    """[n]: the most characters that begin at a node's own byte or later, over all tokens in its subtree."""
     child_start: npt.NDArray[np.int32]
-    """[n + 2]: node i's children are children[child_start[i] : child_start[i + 1]], the root's those of node
-    n, so that a walk finds one byte among many children without a hop to each."""
+    """[n + 2]: node i's children are children[child_start[i] : child_start[i + 1]], the root's are those of
+    node n. So a walk finds one byte among many children without visiting each."""
     children: npt.NDArray[np.int64]
     """[n, 2]: records of `structgen.tokens.trie.children`."""
     slot_start: npt.NDArray[np.int32]
@@ -105,10 +104,8 @@ class Vocabulary:
         return sum(array.nbytes for array in self._arrays().values())
 
     def pointers(self) -> npt.NDArray[np.int64]:
-        """Return the words that compiled code reads, in the order of `machine_core.layout.VocabularyWords`.
-
-        They are addresses of arrays and sizes, computed once.
-        """
+        """Return the addresses and sizes of the arrays for compiled code, in the order of
+        `machine_core.layout.VocabularyWords`."""
         if not self._pointers:
             arrays = (
                 self.first,
@@ -127,7 +124,8 @@ class Vocabulary:
         return self._pointers[0]
 
     def first_bytes(self) -> npt.NDArray[np.uint8]:
-        """[V]: the first byte of each token, of those without bytes 0. Worked out once, in 1 ms."""
+        """Return uint8 [V]: the first byte of each token, 0 for tokens without bytes. Computed once, in 1
+        ms."""
         if not self._first_bytes:
             found = np.zeros(self.vocab_size, np.uint8)
             written = np.diff(self.token_offset) > 0
@@ -136,8 +134,8 @@ class Vocabulary:
         return self._first_bytes[0]
 
     def beginning(self, firsts: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-        """Return the row of bits (int32 words) of the tokens whose first byte is among some ([256]), of those
-        without bytes if 0 is. Cost: 0.1 ms."""
+        """Return the mask row (int32 words) of the tokens whose first byte is set in `firsts` ([256]); tokens
+        without bytes count as byte 0. Cost: 0.1 ms."""
         if not self._first_text:
             self._first_text.append(self.first_bytes().tobytes().ljust(32 * self.words, b"\0"))
         bits = np.frombuffer(self._first_text[0].translate(firsts.tobytes()), np.uint8)
@@ -145,15 +143,14 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Vocabulary:
-        """The vocabulary of a tokenizer: the same object while somebody holds it, for equal tokenizers too.
-        The last ones asked for, two to four, are held anyway.
+        """Return the vocabulary of a tokenizer. Equal tokenizers share one object while it is in use; the two
+        to four most recent ones stay in memory.
 
-        The first call for a tokenizer builds the arrays (Llama-3's 128,000 tokens: 0.1 s) and leaves them in
-        the cache folder, from where other processes read and check them (10 ms, 21 MB). Any number of
-        threads and processes may call it at once. A damaged file is built anew; a folder that cannot be
-        written leaves the arrays in memory; both say so by a StoreWarning. Raises TokenizerError for what the
-        layout cannot hold: a token of more than 4,095 bytes, more than 1,048,575 distinct tokens, more than
-        16,777,215 nodes.
+        The first call for a tokenizer builds the arrays (Llama-3's 128,000 tokens: 0.1 s) and writes them to
+        the cache folder, from where other processes read and check them (10 ms, 21 MB). Safe for threads and
+        processes. A damaged file is built again; without a writable folder the arrays stay in memory; both
+        cause a StoreWarning. Raises TokenizerError beyond the limits of the layout: a token of more than
+        4,095 bytes, more than 1,048,575 distinct tokens, more than 16,777,215 nodes.
         """
         found = cls._open.get(tokenizer.fingerprint)
         if found is None:
@@ -164,13 +161,13 @@ class Vocabulary:
                     cls._open[tokenizer.fingerprint] = found
         recent = cls._recent
         if not recent or recent[-1] is not found:
-            recent.append(found)  # one that is there twice goes twice
+            recent.append(found)  # a vocabulary may be in the list twice
         return found
 
     @classmethod
     def _lock(cls) -> threading.Lock:
-        # A fork copies a lock that some thread of the parent holds, and nobody opens it: each process has its
-        # own.
+        # A fork may copy a lock that a thread of the parent holds, and it is never released: each process has
+        # its own.
         process, lock = cls._building
         if process != os.getpid():
             lock = threading.Lock()
@@ -228,8 +225,8 @@ class Vocabulary:
 
     @classmethod
     def _from_file(cls, tokenizer: Tokenizer, text: bytes, file: ArrayFile) -> Vocabulary | None:
-        """Return what a file holds; None where it is not what compiled code takes it for. `text`: the bytes
-        of all tokens, one after another. Cost: 8 ms for 128,000 tokens."""
+        """Return the vocabulary in a file; None if compiled code could not safely follow it. `text`: the
+        concatenated bytes of all tokens. Cost: 8 ms for 128,000 tokens."""
         if not file.numbers.keys() >= set(_NUMBERS) or not file.arrays.keys() >= set(_ARRAYS):
             return None
         values: dict[str, Any] = {name: file.numbers[name] for name in _NUMBERS}
@@ -238,8 +235,8 @@ class Vocabulary:
         return found if found._is_valid(tokenizer, text) else None
 
     def _is_valid(self, tokenizer: Tokenizer, text: bytes) -> bool:
-        """Return whether all numbers are those of the tokenizer's tokens, but for the signatures, which lead
-        nowhere."""
+        """Return whether all numbers are those of the tokenizer's tokens, except the signatures, which are no
+        indices."""
         from structgen.tokens.trie import TrieArrays, deepest_characters
 
         tokens = len(tokenizer.token_bytes)

@@ -146,12 +146,12 @@ def shortened(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-def failed(what: str, text: str, attempts: int, where: str = "") -> GenerationError:
-    """Return the error of a text that is not what was asked for."""
+def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "") -> GenerationError:
+    """Return the error of a text that is not what was asked for. `cure`: "" for a fault of the text."""
     return GenerationError(
         what,
         text=text,
         attempts=attempts,
         where=where,
-        cure="The text made so far is in `.text`; ask for more attempts, or loosen what refuses it.",
+        cure=cure or "The text made so far is in `.text`; ask for more attempts, or loosen what refuses it.",
     )

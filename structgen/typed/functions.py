@@ -104,7 +104,7 @@ def judged(
 ) -> Outcome[Any]:
     """Return an attempt's outcome: its object, or the error of the best attempt so far."""
     if tried.error is not None:
-        error = failed(tried.error.what, tried.text, attempts, tried.error.where)
+        error = failed(tried.error.what, tried.text, attempts, tried.error.where, tried.error.cure)
         error.__cause__ = tried.error
         return Outcome(tried, attempts, error, None)
     try:

@@ -42,6 +42,7 @@ MOST_AT_ONCE = 8
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
 _NAME = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
+_URL_CURE = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 _WRAPPED = "value"
 """The member that holds a document which is no object; OpenAI takes objects alone."""
 
@@ -69,6 +70,7 @@ class Remote:
                 cure="pip install openai",
             ) from error
         self._openai, self.url, self.name = openai, found[1], found[2]
+        self._faults = (openai.OpenAIError, ValueError)  # ValueError: a reply that is not JSON
         self._kept: dict[int, tuple[WantedForm, CompiledGrammar, dict[str, Any]]] = {}
 
     @cached_property
@@ -158,8 +160,14 @@ class Remote:
         error: StructgenError | None = None
         if refusal:
             error = StructgenError(f"The model refuses: {refusal}", where=self.name, cure="Ask differently.")
+        elif reason is None:
+            error = StructgenError("The server's reply has no finish_reason.", where=self.url, cure=_URL_CURE)
         elif reason not in _REASONS:
-            error = StructgenError(f"The text ended for the reason {reason!r}.", where=self.name)
+            error = StructgenError(
+                f"The text ended for the reason {reason!r}.",
+                where=self.name,
+                cure="See what the server means by it; content_filter is a refusal of the text.",
+            )
         elif form.grammar is not None:
             if reason == "length":
                 error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
@@ -184,8 +192,9 @@ class Remote:
         return f"The server's document is none of the schema's: {_first_fault(compiled, data)}."
 
     def _failure(self, error: Exception, text: str = "") -> Result:
+        what = "The server's reply is not JSON" if isinstance(error, ValueError) else "The server failed"
         reason = StructgenError(
-            f"The server failed: {type(error).__name__}: {str(error).rstrip('.')}.",
+            f"{what}: {type(error).__name__}: {str(error).rstrip('.')}.",
             where=self.url,
             cure=self._cure(error),
         )
@@ -194,6 +203,8 @@ class Remote:
     def _cure(self, error: Exception) -> str:
         """Return what a person can do about an error of the openai package."""
         status = getattr(error, "status_code", None)
+        if isinstance(error, ValueError):
+            return _URL_CURE
         if isinstance(error, self._openai.APITimeoutError):
             return "Raise timeout=, or look whether the server is overloaded."
         if isinstance(error, self._openai.APIConnectionError):
@@ -222,7 +233,7 @@ class Remote:
         def one(body: dict[str, Any]) -> Result:
             try:
                 answer = self._client.chat.completions.create(**body)
-            except (self._openai.OpenAIError, ValueError) as error:  # ValueError: a reply that is not JSON
+            except self._faults as error:
                 return self._failure(error)
             return self._answered(form, answer)
 
@@ -238,7 +249,7 @@ class Remote:
         body = self._body(form, source, options, attempt)
         try:
             answer = await self._aclient.chat.completions.create(**body)
-        except (self._openai.OpenAIError, ValueError) as error:
+        except self._faults as error:
             return self._failure(error)
         return self._answered(form, answer)
 
@@ -248,7 +259,7 @@ class Remote:
             fault = StructgenError(
                 f"The server's reply has no {missing}.",
                 where=self.url,
-                cure="Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1.",
+                cure=_URL_CURE,
             )
             return Result("", FinishReason.ERROR, [], [], Usage(), error=fault)
         choice = answer.choices[0]
@@ -270,7 +281,7 @@ class Remote:
                     piece = answer.add(chunk)
                     if piece:
                         yield piece
-        except self._openai.OpenAIError as error:
+        except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
             done(self._failure(error, answer.text))
             return
         done(answer.result())
@@ -289,7 +300,7 @@ class Remote:
                     piece = answer.add(chunk)
                     if piece:
                         yield piece
-        except self._openai.OpenAIError as error:
+        except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
             done(self._failure(error, answer.text))
             return
         done(answer.result())

@@ -28,4 +28,4 @@ def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
 def test_warmup_compiles_and_says_so() -> None:
     result = CliRunner().invoke(app(), ["warmup"])
     assert result.exit_code == 0
-    assert "The inner loop is ready" in result.stdout
+    assert "The inner loops are ready" in result.stdout

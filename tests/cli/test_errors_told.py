@@ -11,6 +11,9 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+import structgen as sg
+from structgen.cli.tokens import byte_tokenizer
+
 LATIN = "Müller".encode("latin-1")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
 
@@ -26,6 +29,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
     (tmp_path / "latin.json").write_bytes(b'{"const": "' + LATIN + b'"}')
     (tmp_path / "failing_types.py").write_text("raise RuntimeError('boo')")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "void").touch()
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "back.json").write_text(r'{"type": "string", "pattern": "(a)\\1"}')
+    (tmp_path / "broken.lark").write_text('start: "a')
+    (tmp_path / "rule.lark").write_text('start: "a" b')
+    (tmp_path / "rule.gbnf").write_text("root ::= b")
     (tmp_path / "ranks.txt").write_text("hi\n")
     monkeypatch.chdir(tmp_path)
 
@@ -51,6 +60,26 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
         (["explain"], "One of --schema, --grammar, --ebnf and --regex is needed."),
         (["check", "--regex", r"(a)\1", "x"], r"Write the few texts out as alternatives, aa|bb for (a|b)\1"),
         (["check", "--regex", "(", "x"], "missing )"),
+        (["check", "--schema", "list.json", "x"], "list.json, #: A schema is an object, true or false"),
+        (["check", "--schema", "void", "x"], "void, line 1, column 1: This is not JSON"),
+        (["check", "--schema", "empty", "x"], "empty: The file cannot be read: Is a directory."),
+        (["check", "--schema", "back.json", "x"], r"back.json, #/pattern: A back-reference (\1) stands"),
+        (["check", "--schema", "s.json", "none/x.txt"], "There is no folder none: make it (mkdir -p)"),
+        (["explain", "--schema", "list.json"], "list.json, #: A schema is an object"),
+        (["explain", "--schema", "void"], "void, line 1, column 1: This is not JSON"),
+        (
+            ["check", "--grammar", "broken.lark", "x"],
+            "broken.lark: lark refuses the grammar: Unexpected input",
+        ),
+        (["check", "--grammar", "rule.lark", "x"], "rule.lark: lark refuses the grammar: Rule 'b' used but"),
+        (["check", "--grammar", "void", "x"], "void: lark refuses the grammar: there is no rule start."),
+        (["check", "--grammar", "none.lark", "x"], "none.lark: The file cannot be read: No such file"),
+        (["check", "--grammar", "empty", "x"], "empty: The file cannot be read: Is a directory."),
+        (["check", "--grammar", "latin.json", "x"], "latin.json: Byte 12 of the file is not UTF-8"),
+        (["check", "--ebnf", "rule.gbnf", "x"], "rule.gbnf, line 1, column 10: The rule b is not defined."),
+        (["check", "--ebnf", "void", "x"], "void, line 1, column 1: There is no rule."),
+        (["infill", "--schema", "broken.json"], "broken.json, line 1, column 18: This is not JSON"),
+        (["infill", "--schema", "list.json"], "list.json, #: A schema is an object, true or false"),
         (["infill", "--schema", "s.json", "--given", "latin.json"], "latin.json is not UTF-8"),
         (["generate", "--prompt", "x", "--schema", "broken.json"], "broken.json, line 1, column 18"),
         (["generate", "--prompt", "x", "--schema", "latin.json"], "latin.json: Byte 12"),
@@ -62,8 +91,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
 def test_the_message_names_the_file_and_the_cure(
     run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    monkeypatch.setattr("structgen.cli.warmup.compile_all", lambda: None)
-    monkeypatch.setattr("structgen.cli.warmup.exercise", lambda _: None)
+    monkeypatch.setattr("structgen.cli.warmup.compile_all", lambda *_: None)
+    monkeypatch.setattr("structgen.preload", lambda *_, **__: None)
     found = run(*arguments)
     assert found.exit_code == 2
     assert message in found.stderr
@@ -112,3 +141,28 @@ def test_a_model_or_a_device_that_is_not_there(
     found = run("generate", "--prompt", "x", *options)
     assert found.exit_code == 2
     assert message in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "where"),
+    [
+        ("broken.json", sg.SchemaError, "broken.json, line 1, column 18"),
+        ("wrong.json", sg.SchemaError, "wrong.json, #/type"),
+        ("back.json", sg.RegexError, "back.json, #/pattern"),
+        ("never.json", sg.UnsatisfiableSchema, "never.json"),
+    ],
+)
+def test_a_schema_that_was_read_from_a_path_is_named_by_the_library(
+    run: Callable[..., Result], name: str, kind: type[sg.StructgenError], where: str
+) -> None:
+    Path("never.json").write_text('{"allOf": [{"const": 1}, {"const": 2}]}')
+    with pytest.raises(kind) as caught:
+        sg.compile(sg.without(sg.json_schema(Path(name)), ["no"]), byte_tokenizer())
+    assert caught.value.where.startswith(where)
+    assert str(caught.value).startswith(where)
+
+
+def test_a_schema_that_was_no_file_has_its_own_place_alone() -> None:
+    with pytest.raises(sg.SchemaError) as caught:
+        sg.json_schema({"type": "objct"})
+    assert caught.value.where == "#/type"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -12,25 +15,27 @@ from typer.testing import CliRunner
 
 from structgen.cli import EXAMPLES, SUMMARIES, app
 
-DUMB = {"TERM": "dumb", "COLUMNS": "80", "NO_COLOR": "1"}
+DUMB = {"TERM": "dumb", "NO_COLOR": "1"}
 
 
-def shown(*arguments: str) -> list[str]:
-    found = CliRunner().invoke(app(), [*arguments, "--help"], env=DUMB)
+def shown(*arguments: str, columns: int = 80) -> list[str]:
+    found = CliRunner().invoke(app(), [*arguments, "--help"], env=DUMB, terminal_width=columns)
     assert found.exit_code == 0
     return found.stdout.splitlines()
 
 
-def test_each_command_has_one_whole_line() -> None:
-    lines = shown()
+@pytest.mark.parametrize("columns", [60, 80])
+def test_each_command_has_one_whole_line(columns: int) -> None:
+    lines = shown(columns=columns)
     for name, summary in SUMMARIES.items():
         assert [line.split(None, 1) for line in lines if line.startswith(f"  {name} ")] == [[name, summary]]
     assert len(SUMMARIES) == len(get_command(app()).commands)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("columns", [60, 80])
 @pytest.mark.parametrize("command", [[], *([name] for name in SUMMARIES), ["store", "clear"]], ids=" ".join)
-def test_no_line_is_longer_than_eighty_columns(command: list[str]) -> None:
-    assert max(map(len, shown(*command))) <= 80
+def test_no_line_is_longer_than_the_terminal(command: list[str], columns: int) -> None:
+    assert max(map(len, shown(*command, columns=columns))) <= columns
 
 
 @pytest.mark.parametrize("command", SUMMARIES)
@@ -55,3 +60,67 @@ def test_the_options_of_the_examples_exist(command: str) -> None:
             found = found.commands[words[2]]
         known = {name for parameter in found.params for name in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Make a folder with the files that the examples name, for all of them in order: some read what another
+    one wrote. The inner loops are there already, and the cache folder is its own."""
+    folder = tmp_path_factory.mktemp("examples")
+    order = (ROOT / "examples/order.schema.json").read_text()
+    for name, text in {
+        "order.schema.json": order,
+        "a.json": (ROOT / "examples/order.json").read_text(),
+        "b.json": (ROOT / "examples/order.json").read_text(),
+        "year.txt": "2026",
+        "query.lark": 'start: "select " NAME\nNAME: /[a-z]+/',
+        "in.jsonl": '"Ada bought 3 lamps."\n{"prompt": "Bob bought a chair."}\n',
+        "person.schema.json": (ROOT / "examples/person.schema.json").read_text(),
+        "known.json": '{"name": "Maria"}',
+        "letter.txt": "Dear Ada, you owe {sum: int} euros.",
+        "tokenizer.json": (ROOT / "tests/data/bpe/tokenizer.json").read_text(),
+    }.items():
+        (folder / name).write_text(text)
+    (folder / "schemas").mkdir()
+    (folder / "schemas/order.json").write_text(order)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("STRUCTGEN_CACHE", str(folder / "cache"))
+        patch.setattr("structgen.cli.warmup.compile_all", lambda *_, **__: None)
+        yield folder
+
+
+NEEDS = {"generate": "torch", "infill": "torch", "sample-report": "torch", "llguidance": "llguidance"}
+"""What an example that holds a word needs."""
+
+
+SLOW = ("llguidance", "warmup --tokenizer")
+"""Examples that are run with the slow tests: they start processes, or fill tables."""
+
+
+def examples() -> Iterator[Any]:
+    for command, found in EXAMPLES.items():
+        for number, one in enumerate(found):
+            marks = [pytest.mark.slow] if any(word in one for word in SLOW) else []
+            yield pytest.param(one, id=f"{command} {number}", marks=marks)
+
+
+@pytest.mark.parametrize("example", examples())
+def test_each_example_runs_as_it_stands(files: Path, example: str) -> None:
+    for word, package in NEEDS.items():
+        if word in example:
+            pytest.importorskip(package)
+    command, _, source = example.replace("\\\n", " ").partition("<")
+    given = (files / source.strip()).read_text() if source else None
+    found = CliRunner().invoke(app(), shlex.split(command)[1:], input=given)
+    assert found.exit_code == 0, found.output
+
+
+def test_the_examples_stand_in_the_help_as_they_are() -> None:
+    for command, examples in EXAMPLES.items():
+        told = "\n".join(line.strip() for line in shown(command, columns=60))
+        for example in examples:
+            assert "\n".join(line.strip() for line in example.splitlines()) in told

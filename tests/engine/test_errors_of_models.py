@@ -79,3 +79,39 @@ def test_what_is_no_request_says_how_to_write_one(engine: sg.Engine, wrong: Any)
 def test_a_stream_of_what_is_no_request(engine: sg.Engine) -> None:
     with pytest.raises(sg.OptionError, match=r"Write sg\.Request"):
         next(engine.stream("hello"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("model.gguf", "llama.cpp's format, GGUF. Run llama-server"),
+        ("adapter_config.json", r"an adapter \(LoRA\) alone.*merge_and_unload\(\)"),
+        ("pytorch_model.bin", "it has no config.json. Name the folder that save_pretrained"),
+    ],
+)
+def test_a_model_in_another_format_is_told_by_name(tmp_path: Path, file: str, message: str) -> None:
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(sg.StructgenError, match=message):
+        sg.Engine(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["http://localhost:8000/v1", "openai:http://localhost:8000/v1#NAME"])
+def test_a_server_is_no_engine(name: str) -> None:
+    with pytest.raises(
+        sg.StructgenError, match=r'sg\.run\("openai:http://localhost:8000/v1#NAME", prompt, type'
+    ):
+        sg.Engine(name)
+
+
+def test_what_is_shown_of_an_engine_and_its_results_is_one_short_line(engine: sg.Engine) -> None:
+    assert repr(engine) == "<Engine of structgen/extract, 32 rows>"
+    (result,) = engine.generate(sg.Request("Ada is 36.", sg.json_schema({"type": "integer"})))
+    assert repr(result) == f"<Result stop, {len(result.tokens)} tokens: {result.text!r}>"
+    (long,) = engine.generate(sg.Request("Ada", sg.regex("[ab\n]{900}"), max_tokens=900))
+    assert len(repr(long).splitlines()) == 1 and len(repr(long)) < 350
+    (failed,) = engine.generate(sg.Request("Ada", sg.regex("[ab]{900}"), max_tokens=900, timeout=1e-9))
+    assert "error" in repr(failed) and "timeout" in repr(failed)
+    for grammar in (sg.json_schema({"enum": list(range(3000))}), sg.lark('start: "a"'), sg.regex("a+")):
+        compiled = engine.compiled(grammar)
+        for one in (grammar, compiled, compiled.start, sg.Matcher(compiled)):
+            assert len(repr(one).splitlines()) == 1 and len(repr(one)) < 200

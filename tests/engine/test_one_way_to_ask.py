@@ -1,4 +1,4 @@
-"""`sg.Engine`, `sg.run`, typed functions and `structgen generate` ask a model in the same way."""
+"""Engine, `sg.run`, typed functions, samplers, infilling and commands ask a model in the same way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from typer.testing import CliRunner
 import structgen as sg
 from structgen.cli import app
 from structgen.engine.asking import ModelPrompts, ModelQuestion
+from structgen.infilling.infill import _prompt_tokens
 from structgen.json_grammars.prompting import extraction_prompt
+from structgen.sampling.problem import Problem
 
 SCHEMA = {
     "type": "object",
@@ -113,3 +115,62 @@ def test_a_tokenizer_that_was_handed_over_brings_its_chat_template() -> None:
     assert prompts.text(ModelQuestion("Hi", chat=False)) == "Hi"
     asked = ModelQuestion("Hi", True, "integer", with_outline=True)
     assert prompts.text(asked) == "<user>Hi\n\nAnswer in JSON: integer"
+
+
+def test_samplers_put_a_text_into_the_form_of_the_engine(engine: sg.Engine) -> None:
+    grammar = sg.json_schema(SCHEMA)
+    problem = Problem(engine, grammar, None, "")
+    asked = engine.prompt_tokens(sg.Request(TEXT, grammar))
+    assert problem.ids(TEXT, "prompt", 8) == asked
+    assert problem.ids(extraction_prompt(grammar, TEXT), "prompt", 8) == asked
+    assert Problem(engine, grammar, None, "", outline=False).ids(
+        TEXT, "prompt", 8
+    ) == engine.tokenizer.encode(f"{TEXT}\n".encode())
+    raw = engine.tokenizer.encode(TEXT.encode())
+    assert problem.ids(raw, "prompt", 8) == raw
+    assert Problem(engine, sg.choice(["yes", "no"]), None, "").ids(TEXT, "prompt", 8) == raw
+
+
+def test_draws_and_scores_are_of_the_prompt_that_the_engine_reads(engine: sg.Engine) -> None:
+    grammar = sg.json_schema(SCHEMA, **{**sg.JSON_DUMPS, "escapes": "utf8"})
+    (result,) = engine.generate(sg.Request(TEXT, grammar))
+    draws = sg.sample(engine, TEXT, grammar, 3, max_tokens=40)
+    assert result.text in draws.texts
+    (likely,) = sg.score(engine, TEXT, grammar, [result.text], max_tokens=40)
+    (unlikely,) = sg.score(engine, TEXT, grammar, [result.text], max_tokens=40, outline=False)
+    assert likely.logprob > unlikely.logprob + 5
+
+
+@pytest.mark.parametrize("option", ["outline", "chat"])
+def test_a_function_has_no_form_of_prompts(option: str) -> None:
+    tokenizer = sg.Tokenizer.from_bytes([b"a", None], eos_token_id=1)
+    with pytest.raises(sg.OptionError, match="a function reads the prompt as it is"):
+        sg.sample(
+            lambda _: [0.0, 0.0], "a", sg.literal("a"), 1, tokenizer=tokenizer, name="f", **{option: True}
+        )
+
+
+def test_infilling_puts_a_text_into_the_form_of_its_model(tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text(json.dumps(SCHEMA))
+    grammar = sg.json_schema(SCHEMA, **{**sg.JSON_DUMPS, "escapes": "utf8"})
+    made = extraction_prompt(grammar, TEXT)
+    found = sg.infill("structgen/infill", grammar=SCHEMA, prompt=made, slots=32)
+    assert (found.value["name"], found.value["age"]) == ("Ada Lovelace", 36)
+    assert sg.infill("structgen/infill", grammar=SCHEMA, prompt=TEXT, slots=32).tokens == found.tokens
+    assert sg.infill("structgen/infill", grammar=grammar, prompt=TEXT, slots=32).tokens == found.tokens
+    options = ["infill", "--schema", str(tmp_path / "s.json"), "--prompt", TEXT, "--slots", "32", "--stream"]
+    assert CliRunner().invoke(app(), options).stdout == f"{found.text}\n"
+
+
+def test_infilling_takes_outline_and_chat() -> None:
+    tokenizer = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[1] / "data/bpe/tokenizer.json"))
+    embedded, chatting = ModelPrompts("structgen/infill"), ModelPrompts("", Chatting())
+    question = (tokenizer, SCHEMA)
+    plain = tokenizer.encode(f"{TEXT}\n".encode())
+    assert _prompt_tokens(embedded, TEXT, *question, None, None) == tokenizer.encode(
+        extraction_prompt(SCHEMA, TEXT).encode()
+    )
+    assert _prompt_tokens(embedded, TEXT, *question, False, None) == plain
+    assert _prompt_tokens(chatting, TEXT, *question, None, None) == list(f"<user>{TEXT}".encode())
+    assert _prompt_tokens(chatting, TEXT, *question, None, False) == plain
+    assert _prompt_tokens(embedded, TEXT, tokenizer, None, None, None) == tokenizer.encode(TEXT.encode())

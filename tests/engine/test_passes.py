@@ -125,7 +125,7 @@ def test_steps_are_the_same_compiled_and_by_torch(
         monkeypatch.setattr(CompiledPass, "serves", staticmethod(lambda weights, own=compiled: own))
         model = Llama.read(folder, CPU, KIND)
         if not compiled:
-            monkeypatch.setattr(model._pass, "_kept_apart", lambda: torch_pass._Seen((8,), fused))
+            monkeypatch.setattr(model._pass, "_batch_invariant", lambda: torch_pass._Seen((8,), fused))
         caches = [cache for _, cache in model.prefill_many(PROMPTS)]
         # of the texts of a slab some ask for nothing
         found.append(torch.cat([*_steps(model, caches), *_steps(model, [caches[2], caches[0]])]))

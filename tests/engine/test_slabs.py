@@ -115,7 +115,7 @@ def test_numbers_of_rows_whose_products_differ_are_not_used(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch_pass, "_agree", lambda weight, rows: rows != 32)
-    assert TorchPass(Weights.read(folder, CPU, KIND))._kept_apart().rows == (4, 8, 16, 64, 256, 1024)
+    assert TorchPass(Weights.read(folder, CPU, KIND))._batch_invariant().rows == (4, 8, 16, 64, 256, 1024)
 
 
 @pytest.mark.parametrize("groups", [1, 3])

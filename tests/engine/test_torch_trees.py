@@ -121,7 +121,7 @@ def test_trees_and_steps_are_plain_decoding_while_texts_come_and_go(weights: Wei
 def test_a_chain_over_the_end_of_a_slab_is_plain_decoding(
     weights: Weights, monkeypatch: pytest.MonkeyPatch, fused: bool
 ) -> None:
-    monkeypatch.setattr(TorchPass, "_kept_apart", lambda self: torch_pass._Seen((8,), fused))
+    monkeypatch.setattr(TorchPass, "_batch_invariant", lambda self: torch_pass._Seen((8,), fused))
     model, plain = TorchPass(weights), Plain(weights)
     text = Text(model, list(range(COLUMNS - 3)))
     chain = list(range(100, 110))
@@ -133,18 +133,18 @@ def test_a_chain_over_the_end_of_a_slab_is_plain_decoding(
     assert torch.equal(model.decode([7], [text.cache])[0], plain.logits(text.prompt, [*chain[:8], 7]))
 
 
-def test_nodes_taken_in_pieces_are_those_taken_at_once(
+def test_nodes_taken_in_chunks_are_those_taken_at_once(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, pieces = [], []
     tokens, parents = random_tree(random.Random(3), 20)
-    for most in (slab_attention._PIECE, 3 * 2 * 64 * 4 * COLUMNS):
-        monkeypatch.setattr(slab_attention, "_PIECE", most)
+    for most in (slab_attention._CHUNK_BYTES, 3 * 2 * 64 * 4 * COLUMNS):
+        monkeypatch.setattr(slab_attention, "_CHUNK_BYTES", most)
         model = TorchPass(weights)
-        monkeypatch.setattr(model, "_kept_apart", lambda: torch_pass._Seen((8,), True))
+        monkeypatch.setattr(model, "_batch_invariant", lambda: torch_pass._Seen((8,), True))
         run = model._run
         monkeypatch.setattr(
-            model, "_run", lambda tokens, of, run=run: pieces.append(len(of._pieces)) or run(tokens, of)
+            model, "_run", lambda tokens, of, run=run: pieces.append(len(of._chunks)) or run(tokens, of)
         )
         found.append(model.decode_tree(tokens, parents, [20], [Text(model, [1, 2]).cache]))
     assert torch.equal(*found) and pieces == [1, 7]
@@ -246,7 +246,7 @@ def test_wrong_positions_are_seen(weights: Weights, monkeypatch: pytest.MonkeyPa
 def test_visible_columns_beyond_a_node_are_seen(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     attend = slab_attention.fused
     monkeypatch.setattr(slab_attention, "fused", lambda q, k, v, mask: attend(q, k, v, mask.clamp(min=0)))
-    monkeypatch.setattr(TorchPass, "_kept_apart", lambda self: torch_pass._Seen((8,), True))
+    monkeypatch.setattr(TorchPass, "_batch_invariant", lambda self: torch_pass._Seen((8,), True))
     model = TorchPass(weights)
     text = Text(model, [1, 2, 3])
     found = model.decode_tree([5], [-1], [1], [text.cache])

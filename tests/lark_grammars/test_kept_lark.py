@@ -340,7 +340,7 @@ def test_what_one_has_asked_and_left_is_answered_to_the_other(name: str, tokeniz
     book = first._vocabulary_tables
     for cells in (book._moves, book._endings, book._starts, book._plans):
         cells[cells == K.UNKNOWN] = K.PENDING
-    book._clean[book._clean == K.SEPARABLE_UNKNOWN] = K.SEPARABLE_PENDING
+    book._separability[book._separability == K.SEPARABLE_UNKNOWN] = K.SEPARABLE_PENDING
     book._records[book._records == 0] = -1
     assert masks(second, other) == masks(CompiledLark(_grammar(source), tokenizer, None, False), other)
 

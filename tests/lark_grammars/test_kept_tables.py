@@ -79,7 +79,7 @@ def test_what_is_read_is_what_was_made(text: str, postlex: Any, loads: list[str]
     assert len(loads) == 1
     assert_equal(made.tables, read.tables)
     assert made.ahead is not None and read.ahead is not None
-    assert all(map(np.array_equal, made.ahead.pages, read.ahead.pages))
+    assert all(map(np.array_equal, made.ahead.grammar_tables, read.ahead.grammar_tables))
     assert np.array_equal(made.ahead.lexemes, read.ahead.lexemes)
     assert made.ahead.start == read.ahead.start
     assert made == read

@@ -99,7 +99,7 @@ def of(name: str) -> tuple[LarkGrammar, str]:
 def test_the_pages_say_what_the_language_says(name: str) -> None:
     grammar, _text = of(name)
     assert grammar.ahead is not None
-    assert hold_pages(grammar.tables, grammar.ahead.pages) > 10
+    assert hold_pages(grammar.tables, grammar.ahead.grammar_tables) > 10
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -127,10 +127,10 @@ def test_past_each_bound_the_lexer_is_asked(
     monkeypatch.setattr(prepared_lexer, bound, 100 if bound == "MOST_CELLS" else 5)
     grammar, text = of(name)
     assert grammar.ahead is not None
-    pages = grammar.ahead.pages
-    known = (pages.moves >= 0).all(axis=1) & (pages.endings >= 0)
+    grammar_tables = grammar.ahead.grammar_tables
+    known = (grammar_tables.moves >= 0).all(axis=1) & (grammar_tables.endings >= 0)
     assert not known.all()
-    hold_pages(grammar.tables, pages, partly=True)
+    hold_pages(grammar.tables, grammar_tables, partly=True)
     first, second = (CompiledLark(grammar, tokenizer, None, False) for _ in range(2))
     plain, tokens = CompiledLark(bare(of(name)[0]), tokenizer, None, False), tokenizer.encode(text.encode())
     hold(plain, first, tokens)
@@ -144,12 +144,12 @@ def test_keywords_are_there_before_all_that_is_nearer(monkeypatch: pytest.Monkey
     grammar = sg.lark(f'start: ("continue" | NAME)+\nNAME: /{name}/\n%ignore " "\n')
     assert isinstance(grammar, LarkGrammar)
     assert grammar.ahead is not None
-    pages = grammar.ahead.pages
-    known = (pages.moves >= 0).all(axis=1) & (pages.endings >= 0)
-    state = int(pages.starts[int(grammar.tables.context_of[grammar.tables.start])])
+    grammar_tables = grammar.ahead.grammar_tables
+    known = (grammar_tables.moves >= 0).all(axis=1) & (grammar_tables.endings >= 0)
+    state = int(grammar_tables.starts[int(grammar.tables.context_of[grammar.tables.start])])
     for byte in b"continue":
         assert known[state]
-        state = int(pages.moves[state, pages.fixed[byte]]) >> K.TO_SHIFT & K.TO_BITS
+        state = int(grammar_tables.moves[state, grammar_tables.fixed[byte]]) >> K.TO_SHIFT & K.TO_BITS
     assert known[state]
     assert not known.all()
 
@@ -174,10 +174,10 @@ def test_what_is_not_known_of_all_states_is_not_shared(
     monkeypatch.setattr(prepared_lexer, "MOST_LEXEMES", 5)
     grammar, text = of("calls")
     assert grammar.ahead is not None
-    before = [one.copy() for one in grammar.ahead.pages]
+    before = [one.copy() for one in grammar.ahead.grammar_tables]
     compiled = CompiledLark(grammar, tokenizer, None, False)
     hold(compiled, compiled, tokenizer.encode(text.encode()))
-    assert all(map(np.array_equal, before, grammar.ahead.pages))
+    assert all(map(np.array_equal, before, grammar.ahead.grammar_tables))
 
 
 def test_patterns_that_have_no_room_for_more_are_loaded(

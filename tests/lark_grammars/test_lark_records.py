@@ -169,12 +169,12 @@ def shift_of(text: bytes) -> int:
 
 def read(made: CompiledLark, lexeme: int, trie: Texts) -> Said:
     """Return what reading the tokens of a trie byte by byte says."""
-    found, book = Said(Counter(), Counter(), Counter()), made._vocabulary_tables
-    newline = int(book._words[K.LarkTables.newline])
+    found, tables = Said(Counter(), Counter(), Counter()), made._vocabulary_tables
+    newline = int(tables._words[K.LarkTables.newline])
     for text, tokens, _behind in trie:
         state = lexeme
         for at, byte in enumerate(text):
-            move = int(book._moves[state, book._classes[byte]])
+            move = int(tables._moves[state, tables._classes[byte]])
             kind, terminal = move & K.KIND_BITS, (move >> K.TERMINAL_SHIFT) & K.TERMINAL_BITS
             if kind == K.MOVE_ON:
                 state = (move >> K.TO_SHIFT) & K.TO_BITS
@@ -191,7 +191,7 @@ def read(made: CompiledLark, lexeme: int, trie: Texts) -> Said:
                 found.crossing.update((token, state, shift, at) for token in tokens)
             break
         else:
-            found.inside.update((token, int(book._endings[state])) for token in tokens)
+            found.inside.update((token, int(tables._endings[state])) for token in tokens)
     return found
 
 
@@ -205,9 +205,9 @@ def test_records_say_what_reading_each_token_says(
         monkeypatch.setattr(vocabulary_tables, "_SUBTREE_WORDS", 1 << 5)
         monkeypatch.setattr(vocabulary_tables, "_MOST_SUBTREE_WORDS", 1 << 7)
     made = compiled(name, sg.MaskStore(memory=1) if room == "one row" else None)
-    vocabulary, book = made.vocabulary, made._vocabulary_tables
+    vocabulary, tables = made.vocabulary, made._vocabulary_tables
     whole = texts(vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids)
-    tries = [(book._records, whole), *((held, texts_at(at)) for at, held in book._held.items())]
+    tries = [(tables._records, whole), *((held, texts_at(at)) for at, held in tables._held.items())]
     assert len(tries) > 3
     for records, trie in tries:
         states = np.flatnonzero(records > 0).tolist()

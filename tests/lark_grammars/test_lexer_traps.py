@@ -219,4 +219,4 @@ def test_what_is_known_of_the_lexer_ahead_is_what_it_does(name: str) -> None:
     if grammar.ahead is None:
         assert not grammar.is_local
     else:
-        hold_pages(grammar.tables, grammar.ahead.pages)
+        hold_pages(grammar.tables, grammar.ahead.grammar_tables)

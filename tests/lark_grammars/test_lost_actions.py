@@ -134,7 +134,7 @@ def test_a_terminal_that_nothing_stands_for_is_kept() -> None:
 def test_states_whose_next_best_plans_are_taken_are_sure(name: str) -> None:
     compiled = CompiledLark(bare(sg.lark(GRAMMARS[name][0])), BYTES, None, False)
     compiled._answers.certify_states()
-    assert (compiled._vocabulary_tables._sure != 0).mean() > 0.6
+    assert (compiled._vocabulary_tables._certified != 0).mean() > 0.6
 
 
 def test_a_plan_that_is_asked_for_after_a_kept_answer_avoids_what_it_tells(

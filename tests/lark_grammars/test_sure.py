@@ -82,7 +82,7 @@ KNOWN = {
 def sure_of(language: ContextualLanguage) -> np.ndarray:
     """Return what is sure by plans that hold with what the search has asked of the lexer."""
     while True:
-        found = CertifiedStates(language.reader.tables, language.completion_of, language.cleanness).find()
+        found = CertifiedStates(language.reader.tables, language.completion_of, language.separability).find()
         if not language.outdated():
             return found
 
@@ -141,7 +141,7 @@ def is_found_in_sets(language: ContextualLanguage) -> bool:
     """Return whether what is sure is what the slow search finds."""
     found = sure_of(language)
     return (
-        slow.CertifiedStates(language.reader.tables, language.completion_of, language.cleanness)
+        slow.CertifiedStates(language.reader.tables, language.completion_of, language.separability)
         .find()
         .tolist()
         == found.tolist()
@@ -225,8 +225,8 @@ def test_masks_are_the_same(name: str) -> None:
     tokenizer = sg.Tokenizer.from_huggingface(Path(__file__).parents[1] / "data" / "bpe" / "tokenizer.json")
     plain = CompiledLark(bare(GRAMMARS[name]()), tokenizer, None, False)
     shown = CompiledLark(GRAMMARS[name](), tokenizer, None, False)
-    assert shown._vocabulary_tables.knows_sure
-    assert not plain._vocabulary_tables.knows_sure
+    assert shown._vocabulary_tables.knows_certified
+    assert not plain._vocabulary_tables.knows_certified
     hold(plain, shown, tokenizer.encode(TEXTS[name].encode()))
 
 
@@ -235,11 +235,13 @@ def test_what_is_known_ahead_is_what_is_found_later(name: str) -> None:
     grammars = bare(GRAMMARS[name]()), GRAMMARS[name]()
     later, ahead = (CompiledLark(one, BYTES, None, False) for one in grammars)
     later._answers.certify_states()
-    assert np.array_equal(later._vocabulary_tables._sure, ahead._vocabulary_tables._sure)
-    asked = later._vocabulary_tables._clean != K.SEPARABLE_UNKNOWN
+    assert np.array_equal(later._vocabulary_tables._certified, ahead._vocabulary_tables._certified)
+    asked = later._vocabulary_tables._separability != K.SEPARABLE_UNKNOWN
     assert asked.any()
-    assert np.array_equal(later._vocabulary_tables._clean[asked], ahead._vocabulary_tables._clean[asked])
-    states = range(len(ahead._vocabulary_tables._sure))
+    assert np.array_equal(
+        later._vocabulary_tables._separability[asked], ahead._vocabulary_tables._separability[asked]
+    )
+    states = range(len(ahead._vocabulary_tables._certified))
     assert [later._vocabulary_tables.plan(one) for one in states] == [
         ahead._vocabulary_tables.plan(one) for one in states
     ]

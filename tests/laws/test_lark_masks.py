@@ -259,7 +259,7 @@ def test_what_is_known_ahead_of_whatever_lark_builds(grammar: str) -> None:
     ours = sg.lark(grammar)
     assume(ours.ahead is not None)
     assert ours.ahead is not None
-    hold_pages(ours.tables, ours.ahead.pages, partly=bool(bounds_met(ours.tables)))
+    hold_pages(ours.tables, ours.ahead.grammar_tables, partly=bool(bounds_met(ours.tables)))
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -267,7 +267,7 @@ def test_what_is_known_ahead_of_a_lexer_of_thousands_of_states(known: bool) -> N
     ours = sg.lark(f"start: A\nA: /[ab]*a[ab]{{{9 if known else 12}}}/\n")
     assert ours.ahead is not None
     assert bounds_met(ours.tables) == ([] if known else ["MOST_LEXEMES"])
-    hold_pages(ours.tables, ours.ahead.pages, partly=not known)
+    hold_pages(ours.tables, ours.ahead.grammar_tables, partly=not known)
 
 
 @settings(suppress_health_check=list(HealthCheck))

@@ -65,6 +65,13 @@ class Listed(MaskEngine):
         return lambda: ListedSession(texts, self.tokenizer)
 
 
+class SlowToLoad(Listed):
+    """Takes its time before the first schema."""
+
+    def warm_up(self, tokenizer):
+        time.sleep(0.2)
+
+
 class EverythingSession(ListedSession):
     def __init__(self, tokenizer):
         super().__init__([], tokenizer)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -63,6 +64,16 @@ def test_plain_lines_name_engine_and_columns(called):
     assert "Listed" in done.stdout
     assert "refused only by a policy" in done.stdout
     assert "first mask" in done.stdout
+
+
+def test_the_time_before_the_first_schema_is_told_apart(called):
+    assert json.loads(called("SlowToLoad", "--json").stdout)["first_use_s"]["SlowToLoad"] >= 0.2
+    last = called("SlowToLoad").stdout.splitlines()[-1]
+    assert re.fullmatch(r"First use: SlowToLoad \d+\.\d s\. The times above leave it out\.", last)
+
+
+def test_a_short_run_without_a_terminal_tells_no_progress(called):
+    assert called("Listed").stderr == ""
 
 
 def test_csv_has_a_head(called):

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import socket
 from typing import Any
 
 import pytest
@@ -26,14 +27,18 @@ class Person(BaseModel):
 
 
 @contextmanager
-def replying(status: int, body: bytes, kind: str = "application/json") -> Iterator[str]:
-    """Yield the name of a model on a server that has one reply for all."""
+def replying(
+    status: int, body: bytes, kind: str = "application/json", promised: int | None = None
+) -> Iterator[str]:
+    """Yield the name of a model on a server that has one reply for all, of the length `promised`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(status)
             self.send_header("Content-Type", kind)
+            if promised is not None:
+                self.send_header("Content-Length", str(promised))
             self.end_headers()
             self.wfile.write(body)
 
@@ -55,7 +60,10 @@ def replying(status: int, body: bytes, kind: str = "application/json") -> Iterat
     [
         (404, "which mostly ends in /v1, and the model's name 'small': curl http"),
         (401, "OPENAI_API_KEY"),
+        (403, "OPENAI_API_KEY"),
         (400, "its message says which part"),
+        (429, "ask for fewer texts at a time"),
+        (500, "See the server's log."),
     ],
 )
 def test_the_cure_is_that_of_the_status(status: int, cure: str) -> None:
@@ -64,7 +72,7 @@ def test_the_cure_is_that_of_the_status(status: int, cure: str) -> None:
         pytest.raises(sg.GenerationError) as caught,
     ):
         sg.run(model, "Ada is 36.", Person)
-    assert cure in str(caught.value.__cause__)
+    assert cure in caught.value.cure and str(caught.value).endswith(caught.value.cure)
 
 
 def test_a_server_that_is_not_there_is_told_as_such() -> None:
@@ -72,7 +80,18 @@ def test_a_server_that_is_not_there_is_told_as_such() -> None:
         pass
     with pytest.raises(sg.GenerationError) as caught:
         sg.run(model, "Ada is 36.", Person)
-    assert "Check that the server runs" in str(caught.value.__cause__)
+    assert "Check that the server runs" in caught.value.cure
+
+
+def test_a_server_that_says_nothing_in_time() -> None:
+    with socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        model = f"openai:http://127.0.0.1:{listening.getsockname()[1]}/v1#small"
+        with pytest.raises(sg.GenerationError) as caught:
+            sg.run(model, "Ada is 36.", Person, timeout=0.05, attempts=1)
+    assert "timed out" in caught.value.what
+    assert caught.value.cure.startswith("Raise timeout=")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +107,36 @@ def test_a_reply_that_misses_a_key_is_told_with_its_name(reply: Any, kind: str, 
     body = reply.encode() if isinstance(reply, str) else json.dumps(reply).encode()
     with replying(200, body, kind) as model, pytest.raises(sg.GenerationError, match=missing):
         sg.run(model, "Ada is 36.", Person)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "what"),
+    [
+        (b"<html>", "text/html", "has no finish_reason"),
+        (b"data: {\n\n", "text/event-stream", "is not JSON"),
+        (b'data: {"choices": []}\n\n', "text/event-stream", "has no finish_reason"),
+    ],
+)
+def test_a_stream_that_is_none_is_told(reply: bytes, kind: str, what: str) -> None:
+    with replying(200, reply, kind) as model, pytest.raises(sg.GenerationError, match=what) as caught:
+
+        @sg.generate(model=model)
+        def person(text: str) -> Person:
+            return sg.filled(text)
+
+        list(person.stream("Ada is 36."))
+    assert caught.value.cure.endswith("it mostly ends in /v1.")
+
+
+def test_a_stream_that_breaks_off_is_an_error_with_its_cause() -> None:
+    with replying(200, b"data: {}\n\n", "text/event-stream", promised=999) as model:
+
+        @sg.generate(model=model)
+        def person(text: str) -> Person:
+            return sg.filled(text)
+
+        with pytest.raises(sg.GenerationError, match="The server failed: "):
+            list(person.stream("Ada is 36."))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""The forward pass of a Llama in the memory of the CPU: its weights put as the compiled code reads them, and
-its rows dealt out to threads.
+"""The forward pass of a Llama in the memory of the CPU: packs the weights for the compiled code, and divides
+rows among threads.
 
-Threads have rows of their own and wait for nothing but each other's end; a text's rows stay together. Each
-thread reads all the weights, so one is asked only for eight rows or more.
+Each thread works on rows of its own; the rows of one text stay in one thread. Each thread reads all weights,
+so a thread is used only for at least four rows.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from structgen.engine.forward_pass.tiles import IS_FUSED, PANEL
 from structgen.engine.forward_pass.weights import Weights
 from structgen.engine.model_protocol import DraftSupport
 
-_TOGETHER = 64
-"""Rows of a call: more of them fall out of the caches nearest to the core."""
-_SHARE = 4
-"""The least rows for which a thread is asked."""
-_ALIKE = 16
-"""The fewest tokens in common for which prompts are read as alike."""
+_MOST_ROWS = 64
+"""The most rows of one call; more would not stay in the inner caches of the core."""
+_LEAST_ROWS = 4
+"""The fewest rows for a thread."""
+_PREFIX = 16
+"""Prompts share a prefix from so many common tokens on."""
 _LINE = 16
-"""Numbers by which the parts of the weights begin: whole lines of a cache."""
+"""Alignment of the parts of the weights, in numbers: a cache line."""
 _WORD = 8
-"""Bytes of the number of a parent."""
+"""Bytes of a parent's number."""
 _Numbers = npt.NDArray[np.float32]
 _Rows = npt.NDArray[np.int64]
 
 
 class CompiledPass:
-    """The forward pass of a model; see the module. One thread at a time calls it."""
+    """The forward pass of one model. Not thread-safe."""
 
     def __init__(self, weights: Weights) -> None:
         sizes = weights.sizes
@@ -56,27 +56,27 @@ class CompiledPass:
 
     @staticmethod
     def serves(weights: Weights) -> bool:
-        """Tell whether this is for a model: one in the memory of a CPU that has what it takes, in single
-        precision, whose heads and matrices are whole panels wide."""
+        """Return whether this class can run a model: float32 in the memory of a CPU with the needed
+        instructions, with head and matrix widths that are multiples of a panel."""
         like, matrices = weights.embedding, weights.products()
         here = IS_FUSED and like.device.type == "cpu" and like.dtype == torch.float32
         wide = [weights.sizes.head, *map(len, matrices)]
         return here and all(columns % PANEL == 0 for columns in wide)
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[PagedCache]]:
-        """Return the logits [prompts, V] after prompts, and their caches. What several begin with is read
-        once: a column is the same to the bit whoever asked for it."""
+        """Return the logits [prompts, V] after prompts, and their caches. Common prefixes are read once; the
+        result is the same to the bit."""
         self.pages.sweep()
         caches = [PagedCache(self.pages, len(prompt)) for prompt in prompts]
         starts = [0] * len(prompts)
-        alike = _alike(prompts)
-        if alike:
-            firsts = [group[0] for group, _ in alike]
-            ends = [length for _, length in alike]
+        prefixes = _common_prefixes(prompts)
+        if prefixes:
+            firsts = [group[0] for group, _ in prefixes]
+            ends = [length for _, length in prefixes]
             for at, end in zip(firsts, ends, strict=True):
                 caches[at].grow(end)
             self._run(*_rows_of(prompts, caches, firsts, [0] * len(firsts), ends), caches)
-        for group, length in alike:
+        for group, length in prefixes:
             for at in group:
                 starts[at] = length
                 if at != group[0]:
@@ -87,7 +87,7 @@ class CompiledPass:
         return self._run(*_rows_of(prompts, caches, every, starts, lengths), caches), caches
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
-        """Return the logits [rows, V] after one more token of each text, which its cache then holds."""
+        """Return the logits [rows, V] after one more token of each text. The caches then hold it."""
         self.pages.sweep()
         rows = []
         for token, cache in zip(tokens, caches, strict=True):
@@ -102,7 +102,7 @@ class CompiledPass:
 
     @property
     def draft_support(self) -> DraftSupport:
-        """Trees: a node attends to the columns of its own path, in their order."""
+        """Trees: a node attends to the columns of its path, in order."""
         return DraftSupport("tree")
 
     def decode_tree(
@@ -112,15 +112,15 @@ class CompiledPass:
         counts: Sequence[int],
         caches: Sequence[PagedCache],
     ) -> Tensor:
-        """Return the logits [sum(counts), V] after each node of a tree of each text (`VerifiesDrafts`).
+        """Return the logits [sum(counts), V] after each node of each text's tree (`VerifiesDrafts`).
 
-        They are those of `decode` to the bit. Raises OptionError for what is no such tree, for one of more
-        than MOST_NODES nodes, and for one that goes past the context; no cache is changed then. Memory: a
-        page for every 32 nodes of a text, and at most one more.
+        They equal those of `decode` to the bit. Raises OptionError, and changes no cache, for a list that is
+        no tree, a tree of more than MOST_NODES nodes, and one past the context. Memory: a page for every 32
+        nodes of a text, and at most one more.
         """
         rows = _tree_rows(tokens, parents, counts, caches, self._context)
         self.pages.sweep()
-        # the compiled code walks up the paths in them: the threads hold them, as they hold the caches
+        # the compiled code follows the parents in this array, so the threads keep it and the caches alive
         numbers = np.array(parents, np.int64)
         start = 0
         for count, cache in zip(counts, caches, strict=True):
@@ -131,9 +131,9 @@ class CompiledPass:
         return self._run(rows, counts, (numbers, caches), every=True)
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> None:
-        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`). Raises OptionError
-        for what is no path of it, and changes no cache then. Cost: moving the columns of those nodes that
-        do not follow each other in the tree."""
+        """Have each cache hold the nodes of a path in its last tree (`VerifiesDrafts`). Raises OptionError,
+        and changes no cache, for a list that is no path. Cost: moving the columns of nodes that are not
+        adjacent in the tree."""
         check_paths(paths, caches)
         _, groups, head = self._sizes[:3]
         for path, cache in zip(paths, caches, strict=True):
@@ -144,16 +144,16 @@ class CompiledPass:
             cache.length += len(path)
 
     def _run(self, rows: _Rows, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
-        """Return the logits after the last row of each text, of which `counts` says how many rows it has;
-        or after `every` row.
+        """Return the logits after the last row of each text (`counts`: the rows of each), or after `every`
+        row.
 
-        Raises what went wrong in any thread, when all have ended. Each thread holds the caches: where an
-        interrupt cuts the waiting, their pages are no other text's until it has ended.
+        Raises the error of any thread once all have ended. Each thread keeps the caches alive (`held`): after
+        an interrupt, no other text gets their pages before the thread has ended.
         """
         every = every or len(rows) == len(counts)
         asked = np.arange(len(rows)) if every else np.cumsum(counts) - 1
         logits = np.empty((len(asked), self._vocabulary), np.float32)
-        threads = min(torch.get_num_threads(), len(counts), len(rows) // _SHARE)
+        threads = min(torch.get_num_threads(), len(counts), len(rows) // _LEAST_ROWS)
         if threads <= 1:
             self._run_part(rows, asked, logits)
             return torch.from_numpy(logits)
@@ -178,19 +178,19 @@ class CompiledPass:
     def _run_stretch(
         self, rows: _Rows, asked: _Rows, start: int, stop: int, logits: _Numbers, held: object
     ) -> None:
-        """Run the rows from `start` to `stop`, the caches of whose texts are among what is held."""
+        """Run the rows from `start` to `stop`; `held` keeps their caches alive."""
         first, last = np.searchsorted(asked, (start, stop))
         self._run_part(rows[start:stop], asked[first:last] - start, logits[first:last])
 
     def _run_part(self, rows: _Rows, asked: _Rows, logits: _Numbers) -> None:
-        """Run rows, and write the logits after those whose numbers, ascending, are `asked`."""
+        """Run rows, and write the logits after the rows `asked` (numbers, ascending)."""
         model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
-        if len(rows) <= _TOGETHER:
+        if len(rows) <= _MOST_ROWS:
             run_rows(*model, rows, asked, logits)
             return
         done = 0
-        for start in range(0, len(rows), _TOGETHER):
-            part = rows[start : start + _TOGETHER]
+        for start in range(0, len(rows), _MOST_ROWS):
+            part = rows[start : start + _MOST_ROWS]
             stop = int(np.searchsorted(asked, start + len(part)))
             run_rows(*model, part, asked[done:stop] - start, logits[done:stop])
             done = stop
@@ -203,7 +203,7 @@ def _rows_of(
     starts: Sequence[int],
     ends: Sequence[int],
 ) -> tuple[_Rows, list[int]]:
-    """Return the rows of stretches of prompts, and how many each has."""
+    """Return the rows of parts of prompts, and the number of rows of each part."""
     counts = [end - start for start, end in zip(starts, ends, strict=True)]
     rows, done = np.zeros((sum(counts), 6), np.int64), 0
     for at, start, end in zip(which, starts, ends, strict=True):
@@ -221,8 +221,8 @@ def _tree_rows(
     caches: Sequence[PagedCache],
     context: int,
 ) -> _Rows:
-    """Return the rows of the nodes of trees, the address of the first parent left out. Raises OptionError, as
-    `depths_of`."""
+    """Return the rows of the nodes of trees; the address of the parents is filled in later. Raises
+    OptionError, as `depths_of` does."""
     depths = depths_of(tokens, parents, counts, caches, context)
     rows: list[tuple[int, int, int, int, int, int]] = []
     for count, cache in zip(counts, caches, strict=True):
@@ -234,15 +234,15 @@ def _tree_rows(
     return np.array(rows, np.int64)
 
 
-def _alike(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:
-    """Return groups of prompts that begin with the same tokens, and with how many: at least _ALIKE, and less
-    than any of them has."""
+def _common_prefixes(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:
+    """Return groups of prompts with a common prefix, and its length: at least _PREFIX, and shorter than each
+    of the prompts."""
     order = sorted(range(len(prompts)), key=lambda at: list(prompts[at]))
     found: list[tuple[list[int], int]] = []
     group, length = order[:1], len(prompts[order[0]]) - 1
     for at in order[1:]:
         common = min(_common(prompts[group[0]], prompts[at]), length, len(prompts[at]) - 1)
-        if common >= _ALIKE and 2 * common >= length:
+        if common >= _PREFIX and 2 * common >= length:
             group.append(at)
             length = common
             continue
@@ -253,13 +253,13 @@ def _alike(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two prompts begin with in common."""
+    """Return the length of the common prefix of two prompts."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
-    """Return norms and packed matrices in one array, and where they begin: `forward` has the columns."""
+    """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
     parts: list[list[_Numbers]] = []
     for layer in weights.layers:
         qkv, out, gate_up, down = (_packed(matrix, half) for matrix in layer.products())
@@ -271,7 +271,7 @@ def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.in
             offsets[row, column] = length
             length += -(-len(part) // _LINE) * _LINE
     memory = np.zeros(length + _LINE, np.float32)
-    # an array of numpy begins anywhere in a line
+    # numpy aligns arrays to less than a cache line
     begin = -memory.ctypes.data // memory.itemsize % _LINE
     memory = memory[begin : begin + length]
     for row, of_layer in enumerate(parts):
@@ -281,8 +281,8 @@ def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.in
 
 
 def _packed(matrix: Tensor, half: bool) -> _Numbers:
-    """Return a matrix [columns, depth] as `tiles.product` reads it: panels of 32 columns, in each of them a
-    vector or two for each depth. `half` keeps the upper 16 bits of each number."""
+    """Return a matrix [columns, depth] packed for `tiles.product`: panels of 32 columns; in each panel one or
+    two vectors for each depth. `half` keeps the upper 16 bits of each number."""
     depth = matrix.shape[1]
     bits = matrix.contiguous().numpy().view(np.uint32)
     if half:
@@ -294,12 +294,13 @@ def _packed(matrix: Tensor, half: bool) -> _Numbers:
 
 
 def _is_half(matrix: Tensor) -> bool:
-    """Tell whether each number of a matrix is one of bfloat16."""
+    """Return whether all numbers of a matrix are exact in bfloat16."""
     return not bool((matrix.contiguous().numpy().view(np.uint32) & np.uint32(0xFFFF)).any())
 
 
 def _dealt(ends: _Rows, parts: int) -> list[int]:
-    """Return where each part of the texts ends, none of them empty, of nearly the same number of rows."""
+    """Divide the texts into parts with nearly equal numbers of rows, none empty; return the end of each
+    part."""
     total, stops = int(ends[-1]), list[int]()
     for part in range(1, parts):
         at = int(np.searchsorted(ends, total * part // parts)) + 1

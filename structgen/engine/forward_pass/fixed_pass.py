@@ -1,15 +1,15 @@
-"""A Llama whose steps have fixed shapes, so that a CUDA graph holds the whole forward pass.
+"""A Llama whose steps have fixed shapes, so that one CUDA graph holds the whole forward pass.
 
-Keys and values of all texts lie in one tensor, a slot for each text. A step is over a bucket of slots (the
-next power of two) and a bucket of columns; what changes lies in three static buffers:
+Keys and values of all texts are in one tensor, a slot for each text. A step covers a bucket of slots (the
+next power of two) and a bucket of columns. Three static buffers hold its inputs:
 
-    tokens, positions   by slots: what each text reads, and its column; slots without a text in this step
-                        write to a column after all others, which nobody reads
-    order               the slot of each text: the head multiplies hidden states in this order, and so the
-                        logits come out in the order of the texts
+    tokens, positions   by slot: the token that each text reads, and its column. A slot without a text in this
+                        step writes to a column after all others, which nothing reads
+    order               the slot of each text: the head multiplies hidden states in this order, so that the
+                        logits are in the order of the texts
 
-Matrix products of different buckets may round differently: unlike with `Llama`, the logits of a text can
-differ in the last bits between batches. It verifies no drafts.
+Matrix products of different buckets may round differently. So unlike with `Llama`, the last bits of a text's
+logits can depend on the batch. It verifies no drafts.
 """
 
 from __future__ import annotations
@@ -23,21 +23,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from structgen.engine.cuda_graphs import Graphs, bucket
-from structgen.engine.forward_pass.slab_attention import turned
+from structgen.engine.forward_pass.slab_attention import rotated
 from structgen.engine.forward_pass.weights import Layer, Weights
 from structgen.errors import StructgenError
 
 _COLUMNS = 128
-"""Columns that a step has at least; more come by doubling."""
+"""The smallest bucket of columns; buckets double."""
 _CONTEXT = 4096
-"""The most tokens of a text, unless another number is given or the model has fewer: all slots have room for
-them."""
+"""The default for the most tokens of a text; fewer if the model has fewer. Every slot has memory for them."""
 _PASS = 16_384
-"""Tokens of prompts that are read in one pass."""
+"""The most tokens of prompts in one pass."""
 
 
 class FixedCache:
-    """What a model has read of one text: the first `length` columns of a slot."""
+    """The cache of one text: the first `length` columns of a slot."""
 
     __slots__ = ("_model", "length", "slot")
 
@@ -48,15 +47,15 @@ class FixedCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory: those of a whole slot, however much of it is in use."""
+        """Bytes of memory: of the whole slot, however much of it is used."""
         return self._model.nbytes_of_slot
 
     def copy(self) -> FixedCache:
-        """Return another that goes on from here by itself."""
+        """Return an independent copy."""
         return self._model.copied(self)
 
     def release(self) -> None:
-        """Give the slot back; the cache is not used any more."""
+        """Free the slot. The cache is not used again."""
         if self.slot >= 0:
             self._model.give_slot(self.slot)
             self.slot = -1
@@ -66,12 +65,12 @@ class FixedCache:
 
 
 class FixedLlama:
-    """A Llama for at most `rows` texts of at most `context` tokens at a time; threads take turns.
+    """A Llama for at most `rows` texts of at most `context` tokens at a time. Thread-safe by a lock.
 
-    Memory, at once: 2 * layers * rows * (context + 1) * groups * head numbers for keys and values, and
-    2 * rows * V for logits; `rows` is rounded up to a power of two. `context`: by default 4,096, or the
-    model's own where that is less. `graphs`: where steps are captured (by default: on CUDA). Raises
-    StructgenError where memory is missing.
+    Memory, allocated at once: 2 * layers * rows * (context + 1) * groups * head numbers for keys and values,
+    and 2 * rows * V for logits; `rows` is rounded up to a power of two. `context`: by default 4,096, or the
+    model's own if that is less. `graphs`: how steps are captured (by default: as CUDA graphs, on CUDA).
+    Raises StructgenError if there is not enough memory.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class FixedLlama:
         shape = (sizes.layers, 2, room, sizes.groups, self._context + 1, sizes.head)
         try:
             self._held = like.new_zeros(shape)
-        except RuntimeError as error:  # as torch says that there is no memory
+        except RuntimeError as error:  # torch's error for missing memory
             raise StructgenError(
                 f"There is no memory on {like.device} for keys and values of {rows:,} texts of "
                 f"{self._context:,} tokens: {str(error).partition(chr(10))[0]}",
@@ -98,16 +97,16 @@ class FixedLlama:
         self._every = torch.arange(room, device=like.device)
         self._columns = torch.arange(self._context + 1, device=like.device)
         self._logits = like.new_empty((2, room, self.vocab_size))
-        """Logits of the last step, which are still read, and of the next one. They lie outside of what graphs
-        use for their intermediate results, and which they share."""
+        """Logits of the last step, which are still read, and of the next one. They are outside the memory
+        that graphs share for intermediate results."""
         self._turn = 0
         """Which of the two was written last."""
         self._free = list(range(rows - 1, -1, -1))
-        """Slots without a text, the smallest last."""
+        """Free slots, the smallest last."""
         self._lock = threading.Lock()
 
     keeps_logits = True
-    """As `TakesBack` says: two places take turns, and so the choice is captured for either."""
+    """See `TakesBack`: steps alternate between two buffers, and the choice is captured for each of them."""
 
     @classmethod
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype, rows: int) -> FixedLlama:
@@ -128,11 +127,11 @@ class FixedLlama:
 
     @property
     def nbytes_of_slot(self) -> int:
-        """Bytes of the keys and values of one slot."""
+        """Bytes of keys and values of one slot."""
         return int(self._held.nbytes) // int(self._held.shape[2])
 
     def take_slot(self) -> int:
-        """Return the smallest slot that is free. Raises StructgenError where there is none."""
+        """Return the smallest free slot. Raises StructgenError if there is none."""
         try:
             return self._free.pop()
         except IndexError:
@@ -143,7 +142,7 @@ class FixedLlama:
             ) from None
 
     def give_slot(self, slot: int) -> None:
-        """Take a slot back."""
+        """Free a slot."""
         self._free.append(slot)
         self._free.sort(reverse=True)
 
@@ -159,7 +158,7 @@ class FixedLlama:
             self._held[:, :, target, :, :length] = self._held[:, :, source, :, :length]
 
     def _close_up(self, caches: Sequence[FixedCache]) -> None:
-        """Move texts to smaller slots where a smaller bucket would then do."""
+        """Move texts to smaller slots if that makes the bucket smaller."""
         wanted = bucket(len(caches))
         for cache in caches:
             if cache.slot >= wanted and self._free and self._free[-1] < wanted:
@@ -175,8 +174,8 @@ class FixedLlama:
         return found
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, FixedCache]]:
-        """Return the logits [V] after each prompt, and its cache. Prompts are filled up on the right to the
-        longest one, which no token attends to; a pass has at most 16,384 tokens, or one prompt."""
+        """Return the logits [V] after each prompt, and its cache. Prompts are padded on the right to the
+        longest one; no token attends to the padding. A pass has at most 16,384 tokens, or one prompt."""
         found: dict[int, tuple[Tensor, FixedCache]] = {}
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         with self._lock, torch.inference_mode():
@@ -212,15 +211,15 @@ class FixedLlama:
         return self._head(x[last.to(device)]), caches
 
     def decode(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
-        """Return the logits [rows, V] after one more token of each text. They are overwritten by the step
-        after the next one."""
+        """Return the logits [rows, V] after one more token of each text. The step after the next one
+        overwrites them."""
         with self._lock, torch.inference_mode():
             self._turn = 1 - self._turn
             return self._decode(tokens, caches)
 
     def decode_instead(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
-        """Return the logits [rows, V] after other tokens in place of the last one of each text, as a copy.
-        The logits of the last step stay as they are."""
+        """Return a copy of the logits [rows, V] with other tokens in place of the last token of each text.
+        The logits of the last step stay unchanged."""
         with self._lock, torch.inference_mode():
             for cache in caches:
                 cache.length -= 1
@@ -248,7 +247,7 @@ class FixedLlama:
         return logits[: len(caches)]
 
     def _step(self, rows: int, columns: int, out: Tensor) -> Tensor:
-        """Write the logits [rows, V] of what the static buffers say, in the order that they say, to `out`."""
+        """Write the logits [rows, V] of the tokens in the static buffers to `out`, in the buffers' order."""
         weights, sizes = self._weights, self._weights.sizes
         positions = self._positions[:rows]
         places = positions.clamp(max=self._context - 1)
@@ -273,11 +272,11 @@ class FixedLlama:
         weights, sizes = self._weights, self._weights.sizes
         qkv = F.linear(self._norm(x, layer.before), layer.qkv).unflatten(1, (-1, sizes.head))
         both = sizes.heads + sizes.groups
-        qk = turned(qkv[:, :both], weights.cos[places, None], weights.sin[places, None])
+        qk = rotated(qkv[:, :both], weights.cos[places, None], weights.sin[places, None])
         return qk[:, : sizes.heads], qk[:, sizes.heads :], qkv[:, both:]
 
     def _behind(self, x: Tensor, read: Tensor, layer: Layer) -> Tensor:
-        """Return hidden states after a layer, of those before it and what attention has read."""
+        """Return the hidden states after a layer, from those before it and the attention's output."""
         x = x + F.linear(read, layer.out)
         gate, up = F.linear(self._norm(x, layer.between), layer.gate_up).chunk(2, -1)
         return x + F.linear(F.silu(gate) * up, layer.down)

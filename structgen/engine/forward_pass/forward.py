@@ -1,10 +1,9 @@
-"""The forward pass of a Llama in the memory of the CPU, compiled: any rows of any texts in one call.
+"""The compiled forward pass of a Llama in the memory of the CPU: any rows of any texts in one call.
 
-A row is one token of one text. It takes its column of keys and values, and attends to the columns of its
-text up to its own; so prompts and texts that go on are the same to this code, and prompts of any lengths lie
-in one batch. Each row's numbers are made of its own alone, in an order that neither the other rows nor the
-threads change: the same text comes out the same to the bit, alone and in any batch, read at once or token by
-token.
+A row is one token of one text. It writes its column of keys and values, and attends to the columns of its
+text up to its own. So prompts of any lengths and continued texts can be in one batch. A row's result depends
+on its own inputs only, added in an order that neither other rows nor threads change. So a text gets the same
+bits alone and in any batch, read at once or token by token.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from structgen.native.jit import entry, jit
 Array: TypeAlias = npt.NDArray[Any]
 
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
-"""Columns of the offsets of a layer's weights. The row after the last layer's has the last norm and the
-head."""
+"""Columns of the weights' offsets, one row for each layer. The row after the last layer has the last norm and
+the head."""
 HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
 """Columns of the sizes; HALF is 1 where the weights of products are bfloat16."""
 
 
 @loose
 def squares(row: Array) -> Any:
-    """Return the sum of the squares of numbers."""
+    """Return the sum of squares."""
     found = np.float32(0.0)
     for value in row:
         found += value * value
@@ -40,7 +39,7 @@ def squares(row: Array) -> Any:
 
 @jit
 def normalise(x: Array, rows: Array, weight: Array, epsilon: Any, out: Array) -> None:
-    """Write the rows of `x` [texts, width], normalised (RMSNorm), one after the other."""
+    """Write the given rows of `x` [texts, width], normalised (RMSNorm), side by side."""
     width = x.shape[1]
     for i in range(len(rows)):
         row = x[rows[i]]
@@ -51,7 +50,7 @@ def normalise(x: Array, rows: Array, weight: Array, epsilon: Any, out: Array) ->
 
 @jit
 def add(x: Array, more: Array) -> None:
-    """Add numbers to the rows of `x`."""
+    """Add numbers to the rows of `x`, in place."""
     width = x.shape[1]
     for i in range(len(x)):
         for d in range(width):
@@ -60,7 +59,7 @@ def add(x: Array, more: Array) -> None:
 
 @jit
 def gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> None:
-    """Write SwiGLU of `count` rows of two halves: silu of the first times the second."""
+    """Write SwiGLU of `count` rows: silu of the row's first half times its second half."""
     for i in range(count):
         first = wide[2 * i * inner : (2 * i + 1) * inner]
         second = wide[(2 * i + 1) * inner : (2 * i + 2) * inner]
@@ -88,7 +87,8 @@ def attend_all(
     paths: Array,
     out: Array,
 ) -> None:
-    """Take a column for each row, and write what its queries attend to; `wide` has queries, keys, values."""
+    """Write keys and values of each row to its column, and the attention's output to `out`. `wide` has
+    queries, keys and values."""
     parts = heads + 2 * groups
     begins = layer * 8 * groups * PANEL * head
     start, every = 0, len(rows)
@@ -123,9 +123,10 @@ def run_layers(
     paths: Array,
     logits: Array,
 ) -> None:
-    """Run rows, whose embeddings are `x`, through all layers; as `run_rows`, which lends the room to work in.
+    """Run rows, whose embeddings are `x`, through all layers, for `run_rows`, which allocates the scratch
+    memory.
 
-    Parts of these arrays are taken in the inner loops: here they are arrays without owners.
+    The inner loops take slices of these arrays; so they are arrays without reference counts.
     """
     weights, offsets, cos, sin = floats(weights), words(offsets), floats(cos), floats(sin)
     rows, asked, x, narrow, wide = words(rows), words(asked), floats(x), floats(narrow), floats(wide)
@@ -171,13 +172,13 @@ def run_rows(
     asked: Array,
     logits: Array,
 ) -> None:
-    """Run rows, whose columns are above; the logits of those that are `asked` for go to `logits`.
+    """Run rows through the model; write the logits of the rows `asked` to `logits`.
 
-    `rows` has the columns that `paged_attention` says, `sizes` and `offsets` those above; `weights` has all
-    norms and packed matrices, as `compiled_pass` lays them out; `cos` and `sin` (signed) are tables of all
-    places. Rows of one text come in their order, those of a tree after their parents: a row attends to
-    columns that earlier rows, or calls, have written. Cost: 2 flop a weight and row; up to eight rows read
-    the weights, and the columns that they share, once.
+    `rows` has the columns of `paged_attention`, `sizes` and `offsets` those above. `weights` has all norms
+    and packed matrices, as `compiled_pass` packs them; `cos` and `sin` (signed) are the rotary tables of all
+    positions. Rows of one text are in order, and those of a tree after their parents, because a row attends
+    to columns of earlier rows or calls. Cost: 2 flop for each weight and row. Up to eight rows read the
+    weights, and their shared columns, once.
     """
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     width, inner, count = sizes[WIDTH], sizes[INNER], len(rows)
@@ -191,7 +192,7 @@ def run_rows(
         x[i] = embedding[rows[i, TOKEN]]
     together = min(count, MOST_ROWS)
     queries = np.empty((together * (heads // groups), head), np.float32)
-    # a row of scores begins in another line of the caches than those beside it
+    # score rows begin in different cache sets
     scores = np.empty((2, min(len(queries), MOST_ROWS), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32)
     paths = np.empty((together, most), np.int64)
     run_layers(

@@ -1,8 +1,8 @@
 """Keys and values of many texts in the memory of the CPU, in pages of 32 columns.
 
-A text has a list of its pages, and takes another when the last is full, so that nothing is moved while it
-grows. What is full never changes: texts that begin alike share those pages, which then are in the caches of
-the processor for all of them. A page has for each layer the keys of all groups, then their values
+A text has a list of pages, and takes another page when the last one is full. So nothing is moved as it grows.
+A full page never changes; texts with a common prefix share its pages, so that these stay in the processor's
+caches for all of them. A page has, for each layer, the keys of all groups, then their values
 (`paged_attention`).
 """
 
@@ -19,18 +19,18 @@ from structgen.engine.draft_trees import MOST_NODES
 from structgen.engine.forward_pass.tiles import PANEL
 
 _ARENA: Final = 1 << 24
-"""Bytes of memory that are asked for at a time, or a few pages where those are large."""
+"""Bytes allocated at a time; more if a few pages are larger."""
 _FEW: Final = 4
 _LINE: Final = 64
-"""Bytes by which pages begin: whole lines of a cache."""
+"""Alignment of pages in bytes: a cache line."""
 
 
 class PagedCache:
-    """What a model has read of one text: the first `length` columns of its pages.
+    """The cache of one text: the first `length` columns of its pages.
 
-    The columns after those may hold a tree of guesses, which `parents` describes: node j has column
-    `length + j`. They are no part of the text, and the next token or tree overwrites them. Their pages stay
-    with the cache, at most one for every 32 nodes of its largest tree and one more.
+    The columns after them may hold a draft tree, described by `parents`: node j has column `length + j`. They
+    are not part of the text; the next token or tree overwrites them. Their pages stay with the cache: at most
+    one for every 32 nodes of its largest tree, and one more.
     """
 
     __slots__ = ("_held", "_list", "_pages", "address", "length", "parents")
@@ -39,37 +39,37 @@ class PagedCache:
         self._pages, self.length = pages, length
         self._held: list[int] = []
         self.parents: list[int] = []
-        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
-        # nodes of a tree may have columns beyond the model's context, though none of their places is; and
-        # compiled code asks for the pages after those that it reads, four at a time
+        """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
+        # a tree's nodes may have columns beyond the model's context, though their positions are within
+        # it; and compiled code prefetches the list up to four pages ahead
         self._list = np.zeros(pages.most + MOST_NODES // PANEL + 4, np.int64)
         self.address: int = self._list.ctypes.data
-        """Where the list of its pages lies."""
+        """The address of the list of its pages."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory, as if it stood alone."""
+        """Bytes of memory, shared pages included."""
         return len(self._held) * self._pages.page_bytes
 
     def nbytes_beside(self, other: PagedCache) -> int:
-        """Return the bytes of memory of the pages that another cache of the same model does not share."""
+        """Return the bytes of the pages that are not shared with another cache of the same model."""
         shared: int = sum(map(operator.eq, self._held, other._held))
         return (len(self._held) - shared) * self._pages.page_bytes
 
     def grow(self, length: int) -> None:
-        """Take pages for so many columns in all."""
+        """Take pages until there are `length` columns."""
         while len(self._held) * PANEL < length:
             self._hold(self._pages.take())
 
     def copy(self) -> PagedCache:
-        """Return another that goes on from here by itself."""
+        """Return an independent copy."""
         twin = PagedCache(self._pages, self.length)
         twin.begin_as(self, self.length)
         return twin
 
     def begin_as(self, other: PagedCache, length: int) -> None:
-        """Take over the first columns of another, while it has no page: what is full is shared, the rest
-        copied."""
+        """Take over the first `length` columns of another cache; this one has no pages yet. Full pages are
+        shared, the rest is copied."""
         whole = length // PANEL
         for page in other._held[:whole]:
             self._pages.share(page)
@@ -84,14 +84,14 @@ class PagedCache:
         self._held.append(page)
 
     def __del__(self) -> None:
-        # an interrupt may have come while it was made
+        # an interrupt may have come before __init__ ended
         held = getattr(self, "_held", None)
         if held:
             self._pages.gone.append(held)
 
 
 class KeyValuePages:
-    """The pages of a model, known by their addresses. One thread at a time works with them."""
+    """The pages of a model, named by their addresses. Not thread-safe."""
 
     def __init__(self, layers: int, groups: int, head: int, context: int) -> None:
         self.layers = layers
@@ -99,22 +99,22 @@ class KeyValuePages:
         self.most = -(-context // PANEL)
         """The pages of the longest text."""
         self.gone: list[list[int]] = []
-        """The pages of caches that are no more, until the next `sweep`; those may go at any time."""
+        """The pages of deleted caches, until the next `sweep`. Caches may be deleted at any time."""
         self._arenas: list[_Arena] = []
         self._homes: dict[int, _Arena] = {}
         self._holders: dict[int, int] = {}
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory, that of free pages included."""
+        """Bytes of memory, free pages included."""
         return sum(arena.count for arena in self._arenas) * self.page_bytes
 
     def take(self) -> int:
-        """Return a page that nobody holds, for one holder. What it holds is left from others."""
+        """Return a free page with one holder. Its contents are undefined."""
         arena = next((arena for arena in self._arenas if arena.free), None)
         if arena is None:
             arena = _Arena(max(_FEW, _ARENA // self.page_bytes), self.page_bytes)
-            # in this order: every page of an arena that is listed has a home, whatever interrupts this
+            # in this order: after an interrupt, every page of a listed arena still has a home
             self._homes |= dict.fromkeys(arena.free, arena)
             self._arenas.append(arena)
         page = arena.free.pop()
@@ -122,11 +122,11 @@ class KeyValuePages:
         return page
 
     def share(self, page: int) -> None:
-        """Have one holder more."""
+        """Count one more holder of a page."""
         self._holders[page] += 1
 
     def sweep(self) -> None:
-        """Take back the pages of the caches that are no more, and give back memory that is not in use."""
+        """Free the pages of deleted caches; return unused memory to the system."""
         while self.gone:
             for page in self.gone.pop():
                 self._holders[page] -= 1
@@ -144,7 +144,7 @@ class KeyValuePages:
 
 
 class _Arena:
-    """Memory for some pages."""
+    """One allocation, divided into pages."""
 
     __slots__ = ("_memory", "count", "free")
 
@@ -154,4 +154,4 @@ class _Arena:
         start = self._memory.ctypes.data
         start += -start % _LINE
         self.free = [start + page_bytes * number for number in reversed(range(count))]
-        """The pages that nobody holds, the first one last."""
+        """Free pages, the first one last."""

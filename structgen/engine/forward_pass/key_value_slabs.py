@@ -1,8 +1,8 @@
 """Keys and values of many texts in few tensors, so that attention over all of them is one call.
 
-A slab holds the texts whose length, rounded up to whole blocks of columns, is the same. The rounding depends
-on the text alone, and so does whatever is computed over the columns: that is what keeps rows apart. Rows in
-use lie in front; where one goes, the last takes its place.
+A slab holds the texts of one capacity: their lengths rounded up to whole blocks of columns. The capacity
+depends on the text alone, and so does the computation over its columns: rows do not influence each other.
+Used rows are at the front; when one is freed, the last takes its place.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ import torch
 from torch import Tensor
 
 COLUMNS = 64
-"""Columns by which a text's room grows."""
+"""The block by which a text's capacity grows, in columns."""
 _FEW = 4
-"""Rows that a slab begins with."""
+"""The initial rows of a slab."""
 
 
 def room_for(length: int) -> int:
-    """Return the columns of a text of so many tokens."""
+    """Return the capacity in columns for a text of so many tokens."""
     return -(-length // COLUMNS) * COLUMNS
 
 
 class SlabCache:
-    """What a model has read of one text: a row of a slab, the first `length` columns in use."""
+    """The cache of one text: a row of a slab, with its first `length` columns in use."""
 
     __slots__ = ("__weakref__", "_slabs", "columns", "length", "nodes", "parents", "row")
 
     def __init__(self, slabs: Slabs, columns: int, length: int) -> None:
         self._slabs, self.columns, self.length = slabs, columns, length
         self.parents: list[int] = []
-        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
+        """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
         self.nodes: Tensor | None = None
-        """Keys and values of those nodes, [layers, 2, nodes, groups, head]: a view of the whole batch's."""
+        """Keys and values of these nodes, [layers, 2, nodes, groups, head]: a view into the whole batch's."""
         self.row = slabs.enter(self, columns)
 
     @property
@@ -43,22 +43,22 @@ class SlabCache:
         return self._slabs.nbytes_of(self.columns)
 
     def forget_tree(self) -> None:
-        """Let the nodes of the last tree go."""
+        """Drop the nodes of the last tree."""
         self.nodes, self.parents = None, []
 
     def copy(self) -> SlabCache:
-        """Return another that goes on from here by itself."""
+        """Return an independent copy."""
         return self._slabs.copied(self)
 
     def __del__(self) -> None:
-        # an interrupt may have come while it was made
+        # an interrupt may have come before __init__ ended
         slabs = getattr(self, "_slabs", None)
         if slabs is not None:
             slabs.stale = True
 
 
 class Slab:
-    """Texts of one room: keys and values [layers, 2, rows, groups, columns, head]."""
+    """Texts of one capacity: keys and values [layers, 2, rows, groups, columns, head]."""
 
     __slots__ = ("held", "owners")
 
@@ -67,7 +67,7 @@ class Slab:
         self.owners: list[weakref.ref[SlabCache]] = []
 
     def keys_and_values(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Return the keys and the values of all rows in use, each [rows, groups, columns, head]."""
+        """Return keys and values of all used rows, each [rows, groups, columns, head]."""
         used = self.held[layer, :, : len(self.owners)]
         return used[0], used[1]
 
@@ -78,13 +78,13 @@ class Slab:
 
 
 class Slabs:
-    """All slabs of a model, by their columns. One thread at a time works with them."""
+    """All slabs of a model, by their columns. Not thread-safe."""
 
     def __init__(self, layers: int, groups: int, head: int, like: Tensor) -> None:
         self._shape, self._like = (layers, 2, groups, head), like
         self.by_columns: dict[int, Slab] = {}
         self.stale = False
-        """Whether a cache was dropped since the last `sweep`."""
+        """Whether a cache was deleted since the last `sweep`."""
 
     def __iter__(self) -> Iterator[Slab]:
         return iter(self.by_columns.values())
@@ -100,7 +100,7 @@ class Slabs:
         return int(layers * sides * groups * head * columns * self._like.element_size())
 
     def enter(self, cache: SlabCache, columns: int) -> int:
-        """Give a cache a row, all zeros: what is no number would spread from what an earlier text left."""
+        """Give a cache a row of zeros: NaN that an earlier text left would spread."""
         slab = self.by_columns.get(columns)
         if slab is None:
             slab = self.by_columns[columns] = Slab(self._made(_FEW, columns))
@@ -113,7 +113,7 @@ class Slabs:
         return row
 
     def make_room(self, cache: SlabCache, more: int = 1) -> None:
-        """Give a cache room for `more` columns: where it is full, a row of a wider slab."""
+        """Make room for `more` columns; if the row is full, move the cache to a wider slab."""
         if cache.length + more <= cache.columns:
             return
         old, row, columns = self.by_columns[cache.columns], cache.row, room_for(cache.length + more)
@@ -123,7 +123,7 @@ class Slabs:
         cache.columns = columns
 
     def keep(self, cache: SlabCache, path: Sequence[int]) -> None:
-        """Append the nodes of a path of a cache's tree: their keys and values become its next columns."""
+        """Append the nodes of a path in a cache's tree: their keys and values become its next columns."""
         assert cache.nodes is not None, "the path was not checked"
         self.make_room(cache, len(path))
         taken = cache.nodes[:, :, torch.tensor(path, device=cache.nodes.device)]
@@ -141,7 +141,7 @@ class Slabs:
         return twin
 
     def sweep(self) -> None:
-        """Take back the rows of the caches that are no more, and memory of which little is in use."""
+        """Free the rows of deleted caches, and memory of which little is used."""
         if not self.stale:
             return
         self.stale = False

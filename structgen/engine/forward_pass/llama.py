@@ -1,7 +1,7 @@
-"""A Llama whose rows do not feel one another: the same text gives the same logits in any batch.
+"""A batch-invariant Llama: a text gets the same logits, to the bit, alone and in any batch.
 
-In the memory of the CPU the forward pass is compiled (`compiled_pass`), and keys and values lie in pages
-(`key_value_pages`); elsewhere it is made of operations of torch (`torch_pass`), over slabs of them
+In the memory of the CPU the forward pass is compiled (`compiled_pass`), with keys and values in pages
+(`key_value_pages`). Elsewhere it consists of torch operations (`torch_pass`), with keys and values in slabs
 (`key_value_slabs`).
 """
 
@@ -23,14 +23,14 @@ from structgen.engine.model_protocol import Cache, DraftSupport
 
 
 class Llama:
-    """A Llama read from a folder; see the module. Threads take turns."""
+    """A Llama that is read from a folder. Thread-safe by a lock."""
 
     def __init__(self, weights: Weights) -> None:
         self._vocab_size, self._context = len(weights.head), weights.sizes.context
         self._pass: CompiledPass | TorchPass = (
             CompiledPass(weights) if CompiledPass.serves(weights) else TorchPass(weights)
         )
-        # compiled code records nothing for gradients: what turns that off takes a twentieth of a small pass
+        # compiled code records no gradients; turning them off costs a twentieth of a small pass
         compiled = isinstance(self._pass, CompiledPass)
         self._unrecorded: Callable[[], AbstractContextManager[object]] = (
             nullcontext if compiled else torch.inference_mode

@@ -1,8 +1,8 @@
-"""Attention of some tokens of a text, compiled, for keys and values in pages (`pages`).
+"""Compiled attention of rows of one text, over keys and values in pages (`key_value_pages`).
 
-The text's own columns are read, once for up to eight rows, and nothing of another's. In a page keys lie as a
-panel of the weights of a product does (`tiles`), so that the scores of its 32 columns are made side by side;
-values lie one column after the other.
+Only the text's own columns are read, once for up to eight rows. In a page, keys are packed like a panel of
+weights (`tiles`), so that the scores of its 32 columns are computed side by side; values are stored column by
+column.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from structgen.native.raw_memory import load64
 Array: TypeAlias = npt.NDArray[Any]
 
 TOKEN, PLACE, PAGES, WHERE, BEGIN, PARENTS = range(6)
-"""Columns of a row: its token, its place in the text, the address of the list of its text's pages; the number
-of its own column of keys and values, which is its place but for a node of a tree; the column of the tree's
-first node, and the address of the numbers of its nodes' parents."""
+"""Columns of a row: its token; its position in the text; the address of its text's list of pages; the number
+of its column of keys and values (its position, unless it is a node of a tree); the column of the tree's first
+node; and the address of the parents of the tree's nodes."""
 
 
 def loose(function: Callable[..., Any]) -> Any:
-    """Return a function for compiled code to call, in which sums may be made in another order than written:
-    in lanes. The order is compiled in, and so the same in each call and in whatever calls it."""
+    """Compile a function whose sums may be reordered, so that they vectorise. The order is fixed at compile
+    time, and so the same in each call and for each caller."""
     return alone(function, fastmath={"reassoc", "contract"})
 
 
 @jit
-def turn(x: Array, cos: Array, sin: Array, out: Array, start: int, step: int) -> None:
-    """Write a vector turned to a place (rotary, by halves), from `start` on, every `step` numbers."""
+def rotate(x: Array, cos: Array, sin: Array, out: Array, start: int, step: int) -> None:
+    """Write a vector rotated to a position (rotary embedding, by halves), from `start`, with stride
+    `step`."""
     half = len(x) // 2
     for d in range(half):
         out[start + d * step] = x[d] * cos[d] + x[half + d] * sin[d]
@@ -47,10 +48,10 @@ def turn(x: Array, cos: Array, sin: Array, out: Array, start: int, step: int) ->
 def take(
     own: Array, heads: int, pages: int, place: int, where: int, layer: int, cos: Array, sin: Array
 ) -> None:
-    """Write a row's keys and values, turned to its place, to its column, which is number `where`.
+    """Write a row's keys and values to column number `where`, the keys rotated to position `place`.
 
-    `own` [heads + 2 groups, head] has its queries, keys and values, not turned yet; `pages` is the address of
-    the list of its text's pages, `layer` that of the layer in a page.
+    `own` [heads + 2 groups, head] has its queries, keys and values, not rotated; `pages` is the address of
+    the text's list of pages, `layer` the offset of the layer in a page.
     """
     head = own.shape[1]
     groups = (len(own) - heads) // 2
@@ -59,16 +60,16 @@ def take(
     keys = numba.carray(floats_at(page), (groups, size))
     values = numba.carray(floats_at(page + 4 * groups * size), (groups, PANEL, head))
     for group in range(groups):
-        turn(own[heads + group], cos[place], sin[place], keys[group], column, PANEL)
+        rotate(own[heads + group], cos[place], sin[place], keys[group], column, PANEL)
         values[group, column] = own[heads + groups + group]
 
 
 @jit
 def path_of(row: Array, shared: int, path: Array) -> Any:
-    """Write which columns a row attends to behind the first `shared` ones, ascending; return how many.
+    """Write the columns after the first `shared` ones that a row attends to, ascending; return their number.
 
-    They end with the row's own. A row that is no node of a tree has all columns up to its place. `row` has
-    the columns above.
+    The last one is the row's own. A row that is no node of a tree has all columns up to its position. `row`
+    has the columns above.
     """
     count = row[PLACE] + 1 - shared
     if row[WHERE] == row[PLACE]:
@@ -97,21 +98,21 @@ def attend(
     paths: Array,
     out: Array,
 ) -> None:
-    """Write what the queries of rows of one text attend to: up to MOST_ROWS rows, that follow each other.
+    """Write the attention's output of up to MOST_ROWS adjacent rows of one text.
 
-    The columns that all of the rows see are read once for all of them. A row's sums are made over these in
-    their order, and then over those of its path in theirs: the order in which they stand in the text that the
-    path makes. So they are the same to the bit whatever rows are beside it.
+    Columns that all of the rows attend to are read once for all of them. A row's sums run over these in
+    order, then over the columns of its path in order, which is the order of the text that the path makes. So
+    the results are the same to the bit whatever other rows there are.
 
-    `rows` has the columns above; `wide` [rows, heads + 2 groups, head] has queries, keys and values, not
-    turned yet; `layer` is the address of the layer in a page. Room to work in: `queries` [rows * heads in a
-    group, head], `scores` [2, MOST_ROWS or all queries, columns], `paths` [rows, columns]. `out` is
-    [rows, heads * head]. Cost: reading the columns once for MOST_ROWS queries of a group.
+    `rows` has the columns above. `wide` [rows, heads + 2 groups, head] has queries, keys and values, not
+    rotated. `layer` is the offset of the layer in a page. Scratch memory: `queries` [rows * heads in a group,
+    head], `scores` [2, MOST_ROWS or all queries, columns], `paths` [rows, columns]. `out` is [rows, heads *
+    head]. Cost: reading the columns once for MOST_ROWS queries of a group.
     """
     count, each = len(rows), heads // groups
     scale, size = np.float32(1.0 / math.sqrt(head)), 4 * PANEL * head
     pages, last = rows[0, PAGES], rows[count - 1, WHERE]
-    # a tree's first node is seen by all its nodes, and a row that is no node by all that come after it
+    # all nodes see a tree's first node; all later rows see a row that is no node
     shared = rows[0, PLACE] + 1
     for i in range(count):
         if rows[i, WHERE] != rows[i, PLACE]:
@@ -124,7 +125,7 @@ def attend(
             place = rows[i, PLACE]
             for one in range(each):
                 query = queries[i * each + one]
-                turn(wide[i, group * each + one], cos[place], sin[place], query, 0, 1)
+                rotate(wide[i, group * each + one], cos[place], sin[place], query, 0, 1)
                 for d in range(head):
                     query[d] *= scale
         keys = layer + group * size
@@ -134,16 +135,16 @@ def attend(
             some = min(MOST_ROWS, every - start)
             own = queries[start : start + some]
             raw, shares = scores[0], scores[1]
-            # whole panels are scored; what a row does not see is passed over
+            # whole panels are scored; the scores of unseen columns are ignored
             listed_product(own.ctypes.data, some, head, pages, last // PANEL + 1, keys, raw.ctypes.data, step)
             for one in range(some):
                 i = (start + one) // each
                 seen, row, path = rows[i, PLACE] + 1, raw[one], paths[i]
                 for at in range(shared, seen):
-                    # a column lies at its place in the path or beyond it: what is overwritten was read
+                    # a column's index is at least its place in the path: what is overwritten was read
                     row[at] = row[path[at - shared]]
                 exponentials(row, 0, seen, highest(row[:seen]), shares[one])
-            # the queries are not needed any more: the sums take their room
+            # the queries are no longer needed: the sums reuse their memory
             own[:] = np.float32(0.0)
             page = load64(pages, 0)
             for column in range(0, shared, PANEL):
@@ -179,10 +180,10 @@ def attend(
 
 @entry("void(int64, int64[::1], int64, int64, int64, int64)")
 def move_columns(pages: int, path: Array, begin: int, layers: int, groups: int, head: int) -> None:
-    """Move the columns of a path so that they lie side by side from column `begin` on, in all layers.
+    """Move the columns of a path so that they are adjacent from column `begin` on, in all layers.
 
-    `pages` is the address of the list of the text's pages; the columns of `path` ascend, and none lies before
-    the column that it is moved to. Cost: some 8 bytes of memory traffic a number of the columns.
+    `pages` is the address of the text's list of pages. The columns of `path` ascend, and none is before its
+    destination. Cost: about 8 bytes of memory traffic for each number of the columns.
     """
     size = PANEL * head
     for at in range(len(path)):

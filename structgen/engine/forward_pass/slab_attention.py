@@ -1,6 +1,6 @@
-"""Attention of a batch over slabs, by operations of torch: each text over its own columns alone.
+"""Attention of a batch over slabs, with torch operations: each text over its own columns only.
 
-It is torch's fused operation where that was seen to keep texts apart, else products and sums.
+It uses torch's fused operation if a test showed it to be batch-invariant, else products and sums.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from torch import Tensor
 
 from structgen.engine.forward_pass.key_value_slabs import COLUMNS, Slab, SlabCache, Slabs, room_for
 
-_PIECE = 1 << 26
-"""Bytes of the columns that are copied at a time for nodes of draft trees."""
+_CHUNK_BYTES = 1 << 26
+"""Bytes of columns that are copied at a time for nodes of draft trees."""
 
 
-def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Return queries or keys [rows, heads, head] turned to their places (rotary, by halves); `sin` has its
-    first half negated."""
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return queries or keys [rows, heads, head] rotated to their positions (rotary embedding, by halves).
+    `sin` has its first half negated."""
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
 
 
 def _runs(caches: Sequence[SlabCache], slabs: Slabs) -> Iterator[tuple[Slab, int, int]]:
-    """Yield the slabs of caches that are sorted by them: each with its first, and the first beyond it."""
+    """Yield each slab of sorted caches, with the range of its caches."""
     start = 0
     while start < len(caches):
         end = start
@@ -38,7 +38,7 @@ def _runs(caches: Sequence[SlabCache], slabs: Slabs) -> Iterator[tuple[Slab, int
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The texts of a batch that lie in one slab, which may hold others, too."""
+    """The texts of a batch that are in one slab. The slab may hold others, too."""
 
     slab: Slab
     texts: slice
@@ -46,13 +46,13 @@ class _Group:
     """For each text its row of the slab."""
     lengths: Tensor
     asking: Tensor
-    """For each row of the slab the text that asks there; some text where none does."""
+    """For each row of the slab its text in the batch; an arbitrary one if it has none."""
     mask: Tensor
-    """For each row of the slab 0 over its own columns, minus infinity beyond."""
+    """For each row of the slab: 0 at its own columns, minus infinity beyond."""
 
 
 class Attention:
-    """What the texts of a batch attend to, layer by layer."""
+    """The attention of a batch, layer by layer."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Attention:
         sin: Tensor,
         fused: bool,
     ) -> None:
-        """`heads` are those of queries; `fused`: torch's fused operation keeps texts apart."""
+        """`heads`: heads of the queries; `fused`: torch's fused operation is batch-invariant."""
         device, spare = cos.device, [0] * (rows - len(caches))
         places = torch.tensor([cache.length for cache in caches] + spare, device=device)
         self._cos, self._sin, self._heads, self._fused = cos[places, None], sin[places, None], heads, fused
@@ -82,11 +82,11 @@ class Attention:
         return _Group(slab, slice(start, end), taken, places[start:end], asking, mask)
 
     def __call__(self, layer: int, qkv: Tensor) -> Tensor:
-        """Take a column of keys and values for each text, and return what its queries attend to, [rows, heads
-        * head], of queries, keys and values [rows, heads + 2 groups, head], not turned yet. Rows beyond the
+        """Append a column of keys and values for each text; return the attention's output [rows, heads *
+        head]. `qkv` has queries, keys and values [rows, heads + 2 groups, head], not rotated. Rows beyond the
         texts are zeros."""
         groups = self._groups[0].slab.held.shape[3]
-        x = turned(qkv[:, : self._heads + groups], self._cos, self._sin)
+        x = rotated(qkv[:, : self._heads + groups], self._cos, self._sin)
         v = qkv[:, self._heads + groups :]
         found = qkv.new_zeros((len(qkv), self._heads * qkv.shape[2]))
         for group in self._groups:
@@ -100,24 +100,24 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """Some nodes of draft trees whose texts lie in one slab, and that need the same room."""
+class _Chunk:
+    """Nodes of draft trees whose texts are in one slab, and that need the same capacity."""
 
     slab: Slab
     nodes: Tensor
     taken: Tensor
-    """For each node the row of the slab that its text has."""
+    """For each node the slab row of its text."""
     room: int
-    """Columns that the node attends over: those that plain decoding would have given it."""
+    """Columns that the node attends over: as many as in plain decoding."""
     copies: tuple[Tensor, Tensor, Tensor]
-    """For each pair of a node and an ancestor of it, itself included: which node of the piece, the column,
-    and the ancestor's number in the batch."""
+    """For each pair of a node and one of its ancestors (or itself): the node's index in the chunk, the
+    column, and the ancestor's number in the batch."""
     mask: Tensor
-    """For each node: 0 at the columns that it attends to, minus infinity at all others."""
+    """For each node: 0 at the columns that it attends to, minus infinity elsewhere."""
 
     def columns(self, layer: int, of_nodes: Tensor, memory: Tensor) -> Tensor:
-        """Return the keys and the values that each node attends over, [2, nodes of the piece, groups, room,
-        head], which lie in `memory`; `of_nodes` are those of all nodes, [2, nodes, groups, head]."""
+        """Return keys and values for each node, [2, nodes of the chunk, groups, room, head], written to
+        `memory`. `of_nodes` are those of all nodes, [2, nodes, groups, head]."""
         held = self.slab.held[layer]
         sides, _, groups, columns, head = held.shape
         shape = (sides, len(self.taken), groups, self.room, head)
@@ -134,15 +134,14 @@ class _Piece:
 
 
 class TreeAttention:
-    """What the nodes of draft trees attend to, layer by layer: each to its text and its ancestors.
+    """The attention of draft trees, layer by layer: each node attends to its text and its ancestors.
 
-    A node has the columns that its text would have had when plain decoding came to the node: those of the
-    text, then those of the node's ancestors in their order, then its own. So the same numbers are added up
-    in the same order as in plain decoding, and the result is the same to the bit. For this the columns of
-    the text are copied once for each node, layer by layer.
+    A node has the columns that its text would have in plain decoding: those of the text, then those of the
+    node's ancestors in order, then its own. So the same numbers are added in the same order, and the result
+    is the same to the bit. For this the text's columns are copied for each node, layer by layer.
 
-    Memory: 2 * groups * room * head numbers a node while its layer is computed; nodes are taken in pieces of
-    at most 64 MiB (one node, if that needs more). Keys and values of all nodes and layers stay in `held`,
+    Memory: 2 * groups * room * head numbers a node while its layer is computed; nodes are processed in chunks
+    of at most 64 MiB (one node, if that needs more). Keys and values of all nodes and layers stay in `held`,
     [layers, 2, nodes, groups, head].
     """
 
@@ -158,13 +157,13 @@ class TreeAttention:
         sin: Tensor,
         fused: bool,
     ) -> None:
-        """Text i has the next `counts[i]` of `parents`, which count within the text; `heads` and `fused` as
-        for `Attention`, `rows` with those that are filled up."""
+        """Text i has the next `counts[i]` entries of `parents`, numbered within the text. `heads` and
+        `fused`: as for `Attention`; `rows`: the rows with padding."""
         self.held = slabs.room_of_nodes(len(parents))
         groups, head = self.held.shape[3:]
         device = cos.device
         lines: list[list[int]] = []
-        """For each node its ancestors, from the root of its tree to itself."""
+        """For each node the path from the root of its tree to itself."""
         texts: list[SlabCache] = []
         for cache, count in zip(caches, counts, strict=True):
             first = len(lines)
@@ -175,14 +174,14 @@ class TreeAttention:
         places = [cache.length + len(line) - 1 for cache, line in zip(texts, lines, strict=True)]
         at = torch.tensor(places + [0] * (rows - len(parents)), device=device)
         self._cos, self._sin, self._heads, self._fused = cos[at, None], sin[at, None], heads, fused
-        # products and sums have all heads of queries in memory besides
+        # products and sums also need memory for all heads of queries
         column_bytes = 2 * (groups if fused else groups + heads) * head * self.held.element_size()
-        alike: dict[tuple[int, int], list[int]] = {}
+        by_capacity: dict[tuple[int, int], list[int]] = {}
         for node, cache in enumerate(texts):
-            alike.setdefault((cache.columns, room_for(places[node] + 1)), []).append(node)
-        self._pieces = []
-        for (columns, room), members in sorted(alike.items()):
-            most = max(1, _PIECE // (column_bytes * room))
+            by_capacity.setdefault((cache.columns, room_for(places[node] + 1)), []).append(node)
+        self._chunks = []
+        for (columns, room), members in sorted(by_capacity.items()):
+            most = max(1, _CHUNK_BYTES // (column_bytes * room))
             for start in range(0, len(members), most):
                 part = members[start : start + most]
                 pairs = [
@@ -196,34 +195,34 @@ class TreeAttention:
                 mask = self.held.new_zeros(beyond.shape).masked_fill_(beyond, -torch.inf)[:, None, None]
                 taken = torch.tensor([texts[node].row for node in part], device=device)
                 slab = slabs.by_columns[columns]
-                self._pieces.append(_Piece(slab, own, taken, room, (which, column, source), mask))
-        # all pieces and layers use the same: fresh memory costs more than the copy
-        most = max(len(piece.nodes) * piece.room for piece in self._pieces)
+                self._chunks.append(_Chunk(slab, own, taken, room, (which, column, source), mask))
+        # all chunks and layers share one buffer: new memory costs more than the copy
+        most = max(len(chunk.nodes) * chunk.room for chunk in self._chunks)
         self._memory = self.held.new_empty(2 * groups * head * most)
 
     def __call__(self, layer: int, qkv: Tensor) -> Tensor:
-        """Return what `Attention` does, for nodes; the slabs stay as they are."""
+        """Return the attention's output for nodes; the slabs are unchanged."""
         held = self.held[layer]
         nodes, groups = held.shape[1:3]
-        x = turned(qkv[:, : self._heads + groups], self._cos, self._sin)
+        x = rotated(qkv[:, : self._heads + groups], self._cos, self._sin)
         held[0], held[1] = x[:nodes, self._heads :], qkv[:nodes, self._heads + groups :]
         found = qkv.new_zeros((len(qkv), self._heads * qkv.shape[2]))
         attend = fused if self._fused else in_parts
-        for piece in self._pieces:
-            keys, values = piece.columns(layer, held, self._memory)
-            asked = x[piece.nodes, : self._heads, None]
-            found[piece.nodes] = attend(asked, keys, values, piece.mask).flatten(1)
+        for chunk in self._chunks:
+            keys, values = chunk.columns(layer, held, self._memory)
+            asked = x[chunk.nodes, : self._heads, None]
+            found[chunk.nodes] = attend(asked, keys, values, chunk.mask).flatten(1)
         return found
 
 
 def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Return what queries [rows, heads, 1, head] attend to among keys and values [rows, groups, columns,
-    head]; `mask` is added to their products."""
+    """Return the attention of queries [rows, heads, 1, head] over keys and values [rows, groups, columns,
+    head]. `mask` is added to the scores."""
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
 
 
 def in_parts(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Return the same by products and sums, each of which looks at one row alone whatever the threads."""
+    """Compute the same with products and sums, each of which sees one row only, whatever the threads."""
     rows, groups, _, head = k.shape
     q = q.view(rows, groups, -1, 1, head)
     scores = (q * k[:, :, None]).sum(-1) * head**-0.5 + mask
@@ -231,8 +230,8 @@ def in_parts(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     return (shares[..., None] * v[:, :, None]).sum(-2).view(rows, -1, 1, head)
 
 
-def fused_keeps_apart(heads: int, groups: int, head: int, like: Tensor) -> bool:
-    """Tell whether the fused operation gives each text what it gives it alone."""
+def fused_is_batch_invariant(heads: int, groups: int, head: int, like: Tensor) -> bool:
+    """Return whether the fused operation gives each text the same bits as alone, by a test."""
     random = torch.Generator().manual_seed(0)
     for columns in (COLUMNS, 3 * COLUMNS):
         shapes = ((heads, 1), (groups, columns), (groups, columns))

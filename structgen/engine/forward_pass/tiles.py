@@ -1,13 +1,13 @@
-"""Products of a few rows with a matrix, compiled: each row is multiplied by itself, in one order.
+"""Compiled products of a few rows with a matrix: each row is multiplied by itself, in a fixed order.
 
-The matrix lies in panels of 32 columns, so that what a tile of rows needs of it is read from front to back,
-and once for up to eight rows. An element of a product is a chain of fused multiplications and additions over
-the depth, the same for a row alone and among others: nothing has to be seen by experiment. The sums of a tile
-stay in registers, which takes vectors that numba's own loops do not keep there; so they are written out.
+The matrix is packed in panels of 32 columns. So a tile of rows reads its part from front to back, once for up
+to eight rows. An element of a product is a chain of fused multiply-adds over the depth, the same for a row
+alone and among others, by construction. The sums of a tile stay in registers; numba's own loops do not keep
+vectors there, so the LLVM instructions are written by hand.
 
-One row waits for the matrix to come from memory; eight rows keep the processor busy with it. Between the two
-the time hardly grows, if the matrix comes without stops: each tile asks for what it will read some 64 depths
-or more later (`_AHEAD`), across the borders of pages, which the processor's own prefetching does not do.
+One row waits for the matrix to come from memory; eight rows keep the processor busy. In between, the time
+hardly grows if memory delivers without stalls. So each tile prefetches what it reads about 64 depths later or
+more (`_AHEAD`), also across pages, where the processor's own prefetching stops.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ _WORD, _INT, _FLOAT, _BYTES = (
 _BITS, _VECTOR = llvm.VectorType(_INT, _LANES), llvm.VectorType(_FLOAT, _LANES)
 _HIGH = 0xFFFF0000
 _LINE = 64
-"""Bytes of a line of the caches."""
+"""Bytes of a cache line."""
 _AHEAD = 8192
-"""How many bytes before it is read a matrix is asked for, shared by the panels of a tile. Measured with 512
-to 8192 on matrices in memory: eight rows gain twofold, one row a tenth."""
+"""Bytes between a prefetch and its read, divided by the panels of a tile. Measured with 512 to 8192 on
+matrices in memory: eight rows gain twofold, one row a tenth."""
 
 _FEATURES = binding.get_host_cpu_features()
 IS_FUSED = bool(_FEATURES.get("fma")) or "x86" not in binding.get_default_triple()
-"""Whether the processor multiplies and adds in one instruction; without it a tile would call a function."""
+"""Whether the processor has fused multiply-add; without it a tile would call a function."""
 _WIDE = bool(_FEATURES.get("avx512f"))
 MOST_ROWS = 8 if _WIDE else 2
-"""Rows of a tile: with fewer vector registers than those of AVX-512, fewer sums stay in them."""
+"""Rows of a tile. Processors without AVX-512 have fewer vector registers for the sums."""
 _TWO, _TWO_SUMMED = (3, 4) if _WIDE else (1, 1)
-"""Up to how many rows tiles are two panels wide: as wide as keeps the sums in registers, but no wider than
-keeps the processor busy. A sum waits for the one before it, so that takes eight of them."""
+"""Up to how many rows tiles are two panels wide. Wider tiles need more registers; narrower ones leave the
+processor waiting, because each sum waits for its predecessor and eight sums are needed in flight."""
 
 
 def _constant(bits: int) -> Any:
@@ -59,8 +59,8 @@ def _constant(bits: int) -> Any:
 
 
 def _columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
-    """Return the two vectors of a panel's columns at one depth. Where they are half as wide (bfloat16), a
-    word of 32 bits has a column of the first vector below and one of the second above."""
+    """Return the two vectors of a panel's columns at one depth. For bfloat16, each 32-bit word has a column
+    of the first vector in its lower half, and one of the second in its upper half."""
     pointer = builder.inttoptr(at, _BITS.as_pointer())
     if half:
         both = builder.load(pointer, align=4)
@@ -75,7 +75,7 @@ def _columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
 def _write_tile(
     builder: Any, rows: int, panels: int, half: bool, listed: bool, more: bool, ahead: bool, given: Any
 ) -> None:
-    """Write the loop that multiplies so many rows with so many panels; `_tiles` says what is `given`."""
+    """Emit the loop that multiplies some rows with some panels. `_tiles` documents `given`."""
     x, x_step, weights, deep, apart, later, out, out_step, depth = given
     word = _WORD
     fused = cgutils.get_or_insert_function(
@@ -120,7 +120,7 @@ def _write_tile(
     for place, next_place in zip(places, wanted, strict=True):
         for line in range(0, (_LINE if half else 2 * _LINE) if ahead else 0, _LINE):
             pointer = builder.inttoptr(builder.add(builder.add(next_place, at), word(line)), _BYTES)
-            # for reading, into all caches, of data
+            # arguments: for reading, into all caches, data
             builder.call(prefetch, [pointer, _INT(0), _INT(3), _INT(1)])
         columns += _columns(builder, builder.add(place, at), half)
     grown: list[Any] = []
@@ -150,15 +150,15 @@ def _tiles(
     listed: bool = False,
     more: bool = False,
 ) -> Any:
-    """Return an intrinsic that multiplies some rows with some panels; `shapes` lists which numbers of them it
-    is for, and it does nothing for others.
+    """Return an intrinsic that multiplies rows with panels, for the (rows, panels) of `shapes`; for others it
+    does nothing.
 
-    tile(rows, panels, half, x, x_step, weights, deep, apart, later, out, out_step, depth): whether the
-    weights are bfloat16; addresses; bytes from a row to the next, from the columns at one depth to those at
-    the next, from panel to panel, from what is read to what is asked for; and the depth, at least 1.
-    `listed`: at `weights` lie the addresses of the panels, to each of which `apart` is added, and the panels
-    behind them are asked for, as far as the list goes, which ends with four 0s. `more`: what is at `out` is
-    added to. One row asks only for what a matrix has: it reads keys and values as fast as they come.
+    tile(rows, panels, half, x, x_step, weights, deep, apart, later, out, out_step, depth). `half`: the
+    weights are bfloat16. `x`, `weights`, `out`: addresses. Steps in bytes: `x_step` and `out_step` from row
+    to row, `deep` from depth to depth, `apart` from panel to panel, `later` from a read to its prefetch.
+    `depth` is at least 1. `listed`: `weights` is a list of the addresses of panels, to each of which `apart`
+    is added; the next panels of the list are prefetched; it ends with four zeros. `more`: add to `out`. One
+    row prefetches only within a matrix: it reads keys and values as fast as they come.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -208,7 +208,7 @@ _added_tile = _tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= _TWO_SUMM
 
 
 def _pointer(kind: Any, held: Any) -> Any:
-    """Return an intrinsic that makes an address a pointer to such numbers, for numba.carray."""
+    """Return an intrinsic that casts an address to a pointer, for numba.carray."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def at(typingctx: Any, address: Any) -> Any:
@@ -225,14 +225,14 @@ floats_at, words_at = _pointer(types.float32, _FLOAT), _pointer(types.int64, _WO
 
 @jit
 def floats(array: Array) -> Any:
-    """Return an array of single-precision numbers without its owner, who must outlive it: parts of it are
-    then taken without counting, which in inner loops costs more than the work."""
+    """Return a float32 array without its owner, who must outlive it. Slices of it are not reference-counted,
+    which in inner loops would cost more than the work."""
     return numba.carray(floats_at(array.ctypes.data), array.shape)
 
 
 @jit
 def words(array: Array) -> Any:
-    """Return an array of 64-bit integers without its owner, as `floats` does."""
+    """Return an int64 array without its owner, as `floats` does."""
     return numba.carray(words_at(array.ctypes.data), array.shape)
 
 
@@ -242,14 +242,15 @@ def product(
 ) -> None:
     """Write the products of rows with a matrix of packed columns.
 
-    `x` is the address of the first row, `step` bytes from each to the next; `weights` that of the panels;
-    `out` that of the products, `columns` (a multiple of PANEL) a row. `half`: the weights are bfloat16.
+    `x` is the address of the first row, `step` the bytes from row to row; `weights` is the address of the
+    panels; `out` that of the products, `columns` (a multiple of PANEL) a row. `half`: the weights are
+    bfloat16.
     """
     deep = 4 * (PANEL // 2 if half else PANEL)
     apart = depth * deep
     wide = 4 * columns
     panels = columns // PANEL
-    # tiles of nearly the same number of rows: one of a few would take as long as one of four
+    # tiles of nearly equal size: a tile of one row would take as long as one of four
     tiles = (rows + MOST_ROWS - 1) // MOST_ROWS
     together = 2 if rows <= _TWO else 1
     panel = 0
@@ -272,8 +273,8 @@ def product(
 def listed_product(
     x: int, rows: int, depth: int, pages: int, panels: int, apart: int, out: int, wide: int
 ) -> None:
-    """Write the products of up to MOST_ROWS rows, which follow each other, with panels whose addresses, less
-    `apart`, lie at `pages`; `wide` bytes from the products of a row to those of the next."""
+    """Write the products of up to MOST_ROWS adjacent rows with panels. `pages` is the address of a list of
+    the panels' addresses less `apart`; `wide` is the bytes from a row of products to the next."""
     together = 4 if rows == 1 else 2 if rows <= _TWO else 1
     panel = 0
     while panel < panels:
@@ -290,10 +291,10 @@ def listed_product(
 def add_weighted(
     shares: int, rows: int, step: int, count: int, values: int, later: int, columns: int, out: int
 ) -> None:
-    """Add to each of up to MOST_ROWS rows the sum of `count` rows of values, each times its share.
+    """Add to each of up to MOST_ROWS rows the sum of `count` rows of values, each times its weight.
 
-    A row has `columns` numbers (a multiple of PANEL). `shares`, `values` and `out` are addresses; `step` is
-    bytes from the shares of a row to those of the next, `later` from the values to those that are read next.
+    A row has `columns` numbers (a multiple of PANEL). `shares`, `values` and `out` are addresses. `step` is
+    the bytes from a row of weights to the next, `later` from a value to its prefetch.
     """
     wide = 4 * columns
     together = 2 if rows <= _TWO_SUMMED else 1

@@ -1,9 +1,9 @@
-"""The forward pass of a Llama by operations of torch, on any device and in any kind of numbers.
+"""The forward pass of a Llama with torch operations, on any device and in any dtype.
 
-A matrix product may round differently for another number of rows. So products are made over numbers of rows
-of which it was seen, with this model's shapes on this machine, that each row comes out the same to the bit;
-rows are filled up to the next such number. Attention is computed for each text over its own columns, in few
-calls for all (`attention`, `key_value_slabs`).
+A matrix product may round differently for another number of rows. So products are made only with numbers of
+rows that a test, with this model's shapes on this machine, showed to be batch-invariant to the bit; rows are
+padded to the next such number. Attention is computed for each text over its own columns, in few calls for all
+(`slab_attention`, `key_value_slabs`).
 """
 
 from __future__ import annotations
@@ -17,25 +17,30 @@ from torch import Tensor
 
 from structgen.engine.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.key_value_slabs import SlabCache, Slabs, room_for
-from structgen.engine.forward_pass.slab_attention import Attention, TreeAttention, fused_keeps_apart, turned
+from structgen.engine.forward_pass.slab_attention import (
+    Attention,
+    TreeAttention,
+    fused_is_batch_invariant,
+    rotated,
+)
 from structgen.engine.forward_pass.weights import Weights
 from structgen.engine.model_protocol import DraftSupport
 
 BLOCK = 8
-"""Rows of a matrix product whatever else is seen; other numbers are held to it."""
+"""The number of rows of a matrix product to which others are compared."""
 _OTHERS = (4, 16, 32, 64, 256, 1024)
-"""Rows of a matrix product, where they come out as in a block."""
+"""Other numbers of rows, used if their results equal those of a block."""
 
 
 class TorchPass:
-    """The forward pass of a model; see the module."""
+    """The forward pass of one model."""
 
     def __init__(self, weights: Weights) -> None:
         sizes = weights.sizes
         self._weights = weights
         self.slabs = Slabs(sizes.layers, sizes.groups, sizes.head, weights.embedding)
         self._seen: dict[int, _Seen] = {}
-        """What was seen to keep rows apart, by the number of torch's threads."""
+        """Which operations are batch-invariant, by the number of torch's threads."""
 
     @property
     def draft_support(self) -> DraftSupport:
@@ -43,8 +48,8 @@ class TorchPass:
         return DraftSupport("tree")
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[SlabCache]]:
-        """Return the logits [prompts, V] after prompts, and their caches. All rows share their products;
-        each prompt attends to itself."""
+        """Return the logits [prompts, V] after prompts, and their caches. All rows share the products; each
+        prompt attends to itself."""
         self.slabs.sweep()
         caches = [SlabCache(self.slabs, room_for(len(one) + 1), len(one)) for one in prompts]
         return self._prefill(prompts, caches), caches
@@ -60,7 +65,7 @@ class TorchPass:
         heads, groups = sizes.heads, sizes.groups
         for number, layer in enumerate(weights.layers):
             qkv = _product(self._norm(x, layer.before), layer.qkv, block)[:rows].view(rows, -1, sizes.head)
-            qk, v = turned(qkv[:, : heads + groups], cos, sin), qkv[:, heads + groups :]
+            qk, v = rotated(qkv[:, : heads + groups], cos, sin), qkv[:, heads + groups :]
             y = x.new_zeros(len(x), heads * sizes.head)
             start = 0
             for count, cache in zip(counts, caches, strict=True):
@@ -97,7 +102,7 @@ class TorchPass:
         return logits[back]
 
     def _decode(self, tokens: list[int], caches: list[SlabCache]) -> Tensor:
-        """Return the logits of texts that are sorted by their places."""
+        """Return the logits of texts that are sorted by capacity."""
         weights, (_, spare) = self._weights, self._block(len(tokens))
         attention = Attention(
             self.slabs,
@@ -106,7 +111,7 @@ class TorchPass:
             len(tokens) + spare,
             weights.cos,
             weights.sin,
-            self._kept_apart().fused,
+            self._batch_invariant().fused,
         )
         return self._run(tokens, attention)
 
@@ -117,12 +122,12 @@ class TorchPass:
         counts: Sequence[int],
         caches: Sequence[SlabCache],
     ) -> Tensor:
-        """Return the logits [sum(counts), V] after the nodes of a tree for each text (`VerifiesDrafts`).
+        """Return the logits [sum(counts), V] after each node of each text's tree (`VerifiesDrafts`).
 
-        Each node is a row of the batch, which gets to the bit what `decode` would give it. Keys and values
-        of the nodes stay aside until `keep`, or until the next call for the text. Cost: that of a step of so
-        many texts, and a copy of each text's columns for each of its nodes; `TreeAttention` says the memory.
-        Raises OptionError for what is no such tree, and changes no cache then.
+        Each node is a row of the batch, and gets the bits that `decode` would give. Keys and values of the
+        nodes are kept apart until `keep`, or until the next call for the text. Cost: a step of so many texts,
+        and a copy of each text's columns for each of its nodes; memory: see `TreeAttention`. Raises
+        OptionError for a list that is no tree; no cache is changed then.
         """
         depths_of(tokens, parents, counts, caches, self._weights.sizes.context)
         self.slabs.sweep()
@@ -139,7 +144,7 @@ class TorchPass:
             len(tokens) + spare,
             weights.cos,
             weights.sin,
-            self._kept_apart().fused,
+            self._batch_invariant().fused,
         )
         logits = self._run(list(tokens), attention)
         first = 0
@@ -150,14 +155,14 @@ class TorchPass:
         return logits
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> None:
-        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`); the other nodes go.
-        Raises OptionError for what is no path of it, and changes no cache then."""
+        """Have each cache hold the nodes of a path in its last tree (`VerifiesDrafts`); the others are
+        dropped. Raises OptionError for a list that is no path; no cache is changed then."""
         check_paths(paths, caches)
         for path, cache in zip(paths, caches, strict=True):
             self.slabs.keep(cache, path)
 
     def _run(self, tokens: list[int], attention: Attention | TreeAttention) -> Tensor:
-        """Return the logits after rows of the batch, of which `attention` knows the texts."""
+        """Return the logits after the rows of a batch; `attention` knows their texts."""
         weights, rows = self._weights, len(tokens)
         sizes, device = weights.sizes, weights.embedding.device
         block, spare = self._block(rows)
@@ -171,17 +176,17 @@ class TorchPass:
         return _product(self._norm(x, weights.norm), weights.head, block)[:rows]
 
     def _block(self, rows: int) -> tuple[int, int]:
-        """Return the rows of each product, and how many are to be filled up."""
-        seen = self._kept_apart().rows
+        """Return the rows of each product, and the padding."""
+        seen = self._batch_invariant().rows
         block = next((count for count in seen if count >= rows), seen[-1])
         return block, -rows % block
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, weight.shape, weight, self._weights.sizes.epsilon)
 
-    def _kept_apart(self) -> _Seen:
-        """Return what keeps rows apart; it depends on how many threads torch has. Cost: once some 100 ms for
-        a model of 2 million weights."""
+    def _batch_invariant(self) -> _Seen:
+        """Return which operations are batch-invariant; this depends on torch's threads. Cost: once about 100
+        ms for a model of 2 million weights."""
         threads = torch.get_num_threads()
         found = self._seen.get(threads)
         if found is None:
@@ -192,28 +197,29 @@ class TorchPass:
                 if count == BLOCK or all(_agree(weight, count) for weight in shapes.values())
             )
             sizes, like = self._weights.sizes, self._weights.embedding
-            fused = fused_keeps_apart(sizes.heads, sizes.groups, sizes.head, like)
+            fused = fused_is_batch_invariant(sizes.heads, sizes.groups, sizes.head, like)
             found = self._seen[threads] = _Seen(rows, fused)
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What keeps rows apart: numbers of rows of products, ascending, and whether fused attention does."""
+    """Batch-invariant operations: numbers of rows of products, ascending, and whether fused attention is
+    one."""
 
     rows: tuple[int, ...]
     fused: bool
 
 
 def _product(x: Tensor, weight: Tensor, block: int) -> Tensor:
-    """Return x times a weight, whole numbers of rows at a time."""
+    """Return x times a weight, computed in blocks of rows."""
     if len(x) == block:
         return F.linear(x, weight)
     return torch.cat([F.linear(part, weight) for part in x.split(block)])
 
 
 def _agree(weight: Tensor, rows: int) -> bool:
-    """Tell whether products over so many rows give each row what a block gives it, wherever it stands."""
+    """Return whether products over so many rows give each row the bits of a block, at every place."""
     random = torch.Generator().manual_seed(0)
     x = torch.randn(2 * max(rows, BLOCK), weight.shape[1], generator=random).to(weight)
     expected = _product(x, weight, BLOCK)

@@ -52,7 +52,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The weights of one layer; what reads the same input is one matrix."""
+    """The weights of one layer. Matrices with the same input are joined into one."""
 
     before: Tensor
     qkv: Tensor
@@ -84,8 +84,8 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """All of a Llama; `cos` and `sin` are the tables of all places [places, head], the first half of `sin`
-    negated."""
+    """All weights of a Llama. `cos` and `sin` are the rotary tables [positions, head], the first half of
+    `sin` negated."""
 
     sizes: Sizes
     embedding: Tensor

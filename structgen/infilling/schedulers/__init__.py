@@ -1,11 +1,10 @@
 """Schedulers: which slots of a proposed filling are committed in a step. One file each, with its source.
 
 A step proposes one valid filling of the whole canvas (the best one, or a draw). Any subset of it may be
-committed, so a scheduler cannot lead into a dead end whatever it chooses; it decides between speed and how
-often the model is asked again. At least one slot is committed in each step: a scheduler that chooses none is
-given the most confident one.
+committed, so no scheduler can cause a dead end. A scheduler trades speed against how often the model is run
+again. Each step commits at least one slot: if a scheduler chooses none, the most confident one is committed.
 
-`scheduler` has the protocol: `SchedulerView` is what a scheduler sees, `Scheduler` what it must have. `named`
+`scheduler` has the protocol: `SchedulerView` is a scheduler's input, `Scheduler` its interface. `named`
 returns a scheduler by its name.
 """
 
@@ -38,15 +37,14 @@ NAMES = (
     "freedave",
     "first-hitting",
 )
-"""What `named` knows."""
+"""The names that `named` knows."""
 
 
 def named(scheduler: str | Scheduler, *, tokens_per_step: int | None = None) -> Scheduler:
-    """Return a scheduler by its name with its usual constants, or the one that is given.
+    """Return a scheduler by its name, with its default constants, or the given object.
 
-    `tokens_per_step` is for those with a fixed rate: low-confidence, left-to-right, blocks and freedave
-    (default 1).
-    Raises OptionError for an unknown name.
+    `tokens_per_step` is for schedulers with a fixed rate: low-confidence, left-to-right, blocks and freedave
+    (default 1). Raises OptionError for an unknown name.
     """
     rate: dict[str, Any] = {} if tokens_per_step is None else {"tokens_per_step": tokens_per_step}
     if not isinstance(scheduler, str):

@@ -1,4 +1,5 @@
-"""The default: the slots that are sure, all of them once the whole canvas is, in the model's own blocks."""
+"""The default: commit the confident slots, and all slots once the whole canvas is confident; block by block
+for a model of blocks."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from structgen.infilling.schedulers.threshold import Threshold
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """Prophet around the confidence threshold of 0.9; for a model that was trained with blocks, only inside
-    the first block that is not filled."""
+    """Prophet around the confidence threshold of 0.9. For a model that was trained with blocks, only inside
+    the first unfilled block."""
 
     whole: Scheduler = field(default_factory=lambda: Prophet(Threshold()))
     blocks: Scheduler = field(default_factory=lambda: Blocks(Threshold()))

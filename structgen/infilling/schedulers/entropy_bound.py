@@ -1,7 +1,7 @@
-"""Entropy bound: the slots with the least entropy, as long as what they may owe each other is bounded.
+"""Entropy bound: the slots with the least entropy, as long as their possible dependence is bounded.
 
 Ben-Hamu et al., Accelerated Sampling from Masked Diffusion Models via Entropy Bounded Unmasking, 2025. The
-error of drawing slots independently is at most the sum of their entropies less the greatest one.
+error of drawing slots independently is at most the sum of their entropies without the greatest one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Confidence factor: as many of the surest slots as their confidence allows at once.
+"""Confidence factor: as many of the most confident slots as their confidence allows.
 
 Wu et al., Fast-dLLM, 2025: with the n surest slots committed together, (n + 1) (1 - c) < f must hold for the
 least confidence c among them, under which the product of marginals and the joint law have the same mode.

@@ -1,10 +1,10 @@
 """FreeDave: several steps of another scheduler for one pass of the model, with the same canvas at the end.
 
-Wu and Zhang, Free Draft-and-Verification (FreeDave), 2025. From logits that are known, the scheduler's next
-steps are guessed: nested canvases, each with more slots filled. One pass of the model reads them together.
-Then the steps are taken with the true logits; as long as a step ends in the canvas that was guessed, the
-logits of the next one are there already. What comes out is what the inner scheduler gives by itself, for any
-scheduler, also with a temperature: a step's random numbers depend on its number alone.
+Wu and Zhang, Free Draft-and-Verification (FreeDave), 2025. The scheduler's next steps are guessed from known
+logits: nested canvases, each with more slots filled. One pass of the model reads them together. Then the
+steps are taken with the true logits; as long as a step ends in the guessed canvas, the logits of the next one
+are known already. The result is that of the inner scheduler alone, for any scheduler, also with a
+temperature: a step's random numbers depend on its number only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from structgen.infilling.schedulers.scheduler import Bools, Scheduler, Scheduler
 
 @dataclass(frozen=True, slots=True)
 class FreeDave:
-    """Another scheduler, with `drafts` of its next canvases read beside each one."""
+    """Another scheduler; `drafts` of its next canvases are read in the same pass."""
 
     inner: Scheduler = field(default_factory=LowConfidence)
     drafts: int = 4

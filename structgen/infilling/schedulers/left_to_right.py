@@ -1,10 +1,11 @@
-"""Left to right: the first masked slot as an autoregressive model would fill it, and the surest of the next.
+"""Left to right: the first masked slot as an autoregressive model would fill it, then the most confident of
+the next.
 
-The constrained probability of a slot's token is conditioned on the rest being valid, where the rest is drawn
-slot by slot: as long as most of the canvas is masked, that says more about the rest than about the slot. So
-the first slot is filled by the model's own probabilities among the tokens that leave a valid filling, as
-constrained autoregressive decoding does. A sliding window takes the place of LLaDA's blocks (Nie et al.,
-2025), which a document's fields do not fit.
+A slot's constrained probability is conditioned on the rest being valid, if the rest is drawn slot by slot.
+While most of the canvas is masked, this depends more on the rest than on the slot. So the first slot is
+filled by the model's own probabilities among the tokens that leave a valid filling, as in constrained
+autoregressive decoding. A sliding window replaces LLaDA's blocks (Nie et al., 2025), which do not fit a
+document's fields.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from structgen.infilling.schedulers.scheduler import Bools, SchedulerView
 
 @dataclass(frozen=True, slots=True)
 class LeftToRight:
-    """The first masked slot, and given its token the surest `tokens_per_step` - 1 of the `window` - 1 slots
-    after it. By default the window is twice `tokens_per_step` less one. A canvas of L masked slots takes at
+    """The first masked slot; given its token, the most confident `tokens_per_step` - 1 of the `window` - 1
+    slots after it. Default window: twice `tokens_per_step`, less one. A canvas of L masked slots takes at
     most ceil(L / tokens_per_step) steps."""
 
     tokens_per_step: int = 1
@@ -33,7 +34,7 @@ class LeftToRight:
 
     @property
     def leads_alone(self) -> bool:
-        """Whether the first masked slot is all of a step."""
+        """Whether a step fills only the first masked slot."""
         return self.tokens_per_step == 1
 
     def choose(self, view: SchedulerView) -> Bools:

@@ -1,7 +1,7 @@
-"""Low-confidence remasking: a fixed number of the surest slots in each step.
+"""Low-confidence remasking: a fixed number of the most confident slots in each step.
 
-Nie et al., Large Language Diffusion Models (LLaDA), 2025; Chang et al., MaskGIT, 2022. What is not committed
-stays masked, which is what "remasking" comes to.
+Nie et al., Large Language Diffusion Models (LLaDA), 2025; Chang et al., MaskGIT, 2022. Slots that are not
+committed stay masked; this is called "remasking".
 """
 
 from __future__ import annotations

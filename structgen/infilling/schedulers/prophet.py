@@ -1,9 +1,8 @@
-"""Prophet: everything at once, when the answer has settled.
+"""Prophet: commit all slots at once when the answer has settled.
 
-Li et al., Diffusion Language Models Know the Answer Before Decoding (Prophet), 2025. There the gap is between
-the two likeliest tokens slot by slot; here it is between the two most probable valid fillings of the whole
-canvas, which is what "settled" is about. The thresholds fall with the share of slots that are filled, as in
-the authors' release.
+Li et al., Diffusion Language Models Know the Answer Before Decoding (Prophet), 2025. Their gap is between the
+two likeliest tokens of each slot. Here it is between the two most probable valid fillings of the whole
+canvas. The thresholds fall with the share of filled slots, as in the authors' release.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from structgen.infilling.schedulers.scheduler import Bools, Scheduler, Scheduler
 
 @dataclass(frozen=True, slots=True)
 class Prophet:
-    """All slots once the gap reaches the threshold of the present third; until then another scheduler."""
+    """All slots once the gap reaches the threshold of the present third; before that, another scheduler's
+    choice."""
 
     inner: Scheduler = field(default_factory=LowConfidence)
     gaps: tuple[float, float, float] = (7.5, 5.0, 2.5)

@@ -1,4 +1,4 @@
-"""`SchedulerView`: a step as a scheduler sees it; `Scheduler`: what a scheduler must have."""
+"""`SchedulerView`: the input of a scheduler in a step; `Scheduler`: its interface."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SchedulerView:
-    """A step as a scheduler sees it. Arrays have one element for each masked slot, from left to right."""
+    """The input of a scheduler. Arrays have one element for each masked slot, from left to right."""
 
     step: int
-    """Steps before this one."""
+    """The number of steps before this one."""
     slots: int
-    """Slots that were masked when the canvas was new."""
+    """The number of masked slots in the new canvas."""
     positions: npt.NDArray[np.int64]
-    """Where the slots are in the canvas, the prompt not counted."""
+    """The slots' positions in the canvas, without the prompt."""
     confidence: Floats
     """The probability of the proposed token at its slot, given that the whole canvas is valid."""
     is_null: Bools
-    """Where the proposal leaves the slot empty."""
+    """Whether the proposal leaves the slot empty."""
     read_entropy: Callable[[], Floats]
     read_gap: Callable[[], float]
     chance: np.random.Generator
-    """Random numbers of this step, by the request's seed."""
+    """Random numbers of this step, from the request's seed."""
     block_length: int | None = None
-    """Slots of a block, for a model that was trained with blocks."""
+    """The slots of a block, if the model was trained with blocks."""
     led: bool = False
-    """Whether this step has filled a slot before the ones here; see `Scheduler`."""
+    """Whether this step has already filled a slot; see `Scheduler`."""
 
     @cached_property
     def entropy(self) -> Floats:
@@ -44,8 +44,8 @@ class SchedulerView:
 
     @cached_property
     def gap(self) -> float:
-        """How much the most probable valid filling is ahead of the second, in nats; infinite where there is
-        one filling."""
+        """How far the most probable valid filling is ahead of the second, in nats; infinite if there is only
+        one."""
         return self.read_gap()
 
     def part(self, chosen: Bools) -> SchedulerView:
@@ -68,12 +68,12 @@ class SchedulerView:
 
 @runtime_checkable
 class Scheduler(Protocol):
-    """What chooses the slots of a step. It keeps nothing between steps: all it knows is in the view.
+    """Chooses the slots of a step. It has no state between steps; its only input is the view.
 
-    A scheduler may have an attribute `leads_alone`. Then a step begins with the first masked slot, which is
-    filled by the model's probabilities for this slot alone, among the tokens that leave a valid filling: the
-    likeliest one, or with a temperature a draw. Where `leads_alone` is true that is the whole step; else the
-    rest is proposed given that token.
+    Optional attribute `leads_alone`: a step then first fills the first masked slot, by the model's
+    probabilities for this slot alone among the tokens that leave a valid filling (the likeliest one, or a
+    draw if there is a temperature). If `leads_alone` is true the step ends there; else the rest is proposed
+    given that token.
     """
 
     def choose(self, view: SchedulerView) -> Bools:

@@ -1,7 +1,7 @@
 """Lark grammars under the contextual lexer whose declared terminals are bound to other grammars.
 
-What a text is, and why: docs/decisions/016-bound-terminals.md. Such a grammar is read byte by byte, by the
-reader of `bound_reading`; its masks are those of any `Language`.
+The texts of such a grammar are defined in docs/decisions/016-bound-terminals.md. It is read byte by byte by
+the reader of `bound_reading`; its masks are those of any `Language`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class BoundLark(TextGrammar):
     __slots__ = ("_bound", "_made", "of")
 
     def __init__(self, of: LoadedLark, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
-        """`of`: the grammar with stand-ins for the bound terminals; `made`: how it is made anew, as
-        `__reduce__` has it."""
+        """`of`: the grammar with stand-ins for the bound terminals; `made`: the arguments for pickling
+        (`__reduce__`)."""
         self.of, self._bound, self._made = of, dict(bound), made
 
     @property
@@ -46,7 +46,7 @@ class BoundLark(TextGrammar):
 
     @property
     def identity(self) -> str:
-        """What tells it from other grammars of this process."""
+        """A name that distinguishes it from other grammars of this process."""
         parts = ", ".join(f"{name}={self._bound[name].identity}" for name in sorted(self._bound))
         return f"{self.of.identity} where {parts}"
 
@@ -61,7 +61,8 @@ class BoundLark(TextGrammar):
         return "a Lark grammar with bound terminals"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        """Return the language, unread. Raises GrammarError where a part has no text, or the empty one."""
+        """Return the language, not compiled. Raises GrammarError if a part has no text, or has the empty
+        text."""
         numbers = {one.name: number for number, one in enumerate(self.of.tables.terminals)}
         languages: dict[int, Language] = {}
         for name, of in self._bound.items():
@@ -82,7 +83,7 @@ class BoundLark(TextGrammar):
 
 
 class BoundLanguage(Language):
-    """Its texts; a configuration is a set of live items."""
+    """The texts of the grammar; a configuration is a set of live items."""
 
     has_places = True
     has_stack = True
@@ -119,7 +120,7 @@ class BoundLanguage(Language):
         return frozenset(filter(self._proofs.is_live, items))
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        """Return the configuration after a symbol; None exactly where no text goes on so."""
+        """Return the configuration after a symbol; None exactly if no text continues so."""
         return self._live(self.reader.step(cast(Items, config), symbol)) or None
 
     def boundary(self, config: Config) -> Config | None:
@@ -129,14 +130,14 @@ class BoundLanguage(Language):
         return self._live(self.reader.bounded(cast(Items, config))) or None
 
     def places(self, config: Config) -> Iterable[Config]:
-        """Return the configurations of the items, one by one, without bound texts that may end."""
+        """Return the configurations of the items, one by one; items whose bound text may end are left out."""
         for item in cast(Items, config):
             if not isinstance(item, InsideBound) or not self.reader.bound[item.terminal].accepts(item.config):
                 yield frozenset({item})
 
     def inside(self, config: Config) -> tuple[tuple[Within, ...], Config | None]:
-        """Return the items inside bound texts that have masks of their own. Where a lexeme may ask what was
-        before it there are none: how the bound text goes on decides whether the whole does."""
+        """Return the items inside bound texts that have masks of their own. Empty if a lexeme may look behind
+        its beginning: the rest of the bound text then decides whether the whole is valid."""
         if not self.reader.reader.lexer.is_local:
             return (), config
         found: list[Within] = []
@@ -157,7 +158,7 @@ class BoundLanguage(Language):
         return tuple(found), frozenset(others) or None
 
     def _behind(self, item: InsideBound) -> Items:
-        """Return the live items behind a bound text that ends as it is."""
+        """Return the live items after a bound text that ends here."""
         place = self.reader.reader.parser.read(item.place, item.terminal, -1)
         assert place is not None, "a bound terminal that the parser does not take"
         return self._live(self.reader.fresh(place, item.behind))
@@ -171,7 +172,7 @@ class BoundLanguage(Language):
         return behind | {item._replace(config=after)}
 
     def height(self, config: Config) -> int:
-        """Return how many places the stack of an item has, or what its bound text counts: the most of all."""
+        """Return the largest stack height of all items, or the height of a bound text."""
         below, highest = self.reader.reader.parser.below, 0
         pending, seen = list(cast(Items, config)), set(cast(Items, config))
         while pending:
@@ -189,17 +190,17 @@ class BoundLanguage(Language):
         return highest
 
     def accepts(self, config: Config) -> bool:
-        """Return whether what was read is a text."""
+        """Return whether the symbols so far are a text."""
         return self.reader.accepts(cast(Items, config))
 
     def shortest(self, config: Config) -> Sequence[int]:
-        """Return a short rest."""
+        """Return a short completion."""
         rests = [self._proofs.rest(item) for item in cast(Items, config)]
         return min((rest for rest in rests if rest is not None), key=lambda rest: (len(rest), rest))
 
     def expected(self, config: Config) -> list[Expected]:
-        """Return the terminals that may come or go on, with the rules that they are a part of; of what is
-        bound, what its own grammar says."""
+        """Return the terminals that may come or continue, with the rules that use them; for a bound terminal,
+        the `expected` of its own grammar."""
         found: dict[tuple[str, tuple[str, ...]], set[int]] = {}
         for item in cast(Items, config):
             for one in self._of_item(item):
@@ -248,7 +249,7 @@ class BoundLanguage(Language):
         return found
 
     def _rules(self, item: Item, terminal: int) -> tuple[str, ...]:
-        """Return the rules in which a terminal would be read, none for what is ignored."""
+        """Return the rules in which a terminal would be read; none for an ignored one."""
         parser, tables = self.reader.reader.parser, self.reader.reader.tables
         after = -1 if terminal in tables.ignored else parser.feed(item.place.stack, terminal)
         if after < 0:
@@ -260,7 +261,7 @@ class BoundLanguage(Language):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Lexeme states, parser stacks, and what the bound languages have."""
+        """The numbers of lexeme states, of parser stacks, and of the parts of the bound languages."""
         own = self.reader.reader
         found = {"lexer_states": len(own.lexer.states), "stacks": len(own.parser.top)}
         for language in self.reader.bound.values():

@@ -1,10 +1,10 @@
-"""Is there a text from an item, and which: what makes the masks of bound terminals exact.
+"""Whether an item can be completed, and with which text: this makes the masks of bound terminals exact.
 
-A plan comes first: the bound terminals of the grammar are given a character of their own for a pattern, the
-texts of that grammar are completed as every Lark grammar's (`lark_grammars.liveness.oracle`), and where
-such a character stands the shortest bound text is put. Then it is read: what was read to its end is a proof.
-Where the plan fails, because lark's lexemes run on into a bound text or a look-around asks for one, all texts
-are searched, the nearest to an end first; a search that comes to its end proves that there is none.
+First a plan is made. Each bound terminal gets a character of its own as a pattern, a text of that grammar is
+completed like that of any Lark grammar (`lark_grammars.liveness.oracle`), and each such character is replaced
+by the shortest bound text. Then the plan is read; if it is read to its end, it is a proof. It fails if one of
+lark's lexemes continues into a bound text, or if a look-around asks for one. Then all texts are searched, the
+nearest to an end first; if that search is exhausted, there is none.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 from structgen.limits import Limits
 
 Rest: TypeAlias = "tuple[int, ...]"
-"""The symbols of a text that completes what was read."""
+"""The symbols of a completion."""
 _TRIED: Final = 12
-"""Ends of a lexeme that are tried, those with the shortest text first."""
+"""How many ends of a lexeme are tried, those with the shortest text first."""
 
 
 class Proofs:
-    """Rests of items, remembered."""
+    """Completions of items, memoised."""
 
     def __init__(
         self, reader: BoundReader, planned: ContextualReader, limits: Limits, symbols: list[int]
@@ -42,17 +42,17 @@ class Proofs:
             planned.tables.terminals[one].pattern: tuple(language.shortest(reader.starts[one]))
             for one, language in reader.bound.items()
         }
-        """Of each stand-in: the shortest text that it stands for."""
+        """For each stand-in: the shortest text of its bound grammar."""
         self._rests: dict[Item, Rest | None] = {}
         self._open: dict[tuple[ParserPlace, LookBehindState], Rest | None] = {}
         self._behind: dict[tuple[ParserPlace, int], bool] = {}
-        """Whether the text goes on behind a bound terminal that begins at a place."""
+        """Whether the text can be completed after a bound terminal that begins at a place."""
         self._of_place: dict[ParserPlace, list[Rest]] = {}
 
     def rest(self, item: Item) -> Rest | None:
-        """Return a short text that completes an item, empty where it is complete; None where none does.
+        """Return a short completion of an item, empty if it is complete; None if there is none.
 
-        Raises LimitError where that was not found out.
+        Raises LimitError if the work budget was spent before this was known.
         """
         if item not in self._rests:
             rest = self._rests[item] = self._find(item)
@@ -61,10 +61,10 @@ class Proofs:
         return self._rests[item]
 
     def is_live(self, item: Item) -> bool:
-        """Return whether a text completes an item. Raises LimitError where that was not found out."""
+        """Return whether an item can be completed. Raises LimitError if the work budget was spent."""
         if not isinstance(item, InsideBound) or not self._reader.reader.lexer.is_local:
             return self.rest(item) is not None
-        # a bound text always comes to its end, and what follows does not ask which it was
+        # a bound text can always end, and what follows does not depend on which text it was
         key = item.place, item.terminal
         known = self._behind.get(key)
         if known is None:
@@ -74,7 +74,7 @@ class Proofs:
         return known
 
     def _note(self, item: Item, rest: Rest) -> None:
-        """Remember a rest for what comes after its symbols, too."""
+        """Remember a completion, also for the items after each of its symbols."""
         items: Items = frozenset((item,))
         for at, symbol in enumerate(rest):
             items = self._reader.step(items, symbol)
@@ -99,7 +99,7 @@ class Proofs:
         return None if self._is_refuted(item) else self._search(item)
 
     def _of_bound(self, item: InsideBound) -> Rest | None:
-        """Return the shortest rest of a bound text, and what completes the place behind it."""
+        """Return the shortest completion of a bound text, followed by one of the place after it."""
         reader = self._reader
         language = reader.bound[item.terminal]
         word = tuple(language.shortest(item.config))
@@ -115,7 +115,7 @@ class Proofs:
         return None if reader.reader.lexer.is_local else self._search(item)
 
     def _of_place_alone(self, item: Lexing) -> Rest | None:
-        """Return what completes a place from which lark's lexer reads on."""
+        """Return a completion of a place, for an item of lark's lexer."""
         for rest in self._planned_rests(item.place):
             if self._reader.accepts(self._reader.run((item,), rest)):
                 return rest
@@ -138,7 +138,7 @@ class Proofs:
         return self._search(*items)
 
     def _planned_rests(self, place: ParserPlace) -> list[Rest]:
-        """Return what plans say of a place, with what is ignored before it, and without."""
+        """Return the planned completions of a place, with and without an ignored lexeme first."""
         known = self._of_place.get(place)
         if known is None:
             known = []
@@ -160,7 +160,7 @@ class Proofs:
             return False  # no plan; the search will tell
 
     def _written(self, text: bytes) -> Rest:
-        """Return a planned text with bound ones where their stand-ins are."""
+        """Return a planned text with the bound texts in place of their stand-ins."""
         found: list[int] = []
         for char in text.decode("utf-8", "surrogateescape"):
             found += self._words.get(char) or char.encode("utf-8", "surrogateescape")
@@ -169,8 +169,8 @@ class Proofs:
     # --- ends of a lexeme -----------------------------------------------------------------------------------
 
     def _ways(self, item: Lexing) -> list[Rest]:
-        """Return texts that may complete an item: an end of its lexeme, what a slot has read on, and the plan
-        of the place behind it; the shortest first."""
+        """Return possible completions of an item, shortest first: an end of its lexeme or the item read on
+        from a slot, then the plan of the place after it."""
         found: dict[Rest, None] = {}
         for terminal, text in self._ends(item):
             for column in self._columns(item, text):
@@ -214,7 +214,7 @@ class Proofs:
         return (column,)
 
     def _is_refuted(self, item: Lexing) -> bool:
-        """Return whether the parser takes none of the terminals that a lexeme may become."""
+        """Return whether the parser refuses all terminals that a lexeme may become."""
         reader = self._reader.reader
         lexer, indentation = reader.lexer, reader.tables.indentation
         if any(item.bases):
@@ -231,7 +231,7 @@ class Proofs:
     # --- all texts ------------------------------------------------------------------------------------------
 
     def _search(self, *items: Item) -> Rest | None:
-        """Return a text that completes one of the items, None where there is none: all are tried."""
+        """Return a text that completes one of the items; None if there is none: all texts are tried."""
         reader, steps, order = self._reader, 0, count()
         queue: list[tuple[int, int, Rest, Item]] = []
         seen = set(items)
@@ -277,8 +277,8 @@ class Proofs:
 
 
 def _is_wider(before: Item, after: Item) -> bool:
-    """Return whether a line was deeper than all open indentations before its last blank: what goes on then
-    goes on behind one blank less."""
+    """Return whether a line was deeper than all open indentations before its last blank: its continuations
+    are those with one blank less."""
     if not isinstance(before, Lexing) or not isinstance(after, Lexing):
         return False
     return after.place == before.place and after.column > before.column > after.place.widths[-1]

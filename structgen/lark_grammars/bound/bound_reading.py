@@ -1,9 +1,9 @@
-"""Texts of a Lark grammar some of whose terminals are bound to other grammars, read byte by byte.
+"""Reads texts of a Lark grammar with bound terminals, byte by byte.
 
-Where the parser takes a bound terminal, the text goes on as lark's lexer has it, or with a text of the bound
-grammar, which may end wherever it is one; lark's lexer never looks for it. So where the reader stands is a
-set of *items*, each of them in a lexeme of lark's (`lark_grammars.parser.contextual_reader`, with sets in the
-place of one configuration) or inside a bound text.
+Where the parser allows a bound terminal, the text continues either with lark's lexer, or with a text of the
+bound grammar, which may end as soon as it is complete. lark's lexer never looks for bound terminals. So a
+configuration is a set of *items*. Each item is in a lexeme of lark's
+(`lark_grammars.parser.contextual_reader`, with sets instead of single configurations) or in a bound text.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
 _NO_CHARACTER: Final = 0xFF
-"""A byte of no text: as such lark's patterns see a special token."""
+"""A byte of no text. lark's patterns see it in place of a special token."""
 
 
 class InsideBound(NamedTuple):
-    """Inside a text that is bound."""
+    """An item inside a bound text."""
 
     place: ParserPlace
-    """Before it."""
+    """The place before it."""
     terminal: int
     config: Config
-    """Where its own language stands."""
+    """The configuration of its own language."""
     behind: LookBehindState
 
 
 class Lexing(NamedTuple):
-    """In a lexeme of lark's, or before one; as in `lark_grammars.parser.contextual_reader.Reading`."""
+    """An item in a lexeme of lark's, or before one; as `lark_grammars.parser.contextual_reader.Reading`."""
 
     place: ParserPlace
     lexeme: int
@@ -50,7 +50,7 @@ NOTHING: Final[Items] = frozenset()
 
 
 class BoundReader:
-    """Steps items, with no look at whether they are live. Not thread-safe."""
+    """Steps items without checking whether they are live. Not thread-safe."""
 
     def __init__(self, reader: ContextualReader, bound: Mapping[int, Language]) -> None:
         """`reader`: of lark's own lexemes; `bound`: the languages of the bound terminals, by number."""
@@ -79,7 +79,8 @@ class BoundReader:
         return frozenset(found)
 
     def base(self, item: Lexing, slot: int) -> Items:
-        """Return what is read on from a slot: where it is the present end, the place after the lexeme."""
+        """Return the items that continue from a slot; for a slot at the present end, the place after the
+        lexeme."""
         terminal = self.reader.lexer.states[item.lexeme].slots[slot].terminal
         if terminal < 0:
             return item.bases[slot]
@@ -87,7 +88,7 @@ class BoundReader:
         return NOTHING if place is None else self.fresh(place, item.behind)
 
     def step(self, items: Iterable[Item], symbol: int) -> Items:
-        """Return the items after a symbol: none where the text is an error whatever follows."""
+        """Return the items after a symbol; none if every continuation is an error."""
         found: set[Item] = set()
         for item in items:
             found |= (
@@ -98,7 +99,7 @@ class BoundReader:
         return frozenset(found)
 
     def behind(self, behind: LookBehindState, symbol: int) -> LookBehindState:
-        """Return what look-behinds may ask after a symbol."""
+        """Return the look-behind state after a symbol."""
         return self.reader.lexer.step_look_behind(behind, symbol if symbol < TOKEN else _NO_CHARACTER)
 
     def _in_bound(self, item: InsideBound, symbol: int) -> Items:
@@ -145,7 +146,7 @@ class BoundReader:
         return found
 
     def accepts(self, items: Iterable[Item]) -> bool:
-        """Return whether the text may end here. (Behind a bound text there is an item between lexemes.)"""
+        """Return whether the text may end here. (After a bound text there is an item between lexemes.)"""
         return any(isinstance(item, Lexing) and self._ends(item) for item in items)
 
     def _ends(self, item: Lexing) -> bool:

@@ -1,8 +1,8 @@
-"""Does a text go on from here? Proofs that compiled code finds by itself.
+"""Can a text be completed from here? Proofs that compiled code finds without Python.
 
-A proof reads a plan: the terminals that the rules under way still need, the cheapest first, each by its
+A proof follows a plan: the terminals that the rules under way still need, the cheapest first, each as its
 shortest lexeme between two separators (`SEPARABLE`). It ends at a place that was proved before, or at the
-text's end. Where compiled code finds no proof, it asks Python (`lark_grammars.liveness.oracle`).
+text's end. If compiled code finds no proof, it asks Python (`lark_grammars.liveness.oracle`).
 """
 
 from __future__ import annotations
@@ -83,20 +83,21 @@ from structgen.native.typed_blocks import Int32s, skip
 
 @jit
 def flag_of(c: LarkContext, place: int, shift: int) -> int:
-    """Return what is known of a place."""
+    """Return the flag of a place at `shift`: OPEN_UNKNOWN, OPEN, SHUT or OPEN_PENDING."""
     return (c.place_flags[place] >> shift) & OPEN_BITS
 
 
 @jit
 def put_flag(c: LarkContext, place: int, shift: int, value: int) -> None:
-    """Note what is known of a place."""
+    """Set the flag of a place at `shift`."""
     flags = c.place_flags
     flags[place] = (flags[place] & ~(OPEN_BITS << shift)) | (value << shift)
 
 
 @jit
 def plain_of(c: LarkContext, place: int) -> int:
-    """Return the place with the same stack and brackets whose indentations are one column each, or ASKED."""
+    """Return the *plain* place with the same stack and brackets, whose indentations are one column each; or
+    ASKED."""
     found = c.place_flags[place] >> PLAIN_AT
     if found != 0:
         return found - 1
@@ -125,7 +126,7 @@ def stack_of(c: LarkContext, place: int) -> int:
 
 @jit
 def accepts(c: LarkContext, place: int) -> int:
-    """Return YES where the text may end at a place, NO, or ASK."""
+    """Return YES if the text may end at a place, NO, or ASK."""
     k = c.tables
     inspect_part(c, INSPECTED_ALL)
     row = c.places[place]
@@ -141,7 +142,8 @@ def accepts(c: LarkContext, place: int) -> int:
 
 @jit
 def separability_of(c: LarkContext, place: int, terminal: int) -> int:
-    """Return what is known of a terminal's lexeme at a place, or SEPARABLE_PENDING with a question noted."""
+    """Return the separability of a terminal's lexeme at a place, or SEPARABLE_PENDING with a question
+    noted."""
     k = c.tables
     context = k.contexts[peek(c, stack_of(c, place))]
     at = context * k.terminal_count + terminal
@@ -155,7 +157,8 @@ def separability_of(c: LarkContext, place: int, terminal: int) -> int:
 
 @jit
 def break_line(c: LarkContext, place: int, dedents: int, indent: int) -> int:
-    """Return the place after the indenter's newline with that much less, or more, indentation."""
+    """Return the place after the indenter's newline that closes `dedents` blocks, or opens one of `indent`
+    columns."""
     widths = c.places[place].widths
     for _ in range(dedents):
         if below_of(c, widths) >= 0:
@@ -166,7 +169,7 @@ def break_line(c: LarkContext, place: int, dedents: int, indent: int) -> int:
 
 @jit
 def plan_of(c: LarkContext, top: int) -> int:
-    """Return where in `plan_lists` the plan of a parser state is, or ASKED."""
+    """Return the position of a parser state's plan in `plan_lists`, or ASKED."""
     k = c.tables
     plan = k.plans[top]
     if plan == UNKNOWN and ask(c, Q_PLAN, top, 0):
@@ -176,7 +179,7 @@ def plan_of(c: LarkContext, top: int) -> int:
 
 @jit
 def plan_units(c: LarkContext, top: int, state: int) -> int:
-    """Return the top over a state after all rules with one symbol that need no terminal, or ASKED."""
+    """Return the top over a state after all unit reductions that need no terminal, or ASKED."""
     k = c.tables
     key = unit_key(top, state, k.terminal_count)
     unit = unit_at(k, key)
@@ -199,13 +202,13 @@ def plan_units(c: LarkContext, top: int, state: int) -> int:
 
 @jit
 def prove(c: LarkContext, place: int, bare: int, plain: int) -> int:
-    """Return YES where a text is found that goes on from a place, with the separator (or, `bare`, with a
-    lexeme right behind the indenter's newline); NO where this finds none; ASK. `plain`: PLAIN_SHIFT where the
-    place is plain and plans alone are to prove it, else 0."""
+    """Return YES if a completion from a place is found, beginning with the separator (or, with `bare`, with a
+    lexeme right after the indenter's newline); NO if this search finds none; ASK. `plain`: PLAIN_SHIFT if the
+    place is plain and only plans may prove it, else 0."""
     k = c.tables
     line_break, indenting, dedenting = k.newline, k.indent, k.dedent
     here, stack = place, stack_of(c, place)
-    top, below = peek(c, stack), below_of(c, stack)  # of the stack that the plan is at
+    top, below = peek(c, stack), below_of(c, stack)  # of the stack that the plan has reached
     trail = c.work.trail
     found, line, dedents, indent = 0, False, 0, 0
     ending = False
@@ -291,7 +294,7 @@ def prove(c: LarkContext, place: int, bare: int, plain: int) -> int:
 
 @jit
 def proved(c: LarkContext, place: int, shift: int) -> int:
-    """Return YES where plans prove a plain place, NO, or ASK."""
+    """Return YES if plans prove that a plain place can be completed, NO, or ASK."""
     flag = flag_of(c, place, PLAIN_SHIFT + shift)
     if flag != OPEN_UNKNOWN:
         return YES if flag == OPEN else NO
@@ -303,7 +306,8 @@ def proved(c: LarkContext, place: int, shift: int) -> int:
 
 @jit
 def is_open(c: LarkContext, place: int, shift: int) -> int:
-    """Return YES where a place is proved, NO, or ASK; at `shift` 0, Python has the last word."""
+    """Return YES if a place is proved to be completable, NO, or ASK. At `shift` 0, Python decides what is not
+    proved."""
     inspect_part(c, INSPECTED_ALL)
     flag = flag_of(c, place, shift)
     if flag == OPEN:
@@ -314,7 +318,7 @@ def is_open(c: LarkContext, place: int, shift: int) -> int:
         return ASK
     code = NO
     if c.tables.newline >= 0:
-        # a plan says how much deeper or less deep a line is, never how deep
+        # plans depend on whether a line is deeper or less deep, never on the width itself
         plain = plain_of(c, place)
         code = proved(c, plain, shift) if plain >= 0 else ASK
     if code == NO:
@@ -334,8 +338,8 @@ def is_open(c: LarkContext, place: int, shift: int) -> int:
 
 @jit
 def find_line(c: LarkContext, place: int, plain: int) -> int:
-    """Return YES where a text is proved to go on from a place with the indenter's newline, NO, or ASK;
-    `plain` as in `prove`."""
+    """Return YES if a completion that begins with the indenter's newline is proved, NO, or ASK; `plain` as in
+    `prove`."""
     row = c.places[place]
     widths = row.widths
     if row.brackets > 0:
@@ -358,7 +362,7 @@ def find_line(c: LarkContext, place: int, plain: int) -> int:
 
 @jit
 def line_open(c: LarkContext, place: int) -> int:
-    """Return YES where a text is proved to go on from a place with the indenter's newline, NO, or ASK."""
+    """Return YES if a completion that begins with the indenter's newline is proved, NO, or ASK; memoised."""
     inspect_part(c, INSPECTED_ALL)
     flag = flag_of(c, place, LINE_SHIFT)
     if flag != OPEN_UNKNOWN:
@@ -382,7 +386,7 @@ def line_open(c: LarkContext, place: int) -> int:
 
 @jit
 def is_excluded(c: LarkContext, place: int) -> bool:
-    """Return whether there is an EXCLUDING state on the stack of a place."""
+    """Return whether the stack of a place has an EXCLUDING state."""
     k = c.tables
     if k.has_excluding == 0:
         return False
@@ -399,15 +403,14 @@ def is_excluded(c: LarkContext, place: int) -> bool:
 
 @jit
 def is_certified(c: LarkContext, place: int, top: int, flag: int) -> bool:
-    """Return whether a text goes on from every stack with a state on top, and from the stack of a place with
-    it."""
+    """Return whether every stack with this state on top can be completed, also that of the place."""
     certified = c.tables.certified
     return certified[top] & flag != 0 and not is_excluded(c, place)
 
 
 @jit
 def closes_none(c: LarkContext, place: int, terminal: int) -> bool:
-    """Return whether a terminal is a closing bracket where none is open."""
+    """Return whether a terminal is a closing bracket while none is open."""
     if c.tables.brackets[terminal] != 2:
         return False
     inspect_part(c, INSPECTED_BRACKETS)
@@ -416,8 +419,8 @@ def closes_none(c: LarkContext, place: int, terminal: int) -> bool:
 
 @jit
 def certified_after(c: LarkContext, place: int, terminal: int) -> int:
-    """Return YES where the state behind a terminal (not the indenter's newline) is certified: a text goes on
-    with the separator; NO where the parser refuses the terminal; VAGUE where a proof is needed."""
+    """Return YES if the state after a terminal (not the indenter's newline) is certified to continue with the
+    separator; NO if the parser refuses the terminal; VAGUE if a proof is needed."""
     k = c.tables
     if k.ignored[terminal] != 0:
         top = top_of(c, stack_of(c, place))
@@ -430,14 +433,14 @@ def certified_after(c: LarkContext, place: int, terminal: int) -> int:
 
 @jit
 def certified_at(c: LarkContext, place: int) -> bool:
-    """Return whether the state on top at a place is certified: a text goes on with the separator."""
+    """Return whether the state on top at a place is certified to continue with the separator."""
     return is_certified(c, place, top_of(c, stack_of(c, place)), CERTIFIED_SEPARATED)
 
 
 @jit
 def certified_line(c: LarkContext, place: int) -> int:
-    """Return YES where the state behind the indenter's newline is certified, NO where the parser refuses the
-    newline, VAGUE where a proof is needed."""
+    """Return YES if the state after the indenter's newline is certified, NO if the parser refuses the
+    newline, VAGUE if a proof is needed."""
     k = c.tables
     inspect_part(c, INSPECTED_BRACKETS)
     if c.places[place].brackets > 0:
@@ -450,7 +453,7 @@ def certified_line(c: LarkContext, place: int) -> int:
 
 @jit
 def separated(c: LarkContext, place: int) -> int:
-    """Return the lexeme state that the separator makes at a place; below 0 where that is not known."""
+    """Return the lexeme state after the separator at a place; below 0 if it is unknown."""
     k = c.tables
     context = k.contexts[top_of(c, stack_of(c, place))]
     start = k.start_states[context]
@@ -463,7 +466,8 @@ def separated(c: LarkContext, place: int) -> int:
 
 @jit
 def endings_of(c: LarkContext, lexeme: int) -> int:
-    """Return where the endings of a lexeme state are listed; below 0, with a question noted, if nowhere."""
+    """Return the position of the endings of a lexeme state; below 0, with a question noted, if they are
+    unknown."""
     k = c.tables
     at = k.endings[lexeme]
     if at == UNKNOWN and ask(c, Q_ENDINGS, lexeme, 0):
@@ -473,7 +477,7 @@ def endings_of(c: LarkContext, lexeme: int) -> int:
 
 @jit
 def takes(c: LarkContext, place: int, terminal: int) -> int:
-    """Return YES where the parser takes a terminal, the indenter's newline of some width, NO, or ASK."""
+    """Return YES if the parser takes a terminal (the indenter's newline: with some width), NO, or ASK."""
     stack = stack_of(c, place)
     if closes_none(c, place, terminal):
         return NO
@@ -485,7 +489,7 @@ def takes(c: LarkContext, place: int, terminal: int) -> int:
 
 @jit
 def refused(c: LarkContext, d: LarkState, terminals: Int32s) -> int:
-    """Return YES where the parser takes none of the terminals that a lexeme may become, NO, or ASK."""
+    """Return YES if the parser refuses all terminals that a lexeme may become, NO, or ASK."""
     k = c.tables
     place = d.place
     for i in range(terminals[0]):
@@ -504,8 +508,8 @@ def refused(c: LarkContext, d: LarkState, terminals: Int32s) -> int:
 
 @jit
 def refuted(c: LarkContext, d: LarkState, terminals: Int32s) -> int:
-    """Return YES where no text goes on, as the parser takes none of the terminals that a lexeme may become,
-    nor of those of what is read on from its old slot; NO, or ASK."""
+    """Return YES if there is no completion, because the parser refuses all terminals that the lexeme may
+    become, and those of the state read on from its old slot; NO, or ASK."""
     ends = c.tables.ending_lists
     code = refused(c, d, terminals)
     while code == YES and d.base >= 0:
@@ -523,7 +527,8 @@ def refuted(c: LarkContext, d: LarkState, terminals: Int32s) -> int:
 
 @jit
 def tail_open(c: LarkContext, place: int, column: int, tail: Int32s) -> int:
-    """Return YES where a text goes on with a terminal and others right behind it, NO, or ASK."""
+    """Return YES if there is a completion that begins with a terminal and others right after it, NO, or
+    ASK."""
     k = c.tables
     here = read_terminal(c, place, tail[1], column)
     for i in range(1, tail[0], 2):
@@ -540,8 +545,8 @@ def tail_open(c: LarkContext, place: int, column: int, tail: Int32s) -> int:
 
 @jit
 def ends_well(c: LarkContext, d: LarkState, begun: int, at: int) -> int:
-    """Return YES where a text goes on from registers whose lexeme has the endings `at`, NO where none does,
-    ASK, or VAGUE where neither is proved. `begun`: 1 where the lexeme has a byte."""
+    """Return YES if there is a completion from registers whose lexeme has the endings `at`, NO if there is
+    none, ASK, or VAGUE if neither is proved. `begun`: 1 if the lexeme has a byte."""
     ends = c.tables.ending_lists
     place, column = d.place, d.column
     asked = False
@@ -554,7 +559,7 @@ def ends_well(c: LarkContext, d: LarkState, begun: int, at: int) -> int:
         elif terminal >= TAILED:
             code = tail_open(c, place, column, skip(ends, terminal - TAILED))
         elif terminal == OLD_PARTED:
-            code = NO  # `live` sees to it
+            code = NO  # `live` handles the old slot
         elif terminal == IGNORED:
             code = YES if certified_at(c, place) else is_open(c, place, 0)
         elif terminal <= SEPARATED:
@@ -585,7 +590,7 @@ def ends_well(c: LarkContext, d: LarkState, begun: int, at: int) -> int:
 
 @jit
 def may_end(c: LarkContext, d: LarkState) -> int:
-    """Return YES where the text may end with some registers, NO, or ASK."""
+    """Return YES if the text may end with these registers, NO, or ASK."""
     ends = c.tables.ending_lists
     while d.lexeme & 1 != 0:
         at = endings_of(c, d.lexeme >> 1)
@@ -606,8 +611,7 @@ def may_end(c: LarkContext, d: LarkState) -> int:
 
 @jit
 def answered(c: LarkContext, first: int, key: int, second: int, question: int) -> int:
-    """Return what Python has said to a question that is kept under a key below 0 of T_EDGE, YES or NO; or
-    ASK."""
+    """Return Python's answer to a question under a key below 0 of the edge table, YES or NO; or ASK."""
     edge = c.work.edge
     edge.first = first
     edge.second = key
@@ -626,9 +630,9 @@ def answered(c: LarkContext, first: int, key: int, second: int, question: int) -
 
 @jit
 def ends_before(c: LarkContext, d: LarkState, at: int) -> int:
-    """Return YES where a text goes on from registers whose lexeme, with the endings `at`, has ended at its
-    old slot; NO where none does, as it never ends there and the parser takes nothing that it may become; ASK,
-    or VAGUE."""
+    """Return YES if there is a completion from registers whose lexeme (endings `at`) has ended at its old
+    slot. Return NO if there is none, because it never ends there and the parser refuses all that it may
+    become; ASK, or VAGUE."""
     ends, row = c.tables.ending_lists, c.nodes[d.base].registers
     code = VAGUE
     if row.lexeme & 1 == 0:
@@ -648,7 +652,7 @@ def ends_before(c: LarkContext, d: LarkState, at: int) -> int:
 
 @jit
 def live(c: LarkContext, d: LarkState) -> int:
-    """Return YES where some text goes on from registers, NO, or ASK."""
+    """Return YES if the text can be completed from registers, NO, or ASK."""
     at = endings_of(c, d.lexeme >> 1)
     if at < 0:
         return ASK

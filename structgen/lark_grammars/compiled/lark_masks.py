@@ -1,12 +1,19 @@
 """Masks and states of a compiled Lark grammar: the entry points that Python calls.
 
-A mask is put together from records (`LexemeRecord`), which say what tokens do inside a lexeme state, whatever
-the parser: the tokens that stay inside the lexeme, grouped by the endings of the state that they lead to, so
-that one look at the place tells of a whole group; the texts that tokens leave over behind a lexeme, as a
-small trie for each terminal; and the other *crossings*, nodes of the vocabulary's trie from which tokens are
-followed on the real stack. This is SynCode's M0 and M1 (S. Ugare et al., 2024), exact, for the states that
-texts reach. A record speaks of the tokens whose first byte belongs to the lexeme; the other tokens belong to
-the lexeme that follows, and are looked up there (`Level`).
+A mask is computed from records (`LexemeRecord`). A record has the effect of each token in a lexeme state,
+independent of the parser:
+
+- tokens that stay inside the lexeme, grouped by the endings of the state after them, so that one look at the
+place
+  decides a whole group;
+- tokens that end the lexeme as some terminal and continue after it: a small trie of these continuations for
+each
+  terminal (`Leftover`);
+- other *crossings*: nodes of the vocabulary's trie from which tokens are followed on the real stack.
+
+These are M0 and M1 of SynCode (S. Ugare et al., 2024), made exact, for the states that texts reach. A record
+covers the tokens whose first byte belongs to the lexeme. The other tokens belong to the next lexeme, and are
+looked up there (`Level`).
 """
 
 from __future__ import annotations
@@ -93,8 +100,8 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of
 
 @jit
 def collect_row(c: LarkContext, row: int, firsts: Bytes, wanted: Bytes) -> None:
-    """Add the tokens of a dense row with wanted first bytes to the mask, by the row's number and these
-    bytes."""
+    """Add the tokens of a dense row with wanted first bytes to the mask. The row is stored as its number and
+    these bytes."""
     collected = c.tables.collected
     count = collected.count
     entry = collected.rows[count]
@@ -114,7 +121,7 @@ def collect_row(c: LarkContext, row: int, firsts: Bytes, wanted: Bytes) -> None:
 
 @jit
 def moved(column: int, shift: int) -> int:
-    """Return a column after what bytes do to it."""
+    """Return a column after bytes with the effect `shift`."""
     if shift < 0:
         return -1 - shift
     return column + shift if column >= 0 else column
@@ -122,7 +129,7 @@ def moved(column: int, shift: int) -> int:
 
 @jit
 def read_singly(c: LarkContext, d: LarkState, tokens: Int32s, count: int, wanted: Bytes) -> bool:
-    """Collect the tokens of a list that may come in a state. Returns whether something was asked."""
+    """Collect the allowed tokens of a list in a state. Returns whether a question was noted."""
     firsts, offsets = c.tables.first_bytes, c.vocabulary.token_offset
     data, scratch, asked = c.vocabulary.token_data, c.scratch, False
     for i in range(count):
@@ -174,14 +181,14 @@ def has_wanted(c: LarkContext, group: TokenGroup, wanted: Bytes) -> bool:
 def use_groups(c: LarkContext, d: LarkState, record: LexemeRecord, wanted: Bytes, root: LarkState) -> int:
     """Collect the tokens that stay inside the lexeme.
 
-    The tokens of a group without a proof are read one by one from `root`, the state before their first bytes.
-    Returns YES, ASK, or VAGUE where such a group is a dense row, or the mask has too many dense rows.
+    Tokens of a group without a proof are read one by one from `root`, the state before their first bytes.
+    Returns YES, ASK, or VAGUE if such a group is a dense row, or the mask has too many dense rows.
     """
     result, vague = YES, False
     for i in range(record.group_count):
         group = record.groups[i]
         tokens, starts, count = group.tokens, group.starts, group.count
-        # where little is proved, nothing is asked for tokens that nobody wants
+        # if a group is not proved, nothing is asked for tokens with unwanted first bytes
         if vague and not has_wanted(c, group, wanted):
             continue
         code = ends_well(c, d, 1, group.endings)
@@ -207,8 +214,8 @@ def use_groups(c: LarkContext, d: LarkState, record: LexemeRecord, wanted: Bytes
 
 @jit
 def use_leftover(c: LarkContext, place: int, column: int, row: Leftover, wanted: Bytes) -> bool:
-    """Collect the tokens that leave texts over behind a lexeme, from the trie of these texts. The tokens
-    below each root of it are a fragment. Returns whether something was asked."""
+    """Collect the tokens that continue after a lexeme, from the trie of their continuations. The tokens below
+    each of its roots are a fragment. Returns whether a question was noted."""
     d, asked = c.scratch[0], False
     after = read_terminal(c, place, row.terminal, moved(column, row.shift))
     trie, count = row.trie, row.ended_count
@@ -238,8 +245,8 @@ def use_leftover(c: LarkContext, place: int, column: int, row: Leftover, wanted:
 
 @jit
 def use_leftover_fragment(c: LarkContext, place: int, column: int, row: Leftover, wanted: Bytes) -> bool:
-    """As `use_leftover`. All tokens that are found, wanted or not, are kept as one fragment more; those below
-    one root inspect less of the stack."""
+    """As `use_leftover`, for a small trie. All allowed tokens, wanted or not, are cached as one fragment;
+    that of a single root inspects less of the stack."""
     k = c.tables
     fragments = k.fragments
     key = -address_of_block(row)
@@ -261,7 +268,7 @@ def use_leftover_fragment(c: LarkContext, place: int, column: int, row: Leftover
 
 @jit
 def learn_firsts(c: LarkContext, words: LeftoverTrie) -> None:
-    """Write which first bytes the tokens of a trie have."""
+    """Compute the set of first bytes of a trie's tokens."""
     firsts, ids = c.tables.first_bytes, words.ids
     for i in range(words.token_count):
         byte = firsts[ids[i]]
@@ -271,7 +278,8 @@ def learn_firsts(c: LarkContext, words: LeftoverTrie) -> None:
 
 @jit
 def is_wanted(c: LarkContext, row: Leftover, wanted: Bytes) -> bool:
-    """Return whether some token of a trie, or that ends with its lexeme, has a wanted first byte."""
+    """Return whether a trie, or the list of tokens that end with the lexeme, has a token with a wanted first
+    byte."""
     firsts = c.tables.first_bytes
     words, ended = row.trie, row.ended
     for i in range(row.ended_count):
@@ -291,8 +299,8 @@ def is_wanted(c: LarkContext, row: Leftover, wanted: Bytes) -> bool:
 
 @jit
 def use_leftovers(c: LarkContext, number: int, record: LexemeRecord, known_levels: int) -> int:
-    """Add levels for the texts that tokens leave over behind a lexeme; a small trie of them is walked at
-    once. Returns how many levels there are then, or -1 where something was asked."""
+    """Add a level for each trie of continuations after a lexeme; a small trie is walked at once. Returns the
+    number of levels, or -1 if a question was noted."""
     k = c.tables
     level, state = k.levels[number], c.scratch[0]
     place, column = level.state.place, level.state.column
@@ -339,8 +347,8 @@ def use_crossings(
     starts: Int32s,
     ids: Int32s,
 ) -> bool:
-    """Follow tokens from the nodes of a trie at which a lexeme is decided. Returns whether something was
-    asked."""
+    """Follow tokens from the crossings: trie nodes at which the lexeme is decided. Returns whether a question
+    was noted."""
     k = c.tables
     place, begun, column = d.place, d.lexeme & 1, d.column
     asked, keeps = False, fragments_at(c, place)
@@ -368,8 +376,8 @@ def use_crossings(
 
 @jit
 def pair_of(c: LarkContext, d: LarkState) -> int:
-    """Return the address of the record of a state's lexeme and what its old slot has read on; 0 where it has
-    none, -1 where it is asked for."""
+    """Return the address of the record of a state's lexeme paired with the state read on from its old slot; 0
+    if there is none, -1 if a question was noted."""
     row = c.nodes[d.base].registers
     lexeme, slot = d.lexeme >> 1, row.lexeme >> 1
     if row.base >= 0:
@@ -443,8 +451,8 @@ def walk_wanted(c: LarkContext, wanted: Bytes) -> bool:
 
 @jit
 def split(c: LarkContext, number: int, known_levels: int) -> int:
-    """Add levels for the wanted first bytes of a level that do not belong to its lexeme, and drop the bytes
-    that nothing takes. Returns how many levels there are then, or -1 where something was asked."""
+    """Add levels for the wanted first bytes of a level that do not belong to its lexeme; drop bytes that no
+    lexeme takes. Returns the number of levels, or -1 if a question was noted."""
     k = c.tables
     level = k.levels[number]
     d, wanted = level.state, skip(k.wanted, 256 * number)
@@ -498,8 +506,8 @@ def split(c: LarkContext, number: int, known_levels: int) -> int:
 
 @jit
 def collect_level(c: LarkContext, number: int, known_levels: int) -> int:
-    """Collect the tokens of a level: those of its own lexeme by its record; the others on levels behind the
-    known ones. Returns how many levels there are then, or -1 where something was asked."""
+    """Collect the tokens of a level: those of its own lexeme from its record; the others on levels after the
+    known ones. Returns the number of levels, or -1 if a question was noted."""
     k = c.tables
     level = k.levels[number]
     d, wanted, leftover = level.state, skip(k.wanted, 256 * number), level.trie
@@ -541,7 +549,7 @@ def collect_level(c: LarkContext, number: int, known_levels: int) -> int:
             return use_leftovers(c, number, made, levels)
     if code == ASK:
         return -1
-    # what is inside is not proved for all of a group: one by one, and none of them twice
+    # not every group is proved: read its tokens one by one, and none of them twice
     c.buffer_count = held
     c.deferred_count = deferred
     copy_block(d, c.scratch[0])
@@ -551,7 +559,7 @@ def collect_level(c: LarkContext, number: int, known_levels: int) -> int:
 
 @jit
 def collect_all(c: LarkContext) -> bool:
-    """Collect the tokens of the state of level 0. Returns whether something was asked."""
+    """Collect the tokens of the state of level 0. Returns whether a question was noted."""
     k = c.tables
     for byte in range(256):
         there = c.vocabulary.first[byte] >= 0
@@ -571,19 +579,19 @@ def collect_all(c: LarkContext) -> bool:
 
 @jit
 def mask_key(c: LarkContext, d: LarkState, ending: int) -> tuple[int, int]:
-    """Return the key, besides its place, of the mask of a state that may end (YES), or may not (NO)."""
+    """Return the cache key, besides the place, of the mask of a state that may end (YES), or may not (NO)."""
     return -1 - d.lexeme, 2 * d.column + ending
 
 
 @jit
 def has_key(c: LarkContext, d: LarkState) -> bool:
-    """Return whether the mask of a state may be reused for others."""
+    """Return whether other states may reuse the mask of a state."""
     return d.base < 0 and fragments_at(c, d.place)
 
 
 @jit
 def reusable_mask(c: LarkContext, known: int) -> int:
-    """Return the state with a known mask that a row of `find_fragment` leads to, or -1."""
+    """Return the state whose mask a row of `find_fragment` names, or -1."""
     then = c.reused_masks.rows[known].then
     if then & FRAGMENT_KINDS != FRAGMENT_LEAF:
         return -1
@@ -593,8 +601,8 @@ def reusable_mask(c: LarkContext, known: int) -> int:
 
 @jit
 def reuse_mask(c: LarkContext, index: int) -> None:
-    """Give a state without a mask the mask of another that differs only where no mask looks, if there is
-    one."""
+    """Give a state without a mask the mask of another state that differs only in parts that no mask inspects,
+    if there is one."""
     node = c.nodes[index]
     d = node.registers
     if node.token_list >= 0 or not has_key(c, d):
@@ -612,7 +620,7 @@ def reuse_mask(c: LarkContext, index: int) -> None:
 
 @entry("int64(int64, int64)")
 def collect(context: int, index: int) -> int:
-    """Collect the tokens of a state's mask, but the end tokens: in the buffer, as dense rows, and in
+    """Collect the tokens of a state's mask, without end tokens: in the buffer, as dense rows, and in
     `deferred` those that Python must follow. Returns 0, or ASKED."""
     c = LarkContext(context)
     forget_liveness(c)
@@ -692,7 +700,7 @@ def after_token(c: LarkContext, index: int, token: int) -> int:
     if found >= 0:
         node = c.nodes[found]
         if node.token_list >= 0 or node.dense_row == KEPT:
-            return found  # its mask is known, or lies in a file: it was live
+            return found  # its mask is known or kept in a file, so it is live
     code = live(c, s)
     if code != YES:
         return REFUSED if code == NO else ASKED
@@ -728,14 +736,14 @@ def draft_state(c: LarkContext, finished: int, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def walk_drafts(batch: int, jobs: int, count: int) -> int:
-    """Do what is known of the draft trees of many jobs (`machine_core.draft_nodes`). Returns how many
-    places are left."""
+    """Process the known parts of the draft trees of many jobs (`machine_core.draft_nodes`). Returns how many
+    positions are left."""
     drafts, left = Batch(batch), 0
     for i in range(count):
         job = job_at(jobs, i)
         c = LarkContext(job.context)
         noted = c.questions.count
-        c.questions.count = MOST_NOTED  # there is no room for questions: none is noted
+        c.questions.count = MOST_NOTED  # full: no question is noted
         left += settle_place(drafts, job, 0, job.state)
         for node in range(job.count):
             state, token = state_above(drafts, job, node), token_of(drafts, job, node)
@@ -749,8 +757,8 @@ def walk_drafts(batch: int, jobs: int, count: int) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def put_masks(context: int, states_at: int, offsets_at: int, count: int, row: int) -> int:
-    """Enter the masks of those states (int64) that have none: a dense row (-1: none), and where their lists
-    begin (int64). Returns 0."""
+    """Set the masks of the given states (int64) without one: a dense row (-1: none) and the positions of
+    their lists (int64). Returns 0."""
     c = LarkContext(context)
     states = Int64s(states_at)
     offsets = Int64s(offsets_at)
@@ -764,9 +772,9 @@ def put_masks(context: int, states_at: int, offsets_at: int, count: int, row: in
 
 @entry("int64(int64, int64, int64, int64)")
 def ends_below(context: int, index: int, wanted_at: int, target_at: int) -> int:
-    """Write to `target` (int32) those nodes of the trie with a 2 in `wanted` (uint8 for each) whose bytes
-    lead from a state to one in which the text may end, and as -1 - node those that Python must follow; below
-    a 0 there are none. Returns how many, or ASKED."""
+    """Write to `target` (int32) the trie nodes with a 2 in `wanted` (uint8 for each node) whose bytes lead
+    from a state to one in which the text may end; nodes that Python must follow are written as -1 - node.
+    Subtrees with a 0 are skipped. Returns their number, or ASKED."""
     c = LarkContext(context)
     wanted = Bytes(wanted_at)
     target = Int32s(target_at)
@@ -796,7 +804,7 @@ def ends_below(context: int, index: int, wanted_at: int, target_at: int) -> int:
 
 @entry("int64(int64, int64)")
 def is_live(context: int, index: int) -> int:
-    """Return 1 where some text goes on from a state, 0, or ASKED."""
+    """Return 1 if the text can be completed from a state, 0, or ASKED."""
     c = LarkContext(context)
     code = live(c, c.nodes[index].registers)
     return ASKED if code == ASK else (1 if code == YES else 0)
@@ -804,7 +812,7 @@ def is_live(context: int, index: int) -> int:
 
 @entry("int64(int64, int64)")
 def ends(context: int, index: int) -> int:
-    """Return 1 where the text may end in a state, 0, or ASKED."""
+    """Return 1 if the text may end in a state, 0, or ASKED."""
     c = LarkContext(context)
     code = may_end(c, c.nodes[index].registers)
     return ASKED if code == ASK else (1 if code == YES else 0)
@@ -812,7 +820,7 @@ def ends(context: int, index: int) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def put_known(context: int, first: int, key: int, second: int, value: int) -> int:
-    """Enter an answer (LIVE_YES, ...) under a key below 0; there is room. Returns 0."""
+    """Store an answer (LIVE_YES, ...) under a key below 0; there is room for it. Returns 0."""
     c = LarkContext(context)
     edge = c.work.edge
     edge.first = first
@@ -849,8 +857,8 @@ def put_node(context: int, place: int, lexeme: int, column: int, base: int) -> i
 
 @entry("int64(int64, int64, int64)")
 def collect_below(context: int, index: int, node: int) -> int:
-    """Add the tokens below a trie node to the buffer that may come in a state, reached with the node's byte;
-    tokens that Python must follow go to `deferred`. Returns 0, or ASKED."""
+    """Add the allowed tokens below a trie node to the buffer, in the state after the node's byte; tokens that
+    Python must follow go to `deferred`. Returns 0, or ASKED."""
     c = LarkContext(context)
     forget_liveness(c)
     word = c.vocabulary.trie[node]
@@ -863,9 +871,9 @@ def collect_below(context: int, index: int, node: int) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def memoise(context: int, index: int, extra: int, extras: int, row: int, target: int) -> int:
-    """Add tokens (int32) to the buffer, memoise it with a dense row (-1: none) as a state's mask, and write
-    it to `target` (0: nowhere). Returns 0; ASKED where the lists have too little room; LARGE where the list
-    would be as long as a row."""
+    """Add tokens (int32) to the buffer, store it with a dense row (-1: none) as a state's mask, and write the
+    mask to `target` (0: nowhere). Returns 0; ASKED if the lists have too little room; LARGE if the list would
+    be as long as a row."""
     c = LarkContext(context)
     emit(c, Int32s(extra), 0, extras)
     code = remember(c, c.nodes[index], row, target)

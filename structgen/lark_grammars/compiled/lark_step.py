@@ -1,7 +1,7 @@
-"""One byte of a text under a Lark grammar: the state before it -> the state after it, compiled.
+"""Compiled step of a Lark grammar: state and byte -> the state after it.
 
-The same as `lark_grammars.parser.contextual_reader.ContextualReader.step`, whose words are used here. A
-lexeme with several slots that are not new is left to that reader (VAGUE).
+It computes what `lark_grammars.parser.contextual_reader.ContextualReader.step` computes, and uses its terms.
+A lexeme with several old slots is left to that reader (VAGUE).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def ask(c: LarkContext, kind: int, first: int, second: int) -> bool:
 
 @jit
 def push(c: LarkContext, top: int, below: int) -> int:
-    """Return the number of a stack with a state, or -1 - a width, on top; or ASKED."""
+    """Return the number of a stack with one more entry: a state, or -1 - a width. Or ASKED."""
     cell = c.work.cell
     cell.top = top
     cell.below = below
@@ -78,14 +78,14 @@ def push(c: LarkContext, top: int, below: int) -> int:
 
 @jit
 def peek(c: LarkContext, stack: int) -> int:
-    """Return what is on top of a stack."""
+    """Return the top entry of a stack."""
     return c.cells[stack].top
 
 
 @jit
 def inspect_cell(c: LarkContext, stack: int) -> None:
     """Note that the top of a stack is inspected. A cell has a larger number than the cells below it, so the
-    least number tells how deep the stack was inspected."""
+    least number is the depth of the inspection."""
     k = c.tables
     if stack < k.lowest:
         k.lowest = stack
@@ -93,14 +93,15 @@ def inspect_cell(c: LarkContext, stack: int) -> None:
 
 @jit
 def inspect_part(c: LarkContext, part: int) -> None:
-    """Note that another part of a place is inspected: INSPECTED_BRACKETS, INSPECTED_WIDTHS, INSPECTED_ALL."""
+    """Note that a further part of a place is inspected: INSPECTED_BRACKETS, INSPECTED_WIDTHS,
+    INSPECTED_ALL."""
     k = c.tables
     k.inspected = k.inspected | part
 
 
 @jit
 def inspect_nothing(c: LarkContext) -> None:
-    """Note that nothing is inspected yet."""
+    """Reset the inspected parts."""
     k = c.tables
     k.lowest = NOTHING_INSPECTED
     k.inspected = 0
@@ -108,7 +109,7 @@ def inspect_nothing(c: LarkContext) -> None:
 
 @jit
 def inspect_also(c: LarkContext, lowest: int, inspected: int) -> None:
-    """Add what was inspected before `inspect_nothing`, or by a kept answer."""
+    """Add the parts that were inspected before `inspect_nothing`, or by a cached answer."""
     inspect_cell(c, lowest)
     inspect_part(c, inspected)
 
@@ -142,14 +143,14 @@ def unit_key(top: int, state: int, terminal: int) -> int:
 
 @jit
 def unit_at(k: LarkTables, key: int) -> UnitReduction:
-    """Return the cell of the direct-mapped cache in which a key's reduction is kept, if it is."""
+    """Return the slot of the direct-mapped cache for a key."""
     mixed = (numba.uint64(key) * numba.uint64(0x9E3779B97F4A7C15)) >> numba.uint64(64 - UNIT_BITS)
     return k.units[numba.int64(mixed)]
 
 
 @jit
 def reduce_units(k: LarkTables, top: int, state: int, terminal: int) -> int:
-    """Return the top over a state after all rules with one symbol that are reduced before a terminal."""
+    """Return the top over a state after all unit reductions before a terminal."""
     key = unit_key(top, state, terminal)
     unit = unit_at(k, key)
     if unit.key == key:
@@ -172,7 +173,7 @@ def reduce_units(k: LarkTables, top: int, state: int, terminal: int) -> int:
 def feed(c: LarkContext, stack: int, terminal: int) -> int:
     """Return the stack after a terminal, REFUSED, or ASKED.
 
-    While rules are reduced the top is held beside the stack, so that unit reductions make no cells.
+    While rules are reduced the top is held apart from the stack, so that unit reductions allocate no cells.
     """
     k = c.tables
     actions, terminals = k.actions, k.terminal_count
@@ -203,10 +204,10 @@ def feed(c: LarkContext, stack: int, terminal: int) -> int:
 
 @jit
 def top_after(c: LarkContext, stack: int, terminal: int) -> int:
-    """Return the state on top of a stack after a terminal, REFUSED, or ASKED; no cell is made."""
+    """Return the state on top of a stack after a terminal, REFUSED, or ASKED, without allocating a cell."""
     k = c.tables
     actions, terminals = k.actions, k.terminal_count
-    pushed, count = c.work.pushed, 0  # by rules without symbols, above `below`
+    pushed, count = c.work.pushed, 0  # states pushed by empty rules, above `below`
     top, below = top_of(c, stack), below_of(c, stack)
     while True:
         action = actions[top * terminals + terminal]
@@ -289,7 +290,7 @@ def newline(c: LarkContext, place: int, column: int) -> int:
 
 @jit
 def shift_terminal(c: LarkContext, place: int, terminal: int, column: int) -> int:
-    """As `read_terminal`, of a terminal that is not ignored, without kept answers."""
+    """As `read_terminal` for a terminal that is not ignored, without the cache."""
     k = c.tables
     if terminal == k.newline:
         return newline(c, place, column)
@@ -349,7 +350,7 @@ def read_terminal(c: LarkContext, place: int, terminal: int, column: int) -> int
 
 @jit
 def between_lexemes(c: LarkContext, place: int, d: LarkState) -> int:
-    """Put the state between two lexemes at a place into `d`. Returns YES or ASK."""
+    """Set `d` to the state between two lexemes at a place. Returns YES or ASK."""
     k = c.tables
     state = top_of(c, c.places[place].stack)
     context = k.contexts[state]
@@ -387,7 +388,7 @@ def state_number(c: LarkContext, d: LarkState) -> int:
 
 @jit
 def column_after(k: LarkTables, column: int, byte: int) -> int:
-    """Return the column of the indenter's newline after a byte more."""
+    """Return the column of the indenter's newline after one more byte."""
     if k.newline < 0:
         return 0
     if byte == 10:
@@ -401,10 +402,10 @@ def column_after(k: LarkTables, column: int, byte: int) -> int:
 
 @jit
 def follow(c: LarkContext, s: LarkState, d: LarkState, byte: int) -> int:
-    """Go on with a byte as far as one lexeme after the other is decided.
+    """Apply a byte, lexeme by lexeme, as far as lexemes are decided.
 
-    Returns YES with the state after it in `d`; NO; ASK; or the move (16 + its kind) that keeps a slot, with
-    the state that it starts from in `d`.
+    Returns YES with the state after it in `d`; NO; ASK; or 16 + the kind of a move that keeps a slot, with
+    the state before that move in `d`.
     """
     k = c.tables
     place, lexeme = s.place, s.lexeme >> 1
@@ -448,7 +449,7 @@ def follow(c: LarkContext, s: LarkState, d: LarkState, byte: int) -> int:
 
 @jit
 def step(c: LarkContext, s: LarkState, d: LarkState, byte: int) -> int:
-    """Put the state after a byte into `d`. Returns YES, NO, ASK, or VAGUE where Python must follow."""
+    """Set `d` to the state after a byte. Returns YES, NO, ASK, or VAGUE if Python must follow."""
     code = follow(c, s, d, byte)
     if code < 16:
         return code
@@ -487,7 +488,7 @@ def step(c: LarkContext, s: LarkState, d: LarkState, byte: int) -> int:
 
 @jit
 def move_of(c: LarkContext, lexeme: int, byte: int) -> int:
-    """Return what a byte does to a lexeme state; below 0, with a question noted, if that is not known."""
+    """Return the move of a lexeme state by a byte; below 0, with a question noted, if it is unknown."""
     k = c.tables
     kind_of = k.classes[byte]
     at = lexeme * k.class_count + kind_of

@@ -1,4 +1,4 @@
-"""What bytes do to lexeme states, as compiled code reads it: a word for each move."""
+"""The moves of lexeme states by bytes, each encoded as one word for compiled code."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from structgen.lark_grammars.lexer.lexeme_rows import (
 from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Bytes, Int32s, Int64s
 
-UNKNOWN_BEHIND = 2
-"""In what begins behind a terminal: nobody has asked."""
+UNKNOWN_AFTER = 2
+"""Whether a class of bytes is an error after a terminal: nobody has asked."""
 
 
 @jit
 def coded(r: LexerTables, state: int, kind: int, dead: Bytes) -> int:
-    """Return the word of a move, as lark_layout has it; FULL; or FULL - 1 - t, where it must be known first
-    what cannot begin behind the terminal t."""
+    """Return the word of a move, in the format of `registers`; FULL; or FULL - 1 - t if the errors after
+    terminal t must be known first."""
     width = r.width
     after = r.after[width * state + kind]
     if after == DEAD:
@@ -60,7 +60,7 @@ def coded(r: LexerTables, state: int, kind: int, dead: Bytes) -> int:
     if count > 1:
         return MOVE_MANY
     terminal = terminal_of(r, state, kept)
-    if terminal >= 0 and dead[width * terminal + kind] == UNKNOWN_BEHIND:
+    if terminal >= 0 and dead[width * terminal + kind] == UNKNOWN_AFTER:
         return FULL - 1 - terminal
     otherwise = without_slot(r, after)
     if otherwise == FULL:
@@ -70,7 +70,7 @@ def coded(r: LexerTables, state: int, kind: int, dead: Bytes) -> int:
     if terminal < 0:
         return MOVE_KEEP_OLD | after << TO_SHIFT | otherwise << ELSE_SHIFT
     if dead[width * terminal + kind] != 0:
-        # the slot is given up at once: nothing begins so behind it
+        # every byte that begins the next lexeme so is an error: drop the slot at once
         if otherwise == ELSE_NONE:
             return MOVE_DEAD
         return MOVE_ON | otherwise << TO_SHIFT
@@ -79,9 +79,9 @@ def coded(r: LexerTables, state: int, kind: int, dead: Bytes) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def code_moves(tables: int, states: int, count: int, dead: int, moves: int) -> int:
-    """Write the moves (int64[count, classes]) of some states (int32) whose rows are made. `dead`:
-    uint8[terminals, classes], whether a class of bytes is an error behind a terminal. Returns 0, or what
-    `coded` does where it fails."""
+    """Write the moves (int64[count, classes]) of states (int32) whose rows exist. `dead`: uint8[terminals,
+    classes], whether a class of bytes is an error after a terminal. Returns 0, or the code of `coded` if it
+    fails."""
     r, numbers, words = LexerTables(tables), Int32s(states), Int64s(moves)
     width = r.width
     for i in range(count):

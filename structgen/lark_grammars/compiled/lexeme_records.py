@@ -1,9 +1,9 @@
-"""How a record of a lexeme state is made: a scan of a trie is noted, and laid out as a `LexemeRecord`.
+"""Makes the record of a lexeme state: scans a trie, notes what its tokens do, and writes a `LexemeRecord`.
 
-The notes of the tokens below a root of the trie depend only on the state behind the root's byte. They are
-kept, and the records of all states share them in which that byte leads there. Tokens of one subtree that lie
-side by side and have the same endings are one *run* of slots. The texts that tokens leave over behind a
-terminal are merged into one trie (`merged`).
+The notes below a root of the trie depend only on the state after the root's byte. They are cached, and shared
+by the records of all states in which that byte leads to the same state. Adjacent tokens of one subtree with
+the same endings are one *run* of slots. The continuations of tokens after a terminal are merged into one trie
+(`merged`).
 """
 
 from __future__ import annotations
@@ -63,18 +63,18 @@ from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, byte
 SLOT_BITS, SLOT_MASK = 20, (1 << 20) - 1
 MOST_DEPTH = 4097
 SMALL_SUBTREE = 4
-"""Nodes of a subtree that is read node by node."""
+"""Subtrees of up to so many nodes are read node by node."""
 MOST_AFTER = 64
-"""States behind the first bytes of a character."""
+"""The most states after the first bytes of a character."""
 MOST_WASTED = 4096
-"""Nodes that are read though something was asked: what they ask is asked at once."""
+"""The most nodes that are read after a question was noted, to note further questions in the same scan."""
 NO_KEY = -(1 << 62)
 
 
 @jit
 def shifted(k: LarkTables, shift: int, byte: int) -> int:
-    """Return what some bytes do to a column with one byte more: shift >= 0 is added to it, from -1 down it
-    becomes -1 - shift."""
+    """Return the effect on a column of some bytes and one more. An effect >= 0 is added to the column; -1 - n
+    sets it to n."""
     if byte == 10:
         return -1
     width = k.tab_size if byte == 9 else (1 if byte == 32 else 0)
@@ -83,7 +83,7 @@ def shifted(k: LarkTables, shift: int, byte: int) -> int:
 
 @jit
 def note_crossing(noted: Int64s, count: int, node: int, state: int, move: int) -> int:
-    """Note a crossing behind `count` words: three, the first below 0. Returns how many there are then."""
+    """Append a crossing to `count` words: three words, the first below 0. Returns the new count."""
     noted[count] = -1 - node
     noted[count + 1] = state
     noted[count + 2] = move
@@ -92,8 +92,7 @@ def note_crossing(noted: Int64s, count: int, node: int, state: int, move: int) -
 
 @jit
 def note_run(noted: Int64s, count: int, run: int, endings: int, first: int, last: int) -> int:
-    """Note a run of slots behind `count` words, or widen the one at `run`. Returns how many words there are
-    then."""
+    """Append a run of slots to `count` words, or extend the one at `run`. Returns the new count."""
     if run >= 0 and noted[run] == endings and noted[run + 1] & SLOT_MASK == first:
         noted[run + 1] = noted[run + 1] + last - first
         return count
@@ -104,7 +103,8 @@ def note_run(noted: Int64s, count: int, run: int, endings: int, first: int, last
 
 @jit
 def on(k: LarkTables, state: int, byte: int) -> int:
-    """Return the state to which a byte leads inside the lexeme, with no question; -1: not for certain."""
+    """Return the state to which a byte leads inside the lexeme, if its move is known and unambiguous; else
+    -1."""
     at = state * k.class_count + k.classes[byte]
     move = k.moves[at]
     return (move >> TO_SHIFT) & TO_BITS if move & KIND_BITS == MOVE_ON else -1
@@ -112,8 +112,8 @@ def on(k: LarkTables, state: int, byte: int) -> int:
 
 @jit
 def put_after(k: LarkTables, state: int, first: int, last: int, states: Int64s, count: int) -> int:
-    """Add the states to which the bytes first..last lead to `count` others. Returns how many there are then;
-    -1 where a byte leads nowhere for certain, or they are many."""
+    """Append the states after the bytes first..last to `states`. Returns the new count; -1 if a move is
+    unknown or ambiguous, or there are too many."""
     for byte in range(first, last + 1):
         after = on(k, state, byte)
         known = False
@@ -154,7 +154,7 @@ def all_return(k: LarkTables, home: int, states: Int64s) -> bool:
 
 @jit
 def find_loops(k: LarkTables, h: RecordScan, home: int, states: Int64s) -> None:
-    """Note as which classes of bytes (masks.trie's signatures) lead from a state back to it."""
+    """Find which classes of bytes (signatures of masks.trie) lead from a state back to it."""
     low, high, others = numba.uint64(0), numba.uint64(0), True
     for byte in range(128):
         back = on(k, home, byte) == home
@@ -175,11 +175,11 @@ def find_loops(k: LarkTables, h: RecordScan, home: int, states: Int64s) -> None:
 
 @jit
 def follow(c: LarkContext, h: RecordScan, first: int, last: int, home: int, noted: Int64s, known: int) -> int:
-    """Note what the tokens of the nodes [first, last) do, behind `known` words. The first node is read in the
-    state on the stack for its depth, and leads to `home`.
+    """Note what the tokens of the nodes [first, last) do, after `known` words. The first node's byte is read
+    in the state on the stack for its depth, and leads to `home`.
 
-    A run is two words: endings; its first slot, above SLOT_BITS, and the slot behind it. Returns how many
-    words there are then, or -1 where something was asked; then little more is read.
+    A run is two words: endings; its first slot, above SLOT_BITS, and the slot after it. Returns the number of
+    words, or -1 if a question was noted; then the scan stops soon.
     """
     k, trie, stack = c.tables, h.nodes, Int64s(address_of_block(c.scratch))
     moves, classes, width = k.moves, k.classes, k.class_count
@@ -205,7 +205,7 @@ def follow(c: LarkContext, h: RecordScan, first: int, last: int, home: int, note
             and signatures[2 * node] & low == 0
             and signatures[2 * node + 1] & high == 0
         ):
-            # all below leads back to where it is
+            # every byte below leads back to this state
             at = endings_of(c, state)
             if at >= 0:
                 more = note_run(noted, count, run, at, before[node], before[behind])
@@ -254,7 +254,7 @@ def subtree_slot(h: RecordScan, key: int) -> int:
 
 @entry("int64(int64)")
 def index(scan: int) -> int:
-    """Enter the notes of all subtrees in an empty table. Returns how many there are."""
+    """Fill an empty hash table with the notes of all subtrees. Returns their number."""
     h = RecordScan(scan)
     at, count = 0, 0
     while at < h.used:
@@ -266,7 +266,7 @@ def index(scan: int) -> int:
 
 @jit
 def keep_notes(h: RecordScan, key: int, noted: Int64s, words: int) -> bool:
-    """Keep the notes of a subtree if there is room. Returns whether there was."""
+    """Cache the notes of a subtree if there is room. Returns whether there was."""
     at = h.used
     if at + 2 + words > h.room:
         return False
@@ -293,9 +293,9 @@ def put_segment(h: RecordScan, noted: Int64s, words: int) -> None:
 
 @entry("int64(int64, int64, int64)")
 def scan_record(context: int, lexeme: int, scan: int) -> int:
-    """Note what the tokens of a trie do in a lexeme state, in segments: runs of tokens that stay inside, and
-    crossings (node; state and what the bytes before do to a column, from SHIFT_AT on; move). Returns 0;
-    ASKED; or FULL, where notes of subtrees need more room."""
+    """Scan a trie in a lexeme state, and note in segments: runs of tokens that stay inside, and crossings
+    (node; state and, from SHIFT_AT on, the effect of the bytes before on a column; move). Returns 0; ASKED;
+    or FULL if notes of subtrees need more room."""
     c = LarkContext(context)
     h = RecordScan(scan)
     trie, last = h.nodes, h.count
@@ -305,7 +305,7 @@ def scan_record(context: int, lexeme: int, scan: int) -> int:
     h.segment_count = 0
     h.noted = 0
     h.home = -1
-    # words that were noted; those that are in segments
+    # words noted so far, and those already in segments
     used, closed = 0, 0
     node, asked, wasted = 0, False, 0
     while node < last and wasted < MOST_WASTED:
@@ -345,7 +345,7 @@ def scan_record(context: int, lexeme: int, scan: int) -> int:
 
 @jit
 def seek(keys: Int64s, count: int, key: int) -> int:
-    """Return how many of some ascending keys are below one."""
+    """Return how many of some ascending keys are below a key (binary search)."""
     low, high = 0, count
     while low < high:
         middle = (low + high) >> 1
@@ -358,7 +358,7 @@ def seek(keys: Int64s, count: int, key: int) -> int:
 
 @jit
 def tally(keys: Int64s, sums: Int64s, count: int, key: int, more: int) -> int:
-    """Add to the sum of a key among ascending ones. Returns how many there are then."""
+    """Add to the sum of a key among ascending ones, inserting it if it is new. Returns the number of keys."""
     at = seek(keys, count, key)
     if at < count and keys[at] == key:
         sums[at] = sums[at] + more
@@ -373,20 +373,21 @@ def tally(keys: Int64s, sums: Int64s, count: int, key: int, more: int) -> int:
 
 @jit
 def left_key(h: RecordScan, state: int, move: int) -> int:
-    """Return the key of the leftover that a crossing belongs to: the terminal that ends there, what bytes do
-    to its column, and whether the node's byte belongs to it; NO_KEY where none ends there for certain."""
+    """Return the key of the leftover of a crossing: the terminal that ends there, the effect of the bytes on
+    its column, and whether the node's byte belongs to the terminal; NO_KEY if no terminal certainly ends
+    there."""
     kind, terminal = move & KIND_BITS, (move >> TERMINAL_SHIFT) & TERMINAL_BITS
     if kind != MOVE_BEFORE and (kind != MOVE_NOW or terminal == h.newline):
         return NO_KEY
-    # of columns, the indenter's newline alone takes notice
+    # only the indenter's newline has a column
     shift = state >> SHIFT_AT if terminal == h.newline else 0
     return (terminal << LEFTOVER_KEY_AT) + (shift << 1) + (1 if kind == MOVE_NOW else 0)
 
 
 @entry("int64(int64)")
 def measure(scan: int) -> int:
-    """Sort what was noted: how many tokens each group has, and the nodes behind which each terminal leaves
-    texts. Returns how many words (int32) the lists of the record take."""
+    """Sort the notes: the number of tokens of each group, and the nodes after which each terminal has
+    continuations. Returns the number of words (int32) of the record's lists."""
     h = RecordScan(scan)
     part, groups = h.part, h.scratch
     sums, keys, ends = skip(groups, part), skip(groups, 2 * part), skip(groups, 3 * part)
@@ -411,7 +412,7 @@ def measure(scan: int) -> int:
             met[left] = -1 - first
             key_of[left] = key
             left += 1
-    # where the nodes of each key begin; behind all of them, where they end
+    # the start of each key's nodes; after all of them, the ends
     total = 0
     for i in range(lefts):
         total += ends[i]
@@ -437,7 +438,7 @@ def measure(scan: int) -> int:
 
 @jit
 def put_others(h: RecordScan, target: Int32s) -> Int32s:
-    """Write the crossings at which no terminal ends for certain. Returns where the next list begins."""
+    """Write the crossings at which no terminal certainly ends. Returns the position of the next list."""
     segments, trie, whole = h.segments, h.nodes, h.number == 0
     root = 0
     for i in range(h.segment_count):
@@ -463,7 +464,7 @@ def put_others(h: RecordScan, target: Int32s) -> Int32s:
 
 @jit
 def put_runs(h: RecordScan, table: TokenGroup) -> None:
-    """Write the tokens of all groups, each where the sum of the group was, which is an address by now."""
+    """Write the tokens of all groups; the sum of each group has been replaced by its address."""
     starts, ids = h.starts, h.ids
     groups, count, first_bytes = h.scratch, h.group_count, h.first_bytes
     targets, whole = skip(groups, h.part), h.number == 0
@@ -485,7 +486,7 @@ def put_runs(h: RecordScan, table: TokenGroup) -> None:
                 for j in range(first, last):
                     token = ids[j]
                     target[token >> 5] = target[token >> 5] | (1 << (token & 31))
-                # a run is below one root, hence of one first byte
+                # a run is below one root, so its tokens share their first byte
                 for j in range(first, first + 1 if whole else last):
                     there[first_bytes[ids[j]]] = 1
                 continue
@@ -500,12 +501,12 @@ def put_runs(h: RecordScan, table: TokenGroup) -> None:
 
 @entry("int64(int64)")
 def fill(scan: int) -> int:
-    """Lay out the record that was measured.
+    """Write the measured record.
 
-    `record` gets the record, its groups and room for its leftovers (int64); `lists` its lists (int32, zeros
-    before); `bits` the tokens of large groups as rows of bits, each behind the first bytes that they have.
-    `marks` gets the numbers of the record's words that are addresses, and at its end of those that are
-    numbers of rows, which are not written. Returns how many addresses there are.
+    `record` gets the record, its groups and room for its leftovers (int64); `lists` gets its lists (int32,
+    initially zeros); `bits` gets the tokens of large groups as rows of bits, each after its set of first
+    bytes. `marks` gets the numbers of the record's words that are addresses, and from its end backwards of
+    those that are row numbers, which are not written. Returns the number of addresses.
     """
     h = RecordScan(scan)
     record, rows = h.record, h.bits
@@ -577,16 +578,16 @@ _BYTES, _DEEPEST = 256, 4098
 
 
 class MergeJob(Block):
-    """A trie that is to be made."""
+    """A trie to be made."""
 
     roots: Int64s
     root_count: int
     below: int
-    """1 where the bytes of the roots do not belong to it."""
+    """1 if the bytes of the roots are not part of it."""
 
 
 class Merging(Block):
-    """A trie, and the tries that are made of its subtrees."""
+    """Input and output of the merge: a trie, and the tries made of its subtrees."""
 
     nodes: Int64s
     starts: Int32s
@@ -601,7 +602,7 @@ class Merging(Block):
     scratch: Int32s
     node_room: int
     number_room: int
-    """How many nodes and numbers all tries take at most."""
+    """The most nodes and numbers of all tries."""
 
 
 _NODES, _COUNT, _STARTS, _IDS, _SLOTS, _TOKENS = (
@@ -614,21 +615,20 @@ class Merged(NamedTuple):
 
     nodes: npt.NDArray[np.uint64]
     numbers: npt.NDArray[np.int32]
-    """Of all tries: where slots start, token ids, and the tokens that end at their roots."""
+    """For all tries: starts of slots, token ids, and the tokens that end at their roots."""
     words: npt.NDArray[np.int64]
     """[tries, words of LeftoverTrie]: with addresses in the arrays above."""
     ended: npt.NDArray[np.int64]
-    """[tries, 2]: the address of the tokens that end at the roots, and how many; none where the roots' bytes
-    belong to the trie."""
+    """[tries, 2]: the address and the number of the tokens that end at the roots; none if the roots' bytes
+    are part of the trie."""
 
 
 def merged(trie: tuple[int, int, int], wanted: Sequence[tuple[npt.NDArray[np.int64], int]]) -> Merged:
-    """Return tries (see `trie.TrieArrays`), each of which has below its root what lies at and below some
-    nodes of another (or, where 1 stands behind them, only below them), that is given by the addresses of its
-    nodes, the slots' starts and their ids. Ids of equal texts share a slot. None of the nodes of one may lie
-    below another.
+    """Return tries (see `trie.TrieArrays`), each the union of the subtrees at some nodes of another trie (or,
+    with a 1 in the pair, below these nodes). That trie is given by the addresses of its nodes, of the slots'
+    starts and of their ids. Ids of equal texts share a slot. No node of one list may be below another.
 
-    Cost: 20 us, 2 ns for each node that is taken over alone, and some 20 where several meet.
+    Cost: 20 us, 2 ns for each node that is copied alone, and about 20 ns for a merged node.
     """
     jobs = np.array([(address_of(roots), len(roots), below) for roots, below in wanted], np.int64)
     words = np.zeros((len(wanted), words_of(LeftoverTrie)), np.int64)
@@ -644,7 +644,7 @@ def merged(trie: tuple[int, int, int], wanted: Sequence[tuple[npt.NDArray[np.int
     held[first : first + 3] = address_of(made), address_of(numbers), address_of(scratch)
     _merge(at)
     nodes, starts, ids = (word_of(LeftoverTrie, name) for name in ("nodes", "starts", "ids"))
-    # where several met there is room left
+    # merging leaves unused room
     made.resize(int(words[-1, nodes] >> 3) + int(words[-1, LeftoverTrie.count]), refcheck=False)
     numbers.resize(int(ended[-1, 0] >> 2) + int(ended[-1, 1]), refcheck=False)
     words[:, nodes] += address_of(made)
@@ -655,7 +655,7 @@ def merged(trie: tuple[int, int, int], wanted: Sequence[tuple[npt.NDArray[np.int
 
 @jit
 def _slots_of(nodes: Int64s, node: int, last: int) -> tuple[int, int]:
-    """Return the first slot of a subtree, plus one, and the last one's: there is one at each leaf."""
+    """Return the first slot of a subtree, plus one, and its last slot plus one; each leaf has one."""
     while slot_of(nodes[node]) == 0:
         node += 1
     return slot_of(nodes[node]), slot_of(nodes[last - 1])
@@ -663,7 +663,7 @@ def _slots_of(nodes: Int64s, node: int, last: int) -> tuple[int, int]:
 
 @entry("int64(int64)")
 def _measure(w_at: int) -> int:
-    """Write how many nodes, and numbers, all tries take at most. Returns how many nodes one does."""
+    """Compute upper bounds for the nodes and numbers of all tries. Returns that for the nodes of one."""
     w = Merging(w_at)
     nodes, starts = w.nodes, w.starts
     total, numbers, room = 0, 0, 0
@@ -687,8 +687,8 @@ def _measure(w_at: int) -> int:
 def _list(
     nodes: Int64s, node: int, last: int, entry: Int32s, entries: int, heads: Int32s, span: int
 ) -> tuple[int, int]:
-    """Put a node and those beside it into the lists of their bytes; the span is the bytes that have one, the
-    first in its low bits. Returns how many entries there are then, and the span."""
+    """Append a node and its siblings to the lists of their bytes. `span` is the range of bytes with a list,
+    the first byte in its low bits. Returns the number of entries, and the span."""
     low, high = span & 0xFF, span >> 8
     while node < last:
         byte = byte_of(nodes[node])
@@ -703,8 +703,8 @@ def _list(
 
 @jit
 def _take(w: Merging, begins: Int32s, held: Int32s, target: int, first: int, last: int, filled: int) -> int:
-    """Write the ids of the slots first..last, the first plus one, behind `filled` others, and where they end
-    from slot `target` on. Returns how many ids there are then."""
+    """Copy the ids of the slots first..last (the first plus one) after `filled` others, and write their ends
+    from slot `target` on. Returns the number of ids."""
     starts, ids = w.starts, w.ids
     begin, end = starts[first - 1], starts[last]
     for i in range(end - begin):
@@ -716,7 +716,7 @@ def _take(w: Merging, begins: Int32s, held: Int32s, target: int, first: int, las
 
 @jit
 def _close(made: Int64s, open_at: Int32s, deepest: int, depth: int, written: int) -> int:
-    """Have all subtries that are open from a depth on end here."""
+    """End all open subtries from a depth on here."""
     while deepest >= depth:
         node = open_at[deepest]
         made[node] = made[node] | written << END_SHIFT
@@ -728,8 +728,8 @@ def _close(made: Int64s, open_at: Int32s, deepest: int, depth: int, written: int
 def _make(w: Merging, job: MergeJob, made: Int64s, begins: Int32s, held: Int32s) -> tuple[int, int, int]:
     """Make one trie. Returns how many nodes, slots and tokens it has."""
     nodes, below = w.nodes, job.below
-    # the list of each byte that is being made, entries (node, the next one), nodes that are open, by depth,
-    # and what is to be written (depth, list)
+    # per byte the list being made; entries (node, next entry); open nodes by depth; the work stack
+    # (depth, list)
     heads = w.scratch
     open_at = skip(heads, _BYTES)
     entry = skip(open_at, _DEEPEST)
@@ -746,7 +746,7 @@ def _make(w: Merging, job: MergeJob, made: Int64s, begins: Int32s, held: Int32s)
     frames = skip(entry, 2 * total)
     depth = 0
     while True:
-        # what was sorted by bytes waits, the first byte on top
+        # push the lists sorted by byte, the first byte on top
         for byte in range(span >> 8, (span & 0xFF) - 1, -1):
             if heads[byte] >= 0:
                 frames[2 * waiting] = depth + 1
@@ -761,11 +761,11 @@ def _make(w: Merging, job: MergeJob, made: Int64s, begins: Int32s, held: Int32s)
         deepest = _close(made, open_at, deepest, depth, written)
         source = entry[2 * at]
         if entry[2 * at + 1] < 0:
-            # alone: the whole subtrie is copied
+            # no other list has this byte: copy the whole subtrie
             last = end_of(nodes[source])
             first, final = _slots_of(nodes, source, last)
             filled = _take(w, begins, held, used + 1, first, final, filled)
-            # what is added to all words, and to those with a slot
+            # the offset of depths in all words, and of slots in those with one
             sunk = depth_of(nodes[source]) - depth
             moved = ((written - source) << END_SHIFT) - (sunk << DEPTH_SHIFT)
             slid = (used + 1 - first) << SLOT_SHIFT
@@ -800,7 +800,7 @@ def _make(w: Merging, job: MergeJob, made: Int64s, begins: Int32s, held: Int32s)
 
 @jit
 def _take_ids(w: Merging, slot: int, target: Int32s, count: int) -> int:
-    """Write the ids of a slot, plus one, behind `count` others. Returns how many there are then."""
+    """Copy the ids of a slot (plus one) after `count` others. Returns the number of ids."""
     starts, ids = w.starts, w.ids
     for i in range(starts[slot - 1], starts[slot]):
         target[count] = ids[i]
@@ -810,8 +810,8 @@ def _take_ids(w: Merging, slot: int, target: Int32s, count: int) -> int:
 
 @entry("int64(int64)")
 def _merge(w_at: int) -> int:
-    """Make all tries, one behind the other; instead of addresses there are bytes from the arrays' beginnings
-    on. Returns 0."""
+    """Make all tries, one after the other. Addresses are byte offsets from the arrays' beginnings. Returns
+    0."""
     w = Merging(w_at)
     nodes, made, numbers = w.nodes, 0, 0
     for number in range(w.count):

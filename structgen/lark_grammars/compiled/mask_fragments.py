@@ -1,14 +1,13 @@
-"""Fragments of masks, keyed by the part of a place that was inspected: equal parts have equal fragments.
+"""A cache of parts of masks, keyed by the inspected part of a place: equal parts have equal fragments.
 
-A parser inspects the topmost cells of its stack, one by one. The tokens found at a place are kept as a
-*fragment* below the states that were inspected to find them, and below the number of brackets and the widths
-of blocks where these were inspected; another stack with the same states there has the same fragment, whatever
-lies deeper. It is looked up as it was found, cell by cell, no deeper than needed, so that nothing is guessed
-and nothing has to be proved again. Tokens that took a proof, which inspects all of a stack, or Python, are
-not kept (FRAGMENT_NEVER).
+A parser inspects the topmost cells of its stack one by one. The tokens that are allowed at a place are cached
+as a *fragment*. Its key is the inspected states, and the number of brackets and the widths of blocks if these
+were inspected. Any other stack with the same states on top has the same fragment, whatever is deeper. A
+lookup repeats the inspection cell by cell, no deeper than needed, so nothing is guessed. Tokens that needed a
+proof (which inspects the whole stack) or Python are not cached (FRAGMENT_NEVER).
 
-The rows of a table are a trie: a row's key is the row before it and the value inspected there (of a root: a
-key below 0 and another number), and it says what is to be inspected next, or what was found.
+The table is a trie: a row's key is its parent row and the value inspected there (for a root: a key below 0
+and another number). A row says what to inspect next, or holds the tokens.
 """
 
 from __future__ import annotations
@@ -56,15 +55,15 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 _MOST, _MOST_POOLED, _SLOTS = 1 << 19, 1 << 21, 1 << 10
 _ROW_BITS = 24
-"""Bits of a slot that number a row, more than rows have; the others are of its key."""
+"""Bits of a slot that hold a row number, more than needed; the others hold a part of the key's hash."""
 _NEAR = 8
 """Slots in a cache line."""
 _DEEPEST = 256
-"""Cells, or widths, of a fragment's key."""
+"""The most cells, or widths, of a key."""
 
 
 class MaskFragments:
-    """A table of fragments; its block is at `address`. Memory is taken as it is used."""
+    """A table of fragments; its block is at `address`. Memory is committed as it is used."""
 
     def __init__(self, pooled: bool) -> None:
         """`pooled`: fragments may be lists of tokens."""
@@ -79,13 +78,13 @@ class MaskFragments:
         for name, array in (("rows", self._rows), ("slots", self._slots), ("pool", self._pool)):
             self.words[word_of(FragmentTable, name)] = address_of(array)
         self.words[FragmentTable.most], self.words[FragmentTable.most_pooled] = _MOST, len(self._pool)
-        # row 0 stands for what is not kept
+        # row 0 means: not cached
         self._rows[0] = 0, 0, FRAGMENT_NEVER
         self.words[FragmentTable.used], self.words[FragmentTable.mask] = 1, _SLOTS - 1
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are used."""
+        """Bytes in use."""
         used, slots = int(self.words[FragmentTable.used]), int(self.words[FragmentTable.mask]) + 1
         return 8 * words_of(Fragment) * used + 8 * slots + 4 * int(self.words[FragmentTable.pooled])
 
@@ -99,7 +98,7 @@ def mixed(first: int, second: int) -> int:
 
 @jit
 def clear_slots(fragments: FragmentTable, mask: int) -> None:
-    """Have that many free slots, less one."""
+    """Allocate `mask` + 1 free slots."""
     slots = fragments.slots
     for i in range(mask + 1):
         slots[i] = 0
@@ -117,22 +116,22 @@ def forget_fragments(fragments: FragmentTable) -> None:
 
 @jit
 def slot_word(mix: int, index: int) -> int:
-    """Return what a slot holds: a row, and bits of its key that tell most others apart."""
+    """Return the word of a slot: a row number, and hash bits that distinguish most keys."""
     return (mix & ~((1 << _ROW_BITS) - 1)) | index
 
 
 @jit
 def near(first: int, mask: int) -> int:
-    """Return the first slot of the cache line in which the rows behind a row are looked for first.
+    """Return the first slot of the cache line in which the rows after a row are stored first.
 
-    Rows that are looked up together were mostly added one after another, and lie side by side so.
+    Rows that are looked up together were mostly added together, and so are adjacent.
     """
     return 2 * first & mask & ~(_NEAR - 1)
 
 
 @jit
 def put_slot(fragments: FragmentTable, first: int, second: int, index: int) -> None:
-    """Enter a row by its key: near the row before it, or where its key says."""
+    """Insert a row by its key: near its parent row, or at its hash."""
     slots, mask, mix = fragments.slots, fragments.mask, mixed(first, second)
     at = mix & mask
     if first > 0:
@@ -148,7 +147,7 @@ def put_slot(fragments: FragmentTable, first: int, second: int, index: int) -> N
 
 @jit
 def spread_slots(fragments: FragmentTable) -> None:
-    """Have twice as many slots."""
+    """Double the number of slots."""
     clear_slots(fragments, 2 * fragments.mask + 1)
     for index in range(1, fragments.used):
         row = fragments.rows[index]
@@ -157,7 +156,7 @@ def spread_slots(fragments: FragmentTable) -> None:
 
 @jit
 def is_row(fragments: FragmentTable, slot: int, mix: int, first: int, second: int) -> bool:
-    """Return whether what a slot holds is the row with a key."""
+    """Return whether a slot holds the row with a key."""
     found = slot & ((1 << _ROW_BITS) - 1)
     if slot != slot_word(mix, found):
         return False
@@ -202,7 +201,8 @@ def step_to(fragments: FragmentTable, first: int, second: int) -> int:
 
 @jit
 def further(c: LarkContext, fragments: FragmentTable, at: int, then: int, stack: int, place: int) -> int:
-    """Return the row behind one, by a cell, the brackets, or the widths of a place; 0 where there is none."""
+    """Return the next row after one, for a cell, the brackets, or the widths of a place; 0 if there is
+    none."""
     row = c.places[place]
     if then == FRAGMENT_CELL:
         return step_to(fragments, at, peek(c, stack))
@@ -220,7 +220,7 @@ def further(c: LarkContext, fragments: FragmentTable, at: int, then: int, stack:
 @jit
 def find_fragment(c: LarkContext, fragments: FragmentTable, first: int, second: int, place: int) -> int:
     """Return the last known row on the way to a fragment with a key (`first` below 0) at a place. The parts
-    that are inspected on the way are noted."""
+    inspected on the way are noted."""
     if 8 * fragments.used > 7 * fragments.most:
         forget_fragments(fragments)
     stack = c.places[place].stack
@@ -241,7 +241,7 @@ def find_fragment(c: LarkContext, fragments: FragmentTable, first: int, second: 
 
 @jit
 def put_further(c: LarkContext, fragments: FragmentTable, at: int, then: int, stack: int, place: int) -> int:
-    """Have a part of a place be inspected behind a row. Returns the row behind it, or 0."""
+    """Add to a row the part of a place to inspect next. Returns the row after it, or 0."""
     if at != 0:
         fragments.rows[at].then = then
         at = further(c, fragments, at, then, stack, place)
@@ -252,8 +252,8 @@ def put_further(c: LarkContext, fragments: FragmentTable, at: int, then: int, st
 def put_fragment(
     c: LarkContext, fragments: FragmentTable, known: int, first: int, second: int, place: int, leaf: int
 ) -> None:
-    """Keep a leaf below the parts that were noted as inspected. `known`: its row, as `find_fragment` has
-    found it, where nothing was known yet."""
+    """Store a leaf under the parts that were noted as inspected. `known`: the row that `find_fragment`
+    returned."""
     k = c.tables
     lowest, inspected = k.lowest, k.inspected
     stack, at = c.places[place].stack, step_to(fragments, first, second)
@@ -290,7 +290,7 @@ def put_fragment(
 def put_tokens(
     c: LarkContext, fragments: FragmentTable, known: int, first: int, second: int, place: int, begin: int
 ) -> None:
-    """Keep the tokens in the buffer from `begin` on as a fragment."""
+    """Store the tokens in the buffer from `begin` on as a fragment."""
     buffer, held = c.buffer, fragments.pooled
     count = c.buffer_count - begin
     if held + count > fragments.most_pooled:
@@ -323,8 +323,8 @@ def size_of(leaf: int) -> int:
 def put_wanted(
     c: LarkContext, ids: Int32s, first: int, last: int, wanted: Bytes, target: Int32s, count: int
 ) -> int:
-    """Append those token ids to the first `count` of a list whose first byte is wanted. Returns how many it
-    has then."""
+    """Append the given token ids with a wanted first byte to the first `count` of a list. Returns the new
+    count."""
     firsts = c.tables.first_bytes
     for i in range(first, last):
         token = ids[i]
@@ -336,7 +336,7 @@ def put_wanted(
 
 @jit
 def emit_wanted(c: LarkContext, ids: Int32s, first: int, last: int, wanted: Bytes) -> None:
-    """Add the token ids to the buffer whose first byte is wanted."""
+    """Append the token ids with a wanted first byte to the buffer."""
     count = c.buffer_count
     c.buffer_count = put_wanted(c, ids, first, last, wanted, c.buffer, count)
 
@@ -357,15 +357,15 @@ def defer(
 
 @jit
 def forget_liveness(c: LarkContext) -> None:
-    """Forget the liveness of places with lexemes: in the next walk places may have other numbers, or be those
-    of another grammar that shares the tables."""
+    """Invalidate cached liveness of places with lexemes: in the next walk places may have other numbers, or
+    belong to another grammar that shares the tables."""
     cache = c.tables.liveness
     cache.turn = cache.turn + 1
 
 
 @jit
 def live_here(c: LarkContext, d: LarkState) -> int:
-    """As `live`, cached by place and lexeme for one walk."""
+    """As `live`, cached by place and lexeme during one walk."""
     k, lexeme, place = c.tables, d.lexeme, d.place
     if d.base >= 0 or k.may_be_newline[lexeme >> 1] != 0:
         return live(c, d)
@@ -427,7 +427,7 @@ def walk_below(c: LarkContext, node: int, last: int, wanted: Bytes) -> bool:
 
 @jit
 def fragments_at(c: LarkContext, place: int) -> bool:
-    """Return whether fragments are kept at a place."""
+    """Return whether fragments are cached at a place."""
     return c.tables.keeps_fragments != 0 and not is_excluded(c, place)
 
 
@@ -444,8 +444,8 @@ def keep_fragment(
     wanted: Bytes,
     asked: int,
 ) -> None:
-    """Keep the tokens as a fragment that were found since there were `count` tokens in the buffer and
-    `deferred` beside it, if all were found; leave in the buffer those that are wanted."""
+    """Store the tokens found since the buffer had `count` tokens and `deferred` deferred ones as a fragment,
+    if all were found; leave only wanted ones in the buffer."""
     fragments = c.tables.fragments
     if not asked and c.deferred_count == deferred and fragments.turn == turn:
         put_tokens(c, fragments, known, first, second, place, count)
@@ -468,7 +468,7 @@ def walk_fragment(
     last: int,
     wanted: Bytes,
 ) -> bool:
-    """As `walk`. All tokens that are found, wanted or not, are kept as a fragment with this key."""
+    """As `walk`. All allowed tokens, wanted or not, are cached as a fragment with this key."""
     k = c.tables
     fragments = k.fragments
     known = find_fragment(c, fragments, first, second, place)

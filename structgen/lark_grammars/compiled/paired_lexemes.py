@@ -1,8 +1,8 @@
-"""Records of lexemes that may have ended before, while the lexeme behind that end is read on beside.
+"""Records of lexemes that may have ended earlier, while the next lexeme is read in parallel.
 
-These bytes may be a comment, or a newline may have begun with them; both are tracked until the line ends.
-Such a lexeme has an old slot. Its record is one of two states: its own, and that of the lexeme that its old
-slot has read on. It has no leftovers: tokens at which one of the two ends are followed on the real stack.
+For example, these bytes may be a comment, or may begin a newline; both are tracked until the line ends. Such
+a lexeme has an old slot. Its record is for a pair of states: its own, and that of the lexeme read on from its
+old slot. It has no leftovers: tokens at which one of the two ends are followed on the real stack.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ from structgen.tokens.vocabulary import Vocabulary
 NOTED_WORDS = 5
 """A note: -1, endings, slot; or a crossing, as in PAIR_CROSSING_WORDS."""
 GONE = -1
-"""As the slot's state: there is no slot but new ones."""
+"""The slot's state if there is no old slot."""
 
 
 _MANY = 512
-"""Tokens of a group that is a dense row."""
+"""Groups of at least so many tokens are dense rows."""
 
 
 @jit
 def beside(c: LarkContext, slot: int, byte: int) -> int:
-    """Return the state of the lexeme that a slot has read on, after a byte more; GONE where that is an error;
-    ASKED; or MISS where its lexeme ends or is not alone."""
+    """Return the state of the lexeme read on from a slot, after one more byte; GONE if that is an error;
+    ASKED; or MISS if its lexeme ends or is ambiguous."""
     if slot == GONE:
         return GONE
     move = move_of(c, slot, byte)
@@ -67,8 +67,8 @@ def beside(c: LarkContext, slot: int, byte: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def scan_pair(context: int, lexeme: int, slot: int, notes: int) -> int:
-    """Note what the tokens of the vocabulary do in a lexeme state whose old slot has read on to another
-    state. Returns how many notes there are, or ASKED. Cost: some 5 ns a node of the trie."""
+    """Note what the tokens of the vocabulary do in a lexeme state paired with the state read on from its old
+    slot. Returns the number of notes, or ASKED. Cost: about 5 ns a node of the trie."""
     c = LarkContext(context)
     noted = Int64s(notes)
     k, trie, stack = c.tables, c.vocabulary.trie, Int64s(address_of_block(c.scratch))
@@ -126,7 +126,7 @@ def scan_pair(context: int, lexeme: int, slot: int, notes: int) -> int:
 
 
 class PairedLexemes:
-    """The records of lexemes with an old slot, of one grammar and vocabulary."""
+    """The records of lexemes with an old slot, for one grammar and vocabulary."""
 
     def __init__(
         self, vocabulary: Vocabulary, masks: VocabularyStore, first_bytes: npt.NDArray[np.uint8]
@@ -141,7 +141,7 @@ class PairedLexemes:
         return np.empty(NOTED_WORDS * len(self._vocabulary.nodes), np.int64)
 
     def put(self, lexeme: int, slot: int, noted: npt.NDArray[np.int64]) -> None:
-        """Enter the record of a pair. Cost: some milliseconds where most tokens stay inside."""
+        """Store the record of a pair. Cost: some milliseconds if most tokens stay inside."""
         notes = noted.reshape(-1, NOTED_WORDS)
         inside = notes[:, 0] < 0
         groups, crossings = self._groups(notes, inside), notes[~inside].astype(np.int32)
@@ -154,11 +154,11 @@ class PairedLexemes:
         self.table[2 + 2 * self._number(lexeme, slot)] = address_of(record)
 
     def reopen(self, lexeme: int, slot: int) -> None:
-        """Have a pair asked for again."""
+        """Mark a pair as not asked, so that it is asked again."""
         self.table[2 + 2 * self._number(lexeme, slot)] = 0
 
     def reopen_all(self) -> None:
-        """Open all pairs that were asked for and have no record."""
+        """Mark all pairs without a record as not asked."""
         records = self.table[2::2]
         records[records < 0] = 0
 
@@ -172,7 +172,7 @@ class PairedLexemes:
         return keys.index(lexeme + (slot << PAIR_AT))
 
     def _groups(self, notes: npt.NDArray[np.int64], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Return the tokens that stay inside, by endings, as records have them."""
+        """Return the tokens that stay inside, grouped by endings, in the format of records."""
         starts, ids = self._vocabulary.slot_start, self._vocabulary.slot_ids
         rows: list[tuple[int, int, int, int]] = []
         for endings in np.unique(notes[inside, 1]).tolist():

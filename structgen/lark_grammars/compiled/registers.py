@@ -1,7 +1,7 @@
 """The memory of a compiled Lark grammar: its states, its tables, and the values of their fields.
 
 `LarkContext` is the block of one compiled grammar. `LarkTables` are the tables of its language and
-vocabulary, which several compiled grammars may share. A *record* says what the tokens of a trie do in a
+vocabulary, which several compiled grammars may share. A *record* has the effect of each token of a trie in a
 lexeme state (`LexemeRecord`); a *fragment* is a part of a mask that many places share (`Fragment`).
 """
 
@@ -31,23 +31,23 @@ class LarkState(Registers):
     """A state of the compiled reader. Equal states are one number. The mode is READING, SLOW or FINISHED."""
 
     place: int
-    """A row of `places`: where the parser stands between two lexemes."""
+    """A row of `places`: the parser's configuration between two lexemes."""
     lexeme: int
-    """Twice the lexer's state, and 1 where the lexeme has a byte."""
+    """Twice the lexer's state, plus 1 if the lexeme has a byte."""
     column: int
-    """The column behind the indenter's newline; below 0 before its line break."""
+    """The column after the indenter's newline; below 0 before its line break."""
     base: int
-    """The state read on from the slot of the lexeme that is not new; NO_BASE where there is none."""
+    """The state read on from the lexeme's old slot; NO_BASE if there is none."""
     spare: Annotated[Int64s, 3]
 
 
 NO_BASE: Final = -1
 READING, SLOW = 0, 14
-"""Modes of a state: SLOW states are configurations of the Python reader, whose number is in `place`."""
+"""Modes of a state. A SLOW state is a configuration of the Python reader, whose number is in `place`."""
 
 
 class LarkNode(NodeRow):
-    """The row of a state, with its mask. A dense row KEPT: the mask lies in a file."""
+    """The row of a state, with its mask. A dense row KEPT: the mask is in a file."""
 
     registers: LarkState
 
@@ -56,16 +56,16 @@ KEPT: Final = -2
 
 
 class StackCell(Block):
-    """The top of a stack of the parser, or of a stack of widths; equal stacks are one number."""
+    """The top cell of a stack of the parser, or of a stack of widths. Equal stacks have the same number."""
 
     top: int
-    """A parser state; of widths, -1 - a width."""
+    """A parser state; in a stack of widths, -1 - a width."""
     below: int
     """The stack below it, -1: none."""
 
 
 class LarkPlace(Block):
-    """Where the parser stands between two lexemes."""
+    """The parser's configuration between two lexemes."""
 
     stack: int
     widths: int
@@ -75,13 +75,13 @@ class LarkPlace(Block):
     spare: int
 
 
-# An edge (`machine_core.layout.Edge`): a place, a terminal and a column lead to the place after the lexeme
-# (below INSPECTED_AT; above it, the part of the stack that was inspected). (state, LIVE_KEY, 0) and (lexeme
-# state, YIELDS_KEY, slot's state) lead to LIVE_YES, ...
+# An edge (`machine_core.layout.Edge`): from a place, by a terminal and a column, to the place after the
+# lexeme (below INSPECTED_AT; the bits above hold the inspected part of the stack). Also answers: (state,
+# LIVE_KEY, 0) and (lexeme state, YIELDS_KEY, slot's state) lead to LIVE_YES, ...
 
 
 class LarkWork(Block):
-    """Rows that are about to be interned, and spare registers."""
+    """Rows about to be interned, and scratch registers."""
 
     free: Annotated[Int64s, 8]
     edge: Edge
@@ -96,9 +96,9 @@ class LarkWork(Block):
     after_slot: LarkState
     free_six: Annotated[Int64s, 8]
     trail: Annotated[Int64s, 40]
-    """Places that a proof has passed."""
+    """Places on the path of a proof."""
     pushed: Annotated[Int64s, 8]
-    """States that rules without symbols push while a terminal is tried."""
+    """States that empty rules push while a terminal is tried."""
 
 
 MOST_TRAIL: Final = 40
@@ -112,10 +112,10 @@ class TokenGroup(Block):
 
     endings: int
     tokens: Int32s
-    """Where `count` is AS_ROW: not an address, but the number of a dense row of the mask store."""
+    """The tokens; if `count` is AS_ROW, not an address but the number of a dense row of the mask store."""
     starts: Int32s
-    """int32[257]: where the tokens of each first byte begin, 0: anywhere; of a dense row uint8[256]: is there
-    a token with this first byte?"""
+    """int32[257]: the start of the tokens of each first byte; 0: any first byte. For a dense row uint8[256]:
+    whether it has a token with this first byte."""
     count: int
 
 
@@ -123,38 +123,38 @@ AS_ROW: Final = -1
 
 
 class LeftoverTrie(Block):
-    """A trie of texts that tokens leave over behind a lexeme."""
+    """A trie of continuations: what tokens have after the end of a lexeme."""
 
     nodes: Int64s
     count: int
     starts: Int32s
-    """Where the ids of each slot begin."""
+    """The start of the ids of each slot."""
     ids: Int32s
     records: Int64s
-    """int64[states]: as `LarkTables.records`, of this trie."""
+    """int64[states]: as `LarkTables.records`, for this trie."""
     slot_count: int
-    """Slots, and 1."""
+    """The number of slots, plus 1."""
     token_count: int
     first_bytes_known: int
     first_bytes: Annotated[Int64s, 4]
-    """256 bits: which first bytes its tokens have."""
+    """256 bits: the first bytes of its tokens."""
     spare: int
 
 
 class Leftover(Block):
-    """The tokens that end a terminal in a lexeme state: the texts that they leave over."""
+    """The tokens that end a terminal in a lexeme state, with the trie of their continuations."""
 
     terminal: int
     shift: int
-    """What the bytes before do to the terminal's column."""
+    """The effect of the bytes before the end on the terminal's column."""
     trie: At[LeftoverTrie]
     ended: Int32s
-    """The tokens that leave nothing over."""
+    """The tokens that end exactly with the terminal."""
     ended_count: int
 
 
 class LexemeRecord(Block):
-    """What the tokens of a trie do in a lexeme state."""
+    """The effect of each token of a trie in a lexeme state."""
 
     group_count: int
     groups: BlockRows[TokenGroup]
@@ -162,9 +162,9 @@ class LexemeRecord(Block):
     leftovers: BlockRows[Leftover]
     crossing_count: int
     crossings: Int32s
-    """Of each crossing CROSSING_WORDS: a node; the lexeme state before its byte; what the bytes before do to
-    the column; the first byte, -1: any. Of a pair of lexemes PAIR_CROSSING_WORDS: node, state, shift, the
-    state of the slot (-1: none), first byte."""
+    """CROSSING_WORDS for each crossing: a node; the lexeme state before its byte; the effect of the bytes
+    before on the column; the first byte, -1: any. For a pair of lexemes PAIR_CROSSING_WORDS: node, state,
+    shift, the state of the slot (-1: none), first byte."""
 
 
 CROSSING_WORDS: Final = 4
@@ -173,16 +173,16 @@ GROUP_WORDS: Final = words_of(TokenGroup)
 LEFTOVER_WORDS: Final = words_of(Leftover)
 RECORD_WORDS: Final = words_of(LexemeRecord)
 LARGE_TRIE = 256
-"""Nodes of a trie that has records of its own."""
+"""Tries of at least so many nodes have records of their own."""
 
 
 class LexemePair(Block):
-    """A lexeme state, and the state of what its old slot has read on."""
+    """A lexeme state, and the state read on from its old slot."""
 
     key: int
-    """The first, and from PAIR_AT on the second."""
+    """The first state, and from PAIR_AT on the second."""
     record: int
-    """The address of their record, 0: not made, -1: asked for."""
+    """The address of their record; 0: not made, -1: asked for."""
 
 
 MOST_PAIRS: Final = 128
@@ -190,7 +190,7 @@ PAIR_AT: Final = 32
 
 
 class LexemePairs(Block):
-    """The pairs of a grammar."""
+    """All pairs of a grammar."""
 
     count: int
     pairs: Annotated[BlockRows[LexemePair], 2 * MOST_PAIRS]
@@ -200,17 +200,17 @@ class LexemePairs(Block):
 
 
 class Fragment(Block):
-    """A row of the trie of fragments: reached from another row by a value that was inspected.
+    """A row of the trie of fragments, reached from another row by an inspected value.
 
-    The root of a fragment has a key below 0 and a number instead.
+    For the root of a fragment: a key below 0 and a number.
     """
 
     parent: int
     value: int
     then: int
-    """What to inspect next (FRAGMENT_CELL, ...), or FRAGMENT_LEAF: then, from FRAGMENT_COUNT_AT on, how many
-    tokens, from FRAGMENT_POOL_AT on where; of a whole mask, from FRAGMENT_COUNT_AT on, the state that has
-    it."""
+    """What to inspect next (FRAGMENT_CELL, ...), or FRAGMENT_LEAF. A leaf has the number of tokens from
+    FRAGMENT_COUNT_AT on and their position from FRAGMENT_POOL_AT on; for a whole mask, from FRAGMENT_COUNT_AT
+    on, the state that has it."""
 
 
 FRAGMENT_UNKNOWN, FRAGMENT_CELL, FRAGMENT_BRACKETS, FRAGMENT_WIDTHS, FRAGMENT_NEVER, FRAGMENT_LEAF = range(6)
@@ -224,36 +224,36 @@ class FragmentTable(Block):
 
     rows: BlockRows[Fragment]
     slots: Int64s
-    """Hash slots: the number of a row, and bits of its key; 0: free."""
+    """Hash slots: a row number and hash bits of its key; 0: free."""
     pool: Int32s
     """Tokens of leaves."""
     mask: int
-    """Number of slots less one."""
+    """The number of slots less one."""
     used: int
     most: int
-    """Rows in use, and how many there is room for."""
+    """The number of rows in use, and the capacity."""
     pooled: int
     most_pooled: int
     turn: int
-    """How often all were forgotten."""
+    """How many times the table was cleared."""
 
 
 FEW_NODES: Final = 3
-"""Nodes of a subtree that is rather walked than kept as a fragment."""
+"""Subtrees of up to so many nodes are walked rather than cached."""
 
 
 class Level(Block):
-    """A lexeme that tokens of the mask begin in, while it is put together."""
+    """A lexeme in which tokens of the mask begin, while the mask is computed."""
 
     state: LarkState
     trie: int
-    """The address of the trie of what these tokens leave over, 0: the vocabulary's trie."""
+    """The address of the trie of the tokens' continuations; 0: the vocabulary's trie."""
     root: int
     """The level in whose state the tokens begin."""
     label: int
-    """1 + the terminal that leads here, 0: an old slot does."""
+    """1 + the terminal that leads here; 0: an old slot does."""
     has_own: int
-    """1 where wanted bytes belong to the lexeme itself."""
+    """1 if wanted bytes belong to the lexeme itself."""
     spare: Annotated[Int64s, 4]
 
 
@@ -273,19 +273,19 @@ COLLECTED_ROW_WORDS: Final = 5
 
 
 class CollectedRows(Block):
-    """The dense rows of the mask that is put together."""
+    """The dense rows of the mask that is being computed."""
 
     count: int
     rows: Annotated[BlockRows[CollectedRow], 5 * MOST_ROWS]
 
 
 class LivenessEntry(Block):
-    """Whether a lexeme at a place is live, as one walk has found it."""
+    """Whether a lexeme at a place is live, cached during one walk."""
 
     key: int
     """The place, and from LIVENESS_TURN_AT on the number of the walk."""
     answer: int
-    """Twice the lexeme, and 1 where it is live."""
+    """Twice the lexeme, plus 1 if it is live."""
     lowest: int
     inspected: int
     """The part of the stack that was inspected, as in `LarkTables`."""
@@ -296,18 +296,18 @@ LIVENESS_TURN_AT: Final = 32
 
 
 class LivenessCache(Block):
-    """What one walk has found of places with lexemes."""
+    """The liveness cache of one walk: places with lexemes."""
 
     turn: int
     entries: Annotated[BlockRows[LivenessEntry], 4 * MOST_LIVENESS]
 
 
 class UnitReduction(Block):
-    """The top of a stack after all reductions of rules with one symbol before a terminal."""
+    """The top of a stack after all unit reductions before a terminal."""
 
     key: int
-    """1 + the top; from UNIT_STATE_AT on the state below, from twice that on the terminal, or the number of
-    all terminals for rules that plans reduce without a terminal."""
+    """1 + the top; from UNIT_STATE_AT on the state below; from twice that on the terminal, or the number of
+    terminals if plans reduce without a terminal."""
     top: int
 
 
@@ -323,16 +323,16 @@ class LarkTables(Block):
     """The tables of lexer, parser and vocabulary that compiled code reads."""
 
     moves: Int64s
-    """[states, class_count]: what a byte does to a lexeme state (MOVE_ON, ...)."""
+    """[states, class_count]: the move of a lexeme state by a byte (MOVE_ON, ...)."""
     classes: Bytes
     """[256]: the class of a byte."""
     class_count: int
     may_be_newline: Bytes
-    """[states]: may the lexeme become the indenter's newline?"""
+    """[states]: whether the lexeme may become the indenter's newline."""
     endings: Int32s
-    """[states]: where in `ending_lists` the endings of a lexeme state are, -1: not known. There: how many,
-    and the terminals as which it may end before a separator; how many, and all terminals that it may become;
-    what the text's end makes of it."""
+    """[states]: the position in `ending_lists` of a lexeme state's endings, -1: unknown. There: a count and
+    the terminals as which it may end before a separator; a count and all terminals that it may become; the
+    result at the text's end."""
     ending_lists: Int32s
     actions: Int32s
     """[parser states, terminals]"""
@@ -342,63 +342,63 @@ class LarkTables(Block):
     rule_origins: Int32s
     rule_sizes: Int32s
     contexts: Int32s
-    """Of each parser state, the lexer's context."""
+    """The lexer's context of each parser state."""
     start_states: Int32s
-    """Of each context, the lexeme state in which it begins, -1: not known."""
+    """The initial lexeme state of each context, -1: unknown."""
     ignored: Bytes
-    """Of each terminal."""
+    """[terminals]"""
     brackets: Bytes
-    """Of each terminal: 1 opens, 2 closes."""
+    """[terminals]: 1 opens a bracket, 2 closes one."""
     end_state: int
     newline: int
-    """The indenter's terminals, -1: there is no indenter."""
+    """The terminals of the indenter, -1: no indenter."""
     indent: int
     dedent: int
     tab_size: int
     plans: Int32s
-    """Of each parser state, where in `plan_lists` its plan is, -1: not known. There: the rule under way that
-    needs the fewest bytes (LAST_RULE: it is the whole text's), how many of its symbols are read, and how many
-    terminals it still needs, and which."""
+    """[parser states]: the position in `plan_lists` of its plan, -1: unknown. There: the rule under way that
+    needs the fewest bytes (LAST_RULE: the rule of the whole text), how many of its symbols are read, and the
+    number and list of the terminals that it still needs."""
     plan_lists: Int32s
     separability: Bytes
     """[contexts, terminals]: SEPARABLE, ..."""
     separator: int
-    """A byte, -1: there is none."""
+    """A byte, -1: none."""
     records: Int64s
-    """[states]: the address of a state's record, 0: not made, -1: asked for."""
+    """[states]: the address of a state's record; 0: not made, -1: asked for."""
     first_bytes: Bytes
-    """Of each token."""
+    """[tokens]"""
     wanted: Bytes
-    """[1 + MOST_LEVELS, 256]: of each level, the first bytes of its tokens; in the last row all."""
+    """[1 + MOST_LEVELS, 256]: the first bytes of each level's tokens; the last row has all."""
     levels: BlockRows[Level]
     collected: At[CollectedRows]
     liveness: At[LivenessCache]
     units: BlockRows[UnitReduction]
     certified: Bytes
-    """Of each parser state, from which every stack with it on top can be completed: CERTIFIED_SEPARATED,
-    ..."""
+    """[parser states]: flags of states from which every stack with the state on top can be completed:
+    CERTIFIED_SEPARATED, ..."""
     has_excluding: int
-    """1 where some state is EXCLUDING."""
+    """1 if some state is EXCLUDING."""
     pairs: At[LexemePairs]
     lowest: int
-    """The part of stacks that was inspected since this was set anew: the least number of a cell (cells above
-    it have larger numbers), NOTHING_INSPECTED: none;"""
+    """The deepest inspected cell since the last reset: its number, the least (cells above have larger
+    numbers); NOTHING_INSPECTED: none."""
     inspected: int
-    """and INSPECTED_BRACKETS, INSPECTED_WIDTHS, INSPECTED_ALL."""
+    """INSPECTED_BRACKETS, INSPECTED_WIDTHS, INSPECTED_ALL since the last reset."""
     fragments: At[FragmentTable]
     keeps_fragments: int
 
 
 CERTIFIED_SEPARATED, CERTIFIED_BARE, CERTIFIED_LINE, EXCLUDING = 1, 2, 4, 8
-"""A text goes on from every stack with the state on top: with the separator; right behind a newline in
-brackets; where it is the state behind the indenter's newline. EXCLUDING: this does not hold for stacks with
-this state in them."""
+"""Flags of a parser state: every stack with it on top can be completed, beginning with the separator; right
+after a newline inside brackets; right after the indenter's newline. EXCLUDING: this does not hold for stacks
+that contain this state."""
 NOTHING_INSPECTED: Final = (1 << 28) - 2
 INSPECTED_BRACKETS, INSPECTED_WIDTHS, INSPECTED_ALL = 1, 2, 4
 LOW_AT: Final = 3
 INSPECTED_AT: Final = 32
-"""In the target of an edge between places: above the place, INSPECTED_..., and from LOW_AT on 1 + the lowest
-cell that was inspected; 0: not known."""
+"""In the target of an edge between places: the bits above the place hold INSPECTED_..., and from LOW_AT on 1
++ the deepest inspected cell; 0: unknown."""
 
 
 MOST_NOTED: Final = 1 << 14
@@ -421,15 +421,15 @@ class LarkContext(Core):
     cells: Table[StackCell]
     places: Table[LarkPlace]
     place_flags: WordTable
-    """Of each place, two bits each (OPEN, SHUT, ...): see BARE_SHIFT."""
+    """Flags of each place, two bits each (OPEN, SHUT, ...): see BARE_SHIFT."""
     tables: At[LarkTables]
     reused_masks: At[FragmentTable]
-    """Fragments whose leaves are states with masks; a state may have the mask of another that differs only
-    where no mask looks."""
+    """Fragments whose leaves are states with masks. A state may have the mask of another that differs only in
+    parts that no mask inspects."""
 
 
 CELLS, PLACES, PLACE_FLAGS = (word_of(LarkContext, name) for name in ("cells", "places", "place_flags"))
-"""The tables that Lark has beside those of every machine."""
+"""Lark's tables besides those of every machine."""
 LARK_TABLES: Final = TablePlan(
     LarkContext,
     {
@@ -446,41 +446,42 @@ LARK_TABLES: Final = TablePlan(
 
 # --- what a byte does to a lexeme state: one word ----------------------------------------------------------
 UNKNOWN, PENDING = -1, -2
-"""Not asked yet; asked, and not answered yet."""
+"""Not asked; asked, but not answered."""
 (MOVE_DEAD, MOVE_ON, MOVE_NOW, MOVE_BEFORE, MOVE_OLD, MOVE_KEEP_NEW, MOVE_KEEP_OLD, MOVE_MANY) = range(8)
-"""ON: to another state, with no slot but new ones. NOW: the lexeme is decided, and ends with this byte.
-BEFORE: it is decided, and has ended before it. OLD: the text read on from the old slot is real. KEEP_NEW,
-KEEP_OLD: to another state, with one slot that is not new, the one that was new before, the old one. MANY: any
-other, which the Python reader follows."""
+"""ON: to another state, without old slots. NOW: the lexeme is decided, and ends with this byte. BEFORE: it is
+decided, and ended before this byte. OLD: the reading from the old slot is the right one. KEEP_NEW, KEEP_OLD:
+to another state with one old slot, which was new before, or old already. MANY: any other move, which the
+Python reader follows."""
 KIND_BITS, TO_SHIFT, TO_BITS, TERMINAL_SHIFT, TERMINAL_BITS, ELSE_SHIFT = 15, 4, (1 << 22) - 1, 26, 4095, 38
 ELSE_NONE: Final = TO_BITS
-"""In a move: its kind; the state after it; the terminal; the state where the text read on from the slot is an
-error, ELSE_NONE where that is an error of the lexeme, too."""
+"""A move has: its kind; the state after it; the terminal; the state after it if the reading from the slot is
+an error (ELSE_NONE if that is an error of the lexeme, too)."""
 
 # --- what is known of a place ------------------------------------------------------------------------------
 OPEN_UNKNOWN, OPEN, SHUT, OPEN_PENDING = range(4)
 OPEN_BITS, BARE_SHIFT, LINE_SHIFT, PLAIN_SHIFT, EXCLUDED_SHIFT, PLAIN_AT = 3, 2, 4, 6, 12, 16
-"""Does a text go on from the place with the separator? From BARE_SHIFT on: with a lexeme that may stand right
-behind the indenter's newline? From LINE_SHIFT on: with the indenter's newline, of whatever width? The last
-two are never SHUT for certain, only not proved. From PLAIN_SHIFT on the same of a plain place, by plans
-alone: they hold in all places with its stack, however wide their indentations are. From EXCLUDED_SHIFT on:
-has its stack an EXCLUDING state (SHUT)? From PLAIN_AT on: 1 + the plain place of a place, 0: not made yet."""
+"""Flags of a place. At bit 0: can the text be completed from here, beginning with the separator? From
+BARE_SHIFT on: beginning with a lexeme right after the indenter's newline? From LINE_SHIFT on: beginning with
+the indenter's newline, of any width? For the last two SHUT means only: not proved. From PLAIN_SHIFT on: the
+same for a plain place, by plans alone; they hold in all places with its stack, whatever the widths of the
+indentations. From EXCLUDED_SHIFT on: does its stack contain an EXCLUDING state (SHUT)? From PLAIN_AT on: 1 +
+the plain place of the place; 0: not made yet."""
 
 # --- the endings of a lexeme -------------------------------------------------------------------------------
 ENDS_NOT, ENDS_OLD = -1, -2
-"""At the text's end: an error; the text read on from the old slot; else the terminal."""
+"""The result at the text's end: an error; the reading from the old slot; else the terminal."""
 ANY_LINE, SEPARATED, IGNORED, OLD_PARTED, TAILED = -1, -2, -(1 << 30), -(1 << 30) - 1, 1 << 12
-"""The indenter's newline, of whatever width. SEPARATED - state: it may be the lexeme that the separator
-makes, whose state is this. IGNORED: it may be ignored, and a text like the separator follows. OLD_PARTED: the
-separator makes sure of the text read on from its old slot. From TAILED on: where in `ending_lists` there are
-how many numbers: a terminal, the context behind it and one that makes sure of it right there, the context
-behind that, ...; the separator makes sure of the last."""
+"""Special entries of the endings. ANY_LINE: the indenter's newline, of any width. SEPARATED - state: the
+lexeme may continue into the state after the separator. IGNORED: it may be ignored, and a text like the
+separator follows. OLD_PARTED: the separator decides for the reading from the old slot. From TAILED on: a
+position in `ending_lists` with a count of numbers: a terminal, the context after it and a terminal that
+decides it there, the context after that, ...; the separator decides the last one."""
 SEPARABLE_UNKNOWN, INSEPARABLE, SEPARABLE, SEPARABLE_BARE, SEPARABLE_PENDING = range(5)
-"""Does a terminal's shortest lexeme stand between separators in a context? SEPARABLE_BARE: and right behind
-the indenter's newline."""
+"""Whether a terminal's shortest lexeme between separators is read as this terminal in a context.
+SEPARABLE_BARE: also right after the indenter's newline."""
 LAST_RULE: Final = 1 << 30
 MOST_PROVED: Final = 400
-"""Terminals of one proof."""
+"""The most terminals of one proof."""
 
 # --- questions ---------------------------------------------------------------------------------------------
 (
@@ -495,9 +496,9 @@ MOST_PROVED: Final = 400
     Q_PAIR,
     Q_YIELDS,
 ) = range(32, 42)
-"""(lexeme state, class of bytes); context; lexeme state; place; state; parser state; (context, terminal);
-lexeme state, the address of a trie or 0; (lexeme state, that of the text its old slot has read on), twice:
-their record, and whether the lexeme never ends at that slot."""
+"""The arguments of each kind of question: (lexeme state, class of bytes); context; lexeme state; place;
+state; parser state; (context, terminal); (lexeme state, the address of a trie or 0); (lexeme state, the state
+read on from its old slot), for their record, and for whether the lexeme never ends at that slot."""
 LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)
 LIVE_KEY, YIELDS_KEY = -2, -3
 
@@ -505,67 +506,68 @@ LIVE_KEY, YIELDS_KEY = -2, -3
 
 
 class Segment(Block):
-    """Int64s that a scan has noted, somewhere."""
+    """A stretch of int64s that a scan has noted."""
 
     address: int
     count: int
 
 
 class RecordScan(Block):
-    """What a scan of a trie in a lexeme state reads and writes, until it is laid out as a record."""
+    """Input, output and scratch memory of a scan of a trie in a lexeme state, until its record is written."""
 
     nodes: Int64s
     count: int
     starts: Int32s
     ids: Int32s
     number: int
-    """Of the trie; 0: the vocabulary's."""
+    """The number of the trie; 0: the vocabulary's."""
     subtrees: Int64s
-    """Notes of subtrees: each its key (number of the trie; its root, from bit 22 on; the state behind its
-    root), how many words, and these."""
+    """Notes of subtrees, one after another: a key (the trie's number; the root, from bit 22 on; the state
+    after the root), the number of words, and the words."""
     room: int
     used: int
     may_grow: int
     table: Int32s
-    """Hash slots: 1 + where the notes of a subtree are."""
+    """Hash slots: 1 + the position of a subtree's notes."""
     mask: int
     segments: BlockRows[Segment]
     segment_count: int
     noted: int
     """Int64s in all segments."""
     home: int
-    """A state, and which classes of bytes lead back to it, as a signature of the trie."""
+    """A state, and the classes of bytes that lead back to it, as a signature of the trie."""
     loops: int
     more_loops: int
     scratch: Int64s
-    """Seven parts of `part` words: the endings of groups, how many tokens they have; the keys of leftovers,
-    where the nodes of each end, and these; two more."""
+    """Seven parts of `part` words: the endings of groups, their numbers of tokens; the keys of leftovers, the
+    ends of their nodes, and the nodes; two more."""
     part: int
     newline: int
     first_bytes: Bytes
     many: int
-    """Tokens of a group that is a dense row."""
+    """Groups of at least so many tokens are dense rows."""
     width: int
-    """int32 words that a dense row is laid out in, FIRST_WORDS of them its first bytes."""
+    """int32 words of a dense row, the first FIRST_WORDS of which are its first bytes."""
     group_count: int
     row_count: int
     leftover_count: int
     other_count: int
-    """Of groups, of groups that are dense rows, of leftovers, of other crossings."""
+    """The numbers of groups, of groups that are dense rows, of leftovers, and of other crossings."""
     record: Int64s
-    """Where the record is laid out, its lists, the bits of dense rows, and which words are addresses."""
+    """Where to write the record, its lists, the bits of dense rows, and the list of words that are
+    addresses."""
     lists: int
     bits: int
     marks: Int32s
 
 
 SHIFT_AT: Final = 24
-"""Where, above a lexeme state, a scan puts what the bytes before do to a column."""
+"""The bits from here on, above a lexeme state, hold the effect of the bytes before on a column."""
 LARGE_SUBTREE: Final = 16
-"""Nodes of a subtree whose notes are kept."""
+"""Subtrees of at least so many nodes have cached notes."""
 LEFTOVER_KEY_AT: Final = 40
-"""Where the terminal is in the key of a leftover; below it what bytes do to its column, from bit 1 on, and 1
-where the node's byte belongs to the terminal."""
+"""The terminal's position in the key of a leftover. Below it: the effect on its column, from bit 1 on, and 1
+if the node's byte belongs to the terminal."""
 FIRST_WORDS: Final = 8
 FULL: Final = -8
-"""Beside ASKED: more room is needed."""
+"""Besides ASKED: more room is needed."""

@@ -1,8 +1,8 @@
-"""What lark made of grammars, kept in files: who loads the same grammar again reads it, without lark.
+"""A cache of lark's tables in files: loading the same grammar again does not import lark.
 
-A file is named by all that decides what it holds but the imported files: the grammar's text and options, the
-versions of lark and Python, our own sources. The imports are checked when it is read: each place where lark
-looked must still hold the same text, or nothing, as it did.
+A file's name is a digest of all its inputs except imported files: the grammar's text and options, the
+versions of lark and Python, our own sources. Imports are checked when the file is read: each place where lark
+looked must hold the same text as then, or nothing if there was nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from structgen.automata.regex.regex_module import regex_module
 from structgen.language.remarks import Conflict, Remarks
-from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, are_pages, facts_of
+from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, are_grammar_tables, facts_of
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.parser.dead_shifts import without_dead_shifts
 from structgen.lark_grammars.reading.endless_reductions import without_endless_reductions
@@ -47,16 +47,16 @@ from structgen.native.cache_entries import CacheEntries, entry_key
 from structgen.system.cache import cache_folder
 
 FOLDER: Final = "grammars"
-"""In the cache folder."""
+"""The folder's name inside the cache folder."""
 SUFFIX: Final = ".lark-tables"
 _MOST: Final = 1 << 26
-"""Bytes of all files; past it those that were used the longest ago go."""
+"""The most bytes of all files; the least recently used are deleted first."""
 _PATTERNS: Final = Patterns._fields[:-1]
-"""Those that are arrays."""
+"""The fields that are arrays."""
 _AHEAD: Final = "ahead."
 _LEXEMES: Final = "ahead.lexemes"
 _LIBRARY: Final = "lark:"
-"""Begins the paths of files that lark brings along, from its `grammars/` on."""
+"""The prefix of paths of files in lark's own `grammars/` folder."""
 
 
 @cache
@@ -76,21 +76,21 @@ def _lark() -> Path:
 
 
 class FoundGrammar(NamedTuple):
-    """The tables of a grammar, and what would take a while to see from them."""
+    """The tables of a grammar, and facts that are slow to compute from them."""
 
     tables: ParserTables
     digest: str
-    """Of all of them, as they are numbered here."""
+    """A digest of the tables with their numbering."""
     is_local: bool
-    """Whether no lexeme asks what was before it."""
+    """Whether no lexeme looks behind its beginning."""
     ahead: AheadSource | None
-    """What was worked out of it for all vocabularies; None where it was not."""
+    """The tables that hold for all vocabularies; None if they were not computed."""
     facts: GrammarFacts | None = None
-    """What files about the grammar are checked against, where that was worked out."""
+    """The bounds against which files about the grammar are checked, if they were computed."""
 
 
 class AheadSource:
-    """What was worked out of a grammar for all vocabularies, or where it lies in a file."""
+    """The tables of a grammar that hold for all vocabularies, in memory or still in a file."""
 
     __slots__ = ("_ahead", "_facts", "_later", "_start", "refuse")
 
@@ -102,14 +102,14 @@ class AheadSource:
         refuse: Callable[[], None] = lambda: None,
         facts: GrammarFacts | None = None,
     ) -> None:
-        """`later`: the arrays, by the names of `_arrays_of`, where `ahead` is not there yet; they are checked
+        """`later`: the arrays by their names in `_arrays_of`, if `ahead` is not loaded yet; they are checked
         against the `facts`. `refuse` deletes their file, with a StoreWarning."""
         self._ahead, self._later, self._start, self.refuse = ahead, later, start, refuse
         self._facts = facts
 
     def read(self) -> Ahead | None:
-        """Return it; None where it is damaged, which a StoreWarning tells: the next load makes it anew. Cost:
-        0.1 ms a megabyte, once."""
+        """Return the tables; None if the file is damaged, with a StoreWarning: the next load makes them
+        again. Cost: 0.1 ms a megabyte, once."""
         later, self._later = self._later, None
         if later is not None:
             arrays = {name: one.checked() for name, one in later.items()}
@@ -120,21 +120,21 @@ class AheadSource:
         return self._ahead
 
     def _checked(self, arrays: dict[str, npt.NDArray[Any]]) -> Ahead | None:
-        """Return what some arrays hold; None where their numbers are out of range."""
+        """Return the tables in some arrays; None if a number is out of range."""
         lexemes = arrays.pop(_LEXEMES, None)
         names = {name.removeprefix(_AHEAD): array for name, array in arrays.items()}
         if lexemes is not None and names.keys() == set(GrammarTables._fields) and self._facts is not None:
-            pages = GrammarTables(**names)
-            if are_pages(self._facts, pages) and len(pages.sure):
-                return Ahead(pages, lexemes, self._start)
+            grammar_tables = GrammarTables(**names)
+            if are_grammar_tables(self._facts, grammar_tables) and len(grammar_tables.certified):
+                return Ahead(grammar_tables, lexemes, self._start)
         return None
 
 
 class KeptFile:
-    """The file of one grammar. One whose imports only its loaders know has none."""
+    """The file of one grammar. There is none if a custom loader read an import."""
 
     kind: ClassVar[str]
-    """What is kept, and how it is written down."""
+    """The kind of the contents, and the version of their format."""
 
     def __init__(
         self,
@@ -146,8 +146,8 @@ class KeptFile:
         bound: Sequence[str] = (),
         regex: bool = False,
     ) -> None:
-        """`indenter`: an instance, or None; `bound`: terminals with stand-ins; `regex`: patterns are those of
-        the `regex` module."""
+        """`indenter`: an instance, or None; `bound`: terminals with stand-ins; `regex`: patterns in the
+        syntax of the `regex` module."""
         self._text, self._source, self._bound = text, source, bound
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
@@ -156,7 +156,7 @@ class KeptFile:
             _version(),
             text,
             start,
-            # what is imported depends on where the file lies
+            # imports depend on the folder of the file
             [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
             None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
             [regex_module().__version__] if regex else [],
@@ -166,8 +166,8 @@ class KeptFile:
         self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
 
     def _open(self, limits: Limits) -> tuple[dict[str, Any], ArrayFile] | None:
-        """Return what the file says, and its arrays; None where there is no file, it does not hold any more,
-        or the grammar is past the limits. A damaged file is told by a StoreWarning."""
+        """Return the file's JSON and arrays; None if there is no file, if it is outdated, or if the grammar
+        exceeds the limits. A damaged file causes a StoreWarning."""
         if not self._serves:
             return None
         found = self._entries.read(self.kind, self._key)
@@ -194,8 +194,8 @@ class KeptFile:
         arrays: dict[str, npt.NDArray[Any]],
         later: dict[str, npt.NDArray[Any]] | None = None,
     ) -> None:
-        """Keep what was made; where the folder does not take it, a StoreWarning says so. `later`: arrays that
-        are checked when they are needed."""
+        """Write the file; if the folder does not allow it, a StoreWarning says so. `later`: arrays that are
+        checked when they are needed."""
         imports = self._imports(asked) if self._serves else None
         if imports is None:
             return
@@ -205,13 +205,14 @@ class KeptFile:
         self._entries.write(self.kind, self._key, arrays, numbers, later)
 
     def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
-        """Return the places where lark looked, and digests of what was there; None where unknown."""
+        """Return the places where lark looked for imports, with digests of what was there; None if
+        unknown."""
         found: dict[str, str | None] = {}
         for one in asked:
             if one.base is not None and (
                 self._source is None or not os.path.isdir(os.path.abspath(one.base))
             ):
-                return None  # relative to the program, or to what is no file
+                return None  # relative to the program, or to something that is no file
             folders = [*self._folders, *([] if one.base is None else [os.path.abspath(one.base)])]
             for path in (*(os.path.join(folder, one.file) for folder in folders), _LIBRARY + one.file):
                 digest = found[path] = _digest(path)
@@ -226,9 +227,9 @@ class KeptTables(KeptFile):
     kind = "lark-10"
 
     def read(self, limits: Limits) -> FoundGrammar | None:
-        """Return the tables; None where there are none, see `KeptFile`.
+        """Return the tables; None if there are none, see `KeptFile`.
 
-        Cost: 1 ms for JSON, 3 ms for Python, and the reading of imports.
+        Cost: 1 ms for JSON, 3 ms for Python, and reading the imports.
         """
         found = self._open(limits)
         if found is None:
@@ -249,7 +250,7 @@ class KeptTables(KeptFile):
         return FoundGrammar(tables, digest, is_local, ahead, facts)
 
     def write(self, loaded: Loaded) -> FoundGrammar:
-        """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s, and of
+        """Write the loaded tables, and return them. Cost: that of a lexer, up to 0.1 s, and of
         `prepared_lexer`."""
         lexer = Lexer(loaded.tables)
         patterns = lexer.patterns()
@@ -285,7 +286,7 @@ class KeptRules(KeptFile):
     kind = "lark-rules-4"
 
     def read(self, limits: Limits) -> PlainRules | None:
-        """Return the rules; None where there are none, see `KeptFile`. Cost: 0.1 ms, and imports."""
+        """Return the rules; None if there are none, see `KeptFile`. Cost: 0.1 ms, and reading the imports."""
         found = self._open(limits)
         if found is None:
             return None
@@ -298,7 +299,7 @@ class KeptRules(KeptFile):
         return plain
 
     def write(self, plain: PlainRules) -> None:
-        """Keep what was loaded."""
+        """Write the loaded rules."""
         said = {
             "rules": plain.rules,
             "patterns": plain.patterns,
@@ -311,8 +312,8 @@ class KeptRules(KeptFile):
 
 
 def _rules(said: dict[str, Any], bound: Sequence[str]) -> PlainRules | None:
-    """Return the rules that a file holds; None where a rule has a symbol that is none. Raises LookupError,
-    TypeError, ValueError, AttributeError."""
+    """Return the rules in a file; None if a rule has an unknown symbol. Raises LookupError, TypeError,
+    ValueError, AttributeError."""
     rules = tuple((_text(left), _texts(right)) for left, right in said["rules"])
     patterns = {_text(name): _text(pattern) for name, pattern in said["patterns"].items()}
     ignored = _texts(said["ignored"])
@@ -336,11 +337,13 @@ def _texts(said: list[Any]) -> tuple[str, ...]:
 
 
 def _arrays_of(ahead: Ahead) -> dict[str, npt.NDArray[Any]]:
-    return {_LEXEMES: ahead.lexemes} | {f"{_AHEAD}{name}": one for name, one in ahead.pages._asdict().items()}
+    return {_LEXEMES: ahead.lexemes} | {
+        f"{_AHEAD}{name}": one for name, one in ahead.grammar_tables._asdict().items()
+    }
 
 
 def _digest(path: str) -> str | None:
-    """Return the digest of an imported file; None where there is none."""
+    """Return the digest of an imported file; None if there is none."""
     if path.startswith(_LIBRARY):
         path = str(_lark() / "grammars" / path.removeprefix(_LIBRARY))
     try:
@@ -359,7 +362,7 @@ def _digest_of(tables: ParserTables) -> str:
 
 
 def _kernels(tables: ParserTables) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return where the items of each state end, and the items."""
+    """Return the ends of each state's items, and the items."""
     ends = np.cumsum([0, *map(len, tables.kernels)]).astype(np.int32)
     items = np.array([item for kernel in tables.kernels for item in kernel], np.int32).reshape(-1, 2)
     return ends, items

@@ -1,8 +1,8 @@
-"""The masks of a kept Lark grammar, read from its file when they are asked for.
+"""The masks of a stored Lark grammar, read from its file on demand.
 
-A mask is a dense row of the mask store and a list of tokens. The file holds the lists of states with the same
-row together, in *groups* of bounded size: a group is checked when the first of its masks is wanted, and all
-of them are known then. What opens a grammar that has met much reads none.
+A mask is a dense row of the mask store and a list of tokens. The file stores the lists of states with the
+same row together, in *groups* of bounded size. A group is checked when the first of its masks is needed, and
+then all of them are known. Opening a large grammar reads none of them.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ from structgen.tokens.array_checks import are_in, are_shaped
 
 _ROW, _LIST = K.LarkNode.dense_row, K.LarkNode.token_list
 _GROUP = 1 << 14
-"""Words (int32) of lists from which on a group is full."""
+"""Words (int32) of lists at which a group is full."""
 
 
 class Groups(NamedTuple):
-    """Which states have the masks of a file, and where these lie."""
+    """Which states have masks in a file, and where the masks are."""
 
     group_of: npt.NDArray[np.int32]
-    """Of each state, -1: its mask is not there."""
+    """The group of each state; -1: its mask is not in the file."""
     states: npt.NDArray[np.int64]
-    """Those with masks, group by group."""
+    """The states with masks, group by group."""
     offsets: npt.NDArray[np.int64]
-    """Where the list of each begins."""
+    """The position of each state's list."""
     bounds: npt.NDArray[np.int64]
-    """[groups, 5]: the dense row among those of the file, or -1; the first state and the one behind the last;
-    the first word of the lists and the one behind the last."""
+    """[groups, 5]: the number of the dense row in the file, or -1; the first state and the one after the
+    last; the first word of the lists and the one after the last."""
     sums: npt.NDArray[np.int64]
     """Checksums of the lists."""
 
 
 def grouped(snapshot: StateSnapshot, rows: Mapping[int, int]) -> tuple[StateSnapshot, Groups]:
-    """Return a snapshot without its masks but with the lists of its groups, and these. `rows`: of each dense
-    row its number in the file. Cost: 1 us a state."""
+    """Return a snapshot without masks but with the lists of its groups, and the groups. `rows`: the number in
+    the file of each dense row. Cost: 1 us a state."""
     masked = np.flatnonzero(snapshot.nodes[:, _LIST] >= 0)
-    # equal lists are one in a snapshot: side by side they are one in a group
+    # sorted so that states with equal lists are adjacent, and share one copy in their group
     masked = masked[np.lexsort((snapshot.nodes[masked, _LIST], snapshot.nodes[masked, _ROW]))]
     parts: list[bytes] = []
     offsets: list[int] = []
@@ -58,7 +58,7 @@ def grouped(snapshot: StateSnapshot, rows: Mapping[int, int]) -> tuple[StateSnap
     before, used = -2, 0
     for at, (row, start) in enumerate(snapshot.nodes[masked][:, [_ROW, _LIST]].tolist()):
         if row != before or used - bounds[-1][3] >= _GROUP:
-            if used % 2:  # groups are whole words of eight bytes
+            if used % 2:  # groups are multiples of eight bytes
                 parts.append(bytes(4))
                 used += 1
             bounds.append([rows.get(row, -1), at, at, used, used])
@@ -91,12 +91,13 @@ def grouped(snapshot: StateSnapshot, rows: Mapping[int, int]) -> tuple[StateSnap
 
 
 def padded(rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Return dense rows as whole words of eight bytes each."""
+    """Return dense rows padded to multiples of eight bytes."""
     return np.pad(rows, ((0, 0), (0, rows.shape[1] % 2)))
 
 
 def are_groups(groups: Groups, states: int, rows: int, lists: npt.NDArray[np.int32]) -> bool:
-    """Return whether groups are of that many states and dense rows, and lie in the lists."""
+    """Return whether groups are consistent with these numbers of states and dense rows, and within the
+    lists."""
     many, count = len(groups.states), len(groups.bounds)
     shapes: list[tuple[str, tuple[int, ...]]] = [
         ("<i4", (len(groups.group_of),)),
@@ -122,7 +123,7 @@ def are_groups(groups: Groups, states: int, rows: int, lists: npt.NDArray[np.int
 
 
 class DenseRows:
-    """The dense rows of a file, each checked when it is asked for."""
+    """The dense rows of a file, each checked at its first use."""
 
     __slots__ = (
         "_address",
@@ -155,15 +156,15 @@ class DenseRows:
                 ("<u4", (self.count,)),
             ],
         )
-        """Whether there are sums of all rows, and these are of the store's size."""
+        """Whether there are checksums of all rows, and the rows have the store's size."""
         self._checked: dict[int, npt.NDArray[np.int32] | None] = {}
         self._numbers: dict[int, int | None] = {}
         self.is_damaged = False
-        """Whether a row was asked for that is damaged."""
+        """Whether a damaged row was met."""
 
     def row(self, at: int) -> npt.NDArray[np.int32] | None:
-        """Return a row, as it lies in the file; None, with a StoreWarning, where it is damaged. Cost: 5 us
-        the first time."""
+        """Return a row of the file; None, with a StoreWarning, if it is damaged. Cost: 5 us the first
+        time."""
         if at not in self._checked:
             words = self._rows.array.shape[1] // 2
             found = None
@@ -176,8 +177,8 @@ class DenseRows:
         return self._checked[at]
 
     def number(self, at: int) -> int | None:
-        """Return the number of a row in the store; None where it is damaged, and where the store has no room.
-        Cost: 20 us the first time."""
+        """Return the number of a row in the store; None if it is damaged, or the store has no room. Cost: 20
+        us the first time."""
         if at not in self._numbers:
             row = self.row(at)
             self._numbers[at] = None if row is None else self._masks.intern_row(row, int(self._crcs[at]))
@@ -185,20 +186,19 @@ class DenseRows:
 
 
 class KeptMasks:
-    """The masks of the states of one grammar's tables that were not read yet. The grammar's lock is held by
-    whoever asks."""
+    """The masks of a grammar's states that were not read yet. The caller holds the grammar's lock."""
 
     __slots__ = ("_addresses", "_dense", "_groups", "_lists", "_tables", "_tokens", "_waiting")
 
     def __init__(
         self, groups: Groups, lists: Later, dense: DenseRows, tables: GrowingTables, tokens: int
     ) -> None:
-        """`tables` have the lists as their own; `tokens`: how many there are."""
+        """`tables` already contain the lists; `tokens`: the number of tokens."""
         self._tokens = tokens
         self._groups, self._lists, self._dense, self._tables = groups, lists, dense, tables
         self._addresses = address_of(groups.states), address_of(groups.offsets)
         self._waiting: dict[int, list[int]] | None = None
-        """The bounds and the sum of each group that was not read; None: all of them."""
+        """The bounds and the checksum of each unread group; None: of all groups."""
 
     def _groups_left(self) -> dict[int, list[int]]:
         if self._waiting is None:
@@ -207,21 +207,21 @@ class KeptMasks:
         return self._waiting
 
     def recall(self, state: int) -> bool:
-        """Return whether the mask of a state was in the file and is known now. Cost: 1 us where it was not,
-        else some 20 us, and those of a dense row."""
+        """Return whether the mask of a state is known now, read from the file. Cost: 1 us if it was not
+        there, else about 20 us and the cost of a dense row."""
         group_of = self._groups.group_of
         group = int(group_of[state]) if state < len(group_of) else -1
         found = None if group < 0 else self._groups_left().pop(group, None)
         return found is not None and self._read(*found)
 
     def recall_all(self) -> None:
-        """Have all masks known. Cost: some 20 us each group."""
+        """Read all masks. Cost: about 20 us a group."""
         left = self._groups_left()
         while left:
             self._read(*left.popitem()[1])
 
     def _read(self, row: int, first: int, last: int, low: int, high: int, total: int) -> bool:
-        """Return whether the masks of a group are known now; those that are not are worked out."""
+        """Return whether the masks of a group are known now; if not, they are computed later."""
         lists = int(self._tables.context[LISTS + ADDRESS])
         if checksum_at(lists + 4 * low, (high - low) // 2) != total:
             self._lists.tell()

@@ -22,34 +22,33 @@ Array = npt.NDArray[Any]
 
 
 class GrammarFacts(NamedTuple):
-    """The words about a grammar, and the arrays that they have addresses of."""
+    """Facts about a grammar as words for compiled code, and the arrays whose addresses they contain."""
 
     words: npt.NDArray[np.int64]
     held: tuple[Array, ...]
 
     def of(self, lexemes: int, tokens: int) -> int:
-        """Return the address of the words, for so many states of lexemes and tokens."""
+        """Return the address of the words, for so many lexeme states and tokens."""
         self.words[S.S_LEXEMES], self.words[S.S_TOKENS] = lexemes, tokens
         return address_of(self.words)
 
 
 class RecordBounds(NamedTuple):
-    """What the numbers of records may be."""
+    """The valid ranges of the numbers in records."""
 
     facts: GrammarFacts
     tokens: int
     nodes: int
-    """Of the vocabulary's trie."""
+    """Nodes of the vocabulary's trie."""
     lexemes: int = 0
     lists: Array | None = None
-    """The lists of what lexemes may end as."""
+    """The lists of endings of lexemes."""
     rows: int = 0
-    """Dense rows that lie beside the records."""
+    """The number of dense rows stored beside the records."""
 
 
 def are_records(records: Records, bounds: RecordBounds) -> bool:
-    """Return whether records, as they lie in a file, are such as compiled code can follow. Cost: 2 ns a
-    number."""
+    """Return whether compiled code can safely follow the records of a file. Cost: 2 ns a number."""
     made, size = records.made, len(records.made)
     count, known = len(records.tries), records.records.shape[-1]
     shapes: list[tuple[str, tuple[int, ...]]] = [
@@ -66,7 +65,7 @@ def are_records(records: Records, bounds: RecordBounds) -> bool:
     marks, seen = np.zeros(size, np.uint8), np.zeros(size, np.int32)
     marks[records.addresses] = 1
     marks[records.rows] = 2
-    # a word that is added twice to an address is none
+    # a word that is listed twice as an address is invalid
     if int((marks == 1).sum()) != len(records.addresses) or int((marks == 2).sum()) != len(records.rows):
         return False
     assert bounds.lists is not None
@@ -78,7 +77,7 @@ def are_records(records: Records, bounds: RecordBounds) -> bool:
 
 
 def facts_of(tables: ParserTables) -> GrammarFacts | None:
-    """Return the facts about a parser; None where its tables are not of one. Cost: some us a rule."""
+    """Return the facts about a parser; None if its tables are inconsistent. Cost: some us a rule."""
     states, terminals, rules = len(tables.kernels), len(tables.terminals), tables.rules
     actions = np.ascontiguousarray(tables.actions, np.int32)
     gotos = np.ascontiguousarray(tables.gotos, np.int32)
@@ -113,10 +112,10 @@ def facts_of(tables: ParserTables) -> GrammarFacts | None:
 def _named_once(
     tables: ParserTables, actions: npt.NDArray[np.int32], symbols: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return actions and the symbols of rules with each terminal under the first of its numbers.
+    """Return actions and right sides of rules with each terminal under the first of its numbers.
 
-    Lark lists a terminal twice that is ignored and stands in a rule: both numbers have the same actions, and
-    rules name one of them. Columns that are not the same stay as they are, and are found invalid.
+    Lark lists a terminal twice if it is ignored and used in a rule. Both numbers have the same actions, and
+    rules use one of them. Columns that differ are unchanged, and are found invalid later.
     """
     first: dict[str, int] = {}
     number = np.array([first.setdefault(one.name, at) for at, one in enumerate(tables.terminals)], np.int32)
@@ -133,52 +132,65 @@ def _named_once(
     return merged, named
 
 
-def are_pages(facts: GrammarFacts, pages: GrammarTables) -> bool:
-    """Return whether pages are such as compiled code can follow. Cost: 2 ns a number."""
+def are_grammar_tables(facts: GrammarFacts, grammar_tables: GrammarTables) -> bool:
+    """Return whether compiled code can safely follow these tables. Cost: 2 ns a number."""
     states, terminals, _, rules, contexts = facts.words[:5].tolist()
-    lexemes = len(pages.newlines)
+    lexemes = len(grammar_tables.newlines)
     if terminals > K.TAILED:
-        return False  # such a grammar has none
-    if pages.moves.ndim != 2 or pages.fixed.shape not in ((256,), (257,)):
+        return False  # no tables are stored for such a grammar
+    if grammar_tables.moves.ndim != 2 or grammar_tables.fixed.shape not in ((256,), (257,)):
         return False
-    width = pages.moves.shape[1]
-    if int(pages.fixed[:256].max()) + 1 != width or pages.sure.shape not in ((states,), (0,)):
+    width = grammar_tables.moves.shape[1]
+    if int(grammar_tables.fixed[:256].max()) + 1 != width or grammar_tables.certified.shape not in (
+        (states,),
+        (0,),
+    ):
         return False
     shapes: list[tuple[str, tuple[int, ...]]] = [
-        ("|u1", pages.fixed.shape),
+        ("|u1", grammar_tables.fixed.shape),
         ("<i8", (lexemes, width)),
         ("|u1", (lexemes,)),
         ("<i4", (lexemes,)),
-        ("<i4", (len(pages.lists),)),
+        ("<i4", (len(grammar_tables.lists),)),
         ("<i4", (contexts,)),
         ("<i4", (states,)),
         ("|u1", (contexts, terminals)),
         ("|u1", (terminals, width)),
         ("<i4", (rules,)),
         ("<i4", (rules,)),
-        ("|u1", pages.sure.shape),
+        ("|u1", grammar_tables.certified.shape),
     ]
-    if not are_shaped(pages, shapes):
+    if not are_shaped(grammar_tables, shapes):
         return False
     ends, origins = facts.held[4], facts.held[6]
-    if not np.array_equal(pages.origins, origins) or not np.array_equal(pages.sizes, np.diff(ends)):
+    if not np.array_equal(grammar_tables.origins, origins) or not np.array_equal(
+        grammar_tables.sizes, np.diff(ends)
+    ):
         return False
-    if not are_in(pages.starts, K.UNKNOWN, lexemes) or not are_in(pages.clean, 0, K.SEPARABLE_PENDING):
+    if not are_in(grammar_tables.starts, K.UNKNOWN, lexemes) or not are_in(
+        grammar_tables.separability, 0, K.SEPARABLE_PENDING
+    ):
         return False
-    begun = pages.moves[pages.starts[pages.starts >= 0]]
+    begun = grammar_tables.moves[grammar_tables.starts[grammar_tables.starts >= 0]]
     kinds = begun & K.KIND_BITS
     if ((begun >= 0) & ((kinds == K.MOVE_BEFORE) | (kinds == K.MOVE_OLD))).any():
-        return False  # a lexeme that ends before its first byte would end for ever
+        return False  # a lexeme that ends before its first byte would never stop
     w = facts.of(lexemes, 0)
-    lists = address_of(pages.lists)
+    lists = address_of(grammar_tables.lists)
     return bool(
-        S.moves_are_valid(w, address_of(pages.moves), lexemes, width)
-        and S.lists_are_valid(w, address_of(pages.endings), address_of(pages.plans), lists, len(pages.lists))
+        S.moves_are_valid(w, address_of(grammar_tables.moves), lexemes, width)
+        and S.lists_are_valid(
+            w,
+            address_of(grammar_tables.endings),
+            address_of(grammar_tables.plans),
+            lists,
+            len(grammar_tables.lists),
+        )
     )
 
 
 def is_snapshot(facts: GrammarFacts, snapshot: StateSnapshot, slots: Slots, lexemes: int) -> bool:
-    """Return whether a snapshot without its masks is such as compiled code can follow. Cost: 10 ns a row."""
+    """Return whether compiled code can safely follow a snapshot without masks. Cost: 10 ns a row."""
     count, stacked, placed, known = (len(one) for one in snapshot[1:5])
     shapes: list[tuple[str, tuple[int, ...]]] = [
         ("<i8", (count, 10)),

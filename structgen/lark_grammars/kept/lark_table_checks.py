@@ -1,4 +1,4 @@
-"""Whether what a file holds of a compiled Lark grammar is such as compiled code can follow (see
+"""Checks whether compiled code can safely follow the contents of a Lark grammar's file (see
 `json_machine.kept.table_checks`): the tables of the lexer and the parser, states, lists of tokens, and
 records."""
 
@@ -72,9 +72,9 @@ TRIE_WORDS = words_of(LeftoverTrie)
     S_TOKENS,
     S_LISTS,
 ) = range(16)
-"""Words about a grammar: how many of each, and the addresses of the arrays (int32) of its parser. RULE_ENDS:
-where the symbols of each rule end. START: the state in which the parser begins. LISTS: the address of the
-lists of what lexemes may end as (int32), where records are looked at."""
+"""Words of facts about a grammar: counts, and the addresses of the parser's arrays (int32). RULE_ENDS: the
+ends of each rule's symbols. START: the parser's start state. LISTS: the address of the lists of endings
+(int32), for checking records."""
 
 
 @jit
@@ -84,7 +84,7 @@ def _in(value, low, end):
 
 @jit
 def _has_item(w, state, rule, dot):
-    """Return whether a state is inside a rule, behind so many of its symbols."""
+    """Return whether a state has the item of a rule with the dot at a position."""
     ends, items = load64(w, S_KERNEL_ENDS), load64(w, S_KERNEL_ITEMS)
     for at in range(load32(ends, state), load32(ends, state + 1)):
         if load32(items, 2 * at) == rule and load32(items, 2 * at + 1) == dot:
@@ -105,7 +105,7 @@ def _size(w, rule):
 
 @jit
 def _leads(w, state, symbol, after):
-    """Return whether it follows from the rules a state is inside that a symbol leads to another."""
+    """Return whether the items of a state imply that a symbol leads to another state."""
     ends, items = load64(w, S_KERNEL_ENDS), load64(w, S_KERNEL_ITEMS)
     first, last = load32(ends, after), load32(ends, after + 1)
     if first == last:
@@ -125,7 +125,7 @@ def _leads(w, state, symbol, after):
 
 @jit
 def _goes(w, state, after):
-    """Return whether a state follows another on a stack."""
+    """Return whether a state may be directly above another on a stack."""
     ends, items = load64(w, S_KERNEL_ENDS), load64(w, S_KERNEL_ITEMS)
     at = load32(ends, after)
     if at == load32(ends, after + 1) or load32(items, 2 * at + 1) < 1:
@@ -138,8 +138,8 @@ def _goes(w, state, after):
 
 @entry("int64(int64)")
 def parser_is_valid(w):
-    """Return 0 where the actions of a parser follow from the rules that its states are inside, so that no
-    reduction takes more from a stack than is there; else which part does not. Ranges are checked before."""
+    """Return 0 if the actions of a parser follow from the items of its states, so that no reduction pops more
+    than is there; else a number for the faulty part. Ranges are checked before."""
     states, terminals, nonterminals = (
         load64(w, S_STATES),
         load64(w, S_TERMINALS),
@@ -188,12 +188,12 @@ def parser_is_valid(w):
 
 @entry("int64(int64, int64, int64, int64)")
 def moves_are_valid(w, moves, count, width):
-    """Return 1 where all moves of lexeme states lead to states and terminals, else 0."""
+    """Return 1 if all moves of lexeme states lead to states and terminals, else 0."""
     states, terminals = load64(w, S_LEXEMES), load64(w, S_TERMINALS)
     for at in range(count * width):
         move = load64(moves, at)
         if move < 0:
-            if move < UNKNOWN:  # what is asked and not answered is not kept
+            if move < UNKNOWN:  # a pending question is never stored
                 return 0
             continue
         kind, to, otherwise = move & KIND_BITS, (move >> TO_SHIFT) & TO_BITS, move >> ELSE_SHIFT
@@ -211,7 +211,7 @@ def moves_are_valid(w, moves, count, width):
 
 @jit
 def _endings_are_valid(w, lists, at, size):
-    """Return whether what a lexeme may end as is listed at a place of the lists."""
+    """Return whether there is a valid list of endings at a position."""
     terminals, contexts = load64(w, S_TERMINALS), load64(w, S_CONTEXTS)
     if not _in(at, 0, size) or not _in(load32(lists, at), 0, size - at):
         return False
@@ -241,7 +241,7 @@ def _endings_are_valid(w, lists, at, size):
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def lists_are_valid(w, endings, plans, lists, size):
-    """Return 1 where the lists of what lexemes may end as, and of the parser's plans, are such, else 0."""
+    """Return 1 if the lists of endings and of the parser's plans are valid, else 0."""
     terminals = load64(w, S_TERMINALS)
     for lexeme in range(load64(w, S_LEXEMES)):
         at = load32(endings, lexeme)
@@ -268,7 +268,8 @@ def lists_are_valid(w, endings, plans, lists, size):
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def states_are_valid(w, nodes, count, pairs, stacked, places, placed, edges, known, flags, start):
-    """Return 0 where states, stacks and places of a snapshot lead to such, else which part does not."""
+    """Return 0 if all numbers in a snapshot's states, stacks and places are valid, else a number for the
+    faulty part."""
     if not _in(start, 0, count) or stacked < 1 or placed < 1:
         return 1
     for i in range(1, stacked):
@@ -320,7 +321,7 @@ def states_are_valid(w, nodes, count, pairs, stacked, places, placed, edges, kno
 
 @entry("int64(int64, int64, int64)")
 def slots_are_valid(slots, size, count):
-    """Return 1 where hash slots hold numbers of rows, and enough of them are free, else 0."""
+    """Return 1 if hash slots hold row numbers, and enough of them are free, else 0."""
     free = 0
     for at in range(size):
         number = load32(slots, at)
@@ -333,7 +334,7 @@ def slots_are_valid(slots, size, count):
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def masks_are_valid(lists, low, high, offsets, count, tokens):
-    """Return 1 where the lists of the tokens of some masks lie between two places and hold tokens, else 0."""
+    """Return 1 if the token lists of some masks are between two positions and hold tokens, else 0."""
     before = -1
     for i in range(count):
         at = load64(offsets, i)
@@ -356,8 +357,8 @@ def masks_are_valid(lists, low, high, offsets, count, tokens):
 
 @jit
 def _address(made, marks, size, word, bytes_of, align):
-    """Return the offset that a word of `made` is, where so many bytes from there on are in `made`; -1 where
-    it is none."""
+    """Return the offset in a word of `made`, if so many bytes from there on are in `made`; -1 if it is no
+    valid offset."""
     if not _in(word, 0, size) or load8(marks, word) != 1:
         return numba.int64(-1)
     at = load64(made, word)
@@ -368,7 +369,7 @@ def _address(made, marks, size, word, bytes_of, align):
 
 @jit
 def _are_tokens(w, made, marks, size, word, count):
-    """Return whether a word of `made` leads to that many tokens."""
+    """Return whether a word of `made` is the offset of that many tokens."""
     if count == 0:
         return True
     at = _address(made, marks, size, word, 4 * count, 4)
@@ -382,7 +383,8 @@ def _are_tokens(w, made, marks, size, word, count):
 
 @jit
 def _groups_are_valid(w, made, marks, size, at, count, rows, lists):
-    """Return whether the groups of a record are valid. `rows`: dense rows; `lists`: numbers in the lists."""
+    """Return whether the groups of a record are valid. `rows`: the number of dense rows; `lists`: the length
+    of the lists."""
     for _ in range(count):
         word = at // 8
         at += 32
@@ -415,12 +417,12 @@ def _groups_are_valid(w, made, marks, size, at, count, rows, lists):
 
 @jit
 def _trie_is_valid(w, made, marks, size, at):
-    """Return whether the words of a trie, at an offset, are valid."""
+    """Return whether the trie at an offset is valid."""
     word = at // 8
     if at < 0 or at % 8 != 0 or word + TRIE_WORDS > size:
         return False
     if load8(marks, word + D_RECORDS) >= 3:
-        return True  # it was looked at before
+        return True  # it was checked before
     count, starts, tokens = (
         load64(made, word + D_COUNT),
         load64(made, word + D_SLOTS),
@@ -453,7 +455,7 @@ def _trie_is_valid(w, made, marks, size, at):
 
 @jit
 def _record_is_valid(w, made, marks, size, at, nodes, rows, lists):
-    """Return whether a record, at an offset, is valid; its trie has so many nodes."""
+    """Return whether the record at an offset is valid; its trie has so many nodes."""
     word = at // 8
     if at < 0 or at % 8 != 0 or word + RECORD_WORDS > size:
         return False
@@ -480,7 +482,7 @@ def _record_is_valid(w, made, marks, size, at, nodes, rows, lists):
             if trie < 0 or not _trie_is_valid(w, made, marks, size, trie):
                 return False
             if load64(made, trie // 8 + D_COUNT) >= LARGE_TRIE and load8(marks, trie // 8 + D_RECORDS) != 4:
-                return False  # it would have records of its own
+                return False  # it is large enough to have records of its own
             if not _are_tokens(w, made, marks, size, row + 3, load64(made, row + 4)):
                 return False
     if crossings > 0:
@@ -500,11 +502,11 @@ def _record_is_valid(w, made, marks, size, at, nodes, rows, lists):
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def records_are_valid(w, made, marks, size, records, known, tries, count, nodes, rows, lists, seen):
-    """Return 0 where records are such as compiled code can follow, else which part is not.
+    """Return 0 if compiled code can safely follow records, else a number for the faulty part.
 
-    `made`: int64[size] with offsets, of which `marks` (uint8) says: 1, where a word is an offset; 2, the
-    number of a dense row. `records`: int64[1 + count, known]; `tries`: the offsets of COUNT tries; `nodes`:
-    those of the vocabulary's trie; `seen`: int32[size] of zeros.
+    `made`: int64[size] with offsets; `marks` (uint8): 1 if a word of it is an offset, 2 if it is the number
+    of a dense row. `records`: int64[1 + count, known]; `tries`: the offsets of COUNT tries; `nodes`: the
+    number of nodes of the vocabulary's trie; `seen`: int32[size] of zeros.
     """
     for which in range(count):
         if not _trie_is_valid(w, made, marks, size, load64(tries, which)):

@@ -1,4 +1,5 @@
-"""`LoadedLark`: what a compiled grammar and a grammar with bound terminals need of a Lark grammar."""
+"""`LoadedLark`: the interface of a Lark grammar for compiled grammars and for grammars with bound
+terminals."""
 
 from __future__ import annotations
 
@@ -11,33 +12,33 @@ from structgen.text_grammars.text_grammar import TextGrammar
 
 
 class LoadedLark(TextGrammar):
-    """A Lark grammar as lark has loaded it: the base class of `LarkGrammar`, for those below it."""
+    """A Lark grammar as lark has loaded it: the base class of `LarkGrammar`, for packages below that one."""
 
     __slots__ = ("load_ms",)
 
     load_ms: float
-    """What loading it took, in milliseconds."""
+    """Milliseconds of loading."""
 
     @property
     @abstractmethod
     def tables(self) -> ParserTables:
-        """The parser and the terminals, as lark has built them."""
+        """The parser and the terminals, as lark built them."""
 
     @property
     @abstractmethod
     def digest(self) -> str:
-        """A digest of the tables, as they are numbered in this process."""
+        """A digest of the tables, with the numbering of this process."""
 
     @property
     @abstractmethod
     def facts(self) -> GrammarFacts | None:
-        """The bounds that files about the grammar are checked against; None where its parser is invalid."""
+        """The bounds against which files about the grammar are checked; None if its parser is invalid."""
 
     @property
     @abstractmethod
     def ahead(self) -> Ahead | None:
-        """The tables that were worked out for all vocabularies, where there are any."""
+        """The tables that hold for all vocabularies, if they were computed."""
 
     @abstractmethod
     def refuse(self) -> None:
-        """Delete the file that the grammar was read from, with a StoreWarning: it holds wrong numbers."""
+        """Delete the file from which the grammar was read, with a StoreWarning: its numbers are invalid."""

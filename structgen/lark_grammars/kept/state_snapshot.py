@@ -1,7 +1,7 @@
-"""The states of a Lark grammar that have masks, as plain arrays: what is kept of what documents met.
+"""Snapshots of a Lark grammar's states with masks, as plain arrays for its file.
 
-Most places are met once, in a proof that a text goes on; what is kept are the states whose masks are known,
-and the places, stacks and widths that they name, under new numbers.
+Most places occur only inside proofs. A snapshot has only the states whose masks are known, and the places,
+stacks and widths that they use, renumbered.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 
 
 class StateSnapshot(NamedTuple):
-    """Rows of the tables; equal lists of tokens are one."""
+    """Rows of the tables; equal token lists are stored once."""
 
     start: int
     nodes: Array
@@ -28,7 +28,7 @@ class StateSnapshot(NamedTuple):
     places: Array
     edges: Array
     flags: Array
-    """T_OFFSET."""
+    """The place flags."""
     lists: Array
 
     @property
@@ -37,13 +37,13 @@ class StateSnapshot(NamedTuple):
         return sum(int(one.nbytes) for one in self[1:])
 
     def emptied(self) -> StateSnapshot:
-        """Return the snapshot of the first state alone, without its mask."""
+        """Return a snapshot with only the first state, without its mask."""
         return _snapshot(self.start, *self[1:], np.zeros(len(self.nodes), np.bool_))
 
 
 def take(tables: GrowingTables, start: int) -> StateSnapshot:
-    """Return the snapshot of the states that have masks, and the first one. The grammar's lock is held by the
-    caller. Cost: some milliseconds for 10,000 states."""
+    """Return the snapshot of the states with masks, and the first state. The caller holds the grammar's lock.
+    Cost: some milliseconds for 10,000 states."""
     held = [tables.rows(table)[: tables.count(table)] for table in (NODES, K.CELLS, K.PLACES, EDGES)]
     nodes, pairs, places, edges = held
     flags = tables.rows(K.PLACE_FLAGS)[: len(places)]
@@ -61,9 +61,9 @@ def _snapshot(
     lists: Array,
     chosen: npt.NDArray[np.bool_],
 ) -> StateSnapshot:
-    """Return the snapshot of the chosen states and the first one, of the rows of tables."""
+    """Return the snapshot of the chosen states and the first one, from rows of tables."""
     masked = chosen.copy()
-    # of some states it is known that a text goes on, or that none does
+    # the liveness of some states is known
     told = (edges[:, 1] == K.LIVE_KEY) & ((edges[:, 3] == K.LIVE_YES) | (edges[:, 3] == K.LIVE_NO))
     told[told] = nodes[edges[told, 0], K.LarkState.mode] == K.READING
     chosen[edges[told, 0]] = True
@@ -83,9 +83,8 @@ def _snapshot(
 
 
 def clear(tables: GrowingTables) -> None:
-    """Take the places out of tables that no state names, with their stacks and edges; states keep their
-    numbers. The grammar's lock is held by the caller, and nobody has the number of a place. Cost: 0.1 us a
-    place."""
+    """Remove places that no state uses, with their stacks and edges; states keep their numbers. The caller
+    holds the grammar's lock, and no one holds the number of a place. Cost: 0.1 us a place."""
     held = [tables.rows(table)[: tables.count(table)] for table in (NODES, K.CELLS, K.PLACES, EDGES)]
     nodes, pairs, places, edges = held
     flags = tables.rows(K.PLACE_FLAGS)[: len(places)]
@@ -101,11 +100,11 @@ def clear(tables: GrowingTables) -> None:
 def _named(
     named: Array, pairs: Array, places: Array, edges: Array, flags: Array
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Return the new number of each place that is named, or is the plain one of such a place, and what is
-    left of the rows: pairs, places, edges between them, flags."""
-    after = edges[:, 3].astype(np.int32)  # what was looked at has other numbers then
+    """Return the new number of each place that is used, or is the plain place of one, and the remaining rows:
+    pairs, places, edges between them, flags."""
+    after = edges[:, 3].astype(np.int32)  # drops the inspected part, whose cell numbers change
     flags = flags.reshape(-1).copy()
-    flags[0] = 0  # no place
+    flags[0] = 0  # entry 0 is no place
     there = np.zeros(len(places), np.bool_)
     there[0] = True
     there[named] = True
@@ -125,7 +124,7 @@ def _named(
         places[1:, column] = of_pair[places[1:, column]]
     pairs[1:, 1] = _moved(of_pair, pairs[1:, 1])
     edges[:, 0], edges[:, 3] = of_place[edges[:, 0]], of_place[after[read]]
-    # what was asked and not answered is not known; plain places are numbered anew
+    # pending questions become unknown; plain places are renumbered
     pending = (flags & K.OPEN_BITS) == K.OPEN_PENDING
     flags = flags & np.where(pending, ~K.OPEN_BITS, -1) & ((1 << K.PLAIN_AT) - 1)
     plained = plain >= 0
@@ -135,7 +134,7 @@ def _named(
 
 
 class Slots(NamedTuple):
-    """By which the rows of a snapshot are found (`GrowingTables.slots`)."""
+    """The hash slots of a snapshot's rows (`GrowingTables.slots`)."""
 
     nodes: Array
     pairs: Array
@@ -151,8 +150,8 @@ def slots_of(snapshot: StateSnapshot, limits: Limits) -> Slots:
 
 
 def put(snapshot: StateSnapshot, tables: GrowingTables, slots: Slots | None = None) -> int:
-    """Make a snapshot's arrays the tables, which are still empty; nobody else may write to them. Returns the
-    number of the first state. Cost: 10 us, and 10 ns a row without `slots`."""
+    """Use a snapshot's arrays as the tables, which are still empty; nobody else may write to them. Returns
+    the number of the first state. Cost: 10 us, and 10 ns a row without `slots`."""
     loads = (
         (NODES, snapshot.nodes),
         (K.CELLS, snapshot.pairs),
@@ -167,7 +166,7 @@ def put(snapshot: StateSnapshot, tables: GrowingTables, slots: Slots | None = No
 
 
 def _close(chosen: npt.NDArray[np.bool_], to: Array) -> None:
-    """Choose all that the chosen ones lead to: -1, nothing."""
+    """Extend the chosen rows by all that they lead to (transitive closure); -1 leads nowhere."""
     new = chosen.copy()
     while new.any():
         after = np.unique(to[new])
@@ -178,18 +177,18 @@ def _close(chosen: npt.NDArray[np.bool_], to: Array) -> None:
 
 
 def _renumbered(chosen: npt.NDArray[np.bool_]) -> Array:
-    """Return for each row its number among the chosen ones."""
+    """Return the new number of each row among the chosen ones."""
     return np.cumsum(chosen) - 1
 
 
 def _moved(numbers: Array, column: Array) -> Array:
-    """Return a column of numbers, those below 0 as they are."""
+    """Return a column of renumbered entries; entries below 0 are unchanged."""
     return np.where(column >= 0, numbers[column], column)
 
 
 def _lists(held: Array, offsets: list[int]) -> tuple[Array, list[int]]:
-    """Return the lists of tokens at some offsets of T_LIST, equal ones once, as a table of their own, and
-    where each of them is."""
+    """Return the token lists at some offsets, equal ones once, as a table of their own, and their positions
+    in it."""
     places: dict[bytes, int] = {}
     parts: list[bytes] = []
     where, used = [], 0

@@ -1,6 +1,6 @@
-"""Rows over the classes of bytes, stored as a partition of the classes and one value for each part.
+"""Rows over the classes of bytes, stored as a partition of the classes and a value for each part.
 
-Most rows have few different values. What is computed from such rows is computed once for each part.
+Most rows have few different values. A function of such rows is computed once for each part.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import numpy.typing as npt
 
 T = TypeVar("T")
 _MULTIPLIER: Final = np.int64(0x2127599BF4325C37)
-"""An odd number: the hash of a column is multiplied by it."""
+"""An odd multiplier for the hash of a column."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SharedParts:
-    """A partition of the classes; equal ones are one object."""
+    """A partition of the classes; equal partitions are one object."""
 
     number: int
     which: npt.NDArray[np.int32]
-    """Of each class its part; parts are numbered in the order of their first classes."""
+    """The part of each class; parts are numbered by their first classes."""
     firsts: list[int]
-    """Of each part its first class."""
+    """The first class of each part."""
 
 
 class ClassRow(NamedTuple, Generic[T]):
@@ -68,7 +68,7 @@ class ClassRows:
         return known
 
     def meet(self, one: SharedParts, other: SharedParts) -> tuple[SharedParts, list[tuple[int, int]]]:
-        """Return the common refinement of two partitions, and of each of its parts the two that hold it.
+        """Return the common refinement of two partitions, and for each of its parts the two that contain it.
         Cost: 20 us, the first time."""
         key = one.number, other.number
         known = self._met.get(key)
@@ -89,7 +89,7 @@ class ClassRows:
         return ClassRow(parts, said)
 
     def common(self, several: Sequence[SharedParts]) -> SharedParts:
-        """Return the common refinement of some partitions. Cost: 5 us for each."""
+        """Return the common refinement of several partitions. Cost: 5 us for each."""
         if len(several) < 3:
             parts = self.whole
             for one in several:

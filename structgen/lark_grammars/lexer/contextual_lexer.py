@@ -1,7 +1,7 @@
-"""lark's contextual lexer: the automaton of `lexemes`, with the texts that lead from a state to a terminal.
+"""lark's contextual lexer: the automaton of `lexemes`, with texts that lead from a state to a terminal.
 
-Completions are written with these texts. Texts that a terminal's pattern has are tried first, as a person
-would write them; then the automaton itself is searched, which also proves that no text leads to a terminal.
+Completions consist of these texts. Texts of a terminal's own pattern are tried first, in a form that a person
+would write. Then the automaton is searched, which also proves that no text leads to a terminal.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 
 _MOST_TEXTS: Final = 4
-"""Texts of `short_texts`, where a look-ahead may undo the first."""
+"""Texts returned by `short_texts`; a look-ahead may invalidate the first."""
 _MOST_TRIED: Final = 8
 """Texts of a terminal's pattern that are tried before the automaton is searched."""
 _MOST_PAIRS: Final = 400
-"""Pairs of states that are visited to find whether a slot ever wins."""
+"""The most pairs of states that are visited to decide whether a slot ever wins."""
 _MOST_FOLLOWED: Final = 2_000
-"""States that are visited for a text of a terminal that others nearly always overrule."""
+"""The most states that are visited to find a text of a terminal that others nearly always overrule."""
 _MOST_UNGUARDED: Final = 400
-"""States that are visited for a text after which no look-ahead must hold any more."""
+"""The most states that are visited to find a text after which no look-ahead is pending."""
 
 
 class _Texts:
-    """Texts that lead from some instructions to a match, as compiled code reads them; made on demand."""
+    """Texts that lead from some instructions to a match, generated on demand, in arrays for compiled code."""
 
     __slots__ = ("_arrays", "_asked", "_found", "_more", "_texts")
 
@@ -53,8 +53,8 @@ class _Texts:
         self.first(1)
 
     def _next(self, count: int) -> list[bytes]:
-        """Return the next texts, so many at most. A generator in which an exception was raised has ended:
-        then a new one skips what was found."""
+        """Return at most so many further texts. A generator that raised has ended: a new one skips the known
+        texts."""
         more, self._more = self._more, None
         if more is None:
             more = islice(self._texts(), len(self._found), None)
@@ -63,7 +63,7 @@ class _Texts:
         return found
 
     def first(self, count: int) -> tuple[int, int, int]:
-        """Return the first texts, so many at most, for `find_text`."""
+        """Return at most so many first texts, for `find_text`."""
         if count > self._asked:
             self._next(count - len(self._found))
             first = np.frombuffer(b"".join(self._found) + b"\0", np.uint8)
@@ -86,15 +86,15 @@ class LexemeEndings:
     """As which terminals a lexeme may end."""
 
     separated: list[tuple[int, int]]
-    """Terminals that a separator decides, each behind the bytes that the lexeme still needs."""
+    """Terminals that a separator decides, each after the bytes that the lexeme still needs."""
     unseparated: list[int]
-    """Terminals of which no text was found that the separator decides."""
+    """Terminals for which no text was found that the separator decides."""
     terminals: list[int]
     """All terminals that the lexeme may become, or is."""
     flags: int
     """Bits of HAS_IGNORED and its like (`lexeme_ends`)."""
     at_end: int
-    """What the text's end makes of the lexeme: a terminal, LAST_NOT, or LAST_OLD."""
+    """The result at the text's end: a terminal, LAST_NOT, or LAST_OLD."""
 
 
 class Lexer(LexemeStates):
@@ -116,8 +116,8 @@ class Lexer(LexemeStates):
         self._finders: dict[int, _EndingFinder] = {}
 
     def shortest_lengths(self) -> list[int]:
-        """Return each terminal's shortest lexeme's length, as if look-arounds held: UNREACHABLE where none
-        matches, or nothing makes it; 0 for those that the indenter makes."""
+        """Return the length of each terminal's shortest lexeme, as if look-arounds held; UNREACHABLE if
+        nothing matches or makes it; 0 for the indenter's terminals."""
         if self.tables.patterns is not None:
             kept: list[int] = self.tables.patterns.least.tolist()
             return kept
@@ -130,8 +130,8 @@ class Lexer(LexemeStates):
         return found
 
     def patterns(self) -> Patterns:
-        """Return the patterns as arrays, with which another lexer of the same tables begins. Cost: some 10 us
-        for each instruction."""
+        """Return the patterns as arrays, from which another lexer of the same tables can start. Cost: about
+        10 us for each instruction."""
         if self.tables.patterns is not None:
             return self.tables.patterns
         program = self.program
@@ -155,20 +155,20 @@ class Lexer(LexemeStates):
                 yield from self.program.texts([first], number)
 
     def shortest_text(self, state: int, terminal: int) -> bytes | None:
-        """Return a shortest text after which a lexeme may end as a terminal's (empty: where it may now); None
-        where none was found: `never` says whether there is none."""
+        """Return a shortest text after which a lexeme may end as a terminal (empty: it may end now); None if
+        none was found: `never` tells whether there is none."""
         key = state, terminal
         if key not in self._shortest:
             self._shortest[key] = self._find_shortest_text(state, terminal)
         return self._shortest[key]
 
     def possible_terminals(self, state: int) -> frozenset[int]:
-        """Return the terminals that a lexeme may still become, or is where it ends."""
+        """Return the terminals that a lexeme may become, or is if it ends now."""
         slots = self.states[state].slots
         return self.viable_terminals(state).union([slot.terminal for slot in slots if slot.terminal >= 0])
 
     def may_become(self, state: int, terminal: int) -> bool:
-        """Return whether a lexeme may still become a terminal's, or is one if it ends now."""
+        """Return whether a lexeme may become a terminal, or is one if it ends now."""
         bits = int(self.items.array("viable")[state, terminal >> 6])
         return bool(bits >> (terminal & 63) & 1 or self._ended(state, terminal, b"") & 1)
 
@@ -179,8 +179,8 @@ class Lexer(LexemeStates):
         return found
 
     def short_texts(self, state: int, terminal: int) -> list[bytes]:
-        """Return `shortest_text`, and where a look-ahead may still undo that end, some more, to other
-        states: `AS` is no name where names are no keywords, `ASa` is. Empty where there is none."""
+        """Return `shortest_text`; if a pending look-ahead may undo that end, also some longer texts. For
+        example, if keywords are not names, `AS` is no name, but `ASa` is. Empty if there is none."""
         key = state, terminal
         if key not in self._short_texts:
             self._short_texts[key] = list(self._find_short_texts(state, terminal))
@@ -214,7 +214,7 @@ class Lexer(LexemeStates):
             tried = len(ends)
 
     def _ask(self, call: Callable[..., int], state: int, terminal: int, *arguments: int) -> int:
-        """Call a routine of `lexeme_rows` until the rows that it needs are made; return its answer."""
+        """Call a routine of `lexeme_rows`, making rows until none is missing; return its result."""
         while True:
             found = call(self.items.ready(), self._classes_at, state, terminal, *arguments)
             if found > R.MISSING:
@@ -222,13 +222,13 @@ class Lexer(LexemeStates):
             self.items.make_rows([R.MISSING - found], 1)
 
     def _ended(self, state: int, terminal: int, text: bytes) -> int:
-        """Return four times the state after a text, with bits: has it a slot of a terminal (1), and one that
-        something may still undo (2)? DECIDED where the lexeme has ended as it with the last byte, DEAD where
-        it has otherwise."""
+        """Return 4 times the state after a text, plus bits: 1, it has a slot of the terminal; 2, that slot
+        can still be overruled. DECIDED if the lexeme has ended as the terminal with the last byte, DEAD if it
+        ended otherwise."""
         return self._ask(R.find_end, state, terminal, self._at(text), len(text))
 
     def _every_end(self, state: int, terminal: int, texts: int, begins: int, count: int) -> list[int]:
-        """Return `_ended` of some texts, as `_Texts.first` returns them."""
+        """Return `_ended` of each text; the arguments are those that `_Texts.first` returns."""
         found = np.empty(count, np.int32)
         items, arguments = self.items, (self._classes_at, state, terminal, texts, begins, count)
         while R.find_every_end(items.ready(), *arguments, address_of(found)):
@@ -237,13 +237,13 @@ class Lexer(LexemeStates):
         return found.tolist()
 
     def is_separated(self, state: int, terminal: int, text: bytes, separator: int) -> bool:
-        """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator
+        """Return whether a lexeme that a text ends as a terminal has certainly ended so, if a separator
         follows."""
         return self._ask(R.find_separated, state, terminal, self._at(text), len(text), separator) > 0
 
     def endings(self, state: int, separator: int) -> LexemeEndings:
-        """Return as what a lexeme may end before a separator. Cost: some 10 us, and 20 us for each terminal
-        whose first text, from one of the state's items, was not asked for."""
+        """Return the endings of a lexeme before a separator. Cost: about 10 us, and 20 us for each terminal
+        whose first text from one of the state's items is not known yet."""
         separated, left, every, flags, last = self._finder(separator).find(state)
         sizes = [(self._separated_at(state, one, separator), one) for one in left]
         separated += [one for one in sizes if one[0] >= 0]
@@ -252,7 +252,7 @@ class Lexer(LexemeStates):
         return LexemeEndings(sorted(separated), [one for size, one in sizes if size < 0], every, flags, last)
 
     def prepare_endings(self, states: Sequence[int], separator: int) -> None:
-        """Make what `endings` needs of some states together, in fewer calls."""
+        """Prepare `endings` of several states together, with fewer calls."""
         self._finder(separator).prepare(states)
 
     def _finder(self, separator: int) -> _EndingFinder:
@@ -264,13 +264,13 @@ class Lexer(LexemeStates):
         return found
 
     def _separated_at(self, state: int, terminal: int, separator: int) -> int:
-        """Return the bytes that a lexeme still needs so that a separator makes sure that it is a terminal's;
-        -1 where no text was found."""
+        """Return the bytes that a lexeme still needs so that a separator decides it as a terminal; -1 if no
+        text was found."""
         words = self._short_texts.get((state, terminal)) or self._find_short_texts(state, terminal)
         return next((len(text) for text in words if self.is_separated(state, terminal, text, separator)), -1)
 
     def _at_end(self, state: int) -> int:
-        """Return what the text's end makes of a lexeme: a terminal, LAST_NOT, or LAST_OLD."""
+        """Return the result for a lexeme at the text's end: a terminal, LAST_NOT, or LAST_OLD."""
         end = self.end(state)
         if end.after != DECIDED:
             return E.LAST_NOT
@@ -288,9 +288,9 @@ class Lexer(LexemeStates):
         return best
 
     def bytes_until_separated(self, state: int, terminal: int, separator: int) -> int:
-        """Return how many bytes of some text make a lexeme a terminal's if a separator follows, where those
-        that are there may still be another's: `match` is a name in `match1`, and a keyword where a pattern
-        follows. 0: none was found."""
+        """Return how many further bytes make a lexeme surely a terminal if a separator follows, though its
+        present bytes may still become another. For example `match` is a name in `match1`, and a keyword
+        before a pattern. 0: none was found."""
         for text in islice(self._texts_of(self._waiting(state), terminal), _MOST_TRIED):
             if text and self.is_separated(state, terminal, text, separator):
                 return len(text)
@@ -313,13 +313,13 @@ class Lexer(LexemeStates):
         return self._search(state, terminal)[0] if found is None else found
 
     def pattern_text(self, state: int, terminal: int) -> bytes | None:
-        """Return `shortest_text` where it is among the first texts of the terminal's pattern."""
+        """Return `shortest_text` if it is among the first texts of the terminal's pattern."""
         exact = self._exact.get(terminal, (0, -1))[1]
         for tracked, number in ((True, exact), (False, terminal)):
             if number < 0:
                 continue
             texts = self._texts_of(self._strings(state) if tracked else self._waiting(state), number)
-            for tries in (1, _MOST_TRIED):  # mostly the first does
+            for tries in (1, _MOST_TRIED):  # usually the first one works
                 found = self._ask(R.find_text, state, terminal, *texts.first(tries))
                 if found >= 0:
                     return texts[found]
@@ -335,7 +335,7 @@ class Lexer(LexemeStates):
         return known
 
     def _strings(self, state: int) -> list[tuple[int, int]]:
-        """Return the same for the strings that may take the place of a match."""
+        """Return the same for the strings that may replace a match."""
         tracked = self.items.state(state)[R.S_TRACKED]
         known = self._strings_of_state.get(tracked)
         if known is None:
@@ -346,25 +346,25 @@ class Lexer(LexemeStates):
         return known
 
     def is_unreachable(self, state: int, terminal: int) -> bool:
-        """Return whether no text leads from a state to a terminal, as better threads always win. False where
-        this is not decided."""
+        """Return whether no text leads from a state to a terminal, because better threads always win. False
+        if this is undecided."""
         text, complete = self._search(state, terminal)
         return complete and text is None
 
     def never_ends_at_slot(self, state: int, other: int) -> bool:
-        """Return whether a lexeme with one old slot never ends at that slot, because every byte after which
-        it would is an error to the state that is read on from the slot (`other`, without old slots). False
-        where this is not decided."""
+        """Return whether a lexeme with one old slot never ends at that slot, because each byte at which it
+        would is an error for `other`, the state read on from the slot (without old slots). False if this is
+        undecided."""
         known = self._never_ends.get((state, other))
         return self._find_never_ends(state, other) if known is None else known
 
     def _find_never_ends(self, state: int, other: int) -> bool:
-        """Find `never_ends_at_slot`. If it holds, it holds for all pairs of states that were visited."""
+        """Search for `never_ends_at_slot`. If it holds, it holds for all visited pairs of states."""
         level = [(state, other)]
         met = dict.fromkeys(level, True)
         holds = True
         while level and holds:
-            self.after([one for pair in level for one in pair])  # has all rows made together
+            self.after([one for pair in level for one in pair])  # makes all rows in one call
             reached: dict[tuple[int, int], bool] = {}
             for pair in level:
                 steps = self._pairs_after(*pair)
@@ -377,8 +377,8 @@ class Lexer(LexemeStates):
         return holds
 
     def _pairs_after(self, here: int, beside: int) -> list[tuple[int, int]] | None:
-        """Return the pairs of states after bytes that keep the old slot and are no errors to the state
-        beside; None where the lexeme may end at the slot."""
+        """Return the pairs of states after bytes that keep the old slot and are no errors for the second
+        state; None if the lexeme may end at the slot."""
         slot = [item.terminal for item in self.states[here].slots].index(-1)
         if self.end(here).sources == (slot,) and self.end(beside).after == DECIDED:
             return None
@@ -386,7 +386,7 @@ class Lexer(LexemeStates):
         afters, sources = self.items.array("after"), self.items.array("sources")
         rows = (rows[state].tolist() for state in (here, beside) for rows in (afters, sources))
         for after, of, other, of_other in set(zip(*rows, strict=True)):
-            # the bytes that are errors beside are let go
+            # bytes that are errors for the second state do not matter
             if other != DEAD and slot in self.items.sources(of):
                 if after < 0 or other < 0 or any(source >= 0 for source in self.items.sources(of_other)):
                     return None
@@ -394,8 +394,8 @@ class Lexer(LexemeStates):
         return found
 
     def _search(self, state: int, terminal: int) -> tuple[bytes | None, bool]:
-        """Search the automaton for a short text after which a lexeme may end as a terminal's. Return it, or
-        None, and whether the search was complete. Cost: the moves of _MOST_FOLLOWED states at most."""
+        """Search the automaton for a short text after which a lexeme may end as a terminal. Return it, or
+        None, and whether the search was complete. Cost: the moves of at most _MOST_FOLLOWED states."""
         unreachable = self._unreachable.setdefault(terminal, set())
         if state in unreachable:
             return None, True
@@ -427,8 +427,8 @@ class Lexer(LexemeStates):
         return None, True
 
     def _unguarded_text(self, state: int, terminal: int) -> bytes | None:
-        """Return a text after which a lexeme may end as a terminal's with no guard left; None where none was
-        found. Cost: the moves of _MOST_UNGUARDED states at most."""
+        """Return a text after which a lexeme may end as a terminal with no guard left; None if none was
+        found. Cost: the moves of at most _MOST_UNGUARDED states."""
         before: dict[int, tuple[int, int]] = {state: (-1, 0)}
         queue = [(0, 0, state)]
         for _ in range(_MOST_UNGUARDED):
@@ -457,8 +457,8 @@ class Lexer(LexemeStates):
         return bytes(reversed(found))
 
     def _waiting(self, state: int) -> list[tuple[int, int]]:
-        """Return the instructions at which a state's threads wait, best first, with the matches that each
-        reaches."""
+        """Return the instructions at which a state's threads wait, best first, with the matches that each can
+        reach."""
         known = self._waiting_of.get(state)
         if known is None:
             found = _instructions(self.states[state].items)
@@ -468,7 +468,7 @@ class Lexer(LexemeStates):
 
 
 def _instructions(items: Sequence[Item]) -> list[int]:
-    """Return the instructions at which the threads of some items wait, best first, each once."""
+    """Return the instructions at which the threads of some items wait, best first, without repetitions."""
     pending: list[Item] = list(reversed(items))
     found: dict[int, None] = {}
     while pending:
@@ -481,7 +481,7 @@ def _instructions(items: Sequence[Item]) -> list[int]:
 
 
 class _EndingFinder:
-    """The compiled search for endings (`lexeme_ends`): its memory, and the texts that it asks for."""
+    """The compiled search for endings (`lexeme_ends`): its memory, and the texts that it requests."""
 
     def __init__(self, lexer: Lexer, separator: int, newline: int) -> None:
         self._lexer = lexer
@@ -500,7 +500,7 @@ class _EndingFinder:
         self._words[word_of(EndingSearch, "missing")] = address_of(self._rows)
         self._kept = ignored, exact, np.zeros((terminals + 63) // 64, np.int64)
         self._texts: dict[int, bytes | None] = {}
-        """By key."""
+        """The known texts by key."""
         self._places: dict[bytes, int] = {}
         self._size = 0
         self._words[word_of(EndingSearch, "classes")], self._words[EndingSearch.separator] = (
@@ -525,13 +525,13 @@ class _EndingFinder:
         self._make_table(1 << 10)
 
     def find(self, state: int) -> tuple[list[tuple[int, int]], list[int], list[int], int, int]:
-        """Return of a lexeme: the terminals that a separator decides, each behind the bytes that it needs;
-        those that are left to the lexer; all; the flags; and what the text's end makes of it."""
+        """Return for a lexeme: the terminals that a separator decides, each after the bytes that it needs;
+        the undecided terminals; all terminals; the flags; the result at the text's end."""
         self.prepare([state])
         counts, width = self._found[: E.F_LISTS].tolist(), self._terminals
         lists = self._found[E.F_LISTS :].reshape(4, width)
-        sure, left, every, flags, last = counts
-        separated = list(zip(lists[2, :sure].tolist(), lists[1, :sure].tolist(), strict=True))
+        decided, left, every, flags, last = counts
+        separated = list(zip(lists[2, :decided].tolist(), lists[1, :decided].tolist(), strict=True))
         return separated, lists[3, :left].tolist(), lists[0, :every].tolist(), flags, last
 
     def prepare(self, states: Sequence[int]) -> None:
@@ -541,7 +541,7 @@ class _EndingFinder:
             self._answer()
 
     def _answer(self) -> None:
-        """Enter the texts that were asked for, and make the missing rows."""
+        """Add the requested texts, and make the missing rows."""
         words = self._words
         if missing := int(words[EndingSearch.missing_count]):
             words[EndingSearch.missing_count] = 0
@@ -562,7 +562,7 @@ class _EndingFinder:
         E.put_text(self._address, key, E.NO_TEXT if text is None else self._place(text))
 
     def _place(self, text: bytes) -> int:
-        """Return where a text begins in the pool, and how long it is."""
+        """Return the position and length of a text in the pool."""
         known = self._places.get(text)
         if known is None:
             begin, self._size = self._size, self._size + len(text)
@@ -576,7 +576,7 @@ class _EndingFinder:
         return known
 
     def _make_table(self, count: int) -> None:
-        """Make a table with room for so many texts, and enter those that are known."""
+        """Make a hash table for so many texts, and add the known ones."""
         size = 1 << (2 * count).bit_length()
         self._table = np.zeros((size, 2), np.int64)
         self._words[word_of(EndingSearch, "table")], self._words[EndingSearch.mask] = (

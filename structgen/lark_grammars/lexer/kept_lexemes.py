@@ -1,11 +1,11 @@
-"""The states of a lexer as one array of bytes, so that another process goes on from them.
+"""The states of a lexer as one array of bytes, for another process.
 
-Compiled code reads arrays; they are written as they are. What follows from others is left out: the moves of a
-state are made again on demand, which takes 2 us. Guards, atomic groups and look-behind states are JSON.
-Instructions inside characters are numbered in the order of their first use, so they are written too.
+Compiled code reads arrays, and these are written as they are. Data that can be recomputed is left out: a
+state's moves are made again on demand, in 2 us. Guards, atomic groups and look-behind states are JSON.
+Instructions inside characters are numbered in order of first use, so they are written too.
 
-The bytes are an array file (`native.array_file`). Every number that compiled code follows is held to its
-range before it is taken.
+The bytes are an array file (`native.array_file`). Every number that compiled code follows is checked before
+use.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from structgen.tokens.array_checks import are_in, are_offsets, are_shaped
 
 _KIND: Final = "lexemes-1"
 _PLAIN: Final = ("singles", "nests", "behinds")
-"""Of KeptItems what is no array."""
+"""Fields of KeptItems that are no arrays."""
 _THREAD, _NEST, _SLOT = range(3)
 _NOWHERE: Final = 0
 
 
 def encode_lexemes(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
-    """Return all states, and what their numbers depend on. `more`: JSON values that `decode_lexemes`
+    """Return all states, and all that their numbers depend on. `more`: JSON values that `decode_lexemes`
     returns."""
     kept = states.items.kept()
     arrays = {name: one for name, one in kept._asdict().items() if name not in _PLAIN}
@@ -52,11 +52,11 @@ def encode_lexemes(states: LexemeStates, *more: Any) -> npt.NDArray[np.uint8]:
 
 
 def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[Any]:
-    """Give an empty lexer the states of `encode_lexemes` under the same numbers; return its `more`. For
+    """Load the states of `encode_lexemes` into an empty lexer, with the same numbers; return its `more`. For
     lexers that do not look behind a lexeme's beginning.
 
-    Raises DamagedArrays where the bytes do not hold states of this lexer; some of them may be there then.
-    Cost: a millisecond for 1,000 states.
+    Raises DamagedArrays if the bytes do not hold states of this lexer; it may then have some of them. Cost: a
+    millisecond for 1,000 states.
     """
     arrays = decode_arrays(data, _KIND, "").arrays
     try:
@@ -87,8 +87,7 @@ def decode_lexemes(data: npt.NDArray[np.uint8], states: LexemeStates) -> list[An
 
 
 def _is_valid(kept: KeptItems, states: LexemeStates) -> bool:
-    """Return whether all numbers that compiled code follows lead to what is there. Cost: 0.1 ms, and 5 ns a
-    number."""
+    """Return whether all numbers that compiled code follows are in range. Cost: 0.1 ms, and 5 ns a number."""
     fields = (
         R.LexerTables.width,
         R.LexerTables.unless_count,
@@ -117,7 +116,7 @@ def _is_valid(kept: KeptItems, states: LexemeStates) -> bool:
         return False
     if not all(are_offsets(getattr(kept, begins), len(getattr(kept, of))) for begins, of in pools.items()):
         return False
-    spare = 64 * bits - 2 * terminals  # bits of the last word of REACH that stand for nothing
+    spare = 64 * bits - 2 * terminals  # unused bits in the last word of REACH
     if spare and (kept.reach[:, -1].view(np.uint64) >> np.uint64(64 - spare)).any():
         return False
     begun = _lists_begun(kept.lists, items)
@@ -145,7 +144,7 @@ def _is_valid(kept: KeptItems, states: LexemeStates) -> bool:
 
 
 def _lists_begun(lists: npt.NDArray[Any], items: int) -> npt.NDArray[np.bool_] | None:
-    """Return of each word whether a list of items begins there; None where one has others than items."""
+    """Return for each word whether a list of items begins there; None if a list has an invalid item."""
     begun = np.zeros(len(lists), np.bool_)
     words, at = lists.tolist(), 0
     while at < len(words):
@@ -157,8 +156,8 @@ def _lists_begun(lists: npt.NDArray[Any], items: int) -> npt.NDArray[np.bool_] |
 
 
 def _are_states(kept: KeptItems, contexts: int) -> bool:
-    """Return whether the lists of states have numbers of what is before, tracked threads, a context and
-    items."""
+    """Return whether the lists of states have valid numbers: look-behind state, tracked threads, a context
+    and items."""
     begins = kept.state_begins[:-1]
     if (np.diff(kept.state_begins) < R.S_ITEMS).any():
         return False

@@ -1,8 +1,8 @@
 """The compiled endings of lexemes: as which terminals a lexeme may end so that a separator decides it.
 
-For each terminal the first text is followed that leads to it from the items of the state (`contextual_lexer`
-has the texts). Where it leads elsewhere, or a separator behind it does not decide the lexeme, the terminal is
-left to `contextual_lexer`.
+For each terminal the first text that leads to it from the state's items is followed (`contextual_lexer`
+provides the texts). If it leads elsewhere, or a separator after it does not decide the lexeme, the terminal
+is left to `contextual_lexer`.
 """
 
 from __future__ import annotations
@@ -34,56 +34,56 @@ class TextEntry(Block):
     """A row of the hash table of texts."""
 
     key: int
-    """One more than an item and the number of a match; 0: the row is free."""
+    """1 + a number of an item and a match; 0: the row is free."""
     text: int
-    """Where the text begins in TEXTS, above SIZE_BITS, and how long it is; or NO_TEXT."""
+    """The text's position in TEXTS, above SIZE_BITS, and its length; or NO_TEXT."""
 
 
 class EndingSearch(Block):
-    """What the search for endings reads and writes."""
+    """Input and output of the search for endings."""
 
     classes: Bytes
     """[256]"""
     separator: int
     newline: int
-    """The indenter's, -1: there is none."""
+    """The indenter's newline, -1: none."""
     table: BlockRows[TextEntry]
     mask: int
-    """Rows of TABLE less one."""
+    """The number of rows of TABLE less one."""
     texts: Bytes
     is_string: Bytes
-    """[terminals]: is it a string that may take a match's place?"""
+    """[terminals]: whether it is a string that may replace a match."""
     ignored: Bytes
     """[terminals]"""
     note_count: int
     notes: Int64s
-    """[MOST_TEXTS]: keys of texts that Python has to find."""
+    """[MOST_TEXTS]: keys of texts that Python must find."""
     missing_count: int
     missing: Int32s
     """[MOST_TEXTS]: states whose rows are missing."""
     bits: Int64s
     """A row of bits of terminals."""
     found: Int32s
-    """[F_LISTS + 4 * terminals]: what was found."""
+    """[F_LISTS + 4 * terminals]: the result."""
 
 
 SIZE_BITS = 20
 NO_TEXT, ASKED_TEXT = -1, -2
 MOST_TEXTS = 1024
 F_SEPARATED, F_LEFT, F_ALL, F_FLAGS, F_LAST, F_LISTS = range(6)
-"""How many terminals the separator decides, how many are left to `contextual_lexer`, and how many the lexeme
-may become; FLAGS; what the text's end makes of it, a terminal or one of LAST_...; then four lists that each
-have room for all terminals: all, those that are decided, the bytes that they need, and those that are
+"""Words of the result: how many terminals the separator decides, how many are left to `contextual_lexer`, and
+how many the lexeme may become; FLAGS; the result at the text's end (a terminal or LAST_...). Then four lists,
+each with room for all terminals: all terminals, the decided ones, the bytes that these need, and those
 left."""
 HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK, HAS_OLD = 1, 2, 4, 8
-"""Has it a slot of an ignored terminal; may it become one; may it become the indenter's newline? Has it an
-old slot?"""
+"""Flags of a lexeme: it has a slot of an ignored terminal; it may become one; it may become the indenter's
+newline; it has an old slot."""
 LAST_NOT, LAST_OLD, LAST_UNKNOWN = -1, -2, -3
 
 
 @jit
 def entry_of(e: EndingSearch, key: int) -> TextEntry:
-    """Return the row that has a key, or may take it."""
+    """Return the row of a key, or the free row for it."""
     h = nb.uint64(key) * nb.uint64(0x9E3779B97F4A7C15)
     at = nb.int64((h >> nb.uint64(32)) & nb.uint64(e.mask))
     while e.table[at].key != 0 and e.table[at].key != key + 1:
@@ -101,8 +101,8 @@ def put_text(search: int, key: int, text: int) -> None:
 
 @jit
 def first_text(r: LexerTables, e: EndingSearch, items: Int32s, count: int, number: int) -> int:
-    """Return the shortest text that leads from some items to a match, of those the first; NO_TEXT; or
-    ASKED_TEXT, where some are noted."""
+    """Return the shortest text that leads from some items to a match, of several the first; NO_TEXT; or
+    ASKED_TEXT if texts were requested."""
     bits, reach, matches = r.match_words, r.reach, 2 * r.terminals
     best, asked = NO_TEXT, False
     size = (1 << SIZE_BITS) - 1
@@ -138,8 +138,8 @@ def first_move(r: LexerTables, classes: Bytes, state: int, byte: int) -> tuple[i
 
 @jit
 def is_separated(r: LexerTables, e: EndingSearch, state: int, terminal: int, text: int) -> int:
-    """Return whether a text, with the separator behind it, decides a lexeme as a terminal's; or
-    MISSING - state."""
+    """Return whether a text, followed by the separator, decides a lexeme as a terminal; or MISSING -
+    state."""
     classes, begin = e.classes, skip(e.texts, text >> SIZE_BITS)
     size = text & ((1 << SIZE_BITS) - 1)
     for i in range(size):
@@ -160,7 +160,7 @@ def is_separated(r: LexerTables, e: EndingSearch, state: int, terminal: int, tex
 
 @jit
 def at_end_of(r: LexerTables, items: Int32s, count: int) -> int:
-    """Return what the text's end makes of a state's items."""
+    """Return the result of a state's items at the text's end."""
     for i in range(count):
         item = skip(r.items, I_WORDS * items[i])
         if item[I_KIND] == SLOT and item[I_GUARDS] == 0:
@@ -172,7 +172,7 @@ def at_end_of(r: LexerTables, items: Int32s, count: int) -> int:
 
 @jit
 def mark_possible(r: LexerTables, e: EndingSearch, state: int, items: Int32s, count: int) -> int:
-    """Mark in BITS the terminals that a lexeme may become, or is; return the flags of its slots."""
+    """Set the bits of the terminals that a lexeme may become, or is; return the flags of its slots."""
     half, bits, flags = r.terminal_words, e.bits, 0
     for w in range(half):
         bits[w] = r.viable[half * state + w]
@@ -193,8 +193,8 @@ def mark_possible(r: LexerTables, e: EndingSearch, state: int, items: Int32s, co
 
 @entry("int64(int64, int64, int64)")
 def find_endings(tables: int, search: int, state: int) -> int:
-    """Find as which terminals a lexeme may end (FOUND). Returns 0; or NOTED, where texts or rows are missing:
-    call it again then."""
+    """Find as which terminals a lexeme may end (FOUND). Returns 0; or NOTED if texts or rows are missing:
+    then call it again."""
     r, e = LexerTables(tables), EndingSearch(search)
     t, held = r.states, r.tracked
     begin = t.begins[state]
@@ -256,7 +256,7 @@ def find_endings(tables: int, search: int, state: int) -> int:
 
 @entry("void(int64, int64, int64, int64, int64)")
 def find_may_become(tables: int, first: int, count: int, terminal: int, found: int) -> None:
-    """Write (uint8) for consecutive states whether their lexeme may become a terminal's, or is one."""
+    """Write (uint8) for consecutive states whether their lexeme may become a terminal, or is one."""
     r, answers = LexerTables(tables), Bytes(found)
     for i in range(count):
         may = r.viable[r.terminal_words * (first + i) + (terminal >> 6)] >> (terminal & 63) & 1

@@ -1,9 +1,9 @@
 """The items of lexeme states as numbers, and the closure of each after each class of bytes.
 
-The closure of a thread, an atomic group or a slot after a byte does not depend on the state that holds it. So
-it is computed once (`ordered_matching`), for all classes of bytes, when compiled code first needs it
-(`lexeme_rows`). This file numbers items, guards and look-behind states, answers the rows that compiled code
-has noted, and owns the arrays of `LexerTables`.
+The closure of a thread, an atomic group or a slot after a byte does not depend on the state that contains it.
+So it is computed once (`ordered_matching`), for all classes of bytes, when compiled code first needs it
+(`lexeme_rows`). This file numbers items, guards and look-behind states, makes the rows that compiled code has
+requested, and owns the arrays of `LexerTables`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _FAILS: Final = -1
 _TRUE: Final = -2
 """In a row of one guard: it holds."""
 _EMPTY: Final = -1
-"""What some arrays are filled with, in place of 0."""
+"""The initial value of some arrays, instead of 0."""
 _UNKNOWN: Final = frozenset(("slots", "variants", "next_look_behinds", "first"))
 _STATES: Final = 512
-"""Room for states at first."""
+"""The initial capacity in states."""
 _LISTS: Final = {"state": "states", "tracked": "tracked", "source": "source_lists"}
-"""Interned lists: the names of their arrays begin so, and their fields are called so."""
+"""Interned lists: the prefixes of their arrays' names, and their fields in `LexerTables`."""
 _ROOMS: Final = {
     "scratch": word_of(LexerTables, "scratch_room"),
     "viable": word_of(LexerTables, "state_room"),
@@ -54,11 +54,11 @@ _ROOMS: Final = {
     for name, field in _LISTS.items()
     for array, room in (("begins", "room"), ("pool", "pool_room"))
 }
-"""Where in the block the lengths of arrays stand."""
+"""The positions in the block of the arrays' lengths."""
 
 
 def _word_of(name: str) -> int:
-    """Return where in the block the address of an array stands."""
+    """Return the position in the block of an array's address."""
     kind, _, array = name.partition("_")
     if kind in _LISTS and array:
         return word_of(LexerTables, _LISTS[kind], array)
@@ -67,7 +67,8 @@ def _word_of(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """An accept among the items of a state: `terminal` has matched with the last byte; -1: before (old)."""
+    """An accept among the items of a state: `terminal` has matched at the last byte; -1: earlier (an old
+    slot)."""
 
     terminal: int
     guards: Guards
@@ -77,7 +78,7 @@ Item: TypeAlias = Union[Thread, AtomicGroup, Slot]
 
 
 class KeptItems(NamedTuple):
-    """All items and states, as a file has them. Guards, rows and the lists in a row are numbers."""
+    """All items and states, as in a file. Guards, rows and the lists in a row are numbers."""
 
     singles: Sequence[LookAheadGuard]
     nests: Sequence[AtomicGroup]
@@ -86,18 +87,18 @@ class KeptItems(NamedTuple):
     items: npt.NDArray[np.int32]
     """As in `LexerTables`."""
     at: npt.NDArray[np.int32]
-    """Of each item the instruction of a thread, or the number of an atomic group."""
+    """The instruction of each thread, or the number of each atomic group."""
     reach: npt.NDArray[np.int64]
     names: npt.NDArray[np.uint8]
     guard_begins: npt.NDArray[np.int32]
     guard_pool: npt.NDArray[np.int32]
     lists: npt.NDArray[np.int32]
     parts: npt.NDArray[np.uint8]
-    """The partitions of rows: of each class its part."""
+    """The partitions of rows: the part of each class."""
     row_parts: npt.NDArray[np.int32]
     row_begins: npt.NDArray[np.int32]
     row_pool: npt.NDArray[np.int32]
-    """Of each row its partition, and, from ROW_BEGINS on, the list of each part."""
+    """For each row its partition, and, from ROW_BEGINS on, the list of each part."""
     variants: npt.NDArray[np.int32]
     state_begins: npt.NDArray[np.int32]
     state_pool: npt.NDArray[np.int32]
@@ -117,15 +118,15 @@ class LexemeItems:
         unless: Sequence[Mapping[int, Sequence[int]]],
         exact: Mapping[int, tuple[int, int]],
     ) -> None:
-        """`representative`: of each class a byte. `unless`, `exact`: see LexemeStates."""
+        """`representative`: a byte of each class. `unless`, `exact`: see LexemeStates."""
         self.program = program
         self.budget = F.WorkBudget()
-        """Spent as rows and states are made."""
+        """Spent for rows and states."""
         self._representative = representative
         self._column: Callable[..., Any] = itemgetter(*representative)
         if len(representative) == 1:
             self._column = itemgetter(slice(1))
-        """Picks the entries of the classes from a row of 256 bytes."""
+        """Picks one byte of each class from a row of 256 bytes."""
         self._unless, self._terminals = unless, terminals
         width = len(representative)
         triples = [
@@ -136,7 +137,7 @@ class LexemeItems:
         flat = [triple for of in triples for triple in of]
         self._names = [sum(1 << terminal for terminal in names) for names in unless]
         self._named: dict[int, set[int]] = {}
-        """For each terminal, the strings that may take its place."""
+        """For each terminal, the strings that may replace it."""
         for names in unless:
             for terminal, of in names.items():
                 self._named.setdefault(terminal, set()).update(of)
@@ -184,20 +185,20 @@ class LexemeItems:
         self._put("unless_begins", np.cumsum(sizes, dtype=int32))
         self._put("unless", np.array(flat, int32).reshape(-1, 3))
         for name in _LISTS:
-            self._set_count(name, int(name != "state"))  # the first list of the others is empty
+            self._set_count(name, int(name != "state"))  # list 0 of the others is the empty list
             self._index(name)
         self.objects: list[Item] = []
         self._may_end: list[bool] = []
         self._asks: list[int] = []
         self._row_of: list[int] = []
-        """Of each item, as the arrays have it."""
+        """The row of each item, in the format of the arrays."""
         self._fresh: list[tuple[list[int], int]] = []
         self._bits: dict[int, tuple[bytes, bytes]] = {}
         self._at_end: dict[tuple[int, int], int | None] = {}
         self._numbers: dict[Item, int] = {}
         self._guards: list[Guards] = []
         self._guard_reach: dict[int, int] = {}
-        """Of each, the matches that its instructions reach; made on demand."""
+        """For each tuple of guards, the matches that its instructions reach; on demand."""
         self._guard_numbers: dict[Guards, int] = {}
         self._singles: list[LookAheadGuard] = []
         self._single_numbers: dict[LookAheadGuard, int] = {}
@@ -207,15 +208,15 @@ class LexemeItems:
         self._lists: dict[tuple[int, ...], int] = {}
         self._numbers_at: dict[int, tuple[int, ...]] = {}
         self._members: dict[int, frozenset[Any]] = {}
-        """The items of a list, by its place."""
+        """The items of a list, by its position."""
         self._fresh_lists: list[int] = []
         """Numbers that the array of lists does not have yet."""
         self._listed = self._written = self._asking = self._entered = 0
         self._parts = ClassRows(width)
         self._rows: list[ClassRow[int] | None] = []
-        """The rows of items: of each part of the classes the place of a list; None: it lies in `_kept`."""
+        """The rows of items: for each part of the classes the position of a list; None: still in `_kept`."""
         self._kept: KeptItems | None = None
-        """What was read from a file: rows are made from it on demand."""
+        """The contents of a file, from which rows are made on demand."""
         self._closures_behind: dict[LookBehindState, dict[int, list[int]]] = {}
         self._closures: dict[tuple[ByteNode, int, int, int], int] = {}
         self._ways: dict[ByteNode, ClassRow[tuple[ByteNode | None, int]]] = {}
@@ -228,7 +229,7 @@ class LexemeItems:
         self._guard_rows: dict[tuple[int, int], ClassRow[int]] = {}
         self._single_rows: dict[tuple[LookAheadGuard, int], ClassRow[int]] = {}
         self._missing_bytes = self._parts.of([_more(byte) for byte in representative])
-        """The classes by how many bytes are missing of their characters, as in `LookBehindState`."""
+        """The classes by the number of bytes missing from their characters, as in `LookBehindState`."""
         self._look_behind_rows: dict[int, ClassRow[int]] = {}
         """The look-behind state after each class of bytes, by look-behind state."""
         self._marks = 0
@@ -251,7 +252,7 @@ class LexemeItems:
         if name in _ROOMS:
             words.append(_ROOMS[name])
             values.append(len(array))
-        # in one statement: Python and compiled code must never read different arrays
+        # one statement: after an interrupt Python and compiled code must read the same arrays
         self._arrays[name], self.words[words] = array, values
 
     def _reserve(self, count: int, *names: str) -> None:
@@ -286,7 +287,7 @@ class LexemeItems:
             self._index(name)
 
     def _index(self, name: str) -> None:
-        """Make an index for as many lists of a kind as there is room for."""
+        """Make a hash index for all lists of a kind for which there is room."""
         size = 1 << (2 * len(self._arrays[f"{name}_begins"])).bit_length()
         index, field = np.full(size, _EMPTY, np.int32), _LISTS[name]
         words = [_word_of(f"{name}_index"), word_of(LexerTables, field, "mask")]
@@ -297,7 +298,7 @@ class LexemeItems:
         self._arrays[f"{name}_index"], self.words[words] = index, values
 
     def _count_of(self, name: str) -> int:
-        """Return how many lists of a kind there are."""
+        """Return the number of lists of a kind."""
         return int(self.words[word_of(LexerTables, _LISTS[name], "count")])
 
     def _set_count(self, name: str, count: int) -> None:
@@ -317,7 +318,7 @@ class LexemeItems:
         return len(self._rows)
 
     def retry(self, call: Callable[..., int], *arguments: Any) -> int:
-        """Call a routine of `lexeme_rows` until it has room; return its answer."""
+        """Call a routine of `lexeme_rows`, making room as it asks; return its result."""
         while True:
             found = call(self.ready(), *arguments)
             if found != R.FULL:
@@ -337,8 +338,8 @@ class LexemeItems:
     def _add(self, item: Item) -> int:
         """Number a new item, and keep its row of `items` for `ready`.
 
-        An exception may come between any two lines. The last line counts the item; until then, the next item
-        takes its place.
+        An exception may come between any two lines. The last line counts the item; before it, the next item
+        would take the same number.
         """
         program = self.program
         guards = item[1] if isinstance(item, tuple) else item.guards
@@ -358,7 +359,7 @@ class LexemeItems:
                 reached |= program.reach(at)
         else:
             kind, match = R.SLOT, item.terminal
-        # the items that it refers to come before it
+        # the items that it refers to get smaller numbers
         bare = self.number((item[0], ())) if isinstance(item, tuple) and guards else -1
         if kind == R.MATCH and match < self._terminals:
             for terminal in (match, *self._named.get(match, ())):
@@ -378,8 +379,7 @@ class LexemeItems:
         return number
 
     def ready(self) -> int:
-        """Write what was numbered since the last call into the arrays; return the address of
-        `LexerTables`."""
+        """Write new numbers into the arrays; return the address of `LexerTables`."""
         if self._written < self._listed:
             begin, end = self._written, self._listed
             self._reserve(end, "lists")
@@ -468,8 +468,8 @@ class LexemeItems:
     def settled(
         self, items: Sequence[int], behind: LookBehindState, tracked: Sequence[int], unless: int
     ) -> int:
-        """Return the number of the state of some items. Its look-behind state and tracked threads are left
-        out where no item can ask for them. `tracked`: items, in order."""
+        """Return the number of the state of some items. Its look-behind state and tracked threads are dropped
+        if no item depends on them. `tracked`: items, in order."""
         words = np.array([0] * R.S_ITEMS + [*items], np.int32)
         held = np.array(tracked, np.int32)
         number = self.behind(behind)
@@ -490,7 +490,7 @@ class LexemeItems:
         return self._listed_at("tracked", number)
 
     def sources(self, number: int) -> tuple[int, ...]:
-        """Return the sources of the slots after a move, by their number."""
+        """Return the sources of the slots after a move, by their list's number."""
         return tuple(self._listed_at("source", number))
 
     def matched(self, number: int) -> set[int]:
@@ -514,8 +514,8 @@ class LexemeItems:
         return self._at_end[key]
 
     def make_rows(self, states: Sequence[int], most: int) -> npt.NDArray[np.int32]:
-        """Make the rows of some states and of those that they lead to, nearest first, `most` of them; return
-        the states that were visited. Raises LimitError."""
+        """Make the rows of some states and of up to `most` states reachable from them, nearest first; return
+        the visited states. Raises LimitError."""
         self._marks += 2
         most = max(most, len(states))
         if most > len(self._queue):
@@ -544,7 +544,7 @@ class LexemeItems:
         return int(self._arrays["state_begins"][self.states])
 
     def _answer(self) -> None:
-        """Make the rows that were noted."""
+        """Make the requested rows."""
         count = int(self.words[LexerTables.note_count])
         for kind, first, second in self._arrays["notes"][:count].tolist():
             if kind == R.NOTE_LOOK_BEHIND:
@@ -556,7 +556,7 @@ class LexemeItems:
                 self.budget.spend(F.ROW_STEPS + len(row.said) * (1 + len(guards) // F.GUARDS_PER_STEP))
 
     def _forget_notes(self) -> None:
-        """Let rows that were noted and not made be asked for again."""
+        """Mark requested rows that were not made as unknown, so that they are requested again."""
         count = int(self.words[LexerTables.note_count])
         self.words[LexerTables.note_count] = 0
         for kind, first, second in self._arrays["notes"][:count].tolist():
@@ -576,7 +576,7 @@ class LexemeItems:
         self.ready()
         count, rows = len(self.objects), [self._row_at(at) for at in range(len(self._rows))]
         items = self._arrays["items"][:count].copy()
-        items[:, R.I_ROW] = np.maximum(items[:, R.I_ROW], R.NONE)  # some were only noted
+        items[:, R.I_ROW] = np.maximum(items[:, R.I_ROW], R.NONE)  # drop pending requests
         nests: list[AtomicGroup] = []
         places = []
         for item in self.objects:
@@ -619,7 +619,7 @@ class LexemeItems:
         )
 
     def put(self, kept: KeptItems) -> None:
-        """Take the items and states of a file; there are none yet."""
+        """Load the items and states of a file; there are none yet."""
         assert not self.objects
         arrays, count, rows = self._arrays, len(kept.items), len(kept.row_parts)
         self._kept = kept
@@ -665,7 +665,7 @@ class LexemeItems:
     def _take_items(self, kept: KeptItems) -> None:
         """Make the objects of the items of a file."""
         guards = self._guards
-        for (kind, held, match, _sure, asks, _bare, row, ends), at in zip(
+        for (kind, held, match, _certified, asks, _bare, row, ends), at in zip(
             kept.items.tolist(), kept.at.tolist(), strict=True
         ):
             if kind == R.SLOT:
@@ -717,7 +717,7 @@ class LexemeItems:
         return known
 
     def _row(self, number: int, behind: int) -> ClassRow[int]:
-        """Return the row of an item in a look-behind state; it is made once."""
+        """Return the row of an item in a look-behind state, memoised."""
         asks = self._asks[number]
         at = self._row_of[number] if asks < 0 else int(self._arrays["variants"][asks, behind])
         if at < 0:
@@ -775,8 +775,8 @@ class LexemeItems:
         return ClassRow(parts, found)
 
     def _way(self, at: int, node: ByteNode, byte: int, guards: int, later: int) -> int:
-        """Return the closure of a thread after a byte that leads its character to a node, with the guards
-        that are left, in the look-behind state `later`."""
+        """Return the closure of a thread after a byte that leads its character to a node. `guards`: those
+        that remain; `later`: the look-behind state after the byte."""
         to = self.program.code[at].to[0]
         key = node, to, guards, later if node is DONE and self.program.reach(to) & 1 else 0
         known = self._closures.get(key)
@@ -790,7 +790,7 @@ class LexemeItems:
         return known
 
     def closures(self, behind: LookBehindState) -> dict[int, list[int]]:
-        """Return the closures that are known in a look-behind state, by instruction."""
+        """Return the known closures in a look-behind state, by instruction."""
         return self._closures_behind.setdefault(behind, {})
 
     def closure(self, at: int, behind: LookBehindState, known: dict[int, list[int]]) -> list[int]:
@@ -813,7 +813,7 @@ class LexemeItems:
         return known
 
     def _each(self, row: ClassRow[int], items: Callable[[Guards], tuple[Item, ...]]) -> ClassRow[int]:
-        """Return the items that are made of the guards that are left; none where a guard has failed."""
+        """Return the items made of the remaining guards; none if a guard has failed."""
         guards = self._guards
         return ClassRow(
             row.parts, [0 if held == _FAILS else self._list(items(guards[held])) for held in row.said]
@@ -832,7 +832,7 @@ class LexemeItems:
         return ClassRow(parts, said)
 
     def parts_behind(self, behind: LookBehindState, nodes: Iterable[ByteNode]) -> SharedParts:
-        """Return the partition of the classes by what they do from some nodes of characters, and to a
+        """Return the partition of the classes by their effect on some nodes of characters and on a
         look-behind state."""
         several = [self.ways_of(node).parts for node in nodes]
         return self._parts.common([self._behind_row(self.behind(behind)).parts, *several])
@@ -840,7 +840,7 @@ class LexemeItems:
     # --- guards ---------------------------------------------------------------------------------------------
 
     def _row_of_guards(self, guards: Guards, behind: int) -> ClassRow[int]:
-        """Return, for each class of bytes, the guards that are left, or _FAILS."""
+        """Return, for each class of bytes, the remaining guards, or _FAILS."""
         key = self.guards(guards), behind
         known = self._guard_rows.get(key)
         if known is None:
@@ -857,12 +857,12 @@ class LexemeItems:
         return known
 
     def _row_of_guard(self, guard: LookAheadGuard, behind: int) -> ClassRow[int]:
-        """Return, for each class of bytes, the guard then: its number, _TRUE or _FAILS."""
+        """Return, for each class of bytes, the guard after it: its number, _TRUE or _FAILS."""
         key = guard, behind
         known = self._single_rows.get(key)
         if known is None:
             come: dict[int, list[int]] = {}
-            """Of each class the sets of threads that the threads become."""
+            """For each class the sets of threads after it."""
             for item in guard.threads:
                 if not isinstance(item, AtomicGroup) and not item[1] and self._is_plain(item[0], behind):
                     ways = self._ways_on(item[0])

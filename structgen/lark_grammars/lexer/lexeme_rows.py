@@ -1,13 +1,14 @@
-"""The compiled determinisation of lexeme states: subset construction over numbered items, in order.
+"""The compiled determinisation of lexeme states: subset construction over numbered, ordered items.
 
 A lexeme state is a list of numbers: its look-behind state, its set of tracked threads, its `unless`, and its
-items, best first (`lexemes` says what these are). What an item comes to with a class of bytes is a list of
-items: the closure. It does not depend on the state, so it stands in a table (CELLS) with a row for each item.
-The row of a state (its moves by all classes) merges the rows of its items in order, and leaves out what a
-better match makes impossible. A row of an item that is missing is noted for Python (`lexeme_items`), and the
-state's row is made later.
+items, best first (`lexemes` defines these). The closure of an item after a class of bytes is a list of items.
+It does not depend on the state, so it is in a table (CELLS) with a row for each item. The row of a state (its
+moves by all classes) merges the rows of its items in order, and drops items that a better match makes
+impossible. A missing row of an item is requested from Python (`lexeme_items`), and the state's row is made
+later.
 
-Routines may stop anywhere with FULL (Python makes room) and are called again: what they have numbered stays.
+Routines may stop anywhere with FULL (Python makes room) and are called again; numbers that they gave stay
+valid.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from structgen.native.typed_blocks import Block, BlockRows, Bytes, Int32s, Int64
 
 
 class InternedLists(Block):
-    """Lists of numbers, each kept once."""
+    """Interned lists of numbers."""
 
     count: int
     begins: Int64s
     pool: Int32s
     """The numbers of a list, from BEGINS on."""
     index: Int32s
-    """The lists by their hashes, -1: none."""
+    """A hash index of the lists, -1: free."""
     room: int
     pool_room: int
     mask: int
-    """Room of INDEX less one, a power of two less one."""
+    """The size of INDEX less one; the size is a power of two."""
 
 
 class Note(Block):
-    """A row that Python has to make."""
+    """A row that Python must make."""
 
     kind: int
     """NOTE_ITEM or NOTE_LOOK_BEHIND."""
@@ -45,88 +46,88 @@ class Note(Block):
 
 
 class LexerTables(Block):
-    """What determinisation reads and writes. The Python side is `lexeme_items.LexemeItems`."""
+    """Input and output of determinisation. The Python side is `lexeme_items.LexemeItems`."""
 
     width: int
     """Classes of bytes."""
     terminal_words: int
     match_words: int
-    """Int64s of a row of bits: of terminals; of matches (terminals, then strings by themselves)."""
+    """Int64s of a row of bits: of terminals; of matches (terminals, then the strings alone)."""
     unless_count: int
-    """Different `unless` of contexts."""
+    """The number of different `unless` of contexts."""
     terminals: int
     look_behinds: int
     """Columns of VARIANTS."""
     note_count: int
     stamp: int
-    """The last one that was set in STAMPS."""
+    """The last value that was set in STAMPS."""
     wanted: int
-    """After FULL: how much room."""
+    """After FULL: the wanted capacity."""
     state_room: int
     scratch_room: int
     notes: BlockRows[Note]
     items: Int32s
     """[items, I_WORDS]"""
     names: Bytes
-    """[items, UNLESS_COUNT]: may a string take the place of a match of the item?"""
+    """[items, UNLESS_COUNT]: whether a string may replace the match of the item."""
     reach: Int64s
-    """[items, MATCH_WORDS]: bits of the matches that the item may come to."""
+    """[items, MATCH_WORDS]: bits of the matches that the item can reach."""
     guard_begins: Int32s
     guard_pool: Int32s
-    """The guards of each tuple of them."""
+    """The guards of each tuple."""
     slots: Int32s
     """[guards, TERMINALS]: the item of a new slot."""
     cells: Int32s
-    """[rows, WIDTH]: places in LISTS."""
+    """[rows, WIDTH]: positions in LISTS."""
     lists: Int32s
-    """Lists of items: how many, and which."""
+    """Lists of items: a count, and the items."""
     variants: Int32s
-    """[items that ask what is before, LOOK_BEHINDS]: their rows."""
+    """[items that look behind, LOOK_BEHINDS]: their rows."""
     next_look_behinds: Int32s
     """[look-behind states, WIDTH]: the look-behind state after a byte."""
     unless_begins: Int32s
     unless: Int32s
-    """[:, 3] of each `unless`: a terminal, the match of a string by itself, and the string."""
+    """[:, 3] of each `unless`: a terminal, the match of a string alone, and the string."""
     viable: Int64s
     """[states, TERMINAL_WORDS]: bits of the terminals of which the lexeme is a viable prefix."""
     after: Int32s
     """[states, WIDTH]: the state after a byte, DEAD or DECIDED."""
     sources: Int32s
-    """[states, WIDTH]: in SOURCE_LISTS, where the slots after a byte come from."""
+    """[states, WIDTH]: the sources of the slots after a byte, as a list of SOURCE_LISTS."""
     first: Int32s
-    """[states, WIDTH]: the first class of bytes that does the same; -1: the row is not made."""
+    """[states, WIDTH]: the first class of bytes with the same move; -1: the row is not made."""
     stamps: Int64s
     """[items]"""
     marks: Int64s
-    """[states]: the queue in which a state stands; one more once it is done."""
+    """[states]: the number of the queue that contains a state; one more when it is done."""
     scratch: Int32s
     class_hashes: Int64s
     """[WIDTH]"""
     class_index: Int32s
-    """[WIDTH + CLASS_ROOM]: first classes of different moves; an index by hash."""
+    """[WIDTH + CLASS_ROOM]: first classes of different moves; a hash index."""
     states: InternedLists
     tracked: InternedLists
     source_lists: InternedLists
 
 
 CLASS_ROOM = 512
-"""A power of two, twice the classes that there may be."""
+"""A power of two, at least twice the number of classes."""
 
 THREAD, MATCH, SLOT, ATOMIC_GROUP = range(4)
-"""Kinds of items. MATCH: a thread that has matched, which no state has."""
+"""Kinds of items. MATCH: a thread that has matched; no state contains one."""
 I_KIND, I_GUARDS, I_MATCH, I_ALWAYS, I_ASKS, I_BARE, I_ROW, I_ENDS, I_WORDS = range(9)
-"""Of an item: its kind; its guards; for a MATCH, which, for a SLOT, its terminal; whether any character
-makes a match of it; its number among those that ask what was before, -1: it does not; the same thread
-without guards; its row of cells; whether it may be a match where the text ends."""
+"""Fields of an item: its kind; its guards; for a MATCH its number, for a SLOT its terminal; whether any
+character makes it a match; its number among those that look behind, or -1; the same thread without guards;
+its row of cells; whether it may match at the end of the text."""
 S_LOOK_BEHIND, S_TRACKED, S_UNLESS, S_ITEMS = range(4)
 """The numbers of a state; its items follow."""
 NONE, ASKED = -1, -2
-"""In the place of a row: it is not there; and that is noted."""
+"""In place of a row: not made; requested."""
 MADE, FULL, NOTED = 0, -2, -3
 DEAD, DECIDED = -1, -2
 NOTE_ITEM, NOTE_LOOK_BEHIND = range(2)
 MISSING = -16
-"""MISSING - state, as a state: its row cannot be made yet."""
+"""MISSING - state, in place of a state: its row cannot be made yet."""
 MOST_NOTES = 4096
 MOVES = ("after", "sources", "first")
 
@@ -146,7 +147,7 @@ def hashed(words: Int32s, count: int) -> Any:
 
 @entry("void(int64)")
 def index_anew(lists: int) -> None:
-    """Fill an empty index with the lists that are interned."""
+    """Fill an empty index with the interned lists."""
     t = InternedLists(lists)
     begins, pool, index, mask = t.begins, t.pool, t.index, t.mask
     for number in range(t.count):
@@ -167,7 +168,7 @@ def is_same(words: Int32s, others: Int32s, count: int) -> bool:
 
 @jit
 def intern(r: LexerTables, t: InternedLists, words: Int32s, count: int) -> int:
-    """Return the number of a list, which is added if it is new; or FULL."""
+    """Return the number of a list, added if it is new; or FULL."""
     begins, pool, index, mask = t.begins, t.pool, t.index, t.mask
     at = nb.int64(hashed(words, count) & nb.uint64(mask))
     while True:
@@ -196,7 +197,7 @@ def intern(r: LexerTables, t: InternedLists, words: Int32s, count: int) -> int:
 
 @jit
 def put_state(r: LexerTables, words: Int32s, count: int) -> int:
-    """Return the number of a state, or FULL; of a new one, what it may become is set down."""
+    """Return the number of a state, or FULL. For a new one, also store its viable terminals."""
     t = r.states
     known = t.count
     if known >= r.state_room:
@@ -209,7 +210,7 @@ def put_state(r: LexerTables, words: Int32s, count: int) -> int:
 
 @jit
 def find_viable(r: LexerTables, number: int, words: Int32s, count: int) -> None:
-    """Note the terminals of which a new state's lexeme is a viable prefix."""
+    """Store the terminals of which a new state's lexeme is a viable prefix."""
     half, bits, reach = r.terminal_words, r.match_words, r.reach
     mine = skip(r.viable, half * number)
     for w in range(half):
@@ -243,8 +244,8 @@ def find_viable(r: LexerTables, number: int, words: Int32s, count: int) -> None:
 def settled(
     r: LexerTables, words: Int32s, count: int, look_behind: int, tracked: Int32s, t: int, unless: int
 ) -> int:
-    """Return the state of some items, without what nothing in it can ask for; or FULL. `words`: S_ITEMS that
-    are free, then the items."""
+    """Return the state of some items, without the parts on which nothing in it depends; or FULL. `words`:
+    S_ITEMS free entries, then the items."""
     items = r.items
     if look_behind > 0:
         asks = False
@@ -278,8 +279,8 @@ def settled(
 
 @jit
 def without_slot(r: LexerTables, state: int) -> int:
-    """Return the state in which the last slot, an old one, is an error: the items before it are all there is,
-    DEAD where there are none. Where the last item is no old slot, the state itself; or FULL."""
+    """Return the state without its last slot, an old one that turned out an error: only the items before it;
+    DEAD if there are none. If the last item is no old slot, the state itself; or FULL."""
     t, items = r.states, r.items
     begin, end = t.begins[state], t.begins[state + 1]
     pool = t.pool
@@ -308,7 +309,7 @@ def without_slot(r: LexerTables, state: int) -> int:
 
 @jit
 def note_row(r: LexerTables, kind: int, number: int, look_behind: int) -> int:
-    """Note a row for Python to make; return what stands in its place."""
+    """Request a row from Python; return the value in its place."""
     count = r.note_count
     if count < MOST_NOTES:
         note = r.notes[count]
@@ -322,7 +323,8 @@ def note_row(r: LexerTables, kind: int, number: int, look_behind: int) -> int:
 
 @jit
 def is_idle(begins: Int32s, pool: Int32s, guards: int, ruling: Int32s, count: int) -> bool:
-    """Return whether an item with some guards can never win, as a better match needs only some of them."""
+    """Return whether an item with some guards can never win, because a better match needs a subset of
+    them."""
     for i in range(count):
         needed = ruling[i]
         missing = False
@@ -342,7 +344,7 @@ def is_idle(begins: Int32s, pool: Int32s, guards: int, ruling: Int32s, count: in
 
 @jit
 def named(r: LexerTables, match: int, tracked: Int32s, count: int, unless: int) -> int:
-    """Return the terminal of a match: that of a string that equals it, where there is one."""
+    """Return the terminal of a match: that of a string that equals it, if there is one."""
     items, rows = r.items, r.unless
     at = skip(r.unless_begins, unless)
     for row in range(at[0], at[1]):
@@ -365,8 +367,8 @@ def find_rows(
     look_behind: int,
     found: Int32s,
 ) -> bool:
-    """Write the rows of a state's items and tracked threads; note those that are missing. Returns whether all
-    are there."""
+    """Write the rows of a state's items and tracked threads; request those that are missing. Returns whether
+    all are there."""
     items, variants, columns = r.items, r.variants, r.look_behinds
     complete = True
     for i in range(count + t_count):
@@ -413,7 +415,7 @@ def make_row(r: LexerTables, state: int) -> int:
     lists = skip(rows, every)
     if not find_rows(r, head, count, threads, t_count, look_behind, rows):
         return NOTED
-    # --- a hash of what decides each class's move
+    # --- a hash of the inputs of each class's move
     for kind in range(width):
         hashes[kind] = 3 + before[kind] if look_behind > 0 else 3
     for i in range(every):
@@ -421,7 +423,7 @@ def make_row(r: LexerTables, state: int) -> int:
         for kind in range(width):
             h = (nb.uint64(hashes[kind]) ^ nb.uint64(row[kind])) * nb.uint64(1099511628211)
             hashes[kind] = nb.int64(h ^ (h >> nb.uint64(31)))
-    # --- the moves, each once
+    # --- the moves, each computed once
     after = skip(r.after, width * state)
     sources = skip(r.sources, width * state)
     first = skip(r.first, width * state)
@@ -478,8 +480,8 @@ def make_move(
     cells: Int32s,
     later: int,
 ) -> int:
-    """Find what a class of bytes does to a state. `cells`: lists of what its items and tracked threads come
-    to; `later`: the look-behind state then. Returns MADE or FULL."""
+    """Compute the move of a state by a class of bytes. `cells`: the closures of its items and tracked
+    threads; `later`: the look-behind state after it. Returns MADE or FULL."""
     width = r.width
     after = skip(r.after, width * state)
     sources_of = skip(r.sources, width * state)
@@ -489,14 +491,14 @@ def make_move(
     total = count + t_count + S_ITEMS
     for i in range(count + t_count):
         total += lists[cells[i]]
-    # rows and cells of `make_row` lie before
+    # the scratch before this holds the rows and cells of `make_row`
     taken = 2 * (count + t_count)
     if taken + 4 * total > r.scratch_room:
         r.wanted = taken + 4 * total
         return FULL
     words = skip(r.scratch, taken)
     ruling, sources, tracked = skip(words, total), skip(words, 2 * total), skip(words, 3 * total)
-    # --- the strings that may take a match's place
+    # --- the strings that may replace a match
     t = 0
     if t_count > 0:
         now = r.stamp + 1
@@ -559,7 +561,7 @@ def make_move(
                     words[n] = one
                     n += 1
                 if item[I_ALWAYS] > 0:
-                    # no character leaves a worse match standing
+                    # every character satisfies this match: worse items are dropped
                     ruling[rules] = guards
                     rules += 1
         if not going:
@@ -601,7 +603,7 @@ def move_of(r: LexerTables, classes: Bytes, state: int, byte: int) -> tuple[int,
 
 @jit
 def terminal_of(r: LexerTables, state: int, slot: int) -> int:
-    """Return the terminal of a state's slot, -1: it is an old one."""
+    """Return the terminal of a state's slot; -1: it is an old one."""
     begins, pool = r.states.begins, r.states.pool
     items = r.items
     for at in range(begins[state] + S_ITEMS, begins[state + 1]):
@@ -615,7 +617,7 @@ def terminal_of(r: LexerTables, state: int, slot: int) -> int:
 
 @jit
 def slots_of(r: LexerTables, state: int, terminal: int) -> int:
-    """Return whether a state has a slot of a terminal (1), and one that something may still undo (2)."""
+    """Return bits: 1, a state has a slot of a terminal; 2, it has one that can still be overruled."""
     begins, pool = r.states.begins, r.states.pool
     items, found = r.items, 0
     for at in range(begins[state] + S_ITEMS, begins[state + 1]):
@@ -627,8 +629,8 @@ def slots_of(r: LexerTables, state: int, terminal: int) -> int:
 
 @jit
 def follow(r: LexerTables, classes: Bytes, state: int, terminal: int, text: Bytes, size: int) -> int:
-    """Return the state after a text; DECIDED where the lexeme has ended as a terminal with the last byte,
-    DEAD where it has otherwise; or MISSING - state."""
+    """Return the state after a text; DECIDED if the lexeme has ended as the terminal with the last byte, DEAD
+    if it ended otherwise; or MISSING - state."""
     for i in range(size):
         after, sources = move_of(r, classes, state, text[i])
         if after == DECIDED:
@@ -641,7 +643,7 @@ def follow(r: LexerTables, classes: Bytes, state: int, terminal: int, text: Byte
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def find_end(tables: int, classes: int, state: int, terminal: int, text: int, size: int) -> int:
-    """As `follow`; a state is multiplied by 4, and has the bits of `slots_of`."""
+    """As `follow`; a state is multiplied by 4 and has the bits of `slots_of`."""
     r = LexerTables(tables)
     after = follow(r, Bytes(classes), state, terminal, Bytes(text), size)
     return after if after < 0 else 4 * after + slots_of(r, after, terminal)
@@ -658,7 +660,7 @@ def find_every_end(
     count: int,
     found: int,
 ) -> int:
-    """Write of each of some texts what `find_end` returns (int32). Returns how many rows are missing."""
+    """Write for each text the result of `find_end` (int32). Returns the number of missing rows."""
     r, ends, answers = LexerTables(tables), Int32s(begins), Int32s(found)
     missing = 0
     for i in range(count):
@@ -673,8 +675,8 @@ def find_every_end(
 def find_text(
     tables: int, classes: int, state: int, terminal: int, texts: int, begins: int, count: int
 ) -> int:
-    """Return which of some texts is the first after which a lexeme may end as a terminal's, DEAD: none is; or
-    MISSING - state. `begins`: int32[count + 1]."""
+    """Return the number of the first text after which a lexeme may end as a terminal; DEAD if there is none;
+    or MISSING - state. `begins`: int32[count + 1]."""
     r, ends = LexerTables(tables), Int32s(begins)
     for i in range(count):
         text, size = Bytes(texts + ends[i]), ends[i + 1] - ends[i]
@@ -690,7 +692,7 @@ def find_text(
 def find_separated(
     tables: int, classes: int, state: int, terminal: int, text: int, size: int, separator: int
 ) -> int:
-    """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator follows;
+    """Return whether a lexeme that a text ends as a terminal has certainly ended so, if a separator follows;
     or MISSING - state."""
     r = LexerTables(tables)
     after = follow(r, Bytes(classes), state, terminal, Bytes(text), size)
@@ -723,7 +725,7 @@ def find_settled(
 
 @entry("void(int64)")
 def find_all_viable(tables: int) -> None:
-    """Note the viable terminals of all states, which were read from a file."""
+    """Store the viable terminals of all states that were read from a file."""
     r = LexerTables(tables)
     t = r.states
     begins, pool = t.begins, t.pool
@@ -734,9 +736,9 @@ def find_all_viable(tables: int) -> None:
 
 @entry("int64(int64, int64, int64)")
 def make_rows(tables: int, queue: int, ends: int) -> int:
-    """Make the rows of the states in a queue (int32), and of those that they lead to. `ends`: how many stand
-    in the queue, how many may, and a mark that no earlier queue has had, an even number. Returns MADE; NOTED,
-    where some wait for what was noted; or FULL. Call it again with the same arguments then."""
+    """Make the rows of the states in a queue (int32), and of those that they lead to. `ends`: the number of
+    states in the queue, its capacity, and an even mark that no earlier queue had. Returns MADE; NOTED if some
+    wait for requested rows; or FULL. In the last two cases call it again with the same arguments."""
     r, waiting, bounds = LexerTables(tables), Int32s(queue), Int64s(ends)
     width, marks, head = r.width, r.marks, 0
     mark, complete = bounds[2], True

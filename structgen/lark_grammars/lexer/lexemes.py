@@ -1,15 +1,15 @@
 """lark's contextual lexer as a deterministic automaton: the states of one lexeme, in any parser context.
 
 A *lexeme state* is an ordered list of items: threads of the context's terminals (`ordered_matching`), and
-*slots*. A slot is an accept: a terminal has matched there, but a better thread may still overrule it. What
-follows the slot is read beside it, until the threads before it have died or matched themselves.
+*slots*. A slot is an accept: a terminal has matched there, but a better thread may still overrule it. The
+text after the slot is read in parallel, until the threads before the slot have died or matched. A slot is
+*new* if it is at the last byte, else *old*.
 
-A *move* is what a byte does: the state after it, and for each slot of that state its source, which is a slot
-of the state before, or a terminal that matches with this byte. Where a slot comes first, the lexeme is
+A *move* is the effect of a byte: the state after it, and for each slot of that state its source, which is a
+slot of the state before, or a terminal that matches with this byte. If a slot comes first, the lexeme is
 DECIDED: it is the slot's terminal.
 
-The states are found by subset construction over ordered items, in compiled code (`lexeme_rows`,
-`lexeme_items`).
+States are made by subset construction over ordered items, in compiled code (`lexeme_rows`, `lexeme_items`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Context,
 
 DEAD: Final = R.DEAD
 DECIDED: Final = R.DECIDED
-"""In the place of a state: no terminal can match; the only slot is the lexeme."""
+"""In place of a state: no terminal can match any more; the only slot is the lexeme."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class LexemeState:
     items: tuple[Item, ...]
     look_behind: LookBehindState
     tracked: frozenset[int]
-    """Instructions of the strings that may take the place of a match."""
+    """Instructions of the strings that may replace a match."""
     unless: int
-    """Which strings take the place of which matches: a number of `LexemeStates`."""
+    """Which strings replace which matches: a number of `LexemeStates`."""
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -58,19 +58,19 @@ class LexemeState:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a byte, or the text's end, does to a lexeme state."""
+    """The effect of a byte, or of the text's end, on a lexeme state."""
 
     after: int
     """The state's number, DEAD, or DECIDED."""
     sources: tuple[int, ...] = ()
-    """For each slot after it: k >= 0, the slot k before it; -1 - t, the terminal t, just now."""
+    """For each slot after it: k >= 0, slot k before it; -1 - t, terminal t, which matches here."""
 
 
 _DIES: Final = Move(DEAD)
 
 
 class States(Sequence[LexemeState]):
-    """The states by number, each made an object when it is first asked for."""
+    """The states by number; objects are made on demand."""
 
     def __init__(self, items: LexemeItems) -> None:
         self._items = items
@@ -108,14 +108,14 @@ class States(Sequence[LexemeState]):
 
 
 class LexemeStates:
-    """The states of lexemes, made as they are met. Not thread-safe."""
+    """The states of lexemes, made on demand. Not thread-safe."""
 
     def __init__(self, tables: ParserTables) -> None:
         self.tables = tables
         self._first: dict[int, int] = {}
-        """The first instruction of a terminal."""
+        """The first instruction of each terminal."""
         self._exact: dict[int, tuple[int, int]] = {}
-        """Of a string that may take a match's place: its first instruction, and the number of its match."""
+        """For each string that may replace a match: its first instruction, and the number of its match."""
         kept = tables.patterns
         self.program = OrderedProgram(kept)
         if kept is None:
@@ -129,7 +129,7 @@ class LexemeStates:
             self.classes, self.is_local = kept.classes.tobytes(), kept.is_local
         chosen = {self.classes[byte]: byte for byte in reversed(PREFERRED_BYTES)}
         self.representative = [chosen[kind] for kind in range(max(self.classes) + 1)]
-        """Of each class of bytes the one that a person would write."""
+        """For each class of bytes the one that a person would write."""
         self._unless: list[dict[int, tuple[int, ...]]] = [{}]
         self._of_context: list[int] = []
         for context in tables.contexts:
@@ -142,7 +142,7 @@ class LexemeStates:
         )
         self.states = States(self.items)
         self.starts: dict[tuple[int, LookBehindState], int] = {}
-        """The states at the beginning of lexemes, by context and look-behind state."""
+        """The initial states of lexemes, by context and look-behind state."""
         self._moves: dict[tuple[int, int], Move] = {}
         self._rows: dict[int, list[Move]] = {}
         self._ways: dict[int, list[tuple[int, Move]]] = {}
@@ -150,9 +150,9 @@ class LexemeStates:
         self._preferred_classes = sorted(
             range(width), key=lambda kind: PREFERRED_BYTES.index(self.representative[kind])
         )
-        """The classes of bytes, those that a person would write first."""
+        """The classes of bytes; those that a person would write come first."""
         self._strings_of: dict[tuple[int, LookBehindState], list[int]] = {}
-        """Items of the strings that may take the place of a match, where a lexeme begins."""
+        """Items of the strings that may replace a match, at the beginning of a lexeme."""
         self._parts: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
         self._begin_with: dict[int, int] = {}
         self._certain_kinds_of: dict[int, int] = {}
@@ -187,7 +187,7 @@ class LexemeStates:
     # --- look-behinds ---------------------------------------------------------------------------------------
 
     def initial_look_behind(self) -> LookBehindState:
-        """Return the look-behind state before the first byte; NO_LOOK_BEHIND where none matters."""
+        """Return the look-behind state before the first byte; NO_LOOK_BEHIND if no pattern looks behind."""
         return NO_LOOK_BEHIND if self.is_local else self.program.initial_look_behind()
 
     def step_look_behind(self, behind: LookBehindState, byte: int) -> LookBehindState:
@@ -218,22 +218,22 @@ class LexemeStates:
         return self.program.look_behind_anywhere() if self.is_local else behind
 
     def _items_at(self, terminals: Sequence[int], behind: LookBehindState) -> list[int]:
-        """Return the items with which some terminals begin."""
+        """Return the initial items of some terminals."""
         known, found = self.items.closures(behind), list[int]()
         for terminal in terminals:
             found += self.items.closure(self._first[terminal], behind, known)
         return found
 
     def _tracked_at(self, strings: Sequence[int], behind: LookBehindState) -> list[int]:
-        """Return the tracked items with which some strings begin, by their first instructions."""
+        """Return the initial tracked items of some strings, by their first instructions."""
         known = self.items.closures(behind)
         found = (item for at in strings for item in self.items.closure(at, behind, known))
         plain = (one for one in map(self.items.objects.__getitem__, found) if isinstance(one, tuple))
         return sorted({self.items.number((one[0], ())) for one in plain})
 
     def distinct_contexts(self, byte: int, *terminals: int) -> list[int]:
-        """Return contexts whose starts differ by what they do with the first bytes of some terminals, and
-        with one more byte: one of each kind."""
+        """Return contexts whose start states differ in their moves by the first bytes of some terminals, and
+        by one more byte: one context of each kind."""
         contexts = range(len(self.tables.contexts))
         kinds = self._kinds((byte,), terminals)
         if any(self._first_kinds(first) & kinds for first, _number in self._exact.values()):
@@ -242,8 +242,8 @@ class LexemeStates:
         return sorted(apart.values())
 
     def partial_start(self, context: int, terminal: int, *others: int) -> int:
-        """Return a state that does what the start of a context does with the first bytes of a terminal, and
-        with some other bytes. It has few other items. Nothing is before it."""
+        """Return a state that has the moves of a context's start state for the first bytes of a terminal, and
+        for some other bytes, with few other items. Nothing is before it."""
         kinds = self._kinds(others, (terminal,))
         strings = self._exact.keys() & {one for _t, of in self.tables.contexts[context].unless for one in of}
         exact = tuple(sorted(one for one in strings if self._first_kinds(self._exact[one][0]) & kinds))
@@ -259,7 +259,7 @@ class LexemeStates:
         return known
 
     def errors_after(self, terminal: int) -> npt.NDArray[np.bool_]:
-        """Return the classes of bytes that are errors after a terminal in every context; none after one that
+        """Return the classes of bytes that are errors after a terminal in every context; none if the terminal
         may be ignored."""
         tables, indentation = self.tables, self.tables.indentation
         if terminal in tables.ignored or (indentation is not None and terminal == indentation.newline):
@@ -267,8 +267,8 @@ class LexemeStates:
         return self.errors_after_contexts(tables.contexts_after(terminal))
 
     def errors_after_contexts(self, contexts: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Return the classes of bytes that are errors at the start of all of some contexts. Cost: a look at
-        the first instructions of their terminals; where these do not decide, the rows of the starts."""
+        """Return the classes of bytes that are errors at the start of all given contexts. Cost: looking at
+        the first instructions of their terminals; if these do not decide, the rows of the start states."""
         terminals = self._context_terminals[contexts].any(axis=0)
         key = terminals.tobytes()
         known = self._behind.get(key)
@@ -289,7 +289,7 @@ class LexemeStates:
 
     @cached_property
     def _context_terminals(self) -> npt.NDArray[np.bool_]:
-        """[contexts, terminals]: is a terminal one of a context's?"""
+        """[contexts, terminals]: whether a terminal is in a context."""
         contexts = self.tables.contexts
         found = np.zeros((len(contexts), len(self.tables.terminals)), np.bool_)
         for row, context in zip(found, contexts, strict=True):
@@ -309,7 +309,7 @@ class LexemeStates:
         return found
 
     def _beginning(self, context: int, kinds: int) -> list[int]:
-        """Return the terminals of a context whose first byte may be of some classes, in order."""
+        """Return the terminals of a context whose first byte may be in some classes, in order."""
         begin = self._begin.get(kinds)
         if begin is None:
             begin = frozenset([one for one, first in self._every_first if first & kinds])
@@ -332,7 +332,7 @@ class LexemeStates:
         return found
 
     def _certain_kinds(self, at: int) -> int:
-        """Return bits of the classes that surely lead on from an instruction."""
+        """Return bits of the classes that certainly continue from an instruction."""
         found = self._certain_kinds_of.get(at)
         if found is None:
             found = 0
@@ -342,7 +342,7 @@ class LexemeStates:
         return found
 
     def _taken_by(self, node: ByteNode) -> int:
-        """Return bits of the classes that a node of a character takes."""
+        """Return bits of the classes that a node of a character accepts."""
         found = self._kinds_taken.get(node)
         if found is None:
             ways = self.items.ways_of(node)
@@ -352,13 +352,13 @@ class LexemeStates:
         return found
 
     def move(self, state: int, byte: int) -> Move:
-        """Return what a byte does."""
+        """Return the move by a byte."""
         self._need(state)
         place, array = (state, self.classes[byte]), self.items.array
         return self._move(int(array("after")[place]), int(array("sources")[place]))
 
     def explore(self, states: Sequence[int], most: int) -> npt.NDArray[np.int32]:
-        """Make the rows of some states and of those that they lead to, nearest first, `most` of them; return
+        """Make the rows of some states and of up to `most` states reachable from them, nearest first; return
         these states."""
         return self.items.make_rows(states, most)
 
@@ -369,8 +369,9 @@ class LexemeStates:
         return found
 
     def begins_like(self, byte: int, kinds: Sequence[int]) -> bool:
-        """Return whether one of some classes does the same as a byte at the start of every context. Cost: a
-        look at the first instructions of all terminals; where these do not decide, the rows of the starts."""
+        """Return whether one of some classes has the same effect as a byte at the start of every context.
+        Cost: looking at the first instructions of all terminals; if these do not decide, the rows of the
+        start states."""
         kind = self.classes[byte]
         alike = self._same_as.get(kind)
         if alike is None:
@@ -398,7 +399,7 @@ class LexemeStates:
         return {state for state in found if state >= 0}
 
     def _never_told_apart(self, kind: int) -> npt.NDArray[np.bool_]:
-        """Return the classes that no first instruction, look-aheads included, tells from a class."""
+        """Return the classes that no first instruction, look-aheads included, distinguishes from a class."""
         firsts = [*self._first.values(), *(first for first, _number in self._exact.values())]
         parts = self.items.parts_behind(
             self._first_look_behind(self.initial_look_behind()), self.program.first_nodes(firsts)
@@ -406,7 +407,7 @@ class LexemeStates:
         return np.asarray(parts.which == parts.which[kind])
 
     def _need(self, state: int) -> None:
-        """Have a state's row made."""
+        """Make a state's row if it is missing."""
         if self.items.array("first")[state, 0] < 0:
             self.items.make_rows([state], 1)
 
@@ -418,7 +419,7 @@ class LexemeStates:
         return known
 
     def row(self, state: int) -> list[Move]:
-        """Return what each class of bytes does; equal moves are one object."""
+        """Return the move by each class of bytes; equal moves are one object."""
         known = self._rows.get(state)
         if known is None:
             self._need(state)
@@ -429,7 +430,7 @@ class LexemeStates:
 
     @property
     def rows(self) -> dict[int, list[Move]]:
-        """The rows that were made, by state."""
+        """The rows made so far, by state."""
         made = np.flatnonzero(self.items.array("first")[: len(self.states), 0] >= 0)
         return {state: self.row(state) for state in made.tolist()}
 
@@ -447,12 +448,12 @@ class LexemeStates:
         return known
 
     def without_slot(self, state: int) -> int:
-        """Return the state without its last slot, an old one that has become an error; DEAD where nothing is
-        before it. The state itself where its last item is no old slot."""
+        """Return the state without its last slot, an old one that turned out an error; DEAD if nothing is
+        before it. If the last item is no old slot, the state itself."""
         return self.items.retry(R.find_without_slot, state)
 
     def has_ended(self, state: int) -> bool:
-        """Return whether a state has old slots alone."""
+        """Return whether a state has old slots only."""
         known = self._ended_states.get(state)
         if known is None:
             items = self.states[state].items
@@ -462,8 +463,8 @@ class LexemeStates:
         return known
 
     def pending_lookaheads(self, state: int) -> int:
-        """Return how many look-aheads must still hold, at least, before a lexeme ends; UNREACHABLE where it
-        has no item."""
+        """Return the least number of look-aheads that must still hold before a lexeme ends; UNREACHABLE if
+        the state has no item."""
         known = self._pending_of.get(state)
         if known is None:
             held = (one[1] if isinstance(one, tuple) else one.guards for one in self.states[state].items)
@@ -473,7 +474,7 @@ class LexemeStates:
         return known
 
     def end(self, state: int) -> Move:
-        """Return what the text's end does: DECIDED with its source, or DEAD."""
+        """Return the effect of the text's end: DECIDED with its source, or DEAD."""
         known = self._ends.get(state)
         if known is None:
             known = self._ends[state] = self._end(state)
@@ -493,7 +494,7 @@ class LexemeStates:
         return _DIES
 
     def _named(self, terminal: int, tracked: int, unless: int) -> int:
-        """Return the terminal of a match: that of a string that equals it, where there is one."""
+        """Return the terminal of a match: that of a string that equals it, if there is one."""
         if tracked:
             ended = self.items.matched(tracked)
             for string in self._unless[unless].get(terminal, ()):
@@ -502,8 +503,8 @@ class LexemeStates:
         return terminal
 
     def viable_terminals(self, state: int) -> frozenset[int]:
-        """Return the terminals of which the bytes so far are a viable prefix, slots left aside; also some
-        that a better thread always overrules."""
+        """Return the terminals of which the bytes so far are a viable prefix, without slots; may include
+        terminals that a better thread always overrules."""
         bits = self.items.array("viable")[state].tobytes()
         known = self._may_be.get(bits)
         if known is None:

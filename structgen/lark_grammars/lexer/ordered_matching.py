@@ -1,15 +1,15 @@
 """Ordered matching: regular expressions matched as Python's re does, leftmost-first and byte by byte.
 
-A *program* is a graph of instructions, shared by all terminals of a lexer. What was read is an ordered list
-of *threads*, best first, as in Pike's machine. The first thread that matches wins, unless a better one
-matches later. So a state also holds *slots*: accepts that a better thread may still overrule (`lexemes`).
+A *program* is a graph of instructions, shared by all terminals of a lexer. The state of a match is an ordered
+list of *threads*, best first, as in Pike's machine. The first thread that matches wins, unless a better one
+matches later. So a state also contains *slots*: accepts that a better thread may still overrule (`lexemes`).
 
-Three things go beyond Pike's machine. A look-ahead becomes a *guard* of its thread: an unordered automaton
-that must, or must not, accept. An atomic group keeps its threads together (`AtomicGroup`). What look-behinds
-ask of the text before is a state of its own (`LookBehindState`).
+There are three extensions of Pike's machine. A look-ahead becomes a *guard* of its thread: an unordered
+automaton that must, or must not, accept. An atomic group keeps its threads together (`AtomicGroup`).
+Look-behinds have a state of their own (`LookBehindState`).
 
-Source: R. Cox, Regular Expression Matching: the Virtual Machine Approach (2009), for threads in order.
-Slots and guards are needed because the rest of the text is not known yet.
+Source: R. Cox, Regular Expression Matching: the Virtual Machine Approach (2009), for ordered threads. Slots
+and guards are needed because the rest of the text is not known yet.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ from structgen.lark_grammars.lexer.regex_instructions import (
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Patterns
 
 MOST_INSTRUCTIONS: Final = 1 << 18
-"""Instructions of one program; repetitions are written out."""
+"""The most instructions of one program; repetitions are unrolled."""
 
 Guards: TypeAlias = tuple["LookAheadGuard", ...]
 Thread: TypeAlias = tuple[int, Guards]
-"""An instruction that waits for a byte (or for the end of the text), and the guards that must come true."""
+"""An instruction that waits for a byte (or for the end of the text), and the guards that must hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookAheadGuard:
-    """A look-ahead that is not decided: some thread must (`holds`), or none may, reach `accept`."""
+    """An undecided look-ahead: some thread must (`holds`), or none may, reach `accept`."""
 
     holds: bool
     accept: int
@@ -69,42 +69,42 @@ class LookAheadGuard:
 
 @dataclass(frozen=True, slots=True)
 class AtomicGroup:
-    """Threads inside an atomic group, in order; the first that ends the group goes on alone."""
+    """The threads inside an atomic group, in order; only the first one that ends the group continues."""
 
     threads: tuple[Thread | AtomicGroup, ...]
     leave: int
     """The instruction that ends the group."""
     guards: Guards
-    """Of the thread that goes on."""
+    """The guards of the continuing thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookBehindState:
-    """What look-behinds know of the text before."""
+    """The state of all look-behinds."""
 
     at_start: bool
-    """Whether nothing was read."""
+    """Whether no byte was read."""
     threads: frozenset[int]
     """Instructions inside look-behinds."""
     holding: frozenset[int]
     """The look-behinds that hold here."""
     left: int = 0
-    """Bytes that are missing of the character under way."""
+    """How many bytes of the current character are missing."""
 
 
 NO_LOOK_BEHIND: Final = LookBehindState(False, frozenset(), frozenset())
-"""Where no look-behind asks anything."""
+"""The state if no pattern looks behind."""
 
 _MOST_GUARDS: Final = 1 << 15
-"""Steps of guards that are remembered."""
+"""The most memoised steps of guards."""
 _MOST_VISITS: Final = 3
-"""Visits of one instruction by a search for texts."""
+"""The most visits of one instruction in a search for texts."""
 _MOST_BYTES: Final = 8
-"""Bytes of one set that are tried."""
+"""The most bytes of one set that are tried."""
 PREFERRED_BYTES: Final = bytes(
     (*range(97, 123), *range(65, 91), *range(48, 58), 32, *range(33, 48), *range(58, 65), *range(91, 97))
 ) + bytes((*range(123, 127), 10, 9, 13, *range(128, 256), *range(9), 11, 12, *range(14, 32), 127))
-"""Bytes in the order in which texts for people choose them: letters first."""
+"""Bytes in the order of preference for texts that people read: letters first."""
 
 
 _preferred: Final = itemgetter(*PREFERRED_BYTES)
@@ -116,7 +116,7 @@ class OrderedProgram:
     def __init__(self, kept: Patterns | None = None) -> None:
         self.code = Instructions(kept)
         self.looks: list[tuple[int, int]] = []
-        """Of each look-behind its first instruction, and its end."""
+        """The first instruction and the end of each look-behind."""
         self._look_numbers: dict[Node, int] = {}
         self._within: dict[tuple[ByteNode, int], int] = {}
         self._bits: list[int] = []
@@ -126,8 +126,7 @@ class OrderedProgram:
         self._guards_at_end: dict[tuple[LookAheadGuard, LookBehindState], bool] = {}
         self._first_texts: dict[tuple[int, int], bytes | None] = {}
         self.inner: list[tuple[int, int]] = []
-        """Instructions inside characters, which are made as they are met: from which instruction, by which
-        byte."""
+        """Instructions inside characters, made on demand: from which instruction, by which byte."""
         if kept is not None:
             kinds = [int.from_bytes(row.tobytes(), "little") for row in kept.reaches]
             self._bits = [kinds[kind] for kind in kept.reach.tolist()]
@@ -136,8 +135,8 @@ class OrderedProgram:
     # --- compilation ----------------------------------------------------------------------------------------
 
     def add(self, node: Node, number: int, *, where: str) -> int:
-        """Add an expression whose match has a number; return its first instruction. Raises RegexError for
-        what a look-behind cannot hold, LimitError past MOST_INSTRUCTIONS."""
+        """Add an expression whose match has a number; return its first instruction. Raises RegexError for a
+        construct that a look-behind cannot contain, LimitError beyond MOST_INSTRUCTIONS."""
         try:
             end = self._put(Instruction(MATCH, number=number))
             return self._emit(node, end, end)
@@ -160,8 +159,8 @@ class OrderedProgram:
         return at
 
     def inside(self, at: int, byte: int) -> int:
-        """Return the instruction that waits for the rest of a character after one more of its bytes; it is
-        made when it is first asked for."""
+        """Return the instruction that waits for the rest of a character after one more of its bytes, made on
+        demand."""
         one, made = self.code[at], self.code.count
         assert one.node is not None
         node = one.node.after[byte]
@@ -175,7 +174,7 @@ class OrderedProgram:
         return ways[0] if len(ways) == 1 else self._put(Instruction(SPLIT, to=ways))
 
     def _emit(self, node: Node, fresh: int, moved: int) -> int:
-        """Return the first instruction of a node. It goes on at `moved`, or at `fresh` where it has read
+        """Return the first instruction of a node. The node continues at `moved`, or at `fresh` if it has read
         nothing: an empty repetition ends the loop."""
         if fresh != moved and not nullable(node):
             fresh = moved
@@ -250,7 +249,8 @@ class OrderedProgram:
         return (copy, after) if node.greedy else (after, copy)
 
     def classes(self) -> bytes:
-        """Return the class of each byte. Bytes of one class do the same everywhere in the program."""
+        """Return the class of each byte. Bytes of one class have the same effect everywhere in the
+        program."""
         nodes: dict[ByteNode, None] = {}
         pending = [one.node for one in self.code.values() if one.node is not None]
         while pending:
@@ -275,11 +275,11 @@ class OrderedProgram:
         return known
 
     def reach(self, at: int) -> int:
-        """Return the same as bits: the lowest says whether it may look behind, the others are the matches.
-        Cost: the first time, one or two passes over all instructions."""
+        """Return the same as bits: the lowest is set if it may look behind, the others are the matches. Cost:
+        the first time, one or two passes over all instructions."""
         bits = self._bits
         if at >= len(bits):
-            # instructions are made from the last to the first, but for loops
+            # targets have larger numbers, except in loops
             begin, changed = len(bits), True
             bits += [0] * (self.code.count - begin)
             while changed:
@@ -300,7 +300,7 @@ class OrderedProgram:
 
     def texts(self, starts: Iterable[int], number: int) -> Iterator[bytes]:
         """Yield texts that lead from some instructions to a match, short ones first, as if every look-around
-        held: the caller must try them. The texts end after some hundred."""
+        held: the caller must test them. They end after some hundred."""
         pending: deque[tuple[int, bytes]] = deque((at, b"") for at in starts if number in self.reaches(at)[0])
         visits: dict[int, int] = {}
         while pending:
@@ -322,8 +322,8 @@ class OrderedProgram:
                 pending.extendleft((to, text) for to in reversed(ways))
 
     def first_text(self, at: int, number: int) -> bytes | None:
-        """Return the first of `texts` from one instruction, None where there is none. The rests of the text
-        are the first texts of the instructions on the way, and remembered."""
+        """Return the first of `texts` from one instruction; None if there is none. It is memoised for all
+        instructions on the way."""
         texts = self._first_texts
         if (at, number) in texts:
             return texts[at, number]
@@ -362,8 +362,8 @@ class OrderedProgram:
         return texts[at, number]
 
     def least(self, at: int, number: int) -> int:
-        """Return the bytes of the shortest of `texts`, 1 or more; UNREACHABLE: there is none. Cost: 1 us an
-        instruction."""
+        """Return the length of the shortest of `texts`, at least 1; UNREACHABLE if there is none. Cost: 1 us
+        an instruction."""
         if not self.reach(at) >> 1 >> number & 1:
             return UNREACHABLE
         pending: deque[tuple[int, int]] = deque([(at, 0)])
@@ -424,7 +424,7 @@ class OrderedProgram:
                 case 7:  # ENTER
                     inside = tuple(self.closure(one.to[0], (), behind))
                     pending += reversed(self._leave(inside, one.other, held))
-                case 8 if one.to:  # the end of an atomic group is its nest's to see
+                case 8 if one.to:  # `_leave` handles the end of an atomic group
                     yield here
                 case _:
                     yield here
@@ -432,8 +432,8 @@ class OrderedProgram:
     def _leave(
         self, items: Iterable[Thread | AtomicGroup], leave: int, guards: Guards
     ) -> list[Thread | AtomicGroup]:
-        """Return what an atomic group becomes, best first: the threads that are still inside, and, where one
-        has reached the end, the instruction behind it, guarded against better ones that end later."""
+        """Return the threads of an atomic group after a step, best first: those still inside, and, if one has
+        reached the end, the instruction after the group, guarded against better threads that end it later."""
         found: list[Thread | AtomicGroup] = []
         better: list[Thread | AtomicGroup] = []
         for item in items:
@@ -450,7 +450,7 @@ class OrderedProgram:
             found.append((self.code[item[0]].to[0], held))
             if not item[1]:
                 return found
-            # a worse thread ends the group only where the look-aheads of this one fail
+            # a worse thread may end the group only if the look-aheads of this one fail
             guards = with_guard(guards, LookAheadGuard(False, leave, frozenset(((leave, item[1]),))))
         if better:
             found.append(AtomicGroup(tuple(better), leave, guards))
@@ -467,7 +467,7 @@ class OrderedProgram:
     def _guard(
         self, holds: bool, accept: int, threads: frozenset[Thread | AtomicGroup]
     ) -> LookAheadGuard | bool:
-        """Return a guard, or its outcome where that is known."""
+        """Return a guard, or its outcome if it is decided."""
         if (accept, ()) in threads:
             return holds
         return LookAheadGuard(holds, accept, threads) if threads else not holds
@@ -520,7 +520,7 @@ class OrderedProgram:
         return [] if left is None else [(item[0], left)]
 
     def step_guards(self, guards: Guards, byte: int, behind: LookBehindState) -> Guards | None:
-        """Return the guards after a byte, None where one has failed."""
+        """Return the guards after a byte, None if one has failed."""
         held: Guards = ()
         for guard in guards:
             after = self._guard_after(guard, byte, behind)
@@ -533,7 +533,7 @@ class OrderedProgram:
     def _guard_after(
         self, guard: LookAheadGuard, byte: int, behind: LookBehindState
     ) -> LookAheadGuard | bool:
-        """Return a guard after a byte, or its outcome. Remembered, as many guards hold equal ones."""
+        """Return a guard after a byte, or its outcome. Memoised: many guards contain equal ones."""
         key = guard, byte, behind
         known = self._guards_after.get(key)
         if known is None:
@@ -549,7 +549,7 @@ class OrderedProgram:
     def guard_of(
         self, guard: LookAheadGuard, threads: set[Thread | AtomicGroup] | frozenset[Thread | AtomicGroup]
     ) -> LookAheadGuard | bool:
-        """Return a guard with new threads, or its outcome where that is known."""
+        """Return a guard with new threads, or its outcome if it is decided."""
         if any(self._always_ends(item, guard.accept) for item in threads):
             threads = {*threads, (guard.accept, ())}
         return self._guard(guard.holds, guard.accept, frozenset(threads))
@@ -559,14 +559,14 @@ class OrderedProgram:
         return self.code[at].kind == LEAVE
 
     def _always_ends(self, item: Thread | AtomicGroup, accept: int) -> bool:
-        """Return whether a thread inside a character reaches an end, whichever character it is."""
+        """Return whether a thread inside a character reaches an end with every such character."""
         if isinstance(item, AtomicGroup) or item[1]:
             return False
         one = self.code[item[0]]
         return one.kind == CHAR and one.to[0] == accept and one.node in _any_rest()
 
     def always_matches(self, at: int) -> bool:
-        """Return whether a thread inside a character matches with it, whichever character it is."""
+        """Return whether a thread inside a character matches with every such character."""
         known = self._always.get(at)
         if known is None:
             one = self.code[at]
@@ -579,7 +579,7 @@ class OrderedProgram:
         return known
 
     def holds_at_end(self, guards: Guards, behind: LookBehindState) -> bool:
-        """Return whether guards come true where the text ends."""
+        """Return whether guards hold at the end of the text."""
         return all(self._holds_at_end(guard, behind) for guard in guards)
 
     def _holds_at_end(self, guard: LookAheadGuard, behind: LookBehindState) -> bool:
@@ -626,7 +626,7 @@ class OrderedProgram:
         return next((one.number for one in ends if one.kind == MATCH), None)
 
     def node_of(self, at: int) -> ByteNode | None:
-        """Return the bytes for which an instruction waits, None where it waits for none."""
+        """Return the bytes for which an instruction waits; None if it waits for none."""
         return self.code[at].node
 
     def match_of(self, at: int) -> int | None:
@@ -635,8 +635,8 @@ class OrderedProgram:
         return one.number if one.kind == MATCH else None
 
     def first_nodes(self, starts: Iterable[int]) -> set[ByteNode]:
-        """Return the bytes for which threads in the closure of some instructions wait, look-aheads
-        included."""
+        """Return the bytes for which threads in the closure of some instructions wait, including
+        look-aheads."""
         seen, pending, found = set[int](), list(starts), set[ByteNode]()
         while pending:
             at = pending.pop()
@@ -652,7 +652,7 @@ class OrderedProgram:
         return found
 
     def first_plain_nodes(self, at: int) -> set[ByteNode]:
-        """Return the bytes that surely lead on from an instruction, whatever was before it."""
+        """Return the bytes that certainly continue from an instruction, whatever was before it."""
         seen, pending, found = set[int](), [at], set[ByteNode]()
         while pending:
             at = pending.pop()
@@ -667,7 +667,7 @@ class OrderedProgram:
         return found
 
     def _leads_on(self, at: int) -> bool:
-        """Return whether the closure of an instruction surely has a thread or a match."""
+        """Return whether the closure of an instruction certainly has a thread or a match."""
         seen, pending = set[int](), [at]
         while pending:
             at = pending.pop()
@@ -729,7 +729,7 @@ class OrderedProgram:
 
 
 def _longest(code: Instructions, first: int, end: int) -> int:
-    """Return the characters that a look-behind reads; in re all its alternatives read as many."""
+    """Return how many characters a look-behind reads; in re all its alternatives have the same length."""
     reached, size = {first}, 0
     while True:
         pending, following = list(reached), set[int]()
@@ -750,7 +750,7 @@ def _longest(code: Instructions, first: int, end: int) -> int:
 
 @lru_cache(maxsize=1)
 def _any_rest() -> frozenset[ByteNode]:
-    """Return the nodes inside a character that read every character that begins so."""
+    """Return the nodes inside a character that accept every continuation."""
     found: set[ByteNode] = set()
     pending = [node for node in node_of(((0, 0x10FFFF),)).after if node is not None and node is not DONE]
     while pending:
@@ -763,15 +763,14 @@ def _any_rest() -> frozenset[ByteNode]:
 
 @lru_cache(maxsize=1 << 12)
 def _preferred_byte(node: ByteNode) -> int:
-    """Return the preferred byte among characters of one byte, -1 where there is none."""
+    """Return the preferred byte among one-byte characters, -1 if there is none."""
     column = _preferred(node.after)
     return PREFERRED_BYTES[column.index(DONE)] if DONE in column else -1
 
 
 @lru_cache(maxsize=1 << 12)
 def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
-    """Return preferred bytes, one for each successor; or several characters of one byte, where there are
-    any."""
+    """Return preferred bytes, one for each successor; or several one-byte characters, if there are any."""
     column = _preferred(node.after)
     if DONE in column:
         others, at = [], column.index(DONE)
@@ -780,7 +779,7 @@ def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
             others.append((PREFERRED_BYTES[at], DONE))
             at += 1
         return tuple(others)
-    # for each successor its preferred byte
+    # the preferred byte of each successor
     found = dict(zip(reversed(column), reversed(PREFERRED_BYTES), strict=True))
     return tuple((found[after], after) for after in dict.fromkeys(column) if after is not None)
 

@@ -1,6 +1,6 @@
 """The instructions of a lexer's patterns (`ordered_matching`): as objects, and as arrays for files.
 
-From arrays, an instruction becomes an object when it is first asked for: the first masks need few.
+An instruction in arrays becomes an object when it is first used: the first masks need few.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, END, ENTER, LEAVE = range(9)
 """Kinds of instructions."""
 _NO_NODE: Final = -1
 _DONE: Final = -1
-"""In the place of a successor of a node: DONE."""
+"""Stands for DONE among the successors of a node."""
 
 
 class Instruction(NamedTuple):
@@ -30,9 +30,9 @@ class Instruction(NamedTuple):
     to: tuple[int, ...] = ()
     """The next instructions, best first."""
     number: int = -1
-    """The terminal that has matched; the look-behind; whether the look-ahead must hold."""
+    """The terminal that has matched; the number of the look-behind; whether the look-ahead must hold."""
     other: int = -1
-    """The first instruction of a look-ahead; the end of an atomic group; of the end of a group that has read
+    """The first instruction of a look-ahead; the end of an atomic group; for the end of a group that has read
     nothing, the group's other end."""
 
 
@@ -46,7 +46,7 @@ class Instructions(dict[int, Instruction]):
         self._nodes: dict[int, ByteNode] = {_DONE: DONE}
         if kept is not None:
             self.count = len(kept.code)
-            # lists, as to read a number of an array takes as long as to make an instruction
+            # lists, because reading one number of an array takes as long as making an instruction
             self._words: list[int] = kept.code.reshape(-1).tolist()
             self._to_begins: list[int] = kept.to_begins.tolist()
             self._to: list[int] = kept.to.tolist()
@@ -80,7 +80,7 @@ class Instructions(dict[int, Instruction]):
 
 
 def runs_of(node: ByteNode) -> list[tuple[int, int, ByteNode]]:
-    """Return the successors of a node as runs of bytes with the same one."""
+    """Return the successors of a node as runs of bytes with the same successor."""
     runs = []
     for after, some in groupby(enumerate(node.after), key=lambda one: one[1]):
         numbers = [byte for byte, _after in some]
@@ -117,7 +117,7 @@ def patterns_of(
     least: Sequence[int],
     is_local: bool,
 ) -> Patterns:
-    """Return the arrays of some instructions, with what is known of them. Cost: some 10 us for each."""
+    """Return the arrays of some instructions, with their attributes. Cost: about 10 us for each."""
     nodes = _Nodes()
     rows = [
         (one.kind, _NO_NODE if one.node is None else nodes.number(one.node), one.number, one.other)

@@ -1,8 +1,8 @@
-"""The work budget of one call: steps that are counted down, whoever spends them.
+"""The work budget of one call: a counter of steps that all parts of the call share.
 
-The currency is the *step* of `limits.Limits.oracle_steps`, about 10 us of work in Python. Compiled code
-spends no steps of its own: its cost is what it asks of Python. The second bound, `Limits.automaton_states`,
-counts the states of the lexer."""
+The unit is the *step* of `limits.Limits.oracle_steps`, about 10 us of work in Python. Compiled code spends no
+steps; its cost is the questions that it asks of Python. The second limit, `Limits.automaton_states`, counts
+the states of the lexer."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 
 READ_STEPS: Final = 1
-"""A byte that the reader follows, for each configuration that is read on; one more for two of its slots."""
+"""For a byte that the reader follows, for each configuration; one more for two of its slots."""
 SEARCH_STEPS: Final = 1
-"""A configuration from which a search goes on."""
+"""For a configuration that a search expands."""
 FOLLOW_STEPS: Final = 2
-"""A lexer state whose moves are followed for a text."""
+"""For a lexer state whose moves are followed for a text."""
 ROW_STEPS: Final = 2
 GUARDS_PER_STEP: Final = 4
-"""The row of an item; one more step for each part of it that differs, and there for so many guards."""
+"""The row of an item costs one step, one more for each part that differs, and in each part one for so many
+guards."""
 INSTRUCTIONS_PER_STEP: Final = 4
-"""Instructions at which an atomic group waits, each with a class of bytes."""
+"""So many instructions in an atomic group, each with a class of bytes, cost one step."""
 STATE_STEPS: Final = 4
 NUMBERS_PER_STEP: Final = 8
-"""A new lexer state; one more step for so many of its numbers."""
+"""A new lexer state costs one step, and one more for so many of its numbers."""
 STATES_COUNTED: Final = 4
 """A lexer state counts as so many of `Limits.automaton_states`: it has several numbers for each class."""
 
@@ -38,8 +39,8 @@ _RULES: Final = (
 
 
 class WorkBudget:
-    """The steps that are left of a call. It is used as a context; a call inside another one counts as a part
-    of it. Outside of calls nothing is bounded. Not thread-safe."""
+    """The steps left for a call. Use it as a context manager; a nested call spends from the outer one.
+    Outside of calls there is no limit. Not thread-safe."""
 
     __slots__ = ("_depth", "_left", "_most", "_most_states", "_outermost", "looks_ahead")
 
@@ -47,15 +48,15 @@ class WorkBudget:
         limits = Limits() if limits is None else limits
         self._depth = 0
         self._outermost: FrameType | None = None
-        """The frame of the outermost call, while there is one."""
+        """The frame of the outermost call, if one is running."""
         self.looks_ahead = False
-        """Whether some look-ahead had to be waited for."""
+        """Whether some look-ahead was pending."""
         self._left = self._most = limits.oracle_steps
         self._most_states = limits.automaton_states // STATES_COUNTED
 
     def __enter__(self) -> None:
         if not self._depth or not self._is_inside():
-            # an exception may have cut off the exit of an earlier call
+            # an exception may have skipped the exit of an earlier call
             self._outermost = sys._getframe(1)
             self._left, self._depth = self._most, 0
         self._depth += 1
@@ -66,7 +67,7 @@ class WorkBudget:
             self._outermost = None
 
     def _is_inside(self) -> bool:
-        """Return whether the outermost call is still under way."""
+        """Return whether the outermost call is still running."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame is not self._outermost:
             frame = frame.f_back
@@ -79,11 +80,11 @@ class WorkBudget:
 
     @property
     def most(self) -> int:
-        """The steps of a call."""
+        """The steps that a call may spend."""
         return self._most
 
     def spend(self, steps: int) -> None:
-        """Count some steps. Raises LimitError (oracle_steps) where none are left."""
+        """Spend some steps. Raises LimitError (oracle_steps) if none are left."""
         self._left -= steps
         if self._left < 0 and self._depth:
             advice = f"{_CURE}, or end where they can tell" if self.looks_ahead else _RULES
@@ -95,7 +96,7 @@ class WorkBudget:
             )
 
     def check_states(self, states: int) -> None:
-        """Raise LimitError (automaton_states) where a lexer has too many states."""
+        """Raise LimitError (automaton_states) if a lexer has too many states."""
         if states > self._most_states and self._depth:
             advice = f"{_CURE}, or make" if self.looks_ahead else "Make"
             raise LimitError(

@@ -1,4 +1,4 @@
-"""The one answer that each step of the slow reader gives: a proof, DEAD, or None where it does not know."""
+"""The answer of each step of the slow reader: a proof, DEAD, or None if it does not know."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from structgen.lark_grammars.parser.contextual_reader import ReaderConfiguration
 from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 
 TEXT_END: Final = -1
-"""In the place of a first byte: the text ends."""
+"""In place of a first byte: the text ends."""
 DEAD: Final = "dead"
 """No text completes the configuration."""
 
 Boundary: TypeAlias = tuple[ParserPlace, LookBehindState]
-"""Between two lexemes: the parser's place, and what look-behinds may ask of the text before it."""
+"""Between two lexemes: the parser's place, and the look-behind state."""
 
 
 class Proof(NamedTuple):
-    """A text after which a completion is known."""
+    """A text to a boundary from which a completion is known."""
 
     text: bytes
     boundary: Boundary
-    """Where the text leads."""
+    """The boundary after the text."""
     first: int
-    """The first byte of the completion that is known there, or TEXT_END."""
+    """The first byte of the known completion from there, or TEXT_END."""
 
 
 Answer: TypeAlias = Proof | Literal["dead"] | None
 
 
 def boundary_of(configuration: ReaderConfiguration) -> Boundary:
-    """Return the boundary before the lexeme under way."""
+    """Return the boundary before the current lexeme."""
     return configuration.place, configuration.look_behind
 
 

@@ -1,13 +1,13 @@
-"""Certified states: parser states from which a text goes on, whatever lies below them on the stack.
+"""Certified states: parser states from which a text can be completed, whatever is below them on the stack.
 
-That a text goes on from a place is proved by the shortest completions of the rules under way, down to the
-bottom of the stack (`continuation_proofs`). There are as many such proofs as stacks. But a completion
-needs little of what lies below: the state that its rule leads to there, and the terminal that comes next. So
-it is proved once for a state, as an invariant: whatever state lies below, the parser takes the next terminal
-(no action was lost in a conflict), and the lexer tells it apart. A state is certified only if all states that
-its completion leads to are. Places of other states are proved one by one.
+A place is proved live by the shortest completions of the rules under way, down to the bottom of the stack
+(`continuation_proofs`). That takes a proof for each stack. But a completion depends on little of the stack:
+on the state to which its rule's reduction leads, and on the next terminal. So one proof for a state suffices,
+by an invariant: whatever state is below, the parser takes the next terminal (no action was lost in a
+conflict), and the lexer recognises it. A state is certified only if all states to which its completion leads
+are certified. Places of other states are proved one by one.
 
-The search itself is compiled (`certified_states_search`); this file lays out what it reads.
+The search is compiled (`certified_states_search`); this file prepares its input.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _Completion = tuple[int, int, Sequence[int]]
 
 
 class CertifiedStates:
-    """The certified states of one grammar. Cost: some 2 us for each state of the parser, besides its
-    completion and what is asked of the lexer."""
+    """The certified states of one grammar. Cost: about 2 us for each parser state, besides its completion and
+    the questions to the lexer."""
 
     def __init__(
         self,
         tables: ParserTables,
         completion_of: Callable[[int], _Completion],
-        cleanness: Callable[[int, int], int],
+        separability: Callable[[int, int], int],
     ) -> None:
-        """`completion_of`, `cleanness`: of `ContextualLanguage`."""
-        self._cleanness = cleanness
+        """`completion_of`, `separability`: of `ContextualLanguage`."""
+        self._separability = separability
         self._words = np.zeros(words_of(Search), np.int64)
         self._arrays: list[npt.NDArray[Any]] = []
         self._address = address_of(self._words)
@@ -53,10 +53,10 @@ class CertifiedStates:
         self._find_balances(tables)
 
     def find(self) -> npt.NDArray[np.uint8]:
-        """Return for each parser state the flags CERTIFIED_... that hold, or EXCLUDING."""
+        """Return for each parser state its flags CERTIFIED_..., or EXCLUDING."""
         while count := S.find_certified(self._address):
             for context, terminal in self._questions[:count].tolist():
-                self._separations[context, terminal] = self._cleanness(context, terminal)
+                self._separations[context, terminal] = self._separability(context, terminal)
             self._words[Search.question_count] = 0
         return self._found.copy()
 
@@ -70,7 +70,7 @@ class CertifiedStates:
         return array
 
     def _put_lists(self, begins: str, field: str, lists: Sequence[Sequence[int]]) -> None:
-        """Put some lists one after the other, and where each begins."""
+        """Store some lists one after the other, and their beginnings."""
         self._put(begins, np.array([0, *accumulate(map(len, lists))], np.int32))
         self._put(field, np.array([*chain.from_iterable(lists), 0], np.int32))
 
@@ -125,8 +125,8 @@ class CertifiedStates:
         self._found = self._zeros("found", np.uint8, states)
 
     def _find_balances(self, tables: ParserTables) -> None:
-        """Find how many more brackets and blocks each nonterminal opens than it closes. Rules without one
-        such number are of no use: the stack alone must say what is open at a place."""
+        """Compute how many more brackets and blocks each nonterminal opens than it closes. Rules without a
+        single such number are excluded: the stack alone must determine what is open at a place."""
         terminals, nonterminals = len(tables.terminals), len(tables.nonterminals)
         brackets = self._zeros("balances", np.int32, terminals + nonterminals)
         self._zeros("unbalanced", np.uint8, len(tables.rules))

@@ -1,10 +1,10 @@
 """The compiled search for certified parser states (`certified_states`).
 
-A state is certified if the completion of its item can be read whatever lies below it on the stack, and leads
-only to certified states. This is a greatest fixpoint: all states are assumed to be certified, and states
-whose completion fails, or leads to one that fails, are taken out until nothing changes.
+A state is certified if the completion of its item can be read whatever is below it on the stack, and leads
+only to certified states. This is a greatest fixpoint: all states are assumed to be certified; states whose
+completion fails, or leads to one that fails, are removed until nothing changes.
 
-The *item* of a state is the kernel item that its shortest completion ends (`shortest_completions`). The
+The *item* of a state is the kernel item that its shortest completion completes (`shortest_completions`). The
 *balance* of a symbol is how many more brackets (or blocks) it opens than it closes.
 """
 
@@ -28,7 +28,7 @@ from structgen.native.typed_blocks import Block, Bytes, Int32s, Int64s, skip
 
 
 class Search(Block):
-    """What the search reads and writes. A row of bits holds one bit for each state, or each terminal."""
+    """Input and output of the search. A row of bits has one bit for each state, or each terminal."""
 
     states: int
     terminals: int
@@ -37,7 +37,7 @@ class Search(Block):
     start: int
     end: int
     newline: int
-    """The indenter's terminals, -1: there are none."""
+    """The indenter's terminals, -1: none."""
     indent: int
     dedent: int
 
@@ -68,7 +68,7 @@ class Search(Block):
     completions: Int32s
     """Its terminals, from COMPLETION_BEGINS on."""
 
-    # what is asked of the lexer
+    # questions to the lexer
     separations: Bytes
     """[contexts, terminals]: SEPARABLE and its like."""
     question_count: int
@@ -81,7 +81,7 @@ class Search(Block):
     unbalanced: Bytes
     """[rules]: flags, UNBALANCED_BRACKETS and NO_BALANCE."""
     varying: Bytes
-    """[nonterminals]: its texts have different balances."""
+    """[nonterminals]: whether its texts have different balances."""
     known: Bytes
     conflicting: Bytes
     added: Bytes
@@ -95,7 +95,7 @@ class Search(Block):
     to_bar: Bytes
     reached: Bytes
     mark: int
-    """The last mark that was set in MARKS or PAIR_MARKS."""
+    """The last mark in MARKS or PAIR_MARKS."""
     marks: Int32s
     frontier: Int32s
     next_frontier: Int32s
@@ -111,7 +111,7 @@ class Search(Block):
     pair_queue: Int32s
     inside_brackets: Int64s
     item_origins: Int64s
-    """Rows of bits of states; the second by state, where its items began."""
+    """Rows of bits of states; the second is by state: where its items began."""
 
     # completions that fail
     modes_after: Int32s
@@ -128,16 +128,16 @@ class Search(Block):
 UNBALANCED_BRACKETS, NO_BALANCE = 1, 2
 """Flags of rules without one balance of brackets; of brackets or blocks."""
 PLAIN, LINE, DEEPER, LESS, ENDING, MOST_MODES = range(6)
-"""The mode behind a completion: a lexeme that is no newline; the indenter's newline; a newline with more, and
-with less indentation; the end of a block with no newline before it, as at the text's end."""
+"""The mode after a completion: a lexeme that is no newline; the indenter's newline; a newline with more, and
+with less indentation; the end of a block without a newline before it, as at the text's end."""
 MOST_QUESTIONS = 1 << 12
 DEEPEST = 1 << 12
-"""Room of a stack."""
+"""The capacity of a stack."""
 
 
 @jit
 def row_of_bits(bits: Int64s, width: int, row: int) -> Int64s:
-    """Return one of several rows of bits, each of so many words."""
+    """Return one of several rows of bits, each of `width` words."""
     return skip(bits, width * row)
 
 
@@ -189,7 +189,7 @@ def balance_of(s: Search, balances: Int32s, rule: int) -> tuple[bool, int]:
 
 @jit
 def has_conflicting_parts(s: Search, nonterminal: int) -> bool:
-    """Return whether a nonterminal derives another one with conflicting balances."""
+    """Return whether a nonterminal derives one with conflicting balances."""
     parts, begins = s.parts, s.rule_begins
     for one in range(s.nonterminals):
         parts[one] = 0
@@ -213,7 +213,7 @@ def has_conflicting_parts(s: Search, nonterminal: int) -> bool:
 
 @jit
 def find_balances(s: Search, balances: Int32s) -> bool:
-    """Find the balances of nonterminals by fixpoint; return whether the rules of one conflict."""
+    """Compute the balances of nonterminals by fixpoint; return whether rules of one nonterminal conflict."""
     known, conflicting, varying = s.known, s.conflicting, s.varying
     count, terminals = s.nonterminals, s.terminals
     for one in range(count):
@@ -251,7 +251,7 @@ def find_unbalanced_rules(search: int, balances: int, flag: int) -> None:
     for one in range(count):
         varying[one] = 0
     while find_balances(s, sums):
-        # a nonterminal that derives a conflicting one may conflict by it alone
+        # a nonterminal that derives a conflicting one may have a conflict only because of it
         own = False
         for one in range(count):
             added[one] = 1 if conflicting[one] != 0 and not has_conflicting_parts(s, one) else 0
@@ -276,7 +276,7 @@ def balance_of_symbols(s: Search, symbols: Int32s, first: int, last: int) -> int
     return total
 
 
-# --- what lies below ----------------------------------------------------------------------------------------
+# --- states below others ------------------------------------------------------------------------------------
 
 
 @entry("void(int64)")
@@ -301,7 +301,7 @@ def find_predecessors(search: int) -> None:
                     if filling == 1:
                         predecessors[place] = state
         if filling == 0:
-            # each target fills from where those before it end; its own end is there when it is full
+            # cumulative counts: each target's list begins at the end of the one before
             total = 0
             for target in range(count):
                 size = begins[target + 1]
@@ -311,7 +311,7 @@ def find_predecessors(search: int) -> None:
 
 @jit
 def find_reached(s: Search) -> None:
-    """Find the states that the start reaches without passing a barred state."""
+    """Find the states that can be reached from the start without passing a barred state."""
     reached, barred, queue = s.reached, s.barred, s.frontier
     for state in range(s.states):
         reached[state] = 0
@@ -332,7 +332,7 @@ def find_reached(s: Search) -> None:
 
 @jit
 def states_below(s: Search, state: int, dot: int) -> tuple[Int32s, int]:
-    """Return the states that may lie under so many symbols of a stack, and how many there are."""
+    """Return the states that may be so many symbols below a state on a stack, and their number."""
     here, other, count = s.frontier, s.next_frontier, 1
     begins, predecessors, reached = s.predecessor_begins, s.predecessors, s.reached
     marks, barred = s.marks, s.barred
@@ -357,7 +357,7 @@ def states_below(s: Search, state: int, dot: int) -> tuple[Int32s, int]:
 
 @jit
 def find_successors(s: Search) -> None:
-    """Find the states that the item of each completion may lead to, whatever lies below it."""
+    """Find the states to which the item of each completion may lead, whatever is below it."""
     width = bit_words(s.states)
     for state in range(s.states):
         bits = row_of_bits(s.successors, width, state)
@@ -398,7 +398,7 @@ def find_next_terminals(s: Search) -> None:
 
 @jit
 def join_next_terminals(s: Search, state: int, bits: Int64s, states: int, width: int) -> bool:
-    """Add the terminals that come after the item of a state's completion; return whether there were more."""
+    """Add the terminals that may follow the item of a state's completion; return whether any were new."""
     after, changed = row_of_bits(s.successors, states, state), False
     for w in range(states):
         left, one = after[w], 64 * w
@@ -417,8 +417,8 @@ def join_next_terminals(s: Search, state: int, bits: Int64s, states: int, width:
 
 @jit
 def find_followers(s: Search, state: int, bits: Int64s) -> None:
-    """Find the terminals that come after the item of a state's completion, by a walk over pairs: a state
-    below, and a nonterminal that is read there."""
+    """Find the terminals that may follow the item of a state's completion, by a search over pairs of a state
+    below and the nonterminal that is read there."""
     count, width = s.nonterminals, bit_words(s.terminals)
     marks, queue, begins = s.pair_marks, s.pair_queue, s.completion_begins
     mark = s.mark + 1
@@ -427,7 +427,7 @@ def find_followers(s: Search, state: int, bits: Int64s) -> None:
         bits[w] = 0
     here, dot, at, size = state, s.completed_dots[state], 0, 0
     while True:
-        # the item of `here` ends: its rule began `dot` symbols below
+        # the item of `here` ends; its rule began `dot` symbols below
         rule = s.completed_rules[here]
         origin = s.origins[rule]
         base = here if at == 0 else queue[at - 1] // count
@@ -460,7 +460,7 @@ def find_followers(s: Search, state: int, bits: Int64s) -> None:
 
 @jit
 def reduced(s: Search, stack: Int32s, size: int, action: int) -> int:
-    """Reduce on a stack; return its size, -1 where that looks below the bottom."""
+    """Reduce on a stack; return its size, -1 if that would look below the bottom."""
     rule = -1 - action
     begins = s.rule_begins
     size -= begins[rule + 1] - begins[rule]
@@ -473,8 +473,8 @@ def reduced(s: Search, stack: Int32s, size: int, action: int) -> int:
 
 @jit
 def completed(s: Search, state: int, stack: Int32s) -> int:
-    """Write the stack from a state on after its completion's terminals; return its size, -1 where the parser
-    refuses one or looks below the bottom."""
+    """Write the stack after a state and the terminals of its completion; return its size, -1 if the parser
+    refuses a terminal or would look below the bottom."""
     begins = s.completion_begins
     stack[0] = state
     size = 1
@@ -487,7 +487,8 @@ def completed(s: Search, state: int, stack: Int32s) -> int:
 
 @jit
 def shifted(s: Search, stack: Int32s, size: int, terminal: int) -> int:
-    """Feed a terminal; return the size of the stack, -1 where the parser refuses it or looks below."""
+    """Feed a terminal; return the size of the stack, -1 if the parser refuses it or would look below the
+    bottom."""
     while True:
         action = action_of(s, stack[size - 1], terminal)
         if action < 0:
@@ -530,7 +531,7 @@ def ends_before_all(s: Search, state: int, stack: Int32s, size: int, bits: Int64
 
 @jit
 def is_reduced(s: Search, state: int) -> bool:
-    """Find the terminals that come after the item of a state's completion (FOLLOWERS); return whether the
+    """Find the terminals that may follow the item of a state's completion (FOLLOWERS); return whether the
     parser reduces it before each of them."""
     bits, stack = s.followers, s.stack
     size = completed(s, state, stack)
@@ -545,18 +546,18 @@ def is_reduced(s: Search, state: int) -> bool:
     join_next_terminals(s, state, bits, bit_words(s.states), width)
     if ends_before_all(s, state, stack, size, bits):
         return True
-    # FOLLOWERS may hold too many: successors merge what lies below
+    # FOLLOWERS may have too many: successors merge different states below
     find_followers(s, state, bits)
     return ends_before_all(s, state, stack, size, bits)
 
 
 @jit
 def separation_of(s: Search, context: int, terminal: int) -> int:
-    """Return how a terminal is told apart in a context; where that is only asked for now, the best answer."""
+    """Return the separability of a terminal in a context; if it is only being asked now, the best answer."""
     at = s.terminals * context + terminal
-    clean = s.separations[at]
-    if clean != SEPARABLE_UNKNOWN:
-        return SEPARABLE_BARE if clean == SEPARABLE_PENDING else clean
+    found = s.separations[at]
+    if found != SEPARABLE_UNKNOWN:
+        return SEPARABLE_BARE if found == SEPARABLE_PENDING else found
     noted = s.question_count
     if noted < MOST_QUESTIONS:
         s.separations[at] = SEPARABLE_PENDING
@@ -568,7 +569,7 @@ def separation_of(s: Search, context: int, terminal: int) -> int:
 
 @jit
 def mode_after_terminal(s: Search, mode: int, terminal: int) -> int:
-    """Return the mode after a terminal, -1 where it cannot stand there."""
+    """Return the mode after a terminal, -1 if the terminal is not allowed in the mode."""
     if s.newline < 0:
         return PLAIN
     if terminal == s.indent:
@@ -584,7 +585,7 @@ def mode_after_terminal(s: Search, mode: int, terminal: int) -> int:
 
 @jit
 def may_follow(s: Search, mode: int, context: int, terminal: int) -> bool:
-    """Return whether the lexer tells a terminal apart in a context, in a mode."""
+    """Return whether the lexer recognises a terminal in a context, in a mode."""
     if s.ignored[terminal] != 0:
         return False
     dedent = terminal == s.dedent
@@ -594,10 +595,10 @@ def may_follow(s: Search, mode: int, context: int, terminal: int) -> bool:
         if mode == PLAIN:
             return dedent and separation_of(s, context, 0) != INSEPARABLE
         return mode_after_terminal(s, mode, terminal) >= 0
-    clean = separation_of(s, context, terminal)
+    found = separation_of(s, context, terminal)
     if terminal == 0:
-        return clean != INSEPARABLE
-    return clean == SEPARABLE_BARE or (clean == SEPARABLE and mode == PLAIN)
+        return found != INSEPARABLE
+    return found == SEPARABLE_BARE or (found == SEPARABLE and mode == PLAIN)
 
 
 @jit
@@ -611,8 +612,8 @@ def all_may_follow(s: Search, mode: int, context: int, bits: Int64s) -> bool:
 
 @jit
 def mode_after(s: Search, state: int, before: int, followers: Int64s, outside: bool) -> int:
-    """Return the mode after the completion of a state, -1 where the lexer may read it otherwise. Its first
-    terminal was checked by the caller. `outside`: its rule began outside brackets."""
+    """Return the mode after the completion of a state, -1 if the lexer may read it otherwise. The caller has
+    checked its first terminal. `outside`: its rule began outside brackets."""
     begins, stack = s.completion_begins, s.copy
     first, last = begins[state], begins[state + 1]
     if first == last:
@@ -645,7 +646,7 @@ def mode_after(s: Search, state: int, before: int, followers: Int64s, outside: b
 
 @jit
 def fails(s: Search, state: int) -> bool:
-    """Return whether a state's completion fails whatever is around its rule."""
+    """Return whether a state's completion fails in every context of its rule."""
     if s.unbalanced[s.completed_rules[state]] & NO_BALANCE:
         return True
     if completed(s, state, s.stack) < 0:
@@ -658,7 +659,7 @@ def fails(s: Search, state: int) -> bool:
 
 @jit
 def find_barred(s: Search) -> None:
-    """Bar the states behind the first terminals of rules whose completions fail everywhere."""
+    """Bar the states after the first terminals of rules whose completions always fail."""
     for state in range(s.states):
         dot = s.completed_dots[state]
         begin = s.rule_begins[s.completed_rules[state]]
@@ -672,7 +673,7 @@ def find_barred(s: Search) -> None:
 
 @jit
 def find_inside_brackets(s: Search) -> None:
-    """Find the states that may stand inside brackets: an item opened one, or began in such a state."""
+    """Find the states that may be inside brackets: an item opened one, or began in such a state."""
     count, width = s.states, bit_words(s.states)
     inside, begins = s.inside_brackets, s.kernel_begins
     for w in range(width):
@@ -712,7 +713,8 @@ def meets(bits: Int64s, others: Int64s, width: int) -> bool:
 
 @jit
 def find_circular(s: Search) -> None:
-    """Mark as failing the states whose completions may lead to each other and never to a lower stack."""
+    """Mark as failing the states whose completions may lead to each other without ever reaching a lower
+    stack."""
     count, marks, path = s.states, s.marks, s.frontier
     dots, last = s.completed_dots, s.completes_text
     for row in range(count):
@@ -734,7 +736,7 @@ def find_circular(s: Search) -> None:
             if here >= 0:
                 for i in range(size):
                     mark_failing(s, path[i])
-    # a rule of which nothing was read begins where it ends
+    # a rule of which nothing was read begins and ends in the same state
     for state in range(count):
         if dots[state] == 0 and last[state] == 0:
             mark_failing(s, state)
@@ -749,7 +751,7 @@ def mark_failing(s: Search, state: int) -> None:
 
 @jit
 def find_failing(s: Search) -> None:
-    """Find, for each mode, the states whose completions may fail or lead to one that may."""
+    """Find, for each mode, the states whose completions may fail, or lead to one that may."""
     count, width = s.states, bit_words(s.states)
     bad, modes = s.failing, s.modes_after
     for w in range(MOST_MODES * width):
@@ -784,7 +786,7 @@ def find_failing(s: Search) -> None:
 
 @jit
 def has_predecessor(s: Search, state: int) -> bool:
-    """Return whether a symbol leads from a reached state to a state."""
+    """Return whether a reached state has a transition to a state."""
     if s.barred[state] != 0:
         return False
     begins, found = s.predecessor_begins, False
@@ -795,7 +797,7 @@ def has_predecessor(s: Search, state: int) -> bool:
 
 @jit
 def flags_of(s: Search, state: int) -> int:
-    """Return which certificates hold of a state."""
+    """Return the certificates of a state."""
     width, nexts = bit_words(s.states), bit_words(s.terminals)
     context, bits = s.contexts[state], row_of_bits(s.next_terminals, nexts, state)
     flags = 0
@@ -805,7 +807,7 @@ def flags_of(s: Search, state: int) -> int:
         flags |= CERTIFIED_LINE
     if flags & CERTIFIED_SEPARATED:
         for terminal in range(s.terminals):
-            # where a newline ends a line, no bracket is open
+            # no bracket is open where a newline ends a line
             inside = has_bit(bits, terminal) and terminal != s.newline
             if inside and separation_of(s, context, terminal) != SEPARABLE_BARE:
                 return flags
@@ -815,8 +817,8 @@ def flags_of(s: Search, state: int) -> int:
 
 @entry("int64(int64)")
 def find_certified(search: int) -> int:
-    """Find the certificates of all states (FOUND). Returns how many questions were noted: with any, call it
-    again once they are answered, as what was found assumes the best."""
+    """Find the certificates of all states (FOUND). Returns the number of noted questions. If there are any,
+    call it again after they are answered, because the result assumes the best answers."""
     s = Search(search)
     count = s.states
     for state in range(count):

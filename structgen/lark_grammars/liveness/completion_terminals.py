@@ -1,4 +1,4 @@
-"""The terminals of shortest completions, with the newlines and columns that an indenter asks for."""
+"""The terminals of shortest completions, with the newlines and columns that an indenter requires."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from structgen.lark_grammars.parser.lalr_parser import REFUSED, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE, Indentation
 
 _LINE_LENGTH: Final = 4
-"""Terminals of a line that is put in before a DEDENT."""
+"""The most terminals of a line that is inserted before a DEDENT."""
 _MOST_LINES: Final = 20_000
-"""Beginnings of such lines that are looked at."""
+"""The most beginnings of such lines that are tried."""
 
 Wanted: TypeAlias = tuple[int, int]
-"""A terminal, and the column at which its lexeme ends; -1: any."""
+"""A terminal, and the column at which its lexeme must end; -1: any."""
 
 
 class CompletionTerminals:
-    """What to write next on the way to an end, for the stacks of one parser."""
+    """The next terminals on the way to an end, for the stacks of one parser."""
 
     def __init__(self, reader: ContextualReader) -> None:
         self._reader = reader
         self._lines: dict[int, list[int]] = {}
-        """By stack, completions that begin with one more line; empty where no short line helps."""
+        """By stack, completions that begin with one more line; empty if no short line helps."""
 
     def all_of(self, stack: int) -> list[int]:
-        """Return the terminals of the shortest completion of a stack. Where it begins with a DEDENT, which
-        only a newline makes, and more must follow, one more line comes first."""
+        """Return the terminals of the shortest completion of a stack. If it begins with a DEDENT (which only
+        a newline makes) and more must follow, a line is inserted first."""
         return self._with_line(stack, list(self._reader.parser.shortest_completion(stack)))
 
     def first_of(self, stack: int) -> list[int]:
-        """Return the terminals with which `all_of` begins: the first, and those of the indenter behind it."""
+        """Return the first terminals of `all_of`: one, and the indenter's terminals after it."""
         indentation = self._reader.tables.indentation
         found: list[int] = []
         for terminal in self._reader.parser.shortest_completion(stack):
@@ -43,8 +43,8 @@ class CompletionTerminals:
         return self._with_line(stack, found)
 
     def next_wanted(self, terminals: list[int], number: int, place: ParserPlace) -> tuple[int, Wanted | None]:
-        """Return the next terminal that has a lexeme, from a number on, and the number after it; None at the
-        end. INDENT and DEDENT become the column of the newline before them."""
+        """Return the next terminal with a lexeme, from a number on, and the number after it; None at the end.
+        INDENT and DEDENT become the column of the newline before them."""
         indentation = self._reader.tables.indentation
         if number == len(terminals):
             return number, None
@@ -64,7 +64,7 @@ class CompletionTerminals:
         return number, (terminal, widths[depth - 1])
 
     def nearest(self, place: ParserPlace) -> list[Wanted]:
-        """Return all terminals that the parser takes at a place, those that are nearest to an end first."""
+        """Return all terminals that the parser takes at a place, the nearest to an end first."""
         parser, tables = self._reader.parser, self._reader.tables
         indentation = tables.indentation
         context = tables.contexts[int(tables.context_of[parser.top[place.stack]])]
@@ -78,7 +78,7 @@ class CompletionTerminals:
         return [(terminal, column) for distance, terminal, column in sorted(ways) if distance < UNREACHABLE]
 
     def _with_line(self, stack: int, terminals: list[int]) -> list[int]:
-        """Return the terminals of a completion, or its beginning, behind the line that must come first."""
+        """Return the terminals of a completion, or its beginning, after the inserted line."""
         indentation = self._reader.tables.indentation
         if indentation is None or not terminals or terminals[0] != indentation.dedent:
             return terminals

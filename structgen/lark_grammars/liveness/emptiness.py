@@ -1,9 +1,9 @@
 """A proof of emptiness: no text completes a configuration, although infinitely many stacks are reachable.
 
-All configurations after it are followed with *shallow* stacks, which keep their topmost states only, so that
-there are finitely many. Of the forgotten part it is known which states lay directly below which. A reduction
-that looks below goes on with each of them. So all real stacks are covered: if none of the shallow ones
-accepts, the configuration is dead. If one accepts, nothing is proved.
+All configurations after it are followed with *shallow* stacks, which keep only their topmost states, so that
+there are finitely many. For the forgotten part we keep which states were directly below which. A reduction
+that looks below continues with each of them. So all real stacks are covered: if no shallow one accepts, the
+configuration is dead. If one accepts, nothing is proved.
 
 The forgotten part is an automaton over states, as in the reachability of pushdown systems (Bouajjani, Esparza
 and Maler, CONCUR 1997).
@@ -22,11 +22,11 @@ from structgen.lark_grammars.parser.lalr_parser import REFUSED, Parser, ParserPl
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 
 _HEIGHTS: Final = (1, 4, 12)
-"""States that a stack keeps, the fewest first."""
+"""How many states a stack keeps; the fewest are tried first."""
 _SHALLOW: Final = 8
-"""Times as many bytes are tried where stacks keep one state: there are few configurations then."""
+"""How many times more bytes are tried with stacks of one state: there are few configurations then."""
 _FORGOTTEN: Final = -2
-"""In the place of a state: the rest of the stack was forgotten."""
+"""In place of a state: the rest of the stack was forgotten."""
 _PUSHED: Final = -1
 """The position of cells that were pushed later."""
 
@@ -36,15 +36,15 @@ Cell: TypeAlias = tuple[int, int]
 
 
 class _Fed(NamedTuple):
-    """What a terminal does to a stack."""
+    """The effect of a terminal on a stack."""
 
     stacks: list[int]
     asked: set[Cell]
-    """Cells below which a reduction has looked."""
+    """Cells below which a reduction looked."""
 
 
 class _ShallowParser(Parser):
-    """Stacks of `most` cells at most, over a forgotten part. A terminal may lead to several stacks: `all_of`
+    """Stacks of at most `most` cells, over a forgotten part. A terminal may lead to several stacks: `all_of`
     repeats a call with each of them."""
 
     def __init__(self, tables: ParserTables, lexer: Lexer, most: int) -> None:
@@ -54,14 +54,15 @@ class _ShallowParser(Parser):
         self._placed: dict[tuple[int, Cell], int] = {}
         self._bottom = self.push(REFUSED, _FORGOTTEN)
         self._forgotten: dict[Cell, set[Cell]] = {}
-        """For each cell those that lay directly below it when they were forgotten."""
+        """For each cell the cells that were directly below it when they were forgotten."""
         self._all_fed: dict[tuple[int, int], _Fed] = {}
         self._askers: dict[Cell, set[tuple[int, int]]] = {}
         self._chosen: list[tuple[int, int]] = []
-        """For each call of `feed` with several stacks the number of one, and how many there are."""
+        """For each call of `feed` with several results: the number of the present one, and how many there
+        are."""
         self._calls = 0
         self.asked: set[Cell] = set()
-        """Cells below which was looked since this was emptied."""
+        """Cells below which a call looked since this was cleared."""
         self._news: set[Cell] = set()
 
     # --- stacks ---------------------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ class _ShallowParser(Parser):
         return known
 
     def shallow_stack(self, cells: list[Cell]) -> int:
-        """Return the shallow stack of some cells, the lowest first."""
+        """Return the shallow stack of some cells, given from the bottom."""
         first = max(0, len(cells) - self._most)
         for below, cell in pairwise(cells[: first + 1]):
             known = self._forgotten.setdefault(cell, set())
@@ -90,7 +91,7 @@ class _ShallowParser(Parser):
         return stack
 
     def _cells(self, stack: int) -> list[Cell]:
-        """Return the cells of a stack, the lowest first, with that of the forgotten part."""
+        """Return the cells of a stack from the bottom, with that of the forgotten part."""
         found: list[Cell] = []
         while stack != REFUSED:
             found.append((self.top[stack], self._places[stack]))
@@ -100,7 +101,7 @@ class _ShallowParser(Parser):
     # --- terminals ----------------------------------------------------------------------------------
 
     def all_of(self, asked: Callable[[], T]) -> Iterator[T]:
-        """Yield the results of a call for each of the stacks that it may lead to."""
+        """Yield the results of a call for each of the stacks to which it may lead."""
         self._chosen = []
         while True:
             self._calls = 0
@@ -114,7 +115,7 @@ class _ShallowParser(Parser):
                 return
 
     def news(self) -> set[Cell]:
-        """Return the cells below which more is known than at the last call."""
+        """Return the cells with new cells below them since the last call."""
         found, self._news = self._news, set()
         for cell in found:
             for key in self._askers.pop(cell, ()):
@@ -131,7 +132,7 @@ class _ShallowParser(Parser):
         self.asked |= fed.asked
         if len(fed.stacks) == 1:
             return fed.stacks[0]
-        # nothing is known below a cell yet: an error, until `news` says more
+        # nothing is known below a cell yet: an error, until `news` reports more
         if not fed.stacks:
             return REFUSED
         if self._calls == len(self._chosen):
@@ -143,7 +144,7 @@ class _ShallowParser(Parser):
     def _feed_all(self, stack: int, terminal: int) -> _Fed:
         rules, found, asked = self.tables.rules, dict[int, None](), set[Cell]()
         pending = [(stack, 0, -1)]
-        """A stack, how many states a reduction still pops, and its nonterminal."""
+        """A stack, how many more states a reduction pops, and its nonterminal."""
         seen = set(pending)
         for here, count, origin in pending:
             while count and self.below[here] != self._bottom:
@@ -175,8 +176,8 @@ class _ShallowParser(Parser):
 
 
 def is_proved_dead(reader: ContextualReader, configuration: ReaderConfiguration, steps: int) -> bool:
-    """Return whether no text completes a configuration; False: not proved. `steps`: bytes that are tried at
-    most, for each height of stacks."""
+    """Return whether no text completes a configuration; False: not proved. `steps`: the most bytes that are
+    tried for each height of stacks."""
     for most in _HEIGHTS:
         times = _SHALLOW if most == 1 else 1
         parser = _ShallowParser(reader.tables, reader.lexer, most)
@@ -192,7 +193,7 @@ def _is_closed(
     """Return whether all configurations after one were visited, and none accepts."""
     pending, seen = [configuration], {configuration}
     waiting: dict[Cell, set[ReaderConfiguration]] = {}
-    """For each cell the configurations that have looked below it."""
+    """For each cell the configurations that looked below it."""
     while pending:
         here = pending.pop()
         parser.asked = set()

@@ -1,11 +1,12 @@
 """The slow reader's oracle: is a configuration live, and which text completes it?
 
-The steps are asked in order; the first that does not answer None decides:
+The steps are tried in order; the first one whose answer is not None decides:
 
-1. `ParserAnswers`: the text may end here, or the parser takes nothing that may come.
+1. `ParserAnswers`: the text may end here, or the parser takes no terminal that may come.
 2. `WrittenCompletions`: the shortest completion is written and read; a text that was read is a proof.
-3. `TextSearch`: all texts are tried. This decides where a terminal takes the beginning of another, or where
-   the table has lost an action to a conflict. (`A B` with A=/a+/ and B="ab" accepts no text.)
+3. `TextSearch`: all texts are tried. Needed if a terminal consumes the beginning of another, or if the table
+has lost an
+   action to a conflict. (`A B` with A=/a+/ and B="ab" accepts no text.)
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from structgen.lark_grammars.liveness.written_completions import WrittenCompleti
 from structgen.lark_grammars.parser.contextual_reader import ContextualReader, ReaderConfiguration
 
 _MOST_REMEMBERED: Final = 1 << 18
-"""Answers that are remembered; past it all are found anew."""
+"""The most memoised answers; beyond that all are dropped."""
 
 
 class LivenessOracle:
-    """Liveness and completions of the configurations of one reader, remembered."""
+    """Liveness and completions of the configurations of one reader, memoised."""
 
     def __init__(self, reader: ContextualReader, separators: Sequence[bytes] | None = None) -> None:
-        """`separators`: those of the same lexer, where they are known. Cost: without them, all states of a
-        lexeme that is ignored."""
+        """`separators`: those of the same lexer, if they are known. Cost: without them, all states of an
+        ignored lexeme."""
         self._reader = reader
         self._live: dict[ReaderConfiguration, bool] = {}
         parser_answers = ParserAnswers(reader)
@@ -43,12 +44,12 @@ class LivenessOracle:
 
     @property
     def separator(self) -> bytes:
-        """An ignored text of one byte, best a blank; empty where there is none."""
+        """An ignored text of one byte, preferably a blank; empty if there is none."""
         return next((one for one in self.separators if len(one) == 1), b"")
 
     def is_live(self, configuration: ReaderConfiguration) -> bool:
-        """Return whether some text completes a configuration. Raises LimitError where the work budget was
-        spent before that was known."""
+        """Return whether some text completes a configuration. Raises LimitError if the work budget was spent
+        before that was known."""
         known = self._live.get(configuration)
         if known is None:
             if len(self._live) > _MOST_REMEMBERED:
@@ -70,8 +71,8 @@ class LivenessOracle:
         return self._written.whole_text(proof)
 
     def next_terminals(self, configuration: ReaderConfiguration) -> list[tuple[int, bytes]]:
-        """Return the terminals that the present lexeme may become so that a text goes on, each with the bytes
-        that it still needs."""
+        """Return the terminals that the present lexeme may become in a live text, each with the bytes that it
+        still needs."""
         return [
             (terminal, text)
             for _cost, terminal, text in self._written.endings(configuration)
@@ -79,7 +80,7 @@ class LivenessOracle:
         ]
 
     def _proof(self, configuration: ReaderConfiguration) -> Proof | None:
-        """Ask the steps in order; return the proof of the one that decides, None where it says DEAD."""
+        """Try the steps in order; return the proof of the one that decides, None if it answers DEAD."""
         for step in self._steps:
             answer = step.answer(configuration)
             if answer is not None:

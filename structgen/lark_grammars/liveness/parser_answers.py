@@ -1,4 +1,4 @@
-"""Answers about liveness that the parser alone gives: the text may end here, or no terminal is viable."""
+"""Liveness from the parser alone: the text may end here, or no terminal is viable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 
 
 class ParserAnswers:
-    """Answers for the configurations of one reader, remembered by stack."""
+    """Answers for the configurations of one reader, memoised by stack."""
 
     def __init__(self, reader: ContextualReader) -> None:
         self._reader = reader
@@ -17,7 +17,8 @@ class ParserAnswers:
         self._refused: dict[tuple[int, int], bool] = {}
 
     def answer(self, configuration: ReaderConfiguration) -> Answer:
-        """Return a proof where the text may end here, DEAD where the parser takes nothing that may come."""
+        """Return a proof if the text may end here, DEAD if the parser takes no terminal that may come, else
+        None."""
         if self._reader.accepts(configuration):
             return accepted(configuration)
         if self.distance(configuration) >= UNREACHABLE:
@@ -25,7 +26,7 @@ class ParserAnswers:
         return DEAD if configuration.begun and self.is_refused(configuration) else None
 
     def distance(self, configuration: ReaderConfiguration) -> int:
-        """Return a lower bound of the bytes that complete a configuration, by the rules alone."""
+        """Return a lower bound on the bytes that complete a configuration, by the rules alone."""
         parser = self._reader.parser
         return min(parser.distance(one.place.stack) for one in configuration.branches())
 
@@ -45,7 +46,8 @@ class ParserAnswers:
         return known
 
     def is_refused(self, configuration: ReaderConfiguration) -> bool:
-        """Return whether the parser takes no terminal that the lexeme may become, and no slot leads on."""
+        """Return whether the parser takes no terminal that the lexeme may become, and no slot can
+        continue."""
         bases = [base for base in configuration.bases if base is not None]
         if bases and (len(configuration.bases) > 1 or any(bases[0].bases)):
             return False

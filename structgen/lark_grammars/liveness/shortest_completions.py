@@ -1,14 +1,14 @@
 """The shortest completion of each parser state: which item to complete, and by which terminals.
 
-A state holds kernel items (rules under item). Completing the cheapest one by itself may lead in a circle:
-behind `NAME`, in `sum: left "+" NAME`, `left: sum | NAME`, `left` is the cheapest to complete, and the next
-sum begins. So the cost of an item is what is needed until an item goes on that began below its first symbol:
-then fewer symbols are on the stack, and the completion makes progress (`RankedItems`).
+A state has kernel items (rules under way). Always completing the cheapest one may loop: in `sum: left "+"
+NAME` with `left: sum | NAME`, after `NAME` the cheapest is `left`, and the next sum begins. So the cost of an
+item is that of all symbols until an item continues that began below its first symbol. Then fewer symbols are
+on the stack: the completion makes progress (`RankedItems`).
 
-The cheapest item is checked against the table and the lexer (`ItemCompletions`). Where lark has dropped
-an action in a conflict, the rule may not be reduced before what comes next; then the next best item is taken
-that is. Where the separator does not end a terminal (a newline, to which more blanks may be added), other
-terminals are taken where there are any (a semicolon)."""
+The cheapest item is checked against the table and the lexer (`ItemCompletions`). If lark has dropped an
+action in a conflict, the rule may not be reduced before the next terminal; then the next cheapest valid item
+is taken. If the separator does not end a terminal (a newline, to which more blanks may be added), other
+terminals are used if there are any (a semicolon)."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ from structgen.lark_grammars.parser.lalr_parser import Parser, ShortestDerivatio
 from structgen.lark_grammars.reading.loaded_grammar import END, UNREACHABLE, ParserTables
 
 _MOST_PREDECESSORS: Final = 64
-"""Predecessors of a state that are looked at; where they differ, no item may be right for all."""
+"""The most predecessors of a state that are considered; if they differ, no item may be right for all."""
 _PENALTY: Final = 1 << 20
 """Added to the cost of a terminal that the separator does not end."""
 _MOST_FAILED: Final = 2
-"""Terminals that no others can replace; after so many, others are no longer looked for."""
+"""After so many terminals that no others can replace, replacements are no longer tried."""
 _MOST_FOLLOWED: Final = 1 << 12
-"""Pairs of a state and a nonterminal that are visited for what comes next behind a rule."""
+"""The most pairs of a state and a nonterminal that are visited to find what follows a rule."""
 Completion = tuple[int, int, list[int]]
 """An item (a rule and a dot), and the terminals that complete it."""
 _Item = tuple[int, int, int]
-"""The bytes that an item still needs by itself, its rule, and its dot."""
+"""The bytes that an item itself still needs, its rule, and its dot."""
 _Cost = tuple[int, int]
 """Bytes, and reductions."""
 _NOTHING: Final = UNREACHABLE, 0
 
 
 class RankedItems:
-    """The items of parser states, ranked by the cost of their completions. Cost: some 20 us for a state the
-    first time, and 0.1 ms for each nonterminal that is met."""
+    """The items of parser states, ranked by the cost of their completions. Cost: about 20 us for a state the
+    first time, and 0.1 ms for each new nonterminal."""
 
     def __init__(self, parser: Parser, texts: ShortestDerivations, before: RankedItems | None = None) -> None:
-        """`texts`: the costs of symbols; `before`: others of the grammar, whose predecessors are used
-        again."""
+        """`texts`: the costs of symbols; `before`: an earlier object for the same grammar, whose predecessors
+        are reused."""
         self._parser, self._tables, self.texts = parser, parser.tables, texts
         self.careful: ShortestDerivations | None = None
-        """As `texts`, without rules that lark may not reduce, where there are others."""
+        """As `texts`, avoiding rules that lark may not reduce; None if there are none."""
         self.doubtful: set[int] | None = None
         """Nonterminals, as symbols, whose shortest texts use such a rule."""
         self._nearest: dict[int, Completion] = {}
         self._corners: dict[int, list[tuple[int, int]]] = {}
-        """For each nonterminal, its left corners: nonterminals that its rules begin with, and the bytes that
-        the rule needs behind that."""
+        """For each nonterminal, its left corners: nonterminals with which its rules begin, and the bytes that
+        the rule needs after that."""
         self._predecessors: list[list[int]] | None = None if before is None else before._predecessors
         """The predecessors of each state."""
         self._end_costs: dict[int, dict[int, _Cost]] = {}
@@ -74,7 +74,7 @@ class RankedItems:
         return known
 
     def _find_nearest(self, state: int) -> _Item:
-        """Return the first item of `ranked`. Those that need too much by themselves are not looked at."""
+        """Return the first item of `ranked`. Items that need too many bytes themselves are skipped."""
         items = self.texts.cheapest_items(state)
         chosen, least, cost_of = items[0], (4 * UNREACHABLE, 0), self._needs(state)
         for item in items if len(items) > 1 else []:
@@ -94,8 +94,8 @@ class RankedItems:
         return rule, dot, self.texts.terminals_of(self._tables.rules[rule].symbols[dot:])
 
     def _needs(self, state: int) -> Callable[[_Item], _Cost]:
-        """Return the cost of each item of a state: what is needed until an item goes on that began below its
-        first symbol."""
+        """Return the cost of each item of a state: that of all symbols until an item continues that began
+        below its first symbol."""
         before: list[tuple[int, ...]] = [(state,)]
 
         def needed(item: _Item) -> _Cost:
@@ -105,7 +105,7 @@ class RankedItems:
             while len(before) <= dot:
                 before.append(self._before(before[-1]))
             around = self._needed_at(before[dot], self._tables.rules[rule].origin)
-            # with more symbols the item around it began below the last of them, and goes on from there
+            # with dot > 1, the surrounding item began below the last symbol, and continues from there
             if dot == 1:
                 return cost + around[0], around[1]
             return cost + (around[0] if around[0] >= UNREACHABLE else 0), 0
@@ -127,8 +127,8 @@ class RankedItems:
         return self._predecessors[state]
 
     def _needed_at(self, states: tuple[int, ...], nonterminal: int) -> _Cost:
-        """Return the largest cost around a nonterminal in some states (`_needed`); UNREACHABLE where the
-        table has an error in all of them."""
+        """Return the largest cost around a nonterminal in some states (`_needed`); UNREACHABLE if the table
+        has an error in all of them."""
         key = states, nonterminal
         known = self._at.get(key)
         if known is None:
@@ -160,8 +160,8 @@ class RankedItems:
         return known
 
     def _after_dots(self, state: int) -> list[tuple[int, int]]:
-        """Return the nonterminals behind the dots of a state's kernel items, and the bytes that such an item
-        needs at least behind that."""
+        """Return the nonterminals after the dots of a state's kernel items, and the least bytes that such an
+        item needs after that."""
         known = self._waiting.get(state)
         if known is None:
             texts, rules = self.texts, self._tables.rules
@@ -194,7 +194,7 @@ class RankedItems:
         return known
 
     def _left_corners(self, nonterminal: int) -> list[tuple[int, int]]:
-        """Return the direct left corners of a nonterminal, and the bytes that its rules need behind them."""
+        """Return the direct left corners of a nonterminal, and the bytes that its rules need after them."""
         if not self._corners:
             texts = self.texts
             for number, rule in enumerate(self._tables.rules):
@@ -205,17 +205,17 @@ class RankedItems:
 
 
 class ItemCompletions:
-    """The shortest completions of one grammar. Cost: besides `RankedItems`, 30 us a state where there are
-    conflicts, some milliseconds where they touch its completion, and some for a terminal that is avoided."""
+    """The shortest completions of one grammar. Cost: besides `RankedItems`, 30 us for a state with conflicts,
+    some milliseconds if they affect its completion, and some for a terminal that is avoided."""
 
-    def __init__(self, parser: Parser, cleanness: Callable[[int, int], int]) -> None:
-        """`cleanness`: of `ContextualLanguage`."""
-        self._parser, self._tables, self._cleanness = parser, parser.tables, cleanness
+    def __init__(self, parser: Parser, separability: Callable[[int, int], int]) -> None:
+        """`separability`: of `ContextualLanguage`."""
+        self._parser, self._tables, self._separability = parser, parser.tables, separability
         self._found: dict[int, Completion] = {}
         self._below_of: dict[tuple[int, int], list[int]] = {}
         self._successors_of: dict[tuple[int, int, int], list[int]] = {}
         self._dropped = _dropped(parser.tables.remarks.conflicts, parser.tables)
-        """For each rule that lost a reduction in a conflict, the terminals before which it did."""
+        """For each rule that lost a reduction in a conflict: the terminals before which it did."""
         self._avoided: set[int] = set()
         self._failed = 0
 
@@ -238,14 +238,14 @@ class ItemCompletions:
             return nearest
         for completion in chain(ranked.ranked(state), self._careful(ranked, state)):
             rule, dot, _terminals = completion
-            # an item that leads back to its own state would be taken again
+            # an item that leads back to its own state would be chosen again
             is_circular = dot == 1 and state in self._successors(state, rule, dot)
             if not is_circular and self._is_read(ranked, state, completion):
                 return completion
         return nearest
 
     def _careful(self, ranked: RankedItems, state: int) -> Iterator[Completion]:
-        """Yield completions whose terminals avoid, where they can, rules that lark may not reduce."""
+        """Yield completions whose terminals avoid, if possible, rules that lark may not reduce."""
         if ranked.careful is None:
             ranked.careful = ShortestDerivations(self._tables, ranked.texts.terminals, self._dropped)
         texts = ranked.careful
@@ -255,8 +255,8 @@ class ItemCompletions:
     # --- checked against the lexer --------------------------------------------------------------------------
 
     def avoid(self, terminal: int) -> list[int]:
-        """Replace a terminal that the separator does not end, where others can stand for it. Return the
-        states whose completions were changed."""
+        """Replace a terminal that the separator does not end, if others can stand for it. Return the states
+        whose completions were changed."""
         if terminal in self._avoided or self._failed == _MOST_FAILED:
             return []
         using = [
@@ -286,7 +286,7 @@ class ItemCompletions:
             if terminal == END:
                 break
             context = int(self._tables.context_of[stack[-1]])
-            if terminal not in made and self._cleanness(context, terminal) == INSEPARABLE:
+            if terminal not in made and self._separability(context, terminal) == INSEPARABLE:
                 return False
             if not self._shift(stack, terminal):
                 return False
@@ -303,8 +303,8 @@ class ItemCompletions:
         return rule in self._dropped or not ranked.doubtful.isdisjoint(self._tables.rules[rule].symbols[dot:])
 
     def _is_read(self, ranked: RankedItems, state: int, completion: Completion) -> bool:
-        """Return whether the parser takes the terminals of a completion, and reduces its rule before whatever
-        the shortest completions around it begin with."""
+        """Return whether the parser takes the terminals of a completion, and reduces its rule before every
+        first terminal of the shortest completions around it."""
         rule, dot, terminals = completion
         if self._parser.is_root(rule):
             return True
@@ -322,11 +322,11 @@ class ItemCompletions:
         return not (stuck and self._is_followed(ranked, state, rule, dot, stuck))
 
     def _is_followed(self, ranked: RankedItems, state: int, rule: int, dot: int, terminals: set[int]) -> bool:
-        """Return whether one of some terminals comes next behind an item of a state, for some stack."""
+        """Return whether one of some terminals may follow an item of a state, on some stack."""
         tables, gotos = self._tables, self._parser.gotos
         if not self._may_follow(ranked, self._successors(state, rule, dot), terminals):
             return False
-        # `_may_follow` merges what lies below; now each pair of a state below and a nonterminal by itself
+        # `_may_follow` merges states below; here each pair of a state below and a nonterminal is separate
         pending = [(below, tables.rules[rule].origin) for below in self._below(state, dot)]
         seen = set(pending)
         for below, nonterminal in pending:
@@ -345,7 +345,7 @@ class ItemCompletions:
         return False
 
     def _may_follow(self, ranked: RankedItems, states: list[int], terminals: set[int]) -> bool:
-        """Return whether completions from some states on may begin with one of some terminals."""
+        """Return whether completions from some states may begin with one of some terminals."""
         pending = states.copy()
         seen = set(pending)
         for state in pending:
@@ -360,7 +360,7 @@ class ItemCompletions:
         return False
 
     def _successors(self, state: int, rule: int, dot: int) -> list[int]:
-        """Return the states that an item of a state leads to, for all stacks."""
+        """Return the states to which an item of a state leads, over all stacks."""
         key = state, rule, dot
         known = self._successors_of.get(key)
         if known is None:
@@ -370,7 +370,7 @@ class ItemCompletions:
         return known
 
     def _below(self, state: int, count: int) -> list[int]:
-        """Return the states that may lie so many symbols below a state."""
+        """Return the states that may be so many symbols below a state."""
         if count == 0:
             return [state]
         key = state, count
@@ -383,7 +383,7 @@ class ItemCompletions:
         return known
 
     def _shift(self, stack: list[int], terminal: int) -> bool:
-        """Feed a terminal; return whether the parser takes it without a look below the stack."""
+        """Feed a terminal; return whether the parser takes it without looking below the stack."""
         while True:
             action = self._parser.actions[stack[-1]][terminal]
             if action > 0:
@@ -404,7 +404,7 @@ class ItemCompletions:
 
     def _ended(self, stack: list[int], rule: int, left: int, terminal: int) -> list[int] | None:
         """Return the rules that the parser reduces before a terminal, up to a rule with so many symbols above
-        the bottom of the stack; None where it does not reduce that rule."""
+        the bottom of the stack; None if it does not reduce that rule."""
         stack, ended = stack.copy(), []
         while True:
             action = self._parser.actions[stack[-1]][terminal]

@@ -1,7 +1,7 @@
-"""The last step of the slow reader: a best-first search of all texts, those that are nearest to an end first.
+"""The last step of the slow reader: a best-first search of all texts, the nearest to an end first.
 
-The search ends with a text, or with none left: then the configuration is dead. Where the stacks that are
-reached have no end, `emptiness` is asked for a proof after some thousand bytes, and later again.
+The search ends with a text, or exhausted: then the configuration is dead. If infinitely many stacks are
+reachable, `emptiness` is asked for a proof after some thousand bytes, and again later.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from structgen.lark_grammars.parser.contextual_reader import ContextualReader, R
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 
 _MOST_REMEMBERED: Final = 1 << 18
-"""Answers that are remembered; past it all are found anew."""
+"""The most memoised answers; beyond that all are dropped."""
 _MOST_DEAD: Final = 1 << 14
-"""Configurations of one search that are remembered as dead."""
+"""The most configurations of one search that are remembered as dead."""
 _LOOKAHEAD_BYTES: Final = 4
-"""Bytes that the estimate adds for each look-ahead that must still come true."""
+"""Bytes that the estimate adds for each pending look-ahead."""
 _BEFORE_PROOF: Final = 2_000
-"""Bytes that are tried before a proof of emptiness is sought; then eight times as many."""
+"""Bytes that are tried before the first proof of emptiness; then eight times as many."""
 
 
 class TextSearch:
-    """Searches from the configurations of one reader, remembered."""
+    """Searches from the configurations of one reader, memoised."""
 
     def __init__(
         self,
@@ -38,13 +38,13 @@ class TextSearch:
         written: WrittenCompletions,
         known_live: Mapping[ReaderConfiguration, bool],
     ) -> None:
-        """`known_live`: configurations of which the oracle knows whether they are live."""
+        """`known_live`: configurations whose liveness the oracle knows."""
         self._reader, self._parser_answers, self._written = reader, parser_answers, written
         self._known_live = known_live
         self._searched: dict[ReaderConfiguration, bytes | None] = {}
 
     def answer(self, configuration: ReaderConfiguration) -> Answer:
-        """Return a proof or DEAD. Raises LimitError where the work budget is spent."""
+        """Return a proof or DEAD. Raises LimitError if the work budget is spent."""
         if configuration not in self._searched:
             self._search(configuration)
         text = self._searched[configuration]
@@ -87,7 +87,7 @@ class TextSearch:
         self._remember(start, found)
 
     def _known_rest(self, configuration: ReaderConfiguration) -> bytes | None:
-        """Return a text that completes a configuration, where one is known."""
+        """Return a text that completes a configuration, if one is known; else None."""
         if self._reader.accepts(configuration):
             return b""
         if configuration in self._searched:
@@ -97,7 +97,7 @@ class TextSearch:
         return min(self._written.texts(configuration), key=len, default=None)
 
     def _pending_lookaheads(self, configuration: ReaderConfiguration) -> int:
-        """Return about how many look-aheads must come true before a configuration can be complete."""
+        """Return an estimate of how many look-aheads must hold before a configuration can be complete."""
         lexer, found = self._reader.lexer, 0
         one: ReaderConfiguration | None = configuration
         while one is not None:
@@ -106,7 +106,7 @@ class TextSearch:
         return found
 
     def _remember(self, start: ReaderConfiguration, found: bytes | None) -> None:
-        """Remember what a search has found, for the configurations on its way as well."""
+        """Memoise the result of a search, for the configurations on its path as well."""
         self._searched[start] = found
         after: ReaderConfiguration | None = start
         for at, byte in enumerate(found or b"", 1):
@@ -117,8 +117,8 @@ class TextSearch:
 
 
 def _clamped(reader: ContextualReader, configuration: ReaderConfiguration) -> ReaderConfiguration:
-    """Return a configuration that is live if and only if this one is: a line that is deeper than all open
-    indentations counts as one column deeper."""
+    """Return a configuration with the same liveness: a line that is deeper than all open indentations counts
+    as one column deeper."""
     if reader.tables.indentation is None:
         return configuration
 

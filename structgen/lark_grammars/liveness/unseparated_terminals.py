@@ -1,8 +1,8 @@
 """Terminals that follow each other without a separator, for lexemes that a separator does not end.
 
-A blank behind the start of a formatted string is text, so no separator ends that lexeme: a quote or a brace
-does. Such a lexeme is decided by the terminals that the shortest completions need next, written right behind
-it without separators; a separator follows the last. Such a sequence is called a *tail* here."""
+After the start of a formatted string, a blank is text. So no separator ends that lexeme; a quote or a brace
+does. Such a lexeme is decided by the next terminals of the shortest completions, written directly after it
+without separators; a separator follows the last. Such a sequence is called a *tail* here."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from structgen.lark_grammars.parser.lalr_parser import Parser, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import END, ParserTables
 
 _LONGEST: Final = 5
-"""Terminals of one tail."""
+"""The most terminals of one tail."""
 _MOST_TAILS: Final = 40
-"""Tails of one terminal that are tried."""
+"""The most tails of one terminal that are tried."""
 _MOST_VISITED: Final = 2_000
-"""Pairs of a tail and a nonterminal that are visited for one terminal."""
+"""The most pairs of a tail and a nonterminal that are visited for one terminal."""
 
 Tail = tuple[tuple[int, int], ...]
-"""Pairs of a lexer context and a terminal that is found in it."""
+"""Pairs of a lexer context and a terminal in it."""
 
 
 class _Need(NamedTuple):
@@ -31,13 +31,13 @@ class _Need(NamedTuple):
 
     terminals: tuple[int, ...]
     contexts: tuple[int, ...]
-    """The lexer context behind each of them."""
+    """The lexer context after each of them."""
     origin: int
     """The nonterminal of the completed rule; -1: no more terminals follow in this tail."""
 
 
 class _Script(Parser):
-    """A parser that takes given terminals in order and comes to given states."""
+    """A parser that takes a given list of terminals, and has given states after them."""
 
     def __init__(self, tables: ParserTables, terminals: list[int], states: list[int]) -> None:
         self.tables, self.top = tables, states
@@ -70,7 +70,7 @@ class UnseparatedTerminals:
         """A parser state for each lexer context."""
 
     def of(self, lexeme: int, terminal: int, text: bytes) -> list[Tail]:
-        """Return the tails behind a terminal that are read as such from a lexeme state on. `text`: a text
+        """Return the tails after a terminal that the lexer reads as such, from a lexeme state. `text`: a text
         that ends the lexeme as the terminal."""
         reader = self._reader
         bases = (None,) * len(reader.lexer.states[lexeme].slots)
@@ -90,7 +90,7 @@ class UnseparatedTerminals:
         return self._read[key]
 
     def _scripted(self, terminal: int, tail: Tail) -> ContextualReader:
-        """Return a reader that takes a terminal and its tail, and nothing else."""
+        """Return a reader that takes a terminal and its tail only."""
         states = [self._state_of[context] for context, _terminal in tail]
         terminals = [terminal, *(one for _context, one in tail)]
         tables = self._reader.tables
@@ -113,7 +113,7 @@ class UnseparatedTerminals:
         return bool(text) and lexer.is_separated(start, terminal, text or b"", self._separator[0])
 
     def _find(self, terminal: int) -> Iterator[Tail]:
-        """Yield the tails of a terminal, whatever lies below it on the stack, the shortest first."""
+        """Yield the tails of a terminal for any stack below it, the shortest first."""
         tables = self._reader.tables
         shifts = tables.actions[:, terminal]
         queue: list[tuple[int, int, Tail, int, int]] = []
@@ -151,7 +151,7 @@ class UnseparatedTerminals:
         return known
 
     def _needed(self, state: int) -> _Need | None:
-        """Return the terminals of a state's completion; None where one of them has no lexeme."""
+        """Return the terminals of a state's completion; None if one of them has no lexeme."""
         tables, indentation = self._reader.tables, self._reader.tables.indentation
         lines = () if indentation is None else (indentation.newline, indentation.indent, indentation.dedent)
         rule, dot, terminals = self._completion_of(state)

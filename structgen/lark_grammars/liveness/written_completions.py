@@ -1,12 +1,12 @@
-"""Completions that are written and read back: a text that was read to its end proves that it is live.
+"""Completions that are written and read back: a text that was read to its end is a proof of liveness.
 
-The parser names the terminals of the shortest completion. Each is written by its shortest lexeme, with an
-ignored lexeme (a separator) between two that would run together, and the result is read.
+The parser gives the terminals of the shortest completion. Each is written as its shortest lexeme, with an
+ignored lexeme (a separator) between two that would otherwise merge, and the result is read.
 
-What is proved at a boundary between two lexemes is remembered as a *link*, by the first byte of the text that
-proves it. Any configuration that this byte leads to the same boundary may go on with the same text, as long
-as look-behinds see the same. So a completion is written as far as the next boundary that has links, which is
-mostly a lexeme or two.
+A proof at a boundary between two lexemes is memoised as a *link*, by the first byte of its text. Any
+configuration that this byte leads to the same boundary can continue with the same text, if look-behinds see
+the same. So a completion is written only up to the next boundary with links, which is usually a lexeme or
+two.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from structgen.lark_grammars.parser.lalr_parser import ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import UNREACHABLE
 
 _MOST_REMEMBERED: Final = 1 << 18
-"""Lexemes that are remembered; past it all are written anew."""
+"""The most memoised lexemes; beyond that all are dropped."""
 _MOST_ENDINGS: Final = 6
-"""Ways in which the lexeme under way may end that are tried, the cheapest first."""
+"""How many ends of the current lexeme are tried, the cheapest first."""
 _MOST_DETOURS: Final = 1
-"""Boundaries of one completion at which another lexeme than the cheapest may come."""
+"""At how many boundaries of one completion another lexeme than the cheapest may come."""
 _MOST_WANDERED: Final = 64
-"""Lexemes that are written where no shortest completion can be read, before texts are searched."""
+"""How many lexemes are written, if no shortest completion can be read, before texts are searched."""
 _MOST_STRAYED: Final = 16
-"""Lexemes of one completion that bring its end no nearer: those of a line that is put in, and those that a
-table with a lost action reads otherwise than the rules say."""
+"""How many lexemes of one completion may bring its end no nearer: those of an inserted line, and those that a
+table with a lost action reads differently from the rules."""
 _UNKNOWN_COST: Final = 1 << 50
-"""Of an ending whose bytes are not known."""
+"""The cost of an ending whose bytes are not known."""
 
 _Written: TypeAlias = tuple[bytes, ReaderConfiguration, ParserPlace]
-"""A text, the configuration behind it, and the place behind its last lexeme."""
+"""A text, the configuration after it, and the place after its last lexeme."""
 _Step: TypeAlias = tuple[ParserPlace, ReaderConfiguration, bytes]
-"""A place, the configuration there, and what was written."""
+"""A place, its configuration, and the text written there."""
 
 
 class _Link(NamedTuple):
-    """A lexeme (with what is ignored before it), and what proves the boundary behind it."""
+    """A lexeme (with an ignored one before it), and the proof at the boundary after it."""
 
     text: bytes
     after: Boundary
@@ -60,7 +60,7 @@ class _Link(NamedTuple):
 
 
 class WrittenCompletions:
-    """Completions of the configurations of one reader, remembered."""
+    """Completions of the configurations of one reader, memoised."""
 
     def __init__(
         self,
@@ -68,21 +68,21 @@ class WrittenCompletions:
         parser_answers: ParserAnswers,
         separators: Sequence[bytes] | None = None,
     ) -> None:
-        """`separators`: those of the same lexer, where they are known. Cost: without them, all states of a
-        lexeme that is ignored."""
+        """`separators`: those of the same lexer, if they are known. Cost: without them, all states of an
+        ignored lexeme."""
         self._reader, self._parser_answers = reader, parser_answers
         self._terminals = CompletionTerminals(reader)
         self._links: dict[Boundary, dict[int, _Link | None]] = {}
-        """For each boundary, by first byte: how a text goes on; None where it ends."""
+        """For each boundary, by first byte: a continuation; None if the text ends."""
         self._next_of: dict[tuple[ReaderConfiguration, ParserPlace], _Written | None] = {}
-        """Behind a lexeme, the next one of the shortest completion."""
+        """After a lexeme, the next one of the shortest completion."""
         self.separators = _separators(reader) if separators is None else separators
         """Short ignored texts; first the empty one."""
 
     def answer(self, configuration: ReaderConfiguration) -> Answer:
-        """Return a proof, DEAD where the lexeme has no end that the parser takes, else None."""
+        """Return a proof, DEAD if the lexeme has no end that the parser takes, else None."""
         reader, endings = self._reader, self.endings(configuration)
-        for known in (True, False):  # first the endings behind which links are known
+        for known in (True, False):  # first the endings after which links are known
             for _cost, terminal, text in endings[:_MOST_ENDINGS]:
                 after = reader.run(configuration, text)
                 proof = None if after is None else self._after_lexeme(configuration, after, terminal, known)
@@ -91,7 +91,7 @@ class WrittenCompletions:
         if not endings and not any(configuration.bases):
             return DEAD
         for base in configuration.bases:
-            # what goes on from a slot goes on here, if the better threads end with it
+            # a continuation from a slot is one from here, if the better threads end with it
             for text in [] if base is None else self.texts(base):
                 after = reader.run(configuration, text)
                 if after is not None and reader.accepts(after):
@@ -109,8 +109,8 @@ class WrittenCompletions:
         return found
 
     def independent_texts(self, configuration: ReaderConfiguration) -> list[bytes]:
-        """Return texts as `texts` does that do not depend on what was proved before. Between two lexemes the
-        shortest completion of the place comes first."""
+        """Return texts as `texts` does, but independent of earlier proofs. Between two lexemes the shortest
+        completion of the place comes first."""
         if len(self._next_of) > _MOST_REMEMBERED:
             self._next_of.clear()
         whole = None
@@ -126,7 +126,7 @@ class WrittenCompletions:
         return found
 
     def whole_text(self, proof: Proof) -> bytes:
-        """Return the text of a proof with all links behind it."""
+        """Return the text of a proof with all links after it."""
         parts, boundary, first = [proof.text], proof.boundary, proof.first
         while first != TEXT_END:
             link = self._links[boundary][first]
@@ -136,11 +136,11 @@ class WrittenCompletions:
             boundary, first = link.after, link.first
         return b"".join(parts)
 
-    # --- how the lexeme under way may end -------------------------------------------------------------------
+    # --- ends of the current lexeme -------------------------------------------------------------------------
 
     def endings(self, configuration: ReaderConfiguration) -> list[tuple[int, int, bytes]]:
-        """Return how the lexeme may end so that the parser takes it: about how many bytes a completion then
-        needs, the terminal, and the bytes up to the lexeme's end; the cheapest first."""
+        """Return the ends of the lexeme that the parser takes, the cheapest first: an estimate of the bytes
+        of a completion, the terminal, and the bytes up to the lexeme's end."""
         lexer, parser, tables = self._reader.lexer, self._reader.parser, self._reader.tables
         found: list[tuple[int, int, bytes]] = []
         newline = -1 if tables.indentation is None else tables.indentation.newline
@@ -153,7 +153,7 @@ class WrittenCompletions:
             texts = lexer.short_texts(configuration.lexeme, terminal)
             if not texts:
                 if not lexer.is_unreachable(configuration.lexeme, terminal):
-                    # others win in all texts that were tried; the search will tell
+                    # others win in all tried texts; the search will decide
                     found.append((_UNKNOWN_COST, terminal, b""))
                 continue
             for text, column in (
@@ -189,8 +189,8 @@ class WrittenCompletions:
     def _place_after(
         self, before: ReaderConfiguration, after: ReaderConfiguration, terminal: int
     ) -> ParserPlace | None:
-        """Return the place behind a lexeme of a terminal that ends a configuration; or that ends what a slot
-        has read on, where the end of an earlier lexeme is not decided yet."""
+        """Return the place after a lexeme of a terminal that ends a configuration; or, if the end of an
+        earlier lexeme is still open, that ends the reading from a slot."""
         parser = self._reader.parser
         if not after.begun:
             # decided with its last byte
@@ -204,8 +204,8 @@ class WrittenCompletions:
     def _after_lexeme(
         self, before: ReaderConfiguration, after: ReaderConfiguration, terminal: int, known: bool
     ) -> Proof | None:
-        """Return a proof behind a lexeme that has just ended; its text is empty where links are known there.
-        `known`: by links alone, nothing is written."""
+        """Return a proof after a lexeme that has just ended; its text is empty if links are known there.
+        `known`: by links only, without writing."""
         place = self._place_after(before, after, terminal)
         if place is None:
             return None
@@ -216,15 +216,15 @@ class WrittenCompletions:
                 return None
             first = self._linked(after, place)
             if first is None:
-                # the lexeme is decided some lexemes later: the completion was read from here all the same
+                # the lexeme is decided some lexemes later, but the completion was read from here
                 return written
         return None if first is None else Proof(b"", (place, after.look_behind), first)
 
     # --- links ----------------------------------------------------------------------------------------------
 
     def _linked(self, configuration: ReaderConfiguration, place: ParserPlace) -> int | None:
-        """Return a first byte that leads from a configuration into the links of a place, TEXT_END where the
-        text may end, None where there is none."""
+        """Return a first byte that leads from a configuration into the links of a place, TEXT_END if the text
+        may end, None if there is none."""
         links = self._links.get((place, configuration.look_behind))
         if links is None:
             return None
@@ -261,7 +261,7 @@ class WrittenCompletions:
             links.setdefault(text[0], link)
             fresh = reader.between_lexemes(before, start.look_behind)
             for separator in self.separators[1:]:
-                # with a separator before it where both are read alike: it keeps lexemes apart
+                # with a separator before it if both are read the same: it keeps lexemes apart
                 apart = separator + text
                 if separator[0] not in links and reader.run(fresh, apart) == configuration:
                     links[separator[0]] = link._replace(text=apart)
@@ -270,9 +270,9 @@ class WrittenCompletions:
     # --- writing --------------------------------------------------------------------------------------------
 
     def _shortest_completion(self, configuration: ReaderConfiguration, place: ParserPlace) -> bytes | None:
-        """Return the text of the shortest completion from a place, where `configuration` has just come to its
-        lexeme's end; None where it cannot be read. After each lexeme the completion is found anew, and
-        remembered: texts that come to one place share what follows."""
+        """Return the text of the shortest completion from a place, if `configuration` has just reached its
+        lexeme's end; None if it cannot be read. The completion is found again after each lexeme, and
+        memoised: texts that reach the same place share the rest."""
         parts: list[bytes] = []
         parser = self._reader.parser
         left, strayed = parser.completion_cost(place.stack), 0
@@ -295,8 +295,8 @@ class WrittenCompletions:
     def _write_completion(
         self, configuration: ReaderConfiguration, place: ParserPlace, detours: int = _MOST_DETOURS
     ) -> Proof | None:
-        """Write the shortest completion from a place, where `configuration` is at its lexeme's end, as far
-        as the next links, and add its own. None where it could not be read."""
+        """Write the shortest completion from a place, where `configuration` is at its lexeme's end, up to the
+        next links, and add its links. None if it could not be read."""
         steps: list[_Step] = []
         terminals = self._terminals.all_of(place.stack)
         number = 0
@@ -325,8 +325,8 @@ class WrittenCompletions:
         return Proof(text, (place, configuration.look_behind), first)
 
     def _detour(self, configuration: ReaderConfiguration, place: ParserPlace, detours: int) -> bool:
-        """Write a lexeme that the shortest completion does not have, and a completion behind it; return
-        whether one could be read. (No line ends behind a line continuation.)"""
+        """Write a lexeme that is not in the shortest completion, and a completion after it; return whether
+        one could be read. (A line cannot end after a line continuation.)"""
         for terminal, column in self._terminals.nearest(place):
             written = self._write_lexeme(configuration, place, terminal, column)
             if written is None:
@@ -342,8 +342,8 @@ class WrittenCompletions:
         return False
 
     def _wander(self, configuration: ReaderConfiguration, place: ParserPlace) -> bool:
-        """Write lexemes that shortest completions do not have, those that are nearest to an end first, and a
-        completion behind each; return whether one could be read."""
+        """Write lexemes that are not in shortest completions, the nearest to an end first, and a completion
+        after each; return whether one could be read."""
         parser, order = self._reader.parser, 0
         queue: list[tuple[int, int, ReaderConfiguration, ParserPlace, tuple[_Step, ...]]] = []
         heapq.heappush(queue, (0, 0, configuration, place, ()))
@@ -372,7 +372,8 @@ class WrittenCompletions:
     def _write_lexeme(
         self, configuration: ReaderConfiguration, place: ParserPlace, terminal: int, column: int
     ) -> _Written | None:
-        """Return a text that goes on from a lexeme's end with a terminal, and where it leads."""
+        """Return a text that continues from a lexeme's end with a terminal, and the configuration and place
+        after it."""
         reader = self._reader
         fresh = reader.between_lexemes(place, configuration.look_behind)
         lexeme = reader.lexer.shortest_text(fresh.lexeme, terminal)
@@ -397,7 +398,7 @@ class WrittenCompletions:
 def _separators(reader: ContextualReader) -> list[bytes]:
     """Return short texts that are ignored between two lexemes: the empty one, then a blank, then others."""
     lexer, ignored = reader.lexer, reader.tables.ignored
-    # as they are behind some character: look-behinds may refuse them where the text begins
+    # as after some character: look-behinds may refuse them at the beginning of the text
     context = int(reader.tables.context_of[reader.tables.start])
     start = lexer.start(context, lexer.step_look_behind(lexer.initial_look_behind(), ord("a")))
     texts = {lexer.pattern_text(start, terminal) or b"" for terminal in sorted(ignored)}
@@ -406,6 +407,6 @@ def _separators(reader: ContextualReader) -> list[bytes]:
         if any(-1 - source in ignored for source in move.sources):
             texts.add(blank)
     if all(len(text) != 1 for text in texts):
-        # the automaton is asked: all of it
+        # otherwise search the whole automaton
         texts |= {lexer.shortest_text(start, terminal) or b"" for terminal in sorted(ignored)}
     return [b"", *sorted(texts - {b""}, key=lambda text: (len(text), text != b" ", text))]

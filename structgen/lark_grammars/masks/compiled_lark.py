@@ -1,8 +1,8 @@
 """`CompiledLark`: a Lark grammar under LALR(1) and the contextual lexer, compiled against a tokenizer.
 
-The compiled twin of `ContextualLanguage`. Stacks, places and states are numbers in tables that compiled code
-fills by itself (`lark_step`, `lark_masks`). Python answers what a byte does to a lexeme state that was not
-met, and whether a text goes on from a place. A state with several open ends of a lexeme is read by the Python
+The compiled counterpart of `ContextualLanguage`. Stacks, places and states are numbers in tables that
+compiled code fills by itself (`lark_step`, `lark_masks`). Python computes new moves of lexeme states, and
+whether a text can be completed from a place. A state with several open ends of a lexeme is read by the Python
 reader.
 """
 
@@ -62,19 +62,18 @@ _LOOPS = (
     lexeme_ends,
     lexeme_rows,
 )
-"""The modules whose machine code is there when a grammar is, so that its first mask does not wait for it."""
+"""The modules whose machine code is loaded with a grammar, so that its first mask does not wait for it."""
 
 
 class CompiledLark(CompiledGrammar):
-    """What lark accepts, compiled: exact masks, states as values, completions.
+    """The language of lark, compiled: exact masks, states as values, completions.
 
-    It holds five parts: the tables that compiled code reads (`VocabularyTables`), the answers to compiled
-    code's questions (`LarkAnswers`), its states as configurations of the Python reader (`ReaderStates`), the
-    masks that only the reader can work out (`SlowMasks`), and the completions of its states
-    (`RestCompletions`).
+    Its parts: the tables of compiled code (`VocabularyTables`), the answers to compiled code's questions
+    (`LarkAnswers`), its states as configurations of the Python reader (`ReaderStates`), the masks that only
+    the reader can compute (`SlowMasks`), and the completions of its states (`RestCompletions`).
 
-    Cost: some 15 ns a byte for lexeme states that were met, 30 us for a byte that was not, and 50 us for each
-    place between two lexemes the first time that a token ends there or in the lexeme before.
+    Cost: about 15 ns a byte in known lexeme states, 30 us for a byte with a new move, and 50 us for each
+    place between two lexemes, the first time that a token ends there or in the lexeme before.
     """
 
     table_plan = K.LARK_TABLES
@@ -90,8 +89,8 @@ class CompiledLark(CompiledGrammar):
         *,
         before: CompiledLark | None = None,
     ) -> None:
-        """`before`: the compiled grammar whose successor this is. It shares its lexemes and records, and
-        takes over its states that have masks."""
+        """`before`: the compiled grammar that this one replaces. It shares that one's lexemes and records,
+        and takes over its states with masks."""
         super().__init__(grammar, tokenizer, limits, store)
         load(*(one.__name__ for one in _LOOPS))
         assert isinstance(grammar, LoadedLark)
@@ -110,17 +109,17 @@ class CompiledLark(CompiledGrammar):
         )
         self._slow = SlowMasks(tokenizer, self.vocabulary, self._tables, self._states, self._answers)
         self._reused = MaskFragments(pooled=False)
-        """Masks that states share which only differ where no mask looks."""
+        """Masks shared by states that differ only in parts that no mask inspects."""
         self._tables.context[_CONTEXT_REUSED_MASKS] = self._reused.address
         self._completions = RestCompletions(self)
         self._finished = -1
         self._dense: int | npt.NDArray[np.int32] = -1
         self._extra: npt.NDArray[np.int32] = self._end_ids
-        """Of the mask that is worked out: its dense row, and the tokens beside that and the buffer."""
+        """For the mask being computed: its dense row, and the tokens besides that and the buffer."""
         if image is not None:
             self._start = put(image, self._tables, None if kept is None else kept.slots)
         self._kept: KeptMasks | None = None if kept is None else kept.masks(self._tables, self.vocab_size)
-        """Masks that lie in a file and were not asked for yet."""
+        """Masks in a file that were not needed yet."""
         if image is None:
             self._states.make_room()
             self._start = self._answers.call(lark_masks.first_node, grammar.tables.start)
@@ -132,48 +131,48 @@ class CompiledLark(CompiledGrammar):
             files.writer.watch(self, self._keeper)
 
     def _make_tables(self, grammar: LoadedLark) -> KeptLark | None:
-        """Make the tables: from a file, from what was worked out for all vocabularies, or empty. Return what
-        the file holds. Raises GrammarError where there is no text."""
+        """Make the tables: from a file, from those that hold for all vocabularies, or empty. Return the
+        contents of the file, or None. Raises GrammarError if there is no text."""
         self._identity = identity_of(grammar, self.tokenizer, self.limits)
         files, kept = self._masks.grammars, None
         if files is not None:
             kept = read(files, self._identity, self._masks, grammar.facts, len(self.vocabulary.nodes))
         ahead = grammar.ahead if kept is None else None
-        pages, lexemes, records = None, None, None
+        grammar_tables, lexemes, records = None, None, None
         refuse: Callable[[], object] = grammar.refuse
         if kept is not None and files is not None:
-            pages, lexemes, records = kept.pages, kept.lexemes, kept.records
+            grammar_tables, lexemes, records = kept.grammar_tables, kept.lexemes, kept.records
             refuse = partial(files.drop, self._identity, "holds numbers that are out of range")
         elif ahead is not None:
-            pages, lexemes = ahead.pages.own(), ahead.lexemes
+            grammar_tables, lexemes = ahead.grammar_tables.own(), ahead.lexemes
         self._source = LanguageSource(grammar.tables, self.limits, lexemes, refuse)
         if kept is None and not (ahead and ahead.has_text):
-            self._source().start()  # raises where there is no text
+            self._source().start()  # raises if there is no text
         known = grammar.tables, self._source, self.vocabulary, self._masks
-        self._vocabulary_tables = VocabularyTables(*known, pages, records)
+        self._vocabulary_tables = VocabularyTables(*known, grammar_tables, records)
         return kept
 
     def _share_tables(self, grammar: LoadedLark, before: CompiledLark) -> None:
-        """Share the tables of another compiled grammar; where its reader has met much, take copies."""
+        """Share the tables of another compiled grammar; copy them if its reader has grown large."""
         self._identity, self._source = before._identity, before._source
         self._vocabulary_tables = before._vocabulary_tables
         if self._source.nbytes > self.limits.grammar_memory:
             held = before._vocabulary_tables
             self._source = LanguageSource(grammar.tables, self.limits, before._source.encode())
             known = grammar.tables, self._source, self.vocabulary, self._masks
-            self._vocabulary_tables = VocabularyTables(*known, held.pages(), held.records())
+            self._vocabulary_tables = VocabularyTables(*known, held.grammar_tables(), held.records())
         else:
-            self.lock = before.lock  # of what they share
+            self.lock = before.lock  # it protects the shared tables
         if before._kept is not None:
             before._kept.recall_all()
 
     def anew(self) -> CompiledLark:
-        """Return a successor that has only the states with masks: most others were made in proofs."""
+        """Return a replacement that has only the states with masks: most others were made in proofs."""
         return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, before=self)
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
-        """As CompiledGrammar's: make the records of lexeme states, those nearest to where lexemes begin
-        first, and the parser's plans."""
+        """As in CompiledGrammar: make the records of lexeme states, those nearest to the beginnings of
+        lexemes first, and the parser's plans."""
         with self.lock:
             self._attach()
             return self._answers.prepare(room, progress)
@@ -189,7 +188,7 @@ class CompiledLark(CompiledGrammar):
         return code
 
     def _after_slowly(self, index: int, text: bytes) -> int:
-        """Return the live state after a text, as the Python reader finds it, or -1."""
+        """Return the live state after a text, by the Python reader, or -1."""
         states = self._states
         with self.lock, self._source.budget:
             after = states.reader.run(states.configuration(index), text)
@@ -220,7 +219,7 @@ class CompiledLark(CompiledGrammar):
         return self._after_slowly(index, data)
 
     def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        """As CompiledGrammar's, in one compiled call: some 30 ns a node. The Python reader goes on from the
+        """As in CompiledGrammar, in one compiled call: about 30 ns a node. The Python reader continues from
         nodes that compiled code cannot follow."""
         if self._states.is_slow(index):
             return super().ends_below(index, wanted, most)
@@ -269,7 +268,7 @@ class CompiledLark(CompiledGrammar):
             else:
                 found = self._collect(index)
                 dense = self._vocabulary_tables.dense()
-                if dense is None:  # a record's tokens are lost
+                if dense is None:  # the tokens of a record are lost
                     dense, found = -1, self._slow.of_state(index, self._workspace.arrays[3])
                 self._dense = dense
         if self.may_end(index):
@@ -294,8 +293,8 @@ class CompiledLark(CompiledGrammar):
         return row
 
     def _collect(self, index: int) -> list[int]:
-        """Have compiled code collect the tokens of a state; return those that the Python reader has found of
-        the tokens that it left."""
+        """Have compiled code collect the tokens of a state; return the allowed ones among those that it left
+        to the Python reader."""
         while int(lark_masks.collect(self.address, index)) == ASKED:
             self._answers.answer()
         count = int(self._tables.context[_CONTEXT_DEFERRED_COUNT])
@@ -330,27 +329,27 @@ class CompiledLark(CompiledGrammar):
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa); with
-        `minimal`, states with the same continuations are one.
+        `minimal`, equivalent states are merged.
 
-        `depth`: texts whose parser stack has more places at some point are left out. Raises LimitError,
-        naming max_states, where there are more states (a recursive grammar without a depth).
+        `depth`: texts whose parser stack ever has more entries are left out. Raises LimitError, which names
+        max_states, if there are more states (a recursive grammar without a depth).
         """
         return explicit_of_parser(self, self._states.language.classes, max_states, depth, minimal)
 
     @property
     def has_depth(self) -> bool:
-        """Places of the parser's stack are counted."""
+        """Whether the grammar has a depth: the entries of the parser's stack."""
         return True
 
     def depth_of(self, index: int) -> int:
-        """Return how many places the stack of a state has: the most of all its branches."""
+        """Return the height of a state's stack: the largest of all its branches."""
         return self._states.language.height(self._states.configuration(index))
 
     # --- size -----------------------------------------------------------------------------------------------
 
     @property
     def used(self) -> float:
-        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+        """The used share of its limits, over all documents; above 1 it should be replaced (`fresh`)."""
         limits = self.limits
         rows = max(self._tables.count(table) for table in (NODES, K.CELLS, K.PLACES, EDGES))
         return max(
@@ -361,13 +360,13 @@ class CompiledLark(CompiledGrammar):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the grammar's own tables, and of what its reader has met, about."""
+        """About how many bytes the grammar's own tables and its reader's tables take."""
         tables = self._tables.nbytes() + self._reused.nbytes + self._vocabulary_tables.nbytes
         return int(tables + 2000 * self._vocabulary_tables.states + self._source.nbytes)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How far the grammar is expanded: states, stacks, and bytes."""
+        """The sizes of its tables: states, stacks, and bytes."""
         count = self._tables.count
         return {
             "machine_states": count(NODES),

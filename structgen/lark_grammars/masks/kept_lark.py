@@ -1,9 +1,9 @@
-"""A compiled Lark grammar that another process finds ready: what bytes do to lexemes, what tokens do in them,
-the states that were met, and their masks.
+"""The file of a compiled Lark grammar, for another process: moves of lexemes, records, known states, and
+their masks.
 
-What it takes to go on, the grammar's lexer and its states, is made when something is met that was not met
-before. The file is an entry of `store.grammar_files`; its key is of the grammar's tables, the vocabulary, the
-limits and our own sources.
+The lexer and the reader's states are decoded only when something unknown occurs. The file is an entry of
+`store.grammar_files`; its key is made of the grammar's tables, the vocabulary, the limits and our own
+sources.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from structgen.lark_grammars.kept.kept_masks import DenseRows, Groups, KeptMasks
 from structgen.lark_grammars.kept.lark_file_checks import (
     GrammarFacts,
     RecordBounds,
-    are_pages,
+    are_grammar_tables,
     are_records,
     is_snapshot,
 )
@@ -40,7 +40,8 @@ from structgen.tokens.tokenizer import Tokenizer
 
 KIND: Final = "lark-grammar-6"
 _MOST: Final = 1 << 26
-"""Bytes of states and their masks above which they are not kept, and of the rest above which nothing is."""
+"""The most bytes of states and their masks that are stored; and the most bytes of the rest, else nothing is
+stored."""
 
 
 def identity_of(grammar: LoadedLark, tokenizer: Tokenizer, limits: Limits) -> str:
@@ -54,7 +55,7 @@ def _written(limits: Limits) -> str:
 
 
 class KeptRecords:
-    """What tokens do inside lexemes, as it lies in a file."""
+    """The records in a file: the effect of tokens in lexemes."""
 
     __slots__ = ("_bounds", "_later", "dense")
 
@@ -68,8 +69,8 @@ class KeptRecords:
         return sum(one.array.nbytes for one in self._later.values())
 
     def read(self) -> Records | None:
-        """Return them; None where they are damaged. Once: whoever has them may write to them. Their dense
-        rows are those of the file, as numbers below 0. Cost: 0.1 ms a megabyte."""
+        """Return the records; None if they are damaged. Call it once: the caller may write to them. Their
+        dense rows are those of the file, as numbers below 0. Cost: 0.1 ms a megabyte."""
         held = {}
         for name, later in self._later.items():
             array = later.checked()
@@ -85,9 +86,10 @@ class KeptRecords:
 
 
 class KeptLark(NamedTuple):
-    """What a file holds. Pages and the states are checked; records and masks once they are read."""
+    """The contents of a file. Tables and states are checked; records and masks are checked when they are
+    read."""
 
-    pages: GrammarTables
+    grammar_tables: GrammarTables
     records: KeptRecords
     image: StateSnapshot
     slots: Slots
@@ -97,14 +99,15 @@ class KeptLark(NamedTuple):
     dense: DenseRows
 
     def masks(self, tables: GrowingTables, tokens: int) -> KeptMasks:
-        """Return the masks of the states, once the image is in some tables; `tokens`: how many there are."""
+        """Return the masks of the states, once the snapshot is in some tables; `tokens`: the number of
+        tokens."""
         return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
 
     def is_valid(self, facts: GrammarFacts) -> bool:
-        """Return whether all numbers are in range that are not looked at when they are asked for."""
-        if not are_pages(facts, self.pages):
+        """Return whether all numbers are valid, except those that are checked when they are read."""
+        if not are_grammar_tables(facts, self.grammar_tables):
             return False
-        if not is_snapshot(facts, self.image, self.slots, len(self.pages.newlines)):
+        if not is_snapshot(facts, self.image, self.slots, len(self.grammar_tables.newlines)):
             return False
         return self.dense.is_valid and are_groups(
             self.groups, len(self.image.nodes), self.dense.count, self.lists.array
@@ -114,9 +117,9 @@ class KeptLark(NamedTuple):
 def read(
     files: GrammarFiles, key: str, masks: VocabularyStore, facts: GrammarFacts | None, nodes: int
 ) -> KeptLark | None:
-    """Return what is kept of a grammar; None where nothing is, or its numbers are out of range, which a
-    StoreWarning tells. `facts`: about the grammar; `nodes`: those of the vocabulary's trie. Cost: 0.3 ms, and
-    0.3 ms for each MB of it."""
+    """Return the stored contents of a grammar; None if there are none, or with a StoreWarning if a number is
+    out of range. `facts`: about the grammar; `nodes`: nodes of the vocabulary's trie. Cost: 0.3 ms, and 0.3
+    ms for each MB."""
     held = None if facts is None else files.read(KIND, key)
     if held is None or facts is None:
         return None
@@ -131,22 +134,26 @@ def read(
 
 
 def _kept(held: ArrayFile, masks: VocabularyStore, bounds: RecordBounds) -> KeptLark:
-    """Return what a file holds. Raises LookupError, TypeError, ValueError."""
+    """Return the contents of a file. Raises LookupError, TypeError, ValueError."""
     arrays, later = held.arrays, held.later
-    pages = GrammarTables(**{name: arrays[name] for name in GrammarTables._fields})
+    grammar_tables = GrammarTables(**{name: arrays[name] for name in GrammarTables._fields})
     states = {name: arrays[f"states.{name}"] for name in StateSnapshot._fields[1:-1]}
     image = StateSnapshot(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
     dense = DenseRows(later["dense"], arrays["dense.sums"], arrays["dense.crcs"], masks)
-    bounds = bounds._replace(lexemes=len(pages.newlines), lists=pages.lists, rows=len(arrays["dense.sums"]))
+    bounds = bounds._replace(
+        lexemes=len(grammar_tables.newlines), lists=grammar_tables.lists, rows=len(arrays["dense.sums"])
+    )
     records = KeptRecords({name: later[name] for name in Records._fields}, dense, bounds)
     groups = Groups(**{name: arrays[f"masks.{name}"] for name in Groups._fields})
     slots = Slots(**{name: arrays[f"slots.{name}"] for name in Slots._fields})
-    return KeptLark(pages, records, image, slots, arrays["lexemes"], groups, later["masks.lists"], dense)
+    return KeptLark(
+        grammar_tables, records, image, slots, arrays["lexemes"], groups, later["masks.lists"], dense
+    )
 
 
 class LarkKeeper:
-    """What one compiled grammar has that can be kept. It does not hold the grammar: it is asked once that is
-    gone."""
+    """The storable parts of a compiled grammar. It does not reference the grammar itself: it is used after
+    that is gone."""
 
     __slots__ = (
         "__weakref__",
@@ -181,31 +188,34 @@ class LarkKeeper:
         self._before = self._extent()
 
     def _extent(self) -> tuple[int, ...]:
-        """Return how much is known: masks, lexemes and records."""
+        """Return the amount of knowledge: masks, lexemes and records."""
         return self._tables.count(LISTS), *self._vocabulary_tables.extent
 
     @property
     def is_new(self) -> bool:
-        """Whether something was met that is not written."""
+        """Whether there is something new to write."""
         return self._extent() != self._before
 
     @property
     def size(self) -> int:
-        """Bytes that it takes to keep it, about."""
+        """About how many bytes its file takes."""
         return (
             4 * self._tables.count(LISTS) + 200 * self._tables.count(NODES) + self._vocabulary_tables.nbytes
         )
 
     def encode(self, patience: float) -> WrittenGrammar | None:
-        """Return what is to be written, None where nothing was met since the last time, it is too much, or
-        somebody holds the grammar's lock for longer than `patience`, in seconds."""
+        """Return the contents to write; None if nothing is new, if it is too much, or if somebody holds the
+        grammar's lock for longer than `patience`, in seconds."""
         if not self.is_new or not self._lock.acquire(timeout=patience):
             return None
         try:
             self._before = self._extent()
             if self._kept is not None:
                 self._kept.recall_all()
-            pages, records = self._vocabulary_tables.pages(), self._vocabulary_tables.records()
+            grammar_tables, records = (
+                self._vocabulary_tables.grammar_tables(),
+                self._vocabulary_tables.records(),
+            )
             if records is None:
                 return None
             image = take(self._tables, self._start)
@@ -214,7 +224,7 @@ class LarkKeeper:
             self._lock.release()
         if image.nbytes > _MOST:
             image = image.emptied()
-        if sum(int(one.nbytes) for one in (*pages, *records)) + len(lexemes) > _MOST:
+        if sum(int(one.nbytes) for one in (*grammar_tables, *records)) + len(lexemes) > _MOST:
             return None
         known = image.nodes[:, K.LarkNode.dense_row] >= 0
         named = records.made[records.rows]
@@ -233,5 +243,5 @@ class LarkKeeper:
             "dense": dense,
             "masks.lists": image.lists,
         }
-        arrays = {**pages._asdict(), **states, **slots, **masks, **others, **records._asdict()}
+        arrays = {**grammar_tables._asdict(), **states, **slots, **masks, **others, **records._asdict()}
         return WrittenGrammar(self._key, KIND, arrays, later=("dense", "masks.lists", *Records._fields))

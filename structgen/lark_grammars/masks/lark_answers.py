@@ -1,8 +1,8 @@
-"""What compiled code asks about a Lark grammar, and the answers.
+"""The questions of compiled code about a Lark grammar, and their answers.
 
-Compiled code notes what it does not know and returns ASKED. Python answers what was noted, from the lexer,
-the parser's plans and its own reader, and calls again, until nothing is asked (`LarkAnswers.call`). An
-answer goes into tables, so that no grammar asks it twice.
+Compiled code notes what it does not know and returns ASKED. Python answers the questions from the lexer, the
+parser's plans and its own reader, and calls again, until there are none (`LarkAnswers.call`). Answers are
+stored in tables, so that each question is answered once for a grammar.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ _STATE_LEXEME: Final = K.LarkState.lexeme
 _STATE_MODE: Final = K.LarkState.mode
 _STATE_PLACE: Final = K.LarkState.place
 _ROOM: Final = 1 << 12
-"""Rows that each table has free before compiled code goes on."""
+"""Free rows that each table must have before compiled code is called."""
 _SEARCH_PLACES: Final = 1 << 13
 _SEARCH_PLACES_EACH: Final = 8
-"""Places, and places for each parser state, from which on one search for parser states that can always be
-completed costs less than a proof for each place."""
+"""From so many places (and so many for each parser state) on, one search for certified parser states costs
+less than a proof for each place."""
 _MOST_PLACES: Final = 1 << 15
-"""Places at which those are forgotten that no state names."""
+"""With more places than this, those that no state uses are removed."""
 
 
 class ReaderStates:
     """The states of a compiled grammar as configurations of the Python reader, and back.
 
-    A state is a row of registers in compiled code's tables, or, where it has several open ends of a lexeme, a
-    configuration that only the Python reader can hold: a *slow* state.
+    A state is a row of registers in compiled code's tables. If it has several open ends of a lexeme, it is a
+    *slow* state: a configuration that only the Python reader can represent.
     """
 
     __slots__ = ("_configurations", "_numbers", "_places", "_slow", "_source", "_tables", "_vocabulary")
@@ -68,7 +68,7 @@ class ReaderStates:
 
     @property
     def language(self) -> ContextualLanguage:
-        """The grammar's language, made when it is first asked for."""
+        """The grammar's language, made at the first use."""
         return self._source()
 
     @property
@@ -77,12 +77,12 @@ class ReaderStates:
         return self._source().reader
 
     def make_room(self) -> None:
-        """Have free rows in the tables that compiled code appends to."""
+        """Make sure that the tables to which compiled code appends have free rows."""
         for table in (K.CELLS, K.PLACES, EDGES, NODES, K.PLACE_FLAGS):
             self._tables.room(table, _ROOM)
 
     def is_slow(self, index: int) -> bool:
-        """Return whether only the Python reader can go on from a state."""
+        """Return whether only the Python reader can step a state."""
         return int(self._tables.rows(NODES)[index, _STATE_MODE]) == K.SLOW
 
     def place(self, number: int) -> ParserPlace:
@@ -125,7 +125,7 @@ class ReaderStates:
         return known
 
     def number(self, configuration: ReaderConfiguration) -> int:
-        """Return the number of a configuration's state, a new one where it has none."""
+        """Return the number of a configuration's state, which is added if it is new."""
         self.make_room()
         slots = self.reader.lexer.states[configuration.lexeme].slots
         old = [base for slot, base in zip(slots, configuration.bases, strict=False) if slot.terminal < 0]
@@ -160,8 +160,7 @@ class ReaderStates:
         return number
 
     def forget_places(self) -> None:
-        """Take the places out of the tables that no state names: those of proofs, and of tokens that were
-        tried."""
+        """Remove the places that no state uses: those of proofs, and of tokens that were tried."""
         tables = K.CELLS, K.PLACES, EDGES, K.PLACE_FLAGS
         counts = [self._tables.count(table) for table in tables]
         clear(self._tables)
@@ -191,24 +190,24 @@ class LarkAnswers:
         self._parsed, self._tables, self._vocabulary = parsed, tables, vocabulary_tables
         self._states, self._source, self._lock = states, source, lock
         self._needs: npt.NDArray[np.int64] = vocabulary_tables.attach(tables.context)
-        """How many questions were noted, and four words for each."""
+        """The number of noted questions, and four words for each."""
         self._most_places = _MOST_PLACES
 
     def call(self, function: Callable[..., Any], *arguments: int) -> int:
-        """Return what a compiled call returns once it asks nothing (`machine_core.questions`)."""
+        """Return the result of a compiled call, once it has no questions (`machine_core.questions`)."""
         address = self._tables.address
         return int(call_answered(self._lock, self._source.budget, self.answer, function, address, *arguments))
 
     def answer(self) -> None:
-        """Answer the questions that were noted. A question whose answer meets a bound is open again, and its
-        error is raised once the others are answered."""
+        """Answer the noted questions. If an answer exceeds a limit, its question is reopened, and the error
+        is raised after the others are answered."""
         failed: StructgenError | None = None
         questions = self._taken()
         if not questions:
             self._reopen_all()
-        with suppress(LimitError):  # one by one it shows whose it is
+        with suppress(LimitError):  # answering one by one shows which question exceeds it
             questions = self._answer_together(questions)
-        # records last: what they ask may stand among the other questions
+        # records last: the questions that they depend on may be among the others
         for question in sorted(questions, key=lambda one: one[0] in (K.Q_RECORD, K.Q_PAIR)):
             try:
                 self._answer_one(*question)
@@ -227,15 +226,15 @@ class LarkAnswers:
             raise failed
 
     def _taken(self) -> list[tuple[int, int, int]]:
-        """Return the questions that were noted, and forget them."""
+        """Return the noted questions, and clear the list."""
         count = int(self._needs[0])
         noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
         self._needs[0] = 0
         return [(kind, first, second) for kind, first, second in noted]
 
     def _reopen_all(self) -> None:
-        """Open all questions that have no answer. Compiled code waits for one, and it is not among those that
-        were noted: a grammar that shares the tables has noted it, or a call was interrupted."""
+        """Reopen all questions without an answer. Compiled code waits for one that is not in its list: a
+        grammar that shares the tables has noted it, or a call was interrupted."""
         self._vocabulary.reopen_all()
         flags = self._tables.rows(K.PLACE_FLAGS)[: self._tables.count(K.PLACES)]
         flags[(flags & K.OPEN_BITS) == K.OPEN_PENDING] &= ~K.OPEN_BITS
@@ -243,7 +242,7 @@ class LarkAnswers:
         edges[(edges[:, 1] < 0) & (edges[:, 3] == K.LIVE_PENDING), 3] = K.LIVE_UNKNOWN
 
     def _answer_together(self, questions: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-        """Answer the questions that cost less together, or prepare their answers; return the others."""
+        """Answer the questions that are cheaper together, or prepare their answers; return the others."""
         if lexemes := [first for kind, first, _second in questions if kind == K.Q_ENDINGS]:
             self._states.language.meet_endings(lexemes)
         if moves := [(first, second) for kind, first, second in questions if kind == K.Q_MOVE]:
@@ -251,7 +250,7 @@ class LarkAnswers:
         return [one for one in questions if one[0] != K.Q_MOVE]
 
     def _reopen(self, kind: int, first: int, second: int) -> None:
-        """Have a question asked again that was noted and not answered."""
+        """Have a noted but unanswered question asked again."""
         if kind == K.Q_OPEN:
             self._put_open(first, K.OPEN_UNKNOWN)
         elif kind == K.Q_LIVE:
@@ -281,7 +280,7 @@ class LarkAnswers:
             goes_on = states.language.is_open(states.place(first))
             self._put_open(first, K.OPEN if goes_on else K.SHUT)
         elif kind == K.Q_RECORD:
-            if held.is_open(kind, first, second):  # a kept record may have been read meanwhile
+            if held.is_open(kind, first, second):  # a stored record may have been read meanwhile
                 self.call(held.collect_record, first, second)
                 held.put_record(first, second)
         elif kind == K.Q_PAIR:
@@ -291,7 +290,7 @@ class LarkAnswers:
         elif kind == K.Q_PLAN:
             held.put_plan(first, *self._plan_of(first))
         elif kind == K.Q_SEPARABLE:
-            held.put_clean(first, second, states.language.cleanness(first, second))
+            held.put_separability(first, second, states.language.separability(first, second))
             self._reopen_plans()
         elif kind == K.Q_LIVE:
             goes_on = states.language.is_live(states.configuration(first))
@@ -301,58 +300,58 @@ class LarkAnswers:
             self._put_known(first, K.YIELDS_KEY, second, K.LIVE_YES if yields else K.LIVE_NO)
 
     def _answer_if_open(self, kind: int, first: int, second: int) -> None:
-        """Answer a question that nobody has asked, if it has no answer."""
+        """Answer a question that was not asked, if it has no answer."""
         if self._vocabulary.is_open(kind, first, second):
             self._answer_one(kind, first, second)
 
     # --- the parser's plans ---------------------------------------------------------------------------------
 
     def _plan_of(self, state: int) -> tuple[int, int, list[int]]:
-        """Return the plan of a parser state that holds with all that is known of its terminals."""
+        """Return a plan of a parser state that is valid with all known separabilities."""
         language = self._states.language
         while True:
             plan = language.completion_of(state)
             for terminal in plan[2]:
-                context = self._vocabulary.soiled(terminal)
+                context = self._vocabulary.inseparable_context(terminal)
                 if context >= 0:  # the answer may come from a file: tell the language
-                    language.cleanness(context, terminal)
+                    language.separability(context, terminal)
             if state not in self._reopen_plans():
                 return plan
 
     def _reopen_plans(self) -> list[int]:
-        """Have the plans asked for again that hold no longer; return their states."""
+        """Reopen the plans that have become invalid; return their states."""
         outdated = self._states.language.outdated()
         for state in outdated:
             self._vocabulary.reopen(K.Q_PLAN, state, 0)
         return outdated
 
     def certify_states(self) -> None:
-        """Find the parser states from which every stack can be completed, once."""
+        """Find the certified parser states, once."""
         held = self._vocabulary
-        if held.knows_sure or len(self._parsed.kernels) > MOST_STATES:
+        if held.knows_certified or len(self._parsed.kernels) > MOST_STATES:
             return
 
         def plan_of(state: int) -> tuple[int, int, list[int]]:
             self._answer_if_open(K.Q_PLAN, state, 0)
             return held.plan(state)
 
-        def cleanness(context: int, terminal: int) -> int:
+        def separability(context: int, terminal: int) -> int:
             self._answer_if_open(K.Q_SEPARABLE, context, terminal)
-            return held.clean(context, terminal)
+            return held.separability(context, terminal)
 
         states = range(len(self._parsed.kernels))
         while True:
-            found = CertifiedStates(self._parsed, plan_of, cleanness).find()
-            # the lexer's answers on the way may have outdated plans
+            found = CertifiedStates(self._parsed, plan_of, separability).find()
+            # answers of the lexer meanwhile may have made plans invalid
             if not any(held.is_open(K.Q_PLAN, state, 0) for state in states):
                 break
-        held.put_sure(found)
+        held.put_certified(found)
 
     # --- ahead of time --------------------------------------------------------------------------------------
 
     def prepare(self, room: int, progress: Callable[[int], None] | None) -> int:
-        """Make the plans of all parser states, then the records of lexeme states, breadth first from where
-        lexemes begin, until `room` bytes are used; return how many states have records."""
+        """Make the plans of all parser states, then the records of lexeme states, breadth-first from the
+        beginnings of lexemes, until `room` bytes are used; return how many states have records."""
         held = self._vocabulary
         most = held.nbytes + room
         for state in range(len(self._parsed.kernels)):
@@ -373,7 +372,7 @@ class LarkAnswers:
             done += 1
             if progress is not None:
                 progress(done)
-            after = dict.fromkeys(held.states_behind(state))
+            after = dict.fromkeys(held.states_after(state))
             pending += [one for one in after if one not in states]
             states |= after
         tries = list(behind)
@@ -387,8 +386,8 @@ class LarkAnswers:
         return done
 
     def _left_over(self, state: int, words: int) -> dict[tuple[int, int], None]:
-        """Return the records that come after one: the lexeme states in which the next lexeme may begin, each
-        with the trie of the texts that tokens have left."""
+        """Return the records that depend on one: the lexeme states in which the next lexeme may begin, each
+        with the trie of the tokens' continuations."""
         held, contexts = self._vocabulary, self._parsed.contexts_after
         left = held.left_over(state, words)
         return {(held.start_of(one), after): None for terminal, after in left for one in contexts(terminal)}

@@ -1,6 +1,6 @@
-"""Masks that the Python reader works out: of states that compiled code cannot hold, and of single tokens.
+"""Masks computed by the Python reader: for states that compiled code cannot represent, and for single tokens.
 
-The reader goes down the vocabulary's trie. Below a node whose state compiled code can hold, compiled code
+The reader walks the vocabulary's trie. Below a node whose state compiled code can represent, compiled code
 collects the tokens.
 """
 
@@ -23,11 +23,11 @@ from structgen.tokens.vocabulary import Vocabulary
 _CONTEXT_BUFFER_COUNT: Final = K.LarkContext.buffer_count
 _CONTEXT_DEFERRED_COUNT: Final = K.LarkContext.deferred_count
 _FEW: Final = 64
-"""Tokens up to which they are read one by one, and not down the trie."""
+"""Up to so many tokens are read one by one, not by a trie walk."""
 
 
 class SlowMasks:
-    """The tokens that the Python reader finds for one compiled grammar. Under the grammar's lock."""
+    """Finds tokens with the Python reader for one compiled grammar. The caller holds the grammar's lock."""
 
     __slots__ = ("_answers", "_states", "_tables", "_tokenizer", "_vocabulary")
 
@@ -43,9 +43,9 @@ class SlowMasks:
         self._states, self._answers = states, answers
 
     def of_state(self, index: int, deferred: npt.NDArray[np.int32]) -> list[int]:
-        """Have compiled code collect the tokens of a state in its buffer, where it can; return the others.
+        """Have compiled code collect the tokens of a state in its buffer, if it can; return the others.
 
-        `deferred`: where compiled code leaves the tokens that it cannot follow.
+        `deferred`: where compiled code puts the tokens that it cannot follow.
         """
         self._tables.context[_CONTEXT_BUFFER_COUNT] = 0
         nodes, starts, ids = self._vocabulary.nodes, self._vocabulary.slot_start, self._vocabulary.slot_ids
@@ -80,18 +80,18 @@ class SlowMasks:
         tokens: npt.NDArray[np.int32],
         deferred: npt.NDArray[np.int32],
     ) -> list[int]:
-        """Return those of some tokens that may come in a configuration, but for those that compiled code has
+        """Return the allowed ones of some tokens in a configuration, without those that compiled code has
         added to its buffer."""
         if len(tokens) < _FEW:
             return self._read_singly(configuration, tokens)
         return self._read_below(configuration, tokens, deferred)
 
     def _read_singly(self, configuration: ReaderConfiguration, tokens: npt.NDArray[np.int32]) -> list[int]:
-        """Read tokens one by one, in the order of their texts: a common prefix is read once."""
+        """Read tokens one by one, sorted by their texts: a common prefix is read once."""
         texts = [(self._tokenizer.token_bytes[token] or b"", token) for token in tokens.tolist()]
         found, last = list[int](), b""
         after: list[ReaderConfiguration | None] = [configuration]
-        """After each byte of the last text, up to the first that is an error."""
+        """The configurations after each byte of the last text, up to the first error."""
         for text, token in sorted(texts):
             shared = 0
             while shared < min(len(last), len(text)) and last[shared] == text[shared]:
@@ -113,14 +113,14 @@ class SlowMasks:
         tokens: npt.NDArray[np.int32],
         deferred: npt.NDArray[np.int32],
     ) -> list[int]:
-        """Read tokens down the trie; where all tokens below a node are wanted, compiled code takes over."""
+        """Read tokens by a trie walk; if all tokens below a node are wanted, compiled code takes over."""
         vocabulary, states = self._vocabulary, self._states
         nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
         wanted = np.zeros(vocabulary.vocab_size, np.bool_)
         wanted[tokens] = True
         slots = np.cumsum(((nodes >> 20) & 0xFFFFF) != 0)
         before = starts[np.concatenate(([0], slots))]
-        """For each node, how many ids the nodes before it have."""
+        """For each node, the number of ids at the nodes before it."""
         wanted_before = np.concatenate(([0], np.cumsum(wanted[ids])))[before]
         after: dict[int, ReaderConfiguration] = {0: configuration}
         found: list[int] = []
@@ -151,8 +151,8 @@ class SlowMasks:
     def _below(
         self, number: int, node: int, configuration: ReaderConfiguration, deferred: npt.NDArray[np.int32]
     ) -> list[int]:
-        """Have compiled code collect the tokens below a trie node in a state; return those that it left to
-        the reader and that may come in the configuration before all tokens."""
+        """Have compiled code collect the tokens below a trie node in a state; return the allowed ones among
+        those that it left to the reader, which starts from the configuration before all tokens."""
         context = self._tables.context
         before = int(context[_CONTEXT_BUFFER_COUNT])
         context[_CONTEXT_DEFERRED_COUNT] = 0

@@ -1,4 +1,4 @@
-"""The tables of a Lark grammar and a vocabulary that compiled code reads, and the questions that it notes."""
+"""The tables of a Lark grammar and a vocabulary that compiled code reads, and the list of its questions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
-import numpy.ma  # numba asks for it at the first call with an array: that would be amid a mask
+import numpy.ma  # numba imports it at the first call with an array; do it now, not during a mask
 import numpy.typing as npt
 
 from structgen.lark_grammars.compiled import lexeme_records
@@ -17,7 +17,12 @@ from structgen.lark_grammars.compiled.paired_lexemes import PairedLexemes
 from structgen.lark_grammars.kept.kept_masks import DenseRows
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
-from structgen.lark_grammars.tables.grammar_tables import FIRST_ROOM, GrammarTables, PageTables, Records
+from structgen.lark_grammars.tables.grammar_tables import (
+    FIRST_ROOM,
+    GrammarTables,
+    GrowingGrammarTables,
+    Records,
+)
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
@@ -69,16 +74,17 @@ _TRIE_STARTS: Final = word_of(K.LeftoverTrie, "starts")
 _TRIE_WORDS: Final = words_of(K.LeftoverTrie)
 _MANY = 64
 _SUBTREE_WORDS, _MOST_SUBTREE_WORDS = 1 << 12, 1 << 16
-"""Words of notes of subtrees that there is room for at first, and at most."""
+"""The initial and the greatest capacity for notes of subtrees, in words."""
 _MOST_SEGMENTS = 1 << 10
 _PARTS = 7
-"""Parts of the scratch."""
+"""The number of parts of the scratch memory."""
 _BEGINNINGS = 256
-"""Dense rows by first bytes that are remembered."""
+"""How many dense rows by first bytes are cached."""
 
 
 class TrieAddresses(NamedTuple):
-    """A trie of texts that tokens have, or have left over: its number, addresses, and how many nodes."""
+    """A trie of tokens or of continuations of tokens: its number, the addresses of its arrays, and the number
+    of nodes."""
 
     number: int
     nodes: int
@@ -98,43 +104,43 @@ class RecordArray(NamedTuple):
 
 
 class _Left(NamedTuple):
-    """What is left over behind some nodes."""
+    """The trie of the tokens' continuations after some nodes."""
 
     words: npt.NDArray[np.int64]
-    """Of the trie."""
+    """The words of the trie."""
     row: tuple[int, int, int]
-    """The address of the words; of the tokens that end there, and how many."""
+    """The address of the words; the address and the number of the tokens that end there."""
 
 
 class _LaidOut(NamedTuple):
-    """What `lexeme_records.fill` writes."""
+    """The output of `lexeme_records.fill`."""
 
     record: npt.NDArray[np.int64]
     lists: npt.NDArray[np.int32]
     bits: npt.NDArray[np.int32]
-    """Until the next one is laid out."""
+    """Valid until the next record is written."""
     marks: npt.NDArray[np.int32]
     addresses: int
 
 
 class RecordBuilder:
-    """Makes records over one vocabulary; groups of many tokens are dense rows of its store."""
+    """Makes records over one vocabulary; groups of many tokens are dense rows of its mask store."""
 
     def __init__(
         self, vocabulary: Vocabulary, masks: VocabularyStore, newline: int, made: list[RecordArray]
     ) -> None:
-        """`newline`: the indenter's, -1: there is none. `made` receives all arrays whose addresses are told
-        to compiled code, before they are told."""
+        """`newline`: the indenter's, -1: none. `made` receives every array whose address is given to compiled
+        code, before the address is given."""
         self.vocabulary, self._masks, self._made = vocabulary, masks, made
         self._beginnings: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
         self.first_bytes = vocabulary.first_bytes()
         self._firsts: dict[int, tuple[int, ...]] = {}
-        """The first bytes that tokens of dense rows have, 256 bits in four words."""
+        """The first bytes of the tokens in dense rows, 256 bits in four words."""
         nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
         self._tries = {
             0: TrieAddresses(0, address_of(nodes), address_of(starts), address_of(ids), len(nodes))
         }
-        """The vocabulary's, and those that were left over, by the addresses of their words."""
+        """The vocabulary's trie and those of continuations, by the addresses of their words."""
         self._merged: dict[tuple[int, bytes, int], _Left] = {}
         """Tries of leftovers, by their parts: a trie, the nodes taken from it, 1 if without their bytes."""
         self._words = np.zeros(_SCAN_WORDS, np.int64)
@@ -151,14 +157,14 @@ class RecordBuilder:
             address_of(self.first_bytes),
         )
         words[_SCAN_MANY] = self._many = max(_MANY, masks.words // 8)
-        """Tokens of a group that is a dense row: most such rows are of many states."""
+        """Groups of at least so many tokens are dense rows, most of which several states share."""
         words[_SCAN_WIDTH] = K.FIRST_WORDS + masks.words
         self._subtrees: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._table: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._give_room(_SUBTREE_WORDS)
 
     def beginning(self, firsts: Sequence[int]) -> npt.NDArray[np.int32]:
-        """Return the dense row of the tokens with some first bytes, 256 bits in four words. Cost: 0.1 ms, the
+        """Return the dense row of all tokens with some first bytes, 256 bits in four words. Cost: 0.1 ms, the
         first time."""
         key = tuple(firsts)
         known = self._beginnings.get(key)
@@ -170,12 +176,12 @@ class RecordBuilder:
         return known
 
     def begin_all(self, row: int, firsts: Sequence[int]) -> bool:
-        """Return whether all tokens of a dense row are known to have one of some first bytes."""
+        """Return whether all tokens of a dense row are known to begin with one of some bytes."""
         return self._firsts.get(row) == tuple(firsts)
 
     def scan(self, context: int, lexeme: int, words: int) -> int:
-        """Note what the tokens of a trie, 0 or the address of its words, do in a lexeme state. Returns 0, or
-        ASKED. Cost: 5 us where the states behind first bytes were met, else some 3 ns a node."""
+        """Scan a trie (0, or the address of its words) in a lexeme state, and note what its tokens do.
+        Returns 0, or ASKED. Cost: 5 us if the states after first bytes are known, else about 3 ns a node."""
         trie, held = self._trie(words), self._words
         held[: _SCAN_NUMBER + 1] = trie.nodes, trie.size, trie.starts, trie.ids, trie.number
         if 8 * int(held[_SCAN_USED]) > 7 * _MOST_SUBTREE_WORDS:
@@ -189,13 +195,13 @@ class RecordBuilder:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of subtrees."""
+        """Bytes of the notes of subtrees."""
         return self._subtrees.nbytes + self._table.nbytes
 
     def record(self, words: int) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]]]:
-        """Return a record of what was noted just now of a trie, and the words of those of its tries that may
-        have records of their own. Cost: some 50 us, 1 ns for each token that stays inside, and what is left
-        over that was not before."""
+        """Return the record of the last scan, and the words of those of its tries that may have records of
+        their own. Cost: about 50 us, 1 ns for each token that stays inside, and new tries of
+        continuations."""
         trie, held = self._trie(words), self._words
         part = held[_SCAN_PART] = int(held[_SCAN_NOTED]) // 2 + 1
         if _PARTS * part > len(self._scratch):
@@ -206,7 +212,7 @@ class RecordBuilder:
         interned = [self._masks.intern_row(row) for row in bits[:, K.FIRST_WORDS :]]
         numbers = [number for number in interned if number is not None]
         if len(numbers) < len(interned):
-            # the store has no room for some of them
+            # the store has no room for some rows
             held[_SCAN_MANY] = 1 << 40
             record, lists, bits, marks, count = self._laid_out()
             numbers = []
@@ -223,7 +229,7 @@ class RecordBuilder:
         return record, tries
 
     def _laid_out(self) -> _LaidOut:
-        """Lay out a record, but for its tries and the numbers of its rows."""
+        """Write a record without its tries and the numbers of its rows."""
         held = self._words
         lists = np.zeros(lexeme_records.measure(self._address), np.int32)
         groups, rows, left = held[_SCAN_GROUP_COUNT : _SCAN_LEFTOVER_COUNT + 1].tolist()
@@ -243,7 +249,7 @@ class RecordBuilder:
         return _LaidOut(record, lists, bits.reshape(rows, width), marks.copy(), count)
 
     def _trie(self, words: int) -> TrieAddresses:
-        """Return the trie with the words at an address, 0: the vocabulary's."""
+        """Return the trie whose words are at an address; 0: the vocabulary's."""
         found = self._tries.get(words)
         if found is None:
             nodes, count, starts, ids = array_at(words, _TRIE_RECORDS, np.int64).tolist()
@@ -251,7 +257,7 @@ class RecordBuilder:
         return found
 
     def _give_room(self, room: int) -> None:
-        """Have room for that many words of subtrees, those that are there among them."""
+        """Grow the memory for notes of subtrees to so many words."""
         held = self._words
         subtrees, table, used = (
             np.empty(room, np.int64),
@@ -270,12 +276,12 @@ class RecordBuilder:
         ahead = held.copy()
         ahead[words] = values
         lexeme_records.index(address_of(ahead))
-        # in one statement: an exception must find compiled code at arrays that are held
+        # one statement: after an interrupt compiled code must see arrays that are still referenced
         self._subtrees, self._table, held[words] = subtrees, table, values
 
     def _left_over(self, trie: TrieAddresses, part: int) -> list[tuple[int, int, _Left]]:
-        """Return what is left over behind the nodes that were measured (parts of the scratch have `part`
-        words), each with the terminal and what bytes do to its column."""
+        """Return the tries of continuations of the measured nodes (parts of the scratch have `part` words),
+        each with its terminal and the effect of the bytes on its column."""
         count = int(self._words[_SCAN_LEFTOVER_COUNT])
         keys, ends, nodes = (self._scratch[at * part :] for at in (2, 3, 4))
         names, begin = [], 0
@@ -307,13 +313,13 @@ class RecordBuilder:
 
 
 def array_at(address: int, count: int, dtype: Any) -> npt.NDArray[Any]:
-    """Return what lies at an address as an array; whoever calls keeps it alive."""
+    """Return the memory at an address as an array; the caller keeps it alive."""
     size = count * np.dtype(dtype).itemsize
     return np.frombuffer((ctypes.c_uint8 * size).from_address(address), dtype)
 
 
 class RecordSource(Protocol):
-    """Where records are kept."""
+    """Where records are stored."""
 
     @property
     def nbytes(self) -> int:
@@ -322,17 +328,16 @@ class RecordSource(Protocol):
 
     @property
     def dense(self) -> DenseRows | None:
-        """Their dense rows; None where these are the mask store's."""
+        """Their dense rows; None if these are in the mask store."""
         ...
 
     def read(self) -> Records | None:
-        """Return the records, once; None where they do not serve."""
+        """Return the records, once; None if they cannot be used."""
         ...
 
 
-class VocabularyTables(PageTables):
-    """The tables of the lexer and the parser that compiled code reads, the records of what tokens do, and the
-    questions."""
+class VocabularyTables(GrowingGrammarTables):
+    """The tables of the lexer and the parser, the records, and the questions of compiled code."""
 
     def __init__(
         self,
@@ -340,20 +345,20 @@ class VocabularyTables(PageTables):
         language: Callable[[], ContextualLanguage],
         vocabulary: Vocabulary,
         masks: VocabularyStore,
-        pages: GrammarTables | None = None,
+        grammar_tables: GrammarTables | None = None,
         records: RecordSource | None = None,
     ) -> None:
-        """`language` is called when something is met that `pages` do not know; `records`, what was kept, are
-        read when the first is asked for. Nobody else may write to either. Cost: a lexer without pages, 0.1 ms
-        with them."""
-        super().__init__(tables, language, pages)
+        """`language` is called if something is needed that `grammar_tables` do not have. `records` (stored
+        ones) are read when the first is needed. Nobody else may write to either. Cost: a lexer without
+        `grammar_tables`, 0.1 ms with them."""
+        super().__init__(tables, language, grammar_tables)
         words = self._words
         self._records: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._made: list[RecordArray] = []
         """The arrays of records."""
         self._tries: dict[int, npt.NDArray[np.int64]] = {}
         self._held: dict[int, npt.NDArray[np.int64]] = {}
-        """The words of tries that have records, and these, by the addresses of the words."""
+        """The words of tries that have records, and their records, by the addresses of the words."""
         self._builder = RecordBuilder(vocabulary, masks, int(words[_TABLES_NEWLINE]), self._made)
         self._masks = masks
         self.pairs = PairedLexemes(vocabulary, masks, self._builder.first_bytes)
@@ -380,18 +385,18 @@ class VocabularyTables(PageTables):
             address_of(self._units),
         )
         self._later = records
-        """What is not read yet."""
+        """Stored records that are not read yet."""
         self._beside = None if records is None else records.dense
-        """The dense rows of what was kept."""
-        if pages is not None:
+        """The dense rows of the stored records."""
+        if grammar_tables is not None:
             self._records = np.zeros(len(self._newlines), np.int64)
             words[_TABLES_RECORDS] = address_of(self._records)
         else:
             self._grow(FIRST_ROOM)
 
     def attach(self, context: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Have compiled code that is called with a context read these tables; return where it notes its
-        questions, which speak of the context's own places and states, too."""
+        """Make compiled code that is called with a context read these tables; return the list in which it
+        notes questions, also about the context's own places and states."""
         needs = room(8 * (1 + 4 * K.MOST_NOTED)).view(np.int64)
         context[_CONTEXT_QUESTIONS], context[_CONTEXT_TABLES] = (
             address_of(needs),
@@ -400,7 +405,7 @@ class VocabularyTables(PageTables):
         return needs
 
     def reopen_all(self) -> None:
-        """Open all questions that were asked and have no answer."""
+        """Reopen all unanswered questions."""
         super().reopen_all()
         for records in (self._records, *self._held.values()):
             records[records < 0] = 0
@@ -409,15 +414,15 @@ class VocabularyTables(PageTables):
     # --- what is kept ---------------------------------------------------------------------------------------
 
     def records(self) -> Records | None:
-        """Return the records, with numbers of the mask store; None where it has no room for the dense rows of
-        those that were kept; none at all where one of these is damaged. Cost: some 2 us for each array that
-        they are made of, 20 us for each such row."""
+        """Return the records, with row numbers of the mask store; None if it has no room for the dense rows
+        of stored records; none of them if such a row is damaged. Cost: about 2 us for each array, 20 us for
+        each such row."""
         self._fetch()
-        # those with addresses first: they alone are written to when it is read
+        # those with addresses first: only they are written to when the file is read
         count, made = self._told, sorted(self._made, key=lambda one: not len(one.addresses))
         sizes = np.array([(one.array.nbytes + 7) // 8 for one in made], np.int64)
         at = np.cumsum(sizes) - sizes
-        """Of each array, the word where it lies."""
+        """The position of each array, in words."""
         held = np.zeros(int(sizes.sum()), np.int64)
         octets = held.view(np.uint8)
         addresses: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
@@ -450,7 +455,7 @@ class VocabularyTables(PageTables):
         return Records.none(count) if self._beside is not None and self._beside.is_damaged else None
 
     def _put_beside(self, records: Records) -> bool:
-        """Have the dense rows of what was kept in the mask store; return whether they are."""
+        """Copy the dense rows of stored records to the mask store; return whether all fit."""
         named = records.made[records.rows]
         beside = named < 0
         which, places = np.unique(named[beside], return_inverse=True)
@@ -462,7 +467,7 @@ class VocabularyTables(PageTables):
         return True
 
     def _fetch(self) -> None:
-        """Have the records that were kept, if they were not read yet."""
+        """Read the stored records, if that was not done yet."""
         later, self._later = self._later, None
         kept = None if later is None else later.read()
         if kept is None:
@@ -473,7 +478,7 @@ class VocabularyTables(PageTables):
             self._made.append(RecordArray(kept.made, kept.addresses, kept.rows))
         records = np.zeros((len(kept.records), len(self._newlines)), np.int64)
         records[:, :known] = np.where(kept.records > 0, kept.records + (base - 1), 0)
-        self._kept.append(self._records)  # a reader may still hold its address
+        self._kept.append(self._records)  # a running call may still use its address
         self._records = records[0]
         self._words[_TABLES_RECORDS] = address_of(self._records)
         for trie, held in zip(kept.tries.tolist(), records[1:], strict=True):
@@ -488,16 +493,15 @@ class VocabularyTables(PageTables):
         old = self._records
         records = np.zeros(rows, np.int64)
         records[: len(old)] = old
-        self._kept.append(old)  # a reader may still hold its address
+        self._kept.append(old)  # a running call may still use its address
         self._records, self._words[_TABLES_RECORDS] = records, address_of(records)
         for trie in self._tries.values():
             self._hang(trie, rows)
         super()._grow(rows)
 
     def dense(self) -> int | npt.NDArray[np.int32] | None:
-        """Return the number of the dense row that has the tokens of all those in the mask that was collected
-        just now, -1 where it has none; or the row itself, where the store has no room for it; None where one
-        is damaged."""
+        """Return the number of a dense row with the tokens of all dense rows of the last collected mask, -1
+        if it has none; the row itself, if the store has no room for it; None if one of them is damaged."""
         count = int(self._dense[0])
         if count == 0:
             return -1
@@ -527,12 +531,11 @@ class VocabularyTables(PageTables):
         return self._beside.row(-1 - number)
 
     def collect_record(self, context: int, lexeme: int, words: int) -> int:
-        """Note what the tokens of a trie, 0 or the address of its words, do in a lexeme state. Returns 0, or
-        ASKED."""
+        """Scan a trie (0, or the address of its words) in a lexeme state. Returns 0, or ASKED."""
         return self._builder.scan(context, lexeme, words)
 
     def put_record(self, lexeme: int, words: int) -> None:
-        """Enter what the tokens of a trie do in a lexeme state, as it was noted just now."""
+        """Store the record of the last scan of a trie in a lexeme state."""
         rows = len(self._newlines)
         record, tries = self._builder.record(words)
         for trie in tries:
@@ -543,7 +546,7 @@ class VocabularyTables(PageTables):
         held[lexeme] = address_of(record)
 
     def is_open(self, kind: int, first: int, second: int) -> bool:
-        """Return whether a question about the lexer or the parser's plans has no answer yet."""
+        """Return whether a question about the lexer or the parser's plans has no answer."""
         if kind == K.Q_RECORD:
             self._fetch()
             held = self._records if second == 0 else self._held[second]
@@ -551,8 +554,8 @@ class VocabularyTables(PageTables):
         return super().is_open(kind, first, second)
 
     def left_over(self, lexeme: int, words: int) -> list[tuple[int, int]]:
-        """Return the terminals behind which a record has tries that may have records of their own, and the
-        addresses of their words."""
+        """Return the terminals after which a record has tries with records of their own, and the addresses of
+        the tries' words."""
         self._fetch()
         at = int((self._records if words == 0 else self._held[words])[lexeme])
         record = array_at(at, _RECORD_CROSSINGS, np.int64)
@@ -563,7 +566,7 @@ class VocabularyTables(PageTables):
         ]
 
     def _hang(self, trie: npt.NDArray[np.int64], rows: int) -> None:
-        """Give a trie room for its records."""
+        """Allocate the list of a trie's records."""
         at = address_of(trie)
         records = np.zeros(rows, np.int64)
         old = self._held.get(at)
@@ -583,7 +586,7 @@ class VocabularyTables(PageTables):
 
     @property
     def extent(self) -> tuple[int, int]:
-        """Return how much is known: lexeme states, and arrays of records."""
+        """Return the amount of knowledge: lexeme states, and arrays of records."""
         return self._told, len(self._made) + (self._later is not None)
 
     @property

@@ -1,9 +1,9 @@
 """The contextual reader: lark's LALR(1) parser and contextual lexer run together, byte by byte, slow and
-plain.
+simple.
 
-A *configuration* is the parser's place behind the last lexeme that is decided, the lexer's state since then,
-and, for each slot of that state, the configuration that has read on from the slot. Later bytes decide which
-of them is real; until then all are followed.
+A *configuration* is the parser's place after the last decided lexeme, the lexer's state since then, and, for
+each slot of that state, the configuration that continues from the slot. Later bytes decide which of them is
+the right one; until then all are followed.
 
 A configuration is *live* if some text completes it. `lark_grammars.liveness` decides that.
 """
@@ -22,7 +22,7 @@ from structgen.lark_grammars.parser.lalr_parser import Parser, ParserPlace
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 
 _MOST_REMEMBERED: Final = 1 << 15
-"""Configurations that are interned."""
+"""The most interned configurations."""
 
 
 class ReaderConfiguration:
@@ -40,22 +40,22 @@ class ReaderConfiguration:
         behind: LookBehindState,
     ) -> None:
         self.place = place
-        """Behind the last lexeme that is decided."""
+        """After the last decided lexeme."""
         self.lexeme = lexeme
         """The lexer's state since then."""
         self.begun = begun
         """Whether the lexeme has a byte yet."""
         self.bases = bases
-        """For each slot of the lexeme's state the configuration that has read on from there; None where that
-        is an error, or the slot is new: it is where the text ends now."""
+        """For each slot of the lexeme's state the configuration that continues from there; None if that is an
+        error, or if the slot is new (at the present end of the text)."""
         self.column = column
-        """Where the lexeme may be the indenter's newline: the width behind its last line break, -1 where it
-        has none. Else 0."""
+        """If the lexeme may be the indenter's newline: the width after its last line break, -1 if it has
+        none. Else 0."""
         self.look_behind = behind
         """The look-behind state for the next lexeme."""
 
     def branches(self) -> Iterator[ReaderConfiguration]:
-        """Yield the configuration and all that read on from its slots, each once."""
+        """Yield the configuration and all that continue from its slots, each once."""
         pending, seen = [self], {self}
         while pending:
             one = pending.pop()
@@ -67,10 +67,10 @@ class ReaderConfiguration:
 
 
 class ContextualReader:
-    """Steps configurations. It does not ask whether they are live."""
+    """Steps configurations, without checking liveness."""
 
     def __init__(self, tables: ParserTables, budget: WorkBudget | None = None) -> None:
-        """`budget`: where steps are spent; without it, a budget of the default limits."""
+        """`budget`: where steps are spent; None: a budget with the default limits."""
         self.tables = tables
         self.lexer = Lexer(tables)
         self.budget = self.lexer.items.budget = WorkBudget() if budget is None else budget
@@ -96,15 +96,15 @@ class ContextualReader:
         return known
 
     def trim(self) -> None:
-        """Forget the interned configurations, where they are many."""
+        """Clear the interned configurations if there are many."""
         if len(self._readings) > _MOST_REMEMBERED:
             self._readings.clear()
 
     def mapped(
         self, reading: ReaderConfiguration, parts: Callable[[ReaderConfiguration], tuple[ParserPlace, int]]
     ) -> ReaderConfiguration:
-        """Return a configuration with other places and columns. `parts`: those of a configuration, which is
-        called for this one and for all that read on from its slots."""
+        """Return a configuration with other places and columns. `parts` returns them for this one and for
+        each that continues from its slots."""
         done: dict[ReaderConfiguration | None, ReaderConfiguration | None] = {None: None}
         order = [reading]
         while order:
@@ -158,7 +158,7 @@ class ContextualReader:
         return column + (indentation.tab_size if byte == 9 else int(byte == 32))
 
     def base(self, reading: ReaderConfiguration, slot: int) -> ReaderConfiguration | None:
-        """Return the configuration that reads on from a slot; for a new slot, that behind the lexeme."""
+        """Return the configuration that continues from a slot; for a new slot, that after the lexeme."""
         terminal = self.lexer.states[reading.lexeme].slots[slot].terminal
         if terminal < 0:
             return reading.bases[slot]
@@ -166,8 +166,8 @@ class ContextualReader:
         return None if place is None else self.between_lexemes(place, reading.look_behind)
 
     def step(self, reading: ReaderConfiguration, byte: int) -> ReaderConfiguration | None:
-        """Return the configuration after a byte; None where lark stops with an error whatever follows. Cost:
-        some 5 us for this configuration, and for each that reads on from a slot."""
+        """Return the configuration after a byte; None if every continuation is an error of lark. Cost: about
+        5 us for this configuration, and for each that continues from a slot."""
         move = self.lexer.move(reading.lexeme, byte)
         wanted = self._wanted(reading, move)
         if not any(wanted):
@@ -186,8 +186,8 @@ class ContextualReader:
         return done[reading]
 
     def representative_bytes(self, reading: ReaderConfiguration) -> list[int]:
-        """Return one byte of each class that the configuration tells apart, without errors of the lexer.
-        Cost: that of a step, once for equal states of the lexer."""
+        """Return one byte of each class that the configuration distinguishes, without errors of the lexer.
+        Cost: that of a step, once for each lexer state."""
         states: dict[tuple[int, LookBehindState], None] = {}
         met = {reading: None}
         pending = [reading]
@@ -215,8 +215,8 @@ class ContextualReader:
         return list(dict.fromkeys([*found.values(), *blanks]))
 
     def _wanted(self, reading: ReaderConfiguration, move: Move) -> list[ReaderConfiguration | None]:
-        """Return, for each slot after a move, the configuration that must read the byte as well; None where
-        the slot is new."""
+        """Return, for each slot after a move, the configuration that must read the byte as well; None if the
+        slot is new."""
         return [None if source < 0 else self.base(reading, source) for source in move.sources]
 
     def _after(
@@ -236,7 +236,7 @@ class ContextualReader:
             return None if place is None else self.between_lexemes(place, behind)
         after = move.after
         while bases and bases[-1] is None and (left := self.lexer.without_slot(after)) != after:
-            # the last slot has become an error: it is left out
+            # the last slot turned out an error: drop it
             if left == DEAD:
                 return None
             after, bases = left, bases[:-1]
@@ -252,8 +252,8 @@ class ContextualReader:
     def only_base(
         self, lexeme: int, bases: Sequence[ReaderConfiguration | None]
     ) -> ReaderConfiguration | None:
-        """Return the one configuration that reads on from all slots of a lexeme that has ended; None where
-        there are several, or the lexeme may go on."""
+        """Return the single configuration that continues from the slots of a lexeme that has ended; None if
+        there are several, or the lexeme may continue."""
         if not bases or any(base is not bases[0] for base in bases) or not self.lexer.has_ended(lexeme):
             return None
         return bases[0]

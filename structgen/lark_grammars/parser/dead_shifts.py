@@ -1,4 +1,4 @@
-"""Dead shifts become errors of the table: shifts to states from which no text is completed.
+"""Replaces dead shifts in the table by errors: shifts to states from which no text can be completed.
 
 In such a state each item needs a terminal that no text matches, or a nonterminal that derives no text. The
 lexer's contexts stay those of lark.

@@ -1,4 +1,4 @@
-"""lark's LALR(1) parser over hash-consed stacks, with the stack of indentations where there is an indenter.
+"""lark's LALR(1) parser over hash-consed stacks, with the stack of indentations of an indenter.
 
 A *place* is the parser's configuration between two lexemes: its stack, the widths of the open indentations,
 and the number of open brackets. Places are values; a stack is a number, and equal stacks have one number.
@@ -25,7 +25,7 @@ REFUSED: Final = -1
 _BYTE_COST: Final = 1 << 32
 """The cost of a byte of a completion; a reduction costs 1."""
 _NEVER: Final = UNREACHABLE * _BYTE_COST
-"""The least cost of a completion where there is none."""
+"""The cost of a completion if there is none; all others cost less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ParserPlace:
 
     stack: int
     widths: tuple[int, ...] = (0,)
-    """Columns of the open indentations, from the outside in."""
+    """Widths of the open indentations, the outermost first."""
     brackets: int = 0
 
 
@@ -45,16 +45,16 @@ class ShortestDerivations:
     def __init__(
         self, tables: ParserTables, least: list[int], without: Collection[int] = frozenset[int]()
     ) -> None:
-        """`least`: the cost of each terminal, at least the bytes of its shortest lexeme; `without`: rules
-        that are used only where there are no others."""
+        """`least`: the cost of each terminal, at least the length of its shortest lexeme in bytes; `without`:
+        rules to avoid if others exist."""
         self.tables, self.terminals = tables, least
         self._costs, self._ways = self._derivations(frozenset())
         self._items: dict[tuple[int, bool], list[tuple[int, int, int]]] = {}
         self._loose = self._find_loose()
-        """Rules in which a DEDENT follows without a newline, as happens at the text's end alone."""
+        """Rules in which a DEDENT follows without a newline, which happens at the text's end only."""
         left_out = self._loose.union(without)
         self._strict = self._derivations(left_out) if left_out else (self._costs, self._ways)
-        """Costs and right sides without them."""
+        """Costs and right sides without these rules."""
 
     def _find_loose(self) -> frozenset[int]:
         indentation, rules = self.tables.indentation, self.tables.rules
@@ -126,8 +126,8 @@ class ShortestDerivations:
         return found
 
     def using(self, rules: Collection[tuple[int, tuple[int, ...]]]) -> set[int]:
-        """Return the nonterminals, as symbols, whose shortest texts use one of some rules, each an origin and
-        a right side."""
+        """Return the nonterminals, as symbols, whose shortest texts use one of some rules, given as origin
+        and right side."""
         costs, strict = self._strict
         ways = [
             item if cost < UNREACHABLE else other
@@ -146,7 +146,7 @@ class ShortestDerivations:
         return all(self._sum(rules[rule].symbols[dot:], self._costs) >= UNREACHABLE for rule, dot in kernel)
 
     def least(self, symbols: tuple[int, ...]) -> int:
-        """Return the cost of the shortest text of some symbols, UNREACHABLE where they have none."""
+        """Return the cost of the shortest text of some symbols, UNREACHABLE if they have none."""
         return self._sum(symbols, self._strict[0])
 
     def is_loose(self, rule: int) -> bool:
@@ -154,13 +154,13 @@ class ShortestDerivations:
         return rule in self._loose
 
     def cheapest_items(self, state: int) -> list[tuple[int, int, int]]:
-        """Return the kernel items of a state, the cheapest first: the bytes that the item still needs at
-        least, its rule, and its dot."""
+        """Return the kernel items of a state, the cheapest first: the least bytes that the item still needs,
+        its rule, and its dot."""
         strict = self.items_by_cost(state, True)
         return strict if strict and strict[0][0] < UNREACHABLE else self.items_by_cost(state, False)
 
     def items_by_cost(self, state: int, strict: bool) -> list[tuple[int, int, int]]:
-        """Return the same with loose rules, or (`strict`) without."""
+        """Return the same, with loose rules, or (`strict`) without them."""
         known = self._items.get((state, strict))
         if known is None:
             costs = self._strict[0] if strict else self._costs
@@ -173,7 +173,7 @@ class ShortestDerivations:
 
 
 class _Rows(dict[int, list[int]]):
-    """The rows of a table as lists, each made on demand."""
+    """The rows of a table as lists, made on demand."""
 
     def __init__(self, table: npt.NDArray[np.int32]) -> None:
         super().__init__()
@@ -186,10 +186,10 @@ class _Rows(dict[int, list[int]]):
 
 
 class Parser:
-    """Hash-consed stacks, and what terminals do to them. Not thread-safe."""
+    """Hash-consed stacks, and their transitions by terminals. Not thread-safe."""
 
     def __init__(self, tables: ParserTables, least: list[int]) -> None:
-        """`least`: for each terminal the bytes of its shortest lexeme."""
+        """`least`: for each terminal the length of its shortest lexeme in bytes."""
         self.tables = tables
         self.actions, self.gotos = _Rows(tables.actions), _Rows(tables.gotos)
         self.top: list[int] = [tables.start]
@@ -251,9 +251,8 @@ class Parser:
         return ParserPlace(0)
 
     def read(self, place: ParserPlace, terminal: int, column: int) -> ParserPlace | None:
-        """Return the place after a lexeme, None where it is an error. `column`: the width behind the last
-        line break of the lexeme, -1 where it has none; it matters for the indenter's newline
-        (lark/indenter.py)."""
+        """Return the place after a lexeme, None if it is an error. `column`: the width after the last line
+        break of the lexeme, -1 if it has none; used for the indenter's newline only (lark/indenter.py)."""
         tables = self.tables
         if terminal in tables.ignored:
             return place
@@ -308,17 +307,17 @@ class Parser:
         return self.distance(0) < UNREACHABLE
 
     def distance(self, stack: int) -> int:
-        """Return a lower bound of the bytes that complete a stack, by the rules alone; about UNREACHABLE
-        where nothing does."""
+        """Return a lower bound on the bytes that complete a stack, by the rules alone; about UNREACHABLE if
+        nothing does."""
         return self._completion(stack, False)[0] // _BYTE_COST
 
     def shortest_completion(self, stack: int) -> Iterator[int]:
-        """Yield the terminals of the shortest completion of a stack; none where there is none. Completions
-        with loose rules are used only where there are no others.
+        """Yield the terminals of the shortest completion of a stack; none if there is none. Completions with
+        loose rules are used only if there are no others.
 
-        Of completions with as few bytes, one with the fewest reductions is taken, and of those the one whose
-        rules come first in the tables. So it is a function of the stack alone. It ends, because each
-        reduction makes the cost of the rest smaller.
+        Of completions with equally few bytes the one with the fewest reductions is chosen, and of these the
+        one whose rules come first in the tables. So it depends on the stack only. It terminates, because each
+        reduction lowers the cost of the rest.
         """
         strict = self._completion(stack, True)[0] < _NEVER
         while True:
@@ -335,13 +334,13 @@ class Parser:
             stack = self._ended(stack, rule, dot)
 
     def completion_cost(self, stack: int) -> int:
-        """Return the cost of `shortest_completion`. What is left of a completion costs less than the
+        """Return the cost of `shortest_completion`. The rest of a completion always costs less than the
         whole."""
         cost = self._completion(stack, True)[0]
         return cost if cost < _NEVER else self._completion(stack, False)[0]
 
     def _first_item(self, stack: int, strict: bool, cost: int) -> tuple[int, int]:
-        """Return the first item that a completion of this cost, the least, completes."""
+        """Return the first item of a completion with this cost, which is the least."""
         for least, rule, dot in self.texts.items_by_cost(self.top[stack], strict):
             needed = least * _BYTE_COST + 1
             if needed < cost and not self.is_root(rule):
@@ -351,7 +350,7 @@ class Parser:
         raise AssertionError("a completion that no item begins")
 
     def _ended(self, stack: int, rule: int, dot: int) -> int:
-        """Return a stack after an item of its top was completed."""
+        """Return a stack after the item of its top is completed."""
         below = self.pop(stack, dot)
         return self.push(below, self.gotos[self.top[below]][self.tables.rules[rule].origin])
 
@@ -364,7 +363,8 @@ class Parser:
         known = self._completions.get((stack, strict))
         if known is not None:
             return known
-        # Dijkstra from this stack; items with a dot at 1 lead to stacks as high, others to lower ones
+        # Dijkstra from this stack; items with the dot at 1 lead to stacks of the same height, others to lower
+        # ones
         best = {stack: 0}
         came: dict[int, tuple[int, tuple[int, int]]] = {}
         queue = [(0, stack)]

@@ -1,13 +1,13 @@
-"""Endless reductions become errors of the table: lark's own parser hangs there.
+"""Replaces endless reductions in the table by errors: lark's own parser hangs there.
 
-Before some terminal, the parser reduces for ever and never reads it. An empty rule is reduced again and again
-(`x: e x "a" | "b"` with `e` nullable), or rules form a cycle (`x: y`, `y: x`) that priorities make lark
-prefer. Where this depends on the state below, the state is split in two.
+Before some terminal, the parser may reduce forever and never read it. An empty rule is reduced again and
+again (`x: e x "a" | "b"` with `e` nullable), or rules form a cycle (`x: y`, `y: x`) that priorities make lark
+prefer. If this depends on the state below, the state is split in two.
 
-What a state does before a terminal, until it is popped itself, is one of three *runs*: it never ends; it
-reaches a shift, an error or the end; or the state is popped, with so many states below it, for a nonterminal.
-A run depends only on what the state pushes, so there is one for each state and terminal, as in the summaries
-of pushdown systems (Bouajjani, Esparza and Maler, CONCUR 1997)."""
+Before a given terminal, a state has one of three *runs* until it is popped: it never ends; it reaches a
+shift, an error or the end; or the state is popped, with a number of states below it, for a nonterminal. A run
+depends only on what is pushed above the state, so there is one for each state and terminal, as in the
+summaries of pushdown systems (Bouajjani, Esparza and Maler, CONCUR 1997)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _NEVER: Final = "never"
 _STOPS: Final = "stops"
 """A shift, an error, or the end."""
 _Run: TypeAlias = Literal["never", "stops"] | tuple[int, int]
-"""The third: how many more states are popped below the first one, and the nonterminal then."""
+"""The third kind: how many more states are popped below the first one, and then the nonterminal."""
 
 
 def without_endless_reductions(tables: ParserTables) -> ParserTables:
     """Return tables without endless reductions.
 
-    Cost: a look at the rules, where none derives itself without reading; else 1 us for each state and each
+    Cost: a look at the rules, if none derives itself without reading; else 1 us for each state and each
     terminal, and again for each state that is changed.
     """
     if not _may_be_endless(tables.rules):
@@ -47,14 +47,14 @@ def without_endless_reductions(tables: ParserTables) -> ParserTables:
 def _endless_state(
     tables: ParserTables, terminal: int, below: list[list[int]]
 ) -> tuple[int, list[int]] | None:
-    """Return a state with an endless run, and the states below it with which the run is endless; none, where
-    it is for all of them. Such a state comes first."""
+    """Return a state with an endless run, and the states below it with which the run is endless (empty: all
+    of them). States with all of them come first."""
     runs, found = _Runs(tables, terminal), None
     for state in np.flatnonzero(tables.actions[:, terminal] < 0).tolist():
         run = runs.above(state)
         if run == _NEVER:
             return state, []
-        if isinstance(run, tuple) and run[0] == 0:  # it is popped alone, and others take its place
+        if isinstance(run, tuple) and run[0] == 0:  # only the state is popped, and another takes its place
             never = [under for under in below[state] if runs.of(under, state) == _NEVER]
             if never and len(never) == len(below[state]):
                 return state, []
@@ -95,10 +95,10 @@ class _Runs:
         self._known: dict[int, _Run] = {}
 
     def above(self, state: int) -> _Run:
-        """Return the run from a state on until it is popped."""
+        """Return the run from a state until it is popped."""
         known = self._known.get(state)
         if known is None:
-            # a state that is met again before its run is known lies above itself: the run repeats
+            # a state that recurs before its run is known is above itself: the run repeats
             self._known[state] = _NEVER
             known = self._known[state] = self._above(state)
         return known
@@ -113,7 +113,7 @@ class _Runs:
         return self.of(state, int(self._gotos[state, rule.origin]))
 
     def of(self, under: int, state: int) -> _Run:
-        """Return the run from a state on until the one below it is popped."""
+        """Return the run from a state until the one below it is popped."""
         met = set[int]()
         while state not in met:
             met.add(state)
@@ -130,7 +130,7 @@ class _Runs:
 
 
 def _may_be_endless(rules: tuple[Rule, ...]) -> bool:
-    """Return whether a nonterminal derives itself alone, or behind nullable symbols only."""
+    """Return whether a nonterminal derives itself alone, or after nullable symbols only."""
     nullable = _nullable(rules)
     cycles: dict[int, set[int]] = {}
     first: dict[int, set[int]] = {}
@@ -156,7 +156,7 @@ def _nullable(rules: tuple[Rule, ...]) -> set[int]:
 
 
 def _reached(edges: dict[int, set[int]], start: int) -> set[int]:
-    """Return what is reached by one edge or more."""
+    """Return the nodes that are reached by at least one edge."""
     pending = list(edges.get(start, ()))
     found = set(pending)
     for one in pending:
@@ -167,7 +167,7 @@ def _reached(edges: dict[int, set[int]], start: int) -> set[int]:
 
 
 def _below(tables: ParserTables) -> list[list[int]]:
-    """Return for each state those that may lie directly below it."""
+    """Return for each state those that may be directly below it."""
     found: list[set[int]] = [set() for _ in range(len(tables.actions))]
     for state, after in _steps(tables):
         found[after].add(state)

@@ -1,9 +1,8 @@
 """Loading: the `lark` package builds a grammar, and its tables are read into frozen values.
 
-lark (1.2 and later) loads the grammar, expands templates and EBNF, and makes the LALR(1) table. The contexts
-of its lexer are made here as lark/lexer.py does (`BasicLexer` and `_create_unless`: the order of the
-terminals, and the strings that take the place of a regular expression's match), but no regular expression is
-compiled."""
+lark (1.2 and later) loads the grammar, expands templates and EBNF, and makes the LALR(1) table. The lexer's
+contexts are made here as in lark/lexer.py (`BasicLexer` and `_create_unless`: the order of the terminals, and
+the strings that replace a regular expression's match), but no regular expression is compiled."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ from structgen.limits import Limits
 from structgen.text_grammars.context_free.productive_symbols import productive
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
-"""A folder in which `%import` looks, or a loader as lark takes them."""
+"""A folder in which `%import` looks, or a loader in lark's format."""
 
 INDENTER: Final = (
     "NL_type",
@@ -47,23 +46,23 @@ INDENTER: Final = (
 
 
 class _Recorder:
-    """Stands in the place of lark's contextual lexer, and records its arguments."""
+    """Replaces lark's contextual lexer, and records its arguments."""
 
     def __init__(self, conf: Any, states: dict[int, Any], always_accept: Sequence[str] = ()) -> None:
         self.conf, self.states, self.always = conf, states, frozenset(always_accept)
 
 
 class Import(NamedTuple):
-    """One `%import`, also of an imported grammar: what lark looked for, and where first."""
+    """One `%import`, also of an imported grammar: the file that lark looked for, and the first folder."""
 
     file: str
     """`folder/name.lark`."""
     base: str | None
-    """The folder that it is relative to; None where it is not."""
+    """The folder that it is relative to; None if there is none."""
 
 
 class Imports:
-    """The first place where lark looks for imports. It has none, and records what was asked for."""
+    """A loader that comes before all others. It has no files, and records which ones are asked for."""
 
     def __init__(self) -> None:
         self.met: dict[Import, None] = {}
@@ -74,12 +73,12 @@ class Imports:
 
 
 class Loaded(NamedTuple):
-    """A loaded grammar, and what it imports."""
+    """A loaded grammar, and its imports."""
 
     tables: ParserTables
     imports: tuple[Import, ...]
     rules: int
-    """Rules, as `limits.grammar_rules` counts them."""
+    """The number of rules, as `limits.grammar_rules` counts them."""
 
 
 STANDS_FIRST: Final = 1 << 20
@@ -87,7 +86,7 @@ STANDS_FIRST: Final = 1 << 20
 
 
 def stand_in(number: int) -> str:
-    """Return the character, of a private plane of Unicode, that stands for a bound terminal."""
+    """Return the character, in a private plane of Unicode, that stands for a bound terminal."""
     return chr(0x100000 + number)
 
 
@@ -102,13 +101,13 @@ def load(
     bound: Sequence[str] = (),
     regex: bool = False,
 ) -> Loaded:
-    """Return the tables of a grammar, and what it imports. Cost: lark's own loading, 5 ms for JSON, 50 to
-    100 ms for Python, and a few milliseconds.
+    """Return the tables of a grammar, and its imports. Cost: lark's own loading (5 ms for JSON, 50 to 100 ms
+    for Python) and a few milliseconds.
 
-    `bound`: declared terminals that another grammar reads; each gets its stand-in as a pattern.
-    `regex`: patterns are those of the `regex` module. Raises GrammarError with lark's message below ours,
-    RegexError by terminal for what no automaton follows, LimitError for a grammar of more rules than
-    `limits.grammar_rules`, OptionError.
+    `bound`: declared terminals that another grammar reads; each gets its stand-in as a pattern. `regex`:
+    patterns are in the syntax of the `regex` module. Raises GrammarError with lark's message, RegexError (by
+    terminal) for patterns without an automaton, LimitError for more rules than `limits.grammar_rules`,
+    OptionError.
     """
     import lark
     from lark.load_grammar import GrammarBuilder
@@ -138,7 +137,7 @@ def load(
         lexer = lexer.lexer
     parser = built.parser.parser
     tables = _Tables(lexer, parser, start, indenter, _declared(grammar), regex)
-    tables.indentation()  # refuses a missing terminal of the indenter by name, before `never_made` does
+    tables.indentation()  # names a missing terminal of the indenter before `never_made` does
     made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
@@ -147,7 +146,7 @@ def load(
 
 
 def check_bound(grammar: Any, bound: Sequence[str], where: str) -> None:
-    """Raise GrammarError where a bound name is no declared terminal of lark's `Grammar`."""
+    """Raise GrammarError if a bound name is no declared terminal of lark's `Grammar`."""
     terminals = {str(name) for name, _held in grammar.term_defs}
     declared = _declared(grammar)
     for name in bound:
@@ -184,9 +183,8 @@ def _put_stand_ins(grammar: Any, bound: Sequence[str], where: str) -> None:
 def never_made(
     rules: Sequence[Any], start: str, ignored: Sequence[str], have: Collection[str], where: str
 ) -> tuple[str, ...]:
-    """Return the terminals of lark's rules that are declared and never made, as they are not in `have`.
-    Raises GrammarError, by name, where such a terminal is ignored, or every text of the start rule needs
-    one."""
+    """Return the declared terminals in lark's rules that nothing makes: those not in `have`. Raises
+    GrammarError, which names the terminal, if it is ignored, or if every text of the start rule needs it."""
     used = {str(one.name) for rule in rules for one in rule.expansion if one.is_term}
     never = tuple(sorted(used.difference(have)))
     needed = sorted(map(str, set(ignored).difference(have)))
@@ -205,8 +203,8 @@ def never_made(
 
 
 def parse_pattern(pattern: str, flags: int, *, where: str) -> Node:
-    r"""Return the tree of a terminal's pattern. Raises RegexError; where `\p{...}` is at fault, it says how
-    to have the `regex` module's syntax."""
+    r"""Return the tree of a terminal's pattern. Raises RegexError; for `\p{...}` its cure is to use the
+    `regex` module's syntax."""
     try:
         return parse_python(pattern, flags, where=where)
     except RegexError as error:
@@ -246,7 +244,7 @@ def _bounded_parser(limits: Limits) -> type:
                 raise LimitError(
                     f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
                 )
-            # in debug mode the table has the items of its states; the numbers are their places in it
+            # in debug mode the table contains the items of its states; state numbers are positions there
             analysis = LALR_Analyzer(conf, debug=True, strict=strict)
             analysis.compute_lalr()  # type: ignore[no-untyped-call]
             self.items = tuple(analysis.parse_table.states)
@@ -267,10 +265,12 @@ def refusal(error: BaseException, text: str, source: str | None, start: str) -> 
     cure = "Mend the grammar; lark's own documentation of its grammar language says what it takes."
     if "undefined rule" in message and f"'{start}'" in message:
         names = sorted(set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE)))[:12]
-        cure = f"Pass start= one of its rules: {', '.join(names)}."
+        message = f"there is no rule {start}."
+        cure = f"Pass start= one of its rules: {', '.join(names)}." if names else f"Write {start}: ..."
     elif "Reduce/Reduce" in message:
         cure = 'Give one of the two rules a priority (rule.2: ...), or pass lexer="characters".'
-    return GrammarError(f"lark refuses the grammar: {message}", where=where, cure=cure)
+    end = "" if message.endswith((".", "^")) else "."
+    return GrammarError(f"lark refuses the grammar: {message}{end}", where=where, cure=cure)
 
 
 def indenter_of(postlex: Any) -> Any:
@@ -291,7 +291,7 @@ def indenter_of(postlex: Any) -> Any:
         try:
             postlex = kind()
         except (TypeError, AssertionError) as error:
-            # lark asserts that tab_len is above nought, and says no more
+            # lark only asserts that tab_len is above 0, without a message
             what = f"lark cannot make a {kind.__name__}: {str(error) or 'its tab_len is not above nought'}."
             raise OptionError(what, where="postlex", cure=cure) from None
     _check_overrides(kind.__name__, vars(postlex), cure)
@@ -332,7 +332,7 @@ class _Tables:
         regex: bool,
     ) -> None:
         """`declared`: terminals without a pattern (those of the indenter may be in no rule). `regex`:
-        patterns are those of the `regex` module."""
+        patterns are in the syntax of the `regex` module."""
         self._module = regex_module() if regex else re
         self._flags = int(lexer.conf.g_regex_flags) | (REGEX_MODULE if regex else 0)
         self.lexer, self.start, self.indenter = lexer, start, indenter
@@ -345,8 +345,8 @@ class _Tables:
             names |= declared & {indenter.INDENT_type, indenter.DEDENT_type}
         self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
         self.number = {name: number for number, name in enumerate(self.names)}
-        # an ignored string that takes the place of a match is not ignored: lark decides that by the match. It
-        # is a terminal of its own, which does with the parser what the string does
+        # An ignored string that replaces a match is not ignored: lark decides that by the match. It is a
+        # separate terminal, which the parser treats like the string.
         self.seen = {
             name: len(self.names) + count
             for count, name in enumerate(
@@ -355,11 +355,11 @@ class _Tables:
         }
         self._embedded: dict[tuple[str, str], bool] = {}
         self._order: dict[str, tuple[Any, ...]] = {}
-        """For each terminal that was read the key by which lark orders it."""
+        """For each terminal read so far: the key by which lark orders it."""
         self._rules: dict[Any, int] = {}
         self._rule_numbers: dict[int, int] = {}
         self._rule_texts: dict[int, str] = {}
-        """By the identities of rules: hashing a rule, or writing it, is slow."""
+        """By the identities of rules, because hashing or formatting a rule is slow."""
 
     def _is_string(self, name: str) -> bool:
         from lark.lexer import PatternStr
@@ -384,14 +384,14 @@ class _Tables:
         return text, item.index
 
     def _state_order(self) -> list[int]:
-        """Return lark's states in an order that the grammar alone decides: as they are reached from the
+        """Return lark's states in an order that depends only on the grammar: as they are reached from the
         start, by the names of symbols. Lark numbers them in the order of sets, which differs between
-        processes, and completions of equal length are told apart by numbers."""
+        processes, and ties between completions are broken by numbers."""
         from lark.parsers.lalr_analysis import Shift
 
         found = dict.fromkeys([self.table.start_states[self.start]])
         waiting = list(found)
-        for state in waiting:  # grows on the way
+        for state in waiting:  # the list grows meanwhile
             row = self.table.states[state]
             after = [argument for _name, (action, argument) in sorted(row.items()) if action is Shift]
             waiting += (new := [one for one in dict.fromkeys(after) if one not in found])
@@ -425,8 +425,8 @@ class _Tables:
                 cells += [(state, number, does) for number in numbers[name]]
         at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
         actions[at_states, at_terminals] = done
-        # a terminal that is never made is an error everywhere; the states stay those of lark
-        # (a terminal of rules that the start does not reach has no number)
+        # a terminal that nothing makes is an error everywhere; the states stay those of lark
+        # (a terminal of unreachable rules has no number)
         actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
         origins: dict[str, int] = {}
         self._close(rules, origins)
@@ -512,8 +512,8 @@ class _Tables:
         return Context(kept, tuple(unless))
 
     def _read_terminal(self, terminal: Any) -> tuple[Any, ...]:
-        """Return the key by which lark orders terminals. Raises RegexError for a pattern that no automaton
-        can follow."""
+        """Return the key by which lark orders terminals. Raises RegexError for a pattern without an
+        automaton."""
         pattern, where = terminal.pattern, f"terminal {terminal.name}"
         expression = pattern.to_regexp()
         parse_pattern(expression, self._flags, where=where)
@@ -536,7 +536,7 @@ class _Tables:
         return known
 
     def indentation(self) -> Indentation | None:
-        """Return the indenter's attributes. Raises GrammarError where a terminal of it is not there."""
+        """Return the indenter's attributes. Raises GrammarError if one of its terminals is missing."""
         one = self.indenter
         if one is None:
             return None

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from structgen.language.remarks import NO_REMARKS, Remarks
 
 _SHOWN: Final = 80
-"""Characters of a pattern in messages."""
+"""The most characters of a pattern in messages."""
 END: Final = 0
 """The number of `$END` among the terminals."""
 UNREACHABLE: Final = 1 << 40
-"""The cost of what no text completes."""
+"""The cost if no text completes."""
 NONE: Final = 0
 """In `actions`: an error. k > 0: shift to the state k - 1; k < 0: reduce by the rule -k - 1."""
 
@@ -30,15 +30,15 @@ class Terminal:
 
     name: str
     pattern: str | None
-    """A regular expression of Python's re; None for `$END` and for those that a post-lexer makes."""
+    """A regular expression of Python's re; None for `$END` and for terminals of a post-lexer."""
     is_string: bool
-    """Whether the grammar wrote it as a string."""
+    """Whether the grammar has it as a string."""
     where: str = ""
-    """How the grammar wrote it, for messages."""
+    """Its source text, for messages."""
 
     @property
     def shown(self) -> str:
-        """Its name in messages: a string as it is, a pattern with its name, long ones cut off."""
+        """Its name in messages: a string as it is, a pattern with its name; long ones are cut."""
         text = self.where if len(self.where) <= _SHOWN else f"{self.where[:_SHOWN]}…"
         if text and (self.is_string or self.name.startswith("__ANON_")):
             return text
@@ -52,11 +52,11 @@ class Context:
     terminals: tuple[int, ...]
     """The terminals in the order in which they are tried."""
     unless: tuple[tuple[int, tuple[int, ...]], ...]
-    """For a terminal, strings. The first of them that equals the whole match takes the terminal's place."""
+    """For a terminal, a list of strings. The first one that equals the whole match replaces the terminal."""
 
     @property
     def every_terminal(self) -> frozenset[int]:
-        """The terminals that a lexeme may be, with the strings that take a match's place."""
+        """The terminals that a lexeme may be, including the strings that replace a match."""
         return frozenset(self.terminals).union(*(strings for _terminal, strings in self.unless))
 
 
@@ -89,27 +89,27 @@ class Patterns(NamedTuple):
     (`regex_instructions`)."""
 
     code: npt.NDArray[np.int32]
-    """Of each instruction its kind, its node (-1: none), and two more numbers (`Instruction`)."""
+    """For each instruction its kind, its node (-1: none), and two more numbers (`Instruction`)."""
     to_begins: npt.NDArray[np.int32]
     to: npt.NDArray[np.int32]
     """The next instructions of each, from TO_BEGINS on."""
     node_begins: npt.NDArray[np.int32]
     nodes: npt.NDArray[np.int32]
-    """Of each node, from NODE_BEGINS on, runs of bytes: the first, the last, and the next node, -1 where they
-    end the character. The nodes that it leads to stand before it."""
+    """For each node, from NODE_BEGINS on, runs of bytes: the first, the last, and the next node, -1 if they
+    end the character. A node's successors come before it."""
     looks: npt.NDArray[np.int32]
-    """Of each look-behind its first instruction, and its end."""
+    """The first instruction and the end of each look-behind."""
     first: npt.NDArray[np.int32]
     """Terminals, each with its first instruction."""
     exact: npt.NDArray[np.int32]
-    """Strings that may take the place of a match, each with its first instruction and its number."""
+    """Strings that may replace a match, each with its first instruction and its number."""
     reach: npt.NDArray[np.int32]
     reaches: npt.NDArray[np.uint8]
-    """Rows of bits of matches, and of each instruction the row of those that it may lead to."""
+    """Distinct rows of bits of matches; and for each instruction the row of those that it can reach."""
     least: npt.NDArray[np.int64]
-    """The bytes of each terminal's shortest lexeme; UNREACHABLE where no text is one."""
+    """The length in bytes of each terminal's shortest lexeme; UNREACHABLE if there is none."""
     classes: npt.NDArray[np.uint8]
-    """Of each byte."""
+    """The class of each byte."""
     is_local: bool
     """Whether no lexeme looks behind its beginning."""
 
@@ -128,7 +128,7 @@ class ParserTables:
     """[states, nonterminals]: the state after a nonterminal, -1 where there is none."""
     contexts: tuple[Context, ...]
     context_of: npt.NDArray[np.int32]
-    """[states]: the number of the context in which the lexer works."""
+    """[states]: the number of the lexer's context."""
     ignored: frozenset[int]
     """Terminals that the parser never sees."""
     start: int
@@ -136,7 +136,7 @@ class ParserTables:
     """The states before the first terminal, and after the start rule."""
     indentation: Indentation | None
     flags: int
-    """The flags of `re` that hold for all patterns."""
+    """The flags of `re` for all patterns."""
     kernels: tuple[tuple[tuple[int, int], ...], ...]
     """[states]: the kernel items: a rule, and how many of its symbols were read."""
     remarks: Remarks = NO_REMARKS
@@ -144,8 +144,8 @@ class ParserTables:
     """The compiled patterns of `terminals`; None: a lexer compiles its own."""
 
     def contexts_after(self, terminal: int) -> list[int]:
-        """Return the contexts in which the lexer may be after a terminal: all of them after an ignored one,
-        as the indenter's newline is in brackets."""
+        """Return the contexts in which the lexer may be after a terminal: all of them after an ignored one
+        (also the indenter's newline, which is ignored in brackets)."""
         newline = self.indentation is not None and terminal == self.indentation.newline
         if newline or terminal in self.ignored:
             return list(range(len(self.contexts)))
@@ -158,7 +158,7 @@ _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$
 
 
 def rule_as_written(name: str) -> str:
-    """Return the rule that a person wrote, given a rule's name: lark makes `__list_star_0` of `list`'s
-    `*`."""
+    """Return the rule in the source text for a rule's name: lark makes `__list_star_0` of the `*` in
+    `list`."""
     found = _MADE.match(name)
     return found[1] if found else name.removeprefix("$root_")

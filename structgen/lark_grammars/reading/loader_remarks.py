@@ -1,4 +1,4 @@
-"""Remarks about a grammar: conflicts that lark resolves in silence, rules and terminals that are not used."""
+"""Remarks about a grammar: conflicts that lark resolves silently, unused rules and terminals."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def unused(
     grammar: Any, made: Sequence[Any], kept: set[str], start: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the rules of a grammar (lark's `Grammar`) that the start does not reach, and the terminals that
-    no reached rule uses. `made`: the rules that lark has expanded; `kept`: terminals with another use."""
+    no reached rule uses. `made`: the rules that lark expanded; `kept`: terminals with another use."""
     followed: dict[str, set[str]] = {}
     for rule in made:
         names = {symbol.name for symbol in rule.expansion if not symbol.is_term}
@@ -91,7 +91,7 @@ def unused(
         for symbol in rule.expansion
         if symbol.is_term
     }
-    # lark has put the trees of terminals into the trees that name them
+    # lark has inlined the trees of terminals into the trees that name them
     trees = {id(tree): str(name) for name, (tree, _priority) in grammar.term_defs if tree is not None}
     parts: dict[str, set[str]] = {
         str(name): set()

@@ -1,7 +1,7 @@
 """A Lark grammar as plain rules over patterns, for `lexer="characters"`, which has no lexer.
 
 lark loads the grammar and expands templates, repetitions and optional parts. No parser table is made, so any
-rules will do. Priorities choose between trees, not between texts, so they are left out.
+context-free rules are allowed. Priorities choose between trees, not between texts, so they are left out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PlainRules(NamedTuple):
 
     rules: tuple[tuple[str, tuple[str, ...]], ...]
     patterns: dict[str, str]
-    """Of the terminals; all of them can be parsed."""
+    """The patterns of the terminals; all of them can be parsed."""
     ignored: tuple[str, ...]
     """Terminals that may come before the first terminal, and after each."""
     remarks: Remarks
@@ -57,10 +57,10 @@ def load_rules(
     """Return the expanded rules of a grammar. Cost: lark's own loading, without its table.
 
     `bound`: declared terminals that another grammar reads; they have no pattern here. `regex`: patterns are
-    those of the `regex` module.
+    in the syntax of the `regex` module.
 
-    Raises GrammarError, with lark's message below ours, for what lark refuses, a start that is not there, a
-    terminal without a pattern or that matches the empty text; RegexError by terminal; LimitError for more
+    Raises GrammarError, with lark's message, if lark refuses the grammar, if the start rule does not exist,
+    or for a terminal without a pattern or with the empty text; RegexError by terminal; LimitError for more
     rules than `limits.grammar_rules`.
     """
     import lark
@@ -104,7 +104,7 @@ def load_rules(
     )
     never = never_made(rules, start, ignored, (*patterns, *bound), where)
     if never:
-        # a rule that needs a terminal that is never made derives nothing
+        # a rule that needs a terminal that nothing makes derives nothing
         derive = productive(plain, (*patterns, *bound))
         plain = tuple(rule for rule in plain if derive.issuperset(rule[1]))
     remarks = Remarks((), *unused(grammar, rules, set(ignored), start), never)

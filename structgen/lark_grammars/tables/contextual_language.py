@@ -1,4 +1,4 @@
-"""Lark grammars as languages: what lark accepts with LALR(1) and its contextual lexer."""
+"""Lark grammars as languages: the texts that lark accepts with LALR(1) and its contextual lexer."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from structgen.native.array_file import DamagedArrays
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
 _MOST_TAILED = 2
-"""Terminals of a lexeme for which it is found out what makes sure of them where the separator does not."""
+"""For at most so many terminals of a lexeme we search tails that decide them if the separator does not."""
 _MOST_LINES = 16
-"""States that the indenter's newlines may be in behind their breaks."""
+"""The most states of the indenter's newlines after their line breaks."""
 _STACK_BYTES = 1000
-"""What the reader takes for a stack of the parser."""
+"""Bytes that the reader needs for a stack of the parser."""
 
 
 class ContextualLanguage(Language):
@@ -44,7 +44,8 @@ class ContextualLanguage(Language):
         lexemes: npt.NDArray[np.uint8] | None = None,
         budget: WorkBudget | None = None,
     ) -> None:
-        """`lexemes`: what `lexemes` returned, if it was kept. `budget`: what counts the steps of a call."""
+        """`lexemes`: an earlier result of `lexemes`, if it was stored. `budget`: counts the steps of a
+        call."""
         self.budget = WorkBudget(limits) if budget is None else budget
         self.reader = ContextualReader(tables, self.budget)
         separators: list[bytes] | None = None
@@ -56,16 +57,16 @@ class ContextualLanguage(Language):
         self._plans = ItemCompletions(self.reader.parser, self._cleanness_of)
         self._tails: UnseparatedTerminals | None = None
         self.separator = self._oracle.separator
-        """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
+        """An ignored byte that separates lexemes; empty if the grammar has none."""
         self._line_states: frozenset[int] | None = None
-        self._cleanness: dict[tuple[int, int], int] = {}
+        self._separability: dict[tuple[int, int], int] = {}
         self._outdated: list[int] = []
 
     def _classes(self) -> bytes:
         lexer = self.reader.lexer
         if self.reader.tables.indentation is None:
             return lexer.classes
-        # columns count blanks, whatever the patterns make of them
+        # columns count blanks, however the patterns treat them
         numbers: dict[tuple[int, int], int] = {}
         kinds = {10: 1, 9: 2, 32: 3}
         return bytes(
@@ -74,12 +75,11 @@ class ContextualLanguage(Language):
         )
 
     def lexemes(self) -> npt.NDArray[np.uint8]:
-        """Return what another process goes on from: the states of its lexer (parsing.kept_lexemes), and its
-        separators."""
+        """Return the data for another process: the states of the lexer (kept_lexemes), and the separators."""
         return encode_lexemes(self.reader.lexer, *(one.decode("latin-1") for one in self._oracle.separators))
 
     def start(self) -> Config:
-        """Return the configuration before the first byte. Raises GrammarError where lark accepts nothing."""
+        """Return the configuration before the first byte. Raises GrammarError if lark accepts no text."""
         start = self.reader.start()
         if not self.reader.parser.is_productive:
             raise GrammarError(
@@ -99,7 +99,7 @@ class ContextualLanguage(Language):
         return start
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        """Return the configuration after a byte; None exactly where no accepted text goes on so."""
+        """Return the configuration after a byte; None exactly if no accepted text continues so."""
         assert isinstance(config, ReaderConfiguration)
         if symbol >= TOKEN:
             return None
@@ -108,11 +108,11 @@ class ContextualLanguage(Language):
             return after if after is not None and self._oracle.is_live(after) else None
 
     def is_live(self, reading: ReaderConfiguration) -> bool:
-        """Return whether some accepted text goes on from a configuration."""
+        """Return whether a configuration can be completed to an accepted text."""
         return self._oracle.is_live(reading)
 
     def is_open(self, place: ParserPlace) -> bool:
-        """Return whether some text goes on from a place with the separator."""
+        """Return whether some text continues from a place, beginning with the separator."""
         reader = self.reader
         after = reader.run(reader.between_lexemes(place, reader.lexer.initial_look_behind()), self.separator)
         return after is not None and self._oracle.is_live(after)
@@ -122,16 +122,17 @@ class ContextualLanguage(Language):
         return self.separator[0] if self.separator else 0
 
     def meet_endings(self, lexemes: Sequence[int]) -> None:
-        """Work out what `endings` needs of some lexemes, together."""
+        """Prepare `endings` of several lexemes together."""
         self.reader.lexer.prepare_endings(lexemes, self._parting)
 
     def endings(self, lexeme: int) -> tuple[list[int | tuple[int, ...]], list[int], int]:
-        """Return the terminals as which a lexeme may end so that the separator makes sure of it, those that
-        need the fewest bytes first; then as tuples (terminal, context, terminal, ...) terminals that make
-        sure of it one right behind the other, where the separator does not, ANY_LINE, where it may become the
-        indenter's newline of whatever width, SEPARATED, where it may be what the separator makes, IGNORED,
-        and OLD_PARTED, where the separator makes sure of its old slot. And all that it may become, and what
-        the text's end makes of it: a terminal, ENDS_NOT, or ENDS_OLD."""
+        """Return the endings of a lexeme, all terminals that it may become, and the result at the text's end
+        (a terminal, ENDS_NOT or ENDS_OLD).
+
+        The endings are: the terminals that the separator decides, those that need the fewest bytes first;
+        tails as tuples (terminal, context, terminal, ...), for terminals that the separator does not decide;
+        and the special entries ANY_LINE, SEPARATED, IGNORED and OLD_PARTED (see `registers`).
+        """
         lexer = self.reader.lexer
         ends = lexer.endings(lexeme, self._parting)
         if not self.separator:
@@ -156,8 +157,8 @@ class ContextualLanguage(Language):
     def _further(
         self, lexeme: int, terminals: Sequence[int]
     ) -> tuple[list[tuple[int, int]], list[tuple[int, ...]]]:
-        """Return of terminals that the separator may leave unsure those for which more bytes help, behind
-        their number; and the tails that make sure of others, each behind its terminal."""
+        """Of terminals that the separator may not decide, return those that it decides after more bytes (with
+        the number of these bytes), and the tails that decide others (each after its terminal)."""
         lexer, ignored = self.reader.lexer, self.reader.tables.ignored
         further, tails, tailed = [], [], 0
         for terminal in terminals:
@@ -178,14 +179,14 @@ class ContextualLanguage(Language):
         return [(terminal, *(one for pair in tail for one in pair)) for tail in tails]
 
     def never_ends_at_slot(self, lexeme: int, other: int) -> bool:
-        """Return whether a lexeme with an old slot never ends there, as what was read on from it then errs
-        (`Lexer.never_ends_at_slot`)."""
+        """Return whether a lexeme with an old slot never ends there, because the reading from the slot is
+        then an error (`Lexer.never_ends_at_slot`)."""
         slots = [[slot.terminal for slot in self.reader.lexer.states[one].slots] for one in (lexeme, other)]
         return slots[0] == [-1] and -1 not in slots[1] and self.reader.lexer.never_ends_at_slot(lexeme, other)
 
     def _ends_ignored(self, lexeme: int, terminals: Sequence[int]) -> bool:
-        """Return whether a lexeme may become one of some terminals that is ignored, with what is like the
-        separator behind it: a comment, and the line break that ends it."""
+        """Return whether a lexeme may become an ignored one of some terminals, followed by something like the
+        separator: a comment, followed by the line break that ends it."""
         lexer, ignored = self.reader.lexer, self.reader.tables.ignored
         for terminal in ignored.intersection(terminals):
             for word in lexer.short_texts(lexeme, terminal):
@@ -198,8 +199,8 @@ class ContextualLanguage(Language):
         return False
 
     def _is_left(self, state: int, terminal: int) -> bool:
-        """Return whether a byte that does the same as the separator wherever a lexeme begins makes sure that
-        a lexeme has ended as a terminal's."""
+        """Return whether a byte that has the separator's effect at every beginning of a lexeme decides that a
+        lexeme has ended as a terminal."""
         lexer = self.reader.lexer
         slots, row = lexer.states[state].slots, lexer.row(state)
         kinds = [
@@ -210,11 +211,11 @@ class ContextualLanguage(Language):
         return bool(kinds) and lexer.begins_like(self.separator[0], kinds)
 
     def _breaks(self, lexeme: int) -> bool:
-        """Return whether a line break makes a lexeme that may become the indenter's newline one, to which
+        """Return whether a line break makes a lexeme that may become the indenter's newline one to which
         blanks may be added."""
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
         assert indentation is not None
-        for byte in lexer.shortest_text(lexeme, indentation.newline) or b"":  # a character may be open
+        for byte in lexer.shortest_text(lexeme, indentation.newline) or b"":  # completes an open character
             if lexer.move(lexeme, 10).after in self._lines():
                 return True
             lexeme = lexer.move(lexeme, byte).after
@@ -223,13 +224,13 @@ class ContextualLanguage(Language):
         return lexer.move(lexeme, 10).after in self._lines()
 
     def _lines(self) -> frozenset[int]:
-        """Return the states of the indenter's newlines after their line breaks; none where some such state
-        has anything else to it than more blanks and breaks."""
+        """Return the states of the indenter's newlines after their line breaks; empty if such a state can
+        continue with anything but more blanks and breaks."""
         if self._line_states is None:
             lexer, indentation = self.reader.lexer, self.reader.tables.indentation
             assert indentation is not None
             newline = indentation.newline
-            # a comment may begin one too, whose line break comes later
+            # a comment may also begin one; its line break comes later
             contexts = lexer.distinct_contexts(10, newline)
             starts = sorted({lexer.partial_start(context, newline, 10) for context in contexts})
             begun = [
@@ -263,16 +264,16 @@ class ContextualLanguage(Language):
         return slots == [indentation.newline] and lexer.end(state).sources == (-1 - indentation.newline,)
 
     def completion_of(self, state: int) -> tuple[int, int, list[int]]:
-        """Return the rule under way in a parser state that needs the fewest bytes, with what is around it
-        (LAST_RULE where it is the whole text's), how many of its symbols are there, and the terminals that
+        """Return the rule under way in a parser state that needs the fewest bytes, including those around it
+        (LAST_RULE for the rule of the whole text), how many of its symbols are read, and the terminals that
         it still needs."""
         rule, dot, terminals = self._plans.of(state)
         last = K.LAST_RULE if self.reader.parser.is_root(rule) else 0
         return rule | last, dot, [one for one in terminals if one != END]
 
-    def cleanness(self, context: int, terminal: int) -> int:
-        """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
-        and right behind the indenter's newline."""
+    def separability(self, context: int, terminal: int) -> int:
+        """Return the separability of a terminal in a context: whether its shortest lexeme between separators
+        is read as this terminal, and also right after the indenter's newline."""
         known = self._cleanness_of(context, terminal)
         if known == K.INSEPARABLE and terminal in self.reader.tables.contexts[context].every_terminal:
             self._outdated += self._plans.avoid(terminal)
@@ -280,13 +281,13 @@ class ContextualLanguage(Language):
 
     def _cleanness_of(self, context: int, terminal: int) -> int:
         key = context, terminal
-        known = self._cleanness.get(key)
+        known = self._separability.get(key)
         if known is None:
-            known = self._cleanness[key] = self._find_cleanness(context, terminal)
+            known = self._separability[key] = self._find_cleanness(context, terminal)
         return known
 
     def outdated(self) -> list[int]:
-        """Return the parser states whose plans hold no longer, since this was asked last."""
+        """Return the parser states whose plans have become invalid since the last call."""
         found, self._outdated = self._outdated, []
         return found
 
@@ -294,7 +295,7 @@ class ContextualLanguage(Language):
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
         others = (*self.separator[:1], *(() if indentation is None else (10,)))
         start = lexer.partial_start(context, terminal, *others)
-        if terminal == END:  # may the text end behind the separator?
+        if terminal == END:  # may the text end after the separator?
             return K.SEPARABLE if self.separator and self._ends_separated(start) else K.INSEPARABLE
         word = lexer.shortest_text(start, terminal)
         if not self.separator or not word or not self._follows_separator(start, word[0]):
@@ -310,7 +311,7 @@ class ContextualLanguage(Language):
         return K.SEPARABLE_BARE if bare else K.SEPARABLE
 
     def _ends_separated(self, start: int) -> bool:
-        """Return whether the separator is ignored where the text ends behind it."""
+        """Return whether the separator is ignored if the text ends after it."""
         lexer, ignored = self.reader.lexer, self.reader.tables.ignored
         move = lexer.move(start, self.separator[0])
         if move.after >= 0:
@@ -318,7 +319,7 @@ class ContextualLanguage(Language):
         return move.after == DECIDED and move.sources[0] < 0 and -1 - move.sources[0] in ignored
 
     def _follows_separator(self, start: int, byte: int) -> bool:
-        """Return whether a byte behind the separator makes sure that it is ignored."""
+        """Return whether a byte after the separator decides that the separator is ignored."""
         lexer, ignored = self.reader.lexer, self.reader.tables.ignored
         move = lexer.move(start, self.separator[0])
         if move.after == DECIDED:
@@ -333,7 +334,7 @@ class ContextualLanguage(Language):
         return self.reader.lexer.is_separated(lexeme, terminal, word, self.separator[0])
 
     def height(self, config: Config) -> int:
-        """Return how many places the parser's stack has: the most of all ways to read the text."""
+        """Return the height of the parser's stack: the largest over all readings of the text."""
         assert isinstance(config, ReaderConfiguration)
         below, highest = self.reader.parser.below, 0
         for one in config.branches():
@@ -344,19 +345,19 @@ class ContextualLanguage(Language):
         return highest
 
     def accepts(self, config: Config) -> bool:
-        """Return whether lark accepts what was read."""
+        """Return whether lark accepts the text so far."""
         assert isinstance(config, ReaderConfiguration)
         return self.reader.accepts(config)
 
     def shortest(self, config: Config) -> Sequence[int]:
-        """Return a short rest: that of the cheapest derivation, each terminal by its shortest lexeme."""
+        """Return a short completion: the cheapest derivation, each terminal as its shortest lexeme."""
         assert isinstance(config, ReaderConfiguration)
         with self.budget:
             return self._oracle.text(config)
 
     def expected(self, config: Config) -> list[Expected]:
-        """Return the terminals that the present lexeme may become, or that may come after it, with the rules
-        that they are a part of."""
+        """Return the terminals that the current lexeme may become, or that may follow it, with the rules that
+        use them."""
         assert isinstance(config, ReaderConfiguration)
         reader = self.reader
         found: dict[int, tuple[set[str], set[int]]] = {}
@@ -381,8 +382,9 @@ class ContextualLanguage(Language):
     def _first(
         self, config: ReaderConfiguration, slot: int, reading: ReaderConfiguration
     ) -> dict[int, set[int]]:
-        """Return the bytes with which the present lexeme of `reading` may go on, for each terminal that it
-        may be then: the configuration itself (`slot` -1), or what is read on from one of its slots."""
+        """Return, for each terminal that the current lexeme of `reading` may be then, the bytes with which it
+        may continue. `slot`: -1 for the configuration itself, else the slot from which `reading`
+        continues."""
         lexer, found = self.reader.lexer, dict[int, set[int]]()
         kinds: dict[int, set[int]] = {}
         for byte, kind in enumerate(self.classes):
@@ -402,7 +404,7 @@ class ContextualLanguage(Language):
         return found
 
     def _rules(self, reading: ReaderConfiguration, terminal: int) -> set[str]:
-        """Return the rules in which a terminal would be read, none for what is ignored."""
+        """Return the rules in which a terminal would be read; none for an ignored one."""
         parser, tables = self.reader.parser, self.reader.tables
         if terminal in tables.ignored:
             return set()
@@ -416,7 +418,7 @@ class ContextualLanguage(Language):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Lexeme states and parser stacks."""
+        """The numbers of lexeme states and parser stacks."""
         return {
             "lexer_states": len(self.reader.lexer.states),
             "stacks": len(self.reader.parser.top),
@@ -424,7 +426,7 @@ class ContextualLanguage(Language):
 
 
 class LanguageSource:
-    """A grammar's language, made when it is first asked for: many grammars get by with kept tables."""
+    """A grammar's language, made at the first use: with stored tables many grammars do not need it."""
 
     __slots__ = ("_kept", "_language", "_limits", "_refuse", "_tables", "budget")
 
@@ -435,15 +437,15 @@ class LanguageSource:
         kept: npt.NDArray[np.uint8] | None,
         refuse: Callable[[], object] = lambda: None,
     ) -> None:
-        """`kept`: the states of its lexer, as `encode` returned them; `refuse` deletes the file that they are
-        from, with a StoreWarning."""
+        """`kept`: the states of its lexer, from `encode`; `refuse` deletes their file, with a
+        StoreWarning."""
         self._tables, self._limits, self._kept, self._refuse = tables, limits, kept, refuse
         self._language: ContextualLanguage | None = None
         self.budget = WorkBudget(limits)
 
     def __call__(self) -> ContextualLanguage:
-        """Return the language. Cost: the first time that of a lexer, up to 0.1 s. Raises StructgenError where
-        the states that were kept are none of this lexer."""
+        """Return the language. Cost: the first time that of a lexer, up to 0.1 s. Raises StructgenError if
+        the stored states are not those of this lexer."""
         if self._language is None:
             try:
                 self._language = ContextualLanguage(self._tables, self._limits, self._kept, self.budget)
@@ -458,11 +460,11 @@ class LanguageSource:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the parser's stacks and of their proofs, about."""
+        """About how many bytes the parser's stacks and their proofs take."""
         return 0 if self._language is None else _STACK_BYTES * len(self._language.reader.parser.top)
 
     def encode(self) -> npt.NDArray[np.uint8]:
-        """Return the states of the lexer, to be kept."""
+        """Return the states of the lexer, to be stored."""
         if self._kept is not None:
             return self._kept
         return self().lexemes()

@@ -1,5 +1,5 @@
-"""The tables of a Lark grammar that compiled code reads and no vocabulary has a part in: what bytes do to
-lexemes, as what these may end, and the parser's plans.
+"""The tables of a Lark grammar for compiled code that do not depend on a vocabulary: moves of lexemes, their
+endings, and the parser's plans.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.lark_grammars.compiled import registers as K
-from structgen.lark_grammars.compiled.lexeme_moves import UNKNOWN_BEHIND, code_moves
+from structgen.lark_grammars.compiled.lexeme_moves import UNKNOWN_AFTER, code_moves
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.lexer.lexeme_rows import FULL
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
@@ -50,11 +50,11 @@ _TABLES_TERMINAL_COUNT: Final = K.LarkTables.terminal_count
 _TABLES_WORDS: Final = words_of(K.LarkTables)
 T = TypeVar("T", bound=np.signedinteger[Any])
 FIRST_ROOM = 256
-"""Lexeme states that there is room for at first."""
+"""The initial capacity in lexeme states."""
 
 
 class GrammarTables(NamedTuple):
-    """What these tables hold, as plain arrays: numbers of lexeme states and terminals."""
+    """The contents of these tables as plain arrays: numbers of lexeme states and terminals."""
 
     fixed: npt.NDArray[np.uint8]
     """The classes of the 256 bytes, and the separator, if there is one."""
@@ -64,34 +64,34 @@ class GrammarTables(NamedTuple):
     lists: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int32]
     plans: npt.NDArray[np.int32]
-    clean: npt.NDArray[np.uint8]
+    separability: npt.NDArray[np.uint8]
     errors: npt.NDArray[np.uint8]
-    """[terminals, classes]: is it an error behind a terminal, wherever that stands? UNKNOWN_BEHIND: nobody
+    """[terminals, classes]: whether it is an error after a terminal, in every context. UNKNOWN_AFTER: nobody
     has asked."""
     origins: npt.NDArray[np.int32]
     sizes: npt.NDArray[np.int32]
-    """Of the rules: what they make, of how many symbols."""
-    sure: npt.NDArray[np.uint8]
-    """Of the parser's states, as in `put_sure`; none where that was not worked out."""
+    """For each rule: its nonterminal, and its number of symbols."""
+    certified: npt.NDArray[np.uint8]
+    """The certificates of parser states, as in `put_certified`; empty if they were not computed."""
 
     def own(self) -> GrammarTables:
-        """Return the same to whoever may write to it: nobody writes where nothing is unknown."""
+        """Return a copy that may be written to; no copy if nothing is unknown, because nobody writes then."""
         return self._replace(moves=_own(self.moves), endings=_own(self.endings))
 
 
 class Records(NamedTuple):
-    """The records of a book: numbers of dense rows (below 0: of those that lie beside them), and offsets in
-    `made`, one after another of all arrays that it has addresses of."""
+    """The records of some tables. Rows are numbers of dense rows (below 0: of those stored beside the
+    records). Addresses are offsets in `made`, which has all arrays one after another."""
 
     records: npt.NDArray[np.int64]
-    """[1 + tries, states]: of the vocabulary's trie and each of `tries`, where the record of a state is, and
-    1; 0: there is none."""
+    """[1 + tries, states]: for the vocabulary's trie and each of `tries`, the offset of a state's record,
+    plus 1; 0: none."""
     tries: npt.NDArray[np.int64]
     made: npt.NDArray[np.int64]
     addresses: npt.NDArray[np.int64]
     """Which words of `made` are offsets in it."""
     rows: npt.NDArray[np.int64]
-    """Which are numbers of dense rows."""
+    """Which words of `made` are numbers of dense rows."""
 
     @property
     def nbytes(self) -> int:
@@ -100,11 +100,11 @@ class Records(NamedTuple):
 
     @property
     def dense(self) -> None:
-        """All their dense rows are the mask store's."""
+        """None: all their dense rows are in the mask store."""
 
     @classmethod
     def none(cls, states: int) -> Records:
-        """Return none of so many states."""
+        """Return an empty set of records for so many states."""
         nothing = np.empty(0, np.int64)
         return cls(np.zeros((1, states), np.int64), nothing, nothing, nothing, nothing)
 
@@ -113,27 +113,27 @@ class Records(NamedTuple):
         return self
 
 
-class PageTables:
-    """The tables of the lexer and the parser that compiled code reads, filled as they are asked for."""
+class GrowingGrammarTables:
+    """The tables of the lexer and the parser, filled on demand."""
 
     def __init__(
         self,
         tables: ParserTables,
         language: Callable[[], ContextualLanguage],
-        pages: GrammarTables | None = None,
+        grammar_tables: GrammarTables | None = None,
     ) -> None:
-        """`language` is called when something is met that `pages` do not know; nobody else may write to
-        these. Cost: a lexer without them, 0.1 ms with them."""
+        """`language` is called if something is needed that `grammar_tables` do not have; nobody else may
+        write to these. Cost: a lexer without them, 0.1 ms with them."""
         self._language = language
         self._words = np.full(_TABLES_WORDS, -1, np.int64)
         self._kept: list[npt.NDArray[Any]] = []
-        if pages is None:
+        if grammar_tables is None:
             lexer = language().reader.lexer
             fixed = np.frombuffer(lexer.classes + language().separator, np.uint8)
             origins = np.array([rule.origin for rule in tables.rules], np.int32)
             sizes = np.array([len(rule.symbols) for rule in tables.rules], np.int32)
         else:
-            fixed, origins, sizes = pages.fixed, pages.origins, pages.sizes
+            fixed, origins, sizes = grammar_tables.fixed, grammar_tables.origins, grammar_tables.sizes
         self._classes, separator = fixed[:256].copy(), fixed[256:].tolist()
         self._width = int(self._classes.max()) + 1
         terminals = len(tables.terminals)
@@ -151,8 +151,8 @@ class PageTables:
             )
         self._starts = np.full(len(tables.contexts), K.UNKNOWN, np.int32)
         self._plans = np.full(len(tables.kernels), K.UNKNOWN, np.int32)
-        self._clean = np.zeros((len(tables.contexts), terminals), np.uint8)
-        self._sure = np.zeros(len(tables.kernels), np.uint8)
+        self._separability = np.zeros((len(tables.contexts), terminals), np.uint8)
+        self._certified = np.zeros(len(tables.kernels), np.uint8)
         self._fixed: dict[int, npt.NDArray[Any]] = {
             _TABLES_CLASSES: self._classes,
             _TABLES_ACTIONS: np.ascontiguousarray(tables.actions, np.int32),
@@ -164,8 +164,8 @@ class PageTables:
             _TABLES_IGNORED: ignored,
             _TABLES_BRACKETS: brackets,
             _TABLES_PLANS: self._plans,
-            _TABLES_SEPARABILITY: self._clean,
-            _TABLES_CERTIFIED: self._sure,
+            _TABLES_SEPARABILITY: self._separability,
+            _TABLES_CERTIFIED: self._certified,
         }
         for word, array in self._fixed.items():
             words[word] = address_of(array)
@@ -177,23 +177,23 @@ class PageTables:
             tables.end,
         )
         words[_TABLES_HAS_EXCLUDING], words[_TABLES_KEEPS_FRAGMENTS] = 0, 0
-        self.knows_sure = False
-        """Whether it was worked out behind which states a text goes on, whatever lies below."""
-        self._errors = np.full((terminals, self._width), UNKNOWN_BEHIND, np.uint8)
+        self.knows_certified = False
+        """Whether the certified states were computed."""
+        self._errors = np.full((terminals, self._width), UNKNOWN_AFTER, np.uint8)
         self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
         self._entered: set[int] | None = set()
-        """The lexeme states whose moves are there; None: not listed yet."""
+        """The lexeme states whose moves are known; None: not listed yet."""
         self._newlines: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._endings: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._lists: npt.NDArray[np.int32] = np.empty(FIRST_ROOM, np.int32)
         self._listed = self._told = 0
         self._known_lists: dict[tuple[int, ...], int] = {}
         self._point()
-        if pages is not None:
-            self._put(pages)
+        if grammar_tables is not None:
+            self._put(grammar_tables)
 
     def _point(self) -> None:
-        """Have compiled code read the arrays that have grown."""
+        """Give compiled code the addresses of arrays that have grown."""
         words = self._words
         words[_TABLES_MOVES], words[_TABLES_MAY_BE_NEWLINE] = (
             address_of(self._moves),
@@ -208,27 +208,27 @@ class PageTables:
 
     @property
     def states(self) -> int:
-        """Lexeme states that are known."""
+        """The number of known lexeme states."""
         return self._told
 
     @property
     def listed(self) -> int:
-        """Numbers in lists: of endings and plans."""
+        """The length of the lists of endings and plans."""
         return self._listed
 
     def _known_moves(self) -> set[int]:
-        """Return the lexeme states whose moves are there."""
+        """Return the lexeme states whose moves are known."""
         if self._entered is None:
             self._entered = set(np.flatnonzero((self._moves >= 0).all(axis=1)).tolist())
         return self._entered
 
     # --- what is kept ---------------------------------------------------------------------------------------
 
-    def pages(self) -> GrammarTables:
-        """Return what the tables hold."""
+    def grammar_tables(self) -> GrammarTables:
+        """Return the contents of the tables."""
         count, separator = self._told, int(self._words[_TABLES_SEPARATOR])
-        clean = self._clean.copy()
-        clean[clean == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
+        separability = self._separability.copy()
+        separability[separability == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
         return GrammarTables(
             np.append(self._classes, np.array([separator] if separator >= 0 else [], np.uint8)),
             _answered(self._moves[:count]),
@@ -237,32 +237,40 @@ class PageTables:
             self._lists[: self._listed].copy(),
             _answered(self._starts),
             _answered(self._plans),
-            clean,
+            separability,
             self._errors.copy(),
             self._fixed[_TABLES_RULE_ORIGINS],
             self._fixed[_TABLES_RULE_SIZES],
-            self._sure.copy() if self.knows_sure else self._sure[:0],
+            self._certified.copy() if self.knows_certified else self._certified[:0],
         )
 
-    def _put(self, pages: GrammarTables) -> None:
-        """Have what was kept."""
-        self._moves, self._newlines, self._endings = pages.moves, pages.newlines, pages.endings
+    def _put(self, grammar_tables: GrammarTables) -> None:
+        """Load stored contents."""
+        self._moves, self._newlines, self._endings = (
+            grammar_tables.moves,
+            grammar_tables.newlines,
+            grammar_tables.endings,
+        )
         self._entered = None
-        self._told = len(pages.newlines)
-        self._lists, self._listed = pages.lists, len(pages.lists)
-        self._starts[:], self._plans[:], self._clean[:] = pages.starts, pages.plans, pages.clean
-        self._errors[:] = pages.errors
-        if len(pages.sure):
-            self.put_sure(pages.sure)
+        self._told = len(grammar_tables.newlines)
+        self._lists, self._listed = grammar_tables.lists, len(grammar_tables.lists)
+        self._starts[:], self._plans[:], self._separability[:] = (
+            grammar_tables.starts,
+            grammar_tables.plans,
+            grammar_tables.separability,
+        )
+        self._errors[:] = grammar_tables.errors
+        if len(grammar_tables.certified):
+            self.put_certified(grammar_tables.certified)
         self._point()
 
     def reopen_all(self) -> None:
-        """Open all questions that were asked and have no answer."""
+        """Reopen all unanswered questions."""
         for cells in (self._moves, self._endings, self._starts, self._plans):
             pending = cells == K.PENDING
             if pending.any():
                 cells[pending] = K.UNKNOWN
-        self._clean[self._clean == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
+        self._separability[self._separability == K.SEPARABLE_PENDING] = K.SEPARABLE_UNKNOWN
 
     # --- room -----------------------------------------------------------------------------------------------
 
@@ -272,18 +280,22 @@ class PageTables:
         moves = np.full((rows, self._width), K.UNKNOWN, np.int64)
         newlines, endings = np.zeros(rows, np.uint8), np.full(rows, K.UNKNOWN, np.int32)
         moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
-        self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
+        self._kept += [
+            self._moves,
+            self._newlines,
+            self._endings,
+        ]  # a running call may still use their addresses
         places = [
             _TABLES_MOVES,
             _TABLES_MAY_BE_NEWLINE,
             _TABLES_ENDINGS,
         ]
         addresses = [address_of(moves), address_of(newlines), address_of(endings)]
-        # in one statement: Python and compiled code must never read different arrays
+        # one statement: after an interrupt Python and compiled code must read the same arrays
         self._moves, self._newlines, self._endings, self._words[places] = moves, newlines, endings, addresses
 
     def reach(self, lexeme: int) -> None:
-        """Have rows for all lexeme states, this one among them."""
+        """Make rows for all lexeme states up to this one."""
         lexer, newline = self._lexer, int(self._words[_TABLES_NEWLINE])
         count = len(lexer.states)
         if count > len(self._newlines):
@@ -297,15 +309,15 @@ class PageTables:
     # --- questions ------------------------------------------------------------------------------------------
 
     def start_of(self, context: int) -> int:
-        """Return the lexeme state in which a context begins, below 0 where it is not entered."""
+        """Return the initial lexeme state of a context, below 0 if it is unknown."""
         return int(self._starts[context])
 
     def is_open(self, kind: int, first: int, second: int) -> bool:
-        """Return whether a question about the lexer or the parser's plans has no answer yet."""
+        """Return whether a question about the lexer or the parser's plans has no answer."""
         if kind == K.Q_MOVE:
             return first not in self._known_moves()
         if kind == K.Q_SEPARABLE:
-            return int(self._clean[first, second]) in (K.SEPARABLE_UNKNOWN, K.SEPARABLE_PENDING)
+            return int(self._separability[first, second]) in (K.SEPARABLE_UNKNOWN, K.SEPARABLE_PENDING)
         cells = {K.Q_START: self._starts, K.Q_PLAN: self._plans, K.Q_ENDINGS: self._endings}[kind]
         return first >= len(cells) or int(cells[first]) < 0
 
@@ -321,10 +333,10 @@ class PageTables:
         elif kind == K.Q_PLAN:
             self._plans[first] = K.UNKNOWN
         elif kind == K.Q_SEPARABLE:
-            self._clean[first, second] = K.SEPARABLE_UNKNOWN
+            self._separability[first, second] = K.SEPARABLE_UNKNOWN
 
-    def states_behind(self, *lexemes: int) -> list[int]:
-        """Return the lexeme states that the moves of some lead to, with and without their old slots, in
+    def states_after(self, *lexemes: int) -> list[int]:
+        """Return the lexeme states after the moves of some states, with and without their old slots, in
         order."""
         moves = self._moves[list(lexemes)]
         kinds = moves & K.KIND_BITS
@@ -336,15 +348,16 @@ class PageTables:
         return found[:-1] if found and found[-1] == K.ELSE_NONE else found
 
     def put_start(self, context: int, lexeme: int) -> None:
-        """Enter the state in which a context begins."""
+        """Store the initial state of a context."""
         self.reach(lexeme)
         self._starts[context] = lexeme
 
     def put_endings(
         self, lexeme: int, endings: Sequence[int | tuple[int, ...]], all_of: Sequence[int], last: int
     ) -> None:
-        """Enter the terminals as which a lexeme may end before a separator, or before others (see
-        ContextualLanguage.endings), all that it may become, and what the text's end makes of it."""
+        """Store the endings of a lexeme: the terminals as which it may end before a separator, or before
+        others (see ContextualLanguage.endings), all terminals that it may become, and the result at the
+        text's end."""
         terminals = [
             one if isinstance(one, int) else K.TAILED + self._listed_at((len(one), *one)) for one in endings
         ]
@@ -352,34 +365,35 @@ class PageTables:
         self._endings[lexeme] = self._listed_at(listed)
 
     def put_plan(self, state: int, rule: int, dot: int, terminals: Sequence[int]) -> None:
-        """Enter what the rule of a parser state that needs the fewest bytes still needs."""
+        """Store the plan of a parser state: the rest of its rule that needs the fewest bytes."""
         self._plans[state] = self._listed_at((rule, dot, len(terminals), *terminals))
 
-    def put_clean(self, context: int, terminal: int, clean: int) -> None:
-        """Enter whether a terminal's lexeme stands between separators."""
-        self._clean[context, terminal] = clean
+    def put_separability(self, context: int, terminal: int, separability: int) -> None:
+        """Store the separability of a terminal in a context."""
+        self._separability[context, terminal] = separability
 
     def plan(self, state: int) -> tuple[int, int, list[int]]:
-        """Return the plan of a parser state that was entered."""
+        """Return the stored plan of a parser state."""
         at = int(self._plans[state])
         rule, dot, count = self._lists[at : at + 3].tolist()
         return rule, dot, self._lists[at + 3 : at + 3 + count].tolist()
 
-    def clean(self, context: int, terminal: int) -> int:
-        """Return what was entered of a terminal in a context."""
-        return int(self._clean[context, terminal])
+    def separability(self, context: int, terminal: int) -> int:
+        """Return the stored separability of a terminal in a context."""
+        return int(self._separability[context, terminal])
 
-    def soiled(self, terminal: int) -> int:
-        """Return a context in which it was entered that nothing makes sure of a terminal, -1 where none."""
-        found = np.flatnonzero(self._clean[:, terminal] == K.INSEPARABLE)
+    def inseparable_context(self, terminal: int) -> int:
+        """Return a context in which a terminal is stored as inseparable, -1 if there is none."""
+        found = np.flatnonzero(self._separability[:, terminal] == K.INSEPARABLE)
         return int(found[0]) if len(found) else -1
 
-    def put_sure(self, sure: npt.NDArray[np.uint8]) -> None:
-        """Enter behind which parser states a text goes on, whatever lies below."""
-        self._sure[:] = sure
-        self.knows_sure = True
+    def put_certified(self, certified: npt.NDArray[np.uint8]) -> None:
+        """Store the certificates of the parser states: whether every stack with the state on top can be
+        completed."""
+        self._certified[:] = certified
+        self.knows_certified = True
         self._words[_TABLES_KEEPS_FRAGMENTS] = 1
-        self._words[_TABLES_HAS_EXCLUDING] = int((sure & K.EXCLUDING).any())
+        self._words[_TABLES_HAS_EXCLUDING] = int((certified & K.EXCLUDING).any())
 
     def _listed_at(self, key: tuple[int, ...]) -> int:
         at = self._known_lists.get(key)
@@ -398,8 +412,8 @@ class PageTables:
         return at
 
     def put_moves(self, lexemes: Sequence[int], kinds: Sequence[int] = ()) -> None:
-        """Enter what bytes do to some states, and to those to which they lead with some classes of bytes, one
-        for each: those are asked for next."""
+        """Store the moves of some states, and of those to which they lead by some classes of bytes (one for
+        each state): those are asked for next."""
         self._enter_moves(lexemes)
         if kinds:
             words = self._moves[lexemes, kinds]
@@ -422,7 +436,7 @@ class PageTables:
         known.update(wanted)
 
     def put_errors(self, terminal: int) -> None:
-        """Enter which classes of bytes are errors behind a terminal, wherever that stands."""
+        """Store which classes of bytes are errors after a terminal, in every context."""
         self._errors[terminal] = self._lexer.errors_after(terminal)
 
 
@@ -431,5 +445,5 @@ def _own(cells: npt.NDArray[T]) -> npt.NDArray[T]:
 
 
 def _answered(cells: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return cells of a table; what was asked and not answered is unknown."""
+    """Return cells of a table, with pending questions as unknown."""
     return np.where(cells == K.PENDING, K.UNKNOWN, cells)

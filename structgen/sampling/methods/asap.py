@@ -2,8 +2,8 @@
 D'Antoni: Grammar-Aligned Decoding, NeurIPS 2024).
 
 Tokens are drawn by P(a | u) upper(ua), with the bound of the prefix tree in place of h; each text improves
-the tree. The law tends to the target as the tree grows, not steadily: its divergence may rise before it
-falls. At every finite step the draws are biased.
+the tree. The law converges to the target as the tree grows, but not monotonically: its divergence may rise
+first. After any finite number of steps the draws are biased.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""What to take when nothing is known of the task: beams over a shared tree, each twice as wide as the last,
-beside an exactly known stratum.
+"""The default method: beams over a shared tree, each twice as wide as the last, besides an exactly known
+stratum.
 
-A beam (see `structgen.sampling.beam`) ends in some valid texts and gives an unbiased estimate of what is
-valid beside those known before. All that it read stays in the tree: the next beam follows the likely prefixes
-without reading them again, and the texts that were found move to the *known stratum*, whose mass is exact.
-Beam t gives for any function f the unbiased estimate
+A beam (see `structgen.sampling.beam`) ends in some valid texts, and gives an unbiased estimate of the mass
+that is valid besides those known before. All that it read stays in the tree. So the next beam follows the
+likely prefixes without reading them again, and the texts that were found move to the *known stratum*, whose
+mass is exact. For any function f beam t gives the unbiased estimate
 
     sum over texts x known before t of P(x) f(x)  +  sum over texts x found by t of m_t(x) P(x) f(x)
 
-and has a share in the mean in proportion to its width. A language that is exhausted is given by its
-probabilities, with no error; before that the bracket [lower, upper] of the tree is a certificate for Z.
+Its weight in the mean is proportional to its width. An exhausted language is given by its probabilities,
+without error. Before that the bracket [lower, upper] of the tree is a certificate for Z.
 
 Sources: the tree and its bound as in ASAp and CARS; a running sum over what is known is the estimator of Raj
 (1956) for draws without replacement, and of Kool, van Hoof, Welling (2020) for language models.
@@ -32,25 +32,25 @@ from structgen.sampling.target import Floats, Ids
 FIRST: Final = 8
 """The width of the first beam."""
 _FEW: Final = 3
-"""Beams before which their standard error says little."""
+"""With fewer beams their standard error is not used."""
 WIDEST: Final = 1 << 15
-"""The width of the widest: a step of it takes some 100 MB."""
+"""The width of the widest beam: a step takes about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """A beam that came to its end."""
+    """A finished beam."""
 
     width: int
     known: int
-    """Texts that were known before it: the first so many of the list of all texts."""
+    """How many texts were known before it: the first ones of the list of all texts."""
     found: list[FoundText]
     clusters: list[int]
 
 
 def draw(run: SamplingRun) -> Drawn:
-    """Return the distinct valid texts that were met, with weights; texts that the tree knew before are among
-    them."""
+    """Return the distinct valid texts that were found, with weights, including those that the tree knew
+    before."""
     known = dict(run.tree.known())
     rounds: list[_Round] = []
     plan, ahead = _Plan(run), LookAhead()
@@ -82,7 +82,7 @@ def draw(run: SamplingRun) -> Drawn:
 
 
 def _is_close(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> bool:
-    """Return whether log Z is known as well as was asked for."""
+    """Return whether log Z is known as precisely as requested."""
     if run.standard_error is None or len(rounds) < _FEW:
         return False
     found = _combined(run, known, rounds)
@@ -90,7 +90,7 @@ def _is_close(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
 
 
 class _Plan:
-    """How wide the next beam is: twice the last; and how wide its steps may be, so that the rows last."""
+    """The width of the next beam (twice the last), and of its steps, so that the budget suffices."""
 
     def __init__(self, run: SamplingRun) -> None:
         self._run, self._width = run, FIRST // 2
@@ -98,16 +98,16 @@ class _Plan:
         """New rows of the last beam, at each step."""
 
     def width(self) -> int:
-        """Return the width of the next beam; 0 where the budget is too small for one worth having."""
+        """Return the width of the next beam; 0 if the budget is too small for a useful one."""
         fits = self._fits(0)
         return 0 if self._rows and fits < self._width / 4 else min(2 * self._width, fits, WIDEST)
 
     def learn(self, beam: Beam) -> None:
-        """Note what a beam has read."""
+        """Note the rows that a beam read."""
         self._width, self._rows = beam.width, beam.rows
 
     def _fits(self, step: int) -> int:
-        """Return the width that the rows left allow from a step on, if it reads as the last beam did."""
+        """Return the width that the remaining rows allow from a step on, if it reads as the last beam did."""
         if self._run.budget is None:
             return 1 << 62
         left = self._run.budget - self._run.model_rows
@@ -115,12 +115,12 @@ class _Plan:
         return int(left / expected * self._width) if expected else left
 
     def allowance(self, step: int) -> int:
-        """Return how many particles may go into the step after so many."""
+        """Return the most particles of a step."""
         return max(self._fits(step), 1)
 
 
 def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> Drawn:
-    """Return the mean of the rounds' estimates, each with a share in proportion to its width."""
+    """Return the mean of the rounds' estimates, weighted by their widths."""
     all_known = run.tree.is_exhausted or not rounds
     logprobs = dict(known)
     if not all_known:
@@ -169,9 +169,9 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
 def _parts(sums: Floats, steps: Ids) -> list[Floats]:
     """Return numbers whose squares sum to an estimate of the variance of a beam's sum.
 
-    `sums` are those of the clusters, in the order of their draws, `steps` the steps of these draws. What
-    descends from one draw varies as a whole (an ultimate cluster); the draws of one step are systematic, so
-    that neighbours are compared (Wolter 2007, Introduction to variance estimation, 8.2).
+    `sums` are those of the clusters, in the order of their draws; `steps` are the steps of these draws. The
+    descendants of one draw vary together (an ultimate cluster). The draws of one step are systematic, so
+    neighbours are compared (Wolter 2007, Introduction to variance estimation, 8.2).
     """
     parts = []
     for step in np.unique(steps):

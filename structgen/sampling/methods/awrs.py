@@ -2,14 +2,13 @@
 let it through (Lipkin et al., Fast Controlled Generation from Language Models with Adaptive Weighted
 Rejection Sampling, 2025).
 
-The grammar's mask is exact and comes with every row. A checker without a mask says nothing of a token before
-it is asked, and one question about each token of the vocabulary would cost too much. So tokens are drawn
-under the mask without replacement, likely ones first, and only those that were drawn are checked. The first
-one that passes is a draw from the valid tokens, by their probabilities.
+The grammar's mask is exact and comes with every row. A checker without a mask must be asked about each token,
+which is too slow for the whole vocabulary. So tokens are drawn under the mask without replacement, and only
+drawn tokens are checked. The first one that passes is a draw from the valid tokens, by their probabilities.
 
-Its weight has to be multiplied by an estimate of theta, the probability of all valid edges together. Drawing
-goes on, from all that is not known to be invalid, until an edge passes for the second time (the first one may
-come again). Let q_i be the mass that is left after i edges were refused, j of them in all. Then
+Its weight must be multiplied by an estimate of theta, the probability of all valid edges together. For this,
+drawing continues, among all edges not known to be invalid, until an edge passes for the second time (it may
+be the same edge). Let q_i be the mass that is left after i edges were refused, j of them in all. Then
 
     1 / (1/q_0 + 1/q_1 + ... + 1/q_j)
 
@@ -40,7 +39,7 @@ def draw(run: SamplingRun) -> Drawn:
 def propose(
     target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
 ) -> smc.TakenEdge | None:
-    """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do. None where
+    """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do; None if
     every edge was refused. Cost: O(V) each time that half of the mass has been refused, and the checks."""
     left = _Left(np.append(step.probabilities, step.end))
     first: tuple[int, Prefix] | None = None
@@ -59,7 +58,7 @@ def propose(
         else:
             break
     mass = 1 / inverses if inverses > 0 else 0.0
-    # A mass that is too small for a number is none.
+    # A mass that underflows to 0 counts as a dead end.
     return None if first is None or mass == 0.0 else smc.TakenEdge(*first, mass)
 
 
@@ -75,7 +74,7 @@ class _Left:
         self.mass = self._summed = float(self._sums[-1])
 
     def draw(self, draws: np.random.Generator) -> int:
-        """Return an edge, drawn by its mass; those drawn before are among them, unless they were refused."""
+        """Return an edge drawn by its mass; edges drawn before may come again, unless they were refused."""
         while True:
             edge = int(np.searchsorted(self._sums, draws.random() * self._sums[-1], side="right"))
             # The sums may be older than the last refusals.
@@ -83,7 +82,7 @@ class _Left:
                 return edge
 
     def refuse(self, edge: int) -> None:
-        """Take an edge away. Where much was taken away the rest is summed anew: subtraction loses digits."""
+        """Remove an edge. After many removals the sums are recomputed: subtraction loses digits."""
         self.mass -= float(self._masses[edge])
         self._masses[edge] = 0.0
         if self.mass < 0.5 * self._summed:

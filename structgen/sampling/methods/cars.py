@@ -1,9 +1,8 @@
 """CARS: constrained adaptive rejection sampling (Parys, Vaidya, Berg-Kirkpatrick, D'Antoni 2025).
 
-A walk through the prefix tree, as in ASAp, followed by coin flips: at each prefix it goes on with the
-probability that the bound found there bears to the bound that was believed. Accepted texts are independent
-draws from the target; what is known to be forbidden is never proposed again, so the share that is accepted, Z
-/ upper(root), only rises.
+A walk through the prefix tree, as in ASAp, with coin flips: at each prefix it continues with the probability
+(found bound) / (assumed bound). Accepted texts are independent draws from the target. Texts that are known to
+be forbidden are never proposed again, so the acceptance rate, Z / upper(root), only rises.
 """
 
 from __future__ import annotations

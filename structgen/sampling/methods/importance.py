@@ -1,6 +1,6 @@
 """Importance sampling: walks through the prefix tree, weighted by the product of the ratios of bounds.
 
-The proposal is ASAp's law; with the weight upper(root) times all ratios each draw is an unbiased estimate of
+The proposal is ASAp's law. With the weight upper(root) times all ratios, each draw is an unbiased estimate of
 the sum of P(x) f(x) over valid x, whatever the tree has learnt. (Weighted grammar-constrained decoding is in
 Lipkin et al. 2025; the telescoping weight is that of adaptive importance sampling.)
 """

@@ -1,9 +1,9 @@
 """Masking: tokens are drawn from the model's distribution renormalised over the allowed ones.
 
-This is what every engine for structured output does (grammar-constrained decoding, for example Geng et al.
-2023). It puts h = 1 for every viable prefix, and so samples a text x with probability P(x) / product of z(u)
-over its prefixes u, z being the allowed mass: texts that pass through prefixes of little allowed mass come
-too often. It is the baseline.
+This is what engines for structured output do (grammar-constrained decoding, for example Geng et al. 2023). It
+uses h = 1 for every viable prefix. So it samples a text x with probability P(x) / product of z(u) over its
+prefixes u, where z is the allowed mass: texts through prefixes of little allowed mass are too frequent. It is
+the baseline.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Constrained Sampling for Language Models Should Be Easy: An MCMC Perspective, 20
 
 A proposal is a text x' drawn under the mask; its probability is P(x') / w(x'), where w is the product of the
 allowed masses on its way. A chain replaces its text x by x' with probability min(1, w(x') / w(x)), so the
-target is its stationary law. The text after `STEPS` proposals is one draw, and the next chain starts anew:
+target is its stationary law. The text after `STEPS` proposals is one draw, and the next chain starts again:
 draws are independent of each other. Their law differs from the target by at most (1 - Z / sup w) ** `STEPS`
 in total variation (Mengersen and Tweedie 1996, theorem 2.1, for independence samplers).
 """

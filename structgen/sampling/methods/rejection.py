@@ -1,10 +1,9 @@
-"""Rejection sampling: texts are drawn from the model alone, and given up at the first token that is not
+"""Rejection sampling: texts are drawn from the model alone, and dropped at the first token that is not
 allowed.
 
-Accepted texts are independent draws from the target. A text costs 1 / Z attempts on average; most of them
-are short, as a forbidden token ends them. The attempt is drawn backwards: instead of a token that may be
-forbidden, a coin with the allowed mass z says whether it would have been, and an allowed token is drawn after
-it. The law is the same.
+Accepted texts are independent draws from the target. A text costs 1 / Z attempts on average; most attempts
+are short, because a forbidden token ends them. The implementation reverses the order: it first flips a coin
+with the allowed mass z, and only then draws an allowed token. The law is the same.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Sequential Monte Carlo: particles that are weighted at each token and resampled when their weights drift
-apart.
+"""Sequential Monte Carlo: particles that are weighted at each token, and resampled when their weights become
+uneven.
 
 A particle is a prefix. It draws its next token under the mask and multiplies its weight by the allowed mass
-z; once the effective number of particles falls under half of them, all are drawn anew by weight (systematic
-or multinomial resampling), so that effort goes to prefixes that the model thinks likely. The mean weight,
-multiplied up over the resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for
+z. When the effective number of particles falls below half of them, all are drawn again by weight (systematic
+or multinomial resampling), so that the work goes to prefixes that the model considers likely. The mean
+weight, multiplied over the resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for
 language models Lew et al. 2023 and Loula et al. 2025. Effective sample size: Kong, Liu, Wong 1994.)
 """
 
@@ -24,22 +24,22 @@ PARTICLES: Final = 16
 
 
 class TakenEdge(NamedTuple):
-    """The edge that a particle takes from a prefix, and what its weight is multiplied by."""
+    """The edge that a particle takes from a prefix, and the factor of its weight."""
 
     edge: int
-    """The place of the token in `TargetStep.tokens`; after the last one, the end of the text."""
+    """The index of the token in `TargetStep.tokens`; one past the last: the end of the text."""
     after: Prefix
     """The prefix after the token; the same prefix at the end of the text."""
     mass: float
-    """An unbiased estimate of the probability of all valid edges, however the edge was drawn among them."""
+    """An unbiased estimate of the probability of all valid edges."""
 
 
 Propose: TypeAlias = Callable[[Target, Prefix, TargetStep, np.random.Generator], "TakenEdge | None"]
-"""Draws an edge from a prefix for one particle; None where the particle has come to a dead end."""
+"""Draws an edge from a prefix for one particle; None at a dead end."""
 
 
 def masked(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
-    """Draw an edge under the mask, and ask the checkers about it afterwards."""
+    """Draw an edge under the mask, then ask the checkers about it."""
     mass = step.mass
     if not mass > 0:
         return None
@@ -51,7 +51,7 @@ def masked(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Ge
 
 
 def checked(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
-    """Return the prefix after an edge, or None where a checker rules it out."""
+    """Return the prefix after an edge, or None if a checker refuses it."""
     if edge == len(step.tokens):
         return prefix if target.passes(prefix) else None
     return target.extend(prefix, int(step.tokens[edge]))
@@ -63,8 +63,8 @@ def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = ma
     count = -(-run.n // runs)
     done: list[Cloud] = []
     try:
-        # As many clouds at a time as fit a pass; a cloud is never wider than one needs. They are made when
-        # their turn comes: `n` may be far more than what the budget gives.
+        # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. They are made
+        # one by one: `n` may be far more than the budget allows.
         together = max(1, run.width // count)
         for begin in range(0, runs, together):
             batch = [
@@ -87,7 +87,7 @@ def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = ma
 
 
 def _drawn(clouds: list[Cloud]) -> Drawn:
-    """Return the particles of clouds that have come to their ends, those of weight 0 left out."""
+    """Return the particles of finished clouds, without those of weight 0."""
     tokens: list[tuple[int, ...]] = []
     logprobs: list[float] = []
     log_weights: list[float] = []
@@ -109,7 +109,7 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         sum(cloud.count for cloud in clouds),
         log_z,
         error,
-        # Particles of one cloud share ancestors: clouds alone are independent.
+        # Particles of one cloud share ancestors: only clouds are independent.
         lambda found: _summed((weights * found.T).T, groups, len(clouds)),
     )
 
@@ -122,7 +122,7 @@ def _summed(parts: Floats, groups: list[int], count: int) -> Floats:
 
 
 def _run_together(run: SamplingRun, clouds: list[Cloud]) -> bool:
-    """Bring clouds to their ends, a token for all particles in each pass; False where the run is over."""
+    """Run clouds to their ends, one token for all particles in each pass; False if the run is over."""
     while any(cloud.active for cloud in clouds):
         wanted = dict.fromkeys(cloud.prefixes[i] for cloud in clouds for i in cloud.active)
         if not run.afford(len(wanted)):
@@ -134,8 +134,7 @@ def _run_together(run: SamplingRun, clouds: list[Cloud]) -> bool:
 
 
 class Cloud:
-    """Some particles of one run: prefixes with weights; those that have come to their end wait for the
-    others."""
+    """The particles of one run: prefixes with weights. Finished particles wait for the others."""
 
     def __init__(
         self,
@@ -165,7 +164,7 @@ class Cloud:
         return math.exp(self.log_z) * float(np.exp(self.log_weights).mean())
 
     def step(self, steps: dict[Prefix, TargetStep]) -> None:
-        """Take a token for each active particle, and resample where that is due."""
+        """Take a token for each active particle; resample if it is time."""
         for i in self.active:
             self._extend(i, steps[self.prefixes[i]])
         weights = np.exp(self.log_weights)
@@ -184,7 +183,7 @@ class Cloud:
         self.logprobs[i] += math.log(step.end if self.is_done[i] else step.probabilities[taken.edge])
 
     def _resample(self, shares: Floats, mean: float) -> None:
-        """Draw all particles anew by weight, those at their end too."""
+        """Draw all particles again by weight, finished ones too."""
         chosen: Ids
         if self._resampling == "systematic":
             points = (self._draws.random() + np.arange(self.count)) / self.count

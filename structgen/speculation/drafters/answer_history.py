@@ -1,4 +1,4 @@
-"""Earlier answers, by tenant and schema: kept in memory, and in files where a folder is given.
+"""Earlier answers, by tenant and schema: in memory, and in files if a folder is given.
 
 A file holds the answers of one tenant to one schema:
 
@@ -7,8 +7,8 @@ A file holds the answers of one tenant to one schema:
     then         the answers' tokens, one answer after another, as little-endian int32
     last 16      BLAKE2b of all before
 
-It is replaced whole, it is closed to other users, and only a file that nobody else could have written is
-read. The tenant's name is in no file and in no path, only its digest.
+A file is replaced atomically, and only its owner may read it. Files that another user could have written are
+refused. Files and paths contain a digest of the tenant's name, never the name.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from structgen.tokens.tokenizer import Tokenizer
 _MAGIC: Final = b"structgen answers 1\n"
 _SUM: Final = 16
 _OVERHEAD: Final = 128
-"""Bytes that an answer is counted for beside four for each of its tokens."""
+"""Bytes counted for an answer besides four for each of its tokens."""
 _INDEXED: Final = 1 << 13
-"""Tokens of a schema's latest answers that are indexed, at most 300 bytes each."""
+"""The most tokens of a schema's latest answers that are indexed, at most 300 bytes each."""
 _INDEXES: Final = 8
-"""Indexes that are kept."""
+"""The most indexes that are kept."""
 START: Final = -1
-"""Stands before each answer in an index, so that the beginning of an answer is a place like another."""
+"""A separator before each answer in an index, so that the start of an answer can be matched too."""
 Key = tuple[str, str]
 
 
 class AnswerHistory:
-    """What `EarlierAnswers` learns from. Requests share one; any number of threads may use it.
+    """Earlier answers, for `EarlierAnswers`. Requests share one object. Thread-safe.
 
-    Nothing comes into it but what `add` is called with: whoever serves several parties names each as a
-    tenant, and no tenant's drafts come from another's answers. `tenant_bytes` and `most_bytes` bound what is
-    kept of one tenant and of all; the oldest answers go first. Indexes take at most 20 MB besides.
+    It contains only what `add` was given. A server with several parties names each as a tenant; no tenant's
+    drafts come from another's answers. `tenant_bytes` and `most_bytes` bound the answers of one tenant and of
+    all; the oldest are dropped first. Indexes take at most 20 MB besides.
     """
 
     def __init__(
@@ -70,29 +70,28 @@ class AnswerHistory:
         self._tenant_bytes, self._most_bytes = tenant_bytes, most_bytes
         self._lock = new_lock(QUEUES)
         self._held: dict[Key, OrderedDict[bytes, int]] = {}
-        """The answers of a tenant and schema, the oldest first, and when each came."""
+        """The answers of each tenant and schema, the oldest first, with the number of their arrival."""
         self._sizes: dict[str, int] = {}
         self._serial = 0
         self._looked: set[Key] = set()
-        """Whose files were looked for."""
+        """The keys whose files were looked for."""
         self._indexes: OrderedDict[Key, tuple[SuffixAutomaton, int]] = OrderedDict()
-        """With the number of answers that came after it was made."""
+        """Each index, with the number of answers added since it was made."""
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the tokenizer that all answers are of."""
+        """The fingerprint of the tokenizer of all answers."""
         return self._fingerprint
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all answers, as they are counted against the bounds."""
+        """Bytes of all answers, as counted against the bounds."""
         with self._lock:
             return sum(self._sizes.values())
 
     def add(self, tenant: str, schema: str, tokens: Sequence[int]) -> None:
-        """Keep an answer, its end token included. One that is there already becomes the newest; one that is
-        larger than the bound is not kept. Raises OptionError where a token is none of the tokenizer's; and
-        StructgenError, as `answers`."""
+        """Add an answer with its end token. A known answer becomes the newest; one that exceeds the bound is
+        not kept. Raises OptionError if a token is not in the vocabulary; StructgenError as `answers` does."""
         for token in tokens:
             if not 0 <= token < self._vocab_size:
                 raise OptionError(
@@ -136,18 +135,18 @@ class AnswerHistory:
             del self._sizes[oldest[0]]
 
     def answers(self, tenant: str, schema: str) -> list[list[int]]:
-        """Return a tenant's answers to a schema, the oldest first. Their file is read when they are first
-        asked for. Raises StructgenError where it is damaged, of another version, schema, tenant or
-        vocabulary, or not ours to trust."""
+        """Return a tenant's answers to a schema, the oldest first. The first call reads their file. Raises
+        StructgenError if the file is damaged, of another version, schema, tenant or vocabulary, or writable
+        by others."""
         with self._lock:
             self._look(tenant, schema)
             return [array("i", answer).tolist() for answer in self._held.get((tenant, schema), ())]
 
     def index(self, tenant: str, schema: str) -> SuffixAutomaton | None:
-        """Return an index of a tenant's latest answers to a schema, for reading; None where there are none.
+        """Return a read-only index of a tenant's latest answers to a schema; None if there are none.
 
-        It is made anew once a quarter of the answers is not in it. Raises StructgenError, as `answers`. Cost:
-        1 us; when it is made 0.2 us a token, of 8,192 tokens at most.
+        It is rebuilt when a quarter of the answers is missing from it. Raises StructgenError as `answers`
+        does. Cost: 1 us; a rebuild 0.2 us a token, for at most 8,192 tokens.
         """
         key = tenant, schema
         with self._lock:
@@ -174,8 +173,8 @@ class AnswerHistory:
             return index
 
     def delete(self, tenant: str, schema: str | None = None) -> int:
-        """Forget a tenant's answers to a schema, or to all, with their files; return how many were in memory.
-        Another process that holds them may still save them. Raises OSError where a file cannot be deleted."""
+        """Delete a tenant's answers to a schema, or to all, with their files; return how many were in memory.
+        Another process that holds them may save them again. Raises OSError if a file cannot be deleted."""
         with self._lock:
             gone = [key for key in self._held if key[0] == tenant and schema in (None, key[1])]
             count = 0
@@ -192,14 +191,14 @@ class AnswerHistory:
                 pattern = "*" if schema is None else f"{_digest(schema)}.*"
                 for path in place.glob(pattern):
                     path.unlink(missing_ok=True)
-                with suppress(OSError):  # it is not there, or another schema's file is
+                with suppress(OSError):  # it does not exist, or holds files of other schemas
                     place.rmdir()
             return count
 
     def save(self, tenant: str) -> int:
-        """Write a tenant's answers to their files, with those that another process has saved there meanwhile;
-        return how many files were written. Raises StructgenError where there is no folder, where a file
-        that is there is refused (as by `answers`) or cannot be written, or while another process saves."""
+        """Write a tenant's answers to their files, merged with those that another process has saved
+        meanwhile; return the number of files. Raises StructgenError if there is no folder, if an existing
+        file is refused (as in `answers`) or cannot be written, or while another process saves."""
         if self._folder is None:
             raise OptionError(
                 "The history has no folder.", where="folder", cure="Make it with AnswerHistory(folder=...)."
@@ -248,7 +247,7 @@ class AnswerHistory:
             file.write(content + _sum(content))
 
     def _look(self, tenant: str, schema: str) -> None:
-        """Read the file of a tenant and schema, the first time."""
+        """Read the file of a tenant and schema, once."""
         key = tenant, schema
         if self._folder is None or key in self._looked:
             return
@@ -258,7 +257,7 @@ class AnswerHistory:
             self._add(key, answer)
 
     def _read(self, key: Key) -> list[bytes]:
-        """Return the answers of a file; none where there is no file."""
+        """Return the answers of a file; none if there is no file."""
         path = self._path(key)
         try:
             with TrustedFile(path) as file:
@@ -322,7 +321,7 @@ def _sum(content: bytes) -> bytes:
 
 
 def _swapped(answer: bytes) -> bytes:
-    """Return tokens of this machine's byte order as little-endian ones, or the other way round."""
+    """Convert tokens between this machine's byte order and little-endian."""
     if sys.byteorder == "little":
         return answer
     numbers = array("i", answer)

@@ -1,7 +1,7 @@
-"""The caller's own text as a draft of its edit: most of an edited text is the text as it was.
+"""The caller's own text as the draft of its edited version: most of the text usually stays the same.
 
-Aggressive Decoding (Sun et al. 2021; Ge et al. 2022): follow the text; after an edit, go on where the text
-holds what was written last.
+Aggressive Decoding (Sun et al. 2021; Ge et al. 2022): follow the text; after an edit, continue where the text
+contains the last bytes of the answer.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from structgen.speculation.drafts.drafter import REFUSED, Facts, View
 from structgen.tokens.tokenizer import Tokenizer
 
 _LONGEST: Final = 32
-"""Bytes written last that are looked for in the text, at most."""
+"""The most last bytes of the answer that are searched in the text."""
 
 
 class CallerText:
-    """Drafts a chain: the rest of the caller's text, from where the answer stands in it.
+    """Drafts a chain: the rest of the caller's text, from the position that the answer has reached in it.
 
-    Places are bytes, so that an edit may leave the tokens split otherwise. After an edit the text is taken
-    up where it holds the last 32 bytes of the answer, or fewer, at least `agreeing`, at the place nearest to
-    where it was left.
+    Positions are in bytes, because an edit may change the tokenisation. After an edit, drafting resumes where
+    the text contains the last 32 bytes of the answer, or fewer, at least `agreeing`; of several such
+    positions, at the one nearest to where it stopped.
     """
 
     name = "text"
@@ -44,11 +44,11 @@ class CallerText:
 
     @property
     def place(self) -> int:
-        """The byte of the caller's text where the answer stands; -1 after an edit."""
+        """The byte position that the answer has reached in the caller's text; -1 after an edit."""
         return self._place
 
     def begin(self, facts: Facts) -> None:
-        """Split the caller's text into tokens. Cost: a call of the tokenizer."""
+        """Tokenise the caller's text. Cost: a call of the tokenizer."""
         self._tokenizer, self._text = facts.tokenizer, facts.text
         self._tokens = facts.tokenizer.encode(facts.text) if facts.text else []
         self._starts, at = [], 0
@@ -58,11 +58,11 @@ class CallerText:
         self._place, self._left, self._tail = 0, 0, b""
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return the text's next tokens, as long as the grammar takes them."""
+        """Return the text's next tokens, as far as the grammar allows them."""
         if self._place < 0 or self._place >= len(self._text) or self._tokenizer is None or most < 1:
             return NO_DRAFT
         at = bisect_left(self._starts, self._place)
-        # between two tokens of the text; inside one, what is left of it is split anew
+        # at a token boundary of the text; inside a token its remaining bytes are tokenised again
         boundary = self._starts[at] if at < len(self._starts) else len(self._text)
         rest = self._tokenizer.encode(self._text[self._place : boundary]) if boundary > self._place else []
         found: list[int] = []
@@ -75,7 +75,7 @@ class CallerText:
         return Draft.chain(found)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Follow the answer in the text. Cost: some searches of the text for each token after an edit."""
+        """Follow the answer in the text. Cost: some searches in the text for each token after an edit."""
         if self._tokenizer is None or not self._text:
             return
         for token in taken:
@@ -89,8 +89,9 @@ class CallerText:
             self._place = self._found()
 
     def _found(self) -> int:
-        """Return the place after the last bytes of the answer, as many as the text holds; -1: nowhere."""
-        # what holds many bytes holds the last few of them too, so the most can be found by halving
+        """Return the position after the longest suffix of the answer that the text contains; -1 if there is
+        none."""
+        # if the text contains a suffix it contains shorter ones, so the longest is found by bisection
         known, unknown = self._agreeing - 1, len(self._tail) + 1
         while unknown - known > 1:
             count = (known + unknown) // 2
@@ -105,5 +106,5 @@ class CallerText:
         return known + (behind if behind >= 0 else self._text.rfind(wanted))
 
     def end(self) -> None:
-        """Let go of the text."""
+        """Release the text."""
         self._text, self._tokens, self._starts, self._tail = b"", [], [], b""

@@ -1,4 +1,4 @@
-"""Bytes that must come, as the tokens that the model would write for them."""
+"""Forced bytes, tokenised as the model would write them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from structgen.speculation.drafts.grammar_memo import memo_of
 from structgen.tokens.tokenizer import Tokenizer
 
 _LOOKED_AT: Final = 64
-"""Longer tokens that are tried before one is assumed to be allowed."""
+"""The most longer tokens that are tried; if there are more, one is assumed to be allowed."""
 _Longer = dict[int, list[int]]
 
 
 class _Tokens:
-    """The tokens of a vocabulary in the order of their bytes, and for each token the longer ones that begin
-    with it, by the byte after it. The order takes 50 ms for 128,000 tokens, once; the rest is worked out
-    when it is asked for, for at most 4,096 tokens at a time."""
+    """The tokens of a vocabulary sorted by their bytes, and for each token the longer ones that begin with
+    it, by their next byte. Sorting takes 50 ms for 128,000 tokens, once; the rest is computed on demand, for
+    at most 4,096 tokens at a time."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._texts = tokenizer.token_bytes
@@ -55,15 +55,15 @@ def _tokens_of(tokenizer: Tokenizer) -> _Tokens:
 def canonical_tokens(view: View, tokenizer: Tokenizer, data: bytes) -> list[int]:
     """Return the tokens of bytes that must come next, as the tokenizer splits them.
 
-    The last token is left out where the grammar takes a longer one that begins with it: the model would
-    write that one if the text goes on so. Where nothing but the end can follow, the end token is added. With
-    `data` empty: that end token, or nothing. Cost: a call of the tokenizer, and 1 us a token.
+    The last token is left out if the grammar allows a longer token that begins with it, because the model
+    might write that one. If only the end can follow, the end token is added; for empty `data` the result is
+    that end token, or nothing. Cost: a call of the tokenizer, and 1 us a token.
     """
     tokens = tokenizer.encode(data) if data else []
     states = [view.start]
     for token in tokens:
         states.append(view.after(states[-1], token))
-        if states[-1] == REFUSED:  # the bytes may come, but not as these tokens
+        if states[-1] == REFUSED:  # the bytes are allowed, but not as these tokens
             return tokens[: len(states) - 2]
     if tokens and _may_be_longer(view, tokenizer, states[-2], states[-1], tokens[-1]):
         return tokens[:-1]
@@ -80,8 +80,8 @@ def _must_end(view: View, state: int) -> bool:
 
 
 def _may_be_longer(view: View, tokenizer: Tokenizer, state: int, after: int, token: int) -> bool:
-    """Return whether a token that begins with this one, and is longer, may come in its place. `after` is the
-    state after the token: what comes there is what a longer token goes on with."""
+    """Return whether a longer token that begins with `token` is allowed in `state`. `after` is the state
+    after the token: the rest of the longer token must be allowed there."""
     longer = _tokens_of(tokenizer).longer(tokenizer.token_bytes[token] or b"")
     if not longer:
         return False

@@ -1,9 +1,9 @@
-"""A small model that guesses what the large one writes, under the same grammar.
+"""A small model that drafts for the large one, under the same grammar.
 
-Speculative decoding's draft model (Leviathan et al. 2023; Chen et al. 2023), with the grammar's mask put on
-its logits: a guess that the grammar refuses cannot be right, and the small model's next choice among the
-allowed tokens often is. The guesses form a tree: one pass of the small model for each level, in which the
-likeliest nodes of the level above are read.
+The draft model of speculative decoding (Leviathan et al. 2023; Chen et al. 2023), with the grammar's mask on
+its logits: a token that the grammar refuses cannot be right, and the small model's best allowed token often
+is. The drafts form a tree: one pass of the small model for each level, which reads the likeliest nodes of the
+level above.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _Path = tuple[int, ...]
 """The tokens from the end of the text to a node."""
 _MOST_DEPTH: Final = 64
 _SEARCHED: Final = 8
-"""So many greatest numbers are looked for one by one; sorting a large vocabulary takes longer."""
+"""Up to so many maxima are found one by one; sorting a large vocabulary would take longer."""
 
 
 @runtime_checkable
 class CausalModel(Protocol):
-    """What is asked of a draft model: `structgen.engine.models.Model`, without torch. Logits are anything
-    that numpy reads, or a tensor of torch."""
+    """The protocol of a draft model: `structgen.engine.models.Model`, without torch. Logits may be any array
+    that numpy reads, or a torch tensor."""
 
     @property
     def vocab_size(self) -> int:
@@ -56,16 +56,16 @@ class CausalModel(Protocol):
 class DraftModel:
     """Drafts the small model's likeliest tokens among those that the grammar allows.
 
-    A draft has at most `depth` levels. A level has the `branches` likeliest children of each node that is
-    read, and of its nodes the `width` likeliest are read for the next level: 1 branch is a chain. A path
-    whose probability under the small model and the masks is below `least` is not read on. The chance of a
-    node is its probability under the small model, given the mask.
+    A draft has at most `depth` levels. Each node that is read gets its `branches` likeliest children; of the
+    nodes of a level the `width` likeliest are read for the next level. With 1 branch the draft is a chain. A
+    path whose probability under the small model and the masks is below `least` is not continued. The chance
+    of a node is its probability under the small model, given the mask.
 
     The small model reads the prompt once, and each token of the text once. Each node that it reads keeps its
-    own copy of the cache until the model has chosen: the copy of the node that the text has reached is then
-    the text's cache, the others are dropped, and nothing has to be rolled back. Memory: depth x width caches.
-    Cost of a draft: at most `depth` passes of the small model, and a mask for each node that is read. A text
-    that is longer than the small model's context gets no draft.
+    own copy of the cache until the large model has chosen. The copy of the reached node then becomes the
+    text's cache, and the others are dropped; so nothing is rolled back. Memory: depth x width caches. Cost of
+    a draft: at most `depth` passes of the small model, and a mask for each node that is read. A text that is
+    longer than the small model's context gets no draft.
     """
 
     name = "model"
@@ -96,18 +96,17 @@ class DraftModel:
         self._length = 0
         """Tokens of prompt and text."""
         self._read: dict[_Path, tuple[Any, _Numbers]] = {}
-        """The nodes of the last draft that were read, the text itself as (): the cache of each, and the
-        logits after it."""
+        """The read nodes of the last draft, and the text itself as (): the cache and the logits of each."""
 
     def begin(self, facts: Facts) -> None:
-        """Note the prompt, which is read when the first draft is asked for."""
+        """Note the prompt. It is read for the first draft."""
         self._vocab_size = min(facts.tokenizer.vocab_size, self._model.vocab_size)
         self._mask = allocate_mask(1, facts.tokenizer.vocab_size)
         self._unread, self._length = list(facts.prompt), len(facts.prompt)
         self._read = {}
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return the tree; none after an end token, or where the small model's context is full."""
+        """Return the tree; empty after an end token, or if the small model's context is full."""
         depth = min(self._depth, view.room, self._model.context - self._length)
         is_over = view.matcher is not None and view.matcher.is_finished
         if depth < 1 or most < 1 or is_over or self._mask is None or not self._length:
@@ -122,13 +121,13 @@ class DraftModel:
         self._length += len(taken)
 
     def end(self) -> None:
-        """Let go of the caches."""
+        """Release the caches."""
         self._read, self._unread, self._mask = {}, [], None
 
     def _catch_up(self) -> None:
-        """Make the text the only node that is read: from the node of the last draft that it has reached, and
-        by reading what came after that node. Where that fails, the whole text is not known any more, and
-        the drafter is of no use: the error is the caller's."""
+        """Make the text the only read node: start from the node of the last draft that it has reached, and
+        read the tokens after it. If that fails, the state of the text is lost and the drafter is useless: the
+        error is the caller's."""
         if not self._read:
             logits, cache = self._model.prefill(self._unread)
             self._read, self._unread = {(): (cache, _numbers(logits))}, []
@@ -142,7 +141,7 @@ class DraftModel:
         self._read, self._unread = {(): (cache, behind)}, []
 
     def _reached(self) -> _Path:
-        """Return the longest path that was read and that the text has taken."""
+        """Return the longest read path that the text has taken."""
         path: _Path = ()
         for token in self._unread:
             if (*path, token) not in self._read:
@@ -151,8 +150,8 @@ class DraftModel:
         return path
 
     def _behind(self, tokens: Sequence[int], cache: Any) -> _Numbers:
-        """Have the cache read tokens that are decided, and return the logits after the last: in one pass
-        where the model verifies drafts, else one by one."""
+        """Have the cache read decided tokens, and return the logits after the last one. In one pass if the
+        model verifies drafts, else one by one."""
         support = getattr(self._model, "draft_support", None)
         if len(tokens) > 1 and support is not None and support.shape != "none":
             model: Any = self._model
@@ -167,13 +166,13 @@ class DraftModel:
     def _grown(self, view: View, most: int, depth: int) -> Draft:
         tree = DraftTree()
         paths: list[tuple[float, _Path, int]] = []
-        """Of each node: how likely its path is, its tokens, and its state."""
+        """For each node: the probability of its path, its tokens, and its state."""
         level = self._children(tree, paths, -1, (), view.start, 1.0, view)
         for _ in range(depth - 1):
             likely = [node for node in level if paths[node][0] >= self._least]
             likely = [node for node in likely if tree.tokens[node] not in view.ends]
             likely = sorted(likely, key=lambda node: -paths[node][0])[: self._width]
-            # no node after these is likelier than they are, so none of them would be among the best
+            # later nodes are no likelier than these, so none of them would be among the best
             if not likely or _would_be_cut(paths, likely, most):
                 break
             caches = [self._read[paths[node][1][:-1]][0].copy() for node in likely]
@@ -186,7 +185,7 @@ class DraftModel:
         if not len(tree):
             return NO_DRAFT
         best = sorted(range(len(tree)), key=lambda node: (-paths[node][0], node))[:most]
-        # a child's path is no likelier than its parent's, and comes later: the best are a tree
+        # a child's path is no likelier than its parent's, and comes later: the best nodes form a tree
         return tree.shared().part(best)
 
     def _children(
@@ -199,7 +198,7 @@ class DraftModel:
         chance: float,
         view: View,
     ) -> list[int]:
-        """Add the likeliest allowed tokens after a node that was read, and return their nodes."""
+        """Add the likeliest allowed tokens after a read node, and return their nodes."""
         found: list[int] = []
         logits = self._read[path][1]
         for token, share in self._likeliest(logits, state, view):
@@ -210,8 +209,8 @@ class DraftModel:
         return found
 
     def _likeliest(self, logits: _Numbers, state: int, view: View) -> list[tuple[int, float]]:
-        """Return the likeliest allowed tokens and their probabilities given the mask; nothing where the
-        logits are no numbers, or where the mask would meet a limit of the grammar."""
+        """Return the likeliest allowed tokens and their probabilities given the mask; nothing if the logits
+        are not numbers, or if the mask would exceed a limit of the grammar."""
         allowed = self._allowed(state, view)
         if allowed is None:
             return []
@@ -228,26 +227,27 @@ class DraftModel:
         ]
 
     def _allowed(self, state: int, view: View) -> npt.NDArray[np.int64] | None:
-        """Return the tokens that the grammar allows in a state, ascending; None where that is not known."""
+        """Return the tokens that the grammar allows in a state, ascending; None if that is unknown."""
         if view.matcher is None:
             return np.arange(self._vocab_size)
         assert self._mask is not None
         try:
             view.matcher.compiled.fill_index(state, self._mask, 0)
-        except LimitError:  # a draft is no reason to compile the grammar anew
+        except LimitError:  # a draft does not justify compiling the grammar again
             return None
         allowed = self._mask.allowed()
         return allowed[allowed < self._vocab_size]
 
 
 def _would_be_cut(paths: Sequence[tuple[float, _Path, int]], likely: Sequence[int], most: int) -> bool:
-    """Return whether so many nodes are likelier than these that what follows these would not be taken."""
+    """Return whether so many nodes are likelier than these that none of their descendants would be chosen."""
     least = paths[likely[0]][0]
     return sum(chance >= least for chance, _, _ in paths) > most
 
 
 def _greatest(values: _Numbers, count: int) -> list[int]:
-    """Return the places of the greatest numbers, the greatest first, of equal ones the first."""
+    """Return the indices of the greatest numbers, in descending order; of equal ones the first comes
+    first."""
     if count > _SEARCHED:
         places: list[int] = np.argsort(-values, kind="stable")[:count].tolist()
         return places
@@ -259,8 +259,8 @@ def _greatest(values: _Numbers, count: int) -> list[int]:
 
 
 def _numbers(logits: Any) -> _Numbers:
-    """Return logits of numpy or torch as an array of single precision."""
+    """Return logits of numpy or torch as a float32 array."""
     if hasattr(logits, "detach"):
-        # numpy has no bfloat16, and reads no other device's memory
+        # numpy has no bfloat16, and cannot read the memory of other devices
         logits = logits.detach().float().cpu().numpy()
     return np.asarray(logits, np.float32)

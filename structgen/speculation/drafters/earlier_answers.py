@@ -1,6 +1,6 @@
-"""Earlier answers to the same schema: what one answer says, and how, the next one often says too.
+"""Drafts from earlier answers to the same schema, which often repeat each other.
 
-Opt-in: whoever wants it makes an `AnswerHistory`, and adds answers to it.
+Opt-in: the caller makes an `AnswerHistory` and adds answers to it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import Facts, View
 
 _RANKS: Final = (4, 7, 11)
-"""The lengths of suffixes from which on guesses are trusted apart."""
+"""Suffix lengths that separate the ranks."""
 _FIRST_TRUSTS: Final = (0.9, 0.93, 0.95, 0.97)
-"""How often a guess was right in answers of MaskBench that came after others to their schemas."""
+"""The initial acceptance rate of each rank, measured on answers of MaskBench after others to their
+schemas."""
 
 
 class EarlierAnswers:
-    """Drafts what the tenant's earlier answers to the schema say after the longest suffix of this one.
+    """Drafts the tokens that followed the longest suffix of this answer in the tenant's earlier answers.
 
-    The suffix has at least `shortest` tokens, or it is the whole answer so far.
+    The suffix has at least `shortest` tokens, or is the whole answer so far.
     """
 
     name = "earlier"
@@ -44,15 +45,15 @@ class EarlierAnswers:
         self._state = self._length = self._taken = 0
 
     def begin(self, facts: Facts) -> None:
-        """Look up the answers to the request's schema; a free text has none. Raises StructgenError where
-        their file is refused."""
+        """Look up the answers to the request's schema; a free text has none. Raises StructgenError if their
+        file is refused."""
         self._index = self._history.index(facts.tenant, facts.schema) if facts.schema else None
         self._taken = 0
         if self._index is not None:
             self._state, self._length = self._index.follow(0, 0, [START])
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return a tree of what came after the suffix, by how often."""
+        """Return a tree of the tokens that followed the suffix, with shares by frequency."""
         if self._index is None or self._length < min(self._shortest, self._taken + 1):
             return NO_DRAFT
         self.rank = bisect_right(_RANKS, self._length)
@@ -60,7 +61,7 @@ class EarlierAnswers:
         return self._index.draft(self._state, view, most, self._branches)
 
     def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
-        """Return what came after the longest suffix of answer and path."""
+        """Return the tokens that followed the longest suffix of answer and path."""
         if self._index is None:
             return NO_DRAFT
         state, length = self._index.follow(self._state, self._length, path)
@@ -77,5 +78,5 @@ class EarlierAnswers:
             self._state, self._length = self._index.follow(self._state, self._length, taken)
 
     def end(self) -> None:
-        """Let go of the index."""
+        """Release the index."""
         self._index = None

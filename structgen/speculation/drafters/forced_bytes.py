@@ -1,7 +1,7 @@
-"""Bytes that must come whatever the model says: punctuation, required keys, the rest of an enum's value.
+"""Bytes that the grammar forces: punctuation, required keys, the rest of an enum's value.
 
-Other engines inject such bytes, which changes how the text is split into tokens and so what the model writes
-next. Here they are a draft, which the model confirms.
+Other engines insert such bytes without asking the model. That changes the tokenisation, and so the model's
+next tokens. Here they are a draft, which the model confirms.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from structgen.speculation.drafts.grammar_memo import GrammarMemo, memo_of
 from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_FORCED: Final = 512
-"""Bytes of a draft; one of so many is longer than any that pays."""
+"""The most bytes of a draft; a longer one never pays."""
 
 
 class ForcedBytes:
@@ -31,13 +31,13 @@ class ForcedBytes:
         self._tokenizer: Tokenizer | None = None
 
     def begin(self, facts: Facts) -> None:
-        """Learn the tokenizer."""
+        """Store the tokenizer."""
         self._tokenizer = facts.tokenizer
 
     def propose(self, view: View, most: int) -> Draft:
         """Return the forced tokens; none in a free text. Cost: 1 us in a state that any document of the
-        grammar has met before, else some 10 us, a call of the tokenizer, and 20 us for each forced byte
-        that is new."""
+        grammar has met before; else about 10 us, a call of the tokenizer, and 20 us for each new forced
+        byte."""
         matcher = view.matcher
         if matcher is None or self._tokenizer is None or most < 1 or view.room < 1:
             return NO_DRAFT
@@ -52,18 +52,18 @@ class ForcedBytes:
         return draft.beginning(min(most, view.room))
 
     def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
-        """Return the tokens that are forced after a path."""
+        """Return the forced tokens after a path."""
         return self.propose(view, most)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Learn nothing: the state says it all."""
+        """Do nothing: the state determines the draft."""
 
     def end(self) -> None:
-        """Do nothing: what is remembered belongs to the compiled grammar."""
+        """Do nothing: the memo belongs to the compiled grammar."""
 
 
 def _forced(memo: GrammarMemo, compiled: CompiledGrammar, state: int) -> bytes:
-    """Return the bytes that must come next, as `CompiledGrammar.forced` does, from what is remembered."""
+    """Return the bytes that must come next, as `CompiledGrammar.forced` does, from the memo."""
     found = bytearray()
     while len(found) < _MOST_FORCED and not memo.may_end(compiled, state):
         following = memo.next_bytes(compiled, state)

@@ -1,6 +1,7 @@
-"""The texts that a grammar leaves open, where they are few: the values of an enum, one of some keys.
+"""Drafts of all continuations that a grammar allows, if they are few: the values of an enum, one of some
+keys.
 
-The tree is grown over bytes, likeliest first, and each of its texts is split as the tokenizer splits it.
+The tree is grown over bytes, best-first; each of its texts is split as the tokenizer splits it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from structgen.tokens.tokenizer import Tokenizer
 
 
 class GrammarTree:
-    """Drafts the texts of a grammar up to the first place where more than `widest` bytes may come.
+    """Drafts the continuations up to the first position at which more than `widest` bytes are allowed.
 
-    White space that is not owed is put where the text has put it so far (JSON), or left out.
-    `work` bounds the bytes that one draft steps through, so that no draft takes long: some 5 us each.
+    Optional white space follows the text's layout so far (JSON), or is left out. `work` bounds the bytes that
+    one draft steps through, about 5 us each.
     """
 
     name = "grammar"
@@ -41,17 +42,16 @@ class GrammarTree:
         self._tokenizer: Tokenizer | None = None
         self._kind = ("grammar", widest, work)
         self._layout, self._read = JsonLayout(), 0
-        """How the text is laid out, and how many of its tokens that was learnt from."""
+        """The layout of the text, and how many of its tokens were read for it."""
 
     def begin(self, facts: Facts) -> None:
-        """Learn the tokenizer."""
+        """Store the tokenizer."""
         self._tokenizer = facts.tokenizer
         self._layout, self._read = JsonLayout(), 0
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return the tree; none in a free text. Cost: 1 us in a state that any document of the grammar has
-        met before, else a step of the grammar for each byte, and a call of the tokenizer for each of its
-        texts."""
+        """Return the tree; empty for a free text. Cost: 1 us in a state that any document of the grammar has
+        met before; else a step of the grammar for each byte, and a call of the tokenizer for each text."""
         matcher = view.matcher
         if matcher is None or self._tokenizer is None or most < 1 or view.room < 1:
             return NO_DRAFT
@@ -91,7 +91,7 @@ class GrammarTree:
         return draft if len(draft) <= view.room else allowed_part(draft, view)
 
     def _laid_out(self, view: View, compiled: CompiledGrammar) -> JsonLayout | None:
-        """Return the layout of the text so far; None where the texts are not JSON."""
+        """Return the layout of the text so far; None if the texts are not JSON."""
         if not compiled.has_events or self._tokenizer is None:
             return None
         if self._read > len(view.tokens):
@@ -126,7 +126,7 @@ class GrammarTree:
     def _texts(
         self, start: int, compiled: CompiledGrammar, layout: JsonLayout | None
     ) -> list[tuple[float, bytes]]:
-        """Return the texts up to where the grammar is open, with their chances."""
+        """Return the continuations up to the first open position, with their chances."""
         memo, most = memo_of(compiled), self._widest + len(WHITE)
         found: list[tuple[float, bytes]] = []
         waiting = [(-1.0, b"", start, START if layout is None else layout.place)]
@@ -148,7 +148,7 @@ class GrammarTree:
                 if is_open and layout is not None:
                     data = layout.before(place, byte, not text) + data
                 after = self._after(memo, compiled, state, data)
-                if after < 0:  # not laid out so
+                if after < 0:  # the grammar refuses white space of this layout
                     data = data[-1:]
                     after = memo.byte_after(compiled, state, byte)
                 heapq.heappush(waiting, (chance / len(following), text + data, after, moved(place, byte)))
@@ -164,7 +164,7 @@ class GrammarTree:
         return state
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Learn nothing: the state says it all."""
+        """Do nothing: the state determines the draft."""
 
     def end(self) -> None:
-        """Do nothing: what is remembered belongs to the compiled grammar."""
+        """Do nothing: the memo belongs to the compiled grammar."""

@@ -1,7 +1,7 @@
-"""How the writer of a JSON text lays it out: where a grammar leaves white space open, a model is consistent.
+"""The white space layout of a JSON text: where a grammar allows white space, a model is consistent.
 
-White space is learnt by the kind of place: after `{`, `[`, `,`, `:`, and before a closing bracket. A line
-break is followed by as many units of indentation as containers are open.
+White space is learnt for each kind of position: after `{`, `[`, `,`, `:`, and before a closing bracket. A
+line break is followed by as many units of indentation as containers are open.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _QUOTE, _BACKSLASH, _CLOSE, _COMMA, _COLON = b'"\\},:'
 _OUTSIDE, _INSIDE, _ESCAPED = 0, 1, 2
 
 Place = tuple[int, int, int]
-"""The containers that are open; the bracket, comma or colon with nothing but white space after it, or 0; and
-whether this is in a string, and there after a backslash."""
+"""The number of open containers; the last bracket, comma or colon if only white space follows it, else 0; and
+whether the position is in a string, and there after a backslash."""
 START: Final[Place] = (0, 0, _OUTSIDE)
 
 
 def moved(place: Place, byte: int) -> Place:
-    """Return the place after one more byte."""
+    """Return the position after one more byte."""
     depth, _, string = place
     if string == _ESCAPED:
         return depth, 0, _INSIDE
@@ -38,8 +38,8 @@ def moved(place: Place, byte: int) -> Place:
 
 
 def _kind(place: Place, byte: int) -> tuple[int, int]:
-    """Return the kind of place between what is written and a byte that comes next, 0 where nobody puts white
-    space, and the units of indentation that a line break has there."""
+    """Return the kind of the position before a byte (0: never white space), and the units of indentation of a
+    line break there."""
     depth, context, _ = place
     if byte in _CLOSING:
         return (0 if context in _OPENING else _CLOSE), depth - 1
@@ -47,21 +47,21 @@ def _kind(place: Place, byte: int) -> tuple[int, int]:
 
 
 class JsonLayout:
-    """Learns the white space of one text from its bytes. Memory: a few numbers."""
+    """Learns the white space layout of one text from its bytes. Memory: a few numbers."""
 
     __slots__ = ("_known", "_run", "_unit", "place", "signature")
 
     def __init__(self) -> None:
         self.place = START
         self._run = b""
-        """The white space written last, with nothing after it."""
+        """The white space at the end of the text."""
         self._known: dict[int, bytes] = {}
         self._unit = b""
         self.signature: object = ()
-        """Two layouts of equal signatures put the same white space in equal places."""
+        """Layouts with equal signatures put the same white space in equal positions."""
 
     def copy(self) -> JsonLayout:
-        """Return another that goes on from here by itself."""
+        """Return an independent copy."""
         made = JsonLayout()
         made.place, made._run, made._unit = self.place, self._run, self._unit
         made._known, made.signature = dict(self._known), self.signature
@@ -93,12 +93,12 @@ class JsonLayout:
 
     @property
     def key(self) -> object:
-        """What the white space to come depends on."""
+        """A key of all that the next white space depends on."""
         return self.signature, self.place, self._run
 
     def before(self, place: Place, byte: int, at_start: bool) -> bytes:
-        """Return the white space that the writer would put at a place before a byte. `at_start`: the place is
-        the end of the text, which may have some of it already."""
+        """Return the white space that the writer would put before a byte. `at_start`: the position is the end
+        of the text, which may already have some of it."""
         kind, level = _kind(place, byte)
         if not kind:
             return b""
@@ -112,10 +112,10 @@ class JsonLayout:
         return run
 
     def _guessed(self, kind: int) -> bytes:
-        """Return the white space of a kind of place that the text has not come to yet."""
+        """Return the white space of a kind of position that has not occurred yet."""
         if kind != _COLON and b"\n" in self._known.values():
             return b"\n"
-        if kind in _BETWEEN:  # ", " goes with ": "
+        if kind in _BETWEEN:  # ", " usually comes with ": "
             other = self._known.get(_COMMA if kind == _COLON else _COLON, b"")
             return b"" if other == b"\n" else other
         return b""

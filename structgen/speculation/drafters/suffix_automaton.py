@@ -1,9 +1,10 @@
-"""A suffix automaton of tokens that grows at its end: what has come before, and what came after it.
+"""A suffix automaton of tokens that grows at its end: earlier occurrences of a suffix, and what followed
+them.
 
 Blumer, Blumer, Haussler, Ehrenfeucht, Chen, Seiferas, "The smallest automaton recognizing the subwords of a
-text" (1985). A state stands for the pieces of the text that end at the same places. `links[s]` is the state
-of the longest suffix of those pieces that ends at more places; `lengths[s]` is the length of the longest
-piece.
+text" (1985). A state stands for the factors of the text that end at the same positions. `links[s]` is its
+suffix link: the state of the longest suffix of these factors that ends at more positions. `lengths[s]` is the
+length of the longest factor.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from structgen.speculation.drafts.planner import fuse
 
 Pick = Literal["frequent", "latest", "first"]
 _ROOM: Final = 64
-"""Tokens that there is room for at first."""
+"""Initial capacity in tokens."""
 _MORE: Final = 2
-"""Under a grammar a draft is grown larger than asked, in nodes and branches, as some will be refused."""
+"""Under a grammar a draft is grown by this factor in nodes and branches, because some will be refused."""
 
 
 class SuffixAutomaton:
-    """At most 2 states and 3 moves a token, some 150 to 300 bytes a token. Tokens are int32; separators are
-    negative.
+    """At most 2 states and 3 transitions a token, about 150 to 300 bytes a token. Tokens are int32;
+    separators are negative.
 
-    One thread may extend it; once it is no longer extended, any number may read it.
+    Only one thread may extend it. Once it is no longer extended, any number of threads may read it.
     """
 
     __slots__ = ("_head", "_moves", "_room", "_states", "_table", "_text")
@@ -49,7 +50,7 @@ class SuffixAutomaton:
         self.extend(listed)
 
     def _reserve(self, room: int) -> None:
-        """Have room for so many tokens."""
+        """Allocate capacity for so many tokens."""
         slots = 1 << (6 * room).bit_length()
         states = np.empty((2 * room + 2, tables.STATE_WORDS), np.int32)
         moves = np.empty((3 * room + 3, tables.MOVE_WORDS), np.int32)
@@ -91,8 +92,8 @@ class SuffixAutomaton:
         tables.extend(self._head, self._states, self._moves, self._table, self._text, listed)
 
     def repeated(self, longest: int) -> tuple[int, int]:
-        """Return the state of the longest suffix of the text, of at most `longest` tokens, that stands in it
-        earlier too, and that suffix's length; (0, 0) where there is none. Cost: 1 us."""
+        """Return the state and the length of the longest suffix of the text, of at most `longest` tokens,
+        that also occurs earlier; (0, 0) if there is none. Cost: 1 us."""
         last = int(self._head[tables.LAST])
         state = max(int(self._states[last, tables.LINK]), 0)
         length = int(self._states[state, tables.LENGTH])
@@ -102,25 +103,25 @@ class SuffixAutomaton:
         return state, length
 
     def follow(self, state: int, length: int, tokens: Iterable[int]) -> tuple[int, int]:
-        """Return the state of the longest suffix of another text that stands in this one, and its length,
+        """Return the state and the length of the longest suffix of another text that occurs in this one,
         after more tokens of the other text. Cost: 2 us, and 0.1 us a token on average."""
         found = int(tables.follow(self._states, self._moves, self._table, state, length, _int32(tokens)))
         return found & 0xFFFFFFFF, found >> 32
 
     def shorter(self, state: int) -> tuple[int, int]:
-        """Return the state of the longest suffix of a state's pieces that ends at more places, and its
-        length; (0, 0) where that is the empty one."""
+        """Return the suffix link of a state: the state and the length of the longest suffix that ends at more
+        positions; (0, 0) if that is the empty one."""
         link = max(int(self._states[state, tables.LINK]), 0)
         return link, int(self._states[link, tables.LENGTH])
 
     def draft(self, state: int, view: View, most: int, branches: int) -> Draft:
-        """Return the likeliest `most` continuations of a state's pieces that the grammar takes, at most
-        `branches` after each node. A share is how often the text went on so. Cost: 5 us, 0.1 us a node, and
-        a step of the grammar for each."""
+        """Return the likeliest `most` continuations of a state's factors that the grammar allows, at most
+        `branches` after each node. A share is the frequency of a continuation in the text. Cost: 5 us, 0.1 us
+        a node, and a step of the grammar for each."""
         return self.draft_of([(state, 1.0)], view, most, branches)
 
     def draft_of(self, weighted: Sequence[tuple[int, float]], view: View, most: int, branches: int) -> Draft:
-        """Return the same for several states together, whose shares have weights. Cost: 5 us for each."""
+        """Return the same for several states, with weights for their shares. Cost: 5 us for each."""
         if most < 1 or view.room < 1:
             return NO_DRAFT
         more = 1 if view.matcher is None else _MORE
@@ -144,7 +145,7 @@ class SuffixAutomaton:
         return allowed_part(whole, view, most, branches)
 
     def copy_from(self, place: int, view: View, most: int) -> Draft:
-        """Return the tokens after a place of the text, as long as the grammar takes them."""
+        """Return the tokens after a position of the text, as far as the grammar allows them."""
         found: list[int] = []
         state = view.start
         for token in self.text[place + 1 : place + 1 + min(most, view.room)].tolist():

@@ -1,7 +1,7 @@
-"""Text that the prompt or the answer holds already: records, keys, names, quotations.
+"""Drafts from text that the prompt or the answer already contains: records, keys, names, quotations.
 
-SuffixDecoding (Oliaro et al. 2024): the longest suffix that came before, and a tree of what came after it,
-by how often. Prompt lookup (Saxena 2023) and CopySpec (Dumitru et al. 2025) are settings of it.
+SuffixDecoding (Oliaro et al. 2024): find the longest suffix that occurred before, and draft a tree of what
+followed it, by frequency. Prompt lookup (Saxena 2023) and CopySpec (Dumitru et al. 2025) are settings of it.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import Facts, View
 
 _RANKS: Final = (2, 3, 4, 6, 9)
-"""The lengths of suffixes from which on guesses are trusted apart."""
+"""Suffix lengths that separate the ranks."""
 _FIRST_TRUSTS: Final = (0.63, 0.73, 0.8, 0.82, 0.85, 0.92)
-"""How often a guess was right in answers of MaskBench that came after their schemas."""
+"""The initial acceptance rate of each rank, measured on answers of MaskBench after their schemas."""
 
 _SUFFIXES: Final = 2
-"""Suffixes that are followed: the longest that came before, and the longest that came at more places."""
+"""How many suffixes are followed: the longest that occurred before, and the longest that occurred more
+often."""
 _SHORTER: Final = 0.5
-"""How much the guesses after a shorter suffix count, beside how often such guesses are right."""
+"""The weight of continuations of a shorter suffix, besides their acceptance rate."""
 
 
 class SuffixIndex:
-    """Drafts what came after the longest suffix of prompt and answer that stands in them earlier too.
+    """Drafts the tokens that followed an earlier occurrence of the longest suffix of prompt and answer.
 
-    `longest` and `shortest` bound that suffix, `branches` says how many tokens may stand after one node.
-    `pick`: "frequent" grows a tree by counts; "latest" and "first" copy from one place. `most_tokens` bounds
-    the memory (300 bytes a token): a text that is longer is indexed anew from its last half.
+    `longest` and `shortest` bound that suffix; `branches` bounds the children of a node. `pick`: "frequent"
+    grows a tree by counts; "latest" and "first" copy from one position. `most_tokens` bounds the memory (300
+    bytes a token): of a longer text the last half is indexed again.
     """
 
     cuts_itself = True
@@ -63,25 +64,25 @@ class SuffixIndex:
         self._pick, self._most = pick, most_tokens
         self.index = SuffixAutomaton()
         self._waiting: list[int] = []
-        """Tokens that are observed and not indexed yet."""
+        """Observed tokens that are not indexed yet."""
 
     @classmethod
     def prompt_lookup(cls, longest: int = 3) -> SuffixIndex:
-        """Return prompt lookup: the first place of the last three tokens, or of fewer."""
+        """Return prompt lookup: copy from the first occurrence of the last three tokens, or of fewer."""
         return cls(longest, 1, 1, "first", name="prompt lookup")
 
     @classmethod
     def copy_spec(cls, length: int = 5) -> SuffixIndex:
-        """Return CopySpec: the latest place of exactly the last `length` tokens."""
+        """Return CopySpec: copy from the latest occurrence of exactly the last `length` tokens."""
         return cls(length, length, 1, "latest", name="copy")
 
     def begin(self, facts: Facts) -> None:
-        """Take note of the prompt, which is indexed when a draft is first asked for: 0.3 us a token."""
+        """Store the prompt. It is indexed for the first draft: 0.3 us a token."""
         self._waiting = list(facts.prompt[-self._most :])
         self.index = SuffixAutomaton()
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return what came after the longest suffix that came before."""
+        """Return what followed the longest suffix that occurred before."""
         if self._waiting:
             self._take_up()
         state, length = self.index.repeated(self._longest)
@@ -92,11 +93,11 @@ class SuffixIndex:
             return self._likeliest(state, view, most)
         first = int(self.index.column(FIRST)[state])
         place = first if self._pick == "first" else int(self.index.column(EARLIER)[state])
-        # a place that is not known any more is one of a text that repeats itself hundreds of times
+        # the position is unknown only in a text that repeats itself hundreds of times
         return self.index.copy_from(place if place >= 0 else first, view, most)
 
     def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
-        """Return what came after the longest suffix of text and path that came before."""
+        """Return what followed the longest suffix of text and path that occurred before."""
         if self._pick != "frequent" or most < 1:
             return NO_DRAFT
         state, length = self.index.follow(*self.index.repeated(self._longest), path)
@@ -110,7 +111,7 @@ class SuffixIndex:
         self.first_trust = _FIRST_TRUSTS[self.rank]
 
     def _likeliest(self, state: int, view: View, most: int) -> Draft:
-        """Return a tree by counts after a suffix, and after shorter ones."""
+        """Return a tree by counts of what followed a suffix, and shorter ones."""
         weighted = [(state, 1.0)]
         while len(weighted) < _SUFFIXES:
             state, length = self.index.shorter(state)
@@ -121,14 +122,14 @@ class SuffixIndex:
         return self.index.draft_of(weighted, view, most, self._branches)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Take note of the tokens. They are indexed when a draft is asked for next, so that a text for which
-        none is asked costs nothing."""
+        """Store the tokens. They are indexed for the next draft, so that a text without drafts costs
+        nothing."""
         self._waiting += taken
         if len(self._waiting) > self._most:
             self._waiting = self._waiting[-self._most :]
 
     def _take_up(self) -> None:
-        """Index the tokens that were observed."""
+        """Index the observed tokens."""
         waiting, self._waiting = self._waiting, []
         if len(self.index) + len(waiting) > self._most:
             kept = max(self._most // 2, 1)
@@ -138,6 +139,6 @@ class SuffixIndex:
             self.index.extend(waiting)
 
     def end(self) -> None:
-        """Let go of the index."""
+        """Release the index."""
         self._waiting = []
         self.index = SuffixAutomaton()

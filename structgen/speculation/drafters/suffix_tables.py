@@ -1,11 +1,12 @@
-"""The inner loops of the suffix automaton: its states and moves as rows of arrays, compiled.
+"""The compiled loops of the suffix automaton: its states and transitions as rows of arrays.
 
-    head     how many tokens, states and moves there are; the state of the whole text
-    states   a row for each state: LENGTH, LINK, COUNT, FIRST, LATEST, EARLIER, MOVES (the first move)
-    moves    a row for each move: STATE, TOKEN, TARGET, NEXT (the next move of the same state)
-    table    a hash table of moves by state and token: open addressing, -1 is empty; a power of two long
+    head     the numbers of tokens, states and transitions; the state of the whole text
+    states   a row for each state: LENGTH, LINK, COUNT, FIRST, LATEST, EARLIER, MOVES (the first transition)
+    moves    a row for each transition: STATE, TOKEN, TARGET, NEXT (the next transition of the same state)
+    table    a hash table of transitions by state and token: open addressing, -1 is empty; its size is a power
+    of two
 
-A move is never taken away, only led to another target, so that the table needs no deletion.
+Transitions are never removed, only redirected, so the table needs no deletion.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ STATE_WORDS: Final = 7
 STATE, TOKEN, TARGET, NEXT = 0, 1, 2, 3
 MOVE_WORDS: Final = 4
 COUNTED: Final = 256
-"""Of how many suffixes the count is kept at each token: more there are only in a text that repeats itself
-hundreds of times, and then the longest ones are counted."""
+"""How many suffixes are counted at each token. There are more only in a text that repeats itself hundreds of
+times; then the longest ones are counted."""
 
 
 @jit
 def slot_of(moves: Any, table: Any, state: Any, token: Any) -> Any:
-    """Return the slot of the table that holds a state's move by a token, or the empty one where it goes."""
+    """Return the table's slot of a state's transition by a token, or the empty slot for it."""
     mask = np.int64(len(table) - 1)
     key = np.uint64(state) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(token) * np.uint64(0xD6E8FEB86659FD93)
     slot = np.int64((key ^ (key >> np.uint64(32))) & np.uint64(mask))
@@ -43,7 +44,7 @@ def slot_of(moves: Any, table: Any, state: Any, token: Any) -> Any:
 
 @jit
 def target_of(moves: Any, table: Any, state: Any, token: Any) -> Any:
-    """Return where a state's move by a token leads, or -1."""
+    """Return the target of a state's transition by a token, or -1."""
     move = np.int64(table[slot_of(moves, table, state, token)])
     if move < 0:
         return np.int64(-1)
@@ -52,7 +53,7 @@ def target_of(moves: Any, table: Any, state: Any, token: Any) -> Any:
 
 @jit
 def add_move(head: Any, states: Any, moves: Any, table: Any, state: Any, token: Any, target: Any) -> None:
-    """Lead a state's move by a token to a target; it is made where it is not there."""
+    """Set the target of a state's transition by a token; add the transition if it is missing."""
     slot = slot_of(moves, table, state, token)
     move = np.int64(table[slot])
     if move < 0:
@@ -68,7 +69,7 @@ def add_move(head: Any, states: Any, moves: Any, table: Any, state: Any, token: 
 
 @jit
 def add_state(head: Any, states: Any, length: Any, first: Any) -> Any:
-    """Return a new state without moves."""
+    """Return a new state without transitions."""
     state = head[STATES]
     head[STATES] = state + 1
     states[state, LENGTH] = length
@@ -83,7 +84,8 @@ def add_state(head: Any, states: Any, length: Any, first: Any) -> Any:
 
 @jit
 def split(head: Any, states: Any, moves: Any, table: Any, at: Any, token: Any) -> Any:
-    """Return the state of the longest piece of `at` with a token behind it, made if it shares one."""
+    """Return the state of the longest factor of `at` followed by a token; cloned if it shares a state with
+    longer factors."""
     after = target_of(moves, table, at, token)
     if states[after, LENGTH] == states[at, LENGTH] + 1:
         return after
@@ -111,7 +113,7 @@ def split(head: Any, states: Any, moves: Any, table: Any, at: Any, token: Any) -
 
 @entry("int64(int64[::1], int32[:, ::1], int32[:, ::1], int32[::1], int32[::1])")
 def start(head: Any, states: Any, moves: Any, table: Any, text: Any) -> Any:
-    """Make the state of the empty text, the only one."""
+    """Make the initial state, that of the empty text."""
     head[TOKENS] = head[STATES] = head[MOVES_MADE] = head[LAST] = 0
     table[:] = -1
     root = add_state(head, states, np.int64(0), np.int64(-1))
@@ -121,8 +123,8 @@ def start(head: Any, states: Any, moves: Any, table: Any, text: Any) -> Any:
 
 @entry("int64(int64[::1], int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int32[::1])")
 def extend(head: Any, states: Any, moves: Any, table: Any, text: Any, tokens: Any) -> Any:
-    """Add tokens at the end of the text; return how many it has. There is room: two states and three moves
-    for each token, and one of either. Cost: 0.1 us a token on average."""
+    """Add tokens at the end of the text; return the text's length. The arrays have capacity for two states
+    and three transitions a token, and one more of each. Cost: 0.1 us a token on average."""
     for i in range(len(tokens)):
         token = np.int64(tokens[i])
         place = head[TOKENS]
@@ -152,7 +154,7 @@ def extend(head: Any, states: Any, moves: Any, table: Any, text: Any, tokens: An
 
 @entry("int64(int32[:, ::1], int64, int64)")
 def shortened(states: Any, state: Any, longest: Any) -> Any:
-    """Return the state of a piece's suffix of at most `longest` tokens."""
+    """Return the state of a factor's suffix of at most `longest` tokens."""
     while state > 0 and states[states[state, LINK], LENGTH] >= longest:
         state = np.int64(states[state, LINK])
     return state
@@ -160,7 +162,7 @@ def shortened(states: Any, state: Any, longest: Any) -> Any:
 
 @entry("int64(int32[:, ::1], int32[:, ::1], int32[::1], int64, int64, int32[::1])")
 def follow(states: Any, moves: Any, table: Any, state: Any, length: Any, tokens: Any) -> Any:
-    """Return 2^32 times the length, plus the state, of the longest suffix of another text that stands in this
+    """Return 2^32 times the length, plus the state, of the longest suffix of another text that occurs in this
     one, after more tokens of the other text."""
     for i in range(len(tokens)):
         token = np.int64(tokens[i])
@@ -178,7 +180,7 @@ def follow(states: Any, moves: Any, table: Any, state: Any, length: Any, tokens:
 
 @jit
 def seen(states: Any, state: Any) -> Any:
-    """Return how often a state's pieces came, at least once."""
+    """Return how often a state's factors occur, at least 1."""
     return max(np.int64(states[state, COUNT]), np.int64(1))
 
 
@@ -196,9 +198,9 @@ def grow(
     out_parents: Any,
     out_chances: Any,
 ) -> Any:
-    """Write the likeliest `most` continuations of a state's pieces, at most `branches` behind each node and
-    `deepest` tokens long; return how many they are. A share is how often the text went on so, of all that it
-    did. Separators are left out. Cost: 0.1 us a node and move.
+    """Write the likeliest `most` continuations of a state's factors, at most `branches` after each node and
+    at most `deepest` tokens long; return their number. A share is the frequency of a continuation among all.
+    Separators are left out. Cost: 0.1 us a node and transition.
     """
     room = most * branches + branches
     worth = np.empty(room, np.float64)
@@ -219,7 +221,7 @@ def grow(
                 after = np.int64(moves[move, TARGET])
                 if moves[move, TOKEN] >= 0:
                     total += seen(states, after)
-                    # insertion into the best so far: by count, of equals the latest
+                    # insertion sort of the best so far: by count, of equal ones the latest first
                     place = found
                     while place > 0:
                         other = np.int64(moves[best[place - 1], TARGET])
@@ -269,7 +271,7 @@ def grow(
 
 @entry("int64(int32[:, ::1], int32[::1], int64)")
 def rehash(moves: Any, table: Any, count: Any) -> Any:
-    """Put the first `count` moves into an empty table."""
+    """Insert the first `count` transitions into an empty table."""
     for move in range(count):
         state, token = np.int64(moves[move, STATE]), np.int64(moves[move, TOKEN])
         table[slot_of(moves, table, state, token)] = move

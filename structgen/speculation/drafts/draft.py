@@ -15,11 +15,11 @@ from structgen.speculation.drafts.flat_trees import LEAST_CHANCE, follow_path, l
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """A tree of guessed tokens. Node i is `tokens[i]` after node `parents[i]`; -1 is the root, which is the
-    text so far. Parents come before their children, and the children of a node are different tokens.
+    """A tree of guessed tokens. Node i is `tokens[i]` after node `parents[i]`; -1 is the root, the text so
+    far. Parents come before their children; siblings are different tokens.
 
-    `chances[i]` is how likely it is that the model chooses node i once it has chosen the parent: above 0, at
-    most 1. It decides what is worth a row of the model; it never decides what the model writes.
+    `chances[i]`, above 0 and at most 1, is the probability that the model chooses node i after its parent. It
+    decides which nodes are verified, never what the model writes.
     """
 
     tokens: npt.NDArray[np.int32]
@@ -27,7 +27,7 @@ class Draft:
     chances: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        """Raises OptionError where the three arrays are no such tree. Cost: 1 us a node."""
+        """Raises OptionError if the three arrays are no such tree. Cost: 1 us a node."""
         for name, dtype in (("tokens", np.int32), ("parents", np.int32), ("chances", np.float32)):
             object.__setattr__(self, name, _column(name, getattr(self, name), dtype))
         count = len(self.tokens)
@@ -67,7 +67,7 @@ class Draft:
 
     @classmethod
     def chain(cls, tokens: Iterable[int], chance: float = 1.0) -> Draft:
-        """Return the draft in which each token stands after the one before it."""
+        """Return the draft in which each token follows the one before it."""
         listed = list(tokens)
         count = len(listed)
         return cls(
@@ -81,8 +81,8 @@ class Draft:
         parents: npt.NDArray[np.int32],
         chances: npt.NDArray[np.float32],
     ) -> Draft:
-        """Return the draft of three new arrays that are such a tree: nothing is checked or copied, and they
-        cannot be written to any more. For code that builds trees; cost: 1 us."""
+        """Return the draft of three new arrays without checking or copying them; they become read-only. For
+        code that builds valid trees. Cost: 1 us."""
         draft = object.__new__(cls)
         for name, array in (("tokens", tokens), ("parents", parents), ("chances", chances)):
             array.setflags(write=False)
@@ -93,14 +93,14 @@ class Draft:
         return len(self.tokens)
 
     def children(self) -> list[dict[int, int]]:
-        """Return n + 1 tables, {token: node}: those of the root, of node 0, of node 1, ... Linear."""
+        """Return n + 1 tables, {token: node}: those of the root, of node 0, of node 1, ... Linear time."""
         found: list[dict[int, int]] = [{} for _ in range(len(self) + 1)]
         for i, (token, parent) in enumerate(zip(self.tokens.tolist(), self.parents.tolist(), strict=True)):
             found[parent + 1][token] = i
         return found
 
     def likeliest_chain(self) -> Draft:
-        """Return the path that goes to the likeliest child of each node, as a chain."""
+        """Return the chain of the likeliest child of each node."""
         best: dict[int, int] = {}
         for node, parent in enumerate(self.parents.tolist()):
             if parent not in best or self.chances[node] > self.chances[best[parent]]:
@@ -120,7 +120,7 @@ class Draft:
         return found[::-1]
 
     def accepted(self, taken: Sequence[int]) -> int:
-        """Return how many of the tokens that the model chose, from the first on, stand in the tree."""
+        """Return how many of the tokens that the model chose are in the tree, counted from the first."""
         return int(follow_path(self.tokens, self.parents, np.array(taken, np.int32))) >> 2
 
     def leaves(self, most: int) -> list[int]:
@@ -130,8 +130,8 @@ class Draft:
         return [int(node) for node in found[:count]]
 
     def behind(self, path: Sequence[int]) -> Draft:
-        """Return the tree that stands after a path, with the path, whose chances are next to nothing: to be
-        fused with a tree that has the path already. Cost: 5 us."""
+        """Return this tree below a path, as a tree that includes the path. The path's nodes have negligible
+        chances: the result is fused with a tree that has the path already. Cost: 5 us."""
         count, size = len(path), len(self.tokens)
         tokens, parents = np.empty(count + size, np.int32), np.empty(count + size, np.int32)
         chances = np.full(count + size, LEAST_CHANCE, np.float32)
@@ -141,7 +141,7 @@ class Draft:
         return Draft.made(tokens, parents, chances)
 
     def beginning(self, count: int) -> Draft:
-        """Return the tree of the first `count` nodes. Cost: 1 us, and nothing where there are no more."""
+        """Return the tree of the first `count` nodes. Cost: 1 us, or nothing if there are no more."""
         if count >= len(self.tokens):
             return self
         return Draft.made(self.tokens[:count], self.parents[:count], self.chances[:count])
@@ -155,7 +155,7 @@ class Draft:
 
 
 class DraftTree:
-    """A draft while it is made, node by node; a token that a node already has is not added twice."""
+    """Builds a draft node by node. A token that a node already has is not added twice."""
 
     __slots__ = ("_nodes", "chances", "parents", "tokens")
 
@@ -169,7 +169,7 @@ class DraftTree:
         return len(self.tokens)
 
     def add(self, parent: int, token: int, chance: float) -> int:
-        """Return the node of a token after a parent, which keeps the larger of its chances."""
+        """Return the node of a token after a parent. A known node keeps the larger chance."""
         node = self._nodes.get((parent, token))
         if node is None:
             node = self._nodes[parent, token] = len(self.tokens)
@@ -181,8 +181,8 @@ class DraftTree:
         return node
 
     def shared(self, most: float = 1.0) -> Draft:
-        """Return the draft; where the chances of siblings add up to more than 1, they are scaled down to it,
-        and none is above `most`."""
+        """Return the draft. Chances of siblings that add up to more than 1 are scaled down to 1; each is at
+        most `most`."""
         sums: dict[int, float] = {}
         for parent, chance in zip(self.parents, self.chances, strict=True):
             sums[parent] = sums.get(parent, 0.0) + chance
@@ -198,7 +198,8 @@ def _made(values: Iterable[int]) -> npt.NDArray[np.int32]:
 
 
 def _column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
-    """Return a read-only array of one dimension. Raises OptionError where numbers would be changed by it."""
+    """Return a read-only one-dimensional array. Raises OptionError if a number would be changed by the
+    conversion."""
     given = np.asarray(value)
     kinds = "iu" if dtype is np.int32 else "f"
     if given.ndim != 1 or (given.size and given.dtype.kind not in kinds):
@@ -215,4 +216,4 @@ def _column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
 
 
 NO_DRAFT = Draft(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
-"""The draft without a node: the model is asked for one token, as without speculation."""
+"""The draft without a node: the model chooses one token, as without speculation."""

@@ -1,4 +1,4 @@
-"""What a drafter is: the protocol, and what it is told of a request and of a step."""
+"""The protocol of drafters, and its arguments: facts about a request, and a view of the text."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ _FREE, _ENDED = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a request before its first token."""
+    """Facts about a request before its first token."""
 
     prompt: Sequence[int]
     tokenizer: Tokenizer
     text: bytes = b""
-    """The caller's own text that is to be edited; empty: there is none."""
+    """The caller's own text that is to be edited; empty if there is none."""
     schema: str = ""
-    """What tells grammars apart (`Grammar.fingerprint`); empty: the text is free."""
+    """The grammar's identity (`Grammar.fingerprint`); empty for a free text."""
     tenant: str = ""
-    """Whose request it is: nothing is learnt from one tenant's answers for another."""
+    """The owner of the request. Nothing is learnt from one tenant's answers for another."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where a text stands when a draft is asked for. A drafter changes none of it."""
+    """The state of a text when a draft is requested. Read-only for drafters."""
 
     tokens: Sequence[int]
     """The text's tokens so far, without the prompt."""
     matcher: Matcher | None
-    """None: the text is free."""
+    """None for a free text."""
     room: int
-    """How many more tokens the text may take: what is left of the budget and of the model's context."""
+    """How many more tokens the text may have, by its budget and by the model's context."""
     ends: frozenset[int]
     """The tokens that end a text."""
     state: int | None = None
-    """The number of the state that drafts go on from; None: the matcher's."""
+    """The number of the state from which to draft; None: the matcher's."""
     _steps: dict[int, int] = field(init=False, repr=False, compare=False)
-    """Steps of the grammar that were taken before, of all its documents."""
+    """Known transitions of the grammar, from all its documents."""
 
     def __post_init__(self) -> None:
         steps = {} if self.matcher is None else memo_of(self.matcher.compiled).steps
@@ -58,17 +58,17 @@ class View:
 
     @property
     def start(self) -> int:
-        """The number of the state that drafts go on from, for `after`."""
+        """The number of the state from which to draft, an argument of `after`."""
         if self.state is not None:
             return self.state
         return _FREE if self.matcher is None else self.matcher.state_index
 
     def after(self, state: int, token: int) -> int:
-        """Return the number of the state after a token, or REFUSED. The matcher does not move. Cost: some
-        10 us the first time, then 0.2 us.
+        """Return the number of the state after a token, or REFUSED. The matcher does not move. Cost: about 10
+        us the first time, then 0.2 us.
 
-        States that are met here count against the limits of the grammar, as those of a document do. Where a
-        limit is reached the token is refused: a draft is no reason to compile the grammar anew.
+        New states count against the limits of the grammar, as those of a document do. At a limit the token is
+        refused: a draft does not justify compiling the grammar again.
         """
         if self.matcher is None:
             if state != _FREE or token < 0:
@@ -86,8 +86,8 @@ class View:
         return after
 
     def behind(self, path: Sequence[int]) -> View | None:
-        """Return the view of a text that has taken some more tokens; None where that is refused, the end, or
-        where there is no room after it. The matcher does not move: `state` says where the text would be."""
+        """Return the view after some more tokens; None if they are refused, end the text, or use up its room.
+        The matcher does not move; `state` is the state after them."""
         state = self.start
         for token in path:
             if token in self.ends or state == REFUSED:
@@ -98,9 +98,9 @@ class View:
         return View(self.tokens, self.matcher, self.room - len(path), self.ends, state)
 
     def walked(self, draft: Draft) -> npt.NDArray[np.int64]:
-        """Return the number of the state after each node of a draft, or REFUSED: where the grammar does not
-        take it, for which there is no room, or whose parent is refused. Cost: 0.3 us a node and step that
-        was taken before."""
+        """Return the number of the state after each node of a draft, or REFUSED: if the grammar refuses it,
+        if there is no room for it, or if its parent is refused. Cost: 0.3 us a node with a known
+        transition."""
         states: list[int] = []
         steps, start, room = self._steps, self.start, self.room
         depths: list[int] = []
@@ -121,47 +121,44 @@ class View:
 
 @runtime_checkable
 class Drafter(Protocol):
-    """Guesses what the model writes next. An object serves one request; what requests share is given to it
-    when it is made.
+    """Guesses the next tokens. An object serves one request; objects that requests share are passed to its
+    constructor.
 
-    The calls are: `begin` once; then for each pass of the model `propose` and `observe`; `end` once. A
-    drafter that raises, or gives no `Draft`, is not asked again for this request. A drafter that does not
-    pay for its time is not asked in each pass; it observes all tokens.
+    Order of calls: `begin` once; then `propose` and `observe` for each forward pass; `end` once. A drafter
+    that raises, or returns no `Draft`, is not used again for this request. A drafter that saves less time
+    than it takes is not asked in every pass; it still observes all tokens.
 
-    Three attributes may say more. `cuts_itself = True`: its drafts hold nothing that the view refuses, and
-    are not walked a second time. `rank`, a number that `propose` may set: drafts of different ranks, as after
-    a short and a long match, are trusted apart. `first_trust`, set with it: how likely a guess of that rank
-    is, before the request has shown how often it is right.
+    Optional attributes. `cuts_itself = True`: its drafts contain nothing that the view refuses, and are not
+    checked again. `rank`, a number that `propose` may set: acceptance rates are learnt for each rank apart,
+    for example after a short and a long match. `first_trust`, set with `rank`: the initial acceptance rate.
 
-    One that can guess what comes after guesses of others, too, has a method
-    `propose_behind(view, path, most)`: `path` are the guessed tokens, and `view` stands after them, but for
-    its `tokens`.
+    Optional method `propose_behind(view, path, most)`, for drafters that can continue other drafters'
+    guesses: `path` are the guessed tokens, and `view` is the view after them, except for its `tokens`.
     """
 
     @property
     def name(self) -> str:
-        """What usage and traces call it."""
+        """Its name in usage and traces."""
 
     def begin(self, facts: Facts) -> None:
-        """Learn of the request."""
+        """Receive the facts of the request."""
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return a draft of at most `most` nodes. Siblings' chances are shares: they say how the drafter
-        divides its guess, and how often it is right at all is learnt from what the model chooses."""
+        """Return a draft of at most `most` nodes. Chances of siblings are shares: they divide the drafter's
+        guess. Its overall acceptance rate is learnt from the model's choices."""
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Learn which tokens the text has taken, and how many of them, from the first on, were drafted (by
-        any drafter)."""
+        """Receive the tokens that the text has taken; the first `accepted` of them were drafted (by any
+        drafter)."""
 
     def end(self) -> None:
-        """Learn that the text is over."""
+        """The text is over."""
 
 
 def allowed_part(draft: Draft, view: View, most: int | None = None, branches: int = MOST_BRANCHES) -> Draft:
-    """Return the nodes of a draft that the grammar takes and for which there is room, with what was the share
-    of refused siblings given to the others; the first `branches` children of each node, and of more than
-    `most` nodes the likeliest. Cost: 5 us, and 0.4 us a
-    node and step of the grammar that was taken before.
+    """Return the nodes of a draft that the grammar allows and for which there is room. Shares of refused
+    siblings go to the others; each node keeps its first `branches` children, and of more than `most` nodes
+    the likeliest are kept. Cost: 5 us, and 0.4 us a node with a known transition.
     """
     if not len(draft) or view.room <= 0:
         return NO_DRAFT
@@ -174,8 +171,8 @@ def allowed_part(draft: Draft, view: View, most: int | None = None, branches: in
 
 
 def part_of(draft: Draft, states: npt.NDArray[np.int64], most: int, branches: int = MOST_BRANCHES) -> Draft:
-    """Return the nodes of a draft whose states are not REFUSED: the first `branches` children of each, and
-    at most `most` in all, the likeliest. A node after a refused one is refused, too. `states` is used up."""
+    """Return the nodes of a draft whose states are not REFUSED: the first `branches` children of each, at
+    most `most` in all, the likeliest. A node after a refused one is refused, too. Overwrites `states`."""
     count = len(draft)
     made, chances = np.empty((2, count), np.int32), np.empty(count, np.float32)
     left = allowed_nodes(

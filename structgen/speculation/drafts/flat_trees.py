@@ -1,8 +1,8 @@
-"""The inner loops over draft trees: flat arrays of tokens, parents and chances, compiled.
+"""The compiled loops over draft trees: flat arrays of tokens, parents and chances.
 
-A tree's parents come before their children; -1 is the root. Several trees stand behind one another in the
-same arrays: tree i has the nodes `starts[i]` to `starts[i + 1]`, and its parents count from `starts[i]`.
-Arrays of a `Draft` cannot be written to, which is part of their type.
+Parents come before their children; -1 is the root. Several trees are concatenated in the same arrays: tree i
+has the nodes `starts[i]` to `starts[i + 1]`, and its parents are numbered from `starts[i]`. The arrays of a
+`Draft` are read-only, which is part of their type.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from structgen.native.jit import entry, jit
 
 LEAST_CHANCE: Final = 1e-30
-"""A product of many small numbers stays above the 0 that float32 would make of it."""
+"""A lower bound for products of many chances, which float32 would round to 0."""
 ENDED: Final = 1
 WRONG: Final = 2
 _ROOT: Final = -1
@@ -24,8 +24,8 @@ _F4: Final = "Array(float32, 1, 'C', True)"
 
 @jit
 def shared(parents: Any, chances: Any, count: Any, most: Any, out: Any) -> None:
-    """Write the chances of `count` nodes: where those of siblings add up to more than 1 they are scaled down
-    to it, and none is above `most`."""
+    """Write the chances of `count` nodes. If those of siblings add up to more than 1 they are scaled down to
+    1; each is at most `most`."""
     sums = np.zeros(count + 1, np.float64)
     for i in range(count):
         sums[parents[i] + 1] += chances[i]
@@ -52,8 +52,9 @@ def fuse_trees(
     out_parents: Any,
     out_chances: Any,
 ) -> Any:
-    """Write the union of trees: each path once, with the largest of its chances, each times the trust in its
-    tree. Returns how many nodes it has. `out_*` have room for all nodes. Cost: 20 ns a node and sibling."""
+    """Write the union of trees: each path once, with the largest of its chances, each multiplied by the trust
+    in its tree. Returns the number of nodes. `out_*` have room for all nodes. Cost: 20 ns a node and
+    sibling."""
     total = len(tokens)
     first = np.full(total + 1, -1, np.int64)
     following = np.full(total + 1, -1, np.int64)
@@ -90,7 +91,7 @@ def fuse_trees(
 
 @jit
 def is_before(one: Any, other: Any, worth: Any) -> Any:
-    """Return whether a node is taken before another: the likelier one, of equals the first."""
+    """Return whether a node is taken before another: the likelier one, of equal ones the first."""
     if worth[one] != worth[other]:
         return worth[one] > worth[other]
     return one < other
@@ -98,7 +99,7 @@ def is_before(one: Any, other: Any, worth: Any) -> Any:
 
 @jit
 def sink(heap: Any, at: Any, count: Any, worth: Any) -> None:
-    """Put a heap's element below those that come before it."""
+    """Sift a heap's element down."""
     while True:
         child = 2 * at + 1
         if child >= count:
@@ -127,8 +128,8 @@ def heap_of(worth: Any) -> Any:
 
 @jit
 def paths(parents: Any, chances: Any, starts: Any) -> Any:
-    """Return for each node how likely it is that the model comes there. It is no likelier than its parent,
-    not even by a rounding error, so that who takes the likeliest first takes parents before children."""
+    """Return for each node the probability that the model reaches it. It is never above that of the parent,
+    not even by a rounding error, so that taking the likeliest first takes parents before children."""
     found = np.empty(len(parents), np.float64)
     for tree in range(len(starts) - 1):
         start = starts[tree]
@@ -156,10 +157,10 @@ def plan_trees(
     out_chances: Any,
 ) -> Any:
     """Write the parts of trees that give the most expected tokens for their cost; of equally good ones the
-    smallest. Returns how many nodes they have together.
+    smallest. Returns their total number of nodes.
 
-    `costs[i]` is what a pass of i + 1 rows takes; each tree has a row for its root, too. `mosts[i]`
-    bounds the nodes of a tree, `most` those of all. Cost: some 50 ns a node.
+    `costs[i]` is the cost of a pass of i + 1 rows; the root of each tree has a row, too. `mosts[i]` bounds
+    the nodes of a tree, `most` those of all. Cost: about 50 ns a node.
     """
     trees, total = len(mosts), len(tokens)
     worth = paths(parents, chances, starts)
@@ -181,7 +182,7 @@ def plan_trees(
         heap[0] = heap[left]
         sink(heap, 0, left, worth)
         tree = tree_of[node]
-        if taken[tree] == mosts[tree]:  # what comes later is no parent of what was taken
+        if taken[tree] == mosts[tree]:  # later nodes are not parents of the taken ones
             continue
         taken[tree] += 1
         order[count] = node
@@ -223,11 +224,11 @@ def allowed_nodes(
     out_parents: Any,
     out_chances: Any,
 ) -> Any:
-    """Write the nodes of a tree whose states are 0 or more, with the share of refused siblings given to the
-    others; behind each node the first `branches` children, and of more than `most` nodes the likeliest.
-    Returns how many they are.
+    """Write the nodes of a tree whose states are 0 or more. Shares of refused siblings go to the others; each
+    node keeps its first `branches` children, and of more than `most` nodes the likeliest are kept. Returns
+    their number.
 
-    A node behind a refused one has a refused state, too. `states` is written to. Cost: some 50 ns a node.
+    A node after a refused one has a refused state, too. Overwrites `states`. Cost: about 50 ns a node.
     """
     total = len(tokens)
     before = np.zeros(total + 1, np.float64)
@@ -283,14 +284,14 @@ def allowed_nodes(
 
 @entry(f"int64({_I4}, {_I4}, int32[::1])")
 def follow_path(tokens: Any, parents: Any, taken: Any) -> Any:
-    """Return 4 n + code: the first n tokens that were taken stand in the tree. The code is ENDED where the
-    tree says nothing behind them, WRONG where it guessed other tokens, and 0 where no more were taken."""
+    """Return 4 n + code: the first n taken tokens are in the tree. The code is ENDED if the tree has no node
+    after them, WRONG if it guessed other tokens, and 0 if no more tokens were taken."""
     node, count, at = -1, 0, 0
     total = len(tokens)
     while count < len(taken):
         guesses = 0
         found = -1
-        for i in range(at, total):  # children come behind their parent
+        for i in range(at, total):  # children come after their parent
             if parents[i] == node:
                 guesses += 1
                 if tokens[i] == taken[count]:
@@ -305,7 +306,7 @@ def follow_path(tokens: Any, parents: Any, taken: Any) -> Any:
 
 @entry(f"int64({_I4}, {_F4}, int64[::1])")
 def likeliest_leaves(parents: Any, chances: Any, out: Any) -> Any:
-    """Write the likeliest nodes without children, as many as there is room for; return how many they are."""
+    """Write the likeliest leaves, as many as `out` holds; return their number."""
     total = len(parents)
     starts = np.zeros(2, np.int64)
     starts[1] = total

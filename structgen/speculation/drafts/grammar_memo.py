@@ -1,7 +1,7 @@
-"""What is remembered of a compiled grammar for drafts: the same states come again in each document.
+"""A memo of each compiled grammar for drafts: the same states come again in each document.
 
-It lives as long as the compiled grammar, and all requests share it. A draft depends on the state alone, so
-that the second record of a list, or the second request, costs a lookup.
+It lives as long as the compiled grammar, and all requests share it. A draft depends on the state only, so a
+second record of a list, or a second request, costs a lookup.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from structgen.core.compiled import CompiledGrammar, State
 from structgen.speculation.drafts.draft import Draft
 
 MOST_DRAFTS: Final = 1024
-"""Drafts that are kept of one kind for one grammar: some 1 KB each."""
+"""The most drafts of one kind for one grammar, about 1 KB each."""
 MOST_STEPS: Final = 1 << 14
-"""Steps from a state, by a token or by a byte, that are kept for one grammar: some 120 bytes each."""
+"""The most transitions by a token or a byte for one grammar, about 120 bytes each."""
 MOST_BYTES: Final = 1 << 12
-"""States whose next bytes are kept for one grammar: some 150 bytes each."""
+"""The most states whose next bytes are kept for one grammar, about 150 bytes each."""
 
 
 class GrammarMemo:
-    """Steps and drafts of one compiled grammar, at most some 7 MB. Where one of the tables is full it is
-    emptied. Any number of threads may use it."""
+    """Transitions and drafts of one compiled grammar, at most about 7 MB. A full table is cleared.
+    Thread-safe."""
 
     __slots__ = ("__weakref__", "_byte_steps", "_bytes", "_drafts", "_ends", "has_open_space", "steps")
 
@@ -30,7 +30,7 @@ class GrammarMemo:
         self.steps: dict[int, int] = {}
         """The state after a token: the key is 2^32 times the state, plus the token."""
         self.has_open_space = False
-        """Whether some state takes white space and something else as well."""
+        """Whether some state allows both white space and something else."""
         self._bytes: dict[int, bytes] = {}
         self._byte_steps: dict[int, int] = {}
         self._ends: dict[int, bool] = {}
@@ -56,7 +56,7 @@ class GrammarMemo:
         self.steps[key] = state
 
     def next_bytes(self, compiled: CompiledGrammar, state: int) -> bytes:
-        """Return the bytes that may come next. Cost: 0.2 us, the first time some 10 us."""
+        """Return the bytes that may come next. Cost: 0.2 us, the first time about 10 us."""
         found = self._bytes.get(state)
         if found is None:
             found = compiled.next_bytes(State(compiled, state))
@@ -66,7 +66,7 @@ class GrammarMemo:
         return found
 
     def byte_after(self, compiled: CompiledGrammar, state: int, byte: int) -> int:
-        """Return the state after a byte, or -1. Cost: 0.2 us, the first time some 10 us."""
+        """Return the state after a byte, or -1. Cost: 0.2 us, the first time about 10 us."""
         key = (state << 8) + byte
         found = self._byte_steps.get(key)
         if found is None:
@@ -77,7 +77,7 @@ class GrammarMemo:
         return found
 
     def may_end(self, compiled: CompiledGrammar, state: int) -> bool:
-        """Return whether the text may end. Cost: 0.2 us, the first time some 2 us."""
+        """Return whether the text may end. Cost: 0.2 us, the first time about 2 us."""
         found = self._ends.get(state)
         if found is None:
             if len(self._ends) >= MOST_STEPS:
@@ -90,6 +90,6 @@ _memos: WeakKeyDictionary[CompiledGrammar, GrammarMemo] = WeakKeyDictionary()
 
 
 def memo_of(compiled: CompiledGrammar) -> GrammarMemo:
-    """Return what is remembered of a compiled grammar. Cost: 0.4 us."""
+    """Return the memo of a compiled grammar. Cost: 0.4 us."""
     found = _memos.get(compiled)
     return _memos.setdefault(compiled, GrammarMemo()) if found is None else found

@@ -1,8 +1,8 @@
-"""Which guesses are worth a row of the model: trees of many drafters as one, and the best part of it.
+"""Which guesses to verify: fuses the trees of many drafters, and takes the best part of the result.
 
-Trees are fused by prefix (RASD, Quan et al. 2025) and cut best-first (DySpec, Xiong et al. 2024). How many
-nodes a step has, over all requests, is what gives the most tokens for its time (SmartSpec's goodput, Liu et
-al. 2024).
+Trees are fused by prefix (RASD, Quan et al. 2025) and cut best-first (DySpec, Xiong et al. 2024). The number
+of nodes in a step, over all requests, maximises expected tokens per time (SmartSpec's goodput, Liu et al.
+2024).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.flat_trees import fuse_trees, plan_trees
 
 _SUREST: Final = 0.999
-"""No guess is held to be surer."""
+"""The highest chance of a guess."""
 
 
 def fuse(drafts: Sequence[Draft], trusts: Sequence[float]) -> Draft:
-    """Return the union of trees: each path of one of them, once. A node's chance is its share times how far
-    its drafter is trusted, the largest of all drafters that propose it; siblings' chances add up to at most
-    1. Cost: 10 us, and 50 ns a node."""
+    """Return the union of trees, each path once. A node's chance is its share times the trust in its drafter,
+    the largest over all drafters that propose it; siblings' chances add up to at most 1. Cost: 10 us, and 50
+    ns a node."""
     tokens, parents, chances, starts = _joined(drafts)
     total = len(tokens)
     if not total:
@@ -40,11 +40,11 @@ def fuse(drafts: Sequence[Draft], trusts: Sequence[float]) -> Draft:
 def plan(trees: Sequence[Draft], costs: Sequence[float], most: int) -> list[Draft]:
     """Return for each request the part of its tree that is worth verifying; together at most `most` nodes.
 
-    `costs[i]` is what a pass of i + 1 rows takes, in any unit; each request has one row without a guess, each
-    node one more. Of all parts of the trees, the chosen ones give the most expected tokens for their cost; of
-    equally good ones the smaller. So there is no draft where rows are dear: with many requests at once, and
-    where `costs` does not reach. Raises OptionError where a cost is no finite number above 0. Cost: 20 us,
-    and 0.1 us a node.
+    `costs[i]` is the cost of a pass of i + 1 rows, in any unit; each request has one row without a guess, and
+    one more for each node. Of all parts of the trees, the result has the most expected tokens for its cost;
+    of equally good ones it is the smallest. So there is no draft if rows are expensive: with many requests at
+    once, and beyond the end of `costs`. Raises OptionError unless each cost is a finite number above 0. Cost:
+    20 us, and 0.1 us a node.
     """
     curve = np.array(costs, np.float64)
     wrong = np.flatnonzero(~(np.isfinite(curve) & (curve > 0.0)))
@@ -59,8 +59,7 @@ def plan(trees: Sequence[Draft], costs: Sequence[float], most: int) -> list[Draf
 def planned(
     trees: Sequence[Draft], costs: npt.NDArray[np.float64], mosts: Sequence[int], most: int
 ) -> list[Draft]:
-    """Return what `plan` does, for costs that are known to be sound, with a bound for each tree and for
-    all."""
+    """Do what `plan` does, for checked costs, with a bound for each tree and for all."""
     count = len(trees)
     if not (1 <= count <= len(costs) and any(map(len, trees))):
         return [NO_DRAFT] * count
@@ -92,7 +91,7 @@ def planned(
 def _joined(
     drafts: Sequence[Draft],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return the nodes of trees after one another, and where each tree begins and ends."""
+    """Return the nodes of all trees concatenated, and the boundaries of the trees."""
     if not drafts:
         drafts = [NO_DRAFT]
     starts = np.zeros(len(drafts) + 1, np.int64)

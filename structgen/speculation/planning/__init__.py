@@ -1,6 +1,6 @@
-"""Which drafts are worth their price, learnt while the engine runs.
+"""Which drafts are worth their cost, learnt while the engine runs.
 
-`drafting` joins the drafters of one request; `speculator` those of a batch; `trust` learns how often a
-drafter is right; `pass_costs` how long a pass takes; `goodput` and `pace` whether asking pays; `draft_replay`
-counts passes over a recorded text without a model.
+`drafting` joins the drafters of one request, `speculator` those of a batch. `trust` learns the acceptance
+rate of a drafter, `pass_costs` the time of a pass; `goodput` and `pace` decide whether to draft at all.
+`draft_replay` counts the passes over a recorded text without a model.
 """

@@ -1,4 +1,4 @@
-"""Model calls per token without a model: a recorded text is written again, drafts and all."""
+"""Model calls per token without a model: replays a recorded text with drafts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from structgen.speculation.planning.drafting import Drafting
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay counted."""
+    """The counts of a replay."""
 
     tokens: int
     calls: int
-    """Passes of the model over the text; the one over the prompt is not counted."""
+    """Forward passes over the text, without the one over the prompt."""
     drafted: int
     """Nodes that were verified."""
     accepted: dict[str, int]
@@ -25,7 +25,7 @@ class Replayed:
 
     @property
     def calls_per_token(self) -> float:
-        """1 without speculation."""
+        """Calls divided by tokens; 1 without speculation."""
         return self.calls / max(self.tokens, 1)
 
 
@@ -38,11 +38,10 @@ def replay(
     most: int,
     room: int = 1 << 20,
 ) -> Replayed:
-    """Return what the drafters would have saved if the model had chosen exactly these tokens.
+    """Return the counts that the drafters would give if the model had chosen exactly these tokens.
 
-    `matcher` stands before the first token, and is moved; `most` bounds the nodes of a draft, `room` the
-    tokens of the text; `costs` is that of `plan`. Raises StructgenError where the grammar does not take the
-    tokens.
+    `matcher` stands before the first token, and is advanced; `most` bounds the nodes of a draft, `room` the
+    tokens of the text; `costs` is as in `plan`. Raises StructgenError if the grammar refuses the tokens.
     """
     drafting = Drafting(drafters, facts)
     ends = frozenset(facts.tokenizer.eos_token_ids)

@@ -1,4 +1,4 @@
-"""The drafters of one request, joined: what they propose together, and what becomes of it."""
+"""The drafters of one request: their joint draft, and the account of accepted tokens."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from structgen.speculation.planning.pace import Pace
 from structgen.speculation.planning.trust import Trust
 
 _FIRST: Final = 4.0
-"""Guesses that the first trust in a rank counts as."""
+"""The weight of the initial trust in a rank, in guesses."""
 _LEAVES: Final = 1
-"""Leaves of a tree after which drafters are asked once more."""
+"""How many leaves of a tree are extended by asking the drafters again."""
 MOST_RANKS: Final = 32
-"""Ranks of one drafter that are distinguished."""
+"""The most ranks of one drafter that are distinguished."""
 
 
 _LATEST: Final = 0.25
-"""What the latest pass counts for in the tokens that a drafter guesses right."""
+"""The weight of the latest pass in the mean of accepted tokens."""
 
 
 class _Member:
-    """One drafter of a request, how far it is trusted, and whether it pays."""
+    """One drafter of a request: its acceptance rate, and whether it saves time."""
 
     __slots__ = ("_trusts", "behind", "cuts_itself", "drafter", "pace", "right", "trust")
 
     def __init__(self, drafter: Drafter) -> None:
         self.drafter, self.pace = drafter, Pace()
         self.right = 0.0
-        """Tokens that it guessed right in a pass: a mean in which the latest passes count most."""
+        """Accepted tokens in a pass: an exponential moving average."""
         self._trusts: dict[int, Trust] = {}
         self.trust = self.trust_now()
-        """That in the drafts of the rank of the last one."""
+        """The trust in drafts of the last draft's rank."""
         self.cuts_itself: bool = getattr(drafter, "cuts_itself", False) is True
         self.behind: Callable[[View, Sequence[int], int], Draft] | None
         self.behind = getattr(drafter, "propose_behind", None)
 
     def trust_now(self) -> Trust:
-        """Return the trust in drafts of the rank that the drafter says now."""
+        """Return the trust in drafts of the drafter's present rank."""
         rank = int(getattr(self.drafter, "rank", 0)) % MOST_RANKS
         found = self._trusts.get(rank)
         if found is None:
@@ -61,23 +61,23 @@ def _by_right(member: _Member) -> float:
 
 @dataclass(slots=True)
 class _Proposal:
-    """What a drafter proposed for a pass, after a path of guesses."""
+    """A drafter's draft for a pass, after a path of guesses."""
 
     member: _Member
     draft: Draft
     trust: Trust
     seconds: float
-    """What it took to ask."""
+    """The time of the call."""
     path: Sequence[int] = ()
     followed: int = 0
-    """Tokens of the path that the text has taken since, as far as it was asked for."""
+    """Tokens of the path that the text has taken since, as far as they were followed."""
     node: int | None = -1
-    """Where the text then stands in the draft; None: it went elsewhere."""
+    """The draft's node that the text has reached; None: the text left the draft."""
     children: list[dict[int, int]] | None = None
-    """`Draft.children`, once it was asked for."""
+    """`Draft.children`, once it was needed."""
 
     def follow(self, token: int) -> bool:
-        """Return whether one more token of the text stands in the draft."""
+        """Return whether one more token of the text is in the draft."""
         if self.node is None:
             return False
         if self.followed < len(self.path):
@@ -93,9 +93,9 @@ class _Proposal:
 class Drafting:
     """Belongs to one request, never to a row of a batch.
 
-    For each pass of the model: `candidates`; `planner.plan` over those of all requests; then, once the model
-    has chosen, `observe`. Who knows what a pass costs says so with `priced` in between; a drafter that does
-    not pay for its time is then asked more and more rarely.
+    For each forward pass: `candidates`; `planner.plan` over those of all requests; then, when the model has
+    chosen, `observe`. `priced`, in between, tells the cost of a pass; a drafter that does not save time is
+    then asked more and more rarely.
     """
 
     def __init__(
@@ -106,44 +106,43 @@ class Drafting:
         *,
         chain: bool = False,
     ) -> None:
-        """Begin all drafters. One that raises is dropped, here and later; `dropped` says why. `clock`
-        returns seconds. `chain`: `candidates` returns drafts in which each node has one child."""
+        """Begin all drafters. A drafter that raises, here or later, is dropped; `dropped` says why. `clock`
+        returns seconds. `chain`: `candidates` returns drafts in which each node has at most one child."""
         self._chain = chain
         self.dropped: dict[str, str] = {}
         self.accepted: dict[str, int] = {}
-        """Drafted tokens that the text has taken, by the drafters that had proposed them; a token that
-        several had proposed counts for each."""
+        """Accepted tokens by drafter; a token that several had proposed counts for each."""
         self.saved = 0
-        """Drafted tokens that the text has taken, each counted once."""
+        """Accepted tokens, each counted once."""
         self._clock = clock
         self._members: list[_Member] = []
         self._deeper = Pace()
-        """Whether it pays to ask what comes after the likeliest guesses."""
+        """Whether extending the likeliest leaves saves time."""
         self._asked: list[_Proposal] = []
-        """What was proposed for this pass, what stands after guesses last."""
+        """The proposals for this pass; those after guesses come last."""
         self._passes = 0
         self._token = self._row = self._rows = 0.0
         for drafter in drafters:
             try:
                 drafter.begin(facts)
-            except Exception as error:  # whatever a drafter raises: the text is written without it
+            except Exception as error:  # any error of a drafter: the text is written without it
                 self._drop(drafter, error)
             else:
                 self._members.append(_Member(drafter))
 
     @property
     def trusts(self) -> dict[str, float]:
-        """How far each drafter is trusted."""
+        """The trust in each drafter."""
         return {member.drafter.name: member.trust.mean for member in self._members}
 
     def candidates(self, view: View, most: int) -> Draft:
-        """Return what all drafters propose that the grammar takes, fused. Each proposes at most `most`
-        nodes; one that does not pay is not asked in each pass."""
+        """Return the fused proposals of all drafters, as far as the grammar allows them. Each proposes at
+        most `most` nodes; a drafter that does not save time is not asked in every pass."""
         self._asked = []
         self._token = 0.0
         if most <= 0 or view.room <= 0:
             return NO_DRAFT
-        # who guesses most comes first: the others are paid for what they add to it
+        # the drafter with the most accepted tokens first: others are credited only for additional ones
         for member in sorted(self._members, key=_by_right):
             if not member.pace.is_due(self._passes):
                 continue
@@ -167,7 +166,7 @@ class Drafting:
         return fuse(drafts, [one.trust.mean for one in found])
 
     def _ask_behind(self, fused: Draft, view: View, most: int) -> None:
-        """Ask the drafters what comes after the likeliest leaves of the tree."""
+        """Ask the drafters to extend the likeliest leaves of the tree."""
         able = [one.member for one in self._asked if one.member.behind is not None]
         if not able:
             return
@@ -184,12 +183,12 @@ class Drafting:
                     self._asked.append(_Proposal(member, draft, trust, self._clock() - begun, path))
 
     def sources(self, token: int) -> list[str]:
-        """Return the names of the drafters that had proposed a token, after the tokens that this was asked
-        about since `candidates`."""
+        """Return the names of the drafters that proposed a token. Call it for each token since `candidates`,
+        in order."""
         return list(dict.fromkeys([one.member.drafter.name for one in self._asked if one.follow(token)]))
 
     def _proposal(self, member: _Member, view: View, most: int, path: Sequence[int] = ()) -> Draft | None:
-        """Return what a drafter proposes, after a path, cut to what may come; None where it cannot say."""
+        """Return a drafter's proposal after a path, cut to what the grammar allows; None if it has none."""
         try:
             if not path:
                 draft = member.drafter.propose(view, most)
@@ -198,7 +197,7 @@ class Drafting:
                 draft = member.behind(view, path, most)
             if not isinstance(draft, Draft):
                 raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
-        except LimitError:  # the grammar is full; it may be compiled anew later
+        except LimitError:  # a limit of the grammar is reached; it may be compiled again later
             return None
         except Exception as error:  # as above
             self._drop(member.drafter, error)
@@ -208,17 +207,17 @@ class Drafting:
         return draft if member.cuts_itself else allowed_part(draft, view)
 
     def priced(self, token: float, row: float, rows: float) -> None:
-        """Say what the drafts of this pass are worth, in seconds: what a token takes without drafts, what one
-        more row would take, and what the rows of this text's guesses take (0: it has none)."""
+        """Set the value of this pass's drafts in seconds: the time of a token without drafts, the time of one
+        more row, and the time of the rows of this text's guesses (0: it has none)."""
         self._token, self._row, self._rows = token, row, rows
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Take note of the tokens that the text has taken since `candidates`, of which the first `accepted`
-        were drafted. Without `candidates` before it: of tokens that were not drafted here."""
+        """Note the tokens that the text has taken since `candidates`; the first `accepted` were drafted.
+        Without a preceding `candidates`: tokens that were not drafted here."""
         proposed = sum(len(one.draft) for one in self._asked)
         tokens = np.array(taken, np.int32)
         known, spent_behind, by_name = 0, 0.0, dict[str, int]()
-        """Accepted tokens that proposals before this one had: nobody is paid for them again."""
+        """Accepted tokens of earlier proposals: they are not credited again."""
         first = 0
         for one in self._asked:
             size = len(one.path)

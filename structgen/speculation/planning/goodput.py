@@ -1,8 +1,8 @@
-"""`Goodput`: whether batches are written faster with drafts or without, found by trying both.
+"""`Goodput`: whether batches are faster with drafts or without, by trying both.
 
-What counts is seconds a token, everything included: asking drafters, the model's pass, masks, the choice of
-tokens. It is measured for passes of either kind. The faster kind is used. The other one is tried for a few
-passes now and then, so that a change is noticed: so rarely that trials take a hundredth of the time at most.
+The measure is seconds a token, everything included: drafters, the model's pass, masks, the choice of tokens.
+The faster mode is used. The other one is tried for a few passes from time to time, so that a change is
+noticed; trials take at most a hundredth of the time.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from statistics import fmean, median
 from typing import Final
 
 TRIED: Final = 6
-"""Passes of a trial with one text; with several, of which each says something, fewer."""
+"""Passes of a trial with one text; fewer with several, because each text gives a measurement."""
 SHORTEST_WAIT: Final = 32
-"""Passes between two trials, at least; two more for each text of the batch, whose drafters are all asked."""
+"""The fewest passes between two trials; two more for each text of the batch, whose drafters are all asked."""
 LONGEST_WAIT: Final = 2048
-"""Passes between two trials, at most."""
+"""The most passes between two trials."""
 _SHARE: Final = 0.01
-"""The part of the time that trials may take."""
+"""The share of the time that trials may take."""
 _KEPT: Final = 32
-"""Passes of a kind that are remembered."""
+"""Passes of a mode that are remembered."""
 _GAIN: Final = 0.03
-"""The part of the time that drafts have to save: where it is less, they are not worth the unrest."""
+"""The share of the time that drafts must save to be used, so that noise does not switch modes."""
 
 
 class Rate:
-    """Seconds a token of the latest passes of one kind."""
+    """Seconds a token of the latest passes in one mode."""
 
     __slots__ = ("_is_cold", "_seconds", "_tokens")
 
@@ -45,13 +45,12 @@ class Rate:
 
     @property
     def seconds(self) -> float:
-        """Seconds a token: those of a pass, by its mean tokens. A pass takes about as long however many of
-        its guesses were right; one that waited for another process changes nothing."""
+        """Seconds a token: the median seconds of a pass, divided by its mean tokens. A pass takes about as
+        long however many guesses were accepted; the median ignores a pass that waited for another process."""
         return self.of_pass / fmean(self._tokens)
 
     def learn(self, tokens: int, seconds: float) -> bool:
-        """Take note of a pass. Returns False for the first one of a kind, which is left out: it loads
-        code."""
+        """Note a pass. Returns False for the first pass of a mode, which is ignored: it loads code."""
         if self._is_cold:
             self._is_cold = False
             return False
@@ -60,13 +59,13 @@ class Rate:
         return True
 
     def forget(self) -> None:
-        """Forget the passes so far: they may be long ago."""
+        """Forget the passes so far, which may be long ago."""
         self._tokens.clear()
         self._seconds.clear()
 
 
 class Goodput:
-    """The choice between drafts and none, for batches of one kind."""
+    """The choice between drafting and not, for batches of one kind."""
 
     __slots__ = (
         "_drafted",
@@ -81,24 +80,23 @@ class Goodput:
     )
 
     def __init__(self, texts: int = 1) -> None:
-        """`texts`: how many are in a batch."""
+        """`texts`: the number of texts in a batch."""
         self._shortest, self._tried = SHORTEST_WAIT + 2 * texts, max(TRIED // texts, 1)
         self._drafted, self._plain = Rate(), Rate()
         self.is_drafting = False
-        """Whether the next pass is to have drafts. The first ones have none, for drafts to be compared
-        with."""
+        """Whether the next pass drafts. The first passes do not, for comparison."""
         self._is_trial, self._left = True, 1 + self._tried
         self._spent, self._written = 0.0, 0
-        """Seconds and tokens of the trial so far."""
+        """Seconds and tokens of the current trial."""
 
     @property
     def is_settled(self) -> bool:
-        """Whether no trial is under way."""
+        """Whether no trial is running."""
         return not self._is_trial
 
     def learn(self, drafting: bool, tokens: int, seconds: float, passes: int = 1) -> None:
-        """Take note of a pass that wrote so many tokens in so many seconds, and choose for the next one;
-        `passes`: it stands for so many."""
+        """Note a pass with its tokens and seconds, and choose the mode of the next one. `passes`: how many
+        passes it stands for."""
         if tokens < 1 or not 0.0 < seconds < float("inf"):
             return
         if (self._drafted if drafting else self._plain).learn(tokens, seconds):
@@ -110,7 +108,7 @@ class Goodput:
             self._try(drafting=True)
             self._left += 1
         elif not self._is_trial:
-            # the kind in use has had its time: the other one is tried
+            # time for a trial of the other mode
             self._try(not self.is_drafting)
         else:
             drafted, plain = self._drafted.seconds, self._plain.seconds

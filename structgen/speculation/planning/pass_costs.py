@@ -1,13 +1,12 @@
-"""`PassCosts`: how long a pass of the model takes, by its number of rows, learnt while the engine runs.
+"""`PassCosts`: the time of a forward pass by its number of rows, learnt while the engine runs.
 
 The planner needs the whole curve, also for sizes that were never run. Each size has the median of its last
-passes. Between sizes the curve is interpolated, and it never falls: rows that are not needed can be added to
-a pass, so that a smaller one is worth no more than a larger one.
+passes. Between sizes the curve is interpolated. It never falls, because unneeded rows can be added to a pass.
 
-A size that the planner holds to be dear is not run any more, so that nobody would notice when it has become
-cheap. Its measurement therefore grows stale, and is forgotten; the curve then says there what its neighbours
-say, or the first guess, and the planner may try the size once. The more often a size was measured, the longer
-its measurement lasts: a size that stays dear is tried every thousand passes or so.
+The planner does not run a size that it considers expensive, so nobody would notice if it became cheap. So its
+measurement expires. The curve there then follows its neighbours, or the first guess, and the planner may try
+the size once. The more often a size was measured, the longer its measurement lasts: a size that stays
+expensive is tried every thousand passes or so.
 """
 
 from __future__ import annotations
@@ -24,26 +23,26 @@ import numpy.typing as npt
 from structgen.errors import OptionError
 
 MOST_ROWS: Final = 512
-"""Rows of the largest pass that the curve knows."""
+"""The most rows of a pass in the curve."""
 KEPT: Final = 8
-"""Passes of one size whose times are kept."""
+"""How many passes of one size are kept."""
 LASTS: Final = 64
 """A size that was measured n times is forgotten after 64 n passes of other sizes ..."""
 LASTS_AT_MOST: Final = 1024
 """... and after 1,024 at most."""
 _UPDATED: Final = 16
-"""Passes after which the curve is worked out anew. A size that is new to it does not wait."""
+"""Passes between two updates of the curve. A size that is new to it does not wait."""
 _DEARER: Final = 0.08
-"""First guess: what each row after the first adds, in passes of one row."""
+"""First guess: the cost of each further row, in passes of one row."""
 _FIRST_SECONDS: Final = 1e-3
-"""First guess: what a pass of one row takes."""
+"""First guess: seconds of a pass of one row."""
 _DOUBTED: Final = 2.0
-"""A single measurement of a size counts for at most twice what the rest of the curve says: one pass may have
-waited for another process."""
+"""A single measurement of a size counts for at most twice the rest of the curve: the pass may have waited for
+another process."""
 
 
 def _bucket_sizes(most: int) -> list[int]:
-    """Return the sizes that are measured apart: all up to 16, then eight for each doubling."""
+    """Return the sizes that are measured separately: all up to 16, then eight for each doubling."""
     found, step = list(range(1, 17)), 2
     while found[-1] < most:
         found += [found[-1] + step * i for i in range(1, 9)]
@@ -52,7 +51,7 @@ def _bucket_sizes(most: int) -> list[int]:
 
 
 class _Size:
-    """The passes of one size: their latest times, how many there were, and when the last one was."""
+    """The passes of one size: their latest times, their number, and the number of the last one."""
 
     __slots__ = ("count", "last", "seconds")
 
@@ -66,10 +65,9 @@ class _Size:
 
 
 class PassCosts:
-    """What a pass takes, in seconds, for each number of rows. Memory: 8 numbers for each of some 60 sizes.
+    """Seconds of a pass for each number of rows. Memory: 8 numbers for each of about 60 sizes.
 
-    `overhead` is what a pass costs besides, whatever its rows: the loop around the model, in seconds. A
-    draft saves that too.
+    `overhead` is the fixed cost of a pass in seconds, for the loop around the model. A draft saves that too.
     """
 
     def __init__(self, overhead: float = 1.5e-4, most_rows: int = MOST_ROWS) -> None:
@@ -90,17 +88,17 @@ class PassCosts:
 
     @property
     def curve(self) -> npt.NDArray[np.float64]:
-        """What a pass of 1, 2, 3, ... rows takes, overhead included: finite, above 0, never falling."""
+        """Seconds of a pass of 1, 2, 3, ... rows, overhead included: finite, above 0, never falling."""
         return self._curve
 
     def learn(self, rows: int, seconds: float) -> None:
-        """Take note of a pass. Times that are no numbers above 0, and sizes that the curve does not know, are
-        left out. Cost: 1 us, and 50 us every 16 passes."""
+        """Note a pass. Times that are not above 0, and sizes beyond the curve, are ignored. Cost: 1 us, and
+        50 us every 16 passes."""
         if not (1 <= rows <= len(self._rows) and 0.0 < seconds < float("inf")):
             return
         self._passes += 1
         bucket = self._buckets[bisect_left(self._buckets, rows)]
-        # a pass of 33 rows says something of 36
+        # scale the time from the pass's rows to its bucket's, such as 33 to 36
         scale = 1.0 + _DEARER * (bucket - 1.0)
         seconds *= scale / (1.0 + _DEARER * (rows - 1.0))
         size = self._sizes.get(bucket)
@@ -119,11 +117,11 @@ class PassCosts:
         return any(size.seconds for size in self._sizes.values())
 
     def _said(self, rows: int) -> float:
-        """Return what the curve says of a size, without the overhead."""
+        """Return the curve's value for a size, without the overhead."""
         return float(self._curve[min(rows, len(self._curve)) - 1]) - self.overhead
 
     def is_known(self, rows: int) -> bool:
-        """Return whether a pass of about so many rows was measured lately: between two thirds and all."""
+        """Return whether a pass of two thirds to all of so many rows was measured lately."""
         at = min(bisect_left(self._buckets, rows), len(self._buckets) - 1)
         while at >= 0 and 3 * self._buckets[at] >= 2 * rows:
             size = self._sizes.get(self._buckets[at])
@@ -152,8 +150,8 @@ class PassCosts:
 
 
 def rising(values: Sequence[float], weights: Sequence[float]) -> list[float]:
-    """Return the numbers nearest to some, by weighted squares, of which none is below the one before it
-    (isotonic regression: neighbours that fall are pooled; Barlow et al. 1972). Linear."""
+    """Return the nondecreasing sequence nearest to some numbers by weighted squares (isotonic regression by
+    pooling adjacent violators; Barlow et al. 1972). Linear time."""
     pools: list[tuple[float, float, int]] = []
     for value, weight in zip(values, weights, strict=True):
         count = 1

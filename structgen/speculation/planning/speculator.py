@@ -1,4 +1,4 @@
-"""`Speculator`: the drafts of all texts of a batch for the next pass, worth what they cost."""
+"""`Speculator`: drafts for all texts of a batch for the next pass, as far as they save time."""
 
 from __future__ import annotations
 
@@ -15,41 +15,39 @@ from structgen.speculation.planning.goodput import Goodput
 from structgen.speculation.planning.pass_costs import PassCosts
 
 _IDLE: Final = 7
-"""Passes without drafts that follow one that was measured, and are not: measuring takes time, too."""
+"""Passes without drafts that are not measured, after each that is: measuring takes time, too."""
 _SELDOM: Final = 8
 _MOST_KINDS: Final = 64
-"""Kinds of batches (by size and drafters) that are distinguished; the oldest is forgotten."""
+"""The most kinds of batches (by size and drafters) that are distinguished; the oldest is dropped."""
 
 
 class Speculator:
-    """Belongs to one engine: what a pass costs is learnt from all of its texts.
+    """Belongs to one engine: the cost of a pass is learnt from all of its texts.
 
     For each pass: `wants_drafts`; if so, `propose`; the pass runs; `ran` with its rows and seconds; the texts
-    take tokens, which is told to each text's own `Drafting.observe`; `took` with all seconds of it. Its
-    methods are called by one thread at a time.
+    take tokens, and each text's own `Drafting.observe` is called; `took` with all seconds of the pass. Not
+    thread-safe.
 
-    Drafting has to pay for itself, in three places. The planner takes a guess where the expected tokens for
-    the time rise. A drafter whose accepted tokens saved less time than it took is asked more and more rarely
-    (`Pace`; in each text, by its `Drafting`). And batches of about the same size with the same drafters are
-    written with drafts only where that is faster, everything included (`Goodput`): so nobody is asked under
-    load.
+    Drafting must pay for itself, at three levels. The planner takes a guess if it raises the expected tokens
+    per time. A drafter whose accepted tokens saved less time than it took is asked more and more rarely
+    (`Pace`, in each text's `Drafting`). Batches of about the same size with the same drafters use drafts only
+    if that is faster, everything included (`Goodput`); so no drafter is asked under load.
     """
 
     def __init__(self, overhead: float = 1.5e-4, clock: Callable[[], float] = perf_counter) -> None:
-        """`overhead`: seconds that a pass takes beside the model, in the loop. `clock` returns seconds."""
+        """`overhead`: seconds of a pass outside the model, in the loop. `clock` returns seconds."""
         self.costs = PassCosts(overhead)
         self._clock = clock
         self._goodputs: dict[object, Goodput] = {}
         self._idle = 0
-        """So many passes have no drafts, and are not measured."""
+        """How many of the next passes have no drafts and are not measured."""
         self._passes = 0
         self._pass: _Pass | None = None
-        """What is to be settled once the texts have taken their tokens."""
+        """The pass to be accounted for when the texts have taken their tokens."""
 
     def wants_drafts(self, count: int, kinds: Callable[[], Hashable]) -> bool:
-        """Return whether the next pass, of `count` texts, is to have drafts. `kinds` returns what drafters
-        the texts have; it is asked where that is needed. This begins the pass: `propose` may follow, then
-        `ran` and `took`."""
+        """Return whether the next pass, of `count` texts, drafts. `kinds` returns the drafters of the texts,
+        and is called if needed. This begins the pass: `propose` may follow, then `ran` and `took`."""
         self._settle()
         if self._idle > 0:
             self._idle -= 1
@@ -89,8 +87,8 @@ class Speculator:
         return drafts
 
     def ran(self, rows: int, seconds: float) -> None:
-        """Learn what the model's pass took, of so many rows; of passes without drafts one in eight is enough
-        to know."""
+        """Note the seconds and rows of the model's pass. Of passes without drafts only one in eight is
+        measured."""
         self._passes += 1
         if self._pass is not None and self._pass.drafting:
             self.costs.learn(rows, seconds)
@@ -99,12 +97,12 @@ class Speculator:
             self.costs.learn(rows, seconds)
 
     def took(self, seconds: float) -> None:
-        """Learn that the pass took so many seconds more, of any work: also before it and after it."""
+        """Add seconds of the pass for any other work, before or after the model's."""
         if self._pass is not None:
             self._pass.seconds += seconds
 
     def _price(self, of: _Pass, seconds: float) -> None:
-        """Tell each text what its guesses cost, where the model's pass takes so long."""
+        """Tell each text what its guesses cost, for a pass of so many seconds."""
         curve = self.costs.curve
         more = max(seconds - float(curve[of.count - 1]), 0.0)
         row = float(curve[min(of.count, len(curve) - 1)] - curve[of.count - 1])
@@ -113,7 +111,7 @@ class Speculator:
             drafting.priced(of.token, row, more * size / nodes if nodes else 0.0)
 
     def _settle(self) -> None:
-        """Book what the last pass came to, now that the texts have observed what became of their guesses."""
+        """Account for the last pass, when the texts have observed their accepted tokens."""
         if self._pass is not None:
             last, self._pass = self._pass, None
             saved = sum(drafting.saved - before for drafting, before in last.texts)
@@ -122,7 +120,7 @@ class Speculator:
 
 @dataclass(slots=True)
 class _Pass:
-    """A pass that is under way."""
+    """A pass in progress."""
 
     goodput: Goodput
     drafting: bool
@@ -130,12 +128,12 @@ class _Pass:
     count: int
     """Its texts."""
     token: float
-    """Seconds that a token takes without drafts."""
+    """Seconds of a token without drafts."""
     passes: int
-    """For how many passes it stands: itself, and those after it that are not measured."""
+    """How many passes it stands for: itself, and the unmeasured ones after it."""
     texts: list[tuple[Drafting, int]] = field(default_factory=list)
-    """Those whose drafters were asked, each with the tokens that drafts had saved it before."""
+    """The texts whose drafters were asked, each with the tokens that drafts had saved it before."""
     sizes: list[int] = field(default_factory=list)
-    """The nodes of each of these."""
+    """The number of draft nodes of each of these texts."""
     seconds: float = 0.0
-    """What the pass took so far."""
+    """Seconds of the pass so far."""

@@ -1,4 +1,4 @@
-"""How often a drafter is right: learnt in each request, from what the model chooses."""
+"""The acceptance rate of a drafter, learnt in each request from the model's choices."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from structgen.speculation.drafts.draft import Draft
 from structgen.speculation.drafts.flat_trees import WRONG, follow_path
 
 REMEMBERED: Final = 32.0
-"""Guesses that count, the latest ones most."""
+"""About how many guesses count; older ones have less weight."""
 
 
 class Trust:
-    """The mean of a beta distribution: `good` and `bad` are what is counted before the first guess.
+    """The mean of a beta distribution; `good` and `bad` are its initial counts.
 
-    A guess is a place that the text has reached and at which the drafter had proposed something; it is right
-    where the model chose one of its tokens. Guesses count whether or not the planner took them. Old ones
-    count less and less, so that a drafter that has begun to be right is soon trusted.
+    A guess is a position that the text has reached and for which the drafter had proposed tokens. It is right
+    if the model chose one of them, whether or not the planner took it. Old guesses lose weight, so that the
+    estimate adapts quickly.
     """
 
     __slots__ = ("bad", "good")
@@ -33,12 +33,12 @@ class Trust:
 
     @property
     def mean(self) -> float:
-        """How likely it is that the next guess is right."""
+        """The estimated probability that the next guess is right."""
         return self.good / (self.good + self.bad)
 
     def learn(self, draft: Draft, taken: Sequence[int] | npt.NDArray[np.int32]) -> int:
-        """Count the guesses of a draft against the tokens that the text has taken; return how many of these,
-        from the first on, stand in the draft."""
+        """Count the guesses of a draft against the tokens that the text has taken; return how many of these
+        tokens, from the first on, are in the draft."""
         found = int(follow_path(draft.tokens, draft.parents, np.asarray(taken, np.int32)))
         right = found >> 2
         self.good += right

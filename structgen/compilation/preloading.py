@@ -1,0 +1,118 @@
+"""`preload`: everything that a first compilation loads or compiles, ahead of it.
+
+What comes in: kinds of grammars. What happens: small grammars of these kinds are compiled and a text of each
+is matched, so that the modules are imported, the machine code is loaded, and tables that are built once in a
+process are there. A server calls it before it forks its workers, which then share the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal, get_args
+
+from structgen.compilation.compiler import compile
+from structgen.core.batch import advance_all, fill_masks
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.draft_masks import fill_draft
+from structgen.core.grammar import Grammar
+from structgen.core.matcher import Matcher
+from structgen.errors import OptionError
+from structgen.json_grammars.schema_grammar import json_schema
+from structgen.lark_grammars.lark_grammar import lark
+from structgen.native import first_use
+from structgen.native.jit import compile_modules
+from structgen.store.mask_store import default_store
+from structgen.text_grammars.ebnf_grammar import ebnf
+from structgen.text_grammars.regular import regex
+from structgen.text_grammars.text_grammar import sequence
+from structgen.tokens.token_mask import allocate_mask
+from structgen.tokens.tokenizer import Tokenizer
+
+Kind = Literal["json", "lark", "text"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_GROUPS: Final[dict[Kind, tuple[str, ...]]] = {
+    "json": (first_use.JSON, first_use.PATTERNS),
+    "lark": (first_use.LARK, first_use.PATTERNS),
+    "text": (first_use.TEXT, first_use.PATTERNS),
+}
+_SCHEMA: Final = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string", "minLength": 1, "maxLength": 40},
+        "code": {"type": "string", "pattern": "^[a-z]{2,5}$"},
+        "day": {"type": "string", "format": "date"},
+        "count": {"type": "integer", "minimum": -3, "maximum": 1200},
+        "ratio": {"type": "number", "multipleOf": 0.25},
+        "list": {"type": "array", "items": {"enum": ["a", "b", 1, None, True]}, "maxItems": 3},
+    },
+    "required": ["text"],
+    "patternProperties": {"^x-": {"type": "string"}},
+}
+_DOCUMENT: Final = (
+    b'{"text": "ab", "code": "abc", "day": "2024-02-29", "count": -2, '
+    b'"ratio": 0.25, "list": ["a", 1], "x-1": ""}'
+)
+_LARK: Final = 'start: (NAME "=" /[0-9]+/)+\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n'
+_EBNF: Final = 'root ::= "a" root "b" | [0-9]+'
+
+
+def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_use.JOBS) -> None:
+    """Load ahead what the first grammar of each kind needs: `"json"`, `"lark"`, `"text"` (regexes, EBNF,
+    choices, structural tags); without a kind, all three.
+
+    Machine code that is not kept yet is compiled first, by up to `jobs` processes: once after an
+    installation, 45 s of one processor for all kinds. Else the first call costs some 0.5 s, and the next ones
+    some 10 ms.
+    With a `tokenizer` its tables are built or read too: the workers that are forked later share them.
+    Raises OptionError for another kind.
+
+        sg.preload("json", tokenizer=tokenizer)  # in the parent, before the workers are forked
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise OptionError(
+                f"{kind!r} is not a kind of grammar.",
+                where="kinds",
+                cure=f"Name some of {', '.join(map(repr, KINDS))}, or none for all.",
+            )
+    if tokenizer is not None and not isinstance(tokenizer, Tokenizer):
+        raise OptionError(
+            f"A tokenizer is not a {type(tokenizer).__name__}.",
+            where="tokenizer",
+            cure="Make one with sg.Tokenizer.from_huggingface(...), or leave it out.",
+        )
+    wanted = kinds or KINDS
+    default_store()
+    groups = dict.fromkeys(group for kind in wanted for group in _GROUPS[kind])
+    modules = [name for group in groups for name in first_use.GROUPS[group]]
+    compile_modules(modules, jobs, title="all kinds of masks" if len(wanted) > 1 else next(iter(groups)))
+    if tokenizer is None:
+        tokenizer = Tokenizer.from_bytes([bytes([i]) for i in range(256)] + [None], eos_token_id=256)
+    uses: dict[Kind, Callable[[], tuple[Grammar, bytes]]] = {
+        "json": lambda: (json_schema(_SCHEMA), _DOCUMENT),
+        "lark": lambda: (lark(_LARK), b"ab = 12\nc = 3"),
+        "text": lambda: (sequence(ebnf(_EBNF), regex("(xy|z)+")), b"aa12bbxyz"),
+    }
+    for kind in wanted:
+        grammar, text = uses[kind]()
+        _use(compile(grammar, tokenizer, store=False), text)
+
+
+def _use(compiled: CompiledGrammar, text: bytes) -> None:
+    """Fill masks along a text of a grammar: of one matcher, of a batch and of a draft, and under a budget."""
+    tokenizer = compiled.tokenizer
+    mask = allocate_mask(4, tokenizer.vocab_size)
+    matchers = [Matcher(compiled) for _ in range(2)]
+    tokens = tokenizer.encode(text)
+    fill_draft(matchers[0], tokens[:3], [-1, 0, 1], mask, [0, 1, 2, 3])
+    for token in tokens:
+        fill_masks(matchers, mask)
+        advance_all(matchers, [token, token])
+    one = Matcher(compiled)
+    for token in tokens:
+        one.fill_mask(mask)
+        one.advance(token)
+    one.fill_mask(mask, budget=one.tokens_to_finish())
+    one.rollback(len(tokens))
+    one.forced()
+    compiled.step_bytes(compiled.start, text)

@@ -1,0 +1,116 @@
+"""Output that cannot be written: a closed pipe, a full disk, a folder that is missing. One line tells it."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from structgen.cli import app, main
+from structgen.system.cache import replacing, writing
+
+SCHEMA = '{"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}'
+COMMANDS = [
+    ["check", "--schema", "s.json", "d.json"],
+    ["explain", "--schema", "s.json"],
+    ["explain", "--schema", "s.json", "--json"],
+    ["store"],
+    ["sample-report", "--help"],
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "s.json").write_text(SCHEMA)
+    (tmp_path / "d.json").write_text('{"a": true}')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def status(monkeypatch: pytest.MonkeyPatch) -> Callable[[TextIO, list[str]], int]:
+    """Return what runs a command whose standard output is a stream, and returns its exit status."""
+
+    def of(stream: TextIO, command: list[str]) -> int:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(SystemExit) as ended:
+            app()(command)
+        return int(ended.value.code or 0)
+
+    return of
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_closed_pipe_ends_a_command_in_silence(
+    status: Callable[[TextIO, list[str]], int], capfd: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    reading, end = os.pipe()
+    os.close(reading)
+    stream = io.TextIOWrapper(io.FileIO(end, "w"), write_through=True)
+    assert status(stream, command) == 1
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=" ".join)
+def test_standard_output_on_a_full_disk_is_told_in_a_line(
+    status: Callable[[TextIO, list[str]], int], capfd: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    stream = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)
+    assert status(stream, command) == 2
+    told = "OptionError: standard output: No space left on device. Free some space there"
+    assert capfd.readouterr().err.startswith(told)
+
+
+@pytest.mark.parametrize("command", [["check", "--regex", "→", "d.json"], ["explain", "--schema", "s.json"]])
+def test_a_character_that_the_encoding_lacks_is_written_as_an_escape(
+    monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    held = io.BytesIO()
+    Path("s.json").write_text('{"const": "→"}', encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(held, "latin-1", write_through=True))
+    monkeypatch.setattr(sys, "argv", ["structgen", *command])
+    with pytest.raises(SystemExit):
+        main()
+    assert b"\\u2192" in held.getvalue()
+
+
+@pytest.mark.parametrize("write", [replacing, writing])
+def test_errors_name_the_file_that_was_asked_for(folder: Path, write: Callable[..., object]) -> None:
+    (folder / "there").mkdir()
+    for path in (folder / "none" / "file", folder / "there"):
+        with pytest.raises(OSError) as caught, write(path):  # type: ignore[attr-defined]
+            pass
+        assert caught.value.filename == str(path)
+    assert sorted(os.listdir(folder)) == ["d.json", "s.json", "there"]
+
+
+def test_an_error_about_another_file_keeps_its_name(folder: Path) -> None:
+    with pytest.raises(OSError) as caught, replacing(folder / "file"):
+        (folder / "none").read_bytes()
+    assert str(caught.value.filename) == str(folder / "none")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_written_to_and_not_replaced(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    reading = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with writing(folder / "pipe") as file:
+        file.write(b"a page")
+    assert os.read(reading, 10) == b"a page"
+    os.close(reading)
+    assert stat.S_ISFIFO((folder / "pipe").stat().st_mode)
+
+
+def test_a_symbolic_link_stays_and_its_file_is_replaced(folder: Path) -> None:
+    (folder / "link").symlink_to(folder / "file")
+    with writing(folder / "link") as file:
+        file.write(b"new")
+    assert (folder / "link").is_symlink()
+    assert (folder / "file").read_bytes() == b"new"

@@ -1,0 +1,211 @@
+"""The first wait after an installation: what is compiled together, by whom, and what a person reads."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import structgen
+from structgen.native import first_use
+
+PACKAGE = Path(structgen.__file__).parent
+FILES = (
+    "system/source_digests.py",
+    "system/fork_locks.py",
+    "system/cache.py",
+    "errors.py",
+    "printable.py",
+    "native/typed_blocks.py",
+    "native/jit.py",
+    "native/inner_functions.py",
+    "native/first_use.py",
+    "native/shipped_code.py",
+)
+LOOP = """
+from structgen.native.jit import entry
+
+@entry("int64(int64)")
+def loop(x):
+    return x + {number}
+"""
+GROUP = """
+import os
+from structgen.native import first_use
+names = ("one", "two", "three")
+first_use.GROUPS = {{"some masks": {{f"structgen.machine.{{name}}": {seconds} for name in names}}}}
+first_use.processors = lambda: {cores}
+started = []
+start = first_use.subprocess.Popen.__init__
+def counted(self, *arguments, **options):
+    started.append(self)
+    start(self, *arguments, **options)
+first_use.subprocess.Popen.__init__ = counted
+from structgen.machine.one import loop
+import structgen.native.jit as jit
+{body}
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package with our decorators, and three modules with an entry point each."""
+    root = tmp_path / "structgen"
+    for name in FILES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PACKAGE / name, root / name)
+    (root / "machine").mkdir()
+    for folder in (root, root / "machine"):
+        (folder / "__init__.py").touch()
+    for number, name in enumerate(("one", "two", "three")):
+        (root / "machine" / f"{name}.py").write_text(LOOP.format(number=number))
+    return root
+
+
+def process(
+    package: Path, body: str, *, seconds: float = 5.0, cores: int = 2, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run statements in a new process that has the three modules as one group."""
+    code = GROUP.format(seconds=seconds, cores=cores, body=textwrap.dedent(body))
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(package.parent), **environment},
+        cwd=package,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+WHOLE = """
+assert loop(1) == 1
+from structgen.machine import three, two
+modules = jit._entries.values()
+print(len(started), *(one.is_ready() and sum(one.all[0].stats.cache_hits.values()) for one in modules))
+"""
+
+
+def test_the_first_call_compiles_its_group_by_two_processes(package: Path) -> None:
+    done = process(package, WHOLE)
+    assert done.stderr == ""
+    assert done.stdout.split()[0] == "1"
+    assert process(package, WHOLE).stdout.split() == ["0", "1", "1", "1"]
+
+
+def test_one_processor_compiles_without_another_process(package: Path) -> None:
+    assert process(package, WHOLE, cores=1).stdout.split() == ["0", "0", "0", "0"]
+
+
+def test_a_process_that_cannot_be_started_costs_time_alone(package: Path) -> None:
+    refused = (
+        "def refuse(*a, **k): raise PermissionError(1, 'no')\nfirst_use.subprocess.Popen.__init__ = refuse\n"
+    )
+    done = process(package, refused + "print(loop(4), jit._entries['structgen.machine.two'].is_ready())")
+    assert (done.stdout, done.stderr) == ("4 True\n", "")
+
+
+def test_a_process_that_dies_costs_time_alone(package: Path) -> None:
+    died = "first_use._COMPILING = 'raise SystemExit(3)  # {path!r}'\n"
+    done = process(package, died + "print(loop(4), jit._entries['structgen.machine.two'].is_ready())")
+    assert (done.stdout, done.stderr) == ("4 True\n", "")
+
+
+def test_an_error_leaves_no_process_behind(package: Path) -> None:
+    (package / "machine" / "one.py").write_text(LOOP.format(number="no_such_name"))
+    body = """
+    try:
+        loop(1)
+    except Exception as error:
+        print("no_such_name" in str(error), [one.poll() is not None for one in started])
+    """
+    assert process(package, body).stdout == "True [True]\n"
+
+
+def test_a_second_process_waits_for_the_first_and_compiles_nothing(package: Path) -> None:
+    code = GROUP.format(seconds=5.0, cores=2, body=textwrap.dedent(WHOLE))
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, cwd=package, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    said = sorted(one.communicate(timeout=120)[0].split()[0] for one in both)
+    assert said == ["0", "1"]
+
+
+def said_on_a_terminal(package: Path, seconds: float) -> str:
+    """Return what a new process writes on a terminal while it loads the compiled functions."""
+    ours, theirs = pty.openpty()
+    code = GROUP.format(seconds=seconds, cores=2, body="loop(1); import sys; sys.stderr.write('.')")
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    try:
+        subprocess.run([sys.executable, "-c", code], env=environment, cwd=package, stderr=theirs, check=True)
+        return os.read(ours, 4096).decode().replace("\r\n", "\n")
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def test_a_person_reads_why_how_long_and_the_cure_once(package: Path) -> None:
+    assert [said_on_a_terminal(package, 5.0) for _ in range(2)] == [
+        "structgen: compiling the inner loops of some masks, once after an installation: about 8 s "
+        "(`structgen warmup` does it ahead)\n.",
+        ".",
+    ]
+
+
+def test_a_short_wait_is_not_worth_a_line(package: Path) -> None:
+    assert said_on_a_terminal(package, 0.1) == "."
+
+
+def test_a_log_reads_it_where_it_asks_for_it(package: Path) -> None:
+    logging = (
+        "import logging, sys\nlogging.basicConfig(level='INFO', stream=sys.stdout, format='%(message)s')\n"
+    )
+    done = process(package, logging + "loop(1)")
+    assert "compiling the inner loops of some masks" in done.stdout
+    assert done.stderr == ""
+    shutil.rmtree(package / "machine" / "__pycache__")
+    quiet = process(package, "loop(1)")
+    assert quiet.stdout + quiet.stderr == ""
+
+
+def test_where_no_folder_can_be_written_a_warning_says_so_once(package: Path) -> None:
+    refused = """
+    import numba.core.caching as caching
+    def refuse(self): raise OSError(30, "Read-only file system")
+    for kind in (caching._CacheLocator, *caching._CacheLocator.__subclasses__()):
+        if "ensure_cache_path" in vars(kind):
+            kind.ensure_cache_path = refuse
+    print(loop(4))
+    """
+    done = process(package, refused)
+    assert done.stdout == "4\n"
+    assert done.stderr.count("NUMBA_CACHE_DIR to a folder that can be written") == 1
+
+
+def test_a_full_disk_costs_the_kept_code_alone(package: Path) -> None:
+    full = """
+    from numba.core.caching import IndexDataCacheFile
+    def refuse(*_): raise OSError(28, "No space left on device")
+    IndexDataCacheFile._save_data = refuse
+    print(loop(4))
+    """
+    done = process(package, full, cores=1)
+    assert done.stdout == "4\n"
+    assert done.stderr.count("No space left on device") == 1
+
+
+def test_each_module_of_a_group_has_entry_points() -> None:
+    from structgen.cli.inner_loops import modules_with_entries
+
+    named = [name for group in first_use.GROUPS.values() for name in group]
+    assert len(named) == len(set(named))
+    assert set(named) <= set(modules_with_entries())

@@ -1,0 +1,150 @@
+"""README.md and docs/*.md: every block of code runs, and prints what the page says (scripts/pages.py)."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from structgen.schema.reading.dialects import DRAFTS, dialect
+
+ROOT = Path(__file__).parents[1]
+
+
+def _script() -> Any:
+    spec = spec_from_file_location("pages", ROOT / "scripts" / "pages.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules["pages"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+pages = _script()
+TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in pages.PAGES}
+PIECES = {page: pages.pieces(page, text) for page, text in TEXTS.items()}
+RUN = {page: [piece for piece in found if piece.kind == "python" or not pages.reason_not_to_run(piece.code)]
+       for page, found in PIECES.items()}  # fmt: skip
+EVERYTHING = all(find_spec(name) for name in ("torch", "pydantic", "attrs", "tokenizers"))
+
+
+def _compare(page: str, *, fast: bool) -> None:
+    found = list(pages.findings(page, fast=fast))
+    assert found
+    values = [one for one in found if one.piece.kind == "value"]
+    assert not (values and values[0].differs()), values[0]  # later ones may be others of their types
+    wrong = [str(one) for one in found if one.differs() and not one.of_the_type]
+    assert not wrong, "\n".join([*wrong, f"python scripts/pages.py {page} --write mends the page."])
+
+
+@pytest.mark.skipif(not EVERYTHING, reason="the pages use torch and pydantic")
+@pytest.mark.parametrize(
+    "page", [page for page, found in RUN.items() if any(not pages.is_slow(one) for one in found)]
+)
+def test_what_a_page_shows_is_printed(page: str) -> None:
+    _compare(page, fast=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EVERYTHING, reason="the pages use torch and pydantic")
+@pytest.mark.parametrize(
+    "page", [page for page, found in RUN.items() if any(pages.is_slow(one) for one in found)]
+)
+def test_all_that_a_page_shows_is_printed(page: str) -> None:
+    for package in ("transformers", "openai"):
+        pytest.importorskip(package)
+    _compare(page, fast=False)
+
+
+def test_each_block_of_python_runs_or_is_a_sketch_with_a_reason() -> None:
+    for page, text in TEXTS.items():
+        shown = re.findall(r"^```(python\b.*)$", text, re.MULTILINE)
+        sketches = [info for info in shown if info != "python"]
+        assert sketches == (["python sketch"] if page in pages.SKETCHES else []), page
+        assert len(shown) - len(sketches) == sum(piece.kind == "python" for piece in PIECES[page]), page
+
+
+def test_each_command_stands_in_a_console_block() -> None:
+    """So no command hides in a block that is not run."""
+    for page, text in TEXTS.items():
+        for info, block in re.findall(r"^```(.*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            commands = re.findall(
+                r"^(?:\$ .*|structgen [a-z].*|python \S+\.py.*|make [a-z].*)$", block, re.MULTILINE
+            )
+            assert info == "console" or not commands, (page, commands)
+
+
+def test_each_reason_not_to_run_a_command_is_needed() -> None:
+    commands = [piece.code for found in PIECES.values() for piece in found if piece.kind == "console"]
+    for begin in pages.NOT_RUN:
+        assert any(re.match(begin, command) for command in commands), begin
+
+
+def test_each_block_of_python_in_the_readme_has_an_output_and_stands_alone() -> None:
+    code = [piece for piece in PIECES["README.md"] if piece.kind == "python"]
+    assert "@sg.generate" in code[0].code
+    for piece in code:
+        assert piece.said and "import structgen as sg\n" in piece.code
+
+
+def test_the_page_of_the_demo_has_the_commands_and_sentences_of_the_script() -> None:
+    done = subprocess.run(
+        ["bash", ROOT / "scripts" / "demo.sh", "--list"], capture_output=True, text=True, check=True
+    )
+    parts = done.stdout.strip().split("\n\n")
+    listed = [" ".join(re.findall(r"^# (.*)$", part, re.MULTILINE)) for part in parts]
+    commands = re.findall(r"^\$ ((?:.*\\\n)*.*)$", done.stdout, re.MULTILINE)
+    page = TEXTS["docs/demo.md"]
+    prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    said = [" ".join(part.split()) for part in prose.split("\n\n") if part.strip()]
+    assert said[-len(listed) :] == listed
+    assert [piece.code for piece in PIECES["docs/demo.md"]] == commands
+
+
+# --- scripts/pages.py itself -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "printed", "agrees"),
+    [
+        ("a\n", "a\n", True),
+        ("a\n", "b\n", False),
+        ("a\n...\n", "a\nb\nc\n", True),
+        ("a\n...\nd\n", "a\nb\nc\n", False),
+        ("ready: 1.2 s\n", "ready: 40 s\n", True),
+        ("12 of 12\n", "11 of 12\n", False),
+        ("  mask   structgen  5  9 us\n", "  mask   structgen  5  7 us\n", True),
+        ("  mask   structgen  5  9\n", "  mask   structgen  4  9\n", False),
+    ],
+)
+def test_times_and_ellipses_are_all_that_may_differ(said: str, printed: str, agrees: bool) -> None:
+    assert pages.agrees(said, printed) is agrees
+
+
+def test_a_written_output_keeps_the_ellipsis() -> None:
+    assert pages.shortened("a\n...\nd\n", "A\nB\nC\nD\n") == "A\n...\nD\n"
+
+
+def test_a_page_is_written_with_what_was_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    code = "import structgen as sg\nprint(1 + 1)\n2 + 2  # -> 5\n"
+    text = f"```python\n{code}```\n```\n3\n```\n```console\n$ echo four\nfive\n```\n"
+    (tmp_path / "page.md").write_text(text)
+    found = list(pages.findings("page.md"))
+    assert sum(one.differs() for one in found) == 3
+    pages.write("page.md", found)
+    after = text.replace("-> 5", "-> 4").replace("\n3\n", "\n2\n").replace("\nfive\n", "\nfour\n")
+    assert (tmp_path / "page.md").read_text() == after
+
+
+# --- claims of single pages ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keyword", sorted({name for draft in DRAFTS for name in dialect(draft).keywords}))
+def test_a_keyword_that_is_enforced_is_documented(keyword: str) -> None:
+    assert f"`{keyword}`" in TEXTS["docs/json-schema.md"]

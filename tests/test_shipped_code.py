@@ -1,0 +1,126 @@
+"""Machine code that is written for a level of processors is used where the level fits, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from structgen.native import shipped_code
+
+LOOP = """
+from structgen.native.jit import entry
+
+@entry("int64(int64)")
+def loop(x):
+    return x * 3
+"""
+WRITE = """
+import sys
+from pathlib import Path
+from loops import loop
+from structgen.native.jit import compile_module, ship
+compile_module("loops")
+print(ship("loops", Path(sys.argv[1]), sys.argv[2]) > 100)
+"""
+USE = """
+from loops import loop
+print(loop(5), sum(loop.stats.cache_hits.values()))
+"""
+LEVEL = shipped_code.GENERIC.get(shipped_code.architecture(), "")
+
+pytestmark = pytest.mark.skipif(not LEVEL, reason="no level of processors is named for this architecture")
+
+
+def run(folder: Path, code: str, *arguments: str, source: str = LOOP, **environment: str) -> list[str]:
+    """Return the words that a new process prints, which has a cache of its own."""
+    (folder / "loops.py").write_text(source)
+    script = folder / "script.py"
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return (done.stdout + done.stderr).split()
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Path:
+    """A folder with the code of the module above, for the generic level."""
+    work = tmp_path / "writer"
+    work.mkdir()
+    folder = tmp_path / "code"
+    assert run(work, WRITE, str(folder), LEVEL, **shipped_code.compiling(LEVEL)) == ["True"]
+    return folder
+
+
+def user(tmp_path: Path) -> Path:
+    (tmp_path / "user").mkdir(exist_ok=True)
+    return tmp_path / "user"
+
+
+def test_code_of_a_level_that_fits_is_used(tmp_path: Path, shipped: Path) -> None:
+    assert run(user(tmp_path), USE, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["15", "1"]
+    assert not list((tmp_path / "user" / "cache").rglob("*.nbc"))
+
+
+def test_without_the_folder_it_is_compiled(tmp_path: Path, shipped: Path) -> None:
+    assert run(user(tmp_path), USE, STRUCTGEN_MACHINE_CODE="") == ["15", "0"]
+
+
+def test_code_of_other_sources_is_not_used(tmp_path: Path, shipped: Path) -> None:
+    other = LOOP.replace("x * 3", "x * 4")
+    assert run(user(tmp_path), USE, source=other, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["20", "0"]
+
+
+def test_code_of_a_level_that_does_not_fit_is_not_used(tmp_path: Path, shipped: Path) -> None:
+    unfit = "from structgen.native import shipped_code\nshipped_code.fitting = lambda: ()\n"
+    assert run(user(tmp_path), unfit + USE, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["15", "0"]
+
+
+def test_a_processor_without_a_feature_has_not_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    has = dict.fromkeys(shipped_code.LEVELS["x86-64-v3"][2].split(), True)
+    monkeypatch.setattr(shipped_code, "architecture", lambda: "x86_64")
+    for lost, levels in (("", ("x86-64-v3", "x86-64-v2")), ("avx2", ("x86-64-v2",)), ("ssse3", ())):
+        here = {**has, **({lost: False} if lost else {})}
+        monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda here=here: here)
+        shipped_code.fitting.cache_clear()
+        assert shipped_code.fitting() == levels
+    shipped_code.fitting.cache_clear()
+
+
+def test_a_processor_that_is_named_gets_its_own_code(tmp_path: Path, shipped: Path) -> None:
+    named = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "STRUCTGEN_MACHINE_CODE": str(shipped)}
+    assert run(user(tmp_path), USE, **named) == ["15", "0"]
+
+
+def test_a_damaged_file_is_told_and_not_used(tmp_path: Path, shipped: Path) -> None:
+    (file,) = (path for path in shipped.rglob("*.code"))
+    held = bytearray(file.read_bytes())
+    held[len(held) // 2] ^= 1
+    file.write_bytes(held)
+    said = run(user(tmp_path), USE, STRUCTGEN_MACHINE_CODE=str(shipped))
+    assert said[:2] == ["15", "0"]
+    assert "is damaged; it is not used. Write it again: structgen warmup --target." in " ".join(said)
+
+
+@pytest.mark.slow
+def test_warmup_writes_all_modules_and_a_new_installation_compiles_none(tmp_path: Path) -> None:
+    from structgen.cli.inner_loops import modules_to_compile
+
+    folder, cache = tmp_path / "code", tmp_path / "cache"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "STRUCTGEN_CACHE": str(tmp_path / "store")}
+    main = "from structgen.cli import main; main()"
+    command = [sys.executable, "-c", main, "warmup", "--target", "generic", "--output", str(folder)]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert len(list((folder / LEVEL).iterdir())) == len(modules_to_compile())
+    code = "import structgen.cli.inner_loops as i; i.compile_all(done=print)"
+    environment["STRUCTGEN_MACHINE_CODE"] = str(folder)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")
