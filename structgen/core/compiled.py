@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,16 @@ class State:
     def is_finished(self) -> bool:
         """Whether an end token was taken."""
         return self.compiled.is_finished(self)
+
+    def __deepcopy__(self, memo: object) -> State:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise OptionError(
+            "A State cannot be pickled: it is a number of this process.",
+            where="State",
+            cure="Send the compiled grammar and the text, and take step_bytes(start, text) there.",
+        )
 
     def __repr__(self) -> str:
         return f"<State {self.index} of {self.compiled!r}>"

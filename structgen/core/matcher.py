@@ -62,6 +62,16 @@ class Matcher:
         self._tokens = array("i")
         self._events: EventLog | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process compiles the grammar, or reads it from the store, and takes the tokens again."""
+        if self._states[0] != self.compiled.start.index:
+            raise OptionError(
+                "A Matcher that began inside a document cannot be pickled: a State is of this process.",
+                where="Matcher",
+                cure="Send the compiled grammar and all tokens of the document, and advance by them there.",
+            )
+        return _resumed, (self.compiled, self.tokens)
+
     @property
     def state(self) -> State:
         """The present state, a value."""
@@ -299,6 +309,12 @@ class Matcher:
         twin._events = None if self._events is None else self._events.copy()
         return twin
 
+    def __copy__(self) -> Matcher:
+        return self.fork()
+
+    def __deepcopy__(self, memo: object) -> Matcher:
+        return self.fork()
+
     def reset(self) -> None:
         """Go back to the first state, for another document."""
         self.rollback(len(self._tokens))
@@ -347,3 +363,11 @@ def _taken(compiled: CompiledGrammar, index: int, tokens: Iterable[int]) -> int:
             break
         count += 1
     return count
+
+
+def _resumed(compiled: CompiledGrammar, tokens: tuple[int, ...]) -> Matcher:
+    """Return a pickled matcher again."""
+    matcher = Matcher(compiled)
+    for token in tokens:
+        matcher.advance(token)
+    return matcher

@@ -35,6 +35,7 @@ from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import BudgetError, OptionError
 from structgen.json_grammars.prompting import ModelPrompt, schema_outline
+from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.speculation_options import Speculation
@@ -298,7 +299,7 @@ class Engine:
         with self._of_grammars:
             found = self._compiled.pop(grammar, None)
         if found is None:
-            if isinstance(grammar, TextGrammar):
+            if isinstance(grammar, (TextGrammar, LarkGrammar)):
                 if self._specials is None:
                     self._specials = special_texts(self.name, self._given_tokenizer)
                 warn_of_special_texts(grammar, self._specials)

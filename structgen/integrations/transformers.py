@@ -66,6 +66,10 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         self._dead: list[bool] = []
         self._mask: TokenMask | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process begins with a new generation."""
+        return {**self.__dict__, "_before": None, "_rows": [], "_dead": [], "_mask": None}
+
     def reset(self) -> None:
         """Forget the last generation."""
         self._before = None

@@ -391,7 +391,9 @@ def json_schema(
         raise OptionError(
             f"A schema is not given as a {type(schema).__name__}.",
             where="schema",
-            cure="Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
+            cure="Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
+            if isinstance(schema, type)
+            else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
         )
     with errors_name(file):
         if subset is not None:

@@ -36,7 +36,17 @@ def engine(tmp_path: Path) -> sg.Engine:
     return engine
 
 
-@pytest.mark.parametrize("grammar", [sg.structural_tag(TAG), "[TOOL_CALLS]" + sg.regex("a")])
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        sg.structural_tag(TAG),
+        "[TOOL_CALLS]" + sg.regex("a"),
+        sg.regex(r"(?:\[TOOL_CALLS\])?a"),
+        sg.ebnf('root ::= "[TOOL_CALLS]" [a-z]'),
+        sg.lark('start: "[TOOL_CALLS]" /[a-z]/'),
+    ],
+    ids=["tag", "text", "regex", "ebnf", "lark"],
+)
 def test_a_tag_that_spells_a_special_token_warns_with_its_id(engine: sg.Engine, grammar: sg.Grammar) -> None:
     with pytest.warns(UserWarning, match=r"spells '\[TOOL_CALLS\]' .* write sg\.special\(\d+\)"):
         engine.compiled(grammar)

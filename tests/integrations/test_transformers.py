@@ -3,7 +3,10 @@ reuse."""
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +99,30 @@ def test_a_processor_that_forbids_all_that_is_allowed_is_refused_by_name(
             do_sample=draws,
             **other,
         )
+
+
+@pytest.mark.parametrize("other", [{"min_new_tokens": 30}, {"min_length": 30}, {"no_repeat_ngram_size": 1}])
+def test_options_of_the_model_itself_are_refused_as_arguments_are(
+    model: Any, other: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = copy.deepcopy(model.generation_config)
+    config.update(**other)
+    monkeypatch.setattr(model, "generation_config", config)
+    with pytest.raises(sg.OptionError, match=r"forbidden all tokens.* Leave out min_new_tokens"):
+        model.generate(
+            torch.tensor([[5, 6]]),
+            logits_processor=[LogitsProcessor(sg.regex("aaaa"), TOKENIZER)],
+            max_new_tokens=40,
+        )
+
+
+def test_a_pickled_processor_begins_a_new_generation(model: Any) -> None:
+    processor = LogitsProcessor(sg.regex("[ab]{9}"), TOKENIZER)
+    model.generate(torch.tensor([[5, 6]]), logits_processor=[processor], max_new_tokens=4)
+    again = pickle.loads(pickle.dumps(processor))
+    found = model.generate(torch.tensor([[5, 6]]), logits_processor=[again], max_new_tokens=40)
+    text = TOKENIZER.decode([one for one in found[0, 2:].tolist() if one != EOS])
+    assert re.fullmatch(b"[ab]{9}", text)
 
 
 def test_min_new_tokens_that_the_text_reaches_anyhow_is_no_hindrance(model: Any) -> None:

@@ -62,7 +62,7 @@ def test_an_error_of_notation_has_its_line_and_column() -> None:
 
 def test_a_start_that_is_not_there() -> None:
     error = _refused('first: "x" second\nsecond: "y"\n')
-    assert "'start'" in error.what
+    assert "there is no rule start" in error.what
     assert error.cure == "Pass start= one of its rules: first, second."
 
 
@@ -242,3 +242,35 @@ def test_grammars_that_differ_are_not_equal() -> None:
     for one, other in pairs:
         assert sg.lark(one) != sg.lark(other)
         assert sg.lark(one) == sg.lark(one)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "cure"),
+    [
+        ("start: x", "line 1, column 8", "Define it: x: ..."),
+        ("start: item\nitme: /a/", "line 1, column 8", "Or was itme meant?"),
+        ("start: NUMBER", "line 1, column 8", "%import common.NUMBER"),
+        ("%import common.NUMBR\nstart: NUMBR", "line 1, column 16", "%import common.NUMBER"),
+        ("%import foo.BAR\nstart: BAR", "grammar", "pass import_paths"),
+        ("%import common.number\nstart: number", "line 1, column 16", "%import common.NUMBER"),
+        ('start: "a"\n%ignore WS', "line 2, column 9", "%import common.WS"),
+        ('start: "a" )', "line 1, column 12", "Take ) out"),
+        ('start: ("a"', "line 1, column 12", "Write )"),
+        ('start: "a', "line 1, column 8", 'Close the text with ".'),
+        ('start ::= "a"', "line 1, column 8", "sg.ebnf"),
+        ('start: "a";', "line 1, column 11", "Take ; out"),
+        ("start: 'a'", "line 1, column 8", "double quotes"),
+        ('start: {"a"}', "line 1, column 8", "(...)* for a repetition"),
+        ("start: my-rule", "line 1, column 10", "letters, digits and _"),
+        ('Start: "a"', "line 1, column 2", "small letters"),
+        ('start: "a"\nstart: "b"', "grammar", "one rule, with |"),
+        ('start: A\nA: "a" A', "grammar", "Make it a rule"),
+        ('start: A\nA: b\nb: "x"', "grammar", "in capitals"),
+        ('start: "a"~3..1', "grammar", "smaller number first"),
+    ],
+)
+def test_a_common_slip_is_named_with_its_place_and_cure(text: str, where: str, cure: str) -> None:
+    with pytest.raises(sg.GrammarError) as caught:
+        sg.lark(text)
+    assert where in caught.value.where
+    assert cure in caught.value.cure

@@ -70,6 +70,7 @@ def judge(text: bytes, schema: Json, options: Options, draft: str | None = None)
         return Judgement(Answer.NO, error.position, "json", error.reason)
     found = [_whitespace(text, root, tokens, options)]
     source = Source(schema, draft_of(schema, draft))
+    of_integers = any(word in str(schema) for word in _OF_INTEGERS)
     stack: list[tuple[Node, list[Part]]] = [(root, [Part(schema, True, False)])]
     while stack:
         node, roots = stack.pop()
@@ -83,7 +84,7 @@ def judge(text: bytes, schema: Json, options: Options, draft: str | None = None)
         elif node.kind == "string":
             found.append(_spelling(text, node.token, options, parts, False))
         elif node.kind == "number":
-            found.append(_numeral(text, node.token, options, numbers_in(parts, source)))
+            found.append(_numeral(text, node.token, options, numbers_in(parts, source), of_integers))
     for answer in (Answer.NO, Answer.UNSURE):
         bad = [f for f in found if f.answer is answer]
         if bad:
@@ -231,7 +232,12 @@ def caps_for(constants: list[Decimal]) -> Caps:
     return Caps(whole, fraction, exponent)
 
 
-def _numeral(text: bytes, token: Token, options: Options, constants: list[Decimal]) -> Judgement:
+_OF_INTEGERS = ("integer", "multipleOf", "divisibleBy", "enum", "const")
+
+
+def _numeral(
+    text: bytes, token: Token, options: Options, constants: list[Decimal], speaks_of_integers: bool
+) -> Judgement:
     numeral = text[token.start : token.end].decode()
     if options.numbers == "any":
         fits = len(numeral) <= options.number_chars
@@ -239,6 +245,15 @@ def _numeral(text: bytes, token: Token, options: Options, constants: list[Decima
     if options.numbers == "plain" and not is_plain(numeral):
         return Judgement(Answer.NO, token.start, "numbers", "not plain")
     if within(numeral, Caps()):
+        if options.numbers == "bounded" and not numeral.lstrip("-").isdigit():
+            value = Decimal(numeral)
+            if speaks_of_integers and value == value.to_integral_value():
+                return Judgement(
+                    Answer.UNSURE, token.start, "numbers", "perhaps only integers may stand there"
+                )
+            if int(numeral.lower().partition("e")[2] or 0) > 287:
+                answer = Answer.UNSURE if constants else Answer.NO
+                return Judgement(answer, token.start, "numbers", "too large for a float")
         return Judgement(Answer.YES)
     answer = Answer.UNSURE if within(numeral, caps_for(constants)) else Answer.NO
     return Judgement(answer, token.start, "numbers", "too many digits")

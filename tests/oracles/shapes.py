@@ -114,7 +114,7 @@ class Number(Shape):
         return {"type": "integer" if self.integer else "number"}
 
     def build(self, nfa: Nfa, start: int, end: int, level: int, options: Options) -> None:
-        """Add the numerals: at most 20 integer digits, 20 fraction digits, 3 exponent digits."""
+        """Add the numerals: at most 20 integer and 20 fraction digits, 3 exponent digits, 287 at most."""
         plain = options.numbers == "plain"
         minus, tails = nfa.state(), {False: nfa.state(), True: nfa.state()}
         edge(nfa, start, [b"-"], minus)
@@ -141,16 +141,16 @@ class Number(Shape):
             return
         self._fraction(nfa, tails[True], finish, plain)
         if not plain:
-            exponent = nfa.state()
-            edge(nfa, finish, [b"eE"], exponent)
-            digits = nfa.state()
-            nfa.silent[exponent].add(digits)
-            edge(nfa, exponent, [b"+-"], digits)
-            for _ in range(3):
-                after = nfa.state()
-                edge(nfa, digits, [b"0123456789"], after)
-                nfa.silent[after].add(end)
-                digits = after
+            positive, negative, digit = nfa.state(), nfa.state(), b"0123456789"
+            edge(nfa, finish, [b"eE"], positive)
+            edge(nfa, finish, [b"eE", b"+"], positive)
+            edge(nfa, finish, [b"eE", b"-"], negative)
+            for count in range(1, 4):
+                edge(nfa, negative, [digit] * count, end)
+            # up to 287
+            for steps in ([digit], [digit] * 2, [b"01", digit, digit], [b"2", b"01234567", digit]):
+                edge(nfa, positive, steps, end)
+            edge(nfa, positive, [b"2", b"8", b"01234567"], end)
 
     @staticmethod
     def _fraction(nfa: Nfa, start: int, end: int, plain: bool) -> None:

@@ -661,3 +661,30 @@ def test_a_large_enum_costs_no_places() -> None:
     assert len(found.schemas) == 1
     assert found.root.enum is not None
     assert len(found.root.enum) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("schema", "where", "cure"),
+    [
+        ({"type": "strng"}, "#/type", 'Write "string"'),
+        ({"type": ["int", "null"]}, "#/type", "Write \"integer\" for 'int'."),
+        ({"type": "float"}, "#/type", 'Write "number"'),
+        ({"type": "dict"}, "#/type", 'Write "object"'),
+        ({"type": "list"}, "#/type", 'Write "array"'),
+        ({"type": None}, "#/type", 'Write "null", in quotes.'),
+        ({"type": "function", "function": {}}, "#/type", 'tool["function"]["parameters"]'),
+        ({"properties": {"a": "string"}}, "#/properties/a", 'Write {"type": "string"}.'),
+        ({"additionalProperties": "false"}, "#/additionalProperties", "Write false, without quotes."),
+        ({"minLength": "3"}, "#/minLength", "Write 3, without quotes."),
+        ({"minimum": "-1.5"}, "#/minimum", "Write -1.5, without quotes."),
+        ({"$ref": "#/definitions/A", "$defs": {"A": {}}}, "#/$ref", 'Write "#/$defs/A".'),
+        ({"$ref": "#/$defs/Persn", "$defs": {"Person": {}}}, "#/$ref", 'Write "#/$defs/Person".'),
+        ({"$ref": "#/$defs/A"}, "#/$ref", "define its target under $defs"),
+    ],
+    ids=str,
+)
+def test_a_common_slip_is_named_with_its_place_and_cure(schema: Any, where: str, cure: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        Document(exact(schema))
+    assert caught.value.where == where
+    assert cure in caught.value.cure

@@ -105,6 +105,17 @@ _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 """The characters that may follow a backslash and stand for themselves under the flag u."""
 
 
+_GROUP_CURES = {
+    "P": "ECMA-262 (JavaScript) writes (?<name>...).",
+    ">": "ECMA-262 (JavaScript) has no atomic groups: write (?:...).",
+    "#": "ECMA-262 (JavaScript) has no comments: take it out.",
+    **dict.fromkeys(
+        "imsxuaL-", "ECMA-262 (JavaScript) has no flags inside a pattern: write [aA] for both cases."
+    ),
+}
+"""What Python's syntax of groups is in ECMA-262."""
+
+
 class _Parser:
     def __init__(self, source: str, strict: bool) -> None:
         self.text, self.strict = source, strict
@@ -262,7 +273,7 @@ class _Parser:
             self._names.add(name)
             self.at = close + 1
             return ""
-        raise self.fail(f"Unknown group (?{opened[:1]}")
+        raise self.fail(f"Unknown group (?{opened[:1]}", cure=_GROUP_CURES.get(opened[:1], ""))
 
     def groups(self) -> tuple[int, bool]:
         """Return how many capturing groups the whole pattern has, and whether any is named."""

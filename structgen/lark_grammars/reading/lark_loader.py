@@ -19,6 +19,7 @@ from structgen.automata.regex.regex_module import regex_module
 from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, LimitError, OptionError, RegexError
 from structgen.language.remarks import Remarks
+from structgen.lark_grammars.reading.lark_cures import cure_for, place_of
 from structgen.lark_grammars.reading.loaded_grammar import (
     NONE,
     Context,
@@ -260,16 +261,15 @@ def refusal(error: BaseException, text: str, source: str | None, start: str) -> 
     message = str(error).strip()
     where = source or "grammar"
     line, column = getattr(error, "line", -1), getattr(error, "column", -1)
-    if isinstance(line, int) and line > 0:
-        where = f"{where}, line {line}, column {column}"
-    cure = "Mend the grammar; lark's own documentation of its grammar language says what it takes."
+    place = (line, column) if isinstance(line, int) and line > 0 else place_of(message, text)
+    if place is not None:
+        where = f"{where}, line {place[0]}, column {place[1]}"
+    cure = cure_for(message, text, place)
     if "undefined rule" in message and f"'{start}'" in message:
         names = sorted(set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE)))[:12]
         message = f"there is no rule {start}."
         cure = f"Pass start= one of its rules: {', '.join(names)}." if names else f"Write {start}: ..."
-    elif "Reduce/Reduce" in message:
-        cure = 'Give one of the two rules a priority (rule.2: ...), or pass lexer="characters".'
-    end = "" if message.endswith((".", "^")) else "."
+    end = "" if message.endswith((".", "^", "!")) else "."
     return GrammarError(f"lark refuses the grammar: {message}{end}", where=where, cure=cure)
 
 

@@ -22,6 +22,7 @@ from structgen.schema.reading.references import (
     RemoteError,
 )
 from structgen.schema.reading.remotes import Remotes
+from structgen.schema.reading.schema_cures import reference_cure, schema_cure
 from structgen.schema.reading.schema_place import KeywordRefusal, SchemaPlace, Scope
 
 
@@ -190,7 +191,9 @@ class Document:
             return place
         keyword = str(at[0])
         where = "".join("/" + escape(segment) for segment in at)
-        raise self._not_a_schema(up, f"{up.pointer}{where}", _no_schema(raw, up.scope), keyword)
+        raise self._not_a_schema(
+            up, f"{up.pointer}{where}", _no_schema(raw, up.scope), keyword, schema_cure(raw)
+        )
 
     def refer(self, place: SchemaPlace, reference: str) -> None:
         """Have a place hold where its `$ref` leads."""
@@ -247,11 +250,14 @@ class Document:
             raise SchemaError(
                 f"{reference!r} leads nowhere: {error}.",
                 where=where,
-                cure="Correct the reference, or define its target under $defs.",
+                cure=reference_cure(self.value, reference),
             ) from None
         except RemoteError as error:
             what = f"{reference!r} leads to {str(error)!r}, which is not among the resources."
-            self.refuse(place, keyword, what, "Pass it: resources={uri: schema}.")
+            cure = "Pass it: resources={uri: schema}."
+            if "/" not in reference and "." not in reference:
+                cure = f"{reference_cure(self.value, reference)} Another document is passed in resources=."
+            self.refuse(place, keyword, what, cure)
             return None
         if found.raw.__class__ is not dict and found.raw.__class__ is not bool:
             raise SchemaError(

@@ -13,6 +13,7 @@ from typing import Any
 from structgen.schema.reading.json_text import escape
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import NUMERIC
+from structgen.schema.reading.schema_cures import number_cure, type_cure
 from structgen.schema.reading.schema_place import Reader, Reading, SchemaPlace
 
 FORMATS = frozenset(
@@ -82,7 +83,7 @@ def read_type(document: Reading, place: SchemaPlace, raw: dict[str, Any], value:
             place,
             "type",
             "takes object, array, string, number, integer, boolean, null, or a list of these",
-            "" if value != "any" else "Leave type out where any type may come.",
+            type_cure(value),
         )
 
 
@@ -116,7 +117,7 @@ def bound(keyword: str, field: str, flag: str | None) -> Reader:
         bound = number(value)
         if bound is None:
             old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
-            raise document.wrong(place, keyword, "takes a number", old)
+            raise document.wrong(place, keyword, "takes a number", old or number_cure(value))
         setattr(place, f"exclusive_{field}" if flag and raw.get(flag) is True else field, bound)
 
     return read
@@ -153,7 +154,7 @@ def counter(keyword: str, field: str, beside: str | None = None) -> Reader:
     def read(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:
         bound = count(value)
         if bound is None:
-            raise document.wrong(place, keyword, "takes an integer of at least 0")
+            raise document.wrong(place, keyword, "takes an integer of at least 0", number_cure(value))
         if beside is None or beside in raw:
             setattr(place, field, bound)
 

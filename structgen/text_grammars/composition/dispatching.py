@@ -27,9 +27,10 @@ def triggered(
         of = [trigger for trigger in triggers if begin.startswith(trigger)]
         if len(of) != 1:
             raise OptionError(
-                f"The tag {begin!r} begins with {len(of)} of the triggers.",
+                f"The tag {begin!r} begins with {' and '.join(map(repr, of)) or 'none'} of the triggers, "
+                f"which are {', '.join(map(repr, triggers))}.",
                 where=f"{place}/triggers",
-                cure="Each tag begins with exactly one.",
+                cure="Have each tag begin with exactly one trigger.",
             )
         rests[of[0]].append(begin.removeprefix(of[0]) + rest)
     idle = next((trigger for trigger, after in rests.items() if not after), None)

@@ -1,0 +1,89 @@
+"""What was probably meant where lark refuses a grammar: the last sentence of the error."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Final
+
+USUAL: Final = "Mend the grammar; lark's own documentation of its grammar language says what it takes."
+_COMMON: Final = frozenset(
+    "CNAME CPP_COMMENT CR C_COMMENT DECIMAL DIGIT ESCAPED_STRING FLOAT HEXDIGIT INT LCASE_LETTER LETTER LF "
+    "NEWLINE NUMBER SH_COMMENT SIGNED_FLOAT SIGNED_INT SIGNED_NUMBER SQL_COMMENT UCASE_LETTER WORD WS "
+    "WS_INLINE".split()
+)
+"""The terminals of lark's grammars/common.lark."""
+_UNDEFINED: Final = re.compile(r"Rule '(\w+)' used but not defined|Terminals \{'(\w+)'")
+_PLACE: Final = re.compile(r"at line (\d+),? column (\d+)")
+_LEFT: Final = re.compile(r"^[ \t]*[?!]*(\w+)(?:\.-?\d+)?(?:\{[^}]*\})?[ \t]*:", re.MULTILINE)
+
+
+def place_of(message: str, text: str) -> tuple[int, int] | None:
+    """Return the line and column that a message of lark names, or the first use of an undefined name."""
+    found = _PLACE.search(message)
+    if found:
+        return int(found[1]), int(found[2])
+    undefined = _UNDEFINED.search(message)
+    used = re.search(rf"\b{undefined[1] or undefined[2]}\b", text) if undefined else None
+    if used is None:
+        return None
+    before = text[: used.start()]
+    return before.count("\n") + 1, used.start() - before.rfind("\n")
+
+
+def cure_for(message: str, text: str, place: tuple[int, int] | None) -> str:
+    """Return how to mend a grammar that lark refuses with a message, at a place of its text."""
+    undefined = _UNDEFINED.search(message)
+    if undefined:
+        return _definition(undefined[1] or undefined[2], text)
+    for part, cure in _BY_MESSAGE.items():
+        if part in message:
+            return cure
+    if place is None or not 0 < place[0] <= len(lines := text.split("\n")):
+        return USUAL
+    line, column = lines[place[0] - 1], place[1] - 1
+    rest = line[column:]
+    if "::=" in line:
+        return "Write rules of Lark as name: ...; sg.ebnf takes rules with ::=."
+    if rest.startswith("'"):
+        return "Write texts in double quotes."
+    if rest.startswith(";"):
+        return "Take ; out: a rule ends with its line."
+    if rest.startswith("{"):
+        return "Write (...)* for a repetition, and [...] for what may be left out; braces are templates."
+    if rest.startswith("-") and re.search(r"\w$", line[:column]):
+        return "Write names with letters, digits and _ alone."
+    if re.match(r"[ \t]*[A-Z]\w*[a-z]\w*[ \t]*:", line):
+        return "Write a rule's name in small letters, and a terminal's in capitals."
+    if '"' in rest and rest.count('"') % 2:
+        return 'Close the text with ".'
+    if rest.startswith((")", "]")):
+        return f"Take {rest[0]} out, or open it before."
+    if not rest.strip() and line.count("(") > line.count(")"):
+        return "Write ) where the alternatives end."
+    return USUAL
+
+
+_BY_MESSAGE: Final = {
+    "No such file": "Import from lark's own modules (%import common.WS; python, unicode, lark), or pass "
+    "import_paths for files of yours.",
+    "defined more than once": "Write all alternatives in one rule, with |; %override replaces imported ones.",
+    "Recursion in terminal": "Make it a rule: write its name in small letters.",
+    "Rules aren't allowed inside terminals": "Write the terminal's parts in capitals, as terminals.",
+    "Bad Range": "Write the smaller number first.",
+    "Wrong number of template arguments": "Give the template as many arguments as it has names.",
+    "Reduce/Reduce": 'Give one of the two rules a priority (rule.2: ...), or pass lexer="characters".',
+}
+
+
+def _definition(name: str, text: str) -> str:
+    """Return how to define a name that is used."""
+    known = _LEFT.findall(text)
+    if name in _COMMON:
+        return f"Write %import common.{name} on a line of its own."
+    close = get_close_matches(name, known[:1000], 1) or get_close_matches(name, _COMMON, 1)
+    if name.isupper() and close and close[0] in _COMMON:
+        return f"Write %import common.{close[0]} on a line of its own, or define it: {name}: ..."
+    if name.upper() in _COMMON:
+        return f"Terminals are written in capitals: %import common.{name.upper()}."
+    return f"Define it: {name}: ...{f' Or was {close[0]} meant?' if close else ''}"

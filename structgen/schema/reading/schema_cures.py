@@ -1,0 +1,76 @@
+"""What was probably meant by a value that a schema cannot have there: the last sentence of an error."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from structgen.schema.reading.json_text import escape
+
+_TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
+_ELSEWHERE = MappingProxyType(
+    {
+        **dict.fromkeys(("str", "text", "varchar", "char", "date", "datetime", "uuid", "bytes"), "string"),
+        **dict.fromkeys(("int", "long", "int32", "int64", "bigint"), "integer"),
+        **dict.fromkeys(("float", "double", "decimal", "numeric", "real"), "number"),
+        **dict.fromkeys(("dict", "map", "record", "struct", "hash", "model"), "object"),
+        **dict.fromkeys(("list", "tuple", "set", "sequence", "vector"), "array"),
+        **dict.fromkeys(("bool", "flag"), "boolean"),
+        **dict.fromkeys(("none", "nil", "undefined", "void"), "null"),
+    }
+)
+"""Names of types in other languages."""
+
+
+def type_cure(value: object) -> str:
+    """Return how to mend a `type` that is none; empty where nothing is likely."""
+    if value is None:
+        return 'Write "null", in quotes.'
+    if value == "any":
+        return "Leave type out where any type may come."
+    if value == "function":
+        return (
+            'This looks like a tool around a schema. Pass the schema alone: tool["function"]["parameters"].'
+        )
+    names = value if isinstance(value, list) else [value]
+    wrong = next((name for name in names if name not in _TYPES), None)
+    meant = _meant(wrong)
+    return f'Write "{meant}" for {wrong!r}.' if meant else ""
+
+
+def schema_cure(raw: object) -> str:
+    """Return how to mend a value that stands for a schema; empty where nothing is likely."""
+    if isinstance(raw, str):
+        if raw.lower() in ("true", "false"):
+            return f"Write {raw.lower()}, without quotes."
+        meant = _meant(raw)
+        return f'Write {{"type": "{meant}"}}.' if meant else ""
+    return 'Write null as a schema: {"type": "null"}.' if raw is None else ""
+
+
+def number_cure(value: object) -> str:
+    """Return how to mend a number that is none; empty where nothing is likely."""
+    text = value.strip() if isinstance(value, str) else ""
+    return f"Write {text}, without quotes." if text.removeprefix("-").replace(".", "", 1).isdigit() else ""
+
+
+def reference_cure(root: object, reference: str) -> str:
+    """Return how to mend a reference that leads nowhere: the definition of that name, or of one like it."""
+    usual = "Correct the reference, or define its target under $defs."
+    name = reference.rpartition("/")[2].lstrip("#")
+    if not isinstance(root, dict):
+        return usual
+    for keyword in ("$defs", "definitions"):
+        members = root.get(keyword)
+        if isinstance(members, dict):
+            close = [name] if name in members else get_close_matches(name, list(members)[:1000], 1)
+            if close:
+                return f'Write "#/{keyword}/{escape(close[0])}".'
+    return usual
+
+
+def _meant(name: object) -> str:
+    if not isinstance(name, str) or len(name) > 40:
+        return ""
+    lower = name.lower()
+    return _ELSEWHERE.get(lower) or next(iter(get_close_matches(lower, _TYPES, 1)), "")
