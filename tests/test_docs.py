@@ -1,4 +1,4 @@
-"""What tables in docs/ say is so. tests/test_pages.py runs the code."""
+"""What tables in docs/ say is so. tests/test_documented_code.py runs the code."""
 
 from __future__ import annotations
 

@@ -69,9 +69,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
         (["explain", "--schema", "void"], "void, line 1, column 1: This is not JSON"),
         (
             ["check", "--grammar", "broken.lark", "x"],
-            "broken.lark: lark refuses the grammar: Unexpected input",
+            "broken.lark, line 1, column 8: lark refuses the grammar: Unexpected input",
         ),
-        (["check", "--grammar", "rule.lark", "x"], "rule.lark: lark refuses the grammar: Rule 'b' used but"),
+        (
+            ["check", "--grammar", "rule.lark", "x"],
+            "rule.lark, line 1, column 12: lark refuses the grammar: Rule 'b' used but",
+        ),
         (["check", "--grammar", "void", "x"], "void: lark refuses the grammar: there is no rule start."),
         (["check", "--grammar", "none.lark", "x"], "none.lark: The file cannot be read: No such file"),
         (["check", "--grammar", "empty", "x"], "empty: The file cannot be read: Is a directory."),
