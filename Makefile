@@ -28,7 +28,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -163,6 +163,9 @@ bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking an
 
 bench-draft-masks: $(VENV)/.installed-dev ## masks of draft trees, in one compiled call and node by node
 	$(BIN)/python bench/bench_draft_masks.py
+
+bench-first-use: $(VENV)/.installed-dev ## the first mask after an installation: one process, two, shipped machine code, kept
+	$(BIN)/python bench/bench_first_use.py
 
 library: $(VENV)/.installed-dev ## 500 files of the standard library under two grammars of Python, against lark
 	$(BIN)/python bench/bench_library.py

@@ -31,7 +31,7 @@ from structgen.tokens.tokenizer import Tokenizer
 Kind = Literal["json", "lark", "text"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _GROUPS: Final[dict[Kind, tuple[str, ...]]] = {
-    "json": (first_use.JSON, first_use.PATTERNS),
+    "json": (first_use.JSON, first_use.NUMBERS, first_use.PATTERNS),
     "lark": (first_use.LARK, first_use.PATTERNS),
     "text": (first_use.TEXT, first_use.PATTERNS),
 }

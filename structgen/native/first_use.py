@@ -25,7 +25,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
-JSON, PATTERNS, LARK, TEXT, REST = "JSON masks", "string patterns", "Lark masks", "text masks", "inner loops"
+JSON, LARK, TEXT = "JSON masks", "Lark masks", "text masks"
+NUMBERS, PATTERNS, REST = "numbers", "string patterns", "other grammars"
 GROUPS: dict[str, dict[str, float]] = {
     JSON: {
         "structgen.json_machine.masks.state_walk": 5.4,
@@ -34,10 +35,8 @@ GROUPS: dict[str, dict[str, float]] = {
         "structgen.tokens.trie": 1.9,
         "structgen.json_machine.records.terminal_walks": 3.5,
     },
-    PATTERNS: {
-        "structgen.automata.strings.determinizer": 10.0,
-        "structgen.automata.numbers.digit_steps": 2.9,
-    },
+    NUMBERS: {"structgen.automata.numbers.digit_steps": 2.9},
+    PATTERNS: {"structgen.automata.strings.determinizer": 10.0},
     LARK: {
         "structgen.lark_grammars.compiled.lark_masks": 7.2,
         "structgen.lark_grammars.compiled.lexeme_moves": 0.6,

@@ -1,0 +1,123 @@
+"""How long does the first mask take after an installation?
+
+    python bench/bench_first_use.py [--runs 3]
+
+Each run is a process with empty folders for compiled code and for kept masks: it reads a tokenizer.json of
+1,536 tokens, compiles a schema, fills the first mask, and fills the masks along a short document. Wall
+seconds and processor seconds count from the start of the process; the processes that it starts are included.
+The ways alternate, run by run:
+
+- `one process`: the inner loops that are needed, compiled in the process itself;
+- `two processes`: the same as a user has it, with a second process that compiles half of them;
+- `machine code shipped`: STRUCTGEN_MACHINE_CODE names a folder of `structgen warmup --target generic`;
+- `kept`: a second process of the same user, after the first.
+
+Prints a table and writes bench/results/first-use-DATE.csv, a row a way and schema, with medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import numba
+from records import add_results, version
+from records import load as load_averages
+from records import write as write_rows
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURES = ("first_mask_s", "first_mask_cpu_s", "document_s", "document_cpu_s")
+WAYS = ("one process", "two processes", "machine code shipped", "kept")
+SCHEMAS = {
+    "strings and integers": '{"type": "string"}',
+    "with a pattern": '{"type": "string", "pattern": "^[a-z]+$"}',
+}
+FIRST = """
+import resource, sys, time
+begun = time.time() - time.process_time()
+if sys.argv[1] == "one process":
+    from structgen.native import first_use
+    first_use.processors = lambda: 1
+import json
+import structgen as sg
+def told():
+    cpu = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(time.time() - begun, cpu)
+tokenizer = sg.Tokenizer.from_huggingface("tests/data/bpe/tokenizer.json")
+properties = {"name": json.loads(sys.argv[2]), "age": {"type": "integer"}}
+schema = {"type": "object", "properties": properties, "required": ["name", "age"]}
+matcher = sg.Matcher(sg.compile(sg.json_schema(schema), tokenizer))
+mask = sg.allocate_mask(1, tokenizer.vocab_size)
+matcher.fill_mask(mask)
+told()
+for token in tokenizer.encode(b'{"name": "ada", "age": 36}'):
+    matcher.fill_mask(mask)
+    matcher.advance(token)
+told()
+"""
+
+
+def first(way: str, schema: str, folder: Path, code: Path) -> list[float]:
+    """Return wall and processor seconds until the first mask, and until the end of the document."""
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(folder / "compiled"),
+        "STRUCTGEN_CACHE": str(folder / "masks"),
+        "STRUCTGEN_MACHINE_CODE": str(code) if way == "machine code shipped" else "",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST, way, schema],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return [float(word) for word in done.stdout.split()]
+
+
+def main() -> None:
+    """Run all ways in turn, print the table and write the rows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=3)
+    add_results(parser)
+    options = parser.parse_args()
+    taken: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as temporary:
+        code = Path(temporary, "code")
+        command = "from structgen.cli import main; main()"
+        subprocess.run(
+            [sys.executable, "-c", command, "warmup", "--target", "generic", "--output", str(code)],
+            check=True,
+        )
+        for number in range(options.runs):
+            for title, schema in SCHEMAS.items():
+                for way in WAYS:
+                    # A kept run follows the run with two processes, and has its folders.
+                    name = "two processes" if way == "kept" else way
+                    folder = Path(temporary, f"{number}-{title}-{name}")
+                    taken[title, way].append(first(way, schema, folder, code))
+                    print(f"run {number + 1}, {title}, {way}: {taken[title, way][-1]}", file=sys.stderr)
+    table = Table("schema", "way", *FIGURES)
+    rows = []
+    for (title, way), runs in taken.items():
+        medians = [f"{statistics.median(values):.2f}" for values in zip(*runs, strict=True)]
+        table.add_row(title, way, *medians)
+        rows.append((title, way, *medians))
+    Console().print(table)
+    about = {"load": load_averages(), "version": version(), "numba": numba.__version__, "runs": options.runs}
+    print(write_rows(options.results, "first-use", about, ("schema", "way", *FIGURES), rows))
+
+
+if __name__ == "__main__":
+    main()
