@@ -39,8 +39,7 @@ NOT_RUN = {
     r"make \w": "it installs packages, or runs for minutes",
     r"git clone |cd |python3? -m venv |\. \.venv|source ": "it is part of an installation",
     r"(python3? -m )?pip install ": "it installs packages",
-    r"structgen warmup +#": "it is part of an installation",
-    r"structgen warmup --target": "it compiles for a minute; test_shipped_code.py runs it",
+    r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""

@@ -100,7 +100,7 @@ def warmup(
             raise OptionError(
                 "--output is the folder of --target.", where="--output", cure="Add --target generic."
             )
-        echo("Preparing the inner loops (up to a minute after an installation, a moment from then on) ...")
+        echo("Compiling the inner loops (up to a minute after an installation) ...")
         with _progress() as done:
             compile_all(jobs, done)
         structgen.preload()

@@ -31,9 +31,9 @@ from structgen.tokens.tokenizer import Tokenizer
 Kind = Literal["json", "lark", "text"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _GROUPS: Final[dict[Kind, tuple[str, ...]]] = {
-    "json": (first_use.JSON, first_use.NUMBERS, first_use.PATTERNS),
-    "lark": (first_use.LARK, first_use.PATTERNS),
-    "text": (first_use.TEXT, first_use.PATTERNS),
+    "json": (first_use.JSON, first_use.NUMBERS, first_use.PATTERNS, first_use.KEPT),
+    "lark": (first_use.LARK, first_use.PATTERNS, first_use.KEPT),
+    "text": (first_use.TEXT, first_use.PATTERNS, first_use.KEPT),
 }
 _SCHEMA: Final = {
     "type": "object",
