@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,14 +10,9 @@ from typing import TYPE_CHECKING, Any
 import structgen
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session
-from structgen.native.jit import load
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
-
-_PACKAGES = "automata core json_grammars json_machine machine_core native schema store tokens".split()
-_USED = tuple(f"structgen.{package}." for package in _PACKAGES)
-"""Where the compiled code of JSON's masks is: all of it is loaded before the first schema."""
 
 STORES = ("cold", "warm", "isolated", "foreign")
 """The states in which a run can find the mask store; none of them named: the user's own store, as it is."""
@@ -77,7 +71,6 @@ class StructgenEngine(MaskEngine):
 
     def warm_up(self, tokenizer: Tokenizer) -> None:
         structgen.preload("json", tokenizer=tokenizer)  # it puts no mask into the store
-        load(*(name for name in sys.modules if name.startswith(_USED)))
 
     def compile(self, schema: str) -> Callable[[], Session]:
         tokenizer = self._tokenizer
