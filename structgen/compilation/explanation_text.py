@@ -32,8 +32,6 @@ class SchemaCosts(Protocol):
     @property
     def compile_ms(self) -> float: ...
     @property
-    def places(self) -> int: ...
-    @property
     def table_bytes(self) -> int: ...
 
 
@@ -168,9 +166,10 @@ def told_of_schema(explained: Explained, name: str = "", most: int = SHOWN_LINES
     yield from _head(f"The smallest one ({len(smallest.encode()):,} bytes)")
     yield _line(cut, left=2)
     yield from _head("What it costs")
+    several = "s" * (costs.subschemas != 1)
     yield _line(
-        f"{costs.subschemas:,} subschemas, {costs.places:,} places; {costs.compile_ms:.1f} ms to compile, "
-        f"{costs.table_bytes / 1024:,.0f} KiB of tables to begin with",
+        f"{costs.subschemas:,} subschema{several}, {costs.compile_ms:.1f} ms to compile, "
+        f"{costs.table_bytes / 1024:,.0f} KiB of tables for its first masks",
         left=2,
     )
 
