@@ -178,9 +178,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         For a grammar that was just made. With `strict` they are a `SchemaError` that names the first.
         """
         document = self._spare[0]
-        if not document.unknown:
+        if not document.unknown and not document.patterns:
             return
-        # start-up: most schemas have no unknown keyword
+        # start-up: most schemas have no unknown keyword and no pattern
         from structgen.schema.reading.suspect_keywords import told
 
         said = told(document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -154,3 +155,25 @@ def test_a_warning_prints_no_character_that_a_terminal_would_obey():
     with pytest.warns(sg.SchemaWarning) as caught:
         sg.json_schema({"properties": {"a\x1b[2J": {"maxLenght": 3}}, "type": "object"})
     assert str(caught[0].message).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("schema", "where", "cure"),
+    [
+        ({"pattern": r"\A[a-z]+$"}, "#/pattern", "Write ^ for the beginning"),
+        ({"properties": {"a": {"pattern": r"^\\\Z"}}}, "#/properties/a/pattern", "Write $ for the end"),
+        ({"patternProperties": {r"x\z": {}}}, r"#/patternProperties/x\z", "Write $ for the end"),
+    ],
+)
+def test_an_anchor_of_another_dialect_is_told(schema: Any, where: str, cure: str) -> None:
+    with pytest.warns(sg.SchemaWarning, match=re.escape(cure)) as found:
+        sg.json_schema(schema)
+    assert [one.message.where for one in found] == [where]  # type: ignore[union-attr]
+    with pytest.raises(sg.SchemaError, match="is the letter"):
+        sg.json_schema(schema, strict=True)
+
+
+def test_a_backslash_before_a_letter_a_is_no_anchor() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sg.json_schema({"pattern": r"^\\A[AZz]$"})

@@ -20,7 +20,8 @@ about which values are valid if they were spelt right (`descripton`, `example`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -86,6 +87,7 @@ _KINDS: Final = MappingProxyType(
     }
 )
 """The kind of value that a keyword takes (`_takes`), for those that restrict values."""
+_FOREIGN_ANCHOR: Final = re.compile(r"(?:[^\\]|\\[^AZz])*?\\([AZz])", re.DOTALL)
 _TYPES: Final = frozenset(("object", "array", "string", "number", "integer", "boolean", "null", "any"))
 
 
@@ -129,7 +131,22 @@ def told(document: Document) -> tuple[SuspectNotice, ...]:
             "every value."
         )
         found.insert(0, SuspectNotice("#", nothing, cure))
-    return tuple(found)
+    return (*found, *foreign_anchors(document))
+
+
+def foreign_anchors(document: Document) -> Iterator[SuspectNotice]:
+    r"""Yield what is said of patterns with `\A`, `\Z` or `\z`: anchors in Python and other dialects, and the
+    letters themselves in ECMA-262, which JSON Schema's patterns are written in."""
+    for source, schema in document.patterns.items():
+        if slip := _FOREIGN_ANCHOR.match(source):
+            keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
+            anchor = "^" if slip[1] == "A" else "$"
+            yield SuspectNotice(
+                f"{schema.pointer}/{keyword}",
+                f"\\{slip[1]} is the letter {slip[1]} in ECMA-262, not an anchor.",
+                f"Write {anchor} for the {'beginning' if anchor == '^' else 'end'}, "
+                f"or {slip[1]} where the letter is meant.",
+            )
 
 
 def suspects(document: Document) -> tuple[Suspect, ...]:
