@@ -56,6 +56,12 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8099
-    with HTTPServer(("127.0.0.1", port), Handler) as server:
+    try:
+        server = HTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        raise SystemExit(
+            f"Port {port} cannot be used: {error.strerror}. Name another: openai_server.py 8100"
+        ) from None
+    with server:
         print(f"serving structgen/extract at http://127.0.0.1:{port}/v1", flush=True)
         server.serve_forever()

@@ -51,7 +51,7 @@ show "$BIN/python" examples/person.py
 
 say "A Lark grammar in place of a schema. This one is a grammar of JSON, since the small model knows JSON alone."
 show "$BIN/structgen" generate --grammar grammars/json.lark --max-tokens 60 \
-  --prompt "{name: string, age: integer} Maria Keller is 34."
+  --prompt "{name: string, city: string} Maria Keller lives in Hamburg."
 
 say "A masked-diffusion model fills the slots (░) of an object in any order, two a step. The city is given."
 show "$BIN/structgen" infill --schema examples/person.schema.json --given examples/person.given.json --slots 10 \
