@@ -155,8 +155,8 @@ def said_on_a_terminal(package: Path, seconds: float) -> str:
 
 def test_a_person_reads_why_how_long_and_the_cure_once(package: Path) -> None:
     assert [said_on_a_terminal(package, 5.0) for _ in range(2)] == [
-        "structgen: compiling the inner loops of some masks, once after an installation: about 8 s "
-        "(`structgen warmup` does it ahead)\n.",
+        "structgen: compiling the inner loops of some masks, once after an installation: about 8 s, more "
+        "on a busy machine (`structgen warmup` does it ahead)\n.",
         ".",
     ]
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from structgen.core.grammar import Grammar
     from structgen.tokens.tokenizer import Tokenizer
 
+_EVERY = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
+
 
 def warmup(
     tokenizer: Annotated[
@@ -100,7 +103,7 @@ def warmup(
             raise OptionError(
                 "--output is the folder of --target.", where="--output", cure="Add --target generic."
             )
-        echo("Compiling the inner loops (up to a minute after an installation) ...")
+        echo("Compiling the inner loops (after an installation a minute or so on two processors) ...")
         with _progress() as done:
             compile_all(jobs, done)
         structgen.preload()
@@ -165,13 +168,23 @@ def _write_target(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Yield what is called with each module that was compiled: it shows their number on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda name: None
-        return
+    """Yield what is called with each module that was compiled: it shows their number on a terminal, and
+    elsewhere every ten seconds."""
     finished, count = itertools.count(1), len(modules_to_compile())
-    with console(stderr=True).status("Compiling ...") as status:
-        yield lambda name: status.update(f"Compiled {next(finished)} of {count} modules")
+    if sys.stderr.isatty():
+        with console(stderr=True).status("Compiling ...") as status:
+            yield lambda name: status.update(f"Compiled {next(finished)} of {count} modules")
+        return
+    told = time.monotonic()
+
+    def tell(name: str) -> None:
+        nonlocal told
+        done = next(finished)
+        if time.monotonic() - told >= _EVERY:
+            told = time.monotonic()
+            echo(f"warmup: compiled {done} of {count} modules", err=True)
+
+    yield tell
 
 
 def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = ()) -> int:

@@ -60,13 +60,24 @@ class ModelQuestion:
         return found
 
 
+def _has_our_training(folder: str) -> bool:
+    """Tell whether a folder has a model that models/train.py made, such as a copy of an embedded one."""
+    config = Path(folder, "config.json")
+    if not folder or not config.is_file():
+        return False
+    try:
+        return "structgen_training" in json.loads(config.read_text(encoding="utf-8"))
+    except ValueError:  # whoever loads the model says what is wrong with the file
+        return False
+
+
 class ModelPrompts:
     """Makes the prompts of one model. `name`: its name or folder, "" for a model that was handed over;
     `tokenizer`: that of transformers which was handed over with it, if any."""
 
     def __init__(self, name: str, tokenizer: Any = None) -> None:
         self.name = name
-        self.is_embedded = name.startswith("structgen/")
+        self.is_embedded = name.startswith("structgen/") or _has_our_training(name)
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
         self._lock = threading.Lock()
 

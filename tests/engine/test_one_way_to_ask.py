@@ -22,6 +22,7 @@ from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.infilling.infill import _prompt_tokens
 from structgen.json_grammars.prompting import extraction_prompt
 from structgen.sampling.problem import Problem
+from structgen.system.resources import embedded_model
 
 SCHEMA = {
     "type": "object",
@@ -174,3 +175,15 @@ def test_infilling_takes_outline_and_chat() -> None:
     assert _prompt_tokens(chatting, TEXT, *question, None, None) == list(f"<user>{TEXT}".encode())
     assert _prompt_tokens(chatting, TEXT, *question, None, False) == plain
     assert _prompt_tokens(embedded, TEXT, tokenizer, None, None, None) == tokenizer.encode(TEXT.encode())
+
+
+def test_a_folder_with_an_embedded_model_is_asked_like_it() -> None:
+    asked = ModelQuestion(TEXT, outline="{name: string}")
+    folder = ModelPrompts(str(embedded_model("structgen/extract")))
+    assert folder.text(asked) == ModelPrompts("structgen/extract").text(asked)
+
+
+@pytest.mark.parametrize("config", ["{}", '{"model_type": "llama"}', "not JSON"])
+def test_another_folder_is_asked_as_it_is(tmp_path: Path, config: str) -> None:
+    (tmp_path / "config.json").write_text(config)
+    assert ModelPrompts(str(tmp_path)).text(ModelQuestion(TEXT, outline="{name: string}")).startswith(TEXT)
