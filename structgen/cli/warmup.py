@@ -103,7 +103,7 @@ def warmup(
             raise OptionError(
                 "--output is the folder of --target.", where="--output", cure="Add --target generic."
             )
-        echo("Compiling the inner loops (after an installation a minute or so on two processors) ...")
+        echo("Compiling the inner loops (about a minute, once after an installation) ...")
         with _progress() as done:
             compile_all(jobs, done)
         structgen.preload()
