@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
+from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 from structgen.errors import OptionError
@@ -19,6 +20,26 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _GREATEST = 1.7e308
+_CLOSE = 0.8
+"""The least similarity (difflib's ratio) at which a name counts as a misspelling of another."""
+_TYPED_CALLS = ("generate", "run")
+_TARGETS = ("schema", "response_model", "response_format", "output_type")
+_OTHER_NAMES = MappingProxyType(
+    {
+        **dict.fromkeys(("max_retries", "retries"), "Write attempts="),
+        **dict.fromkeys(_TARGETS, "Pass it as the third argument, target"),
+        **{
+            policy: f"Write policies={{{policy!r}: ...}}"
+            for policy in ("max_string", "max_items", "whitespace", "numbers", "escapes", "property_order")
+        },
+        "n": "For many samples of one prompt, call sg.sample",
+        "num_samples": "For many samples of one prompt, call sg.sample",
+        "device": "Load the model first: model=sg.Engine(name, device=...)",
+        "dtype": "Load the model first: model=sg.Engine(name, dtype=...)",
+        "backend": "Leave it out; the model decides how texts are made",
+    }
+)
+"""Names that other libraries, or other functions of this one, give to options; and what to write here."""
 _SHOWN = 60
 """The most characters of a wrong value in a message."""
 
@@ -51,9 +72,13 @@ def _call_error(
 ) -> OptionError:
     wrong = next((one for one in named if one not in known), None)
     if wrong is not None:
-        near = [*get_close_matches(wrong.lower(), [*known, *sampling], 1), ""][0]
+        near = [*get_close_matches(wrong.lower(), [*known, *sampling], 1, _CLOSE), ""][0]
         meant = f"Choose from {', '.join(known)}"
-        if near:
+        if name in _TYPED_CALLS and wrong in _OTHER_NAMES:
+            meant = _OTHER_NAMES[wrong]
+            if name == "generate" and wrong in _TARGETS:
+                meant = "Annotate the return type instead: `-> Person`; sg.run takes schemas"
+        elif near:
             meant = f"Write {near}=" if near in known else f"Write sampling=sg.Sampling({near}=...)"
         return OptionError(f"sg.{name} has no option {wrong!r}.", where=wrong, cure=f"{meant}.")
     return OptionError(f"sg.{name}: {told}.", where=name, cure=f"Write {example}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -36,6 +37,48 @@ def test_an_option_that_is_not_there_names_the_one_that_was_meant(name: str, cur
     wrong = sg.run
     with pytest.raises(sg.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
         wrong("structgen/extract", "x", bool, **{name: None})
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("max_retries", r"Write attempts=\."),
+        ("schema", r"Pass it as the third argument, target\."),
+        ("max_string", r"Write policies=\{'max_string': \.\.\.\}\."),
+        ("n", r"For many.*sg\.sample\."),
+        ("device", r"Load.*sg\.Engine\(name, device=\.\.\.\)\."),
+        ("backend", r"Leave it out"),
+        ("tokens", "Choose from"),
+    ],
+)
+def test_an_option_of_another_name_is_not_taken_for_the_nearest_word(name: str, cure: str) -> None:
+    wrong: Any = sg.run
+    with pytest.raises(sg.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
+        wrong("structgen/extract", "x", bool, **{name: None})
+
+
+def test_a_schema_of_the_decorator_is_the_return_type() -> None:
+    wrong: Any = sg.generate
+    with pytest.raises(sg.OptionError, match="Annotate the return type"):
+        wrong(model="structgen/extract", schema={})
+
+
+@pytest.mark.parametrize("calls", ["Ada", b"Ada", {"text": ["Ada"]}, 5])
+def test_a_batch_refuses_one_call_in_place_of_a_list(calls: Any) -> None:
+    @sg.generate(model="structgen/extract")
+    def age(text: str) -> int:
+        """The age in: {text}"""
+        return sg.filled()
+
+    @sg.generate(model="structgen/extract")
+    async def later(text: str) -> int:
+        """The age in: {text}"""
+        return sg.filled()
+
+    with pytest.raises(sg.OptionError, match=r"Write batch\(\[call\]\)"):
+        age.batch(calls)
+    with pytest.raises(sg.OptionError, match=r"Write batch\(\[call\]\)"):
+        asyncio.run(later.batch(calls))
 
 
 def test_thinking_is_no_flag() -> None:
