@@ -81,6 +81,39 @@ def test_a_batch_refuses_one_call_in_place_of_a_list(calls: Any) -> None:
         asyncio.run(later.batch(calls))
 
 
+class Causal:
+    """As much of a model of transformers as is looked at."""
+
+    config = None
+
+    def forward(self) -> None: ...
+
+
+class Pipeline:
+    """As much of a pipeline of transformers as is looked at."""
+
+    model, tokenizer = Causal(), None
+
+
+@pytest.mark.parametrize(
+    ("model", "cure"),
+    [
+        (Causal(), r"Write sg\.Engine\(model, tokenizer\)"),
+        (Pipeline(), r"sg\.Engine\(pipe\.model, pipe\.tokenizer\)"),
+        (5, "Pass a name"),
+        ("gpt-4o", r"openai:https://api\.openai\.com/v1#gpt-4o;"),
+        ("openai/gpt-4o", r"openai:https://api\.openai\.com/v1#gpt-4o;"),
+        ("claude-3-5-sonnet", "openai:URL#claude-3-5-sonnet"),
+        ("extract", r"Write structgen/extract\."),
+        ("vllm:http://localhost:8000/v1", r'sg\.run\("openai:http://localhost:8000/v1#NAME"'),
+        ("openai/gpt-oss-20b", "hf download openai/gpt-oss-20b"),
+    ],
+)
+def test_what_is_no_model_here_says_how_to_name_one(model: Any, cure: str) -> None:
+    with pytest.raises(sg.StructgenError, match=cure):
+        sg.run(model, "x", bool)
+
+
 def test_thinking_is_no_flag() -> None:
     wrong: Any = sg.generate
     with pytest.raises(sg.OptionError, match=r"Pass sg\.Thinking\(until=\.\.\., max_tokens=\.\.\.\)"):
