@@ -222,6 +222,13 @@ class Engine:
         most = len(prompt) + request.most_tokens
         if request.thinking is not None and closing is not None:
             most += request.thinking.max_tokens + len(closing.tokens)
+        if len(prompt) >= self.model.context:
+            raise OptionError(
+                f"The prompt has {len(prompt):,} tokens; the model's context, which the text needs too, is "
+                f"{self.model.context:,}.",
+                where="prompt",
+                cure="Shorten the prompt.",
+            )
         if most > self.model.context:
             raise OptionError(
                 f"{len(prompt):,} tokens of prompt and max_tokens={request.most_tokens:,} make {most:,}; the "

@@ -85,7 +85,11 @@ class Template:
                 continue
             try:
                 found, _ = formatter.get_field(field, (), arguments)
+                if found is None and not conversion:
+                    raise _none_given(field)
                 shown = format(formatter.convert_field(found, conversion), spec)
+            except OptionError:
+                raise
             except Exception as error:  # whatever the value's own __format__ raises
                 raise OptionError(
                     f"The value of {{{field}}} cannot be printed: {type(error).__name__}: {error}.",
@@ -97,6 +101,14 @@ class Template:
         whole = "".join(text)
         # where no argument says anything, the docstring is all that there is
         return PromptSource(whole, tuple(values) or _all_of(arguments) or (whole,))
+
+
+def _none_given(field: str) -> OptionError:
+    return OptionError(
+        f"The value of {{{field}}} is None, and the prompt would hold the word None.",
+        where=field,
+        cure=f"Pass a text, or write {{{field}!r}} in the docstring if None may stand there.",
+    )
 
 
 def source_of(prompt: object, template: Template | None, arguments: Mapping[str, Any]) -> PromptSource:
