@@ -63,6 +63,7 @@ class Engine:
     drafts, and logits may differ in the last bits between batches.
     """
 
+    @checks.options_named('sg.Engine("structgen/extract"), or sg.Engine(model, tokenizer)', name="sg.Engine")
     def __init__(
         self,
         model: str | Path | Model | Any,
@@ -113,6 +114,7 @@ class Engine:
     def __repr__(self) -> str:
         return f"<Engine of {self.name or type(self.model).__name__}, {self.max_rows} rows>"
 
+    @checks.options_named("engine.generate(sg.Request(prompt, grammar))", name="Engine.generate")
     def generate(self, requests: Request | Iterable[Request]) -> list[Result]:
         """Return the results of requests, in order, the `n` samples of each one after another.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -112,6 +113,36 @@ class Pipeline:
 def test_what_is_no_model_here_says_how_to_name_one(model: Any, cure: str) -> None:
     with pytest.raises(sg.StructgenError, match=cure):
         sg.run(model, "x", bool)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: sg.Sampling(temp=1), "no option 'temp'. Write temperature="),  # type: ignore[call-arg]
+        (lambda: sg.Request(temperature=1), r"Write sampling=sg\.Sampling\(temp"),  # type: ignore[call-arg]
+        (lambda: sg.Engine("structgen/extract", max_batch=4), "Write max_rows="),  # type: ignore[call-arg]
+        (
+            lambda: sg.Engine.generate(None, "x", sg.regex("a")),  # type: ignore[arg-type,call-arg]
+            r"Write engine\.generate\(sg\.Request\(prompt, grammar\)\)",
+        ),
+        (lambda: sg.run("structgen/extract", "x", bool, policies={"whitespce": 1}), "Write 'whitespace'"),
+    ],
+)
+def test_a_wrong_option_of_a_class_or_a_policy_names_the_right_one(
+    call: Callable[[], Any], said: str
+) -> None:
+    with pytest.raises(sg.OptionError, match=said):
+        call()
+
+
+def test_a_return_type_that_is_never_defined() -> None:
+    @sg.generate(model="structgen/extract")
+    def quest(text: str) -> Quest:  # type: ignore[name-defined]  # noqa: F821
+        """The quest in: {text}"""
+        return sg.filled()
+
+    with pytest.raises(sg.UnsupportedError, match=r"'Quest' is not defined\. Define it"):
+        quest("x")
 
 
 def test_thinking_is_no_flag() -> None:
