@@ -117,8 +117,8 @@ def judged(
         error.__cause__ = refusal
         known = best.__cause__ if best is not None else None
         if best is not None and isinstance(known, ValidatorError) and known.count <= refusal.count:
-            best.attempts = attempts
-            error = best
+            error = failed(best.what, best.text, attempts, best.where)
+            error.__cause__ = known
         return Outcome(tried, attempts, error, None)
 
 

@@ -228,6 +228,7 @@ def test_attempts_are_bounded_and_the_best_is_kept() -> None:
         even()
     assert len(model.prompts) == 3
     assert (caught.value.attempts, caught.value.text) == (3, '{"a": 1, "b": 2}')
+    assert "after 3 attempts" in str(caught.value)
     assert isinstance(caught.value.__cause__, sg.ValidatorError)
     (error,) = even.batch([()], errors="return")
     assert isinstance(error, sg.GenerationError)

@@ -145,6 +145,31 @@ def test_a_return_type_that_is_never_defined() -> None:
         quest("x")
 
 
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ([{"rol": "user", "content": "x"}], r"Message 0 has no 'role' \(it has 'rol', 'content'\)"),
+        ([{"role": "user", "content": "x"}, 5], "Message 1 is of the type int"),
+        (["one", "two"], r"more than one prompt.*\.batch"),
+        ({"role": "user", "content": "x"}, r"Put the message into a list"),
+        ([], "is empty"),
+        (None, "None is not a prompt"),
+        (b"x", r"Decode it"),
+        (5, "the type int is not a prompt"),
+    ],
+)
+def test_what_is_no_prompt_is_told_with_its_fault(prompt: Any, said: str) -> None:
+    with pytest.raises(sg.OptionError, match=said):
+        sg.run("structgen/extract", prompt, bool)
+
+
+def test_a_type_in_place_of_a_response_format() -> None:
+    with pytest.raises(
+        sg.OptionError, match=r"holds the type bool, not a dict\. Pass the type itself as the target: bool"
+    ):
+        sg.run("structgen/extract", "x", {"response_format": bool})
+
+
 def test_thinking_is_no_flag() -> None:
     wrong: Any = sg.generate
     with pytest.raises(sg.OptionError, match=r"Pass sg\.Thinking\(until=\.\.\., max_tokens=\.\.\.\)"):
