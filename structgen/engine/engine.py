@@ -63,6 +63,7 @@ class Engine:
     drafts, and logits may differ in the last bits between batches.
     """
 
+    @checks.options_named('sg.Engine("structgen/extract"), or sg.Engine(model, tokenizer)', name="sg.Engine")
     def __init__(
         self,
         model: str | Path | Model | Any,
@@ -113,6 +114,7 @@ class Engine:
     def __repr__(self) -> str:
         return f"<Engine of {self.name or type(self.model).__name__}, {self.max_rows} rows>"
 
+    @checks.options_named("engine.generate(sg.Request(prompt, grammar))", name="Engine.generate")
     def generate(self, requests: Request | Iterable[Request]) -> list[Result]:
         """Return the results of requests, in order, the `n` samples of each one after another.
 
@@ -222,6 +224,13 @@ class Engine:
         most = len(prompt) + request.most_tokens
         if request.thinking is not None and closing is not None:
             most += request.thinking.max_tokens + len(closing.tokens)
+        if len(prompt) >= self.model.context:
+            raise OptionError(
+                f"The prompt has {len(prompt):,} tokens; the model's context, which the text needs too, is "
+                f"{self.model.context:,}.",
+                where="prompt",
+                cure="Shorten the prompt.",
+            )
         if most > self.model.context:
             raise OptionError(
                 f"{len(prompt):,} tokens of prompt and max_tokens={request.most_tokens:,} make {most:,}; the "

@@ -85,12 +85,25 @@ def check_folder(name: str | Path) -> None:
     if folder.exists():
         what, cure = _told_of_format(folder)
         raise StructgenError(f"{named!r} {what}", where="model", cure=cure)
-    if re.match("openai:|https?://", named):
-        server = named if named.startswith("openai:") else f"openai:{named}#NAME"
+    if (server := _server_name(named)) is not None:
         raise StructgenError(
             f"{named!r} is a server, and this runs a model in this process.",
             where="model",
             cure=f'Ask a server from Python: sg.run("{server}", prompt, type), or sg.generate(model=...).',
+        )
+    if named in _EMBEDDED_NAMES:
+        raise StructgenError(
+            f"There is no folder {named!r}.", where="model", cure=f"Write structgen/{named}."
+        )
+    if _HOSTED.match(named):
+        raise StructgenError(
+            f"There is no folder {named!r}: a model of this name is on a server.",
+            where="model",
+            cure="Name the server too, from Python: "
+            f"openai:https://api.openai.com/v1#{named.removeprefix('openai/')}; the key is in OPENAI_API_KEY."
+            if _OPENAI.match(named)
+            else f"Name the server too, from Python: openai:URL#{named.rpartition('/')[2]}, where the URL is "
+            "its address that speaks OpenAI's protocol.",
         )
     raise StructgenError(
         f"There is no folder {named!r}, and structgen downloads nothing.",
@@ -100,6 +113,16 @@ def check_folder(name: str | Path) -> None:
         if _HUB_NAME.fullmatch(named)
         else "Check the path; structgen/extract is a small model that is included.",
     )
+
+
+def _server_name(name: str) -> str | None:
+    """Return the name of a model on a server for an address, `vllm:URL` included; None for no address."""
+    if name.startswith("openai:"):
+        return name
+    address = re.fullmatch("(?:[a-z]+:)?(https?://.*)", name, re.DOTALL)
+    if address is None:
+        return None
+    return f"openai:{address[1]}" + ("" if "#" in name else "#NAME")
 
 
 def _told_of_format(path: Path) -> tuple[str, str]:
@@ -122,6 +145,11 @@ def _told_of_format(path: Path) -> tuple[str, str]:
     )
 
 
+_EMBEDDED_NAMES = ("extract", "infill")
+_OPENAI = re.compile(r"(openai/)?(gpt-[345]|chatgpt|o[134](-|$))")
+"""Models of OpenAI that are only on its servers; gpt2 and gpt-oss can be downloaded."""
+_HOSTED = re.compile(rf"{_OPENAI.pattern}|(anthropic/)?claude|(google/)?gemini")
+"""Models that are only on servers."""
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 """Names as the Hugging Face hub has them: NAME, or OWNER/NAME."""
 
@@ -158,10 +186,13 @@ def given_model(
     lacking = [name for name in _MEMBERS if not hasattr(model, name)]
     of_transformers = bool(lacking) and hasattr(model, "get_output_embeddings") and hasattr(model, "config")
     if lacking and not of_transformers:
+        is_pipeline = hasattr(model, "model") and hasattr(model, "tokenizer")
         raise OptionError(
             f"A {type(model).__name__} is no model: it has no {' and no '.join(lacking)}.",
             where="model",
-            cure="Pass a name, a folder, a causal model of transformers, or what has all these.",
+            cure="Pass the model and the tokenizer of the pipeline: sg.Engine(pipe.model, pipe.tokenizer)."
+            if is_pipeline
+            else "Pass a name, a folder, a causal model of transformers, or what has all these.",
         )
     if tokenizer is None:
         raise OptionError(

@@ -43,6 +43,7 @@ _MOST_SAMPLES = 65_536
 """The most samples of a request: each takes a few thousand bytes before its first token."""
 
 
+@checks.fields_named("sg.Sampling(temperature=0.7, seed=3)")
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are chosen. The order is: penalties, temperature, the grammar's mask, top-k, top-p, min-p,
@@ -94,6 +95,7 @@ def redrawn(how: Sampling, attempt: int) -> Sampling:
     return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt)
 
 
+@checks.fields_named("sg.Request(prompt, grammar)", Sampling.__slots__)
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request for one text, or for `n` samples of it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias, Union, get_origin
 
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError
 
@@ -23,25 +23,30 @@ from structgen.core.batch import RowStatus, fill_masks
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
+from structgen.engine.checks import options_named
 from structgen.engine.choice import NEVER, allowed_of
 from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import FinishReason, Request, Sampling
+from structgen.json_grammars.schema_grammar import json_schema
+from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 Constraint: TypeAlias = Union[Grammar, CompiledGrammar, None]
 """A language for a row; None: the row is free."""
+Wanted: TypeAlias = Union[Constraint, type, dict[str, Any]]
+"""What a caller gives for a row: a grammar, a type, or a JSON Schema."""
 
 
 class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     """Masks for `model.generate(..., logits_processor=[processor])`.
 
-    `grammars` is one for all rows, or one for each prompt of the batch (None: free). The number of rows shows
-    how many beams or `num_return_sequences` a prompt has. `tokenizer` is transformers' or ours. With
-    `max_new_tokens`, the same as is given to `generate`, each text is complete within it; that mask costs
-    more (`Matcher.fill_mask(budget=)`).
+    `grammars` is one grammar, type or JSON Schema (dict) for all rows, or one for each prompt of the batch
+    (None: free). The number of rows shows how many beams or `num_return_sequences` a prompt has. `tokenizer`
+    is transformers' or ours. With `max_new_tokens`, the same as is given to `generate`, each text is complete
+    within it; that mask costs more (`Matcher.fill_mask(budget=)`).
 
     It may be used for many generations: a new one begins where the ids do not continue those of the last
     call. Where the next prompt is the very output of a generation that was cut off by something else
@@ -49,9 +54,10 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     ignored.
     """
 
+    @options_named("LogitsProcessor(grammar, tokenizer)", name="LogitsProcessor")
     def __init__(
         self,
-        grammars: Constraint | Sequence[Constraint],
+        grammars: Wanted | Sequence[Wanted],
         tokenizer: Any,
         *,
         max_new_tokens: int | None = None,
@@ -69,6 +75,18 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         """Another process begins with a new generation."""
         return {**self.__dict__, "_before": None, "_rows": [], "_dead": [], "_mask": None}
+
+    def __bool__(self) -> bool:
+        """A processor is there, though it has no length."""
+        return True
+
+    def __len__(self) -> int:
+        """Raise OptionError: transformers asks for the length where it was given no list."""
+        raise OptionError(
+            "A processor alone was given where transformers takes a list of them.",
+            where="logits_processor",
+            cure="Write logits_processor=[processor].",
+        )
 
     def reset(self) -> None:
         """Forget the last generation."""
@@ -203,7 +221,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         raise LimitError("A limit was met while the mask was filled.", limit="parser_states", where="grammar")
 
 
-def custom_generate(grammars: Constraint | Sequence[Constraint], tokenizer: Any) -> Callable[..., Tensor]:
+def custom_generate(grammars: Wanted | Sequence[Wanted], tokenizer: Any) -> Callable[..., Tensor]:
     """Return what `model.generate(..., custom_generate=...)` takes: our loop, with masks filled while the
     model runs, and texts complete within `max_new_tokens`.
 
@@ -319,16 +337,27 @@ def _sampling(config: Any) -> Sampling:
     )
 
 
-def _listed(grammars: Constraint | Sequence[Constraint]) -> list[Constraint]:
+def _listed(grammars: Wanted | Sequence[Wanted]) -> list[Constraint]:
     listed: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
-    for one in listed:
-        if one is not None and not isinstance(one, Grammar | CompiledGrammar):
-            raise OptionError(
-                f"A {type(one).__name__} is no grammar.", where="grammars", cure="Pass sg.json_schema(...)."
-            )
     if not listed:
         raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
-    return listed
+    return [_constraint(one) for one in listed]
+
+
+def _constraint(one: Any) -> Constraint:
+    """Return the grammar of a grammar, a type or a JSON Schema (a dict); None as it is."""
+    if one is None or isinstance(one, Grammar | CompiledGrammar):
+        return one
+    if isinstance(one, dict):
+        return json_schema(one)
+    if isinstance(one, type) or get_origin(one) is not None:
+        reader: TypeReader[Any] = read_type(one)
+        return json_schema(reader.schema, **reader.policies)
+    raise OptionError(
+        f"A {type(one).__name__} is no grammar.",
+        where="grammars",
+        cure="Pass sg.json_schema(...), a type or a dict that is a JSON Schema.",
+    )
 
 
 def _compiled(

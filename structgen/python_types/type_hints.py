@@ -80,7 +80,7 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
         # optional: pydantic
         from pydantic import TypeAdapter
         from pydantic.errors import PydanticUserError
-        from pydantic_core import SchemaError
+        from pydantic_core import PydanticSerializationError, SchemaError
     except ImportError as error:
         raise StructgenError(
             "Types are read with pydantic.", where="type", cure="pip install pydantic"
@@ -90,13 +90,24 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
 
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
         raise _no_schema(hint, "there is no type")
+    if _is_instance(hint):
+        raise UnsupportedError(
+            f"{repr(hint)[:60]} is an object, not a type.",
+            keyword="type",
+            where="type",
+            cure=f"Pass its class, {type(hint).__name__}.",
+        )
     try:
         if "attr" in sys.modules:
             adapter = _adapter_with_attrs(TypeAdapter, PydanticUserError, hint, config)
         else:  # then no class is made by it
             adapter = _adapter(TypeAdapter, PydanticUserError, hint, config)
         schema = adapter.json_schema(schema_generator=TypeSchema)
-    except (PydanticUserError, SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
+    except PydanticUserError as error:
+        raise _refused_by_pydantic(hint, error) from error
+    except PydanticSerializationError as error:
+        raise _no_schema(hint, "JSON has no text for one of its values") from error
+    except (SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
         raise _no_schema(hint, str(error).strip().splitlines()[0]) from error
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
 
@@ -127,9 +138,50 @@ def _adapter_with_attrs(made: Any, refused: Any, hint: Any, config: Mapping[str,
     return adapter if core is None else FilledAdapter(core)
 
 
+def _is_instance(hint: Any) -> bool:
+    """Tell whether a hint is an object of a class with fields, given in place of the class."""
+    kind = type(hint)
+    named = ("model_fields", "__dataclass_fields__", "__attrs_attrs__")
+    return not isinstance(hint, type) and any(name in dir(kind) for name in named)
+
+
+def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
+    """Return the error of a type that pydantic refuses, with a cure that holds here."""
+    told = str(error).strip().splitlines()[0]
+    if error.code in ("class-not-fully-defined", "undefined-annotation"):
+        name = _undefined_name(hint)
+        return UnsupportedError(
+            f"{shown(hint)} refers to {name or 'a name'}, which is not defined.",
+            keyword="type",
+            where="type",
+            cure=f"Define {name or 'it'} at the top of the module, before the first call.",
+        )
+    if error.code == "schema-for-unknown-type":
+        return UnsupportedError(
+            f"{shown(hint)} has no JSON Schema: the fields of a class in it are not known.",
+            keyword="type",
+            where="type",
+            cure="If the class is yours, write @dataclass above it; else name a type that JSON can write.",
+        )
+    return _no_schema(hint, told)
+
+
+def _undefined_name(hint: Any) -> str:
+    """Return the first undefined name in the annotations of a class or of a type's arguments; "" for none."""
+    if isinstance(hint, str | typing.ForwardRef):
+        return repr(hint if isinstance(hint, str) else hint.__forward_arg__)
+    try:
+        typing.get_type_hints(hint)
+    except NameError as error:
+        return repr(error.name)
+    except TypeError:  # list[P] has no annotations of its own
+        return next((name for one in typing.get_args(hint) if (name := _undefined_name(one))), "")
+    return ""
+
+
 def _no_schema(hint: Any, why: str) -> UnsupportedError:
     return UnsupportedError(
-        f"{shown(hint)} has no JSON Schema: {why}",
+        f"{shown(hint)} has no JSON Schema: {why.rstrip('.')}.",
         keyword="type",
         where="type",
         cure="Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",

@@ -168,10 +168,21 @@ def _form(
             known.append(form)
         return known[0]
 
+    def read_late() -> WantedForm:
+        try:
+            return read()
+        except NameError as error:
+            raise UnsupportedError(
+                f"{function.__qualname__} returns {annotation!r}, where {error.name!r} is not defined.",
+                keyword="type",
+                where="return",
+                cure="Define it at the top of the module, before the first call.",
+            ) from error
+
     try:
         read()
     except NameError:
-        return read
+        return read_late
     (found,) = known
     return lambda: found
 

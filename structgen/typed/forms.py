@@ -148,10 +148,12 @@ def shortened(text: str, most: int = 60) -> str:
 
 def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "") -> GenerationError:
     """Return the error of a text that is not what was asked for. `cure`: "" for a fault of the text."""
+    tried = "one attempt" if attempts == 1 else f"{attempts} attempts"
     return GenerationError(
         what,
         text=text,
         attempts=attempts,
         where=where,
-        cure=cure or "The text made so far is in `.text`; ask for more attempts, or loosen what refuses it.",
+        cure=cure
+        or f"This was after {tried}; the text is in `.text`. Raise attempts=, or loosen what refuses it.",
     )

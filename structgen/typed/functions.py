@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from structgen.engine.requests import FinishReason, Result, Usage
-from structgen.errors import GenerationError, ValidatorError
+from structgen.errors import GenerationError, OptionError, ValidatorError
 from structgen.python_types.type_parts import TypePart
 from structgen.typed.forms import WantedForm, failed
 from structgen.typed.options import TypedOptions
@@ -117,8 +117,8 @@ def judged(
         error.__cause__ = refusal
         known = best.__cause__ if best is not None else None
         if best is not None and isinstance(known, ValidatorError) and known.count <= refusal.count:
-            best.attempts = attempts
-            error = best
+            error = failed(best.what, best.text, attempts, best.where)
+            error.__cause__ = known
         return Outcome(tried, attempts, error, None)
 
 
@@ -229,6 +229,18 @@ class _Common(Generic[P, R]):
     def _source(self, returned: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
         return source_of(returned, self._asked.template, self._arguments(arguments, named))
 
+    @classmethod
+    def _calls_of(cls, calls: Iterable[Any]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        """Return the calls of a batch. Errors: OptionError for what is one call, or no iterable."""
+        single = isinstance(calls, str | bytes | bytearray | Mapping)
+        if single or not isinstance(calls, Iterable):
+            raise OptionError(
+                f"A {type(calls).__name__} is {'one call' if single else 'no list'}: batch takes many calls.",
+                where="calls",
+                cure="Write batch([call]), with one item for each call.",
+            )
+        return [cls._call_of(one) for one in calls]
+
     @staticmethod
     def _call_of(one: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if isinstance(one, tuple):
@@ -317,7 +329,7 @@ class TypedFunction(_Common[P, R]):
         first error once all are done, or "return" errors in the places of objects.
         """
         asked = self._asked
-        prepared = [self._call_of(one) for one in calls]
+        prepared = self._calls_of(calls)
         sources = [self._source(self._returned(*call), *call) for call in prepared]
         writer = asked.model()
         firsts = writer.write(asked.form, sources, asked.options) if sources else []
@@ -455,7 +467,7 @@ class AsyncTypedFunction(_Common[P, R]):
         """Return the objects of many calls, in order; calls are as in `TypedFunction.batch`."""
         import asyncio
 
-        prepared = [self._call_of(one) for one in calls]
+        prepared = self._calls_of(calls)
         return list(await asyncio.gather(*(self(*args, **named) for args, named in prepared)))
 
     async def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from structgen.engine import checks
 from structgen.engine.requests import Sampling, redrawn
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.speculation.speculation_options import Speculation, checked_speculation
 
 
@@ -49,6 +52,28 @@ class TypedOptions:
                 cure="Pass sg.Sampling(temperature=..., seed=...).",
             )
 
+        if self.policies is not None:
+            _check_policies(self.policies)
+
     def sampling_of(self, attempt: int) -> Sampling:
         """Return how tokens are chosen at an attempt, from 0 (`redrawn`)."""
         return redrawn(self.sampling, attempt)
+
+
+def _check_policies(policies: Mapping[str, Any]) -> None:
+    """Raise OptionError unless all keys are options of `sg.json_schema`."""
+    if not isinstance(policies, Mapping):
+        raise OptionError(
+            f"policies is a {type(policies).__name__}.",
+            where="policies",
+            cure='Pass a dict, such as policies={"max_string": 80}.',
+        )
+    known = list(inspect.signature(json_schema).parameters)[1:]
+    for name in policies:
+        if name not in known:
+            near = get_close_matches(str(name), known, 1, 0.7)
+            raise OptionError(
+                f"sg.json_schema has no option {name!r}.",
+                where="policies",
+                cure=f"Write {near[0]!r}." if near else f"Choose from {', '.join(known)}.",
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from structgen.core.events import (
     ARRAY_BEGIN,
@@ -75,6 +75,17 @@ class Partial(Generic[T_co]):
             raise KeyError(key)
         held: Any = found
         return held[key]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError with the way to a member of the document, which is no attribute."""
+            raise AttributeError(
+                f"A Partial has no attribute {name!r}. Write partial[{name!r}] or partial.get({name!r}) for "
+                "a member of the document so far; partial.value is all of it.",
+                name=name,
+                obj=self,
+            )
 
     def __contains__(self, key: object) -> bool:
         found = self._progress.value(self._count, self._pieces)

@@ -85,7 +85,11 @@ class Template:
                 continue
             try:
                 found, _ = formatter.get_field(field, (), arguments)
+                if found is None and not conversion:
+                    raise _none_given(field)
                 shown = format(formatter.convert_field(found, conversion), spec)
+            except OptionError:
+                raise
             except Exception as error:  # whatever the value's own __format__ raises
                 raise OptionError(
                     f"The value of {{{field}}} cannot be printed: {type(error).__name__}: {error}.",
@@ -97,6 +101,14 @@ class Template:
         whole = "".join(text)
         # where no argument says anything, the docstring is all that there is
         return PromptSource(whole, tuple(values) or _all_of(arguments) or (whole,))
+
+
+def _none_given(field: str) -> OptionError:
+    return OptionError(
+        f"The value of {{{field}}} is None, and the prompt would hold the word None.",
+        where=field,
+        cure=f"Pass a text, or write {{{field}!r}} in the docstring if None may stand there.",
+    )
 
 
 def source_of(prompt: object, template: Template | None, arguments: Mapping[str, Any]) -> PromptSource:
@@ -119,18 +131,37 @@ def given_source(prompt: object) -> PromptSource:
     """Return the source of a text or of chat messages. Errors: OptionError."""
     if isinstance(prompt, str):
         return PromptSource(prompt, (prompt,))
-    if isinstance(prompt, Sequence) and prompt and all(_is_message(one) for one in prompt):
+    if isinstance(prompt, Sequence) and prompt and not any(map(_message_fault, range(len(prompt)), prompt)):
         asked = tuple(str(one["content"]) for one in prompt if one["role"] == "user")
         return PromptSource([dict(one) for one in prompt], asked)
-    raise OptionError(
-        f"A {type(prompt).__name__} is no prompt.",
-        where="prompt",
-        cure='Give text, or messages such as [{"role": "user", "content": "..."}].',
-    )
+    cure = 'Give text, or messages such as [{"role": "user", "content": "..."}].'
+    what = "None" if prompt is None else f"An object of the type {type(prompt).__name__}"
+    what += " is not a prompt."
+    if isinstance(prompt, Sequence) and not isinstance(prompt, bytes | bytearray):
+        if not prompt:
+            what = "The list of messages is empty."
+        elif isinstance(prompt[0], str):
+            what = "A list of texts is more than one prompt."
+            cure = "Call once for each text, or all at once: sg.generate(...) makes functions with .batch."
+        else:
+            what = next(fault for at, one in enumerate(prompt) if (fault := _message_fault(at, one)))
+    elif isinstance(prompt, Mapping):
+        cure = "Put the message into a list: [{...}]."
+    elif isinstance(prompt, bytes | bytearray):
+        cure = "Decode it: prompt.decode()."
+    raise OptionError(what, where="prompt", cure=cure)
 
 
-def _is_message(one: object) -> bool:
-    return isinstance(one, Mapping) and isinstance(one.get("role"), str) and "content" in one
+def _message_fault(at: int, message: object) -> str:
+    """Return in words why an item of a prompt is no chat message; "" where it is one."""
+    if not isinstance(message, Mapping):
+        return f"Message {at} is of the type {type(message).__name__}, not a dict."
+    for key in ("role", "content"):
+        if key not in message:
+            return f"Message {at} has no {key!r} (it has {', '.join(map(repr, message)) or 'nothing'})."
+    if not isinstance(message["role"], str):
+        return f"The role of message {at} is no text."
+    return ""
 
 
 def _all_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:

@@ -277,6 +277,7 @@ class Remote:
             with self._client.chat.completions.create(
                 **self._body(form, source, options, 0), stream=True
             ) as chunks:
+                answer.is_stream = _is_stream(chunks)
                 for chunk in chunks:
                     piece = answer.add(chunk)
                     if piece:
@@ -295,6 +296,7 @@ class Remote:
             chunks = await self._aclient.chat.completions.create(
                 **self._body(form, source, options, 0), stream=True
             )
+            answer.is_stream = _is_stream(chunks)
             async with chunks:
                 async for chunk in chunks:
                     piece = answer.add(chunk)
@@ -323,6 +325,11 @@ def _first_fault(compiled: CompiledGrammar, data: bytes) -> str:
     return f"{found} at byte {at}, where {' or '.join(expected[:3])} was expected"
 
 
+def _is_stream(chunks: Any) -> bool:
+    """Tell whether a reply to `stream: true` is a stream: a server that knows none sends one JSON object."""
+    return not chunks.response.headers.get("content-type", "").startswith("application/json")
+
+
 def _missing_key(answer: Any) -> str:
     """Return the first key of a chat completion that a reply does not have; "" where it has all."""
     for name in ("choices", "choices[0]", "choices[0].message", "choices[0].finish_reason"):
@@ -343,6 +350,7 @@ class _Arriving:
     def __init__(self, remote: Remote, form: WantedForm) -> None:
         self._remote, self._form = remote, form
         self.text = ""
+        self.is_stream = True
         self._told = 0
         self._reason: str | None = None
         self._refusal = ""
@@ -369,6 +377,13 @@ class _Arriving:
 
     def result(self) -> Result:
         """Return the result, once all has arrived."""
+        if not self.is_stream:
+            fault = StructgenError(
+                "The server did not stream: it answered with one object.",
+                where=self._remote.url,
+                cure="Call the function itself, without .stream and with list[T] in place of Iterator[T].",
+            )
+            return Result("", FinishReason.ERROR, [], [], Usage(), error=fault)
         return self._remote._result(self._form, self.text, self._reason, None, self._refusal or None)
 
 

@@ -134,11 +134,18 @@ def _unwrapped(
     inner = target[wrapper]
     if wrapper == "text" and isinstance(inner, Mapping):  # of responses: {"text": {"format": {...}}}
         inner = fields(dict(inner), {"format", "verbosity"}, wrapper).get("format")
+    if isinstance(inner, type):
+        raise OptionError(
+            f"{wrapper} holds the type {inner.__name__}, not a dict.",
+            where=wrapper,
+            cure=f"Pass the type itself as the target: {inner.__name__}.",
+        )
     if not isinstance(inner, Mapping) or depth > 3:
         raise OptionError(
-            f"{wrapper} holds {type(inner).__name__}, no dict of its own.",
+            f"{wrapper} holds "
+            + ("too many dicts in one another." if depth > 3 else f"{type(inner).__name__}, not a dict."),
             where=wrapper,
-            cure="Pass what stands in it as the target: a type, a schema or a format.",
+            cure="Pass its value as the target: a type, a schema or a format.",
         )
     if wrapper == "structured_outputs":
         named = [key for key in _SERVED if inner.get(key) is not None]

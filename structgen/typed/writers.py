@@ -86,8 +86,16 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
     if isinstance(model, Engine):
         known = Local(model, model.name)
         return lambda: known
+    if hasattr(model, "model") and hasattr(model, "tokenizer"):
+        cure = "Write sg.Engine(pipe.model, pipe.tokenizer) for a pipeline of transformers."
+    elif hasattr(model, "forward") and hasattr(model, "config"):
+        cure = (
+            "Write sg.Engine(model, tokenizer); for a masked-diffusion model sg.Infilling(model, tokenizer)."
+        )
+    else:
+        cure = "Pass a name, a folder, an sg.Engine, or sg.Infilling(model, tokenizer)."
     raise OptionError(
-        f"A {type(model).__name__} is no model.",
+        f"A {type(model).__name__} is not taken as a model here.",
         where="model",
-        cure="Pass a name, a folder, an sg.Engine, or sg.Infilling(model, tokenizer).",
+        cure=cure,
     )

@@ -65,6 +65,13 @@ def test_a_tokenizer_that_is_passed_takes_the_place_of_the_folders(tmp_path: Pat
     assert engine.tokenizer.vocab_size <= 2000
 
 
+def test_a_model_that_fills_masks_is_told_where_it_belongs() -> None:
+    with pytest.raises(
+        sg.StructgenError, match=r"StructgenInfill.*sg\.infill \(in a shell: structgen infill\)"
+    ):
+        sg.Engine("structgen/infill")
+
+
 @pytest.fixture(scope="module")
 def engine() -> sg.Engine:
     return sg.Engine("structgen/extract")

@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -346,9 +347,34 @@ def test_the_module_is_found_by_its_name() -> None:
         sg.integrations.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
+@dataclass
+class Sized:
+    size: int
+
+
+def test_a_type_and_a_dict_are_taken_as_their_schemas(model: Any) -> None:
+    schema = {"type": "integer", "maximum": 99, "minimum": 10}
+    given = LogitsProcessor([Sized, schema], TOKENIZER)
+    ids = model.generate(**batch("a", "b"), logits_processor=[given], max_new_tokens=40, do_sample=False)
+    texts = [TOKENIZER.decode(row.tolist()).decode() for row in ids]
+    assert '{"size":' in texts[0].replace(" ", "")
+    assert re.search(r"\d\d", texts[1])
+
+
+def test_a_processor_outside_a_list_says_how_to_pass_it(model: Any) -> None:
+    with pytest.raises(sg.OptionError, match=r"Write logits_processor=\[processor\]"):
+        model.generate(**batch("a"), logits_processor=LogitsProcessor(PERSON, TOKENIZER), max_new_tokens=8)
+
+
+def test_a_processor_without_a_tokenizer_says_how_to_write_it() -> None:
+    wrong: Any = LogitsProcessor
+    with pytest.raises(sg.OptionError, match=r"Write LogitsProcessor\(grammar, tokenizer\)"):
+        wrong(PERSON)
+
+
 def test_bad_grammars_are_refused(model: Any) -> None:
     with pytest.raises(sg.OptionError, match="no grammar"):
-        LogitsProcessor([{"type": "object"}], TOKENIZER)  # type: ignore[list-item]
+        LogitsProcessor(["object"], TOKENIZER)  # type: ignore[list-item]
     two = LogitsProcessor([PERSON, COLOURS], TOKENIZER)
     with pytest.raises(sg.OptionError, match="3 rows for 2 grammars"):
         model.generate(**batch("a", "b", "c"), logits_processor=[two], max_new_tokens=8)

@@ -345,6 +345,35 @@ def test_a_type_without_a_schema_is_refused(hint: Any) -> None:
     assert caught.value.cure
 
 
+@dataclasses.dataclass
+class Twin:
+    name: str
+
+
+class Plain:
+    """A class without known fields."""
+
+
+class Unfinished(BaseModel):
+    part: Missing  # type: ignore[name-defined]  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("hint", "said"),
+    [
+        (Twin("a"), "is an object, not a type. Pass its class, Twin"),
+        (Plain, "If the class is yours, write @dataclass above it"),
+        (Unfinished, "refers to 'Missing', which is not defined. Define 'Missing'"),
+        (list["Missing"], "refers to 'Missing'"),  # type: ignore[name-defined]  # noqa: F821
+        (enum.Enum("Held", {"A": object()}), "JSON has no text for one of its values"),
+    ],
+)
+def test_a_type_without_a_schema_has_a_cure_that_holds_here(hint: Any, said: str) -> None:
+    with pytest.raises(sg.UnsupportedError, match=said) as caught:
+        read_type(hint)
+    assert "arbitrary_types_allowed" not in str(caught.value) and "rebuild" not in str(caught.value)
+
+
 def test_a_validator_is_the_last_check() -> None:
     class Even(BaseModel):
         number: int

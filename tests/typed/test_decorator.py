@@ -228,6 +228,7 @@ def test_attempts_are_bounded_and_the_best_is_kept() -> None:
         even()
     assert len(model.prompts) == 3
     assert (caught.value.attempts, caught.value.text) == (3, '{"a": 1, "b": 2}')
+    assert "after 3 attempts" in str(caught.value)
     assert isinstance(caught.value.__cause__, sg.ValidatorError)
     (error,) = even.batch([()], errors="return")
     assert isinstance(error, sg.GenerationError)
@@ -268,6 +269,28 @@ def test_a_document_is_complete_within_max_tokens() -> None:
     assert outcome.finish_reason is sg.FinishReason.STEERED
     with pytest.raises(sg.BudgetError):
         sg.generate(model=engine, max_tokens=2)(person.__wrapped__)()  # type: ignore[attr-defined]
+
+
+def test_a_prompt_longer_than_the_context_is_the_prompts_fault() -> None:
+    with pytest.raises(sg.OptionError, match=r"^prompt: The prompt has [\d,]+ tokens") as caught:
+        sg.run(told("1")[0], "x" * 5000, int)
+    assert "max_tokens" not in str(caught.value)
+
+
+def test_a_prompt_refuses_none_in_place_of_a_text() -> None:
+    @sg.generate(model=told("1")[0])
+    def age(text: str | None) -> int:
+        """The age in: {text}"""
+        return sg.filled()
+
+    @sg.generate(model=told("1")[0])
+    def spelled(text: str | None) -> int:
+        """The age in: {text!r}"""
+        return sg.filled()
+
+    with pytest.raises(sg.OptionError, match=r"^text: The value of \{text\} is None"):
+        age.batch(["Ada", None], errors="return")
+    assert spelled.prompt(None).startswith("The age in: None")
 
 
 def test_the_default_of_max_tokens_leaves_room_for_the_prompt() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import itertools
 import json
@@ -64,6 +65,13 @@ def test_partials_only_grow(step: int) -> None:
     assert [one.value for one in partials] == values
     assert [one.text for one in partials] == [TEXT[: at + step] for at in range(0, len(TEXT), step)]
     assert values[-1]["stops"] == [Stop("Oslo", dt.date(2026, 6, 2)), Stop("Bodø", dt.date(2026, 6, 4))]
+
+
+def test_a_member_is_no_attribute_of_a_partial() -> None:
+    partial: Any = PartialDocument(TypePart(Trip)).add(TEXT)
+    with pytest.raises(AttributeError, match=r"Write partial\['title'\] or partial\.get\('title'\)"):
+        _ = partial.title
+    assert copy.copy(partial)["title"] == partial["title"]
 
 
 def test_an_open_string_is_there_as_far_as_it_goes() -> None:

@@ -128,6 +128,19 @@ def test_a_stream_that_is_none_is_told(reply: bytes, kind: str, what: str) -> No
     assert caught.value.cure.endswith("it mostly ends in /v1.")
 
 
+def test_one_object_in_place_of_a_stream_is_told() -> None:
+    reply = b'{"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]}'
+    with replying(200, reply) as model:
+
+        @sg.generate(model=model)
+        def person(text: str) -> Person:
+            return sg.filled(text)
+
+        with pytest.raises(sg.GenerationError, match="did not stream: it answered with one object") as caught:
+            list(person.stream("Ada is 36."))
+    assert caught.value.cure.startswith("Call the function itself")
+
+
 def test_a_stream_that_breaks_off_is_an_error_with_its_cause() -> None:
     with replying(200, b"data: {}\n\n", "text/event-stream", promised=999) as model:
 

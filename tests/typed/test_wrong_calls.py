@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -36,6 +38,136 @@ def test_an_option_that_is_not_there_names_the_one_that_was_meant(name: str, cur
     wrong = sg.run
     with pytest.raises(sg.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
         wrong("structgen/extract", "x", bool, **{name: None})
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("max_retries", r"Write attempts=\."),
+        ("schema", r"Pass it as the third argument, target\."),
+        ("max_string", r"Write policies=\{'max_string': \.\.\.\}\."),
+        ("n", r"For many.*sg\.sample\."),
+        ("device", r"Load.*sg\.Engine\(name, device=\.\.\.\)\."),
+        ("backend", r"Leave it out"),
+        ("tokens", "Choose from"),
+    ],
+)
+def test_an_option_of_another_name_is_not_taken_for_the_nearest_word(name: str, cure: str) -> None:
+    wrong: Any = sg.run
+    with pytest.raises(sg.OptionError, match=f"sg.run has no option '{name}'. {cure}"):
+        wrong("structgen/extract", "x", bool, **{name: None})
+
+
+def test_a_schema_of_the_decorator_is_the_return_type() -> None:
+    wrong: Any = sg.generate
+    with pytest.raises(sg.OptionError, match="Annotate the return type"):
+        wrong(model="structgen/extract", schema={})
+
+
+@pytest.mark.parametrize("calls", ["Ada", b"Ada", {"text": ["Ada"]}, 5])
+def test_a_batch_refuses_one_call_in_place_of_a_list(calls: Any) -> None:
+    @sg.generate(model="structgen/extract")
+    def age(text: str) -> int:
+        """The age in: {text}"""
+        return sg.filled()
+
+    @sg.generate(model="structgen/extract")
+    async def later(text: str) -> int:
+        """The age in: {text}"""
+        return sg.filled()
+
+    with pytest.raises(sg.OptionError, match=r"Write batch\(\[call\]\)"):
+        age.batch(calls)
+    with pytest.raises(sg.OptionError, match=r"Write batch\(\[call\]\)"):
+        asyncio.run(later.batch(calls))
+
+
+class Causal:
+    """As much of a model of transformers as is looked at."""
+
+    config = None
+
+    def forward(self) -> None: ...
+
+
+class Pipeline:
+    """As much of a pipeline of transformers as is looked at."""
+
+    model, tokenizer = Causal(), None
+
+
+@pytest.mark.parametrize(
+    ("model", "cure"),
+    [
+        (Causal(), r"Write sg\.Engine\(model, tokenizer\)"),
+        (Pipeline(), r"sg\.Engine\(pipe\.model, pipe\.tokenizer\)"),
+        (5, "Pass a name"),
+        ("gpt-4o", r"openai:https://api\.openai\.com/v1#gpt-4o;"),
+        ("openai/gpt-4o", r"openai:https://api\.openai\.com/v1#gpt-4o;"),
+        ("claude-3-5-sonnet", "openai:URL#claude-3-5-sonnet"),
+        ("extract", r"Write structgen/extract\."),
+        ("vllm:http://localhost:8000/v1", r'sg\.run\("openai:http://localhost:8000/v1#NAME"'),
+        ("openai/gpt-oss-20b", "hf download openai/gpt-oss-20b"),
+    ],
+)
+def test_what_is_no_model_here_says_how_to_name_one(model: Any, cure: str) -> None:
+    with pytest.raises(sg.StructgenError, match=cure):
+        sg.run(model, "x", bool)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: sg.Sampling(temp=1), "no option 'temp'. Write temperature="),  # type: ignore[call-arg]
+        (lambda: sg.Request(temperature=1), r"Write sampling=sg\.Sampling\(temp"),  # type: ignore[call-arg]
+        (lambda: sg.Engine("structgen/extract", max_batch=4), "Write max_rows="),  # type: ignore[call-arg]
+        (
+            lambda: sg.Engine.generate(None, "x", sg.regex("a")),  # type: ignore[arg-type,call-arg]
+            r"Write engine\.generate\(sg\.Request\(prompt, grammar\)\)",
+        ),
+        (lambda: sg.run("structgen/extract", "x", bool, policies={"whitespce": 1}), "Write 'whitespace'"),
+    ],
+)
+def test_a_wrong_option_of_a_class_or_a_policy_names_the_right_one(
+    call: Callable[[], Any], said: str
+) -> None:
+    with pytest.raises(sg.OptionError, match=said):
+        call()
+
+
+def test_a_return_type_that_is_never_defined() -> None:
+    @sg.generate(model="structgen/extract")
+    def quest(text: str) -> Quest:  # type: ignore[name-defined]  # noqa: F821
+        """The quest in: {text}"""
+        return sg.filled()
+
+    with pytest.raises(sg.UnsupportedError, match=r"'Quest' is not defined\. Define it"):
+        quest("x")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ([{"rol": "user", "content": "x"}], r"Message 0 has no 'role' \(it has 'rol', 'content'\)"),
+        ([{"role": "user", "content": "x"}, 5], "Message 1 is of the type int"),
+        (["one", "two"], r"more than one prompt.*\.batch"),
+        ({"role": "user", "content": "x"}, r"Put the message into a list"),
+        ([], "is empty"),
+        (None, "None is not a prompt"),
+        (b"x", r"Decode it"),
+        (5, "the type int is not a prompt"),
+    ],
+)
+def test_what_is_no_prompt_is_told_with_its_fault(prompt: Any, said: str) -> None:
+    with pytest.raises(sg.OptionError, match=said):
+        sg.run("structgen/extract", prompt, bool)
+
+
+def test_a_type_in_place_of_a_response_format() -> None:
+    with pytest.raises(
+        sg.OptionError, match=r"holds the type bool, not a dict\. Pass the type itself as the target: bool"
+    ):
+        sg.run("structgen/extract", "x", {"response_format": bool})
 
 
 def test_thinking_is_no_flag() -> None:

@@ -30,12 +30,13 @@ class Sizes:
     @classmethod
     def of(cls, config: dict[str, Any], where: Path) -> Sizes:
         """Return the sizes that a config.json states. Raises StructgenError for another architecture."""
-        if "LlamaForCausalLM" not in config.get("architectures", ()):
+        found = config.get("architectures") or ["unknown"]
+        if "LlamaForCausalLM" not in found:
             raise StructgenError(
-                f"{where} is a {config.get('architectures')}, no LlamaForCausalLM.",
+                f"The architecture of this model is {found[0]}, and this reads LlamaForCausalLM alone.",
                 where=str(where),
-                cure="The engine runs causal models alone; load another architecture by its path, through "
-                "transformers. A model that fills masks goes to sg.infill.",
+                cure="A model that fills masks is for sg.infill (in a shell: structgen infill); load another "
+                "causal model by its path, through transformers.",
             )
         heads = config["num_attention_heads"]
         rope = config.get("rope_parameters") or config
