@@ -379,7 +379,13 @@ def json_schema(
     value: Json
     if isinstance(schema, str):
         text = schema
-        value = read(text)
+        try:
+            value = read(text)
+        except SchemaError as error:
+            if not _names_file(text):
+                raise
+            cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
+            raise SchemaError(error.what, where=error.where, cure=cure) from None
     elif isinstance(schema, Path):
         text = read_text(schema, SchemaError, encoding="utf-8-sig")
         try:
@@ -411,6 +417,14 @@ def json_schema(
     return grammar
 
 
+def _names_file(text: str) -> bool:
+    """Return whether a text that is not JSON is probably the path of a schema."""
+    return (
+        len(text) < _LONGEST_PATH and text.isprintable() and (text.endswith(".json") or Path(text).is_file())
+    )
+
+
+_LONGEST_PATH: Final = 250
 _LIMITS: Final = Limits()
 
 
