@@ -68,10 +68,10 @@ def structural_tag(tag: str | Mapping[str, Any], **policies: Any) -> TextGrammar
     reader, place = _Reader(policies), "structural_tag"
     if isinstance(value, dict) and "structures" in value:
         return reader.legacy(value, place)
-    kind = value.get("type") if isinstance(value, dict) else None
-    if isinstance(kind, str) and kind in reader.kinds and "format" not in value:
+    alone = value.get("type") if isinstance(value, dict) and "format" not in value else None
+    if isinstance(alone, str) and alone in reader.kinds:
         raise OptionError(
-            f"It is the format {kind} alone.",
+            f"It is the format {alone} alone.",
             where=place,
             cure='Wrap it: {"type": "structural_tag", "format": {...}}.',
         )
