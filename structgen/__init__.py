@@ -325,4 +325,4 @@ sys.meta_path.append(_OldPaths())
 
 def __dir__() -> list[str]:
     """Return the public names, loaded or not."""
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

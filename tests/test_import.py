@@ -78,6 +78,10 @@ def test_every_error_is_public() -> None:
     assert own <= set(structgen.__all__)
 
 
+def test_only_public_names_are_listed() -> None:
+    assert set(dir(structgen)) == set(structgen.__all__)
+
+
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Compiler'"):
         structgen.Compiler  # noqa: B018

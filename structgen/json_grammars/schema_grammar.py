@@ -172,15 +172,15 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return report_of(self._document(self._limits), self._reading_notes(), flagged)
 
     def warn_of_suspects(self, *, strict: bool = False) -> None:
-        """Warn (`SchemaWarning`) of unknown keywords that look like one that was meant; see
+        """Warn (`SchemaWarning`) of keywords, formats and required keys that look misspelt; see
         `suspect_keywords`.
 
         For a grammar that was just made. With `strict` they are a `SchemaError` that names the first.
         """
         document = self._spare[0]
-        if not document.unknown and not document.patterns:
+        if not (document.unknown or document.patterns or document.unknown_formats or document.undeclared):
             return
-        # start-up: most schemas have no unknown keyword and no pattern
+        # start-up: most schemas have nothing to look at
         from structgen.schema.reading.suspect_keywords import told
 
         said = told(document)
@@ -341,7 +341,8 @@ def json_schema(
     Errors: `SchemaError` for what is not JSON (line and column) or not a schema (its place), `OptionError`,
     `LimitError`. Keywords that are not handled are refused by `sg.compile` (`UnsupportedError`), and listed
     in `schema_grammar.report`. An unknown keyword that looks like one that was meant (`maxLenght`,
-    `nullable`), and a schema none of whose keys is a keyword, bring a `SchemaWarning`, once for each place;
+    `nullable`), an unknown format like a known one, a required key like one of `properties`, and a schema
+    none of whose keys is a keyword, bring a `SchemaWarning`, once for each place;
     with `strict=True` they are a `SchemaError`, and with `strict=None` nothing is said of them.
     """
     if strict is not None and not isinstance(strict, bool):
@@ -378,7 +379,13 @@ def json_schema(
     value: Json
     if isinstance(schema, str):
         text = schema
-        value = read(text)
+        try:
+            value = read(text)
+        except SchemaError as error:
+            if not _names_file(text):
+                raise
+            cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
+            raise SchemaError(error.what, where=error.where, cure=cure) from None
     elif isinstance(schema, Path):
         text = read_text(schema, SchemaError, encoding="utf-8-sig")
         try:
@@ -410,6 +417,14 @@ def json_schema(
     return grammar
 
 
+def _names_file(text: str) -> bool:
+    """Return whether a text that is not JSON is probably the path of a schema."""
+    return (
+        len(text) < _LONGEST_PATH and text.isprintable() and (text.endswith(".json") or Path(text).is_file())
+    )
+
+
+_LONGEST_PATH: Final = 250
 _LIMITS: Final = Limits()
 
 

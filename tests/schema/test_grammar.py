@@ -270,3 +270,15 @@ def test_a_format_without_an_automaton_is_refused_by_its_place(monkeypatch: pyte
     with pytest.raises(UnsupportedError) as caught:
         network(grammar)
     assert (caught.value.keyword, caught.value.where) == ("format", "#/properties/a/format")
+
+
+def test_a_path_given_as_a_text_is_told_how_to_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "order"
+    file.write_text("{}")
+    for text in ("examples/none.schema.json", str(file)):
+        with pytest.raises(SchemaError) as caught:
+            json_schema(text)
+        assert str(caught.value).endswith(f"To read a file: sg.json_schema(pathlib.Path({text!r})).")
+    with pytest.raises(SchemaError) as caught:
+        json_schema("[none")
+    assert "To read a file" not in str(caught.value)

@@ -189,3 +189,51 @@ def test_more_than_is_searched_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     schema = {"properties": {f"k{n}": {"minLength": 2, "maxLength": 1, "type": "string"} for n in range(12)}}
     explanation = sg.explain(sg.json_schema(schema))
     assert (explanation.complete, explanation.impossible) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"enum": []}, "enum is empty (#). Give enum a value."),
+        ({"type": "string", "const": 5}, "const 5 is not of type string (#). Change one of them."),
+        (
+            {"$ref": "#/$defs/a", "$defs": {"a": {"type": "integer", "enum": ["a", "b"]}}},
+            'no value of enum ("a", "b") is of type integer (#/$defs/a).',
+        ),
+        (
+            {"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "const": 5}}},
+            '"a" is required (#) and ruled out: const 5 is not of type string (#/properties/a).',
+        ),
+        (False, "false allows nothing. Write true, or the schema that is meant."),
+        ({"not": {}}, "not excludes every value (#). Relax not."),
+    ],
+)
+def test_a_schema_that_is_empty_on_its_face_is_refused_in_its_own_words(schema: Any, said: str) -> None:
+    assert said in refusal(schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "cure"),
+    [
+        (
+            {"type": "object", "required": ["n"], "properties": {"n": {"$ref": "#"}}},
+            'Take "n" out of required, or allow null there.',
+        ),
+        (
+            {"type": "array", "minItems": 1, "items": {"$ref": "#"}},
+            "Lower minItems to 0, or allow null there.",
+        ),
+    ],
+)
+def test_a_recursion_without_end_is_told_how_to_end(schema: Any, cure: str) -> None:
+    assert refusal(schema).endswith(f"without end. {cure}")
+
+
+def refusal(schema: Any) -> str:
+    """Return the message with which a schema without any document is refused."""
+    with pytest.raises(sg.UnsatisfiableSchema) as caught:
+        sg.compile(sg.json_schema(schema), _BYTES, store=False)
+    return str(caught.value)
+
+
+_BYTES = sg.Tokenizer.from_bytes([bytes((i,)) for i in range(256)] + [None], eos_token_id=256)

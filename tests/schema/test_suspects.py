@@ -177,3 +177,51 @@ def test_a_backslash_before_a_letter_a_is_no_anchor() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         sg.json_schema({"pattern": r"^\\A[AZz]$"})
+
+
+@pytest.mark.parametrize(
+    ("name", "likely"),
+    [
+        ("date-tme", "date-time"),
+        ("datetime", "date-time"),
+        ("URI", "uri"),
+        ("e-mail", "email"),
+        ("skucode", "sku-code"),
+    ],
+)
+def test_a_format_like_a_known_one_is_told_with_its_place(name: str, likely: str) -> None:
+    schema = {"properties": {"a": {"type": "string", "format": name}}}
+    with pytest.warns(sg.SchemaWarning, match=f"Write {likely}, if that is meant") as caught:
+        sg.json_schema(schema, custom_formats={"sku-code": "^[a-z]$"})
+    assert [(one.message.where, one.message.likely) for one in caught] == [("#/properties/a/format", likely)]  # type: ignore[union-attr]
+    with pytest.raises(sg.SchemaError, match="is an unknown format and restricts nothing"):
+        sg.json_schema({"format": "date-tme"}, strict=True)
+
+
+@pytest.mark.parametrize("key", ["nam", "Name", "nmae"])
+def test_a_required_key_like_a_property_is_told_with_its_place(key: str) -> None:
+    schema = {"items": {"type": "object", "properties": {"name": {}, "age": {}}, "required": [key, "age"]}}
+    with pytest.warns(sg.SchemaWarning, match=f"{key!r} is no key of properties. Write name") as caught:
+        sg.json_schema(schema)
+    assert [(one.message.where, one.message.likely) for one in caught] == [("#/items/required", "name")]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        *(
+            {"type": "string", "format": name}
+            for name in ("phone", "url", "int32", "uuid4", "path", "date-type", "")
+        ),
+        {"properties": {"name": {}}, "required": ["age"]},
+        {"properties": {"name": {}}, "required": ["nam", "name"]},
+        {"properties": {"line1": {}}, "required": ["line2"]},
+        {"properties": {"name": {}}, "required": ["nam"], "allOf": [{"properties": {"nam": {}}}]},
+        {"required": ["nam"]},
+    ],
+)
+def test_other_formats_and_required_keys_are_left_alone(schema: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sg.json_schema(schema)
+        sg.json_schema({"format": "date-tme"}, formats="annotate")

@@ -241,6 +241,12 @@ def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
         ({"format": ANY, "x": 1}, "'x'"),
         ({"format": {"type": "any_tokens"}}, "structural_tag/format/type: The format 'any_tokens' is not"),
         ({"format": {"type": ["tag"]}}, "not offered"),
+        (triggered(["ab"], AB), 'Wrap it: {"type": "structural_tag", "format": {...}}.'),
+        ({"format": {"type": "trigered_tags"}}, "is not offered. Write triggered_tags."),
+        (
+            {"format": {**AB, "content": {"type": "object"}}},
+            'Write {"type": "json_schema", "json_schema": {...}} around a schema.',
+        ),
         ({"format": {**ANY, "exclude": []}}, "'exclude'"),
         ({"format": {**ANY, "max_tokens": True}}, "max_tokens is True"),
         ({"format": {**ANY, "excludes": [""]}}, "no list of texts"),

@@ -78,7 +78,7 @@ class _Search:
             except _Enough:
                 return [], False
         found = [
-            Impossible(_pointer(*part), known[0], reason(self.network.oracle, *known[1:]))
+            Impossible(_pointer(*part), known[0], reason(self.network.oracle, *known[1:])[0])
             for part, known in self._found.items()
             if known is not None
         ]

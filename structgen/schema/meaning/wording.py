@@ -22,7 +22,9 @@ from structgen.language.ir import (
     Words,
 )
 from structgen.schema.meaning.formulas import points
+from structgen.schema.reading.json_text import write
 from structgen.schema.reading.json_values import json_string
+from structgen.schema.reading.model import Json
 
 _MOST_WORDS = 8
 """Words listed in one item."""
@@ -144,6 +146,12 @@ def quoted(text: str) -> str:
     """Return a text between quotes, cut short."""
     cut = text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
     return json_string(cut).decode()
+
+
+def value(one: Json) -> str:
+    """Return a value as JSON, cut short."""
+    text = write(one)
+    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
 
 
 def listing(words: Iterable[str], joint: str = "") -> str:

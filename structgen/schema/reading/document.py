@@ -55,8 +55,10 @@ class Document:
         "root",
         "schemas",
         "tests",
+        "undeclared",
         "unevaluated",
         "unknown",
+        "unknown_formats",
         "value",
         "written",
     )
@@ -116,6 +118,10 @@ class Document:
         """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
         self.formats: dict[str, Schema] = {}
         """Every format that is asserted, with its first place."""
+        self.unknown_formats: list[tuple[SchemaPlace, str]] = []
+        """Every format that is not asserted though formats are, with its place."""
+        self.undeclared: list[SchemaPlace] = []
+        """Every place whose `required` names a key that its `properties` lack."""
         self.unknown: list[tuple[SchemaPlace, str]] = []
         """Every keyword that its draft does not know, with its place; one that `$ref` makes void is not in
         it."""

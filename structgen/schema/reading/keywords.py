@@ -183,6 +183,8 @@ def read_format(document: Reading, place: SchemaPlace, raw: dict[str, Any], valu
     elif value in FORMATS:
         place.format = value
         document.formats.setdefault(value, place)
+    else:
+        document.unknown_formats.append((place, value))
 
 
 # --- Objects ------------------------------------------------------------------------------------------------
@@ -217,6 +219,9 @@ def read_required(document: Reading, place: SchemaPlace, raw: dict[str, Any], va
         )
     if value:
         place.required = tuple(dict.fromkeys(value))
+        properties = raw.get("properties")
+        if properties.__class__ is dict and not properties.keys() >= set(value):
+            document.undeclared.append(place)
 
 
 def read_dependent_required(document: Reading, place: SchemaPlace, raw: dict[str, Any], value: Any) -> None:

@@ -124,6 +124,10 @@ class Reading(Protocol):
     """Every regular expression, with its first place."""
     formats: dict[str, Schema]
     """Every format that is asserted, with its first place."""
+    unknown_formats: list[tuple[SchemaPlace, str]]
+    """Every format that is not asserted though formats are, with its place."""
+    undeclared: list[SchemaPlace]
+    """Every place whose `required` names a key that its `properties` lack."""
     tests: list[tuple[SchemaPlace, Any]]
     """Every `if` without `then` and `else`."""
     unevaluated: bool

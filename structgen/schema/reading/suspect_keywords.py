@@ -1,4 +1,5 @@
-"""Unknown keywords of a schema that look like a constraint which was meant and is not read.
+"""Parts of a schema that look like a constraint which was meant and is not read: unknown keywords, patterns
+with anchors of other dialects, misspelt formats and required keys.
 
 A keyword that JSON Schema does not know says nothing (Core 2020-12, section 6.5), so a misspelt `maxLenght`
 bounds no string. Reported are unknown keywords whose value is of a kind that the likely keyword takes, and
@@ -30,7 +31,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.draft_names import DRAFTS
+from structgen.schema.reading.format_names import is_known
 from structgen.schema.reading.json_text import escape
+from structgen.schema.reading.keywords import FORMATS
 
 if TYPE_CHECKING:
     from structgen.schema.reading.document import Document
@@ -88,6 +91,11 @@ _KINDS: Final = MappingProxyType(
 )
 """The kind of value that a keyword takes (`_takes`), for those that restrict values."""
 _FOREIGN_ANCHOR: Final = re.compile(r"(?:[^\\]|\\[^AZz])*?\\([AZz])", re.DOTALL)
+_DIGITS: Final = re.compile("[0-9]+")
+_LONGEST: Final = 40
+"""Longer names are not compared with others."""
+_MOST_COMPARED: Final = 4_000
+"""Pairs of names that are compared in one document, for its formats and for its required keys: 0.1 s."""
 _TYPES: Final = frozenset(("object", "array", "string", "number", "integer", "boolean", "null", "any"))
 
 
@@ -131,7 +139,7 @@ def told(document: Document) -> tuple[SuspectNotice, ...]:
             "every value."
         )
         found.insert(0, SuspectNotice("#", nothing, cure))
-    return (*found, *foreign_anchors(document))
+    return (*found, *foreign_anchors(document), *misspelt_formats(document), *misspelt_keys(document))
 
 
 def foreign_anchors(document: Document) -> Iterator[SuspectNotice]:
@@ -147,6 +155,75 @@ def foreign_anchors(document: Document) -> Iterator[SuspectNotice]:
                 f"Write {anchor} for the {'beginning' if anchor == '^' else 'end'}, "
                 f"or {slip[1]} where the letter is meant.",
             )
+
+
+def misspelt_formats(document: Document) -> Iterator[SuspectNotice]:
+    """Yield what is said of unknown formats that are one slip, or another spelling, away from a known one."""
+    known = (*dict(document.policies.custom_formats), *sorted(FORMATS))
+    likely: dict[str, str | None] = {}
+    for pointer, name in {(place.pointer, name): None for place, name in document.unknown_formats}:
+        if name not in likely and not is_known(name) and len(likely) * len(known) < _MOST_COMPARED:
+            likely[name] = _nearest(name, known, least=5)
+        if meant := likely.get(name):
+            yield SuspectNotice(
+                f"{pointer}/format",
+                f"{name!r} is an unknown format and restricts nothing.",
+                f"Write {meant}, if that is meant.",
+                meant,
+            )
+
+
+def misspelt_keys(document: Document) -> Iterator[SuspectNotice]:
+    """Yield what is said of required keys that `properties` lack, beside a similar property that is not
+    required. Such a key is left alone where any other place of the document has a property of its name.
+
+    No more than `_MOST_COMPARED` pairs of names are compared.
+    """
+    if not document.undeclared:
+        return
+    declared = {key for schema in document.schemas for key in schema.properties}
+    left = _MOST_COMPARED
+    for place in {one.pointer: one for one in document.undeclared}.values():
+        optional = place.properties.keys() - set(place.required)
+        for key in place.required:
+            if key in declared:
+                continue
+            left -= len(optional)
+            if left < 0:
+                return
+            meant = _nearest(key, [one for one in place.properties if one in optional], least=3)
+            if meant:
+                yield SuspectNotice(
+                    f"{place.pointer}/required",
+                    f"{key!r} is no key of properties.",
+                    f"Write {meant if meant.isidentifier() else repr(meant)}, if that is meant.",
+                    meant,
+                )
+
+
+def _nearest(name: str, known: Iterable[str], *, least: int) -> str | None:
+    """Return the known name that is another spelling of a name, or else one slip away; None for no such one.
+
+    Slips count in names of at least `least` letters, and not among digits (`line1`, `line2`).
+    """
+    if len(name) > _LONGEST:
+        return None
+    plain = _plain(name)
+    near = [(one, _plain(one)) for one in known if abs(len(one) - len(name)) < 5 and len(one) <= _LONGEST]
+    for one, other in near:
+        if other == plain:
+            return one
+    for one, other in near:
+        if min(len(plain), len(other)) < least or _slips(plain, other) > 1:
+            continue
+        if _DIGITS.sub("", plain) != _DIGITS.sub("", other):
+            return one
+    return None
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters, without the marks between its words."""
+    return "".join(char for char in name if char not in "_-$ :").casefold()
 
 
 def suspects(document: Document) -> tuple[Suspect, ...]:
@@ -203,7 +280,7 @@ def _said(likely: str, keyword: str, raw: dict[str, Any]) -> bool:
 def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
     """Return the kind of value, the keyword that was probably meant, what is wrong, and how to mend it;
     None where nothing is alike."""
-    if keyword.startswith(_OWN_USE) or len(keyword) > 40:
+    if keyword.startswith(_OWN_USE) or len(keyword) > _LONGEST:
         return None
     known = dialect(draft)
     if keyword in known.keywords or (draft == "3" and keyword == "required"):
@@ -218,7 +295,7 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
             return None
         cure = f"Name a draft that knows it in $schema (draft {other} does), or write it in draft {draft}."
         return _KINDS[keyword], keyword, f"is unknown in draft {draft} and restricts nothing", cure
-    plain = "".join(char for char in keyword if char not in "_-$ :").casefold()
+    plain = _plain(keyword)
     unknown = f"is unknown in draft {draft} and restricts nothing"
     if plain in _ELSEWHERE:
         kind, likely, cure = _ELSEWHERE[plain]

@@ -15,6 +15,8 @@ from structgen.schema.meaning.place import ALWAYS, ARRAY, EVERY, NEVER, NUMBER, 
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.schema_liveness import Oracle
 
+RELAX = "Relax one of them."
+_REQUIRED = "the required key "
 _DEEPEST = 6
 """Steps into a value that a reason spells out; a contradiction farther down is named by its pointers."""
 _MOST = 12
@@ -33,11 +35,11 @@ class _Said:
     formula: Formula
 
 
-def reason(oracle: Oracle, literals: Iterable[int], inside: str = "") -> str:
-    """Return in words why no value meets all literals (integers of `Tables`): pairs of keywords are tried
-    first, then the values of required keys and items. Tens of questions to the oracle.
+def reason(oracle: Oracle, literals: Iterable[int], inside: str = "") -> tuple[str, str]:
+    """Return in words why no value meets all literals (integers of `Tables`), and how to mend it.
 
-    `inside`: the step into a value (`item 1`) that the caller has named already.
+    Pairs of keywords are tried first, then the values of required keys and items. Tens of questions to the
+    oracle. `inside`: the step into a value (`item 1`) that the caller has named already.
     """
     reasons = _Reasons(oracle, inside)
     way: list[str] = []
@@ -45,25 +47,49 @@ def reason(oracle: Oracle, literals: Iterable[int], inside: str = "") -> str:
     seen = set()
     for _ in range(_DEEPEST):
         if asked in seen:
-            return ": ".join((*way, "it asks for another such value inside itself, without end"))
+            endless = "it asks for another such value inside itself, without end"
+            return ": ".join((*way, endless)), _endless_cure(way[-1] if way else inside)
         seen.add(asked)
         answer = reasons.step(asked)
         if isinstance(answer, str):
-            return ": ".join((*way, answer))
+            return ": ".join((*way, answer)), RELAX
         where, asked = answer
         if way or where != inside:
             way.append(where)
-    return ": ".join((*way, reasons.places(asked)))
+    return ": ".join((*way, reasons.places(asked))), RELAX
+
+
+def empty_schema(schema: Schema) -> tuple[str, str]:
+    """Return why a schema that allows nothing on its face does so, and how to mend it."""
+    at = schema.pointer or "#"
+    if schema.enum == ():
+        return f"enum is empty ({at})", "Give enum a value."
+    if schema.enum is not None and schema.types is not None:
+        types = f"type {_join(sorted(schema.types), ' or ')}"
+        values = wording.listing(map(wording.value, schema.enum), ", ")
+        if len(schema.enum) == 1:
+            return f"const {values} is not of {types} ({at})", "Change one of them."
+        return f"no value of enum ({values}) is of {types} ({at})", "Change one of them."
+    if schema.not_ is not None:
+        return f"not excludes every value ({at})", "Relax not."
+    return "false allows nothing", "Write true, or the schema that is meant."
 
 
 def required_key(key: str) -> str:
     """Return how a reason names a required key."""
-    return f"the required key {wording.quoted(key)}"
+    return f"{_REQUIRED}{wording.quoted(key)}"
 
 
 def item(index: int) -> str:
     """Return how a reason names an item."""
     return f"item {index + 1}"
+
+
+def _endless_cure(step: str) -> str:
+    """Return how to end a recursion that comes back to itself through a required key or an item."""
+    key = step.removeprefix(_REQUIRED)
+    how = f"Take {key} out of required" if key != step else "Lower minItems to 0"
+    return f"{how}, or allow null there."
 
 
 class _Reasons:
@@ -73,8 +99,8 @@ class _Reasons:
         self.tables = oracle.tables
 
     def places(self, literals: tuple[int, ...]) -> str:
-        found = dict.fromkeys(self._where(literal) for literal in literals if literal >= 0)
-        return f"{_join(list(found))} contradict each other"
+        found = list(dict.fromkeys(self._where(literal) for literal in literals if literal >= 0))
+        return f"{_join(found)} contradict{' each other' if len(found) > 1 else 's itself'}"
 
     def _where(self, literal: int) -> str:
         pointer = self.tables.about(literal).schema.pointer or "#"
@@ -190,7 +216,8 @@ class _Reasons:
         for schema in together:
             own = schema.properties.get(key)
             if own is not None and self.tables.literal(own) == NEVER:
-                return f" ({own.pointer})"
+                said = self.tables.info(own).schema
+                return f" ({own.pointer})" if said.verdict is False else f": {empty_schema(said)[0]}"
             rest = schema.additional if own is None else None
             if rest is not None and self.tables.literal(rest) == NEVER:
                 return f" by additionalProperties ({schema.pointer})"

@@ -45,7 +45,7 @@ from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.arrays import Arrays, ArrayState
-from structgen.schema.recogniser.contradiction import reason
+from structgen.schema.recogniser.contradiction import RELAX, empty_schema, reason
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_keys import KeyClass
 from structgen.schema.recogniser.objects import Moves, Objects, ObjectState
@@ -523,11 +523,12 @@ class SchemaNetwork:
         met = {info.schema.format for info in self.tables.infos.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
+        why, cure = self._reason(demand, places)
         return UnsatisfiableSchema(
-            f"no document satisfies the schema{but}: {self._reason(demand, places)}.",
+            f"no document satisfies the schema{but}: {why}.",
             places=places,
             where=places[0],
-            cure="Relax one of them, or ban fewer texts." if document.banned else "Relax one of them.",
+            cure=cure.removesuffix(".") + ", or ban fewer texts." if document.banned else cure,
         )
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
@@ -538,17 +539,21 @@ class SchemaNetwork:
             return False
         return True
 
-    def _reason(self, demand: int, places: tuple[str, ...]) -> str:
+    def _reason(self, demand: int, places: tuple[str, ...]) -> tuple[str, str]:
+        """Return why no value meets a demand, and how to mend it."""
         tables = self.tables
         if demand != NEVER:
             literals = tables.demands[demand]
         else:
-            root = self.document.root
-            literals = tuple(map(tables.literal, tables.info(root).opened or (root,)))
+            root = tables.info(self.document.root)
+            parts = root.opened or (root.schema,)
+            literals = tuple(map(tables.literal, parts))
+            if NEVER in literals:
+                return empty_schema(tables.info(parts[literals.index(NEVER)]).schema)
         try:
             return reason(self.oracle, literals)
         except LimitError:
-            return "these places contradict each other: " + ", ".join(place or "#" for place in places)
+            return f"these places contradict each other: {', '.join(one or '#' for one in places)}", RELAX
 
     def _conflict(self, demand: int) -> tuple[str, ...]:
         """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""

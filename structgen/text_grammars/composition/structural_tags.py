@@ -10,6 +10,7 @@ ignores them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -17,6 +18,7 @@ from structgen.errors import OptionError, UnsupportedError
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.schema.reading.json_text import exact, read
+from structgen.schema.reading.keywords import TYPES
 from structgen.text_grammars.composition.dispatching import dispatched, holding, shown, triggered
 from structgen.text_grammars.composition.tag_fields import (
     Format,
@@ -66,6 +68,13 @@ def structural_tag(tag: str | Mapping[str, Any], **policies: Any) -> TextGrammar
     reader, place = _Reader(policies), "structural_tag"
     if isinstance(value, dict) and "structures" in value:
         return reader.legacy(value, place)
+    alone = value.get("type") if isinstance(value, dict) and "format" not in value else None
+    if isinstance(alone, str) and alone in reader.kinds:
+        raise OptionError(
+            f"It is the format {alone} alone.",
+            where=place,
+            cure='Wrap it: {"type": "structural_tag", "format": {...}}.',
+        )
     whole = fields(value, {"type", "format"}, place)
     if whole.get("type", "structural_tag") != "structural_tag" or "format" not in whole:
         raise OptionError(
@@ -111,13 +120,22 @@ class _Reader:
                 f"The format {kind!r} is not offered.",
                 keyword=str(kind),
                 where=f"{place}/type",
-                cure=f"Offered are {', '.join(self.kinds)}.",
+                cure=self._likely(value),
             )
         if depth > MOST_NESTED:
             raise OptionError(
                 f"More than {MOST_NESTED} formats are inside one another.", where=place, cure="Nest less."
             )
         return known(value, place, ends, depth)
+
+    def _likely(self, value: Format) -> str:
+        """Return how to mend a format of an unknown type: the schema, or the type, that is probably meant."""
+        kind = value.get("type")
+        names = kind if isinstance(kind, list) else [kind]
+        if names and all(isinstance(one, str) and one in TYPES for one in names):
+            return 'Write {"type": "json_schema", "json_schema": {...}} around a schema.'
+        close = get_close_matches(kind, self.kinds, 1, 0.8) if isinstance(kind, str) else []
+        return f"Write {close[0]}." if close else f"Offered are {', '.join(self.kinds)}."
 
     # --- texts ----------------------------------------------------------------------------------------------
 
