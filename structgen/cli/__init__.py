@@ -89,7 +89,7 @@ EXAMPLES: Final = {
         """structgen generate --schema order.schema.json \\
       --prompt 'Ada bought 3 lamps.'""",
         """structgen generate --type datetime:date \\
-      --prompt 'We meet on 4 May 2026.'""",
+      --prompt 'The meeting is on 4 May 2026.'""",
         """structgen generate --schema order.schema.json \\
       --prompts in.jsonl --out out.jsonl""",
     ),
