@@ -132,9 +132,20 @@ def check(
                 echo(f"{printable(name, lines=False)}: valid")
             else:
                 echo(_message(printable(name, lines=False), stop, expected, options.schema is not None))
+                if stop.following == b"\n" and compiled.accepts_end(stop.state):
+                    echo(_line_feed_hint(options.regex))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(int(failed))
+
+
+def _line_feed_hint(pattern: str | None) -> str:
+    """Return how to mend a text whose only fault is the line feed at its end."""
+    if pattern is None:
+        how = "allow one in the grammar."
+    else:
+        how = f"allow one: (?:{pattern})\\n?" if "|" in pattern else f"allow one: {pattern}\\n?"
+    return f"The text ends in a line feed. Remove it (printf '%s' writes none), or {how}"
 
 
 class ExpectedNext(Protocol):
