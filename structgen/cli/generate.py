@@ -339,6 +339,10 @@ def generate(
             },
         )
         request_of("x")  # wrong options are told before the model is loaded
+        if told is None and model.startswith("structgen/"):
+            echo("Hint: this small model knows JSON alone. Give --schema FILE, or --type module:Class.", err=True)
+        if samples > 1 and temperature == 0:
+            echo("Hint: at temperature 0 all samples are the same. Add --temperature 1.", err=True)
         engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
             from structgen.engine.draft_models import check_speculation
