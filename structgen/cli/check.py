@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 import typer
 
 from structgen.cli.language_options import TextOptions
-from structgen.cli.output import echo, echo_json, refuse
+from structgen.cli.output import echo, echo_json, refuse, standard_input
 from structgen.cli.schema_options import takes
 from structgen.errors import StructgenError
 from structgen.printable import printable
@@ -119,7 +118,7 @@ def check(
         for one in texts:
             name = "standard input" if str(one) == "-" else str(one)
             if str(one) == "-":
-                stop = walk(compiled, sys.stdin.buffer)
+                stop = walk(compiled, standard_input())
             else:
                 with one.open("rb") as stream:
                     stop = walk(compiled, stream)

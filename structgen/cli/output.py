@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -64,6 +65,13 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
                 yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
     return Printable(stderr=stderr, highlight=highlight)
+
+
+def standard_input() -> BinaryIO:
+    """Return the bytes of standard input. On a terminal, print to stderr that they are waited for."""
+    if sys.stdin.isatty():
+        echo("Reading standard input (end with Ctrl-D) ...", err=True)
+    return sys.stdin.buffer
 
 
 def unreadable(error: OSError, name: str, option: str = "") -> OptionError:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import structgen
@@ -29,3 +32,14 @@ def test_warmup_compiles_and_says_so() -> None:
     result = CliRunner().invoke(app(), ["warmup"])
     assert result.exit_code == 0
     assert "The inner loops are ready" in result.stdout
+
+
+def test_a_terminal_is_told_that_its_input_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for is_terminal, told in ((True, "Reading standard input (end with Ctrl-D) ...\n"), (False, "")):
+        typed = io.TextIOWrapper(io.BytesIO(b"12"))
+        monkeypatch.setattr(typed, "isatty", lambda is_terminal=is_terminal: is_terminal, raising=False)
+        monkeypatch.setattr("sys.stdin", typed)
+        get_command(app()).main(["check", "--regex", "[0-9]+"], standalone_mode=False)
+        assert capsys.readouterr() == ("standard input: valid\n", told)
