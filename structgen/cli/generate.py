@@ -339,10 +339,6 @@ def generate(
             },
         )
         request_of("x")  # wrong options are told before the model is loaded
-        if told is None and model.startswith("structgen/"):
-            echo("Hint: this small model knows JSON alone. Give --schema FILE, or --type module:Class.", err=True)
-        if samples > 1 and temperature == 0:
-            echo("Hint: at temperature 0 all samples are the same. Add --temperature 1.", err=True)
         engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
             from structgen.engine.draft_models import check_speculation
@@ -359,6 +355,13 @@ def generate(
         request = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt)
         if drawing is not None:
             draw(engine, request, reader, seed, temperature, drawing, as_json)
+        if told is None and model.startswith("structgen/"):
+            echo(
+                "Hint: this small model knows JSON alone. Give --schema FILE, or --type module:Class.",
+                err=True,
+            )
+        if samples > 1 and temperature == 0:
+            echo("Hint: at temperature 0 all samples are the same. Add --temperature 1.", err=True)
         failed = _one(engine, request, stream, as_json, trace, usage, reader, attempts)
     except (StructgenError, OSError) as error:
         refuse(error, as_json)

@@ -25,7 +25,7 @@ def test_a_text_is_held_to_a_regular_expression() -> None:
 
 
 def test_a_line_feed_at_the_end_is_named() -> None:
-    """The hint is there only if the line feed is the only fault, and the pattern that it proposes is right."""
+    """The hint is there only if the line feed is the only fault; the pattern that it proposes is right."""
     told = check("2024\n", "--regex", "[0-9]{4}").stdout
     assert "The text ends in a line feed. Remove it" in told
     assert told.splitlines()[-1].endswith(r"[0-9]{4}\n?")
