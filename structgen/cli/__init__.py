@@ -56,6 +56,7 @@ def app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["--help", "-h"]},
     )
     made.callback()(_root)
     for name, command in commands.items():

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import json
+import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -131,5 +133,16 @@ def _readable() -> Iterator[None]:
         # of click's errors, which typer brings along under a name of its own
         message = getattr(error, "message", None)
         if isinstance(message, str):
+            extra = re.search(r"^Got unexpected extra argument.*? \((.+)\)$", message, re.DOTALL)
+            if extra is not None:
+                message += _hint_of_option(extra[1], getattr(error, "ctx", None))
             error.message = printable(message)  # type: ignore[attr-defined]
         raise
+
+
+def _hint_of_option(text: str, context: Any) -> str:
+    """Return which option takes a text that stands alone on the command line; "" if the command has none."""
+    has = {name for parameter in context.command.params for name in parameter.opts} if context else ()
+    of_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--ebnf", ".ebnf": "--ebnf"}
+    option = of_suffix.get(Path(text).suffix, "--prompt")
+    return f". Write {option} {shlex.quote(text)}" if option in has else ""

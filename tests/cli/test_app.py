@@ -28,6 +28,27 @@ def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app(), arguments).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["explain", "s.json"], "(s.json). Write --schema s.json"),
+        (["explain", "q.lark"], "(q.lark). Write --grammar q.lark"),
+        (["generate", "Ada is 36"], "(Ada is 36). Write --prompt 'Ada is 36'"),
+        (["explain", "Ada"], "(Ada)"),
+    ],
+)
+def test_a_text_without_its_option_is_told_which_option(arguments: list[str], told: str) -> None:
+    found = CliRunner().invoke(app(), arguments)
+    assert found.exit_code == 2
+    assert found.stderr.rstrip().endswith(told)
+
+
+def test_help_has_a_short_name() -> None:
+    for command in ([], ["explain"], ["store", "clear"]):
+        long, short = (CliRunner().invoke(app(), [*command, option]) for option in ("--help", "-h"))
+        assert (short.exit_code, short.stdout) == (0, long.stdout)
+
+
 def test_warmup_compiles_and_says_so() -> None:
     result = CliRunner().invoke(app(), ["warmup"])
     assert result.exit_code == 0
