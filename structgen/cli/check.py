@@ -138,6 +138,19 @@ def check(
     raise typer.Exit(int(failed))
 
 
+def not_utf8(position: Position, following: bytes) -> str:
+    """Return what to say of a character at the place that is not UTF-8, with its byte; else ""."""
+    character = position.unfinished() + following[:4]
+    if not following:
+        return ""
+    try:
+        character.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start == 0:
+            return f"byte 0x{character[0]:02X} is not UTF-8. Save the text as UTF-8."
+    return ""
+
+
 def _line_feed_hint(pattern: str | None) -> str:
     """Return how to mend a text whose only fault is the line feed at its end."""
     if pattern is None:
@@ -174,9 +187,14 @@ def _message(name: str, stop: TextStop[S], expected: Sequence[ExpectedNext], is_
     position, character = stop.position, found(stop.following)
     line, caret = position.excerpt(stop.following)
     what = "the text ends too early" if character is None else f"{json.dumps(character)} cannot come here"
-    gutter = str(position.line)
+    gutter, byte, column = str(position.line), position.byte, position.column(stop.following)
+    if fault := not_utf8(position, stop.following):
+        begun = position.unfinished()  # the fault is its first byte
+        what, byte = fault, byte - len(begun)
+        column = position.column(begun[1:] + b"\x80") if begun else column
+        expected = () if begun else expected
     lines = [
-        f"{name}:{position.line}:{position.column(stop.following)} (byte {position.byte}): {what}",
+        f"{name}:{position.line}:{column} (byte {byte}): {what}",
         f"  {gutter} | {line}",
         f"  {' ' * len(gutter)} | {caret}",
     ]
