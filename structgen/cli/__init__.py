@@ -56,6 +56,7 @@ def app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["--help", "-h"]},
     )
     made.callback()(_root)
     for name, command in commands.items():
@@ -89,7 +90,7 @@ EXAMPLES: Final = {
         """structgen generate --schema order.schema.json \\
       --prompt 'Ada bought 3 lamps.'""",
         """structgen generate --type datetime:date \\
-      --prompt 'We meet on 4 May 2026.'""",
+      --prompt 'The meeting is on 4 May 2026.'""",
         """structgen generate --schema order.schema.json \\
       --prompts in.jsonl --out out.jsonl""",
     ),

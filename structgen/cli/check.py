@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 import typer
 
 from structgen.cli.language_options import TextOptions
-from structgen.cli.output import echo, echo_json, refuse
+from structgen.cli.output import echo, echo_json, refuse, standard_input
 from structgen.cli.schema_options import takes
 from structgen.errors import StructgenError
 from structgen.printable import printable
@@ -119,7 +118,7 @@ def check(
         for one in texts:
             name = "standard input" if str(one) == "-" else str(one)
             if str(one) == "-":
-                stop = walk(compiled, sys.stdin.buffer)
+                stop = walk(compiled, standard_input())
             else:
                 with one.open("rb") as stream:
                     stop = walk(compiled, stream)
@@ -132,9 +131,33 @@ def check(
                 echo(f"{printable(name, lines=False)}: valid")
             else:
                 echo(_message(printable(name, lines=False), stop, expected, options.schema is not None))
+                if stop.following == b"\n" and compiled.accepts_end(stop.state):
+                    echo(_line_feed_hint(options.regex))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(int(failed))
+
+
+def not_utf8(position: Position, following: bytes) -> str:
+    """Return what to say of a character at the place that is not UTF-8, with its byte; else ""."""
+    character = position.unfinished() + following[:4]
+    if not following:
+        return ""
+    try:
+        character.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start == 0:
+            return f"byte 0x{character[0]:02X} is not UTF-8. Save the text as UTF-8."
+    return ""
+
+
+def _line_feed_hint(pattern: str | None) -> str:
+    """Return how to mend a text whose only fault is the line feed at its end."""
+    if pattern is None:
+        how = "allow one in the grammar."
+    else:
+        how = f"allow one: (?:{pattern})\\n?" if "|" in pattern else f"allow one: {pattern}\\n?"
+    return f"The text ends in a line feed. Remove it (printf '%s' writes none), or {how}"
 
 
 class ExpectedNext(Protocol):
@@ -164,9 +187,14 @@ def _message(name: str, stop: TextStop[S], expected: Sequence[ExpectedNext], is_
     position, character = stop.position, found(stop.following)
     line, caret = position.excerpt(stop.following)
     what = "the text ends too early" if character is None else f"{json.dumps(character)} cannot come here"
-    gutter = str(position.line)
+    gutter, byte, column = str(position.line), position.byte, position.column(stop.following)
+    if fault := not_utf8(position, stop.following):
+        begun = position.unfinished()  # the fault is its first byte
+        what, byte = fault, byte - len(begun)
+        column = position.column(begun[1:] + b"\x80") if begun else column
+        expected = () if begun else expected
     lines = [
-        f"{name}:{position.line}:{position.column(stop.following)} (byte {position.byte}): {what}",
+        f"{name}:{position.line}:{column} (byte {byte}): {what}",
         f"  {gutter} | {line}",
         f"  {' ' * len(gutter)} | {caret}",
     ]

@@ -25,7 +25,14 @@ from structgen.cli.language_options import (
     text_grammar,
 )
 from structgen.cli.output import console, echo, echo_json_text, payload, refuse
-from structgen.cli.schema_options import Strict, read_input, warnings_told
+from structgen.cli.schema_options import (
+    MaxItems,
+    MaxString,
+    Strict,
+    number_or_word,
+    read_input,
+    warnings_told,
+)
 from structgen.errors import OptionError, StructgenError, ValidatorError
 from structgen.sampling.methods import METHODS
 
@@ -216,6 +223,15 @@ def generate(
     ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
     strict: Strict = False,
+    whitespace: Annotated[
+        str | None,
+        typer.Option(
+            help="Blanks of a document: any, bounded, compact, oneline, or the indent of json.dumps.",
+            show_default=False,
+        ),
+    ] = None,
+    max_string: MaxString = None,
+    max_items: MaxItems = None,
 ) -> None:
     """Let a model write a document of a schema, or a text of a grammar or a regular expression.
 
@@ -303,7 +319,16 @@ def generate(
             )
         if strict and schema is None:
             raise OptionError("--strict needs a schema.", where="--strict", cure="Name its file.")
-        form = None if type_ is None else _named_type(type_)
+        policies = {
+            "whitespace": None if whitespace is None else number_or_word(whitespace),
+            "max_string": max_string,
+            "max_items": max_items,
+        }
+        policies = {name: value for name, value in policies.items() if value is not None}
+        if policies and schema is None and type_ is None:
+            option = "--" + next(iter(policies)).replace("_", "-")
+            raise OptionError(f"{option} needs a schema or a type.", where=option, cure="Add --schema FILE.")
+        form = None if type_ is None else _named_type(type_, policies)
         reader = None if form is None else form.reader
         if drawing is not None and form is not None and form.grammar is None:
             raise OptionError(
@@ -323,7 +348,7 @@ def generate(
             told,
             model.startswith("structgen/"),
             without or (),
-            strict,
+            {"strict": strict, **policies},
             {
                 "sampling": sg.Sampling(
                     temperature=temperature,
@@ -355,6 +380,13 @@ def generate(
         request = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt)
         if drawing is not None:
             draw(engine, request, reader, seed, temperature, drawing, as_json)
+        if told is None and model.startswith("structgen/"):
+            echo(
+                "Hint: this small model knows JSON alone. Give --schema FILE, or --type module:Class.",
+                err=True,
+            )
+        if samples > 1 and temperature == 0:
+            echo("Hint: at temperature 0 all samples are the same. Add --temperature 1.", err=True)
         failed = _one(engine, request, stream, as_json, trace, usage, reader, attempts)
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
@@ -362,9 +394,14 @@ def generate(
 
 
 def _requests(
-    told: Path | Grammar | None, embedded: bool, without: Sequence[str], strict: bool, options: dict[str, Any]
+    told: Path | Grammar | None,
+    embedded: bool,
+    without: Sequence[str],
+    of_schema: dict[str, Any],
+    options: dict[str, Any],
 ) -> Callable[[str], Request]:
-    """Return what makes a request of a prompt. `told`: a schema's file, a grammar, or None for free text."""
+    """Return what makes a request of a prompt. `told`: a schema's file, a grammar, or None for free text.
+    `of_schema`: options of `sg.json_schema`."""
     import structgen as sg
 
     grammar: Grammar | None
@@ -372,7 +409,7 @@ def _requests(
         # documents as the embedded models were trained to write them, and as sg.run has them
         usual: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
         with warnings_told():
-            grammar = sg.json_schema(told, strict=strict, **usual)
+            grammar = sg.json_schema(told, **{**usual, **of_schema})
     else:
         grammar = told
     if grammar is not None:
@@ -417,11 +454,11 @@ def _speculation(
     return Speculation(edit=text, draft_model=draft_model)
 
 
-def _named_type(name: str) -> WantedForm:
+def _named_type(name: str, policies: dict[str, Any]) -> WantedForm:
     """Return what `module:Class` wants of a model."""
     from structgen.typed.forms import form_of_type
 
-    return form_of_type(named(name, "--type", "module:Class"))
+    return form_of_type(named(name, "--type", "module:Class"), policies)
 
 
 def _one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,7 +37,8 @@ def infill(
     template: Annotated[
         Path | None,
         typer.Option(
-            help="A file of text with holes: {name}, {name: int}, {name: /regex/, 8}; - is standard input.",
+            help="A file of text with holes: {name: int}, {name: /regex/, 8}; {name} with --schema, "
+            "--grammar or --hole; - is standard input.",
             show_default=False,
         ),
     ] = None,
@@ -195,7 +197,35 @@ def _filled(
         echo(f"{step.number:>4}  {said}", err=True)
 
     options["listen"] = listen if stream else None
-    return sg.infill(model, template, grammar=grammar, given=given, prompt=prompt, **options)
+    if template is not None and grammar is None:
+        _check_types(template, options["holes"])
+    try:
+        return sg.infill(model, template, grammar=grammar, given=given, prompt=prompt, **options)
+    except sg.NoFillingError as error:
+        if not error.slots:
+            raise
+        is_whole = template is None and given is None
+        option = f"--slots {error.slots}" if is_whole else f"--slots {error.where}={error.slots}"
+        raise OptionError(
+            error.what, where=error.where, cure=f"Give it at least {error.slots}: {option}."
+        ) from error
+
+
+def _check_types(template: str, types: Mapping[str, Any]) -> None:
+    """Raise OptionError for a hole without a type, in a template without a grammar."""
+    # start-up: --help needs no templates
+    from structgen.infilling.template import Hole, parts_of
+
+    holes = [one for one in parts_of(template) if isinstance(one, Hole)]
+    typed = {*types, *(one.name for one in holes if one.type or one.pattern)}
+    for one in holes:
+        if one.name not in typed:
+            raise OptionError(
+                f"The hole {one.name!r} has no type.",
+                where="--template",
+                cure=f"Write {{{one.name}: str}} or the like, or add --hole {one.name}=FILE; or give "
+                "--schema or --grammar for the whole text.",
+            )
 
 
 def _slot(token: int, tokenizer: Tokenizer) -> str:

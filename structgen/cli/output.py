@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import errno
 import json
+import re
+import shlex
+import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -64,6 +67,13 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
                 yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
     return Printable(stderr=stderr, highlight=highlight)
+
+
+def standard_input() -> BinaryIO:
+    """Return the bytes of standard input. On a terminal, print to stderr that they are waited for."""
+    if sys.stdin.isatty():
+        echo("Reading standard input (end with Ctrl-D) ...", err=True)
+    return sys.stdin.buffer
 
 
 def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
@@ -123,5 +133,16 @@ def _readable() -> Iterator[None]:
         # of click's errors, which typer brings along under a name of its own
         message = getattr(error, "message", None)
         if isinstance(message, str):
+            extra = re.search(r"^Got unexpected extra argument.*? \((.+)\)$", message, re.DOTALL)
+            if extra is not None:
+                message += _hint_of_option(extra[1], getattr(error, "ctx", None))
             error.message = printable(message)  # type: ignore[attr-defined]
         raise
+
+
+def _hint_of_option(text: str, context: Any) -> str:
+    """Return which option takes a text that stands alone on the command line; "" if the command has none."""
+    has = {name for parameter in context.command.params for name in parameter.opts} if context else ()
+    of_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--ebnf", ".ebnf": "--ebnf"}
+    option = of_suffix.get(Path(text).suffix, "--prompt")
+    return f". Write {option} {shlex.quote(text)}" if option in has else ""

@@ -45,6 +45,17 @@ class Position:
         inside = bool(following) and 0x80 <= following[0] < 0xC0
         return max(1, self._characters + (not inside))
 
+    def unfinished(self) -> bytes:
+        """Return the bytes before the place that begin a character of UTF-8 and do not end it; mostly b""."""
+        for length in range(1, min(3, len(self._tail)) + 1):
+            begun = self._tail[-length:]
+            if begun[0] < 0x80:
+                return b""
+            if begun[0] >= 0xC0:
+                whole = 2 if begun[0] < 0xE0 else 3 if begun[0] < 0xF0 else 4
+                return begun if length < whole else b""
+        return b""
+
     def excerpt(self, following: bytes) -> tuple[str, str]:
         """Return the line around the place, and blanks that end in a caret under it.
 

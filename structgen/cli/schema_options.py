@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 
 import typer
 
-from structgen.cli.output import echo, unreadable
+from structgen.cli.output import echo, standard_input, unreadable
 from structgen.errors import OptionError, SchemaWarning
 
 if TYPE_CHECKING:
@@ -169,7 +168,7 @@ def read_input(file: Path, option: str) -> str:
     is not UTF-8, which names the option."""
     name = "standard input" if str(file) == "-" else str(file)
     try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        data = standard_input().read() if str(file) == "-" else file.read_bytes()
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise unreadable(error, name, option) from error

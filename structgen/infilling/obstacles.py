@@ -114,6 +114,7 @@ def _too_short(name: str, piece: Piece, least: int | None) -> NoFillingError:
         )
     return NoFillingError(
         f"The hole {name!r} has {piece.slots} slots and needs {least}.",
+        slots=least,
         where=name,
         cure=f"Give it at least {least}: slots={{{name!r}: {least}}}.",
     )

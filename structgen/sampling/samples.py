@@ -21,6 +21,8 @@ from structgen.sampling.target import Floats
 T = TypeVar("T")
 S = TypeVar("S")
 _QUESTIONS = 64
+_SHOWN_WORTH = 1_000_000
+"""A greater effective sample size is printed in words: the draws know nearly all of Z."""
 _ENDS = {
     "n": "with as many draws as were asked for",
     "budget": "by the budget of model rows",
@@ -200,10 +202,12 @@ class Samples(Generic[T]):
         low, high = self.log_z_interval
         lower, upper = self.bracket
         rows = f"{done.model_rows:,}"
+        is_more = self.method == "auto" and size > self.about.get("n", size)
+        more = "; auto lists each text that it meets, and n is the least" if is_more else ""
         if answered := done.tree_rows:
             rows += f", and {answered:,} answered from the tree"
         return [
-            ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts"),
+            ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts{more}"),
             ("kind", f"{self.kind}: {kinds[self.kind]}"),
             ("effective sample size", self._worth),
             (
@@ -242,7 +246,9 @@ class Samples(Generic[T]):
     @property
     def _worth(self) -> str:
         worth = self.worth
-        return f"{worth:,.1f}" if math.isfinite(worth) else "without end (every valid text is known)"
+        if math.isinf(worth):
+            return "without end (every valid text is known)"
+        return f"{worth:,.1f}" if worth <= _SHOWN_WORTH else "more than a million"
 
     def _repr_html_(self) -> str:
         """Return a short summary for a notebook, with the heaviest draws."""

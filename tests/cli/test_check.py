@@ -165,3 +165,18 @@ def test_encodings_are_checked_if_asked(tmp_path: Path) -> None:
     schema.write_text('{"contentEncoding": "base64"}')
     assert check(schema, b'"AA="').exit_code == 0
     assert check(schema, b'"AA="', "--content", "assert").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b'{"name": "Ren\xe9"}', "1:14 (byte 13): byte 0xE9 is not UTF-8. Save the text as UTF-8."),
+        (b'{"name": "\xfc"}', "1:11 (byte 10): byte 0xFC is not UTF-8."),
+        (b'{"name": "\xc3\xa9\xe9a"}', "1:12 (byte 12): byte 0xE9 is not UTF-8."),
+        (b'{"name": "\xc3\xa9", "total": "\xc3\xa9"}', '1:24 (byte 24): "\\"" cannot come here'),
+        (b'{"name": \xc3\xa9}', '1:10 (byte 9): "\\u00e9" cannot come here'),
+        (b'{"name": "\xc3', "the text ends too early"),
+    ],
+)
+def test_a_byte_that_is_not_utf8_is_named(schema: Path, text: bytes, told: str) -> None:
+    assert told in check(schema, text).stdout.splitlines()[0]

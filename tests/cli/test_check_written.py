@@ -24,6 +24,17 @@ def test_a_text_is_held_to_a_regular_expression() -> None:
     assert "a text that /" in result.stdout
 
 
+def test_a_line_feed_at_the_end_is_named() -> None:
+    """The hint is there only if the line feed is the only fault; the pattern that it proposes is right."""
+    told = check("2024\n", "--regex", "[0-9]{4}").stdout
+    assert "The text ends in a line feed. Remove it" in told
+    assert told.splitlines()[-1].endswith(r"[0-9]{4}\n?")
+    assert check("2024\n", "--regex", r"[0-9]{4}\n?").exit_code == 0
+    assert check("a\n", "--regex", "a|b").stdout.endswith("(?:a|b)\\n?\n")
+    for other in ("2024\n2025\n", "202\n", "2024 \n"):
+        assert "line feed" not in check(other, "--regex", "[0-9]{4}").stdout
+
+
 def test_a_text_is_held_to_rules(tmp_path: Path) -> None:
     rules = tmp_path / "list.gbnf"
     rules.write_text('root ::= item ("," item)*\nitem ::= [0-9]+', "utf-8")

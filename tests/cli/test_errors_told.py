@@ -171,3 +171,22 @@ def test_a_schema_that_was_no_file_has_its_own_place_alone() -> None:
     with pytest.raises(sg.SchemaError) as caught:
         sg.json_schema({"type": "objct"})
     assert caught.value.where == "#/type"
+
+
+def test_infill_tells_how_to_mend_in_words_of_the_shell(run: Callable[..., Result], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    Path("letter.txt").write_text("You owe {sum: int, 1} euros, {name}.")
+    Path("one.txt").write_text("You owe {sum: /[a-z]{30}/, 1} euros.")
+    Path("city.json").write_text('{"type": "string", "enum": ["a long text with many tokens"]}')
+    for options, cure in (
+        (
+            ["--template", "letter.txt"],
+            "or add --hole name=FILE; or give --schema or --grammar for the whole text.",
+        ),
+        (["--template", "one.txt"], "--slots sum="),
+        (["--schema", "city.json", "--prompt", "x", "--slots", "1"], ": --slots "),
+    ):
+        found = run("infill", *options)
+        assert found.exit_code == 2
+        assert cure in found.stderr
+        assert "={" not in found.stderr

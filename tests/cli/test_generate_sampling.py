@@ -51,6 +51,31 @@ def test_texts_are_printed_one_a_line_and_a_summary_beside(run: Callable[..., An
         assert said in done.stderr
 
 
+def test_equal_samples_and_free_text_of_a_small_model_bring_a_hint(run: Callable[..., Any]) -> None:
+    schema = ["--schema", "paid.json", "--max-tokens", "30"]
+    for options, same, free in (
+        (["--n", "2", *schema], True, False),
+        (["--n", "2", "--temperature", "1", *schema], False, False),
+        (schema, False, False),
+        (["--max-tokens", "2"], False, True),
+    ):
+        told = run(*options).stderr
+        assert ("all samples are the same. Add --temperature 1." in told) == same
+        assert ("knows JSON alone. Give --schema" in told) == free
+
+
+def test_policies_of_the_schema_arrive(run: Callable[..., Any]) -> None:
+    schema = ["--schema", "paid.json", "--max-tokens", "30"]
+    assert run(*schema, "--whitespace", "compact").stdout in ('{"paid":true}\n', '{"paid":false}\n')
+    assert '{\n  "paid": ' in run(*schema, "--whitespace", "2").stdout
+    Path("list.json").write_text('{"type": "array", "items": {"type": "string"}, "minItems": 1}')
+    bounded = run("--schema", "list.json", "--max-string", "2", "--max-items", "1")
+    (text,) = json.loads(bounded.stdout)
+    assert len(text) <= 2
+    refused = run("--regex", "a", "--max-string", "2")
+    assert (refused.exit_code, "--max-string needs a schema" in refused.stderr) == (2, True)
+
+
 def test_weights_stand_before_the_texts(run: Callable[..., Any]) -> None:
     done = run("--schema", "paid.json", "--method", "auto", "--n", "9", "--weights", "--max-tokens", "30")
     rows = [line.split("\t") for line in done.stdout.splitlines()]

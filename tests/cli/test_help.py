@@ -117,6 +117,8 @@ def test_each_example_runs_as_it_stands(files: Path, example: str) -> None:
     given = (files / source.strip()).read_text() if source else None
     found = CliRunner().invoke(app(), shlex.split(command)[1:], input=given)
     assert found.exit_code == 0, found.output
+    if "datetime:date" in example:
+        assert found.stdout == '"2026-05-04"\n'
 
 
 def test_the_examples_stand_in_the_help_as_they_are() -> None:

@@ -60,6 +60,23 @@ def test_an_error_of_notation_has_its_line_and_column() -> None:
     assert _refused('start: "a"\n%import ....B\n').where == "grammar, line 2, column 9"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "cure"),
+    [
+        ("s.json", '{"type": "object"}', "--schema FILE."),
+        ("it.gbnf", 'root ::= "a"', "--ebnf FILE."),
+        ("it.lark", 'start: "a', 'Close the text with ".'),
+    ],
+)
+def test_the_cure_has_its_own_line_and_knows_the_files_ending(
+    tmp_path: Path, name: str, text: str, cure: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    lines = str(_refused(tmp_path / name)).split("\n")
+    assert lines[-1].strip().endswith(cure)
+    assert lines[-2].strip() == "^"
+
+
 def test_a_start_that_is_not_there() -> None:
     error = _refused('first: "x" second\nsecond: "y"\n')
     assert "there is no rule start" in error.what

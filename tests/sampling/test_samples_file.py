@@ -259,6 +259,21 @@ def test_a_language_that_is_exhausted_is_worth_any_number_of_draws():
     assert "every valid text is known" in repr(found)
 
 
+def test_a_huge_effective_sample_size_is_told_in_words():
+    found = draw(200)
+    for worth, told in ((5e28, "more than a million"), (1234.56, "1,234.6")):
+        found.__dict__["worth"] = worth
+        assert dict(found.facts())["effective sample size"] == told
+        assert f"effective sample size {told}" in repr(found)
+
+
+def test_more_texts_than_were_asked_for_are_explained():
+    found = draw(200)
+    for method, n, is_told in (("auto", 20, True), ("auto", 200, False), ("importance", 20, False)):
+        told = dict(dataclasses.replace(found, method=method, about={"n": n}).facts())["draws"]
+        assert told.endswith("; auto lists each text that it meets, and n is the least") == is_told
+
+
 def test_the_representation_is_short():
     found = draw(200)
     assert len(repr(found)) < 200

@@ -256,6 +256,14 @@ def _bounded_parser(limits: Limits) -> type:
     return Bounded
 
 
+_READERS: Final = {
+    ".json": "Read a JSON Schema with sg.json_schema; in the shell: --schema FILE.",
+    ".gbnf": "Read GBNF with sg.ebnf; in the shell: --ebnf FILE.",
+    ".ebnf": "Read EBNF with sg.ebnf; in the shell: --ebnf FILE.",
+}
+"""The cure by the ending of a file that is probably in another language."""
+
+
 def refusal(error: BaseException, text: str, source: str | None, start: str) -> GrammarError:
     """Return the GrammarError for an error of lark."""
     message = str(error).strip()
@@ -269,7 +277,8 @@ def refusal(error: BaseException, text: str, source: str | None, start: str) -> 
         names = sorted(set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE)))[:12]
         message = f"there is no rule {start}."
         cure = f"Pass start= one of its rules: {', '.join(names)}." if names else f"Write {start}: ..."
-    end = "" if message.endswith((".", "^", "!")) else "."
+    cure = _READERS.get(Path(source or "").suffix, cure)
+    end = "\n" if message.endswith("^") else "" if message.endswith((".", "!")) else "."
     return GrammarError(f"lark refuses the grammar: {message}{end}", where=where, cure=cure)
 
 
