@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,6 +202,12 @@ def _message(name: str, stop: TextStop[S], expected: Sequence[ExpectedNext], is_
     for number, item in enumerate(expected):
         head = "expected " if number == 0 else "      or "
         lines.append(f"{head}{item.what}" + (f"  (from {', '.join(item.sources)})" if item.sources else ""))
+    extra = re.match(rb'\s*,\s*("[^"\\]*")', stop.following)
+    is_after_value = '"}"' in [item.what for item in expected] and not position.is_after(b"{")
+    if is_json and extra is not None and is_after_value:
+        lines.append(
+            f"The object takes no further key: {extra[1].decode('utf-8', 'replace')} is one too many."
+        )
     if is_json and position.byte == 0 and stop.following.startswith(b"\xef\xbb\xbf"):
         lines.append("JSON text must not begin with a byte order mark (RFC 8259, section 8.1). Remove it.")
     return "\n".join(lines)

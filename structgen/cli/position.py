@@ -45,6 +45,10 @@ class Position:
         inside = bool(following) and 0x80 <= following[0] < 0xC0
         return max(1, self._characters + (not inside))
 
+    def is_after(self, end: bytes) -> bool:
+        """Return whether the line before the place ends with `end`; blanks do not count."""
+        return self._tail.rstrip().endswith(end)
+
     def unfinished(self) -> bytes:
         """Return the bytes before the place that begin a character of UTF-8 and do not end it; mostly b""."""
         for length in range(1, min(3, len(self._tail)) + 1):

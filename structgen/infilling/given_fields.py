@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from structgen.errors import OptionError
+from structgen.infilling.no_filling import NoFillingError
 from structgen.infilling.template import FixedText, Hole
 
 Parts = list[FixedText | Hole]
@@ -23,7 +24,8 @@ def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
     are part of the hole, because the model's tokenizer may join them with the value's first and last
     characters.
 
-    Raises OptionError if the schema's root names no properties, or not a given field.
+    Raises OptionError if the schema's root names no properties, or not a given field; NoFillingError if a
+    value is not of its schema's `type`.
     """
     found: Parts = []
     _object(_resolved(schema, schema), schema, given, (), found)
@@ -97,8 +99,47 @@ def _object(shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str]
         if isinstance(value, Mapping) and isinstance(resolved, Mapping) and resolved.get("properties"):
             _object(resolved, root, value, (*path, name), found)
         else:
-            found.append(FixedText(_written(value, (*path, name))))
+            text = _written(value, (*path, name))
+            _check_type(value, text, resolved, f"{where}[{name!r}]")
+            found.append(FixedText(text))
     found.append(FixedText("{}" if separator == "{" else "}"))
+
+
+def _check_type(value: Any, text: str, shape: Any, where: str) -> None:
+    """Raise NoFillingError for a value of another type than its schema's `type`."""
+    wanted = shape.get("type") if isinstance(shape, Mapping) else None
+    names: list[Any] = wanted if isinstance(wanted, list) else [wanted]
+    if not names or any(not isinstance(one, str) or one not in _KINDS or _is_of(value, one) for one in names):
+        return  # an unknown type is the schema's own fault
+    kinds = " or ".join(names)
+    own = next((one for one in _KINDS if _is_of(value, one)), type(value).__name__)
+    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    raise NoFillingError(
+        f"{shown} is of the type {own}, and the schema wants {kinds}.",
+        fixed=text,
+        where=where,
+        cure=f"Give a value of the type {kinds}, or leave the field out.",
+    )
+
+
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "null": (type(None),),
+    "object": (Mapping,),
+    "array": (list, tuple),
+}
+"""The types of Python that JSON writes as a type of JSON Schema."""
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    """Return whether a value has a type of JSON Schema. 2.0 is an integer, and True is no number."""
+    if isinstance(value, bool):
+        return kind == "boolean"
+    is_whole = kind == "integer" and isinstance(value, float) and value.is_integer()
+    return is_whole or isinstance(value, _KINDS[kind])
 
 
 def _written(value: Any, path: Sequence[str]) -> str:

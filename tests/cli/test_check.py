@@ -180,3 +180,11 @@ def test_encodings_are_checked_if_asked(tmp_path: Path) -> None:
 )
 def test_a_byte_that_is_not_utf8_is_named(schema: Path, text: bytes, told: str) -> None:
     assert told in check(schema, text).stdout.splitlines()[0]
+
+
+def test_a_key_too_many_is_named(schema: Path) -> None:
+    told = check(schema, b'{"name": "x", "total": 3, "zip": 1}').stdout
+    assert 'The object takes no further key: "zip" is one too many.' in told
+    assert "further key" not in check(schema, b'{"name": "x", "total": 3,}').stdout
+    assert "further key" not in check(schema, b'{"name": "x",, "zip": 3}').stdout
+    assert "further key" not in check(schema, b'{ , "zip": 3}').stdout
