@@ -58,7 +58,7 @@ SLOW = {
 
 _FENCE = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _ELLIPSIS = re.compile(r"^\.\.\.\n", re.MULTILINE)
-_TIME = re.compile(r"\b\d[\d,]*(\.\d+)? (us|ms|s)\b")
+_TIME = re.compile(r"\b\d[\d,]*(\.\d+)? (us|ms|s|KiB)\b")
 _TIMED_ROW = re.compile(r"^  (measure|first mask|mask|take token|mask \+ token)  ")
 
 

@@ -84,7 +84,7 @@ def test_a_document_under_way_stays_where_it_is(tokenizer: sg.Tokenizer) -> None
 
 @pytest.mark.parametrize("schema", [FREE, UNIQUE], ids=["states", "numerals"])
 def test_a_bound_that_others_used_up_ends_no_document(tokenizer: sg.Tokenizer, schema: Any) -> None:
-    limits = {"parser_states": 3_000} if schema is FREE else {"automaton_states": 10_000}
+    limits = {"parser_states": 3_000} if schema is FREE else {"automaton_states": 2_000}
     compiled = compiled_of(tokenizer, schema, **limits, grammar_memory=1 << 40)
     chance = random.Random(4)
 

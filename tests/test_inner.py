@@ -27,7 +27,12 @@ MODULES = (
     "system/fork_locks.py",
     "native/jit.py",
     "native/inner_functions.py",
+    "native/first_use.py",
+    "native/shipped_code.py",
     "native/typed_blocks.py",
+    "system/cache.py",
+    "errors.py",
+    "printable.py",
 )
 
 CHAIN = """

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, get_args
 
+from lark import Lark
+
 from structgen.compilation.compiler import compile
 from structgen.core.batch import advance_all, fill_masks
 from structgen.core.compiled import CompiledGrammar
@@ -93,6 +95,8 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_
         "lark": lambda: (lark(_LARK), b"ab = 12\nc = 3"),
         "text": lambda: (sequence(ebnf(_EBNF), regex("(xy|z)+")), b"aa12bbxyz"),
     }
+    if "lark" in wanted:  # a kept grammar is read without lark
+        Lark('start: "a"', parser="lalr")
     for kind in wanted:
         grammar, text = uses[kind]()
         _use(compile(grammar, tokenizer, store=False), text)

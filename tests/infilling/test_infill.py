@@ -253,7 +253,7 @@ REFUSED = [
     ({"template": "ab{a}", "grammar": "x[a-z]*"}, sg.NoFillingError, "fixed text 'ab' prevents"),
     ({"template": "x{a}y", "grammar": "x[a-z]*z"}, sg.NoFillingError, "ends with 'y'"),
     ({"template": "x{a}", "grammar": "x"}, sg.OptionError, None),
-    ({"grammar": SCHEMA, "given": {"id": "no"}}, sg.NoFillingError, "prevents"),
+    ({"grammar": SCHEMA, "given": {"id": "no"}}, sg.NoFillingError, "the schema wants integer"),
     ({"grammar": SCHEMA, "given": {"other": 1}}, sg.OptionError, "no property"),
     ({"grammar": "x*", "given": {"other": 1}}, sg.OptionError, "needs the schema"),
     ({"grammar": SCHEMA, "scheduler": "quick"}, sg.OptionError, "no scheduler"),
