@@ -11,23 +11,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from small_package import small_package
 
-import structgen
 from structgen.native import first_use
 
-PACKAGE = Path(structgen.__file__).parent
-FILES = (
-    "system/source_digests.py",
-    "system/fork_locks.py",
-    "system/cache.py",
-    "errors.py",
-    "printable.py",
-    "native/typed_blocks.py",
-    "native/jit.py",
-    "native/inner_functions.py",
-    "native/first_use.py",
-    "native/shipped_code.py",
-)
 LOOP = """
 from structgen.native.jit import entry
 
@@ -56,13 +43,7 @@ import structgen.native.jit as jit
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package with our decorators, and three modules with an entry point each."""
-    root = tmp_path / "structgen"
-    for name in FILES:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PACKAGE / name, root / name)
-    (root / "machine").mkdir()
-    for folder in (root, root / "machine"):
-        (folder / "__init__.py").touch()
+    root = small_package(tmp_path)
     for number, name in enumerate(("one", "two", "three")):
         (root / "machine" / f"{name}.py").write_text(LOOP.format(number=number))
     return root

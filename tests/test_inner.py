@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,26 +13,11 @@ from typing import Any
 import numba
 import pytest
 from numba.core.codegen import CPUCodeLibrary
+from small_package import small_package
 
-import structgen
 from structgen.native import jit as decorators
 from structgen.native.inner_functions import TRIED, Inner
 from structgen.native.jit import entry, jit
-
-PACKAGE = Path(structgen.__file__).parent
-
-MODULES = (
-    "system/source_digests.py",
-    "system/fork_locks.py",
-    "native/jit.py",
-    "native/inner_functions.py",
-    "native/first_use.py",
-    "native/shipped_code.py",
-    "native/typed_blocks.py",
-    "system/cache.py",
-    "errors.py",
-    "printable.py",
-)
 
 CHAIN = """
 from structgen.native.jit import jit
@@ -101,12 +85,7 @@ def test_an_inner_function_answers_python_too(chain: tuple[Callable[..., Any], .
 
 def package(folder: Path) -> Path:
     """Return a package that has our decorators, and a chain of calls."""
-    root = folder / "structgen"
-    root.mkdir()
-    for name in MODULES:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PACKAGE / name, root / name)
-    (root / "__init__.py").touch()
+    root = small_package(folder)
     (root / "chain.py").write_text(CHAIN)
     return root
 

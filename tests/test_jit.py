@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from small_package import small_package
 
 import structgen
+from structgen.cli.inner_loops import modules_with_entries
 from structgen.system.source_digests import digest_of, imported
 
 PACKAGE = Path(structgen.__file__).parent
@@ -70,24 +71,7 @@ answer(1)
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package that has our decorators, and two modules of its own."""
-    root = tmp_path / "structgen"
-    (root / "machine").mkdir(parents=True)
-    for name in (
-        "system/source_digests.py",
-        "system/fork_locks.py",
-        "native/typed_blocks.py",
-        "native/jit.py",
-        "native/inner_functions.py",
-        "native/first_use.py",
-        "native/shipped_code.py",
-        "system/cache.py",
-        "errors.py",
-        "printable.py",
-    ):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PACKAGE / name, root / name)
-    (root / "__init__.py").touch()
-    (root / "machine" / "__init__.py").touch()
+    root = small_package(tmp_path)
     (root / "machine" / "user.py").write_text(USER)
     (root / "machine" / "other.py").write_text(OTHER.format(constant=1, result=10))
     return root
@@ -200,3 +184,11 @@ def test_the_walk_stands_on_the_step_and_the_layout() -> None:
         "jit.py",
         "source_digests.py",
     } <= names
+
+
+def test_the_decorators_stand_on_no_module_with_compiled_code() -> None:
+    """Else an edit of that module would have everything compiled again."""
+    compiled = {
+        PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in modules_with_entries()
+    }
+    assert not compiled & set(imported(PACKAGE / "native" / "jit.py"))

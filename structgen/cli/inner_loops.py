@@ -11,11 +11,12 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from structgen.native import first_use
+from structgen.native.first_use import JOBS
 
 PACKAGE = Path(__file__).resolve().parent.parent
 _ENTRIES = re.compile(r"^from structgen\.native\.jit import .*\bentry\b", re.MULTILINE)
@@ -28,24 +29,26 @@ _write({level!r}, Path({folder!r}), {jobs!r})
 """
 
 
-def modules_with_entries() -> list[str]:
-    """Return the modules that have entry points, those of one folder together."""
+@cache
+def modules_with_entries() -> tuple[str, ...]:
+    """Return the modules that have entry points, those of one folder together. Cost: every source is read,
+    once in a process."""
     found = []
     for file in sorted(PACKAGE.rglob("*.py")):
         if _ENTRIES.search(file.read_text(encoding="utf-8")):
             found.append(".".join(("structgen", *file.relative_to(PACKAGE).with_suffix("").parts)))
-    return found
+    return tuple(found)
 
 
-def modules_to_compile() -> list[str]:
+def modules_to_compile() -> Sequence[str]:
     """Return the modules that this installation uses: the engine's only where torch is installed."""
     names = modules_with_entries()
     if find_spec("torch") is None:
-        names = [name for name in names if not name.startswith("structgen.engine.")]
+        return [name for name in names if not name.startswith("structgen.engine.")]
     return names
 
 
-def compile_all(jobs: int = first_use.JOBS, done: Callable[[str], None] = lambda name: None) -> None:
+def compile_all(jobs: int = JOBS, done: Callable[[str], None] = lambda name: None) -> None:
     """Compile what is not kept yet in up to `jobs` processes: 75 s of one processor after an installation,
     0.2 s from then on. `done(name)` is called after each module that had to be compiled."""
     from structgen.native.jit import compile_modules  # start-up: numba

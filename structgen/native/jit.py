@@ -26,8 +26,18 @@ import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.compiler_lock import global_compiler_lock
 
-from structgen.native import first_use, shipped_code
+from structgen.native.first_use import (
+    JOBS,
+    REST,
+    announce,
+    compile_together,
+    group_of,
+    one_process,
+    processors,
+)
 from structgen.native.inner_functions import TRIED, EntriesCacheImpl, Entry, Inner, InnerCacheImpl, compiled
+from structgen.native.shipped_code import load as load_shipped
+from structgen.native.shipped_code import write as write_shipped
 from structgen.system.cache import tell_unusable, warn
 from structgen.system.fork_locks import CODE, new_lock
 from structgen.system.source_digests import digest_of, imported
@@ -148,7 +158,7 @@ class EntriesCache(StampedCache):
         with self._guard_against_spurious_io_errors():
             found = self._load_overload(sig, target_context)
         if found is None:
-            found = shipped_code.load(self._entries, stamp(self._py_func.__code__.co_filename))
+            found = load_shipped(self._entries, stamp(self._py_func.__code__.co_filename))
         return found
 
     def values(self, codegen: Any) -> Any:
@@ -245,11 +255,11 @@ class Entries:
             if self.is_ready():
                 return
             module = self._waiting[0].py_func.__module__
-            title, names = first_use.group_of(module)
-            if title == first_use.REST or module not in _entries or _entries[module] is not self:
+            title, names = group_of(module)
+            if title == REST or module not in _entries or _entries[module] is not self:
                 self.compile()
                 return
-            with first_use.one_process(self._cache().cache_path, title, self.is_ready):
+            with one_process(self._cache().cache_path, title, self.is_ready):
                 compile_modules(names, title=title)
 
     def is_ready(self) -> bool:
@@ -300,7 +310,7 @@ def compile_module(name: str) -> None:
 
 def compile_modules(
     names: Sequence[str],
-    jobs: int = first_use.JOBS,
+    jobs: int = JOBS,
     *,
     title: str = "",
     done: Callable[[str], None] = lambda name: None,
@@ -317,10 +327,10 @@ def compile_modules(
             missing.append(name)
     if not missing:
         return
-    jobs = min(jobs, first_use.processors(), len(missing))
+    jobs = min(jobs, processors(), len(missing))
     if title:
-        first_use.announce(title, missing, jobs)
-    first_use.compile_together(missing, compile_module, jobs, done)
+        announce(title, missing, jobs)
+    compile_together(missing, compile_module, jobs, done)
 
 
 def ship(name: str, folder: Path, level: str) -> int:
@@ -329,7 +339,7 @@ def ship(name: str, folder: Path, level: str) -> int:
     entries = _entries[name].all
     cache = EntriesCache(entries)
     values = cache.values(entries[0].targetctx.codegen())
-    return shipped_code.write(folder, level, entries, stamp(entries[0].py_func.__code__.co_filename), values)
+    return write_shipped(folder, level, entries, stamp(entries[0].py_func.__code__.co_filename), values)
 
 
 def entry(signature: str) -> Callable[[Callable[..., R]], Callable[..., R]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from small_package import small_package
 
 import structgen
 from structgen.cli.inner_loops import modules_with_entries
@@ -48,26 +48,8 @@ def compiled(package: Path, modules: str, jobs: int) -> subprocess.CompletedProc
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package of three modules with an inner loop each."""
-    root = tmp_path / "structgen"
-    for folder in ("machine", "cli"):
-        (root / folder).mkdir(parents=True)
-        (root / folder / "__init__.py").touch()
-    (root / "__init__.py").touch()
-    for name in (
-        "system/source_digests.py",
-        "system/fork_locks.py",
-        "native/jit.py",
-        "native/typed_blocks.py",
-        "native/inner_functions.py",
-        "native/first_use.py",
-        "native/shipped_code.py",
-        "system/cache.py",
-        "errors.py",
-        "printable.py",
-        "cli/inner_loops.py",
-    ):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PACKAGE / name, root / name)
+    root = small_package(tmp_path, "cli/inner_loops.py")
+    (root / "cli" / "__init__.py").touch()
     for name in ("one", "two", "three"):
         (root / "machine" / f"{name}.py").write_text(LOOP)
     return root
