@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 
 import structgen as sg
-from structgen.cli.tokens import byte_tokenizer
+from structgen.tokens.tokenizer import byte_tokenizer
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")

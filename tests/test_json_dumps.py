@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.cli.tokens import byte_tokenizer
+from structgen.tokens.tokenizer import byte_tokenizer
 
 ESCAPES = {"ascii": True, "utf8": False}
 CHARACTERS = '"\\/\b\f\n\r\t\x00\x01\x1f\x18 aé\x7f\x80ÿ\u07ff\u2028\ud7ff\ue000\uffff😀\U0010ffff'

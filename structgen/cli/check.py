@@ -111,7 +111,7 @@ def check(
     Exit status: 0 all files are valid; 1 one is not; 2 wrong usage, or the schema or grammar is not usable.
     """
     import structgen
-    from structgen.cli.tokens import byte_tokenizer
+    from structgen.tokens.tokenizer import byte_tokenizer
 
     texts, failed = text or [Path("-")], False
     try:

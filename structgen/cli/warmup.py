@@ -82,7 +82,7 @@ def warmup(
     Exit status: 0 done; 2 the tokenizer, the grammar or a text cannot be read, or the grammar rejects a text.
     """
     import structgen
-    from structgen.cli.tokens import byte_tokenizer
+    from structgen.tokens.tokenizer import byte_tokenizer
 
     if grammar is None and (start is not None or import_path or postlex is not None or regex_module or text):
         refuse(

@@ -28,7 +28,7 @@ from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.regular import regex
 from structgen.text_grammars.text_grammar import sequence
 from structgen.tokens.token_mask import allocate_mask
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
 Kind = Literal["json", "lark", "text"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -89,7 +89,7 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_
     modules = [name for group in groups for name in first_use.GROUPS[group]]
     compile_modules(modules, jobs, title="all kinds of masks" if len(wanted) > 1 else next(iter(groups)))
     if tokenizer is None:
-        tokenizer = Tokenizer.from_bytes([bytes([i]) for i in range(256)] + [None], eos_token_id=256)
+        tokenizer = byte_tokenizer()
     uses: dict[Kind, Callable[[], tuple[Grammar, bytes]]] = {
         "json": lambda: (json_schema(_SCHEMA), _DOCUMENT),
         "lark": lambda: (lark(_LARK), b"ab = 12\nc = 3"),

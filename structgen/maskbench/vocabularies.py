@@ -80,11 +80,11 @@ def load(spec: str) -> Tokenizer:
 
     Raises `TokenizerError`.
     """
-    from structgen.tokens.tokenizer import Tokenizer
+    from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
     from structgen.tokens.tokenizer_sources import holds_ranks
 
     if spec == "bytes":
-        return Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
+        return byte_tokenizer()
     if spec == "small":
         return Tokenizer.from_huggingface(small_tokenizer())
     if spec in NAMES:

@@ -10,7 +10,7 @@ from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.machine.masked_language import Masked
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
 _SPACE: Final = b" \t\n\r"
 _DIGITS: Final = b"0123456789"
@@ -23,8 +23,8 @@ _LAST: Final = {
 
 @cache
 def _byte_tokenizer() -> Tokenizer:
-    """Return a tokenizer whose tokens are the 256 bytes and an end token."""
-    return Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    """Return one tokenizer of bytes for all schemas of the process."""
+    return byte_tokenizer()
 
 
 def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:

@@ -336,6 +336,11 @@ class Tokenizer:
         return _unpickle, (lengths, data, self.eos_token_ids, self._encoder and self._encoder.form)
 
 
+def byte_tokenizer() -> Tokenizer:
+    """Return a tokenizer whose token i is the byte i, and 256 the end: for languages that no model writes."""
+    return Tokenizer.from_bytes([bytes([i]) for i in range(256)] + [None], eos_token_id=256)
+
+
 def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form | None) -> Tokenizer:
     sizes = array("i", lengths)
     if sys.byteorder == "big":

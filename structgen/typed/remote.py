@@ -22,7 +22,7 @@ from structgen.errors import OptionError, StructgenError, UnsupportedError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
 from structgen.schema.reading.policies import WIDEST
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
@@ -148,8 +148,7 @@ class Remote:
             if form.spoken is None:
                 own = dict(form.reader.policies) if form.reader is not None else {}
                 grammar = unwarned_schema(schema, **{**own, **WIDEST})
-            bytewise = Tokenizer.from_bytes([bytes([i]) for i in range(256)] + [None], eos_token_id=256)
-            found = self._kept[id(form)] = (form, compile(grammar, bytewise), wrapped(schema))
+            found = self._kept[id(form)] = (form, compile(grammar, byte_tokenizer()), wrapped(schema))
         return found[1], found[2]
 
     # --- what comes back ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.cli.tokens import byte_tokenizer
+from structgen.tokens.tokenizer import byte_tokenizer
 
 LATIN = "Müller".encode("latin-1")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}

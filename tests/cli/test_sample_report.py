@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app
-from structgen.cli.tokens import byte_tokenizer
+from structgen.tokens.tokenizer import byte_tokenizer
 
 
 @pytest.fixture(scope="module")

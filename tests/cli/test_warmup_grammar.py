@@ -28,13 +28,13 @@ def test_the_grammar_is_loaded_and_its_masks_filled(tmp_path: Path, monkeypatch:
 
 
 def test_a_mask_is_filled_before_each_token_and_at_the_end() -> None:
-    from structgen.cli.tokens import byte_tokenizer
+    from structgen.tokens.tokenizer import byte_tokenizer
 
     assert first_masks(lark_grammar.lark('start: "abc"'), byte_tokenizer()) == 4
 
 
 def test_masks_are_filled_along_texts_too(tmp_path: Path) -> None:
-    from structgen.cli.tokens import byte_tokenizer
+    from structgen.tokens.tokenizer import byte_tokenizer
 
     text = tmp_path / "letters.txt"
     text.write_bytes(b"aaa")
@@ -42,7 +42,7 @@ def test_masks_are_filled_along_texts_too(tmp_path: Path) -> None:
 
 
 def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
-    from structgen.cli.tokens import byte_tokenizer
+    from structgen.tokens.tokenizer import byte_tokenizer
 
     text = tmp_path / "letters.txt"
     text.write_bytes(b"aab")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import structgen as sg
-from structgen.cli.tokens import byte_tokenizer
 from structgen.python_types.type_hints import read_type
+from structgen.tokens.tokenizer import byte_tokenizer
 
 
 def grammar_of(hint: Any) -> sg.CompiledGrammar:

@@ -15,8 +15,8 @@ from schema_strategies import schema as random_schema
 from schema_strategies import value as random_value
 
 import structgen as sg
-from structgen.cli.tokens import byte_tokenizer
 from structgen.schema.meaning.simple_patterns import is_bounded
+from structgen.tokens.tokenizer import byte_tokenizer
 
 chances = st.integers(0, 2**40).map(random.Random)
 seeded = settings(

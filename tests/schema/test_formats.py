@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import structgen as sg
 from structgen.automata.strings.string_pool import StringPool
-from structgen.cli.tokens import byte_tokenizer
 from structgen.language.ir import DEAD, UNKNOWN, Format, Formula, Not, Spec
 from structgen.limits import Limits
 from structgen.schema.reading.format_names import is_known, refusal
+from structgen.tokens.tokenizer import byte_tokenizer
 
 VALID = {
     "date-time": "1963-06-19T08:30:06.283185Z 1998-12-31T23:59:60Z 1998-12-31T15:59:60.123-08:00"

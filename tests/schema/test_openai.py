@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.cli.tokens import byte_tokenizer
 from structgen.schema.reading.openai import refusals
+from structgen.tokens.tokenizer import byte_tokenizer
 
 BOOK: dict[str, Any] = {
     "type": "object",

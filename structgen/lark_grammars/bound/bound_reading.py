@@ -33,7 +33,8 @@ class InsideBound(NamedTuple):
 
 
 class Lexing(NamedTuple):
-    """An item in a lexeme of lark's, or before one; as `lark_grammars.parser.contextual_reader.Reading`."""
+    """A place of the parser and the lexeme that is read there, for lark's own terminals. The fields are those
+    of `lark_grammars.parser.contextual_reader.Reading`."""
 
     place: ParserPlace
     lexeme: int

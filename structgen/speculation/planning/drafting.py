@@ -70,7 +70,7 @@ class _Proposal:
     """The time of the call."""
     path: Sequence[int] = ()
     followed: int = 0
-    """Tokens of the path that the text has taken since, as far as they were followed."""
+    """How many tokens of `path` were compared with the text so far."""
     node: int | None = -1
     """The draft's node that the text has reached; None: the text left the draft."""
     children: list[dict[int, int]] | None = None
