@@ -268,15 +268,15 @@ class Assertions:
         tables = self.tables
         events.extend(Without(key) for key in dict.fromkeys(schema.required))
         for key, child in schema.properties.items():
-            literal = tables.literal(child, True)
+            literal = tables.twin(tables.literal(child, True))
             if literal != NEVER:
                 events.append(AtKey(key, _one(literal)))
         for source, child in schema.pattern_properties:
-            literal = tables.literal(child, True)
+            literal = tables.twin(tables.literal(child, True))
             if literal != NEVER:
                 events.append(AtPattern(source, _one(literal)))
         if schema.additional is not None:
-            literal = tables.literal(schema.additional, True)
+            literal = tables.twin(tables.literal(schema.additional, True))
             if literal != NEVER:
                 events.append(AtOther(schema, _one(literal)))
         if schema.property_names is not None:
@@ -299,11 +299,11 @@ class Assertions:
     def _array_events(self, schema: Schema, events: list[Alternative], branches: Choice) -> None:
         tables = self.tables
         for index, child in enumerate(schema.prefix):
-            literal = tables.literal(child, True)
+            literal = tables.twin(tables.literal(child, True))
             if literal != NEVER:
                 events.append(AtIndex(index, _one(literal)))
         if schema.items is not None:
-            literal = tables.literal(schema.items, True)
+            literal = tables.twin(tables.literal(schema.items, True))
             if literal != NEVER:
                 events.append(FromIndex(len(schema.prefix), _one(literal)))
         if schema.min_items:

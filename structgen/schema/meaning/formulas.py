@@ -218,8 +218,52 @@ def apart(a: Formula, b: Formula) -> bool:
             elif isinstance(x, Length) and isinstance(y, Length):
                 if conjunction((x, y)) == FALSE:
                     return True
+            elif isinstance(x, Pattern) and isinstance(y, Pattern):
+                if _prefixes_part(x.source, y.source):
+                    return True
             elif x == Not(y) or y == Not(x):
                 return True
+    return False
+
+
+def _prefixes_part(a: str, b: str) -> bool:
+    """Return whether the literal prefixes of two patterns exclude each other."""
+    one, other = simple_patterns.literal_prefix(a), simple_patterns.literal_prefix(b)
+    return one is not None and other is not None and not (one.startswith(other) or other.startswith(one))
+
+
+def is_empty(formula: Formula) -> bool:
+    """Return whether nothing meets a formula, for a reason that takes no automaton. False: unknown.
+
+    Cost: the square of the parts of a conjunction.
+    """
+    if isinstance(formula, Any_):
+        return all(map(is_empty, formula.of))
+    if formula == FALSE or not isinstance(formula, All):
+        return formula == FALSE
+    parts = formula.of
+    if any(isinstance(part, (Interval, Multiple)) for part in parts) and quick_number(formula) is False:
+        return True
+    if any(apart(a, b) for at, a in enumerate(parts) for b in parts[:at] if type(a) is type(b)):
+        return True
+    return any(isinstance(part, Not) and _implies(parts, part.of) for part in parts)
+
+
+def _implies(parts: Sequence[Formula], wanted: Formula) -> bool:
+    """Return whether a conjunction implies a formula for a cheap reason."""
+    if wanted in parts:
+        return True
+    match wanted:
+        case All(of):
+            return all(_implies(parts, one) for one in of)
+        case Any_(of):
+            return any(_implies(parts, one) for one in of)
+        case Interval() | Length():
+            return any(conjunction((part, wanted)) == part for part in parts if type(part) is type(wanted))
+        case Words(of):
+            return any(isinstance(part, Words) and part.of <= of for part in parts)
+        case Not(of):
+            return any(apart(part, of) for part in parts)
     return False
 
 

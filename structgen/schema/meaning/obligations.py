@@ -78,7 +78,7 @@ class Obligations:
                         held = True
                         break
                     if truth is None:
-                        kept.append(alternative)
+                        kept.append(known.reduced(alternative))
                 if held:
                     again = True
                     continue
@@ -176,11 +176,11 @@ class Known:
     def __init__(self, obligations: Obligations, facts: FactConjunction) -> None:
         self._obligations, self._facts = obligations, facts
         self._facets = [schema for _, schema in facts.facets]
-        self._said: dict[str, list[int]] = {}
+        self._said: dict[str, tuple[int, ...]] = {}
 
     def truth(self, alternative: Alternative) -> bool | None:
         """Return whether an alternative surely holds, or surely does not; None where neither shows."""
-        facts, tables = self._facts, self._obligations.tables
+        facts = self._facts
         match alternative:
             case Without(key):
                 if key in facts.required:
@@ -189,12 +189,10 @@ class Known:
             case AtKey(key, literals):
                 if NEVER in facts.values.get(key, ()):
                     return False
-                said = self._asked(key)
-                if tables.clash((*said, *literals)):
+                said, scalars = self._asked(key), self._obligations.scalars
+                if scalars.contradictory((*said, *literals)):
                     return False
-                held = key in facts.required and all(
-                    literal in said or tables.clash((*said, tables.negate(literal))) for literal in literals
-                )
+                held = key in facts.required and all(scalars.surely(said, literal) for literal in literals)
                 return True if held else None
             case AtLeast(count):
                 if facts.hi is not None and facts.hi < count:
@@ -210,15 +208,25 @@ class Known:
                 return True if any(not scalars.string_meets(formula, key) for key in facts.required) else None
         return None
 
+    def reduced(self, alternative: Alternative) -> Alternative:
+        """Return an alternative without the literals that every value under its key meets."""
+        if not isinstance(alternative, AtKey) or not alternative.literals:
+            return alternative
+        said, scalars = self._asked(alternative.key), self._obligations.scalars
+        left = tuple([one for one in alternative.literals if not scalars.surely(said, one)])
+        return alternative if len(left) == len(alternative.literals) else AtKey(alternative.key, left)
+
     def impossible(self, key: str) -> bool:
         """Return whether no value can stand under a key."""
-        return NEVER in self._facts.values.get(key, ()) or self._obligations.tables.clash(self._asked(key))
+        if NEVER in self._facts.values.get(key, ()):
+            return True
+        return self._obligations.scalars.contradictory(self._asked(key))
 
-    def _asked(self, key: str) -> list[int]:
+    def _asked(self, key: str) -> tuple[int, ...]:
         found = self._said.get(key)
         if found is None:
-            found = self._said[key] = [
+            found = self._said[key] = (
                 *self._obligations.value_literals(self._facets, key),
                 *self._facts.values.get(key, ()),
-            ]
+            )
         return found

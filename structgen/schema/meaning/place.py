@@ -72,6 +72,7 @@ class Info:
         "schema",
         "strings",
         "tower",
+        "twin",
         "types",
         "union",
         "values",
@@ -90,6 +91,8 @@ class Info:
         self.schema = schema
         self.tower: tuple[Info, bool] | None = None
         """The end of a tower of `not` that begins here, and whether an odd number of them leads there."""
+        self.twin: int | None = None
+        """The positive literal of the first schema that says the same (`PlaceTables.twin`); None: not asked."""
         self.verdict = schema.verdict
         types = EVERY
         if schema.types is not None:
@@ -172,8 +175,12 @@ class Info:
             and not conditional
         )
         """`anyOf` is the only keyword."""
-        self.only_values = self.values is not None and schema.types is None and not (self.combined or own)
-        """`enum` or `const` is the only keyword."""
+        self.only_values = (
+            self.values is not None
+            and not (self.combined or own)
+            and (schema.types is None or all(map(self._has_type, self.values)))
+        )
+        """`enum` or `const` is the only keyword that says something: a `type` that all values have is none."""
         if self.strings and self.values is None and schema.types == _STRINGS and schema.pattern is not None:
             # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
             self.values = simple_patterns.words(schema.pattern)
@@ -200,6 +207,33 @@ class Info:
         elif self.verdict is None and types == 0:
             self.verdict = False
 
+    def _has_type(self, key: Hashable) -> bool:
+        """Return whether the value with a key of equality surely has one of the schema's types."""
+        bit = _bit_of_key(key)
+        return bool(self.types & bit) and (bit != NUMBER or "number" in (self.schema.types or ()))
+
+    def scalar_keywords(self) -> Hashable | None:
+        """Return everything that the schema says, where that is types, finite sets, strings and numbers alone:
+        schemas with equal keywords mean the same. None: it says more."""
+        schema = self.schema
+        if self.combined or self.objects or self.arrays or self.verdict is not None or schema.bans:
+            return None
+        return (
+            self.types,
+            None if schema.enum is None else self.values,
+            schema.types is not None and "integer" in schema.types and "number" not in schema.types,
+            schema.plain_integers,
+            schema.pattern,
+            schema.format,
+            schema.min_length,
+            schema.max_length,
+            schema.minimum,
+            schema.maximum,
+            schema.exclusive_minimum,
+            schema.exclusive_maximum,
+            schema.multiple_of,
+        )
+
 
 def _restricts(schema: Schema | None) -> bool:
     return schema is not None and schema.verdict is not True
@@ -220,6 +254,7 @@ class PlaceTables:
         """Of the arrays and objects in `enum` and `const`."""
         self._constants: dict[Hashable, Schema] = {}
         self._members: dict[tuple[int, int], Schema] = {}
+        self._twins: dict[Hashable, int] = {}
         self.constants = Constants(self)
         self._synthetic = _SYNTHETIC
         self.nothing = self.schema(pointer="", verdict=False)
@@ -360,6 +395,21 @@ class PlaceTables:
         if literal < 0:
             return NEVER if literal == ALWAYS else ALWAYS
         return literal ^ 1
+
+    def twin(self, literal: int) -> int:
+        """Return the first literal met that says the same as this one; of scalars alone. It stands for all of
+        them where no place in the text matters: in contradictions, and in what a value must not be."""
+        if literal < 0:
+            return literal
+        info = self.infos[literal >> 1]
+        if info.twin is None:
+            said = info.scalar_keywords()
+            own = info.schema.id * 2
+            if said is None or info.schema.id in self.constants.sets:
+                info.twin = own
+            else:
+                info.twin = self._twins.setdefault(said, own)
+        return info.twin | literal & 1
 
     def about(self, literal: int) -> Info:
         """Return the summary of a literal's schema."""
@@ -532,6 +582,7 @@ class PlaceTables:
             literal = stack.pop()
             if literal == NEVER:
                 return True
+            literal = self.twin(literal)
             if literal == ALWAYS or literal in seen:
                 continue
             if literal ^ 1 in seen:

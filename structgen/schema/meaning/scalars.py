@@ -34,6 +34,7 @@ from structgen.schema.meaning.formulas import (
     conjunction,
     disjunction,
     holds,
+    is_empty,
     is_local,
     negation,
     neighbours,
@@ -42,7 +43,17 @@ from structgen.schema.meaning.formulas import (
     quick_number,
     quick_string,
 )
-from structgen.schema.meaning.place import BOOLEAN, NULL, NUMBER, STRING, Info, PlaceTables
+from structgen.schema.meaning.place import (
+    ARRAY,
+    BOOLEAN,
+    EVERY,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Info,
+    PlaceTables,
+)
 from structgen.schema.reading.json_values import JsonPieces, ascii_string, has_lone_surrogate, json_string
 from structgen.schema.reading.model import Schema
 
@@ -119,6 +130,7 @@ class Scalars:
         self._satisfiable: dict[tuple[int, Formula], bool] = {}
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
+        self._contradictory: dict[tuple[int, ...], bool] = {}
         self._of_values: set[Formula] = set()
         """Formulas that do not depend on how a number is written."""
 
@@ -405,6 +417,38 @@ class Scalars:
                 found = self.strings.matches(Pattern(source), text)
             self._key_matches[source, text] = found
         return found
+
+    def contradictory(self, literals: Sequence[int]) -> bool:
+        """Return whether no value meets all literals, for a reason that takes no automaton: excluding types,
+        finite sets, ranges, lengths, prefixes of patterns. False: unknown. Remembered."""
+        found = self._contradictory.get(literals := tuple(literals))
+        if found is None:
+            found = self._contradictory[literals] = self._contradict(literals)
+        return found
+
+    def _contradict(self, literals: Sequence[int]) -> bool:
+        tables = self.tables
+        if tables.clash(literals):
+            return True
+        mask = EVERY
+        for literal in literals:
+            mask &= tables.mask(literal)
+        if mask & (OBJECT | ARRAY):
+            return False
+        if mask & NULL and all(self.literal(literal, NULL) == TRUE for literal in literals):
+            return False
+        for kind in (BOOLEAN, -BOOLEAN):
+            if mask & BOOLEAN and all(self.literal(literal, kind) == TRUE for literal in literals):
+                return False
+        return all(
+            is_empty(self.narrowed([self.literal(literal, kind) for literal in literals], kind))
+            for kind in (STRING, NUMBER)
+            if mask & kind
+        )
+
+    def surely(self, said: Sequence[int], literal: int) -> bool:
+        """Return whether every value that meets some literals meets one more, for a cheap reason."""
+        return literal in said or self.contradictory((*said, self.tables.negate(literal)))
 
     def satisfiable(self, formula: Formula, kind: int) -> bool:
         """Return whether some value of the kind meets a formula."""

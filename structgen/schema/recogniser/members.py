@@ -161,7 +161,7 @@ class Members:
 
     def _sure(self, said: tuple[int, ...], literal: int) -> bool:
         """Return whether a literal follows from others for a cheap reason."""
-        return self.tables.clash((*said, self.tables.negate(literal)))
+        return self.scalars.surely(said, literal)
 
     def unmet_after(
         self, frame: Frame, unmet: Unmet, where: Where, before: int, pos: int, mask: int, count: int
