@@ -198,12 +198,14 @@ class Assertions:
             for index, literal in enumerate(map(tables.literal, schema.one_of))
             if tables.mask(literal) & kind
         ]
-        overlaps = self.overlaps.of([literal for _, literal in branches], kind, schema)
         choice: Choice = []
-        for at, (index, literal) in enumerate(branches):
-            steps: list[Step] = [Hold(literal, (*rank, place, index))]
+        for case in self.overlaps.cases([literal for _, literal in branches], kind, schema):
+            index, literal = branches[case.branch]
+            steps: list[Step] = [] if case.present is None else [Require(case.present)]
+            steps.extend(map(Forbid, case.absent))
+            steps.append(Hold(literal, (*rank, place, index)))
             steps.extend(
-                Hold(tables.negate(branches[other][1]), (*rank, place, index)) for other in overlaps[at]
+                Hold(tables.negate(branches[other][1]), (*rank, place, index)) for other in case.others
             )
             choice.append(tuple(steps))
         return choice

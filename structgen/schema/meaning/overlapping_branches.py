@@ -1,190 +1,122 @@
-"""Which branches of a `oneOf` may overlap: cheap proofs that two branches are disjoint."""
+"""Which branches of a `oneOf` may overlap, and the cases into which a key divides them.
+
+Branches that a key tells apart exclude each other where the key is there: none then has to be denied. Where
+the key is optional, its absence is a case of its own, in which the branches are compared by what is left of
+them: two that say the same there cannot be the only one. So a union of n objects with a discriminator becomes
+n conjunctions, or 2 n, and not n times n - 1 denials.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
-from structgen.schema.meaning.place import NEVER, OBJECT, STRING, PlaceTables
+from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader
+from structgen.schema.meaning.formulas import neighbours
+from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.reading.model import Schema
+
+_COMPARED = 5
+"""So many pairs are compared for each of `limits.alternatives`: it costs less than a conjunction."""
+_NEARLY_LINEAR = 16
+"""So many comparisons for each branch are made before a key is looked for that saves the rest of them."""
+
 
 _PINNED = 16
 """Schemas with more properties than this are not searched for constants that contradict known facts."""
 
-_FEW = 8
-"""Finite sets of at most so many strings are tried on the patterns of the other side."""
+
+class Case(NamedTuple):
+    """A branch of a union as the only one that holds, under a condition on some keys."""
+
+    branch: int
+    present: str | None
+    """The key that must be there, if any."""
+    absent: tuple[str, ...]
+    """The keys that may not be there."""
+    others: tuple[int, ...]
+    """The branches that have to be denied."""
 
 
 class OverlappingBranches:
-    """Cheap proofs that two schemas exclude each other; False or None never means that they do not."""
+    """Cheap proofs that two schemas exclude each other; where none is found they may."""
 
     def __init__(self, tables: PlaceTables, scalars: Scalars, limits: Limits) -> None:
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
+        self.reader = BranchReader(tables)
+        self.conjuncts = self.reader.conjuncts
+        self._cases: dict[tuple[int, ...], list[Case]] = {}
         self._overlaps: dict[tuple[int, ...], list[list[int]]] = {}
-        self._pins: dict[int, Mapping[str, frozenset[object]]] = {}
-        self._required: dict[int, Mapping[str, tuple[int, ...]]] = {}
-        self._discriminators: dict[int, Mapping[str, frozenset[object]]] = {}
+        self._pins: dict[int, Mapping[str, frozenset[Hashable]]] = {}
 
     def of(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
-        """Return for each branch the others that it may overlap with; remembered, and not to be changed.
-
-        An index over a required key with constants (a discriminator) separates most branches, so that a union
-        of thousands is not compared pair by pair.
-        """
+        """Return for each branch the others that it may overlap with; remembered, and not to be changed."""
         key = (kind, *literals)
         found = self._overlaps.get(key)
         if found is None:
-            found = self._overlaps[key] = self._compare(literals, kind, schema)
+            facts = [self._facts(literal, kind, frozenset()) for literal in literals]
+            comparing = _Comparing(self, literals, facts, schema)
+            found = self._overlaps[key] = _lists(len(literals), comparing.all_overlapping())
         return found
 
-    def _compare(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
-        size = len(literals)
-        overlaps: list[list[int]] = [[] for _ in range(size)]
-        if size < 2:
-            return overlaps
-        known = [self._discriminating(literal) for literal in literals] if kind == OBJECT else []
-        pairs: Iterable[tuple[int, int]]
-        if known and size > 8:
-            tally: dict[str, int] = {}
-            for facts in known:
-                for key in facts:
-                    tally[key] = tally.get(key, 0) + 1
-            if tally:
-                best = max(tally, key=lambda key: tally[key])
-                buckets: dict[object, list[int]] = {}
-                loose: list[int] = []
-                for index, facts in enumerate(known):
-                    if best in facts:
-                        for value in facts[best]:
-                            buckets.setdefault(value, []).append(index)
-                    else:
-                        loose.append(index)
-                found = {(a, b) for bucket in buckets.values() for b in bucket for a in bucket if a < b}
-                found.update((min(a, b), max(a, b)) for a in loose for b in range(size) if a != b)
-                pairs = sorted(found)
-            else:
-                pairs = ((a, b) for a in range(size) for b in range(a + 1, size))
-        else:
-            pairs = ((a, b) for a in range(size) for b in range(a + 1, size))
-        steps = 0
-        for a, b in pairs:
-            steps += 1
-            if steps > 50 * self.limits.alternatives:
-                raise LimitError(
-                    f"oneOf has {size} branches that must be compared pair by pair.",
-                    limit="alternatives",
-                    where=schema.pointer,
-                )
-            if known and any(key in known[b] and known[a][key].isdisjoint(known[b][key]) for key in known[a]):
-                continue
-            if literals[a] ^ 1 == literals[b] or self.tables.clash((literals[a], literals[b])):
-                continue
-            if kind == OBJECT and (
-                self._keys_clash(literals[a], literals[b]) or self._closed_out(literals[a], literals[b])
-            ):
-                continue
-            overlaps[a].append(b)
-            overlaps[b].append(a)
-        return overlaps
+    def cases(self, literals: list[int], kind: int, schema: Schema) -> list[Case]:
+        """Return the cases of a `oneOf`: the values for which exactly one branch holds meet one of them.
 
-    def _discriminating(self, literal: int) -> Mapping[str, frozenset[object]]:
-        """Return keys that a positive literal requires with one of finitely many values."""
-        if literal < 0 or literal & 1:
-            return {}
-        found = self._discriminators.get(literal)
+        Remembered. Cost: n log n comparisons where one key tells the branches apart; LimitError past so many
+        pairs that may overlap as `limits.alternatives` says.
+        """
+        key = (kind, *literals)
+        found = self._cases.get(key)
         if found is None:
-            required: set[str] = set()
-            values: dict[str, frozenset[object]] = {}
-            for schema in self.conjuncts(literal):
-                required.update(schema.required)
-                for key, child in schema.properties.items():
-                    info = self.tables.info(child)
-                    if info.values is not None:
-                        values[key] = values[key] & info.values if key in values else frozenset(info.values)
-            found = {key: finite for key, finite in values.items() if key in required}
-            self._discriminators[literal] = found
+            found = self._cases[key] = list(self._divide(literals, kind, schema))
         return found
 
-    def conjuncts(self, literal: int) -> list[Schema]:
-        """Return the schemas that hold wherever a positive literal does: itself, its `$ref`, its `allOf`."""
-        found: dict[int, Schema] = {}
-        stack = [self.tables.about(literal).schema]
-        while stack:
-            schema = self.tables.info(stack.pop()).schema
-            if schema.id in found:
-                continue
-            found[schema.id] = schema
-            stack.extend(schema.all_of)
-            if schema.ref is not None:
-                stack.append(schema.ref)
-        return list(found.values())
-
-    def _asked(self, literal: int) -> Mapping[str, tuple[int, ...]]:
-        """Return the literals that a positive literal asks of keys which it requires."""
-        found = self._required.get(literal)
-        if found is None:
-            asked: dict[str, tuple[int, ...]] = {}
-            together = [] if literal < 0 or literal & 1 else self.conjuncts(literal)
-            for key in dict.fromkeys(key for schema in together for key in schema.required):
-                values = [schema.properties[key] for schema in together if key in schema.properties]
-                if values:
-                    asked[key] = tuple(map(self.tables.literal, values))
-            found = self._required[literal] = asked
-        return found
-
-    def _keys_clash(self, a: int, b: int) -> bool:
-        """Return whether both require a key whose value cannot be right for both."""
-        one, other = self._asked(a), self._asked(b)
-        return any(
-            key in other
-            and (self.tables.clash((*one[key], *other[key])) or self._strings_clash(one[key], other[key]))
-            for key in one
-        )
-
-    def _strings_clash(self, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-        """Return whether one side allows only a few strings, none of which the other side allows."""
-        for few, many in ((one, other), (other, one)):
-            for literal in few:
-                values = self.tables.infos[literal >> 1].values if literal >= 0 and not literal & 1 else None
-                if values is None or len(values) > _FEW:
+    def _divide(self, literals: list[int], kind: int, schema: Schema) -> Iterator[Case]:
+        absent: tuple[str, ...] = ()
+        while True:
+            facts = [self._facts(literal, kind, frozenset(absent)) for literal in literals]
+            # Of branches that say the same none can be the only one; the first of them is still denied.
+            same: dict[Hashable, list[int]] = {}
+            for at, one in enumerate(facts):
+                if one is not None:
+                    same.setdefault(one.residue, []).append(at)
+            firsts = [group[0] for group in same.values()]
+            lone = [group[0] for group in same.values() if len(group) == 1]
+            if not lone:
+                return
+            known: list[BranchFacts | None] = [None] * len(literals)
+            for at in firsts:
+                known[at] = facts[at]
+            comparing = _Comparing(self, literals, known, schema)
+            overlaps = comparing.overlapping(None, _NEARLY_LINEAR * len(firsts))
+            key = comparing.optional_key() if overlaps is None or overlaps else None
+            if key is not None:
+                # Where the key is there, branches that only differ in it are no longer the same.
+                there = _Comparing(self, literals, facts, schema)
+                told = there.overlapping(key, _COMPARED * self.limits.alternatives)
+                pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
+                if told is not None and 2 * len(told) < pairs:
+                    for at, others in _rows(sorted(there.facts), told):
+                        yield Case(at, key, absent, others)
+                    absent = (*absent, key)
                     continue
-                strings = [value for value in values if isinstance(value, str)]
-                if len(strings) == len(values) and not any(
-                    all(
-                        self.scalars.string_meets(self.scalars.literal(asked, STRING), value)
-                        for asked in many
-                    )
-                    for value in strings
-                ):
-                    return True
-        return False
+            if overlaps is None:
+                overlaps = comparing.all_overlapping()
+            for at, others in _rows(lone, overlaps):
+                yield Case(at, None, absent, others)
+            return
 
-    def _closed_out(self, a: int, b: int) -> bool:
-        """Return whether one branch requires a key that the other, a closed object, cannot hold."""
-        if a < 0 or b < 0 or a & 1 or b & 1:
-            return False
-        for one, other in (
-            (self.conjuncts(a), self.conjuncts(b)),
-            (self.conjuncts(b), self.conjuncts(a)),
-        ):
-            closed = [
-                schema
-                for schema in other
-                if schema.additional is not None
-                and self.tables.literal(schema.additional) == NEVER
-                and not schema.pattern_properties
-            ]
-            if closed and any(
-                key not in schema.properties for part in one for key in part.required for schema in closed
-            ):
-                return True
-        return False
+    def _facts(self, literal: int, kind: int, absent: frozenset[str]) -> BranchFacts | None:
+        if kind == OBJECT:
+            return self.reader.of(literal, absent)
+        return BranchFacts(frozenset(), {}, {}, (), literal)
 
-    def pinned(self, literal: int) -> Mapping[str, frozenset[object]]:
+    def pinned(self, literal: int) -> Mapping[str, frozenset[Hashable]]:
         """Return the keys to which a schema's own `properties` give one of finitely many values."""
         found = self._pins.get(literal)
         if found is None:
@@ -197,3 +129,141 @@ class OverlappingBranches:
                         found[key] = values
             self._pins[literal] = found
         return found
+
+
+class _Comparing:
+    """The branches of one union, compared with each other."""
+
+    def __init__(
+        self,
+        owner: OverlappingBranches,
+        literals: Sequence[int],
+        facts: Sequence[BranchFacts | None],
+        schema: Schema,
+    ) -> None:
+        """`facts`: of each branch; None: it is left out."""
+        self.tables, self.scalars, self.limits = owner.tables, owner.scalars, owner.limits
+        self.literals, self.schema = literals, schema
+        self.facts = {at: one for at, one in enumerate(facts) if one is not None}
+
+    def optional_key(self) -> str | None:
+        """Return the key that divides the branches into most groups and may be absent, or None."""
+        tally: dict[str, set[Hashable]] = {}
+        for facts in self.facts.values():
+            for key in facts.asked.keys() | facts.finite.keys():
+                says = facts.finite.get(key) or tuple(map(self.tables.twin, facts.asked[key]))
+                tally.setdefault(key, set()).add(says)
+        may_be_absent = {
+            key: len(says)
+            for key, says in tally.items()
+            if len(says) > 1 and not all(key in facts.required for facts in self.facts.values())
+        }
+        return max(may_be_absent, key=may_be_absent.__getitem__, default=None)
+
+    def overlapping(self, present: str | None, most: int) -> set[tuple[int, int]] | None:
+        """Return the pairs of branches that may overlap, where the key `present` is there; None where more
+        than `most` pairs would be compared, or more overlap than `limits.alternatives` allows."""
+        found: set[tuple[int, int]] = set()
+        for compared, (a, b) in enumerate(self._candidates(present)):
+            if compared >= most or len(found) > self.limits.alternatives:
+                return None
+            if not self._apart(a, b, present):
+                found.add((a, b))
+        return found
+
+    def all_overlapping(self) -> set[tuple[int, int]]:
+        """Return the pairs of branches that may overlap; LimitError where they are too many."""
+        found = self.overlapping(None, _COMPARED * self.limits.alternatives)
+        if found is None:
+            raise LimitError(
+                f"oneOf has {len(self.facts):,} branches that no key tells apart: too many pairs of them may "
+                f"hold at once.",
+                limit="alternatives",
+                where=self.schema.pointer,
+            )
+        return found
+
+    def _candidates(self, present: str | None) -> Iterable[tuple[int, int]]:
+        """Return the pairs that the values of one key do not tell apart, by an index over it."""
+        tally: dict[str, set[Hashable]] = {}
+        for facts in self.facts.values():
+            for key in facts.required if present is None else (*facts.required, present):
+                if key in facts.finite:
+                    tally.setdefault(key, set()).add(facts.finite[key])
+                elif key in facts.asked:
+                    tally.setdefault(key, set()).add(facts.asked[key])
+        best = max(tally, key=lambda key: len(tally[key]), default=None)
+        order = sorted(self.facts)
+        if best is None or len(tally[best]) < 2:
+            return ((a, b) for at, a in enumerate(order) for b in order[at + 1 :])
+        buckets: dict[Hashable, list[int]] = {}
+        ranges: list[int] = []
+        loose: list[int] = []
+        for at in order:
+            facts = self.facts[at]
+            if best != present and best not in facts.required:
+                loose.append(at)
+            elif best in facts.finite:
+                for value in facts.finite[best]:
+                    buckets.setdefault(value, []).append(at)
+            elif best in facts.asked and self._mask(facts.asked[best]) == NUMBER:
+                ranges.append(at)
+            else:
+                loose.append(at)
+        found = {(a, b) for bucket in buckets.values() for i, a in enumerate(bucket) for b in bucket[i + 1 :]}
+        formulas = [
+            self.scalars.narrowed(
+                [self.scalars.literal(one, NUMBER) for one in self.facts[at].asked[best]], NUMBER
+            )
+            for at in ranges
+        ]
+        found.update(_pair(ranges[i], ranges[j]) for i, j in neighbours(formulas))
+        finite = set(order).difference(ranges, loose)
+        found.update(_pair(a, b) for a in ranges for b in finite)
+        found.update(_pair(a, b) for a in loose for b in order if a != b)
+        return sorted(found)
+
+    def _mask(self, literals: Iterable[int]) -> int:
+        mask = EVERY
+        for literal in literals:
+            mask &= self.tables.mask(literal)
+        return mask
+
+    def _apart(self, a: int, b: int, present: str | None) -> bool:
+        """Return whether two branches exclude each other for a cheap reason."""
+        one, other = self.facts[a], self.facts[b]
+        there = one.required | other.required
+        if present is not None:
+            there |= {present}
+        for key in there:
+            if key in one.finite and key in other.finite and one.finite[key].isdisjoint(other.finite[key]):
+                return True
+            said = (*one.asked.get(key, ()), *other.asked.get(key, ()))
+            if NEVER in said or (len(said) > 1 and self.scalars.contradictory(said)):
+                return True
+            if any(key not in keys for facts in (one, other) for keys in facts.closed):
+                return True
+        both = (self.literals[a], self.literals[b])
+        return both[0] ^ 1 == both[1] or self.tables.clash(both)
+
+
+def _pair(a: int, b: int) -> tuple[int, int]:
+    return (a, b) if a < b else (b, a)
+
+
+def _lists(size: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in range(size)]
+    for a, b in sorted(pairs):
+        found[a].append(b)
+        found[b].append(a)
+    return [sorted(row) for row in found]
+
+
+def _rows(active: Sequence[int], pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield active branches, each with all that it overlaps with."""
+    rows: dict[int, list[int]] = {}
+    for a, b in sorted(pairs):
+        rows.setdefault(a, []).append(b)
+        rows.setdefault(b, []).append(a)
+    for at in active:
+        yield at, tuple(sorted(rows.get(at, ())))

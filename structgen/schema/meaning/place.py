@@ -92,7 +92,7 @@ class Info:
         self.tower: tuple[Info, bool] | None = None
         """The end of a tower of `not` that begins here, and whether an odd number of them leads there."""
         self.twin: int | None = None
-        """The positive literal of the first schema that says the same (`PlaceTables.twin`); None: not asked."""
+        """The positive literal of the first schema that says the same (`PlaceTables.twin`), once asked."""
         self.verdict = schema.verdict
         types = EVERY
         if schema.types is not None:
@@ -180,7 +180,7 @@ class Info:
             and not (self.combined or own)
             and (schema.types is None or all(map(self._has_type, self.values)))
         )
-        """`enum` or `const` is the only keyword that says something: a `type` that all values have is none."""
+        """`enum` or `const` is the only keyword, but for a `type` that all values have."""
         if self.strings and self.values is None and schema.types == _STRINGS and schema.pattern is not None:
             # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
             self.values = simple_patterns.words(schema.pattern)
@@ -213,8 +213,8 @@ class Info:
         return bool(self.types & bit) and (bit != NUMBER or "number" in (self.schema.types or ()))
 
     def scalar_keywords(self) -> Hashable | None:
-        """Return everything that the schema says, where that is types, finite sets, strings and numbers alone:
-        schemas with equal keywords mean the same. None: it says more."""
+        """Return everything that a schema of types, finite sets, strings and numbers alone says: schemas with
+        equal keywords mean the same. None: it says more."""
         schema = self.schema
         if self.combined or self.objects or self.arrays or self.verdict is not None or schema.bans:
             return None
@@ -548,16 +548,18 @@ class PlaceTables:
     def _negative_mask(self, info: Info) -> int:
         if info.verdict is not None:
             return 0 if info.verdict else EVERY
-        if (
-            info.combined
-            or info.strings
-            or info.numbers
-            or info.objects
-            or info.arrays
-            or info.values is not None
-        ):
+        if info.combined or info.schema.enum is not None:
             return EVERY
-        return EVERY & ~info.types
+        # A keyword fails only for values of its own type.
+        found = EVERY & ~info.types
+        for fails, bit in (
+            (info.strings, STRING),
+            (info.numbers, NUMBER),
+            (info.objects, OBJECT),
+            (info.arrays, ARRAY),
+        ):
+            found |= bit if fails else 0
+        return found
 
     def hopeless(self, demand: int) -> bool:
         """Return whether a demand is empty for a cheap reason (`clash`); worked out once."""

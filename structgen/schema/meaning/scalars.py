@@ -47,6 +47,7 @@ from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
     EVERY,
+    NEVER,
     NULL,
     NUMBER,
     OBJECT,
@@ -444,6 +445,24 @@ class Scalars:
             is_empty(self.narrowed([self.literal(literal, kind) for literal in literals], kind))
             for kind in (STRING, NUMBER)
             if mask & kind
+        )
+
+    def impossible(self, literals: Sequence[int]) -> bool:
+        """Return whether no value meets literals; exact for scalars, and objects and arrays are taken to be
+        possible. It may ask automata."""
+        mask = EVERY
+        for literal in literals:
+            mask &= self.tables.mask(literal)
+        if mask & (OBJECT | ARRAY):
+            return False
+        demand = self.tables.demand(literals)
+        if demand == NEVER:
+            return True
+        for kind, bit in ((NULL, NULL), (BOOLEAN, BOOLEAN), (-BOOLEAN, BOOLEAN)):
+            if mask & bit and self.demand(demand, kind) == TRUE:
+                return False
+        return not any(
+            mask & kind and self.satisfiable(self.demand(demand, kind), kind) for kind in (NUMBER, STRING)
         )
 
     def surely(self, said: Sequence[int], literal: int) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 from structgen.errors import LimitError
 from structgen.language.ir import TRUE
@@ -30,6 +30,7 @@ from structgen.schema.recogniser.excluded_values import closes, member_ways, par
 from structgen.schema.recogniser.object_frames import Frames, is_infinite
 from structgen.schema.recogniser.object_keys import Frame
 from structgen.schema.recogniser.object_search import Ask, MemberPlan, Undecided, Where, Witness
+from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 
 Unmet: TypeAlias = tuple[Obligation, ...]
 """Obligations that are still open, each with the alternatives that are still possible."""
@@ -41,6 +42,58 @@ _CROWD = 64
 """More states than this in one layer of the search are compared with one another."""
 
 
+class Questions(NamedTuple):
+    """The sets of values that matter to obligations."""
+
+    asked: tuple[tuple[int, ...], ...]
+    """Each set as the literals that its values meet."""
+    sets: list[int]
+    """For each obligation the sets any of which meets it, as bits; -1: every value meets it."""
+
+    def left(self, unmet: Unmet, met: int) -> Unmet:
+        """Return the obligations that a value leaves open which lies in the sets `met`."""
+        return tuple([one for one, own in zip(unmet, self.sets, strict=True) if own >= 0 and not own & met])
+
+    def only(self, at: int) -> tuple[int, ...] | None:
+        """Return the literals of the only set that meets an obligation, or None where there are several."""
+        own = self.sets[at]
+        return self.asked[own.bit_length() - 1] if own and not own & (own - 1) else None
+
+
+class Left:
+    """The obligations that a value leaves open; worked out when the value has been read.
+
+    A union of n objects has n outcomes of its discriminator, and each leaves n - 1 obligations.
+    """
+
+    __slots__ = ("_after", "_met", "_sets", "_unmet")
+
+    def __init__(self, after: Sequence[Obligation | None], sets: Sequence[int], met: int) -> None:
+        """`after`: what is left of each obligation unless the value meets it; the rest as in `Questions`."""
+        self._after, self._sets, self._met = after, sets, met
+        self._unmet: Unmet | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Left) or self._met != other._met:
+            return False
+        return self._after == other._after and self._sets == other._sets
+
+    def __hash__(self) -> int:
+        return hash(self._met)
+
+    @property
+    def unmet(self) -> Unmet:
+        if self._unmet is None:
+            self._unmet = tuple(
+                [
+                    rest
+                    for rest, own in zip(self._after, self._sets, strict=True)
+                    if rest and own >= 0 and not own & self._met
+                ]
+            )
+        return self._unmet
+
+
 class Members:
     """The effects of members on threads; without residues."""
 
@@ -49,6 +102,7 @@ class Members:
         self.scalars = scalars
         self.frames = frames
         self.limits = limits
+        self.outcomes = ValueOutcomes(tables, scalars, limits)
 
     def base(self, frame: Frame, shape: ObjectShape, where: Where) -> int:
         return (
@@ -93,20 +147,73 @@ class Members:
         if not unmet:
             return [(base, unmet)]
         others, held = parted(unmet)
+        questions = self._questions(frame, base, others, where)
+        found = dict.fromkeys(
+            (demand, questions.left(others, met)) for demand, met in self.outcomes.of(base, questions.asked)
+        )
         if isinstance(held, Differs):
-            ways = self._ways(frame, base, others, where)
-            return member_ways(self.tables, ways, held, where if isinstance(where, str) else None)
-        return self._ways(frame, base, unmet, where)
+            key = where if isinstance(where, str) else None
+            return member_ways(self.tables, list(found), held, key)
+        return list(found)
 
-    def _ways(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> list[tuple[int, Unmet]]:
-        """Return the ways in which a member with a demand can meet obligations, or leave them open."""
-        if not unmet:
-            return [(base, unmet)]
+    def going(
+        self,
+        frame: Frame,
+        shape: ObjectShape,
+        unmet: Unmet,
+        where: Where,
+        goes_on: Callable[[Unmet], bool],
+        trim: Callable[[Obligation], Obligation | None],
+    ) -> list[tuple[int, Left]]:
+        """Return the ways to take a member that lead to a whole object: the demand on its value, and the
+        unmet obligations after it.
+
+        `trim`: an obligation with the alternatives that are left after the member, () where it is met, None
+        where nothing is left. Cost: one question to `goes_on` where it says yes to the obligations that are
+        left after the least helpful value, since a value that meets more is no worse; else one for each way.
+        """
+        base = self.base(frame, shape, where)
+        if base == NEVER:
+            return []
+        after: list[Obligation | None] = []
+        musts: dict[int, None] = {}
+        questions = self._questions(frame, base, unmet, where)
+        for at, obligation in enumerate(unmet):
+            rest = trim(obligation) if questions.sets[at] >= 0 else ()
+            after.append(rest)
+            if rest is None:
+                # Only this value can meet the obligation.
+                if not questions.sets[at]:
+                    return []
+                only = questions.only(at)
+                if only is not None:
+                    musts.update(dict.fromkeys(only))
+        if musts:
+            base = self.tables.both(base, musts)
+            if base == NEVER or self.scalars.contradictory(self.tables.demands[base]):
+                return []
+            questions = self._questions(frame, base, unmet, where)
+        outcomes = self.outcomes.of(base, questions.asked)
+        sets = questions.sets
+        worst = tuple([rest for at, rest in enumerate(after) if sets[at] >= 0 and rest])
+        # An obligation that every value meets is met; another that nothing else meets needs its value.
+        needed = [sets[at] for at, rest in enumerate(after) if rest is None and sets[at] >= 0]
+        is_sure = goes_on(worst)
+        found: dict[tuple[int, Left], None] = {}
+        for demand, met in outcomes:
+            if all(one & met for one in needed):
+                left = Left(after, sets, met)
+                if is_sure or goes_on(left.unmet):
+                    found[demand, left] = None
+        return list(found)
+
+    def _questions(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> Questions:
+        """Return which sets the value of a member must lie in to meet obligations."""
         said = self.tables.demands[base]
-        asked: dict[tuple[int, ...], None] = {}
-        ways: list[list[frozenset[int]]] = []
+        asked: dict[tuple[int, ...], int] = {}
+        sets: list[int] = []
         for obligation in unmet:
-            own: list[frozenset[int]] = []
+            own = 0
             for alternative in obligation:
                 if isinstance(alternative, Without):
                     continue
@@ -114,54 +221,15 @@ class Members:
                     continue
                 literals = self._discharge(frame, alternative, where)
                 if literals is not None:
-                    # What every value meets is not asked; nor does it make a difference whether it is met.
-                    news = tuple(one for one in literals if one not in said and not self._sure(said, one))
-                    own.append(frozenset(news))
-                    if news:
-                        asked[news] = None
-            ways.append([frozenset()] if frozenset() in own else own)
-        if not any(ways):
-            return [(base, unmet)]
-        # What is asked on top matters as a set, with all that follows from it; one such set, said shortly.
-        sets: dict[frozenset[int], tuple[int, ...]] = {frozenset(): ()}
-        for literals in asked:
-            for closed, short in list(sets.items()):
-                if closed.issuperset(literals):
-                    continue
-                longer = (*short, *(one for one in literals if one not in closed))
-                together = (*said, *longer)
-                if not self.tables.clash(together):
-                    sets.setdefault(self._closure(together, longer, asked), longer)
-            if len(sets) > self.limits.alternatives:
-                raise LimitError(
-                    "one member of this object can meet its obligations in too many ways.",
-                    limit="alternatives",
-                    where=next(iter(self.tables.sources(frame.demands)), ""),
-                )
-        found: dict[tuple[int, Unmet], None] = {}
-        for closed, short in sets.items():
-            demand = self.tables.both(base, short) if short else base
-            if demand != NEVER:
-                left = tuple(
-                    obligation
-                    for obligation, own in zip(unmet, ways, strict=True)
-                    if not any(literals <= closed for literals in own)
-                )
-                found[demand, left] = None
-        return list(found)
-
-    def _closure(
-        self, said: tuple[int, ...], longer: tuple[int, ...], asked: Iterable[tuple[int, ...]]
-    ) -> frozenset[int]:
-        """Return the literals in `longer`, and the asked ones that follow from all of them."""
-        found = set(longer)
-        for literals in asked:
-            found.update(one for one in literals if one not in found and self._sure(said, one))
-        return frozenset(found)
-
-    def _sure(self, said: tuple[int, ...], literal: int) -> bool:
-        """Return whether a literal follows from others for a cheap reason."""
-        return self.scalars.surely(said, literal)
+                    # What every value meets is not asked.
+                    news = tuple([one for one in literals if not self.scalars.surely(said, one)])
+                    if not news:
+                        own = -1
+                        break
+                    if not self.scalars.contradictory((*said, *news)):
+                        own |= 1 << asked.setdefault(news, len(asked))
+            sets.append(own)
+        return Questions(tuple(asked), sets)
 
     def unmet_after(
         self, frame: Frame, unmet: Unmet, where: Where, before: int, pos: int, mask: int, count: int

@@ -21,7 +21,7 @@ from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectSh
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.excluded_values import parted, values_of
-from structgen.schema.recogniser.members import Members, Unmet
+from structgen.schema.recogniser.members import Left, Members, Unmet
 from structgen.schema.recogniser.object_frames import Frames, is_infinite
 from structgen.schema.recogniser.object_keys import Frame, KeyClass
 from structgen.schema.recogniser.object_search import Ask, Where
@@ -30,7 +30,9 @@ from structgen.schema.recogniser.wide_unions import WideUnions
 
 Thread: TypeAlias = tuple[int, ObjectShape, Unmet]
 """A demand's index, one of its shapes, and the unmet obligations."""
-Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
+Going: TypeAlias = tuple[int, ObjectShape, Unmet | Left]
+"""A thread that goes on after a value."""
+Moves: TypeAlias = tuple[int, list[tuple[int, Going]]]
 """The place of a value, and for each thread that goes on the index of the demand that it needs."""
 
 
@@ -364,7 +366,7 @@ class Objects:
         pos, mask, count = self._after(state, where)
         reach = frame.index[where] if isinstance(where, str) else frame.ordered
         demands: dict[int, int] = {}
-        going: list[tuple[int, Thread]] = []
+        going: list[tuple[int, Going]] = []
         concerned = self._concerned(state) if pos == state.pos else None
         for at, thread in enumerate(state.threads):
             j, shape, unmet = thread
@@ -391,16 +393,37 @@ class Objects:
                 if demand != NEVER and self.alive(demand):
                     going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
-            for demand, left in self.members.options(frame, shape, unmet, where):
-                if not self.alive(demand):
-                    continue
-                unmet_after = self.members.unmet_after(frame, left, where, state.pos, pos, state.mask, count)
-                if unmet_after is None or not self._goes_on(frame, shape, unmet_after, pos, mask, count):
-                    continue
-                going.append((demands.setdefault(demand, len(demands)), (j, shape, unmet_after)))
+            for demand, left in self._ways(state, shape, unmet, where):
+                if self.alive(demand):
+                    going.append((demands.setdefault(demand, len(demands)), (j, shape, left)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
+
+    def _ways(
+        self, state: ObjectState, shape: ObjectShape, unmet: Unmet, where: Where
+    ) -> Sequence[tuple[int, Unmet | Left]]:
+        """Return the ways in which a thread that owes something goes on after a member: the demand on its
+        value, and the obligations that are left."""
+        frame, members = state.frame, self.members
+        pos, mask, count = self._after(state, where)
+
+        def goes_on(left: Unmet) -> bool:
+            return self._goes_on(frame, shape, left, pos, mask, count)
+
+        if not any(isinstance(one, Differs) for obligation in unmet for one in obligation):
+
+            def trim(obligation: Obligation) -> Obligation | None:
+                left = members.unmet_after(frame, (obligation,), where, state.pos, pos, state.mask, count)
+                return None if left is None else left[0] if left else ()
+
+            return members.going(frame, shape, unmet, where, goes_on, trim)
+        found: list[tuple[int, Unmet | Left]] = []
+        for demand, left in members.options(frame, shape, unmet, where):
+            unmet_after = members.unmet_after(frame, left, where, state.pos, pos, state.mask, count)
+            if unmet_after is not None and goes_on(unmet_after):
+                found.append((demand, unmet_after))
+        return found
 
     def _concerned(self, state: ObjectState) -> tuple[frozenset[str] | None, ...]:
         """Return for each thread the keys that can change its obligations; None: any key can."""
@@ -550,7 +573,13 @@ class Objects:
     def after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
         """Return the residue after a value that met these demands of its place."""
         pos, mask, count = self._after(state, where)
-        threads = _undominated([thread for index, thread in moves[1] if index in met])
+        threads = _undominated(
+            [
+                (j, shape, left.unmet if isinstance(left, Left) else left)
+                for index, (j, shape, left) in moves[1]
+                if index in met
+            ]
+        )
         frame = state.frame
         if (count or frame.watch) and all(shape.simple for _, shape, _ in threads):
             # What was remembered for the sake of other threads matters no more.

@@ -1,0 +1,130 @@
+"""Which of several sets a value lies in: the cells of their arrangement that are not empty.
+
+A value under one key may settle many obligations of an object: each asks whether the value lies in a set. All
+combinations of n sets are 2^n, but the combinations that some value has are few where the sets exclude or
+contain each other: n + 1 for n constants, 2 n + 1 for n ranges. Finite sets are divided value by value; every
+other set divides the cells found so far, and empty cells are dropped at once. So what a union asks of its
+discriminator costs n cells, and what is truly independent meets a limit early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from structgen.errors import LimitError
+from structgen.limits import Limits
+from structgen.schema.meaning.place import ALWAYS, NEVER, PlaceTables
+from structgen.schema.meaning.scalars import Scalars
+
+_NAMED_SETS = 3
+"""Up to so many finite sets are asked one by one: the demands then name the places of the text."""
+_CELLS_FOR_ALTERNATIVES = 10
+"""An outcome costs about as much as so many alternatives: automata are asked whether it is empty."""
+
+
+class Outcome(NamedTuple):
+    """A set of values, and the sets in which surely each of them lies."""
+
+    demand: int
+    """The values: those of the base that lie in `met`, and perhaps in more."""
+    met: int
+    """The numbers of the sets, as bits."""
+
+
+class ValueOutcomes:
+    """Finds the outcomes of values; every answer is remembered."""
+
+    def __init__(self, tables: PlaceTables, scalars: Scalars, limits: Limits) -> None:
+        self.tables = tables
+        self.scalars = scalars
+        self.limits = limits
+        self._found: dict[tuple[int, tuple[tuple[int, ...], ...]], list[Outcome]] = {}
+
+    def of(self, base: int, asked: Sequence[tuple[int, ...]]) -> list[Outcome]:
+        """Return outcomes such that the values of a base that lie in some combination of the asked sets are
+        in one whose `met` is that combination.
+
+        `asked`: sets of values, each as the literals that all of its values meet. LimitError past a tenth of
+        `limits.alternatives`. Cost: the number of outcomes times that of sets; of constants, their number.
+        """
+        if not asked:
+            return [Outcome(base, 0)]
+        key = base, tuple(asked)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self._divide(base, key[1])
+        return found
+
+    def _divide(self, base: int, asked: tuple[tuple[int, ...], ...]) -> list[Outcome]:
+        tables = self.tables
+        finite = [at for at, literals in enumerate(asked) if self._values(literals)]
+        if len(finite) <= _NAMED_SETS:
+            finite = []
+        cells: list[tuple[tuple[int, ...], tuple[int, ...], int]] = [((), (), 0)]
+        if finite:
+            cells = [
+                ((literal,), (), met)
+                for literal, met in self._groups(asked, finite)
+                if self._possible((*tables.demands[base], literal))
+            ]
+        apart = set(finite)
+        most = max(1, self.limits.alternatives // _CELLS_FOR_ALTERNATIVES)
+        for at, literals in enumerate(asked):
+            if at in apart:
+                continue
+            divided: list[tuple[tuple[int, ...], tuple[int, ...], int]] = []
+            outside = tables.negate(literals[0]) if len(literals) == 1 else ALWAYS
+            for inside, missed, met in cells:
+                said = (*tables.demands[base], *inside, *missed)
+                if outside == ALWAYS or self._possible((*said, outside)):
+                    divided.append((inside, missed if outside == ALWAYS else (*missed, outside), met))
+                if self._possible((*said, *literals)):
+                    divided.append(((*inside, *literals), missed, met | 1 << at))
+            cells = divided
+            if len(cells) > most:
+                raise LimitError(
+                    f"one value of this object can lie in more than {most:,} combinations of the "
+                    f"{len(asked):,} sets that tell the alternatives apart.",
+                    limit="alternatives",
+                    where=next(iter(tables.sources((base,))), ""),
+                )
+        found: dict[Outcome, None] = {}
+        for inside, _, met in cells:
+            demand = tables.both(base, inside) if inside else base
+            if demand != NEVER:
+                found[Outcome(demand, met)] = None
+        return list(found)
+
+    def _values(self, literals: tuple[int, ...]) -> bool:
+        """Return whether a set, or its complement, is a list of values."""
+        if len(literals) != 1 or literals[0] < 0:
+            return False
+        info = self.tables.about(literals[0])
+        return info.only_values and info.schema.enum is not None
+
+    def _groups(self, asked: Sequence[tuple[int, ...]], finite: list[int]) -> list[tuple[int, int]]:
+        """Return the literals of groups of values that lie in the same finite sets, all values that are in
+        none first; each with the bits of the sets in which it lies."""
+        constants, tables = self.tables.constants, self.tables
+        inside: dict[int, int] = {}
+        complements = 0
+        for at in finite:
+            literal = asked[at][0]
+            schema = tables.about(literal).schema
+            complements |= (literal & 1) << at
+            for value in schema.enum or ():
+                one = constants.value(value, schema.pointer)
+                inside[one] = inside.get(one, 0) | 1 << at
+        groups: dict[int, list[int]] = {}
+        for one, sets in inside.items():
+            groups.setdefault(sets, []).append(one)
+        found = [(constants.none_of(frozenset(inside)), complements)]
+        for sets, values in groups.items():
+            # A complement holds for the values outside of its set.
+            found.append((constants.among(frozenset(values)), sets ^ complements))
+        return found
+
+    def _possible(self, literals: tuple[int, ...]) -> bool:
+        """Return whether some value may meet literals; exact for scalars."""
+        return not self.scalars.contradictory(literals) and not self.scalars.impossible(literals)
