@@ -165,7 +165,7 @@ class Assertions:
                 ],
             )
         if schema.one_of:
-            self._choose(facts, self._one_of(schema, rank, kind))
+            facts.unions.append((schema, rank))
         if schema.if_ is not None:
             then = ALWAYS if schema.then is None else tables.literal(schema.then)
             other = ALWAYS if schema.else_ is None else tables.literal(schema.else_)
@@ -190,7 +190,14 @@ class Assertions:
 
     # oneOf
 
-    def _one_of(self, schema: Schema, rank: Rank, kind: int) -> Choice:
+    def divide_unions(self, facts: FactConjunction, kind: int) -> bool:
+        """Turn each `oneOf` that was met into a choice between its cases; return whether there was any."""
+        unions, facts.unions = facts.unions, []
+        for schema, rank in unions:
+            self._choose(facts, self._one_of(facts, schema, rank, kind))
+        return bool(unions)
+
+    def _one_of(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> Choice:
         place = position(schema, "oneOf")
         tables = self.tables
         branches = [
@@ -199,7 +206,8 @@ class Assertions:
             if tables.mask(literal) & kind
         ]
         choice: Choice = []
-        for case in self.overlaps.cases([literal for _, literal in branches], kind, schema):
+        literals = [literal for _, literal in branches]
+        for case in self.overlaps.cases(literals, kind, schema, facts.required):
             index, literal = branches[case.branch]
             steps: list[Step] = [] if case.present is None else [Require(case.present)]
             steps.extend(map(Forbid, case.absent))

@@ -72,6 +72,7 @@ class FactConjunction:
         "obligations",
         "pending",
         "required",
+        "unions",
         "unique",
         "values",
         "watching",
@@ -92,6 +93,8 @@ class FactConjunction:
         self.counters: list[Counter] = []
         self.left_out: frozenset[int] = frozenset()
         """Literals that are never added here: other conjunctions have them."""
+        self.unions: list[tuple[Schema, Rank]] = []
+        """The schemas whose `oneOf` is still to be divided: all required keys should be known by then."""
         self.watching: list[Watch] = []
         """The `unevaluated*` keywords that are still to be turned into facts."""
         self.unique = False
@@ -111,6 +114,7 @@ class FactConjunction:
         new.obligations = list(self.obligations)
         new.counters = list(self.counters)
         new.left_out = self.left_out
+        new.unions = list(self.unions)
         new.watching = list(self.watching)
         new.unique = self.unique
         new.different = list(self.different)

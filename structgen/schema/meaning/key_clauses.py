@@ -15,6 +15,7 @@ from math import prod
 from typing import TypeAlias
 
 from structgen.schema.meaning.facts import Choice, FactConjunction, Forbid, Hold, Obligate, Require, Step
+from structgen.schema.meaning.overlapping_branches import OverlappingBranches
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtLeast, AtMost, Obligation, Without
 from structgen.schema.reading.model import Schema
@@ -33,14 +34,16 @@ _DEEP = 4
 _WIDE = 200
 """Schemas that are read for one literal."""
 _CROWD = 3
-"""Choices over a key with more values than this in clauses are split into shapes."""
+"""Choices over a key of whose value clauses ask more infinite sets than this are split into shapes: values
+may lie in all combinations of them. Finite sets are told apart value by value."""
 
 
 class ClauseReader:
     """Reads schemas and choices as clauses, and remembers them."""
 
-    def __init__(self, tables: PlaceTables) -> None:
+    def __init__(self, tables: PlaceTables, overlaps: OverlappingBranches) -> None:
         self.tables = tables
+        self.overlaps = overlaps
         self._left = 0
         self._literals: dict[int, Clauses | None] = {}
         self._choices: dict[tuple[tuple[Step, ...], ...], Clauses | None] = {}
@@ -70,7 +73,9 @@ class ClauseReader:
         for clause in clauses:
             for one in clause:
                 if isinstance(one, AtKey):
-                    asked.setdefault(one.key, set()).update(literal >> 1 for literal in one.literals)
+                    asked.setdefault(one.key, set()).update(
+                        literal >> 1 for literal in one.literals if not self.tables.about(literal).only_values
+                    )
         return {key for key, literals in asked.items() if len(literals) > _CROWD}
 
     def of(self, literal: int) -> Clauses | None:
@@ -201,12 +206,19 @@ class ClauseReader:
             if schema.any_of:
                 parts.append(self.either([of(part) for part in schema.any_of[: _MOST + 1]]))
             if schema.one_of:
-                return None
+                if not self._exclude_each_other(schema):
+                    return None
+                parts.append(self.either([of(part) for part in schema.one_of]))
             if schema.if_ is not None:
                 for branch, negated in ((schema.then, True), (schema.else_, False)):
                     if branch is not None:
                         parts.append(self.either([of(schema.if_, negated), of(branch)]))
         return self._all(parts)
+
+    def _exclude_each_other(self, schema: Schema) -> bool:
+        """Return whether no two branches of a `oneOf` hold at once: then it says the same as `anyOf`."""
+        literals = [self.tables.literal(part) for part in schema.one_of]
+        return len(literals) <= _MOST and not any(self.overlaps.of(literals, OBJECT, schema))
 
     def _members(self, schema: Schema) -> Clauses:
         found: Clauses = []

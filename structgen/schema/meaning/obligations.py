@@ -216,6 +216,10 @@ class Known:
         left = tuple([one for one in alternative.literals if not scalars.surely(said, one)])
         return alternative if len(left) == len(alternative.literals) else AtKey(alternative.key, left)
 
+    def excludes(self, key: str, literal: int) -> bool:
+        """Return whether no value under a key can meet a literal."""
+        return self._obligations.scalars.contradictory((*self._asked(key), literal))
+
     def impossible(self, key: str) -> bool:
         """Return whether no value can stand under a key."""
         if NEVER in self._facts.values.get(key, ()):

@@ -8,7 +8,7 @@ n conjunctions, or 2 n, and not n times n - 1 denials.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from structgen.errors import LimitError
@@ -50,36 +50,43 @@ class OverlappingBranches:
         self.limits = limits
         self.reader = BranchReader(tables)
         self.conjuncts = self.reader.conjuncts
-        self._cases: dict[tuple[int, ...], list[Case]] = {}
+        self._cases: dict[tuple[object, ...], list[Case]] = {}
         self._overlaps: dict[tuple[int, ...], list[list[int]]] = {}
-        self._pins: dict[int, Mapping[str, frozenset[Hashable]]] = {}
+        self._pins: dict[int, Mapping[str, int]] = {}
 
     def of(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
         """Return for each branch the others that it may overlap with; remembered, and not to be changed."""
         key = (kind, *literals)
         found = self._overlaps.get(key)
         if found is None:
-            facts = [self._facts(literal, kind, frozenset()) for literal in literals]
+            facts = [self._facts(literal, kind, frozenset(), frozenset()) for literal in literals]
             comparing = _Comparing(self, literals, facts, schema)
             found = self._overlaps[key] = _lists(len(literals), comparing.all_overlapping())
         return found
 
-    def cases(self, literals: list[int], kind: int, schema: Schema) -> list[Case]:
+    def cases(
+        self, literals: list[int], kind: int, schema: Schema, required: Collection[str] = ()
+    ) -> list[Case]:
         """Return the cases of a `oneOf`: the values for which exactly one branch holds meet one of them.
+
+        `required`: keys that are there in any case.
 
         Remembered. Cost: n log n comparisons where one key tells the branches apart; LimitError past so many
         pairs that may overlap as `limits.alternatives` says.
         """
-        key = (kind, *literals)
+        given = frozenset(required)
+        key = (kind, given, *literals)
         found = self._cases.get(key)
         if found is None:
-            found = self._cases[key] = list(self._divide(literals, kind, schema))
+            found = self._cases[key] = list(self._divide(literals, kind, schema, given))
         return found
 
-    def _divide(self, literals: list[int], kind: int, schema: Schema) -> Iterator[Case]:
+    def _divide(
+        self, literals: list[int], kind: int, schema: Schema, required: frozenset[str]
+    ) -> Iterator[Case]:
         absent: tuple[str, ...] = ()
         while True:
-            facts = [self._facts(literal, kind, frozenset(absent)) for literal in literals]
+            facts = [self._facts(literal, kind, frozenset(absent), required) for literal in literals]
             # Of branches that say the same none can be the only one; the first of them is still denied.
             same: dict[Hashable, list[int]] = {}
             for at, one in enumerate(facts):
@@ -111,22 +118,25 @@ class OverlappingBranches:
                 yield Case(at, None, absent, others)
             return
 
-    def _facts(self, literal: int, kind: int, absent: frozenset[str]) -> BranchFacts | None:
-        if kind == OBJECT:
-            return self.reader.of(literal, absent)
-        return BranchFacts(frozenset(), {}, {}, (), literal)
+    def _facts(
+        self, literal: int, kind: int, absent: frozenset[str], required: frozenset[str]
+    ) -> BranchFacts | None:
+        if kind != OBJECT:
+            return BranchFacts(frozenset(), {}, {}, (), literal)
+        found = self.reader.of(literal, absent)
+        return found._replace(required=found.required | required) if found and required else found
 
-    def pinned(self, literal: int) -> Mapping[str, frozenset[Hashable]]:
-        """Return the keys to which a schema's own `properties` give one of finitely many values."""
+    def pinned(self, literal: int) -> Mapping[str, int]:
+        """Return the keys to which a schema's own `properties` give one of finitely many values, with the
+        literals that do."""
         found = self._pins.get(literal)
         if found is None:
             found = {}
             info = self.tables.infos[literal >> 1]
             if info.types & OBJECT and len(info.schema.properties) <= _PINNED:
                 for key, child in info.schema.properties.items():
-                    values = self.tables.info(child).values
-                    if values is not None:
-                        found[key] = values
+                    if self.tables.info(child).values is not None:
+                        found[key] = self.tables.literal(child)
             self._pins[literal] = found
         return found
 

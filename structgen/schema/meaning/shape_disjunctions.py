@@ -47,7 +47,7 @@ class Shapes:
         self._arrays: dict[int, tuple[ArrayShape, ...]] = {}
         self._count = 0
         self.overlaps = OverlappingBranches(tables, scalars, limits)
-        self.clauses = ClauseReader(tables)
+        self.clauses = ClauseReader(tables, self.overlaps)
         self.assertions = Assertions(tables, self.overlaps, self.clauses)
         self.obligations = Obligations(tables, scalars)
 
@@ -187,8 +187,7 @@ class Shapes:
                 if len(done) > self.limits.alternatives:
                     raise self._too_many(demand, "alternatives", len(done))
                 continue
-            best = min(range(len(facts.choices)), key=lambda i: len(facts.choices[i]))
-            choice = facts.choices.pop(best)
+            choice = facts.choices.pop(_first_to_split(facts.choices))
             for steps_of_branch in reversed(choice):
                 branch = facts.copy()
                 branch.pending = list(reversed(steps_of_branch))
@@ -233,6 +232,8 @@ class Shapes:
                         facts.left_out |= {literal}
                     case Watch():
                         facts.watching.append(step)
+            if self.assertions.divide_unions(facts, kind) and facts.pending:
+                continue
             held = (
                 self.obligations.simplify_object(facts)
                 if kind == OBJECT
@@ -251,7 +252,6 @@ class Shapes:
         """Drop branches of choices that contradict known facts; add the last branch of a choice."""
         if not facts.choices:
             return True
-        fixed: dict[str, frozenset[object]] = {}
         known = Known(self.obligations, facts) if kind == OBJECT else None
         left: list[Choice] = []
         for choice in facts.choices:
@@ -265,7 +265,7 @@ class Shapes:
                         if step.literal in facts.left_out:
                             dead = True
                             break
-                        truth = self._truth(facts, step.literal, fixed)
+                        truth = self._truth(facts, step.literal, known)
                         if truth is False:
                             dead = True
                             break
@@ -297,14 +297,12 @@ class Shapes:
         facts.choices = left
         return True
 
-    def _truth(
-        self, facts: FactConjunction, literal: int, fixed: dict[str, frozenset[object]]
-    ) -> bool | None:
+    def _truth(self, facts: FactConjunction, literal: int, known: Known | None) -> bool | None:
         """Return whether a literal follows from known facts, or its negation does; None where no cheap proof
         is found.
 
-        A schema with a constant under a required key that has another constant is false; so long lists of
-        `if` on one key are not split again in every branch. `fixed` is a memo for one call.
+        A schema with a constant under a required key that cannot have it is false; so long lists of `if` on
+        one key are not split again in every branch. `known`: the facts as they are now, of an object.
         """
         if literal < 0:
             return literal == ALWAYS
@@ -312,29 +310,29 @@ class Shapes:
             return True
         if literal ^ 1 in facts.asserted:
             return False
-        pinned = self.overlaps.pinned(literal & ~1)
-        for key, values in pinned.items():
-            if key in facts.required:
-                known = fixed.get(key)
-                if known is None:
-                    known = fixed[key] = self._fixed(facts, key)
-                if known and known.isdisjoint(values):
+        if known is not None:
+            for key, value in self.overlaps.pinned(literal & ~1).items():
+                if key in facts.required and known.excludes(key, value):
                     return bool(literal & 1)
         return None
 
     def _known(self, facts: FactConjunction, literal: int) -> bool | None:
-        """Return the truth of a literal, as `_truth` does."""
-        return self._truth(facts, literal, {})
+        """Return the truth of a literal about an object, as `_truth` does."""
+        return self._truth(facts, literal, Known(self.obligations, facts))
 
-    def _fixed(self, facts: FactConjunction, key: str) -> frozenset[object]:
-        """Return the finitely many values that are left for a key; empty: not known to be finite."""
-        smallest: frozenset[object] = frozenset()
-        for literal in self.obligations.value_literals([schema for _, schema in facts.facets], key):
-            if literal >= 0 and not literal & 1:
-                values = self.tables.infos[literal >> 1].values
-                if values and (not smallest or len(values) < len(smallest)):
-                    smallest = values
-        return smallest
+
+def _first_to_split(choices: list[Choice]) -> int:
+    """Return the index of the choice that is split first: one of the fewest branches.
+
+    A choice that one obligation can settle waits for the others: what they say mostly settles it, or leaves
+    one branch; split before, it would double them all.
+    """
+    sizes = [(any(_only_obliges(branch) for branch in choice), len(choice)) for choice in choices]
+    return min(range(len(sizes)), key=sizes.__getitem__)
+
+
+def _only_obliges(branch: tuple[Step, ...]) -> bool:
+    return len(branch) == 1 and isinstance(branch[0], Obligate)
 
 
 def _by_rank(entry: tuple[Rank, Schema]) -> Rank:
