@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 from structgen.language.ir import (
     FALSE,
@@ -198,9 +199,32 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
     for formula in kept:
         if isinstance(formula, Not) and formula.of in kept:
             return FALSE
+    _drop_implied(kept)
     if len(kept) == 1:
         return next(iter(kept))
     return All(tuple(kept)) if kept else TRUE
+
+
+def _drop_implied(kept: dict[Formula, None]) -> None:
+    """Drop the complements of ranges that lie in ranges whose complement holds as well."""
+    denied = [part for part in kept if isinstance(part, Not) and _range(part.of) is not None]
+    for part in denied:
+        own = _range(part.of)
+        for other in denied:
+            wide = _range(other.of)
+            if part is not other and other in kept and own and wide and own[1] == wide[1]:
+                if _meet(own[0], wide[0]) == own[0]:
+                    del kept[part]
+                    break
+
+
+def _range(formula: Formula) -> tuple[Interval, tuple[Formula, ...]] | None:
+    """Return the interval of a conjunction, and its other parts; None where it has no interval."""
+    parts = formula.of if isinstance(formula, All) else (formula,)
+    for part in parts:
+        if isinstance(part, Interval):
+            return part, tuple([one for one in parts if one is not part])
+    return None
 
 
 def apart(a: Formula, b: Formula) -> bool:
@@ -235,7 +259,7 @@ def _prefixes_part(a: str, b: str) -> bool:
 def is_empty(formula: Formula) -> bool:
     """Return whether nothing meets a formula, for a reason that takes no automaton. False: unknown.
 
-    Cost: the square of the parts of a conjunction.
+    Cost: the parts of a conjunction, for each part that is a complement.
     """
     if isinstance(formula, Any_):
         return all(map(is_empty, formula.of))
@@ -244,9 +268,13 @@ def is_empty(formula: Formula) -> bool:
     parts = formula.of
     if any(isinstance(part, (Interval, Multiple)) for part in parts) and quick_number(formula) is False:
         return True
-    if any(apart(a, b) for at, a in enumerate(parts) for b in parts[:at] if type(a) is type(b)):
+    # Of intervals, lengths and finite sets a conjunction has one each; they were met when it was built.
+    prefixes = [simple_patterns.literal_prefix(part.source) for part in parts if isinstance(part, Pattern)]
+    known = sorted((prefix for prefix in prefixes if prefix), key=len)
+    if any(not longer.startswith(shorter) for shorter, longer in pairwise(known)):
         return True
-    return any(isinstance(part, Not) and _implies(parts, part.of) for part in parts)
+    positive = [part for part in parts if not isinstance(part, Not)]
+    return any(isinstance(part, Not) and _implies(positive, part.of) for part in parts)
 
 
 def _implies(parts: Sequence[Formula], wanted: Formula) -> bool:
@@ -359,6 +387,24 @@ def quick_string(formula: Formula) -> bool | None:
             ):
                 return True
     return None
+
+
+def any_number(formula: Formula) -> bool:
+    """Return whether one of the integers near the bounds in a formula meets it. False: unknown."""
+    near: dict[Decimal, None] = {Decimal(0): None}
+    stack = [formula]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Not):
+            stack.append(node.of)
+        elif isinstance(node, (All, Any_)):
+            stack.extend(node.of)
+        elif isinstance(node, Interval):
+            for end in (node.low, node.high):
+                if end is not None and end.adjusted() < FEW_DIGITS - 1:
+                    whole = end.to_integral_value()
+                    near.update(dict.fromkeys((whole - 1, whole, whole + 1)))
+    return any(number_meets(formula, value) for value in near)
 
 
 def quick_number(formula: Formula) -> bool | None:

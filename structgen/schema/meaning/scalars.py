@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from structgen.errors import LimitError, SchemaError
 from structgen.language.ir import (
@@ -29,6 +29,7 @@ from structgen.language.ir import (
 from structgen.limits import Limits
 from structgen.schema.meaning import multiples, simple_patterns
 from structgen.schema.meaning.formulas import (
+    any_number,
     apart,
     bounds_length,
     conjunction,
@@ -47,7 +48,6 @@ from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
     EVERY,
-    NEVER,
     NULL,
     NUMBER,
     OBJECT,
@@ -55,7 +55,13 @@ from structgen.schema.meaning.place import (
     Info,
     PlaceTables,
 )
-from structgen.schema.reading.json_values import JsonPieces, ascii_string, has_lone_surrogate, json_string
+from structgen.schema.reading.json_values import (
+    EMPTY,
+    JsonPieces,
+    ascii_string,
+    has_lone_surrogate,
+    json_string,
+)
 from structgen.schema.reading.model import Schema
 
 _FILTERED = 1_000
@@ -99,6 +105,24 @@ class NumberOracle(Protocol):
         ...
 
 
+class ValueSet(NamedTuple):
+    """A set of values, by their types."""
+
+    scalars: Mapping[int, Formula]
+    """Of each kind of scalar the formula that its values meet (`Scalars.literal` names the kinds)."""
+    containers: int
+    """The types of objects and arrays that may be in it, as bits."""
+    said: tuple[int, ...]
+    """The literals that all values meet."""
+
+    def is_empty(self, satisfiable: Callable[[Formula, int], bool]) -> bool:
+        """Return whether no value is in it; objects and arrays are taken to be possible."""
+        return not self.containers and not any(
+            formula != FALSE and (abs(kind) in (NULL, BOOLEAN) or satisfiable(formula, kind))
+            for kind, formula in self.scalars.items()
+        )
+
+
 class Scalars:
     """The formulas of strings and numbers, and questions to the automata about them; all memoised."""
 
@@ -117,6 +141,7 @@ class Scalars:
         """`lone`: strings and keys with lone surrogates can be written (escapes="any"). `longest`: code
         points of strings for which the schema has no bound (max_string). `ascii`: texts are written in ASCII
         alone (escapes="ascii"). `printed`: some numbers cannot be written (numbers="python")."""
+        self.printed = printed
         self._quick_number = _unknown if printed else quick_number
         self.written = ascii_string if ascii else json_string
         """The JSON literal of a decoded string."""
@@ -447,23 +472,28 @@ class Scalars:
             if mask & kind
         )
 
-    def impossible(self, literals: Sequence[int]) -> bool:
-        """Return whether no value meets literals; exact for scalars, and objects and arrays are taken to be
-        possible. It may ask automata."""
-        mask = EVERY
+    def values(self, literals: Sequence[int]) -> ValueSet:
+        """Return the values that meet literals."""
+        everything = dict.fromkeys((NULL, BOOLEAN, -BOOLEAN, NUMBER, STRING), TRUE)
+        return self.narrower(ValueSet(everything, OBJECT | ARRAY, ()), literals)
+
+    def narrower(self, values: ValueSet, literals: Sequence[int]) -> ValueSet:
+        """Return those of some values that meet literals."""
+        if not literals:
+            return values
+        scalars = {
+            kind: FALSE
+            if formula == FALSE
+            else self.narrowed((formula, *(self.literal(literal, kind) for literal in literals)), abs(kind))
+            for kind, formula in values.scalars.items()
+        }
+        said = (*values.said, *literals)
+        containers = values.containers
         for literal in literals:
-            mask &= self.tables.mask(literal)
-        if mask & (OBJECT | ARRAY):
-            return False
-        demand = self.tables.demand(literals)
-        if demand == NEVER:
-            return True
-        for kind, bit in ((NULL, NULL), (BOOLEAN, BOOLEAN), (-BOOLEAN, BOOLEAN)):
-            if mask & bit and self.demand(demand, kind) == TRUE:
-                return False
-        return not any(
-            mask & kind and self.satisfiable(self.demand(demand, kind), kind) for kind in (NUMBER, STRING)
-        )
+            containers &= self.tables.mask(literal)
+        if containers and self.tables.clash(said):
+            containers = 0
+        return ValueSet(scalars, containers, said)
 
     def surely(self, said: Sequence[int], literal: int) -> bool:
         """Return whether every value that meets some literals meets one more, for a cheap reason."""
@@ -479,6 +509,10 @@ class Scalars:
         found = self._satisfiable.get(key)
         if found is None:
             quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
+            if quick is None and is_empty(formula):
+                quick = False
+            elif quick is None and kind == NUMBER and not self.printed and any_number(formula):
+                quick = True
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
         return found
@@ -503,11 +537,35 @@ class Scalars:
                 found = JsonPieces((answer[0],)) if 0 in answer else None
         elif isinstance(formula, Words):
             found = JsonPieces((shortest_word(formula.of, self.written),))
+        elif isinstance(formula, All) and (known := self._shortest_of_part(formula)) is not None:
+            found = known if known.length else None
         else:
             answer = self.strings.shortest(Spec((formula,)))
             found = JsonPieces((answer[0],)) if 0 in answer else None
         self._shortest[key] = found
         return found
+
+    def _shortest_of_part(self, formula: All) -> JsonPieces | None:
+        """Return the shortest text of a conjunction where one of its patterns shows it, EMPTY where there is
+        none; None: unknown.
+
+        The automaton of a conjunction is the product of its parts'. If the shortest string of a part meets
+        the others, it is the answer; parts that refuse it are compared with that part alone.
+        """
+        if len(formula.of) < 3:
+            return None
+        for part in formula.of:
+            if isinstance(part, Pattern):
+                text = self.shortest(part, STRING)
+                if text is None:
+                    return EMPTY
+                word = json.loads(text.flat())
+                refuse = [other for other in formula.of if not self.string_meets(other, word)]
+                if not refuse:
+                    return text
+                if not all(self.satisfiable(conjunction((part, other)), STRING) for other in refuse):
+                    return EMPTY
+        return None
 
 
 def _plain_point(formula: Formula) -> int | None:

@@ -199,6 +199,7 @@ def _class(source: str, at: int) -> tuple[str, int] | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def literal_prefix(source: str) -> str | None:
     """Return the text with which every match of an anchored pattern begins,
     or None where that is not plain."""

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
-from structgen.schema.meaning.place import ALWAYS, NEVER, PlaceTables
-from structgen.schema.meaning.scalars import Scalars
+from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.scalars import Scalars, ValueSet
 
 _NAMED_SETS = 3
 """Up to so many finite sets are asked one by one: the demands then name the places of the text."""
@@ -30,6 +30,15 @@ class Outcome(NamedTuple):
     """The values: those of the base that lie in `met`, and perhaps in more."""
     met: int
     """The numbers of the sets, as bits."""
+
+
+class _Cell(NamedTuple):
+    """The values of a base that lie in the same sets of those looked at so far."""
+
+    inside: tuple[int, ...]
+    """The literals of the sets in which they lie."""
+    met: int
+    values: ValueSet
 
 
 class ValueOutcomes:
@@ -58,29 +67,31 @@ class ValueOutcomes:
 
     def _divide(self, base: int, asked: tuple[tuple[int, ...], ...]) -> list[Outcome]:
         tables = self.tables
-        finite = [at for at, literals in enumerate(asked) if self._values(literals)]
+        finite = [at for at, literals in enumerate(asked) if self._is_list(literals)]
         if len(finite) <= _NAMED_SETS:
             finite = []
-        cells: list[tuple[tuple[int, ...], tuple[int, ...], int]] = [((), (), 0)]
+        cells = [_Cell((), 0, self.scalars.values(tables.demands[base]))]
         if finite:
-            cells = [
-                ((literal,), (), met)
+            groups = [
+                (literal, self._within(cells[0], (literal,), met))
                 for literal, met in self._groups(asked, finite)
-                if self._possible((*tables.demands[base], literal))
             ]
+            cells = [cell for _, cell in groups if cell is not None]
         apart = set(finite)
         most = max(1, self.limits.alternatives // _CELLS_FOR_ALTERNATIVES)
         for at, literals in enumerate(asked):
             if at in apart:
                 continue
-            divided: list[tuple[tuple[int, ...], tuple[int, ...], int]] = []
-            outside = tables.negate(literals[0]) if len(literals) == 1 else ALWAYS
-            for inside, missed, met in cells:
-                said = (*tables.demands[base], *inside, *missed)
-                if outside == ALWAYS or self._possible((*said, outside)):
-                    divided.append((inside, missed if outside == ALWAYS else (*missed, outside), met))
-                if self._possible((*said, *literals)):
-                    divided.append(((*inside, *literals), missed, met | 1 << at))
+            divided: list[_Cell] = []
+            for cell in cells:
+                # What a value misses of several literals at once is not followed: it may miss any of them.
+                missed = (tables.negate(literals[0]),) if len(literals) == 1 else ()
+                outside = self._within(cell, missed, cell.met)
+                if outside is not None:
+                    divided.append(outside._replace(inside=cell.inside))
+                inside = self._within(cell, literals, cell.met | 1 << at)
+                if inside is not None:
+                    divided.append(inside)
             cells = divided
             if len(cells) > most:
                 raise LimitError(
@@ -90,13 +101,20 @@ class ValueOutcomes:
                     where=next(iter(tables.sources((base,))), ""),
                 )
         found: dict[Outcome, None] = {}
-        for inside, _, met in cells:
-            demand = tables.both(base, inside) if inside else base
+        for cell in cells:
+            demand = tables.both(base, cell.inside) if cell.inside else base
             if demand != NEVER:
-                found[Outcome(demand, met)] = None
+                found[Outcome(demand, cell.met)] = None
         return list(found)
 
-    def _values(self, literals: tuple[int, ...]) -> bool:
+    def _within(self, cell: _Cell, literals: tuple[int, ...], met: int) -> _Cell | None:
+        """Return the part of a cell that meets more literals, or None where it is empty."""
+        values = self.scalars.narrower(cell.values, literals)
+        if values.is_empty(self.scalars.satisfiable):
+            return None
+        return _Cell((*cell.inside, *literals), met, values)
+
+    def _is_list(self, literals: tuple[int, ...]) -> bool:
         """Return whether a set, or its complement, is a list of values."""
         if len(literals) != 1 or literals[0] < 0:
             return False
@@ -124,7 +142,3 @@ class ValueOutcomes:
             # A complement holds for the values outside of its set.
             found.append((constants.among(frozenset(values)), sets ^ complements))
         return found
-
-    def _possible(self, literals: tuple[int, ...]) -> bool:
-        """Return whether some value may meet literals; exact for scalars."""
-        return not self.scalars.contradictory(literals) and not self.scalars.impossible(literals)
