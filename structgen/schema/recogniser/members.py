@@ -372,12 +372,25 @@ class Members:
             if isinstance(where, str) and where in required:
                 value = ask(self.base(frame, shape, where))
                 after[at] += len(text) + (value.length if value is not None else 1) + 1
-        layer: Layer = {(mask & conditional, count, unmet, begun, pos): EMPTY}
+        named = {where for _, where, _ in candidates if isinstance(where, str)}
+        start: Unmet | None = unmet
+        for key in _keys_without(unmet) - named:
+            start = None if start is None else _passed_over(start, key)
+        if start is None:
+            return None
+        layer: Layer = {(mask & conditional, count, start, begun, pos): EMPTY}
         steps = 0
         crowded = _CROWD
         for at, (text, where, index) in enumerate(candidates):
             needed = isinstance(where, str) and where in required
-            following: Layer = {} if needed else dict(layer)
+            following: Layer = {}
+            if not needed:
+                for (mask_now, count_now, owed, begun_now, pos_now), prefix in layer.items():
+                    passed = _passed_over(owed, where) if isinstance(where, str) else owed
+                    if passed is not None:
+                        state = (mask_now, count_now, passed, begun_now, pos_now)
+                        if prefix.before(following.get(state)):
+                            following[state] = prefix
             for (mask_now, count_now, debt_now, begun_now, pos_now), prefix in layer.items():
                 count_then = min(count_now + 1, frame.cap) if frame.cap else 0
                 if shape.hi is not None and count_now + 1 > shape.hi:
@@ -568,6 +581,28 @@ class Members:
                     )
         free.sort(key=lambda candidate: candidate[0])
         return [*ordered, *free]
+
+
+def _keys_without(unmet: Unmet) -> set[str]:
+    """Return the keys whose absence meets an obligation."""
+    return {one.key for obligation in unmet for one in obligation if isinstance(one, Without)}
+
+
+def _passed_over(unmet: Unmet, key: str) -> Unmet | None:
+    """Return the obligations that are left where a key never comes; None where one cannot be met then.
+
+    Rests of an object that differ in what they left out before need the same from here on.
+    """
+    if not any(isinstance(one, (Without, AtKey)) and one.key == key for each in unmet for one in each):
+        return unmet
+    left: list[Obligation] = []
+    for obligation in unmet:
+        if not any(isinstance(one, Without) and one.key == key for one in obligation):
+            kept = tuple([one for one in obligation if not (isinstance(one, AtKey) and one.key == key)])
+            if not kept:
+                return None
+            left.append(kept)
+    return tuple(left)
 
 
 def _thinned(layer: Layer) -> Layer:
