@@ -1,0 +1,143 @@
+"""Unions whose branches keys decide: exact in small worlds, and no dearer than their size."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from decimal import Decimal
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from union_families import FAMILIES, HARDER, Family
+
+import structgen as sg
+from structgen.schema.meaning.place import NEVER
+from structgen.schema.recogniser.schema_network import SchemaNetwork
+
+BYTES = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
+ANY_ORDER: dict[str, Any] = {**sg.WIDEST, "property_order": "any"}
+DECLARED: dict[str, Any] = {**sg.WIDEST, "property_order": "declared"}
+
+
+def compiled(schema: Any, **policies: Any) -> Any:
+    return sg.compile(sg.json_schema(schema, **policies), BYTES, store=False)
+
+
+def accepts(grammar: Any, text: bytes) -> bool:
+    state = grammar.step_bytes(grammar.start, text)
+    return state is not None and state.is_complete
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *HARDER], ids=lambda family: family.name)
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_union_accepts_what_a_validator_accepts(family: Family, size: int) -> None:
+    schema = family.make(size)
+    judge = jsonschema_rs.validator_for(schema)
+    declared, free = compiled(schema, **DECLARED), compiled(schema, **ANY_ORDER)
+    for document in family.documents(size):
+        valid = judge.is_valid(document)
+        text = json.dumps(document).encode()
+        assert accepts(declared, text) is valid, text
+        for order in itertools.islice(itertools.permutations(document.items()), 6):
+            text = json.dumps(dict(order)).encode()
+            assert accepts(free, text) is valid, text
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *HARDER], ids=lambda family: family.name)
+@pytest.mark.parametrize("policies", [DECLARED, ANY_ORDER], ids=["declared", "any order"])
+def test_every_beginning_of_a_document_can_be_completed(family: Family, policies: dict[str, Any]) -> None:
+    schema = family.make(3)
+    judge = jsonschema_rs.validator_for(schema)
+    grammar = compiled(schema, **policies)
+    for document in itertools.islice(family.documents(3), 0, None, 3):
+        text = json.dumps(document).encode()
+        for end in range(0, len(text), 4):
+            state = grammar.step_bytes(grammar.start, text[:end])
+            if state is None:
+                break
+            whole = text[:end] + grammar.completion(state)
+            assert judge.is_valid(json.loads(whole)), whole
+
+
+def size_of(network: SchemaNetwork) -> int:
+    """Return how much of a network was made: conjunctions, places, states of objects and demands."""
+    return sum(network.sizes) + network.shapes._count + len(network.tables.demands)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_what_keys_decide_costs_no_more_than_its_size(family: Family) -> None:
+    made = []
+    for size in (16, 64):
+        grammar = compiled(family.make(size), **DECLARED)
+        text = json.dumps(family.document(size)).encode()
+        assert accepts(grammar, text)
+        matcher = sg.Matcher(grammar)
+        matcher.tokens_to_finish()
+        made.append(size_of(grammar.network))
+    assert made[1] <= 6 * made[0], "four times the branches"
+
+
+def test_a_thousand_branches_with_an_optional_tag_are_a_thousand_conjunctions() -> None:
+    grammar = compiled(FAMILIES[0].make(1000), **DECLARED)
+    assert accepts(grammar, b'{"type": "t999", "column": 3}')
+    assert not accepts(grammar, b'{"column": 3}')
+    assert size_of(grammar.network) < 10 * 1000
+
+
+def test_a_thousand_objects_that_no_key_tells_apart_are_refused_when_they_are_compiled() -> None:
+    schema = {"type": "object", "oneOf": [{"required": [f"a{at}"]} for at in range(1000)]}
+    with pytest.raises(sg.LimitError) as caught:
+        compiled(schema, **DECLARED)
+    assert caught.value.limit == "alternatives"
+
+
+SETS: dict[str, list[dict[str, Any]]] = {
+    "constants": [{"const": at} for at in range(5)],
+    "complements": [{"not": {"enum": [at, at + 1]}} for at in range(5)],
+    "ranges": [{"type": "integer", "minimum": at, "maximum": at + 2} for at in range(5)],
+    "thresholds": [{"type": "number", "minimum": at} for at in range(5)],
+    "patterns": [{"type": "string", "pattern": f"^{letter}"} for letter in "abab"],
+    "mixed": [
+        {"const": "a"},
+        {"enum": ["a", 1]},
+        {"type": "string"},
+        {"const": 2},
+        {"enum": [2, 3]},
+        {"minLength": 2},
+    ],
+}
+VALUES = [None, True, -1, 0, 0.5, 1, 2, 3, 4, 5, 6, 7, 8, "", "a", "ab", "b", "bcd", {}, []]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_outcomes_are_the_combinations_of_sets_that_values_have(name: str) -> None:
+    sets = SETS[name]
+    network = compiled({"properties": {f"k{at}": one for at, one in enumerate(sets)}}, **DECLARED).network
+    tables = network.tables
+    root = tables.infos[tables.demands[tables.places[network.root][0]][0] >> 1].schema
+    asked = [(tables.literal(child),) for child in root.properties.values()]
+    outcomes = network.objects.members.outcomes.of(0, asked)
+    judges = [jsonschema_rs.validator_for(one) for one in sets]
+
+    def lies_in(value: Any) -> int:
+        return sum(judge.is_valid(value) << at for at, judge in enumerate(judges))
+
+    assert {lies_in(value) for value in VALUES} == {
+        one.met for one in outcomes if network.oracle.alive(one.demand)
+    }
+    for value in VALUES:
+        literal = tables.constants.value(json.loads(json.dumps(value), parse_float=Decimal), "")
+        own = [one.met for one in outcomes if network.oracle.alive(tables.both(one.demand, (literal,)))]
+        # A value belongs to the outcome of its combination, and to others only if they say less of it.
+        assert lies_in(value) in own
+        assert all(met & ~lies_in(value) == 0 for met in own), value
+
+
+def test_the_never_demand_is_no_outcome() -> None:
+    network = compiled({"properties": {"a": {"const": 1}, "b": {"const": 2}}}, **DECLARED).network
+    tables = network.tables
+    one, two = (tables.literal(tables.constant(value, "")) for value in (1, 2))
+    outcomes = network.objects.members.outcomes.of(tables.demand((one,)), [(two,), (tables.negate(two),)])
+    assert all(outcome.demand != NEVER for outcome in outcomes)
+    assert [outcome.met for outcome in outcomes] == [0b10]
