@@ -120,7 +120,7 @@ class _Reading:
                 self.closed.append(frozenset(schema.properties))
         elif patterns:
             self.residue.add(("patterns", patterns))
-        if _counts_or_depends(schema) or schema.enum is not None or schema.if_ is not None:
+        if counts_or_depends(schema) or schema.enum is not None or schema.if_ is not None:
             self.residue.add(("schema", schema.id))
         if schema.not_ is not None:
             self._deny(schema.not_)
@@ -137,7 +137,7 @@ class _Reading:
             return
         keys = {*schema.properties, *schema.required}
         more = schema.pattern_properties or schema.additional is not None
-        if len(keys) != 1 or more or _counts_or_depends(schema):
+        if len(keys) != 1 or more or counts_or_depends(schema):
             return
         (key,) = keys
         child = schema.properties.get(key)
@@ -167,7 +167,7 @@ class _Reading:
             self.finite[key] = self.finite[key] & values if key in self.finite else values
 
 
-def _counts_or_depends(schema: Schema) -> bool:
+def counts_or_depends(schema: Schema) -> bool:
     """Return whether a schema says more of objects than which members they have."""
     return bool(
         schema.min_properties
