@@ -369,6 +369,41 @@ def _paired(plain: Sequence[float], other: Sequence[float]) -> float:
     return statistics.median(one / two for one, two in zip(plain, other, strict=True))
 
 
+PAIR_COLUMNS: Final = (
+    "model", "workload", "batch", "pairs", "off_s", "auto_s", "off_cpu_s", "auto_cpu_s",
+    "wall_ratio", "wall_from", "wall_to", "cpu_ratio", "cpu_from", "cpu_to", "drafted", "differ",
+)  # fmt: skip
+
+
+def pair_rows(cells: Sequence[Cell]) -> list[tuple[object, ...]]:
+    """Return a row for each workload and one for all, from cells of "off" and "auto" in turns: medians of
+    seconds and of (time of "auto") / (time of "off") over pairs of runs, with intervals of 95 %."""
+    modes = [[cell for cell in cells if cell.mode == mode] for mode in (OFF, AUTO)]
+    found: list[tuple[object, ...]] = []
+    for off, auto in zip(*(_with_all(mode) for mode in modes), strict=True):
+        times = off.wall, auto.wall, off.cpu, auto.cpu
+        ratios = *_ratio(off.wall, auto.wall), *_ratio(off.cpu, auto.cpu)
+        about = off.model, off.workload, off.batch, len(off.wall)
+        found.append((*about, *map(statistics.median, times), *ratios, auto.drafted, auto.differ))
+    return found
+
+
+def _with_all(cells: list[Cell]) -> list[Cell]:
+    """Return the cells of one mode, and one of all their runs."""
+    every = Cell(cells[0].model, "all", cells[0].batch, cells[0].mode)
+    for cell in cells:
+        every.wall, every.cpu = every.wall + cell.wall, every.cpu + cell.cpu
+        every.drafted, every.differ = every.drafted + cell.drafted, every.differ + cell.differ
+    return [*cells, every]
+
+
+def _ratio(plain: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
+    """Return the median of paired ratios, and an interval for it: the ranks that the binomial law gives."""
+    ranked = sorted(two / one for one, two in zip(plain, other, strict=True))
+    beyond = max(int(len(ranked) / 2 - 0.98 * len(ranked) ** 0.5), 0)
+    return statistics.median(ranked), ranked[beyond], ranked[-1 - beyond]
+
+
 def markdown(found: Sequence[Sequence[object]]) -> str:
     """Return the table."""
     shown = [name for name in COLUMNS if name not in ("rounds", "notes", "drafted_per_token")]
