@@ -441,7 +441,7 @@ def test_a_model_that_fails_when_it_is_tried_writes_without_drafts(made: list[Dr
 
 
 def test_a_model_is_not_tried_beyond_its_context() -> None:
-    engine, model = _timed(row=0.01)
+    engine, model = _timed(row=1.0)
     prompt = TOKENIZER.encode(b"x")
     model.context = len(prompt) + 4 * APART - 2
     request = Request(prompt, None, Sampling(seed=1), max_tokens=4 * APART - 2)
