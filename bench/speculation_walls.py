@@ -378,23 +378,21 @@ PAIR_COLUMNS: Final = (
 def pair_rows(cells: Sequence[Cell]) -> list[tuple[object, ...]]:
     """Return a row for each workload and one for all, from cells of "off" and "auto" in turns: medians of
     seconds and of (time of "auto") / (time of "off") over pairs of runs, with intervals of 95 %."""
-    modes = [[cell for cell in cells if cell.mode == mode] for mode in (OFF, AUTO)]
-    found: list[tuple[object, ...]] = []
-    for off, auto in zip(*(_with_all(mode) for mode in modes), strict=True):
-        times = off.wall, auto.wall, off.cpu, auto.cpu
-        ratios = *_ratio(off.wall, auto.wall), *_ratio(off.cpu, auto.cpu)
-        about = off.model, off.workload, off.batch, len(off.wall)
-        found.append((*about, *map(statistics.median, times), *ratios, auto.drafted, auto.differ))
-    return found
+    names = list(dict.fromkeys(cell.workload for cell in cells))
+    return [_pair_row(name, [one for one in cells if one.workload == name]) for name in names] + [
+        _pair_row("all", cells)
+    ]
 
 
-def _with_all(cells: list[Cell]) -> list[Cell]:
-    """Return the cells of one mode, and one of all their runs."""
-    every = Cell(cells[0].model, "all", cells[0].batch, cells[0].mode)
+def _pair_row(name: str, cells: Sequence[Cell]) -> tuple[object, ...]:
+    off, auto = (Cell(cells[0].model, name, cells[0].batch, mode) for mode in (OFF, AUTO))
     for cell in cells:
+        every = off if cell.mode == OFF else auto
         every.wall, every.cpu = every.wall + cell.wall, every.cpu + cell.cpu
         every.drafted, every.differ = every.drafted + cell.drafted, every.differ + cell.differ
-    return [*cells, every]
+    times = (statistics.median(seconds) for seconds in (off.wall, auto.wall, off.cpu, auto.cpu))
+    ratios = *_ratio(off.wall, auto.wall), *_ratio(off.cpu, auto.cpu)
+    return off.model, name, off.batch, len(off.wall), *times, *ratios, auto.drafted, auto.differ
 
 
 def _ratio(plain: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
