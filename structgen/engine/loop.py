@@ -44,7 +44,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -550,10 +550,7 @@ class Loop:
             mosts = without_auto(rows, self.trial, self._model)
         if not any(mosts):
             return [NO_DRAFT] * len(rows)
-
-        def kinds() -> Hashable:
-            return frozenset(text.kind for text, most in zip(rows, mosts, strict=True) if most)
-
+        kinds = frozenset(text.kind for text, most in zip(rows, mosts, strict=True) if most)
         if not self._speculator.wants_drafts(len(rows), kinds):
             return [NO_DRAFT] * len(rows)
         draftings = [text.begin_drafting() if most else None for text, most in zip(rows, mosts, strict=True)]

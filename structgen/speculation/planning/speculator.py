@@ -39,14 +39,14 @@ class Speculator:
         self._pass: _Pass | None = None
         """The pass to be accounted for when the texts have taken their tokens."""
 
-    def wants_drafts(self, count: int, kinds: Callable[[], Hashable]) -> bool:
-        """Return whether the next pass, of `count` texts, drafts. `kinds` returns the drafters of the texts,
-        and is called if needed. This begins the pass: `propose` may follow, then `ran` and `took`."""
+    def wants_drafts(self, count: int, drafters: Hashable) -> bool:
+        """Return whether the next pass, of `count` texts with such drafters, drafts. This begins the pass:
+        `propose` may follow, then `ran` and `took`."""
         self._settle()
         curve = self.costs.curve
         if count > len(curve):
             return False
-        kind = count.bit_length(), kinds()
+        kind = count.bit_length(), drafters
         goodput = self._goodputs.get(kind)
         if goodput is None:
             if len(self._goodputs) >= _MOST_KINDS:
