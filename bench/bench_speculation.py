@@ -13,6 +13,8 @@ The parts:
     walls     wall and CPU seconds of four frozen workloads (speculation_workloads.py) at batch 1, 8 and 32:
               "off", "auto" and explicit settings in turns, on structgen/extract and at batch 1 on a Llama of
               100 million random weights that replays; and transformers' own assisted generation
+    pairs     what "auto" costs on structgen/extract at batch 1: many pairs of runs of one text, "off" and
+              "auto" in turns, the median ratio and its interval
 
 PATH may stand in STRUCTGEN_MASKBENCH instead; without it the counts are left out, and said to be. With
 `--device cuda` only walls are measured, at batch 1, on a Llama of 1.24 billion random weights in bfloat16
@@ -30,6 +32,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +40,7 @@ from typing import Any
 
 import records
 
-PARTS = "rows", "counts", "walls"
+PARTS = "rows", "counts", "walls", "pairs"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         different += counts(options)
     if "walls" in options.parts:
         different += walls(options)
+    if "pairs" in options.parts:
+        different += pairs(options)
     return min(1, different)
 
 
@@ -122,6 +127,31 @@ def walls(options: argparse.Namespace) -> int:
         listed = [frozen[name] for name in ((HELD_OUT,) if quick else NAMES)]
         cells += of_transformers(listed, 1 if quick else 4, few, folder, draft)
     return _told(options, "walls", cells, torch.get_num_threads())
+
+
+def pairs(options: argparse.Namespace) -> int:
+    """Measure what "auto" takes beside "off"; returns how many texts were others."""
+    from speculation_walls import PAIR_COLUMNS, Bench, Writer, pair_rows, partings
+    from speculation_workloads import NAMES, TWENTY, workloads
+
+    from structgen.engine.models import load_model
+
+    print('\nThe time of "auto" over that of "off", structgen/extract, batch 1\n')
+    frozen = workloads()
+    model, tokenizer = load_model("structgen/extract", device="cpu")
+    bench = Bench("extract", model, Writer(model, tokenizer), replays=False)
+    rounds = 3 if options.quick else options.pairs
+    cells = []
+    for name in NAMES:
+        # the twenty records are replayed: they are not the model's own texts
+        for item in frozen[name].items[: 0 if name == TWENTY else 8]:
+            # a pair is of one text, so that both of its runs meet the same load of the machine
+            cells += bench.measure(replace(frozen[name], items=[item]), 1, 1, rounds, most_modes=2)
+    table = pair_rows(cells)
+    _write(options, "pairs", PAIR_COLUMNS, table)
+    for row in table:
+        print(*(f"{one:.3f}" if isinstance(one, float) else one for one in row), sep=" | ")
+    return partings(cells)
 
 
 def on_device(options: argparse.Namespace) -> int:
@@ -201,6 +231,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=7, help="in which all modes take turns; half for others"
     )
+    parser.add_argument("--pairs", type=int, default=24, help="of runs of each text, in the part pairs")
     parser.add_argument(
         "--models",
         nargs="+",

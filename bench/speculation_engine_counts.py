@@ -48,7 +48,7 @@ COLUMNS: Final = (
 class FreeRows(Speculator):
     """Stands in for the engine's `Speculator`: every row of a pass is free, as it is for `replay`."""
 
-    def wants_drafts(self, count: int, kinds: Any) -> bool:
+    def wants_drafts(self, count: int, drafters: Any) -> bool:
         """Have every pass drafted."""
         return True
 

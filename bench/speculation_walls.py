@@ -369,6 +369,39 @@ def _paired(plain: Sequence[float], other: Sequence[float]) -> float:
     return statistics.median(one / two for one, two in zip(plain, other, strict=True))
 
 
+PAIR_COLUMNS: Final = (
+    "model", "workload", "batch", "pairs", "off_s", "auto_s", "off_cpu_s", "auto_cpu_s",
+    "wall_ratio", "wall_from", "wall_to", "cpu_ratio", "cpu_from", "cpu_to", "drafted", "differ",
+)  # fmt: skip
+
+
+def pair_rows(cells: Sequence[Cell]) -> list[tuple[object, ...]]:
+    """Return a row for each workload and one for all, from cells of "off" and "auto" in turns: medians of
+    seconds and of (time of "auto") / (time of "off") over pairs of runs, with intervals of 95 %."""
+    names = list(dict.fromkeys(cell.workload for cell in cells))
+    return [_pair_row(name, [one for one in cells if one.workload == name]) for name in names] + [
+        _pair_row("all", cells)
+    ]
+
+
+def _pair_row(name: str, cells: Sequence[Cell]) -> tuple[object, ...]:
+    off, auto = (Cell(cells[0].model, name, cells[0].batch, mode) for mode in (OFF, AUTO))
+    for cell in cells:
+        every = off if cell.mode == OFF else auto
+        every.wall, every.cpu = every.wall + cell.wall, every.cpu + cell.cpu
+        every.drafted, every.differ = every.drafted + cell.drafted, every.differ + cell.differ
+    times = (statistics.median(seconds) for seconds in (off.wall, auto.wall, off.cpu, auto.cpu))
+    ratios = *_ratio(off.wall, auto.wall), *_ratio(off.cpu, auto.cpu)
+    return off.model, name, off.batch, len(off.wall), *times, *ratios, auto.drafted, auto.differ
+
+
+def _ratio(plain: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
+    """Return the median of paired ratios, and an interval for it: the ranks that the binomial law gives."""
+    ranked = sorted(two / one for one, two in zip(plain, other, strict=True))
+    beyond = max(int(len(ranked) / 2 - 0.98 * len(ranked) ** 0.5), 0)
+    return statistics.median(ranked), ranked[beyond], ranked[-1 - beyond]
+
+
 def markdown(found: Sequence[Sequence[object]]) -> str:
     """Return the table."""
     shown = [name for name in COLUMNS if name not in ("rounds", "notes", "drafted_per_token")]

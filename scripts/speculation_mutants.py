@@ -16,8 +16,16 @@ SAME = "engine/test_speculation.py::test_drafts_of_the_text_itself_change_nothin
 LAW = "engine/test_speculation_laws.py::test_texts_are_drawn_from_the_law_of_plain_decoding"
 TREES = "engine/test_model_trees.py::test_trees_give_bit_by_bit_what_plain_decoding_gives"
 BITS = "engine/test_speculation.py::test_the_embedded_model_writes_the_same_bits"
+PLAIN = "engine/test_speculation.py::test_where_a_row_costs_as_much_as_a_pass_auto_is_plain_decoding"
 
 MUTANTS = (
+    Mutant(
+        "auto drafts with a model whose drafts cannot pay",
+        "engine/loop.py",
+        "if any(mosts) and not self.trial.pays:",
+        "if any(mosts) and self.trial.pays is None:",
+        (PLAIN,),
+    ),
     Mutant(
         "a guessed token is drawn with the noise of the token before",
         "engine/sequences.py",

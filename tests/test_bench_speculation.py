@@ -25,6 +25,7 @@ from speculation_models import Recorded, random_llama  # noqa: E402
 
 from structgen.speculation.drafters.suffix_index import SuffixIndex  # noqa: E402
 from structgen.speculation.drafts.drafter import Facts  # noqa: E402
+from structgen.speculation.planning.row_trial import RowTrial  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
 SCHEMA = {
@@ -224,6 +225,22 @@ def test_a_speed_up_is_the_median_of_paired_ratios_and_goals_stand_at_the_best_s
     assert "| caller's text |" in walls.markdown(table)
 
 
+def test_what_auto_costs_is_the_median_of_paired_ratios_with_an_interval() -> None:
+    about = "extract", workloads.SAME, 1
+    seconds = [1.0 + 0.01 * at for at in range(100)]
+    cells = [
+        walls.Cell(*about, walls.OFF, seconds, seconds),
+        walls.Cell(*about, walls.AUTO, [1.2 * one for one in seconds], seconds, drafted=3, differ=1),
+        walls.Cell("extract", workloads.CHANGED, 1, walls.OFF, [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]),
+        walls.Cell("extract", workloads.CHANGED, 1, walls.AUTO, [1.0, 2.0, 3.0], [1.0, 1.0, 1.0]),
+    ]
+    rows = [dict(zip(walls.PAIR_COLUMNS, row, strict=True)) for row in walls.pair_rows(cells)]
+    assert [row["workload"] for row in rows] == [workloads.SAME, workloads.CHANGED, "all"]
+    assert rows[0]["wall_ratio"] == pytest.approx(1.2) and rows[0]["cpu_ratio"] == 1.0
+    assert [rows[1][name] for name in ("wall_ratio", "wall_from", "wall_to")] == [2.0, 1.0, 3.0]
+    assert [rows[2][name] for name in ("pairs", "drafted", "differ")] == [103, 3, 1]
+
+
 def test_every_workload_is_measured_off_and_auto_first() -> None:
     for name in workloads.NAMES:
         titles = [mode.title for mode in walls.modes(name)]
@@ -241,6 +258,8 @@ def test_another_device_is_measured_at_batch_1_with_replayed_answers(
         return random_llama(64, 1, 128, 4096, context=2048, device=device, dtype=dtype)
 
     monkeypatch.setattr(speculation_models, "llama_1b", small)
+    # it stands in for a large model, whose drafts pay
+    monkeypatch.setattr(RowTrial, "measure", lambda trial, _: setattr(trial, "pays", True))
     monkeypatch.setattr(workloads, "NAMES", (workloads.HELD_OUT,))
     words = ["--device", "cpu:0", "--dtype", "bfloat16", "--quick", "--results", str(tmp_path)]
     assert bench_speculation.main(words) == 0

@@ -38,7 +38,6 @@ from structgen.json_grammars.prompting import ModelPrompt, schema_outline
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.speculation.drafts.drafter import Facts
 from structgen.speculation.planning.drafting import Drafting
-from structgen.speculation.speculation_options import Speculation
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -251,7 +250,7 @@ class Engine:
         if request.thinking is not None and closing is not None:
             thoughts = partial(ThoughtPhase, request.thinking, closing, self.tokenizer)
         handles = [Handle(request, sample) for sample in range(request.n)]
-        drafting, less = self._drafting(request.drafts, prompt, matcher)
+        drafting, less = self._drafting(request, prompt, matcher)
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
@@ -276,11 +275,12 @@ class Engine:
         return replace(asked, outline=schema_outline(schema))
 
     def _drafting(
-        self, how: Speculation | None, prompt: list[int], matcher: Matcher | None
+        self, request: Request, prompt: list[int], matcher: Matcher | None
     ) -> tuple[Callable[[], Drafting] | None, str]:
         """Return what begins the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
-        if how is None:
+        how = request.drafts
+        if how is None or (request.speculation == "auto" and self._loop.trial.pays is False):
             return None, ""
         check_speculation(how, self.tokenizer)
         support = draft_support_of(self.model)

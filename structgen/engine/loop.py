@@ -44,7 +44,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,7 @@ from structgen.core.matcher import Matcher
 from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along, choose_anywhere
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
+from structgen.engine.draft_models import without_auto
 from structgen.engine.mask_rows import BatchMasks, Filling, forbid
 from structgen.engine.model_protocol import Model, ReadsMany, Released, TakesBack, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
@@ -63,6 +64,7 @@ from structgen.engine.sequences import TextSequence
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import OptionError, StructgenError
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.speculation.planning.row_trial import RowTrial
 from structgen.speculation.planning.speculator import Speculator
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
@@ -106,6 +108,8 @@ class Loop:
         self._verifier = verifier_of(model)
         """The model, if it verifies drafts."""
         self._speculator = Speculator()
+        self.trial = RowTrial()
+        """Whether drafts can pay with this model."""
         self._lock = threading.Lock()
         self._driver = 0
         """The id of the thread that runs a step."""
@@ -541,17 +545,17 @@ class Loop:
 
     def _drafts(self, rows: Sequence[TextSequence]) -> Sequence[Draft]:
         """Return the draft after the last token of each sequence."""
-        if not any(text.most_guesses for text in rows):
+        mosts = [text.most_guesses for text in rows]
+        if any(mosts) and not self.trial.pays:
+            mosts = without_auto(rows, self.trial, self._model)
+        if not any(mosts):
             return [NO_DRAFT] * len(rows)
-
-        def kinds() -> Hashable:
-            return frozenset(text.kind for text in rows if text.most_guesses)
-
+        kinds = frozenset(text.kind for text, most in zip(rows, mosts, strict=True) if most)
         if not self._speculator.wants_drafts(len(rows), kinds):
             return [NO_DRAFT] * len(rows)
-        draftings = [text.begin_drafting() if text.most_guesses else None for text in rows]
+        draftings = [text.begin_drafting() if most else None for text, most in zip(rows, mosts, strict=True)]
         views = [text.view(self._ends) for text in rows]
-        return self._speculator.propose(draftings, views, [text.most_guesses for text in rows])
+        return self._speculator.propose(draftings, views, mosts)
 
     def _read_tokens(self, rows: Sequence[TextSequence], drafts: Sequence[Draft]) -> Tensor:
         """Return the logits after the last tokens of sequences and after their guesses, sequence by

@@ -22,6 +22,8 @@ from structgen.engine.model_protocol import DraftSupport  # noqa: E402
 from structgen.speculation.drafters.answer_history import AnswerHistory  # noqa: E402
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
 from structgen.speculation.drafts.drafter import Drafter, Facts, View  # noqa: E402
+from structgen.speculation.planning.drafting import Drafting  # noqa: E402
+from structgen.speculation.planning.row_trial import APART, MOST_ROUNDS, RowTrial  # noqa: E402
 from structgen.speculation.planning.speculator import Speculator  # noqa: E402
 from structgen.speculation.speculation_options import Speculation  # noqa: E402
 
@@ -105,6 +107,7 @@ def keen(monkeypatch: pytest.MonkeyPatch) -> None:
             for drafting, view, most in zip(draftings, views, mosts, strict=True)
         ]
 
+    monkeypatch.setattr(RowTrial, "measure", lambda trial, _: setattr(trial, "pays", True))
     monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
     monkeypatch.setattr(Speculator, "propose", propose)
 
@@ -351,6 +354,100 @@ def test_a_function_of_drafters_need_not_be_hashable() -> None:
     request = Request("x", PERSON, Sampling(seed=1), max_tokens=40, speculation=Speculation((Make(),)))
     (result,) = _engine().generate(request)
     assert result.error is None and result.value
+
+
+# --- a model whose drafts cannot pay ------------------------------------------------------------------------
+
+
+class Timed(Remembered):
+    """Tells how long its passes take: `row` seconds for each row after the first, which takes one."""
+
+    now, row, deepest = 0.0, 1.0, 0
+
+    def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Sequence[Read]) -> Any:
+        self.now += 1.0 + self.row * (len(tokens) - 1)
+        self.deepest = max(self.deepest, len(caches[0].tokens) + len(tokens))
+        return super().decode_tree(tokens, parents, counts, caches)
+
+
+def _timed(row: float) -> tuple[Engine, Timed]:
+    model = Timed(TOKENIZER.vocab_size)
+    model.row = row
+    engine = Engine(model, TOKENIZER, max_rows=3)
+    engine._loop.trial = RowTrial(clock=lambda: model.now)
+    return engine, model
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Drafting]:
+    """Return a list of all drafters of texts that are made from now on."""
+    found: list[Drafting] = []
+    begin = Drafting.__init__
+
+    def noted(self: Drafting, *given: Any, **options: Any) -> None:
+        found.append(self)
+        begin(self, *given, **options)
+
+    monkeypatch.setattr(Drafting, "__init__", noted)
+    return found
+
+
+def test_where_a_row_costs_as_much_as_a_pass_auto_is_plain_decoding(made: list[Drafting]) -> None:
+    engine, model = _timed(row=1.0)
+    found = engine.generate(_requests(24, lambda _: "auto"))
+    assert [_of(one) for one in found] == [_of(one) for one in _plain(24)]
+    assert engine._loop.trial.pays is False and not made
+    assert not any(one.usage.drafted for one in found)
+    passes = len(model.trees)
+    engine.generate(_requests(6, lambda _: "auto"))
+    assert len(model.trees) == passes <= 2 * MOST_ROUNDS and not made
+
+
+def test_where_rows_are_cheap_auto_asks_drafters(made: list[Drafting]) -> None:
+    engine, _ = _timed(row=0.01)
+    found = engine.generate(_requests(24, lambda _: "auto"))
+    assert [_of(one) for one in found] == [_of(one) for one in _plain(24)]
+    assert engine._loop.trial.pays is True and made
+
+
+def test_drafts_that_were_asked_for_are_made_whatever_rows_cost(made: list[Drafting]) -> None:
+    engine, _ = _timed(row=1.0)
+    found = engine.generate(_requests(12, lambda i: Speculation() if i % 2 else "auto"))
+    assert [_of(one) for one in found] == [_of(one) for one in _plain(12)]
+    assert made and engine._loop.trial.pays is False
+
+
+def test_the_embedded_model_writes_the_same_bits_while_it_is_tried() -> None:
+    engine = Engine("structgen/extract", max_rows=2)
+    plain, tried = (
+        engine.generate(
+            [
+                Request(f"{i} people.", PERSON, Sampling(1.0, seed=i), max_tokens=60, speculation=how)
+                for i in range(3)
+            ]
+        )
+        for how in ("off", "auto")
+    )
+    assert [_of(one) for one in tried] == [_of(one) for one in plain]
+    assert engine._loop.trial.pays is not None
+
+
+def test_a_model_that_fails_when_it_is_tried_writes_without_drafts(made: list[Drafting]) -> None:
+    engine = Engine(Failing(TOKENIZER.vocab_size), TOKENIZER, max_rows=4)
+    found = engine.generate(_requests(8, lambda _: "auto"))
+    assert [_of(one) for one in found] == [_of(one) for one in _plain(8)]
+    assert sum("the model failed at one: of the model" in one.usage.speculation for one in found) == 1
+    assert not made
+
+
+def test_a_model_is_not_tried_beyond_its_context() -> None:
+    engine, model = _timed(row=1.0)
+    prompt = TOKENIZER.encode(b"x")
+    model.context = len(prompt) + 4 * APART - 2
+    request = Request(prompt, None, Sampling(seed=1), max_tokens=4 * APART - 2)
+    (result,) = engine.generate(request)
+    assert result.error is None
+    assert model.trees and model.deepest <= model.context
 
 
 # --- who cannot, and who fails ------------------------------------------------------------------------------

@@ -89,14 +89,6 @@ def test_a_size_that_is_not_run_any_more_is_forgotten_and_the_later_the_better_i
     assert waited[0] < waited[1] < waited[2] <= LASTS_AT_MOST + 32
 
 
-def test_a_pass_without_drafts_is_known_while_it_was_measured_lately() -> None:
-    costs = learnt([6], times=1)
-    assert [rows for rows in range(1, 20) if costs.is_known(rows)] == [6, 7, 8, 9]
-    for _ in range(200):
-        costs.learn(100, 0.01)
-    assert not costs.is_known(6)
-
-
 @pytest.mark.parametrize(("rows", "seconds"), [(0, 1.0), (10**6, 1.0), (3, 0.0), (3, float("nan"))])
 def test_what_is_no_measurement_is_left_out(rows: int, seconds: float) -> None:
     costs = learnt([1, 2])

@@ -91,7 +91,7 @@ def written(
     while going := [at for at in range(texts) if len(tokens[at]) < length]:
         views, started = [view(None, tokens[at], length - len(tokens[at])) for at in going], world.now
         drafts = [NO_DRAFT] * len(going)
-        if speculator.wants_drafts(len(going), lambda: "guesser"):
+        if speculator.wants_drafts(len(going), "guesser"):
             drafts = speculator.propose([draftings[at] for at in going], views, [16] * len(going))
         rows = len(going) + sum(map(len, drafts))
         seconds_of_pass = world.cost(rows)
@@ -165,13 +165,13 @@ def test_each_text_has_no_more_nodes_than_its_own_bound() -> None:
     draftings = [Drafting([Guesser(world, 0.0, lambda _: True)], facts(), world.clock) for _ in range(3)]
     views = [view(None) for _ in range(3)]
     assert speculator.propose(draftings, views, [1, 0, 9]) == [NO_DRAFT] * 3
-    while not speculator.wants_drafts(3, lambda: "guesser"):
+    while not speculator.wants_drafts(3, "guesser"):
         speculator.ran(3, SMALL)
         speculator.took(SMALL)
     assert [len(one) for one in speculator.propose(draftings, views, [1, 0, 9])] == [1, 0, 4]
     some, seen = [None, *draftings[:2]], [*views[:2], None]
     assert [len(one) for one in speculator.propose(some, seen, [9] * 3)] == [0, 4, 0]
-    assert not speculator.wants_drafts(10_000, lambda: "more texts than the curve of costs knows")
+    assert not speculator.wants_drafts(10_000, "more texts than the curve of costs knows")
 
 
 def test_a_text_that_begins_anew_knows_all_its_tokens() -> None:

@@ -89,19 +89,13 @@ class Goodput:
         self._spent, self._written = 0.0, 0
         """Seconds and tokens of the current trial."""
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether no trial is running."""
-        return not self._is_trial
-
-    def learn(self, drafting: bool, tokens: int, seconds: float, passes: int = 1) -> None:
-        """Note a pass with its tokens and seconds, and choose the mode of the next one. `passes`: how many
-        passes it stands for."""
+    def learn(self, drafting: bool, tokens: int, seconds: float) -> None:
+        """Note a pass with its tokens and seconds, and choose the mode of the next one."""
         if tokens < 1 or not 0.0 < seconds < float("inf"):
             return
         if (self._drafted if drafting else self._plain).learn(tokens, seconds):
             self._spent, self._written = self._spent + seconds, self._written + tokens
-        self._left -= passes
+        self._left -= 1
         if self._left > 0:
             return
         if not len(self._drafted):

@@ -120,16 +120,6 @@ class PassCosts:
         """Return the curve's value for a size, without the overhead."""
         return float(self._curve[min(rows, len(self._curve)) - 1]) - self.overhead
 
-    def is_known(self, rows: int) -> bool:
-        """Return whether a pass of two thirds to all of so many rows was measured lately."""
-        at = min(bisect_left(self._buckets, rows), len(self._buckets) - 1)
-        while at >= 0 and 3 * self._buckets[at] >= 2 * rows:
-            size = self._sizes.get(self._buckets[at])
-            if size is not None and size.seconds and self._passes - size.last <= size.lasts:
-                return True
-            at -= 1
-        return False
-
     def _worked_out(self) -> npt.NDArray[np.float64]:
         self._updated = self._passes
         sizes, ratios, weights = [], [], []

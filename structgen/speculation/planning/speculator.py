@@ -14,9 +14,6 @@ from structgen.speculation.planning.drafting import Drafting
 from structgen.speculation.planning.goodput import Goodput
 from structgen.speculation.planning.pass_costs import PassCosts
 
-_IDLE: Final = 7
-"""Passes without drafts that are not measured, after each that is: measuring takes time, too."""
-_SELDOM: Final = 8
 _MOST_KINDS: Final = 64
 """The most kinds of batches (by size and drafters) that are distinguished; the oldest is dropped."""
 
@@ -39,31 +36,24 @@ class Speculator:
         self.costs = PassCosts(overhead)
         self._clock = clock
         self._goodputs: dict[object, Goodput] = {}
-        self._idle = 0
-        """How many of the next passes have no drafts and are not measured."""
-        self._passes = 0
         self._pass: _Pass | None = None
         """The pass to be accounted for when the texts have taken their tokens."""
 
-    def wants_drafts(self, count: int, kinds: Callable[[], Hashable]) -> bool:
-        """Return whether the next pass, of `count` texts, drafts. `kinds` returns the drafters of the texts,
-        and is called if needed. This begins the pass: `propose` may follow, then `ran` and `took`."""
+    def wants_drafts(self, count: int, drafters: Hashable) -> bool:
+        """Return whether the next pass, of `count` texts with such drafters, drafts. This begins the pass:
+        `propose` may follow, then `ran` and `took`."""
         self._settle()
-        if self._idle > 0:
-            self._idle -= 1
-            return False
         curve = self.costs.curve
         if count > len(curve):
             return False
-        kind = count.bit_length(), kinds()
+        kind = count.bit_length(), drafters
         goodput = self._goodputs.get(kind)
         if goodput is None:
             if len(self._goodputs) >= _MOST_KINDS:
                 del self._goodputs[next(iter(self._goodputs))]
             goodput = self._goodputs[kind] = Goodput(count)
-        self._idle = _IDLE if goodput.is_settled and not goodput.is_drafting else 0
         token = float(curve[count - 1]) / count
-        self._pass = _Pass(goodput, goodput.is_drafting, count, token, 1 + self._idle)
+        self._pass = _Pass(goodput, goodput.is_drafting, count, token)
         return goodput.is_drafting
 
     def propose(
@@ -87,14 +77,10 @@ class Speculator:
         return drafts
 
     def ran(self, rows: int, seconds: float) -> None:
-        """Note the seconds and rows of the model's pass. Of passes without drafts only one in eight is
-        measured."""
-        self._passes += 1
+        """Note the seconds and rows of the model's pass."""
+        self.costs.learn(rows, seconds)
         if self._pass is not None and self._pass.drafting:
-            self.costs.learn(rows, seconds)
             self._price(self._pass, seconds + self.costs.overhead)
-        elif self._passes % _SELDOM == 0 or not self.costs.is_known(rows):
-            self.costs.learn(rows, seconds)
 
     def took(self, seconds: float) -> None:
         """Add seconds of the pass for any other work, before or after the model's."""
@@ -115,7 +101,7 @@ class Speculator:
         if self._pass is not None:
             last, self._pass = self._pass, None
             saved = sum(drafting.saved - before for drafting, before in last.texts)
-            last.goodput.learn(last.drafting, last.count + saved, last.seconds, last.passes)
+            last.goodput.learn(last.drafting, last.count + saved, last.seconds)
 
 
 @dataclass(slots=True)
@@ -129,8 +115,6 @@ class _Pass:
     """Its texts."""
     token: float
     """Seconds of a token without drafts."""
-    passes: int
-    """How many passes it stands for: itself, and the unmeasured ones after it."""
     texts: list[tuple[Drafting, int]] = field(default_factory=list)
     """The texts whose drafters were asked, each with the tokens that drafts had saved it before."""
     sizes: list[int] = field(default_factory=list)

@@ -1,0 +1,75 @@
+"""Whether drafts can pay with a model is found by timing its passes once: laws under a clock of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from structgen.speculation.planning.row_trial import (
+    APART,
+    ENOUGH_SECONDS,
+    GUESSES,
+    LEAST_ROUNDS,
+    MOST_ROUNDS,
+    RowTrial,
+)
+
+OVERHEAD = 1.5e-4
+
+
+class Machine:
+    """A clock that passes move: `cost` has the seconds of a pass by its rows, `waits` more by its number."""
+
+    def __init__(self, cost: Callable[[int], float], waits: Callable[[int], float] = lambda _: 0.0) -> None:
+        self.cost, self.waits = cost, waits
+        self.now, self.ran = 0.0, list[int]()
+
+    def run(self, rows: int) -> None:
+        self.now += self.cost(rows) + self.waits(len(self.ran))
+        self.ran.append(rows)
+
+
+def tried(machine: Machine, passes: int = 10 * APART * MOST_ROUNDS) -> RowTrial:
+    """Return the trial after so many passes of an engine."""
+    trial = RowTrial(OVERHEAD, lambda: machine.now)
+    for _ in range(passes):
+        if trial.pays is not None:
+            break
+        trial.measure(machine.run)
+    return trial
+
+
+@pytest.mark.parametrize("seconds", [1e-3, 1e-2, 1.0])
+@pytest.mark.parametrize(("row", "pays"), [(0.0, True), (0.1, True), (0.35, False), (1.0, False)])
+def test_drafts_pay_where_rows_are_cheap_beside_a_pass(seconds: float, row: float, pays: bool) -> None:
+    assert tried(Machine(lambda rows: seconds * (1.0 + row * (rows - 1)))).pays is pays
+
+
+@pytest.mark.parametrize("row", [0.0, 0.34])
+def test_drafts_do_not_pay_where_a_pass_is_shorter_than_asking_for_them(row: float) -> None:
+    """structgen/extract: a pass takes 0.056 ms, and each further row a third of that."""
+    assert tried(Machine(lambda rows: 5.6e-5 * (1.0 + row * (rows - 1)))).pays is False
+
+
+@pytest.mark.parametrize(("row", "pays"), [(0.1, True), (0.5, False)])
+@pytest.mark.parametrize("slow", range(2 * MOST_ROUNDS))
+def test_a_pass_that_loads_code_or_waits_for_another_process_changes_nothing(
+    row: float, pays: bool, slow: int
+) -> None:
+    def cost(rows: int) -> float:
+        return 2e-3 * (1.0 + row * (rows - 1))
+
+    assert tried(Machine(cost, lambda number: 5.0 if number == slow else 0.0)).pays is pays
+
+
+def test_the_trial_ends_and_takes_the_fewer_passes_the_longer_they_are() -> None:
+    cheap, dear = Machine(lambda _: ENOUGH_SECONDS), Machine(lambda rows: ENOUGH_SECONDS * rows)
+    assert tried(cheap).pays is True and cheap.ran == [1, 1 + GUESSES] * LEAST_ROUNDS
+    assert tried(dear).pays is False and dear.ran == [1, 1 + GUESSES] * MOST_ROUNDS
+
+
+def test_the_rounds_of_a_trial_are_passes_apart() -> None:
+    machine = Machine(lambda rows: 1e-3 * rows)
+    assert tried(machine, APART - 1).pays is None and not machine.ran
+    assert tried(machine, 2 * APART - 1).pays is None and machine.ran == [1, 1 + GUESSES]
