@@ -1,7 +1,7 @@
 """Chains of `if` on one key: a case for each of its values, and not a split for each `if`.
 
 A hundred `if` on the value of one key (`type`, `kind`, `version`) are a hundred choices of two branches, each
-of which contradicts nearly all the others. Divided by the values of the key, each case knows the truth of every
+of which contradicts nearly all others. Divided by the values of the key, each case knows the truth of every
 test without asking: only the `then` of its own value is taken up.
 """
 
