@@ -204,13 +204,18 @@ class Evaluation:
                 guard(part, there, ((part, there),))
             if schema.one_of:
                 place = position(schema, "oneOf")
-                ranked = [(part, (*rank, place, index)) for index, part in enumerate(schema.one_of)]
-                held = [entry for entry in ranked if _holds(facts, tables.literal(entry[0]))]
+                ranked = [
+                    (part, (*rank, place, index), self._known(facts, tables.literal(part), kind, truth))
+                    for index, part in enumerate(schema.one_of)
+                ]
+                held = [(part, there) for part, there, holds in ranked if holds]
                 if held:
                     stack.extend(held)
                 else:
                     # That no second branch holds is said where the schema is taken up.
-                    choice: Choice = [(Hold(tables.literal(part), there),) for part, there in ranked]
+                    choice: Choice = [
+                        (Hold(tables.literal(part), there),) for part, there, holds in ranked if holds is None
+                    ]
                     open_.append(BranchGuard(choice, schema.one_of, None))
             if schema.if_ is not None:
                 at_if, then, other = (*rank, position(schema, "if")), schema.then, schema.else_
@@ -400,7 +405,3 @@ def _join(found: EvaluatedMembers, other: EvaluatedMembers) -> None:
     found.names.update(other.names)
     found.patterns.update(other.patterns)
     found.whole = found.whole or other.whole
-
-
-def _holds(facts: FactConjunction, literal: int) -> bool:
-    return literal == ALWAYS or literal in facts.asserted
