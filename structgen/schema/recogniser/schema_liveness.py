@@ -107,8 +107,9 @@ class Oracle:
         types, schema = info.types, info.schema
         if info.values is not None:
             plain = not (info.strings or info.numbers or info.objects or info.arrays)
-            # Strings that cannot be written under the policy (lone surrogates) need a closer look.
-            return True if plain and types & ~STRING else None
+            # Where lone surrogates cannot be written, strings, and what may hold them, need a closer look.
+            certain = types if self.scalars.lone else types & ~(STRING | ARRAY | OBJECT)
+            return True if plain and certain else None
         if types & (NULL | BOOLEAN):
             return True
         if types & NUMBER and (not info.numbers or _is_half_open(schema)):
