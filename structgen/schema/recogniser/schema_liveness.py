@@ -107,9 +107,8 @@ class Oracle:
         types, schema = info.types, info.schema
         if info.values is not None:
             plain = not (info.strings or info.numbers or info.objects or info.arrays)
-            # Where lone surrogates cannot be written, strings, and what may hold them, need a closer look.
-            certain = types if self.scalars.lone else types & ~(STRING | ARRAY | OBJECT)
-            return True if plain and certain else None
+            # Strings that cannot be written (lone surrogates), and what may hold them, need a closer look.
+            return True if plain and types & ~(STRING | ARRAY | OBJECT) else None
         if types & (NULL | BOOLEAN):
             return True
         if types & NUMBER and (not info.numbers or _is_half_open(schema)):
