@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import subprocess
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from regex_twin import holds, is_date_time, is_time, matches
 
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.decoded_text import columns, encode
+from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.errors import LimitError, RegexError, UnsupportedError
 from structgen.language.ir import (
     DEAD,
@@ -361,9 +362,38 @@ def test_a_lone_surrogate_is_one_character_of_its_class() -> None:
     assert walker.step(walker.start, ord("b")) == DEAD
 
 
-def test_half_of_the_surrogates_is_refused_by_name() -> None:
-    with pytest.raises(RegexError, match="surrogates"):
-        Walker(Pattern(r"[\uD83C-\uDBFF]"))
+@pytest.mark.parametrize(
+    "source", ["^[\\uD83C-\\uDBFF]a?$", "^\\uDE00$", "^a[\\uDE00\\uD83D]?[\\uDE00x]$", "\\uD83D.$"]
+)
+def test_sets_may_divide_the_surrogates(source: str) -> None:
+    walker = Walker(Pattern(source), pool=StringPool(Limits(), lone=True))
+    chars = "a", "x", "\ud800", "\ud83d", "\ude00", "\ude01", "\U0001f600"
+    seen = 0
+    for size in range(4):
+        for letters in itertools.product(chars, repeat=size):
+            text = "".join(letters)
+            if re.search("[\ud800-\udbff][\udc00-\udfff]", text):
+                continue  # no text has this value
+            state = walker.start
+            for column in columns(encode(text)):
+                state = walker.step(state, column)
+            accepted = state != DEAD and walker.pool.outcome[state] == 0
+            assert accepted == (re.search(source.replace("$", r"\Z"), text) is not None), ascii(text)
+            seen += accepted
+            assert state == DEAD or not re.search(
+                "[\ud800-\udbff][\udc00-\udfff]", decode(walker.pool.finish(state)[0])
+            )
+    assert seen
+
+
+@pytest.mark.parametrize("source", [r"^\uD83D$", r"^[\uD800-\uDFFF]+$", r"^[\uD800-\uDBFF][\uDC00-\uDFFF]$"])
+def test_what_only_lone_surrogates_are_is_empty_where_none_can_be_written(source: str) -> None:
+    assert Walker(Pattern(source)).start == DEAD
+
+
+def test_a_high_half_and_a_low_one_are_never_lone() -> None:
+    pool = StringPool(Limits(), lone=True)
+    assert Walker(Pattern(r"^[\uD800-\uDBFF][\uDC00-\uDFFF]$"), pool=pool).start == DEAD
 
 
 @pytest.mark.parametrize(

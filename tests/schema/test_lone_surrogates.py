@@ -77,6 +77,7 @@ BEGINNINGS: list[tuple[Json, bytes]] = [
     ({"type": "string", "pattern": "^.?$", "not": {"enum": [HIGH, OTHER_LOW]}}, b'"\\ud83d'),
     ({"type": "object", "propertyNames": {"not": {"const": HIGH}}}, b'{"\\ud83d'),
     ({"type": "object", "propertyNames": {"enum": [HIGH, LOW]}, "minProperties": 2}, b'{"\\ude00":1,"'),
+    ({"type": "string", "pattern": "^[\\ud800-\\udfff]{2}$"}, b'"\\ud83d\\ud'),
     ({"uniqueItems": True, "type": "array"}, b'["\\ud800",'),
     ({"uniqueItems": True, "items": {"enum": [HIGH, LOW]}, "minItems": 2}, b'["\\ude00","'),
     ({"const": [HIGH]}, b"["),
@@ -112,6 +113,14 @@ def test_where_none_can_be_written_a_constant_with_one_is_refused(schema: Json, 
     compiled(schema, escapes="any")
 
 
+@pytest.mark.parametrize("last", [b"8", b"C", b"e", b"f"])
+def test_half_of_a_pair_that_no_pattern_takes_cannot_be_begun(last: bytes) -> None:
+    grammar = compiled({"type": "string", "pattern": "^[\\ud800-\\udfff]{2}$"}, **sg.WIDEST)
+    state = grammar.step_bytes(grammar.start, b'"\\ud83d\\ud')
+    assert state is not None
+    assert (grammar.step_bytes(state, last) is not None) == (last == b"8")
+
+
 def test_two_halves_of_a_pair_are_no_lone_surrogates() -> None:
     with pytest.raises(sg.UnsatisfiableSchema):
         compiled({"const": HIGH + LOW}, **sg.WIDEST)  # no text has this value
@@ -127,6 +136,8 @@ SHORT: list[Json] = [
     {"enum": [HIGH, "a" + LOW, "\U0001f600"]},
     {"type": "string", "not": {"enum": [HIGH, LOW + HIGH, "a"]}},
     {"type": "string", "pattern": "^.$"},
+    {"type": "string", "pattern": "^[\\ud800-\\udfff]{2}$"},
+    {"type": "string", "pattern": "^[\\ud800-\\udbff]a?[\\ud800-\\udfff]?$"},
     {"type": "string", "pattern": "^a|^[^a]*$", "not": {"const": HIGH + "a"}},
     {"type": "string", "minLength": 2, "maxLength": 2},
     {"anyOf": [{"const": OTHER_HIGH}, {"type": "string", "pattern": "^a"}, {"enum": [LOW + "a"]}]},
@@ -177,6 +188,7 @@ def value(chance: random.Random, depth: int = 2) -> Json:
 
 
 PATTERNS = ["^a", "a", "^[^a]*$", "b$", "^é?$", "^(?:a|b)+$", "^[^é]{0,2}$"]
+PATTERNS += ["^\\ud83d", "[\\udc00-\\udfff]", "^[^\\ude00]*$"]
 
 
 def string_schema(chance: random.Random) -> dict[str, Json]:

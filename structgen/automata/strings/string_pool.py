@@ -34,7 +34,7 @@ from structgen.automata.programs.instructions import (
     completion_costs,
     floats,
 )
-from structgen.automata.programs.thompson_construction import compile_regex
+from structgen.automata.programs.thompson_construction import compile_pattern, compile_regex
 from structgen.automata.strings import banned_texts
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings.boolean_formulas import (
@@ -105,6 +105,8 @@ _CROWD, _HASTE = 16, 200
 """With more than _CROWD patterns in a conjunction, a search may take 1/_HASTE of `limits.oracle_steps`: a
 longer search rarely succeeds among a million sets of patterns."""
 
+_PAIR = r"[\uD800-\uDBFF][\uDC00-\uDFFF]"
+"""Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
 _WORK = 6
 """Units of a call's work, some 4 us each, in one of `Limits.oracle_steps`."""
 
@@ -476,7 +478,7 @@ class StringPool:
     def going_on(self, state: int) -> list[tuple[int, int]]:
         """Return the bytes that may follow in a state, ascending, each with the state after it."""
         row = self._row(state)[: WIDTH if self.lone else 256]
-        found = np.flatnonzero(row >= 0).tolist()
+        found = (row >= 0).nonzero()[0].tolist()
         return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in found]
 
     # The arrays.
@@ -576,6 +578,10 @@ class StringPool:
             self._make_arrays()
         builder = TreeBuilder(self._formats)
         nodes = tuple(builder.node(formula, whole=spec.judge is None) for formula in spec.formulas)
+        if self.lone and any(isinstance(atom, Program) and _divides(atom) for atom in builder.atoms):
+            apart = "not", builder.tree(compile_pattern(_PAIR))
+            asked = len(nodes) - (spec.judge is not None)
+            nodes = (*(("all", node, apart) for node in nodes[:asked]), *nodes[asked:])
         atoms = list(builder.atoms)
         sets: dict[Ranges, int] = {}
         letters: set[int] = set()
@@ -1238,6 +1244,12 @@ def _grown(nodes: tuple[BooleanTree, ...], atoms: list[Atom]) -> tuple[int, int]
         elif part != ("atom", 0):
             return None
     return (least, most) if most < 0 or least <= most else None
+
+
+def _divides(program: Program) -> bool:
+    """Return whether a set of a program holds some lone surrogates and not others."""
+    edges = (point for ranges in program.sets for low, high in ranges for point in (low, high + 1))
+    return any(0xD800 < point < 0xE000 for point in edges)
 
 
 def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 
 from structgen.automata.unicode.charsets import LAST, Ranges
-from structgen.errors import RegexError
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def partition_for(
     """Return the coarsest partition in which a set is a union of classes, and a letter is its own class.
 
     `plain`: what a class costs is bytes of UTF-8, not of JSON text. `lone`: lone surrogates can be written,
-    as escapes. A set of low ones alone cannot: behind a high one they are half of another character.
+    as escapes.
     """
     toggles: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
     for index, ranges in enumerate(sets):
@@ -76,12 +75,6 @@ def partition_for(
         for low, high in ranges:
             toggles[low] = toggles.get(low, 0) ^ bit
             toggles[high + 1] = toggles.get(high + 1, 0) ^ bit
-    for point in sorted(toggles):
-        if 0xD800 < point < 0xE000 and point != 0xDC00:
-            raise RegexError(
-                f"A set of characters divides the surrogates at U+{point:X}, which no UTF-8 text can hold.",
-                cure="Write characters above U+FFFF as themselves, or as \\u{...}.",
-            )
     for letter in letters:
         toggles.setdefault(letter, 0)
         toggles.setdefault(letter + 1, 0)
@@ -101,7 +94,7 @@ def partition_for(
         known = spelled.get(name)
         if known is None or (known[0] > 1 and known[2] < 0x80):  # later ranges are dearer than these
             found = cheapest_point(point, end - 1, plain)
-            if lone and found is None and (point < 0xDC00 or point in letters):
+            if lone and found is None:
                 found = 6, b"\\u%04x" % point, point
             spelled[name] = found if known is None or (found is not None and found < known) else known
             if found is not None or point in letters:

@@ -465,7 +465,11 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
             copy_block(c.work.spare[2], spare)
             code = character(c, spare)
             if code == YES:
-                code = units_alive(c, spare, low, top)
+                # a low surrogate would make it half of a pair
+                code = units_alive(c, spare, low, min(top, 0xDBFF))
+                if code != YES:
+                    asked = asked or code == ASK
+                    code = units_alive(c, spare, max(low, 0xE000), top)
             if code == YES:
                 return YES
         asked = asked or code == ASK
