@@ -320,3 +320,23 @@ def test_a_completion_of_thousands_of_bytes_takes_the_fewest_tokens_that_write_i
             following = compiled.step_bytes(state, text[:37])
             assert following is not None
             state = following
+
+
+def test_a_completion_adds_no_key_that_the_object_holds() -> None:
+    schema = {"type": "object", "properties": {"a": {"enum": ["a"]}}}
+    for first, second in ((b'{"b":1,', b'"":1,'), (b'{"b":1, ', b'"":1, '), (b'{"":1,', b'" ":1,')):
+        compiled = sg.compile(sg.json_schema(schema, **sg.WIDEST), TOKENIZER, store=False)
+        before = compiled.step_bytes(compiled.start, first)
+        assert before is not None
+        # what was found for an object with other keys is not good for this one
+        assert compiled.step_bytes(before, compiled.completion(before)) is not None
+        state = compiled.step_bytes(before, second)
+        assert state is not None
+        assert compiled.step_bytes(state, compiled.completion(state)) is not None
+
+
+def test_the_completion_of_few_values_that_must_differ_is_written_in_ascii() -> None:
+    schema = {"type": "array", "items": {"enum": ["é", "ü"]}, "uniqueItems": True, "minItems": 2}
+    compiled = sg.compile(sg.json_schema(schema, **sg.JSON_DUMPS), TOKENIZER, store=False)
+    text = compiled.completion(compiled.start)
+    assert text.isascii() and sorted(json.loads(text)) == ["é", "ü"]

@@ -167,7 +167,8 @@ def network_of(document: Document) -> SchemaNetwork:
         assert demands == frozenset((0,)), "an oracle asks about one demand at a time"
         return 0
 
-    limits, numbers = document.limits, document.policies.numbers
+    limits, policies = document.limits, document.policies
+    strings = StringPool(limits, lone=policies.escapes == "any")
     return SchemaNetwork(
-        document, Strings(StringPool(limits), outcome), Numbers(number_pool(numbers, limits), outcome)
+        document, Strings(strings, outcome), Numbers(number_pool(policies.numbers, limits), outcome)
     )

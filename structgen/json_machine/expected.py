@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from structgen.automata.unicode.decoded_text import decode
 from structgen.json_machine.answers import character_spelling
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import json_blocks as L
@@ -131,7 +132,7 @@ class Explainer:
         if entry.string is not None and b'"'[0] in found.allowed:
             regs = machine.registers(machine.after(index, b'"'))
             if int(regs[L.MODE]) == L.M_WORDS:
-                words = [word.decode("utf-8", "surrogatepass") for word in self._words(regs)]
+                words = [decode(word) for word in self._words(regs)]
                 found.add(wording.listing(map(wording.quoted, words)), sources, b'"')
             else:
                 for what in wording.describe(entry.string.formulas, wording.string):
@@ -248,7 +249,7 @@ class Explainer:
         for word in self._words(regs):
             going_on = self._going_on(regs, word)
             if any(byte in rest for byte in going_on):
-                words.append(word.decode("utf-8", "surrogatepass"))
+                words.append(decode(word))
                 first.update(going_on)
         if words:
             what = wording.listing(map(wording.quoted, words))
@@ -268,7 +269,7 @@ class Explainer:
         if int(regs[L.AT]) >= 0:
             missing = set(machine.network.owed(residue)[0])
             for _at, word in machine.listed(machine.key_list(row), int(regs[L.AT])):
-                name = word.decode("utf-8", "surrogatepass")
+                name = decode(word)
                 if name in menu.named:
                     going_on = bytes(byte for byte in rest if byte in self._going_on(regs, word))
                     sources = self._sources(menu.named[name])
@@ -313,7 +314,7 @@ class Explainer:
     # --- listed strings ---
 
     def _words(self, regs: Registers) -> Iterator[bytes]:
-        """Yield the listed strings that agree with what is written (UTF-8, lone surrogates too)."""
+        """Yield the listed strings that agree with what is written, as bytes (`decoded_text`)."""
         words = self._machine.string_row(int(regs[L.RES]))[L.S_START]
         for _at, word in self._machine.listed(words, int(regs[L.AT])):
             yield word
@@ -324,7 +325,7 @@ class Explainer:
         written = int(regs[L.AT]) & L.POSITION_BITS
         if written < len(word) and word[written] & 0xC0 == 0x80:
             return word[written : written + 1]
-        rest = word[written:].decode("utf-8", "surrogatepass")
+        rest = decode(word[written:])
         begun = character_spelling.begun(int(regs[L.LEX]))
         return bytes(
             byte

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.unicode.decoded_text import columns, decode
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.answers.journal import Recorded
 from structgen.json_machine.masks import state_walk
@@ -142,10 +143,10 @@ class Inspection:
         strings, spec = self._strings, self._expander.string_specs[row]
         assert spec is not None, "a string of a schema"
         state = strings.start(spec, self._expander.outcome)
-        for byte in prefix:
-            if int(strings.trans[state, byte]) == UNKNOWN:
-                strings.expand(state, byte)
-            state = int(strings.trans[state, byte])
+        for column in columns(prefix):
+            if int(strings.trans[state, column]) == UNKNOWN:
+                strings.expand(state, column)
+            state = int(strings.trans[state, column])
         return strings.finish(state)
 
     def finish_number(self, state: int) -> Demands:
@@ -248,7 +249,7 @@ class Inspection:
         while pending:
             node, text = pending.pop()
             if rows[node, 1] == 1:
-                found.add(text.decode("utf-8", "surrogatepass"))
+                found.add(decode(text))
             entry = int(rows[node, 2])
             while entry > 0:
                 pending.append((int(rows[entry, 1]), text + bytes((int(rows[entry, 0]) - 1,))))

@@ -273,7 +273,8 @@ class Meaning:
     # --- making it ------------------------------------------------------------------------------------------
 
     def _new_pools(self) -> tuple[StringPool, AnyPool]:
-        return StringPool(self._limits), number_pool(self._grammar.policies.numbers, self._limits)
+        lone = self._grammar.policies.escapes == "any"
+        return StringPool(self._limits, lone=lone), number_pool(self._grammar.policies.numbers, self._limits)
 
     def _new_network(self, strings: StringPool, numbers: AnyPool) -> tuple[Network, _Outcomes]:
         outcomes = _Outcomes()

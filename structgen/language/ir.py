@@ -323,7 +323,8 @@ class Network(Protocol):
         ...
 
     def keys(self, residue: int) -> Sequence[str]:
-        """Return every key that any residue of this object may name, sorted by their UTF-8 bytes."""
+        """Return every key that any residue of this object may name, sorted by their bytes
+        (`unicode.decoded_text`)."""
         ...
 
     def menu(self, residue: int) -> ObjectMenu:

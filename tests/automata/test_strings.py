@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import subprocess
 
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from regex_twin import holds, is_date_time, is_time, matches
 
 from structgen.automata.strings.string_pool import StringPool
-from structgen.errors import LimitError, RegexError, StructgenError, UnsupportedError
+from structgen.automata.unicode.decoded_text import columns, decode, encode
+from structgen.errors import LimitError, RegexError, UnsupportedError
 from structgen.language.ir import (
     DEAD,
     TRUE,
@@ -351,16 +353,47 @@ def test_the_length_bound_holds_beside_a_counted_pattern() -> None:
 
 
 def test_a_lone_surrogate_is_one_character_of_its_class() -> None:
-    walker = Walker(Pattern(r"^[^\u0000-\uD7FF\uE000-\u{10FFFF}]?a$"))
-    state = walker.step(walker.start, 256)
-    assert state != DEAD
-    assert walker.pool.outcome[walker.step(state, ord("a"))] == 0
+    walker = Walker(Pattern(r"^[^\u0000-\uD7FF\uE000-\u{10FFFF}]?a$"), pool=StringPool(Limits(), lone=True))
+    for char in ("\ud800", "\ud83d", "\udfff"):
+        state = walker.start
+        for column in columns(encode(char + "a")):
+            state = walker.step(state, column)
+        assert walker.pool.outcome[state] == 0
     assert walker.step(walker.start, ord("b")) == DEAD
 
 
-def test_half_of_the_surrogates_is_refused_by_name() -> None:
-    with pytest.raises(RegexError, match="surrogates"):
-        Walker(Pattern(r"[\uD83C-\uDBFF]"))
+@pytest.mark.parametrize(
+    "source", ["^[\\uD83C-\\uDBFF]a?$", "^\\uDE00$", "^a[\\uDE00\\uD83D]?[\\uDE00x]$", "\\uD83D.$"]
+)
+def test_sets_may_divide_the_surrogates(source: str) -> None:
+    walker = Walker(Pattern(source), pool=StringPool(Limits(), lone=True))
+    chars = "a", "x", "\ud800", "\ud83d", "\ude00", "\ude01", "\U0001f600"
+    seen = 0
+    for size in range(4):
+        for letters in itertools.product(chars, repeat=size):
+            text = "".join(letters)
+            if re.search("[\ud800-\udbff][\udc00-\udfff]", text):
+                continue  # no text has this value
+            state = walker.start
+            for column in columns(encode(text)):
+                state = walker.step(state, column)
+            accepted = state != DEAD and walker.pool.outcome[state] == 0
+            assert accepted == (re.search(source.replace("$", r"\Z"), text) is not None), ascii(text)
+            seen += accepted
+            assert state == DEAD or not re.search(
+                "[\ud800-\udbff][\udc00-\udfff]", decode(walker.pool.finish(state)[0])
+            )
+    assert seen
+
+
+@pytest.mark.parametrize("source", [r"^\uD83D$", r"^[\uD800-\uDFFF]+$", r"^[\uD800-\uDBFF][\uDC00-\uDFFF]$"])
+def test_what_only_lone_surrogates_are_is_empty_where_none_can_be_written(source: str) -> None:
+    assert Walker(Pattern(source)).start == DEAD
+
+
+def test_a_high_half_and_a_low_one_are_never_lone() -> None:
+    pool = StringPool(Limits(), lone=True)
+    assert Walker(Pattern(r"^[\uD800-\uDBFF][\uDC00-\uDFFF]$"), pool=pool).start == DEAD
 
 
 @pytest.mark.parametrize(
@@ -406,9 +439,18 @@ def test_extra_formats_are_patterns() -> None:
         Walker(Format("odd"), pool=pool)
 
 
-def test_a_lone_surrogate_among_words_is_refused() -> None:
-    with pytest.raises(StructgenError):
-        Walker(Words(frozenset(("\ud800",))))
+def test_words_with_lone_surrogates_are_told_apart_where_these_can_be_written() -> None:
+    words = Words(frozenset(("\ud800", "a\udfff")))
+    assert Walker(words).start == DEAD
+    walker = Walker(words, pool=StringPool(Limits(), lone=True))
+    assert walker.pool.finish(walker.start) == {0: encode("\ud800")}
+    assert walker.pool.is_finite(walker.start, 2) == sorted(map(encode, words.of))
+    for text in ("\ud800", "\ud801", "a\udfff", "a\udffe", "a", "\ud800a"):
+        state = walker.start
+        for column in columns(encode(text)):
+            state = walker.step(state, column)
+        assert (state != DEAD and walker.pool.outcome[state] == 0) == (text in words.of), ascii(text)
+    assert walker.run(b"\xed\xa0\x80") == DEAD and walker.run(encode("\ud800")) == DEAD
 
 
 _NODE = """

@@ -114,6 +114,18 @@ def test_an_escape_in_a_key_goes_on_only_to_a_key_that_is_left() -> None:
     assert matcher.accepts([*held, ord(",")]) == len(held)
 
 
+@pytest.mark.parametrize("key", ["b", "é", "š", "\U0001f600", "\ud83d"])
+def test_an_escape_that_only_a_named_key_completes_is_in_the_mask(key: str) -> None:
+    schema = {"properties": {key: True}, "patternProperties": {"^a": True}, "additionalProperties": False}
+    options = {"whitespace": "compact", "escapes": "any"}
+    compiled = sg.compile(sg.json_schema({"type": "object", **schema}, **options), tokenizer())
+    units = key.encode("utf-16-be", "surrogatepass").hex()
+    state = compiled.step_bytes(compiled.start, b'{"')
+    for byte in "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4)).encode():
+        assert state is not None and byte in compiled.allowed(state)
+        state = compiled.step(state, byte)
+
+
 def test_a_key_of_any_length_may_be_written() -> None:
     compiled = sg.compile(sg.json_schema({"type": "object"}, whitespace="compact"), tokenizer())
     key = b"a" * 200_000

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from structgen.native.jit import jit
 
-WIDTH = 258
+WIDTH = 257
 MOST_TO_END = 8
 """The most characters from any state of an implicit automaton to an end."""
 SAFE_COLUMN = 255
@@ -64,18 +64,18 @@ BANNED_STATE = 4  # a state of a whole automaton (`banned_texts`): the automaton
 # Columns of instructions after their own: see program.completion_costs.
 I_COST, I_OUTER, I_BODY = 6, 7, 8
 # Columns of specs.
-P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_HIGH, P_LOW, P_CAP, P_BREAKS, P_NBREAKS = range(10)
-P_TRIMMED, P_COST, P_ATOM, P_FIRST = 10, 11, 12, 14  # P_ATOM: two columns
-P_JUDGED = 15
-P_TEXTS = 16  # strings up to so many characters may use the implicit automaton's `safe`
+P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_CAP, P_BREAKS, P_NBREAKS = range(8)
+P_TRIMMED, P_COST, P_ATOM, P_FIRST = 8, 9, 10, 12  # P_ATOM: two columns
+P_JUDGED = 13
+P_TEXTS = 14  # strings up to so many characters may use the implicit automaton's `safe`
 # The parts of a disjunction are specs: the number of the first, how many. Of a part: where the heap lists its
 # atoms, and the number of the first atom there.
-P_PARTS, P_NPARTS, P_MEMBERS, P_FIRST_ATOM = 17, 18, 19, 20
+P_PARTS, P_NPARTS, P_MEMBERS, P_FIRST_ATOM = 15, 16, 17, 18
 # One trimmed atom, each of whose texts can be lengthened by any number of characters, and lengths: the
 # bounds.
-P_GROWS, P_LEAST, P_MOST = 21, 22, 23
-P_NEEDED = 24  # of a conjunction: where the heap lists the atoms that tell their distance to a match
-SPEC_COLUMNS = 25
+P_GROWS, P_LEAST, P_MOST = 19, 20, 21
+P_NEEDED = 22  # of a conjunction: where the heap lists the atoms that tell their distance to a match
+SPEC_COLUMNS = 23
 
 
 class Interrupt(Exception):

@@ -200,7 +200,8 @@ def _ends_well(node: Node, tail: bool) -> bool:
     if isinstance(node, Repetition):
         return _ends_well(node.of, tail and node.least <= 1)
     if isinstance(node, CharacterClass):
-        return bool(node.ranges)
+        # lone surrogates can be written only as escapes, if at all
+        return any(low < 0xD800 or high > 0xDFFF for low, high in node.ranges)
     return not isinstance(node, (TextStart, LookAround, WordBoundary))
 
 

@@ -18,14 +18,15 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.programs.determinizer_tables import WIDTH
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import Alternation, CharacterClass, Concatenation, Node
 from structgen.automata.strings.banned_patterns import minimal, pattern_of
-from structgen.automata.unicode.utf8 import PLACES
+from structgen.automata.unicode.decoded_text import LONE_COLUMN
+from structgen.automata.unicode.utf8 import LONE_PLACE, PLACES
 from structgen.errors import RegexError
 from structgen.language.ir import DEAD, All, Format, Formula, Length, Not, Pattern, Spec
 
-WIDTH: Final = 258
 MOST_STATES: Final = 1 << 15
 """The most states of a whole automaton; a larger one is determinised lazily."""
 Rows: TypeAlias = npt.NDArray[np.int32]
@@ -35,7 +36,7 @@ class Banned(NamedTuple):
     """The automaton of strings without some texts; state 0 is its start."""
 
     rows: Rows
-    """[states, 258]: the next state by byte and by lone surrogate, or DEAD."""
+    """[states, 257]: the next state by byte and by lone surrogate (`unicode.decoded_text`), or DEAD."""
     ends: npt.NDArray[np.bool_]
     """[states]: may a string end here?"""
     name: bytes
@@ -157,7 +158,7 @@ class _Rows:
         for place, edges in enumerate(PLACES):
             for low, high, after in edges:
                 self.rows[place, low : high + 1] = after
-        self.rows[0, 256:] = 0  # a lone surrogate is in no text
+        self.rows[0, LONE_COLUMN] = LONE_PLACE  # a lone surrogate is in no text
 
     def add(self, inside: bool) -> int:
         """Add a state whose row is yet to be written."""

@@ -72,11 +72,9 @@ from structgen.automata.programs.determinizer_tables import (
     P_COST,
     P_FIRST_ATOM,
     P_GROWS,
-    P_HIGH,
     P_JUDGED,
     P_KINDS,
     P_LEAST,
-    P_LOW,
     P_MEMBERS,
     P_MOST,
     P_NBREAKS,
@@ -156,6 +154,7 @@ from structgen.automata.strings.subset_construction import (
     steps,
     tidy,
 )
+from structgen.automata.unicode.decoded_text import LONE_COLUMN
 from structgen.language.ir import DEAD, UNKNOWN
 from structgen.native.jit import entry, jit
 
@@ -762,7 +761,8 @@ def _middle_to(A, kind, target):  # type: ignore[no-untyped-def]
 def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
     """Return the state inside a UTF-8 sequence, `left` bytes from its end, that spells low to low + 64**left.
 
-    work[class] holds the states after each class.
+    With two bytes left and 0xD800 for `low` it is the one behind the first byte of a lone surrogate
+    (`unicode.decoded_text`). work[class] holds the states after each class.
     """
     heap, work = heap_of(A), work_of(A)
     high = low + (np.int64(1) << (6 * left)) - 1
@@ -774,6 +774,8 @@ def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
         low_point = low
     if left == 2 and low == 0xD000:
         high = np.int64(0xD7FF)
+    elif left == 2 and low == 0xD800:
+        high = np.int64(0xDFFF)
     high = min(high, 0x10FFFF)
     starts, count = spec_of(A)[s, P_STARTS], spec_of(A)[s, P_RANGES]
     kinds = spec_of(A)[s, P_KINDS]
@@ -798,7 +800,7 @@ def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
     if left == 1:
         kind = ONE
     elif left == 2:
-        kind = THREE if low == 0 else np.int64(4) if low == 0xD000 else TWO
+        kind = THREE if low == 0 or low == 0xD800 else np.int64(4) if low == 0xD000 else TWO
     else:
         kind = np.int64(5 if low == 0 else 7 if low == 0x100000 else 6)
     return _middle_to(A, kind, target)
@@ -855,13 +857,15 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
             trans[n, b] = DEAD
         starts, count, kinds = spec_of(A)[s, P_STARTS], spec_of(A)[s, P_RANGES], spec_of(A)[s, P_KINDS]
         at = np.int64(0)
+        lone = left == 2 and low == 0xD800
+        base = np.int64(0xD000) if lone else low
         for b in range(64):
-            first = low + (np.int64(b) << (6 * (left - 1)))
+            first = base + (np.int64(b) << (6 * (left - 1)))
             last = first + (np.int64(1) << (6 * (left - 1))) - 1
             if (
                 (left == 2 and last < 0x800)
                 or (left == 3 and (last < 0x10000 or first > 0x10FFFF))
-                or (first >= 0xD800 and last <= 0xDFFF)
+                or (left == 2 and (first >= 0xD800 and last <= 0xDFFF) != lone)
             ):
                 trans[n, 128 + b] = DEAD
             elif left > 1:
@@ -932,8 +936,7 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
             trans[n, b] = last_state
         for b in range(0xF5, 256):
             trans[n, b] = DEAD
-        trans[n, 256] = work_of(A)[spec_of(A)[s, P_HIGH]]
-        trans[n, 257] = work_of(A)[spec_of(A)[s, P_LOW]]
+        trans[n, LONE_COLUMN] = _middle(A, s, q, np.int64(0xD800), TWO)
         if steps(A, nodes_of(A)[q, Q_SET]):
             for b in range(128):
                 if alphabet(b):

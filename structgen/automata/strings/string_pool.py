@@ -34,7 +34,7 @@ from structgen.automata.programs.instructions import (
     completion_costs,
     floats,
 )
-from structgen.automata.programs.thompson_construction import compile_regex
+from structgen.automata.programs.thompson_construction import compile_pattern, compile_regex
 from structgen.automata.strings import banned_texts
 from structgen.automata.strings import determinizer as k
 from structgen.automata.strings.boolean_formulas import (
@@ -49,9 +49,10 @@ from structgen.automata.strings.boolean_formulas import (
 from structgen.automata.strings.conjunction_completion import completion_by_parts
 from structgen.automata.strings.implicit_states import ImplicitStates, length_of_texts
 from structgen.automata.unicode.charsets import LAST, Ranges
-from structgen.automata.unicode.partition import Partition, class_of, partition_for
-from structgen.automata.unicode.utf8 import PLACES
-from structgen.errors import LimitError, UnsupportedError
+from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
+from structgen.automata.unicode.partition import Partition, partition_for
+from structgen.automata.unicode.utf8 import LONE_PLACE, PLACES
+from structgen.errors import LimitError
 from structgen.language.ir import (
     DEAD,
     UNKNOWN,
@@ -71,7 +72,7 @@ from structgen.native.raw_memory import address_of
 from structgen.system.public_calls import THIS_CALL
 
 WIDTH = ar.WIDTH
-"""Columns of a row: a byte of the decoded string's UTF-8, then a lone high and a lone low surrogate."""
+"""Columns of a row: a byte of the decoded string's UTF-8, then the first byte of a lone surrogate."""
 
 FREE = 0
 _NO_STATES: Any = np.empty(0, np.int64)
@@ -104,6 +105,8 @@ _CROWD, _HASTE = 16, 200
 """With more than _CROWD patterns in a conjunction, a search may take 1/_HASTE of `limits.oracle_steps`: a
 longer search rarely succeeds among a million sets of patterns."""
 
+_PAIR = r"[\uD800-\uDBFF][\uDC00-\uDFFF]"
+"""Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
 _WORK = 6
 """Units of a call's work, some 4 us each, in one of `Limits.oracle_steps`."""
 
@@ -158,10 +161,10 @@ class _LoadedSpec:
 class StringPool:
     """All string automata of one compiled grammar; rows are filled when `expand` asks. Not thread-safe.
 
-    `trans` (int32 [capacity, 258]) holds for each state the next state, `ir.DEAD` or `ir.UNKNOWN`; `outcome`
+    `trans` (int32 [capacity, 257]) holds for each state the next state, `ir.DEAD` or `ir.UNKNOWN`; `outcome`
     (int32 [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they
-    grow. States 0 to 7 are the free string (any text, outcome 0). Columns 256 and 257 are lone surrogates; a
-    string that only lone surrogates complete counts as dead.
+    grow. States 0 to 7 are the free string (any text, outcome 0). The last column is the first byte of a lone
+    surrogate (`unicode.decoded_text`).
     """
 
     FREE = FREE
@@ -173,10 +176,12 @@ class StringPool:
         *,
         rooms: Mapping[str, int] = MappingProxyType({}),
         plain: bool = False,
+        lone: bool = False,
     ) -> None:
         """Make an empty pool. `rooms`: initial rows of arrays, in place of those in `ROOMS`. `plain`: the
-        length of a completion is its bytes, not those of its JSON text."""
-        self._limits, self._plain = limits, plain
+        length of a completion is its bytes, not those of its JSON text. `lone`: lone surrogates can be
+        written; if not, a string that only they complete is dead."""
+        self._limits, self._plain, self.lone = limits, plain, lone
         self._formats = dict(extra_formats or {})
         self._specs: list[_LoadedSpec] = []
         self._starts: dict[tuple[Spec, Callable[[frozenset[int]], int]], int] = {}
@@ -353,8 +358,8 @@ class StringPool:
             self.texts.expand(state, column)
 
     def finish(self, state: int) -> Demands:
-        """Return, for each demand that can still be met, the completion that is shortest as JSON text, in
-        UTF-8.
+        """Return, for each demand that can still be met, the completion that is shortest as JSON text, as
+        bytes (`unicode.decoded_text`).
 
         Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
         and `\\` take two bytes, control characters two or six (RFC 8259, section 7). In a plain pool it is
@@ -456,8 +461,7 @@ class StringPool:
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
 
-        Cost: a few times `most` rows for each byte of the longest word. Completions with lone surrogates are
-        not counted.
+        Cost: a few times `most` rows for each byte of the longest word.
         """
         words: list[bytes] = []
         # Every state is live, so each entry of the stack is a prefix of a word.
@@ -466,12 +470,16 @@ class StringPool:
             at, text = stack.pop()
             if self.outcome[at] >= 0:
                 words.append(text)
-            row = self._row(at)
-            for byte in np.flatnonzero(row[:256] >= 0).tolist():
-                stack.append((int(row[byte]), text + bytes((byte,))))
+            stack += ((after, text + bytes((byte,))) for byte, after in self.going_on(at))
             if len(words) + len(stack) > most:
                 return None
         return sorted(words)
+
+    def going_on(self, state: int) -> list[tuple[int, int]]:
+        """Return the bytes that may follow in a state, ascending, each with the state after it."""
+        row = self._row(state)[: WIDTH if self.lone else 256]
+        found = (row >= 0).nonzero()[0].tolist()
+        return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in found]
 
     # The arrays.
 
@@ -570,6 +578,10 @@ class StringPool:
             self._make_arrays()
         builder = TreeBuilder(self._formats)
         nodes = tuple(builder.node(formula, whole=spec.judge is None) for formula in spec.formulas)
+        if self.lone and any(isinstance(atom, Program) and _divides(atom) for atom in builder.atoms):
+            apart = "not", builder.tree(compile_pattern(_PAIR))
+            asked = len(nodes) - (spec.judge is not None)
+            nodes = (*(("all", node, apart) for node in nodes[:asked]), *nodes[asked:])
         atoms = list(builder.atoms)
         sets: dict[Ranges, int] = {}
         letters: set[int] = set()
@@ -580,13 +592,7 @@ class StringPool:
                 letters.update(atom.letters)
                 for ranges in atom.sets:
                     sets.setdefault(ranges, len(sets))
-        if any(0xD800 <= letter < 0xE000 for letter in letters):
-            raise UnsupportedError(
-                "A string with a lone surrogate cannot be asked for: no UTF-8 text can hold it.",
-                keyword="enum",
-                cure="Write the character it is half of.",
-            )
-        partition = partition_for(tuple(sets), frozenset(letters), self._plain)
+        partition = partition_for(tuple(sets), frozenset(letters), self._plain, self.lone)
         classes = len(partition.first)
         self._widest = max(self._widest, classes)
         breaks = sorted(builder.breaks)
@@ -623,10 +629,8 @@ class StringPool:
         row[ar.P_FIRST] = at + len(breaks)
         row[ar.P_NBREAKS], row[ar.P_CAP] = len(breaks), breaks[-1] if breaks else 0
         row[ar.P_CLASSES] = classes
-        row[ar.P_HIGH] = class_of(partition, 0xD800)
-        row[ar.P_LOW] = class_of(partition, 0xDC00)
         only = atoms[0] if len(atoms) == 1 and not breaks and ("atom", 0) in nodes else None
-        trimmed = isinstance(only, Words) or (isinstance(only, Program) and only.trimmed)
+        trimmed = only.trimmed if isinstance(only, Program) else only is not None and all(partition.cost)
         row[ar.P_TRIMMED] = int(trimmed and judge is None)
         row[ar.P_JUDGED] = int(judge is not None)
         self._judged = self._judged or judge is not None
@@ -865,11 +869,12 @@ class StringPool:
         row = self._ask(k.ASK_ROW, a)
         low, high = b, b + (1 << 6 * c) - 1
         low = 0x800 if c == 2 and low == 0 else 0x10000 if c == 3 and low == 0 else low
+        high = 0xDFFF if c == 2 and low == 0xD800 else high
         seen: set[int] = set()
         for index, first in enumerate(partition.starts):
             end = partition.starts[index + 1] if index + 1 < len(partition.starts) else LAST + 1
             point = max(first, low)
-            if 0xD800 <= point < 0xE000:
+            if 0xD800 <= point < 0xE000 and low < 0xD800:
                 point = 0xE000
             class_ = partition.kinds[index]
             if point >= min(end, high + 1) or class_ in seen:
@@ -879,7 +884,7 @@ class StringPool:
             if node < 0:
                 continue
             assert node < self._reg[ar.N_NODE], node
-            self._improve(best, chr(point).encode()[-c:], self._node_finish(node))
+            self._improve(best, encode(chr(point))[-c:], self._node_finish(node))
         self.expand(state, 0x80)
         if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
             # letters of a label that only LETTERS accepts
@@ -1182,7 +1187,7 @@ def _free_states() -> Mapping[str, Any]:
     for state, edges in enumerate(PLACES):
         for low, high, after in edges:
             trans[state, low : high + 1] = after
-    trans[0, 256:258] = 0  # lone surrogates
+    trans[0, LONE_COLUMN] = LONE_PLACE
     outcome = np.full(8, -1, np.int32)
     outcome[0] = 0
     states = np.zeros((8, ar.COLUMNS["states"]), np.int64)
@@ -1241,15 +1246,21 @@ def _grown(nodes: tuple[BooleanTree, ...], atoms: list[Atom]) -> tuple[int, int]
     return (least, most) if most < 0 or least <= most else None
 
 
+def _divides(program: Program) -> bool:
+    """Return whether a set of a program holds some lone surrogates and not others."""
+    edges = (point for ranges in program.sets for low, high in ranges for point in (low, high + 1))
+    return any(0xD800 < point < 0xE000 for point in edges)
+
+
 def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:
     points = spec.partition.cheapest
-    return "".join([chr(points[kind]) for kind in kinds]).encode()
+    return encode("".join([chr(points[kind]) for kind in kinds]))
 
 
 def _written(text: bytes) -> tuple[int, bytes]:
     """Return the sort key of the JSON text of a completion, which may begin inside a character."""
     written = json.dumps(text.decode(errors="surrogateescape"), ensure_ascii=False)
-    data = written.encode(errors="surrogateescape")
+    data = escaped(written.encode(errors="surrogateescape"))
     return len(data), data
 
 

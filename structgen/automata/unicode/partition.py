@@ -7,14 +7,13 @@ import json
 from dataclasses import dataclass
 
 from structgen.automata.unicode.charsets import LAST, Ranges
-from structgen.errors import RegexError
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
     """The code points divided into the classes that a spec's atoms cannot tell apart.
 
-    Classes are numbered in the order of their spellings; those that UTF-8 cannot write come last.
+    Classes are numbered in the order of their spellings; those that cannot be written come last.
     """
 
     starts: list[int]
@@ -22,7 +21,7 @@ class Partition:
     members: list[int]
     """For each set given, the bit mask of its classes."""
     first: list[int]
-    """The smallest code point of each class that UTF-8 can write, or -1."""
+    """The smallest code point of each class that can be written, or -1."""
     cheapest: list[int]
     """The code point of each class that is written in the fewest bytes, of these the smallest, or -1."""
     cost: list[int]
@@ -62,10 +61,13 @@ def cheapest_point(low: int, high: int, plain: bool = False) -> tuple[int, bytes
 
 
 @functools.lru_cache(maxsize=512)
-def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int], plain: bool = False) -> Partition:
+def partition_for(
+    sets: tuple[Ranges, ...], letters: frozenset[int], plain: bool = False, lone: bool = False
+) -> Partition:
     """Return the coarsest partition in which a set is a union of classes, and a letter is its own class.
 
-    `plain`: what a class costs is bytes of UTF-8, not of JSON text.
+    `plain`: what a class costs is bytes of UTF-8, not of JSON text. `lone`: lone surrogates can be written,
+    as escapes.
     """
     toggles: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
     for index, ranges in enumerate(sets):
@@ -78,12 +80,6 @@ def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int], plain: bool
         toggles.setdefault(letter + 1, 0)
     toggles.pop(LAST + 1, None)
     points = sorted(toggles)
-    for point in points:
-        if 0xD800 < point < 0xE000 and point != 0xDC00:
-            raise RegexError(
-                f"A set of characters divides the surrogates at U+{point:X}, which no UTF-8 text can hold.",
-                cure="Write characters above U+FFFF as themselves, or as \\u{...}.",
-            )
     signature = 0
     runs: list[tuple[int, tuple[int, int]]] = []
     for point in points:
@@ -98,8 +94,10 @@ def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int], plain: bool
         known = spelled.get(name)
         if known is None or (known[0] > 1 and known[2] < 0x80):  # later ranges are dearer than these
             found = cheapest_point(point, end - 1, plain)
+            if lone and found is None:
+                found = 6, b"\\u%04x" % point, point
             spelled[name] = found if known is None or (found is not None and found < known) else known
-            if found is not None:
+            if found is not None or point in letters:
                 first.setdefault(name, point)
     names = sorted(spelled, key=lambda name: _place(spelled[name]))
     classes = {name: kind for kind, name in enumerate(names)}
@@ -121,15 +119,3 @@ def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int], plain: bool
 
 def _place(spelling: tuple[int, bytes, int] | None) -> tuple[bool, bytes]:
     return (True, b"") if spelling is None else (False, spelling[1])
-
-
-def class_of(partition: Partition, point: int) -> int:
-    """Return the class of a code point; O(log n)."""
-    low, high = 0, len(partition.starts)
-    while high - low > 1:
-        mid = (low + high) // 2
-        if partition.starts[mid] <= point:
-            low = mid
-        else:
-            high = mid
-    return partition.kinds[low]

@@ -92,7 +92,9 @@ class Shortest:
                 # The key that is written is one more name. Where it may still become one that the object
                 # holds, SEEN says which those are.
                 text = 0
-            extras = min(extras & (L.BLUR - 1), 1)
+            if mode != L.M_KEYS and (mode != L.M_MEMBER or at == 0):
+                extras = min(extras & (L.BLUR - 1), 1)
+            # Else the next key is found by walks of the machine, which differs from those held.
         key = (mode, residue, extras, seen, lex, at, text, self._form(frame))
         return self._alike.setdefault(key, index)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
+from structgen.automata.unicode.decoded_text import decode
 from structgen.errors import LimitError
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
 from structgen.json_machine.inspection import Inspection, Registers
@@ -164,7 +165,7 @@ class Quoted:
         if place >= 0:
             named = network.menu(residue).named
             for _at, word in machine.listed(machine.key_list(row), place):
-                key = word.decode("utf-8", "surrogatepass")
+                key = decode(word)
                 if key in named:
                     head = self.written(word[place & L.POSITION_BITS :]) + b'":'
                     best = least(best, behind(head, self._with_key(residue, key, named[key], regs)))
@@ -265,4 +266,4 @@ class Quoted:
         at = 0
         while at < len(decoded) and decoded[at] & 0xC0 == 0x80:
             at += 1
-        return decoded[:at] + self._literal(decoded[at:].decode("utf-8", "surrogatepass"))[1:-1]
+        return decoded[:at] + self._literal(decode(decoded[at:]))[1:-1]

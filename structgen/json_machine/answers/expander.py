@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from structgen.automata.programs.determinizer_tables import MOST_TO_END
 from structgen.automata.restored.restored_pools import Disagrees, Numbers, Strings
+from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers import accepting_lengths as lengths
 from structgen.json_machine.answers.automaton_reach import FAR
@@ -209,7 +210,7 @@ class Expander:
             rows = tables.rows(L.T_RES)[base : base + count + 1]
             rows[:, L.R_PLAIN] = tables.count(L.T_PLAIN)
             rows[:, L.R_INDEX] = range(count + 1)
-            encoded = [name.encode("utf-8", "surrogatepass") for name in plain.names]
+            encoded = [encode(name) for name in plain.names]
             order = sorted(range(count), key=encoded.__getitem__)
             arrays: list[int] = []
             for at in order:
@@ -241,10 +242,10 @@ class Expander:
         return row
 
     def words(self, keys: tuple[str, ...]) -> int:
-        """Return the row of a list of words, which must be sorted by their UTF-8 bytes."""
+        """Return the row of a list of words, which must be sorted by their bytes (`decoded_text`)."""
         row = self._list_of_keys.get(keys)
         if row is None:
-            encoded = [key.encode("utf-8", "surrogatepass") for key in keys]
+            encoded = [encode(key) for key in keys]
             lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
             blob = b"".join(encoded)
             start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
@@ -317,7 +318,7 @@ class Expander:
             ample = start < self._strings.FREE + 8 or lengths.endless(self._strings, start)
             self._ample[start] = ample
             self.refresh()
-        order = sorted(words, key=lambda word: word.encode("utf-8", "surrogatepass"))
+        order = in_order(words)
         numbers = [self.outcome(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         beside = self.words(tuple(order))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from structgen.automata.unicode.decoded_text import decode
 from structgen.json_machine.tables import json_blocks as L
 from structgen.schema.reading.json_values import json_string
 
@@ -25,7 +26,7 @@ def text_of(labels: list[int]) -> bytes:
         while end < len(labels) and labels[end] != L.KEY_ENDS:
             end += 1
         key, ends = bytes(labels[at:end]), end < len(labels)
-        out += b'"' + (json_string(key.decode("utf-8", "surrogatepass"))[1:] if ends else _begun(key))
+        out += b'"' + (json_string(decode(key))[1:] if ends else _begun(key))
         at = end + 1
     return bytes(out)
 
@@ -35,7 +36,7 @@ def _begun(key: bytes) -> bytes:
     end = len(key)
     while True:
         try:
-            return json_string(key[:end].decode("utf-8", "surrogatepass"))[1:-1] + key[end:]
+            return json_string(decode(key[:end]))[1:-1] + key[end:]
         except UnicodeDecodeError:
             end -= 1
 

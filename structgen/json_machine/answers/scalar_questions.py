@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
-import numpy as np
-
 from structgen.automata.numbers.form_product import AnyPool
 from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.language.ir import DEAD, UNKNOWN, Demands, Formula, Spec
 from structgen.schema.reading.json_values import ascii_string, json_string
 
@@ -37,13 +36,13 @@ class Strings:
         state = self._pool.start(spec, self._intern)
         if state < 0:
             return {}
-        return {j: self._literal(text.decode()) for j, text in self._pool.finish(state).items()}
+        return {j: self._literal(decode(text)) for j, text in self._pool.finish(state).items()}
 
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
         pool = self._pool
         state = pool.start(Spec((formula,)), self._intern)
-        for column in _columns(text):
+        for column in columns(encode(text)):
             if state < 0:
                 return False
             state = self._after(state, column)
@@ -55,7 +54,7 @@ class Strings:
         if state < 0:
             return ()
         found = self._pool.is_finite(state, most)
-        return None if found is None else [word.decode() for word in found]
+        return None if found is None else [decode(word) for word in found]
 
     def some(
         self,
@@ -73,7 +72,7 @@ class Strings:
         """
         pool = self._pool
         start = pool.start(spec, self._number)
-        gone = {word.encode("utf-8", "surrogatepass") for word in avoid}
+        gone = set(map(encode, avoid))
         found: dict[bytes, frozenset[int]] = {}
         visits: dict[int, int] = {}
         # No state need be gone through more often than there are words to be told apart.
@@ -91,18 +90,14 @@ class Strings:
             end, rest = state, b""
             if pool.outcome[state] < 0 and steps > _GLANCE:
                 rest = min(pool.finish(state).values())
-                for byte in rest:
-                    end = self._after(end, byte)
+                for column in columns(rest):
+                    end = self._after(end, column)
             if pool.outcome[end] >= 0 and text + rest not in gone:
                 true = self._sets[int(pool.outcome[end]) - _FIRST]
                 if accept(true):
                     found[text + rest] = true
-            pool.expand(state)
-            row = pool.trans[state, :256]
-            queue.extend(
-                (int(row[byte]), text + bytes((byte,))) for byte in np.flatnonzero(row >= 0).tolist()
-            )
-        return [(word.decode(), true) for word, true in found.items()]
+            queue.extend((after, text + bytes((byte,))) for byte, after in pool.going_on(state))
+        return [(decode(word), true) for word, true in found.items()]
 
     def _after(self, state: int, column: int) -> int:
         after = int(self._pool.trans[state, column])
@@ -118,18 +113,6 @@ class Strings:
             found = self._numbers[true] = _FIRST + len(self._sets)
             self._sets.append(true)
         return found
-
-
-def _columns(text: str) -> list[int]:
-    """Return the columns of a string automaton that a decoded string takes,
-    one a UTF-8 byte or lone surrogate."""
-    columns: list[int] = []
-    for char in text:
-        if "\ud800" <= char <= "\udfff":
-            columns.append(256 if char < "\udc00" else 257)
-        else:
-            columns.extend(char.encode())
-    return columns
 
 
 class Numbers:

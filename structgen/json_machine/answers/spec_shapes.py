@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from structgen.automata.unicode.decoded_text import in_order
 from structgen.language.ir import FALSE, All, Any_, Formula, Length, Not, Spec, Words
 
 
@@ -32,11 +33,11 @@ def excepted(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
 
 
 def listed(spec: Spec) -> dict[str, frozenset[int]] | None:
-    """Return the words of a spec with the demands each meets, sorted by UTF-8 bytes,
+    """Return the words of a spec with the demands each meets, sorted by their bytes,
     if it is finite lists alone."""
     first = spec.formulas[0]
     if len(spec.formulas) == 1 and isinstance(first, Words):
-        return dict.fromkeys(sorted(first.of), frozenset((0,)))
+        return dict.fromkeys(in_order(first.of), frozenset((0,)))
     met: dict[str, set[int]] = {}
     for index, formula in enumerate(spec.formulas):
         parts = formula.of if isinstance(formula, Any_) else (formula,)
@@ -45,8 +46,7 @@ def listed(spec: Spec) -> dict[str, frozenset[int]] | None:
                 return None
             for word in part.of:
                 met.setdefault(word, set()).add(index)
-    # Code points are in the order of their UTF-8 bytes.
-    return {word: frozenset(met[word]) for word in sorted(met)}
+    return {word: frozenset(met[word]) for word in in_order(met)}
 
 
 def bounds(spec: Spec) -> tuple[int, int | None] | None:

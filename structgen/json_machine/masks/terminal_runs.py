@@ -12,6 +12,7 @@ string state visits only tokens with quotes, backslashes, and what is neither sa
 
 from __future__ import annotations
 
+from structgen.automata.unicode.decoded_text import LONE_COLUMN
 from structgen.json_machine.steps.byte_step import bounded_space, step
 from structgen.json_machine.steps.string_step import short_target
 from structgen.json_machine.tables.json_blocks import (
@@ -64,9 +65,12 @@ def middle_range(kind: int) -> int:
 
 @jit
 def character_kind(lead: int) -> int:
-    """Return what follows a lead byte: 1 to 3 free continuation bytes, or 4 E0, 5 ED, 6 F0, 7 F4."""
+    """Return what follows a lead byte: 1 to 3 free continuation bytes, or 4 E0, 5 ED, 6 F0, 7 F4. F5 is the
+    first byte of a lone surrogate."""
     if lead < 0xE0:
         return 1
+    if lead == 0xF5:
+        return 4
     if lead < 0xF0:
         return 4 if lead == 0xE0 else (5 if lead == 0xED else 2)
     return 6 if lead == 0xF0 else (7 if lead == 0xF4 else 3)
@@ -191,9 +195,10 @@ def follow_safe(
 
 
 @jit
-def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool) -> int:
+def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool, lone: bool) -> int:
     """Return how many states are listed once those are added that characters outside ASCII lead to, from any
-    of them (white space only if `spaces`); 0 where one dies, or there are too many; -2 when asked."""
+    of them (white space only if `spaces`, lone surrogates only if `lone`); 0 where one dies, or there are too
+    many; -2 when asked."""
     at = 0
     queue = skip(states, 4 * _MOST + _SLOTS)
     while at < count:
@@ -207,7 +212,7 @@ def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool) -> int:
             prefix = 0 if done < 0 else queue[3 * done + 2]
             done += 1
             if kind == 0:
-                first, last = 0xC2, 0xF4
+                first, last = 0xC2, 0xF5 if lone else 0xF4
             else:
                 span = middle_range(kind)
                 first, last = span >> 8, span & 255
@@ -215,7 +220,7 @@ def wide_alive(c: JsonContext, states: Int64s, count: int, spaces: bool) -> int:
                 place = space_prefix(prefix, byte)
                 if place == 11 and not spaces:
                     continue
-                target = string_step(c, here, byte)
+                target = string_step(c, here, byte if byte < 0xF5 else LONE_COLUMN)
                 if target == -2:
                     return -2
                 if target < 0:
@@ -314,7 +319,7 @@ def takes_all(c: JsonContext, row: SafeRow) -> bool:
 def find_total(c: JsonContext, states: Int64s, count: int) -> int:
     """Return how many states the listed ones lead to by any characters at all, also such as only escapes can
     write, they included; 0 where one dies, or there are too many; -2 when asked."""
-    last = 258 if c.escapes == ESCAPES_ANY else 256
+    lone = c.escapes == ESCAPES_ANY
     at = 0
     while True:
         while at < count:
@@ -323,16 +328,14 @@ def find_total(c: JsonContext, states: Int64s, count: int) -> int:
             if string_step(c, here, 0) == -2:
                 return -2
             row = skip(c.strings, WIDTH * here)
-            for byte in range(last):
-                if byte >= 128 and byte < 256:
-                    continue
+            for byte in range(128):
                 target = row[byte]
                 if target < 0:
                     return 0
                 count = add_state(states, count, target)
                 if count > _MOST:
                     return 0
-        reached = wide_alive(c, states, count, True)
+        reached = wide_alive(c, states, count, True, lone)
         if reached <= count:
             return reached
         count = reached
@@ -399,7 +402,7 @@ def find_safe(c: JsonContext, state: int, scratch: Int64s, row: SafeRow) -> bool
         reach = ANY_NUMBER
     if reach == ANY_NUMBER and not ascii_only:
         for spaces in (True, False):
-            reached = wide_alive(c, scratch, count, spaces)
+            reached = wide_alive(c, scratch, count, spaces, False)
             if reached == -2:
                 return False
             if reached > 0:

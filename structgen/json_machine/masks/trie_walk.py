@@ -413,6 +413,8 @@ def walk_listed(c: JsonContext, d: JsonState, node: int, base: int) -> bool:
                 if walk_below(c, depth + 1):
                     asked = True
                 continue
+            if skip(s, 1).lexeme >> ESCAPE_SHIFT != 0:
+                emit_token(c, ids, word, more >> 32)  # it may be that a listed key alone completes the escape
             if skip(s, 1).seen <= 0 and (s.mode == M_STRING or skip(s, 1).position < 0):
                 continue
             place[depth] = (at << 32) | last

@@ -9,6 +9,7 @@ step answers ASK.
 
 from __future__ import annotations
 
+from structgen.automata.unicode.decoded_text import LONE_BYTE
 from structgen.json_machine.steps.keys_and_items import (
     all_names,
     begin_item,
@@ -19,7 +20,6 @@ from structgen.json_machine.steps.keys_and_items import (
     more,
 )
 from structgen.json_machine.steps.string_step import (
-    alive,
     character,
     escape_alive,
     escape_step,
@@ -72,12 +72,9 @@ from structgen.json_machine.tables.lookups import (
     holds_brackets,
     known_residue,
     pack,
-    place_low,
-    place_position,
     set_insert,
     settle,
     value_place,
-    word_at,
 )
 from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASK, NO, OUT, OUT_BEFORE, YES
@@ -475,25 +472,12 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
             return code
         with_escape(d, 1, 0, 0)
         return escape_alive(c, d)
-    if byte < 32 or (byte >= 127 and escapes_of(c, d) == ESCAPES_ASCII):
+    if byte < 32 or byte >= LONE_BYTE or (byte >= 127 and escapes_of(c, d) == ESCAPES_ASCII):
         return NO
     if byte & 0xC0 != 0x80:
         code = character(c, d)
         if code != YES:
             return code
-    elif byte >= 0xA0 and d.mode != M_STRING:
-        # a listed lone surrogate can only be written as an escape
-        place = d.position
-        if place >= 0 and place_position(place) > 0:
-            if d.mode == M_KEY:
-                words = c.residues[d.residue].words
-            else:
-                words = c.string_specs[d.residue].start
-            if word_at(c, words, place_low(place), place_position(place) - 1) == 0xED:
-                d.position = -1
-                code = alive(c, d)
-                if code != YES:
-                    return code
     return feed(c, d, byte)
 
 

@@ -20,6 +20,7 @@ one by one.
 
 from __future__ import annotations
 
+from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
@@ -74,6 +75,12 @@ _DEEP = 48
 
 
 @jit
+def listed_byte(column: int) -> int:
+    """Return the byte that lists and sets hold for a column of string automata (`unicode.decoded_text`)."""
+    return LONE_BYTE if column == LONE_COLUMN else column
+
+
+@jit
 def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wanted: int) -> int:
     """Return how many texts that the automaton accepts from `state` are neither in the word list nor in the
     set, up to `wanted`; or -1 when something must be asked. The answer is a lower bound, and 0 only where
@@ -82,7 +89,7 @@ def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wa
     Cost: what list and set hold under `place` and `seen`, times the width of the automaton.
     """
     stack, room = c.stack.numbers, c.stack.capacity
-    lone = c.key_escapes == ESCAPES_ANY
+    last = WIDTH if c.key_escapes == ESCAPES_ANY else 256
     found, asked = 0, False
     level = 0
     stack[0] = state
@@ -101,14 +108,14 @@ def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wa
             ):
                 found += 1
         deeper = False
-        while column < 256 and found < wanted:
-            byte = column
+        while column < last and found < wanted:
+            byte = listed_byte(column)
+            target = string_step(c, state, column)
             column += 1
-            target = string_step(c, state, byte)
             if target < 0:
                 asked = asked or target == -2
                 if target == -2:
-                    column = 256
+                    column = last
                 continue
             here = narrow(c, words, place, byte) if place >= 0 else -1
             held = set_step(c, seen, byte) if seen > 0 else 0
@@ -129,14 +136,6 @@ def fresh_keys(c: JsonContext, words: int, state: int, place: int, seen: int, wa
             break
         if deeper:
             continue
-        if lone and found < wanted:
-            # a column stands for 1,024 lone surrogates: more than are ever held
-            for half in range(256, WIDTH):
-                target = string_step(c, state, half)
-                if target >= 0:
-                    found += 1
-                elif target == -2:
-                    asked = True
         if found >= wanted:
             return wanted
         level -= 1
@@ -217,7 +216,7 @@ def string_left(c: JsonContext, d: JsonState) -> int:
     spec = c.string_specs[d.residue]
     words, least, most = spec.words, spec.least, spec.most
     distances, outcomes = c.distances.numbers, c.string_outcomes
-    lone = c.escapes == ESCAPES_ANY
+    last = WIDTH if c.escapes == ESCAPES_ANY else 256
     stack, room = c.stack.numbers, c.stack.capacity
     stack[0] = d.lexeme & STATE_BITS
     stack[1] = d.seen
@@ -232,13 +231,13 @@ def string_left(c: JsonContext, d: JsonState) -> int:
             if outcomes[state] >= 0 and count >= least and listed_outcome(c, spec, place) != -1:
                 return YES
         deeper = False
-        while column < (WIDTH if lone else 256):
-            byte = column
+        while column < last:
+            byte = listed_byte(column)
+            target = string_step(c, state, column)
             column += 1
             then = count + (1 if byte & 0xC0 != 0x80 else 0)
             if most >= 0 and then > most:
                 continue
-            target = string_step(c, state, byte)
             if target == -2:
                 asked = True
                 break
@@ -246,9 +245,9 @@ def string_left(c: JsonContext, d: JsonState) -> int:
                 continue
             if most >= 0 and target >= MIDDLES and then + distances[target] > most:
                 continue
-            here = narrow(c, words, place, byte) if byte < 256 else -1
+            here = narrow(c, words, place, byte)
             if here < 0:
-                return YES  # a column of lone surrogates stands for more of them than lists hold
+                return YES
             if _LEVEL * (level + 2) > room:
                 ask_room(c, c.stack, _LEVEL * (level + 2))
                 return ASK

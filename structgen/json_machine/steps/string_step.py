@@ -7,7 +7,8 @@ States of an escape: 0 none, 1 after the backslash, 2..5 after \\u and 0..3 digi
 
 from __future__ import annotations
 
-from structgen.json_machine.steps.keys_and_items import append, follow_list, fresh_left
+from structgen.automata.unicode.decoded_text import LONE_COLUMN
+from structgen.json_machine.steps.keys_and_items import append, follow_list, fresh_left, listed_byte
 from structgen.json_machine.tables.json_blocks import (
     CAPTURE,
     ESCAPE_SHIFT,
@@ -79,7 +80,7 @@ def near_enough(c: JsonContext, d: JsonState, state: int) -> bool:
 
 @jit
 def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
-    """Take a byte, or a lone surrogate's column, in the automaton of a string: YES, NO or ASK."""
+    """Take a byte, by its column, in the automaton of a string: YES, NO or ASK."""
     lex = d.lexeme
     target = string_step(c, lex & STATE_BITS, column)
     if target < 0:
@@ -102,13 +103,14 @@ def follow_lists(c: JsonContext, d: JsonState, byte: int) -> None:
 
 
 @jit
-def feed(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take one byte of the decoded text of a string, a key or a word: YES, NO or ASK.
-    LEX keeps its escape bits."""
+def feed(c: JsonContext, d: JsonState, column: int) -> int:
+    """Take one byte of the decoded text of a string, a key or a word, by its column in string automata: YES,
+    NO or ASK. LEX keeps its escape bits."""
     mode = d.mode
     lex = d.lexeme
+    byte = listed_byte(column)
     if mode == M_STRING:
-        code = feed_automaton(c, d, byte)
+        code = feed_automaton(c, d, column)
         return follow_list(c, d, byte) if code == YES else code
     if mode == M_WORDS:
         spec = c.string_specs[d.residue]
@@ -119,7 +121,7 @@ def feed(c: JsonContext, d: JsonState, byte: int) -> int:
         return YES
     state = lex & STATE_BITS
     if state != NO_STATE:
-        target = string_step(c, state, byte)
+        target = string_step(c, state, column)
         if target == -2:
             return ASK
         d.lexeme = (lex & ~STATE_BITS) | (NO_STATE if target < 0 else target)
@@ -148,57 +150,12 @@ def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
 
 
 @jit
-def feed_listed(c: JsonContext, d: JsonState, byte: int, extra: bool) -> int:
-    """Take one byte in the word list, the set and the text alone."""
-    if d.mode == M_WORDS:
-        return feed(c, d, byte)
-    follow_lists(c, d, byte)
-    if extra or d.text & CAPTURE != 0:
-        return follow_text(c, d, byte)
-    return YES
-
-
-@jit
-def surrogate_byte(point: int, index: int) -> int:
-    """Return one of the three bytes of a lone surrogate in lists and sets."""
-    if index == 0:
-        return 0xED
-    return 0x80 | ((point >> 6) & 63) if index == 1 else 0x80 | (point & 63)
-
-
-@jit
 def feed_surrogate(c: JsonContext, d: JsonState, point: int) -> int:
-    """Take a lone surrogate: the automata know two columns of them, the lists and sets their three bytes."""
-    mode, lex = d.mode, d.lexeme
-    column = 256 if point < 0xDC00 else 257
-    if mode == M_STRING:
-        code = feed_automaton(c, d, column)
-        if code != YES:
-            return code
-        for i in range(3):
-            code = follow_list(c, d, surrogate_byte(point, i))
-            if code != YES:
-                return code
-        return YES
-    target = -1
-    if mode == M_KEY and lex & STATE_BITS != NO_STATE:
-        target = string_step(c, lex & STATE_BITS, column)
-        if target == -2:
-            return ASK
-    for i in range(3):
-        byte = surrogate_byte(point, i)
-        # the automaton is moved once, by hand; meanwhile it must not die on the three bytes
-        d.lexeme = (d.lexeme & ~STATE_BITS) | (0 if target >= 0 else NO_STATE)
-        code = feed_listed(c, d, byte, target >= 0)
-        if code != YES:
-            return code
-    if mode == M_KEY:
-        d.lexeme = (d.lexeme & ~STATE_BITS) | (NO_STATE if target < 0 else target)
-        code = alive(c, d)
-        if code == YES and d.lexeme & STATE_BITS == NO_STATE:
-            forget_extra(d)
-        return code
-    return YES
+    """Take a lone surrogate."""
+    code = feed(c, d, LONE_COLUMN)
+    if code == YES:
+        code = feed(c, d, 0x80 | ((point >> 6) & 63))
+    return feed(c, d, 0x80 | (point & 63)) if code == YES else code
 
 
 @jit
@@ -338,17 +295,30 @@ def lone_alive(c: JsonContext, d: JsonState, point: int) -> int:
 
 @jit
 def lones_alive(c: JsonContext, d: JsonState, first: int, last: int) -> int:
-    """Return YES, NO or ASK: may one of these lone surrogates come next? The automata know all of one half
-    alike; lists and sets hold single ones."""
-    if d.seen <= 0 and (d.mode == M_STRING or d.position < 0):
-        return lone_alive(c, d, first)
+    """Return YES, NO or ASK: may one of these lone surrogates come next?"""
     answer = NO
-    for point in range(first, last + 1):
-        code = lone_alive(c, d, point)
+    t = c.work.spare[2]
+    point = first
+    while point <= last:
+        block = point | 63
+        copy_block(d, t)
+        with_escape(t, 0, 0, 0)
+        code = feed(c, t, LONE_COLUMN)
+        if code == YES:
+            code = feed(c, t, 0x80 | ((point >> 6) & 63))
+        if code == YES and (point & 63 != 0 or block > last):
+            code = NO
+            for one in range(point, min(block, last) + 1):
+                here = lone_alive(c, d, one)
+                if here == YES:
+                    return YES
+                if here == ASK:
+                    code = ASK
         if code == YES:
             return YES
         if code == ASK:
             answer = ASK
+        point = block + 1
     return answer
 
 
@@ -495,7 +465,11 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
             copy_block(c.work.spare[2], spare)
             code = character(c, spare)
             if code == YES:
-                code = units_alive(c, spare, low, top)
+                # a low surrogate would make it half of a pair
+                code = units_alive(c, spare, low, min(top, 0xDBFF))
+                if code != YES:
+                    asked = asked or code == ASK
+                    code = units_alive(c, spare, max(low, 0xE000), top)
             if code == YES:
                 return YES
         asked = asked or code == ASK

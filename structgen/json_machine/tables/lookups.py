@@ -176,7 +176,7 @@ def after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
 
 FREE = 0
 """The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""
-WIDTH = 258
+WIDTH = 257
 SAFE_COLUMN = 255
 """Where a row that is filled by columns says what is safe (automata.arena.SAFE_COLUMN)."""
 MIDDLES = 8

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from structgen.errors import LimitError, SchemaError
@@ -59,7 +60,7 @@ from structgen.schema.reading.json_values import (
     EMPTY,
     JsonPieces,
     ascii_string,
-    has_lone_surrogate,
+    can_be_written,
     json_string,
 )
 from structgen.schema.reading.model import Schema
@@ -149,7 +150,8 @@ class Scalars:
         self.limits = limits
         self.strings = strings
         self.numbers = numbers
-        self.lone = lone
+        self.can_be_written = partial(can_be_written, lone=lone)
+        """Whether some text is a decoded string or key."""
         self.longest = longest
         self._own: dict[tuple[int, int], Formula] = {}
         self._demands: dict[tuple[int, int], Formula] = {}
@@ -301,9 +303,7 @@ class Scalars:
             words = frozenset(value for value in info.values if isinstance(value, str))
         else:
             words = frozenset(value for value in schema.enum if isinstance(value, str))
-        if not self.lone:
-            lone = [word for word in words if not word.isascii() and has_lone_surrogate(word)]
-            words = words.difference(lone)
+        words = words.difference([word for word in words if not self.can_be_written(word)])
         if not words:
             return FALSE
         parts.append(Words(words, info.schema.id in self.tables.constants.sets))

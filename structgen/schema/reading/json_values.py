@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable
 from decimal import Decimal
 from functools import lru_cache
@@ -96,11 +97,14 @@ def _digest_of_scalar(value: bool | int | Decimal | str | None) -> bytes:
     return _digest(b"number", f"{sign}:{plain}:{exponent + len(text) - len(plain)}".encode())
 
 
-def has_lone_surrogate(text: str) -> bool:
-    """Return whether a decoded string holds a surrogate code point, which no UTF-8 text can write raw."""
-    if text.isascii():
-        return False
-    return any("\ud800" <= char <= "\udfff" for char in text)
+_LONE = re.compile("[\ud800-\udfff]")
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+def can_be_written(text: str, *, lone: bool) -> bool:
+    """Return whether some JSON text is a string. `lone`: lone surrogates may be written, as escapes. Two that
+    would be a pair never are: their escapes are another character (RFC 8259, section 7)."""
+    return text.isascii() or (_HALVES if lone else _LONE).search(text) is None
 
 
 @lru_cache(maxsize=65536)
@@ -110,9 +114,7 @@ def json_string(text: str) -> bytes:
     As `json.dumps(ensure_ascii=False)` writes it; lone surrogates, which UTF-8 cannot encode, are escaped.
     """
     written = json.dumps(text, ensure_ascii=False)
-    if has_lone_surrogate(text):
-        written = "".join(f"\\u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in written)
-    return written.encode()
+    return _LONE.sub(lambda char: f"\\u{ord(char[0]):04x}", written).encode()
 
 
 @lru_cache(maxsize=65536)

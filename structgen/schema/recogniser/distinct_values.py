@@ -28,7 +28,7 @@ from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import ArrayShape, Differs, ObjectShape
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_text import read
-from structgen.schema.reading.json_values import JsonPieces, json_string
+from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.object_search import Ask
 
 _MANY = 1 << 62
@@ -292,7 +292,7 @@ class Distinct:
                     return None
                 words = formula.of if isinstance(formula, Words) else scalars.strings.words(formula, _COUNTED)
                 assert words is not None
-                texts.extend(JsonPieces((json_string(word),)) for word in words)
+                texts.extend(JsonPieces((scalars.written(word),)) for word in words)
         texts.sort(key=lambda text: (text.length, text.flat()))
         return [(text, self.literal(text.flat())) for text in texts]
 

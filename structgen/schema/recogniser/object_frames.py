@@ -25,7 +25,7 @@ from structgen.schema.meaning.shape import (
     Without,
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
-from structgen.schema.reading.json_values import has_lone_surrogate, json_string, string_order
+from structgen.schema.reading.json_values import json_string, string_order
 from structgen.schema.recogniser.key_order import declared
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
 from structgen.schema.recogniser.overlapping_key_patterns import MOST_CLASSES, UnlistedKeyClasses, asked
@@ -283,7 +283,7 @@ class Frames:
         return found
 
     def _value(self, shape: ObjectShape, key: str) -> int:
-        if not key.isascii() and not self.scalars.lone and has_lone_surrogate(key):
+        if not self.scalars.can_be_written(key):
             return NEVER
         facets = shape.facets
         if len(facets) == 1 and not shape.values and not shape.key_literals:

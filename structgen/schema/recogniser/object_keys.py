@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from structgen.automata.unicode.decoded_text import in_order
 from structgen.language.ir import Formula
 from structgen.schema.meaning.shape import ObjectShape
 from structgen.schema.reading.model import Schema
@@ -99,7 +100,7 @@ class Frame:
         self._sorted: tuple[str, ...] | None = None
 
     def sorted_names(self) -> tuple[str, ...]:
-        """Return the names sorted by their UTF-8 bytes."""
+        """Return the names sorted by their bytes (`decoded_text`)."""
         if self._sorted is None:
-            self._sorted = tuple(sorted(self.names, key=lambda name: name.encode("utf-8", "surrogatepass")))
+            self._sorted = tuple(in_order(self.names))
         return self._sorted

@@ -104,7 +104,7 @@ class Objects:
         self.members = Members(tables, scalars, self.frames, limits)
         self.limits = limits
         self.register = register
-        self.wide_unions = WideUnions(self.frames, lambda demand: self.alive(demand), lone=scalars.lone)
+        self.wide_unions = WideUnions(self.frames, lambda demand: self.alive(demand))
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ObjectState] = {}

@@ -107,8 +107,8 @@ class Oracle:
         types, schema = info.types, info.schema
         if info.values is not None:
             plain = not (info.strings or info.numbers or info.objects or info.arrays)
-            # Strings that cannot be written under the policy (lone surrogates) need a closer look.
-            return True if plain and types & ~STRING else None
+            # Strings that cannot be written (lone surrogates), and what may hold them, need a closer look.
+            return True if plain and types & ~(STRING | ARRAY | OBJECT) else None
         if types & (NULL | BOOLEAN):
             return True
         if types & NUMBER and (not info.numbers or _is_half_open(schema)):

@@ -169,7 +169,8 @@ class SchemaNetwork:
         return self._outcomes[outcome]
 
     def keys(self, residue: int) -> Sequence[str]:
-        """Return every key that any residue of this object may name, sorted by their UTF-8 bytes."""
+        """Return every key that any residue of this object may name, sorted by their bytes
+        (`unicode.decoded_text`)."""
         return self._object(residue).frame.sorted_names()
 
     def menu(self, residue: int) -> ObjectMenu:

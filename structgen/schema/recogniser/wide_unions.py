@@ -14,7 +14,6 @@ from typing import TypeAlias
 
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.meaning.shape import ObjectShape
-from structgen.schema.reading.json_values import has_lone_surrogate
 from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame
 
@@ -116,9 +115,9 @@ class WideUnion:
 class WideUnions:
     """Groups the threads of the residues of one network's objects."""
 
-    def __init__(self, frames: Frames, alive: Callable[[int], bool], *, lone: bool) -> None:
-        """`lone`: keys with lone surrogates can be written."""
-        self._frames, self._alive, self._lone = frames, alive, lone
+    def __init__(self, frames: Frames, alive: Callable[[int], bool]) -> None:
+        self._frames, self._alive = frames, alive
+        self._can_be_written = frames.scalars.can_be_written
         self._defaults: dict[int, KeyDefaults | None] = {}
 
     def of(self, frame: Frame, pos: int, threads: Threads) -> WideUnion | None:
@@ -126,7 +125,7 @@ class WideUnions:
         key."""
         if len(threads) < MANY:
             return None
-        if not self._lone and any(map(has_lone_surrogate, frame.names)):
+        if not all(map(self._can_be_written, frame.names)):
             return None
         defaults: dict[int, KeyDefaults] = {}
         for _, shape, _ in threads:

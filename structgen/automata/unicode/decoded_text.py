@@ -1,0 +1,52 @@
+"""Decoded text as bytes: UTF-8, and three bytes for a lone surrogate, which UTF-8 cannot write.
+
+Python strings may hold lone surrogates, and so may JSON texts, as escapes. Here one is the three bytes that
+UTF-8 would have for it, with a first byte that occurs in no UTF-8: what a text writes raw is never one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+LONE_BYTE: Final = 0xF8
+"""The first byte of a lone surrogate."""
+LONE_COLUMN: Final = 256
+"""The column of string automata for this byte: the columns of bytes are for what texts write raw."""
+
+_UTF8_FORM: Final = re.compile(b"\xed(?=[\xa0-\xbf])")
+_LONE: Final = re.compile(b"\xf8(..)", re.DOTALL)
+
+
+def encode(text: str) -> bytes:
+    """Return a decoded text as bytes."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _UTF8_FORM.sub(b"\xf8", text.encode("utf-8", "surrogatepass"))
+
+
+def decode(data: bytes) -> str:
+    """Return the text of such bytes."""
+    return data.replace(b"\xf8", b"\xed").decode("utf-8", "surrogatepass")
+
+
+def in_order(words: Iterable[str]) -> list[str]:
+    """Return texts in the order of their bytes."""
+    found = list(words)
+    try:
+        found.sort(key=str.encode)
+    except UnicodeEncodeError:
+        found.sort(key=encode)
+    return found
+
+
+def columns(data: bytes) -> list[int]:
+    """Return the columns of a string automaton that such bytes take."""
+    return [LONE_COLUMN if byte == LONE_BYTE else byte for byte in data]
+
+
+def escaped(data: bytes) -> bytes:
+    """Return such bytes, which may begin inside a character, with lone surrogates as escapes of JSON."""
+    return _LONE.sub(lambda match: b"\\u%04x" % ord(decode(match[0])), data)
