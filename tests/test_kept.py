@@ -407,6 +407,17 @@ def test_a_wrong_journal_with_a_right_checksum_is_an_error_that_says_how_to_mend
     with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError) as caught:
         masks_of(compiled, SECOND)
     assert "Compile it again" in str(caught.value) and not files(left)
+    # it says so once, and whoever compiles it again keeps his entry
+    store = sg.MaskStore(left)
+    again = compiled_of(tokenizer, store)
+    assert masks_of(again, SECOND) == expected[SECOND]
+    store.flush()
+    kept = files(left)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(StructgenError, match="Compile it again"):
+            masks_of(compiled, SECOND)
+    assert files(left) == kept != []
 
 
 def test_an_outcome_that_stands_for_other_demands_is_seen(
