@@ -78,8 +78,8 @@ test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real
 	$(COMPILE)
 	$(PYTEST) -m "" --hypothesis-profile=deep $(TESTS)
 
-house: $(VENV)/.installed-dev ## the structure of the package in numbers: rooms, floors, circles, names used twice
-	$(BIN)/python scripts/house.py
+house: $(VENV)/.installed-dev ## the structure of the package in numbers: rooms, floors, circles; lowers house.toml
+	$(BIN)/python scripts/house.py --lower
 
 GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
 
@@ -111,12 +111,13 @@ quick: $(VENV)/.installed-dev ## after each edit, under a minute: format, lint, 
 	$(BIN)/python -m pytest -q -n auto --dist worksteal $(QUICK)
 	$(GOLDEN) --sample 8
 
-lint: $(VENV)/.installed-dev ## format, lint, types, layers
+lint: $(VENV)/.installed-dev ## format, lint, types, layers, weight (house.toml)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict structgen
 	$(BIN)/mypy --strict kernels/structgen_kernels
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/house.py --check
 
 fmt: $(VENV)/.installed-dev ## put the format right, and what the linter can mend
 	$(BIN)/ruff format .

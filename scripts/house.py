@@ -1,6 +1,6 @@
 """The shape of the package in numbers: rooms, layers, circles, and the files that one mask passes through.
 
-    python scripts/house.py [--json] [--no-trace]
+    python scripts/house.py [--json] [--no-trace] [--check | --lower | --write]
 
 What comes in: the sources of structgen, read with `ast`; for the files of a mask, one mask of a JSON schema
 and one of a Lark grammar, computed while Python's calls are traced. What goes out: a table, or JSON.
@@ -9,6 +9,10 @@ A *room* is a package. Its *floor* is the length of the longest chain of imports
 import each other in a circle count as one; a *circle* of files is a set of files each of which imports,
 perhaps through others, each other one. Imports inside functions and under TYPE_CHECKING count, unless a
 number says otherwise. `structgen/__init__.py`, the list of public names, is no part of chains and circles.
+
+`house.toml` holds what the package weighs: `--check` fails where it weighs more (`make lint`), `--lower`
+rewrites the numbers that went down (`make house`), `--write` all of them. They go up in a commit whose
+message says for which capability.
 """
 
 from __future__ import annotations
@@ -395,6 +399,112 @@ def outer_room(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
+# --- the weight of the package ----------------------------------------------------------------------------
+
+_WEIGHTS_OF = ("lines", "numbers")
+_HEADER = """\
+# What the package weighs. `make lint` fails where it weighs more, `make house` lowers what went down. A
+# number goes up in a commit whose message says for which capability (CONTRIBUTING.md, "Weight").
+"""
+
+
+def weights(house: House) -> dict[str, dict[str, int]]:
+    """Return what house.toml holds: the lines of each outer room and of each file at the root (all lines of
+    `.py` files, blank ones and comments too); the private numeric thresholds; the file formats."""
+    lines: Counter[str] = Counter()
+    for name, path in house.paths.items():
+        lines[outer_room(name).removeprefix(f"{PACKAGE}.")] += path.read_text(encoding="utf-8").count("\n")
+    thresholds = sum(len(private_thresholds(tree)) for tree in house.trees.values())
+    formats = sum(len(file_formats(tree)) for tree in house.trees.values())
+    return {
+        "lines": dict(sorted(lines.items())),
+        "numbers": {"file formats": formats, "private numeric thresholds": thresholds},
+    }
+
+
+def private_thresholds(tree: ast.Module) -> list[str]:
+    """Return the names of a module's private numeric thresholds: those that begin with `_`, are assigned at
+    the left margin, alone, and whose value is written in numbers alone (`64`, `1 << 20`, `-0.5`, `60 * 60`).
+    Layouts of words and counts of states that are written so are among them."""
+    return [name for name, value in _assigned(tree) if name.startswith("_") and _is_number(value)]
+
+
+def file_formats(tree: ast.Module) -> list[str]:
+    """Return the names of a module's file formats: `kind`, `magic` or `format`, with or without more in
+    front (`_ROW_KIND`), assigned at the left margin or in a class to a literal that ends in its version, a
+    digit."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [
+        name
+        for name, value in (pair for one in (tree, *classes) for pair in _assigned(one))
+        if name.lower().endswith(("kind", "magic", "format")) and _ends_in_digit(value)
+    ]
+
+
+def _assigned(holder: ast.Module | ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that a module or a class assigns to, each with its value."""
+    for node in holder.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            yield node.target.id, node.value
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Name):
+                yield target.id, node.value
+
+
+def _is_number(value: ast.expr) -> bool:
+    if isinstance(value, ast.BinOp):
+        return _is_number(value.left) and _is_number(value.right)
+    if isinstance(value, ast.UnaryOp):
+        return _is_number(value.operand)
+    return isinstance(value, ast.Constant) and type(value.value) in (int, float)
+
+
+def _ends_in_digit(value: ast.expr) -> bool:
+    said = value.value if isinstance(value, ast.Constant) else ""
+    return (said.decode("latin-1") if isinstance(said, bytes) else str(said)).rstrip()[-1:].isdecimal()
+
+
+def allowed(root: Path = ROOT) -> dict[str, dict[str, int]]:
+    """Return the numbers of house.toml."""
+    return tomllib.loads((root / "house.toml").read_text(encoding="utf-8"))
+
+
+def too_heavy(found: Mapping[str, Mapping[str, int]], most: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return a message for each number that is above what house.toml says."""
+    messages = []
+    for part in _WEIGHTS_OF:
+        for name, count in found[part].items():
+            known = most.get(part, {}).get(name, 0)
+            if count <= known:
+                continue
+            what = (
+                f"{PACKAGE}/{name} has {count:,} lines" if part == "lines" else f"There are {count:,} {name}"
+            )
+            place = "in this room" if part == "lines" else "elsewhere"
+            messages.append(
+                f"{what}, {count - known:,} more than house.toml says ({known:,}). Take as many away "
+                f"{place}; or, for a new capability, write {count} into house.toml in a commit whose message "
+                'names the capability (CONTRIBUTING.md, "Weight").'
+            )
+    return messages
+
+
+def rewrite(found: Mapping[str, Mapping[str, int]], root: Path = ROOT, *, upward: bool) -> None:
+    """Write house.toml anew: the numbers that went down, and with `upward` those that went up. What is no
+    longer there goes; what is new comes in with `upward` alone."""
+    most = {} if upward else allowed(root)
+    said = [_HEADER]
+    for part in _WEIGHTS_OF:
+        kept = {name: min(count, most.get(part, {}).get(name, count)) for name, count in found[part].items()}
+        rows = [
+            f"{name if name.isidentifier() else json.dumps(name)} = {count}\n"
+            for name, count in kept.items()
+            if upward or name in most.get(part, {})
+        ]
+        said.append("".join([f"\n[{part}]\n", *rows]))
+    (root / "house.toml").write_text("".join(said), encoding="utf-8")
+
+
 # --- the files that a mask passes through -----------------------------------------------------------------
 
 
@@ -515,8 +625,16 @@ def main() -> None:
     parser.add_argument(
         "--no-trace", action="store_true", help="leave out the files of a mask: nothing is run"
     )
+    parser.add_argument("--check", action="store_true", help="fail where more is there than house.toml says")
+    parser.add_argument("--lower", action="store_true", help="write into house.toml what went down")
+    parser.add_argument("--write", action="store_true", help="write house.toml anew, upward too")
     options = parser.parse_args()
-    found = numbers(read())
+    house = read()
+    if options.check:
+        sys.exit("\n".join(too_heavy(weights(house), allowed())) or None)
+    if options.lower or options.write:
+        rewrite(weights(house), upward=options.write)
+    found = numbers(house)
     if not options.no_trace:
         sys.path.insert(0, str(ROOT))
         for name, files in files_of_masks().items():

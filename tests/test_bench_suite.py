@@ -96,7 +96,7 @@ def test_a_case_that_hangs_or_goes_on_is_given_up_and_the_next_one_judged(
     ]
     file.write_text(json.dumps(cases))
     monkeypatch.setattr(bench, "judge", judge)
-    monkeypatch.setattr(bench, "PATIENCE", 3)
+    monkeypatch.setattr(bench, "PATIENCE", 15)
     (result,) = bench.run(list(bench.files(tmp_path)), {}, 1, 0.2)
     assert [(outcome.case, outcome.verdict) for outcome in result.outcomes] == [
         ("hang", bench.TIMED_OUT),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,51 @@ def test_a_full_disk_and_a_folder_that_cannot_be_made_cost_one_warning_and_no_an
         assert found == masks
         (said,) = told
         assert said.startswith("StoreWarning: cannot write") and os.strerror(why) in said
+
+
+def _flipped(path: Path, _other: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[random.Random(path.name).randrange(len(data))] ^= 0x10
+    path.write_bytes(data)
+
+
+def _cut_off(path: Path, _other: Path) -> None:
+    os.truncate(path, path.stat().st_size * 2 // 3)
+
+
+def _made_foreign(path: Path, _other: Path) -> None:
+    _flipped(path, path)  # what it holds would be told of, if it were read
+    path.chmod(0o666)
+
+
+def _of_another_key(path: Path, other: Path) -> None:
+    path.write_bytes(other.read_bytes() if other != path else path.read_bytes()[::-1])
+
+
+@pytest.mark.parametrize("fault", [_flipped, _cut_off, _made_foreign, _of_another_key])
+def test_damaged_foreign_and_other_files_change_no_answer(
+    tmp_path_factory: pytest.TempPathFactory, fault: Callable[[Path, Path], None]
+) -> None:
+    """The promise of docs/cache.md, for every file that the grammars of all kinds leave."""
+    folder = tmp_path_factory.mktemp("folder")
+    masks, told = _used(folder, "")
+    assert not told
+    left = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+    assert {path.suffix for path in left} >= {
+        ".arrays",
+        ".grammar",
+        ".lark-tables",
+        ".ranges",
+        ".row",
+        ".masks",
+    }
+    for path, other in zip(left, [*left[1:], left[0]], strict=True):
+        fault(path, other)
+    found, told = _used(folder, "")
+    assert found == masks
+    assert told and all(one.startswith("StoreWarning: ") for one in told)
+    if fault is _made_foreign:
+        assert all(path.exists() for path in left) and len(told) == 1 and "others may write" in told[0]
 
 
 def test_a_file_whose_opening_was_cut_short_is_let_go_of_in_silence() -> None:

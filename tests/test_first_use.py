@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,17 +110,74 @@ def test_an_error_leaves_no_process_behind(package: Path) -> None:
     assert process(package, body).stdout == "True [True]\n"
 
 
+HELD = """
+import sys
+compiled, made = jit.compiled, []
+def held(entries):
+    made.append(entries[0].py_func.__module__)
+    print("compiles", made[-1], flush=True)
+    sys.stdin.readline()
+    return compiled(entries)
+jit.compiled = held
+"""
+WAITING = """
+import types
+def waits(seconds):
+    if not told:
+        print("waits", flush=True)
+    told.append(seconds)
+    first.sleep(seconds)
+first, told = first_use.time, []
+first_use.time = types.SimpleNamespace(monotonic=lambda: 0.0, sleep=waits)
+"""
+
+
+@contextmanager
+def running(package: Path, body: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a process as `process` does, on one processor; its input and output are pipes."""
+    with subprocess.Popen(
+        [sys.executable, "-c", GROUP.format(seconds=5.0, cores=1, body=body)],
+        env={**os.environ, "PYTHONPATH": str(package.parent)},
+        cwd=package,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as one:
+        try:
+            yield one
+        finally:
+            one.kill()
+
+
+def line(one: subprocess.Popen[str]) -> str:
+    """Return the next line that a process writes: waits until it does, or ends."""
+    assert one.stdout is not None
+    return one.stdout.readline().strip()
+
+
+def go_on(one: subprocess.Popen[str]) -> None:
+    """Let a process compile the module that it has named."""
+    assert one.stdin is not None
+    one.stdin.write("\n")
+    one.stdin.flush()
+
+
 def test_a_second_process_waits_for_the_first_and_compiles_nothing(package: Path) -> None:
-    code = GROUP.format(seconds=5.0, cores=2, body=textwrap.dedent(WHOLE))
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], env=environment, cwd=package, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    said = sorted(one.communicate(timeout=120)[0].split()[0] for one in both)
-    assert said == ["0", "1"]
+    """It goes on as soon as there is what it needs, while the first compiles the rest of the group."""
+    with (
+        running(package, f"{HELD}loop(1)\nprint(len(made))") as first,
+        running(package, f"{HELD}{WAITING}sys.stdin.readline()\nprint(loop(1), made)") as second,
+    ):
+        assert line(first) == "compiles structgen.machine.one"
+        go_on(second)
+        assert line(second) == "waits"
+        go_on(first)
+        assert line(first) == "compiles structgen.machine.two"
+        assert line(second) == "1 []"
+        go_on(first)
+        assert line(first) == "compiles structgen.machine.three"
+        go_on(first)
+        assert line(first) == "3"
 
 
 def said_on_a_terminal(package: Path, seconds: float) -> str:

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -221,18 +220,24 @@ def test_a_dropped_grammar_is_written_when_the_next_is_compiled(
     tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(grammar_files, "_IDLE", 0.0)
-    monkeypatch.setattr(grammar_files, "_ASIDE", 0.3)  # the thread of an earlier test does not write yet
+    monkeypatch.setattr(grammar_files, "_ASIDE", 0.0)
+    written, by, write = threading.Event(), [], grammar_files.GrammarFiles.write
+
+    def noted(files: grammar_files.GrammarFiles, grammar: Any) -> int:
+        size = write(files, grammar)
+        by.append(threading.current_thread())
+        written.set()
+        return size
+
+    monkeypatch.setattr(grammar_files.GrammarFiles, "write", noted)
     store = sg.MaskStore(tmp_path)
     compiled = compiled_of(tokenizer, store)
     masks_of(compiled, FIRST)
     del compiled
-    assert not files(tmp_path)  # what is dropped may be dropped anywhere: nothing is written there
-    monkeypatch.setattr(grammar_files, "_ASIDE", 0.0)
     other = compiled_of(tokenizer, store, {"type": "integer"})
-    until = time.monotonic() + 30
-    while not files(tmp_path) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert len(files(tmp_path)) == 1
+    assert written.wait(60) and len(files(tmp_path)) == 1
+    # what is dropped may be dropped anywhere: nothing is written there
+    assert threading.current_thread() not in by
     del other
 
 
@@ -402,6 +407,17 @@ def test_a_wrong_journal_with_a_right_checksum_is_an_error_that_says_how_to_mend
     with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError) as caught:
         masks_of(compiled, SECOND)
     assert "Compile it again" in str(caught.value) and not files(left)
+    # it says so once, and whoever compiles it again keeps his entry
+    store = sg.MaskStore(left)
+    again = compiled_of(tokenizer, store)
+    assert masks_of(again, SECOND) == expected[SECOND]
+    store.flush()
+    kept = files(left)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(StructgenError, match="Compile it again"):
+            masks_of(compiled, SECOND)
+    assert files(left) == kept != []
 
 
 def test_an_outcome_that_stands_for_other_demands_is_seen(

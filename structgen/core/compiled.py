@@ -309,6 +309,11 @@ class CompiledGrammar(ABC):
         number: the most over all ways to read the text and over all parts."""
         return 0
 
+    def value(self, text: bytes) -> Any:
+        """Return what a whole text stands for: itself as a str; of JSON documents the value, with an int
+        wherever only integers may stand. Errors: ValueError for a text that is not JSON, where all are."""
+        return text.decode("utf-8", "replace")
+
     def look_ahead(self) -> None:
         """Expand the states near the start, once. `Matcher` calls it after the first token, while the model
         works."""

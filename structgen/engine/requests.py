@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
@@ -291,6 +290,9 @@ class Usage:
         return (self.tokens + self.thought_tokens) / self.calls if self.calls else 0.0
 
 
+_AS_TEXT: Final = object()
+
+
 @dataclass(slots=True, repr=False)
 class Result:
     """The result for one text. There is always one, whatever the finish reason."""
@@ -302,20 +304,20 @@ class Result:
     usage: Usage
     sample: int = 0
     error: StructgenError | None = None
-    is_json: bool = False
+    value: Any = _AS_TEXT
+    """The JSON value, if the grammar is a JSON Schema and the text is complete, with an int wherever only
+    integers may stand; else the text."""
     thoughts: str = ""
     """The free text before the document, if thinking was requested."""
+
+    def __post_init__(self) -> None:
+        if self.value is _AS_TEXT:
+            self.value = self.text
 
     def __repr__(self) -> str:
         error = "" if self.error is None else f", {type(self.error).__name__}: {self.error}"
         said = f"{self.finish_reason.value}, {len(self.tokens):,} tokens"
         return f"<Result {said}: {short_repr(self.text)}{error}>"
-
-    @property
-    def value(self) -> Any:
-        """The JSON value, if the grammar is a JSON Schema and the text is complete; else the text."""
-        complete = self.finish_reason in (FinishReason.STOP, FinishReason.STEERED)
-        return json.loads(self.text) if self.is_json and complete else self.text
 
     @property
     def logprob(self) -> float:

@@ -22,7 +22,6 @@ from structgen.engine.guesses import Guesses
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
 from structgen.engine.thinking import ThoughtPhase
 from structgen.errors import StructgenError
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.speculation.drafts.drafter import View
 from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.tokenizer import Tokenizer
@@ -338,6 +337,16 @@ class TextSequence:
             return FinishReason.ERROR
         return None
 
+    def _value(self, reason: FinishReason) -> Any:
+        """Return what the text stands for: itself, where it is no complete JSON document, or one that Python
+        cannot read (an integer of more than 4,300 digits)."""
+        if self._compiled is None or reason not in (FinishReason.STOP, FinishReason.STEERED):
+            return self.text
+        try:
+            return self._compiled.value(self.text.encode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError):
+            return self.text
+
     def finish(self, reason: FinishReason) -> None:
         """Hand out the result. May be called again after an interrupt."""
         self.text += self.decoder.decode(b"", True) if self.stop is None else ""
@@ -346,9 +355,6 @@ class TextSequence:
             self.usage.cache_bytes = int(self.cache.nbytes)
         self._end_drafting(reason)
         self.cache = self.logits = self.guesses = None
-        grammar = self.handle.request.grammar
-        if isinstance(grammar, CompiledGrammar):
-            grammar = grammar.grammar
         self.handle.finish(
             Result(
                 self.text,
@@ -358,7 +364,7 @@ class TextSequence:
                 self.usage,
                 self.handle.sample,
                 self.error,
-                isinstance(grammar, JsonSchemaGrammar),
+                self._value(reason),
                 self._thoughts if self.phase is None else self.phase.thoughts,
             )
         )

@@ -19,7 +19,7 @@ from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schem
 from structgen.python_types.type_hints import read_type
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.text_grammars.regular import RegularGrammar, regex
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
 MAX_STATES: Final = 50_000
 """The default limit on states before minimisation."""
@@ -70,9 +70,10 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     """
     if isinstance(given, Grammar | CompiledGrammar):
         grammar = given.grammar if isinstance(given, CompiledGrammar) else given
-        return given, _json_value if isinstance(grammar, JsonSchemaGrammar) else None
+        return given, _reading(given) if isinstance(grammar, JsonSchemaGrammar) else None
     if isinstance(given, bool | Mapping):
-        return written_as_dumps(given), _json_value
+        schema = written_as_dumps(given)
+        return schema, _reading(schema)
     if isinstance(given, re.Pattern):
         given = given.pattern
     if isinstance(given, str):
@@ -197,5 +198,11 @@ def _automaton(
     return found, repeats_keys
 
 
-def _json_value(text: str) -> Any:
-    return json.loads(text)
+def _reading(grammar: Grammar | CompiledGrammar) -> Callable[[str], Any]:
+    """Return what reads the documents of a JSON Schema."""
+    return lambda text: _over_bytes(grammar).value(text.encode("utf-8", "surrogatepass"))
+
+
+@lru_cache(maxsize=64)
+def _over_bytes(grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
+    return grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, byte_tokenizer())

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.json_grammars.completion import Completer
+from structgen.json_grammars.document_values import value_of
 from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
 from structgen.json_machine.expected import Explainer
 from structgen.json_machine.inspection import Inspection
@@ -174,6 +175,16 @@ class CompiledSchema(CompiledGrammar):
 
     def _expected(self, index: int) -> list[Expected]:
         return Explainer(self._machine, escapes=self.grammar.policies.escapes).expected(index)
+
+    def value(self, text: bytes) -> Any:
+        """Return the value of a document; see CompiledGrammar."""
+        return value_of(text, self._takes_only_integers, self.limits.number_chars)
+
+    def _takes_only_integers(self, before: bytes) -> bool:
+        """Return whether every numeral that begins with the last byte of a text is an integer."""
+        with self.lock:
+            index = self._machine.after(self._start, before)
+            return index >= 0 and self._machine.takes_only_integers(index)
 
     def to_dfa(
         self,

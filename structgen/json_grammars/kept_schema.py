@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
@@ -50,7 +51,7 @@ def identity_of(grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits) -> 
 class KeptGrammar:
     """A compiled grammar as it was read."""
 
-    __slots__ = ("_encoded", "_files", "_key", "_meaning", "snapshot")
+    __slots__ = ("_dropped", "_encoded", "_files", "_key", "_meaning", "snapshot")
 
     def __init__(self, files: GrammarFiles, key: str, found: ArrayFile) -> None:
         """Raises DamagedSnapshot, LookupError."""
@@ -62,6 +63,8 @@ class KeptGrammar:
         if not self._encoded.is_whole:
             raise snapshots.DamagedSnapshot
         self._meaning: snapshots.SnapshotMeaning | None = None
+        self._dropped: Path | None = None
+        """The entry, once it was found wrong and deleted."""
 
     @classmethod
     def read(cls, files: GrammarFiles, key: str) -> KeptGrammar | None:
@@ -87,11 +90,12 @@ class KeptGrammar:
         return self._meaning
 
     def disagrees(self, why: Exception) -> StructgenError:
-        """Delete the entry, and return the error that says so."""
-        path = self._files.drop(self._key, "does not fit the schema")
+        """Delete the entry, once, and return the error that says so: who compiles it again writes another."""
+        if self._dropped is None:
+            self._dropped = self._files.drop(self._key, "does not fit the schema")
         return StructgenError(
             f"What was kept of this grammar is not what it says now: {why}",
-            where=str(path),
+            where=str(self._dropped),
             cure="Compile it again: the file is gone. Please report this.",
         )
 

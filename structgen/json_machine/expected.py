@@ -90,21 +90,9 @@ class Explainer:
     def _sources(self, place: int | None) -> tuple[str, ...]:
         return () if place is None else self._machine.sources(place)
 
-    def _place_in(self, frame: int) -> int:
-        """Return the place of the value that a stack frame waits for."""
-        machine = self._machine
-        if frame < 0:
-            return machine.network.root
-        residue, _extras, key, _below = machine.frame(frame)
-        if key == -1:
-            item = machine.network.items(machine.residue(residue)).item
-            assert item is not None, "an item was begun"
-            return item
-        return machine.child_place(residue, key)
-
     def _value_place(self, regs: Registers) -> int:
         """Return the place of the innermost value begun: a terminal, or a container between its tokens."""
-        return self._place_in(int(regs[L.FRAME]))
+        return self._machine.place_in(int(regs[L.FRAME]))
 
     def _next_place(self, regs: Registers) -> int | None:
         """Return the place of the value that may begin, None where an array is full."""
@@ -146,7 +134,7 @@ class Explainer:
         found.add(f"the rest of {' or '.join(described)}{_hint(digits)}", self._sources(place), digits)
         frame = int(regs[L.FRAME])
         if frame >= 0:
-            holder = self._place_in(machine.frame(frame)[3])
+            holder = machine.place_in(machine.frame(frame)[3])
             self._punctuation(b"]}", holder, found)
             self._comma(index, holder, found)
 

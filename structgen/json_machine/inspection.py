@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.numbers.written_forms import only_integers
 from structgen.automata.unicode.decoded_text import columns, decode
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.answers.journal import Recorded
@@ -111,6 +112,22 @@ class Inspection:
             return menu.named[found]
         assert found is not None, "arrays have no keys"
         return menu.extra_places[found]
+
+    def place_in(self, frame: int) -> int:
+        """Return the place of the value that a stack frame waits for."""
+        if frame < 0:
+            return self.network.root
+        residue, _extras, key, _below = self.frame(frame)
+        if key == -1:
+            item = self.network.items(self.residue(residue)).item
+            assert item is not None, "an item was begun"
+            return item
+        return self.child_place(residue, key)
+
+    def takes_only_integers(self, index: int) -> bool:
+        """Return whether the numeral that has begun in a state must be an integer."""
+        spec = self.network.entry(self.place_in(int(self.registers(index)[L.FRAME]))).number
+        return spec is not None and all(map(only_integers, spec.formulas))
 
     def key_list(self, row: int) -> int:
         """Return the word list of an object's keys."""

@@ -260,7 +260,9 @@ class Entries:
                 self.compile()
                 return
             with one_process(self._cache().cache_path, title, self.is_ready):
-                compile_modules(names, title=title)
+                # another process may have made this module and be at the others, which are not needed yet
+                if not self.is_ready():
+                    compile_modules(names, title=title)
 
     def is_ready(self) -> bool:
         """Return whether the code of all is there, taken from the cache if need be."""

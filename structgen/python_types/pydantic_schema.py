@@ -8,11 +8,13 @@ NamedTuple an object with its names); keys that a class would drop are not writt
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -42,6 +44,25 @@ def refuse(what: str, kind: str, cure: str) -> UnsupportedError:
     return UnsupportedError(what, keyword=kind, where="type", cure=cure)
 
 
+_IMPORTS = ("pydantic._internal._validators", "import_string")
+
+
+def _shown(function: Any) -> tuple[str, str]:
+    """Return a function's module and name."""
+    name = getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
+    return getattr(function, "__module__", ""), name
+
+
+def _no_function(called: Any) -> UnsupportedError:
+    name = _shown(inspect.unwrap(called.func if isinstance(called, partial) else called))[1]
+    return refuse(
+        f"{'A lambda' if name == '<lambda>' else name} is a function, not a type: it would be called with "
+        "what the model writes.",
+        "function",
+        "Annotate the type of its arguments, such as a dataclass, and call it yourself with the result.",
+    )
+
+
 class TypeSchema(GenerateJsonSchema):
     """Writes the schema of a type (pydantic's `TypeAdapter.json_schema(schema_generator=...)`)."""
 
@@ -63,7 +84,17 @@ class TypeSchema(GenerateJsonSchema):
         return self.handle_invalid_for_json_schema(schema, "a class as a value")
 
     def generate_inner(self, schema: Any) -> JsonSchema:
-        """Return the schema of a core schema, refusing formats that nothing here writes."""
+        """Return the schema of a core schema, refusing formats that nothing here writes, and functions:
+        pydantic calls a function that stands for a type with what a document says."""
+        called = schema.get("function")
+        if schema["type"] == "call" and not isinstance(called, type):
+            raise _no_function(called)
+        if isinstance(called, dict) and _shown(called["function"]) == _IMPORTS:
+            raise refuse(
+                "An ImportString imports the module that a document names.",
+                "ImportString",
+                "Annotate str, or a Literal of the names that may come, and import in code of your own.",
+            )
         made = super().generate_inner(schema)
         if made.get("type") == "string" and made.get("format") in REFUSED:
             known = made["format"]

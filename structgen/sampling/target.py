@@ -15,7 +15,6 @@ that.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -147,7 +146,7 @@ class Target:
         the texts are JSON documents, else the text as a str."""
         if self._read is not None:
             return self._read(text)
-        return json.loads(text) if self.compiled.has_events else text.decode("utf-8", "replace")
+        return self.compiled.value(text)
 
     def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
         """Return the allowed tokens after each prefix. Cost: one model row each, in one forward pass, and

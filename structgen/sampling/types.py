@@ -45,11 +45,12 @@ class TypeChecker:
         Raises UnsupportedError for a type that has no JSON Schema here.
         """
         # optional: pydantic
+        from structgen.python_types.pydantic_schema import TypeSchema
         from structgen.python_types.type_places import PlaceValidators
 
         if hasattr(type_, "core_schema") and hasattr(type_, "validator"):  # a TypeAdapter
             hint, core = type_, type_.core_schema
-            schema = type_.json_schema()
+            schema = type_.json_schema(schema_generator=TypeSchema)
         else:
             reader = type_ if isinstance(type_, TypeReader) else read_type(type_)
             hint, core, schema = reader.hint, reader.core_schema, reader.schema

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections.abc
-import json
 import re
 import types
 import typing
@@ -14,7 +13,8 @@ from pathlib import PurePath
 from typing import Any
 
 from structgen.core.grammar import Grammar
-from structgen.errors import GenerationError, OptionError, UnsupportedError, ValidatorError
+from structgen.engine.requests import Result
+from structgen.errors import GenerationError, OptionError, UnsupportedError
 from structgen.json_grammars.prompting import schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.language.ir import Pattern, Words
@@ -67,16 +67,10 @@ class WantedForm:
                 return {"type": "string", "pattern": source}
         return None
 
-    def read(self, text: str) -> Any:
-        """Return the object of a whole document, or the text itself. Errors: ValidatorError."""
-        if self.reader is not None:
-            return self.reader.read(text)
-        if not isinstance(self.grammar, JsonSchemaGrammar):
-            return text
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ValidatorError(f"The text is not JSON: {error}.", where="text") from error
+    def read(self, result: Result) -> Any:
+        """Return the object of a whole document; without a type, the result's value. Errors:
+        ValidatorError."""
+        return result.value if self.reader is None else self.reader.read(result.text)
 
 
 def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None) -> WantedForm:

@@ -111,7 +111,7 @@ def judged(
         wrong = writer.check(form, tried.text)
         if wrong is not None:
             raise ValidatorError(wrong, where="text")
-        return Outcome(tried, attempts, None, form.read(tried.text))
+        return Outcome(tried, attempts, None, form.read(tried))
     except ValidatorError as refusal:
         error = failed(refusal.what, tried.text, attempts, refusal.where)
         error.__cause__ = refusal

@@ -214,7 +214,7 @@ def _result(found: Infilled, prompt: int) -> Result:
         list(found.tokens),
         [],
         usage,
-        is_json=not isinstance(found.value, str) or found.value != found.text,
+        value=found.value,
     )
 
 

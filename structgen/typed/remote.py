@@ -177,8 +177,10 @@ class Remote:
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
         ended = FinishReason.ERROR if error is not None else _REASONS[str(reason)]
-        is_json = form.grammar is not None and form.spoken is None
-        return Result(text, ended, [], [], spent, error=error, is_json=is_json)
+        result = Result(text, ended, [], [], spent, error=error)
+        if error is None and form.grammar is not None and self.check(form, text) is None:
+            result.value = self._known(form)[0].value(text.encode("utf-8", "surrogatepass"))
+        return result
 
     def check(self, form: WantedForm, text: str) -> str | None:
         """Return what is wrong with a document under the grammar; None where nothing is."""

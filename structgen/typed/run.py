@@ -103,10 +103,10 @@ def run(
 
     `target` is a type, a grammar, a JSON Schema (dict or boolean), OpenAI's `response_format`, vLLM's
     `structured_outputs`, or None for free text (`typed.requested` has the dicts that are taken). Of
-    schemas the object is what `json.loads` makes, of other grammars the text. The prompt is text or chat
-    messages; the other options are those of `sg.generate`. Errors: OptionError for a target of no known
-    shape, or with keys that are not known; UnsupportedError for what is not offered; those of a typed
-    function's call.
+    schemas the object is what `json.loads` makes, with an int wherever only integers may stand (for `1.0` and
+    `-0.0` too), of other grammars the text. The prompt is text or chat messages; the other options are those
+    of `sg.generate`. Errors: OptionError for a target of no known shape, or with keys that are not known;
+    UnsupportedError for what is not offered; those of a typed function's call.
     """
     options = TypedOptions(
         sampling if sampling is not None else Sampling(temperature=0.0),

@@ -21,6 +21,9 @@ class Person(BaseModel):
     age: int
     city: str
 
+def delete_account(name: str, age: int) -> None:
+    raise SystemExit("an account is deleted")
+
 class Old(Person):
     @field_validator("age")
     @classmethod
@@ -59,3 +62,9 @@ def test_a_type_that_is_not_there_has_exit_status_2(run: Callable[..., Any], nam
     done = run("--type", name, *PROMPT)
     assert done.exit_code == 2
     assert name in done.stderr
+
+
+def test_a_function_is_no_type_and_is_not_called(run: Callable[..., Any]) -> None:
+    done = run("--type", "people_types:delete_account", *PROMPT)
+    assert done.exit_code == 2
+    assert "delete_account is a function, not a type" in done.stderr

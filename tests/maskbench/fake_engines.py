@@ -140,7 +140,7 @@ class BeginsLate(Listed):
     """Makes ready for longer than a compilation may take, as on a busy machine."""
 
     def prepare(self):
-        time.sleep(0.5)
+        time.sleep(2.5)
 
 
 class Dies(Listed):

@@ -118,8 +118,10 @@ def test_an_entry_of_an_older_format_or_kind_is_refused_and_replaced(
     encode = array_file.encode_arrays
 
     def older(kind: str, *given: object, **options: object) -> list[bytes | bytearray]:
-        if suffix == ROW_SUFFIX and not kind.startswith("mask-row"):
-            return encode(kind, *given, **options)  # a grammar that can be read names its rows
+        if (suffix == ROW_SUFFIX) != kind.startswith("mask-row"):
+            return encode(
+                kind, *given, **options
+            )  # one can be read without the other: a grammar names its rows
         parts = encode(f"{kind}-older" if layout == "kind" else kind, *given, **options)  # type: ignore[arg-type]
         if layout == "format":
             parts[0][:8] = b"SGARRAY2"  # type: ignore[index]

@@ -215,3 +215,12 @@ assert person() == Person("Ada", 36)
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("text", ["-0", "-0.0", "-0e0", "100.0", "1e2"])
+def test_an_integer_is_an_int_however_the_server_writes_it(text: str) -> None:
+    for target, value in (({"type": "integer"}, text), (list[int], f"[{text}]")):
+        with serving(f'{{"value": {value}}}') as server:
+            found = sg.run(server.model, "How many?", target)
+        (number,) = found if isinstance(found, list) else (found,)
+        assert type(number) is int and number == float(text)

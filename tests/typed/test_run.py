@@ -179,3 +179,15 @@ def test_a_grammar_keeps_its_policies() -> None:
 def test_a_prompt_that_is_none_is_refused(prompt: Any) -> None:
     with pytest.raises(sg.OptionError, match=r"^prompt: .*(not a prompt|is empty|Message 0 has no)"):
         sg.run(told(ADA)[0], prompt, Person)
+
+
+@pytest.mark.parametrize("numbers", ["any", "python"])
+def test_an_integer_is_an_int_however_it_is_written(numbers: str) -> None:
+    policies = {"numbers": numbers}
+    for text in ("-0.0", "100.0"):
+        found = sg.run(told(text)[0], "How many?", {"type": "integer"}, policies=policies)
+        assert type(found) is int and found == float(text)
+        (result,) = told(text)[0].generate(
+            [sg.Request([1], sg.json_schema({"type": "integer"}, **policies), max_tokens=20)]
+        )
+        assert type(result.value) is int and result.value == float(text)

@@ -180,3 +180,24 @@ def test_no_sampling_is_the_default() -> None:
     pytest.importorskip("torch")
     request = sg.Request("x", sg.json_schema({"type": "boolean"}), None)  # type: ignore[arg-type]
     assert request.sampling == sg.Request("x", sg.json_schema({"type": "boolean"})).sampling
+
+
+def test_a_function_in_place_of_a_type_is_refused_before_a_model_is_asked() -> None:
+    from told import told
+
+    def delete_account(name: str) -> None:
+        raise AssertionError(f"the account of {name} is deleted")
+
+    engine, model = told('{"name": "Ada"}')
+    for target in (delete_account, list[delete_account]):  # type: ignore[valid-type]
+        with pytest.raises(sg.UnsupportedError, match="delete_account is a function, not a type"):
+            sg.run(engine, "Who?", target)
+
+        def answer(text: str) -> Any:
+            """Who is in: {text}"""
+            return sg.filled()
+
+        answer.__annotations__["return"] = target
+        with pytest.raises(sg.UnsupportedError, match="delete_account is a function, not a type"):
+            sg.generate(model=engine)(answer)
+    assert model.prompts == []

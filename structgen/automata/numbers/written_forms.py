@@ -125,7 +125,7 @@ def readable(spec: ir.Spec, caps: Caps, limits: Limits) -> ir.Spec:
     parts: list[ir.Formula] = []
     for formula in spec.formulas:
         size = _largest(formula)
-        if _only_integers(formula):
+        if only_integers(formula):
             parts.append(ir.All((formula, ir.PlainInteger())) if size + 2 <= limits.number_chars else formula)
         elif caps.most_exponent == FARTHEST and size < _FAR_FROM_LARGEST:
             parts.append(ir.All((formula, _FINITE)))
@@ -144,7 +144,7 @@ def _largest(*formulas: ir.Formula) -> int:
     return found
 
 
-def _only_integers(root: ir.Formula) -> bool:
+def only_integers(root: ir.Formula) -> bool:
     """Return whether a formula's parts show that only integers meet it: one of a conjunction, all of a
     disjunction."""
     done: list[bool] = []

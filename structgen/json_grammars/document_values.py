@@ -1,0 +1,57 @@
+"""JSON texts as Python values: `json.loads`, and an int wherever only integers may stand.
+
+To a JSON Schema `1.0`, `1e2` and `-0.0` are integers; `json.loads` makes floats of them. `numbers="any"` and
+"python" let a model write them, and so do servers with masks of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from structgen.core.events import TERMINAL_END, EventLog, TerminalKind
+
+_SUSPECT = re.compile(rb"[0-9](?:\.0+(?![0-9])|(?:\.[0-9]+)?[eE])")
+"""What each integer has that is not written as digits alone (and some texts that are none)."""
+
+
+def value_of(text: bytes, only_integers: Callable[[bytes], bool], most_digits: int) -> Any:
+    """Return the value of a JSON text.
+
+    `only_integers` tells whether a numeral must be an integer, from the text up to its first character;
+    `most_digits`: a number of more is the float that `json.loads` makes. Errors: ValueError for a text that
+    is not JSON. Cost: that of `json.loads`; more where an integer is not written as digits.
+    """
+    if _SUSPECT.search(text) is None:
+        return json.loads(text)
+    json.loads(text)  # what follows reads JSON alone
+    log = EventLog()
+    numerals = [
+        (start, bytes(log.text[start:end]).decode())
+        for kind, _, start, end, terminal in log.write(text + b"\n")  # a numeral ends where something follows
+        if kind is TERMINAL_END and terminal is TerminalKind.NUMBER
+    ]
+    values = iter(
+        [
+            int(exact)
+            if (exact := _integer(one, most_digits)) is not None and only_integers(text[: start + 1])
+            else float(one)
+            for start, one in numerals
+            if not one.lstrip("-").isdecimal()
+        ]
+    )
+    return json.loads(text, parse_float=lambda _numeral: next(values))
+
+
+def _integer(numeral: str, most_digits: int) -> Decimal | None:
+    """Return the value of a numeral that is an integer of so many digits; None for all others."""
+    try:
+        exact = Decimal(numeral)
+    except InvalidOperation:  # of its exponent
+        return None
+    if exact and (exact.adjusted() >= most_digits or exact != exact.to_integral_value()):
+        return None
+    return exact

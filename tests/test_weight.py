@@ -1,0 +1,124 @@
+"""The ratchet on weight: `make lint` fails where the package weighs more than house.toml says."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import house  # noqa: E402
+
+MODULE = """\
+_WAIT = 60 * 60
+_ROW_KIND: str = "row-1"
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A package of two rooms beside the script, and its numbers as they are."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/house.py", tmp_path / "scripts")
+    for room in ("tokens", "store"):
+        (tmp_path / "structgen" / room).mkdir(parents=True)
+        (tmp_path / "structgen" / room / "one.py").write_text(MODULE)
+        (tmp_path / "structgen" / room / "__init__.py").touch()
+    (tmp_path / "structgen/__init__.py").touch()
+    house.rewrite(house.weights(house.read(tmp_path)), tmp_path, upward=True)
+    return tmp_path
+
+
+def said(copy: Path) -> list[str]:
+    """Return the messages of the check, and that its exit status is 1 where there are some."""
+    done = subprocess.run(
+        [sys.executable, "scripts/house.py", "--check"], cwd=copy, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "" and done.returncode == bool(done.stderr)
+    return done.stderr.splitlines()
+
+
+def test_the_numbers_of_the_package_as_it_is_are_no_fault(copy: Path) -> None:
+    assert said(copy) == []
+    assert house.allowed(copy) == {
+        "lines": {"store": 2, "structgen": 0, "tokens": 2},
+        "numbers": {"file formats": 2, "private numeric thresholds": 2},
+    }
+
+
+def test_one_line_too_many_names_the_room_how_many_and_the_cure(copy: Path) -> None:
+    with (copy / "structgen/tokens/one.py").open("a") as file:
+        file.write("\n")
+    (message,) = said(copy)
+    assert message.startswith("structgen/tokens has 3 lines, 1 more than house.toml says (2).")
+    assert "Take as many away in this room" in message and "CONTRIBUTING.md" in message
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("_MOST = 1 << 20", "3 private numeric thresholds, 1 more"),
+        ('KIND = "table-1"', "3 file formats, 1 more"),
+    ],
+)
+def test_one_number_too_many_is_seen_without_a_line_more(copy: Path, line: str, what: str) -> None:
+    (copy / "structgen/store/one.py").write_text(
+        f"{MODULE.splitlines()[0]}; {line}\n{MODULE.splitlines()[1]}\n"
+    )
+    (message,) = said(copy)
+    assert message.startswith(f"There are {what} than house.toml says (2).")
+
+
+def test_a_new_room_has_no_lines_to_its_name(copy: Path) -> None:
+    (copy / "structgen/more.py").write_text("more = 1\n")
+    (message,) = said(copy)
+    assert message.startswith("structgen/more has 1 lines, 1 more than house.toml says (0).")
+
+
+def test_numbers_go_down_by_themselves_and_up_by_hand(copy: Path) -> None:
+    (copy / "structgen/tokens/one.py").write_text("more = 1\n" * 5)
+    shutil.rmtree(copy / "structgen/store")
+    (copy / "structgen/engine.py").write_text("new = 1\n")
+    weights = house.weights(house.read(copy))
+    house.rewrite(weights, copy, upward=False)
+    assert house.allowed(copy) == {
+        "lines": {"structgen": 0, "tokens": 2},
+        "numbers": {"file formats": 0, "private numeric thresholds": 0},
+    }
+    house.rewrite(weights, copy, upward=True)
+    assert house.allowed(copy)["lines"] == {"engine": 1, "structgen": 0, "tokens": 5}
+
+
+def test_what_is_a_threshold_and_what_is_not() -> None:
+    tree = ast.parse(
+        "_A = 1\n_B: Final = 1 << 20\n_C = -0.5\n_D = 60 * 60\n"
+        "PUBLIC = 1\n_TEXT = 'a'\n_FLAG = True\n_OTHER = _A * 2\n_E, _F = 0, 1\n_G = len('a')\n"
+        "def f():\n    _inside = 1\n"
+    )
+    assert house.private_thresholds(tree) == ["_A", "_B", "_C", "_D"]
+
+
+def test_what_is_a_file_format_and_what_is_not() -> None:
+    tree = ast.parse(
+        "KIND = 'a-1'\n_MAGIC: Final = b'SG1\\n'\n_FORMAT = 1\n"
+        "class A:\n    kind = 'b-10'\n    other = 'b-1'\n"
+        "KINDS = 3\nKIND_ = 'a-1'\n_KIND = 'none'\nformat = some\n"
+    )
+    assert house.file_formats(tree) == ["KIND", "_MAGIC", "_FORMAT", "kind"]
+
+
+def test_make_lint_checks_the_weight_and_make_house_lowers_it() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = dict(
+        part.split(":", 1) for part in makefile.split("\n\n") if part[:1].isalpha() and ":" in part
+    )
+    assert "scripts/house.py --check" in recipes["lint"]
+    assert "scripts/house.py --lower" in recipes["house"]
+    assert set(tomllib.loads((ROOT / "house.toml").read_text())) == {"lines", "numbers"}
