@@ -177,7 +177,7 @@ suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts
 schemastore: $(VENV)/.installed-bench ## schemas of SchemaStore with their own tests, beside llguidance (SCHEMASTORE=folder, or STRUCTGEN_SCHEMASTORE)
 	$(BIN)/python bench/bench_schemastore.py $(SCHEMASTORE)
 
-walks: $(VENV)/.installed-dev ## random walks: none may be stuck, each document valid (WALK="folder --sample 300")
+walks: $(VENV)/.installed-dev ## random walks: none may be stuck, each document valid (WALK="folder --sample 300", WALK="--random 5000 --seed 7")
 	$(BIN)/python bench/bench_walks.py $(WALK)
 
 silent-loss: $(VENV)/.installed-dev ## delete keywords one by one: the language must change (MASKBENCH=folder)
