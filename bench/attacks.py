@@ -13,11 +13,12 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from violators import parts
-from walks import CRASH, DEAD_END, INVALID, KINDS, LOST, Outcome, Stuck, Subject, Vocabulary, Walker
+from walks import CRASH, DEAD_END, DOUBTFUL, INVALID, KINDS, LOST, Outcome, Stuck, Subject, Vocabulary, Walker
 
 import structgen as sg
 
@@ -27,6 +28,7 @@ from policy_oracle import COMPACT, Answer, Options, judge
 from schema_strategies import RARE, rare_schema, rare_value, speaks_of_anchors
 from two_judges import TwoJudges, readable
 
+YES, NO, UNSURE = (answer.value for answer in (Answer.YES, Answer.NO, Answer.UNSURE))
 DOCUMENT = "document"
 """The kind of what is not walked, but given."""
 DOCUMENTS = 24
@@ -116,20 +118,21 @@ class _Attack:
         except Exception:
             self._crashed(kind, bytes(walker.text))
         else:
-            expected, document = self._expected(text)
-            if expected is False:
-                self._fault(kind, f"{INVALID}: {self._says(text)}", text)
-            elif expected is None:
-                self._fault(kind, "disputed: the judges do not agree", text)
+            said = self._judged(text)
+            if said == NO:
+                self._fault(kind, f"{INVALID}: {self._why(text)}", text)
+            elif said in DOUBTFUL:
+                self._fault(kind, said, text)
             else:
-                yield document
+                with suppress(ValueError):
+                    yield readable(text.decode())
         outcome.tokens[kind] = outcome.tokens.get(kind, 0) + len(walker.matcher.tokens)
 
     def _given(self, compiled: sg.CompiledGrammar | None, document: Any) -> None:
         """Try one document."""
         text = spelt(document, self.chance).encode()
-        expected, _ = self._expected(text)
-        if expected is None:
+        said = self._judged(text)
+        if said not in (YES, NO):
             return
         self.outcome.walks[DOCUMENT] = self.outcome.walks.get(DOCUMENT, 0) + 1
         try:
@@ -139,19 +142,17 @@ class _Attack:
         except Exception:
             self._crashed(DOCUMENT, text)
         else:
-            if taken != expected:
-                why = f"{INVALID}: it is taken; {self._says(text)}" if taken else f"{LOST}: it is refused"
-                self._fault(DOCUMENT, why, text)
+            if taken != (said == YES):
+                self._fault(DOCUMENT, f"{INVALID}: {self._why(text)}" if taken else LOST, text)
 
     def _taken(self, compiled: sg.CompiledGrammar, text: bytes) -> bool:
         """Return whether a text is taken, cut into tokens at random, each allowed by the mask before it."""
         matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, len(self.vocabulary.bytes))
         at = 0
         while at < len(text):
-            heads = (text[at : at + size] for size in range(1, self.vocabulary.longest + 1))
-            token = self.chance.choice(
-                [self.vocabulary.ids[head] for head in set(heads) if head in self.vocabulary.ids]
-            )
+            ends = range(at + 1, min(at + self.vocabulary.longest, len(text)) + 1)
+            heads = [text[at:end] for end in ends if text[at:end] in self.vocabulary.ids]
+            token = self.vocabulary.ids[self.chance.choice(heads)]
             matcher.fill_mask(mask)
             if token not in mask.allowed(0):
                 return False
@@ -160,24 +161,25 @@ class _Attack:
         self.outcome.tokens[DOCUMENT] = self.outcome.tokens.get(DOCUMENT, 0) + len(matcher.tokens)
         return matcher.is_complete
 
-    def _expected(self, text: bytes) -> tuple[bool | None, Any]:
-        """Return whether a text is in the language (None: the judges do not say), and its value."""
+    def _judged(self, text: bytes) -> str:
+        """Return `YES`, `NO` or `UNSURE` for a text in the language or not, or one of `DOUBTFUL`."""
         try:
-            document = readable(text.decode())
+            document = readable(text.decode(), exact=True)
         except (ValueError, RecursionError):
-            return None, None
+            return "unjudged"
         valid = self.judges.valid(document)
-        if valid is False or valid is None:
-            return valid, document
+        if valid is None:
+            return "disputed"
+        if not valid:
+            return NO
         if speaks_of_anchors(self.schema) and self.options not in ESCAPES[1:]:
             # The oracle of policies does not follow such references.
-            return (True if self.options == ESCAPES[0] and text == _plain(document) else None), document
-        answer = judge(text, self.schema, self.options).answer
-        return {Answer.YES: True, Answer.NO: False}.get(answer), document
+            return YES if self.options == ESCAPES[0] and text == _plain(document) else UNSURE
+        return judge(text, self.schema, self.options).answer.value
 
-    def _says(self, text: bytes) -> str:
+    def _why(self, text: bytes) -> str:
         """Return why a text is not in the language."""
-        if not self.judges.valid(readable(text.decode())):
+        if not self.judges.valid(readable(text.decode(), exact=True)):
             return "it is not valid"
         return str(judge(text, self.schema, self.options))
 

@@ -27,7 +27,11 @@ class TwoJudges:
 
     def valid(self, value: Json) -> bool | None:
         """Return what both say, or None where they differ."""
-        said = self._python.is_valid(value)
+        try:
+            said = self._python.is_valid(value)
+        except TypeError:
+            # A float and a Decimal that are to be divided by one another.
+            return None
         if self._rust is None or not writable(value):
             return said
         return said if self._rust.is_valid(value) == said else None
@@ -36,23 +40,30 @@ class TwoJudges:
 def writable(value: Json) -> bool:
     """Return whether a value has no lone surrogate."""
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        json.dumps(value, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError:
         return False
     return True
 
 
-def readable(text: bytes | str) -> Json:
-    """Return the value of a JSON text as validators take it; ValueError for numbers that they do not
-    hold."""
+def readable(text: bytes | str, *, exact: bool = False) -> Json:
+    """Return the value of a JSON text as validators take it; ValueError for numbers that they do not hold.
 
-    def number(digits: str) -> float:
+    `exact`: a number that no float holds is a Decimal or, where it is whole, an int.
+    """
+
+    def number(digits: str) -> float | Decimal:
         try:
-            exact = Decimal(digits)
+            value = Decimal(digits)
         except InvalidOperation:
             raise ValueError(digits) from None
-        if abs(exact.adjusted()) > 300 or (Decimal(float(digits)) != exact and len(digits) > 15):
+        if abs(value.adjusted()) > 300:
             raise ValueError(digits)
-        return float(digits)
+        near = float(digits)
+        if near == value or (not exact and len(digits) <= 15):
+            return near
+        if not exact:
+            raise ValueError(digits)
+        return int(value) if value == value.to_integral_value() else value
 
     return json.loads(text, parse_float=number)
