@@ -50,10 +50,10 @@ def faults(attacks: Any, vocabulary: Any, subject: Any) -> list[tuple[str, str, 
 
 def subjects(attacks: Any, *, lone: bool) -> list[Any]:
     """Return the schemas of the seed that name a lone surrogate, or those that do not."""
-    from two_judges import writable
+    from two_judges import has_lone
 
     made = (attacks.subject(SEED, number) for number in range(SIZE))
-    return [subject for subject in made if writable(json.loads(subject.schema)) is not lone]
+    return [subject for subject in made if has_lone(json.loads(subject.schema)) is lone]
 
 
 @pytest.mark.parametrize("part", range(PARTS))

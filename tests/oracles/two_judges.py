@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -15,15 +16,13 @@ Json = Any
 class TwoJudges:
     """The two validators of draft 2020-12 for one schema.
 
-    A lone surrogate, in the schema or in the value, jsonschema-rs does not read: then the other decides
-    alone.
+    jsonschema-rs does not read lone surrogates: it gets others of Unicode's unused characters in their place,
+    each its own, which no pattern here can tell from them.
     """
 
     def __init__(self, schema: Json) -> None:
         self._python = jsonschema.Draft202012Validator(schema)
-        self._rust: Any = None
-        if writable(schema):
-            self._rust = jsonschema_rs.Draft202012Validator(schema, validate_formats=False)
+        self._rust = jsonschema_rs.Draft202012Validator(_written(schema), validate_formats=False)
 
     def valid(self, value: Json) -> bool | None:
         """Return what both say, or None where they differ."""
@@ -32,18 +31,25 @@ class TwoJudges:
         except TypeError:
             # A float and a Decimal that are to be divided by one another.
             return None
-        if self._rust is None or not writable(value):
-            return said
-        return said if self._rust.is_valid(value) == said else None
+        return said if self._rust.is_valid(_written(value)) == said else None
 
 
-def writable(value: Json) -> bool:
-    """Return whether a value has no lone surrogate."""
-    try:
-        json.dumps(value, ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def has_lone(value: Json) -> bool:
+    """Return whether a value has a lone surrogate."""
+    return bool(_written(value) != value)
+
+
+def _written(value: Json) -> Json:
+    """Return a value with other characters for its lone surrogates."""
+    if isinstance(value, str):
+        return value if value.isascii() else _LONE.sub(lambda one: chr(_UNUSED + ord(one[0])), value)
+    if isinstance(value, dict):
+        return {_written(key): _written(member) for key, member in value.items()}
+    return list(map(_written, value)) if isinstance(value, list) else value
+
+
+_LONE = re.compile("[\ud800-\udfff]")
+_UNUSED = 0xF0000
 
 
 def readable(text: bytes | str, *, exact: bool = False) -> Json:
