@@ -12,7 +12,7 @@ Each schema is compiled under the widest policies, with a new store, in a worker
 Prints and writes to bench/results/schemastore-DATE.csv how many schemas and texts came to what, the times of
 each engine, and each schema of ours that is not right:
 
-over        the compilation, the first mask or a text took longer than the limit
+over        the compilation, the first mask or a text took longer than the limit, or more memory
 wrong       a valid text refused, an invalid one accepted, or an error that is not ours
 limit       `LimitError` or `UnsupportedError` behind the first mask, in the middle of a text
 refused     by name: when compiled, or in the first mask
@@ -114,7 +114,7 @@ def judged(entry: Entry, result: CaseResult) -> Judged:
 
 
 def _outcome(entry: Entry, failure: Failure) -> str:
-    if failure.kind == Verdict.TIMED_OUT.value:
+    if failure.kind == Verdict.TIMED_OUT.value or failure.detail.startswith("MemoryError"):
         return OVER
     if failure.kind == Verdict.CRASHED.value:
         named = failure.detail.startswith(("LimitError", "UnsupportedError"))
@@ -219,9 +219,8 @@ def rows(
         refused = Counter(result.reason for result in gathered if result.reason)
         for reason, count in refused.most_common(REASONS):
             yield [engine, versions[engine], f"refused: {reason}", count, *blank, ""]
-    common = set.intersection(
-        *({one.name for one in gathered if one.compiled} for gathered in results.values())
-    )
+    compiled = [{one.name for one in gathered if one.compiled} for gathered in results.values()]
+    common = set.intersection(*compiled) if compiled else set()
     for engine, gathered in results.items():
         both = [result for result in gathered if result.name in common]
         for scope, of in ("", gathered), (" of what both take", both):

@@ -87,6 +87,7 @@ def test_what_took_too_long_is_over_whatever_else_happened(bench: Any) -> None:
     late, hangs = ("timed out", 0, "no answer within 20 s"), {"verdicts": [Verdict.TIMED_OUT]}
     assert outcome(bench, False, ("crashed", 0, "ValueError"), late, **hangs)[0] == bench.OVER
     assert outcome(bench, False, ("timed out", None, "no answer"), compiled=False)[0] == bench.OVER
+    assert outcome(bench, False, ("crashed", None, "MemoryError: "), compiled=False)[0] == bench.OVER
 
 
 @pytest.mark.parametrize("limit", ["LimitError: alternatives", "UnsupportedError: pattern"])
