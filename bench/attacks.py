@@ -240,10 +240,11 @@ def changed(document: Any, chance: random.Random) -> Any:
 
 
 def _plain(document: Any) -> bytes:
-    """Return a value as `json.dumps(ensure_ascii=False)` writes it, b"" where a lone surrogate is in it."""
+    """Return a value as `json.dumps(ensure_ascii=False)` writes it, b"" where a lone surrogate or a Decimal
+    is in it."""
     try:
         return json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, TypeError):
         return b""
 
 
