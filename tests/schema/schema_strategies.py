@@ -145,6 +145,27 @@ def _union(chance: random.Random, words: Words, inner: Callable[[], Any]) -> dic
     return {"type": "object", kind: branches} if chance.random() < 0.6 else {kind: branches}
 
 
+def _unions(chance: random.Random, words: Words) -> dict[str, Any]:
+    """Return a union, or two of the same keys, beside what an object must be as a whole."""
+
+    def inner() -> Any:
+        return _subschema(chance, chance.choice([0, 0, 1]), words)
+
+    found = _union(chance, words, inner)
+    if chance.random() < 0.4:
+        found = {"allOf": [found, _union(chance, words, inner)]}
+    beside: dict[str, Callable[[], Any]] = {
+        "properties": lambda: {chance.choice(words.keys): inner()},
+        "required": lambda: chance.sample(words.keys, chance.randint(1, 2)),
+        "unevaluatedProperties": lambda: chance.choice([False, {"type": "string"}]),
+        "minProperties": lambda: chance.randint(1, 4),
+        "maxProperties": lambda: chance.randint(1, 4),
+        "propertyNames": lambda: chance.choice(words.names),
+    }
+    found.update({keyword: make() for keyword, make in beside.items() if chance.random() < 0.2})
+    return {"properties": {"a": found, "b": found}, "required": ["a"]} if chance.random() < 0.15 else found
+
+
 def _subschema(chance: random.Random, depth: int, words: Words = PLAIN) -> Any:
     if depth == 0 or chance.random() < 0.08:
         scalars = words.scalars
@@ -274,6 +295,8 @@ def rare_schema(chance: random.Random, depth: int = 3) -> dict[str, Any]:
     `#/$defs/e` and `#n`, whose target the resource `urn:e` and the root each have."""
     words = _rare(chance)
     found = schema(chance, depth, words)
+    if chance.random() < 0.3:
+        found = {**_unions(chance, words), "$defs": found["$defs"]}
     if not speaks_of_anchors(found):
         return found
     leaf = chance.choice([{}, {"type": "integer"}, {"enum": [0, "é"]}, {"type": ["object", "null"]}])
