@@ -9,6 +9,7 @@ TESTS ?=
 # Processes that share the tests out: as tests/conftest.py says, but for some that are named (TESTS=tests/test_jit.py).
 WORKERS ?= $(if $(TESTS),0,auto)
 SUITE ?=
+SCHEMASTORE ?=
 WALK ?=
 GRAMMARS ?=
 SAMPLERS ?=
@@ -28,7 +29,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -174,7 +175,10 @@ library: $(VENV)/.installed-dev ## 500 files of the standard library under two g
 suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts (SUITE=folder, or STRUCTGEN_SUITE)
 	$(BIN)/python bench/bench_suite.py $(SUITE)
 
-walks: $(VENV)/.installed-dev ## random walks: none may be stuck, each document valid (WALK="folder --sample 300")
+schemastore: $(VENV)/.installed-bench ## schemas of SchemaStore with their own tests, beside llguidance (SCHEMASTORE=folder, or STRUCTGEN_SCHEMASTORE)
+	$(BIN)/python bench/bench_schemastore.py $(SCHEMASTORE)
+
+walks: $(VENV)/.installed-dev ## random walks: none may be stuck, each document valid (WALK="folder --sample 300", WALK="--random 5000 --seed 7")
 	$(BIN)/python bench/bench_walks.py $(WALK)
 
 silent-loss: $(VENV)/.installed-dev ## delete keywords one by one: the language must change (MASKBENCH=folder)

@@ -2,6 +2,7 @@
 
     python bench/bench_walks.py PATH... [--sample 300] [--seed 0] [--jobs 2] [--policies widest]
     python bench/bench_walks.py PATH... --progress FILE [--again slow] [--minutes 60]
+    python bench/bench_walks.py --random 5000 [--seed 7]
 
 PATH is a folder, tar or file of MaskBench, or the folder of the JSON-Schema-Test-Suite. Each schema that has
 a valid instance is walked 20 times: uniformly over the allowed tokens, drawn towards closing, and within a
@@ -10,6 +11,12 @@ budget a little above the least. A walk that is not over after some tokens is fi
 *crash*; a document that jsonschema-rs refuses (formats asserted; the arbiter of tests/oracles decides where
 it knows better) is *invalid*. The exit status is 1 where there was one of them. A schema whose walks take too
 long is *slow*, and named.
+
+With --random so many schemas are made by the seed (bench/attacks.py): of the rare keywords, of unions that
+some keys decide, with lone surrogates and non-ASCII keys, under all escape policies. They are walked three
+times and tried with random documents. jsonschema and jsonschema-rs judge: where both accept a document and
+the policies let it be spelt so, and the masks do not, it is *lost*. Where the two differ (*disputed*) nothing
+is said; a `LimitError` in the middle of a text (*limit*) is counted.
 
 With --progress each schema is a line of that file as soon as it is walked; a second run with the same file
 leaves out what is there, but for the verdicts of --again, and the totals are of all lines. The order is drawn
@@ -21,6 +28,7 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -31,6 +39,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from attacks import DOCUMENT, attack, random_subjects
 from records import add_results, version
 from records import load as load_averages
 from records import write as write_rows
@@ -39,6 +48,9 @@ from walks import BAD, DOUBTFUL, KINDS, POLICIES, Outcome, Subject, Vocabulary, 
 import structgen as sg
 from structgen.maskbench.vocabularies import load
 
+USUAL = {"walks": 20, "seconds": 15.0, "timeout": 300.0}
+"""Bounds of a schema where none are given; those of a random one are less."""
+RANDOM = "random"
 COLUMNS = ("kind", "schemas", "walks", "tokens", *BAD, *DOUBTFUL)
 
 
@@ -48,9 +60,12 @@ def serve(pipe: multiprocessing.connection.Connection, options: argparse.Namespa
     # The inner loop is compiled, or read from the cache, before a schema's time runs.
     sg.Matcher(sg.compile(sg.json_schema({}), vocabulary.tokenizer)).tokens_to_finish()
     pipe.send(None)
-    bounds = options.policies, options.walks, options.tokens, options.seconds, options.seed
+    bounds = options.walks, options.tokens, options.seconds, options.seed
     while (subject := pipe.recv()) is not None:
-        pipe.send(attempt(subject, vocabulary, *bounds))
+        if subject.attacked:
+            pipe.send(attack(subject, vocabulary, *bounds))
+        else:
+            pipe.send(attempt(subject, vocabulary, options.policies, *bounds))
 
 
 class Worker:
@@ -140,10 +155,20 @@ def show(outcome: Outcome) -> None:
         if label(outcome, fault["why"]) in BAD or outcome.verdict in ("slow", "died"):
             where = fault.get("text", "")[-160:]
             print(f"{outcome.name} [{fault['kind']}] {fault['why'][:400]}\n    ...{where!r}", flush=True)
+            if "schema" in fault:
+                print(f"    {fault['options']} {fault['schema']}", flush=True)
     if outcome.verdict == "slow":
         print(
             f"{outcome.name} slow: {sum(outcome.walks.values())} walks, {outcome.seconds:.0f} s", flush=True
         )
+
+
+def source_of(name: str) -> str:
+    """Return where a schema is from."""
+    if name.startswith(f"{RANDOM}-"):
+        return RANDOM
+    # Names of the suite are paths below its folder of tests.
+    return "suite" if "/" in name and "#" in name else "MaskBench"
 
 
 def totals(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str, list[object]]]:
@@ -151,8 +176,7 @@ def totals(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str, list[object]
     counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
     verdicts: collections.Counter[tuple[str, str]] = collections.Counter()
     for outcome in outcomes:
-        # Names of the suite are paths below its folder of tests.
-        source = "suite" if "/" in outcome.name and "#" in outcome.name else "MaskBench"
+        source = source_of(outcome.name)
         verdicts[source, outcome.verdict] += 1
         for kind, walks in outcome.walks.items():
             counts[source, kind, "schemas"] += 1
@@ -161,7 +185,7 @@ def totals(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str, list[object]
         for fault in outcome.faults:
             counts[source, fault["kind"], label(outcome, fault["why"])] += 1
     for source in sorted({source for source, _ in verdicts}):
-        for kind in KINDS:
+        for kind in (*KINDS, DOCUMENT) if source == RANDOM else KINDS:
             yield source, kind, [counts[source, kind, column] for column in COLUMNS[1:]]
         for (where, verdict), schemas in sorted(verdicts.items()):
             if where == source:
@@ -176,7 +200,7 @@ def write(outcomes: Iterable[Outcome], options: argparse.Namespace) -> Path:
         "policies": options.policies,
         "tokenizer": options.tokenizer,
     }
-    rows, sample = [], options.sample or "all"
+    rows, sample = [], options.sample or options.random or "all"
     for source, kind, figures in totals(outcomes):
         rows.append((source, sample, options.seed, options.tokens, kind, *figures))
         print(f"{source:>10} {kind:<28}", *(f"{figure:>9}" for figure in figures))
@@ -188,15 +212,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("paths", nargs="*", type=Path, help="default: STRUCTGEN_MASKBENCH")
     parser.add_argument("--sample", type=int, help="this many schemas of each path, drawn by the seed")
+    parser.add_argument("--random", type=int, default=0, help="this many random schemas")
     parser.add_argument("--only", type=Path, help="a file of names, one a line: no other schemas")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
-        "--seconds", type=float, default=15.0, help="of the processor: no walk begins after it"
+        "--seconds",
+        type=float,
+        help="of the processor: no walk begins after it; default 15, of random schemas 2",
     )
-    parser.add_argument("--timeout", type=float, default=300.0, help="seconds after which a schema is left")
+    parser.add_argument(
+        "--timeout", type=float, help="seconds after which a schema is left; default 300, of random ones 60"
+    )
     parser.add_argument("--minutes", type=float, default=1e9, help="no schema begins after so long")
-    parser.add_argument("--walks", type=int, default=20)
+    parser.add_argument("--walks", type=int, help="default 20, of random schemas 3")
     parser.add_argument("--tokens", type=int, default=60, help="free tokens of a walk, before it is finished")
     parser.add_argument("--policies", choices=POLICIES, default="widest")
     parser.add_argument("--tokenizer", default="small")
@@ -206,10 +235,14 @@ def main() -> int:
     parser.add_argument("--again", nargs="*", default=[], help="verdicts and faults that are walked again")
     add_results(parser)
     options = parser.parse_args()
-    if not options.paths and os.environ.get("STRUCTGEN_MASKBENCH"):
+    usual = {"walks": 3, "seconds": 2.0, "timeout": 60.0} if options.random else USUAL
+    for name, bound in usual.items():
+        if getattr(options, name) is None:
+            setattr(options, name, bound)
+    if not options.paths and not options.random and os.environ.get("STRUCTGEN_MASKBENCH"):
         options.paths = [Path(os.environ["STRUCTGEN_MASKBENCH"])]
-    if not options.paths:
-        print("Nothing walked: give the path of MaskBench or of the suite, or set STRUCTGEN_MASKBENCH.")
+    if not options.paths and not options.random:
+        print("Nothing walked: give --random, the path of MaskBench or of the suite, or STRUCTGEN_MASKBENCH.")
         return 0
     outcomes = read_progress(options.progress)
     again = set(options.again)
@@ -219,7 +252,10 @@ def main() -> int:
         if not again & {outcome.verdict, *(label(outcome, fault["why"]) for fault in outcome.faults)}
     )
     only = frozenset(options.only.read_text(encoding="utf-8").split()) if options.only else frozenset()
-    waiting = subjects(options.paths, options.seed, options.sample, only, done)
+    waiting = itertools.chain(
+        random_subjects(options.seed, options.random, only, done),
+        subjects(options.paths, options.seed, options.sample, only, done),
+    )
     load(options.tokenizer)
     progress = options.progress.open("a", encoding="utf-8") if options.progress else None
     for outcome in run(waiting, options):

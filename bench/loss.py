@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,6 +31,8 @@ from structgen.schema.explaining.keyword_report import Finding, KeywordReport, K
 from structgen.schema.reading.json_text import read, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
+
+from two_judges import readable
 
 CHANGED, ANNOTATION, REDUNDANT = "changed", "annotation", "redundant"
 IMPLIED = "implied"
@@ -122,18 +123,6 @@ class Judge:
             return None if self._valid is None else self._valid(value)
         except (ValueError, UnicodeEncodeError):
             return None
-
-
-def readable(text: str) -> Any:
-    """Return the value of a JSON text as judges take it; ValueError for numbers that they do not hold."""
-
-    def number(digits: str) -> float:
-        exact = Decimal(digits)
-        if abs(exact.adjusted()) > 300 or (Decimal(float(digits)) != exact and len(digits) > 15):
-            raise ValueError(digits)
-        return float(digits)
-
-    return json.loads(text, parse_float=number)
 
 
 class Subject:

@@ -24,12 +24,12 @@ from structgen.maskbench.readers import CaseSource, open_source
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 
 KINDS = ("uniform", "closing", "budget")
-DEAD_END, CRASH, INVALID = BAD = ("dead end", "crash", "invalid")
+DEAD_END, CRASH, INVALID, LOST = BAD = ("dead end", "crash", "invalid", "lost")
 """What must not be: no way on within `tokens_to_finish()`; an error of ours; a document that both judges
-refuse."""
-DOUBTFUL = ("format", "disputed", "unjudged")
+refuse; one that both accept, and the policies too, and the masks do not."""
+DOUBTFUL = ("format", "disputed", "unjudged", "limit")
 """jsonschema-rs refuses a format, and the arbiter would ask the same judge; it refuses, and the arbiter
-accepts; no judge has an opinion."""
+accepts; no judge has an opinion; a limit was met in the middle of a walk."""
 MASKED = 16
 """Tokens of a walk within a budget that are drawn from the masks; the rest is finished as other walks are."""
 MOST_EXPONENT = 2_000
@@ -47,6 +47,8 @@ class Subject:
     schema: str
     options: Mapping[str, Any] = field(default_factory=dict)
     """What `sg.json_schema` is told beside the policies."""
+    attacked: bool = False
+    """A random schema (attacks.py): its options are all that is told, and it is tried with documents too."""
 
 
 @dataclass

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from structgen.maskbench.readers import Case
     from structgen.tokens.tokenizer import Tokenizer
 
 
@@ -103,6 +104,10 @@ class MaskEngine(ABC):
 
         Raises `EngineRefusal` where the engine refuses the schema; any other exception counts as a crash.
         """
+
+    def compile_schema_of(self, case: Case) -> Callable[[], Session]:
+        """Compile a case's schema; an engine that takes schemas by URI gets the case's."""
+        return self.compile(case.schema)
 
     def widest(self) -> MaskEngine | None:
         """Return this engine with every text of an accepted value in its language; None if that is so now."""

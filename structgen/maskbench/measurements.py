@@ -69,6 +69,8 @@ class CaseResult:
     compiled: bool = False
     reason: str = ""
     """Why it was refused to compile, in words that group; else ""."""
+    compile_ns: int | None = None
+    """Schema text to the grammar that a session may begin under."""
     first_ns: int | None = None
     """Schema text to first filled row. Of a compilation cut short: the time until then, a lower bound."""
     pairs: array[int] = field(default_factory=lambda: array("q"))

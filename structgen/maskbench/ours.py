@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session
 
 if TYPE_CHECKING:
+    from structgen.maskbench.readers import Case
     from structgen.tokens.tokenizer import Tokenizer
 
 STORES = ("cold", "warm", "isolated", "foreign")
@@ -73,9 +74,15 @@ class StructgenEngine(MaskEngine):
         structgen.preload("json", tokenizer=tokenizer)  # it puts no mask into the store
 
     def compile(self, schema: str) -> Callable[[], Session]:
+        return self._compile(schema, {})
+
+    def compile_schema_of(self, case: Case) -> Callable[[], Session]:
+        return self._compile(case.schema, case.resources)
+
+    def _compile(self, schema: str, resources: Mapping[str, Any]) -> Callable[[], Session]:
         tokenizer = self._tokenizer
         try:
-            grammar = unwarned_schema(schema, **self._config.policies)
+            grammar = unwarned_schema(schema, resources=resources, **self._config.policies)
             compiled = structgen.compile(grammar, tokenizer, store=self._store)
         except structgen.StructgenError as error:
             raise EngineRefusal(

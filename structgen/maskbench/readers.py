@@ -6,7 +6,7 @@ import random
 import re
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -41,6 +41,8 @@ class Case:
     instances: tuple[Instance, ...] = ()
     bare: bool = False
     """A schema alone: it is compiled, and walked instead of replayed."""
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    """Schemas that this one refers to, by URI."""
     problem: str = ""
     """Why the file could not be read; no engine sees such a case, and it passes for none."""
 

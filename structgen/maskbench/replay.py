@@ -82,14 +82,15 @@ class Probe:
 def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe, send: Send) -> None:
     """Run one case and send what comes of it, in order:
 
-    `("refused", reason, message, ns, by policy)`, or `("compiled", ns)` and for each instance
-    `("instance", index, verdict, byte, expected, detail)`. A crash while compiling is `("crashed", detail)`.
+    `("refused", reason, message, ns, by policy)`, or `("compiled", ns, ns with the first mask)` and for each
+    instance `("instance", index, verdict, byte, expected, detail)`. A crash before is `("crashed", detail)`.
     """
     engine.prepare()
     probe.enter(WorkerPhase.COMPILE)
     begin = perf_counter_ns()
     try:
-        start = engine.compile(case.schema)
+        start = engine.compile_schema_of(case)
+        compiled = perf_counter_ns() - begin
         session = start()
         session.fill()
         first = perf_counter_ns() - begin
@@ -105,7 +106,7 @@ def run(engine: MaskEngine, tokenizer: Tokenizer, case: Case, probe: Probe, send
         send(("crashed", _describe(error)))
         return
     probe.finish()
-    send(("compiled", first))
+    send(("compiled", compiled, first))
     fresh: Session | None = session
     if case.bare:
         found = _guarded(lambda: _walk(session, tokenizer, case, probe))
@@ -219,7 +220,7 @@ def _compiles_widest(engine: MaskEngine, case: Case, probe: Probe) -> bool:
     try:
         widest = engine.widest()
         if widest is not None:
-            widest.compile(case.schema)
+            widest.compile_schema_of(case)
         return widest is not None
     except EngineRefusal:
         return False
@@ -232,7 +233,7 @@ def _accepted_widest(engine: MaskEngine, case: Case, tokens: Sequence[int]) -> b
     if widest is None:
         return False
     try:
-        session = widest.compile(case.schema)()
+        session = widest.compile_schema_of(case)()
         view = memoryview(bytearray(8 * (HEAD + 2))).cast("q")
         taken = replay(session, tokens, Probe(view, lambda times: None))
         return taken == len(tokens) and session.end_allowed()

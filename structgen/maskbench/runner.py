@@ -169,8 +169,8 @@ class EngineProcess:
 
     def _note(self, case: Case, result: CaseResult, message: tuple[Any, ...]) -> None:
         match message:
-            case ("compiled", ns):
-                result.compiled, result.first_ns = True, ns
+            case ("compiled", compile_ns, first_ns):
+                result.compiled, result.compile_ns, result.first_ns = True, compile_ns, first_ns
             case ("times", times):
                 result.pairs.frombytes(times)
             case ("refused", reason, text, _, by_policy):

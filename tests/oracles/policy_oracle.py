@@ -187,8 +187,15 @@ def _spelling(text: bytes, token: Token, options: Options, parts: list[Part], is
         return Judgement(Answer.YES)
     if re.search("[\ud800-\udfff]", token.value):
         return Judgement(Answer.NO, token.start, "escapes", "a lone surrogate")
+    if options.escapes == "ascii":
+        same = text[token.start : token.end] == json.dumps(token.value).encode()
+        return Judgement(
+            Answer.YES if same else Answer.NO, token.start, "escapes", "not as json.dumps spells it"
+        )
     if text[token.start : token.end] == canonical(token.value).encode():
         return Judgement(Answer.YES)
+    if options.escapes == "utf8":
+        return Judgement(Answer.NO, token.start, "escapes", "not as json.dumps spells it")
     naming = [p for p in parts if isinstance(p.schema, dict) and ("enum" in p.schema or "const" in p.schema)]
     if is_key or any(p.certain and not p.negated for p in naming):
         return Judgement(

@@ -183,7 +183,7 @@ def child(source: Source, parts: list[Part], step: str | int) -> list[Part]:
     found: list[Part] = []
     for part in parts:
         members = source.members(part.schema)
-        for body in _children(source, members, step):
+        for body in [*_children(source, members, step), *_listed(members, step)]:
             found.append(Part(body, part.certain, part.negated, part.sign))
         for keyword in ("contains", "unevaluatedItems", "unevaluatedProperties"):
             if keyword in members and isinstance(step, str) == (keyword == "unevaluatedProperties"):
@@ -214,6 +214,16 @@ def _children(source: Source, members: dict[str, Json], step: str | int) -> list
         return [prefix[step]]
     rest = members.get("additionalItems") if isinstance(items, list) else items
     return [] if rest is None else [rest]
+
+
+def _listed(members: dict[str, Json], step: str | int) -> list[Json]:
+    """Return what `const` and `enum` say of the value under a key or at an index: that it is listed too."""
+    values = [*members.get("enum", ()), *([members["const"]] if "const" in members else ())]
+    if isinstance(step, str):
+        inner = [value[step] for value in values if isinstance(value, dict) and step in value]
+    else:
+        inner = [value[step] for value in values if isinstance(value, list) and step < len(value)]
+    return [{"enum": inner}] if inner else []
 
 
 def key_order(source: Source, roots: list[Part]) -> tuple[list[str], list[str]]:
