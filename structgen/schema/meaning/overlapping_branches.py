@@ -13,15 +13,16 @@ from typing import NamedTuple
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
+from structgen.schema.meaning import simple_patterns
 from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader
 from structgen.schema.meaning.formulas import neighbours
-from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, PlaceTables
+from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.reading.model import Schema
 
 _COMPARED = 5
 """So many pairs are compared for each of `limits.alternatives`: it costs less than a conjunction."""
-_NEARLY_LINEAR = 16
+_NEARLY_LINEAR = 4
 """So many comparisons for each branch are made before a key is looked for that saves the rest of them."""
 
 
@@ -208,6 +209,7 @@ class _Comparing:
             return ((a, b) for at, a in enumerate(order) for b in order[at + 1 :])
         buckets: dict[Hashable, list[int]] = {}
         ranges: list[int] = []
+        prefixes: dict[int, str] = {}
         loose: list[int] = []
         for at in order:
             facts = self.facts[at]
@@ -218,6 +220,8 @@ class _Comparing:
                     buckets.setdefault(value, []).append(at)
             elif best in facts.asked and self._mask(facts.asked[best]) == NUMBER:
                 ranges.append(at)
+            elif (prefix := self._prefix(facts.asked.get(best, ()))) is not None:
+                prefixes[at] = prefix
             else:
                 loose.append(at)
         found = {(a, b) for bucket in buckets.values() for i, a in enumerate(bucket) for b in bucket[i + 1 :]}
@@ -228,10 +232,19 @@ class _Comparing:
             for at in ranges
         ]
         found.update(_pair(ranges[i], ranges[j]) for i, j in neighbours(formulas))
-        finite = set(order).difference(ranges, loose)
-        found.update(_pair(a, b) for a in ranges for b in finite)
+        finite = set(order).difference(ranges, prefixes, loose)
+        found.update(_pair(a, b) for a in (*ranges, *prefixes) for b in finite)
+        found.update(_with_common_texts(prefixes))
         found.update(_pair(a, b) for a in loose for b in order if a != b)
         return sorted(found)
+
+    def _prefix(self, literals: Iterable[int]) -> str | None:
+        """Return a text with which every value begins that meets literals: strings alone; None: unknown."""
+        for literal in literals:
+            info = self.tables.about(literal) if literal >= 0 and not literal & 1 else None
+            if info is not None and info.schema.pattern is not None and info.types == STRING:
+                return simple_patterns.literal_prefix(info.schema.pattern)
+        return None
 
     def _mask(self, literals: Iterable[int]) -> int:
         mask = EVERY
@@ -255,6 +268,17 @@ class _Comparing:
                 return True
         both = (self.literals[a], self.literals[b])
         return both[0] ^ 1 == both[1] or self.tables.clash(both)
+
+
+def _with_common_texts(prefixes: Mapping[int, str]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of which one prefix begins with the other. Cost: n log n, and the pairs."""
+    above: list[int] = []
+    for at in sorted(prefixes, key=lambda at: (prefixes[at], at)):
+        while above and not prefixes[at].startswith(prefixes[above[-1]]):
+            above.pop()
+        for other in above:
+            yield _pair(at, other)
+        above.append(at)
 
 
 def _pair(a: int, b: int) -> tuple[int, int]:
