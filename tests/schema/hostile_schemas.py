@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from hostile_case import Hostile, Json, dumps, nested
 from hostile_depths import DEPTHS
+from hostile_unions import NO_KEY, UNIONS
 
 
 def _tagged(number: int) -> Json:
@@ -499,8 +500,8 @@ def _nested_else(depth: int) -> Json:
     return {"type": "object", **found}
 
 
-HOSTILE = [*_all(), *DEPTHS]
-REFUSED: frozenset[str] = frozenset({"multiples of 10^40 and a little"})
+HOSTILE = [*_all(), *DEPTHS, *UNIONS]
+REFUSED: frozenset[str] = frozenset({"multiples of 10^40 and a little", NO_KEY})
 """Refused by the name of a limit: when compiled, or at the first mask."""
 SLOW: frozenset[str] = frozenset(
     {

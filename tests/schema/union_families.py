@@ -187,7 +187,10 @@ HARDER = [
     ),
     Family("own columns", _tagged("oneOf", _own_column), lambda size: {"type": "t1", "c1": 1}, _tags_and_own),
     Family(
-        "one branch without a tag", _with_one_untagged, lambda size: {"type": "t1", "c0": "x"}, _tags_and_own
+        "one branch without a tag",
+        _with_one_untagged,
+        lambda size: {"type": "t1", f"c{size - 1}": "x"},
+        _tags_and_own,
     ),
     Family(
         "thresholds",
