@@ -33,6 +33,7 @@ _WRONG: dict[str, Any] = {
     "overlapping patterns": {"x": "a1 a2"},
     "overlapping ranges": {"x": 40},
     "no neighbours": {"a1": 0, "a2": 0},
+    "one branch without a tag": {"type": "t1", "c1": "x", "c39": "x"},
     "thresholds": {"x": 1},
     "none of": {"type": "t1", "column": 7},
     "if, then and else": {"type": "t1", "column": 0},

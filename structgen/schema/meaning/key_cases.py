@@ -22,8 +22,10 @@ class _Test(NamedTuple):
     """A choice by the value of one key."""
 
     key: str
+    literal: int
+    """The literal of the values for which the test holds."""
     values: tuple[int, ...]
-    """The literals of the values for which the test holds."""
+    """The literal of each of them."""
     holds_without: bool
     """The test holds where the key is absent."""
     then: tuple[Step, ...]
@@ -63,8 +65,13 @@ class KeyCases:
         with_other = [at for at, test in enumerate(chain) if test.other]
         cases: Choice = []
         for held, values in groups.items():
-            lies = constants.among(frozenset(values)) if held else constants.none_of(frozenset(holding))
-            steps: list[Step] = [Obligate((AtKey(key, (lies,)),))]
+            if not held:
+                lies = tuple(dict.fromkeys(self.tables.negate(test.literal) for test in chain))
+            elif len(held) == 1 and set(values) == set(chain[held[0]].values):
+                lies = (chain[held[0]].literal,)
+            else:
+                lies = (constants.among(frozenset(values)),)
+            steps: list[Step] = [Obligate((AtKey(key, lies),))]
             for at in held:
                 steps.extend(chain[at].then)
             for at in with_other:
@@ -99,4 +106,4 @@ class KeyCases:
         if not of_key.only_values or of_key.schema.enum is None:
             return None
         values = [self.tables.constants.value(one, of_key.schema.pointer) for one in of_key.schema.enum]
-        return _Test(key, tuple(values), not schema.required, first[1:], second[1:])
+        return _Test(key, value, tuple(values), not schema.required, first[1:], second[1:])
