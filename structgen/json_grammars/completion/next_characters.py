@@ -61,8 +61,8 @@ def _unlike(machine: Inspection, state: int, rests: set[str], low: int, high: in
 
 def escape_rests(machine: Inspection, index: int) -> Iterator[bytes]:
     """Yield ways to finish the escape that is being written in a state, one for each character of all that
-    are alike. Some may be refused. A high surrogate may be left open; one that stands alone may take a byte
-    or an escape behind it."""
+    are alike, with digits in upper case. Some may be refused. A high surrogate may be left open; one that
+    stands alone may take a byte or an escape behind it."""
     lex = int(machine.registers(index)[L.LEX])
     escape, value, begun = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
     left = 4 * (4 - max(escape % 6 - 2, 0))
@@ -96,7 +96,7 @@ def escape_rests(machine: Inspection, index: int) -> Iterator[bytes]:
 
 
 def _unit(point: int) -> bytes:
-    return f"\\u{point:04x}".encode()
+    return f"\\u{point:04X}".encode()
 
 
 def _pair(point: int) -> bytes:

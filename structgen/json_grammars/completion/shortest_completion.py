@@ -230,10 +230,12 @@ class Shortest:
         """Return the completion from inside an escape: the least over the characters that it may become."""
         machine = self._machine
         found: dict[int, list[bytes]] = {}
-        for rest in escape_rests(machine, index):
-            after = machine.after(index, rest)
-            if after >= 0:
-                found.setdefault(after, []).append(rest)
-        # half of a pair, and what may lead to one again, only where no character comes of it
-        whole = [after for after in found if escape_of(machine.registers(after)) == 0] or found
-        return min((min(found[after], key=order) + self.text(after) for after in whole), key=order)
+        for way in escape_rests(machine, index):
+            for rest in (way, way.lower()):
+                after = machine.after(index, rest)
+                if after >= 0:
+                    found.setdefault(after, []).append(rest)
+        if escape_of(machine.registers(index)) >= 6:
+            # behind a high surrogate another one only where nothing else may come: that could go on for ever
+            found = {one: r for one, r in found.items() if escape_of(machine.registers(one)) == 0} or found
+        return min((min(found[after], key=order) + self.text(after) for after in found), key=order)
