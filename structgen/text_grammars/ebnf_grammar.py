@@ -96,6 +96,11 @@ class RulesGrammar(TextGrammar):
     def source(self) -> str:
         return "a grammar of rules"
 
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
+        held = self.rules, self.terminals, self.start, self.ignored, self._limits
+        return RulesGrammar(*held, bound, self.remarks)
+
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return self.over(limits, RegularLanguage)
 

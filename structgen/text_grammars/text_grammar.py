@@ -63,6 +63,12 @@ class TextGrammar(LanguageGrammar):
         with THIS_CALL:
             return CompiledText(self, tokenizer, limits, store)
 
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        """Return a grammar with all those texts of this one that have none of some bytes, and maybe others of
+        this one: `Written` leaves them out. Where the parts of a grammar know early what cannot be written,
+        no search has to find out."""
+        return self
+
     @property
     def identity(self) -> str:
         """A name that is unique within this process; often cheaper than `canonical`."""
@@ -264,6 +270,10 @@ class Composed(TextGrammar):
     def source(self) -> str:
         return "a composed grammar"
 
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        parts = tuple(part.without_bytes(missing) for part in self.parts)
+        return Composed(self.operation, parts, self.least, self.most, self.formula)
+
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return _language_of(self, limits, {}, target)
 
@@ -402,6 +412,7 @@ def _language_of(
     from structgen.text_grammars.combined_languages import Chain, RepeatedLanguage
     from structgen.text_grammars.combined_languages import Union as UnionLanguage
     from structgen.text_grammars.context_free.regular_intersection import Meet
+    from structgen.text_grammars.regular_language import RegularLanguage
 
     if not isinstance(grammar, Composed):
         found = known.get(grammar.identity)
@@ -429,7 +440,8 @@ def _language_of(
         assert grammar.formula is not None
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
         read = _language_of(grammar.parts[0], limits, {}, None)
-        return Meet(read, grammar.formula, limits, restarts=grammar.operation is Operation.BAN)
+        taken = RegularLanguage(grammar.formula, "a text that the regular expression takes", limits)
+        return Meet(read, taken, limits, restarts=grammar.operation is Operation.BAN)
     return Chain([_language_of(part, limits, known, target) for part in grammar.parts])
 
 

@@ -60,6 +60,11 @@ class BoundLark(TextGrammar):
         """What it was made from."""
         return "a Lark grammar with bound terminals"
 
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        """Return the grammar of the texts that have none of some bytes, for `Written`."""
+        bound = {name: of.without_bytes(missing) for name, of in self._bound.items()}
+        return BoundLark(self.of.without_bytes(missing), bound, self._made)
+
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language, not compiled. Raises GrammarError if a part has no text, or has the empty
         text."""
