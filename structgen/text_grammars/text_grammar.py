@@ -209,6 +209,9 @@ class JsonTexts(TextGrammar):
     def has_masks(self) -> bool:
         return True
 
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        return JsonTexts(self.of.without_bytes(missing))
+
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time: the machine for JSON texts
         from structgen.text_grammars.schema_language import schema_language
@@ -271,7 +274,12 @@ class Composed(TextGrammar):
         return "a composed grammar"
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        parts = tuple(part.without_bytes(missing) for part in self.parts)
+        left = [part_without_bytes(part, missing) for part in self.parts]
+        if self.operation is Operation.EITHER and any(left):
+            return Composed(self.operation, tuple(part for part in left if part is not None))
+        if self.operation is Operation.REPEAT and left == [None] and self.least == 0:
+            return RegularGrammar.of_texts(("",))
+        parts = tuple(part or whole for part, whole in zip(left, self.parts, strict=True))
         return Composed(self.operation, parts, self.least, self.most, self.formula)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
@@ -399,6 +407,17 @@ def opposite(of: TextGrammar) -> TextGrammar:
             cure="Use it on a regular expression.",
         )
     return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
+
+
+def part_without_bytes(part: TextGrammar, missing: frozenset[int]) -> TextGrammar | None:
+    """Return `part.without_bytes(missing)`, None where that has no text. Raises the errors of the part."""
+    left = part.without_bytes(missing)
+    try:
+        left.language(part.limits).start()
+    except GrammarError:
+        part.language(part.limits).start()
+        return None
+    return left
 
 
 # --- helpers ---

@@ -19,6 +19,9 @@ from structgen.text_grammars.text_grammar import TextGrammar
 
 _Nodes: TypeAlias = "frozenset[int]"
 _ROOT = 0
+_HASTE = 16
+"""What a text still needs is a poor bound where it must be written in another way, or with other keys: a
+search for the shortest would try all texts that are shorter."""
 _MOST_NAMED = 16
 """Bytes that a message names."""
 
@@ -54,7 +57,7 @@ class Written(TextGrammar):
         missing = frozenset(target.tokenizer.missing_bytes)
         try:
             left = self.of.without_bytes(missing.difference(*tokens)).language(limits)
-            return Meet(left, TokenTexts(tokens), limits, restarts=True)
+            return Meet(left, TokenTexts(tokens), limits, restarts=True, haste=_HASTE)
         except GrammarError:
             whole = self.of.language(limits)
             needed = sorted(missing.intersection(whole.shortest(whole.start())))

@@ -32,7 +32,12 @@ class Meet(Language):
     decide whether a text can be completed.
     """
 
-    def __init__(self, of: Language, filter_: Language, limits: Limits, *, restarts: bool = False) -> None:
+    def __init__(
+        self, of: Language, filter_: Language, limits: Limits, *, restarts: bool = False, haste: int = 1
+    ) -> None:
+        """`haste`: so many times as much counts what a word still needs as what was read of it (weighted A*).
+        Past 1 some short word is found in place of the shortest, the rest that `of` has comes first, and a
+        search takes so many times fewer steps."""
         self.of, self.filter = of, filter_
         self._restarts = restarts
         if restarts:
@@ -42,7 +47,7 @@ class Meet(Language):
         self.is_written_by_tokens = filter_.is_written_by_tokens
         self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
         self._some += [TOKEN + token for token in sorted(self.specials)]
-        self._most = limits.oracle_steps
+        self._most, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
         by_rules = isinstance(of, ContextFree) and not self.specials
         self._products = Products(cast(ContextFree, of), self.filter, limits) if by_rules else None
@@ -112,9 +117,25 @@ class Meet(Language):
             return self._rests[pair]
         if self._products is not None:
             self._rests[pair] = self._products.rest(pair[0], pair[1])
-        else:
+        elif self._haste == 1 or not self._goes_as_shortest(pair):
             self._search(pair)
         return self._rests[pair]
+
+    def _goes_as_shortest(self, pair: Pair) -> bool:
+        """Return whether the filter takes the shortest rest that the language has, and note it if so."""
+        rest = tuple(self.of.shortest(pair[0]))
+        right: Config | None = pair[1]
+        for symbol in rest:
+            if symbol < TOKEN:
+                right = self.filter.step(right, symbol)
+            else:
+                right = self.filter.start() if self._restarts and self.filter.accepts(right) else None
+            if right is None:
+                return False
+        if not self.filter.accepts(right):
+            return False
+        self._rests[pair] = rest
+        return True
 
     def _search(self, start: Pair) -> None:
         """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower
@@ -122,7 +143,7 @@ class Meet(Language):
         cost = {start: 0}
         came: dict[Pair, tuple[Pair, int]] = {}
         foreseen = self._least(start)
-        heap: list[tuple[int, int, int, Pair]] = [(foreseen, 0, 0, start)]
+        heap: list[tuple[int, int, int, Pair]] = [(self._haste * foreseen, 0, 0, start)]
         met = steps = 0
         while heap:
             _, back, _, pair = heapq.heappop(heap)
@@ -152,7 +173,9 @@ class Meet(Language):
                     cost[after] = so_far + 1
                     came[after] = pair, symbol
                     met += 1
-                    heapq.heappush(heap, (so_far + 1 + self._least(after), -so_far - 1, met, after))
+                    steps += self._haste > 1
+                    ahead = so_far + 1 + self._haste * self._least(after)
+                    heapq.heappush(heap, (ahead, -so_far - 1, met, after))
         for pair in cost:
             self._rests[pair] = None
 
