@@ -18,6 +18,7 @@ from structgen.limits import Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import exact, read, repeated, write
+from structgen.schema.reading.missing_bytes import writes_ascii
 from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
@@ -173,6 +174,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def policies(self) -> Policies:
         """The written policies: which texts of a value are in the language."""
         return self._policies
+
+    @property
+    def writes_ascii(self) -> bool:
+        """Whether completions write strings in ASCII alone."""
+        return writes_ascii(self._policies.escapes, self._missing)
 
     @property
     def limits(self) -> Limits:

@@ -11,7 +11,7 @@ from structgen.limits import Limits
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
 from structgen.schema.reading.dynamic_scope import NOTHING, Bindings
 from structgen.schema.reading.json_text import escape, kind_name
-from structgen.schema.reading.missing_bytes import limits_of
+from structgen.schema.reading.missing_bytes import limits_of, writes_ascii
 from structgen.schema.reading.model import Json, Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.reference_loops import settle
@@ -295,6 +295,11 @@ class Document:
         """Return the error for something inside a keyword of `place`."""
         where = "".join("/" + escape(segment) for segment in at)
         return self._not_a_schema(place, f"{place.pointer}{where}", what, str(at[-1]), cure)
+
+    @property
+    def writes_ascii(self) -> bool:
+        """Whether completions write strings in ASCII alone."""
+        return writes_ascii(self.policies.escapes, self.missing)
 
     def _without(self, root: Schema, banned: tuple[str, ...]) -> Schema:
         """Return a schema that asks for another one, and that no string and no key in the whole value holds

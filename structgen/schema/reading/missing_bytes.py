@@ -25,6 +25,12 @@ _LEADS: Final = (
 """First bytes of characters beyond ASCII: the first point that begins so, and how many bits follow."""
 
 
+def writes_ascii(escapes: str, missing: frozenset[int]) -> bool:
+    """Return whether completions write strings in ASCII alone: the policy asks for it, or leaves the choice
+    and bytes beyond ASCII are missing."""
+    return escapes == "ascii" or (escapes == "any" and not missing.isdisjoint(range(0x80, 0x100)))
+
+
 def limits_of(missing: frozenset[int], escapes: str) -> tuple[dict[str, Any], str | None]:
     """Return fields of `Schema` that every value meets whose text has none of some bytes, and a pattern of
     its keys (None: any). `escapes`: the policy.
