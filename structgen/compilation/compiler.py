@@ -70,8 +70,8 @@ def _written(grammar: Grammar, tokenizer: Tokenizer) -> Compilable[Any] | None:
     # start-up: a grammar may need neither room, and few vocabularies lack bytes
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.text_grammars.text_grammar import as_text
-    from structgen.text_grammars.written_texts import Written
+    from structgen.text_grammars.written_texts import WrittenTexts
 
     used = _JSON if isinstance(grammar, JsonSchemaGrammar) else _TEXT
     # masks of machines are exact where each byte can be written by itself
-    return None if used.isdisjoint(tokenizer.missing_bytes) else Written(as_text(grammar))
+    return None if used.isdisjoint(tokenizer.missing_bytes) else WrittenTexts(as_text(grammar))

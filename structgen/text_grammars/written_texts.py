@@ -26,7 +26,7 @@ _MOST_NAMED = 16
 """Bytes that a message names."""
 
 
-class Written(TextGrammar):
+class WrittenTexts(TextGrammar):
     """The texts of a grammar that the tokens of the tokenizer write which it is compiled for."""
 
     __slots__ = ("of",)
@@ -69,8 +69,8 @@ class Written(TextGrammar):
             cure="Use a tokenizer with byte fallback, or add tokens for single bytes.",
         )
 
-    def __reduce__(self) -> tuple[type[Written], tuple[TextGrammar]]:
-        return Written, (self.of,)
+    def __reduce__(self) -> tuple[type[WrittenTexts], tuple[TextGrammar]]:
+        return WrittenTexts, (self.of,)
 
 
 class TokenTexts(Language):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import json
+import pickle
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -248,3 +249,40 @@ def test_a_bracket_that_cannot_be_closed_is_not_opened() -> None:
         compiled = sg.compile(grammar, tokenizer, store=False)
         allowed = {tokenizer.token_bytes[token] for token in compiled.allowed(compiled.start)}
         assert allowed in ({b"x"}, {b'"', b"1"})
+
+
+def test_the_missing_bytes_are_listed_and_the_shortest_text_is_one_that_tokens_write() -> None:
+    tokenizer = tokenizer_of(["a", "c"])
+    missing = tuple(byte for byte in range(256) if byte not in b"ac")
+    compiled = sg.compile(sg.regex("b|cc|aaa"), tokenizer, store=False)
+    assert compiled.missing_bytes == missing
+    found = sg.explain(sg.regex("b|cc|aaa"), tokenizer=tokenizer)
+    assert (found.shortest, found.missing_bytes) == ("cc", missing)
+    assert "0x00 to 0x60, 0x62, 0x64 to 0xff" in str(found)
+    schema = sg.explain(sg.json_schema({"enum": [1, "aa"]}), tokenizer=tokenizer_of(["a", '"']))
+    assert schema.smallest == '"aa"'
+    assert "0x23 to 0x60" in str(schema)
+
+
+def test_a_refusal_names_the_bytes_of_the_shortest_text() -> None:
+    with pytest.raises(sg.TokenizerError, match="0x78"):
+        sg.compile(sg.regex("x+"), tokenizer_of(["a"]), store=False)
+
+
+def test_a_compiled_grammar_that_lacks_bytes_pickles_and_copies_its_states() -> None:
+    compiled = sg.compile(
+        sg.json_schema({"enum": [[1, 1], 2]}), tokenizer_of(["[", "]", "1", ","]), store=False
+    )
+    again = pickle.loads(pickle.dumps(compiled))
+    state = again.step_bytes(again.start, b"[1,")
+    assert again.completion(state) == b"1]"
+
+
+def test_a_composed_part_without_any_text_is_left_out() -> None:
+    nothing = sg.json_schema({"type": "object", "minProperties": 1})
+    grammar = "a" + sg.sequence(nothing).repeat(0, 2) + sg.either(nothing, "b")
+    compiled = sg.compile(grammar, tokenizer_of(["a", "b", "{", '"']), store=False)
+    assert compiled.completion(compiled.start) == b"ab"
+    state = compiled.step_bytes(compiled.start, b"a")
+    assert state is not None
+    assert compiled.allowed(state) == [1]

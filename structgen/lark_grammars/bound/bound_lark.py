@@ -61,7 +61,7 @@ class BoundLark(TextGrammar):
         return "a Lark grammar with bound terminals"
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        """Return the grammar of the texts that have none of some bytes, for `Written`."""
+        """Return the grammar of the texts that have none of some bytes, for `WrittenTexts`."""
         bound = {name: part_without_bytes(of, missing) or of for name, of in self._bound.items()}
         return BoundLark(self.of.without_bytes(missing), bound, self._made)
 
