@@ -65,8 +65,8 @@ class TextGrammar(LanguageGrammar):
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         """Return a grammar with all those texts of this one that have none of some bytes, and maybe others of
-        this one: `WrittenTexts` leaves them out. Where the parts of a grammar know early what cannot be written,
-        no search has to find out."""
+        this one: `WrittenTexts` leaves them out. What the parts of a grammar know of that, no search has to
+        find out."""
         return self
 
     @property
