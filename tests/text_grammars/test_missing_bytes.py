@@ -216,6 +216,35 @@ def test_masks_of_a_schema_are_exact(schema: dict[str, object], letters: str) ->
         compare(grammar, Listed(tokens, texts), 4)
 
 
+def spellings(text: str, escapes: str) -> list[str]:
+    """Return all JSON strings of a text, of letters and of characters from U+00A0 to U+00FF."""
+    ways = {
+        "utf8": lambda char: [char],
+        "ascii": lambda char: [json.dumps(char)[1:-1]],
+        "canonical": lambda char: [char, *hexadecimal(char)],
+        "any": lambda char: [char, *hexadecimal(char)],
+    }[escapes]
+    return [f'"{"".join(parts)}"' for parts in product(*map(ways, text))]
+
+
+def hexadecimal(char: str) -> list[str]:
+    digits = [{one, one.upper()} for one in f"{ord(char):04x}"]
+    return ["\\u" + "".join(some) for some in product(*digits)]
+
+
+@pytest.mark.parametrize("escapes", ["utf8", "ascii", "canonical", "any"])
+def test_a_character_is_written_in_the_ways_that_are_left(escapes: str) -> None:
+    chance = random.Random(escapes)
+    words = ["é", "ê", "aé"]
+    schema = {"type": "string", "pattern": "^(é|ê|aé)$"}
+    grammar = sg.json_schema(schema, whitespace="compact", escapes=escapes)
+    texts = [text for word in words for text in spellings(word, escapes)]
+    for _ in range(40):
+        letters = [*'"\\u0e9EaA6', "é", "ê", "00", "u00", "1"]
+        tokens = ['"', *chance.sample(letters[1:], chance.randint(1, 12))]
+        compare(grammar, Listed(tokens, texts), 6)
+
+
 @pytest.mark.parametrize("letters", ["ab", "()", "<>"])
 def test_masks_of_composed_grammars_are_exact(letters: str) -> None:
     one, other = letters
