@@ -62,7 +62,12 @@ class Meet(Language):
         return self.of.start(), self.filter.start()
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        after = self._after(cast(Pair, config), symbol)
+        pair = cast(Pair, config)
+        after = self._after(pair, symbol)
+        rest = self._rests.get(pair) if self._haste > 1 else None
+        if after is not None and rest and rest[0] == symbol and after not in self._rests:
+            # nothing is searched along a rest that is known
+            self._rests[after] = () if self.accepts(after) else rest[1:]
         return after if after is not None and self._rest(after) is not None else None
 
     def _after(self, pair: Pair, symbol: int) -> Pair | None:
