@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,6 +43,9 @@ def explain(
         int | None, typer.Option(min=0, help="Random texts of a grammar.  [default: 0]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same texts.")] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Also which bytes this tokenizer lacks: a file or folder.")
+    ] = None,
 ) -> None:
     """Explain what a schema or grammar accepts.
 
@@ -66,6 +70,7 @@ def explain(
     explanation: Explanation | GrammarExplanation
     try:
         grammar = options.read()
+        vocabulary = None if tokenizer is None else structgen.Tokenizer.from_huggingface(tokenizer)
         if not isinstance(grammar, JsonSchemaGrammar):
             assert isinstance(grammar, TextGrammar)
             if lines is not None or openai or prove:
@@ -74,7 +79,9 @@ def explain(
                     where="--lines, --openai, --prove",
                     cure="Leave them out.",
                 )
-            explanation = structgen.explain(grammar, sentences=sentences or 0, seed=seed or 0)
+            explanation = structgen.explain(
+                grammar, sentences=sentences or 0, seed=seed or 0, tokenizer=vocabulary
+            )
         else:
             if sentences is not None or seed is not None:
                 raise OptionError(
@@ -82,7 +89,7 @@ def explain(
                     where="--sentences, --seed",
                     cure="Leave them out.",
                 )
-            explanation = structgen.explain(grammar, openai=openai, prove=prove)
+            explanation = structgen.explain(grammar, openai=openai, prove=prove, tokenizer=vocabulary)
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)
     except UnsupportedError as error:

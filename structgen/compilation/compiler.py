@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError, TokenizerError
+from structgen.errors import OptionError
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore, store_of
 from structgen.tokens.tokenizer import Tokenizer
@@ -25,8 +25,10 @@ class Compilable(Protocol[C]):
         ...
 
 
-_WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))
-"""The bytes of JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
+_TEXT = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
+"""The bytes of UTF-8."""
+_JSON = _TEXT.difference(range(0x20)) | {9, 10, 13}
+"""The bytes of JSON text (RFC 8259)."""
 
 
 def compile(
@@ -40,7 +42,10 @@ def compile(
 
     `store` is the mask store to share: None the process's default, False none, a `MaskStore`, or a folder:
     this process's store there. Raises `UnsatisfiableSchema` where no document exists, `UnsupportedError`,
-    `LimitError`, `TokenizerError` where some byte cannot be written, `OptionError`.
+    `LimitError`, `TokenizerError` where the vocabulary can write no text, `OptionError`.
+
+    Where no token writes some byte of UTF-8 by itself, the texts are those of the grammar that sequences of
+    tokens write, read byte by byte by a `CompiledText`, whatever the grammar (docs/tokenizers.md).
     """
     if not isinstance(grammar, Grammar):
         raise OptionError(
@@ -54,12 +59,19 @@ def compile(
             where="tokenizer",
             cure="Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...).",
         )
-    missing = [byte for byte in tokenizer.missing_bytes if byte in _WRITTEN]
-    if missing:
-        named = ", ".join(f"0x{byte:02x}" for byte in missing[:16]) + (", ..." if len(missing) > 16 else "")
-        raise TokenizerError(
-            f"No token writes these single bytes: {named}; a document that needs one could not be finished.",
-            where="tokenizer",
-            cure="Use a tokenizer with byte fallback, or add a token for each of them.",
-        )
+    if tokenizer.missing_bytes and (written := _written(grammar, tokenizer)) is not None:
+        compiled: C = written.compiled(tokenizer, limits, store_of(store))
+        return compiled
     return grammar.compiled(tokenizer, limits, store_of(store))
+
+
+def _written(grammar: Grammar, tokenizer: Tokenizer) -> Compilable[Any] | None:
+    """Return the grammar of those texts that the tokenizer's tokens write; None where these are all."""
+    # start-up: a grammar may need neither room, and few vocabularies lack bytes
+    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+    from structgen.text_grammars.text_grammar import as_text
+    from structgen.text_grammars.written_texts import WrittenTexts
+
+    used = _JSON if isinstance(grammar, JsonSchemaGrammar) else _TEXT
+    # masks of machines are exact where each byte can be written by itself
+    return None if used.isdisjoint(tokenizer.missing_bytes) else WrittenTexts(as_text(grammar))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any, overload
 
@@ -12,6 +12,7 @@ from structgen.compilation.compiler import compile
 from structgen.compilation.explanation_text import plain_text, told_of_schema
 from structgen.compilation.grammar_explanation import GrammarExplanation, explain_grammar
 from structgen.compilation.implied_constraints import proved
+from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
@@ -23,7 +24,7 @@ from structgen.schema.reading.document import Document
 from structgen.schema.reading.openai import OpenAIRefusal, refusals
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.text_grammars.text_grammar import TextGrammar
-from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ class Explanation:
     costs: Costs
     openai: tuple[OpenAIRefusal, ...] = ()
     """What a server for OpenAI's strict structured outputs refuses, if that was asked."""
+    missing_bytes: tuple[int, ...] = ()
+    """The bytes that no token of the vocabulary writes by itself, if one was given; `smallest` is then the
+    smallest that its tokens write."""
 
     def __str__(self) -> str:
         """Return what `structgen explain` prints of it."""
@@ -83,17 +87,25 @@ class Explanation:
             "report": self.report.to_json(),
             "costs": asdict(self.costs),
             "openai": [asdict(one) for one in self.openai],
+            "missing_bytes": [*self.missing_bytes],
         }
 
 
 @overload
 def explain(
-    grammar: JsonSchemaGrammar, *, lines: int = MOST_LINES, openai: bool = False, prove: bool = False
+    grammar: JsonSchemaGrammar,
+    *,
+    lines: int = MOST_LINES,
+    openai: bool = False,
+    prove: bool = False,
+    tokenizer: Tokenizer | None = None,
 ) -> Explanation: ...
 
 
 @overload
-def explain(grammar: TextGrammar, *, sentences: int = 0, seed: int = 0) -> GrammarExplanation: ...
+def explain(
+    grammar: TextGrammar, *, sentences: int = 0, seed: int = 0, tokenizer: Tokenizer | None = None
+) -> GrammarExplanation: ...
 
 
 def explain(
@@ -104,11 +116,13 @@ def explain(
     prove: bool = False,
     sentences: int = 0,
     seed: int = 0,
+    tokenizer: Tokenizer | None = None,
 ) -> Explanation | GrammarExplanation:
     """Return the explanation of a JSON Schema, with at most `lines` lines of outline (`openai`: also what a
     server for OpenAI's strict structured outputs refuses; `prove`: the report also calls those constraints
     redundant that only the rest of the schema makes so), or of a grammar of texts (`sg.lark`, `sg.ebnf`,
-    `sg.regex`, and what is made of them), with `sentences` random texts that it accepts.
+    `sg.regex`, and what is made of them), with `sentences` random texts that it accepts. With a `tokenizer`
+    it also says which bytes no token of it writes, and the shortest text is one that its tokens write.
 
     A schema is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
     for a schema of thousands of alternatives as long as they take to be told apart. `prove` asks the liveness
@@ -122,7 +136,11 @@ def explain(
                 where="lines",
                 cure="Leave lines, openai, prove out.",
             )
-        return explain_grammar(grammar, sentences, seed)
+        found = explain_grammar(grammar, sentences, seed)
+        if tokenizer is None or not tokenizer.missing_bytes:
+            return found
+        text = _shortest_written(grammar, tokenizer)
+        return replace(found, shortest=text, missing_bytes=tokenizer.missing_bytes)
     if not isinstance(grammar, JsonSchemaGrammar):
         raise OptionError(
             f"A {type(grammar).__name__} is not explained.",
@@ -131,12 +149,12 @@ def explain(
         )
     if sentences or seed:
         raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
-    tokenizer = Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
+    single = byte_tokenizer()
     compile(
-        json_schema(True), tokenizer, store=False
+        json_schema(True), single, store=False
     )  # what is loaded once in a process is not this schema's cost
     before = perf_counter()
-    compiled = compile(grammar, tokenizer, store=False)  # what another process kept is not its cost either
+    compiled = compile(grammar, single, store=False)  # what another process kept is not its cost either
     compile_ms = 1000 * (perf_counter() - before)
     network = compiled.network
     assert isinstance(network, SchemaNetwork)
@@ -146,6 +164,9 @@ def explain(
         sizes = compiled.sizes
         tree = outline(network, lines)
         never, whole = impossible(network, tree.demands)
+    missing: tuple[int, ...] = () if tokenizer is None else tokenizer.missing_bytes
+    if tokenizer is not None and missing:
+        smallest = _shortest_written(grammar, tokenizer)
     report = grammar.report
     if prove:
         report = proved(grammar, report, network_of)
@@ -157,7 +178,13 @@ def explain(
         smallest,
         Costs(len({one.pointer for one in report.findings}), compile_ms, places, residues, **sizes),
         tuple(refusals(grammar.schema)) if openai else (),
+        missing,
     )
+
+
+def _shortest_written(grammar: TextGrammar | JsonSchemaGrammar, tokenizer: Tokenizer) -> str:
+    compiled: CompiledGrammar = compile(grammar, tokenizer, store=False)
+    return compiled.completion(compiled.start).decode()
 
 
 def network_of(document: Document) -> SchemaNetwork:

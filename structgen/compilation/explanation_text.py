@@ -12,6 +12,7 @@ from structgen.schema.explaining.keyword_report import KeywordReport
 from structgen.schema.explaining.outline import Line, Outline
 from structgen.schema.reading.openai import OpenAIRefusal
 
+MISSING = "Bytes that no token writes by itself: texts have none of them but inside longer tokens"
 SHOWN_LINES = 400
 """Lines of the outline that are printed."""
 _LEVELS = 24
@@ -22,6 +23,17 @@ _MOST_PARTS = 50
 """Findings of one sort that are listed."""
 _SMALLEST = 2_000
 """Characters of the smallest document that are printed."""
+
+
+def named_bytes(some: Sequence[int]) -> str:
+    """Return bytes in hexadecimal digits, runs of them by their ends."""
+    runs: list[list[int]] = []
+    for byte in some:
+        if runs and runs[-1][1] == byte - 1:
+            runs[-1][1] = byte
+        else:
+            runs.append([byte, byte])
+    return ", ".join(f"0x{low:02x}" + (f" to 0x{high:02x}" if high > low else "") for low, high in runs)
 
 
 class SchemaCosts(Protocol):
@@ -52,6 +64,8 @@ class Explained(Protocol):
     def costs(self) -> SchemaCosts: ...
     @property
     def openai(self) -> tuple[OpenAIRefusal, ...]: ...
+    @property
+    def missing_bytes(self) -> tuple[int, ...]: ...
     @property
     def may_dead_end(self) -> tuple[str, ...]: ...
 
@@ -161,6 +175,9 @@ def told_of_schema(explained: Explained, name: str = "", most: int = SHOWN_LINES
     if plain:
         yield _line((f"Annotations: {', '.join(plain)}", "dim"))
 
+    if explained.missing_bytes:
+        yield from _head(MISSING)
+        yield _line(named_bytes(explained.missing_bytes), left=2)
     smallest = explained.smallest
     cut = smallest if len(smallest) <= _SMALLEST else smallest[:_SMALLEST] + " …"
     yield from _head(f"The smallest one ({len(smallest.encode()):,} bytes)")

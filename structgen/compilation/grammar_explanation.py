@@ -9,6 +9,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any
 
+from structgen.compilation.explanation_text import MISSING, named_bytes
 from structgen.errors import GrammarError, OptionError
 from structgen.language.remarks import Conflict, Remarks
 from structgen.lark_grammars.bound.bound_lark import BoundLark
@@ -81,6 +82,9 @@ class GrammarExplanation:
     sentences: tuple[str, ...]
     """Random texts that are accepted."""
     costs: GrammarCosts
+    missing_bytes: tuple[int, ...] = ()
+    """The bytes that no token of the vocabulary writes by itself, if one was given; `shortest` is then the
+    shortest that its tokens write."""
 
     def __str__(self) -> str:
         """Return what `structgen explain` prints of it."""
@@ -127,6 +131,7 @@ def told_of_grammar(explanation: GrammarExplanation, name: str = "") -> Iterator
         for one in explanation.beaten
     ]
     yield from _section("Terminals that can never win", beaten)
+    yield from _section(MISSING, [named_bytes(explanation.missing_bytes)] * bool(explanation.missing_bytes))
     yield ""
     if explanation.shortest is None:
         yield "It accepts no text."

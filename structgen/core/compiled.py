@@ -332,6 +332,12 @@ class CompiledGrammar(ABC):
     # --- the same for every machine -------------------------------------------------------------------------
 
     @property
+    def missing_bytes(self) -> tuple[int, ...]:
+        """The bytes that no token writes by itself. Texts hold none of them, except where longer tokens do
+        (docs/tokenizers.md)."""
+        return self.tokenizer.missing_bytes
+
+    @property
     def start(self) -> State:
         """The state before the first byte."""
         return State(self, self._start)

@@ -135,7 +135,8 @@ def _kept(
     try:
         return token_automaton(compiled.to_dfa(max_states, depth, minimal=True)), False
     except LimitError as error:
-        if error.limit != "max_states" or not _may_repeat_keys(grammar):
+        is_told = isinstance(compiled, CompiledSchema) and _may_repeat_keys(grammar)
+        if error.limit != "max_states" or not is_told:
             raise
     assert isinstance(compiled, CompiledSchema)
     return token_automaton(compiled.to_dfa(max_states, depth, minimal=True, repeated_keys=True)), True

@@ -234,7 +234,7 @@ class CompiledSchema(CompiledGrammar):
         """The shortest completions; made when they are first asked for: of most grammars they never are."""
         found = self._completions
         if found is None:
-            ascii = self.grammar.policies.escapes == "ascii"
+            ascii = self.grammar.writes_ascii
             found = self._completions = Completer(self._machine, self.vocabulary, ascii=ascii)
         return found
 

@@ -18,6 +18,7 @@ from structgen.limits import Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.json_text import exact, read, repeated, write
+from structgen.schema.reading.missing_bytes import writes_ascii
 from structgen.schema.reading.model import Json
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
@@ -47,6 +48,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "_draft",
         "_file",
         "_limits",
+        "_missing",
         "_networks",
         "_notes",
         "_policies",
@@ -68,22 +70,30 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         notes: tuple[str, ...] = (),
         remotes: Remotes | None = None,
         banned: tuple[str, ...] = (),
+        missing: frozenset[int] = frozenset(),
     ) -> None:
         """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
 
         Of the `remotes`, those that references lead to become part of the grammar. No string and no key may
-        hold one of the texts in `banned`.
+        hold one of the texts in `banned`. Of texts with a byte in `missing` some are left out, as
+        `without_bytes` says.
         """
         self._value, self._text, self._notes = value, text, notes
         self._draft, self._policies, self._limits = draft, policies, limits
-        self._banned = banned
+        self._banned, self._missing = banned, missing
         self._canonical = ""
         self._file: str | None = None  # that the schema was read from, for errors
         self._networks: list[ref[SchemaNetwork]] = []
         # Reading the document is the check of the schema; the first network takes the document over.
         remotes = remotes if remotes is not None else Remotes()
         document = Document(
-            value, draft=draft, policies=policies, limits=limits, remotes=remotes, banned=banned
+            value,
+            draft=draft,
+            policies=policies,
+            limits=limits,
+            remotes=remotes,
+            banned=banned,
+            missing=missing,
         )
         self._spare = [document]
         self._resources = remotes.used
@@ -114,6 +124,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 options["resources"] = dict(sorted(self._resources.items()))
             if self._banned:
                 options["banned"] = list(self._banned)
+            if self._missing:
+                options["missing"] = [*sorted(self._missing)]
             self._canonical = write([options, self._value])
         return self._canonical
 
@@ -126,7 +138,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         except RecursionError:
             return self.canonical
         options = schema, self._read_as, _written(self._policies), _written(self._limits), resources
-        return "\0".join((*options, repr(self._banned)) if self._banned else options)
+        more = self._banned, sorted(self._missing)
+        return "\0".join((*options, repr(more)) if any(more) else options)
 
     @property
     def banned(self) -> tuple[str, ...]:
@@ -135,6 +148,14 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
     def without(self, banned: tuple[str, ...]) -> JsonSchemaGrammar:
         """Return this grammar with more texts banned from strings and keys; `sg.without` checks them."""
+        return self._narrower(tuple(sorted({*self._banned, *banned})), self._missing)
+
+    def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
+        """Return a grammar with all those texts of this one that have none of some bytes, and others of this
+        one: of numerals, escapes and the bytes inside a character nothing is asked."""
+        return self._narrower(self._banned, self._missing | missing)
+
+    def _narrower(self, banned: tuple[str, ...], missing: frozenset[int]) -> JsonSchemaGrammar:
         made = JsonSchemaGrammar(
             self._value,
             draft=self._draft,
@@ -143,7 +164,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             text=self._text,
             notes=self._notes,
             remotes=Remotes.holding(self._resources),
-            banned=tuple(sorted({*self._banned, *banned})),
+            banned=banned,
+            missing=missing,
         )
         made._file = self._file
         return made
@@ -152,6 +174,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def policies(self) -> Policies:
         """The written policies: which texts of a value are in the language."""
         return self._policies
+
+    @property
+    def writes_ascii(self) -> bool:
+        """Whether completions write strings in ASCII alone."""
+        return writes_ascii(self._policies.escapes, self._missing)
 
     @property
     def limits(self) -> Limits:
@@ -254,6 +281,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             limits=limits or self._limits,
             remotes=Remotes.holding(self._resources),
             banned=self._banned,
+            missing=self._missing,
         )
 
     def _document(self, limits: Limits) -> Document:
@@ -269,7 +297,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def __reduce__(self) -> tuple[Any, ...]:
         options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
         resources = {uri: write(value) for uri, value in self._resources.items()}
-        return _restored, (write(self._value), *options, resources, self._banned)
+        return _restored, (write(self._value), *options, resources, self._banned, self._missing)
 
 
 def _outside() -> int:
@@ -459,6 +487,7 @@ def _restored(
     notes: tuple[str, ...],
     resources: dict[str, str],
     banned: tuple[str, ...] = (),
+    missing: frozenset[int] = frozenset(),
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
     known = {field.name for field in fields(Limits)}
@@ -470,4 +499,5 @@ def _restored(
         notes=notes,
         remotes=Remotes.holding({uri: read(text) for uri, text in resources.items()}),
         banned=banned,
+        missing=missing,
     )

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.written_forms import only_integers
-from structgen.automata.unicode.decoded_text import columns, decode
+from structgen.automata.unicode.charsets import LAST
+from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.answers.journal import Recorded
 from structgen.json_machine.masks import state_walk
 from structgen.json_machine.meaning import Meaning
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import UNKNOWN, Demands, Key
+from structgen.language.ir import DEAD, UNKNOWN, Demands, Key
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.native.raw_memory import address_of
 
@@ -26,6 +27,9 @@ Registers: TypeAlias = npt.NDArray[np.int64]
 
 _PIECE = 1 << 9
 """Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
+
+_LENGTHS = (0, 0x7F), (0x80, 0x7FF), (0x800, 0xD7FF), (0xD800, 0xDFFF), (0xE000, 0xFFFF), (0x10000, LAST)
+"""The characters of one byte, of two, three (around the lone surrogates, and these) and four."""
 
 
 class Inspection:
@@ -150,21 +154,68 @@ class Inspection:
         """Return the outcome of a listed word."""
         return int(self._tables.rows(L.T_OUTCOME)[at])
 
+    def string_state(self, index: int) -> int:
+        """Return the state of the automaton of the string or key that is being written, DEAD where only
+        listed words go on."""
+        regs = self.registers(index)
+        state = int(regs[L.LEX]) & L.STATE_BITS
+        return DEAD if int(regs[L.MODE]) == L.M_WORDS or state == L.NO_STATE else state
+
+    def string_targets(self, state: int, low: int, high: int) -> dict[int, int]:
+        """Return the states of a string automaton after a character of low..high, each with the smallest
+        such character. Cost: 64 lookups for each state inside a character."""
+        found: dict[int, int] = {}
+        for first, last in _LENGTHS if state != DEAD else ():
+            first, last = max(first, low), min(last, high)
+            if first > last:
+                continue
+            least, most = encode(chr(first)), encode(chr(last))
+            level = {(state, True, True): b""}
+            for lowest, highest in zip(least, most, strict=True):
+                following: dict[tuple[int, bool, bool], bytes] = {}
+                for (at, bottom, top), text in level.items():
+                    begin, end = lowest if bottom else 0x80, highest if top else 0xBF
+                    for byte in range(begin, end + 1):
+                        after = self._string_step(at, columns(bytes((byte,)))[0])
+                        if after >= 0:
+                            tight = bottom and byte == lowest, top and byte == highest
+                            following.setdefault((after, *tight), text + bytes((byte,)))
+                level = following
+            for (after, _, _), text in level.items():
+                found[after] = min(found.get(after, LAST), ord(decode(text)))
+        return found
+
+    def after_character(self, state: int, point: int) -> int:
+        """Return the state of a string automaton after a character, or a surrogate that stands alone."""
+        for column in columns(encode(chr(point))):
+            state = state if state < 0 else self._string_step(state, column)
+        return state
+
+    def _string_step(self, state: int, column: int) -> int:
+        strings = self._strings
+        if int(strings.trans[state, column]) == UNKNOWN:
+            strings.expand(state, column)
+        return int(strings.trans[state, column])
+
+    def listed_rests(self, index: int) -> Iterator[str]:
+        """Yield how listed words, and keys that the object holds, go on in a state between two characters of
+        a string or key (or inside an escape)."""
+        regs = self.registers(index)
+        mode, row, seen, at = (int(regs[one]) for one in (L.MODE, L.RES, L.SEEN, L.AT))
+        words, place = self.key_list(row), at
+        if mode == L.M_WORDS:
+            words = self.string_row(row)[L.S_START]
+        elif mode == L.M_STRING:
+            words, place = self.string_row(row)[L.S_WORDS], seen if seen > 0 else -1
+        begun = place & L.POSITION_BITS
+        rests = {word[begun:] for _at, word in self.listed(words, place)} if place >= 0 else set()
+        if mode == L.M_KEY and seen > 0:
+            rests |= self._held(seen)
+        yield from (decode(rest) for rest in rests if rest)
+
     def finish_string(self, state: int) -> Demands:
         """Return demand (or key class) -> the shortest rest of a string, decoded."""
         return self._strings.finish(state)
-
-    def finish_prefix(self, row: int, prefix: bytes) -> Demands:
-        """Return demand -> the shortest rest, decoded, of a string of this row after its first decoded bytes.
-        Cost: an automaton of the row's own, with the words that stand beside it."""
-        strings, spec = self._strings, self._expander.string_specs[row]
-        assert spec is not None, "a string of a schema"
-        state = strings.start(spec, self._expander.outcome)
-        for column in columns(prefix):
-            if int(strings.trans[state, column]) == UNKNOWN:
-                strings.expand(state, column)
-            state = int(strings.trans[state, column])
-        return strings.finish(state)
 
     def finish_number(self, state: int) -> Demands:
         """Return demand -> the shortest rest of a numeral."""
@@ -260,18 +311,22 @@ class Inspection:
 
     def extra_keys(self, root: int) -> frozenset[str]:
         """Return the members of a set of extra keys."""
+        return frozenset(map(decode, self._held(root)))
+
+    def _held(self, root: int) -> set[bytes]:
+        """Return how the members of a set of extra keys go on from one of its nodes."""
         rows = self._tables.rows(L.T_SET)
         found = set()
         pending: list[tuple[int, bytes]] = [(root, b"")]
         while pending:
             node, text = pending.pop()
             if rows[node, 1] == 1:
-                found.add(decode(text))
+                found.add(text)
             entry = int(rows[node, 2])
             while entry > 0:
                 pending.append((int(rows[entry, 1]), text + bytes((int(rows[entry, 0]) - 1,))))
                 entry = int(rows[entry, 2])
-        return frozenset(found)
+        return found
 
     def sources(self, place: int) -> tuple[str, ...]:
         """Return the JSON pointers of a place's schemas."""

@@ -279,7 +279,7 @@ class Meaning:
     def _new_network(self, strings: StringPool, numbers: AnyPool) -> tuple[Network, _Outcomes]:
         outcomes = _Outcomes()
         network = self._grammar.network(
-            scalar_questions.Strings(strings, outcomes, ascii=self._grammar.policies.escapes == "ascii"),
+            scalar_questions.Strings(strings, outcomes, ascii=self._grammar.writes_ascii),
             scalar_questions.Numbers(numbers, outcomes),
             self._limits,
             widest=lambda: scalar_questions.Numbers(number_pool("any", self._limits), outcomes),

@@ -141,6 +141,13 @@ class LarkGrammar(LoadedLark):
         with THIS_CALL:
             return CompiledLark(self, tokenizer, limits, store)
 
+    def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
+        """Return the grammar of the texts that have none of some bytes."""
+        tables = self._tables.without_bytes(missing)
+        digest = f"{self.digest} without {sorted(missing)}"
+        found = FoundGrammar(tables, digest, self.is_local, None)
+        return LarkGrammar(found, self._arguments, self._limits, self.load_ms)
+
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language of lark, not compiled."""
         if target is None or not self.has_masks:

@@ -25,6 +25,11 @@ class SchemaSource(ABC):
         """How the texts of a value are written."""
 
     @property
+    def writes_ascii(self) -> bool:
+        """Whether completions write strings in ASCII alone."""
+        return self.policies.escapes == "ascii"
+
+    @property
     @abstractmethod
     def limits(self) -> Limits:
         """The bounds on work and memory."""

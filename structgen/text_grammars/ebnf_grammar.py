@@ -19,7 +19,7 @@ from structgen.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.text_grammars.context_free.rules import Rule, reached
 from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.regular_language import RegularLanguage
-from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar, part_without_bytes
 
 
 def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | None = None) -> RulesGrammar:
@@ -95,6 +95,11 @@ class RulesGrammar(TextGrammar):
     @property
     def source(self) -> str:
         return "a grammar of rules"
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        bound = {name: part_without_bytes(of, missing) or of for name, of in self.bound.items()}
+        held = self.rules, self.terminals, self.start, self.ignored, self._limits
+        return RulesGrammar(*held, bound, self.remarks)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return self.over(limits, RegularLanguage)

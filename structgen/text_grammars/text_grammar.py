@@ -63,6 +63,12 @@ class TextGrammar(LanguageGrammar):
         with THIS_CALL:
             return CompiledText(self, tokenizer, limits, store)
 
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        """Return a grammar with all those texts of this one that have none of some bytes, and maybe others of
+        this one: `WrittenTexts` leaves them out. What the parts of a grammar know of that, no search has to
+        find out."""
+        return self
+
     @property
     def identity(self) -> str:
         """A name that is unique within this process; often cheaper than `canonical`."""
@@ -203,6 +209,9 @@ class JsonTexts(TextGrammar):
     def has_masks(self) -> bool:
         return True
 
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        return JsonTexts(self.of.without_bytes(missing))
+
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time: the machine for JSON texts
         from structgen.text_grammars.schema_language import schema_language
@@ -263,6 +272,15 @@ class Composed(TextGrammar):
     @property
     def source(self) -> str:
         return "a composed grammar"
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        left = [part_without_bytes(part, missing) for part in self.parts]
+        if self.operation is Operation.EITHER and any(left):
+            return Composed(self.operation, tuple(part for part in left if part is not None))
+        if self.operation is Operation.REPEAT and left == [None] and self.least == 0:
+            return RegularGrammar.of_texts(("",))
+        parts = tuple(part or whole for part, whole in zip(left, self.parts, strict=True))
+        return Composed(self.operation, parts, self.least, self.most, self.formula)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return _language_of(self, limits, {}, target)
@@ -391,6 +409,17 @@ def opposite(of: TextGrammar) -> TextGrammar:
     return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
 
 
+def part_without_bytes(part: TextGrammar, missing: frozenset[int]) -> TextGrammar | None:
+    """Return `part.without_bytes(missing)`, None where that has no text. Raises the errors of the part."""
+    left = part.without_bytes(missing)
+    try:
+        left.language(part.limits).start()
+    except GrammarError:
+        part.language(part.limits).start()
+        return None
+    return left
+
+
 # --- helpers ---
 
 
@@ -402,6 +431,7 @@ def _language_of(
     from structgen.text_grammars.combined_languages import Chain, RepeatedLanguage
     from structgen.text_grammars.combined_languages import Union as UnionLanguage
     from structgen.text_grammars.context_free.regular_intersection import Meet
+    from structgen.text_grammars.regular_language import RegularLanguage
 
     if not isinstance(grammar, Composed):
         found = known.get(grammar.identity)
@@ -429,7 +459,8 @@ def _language_of(
         assert grammar.formula is not None
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
         read = _language_of(grammar.parts[0], limits, {}, None)
-        return Meet(read, grammar.formula, limits, restarts=grammar.operation is Operation.BAN)
+        taken = RegularLanguage(grammar.formula, "a text that the regular expression takes", limits)
+        return Meet(read, taken, limits, restarts=grammar.operation is Operation.BAN)
     return Chain([_language_of(part, limits, known, target) for part in grammar.parts])
 
 

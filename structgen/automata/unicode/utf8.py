@@ -66,6 +66,18 @@ def node_of(ranges: Ranges) -> ByteNode:
     return _joined([sequence for low, high in ranges for sequence in _sequences(low, high)])
 
 
+@functools.lru_cache(maxsize=1 << 12)
+def written_with(node: ByteNode, available: frozenset[int]) -> ByteNode | None:
+    """Return a node without the characters that need other bytes than these; None where none is left."""
+    edges: list[tuple[int, int, ByteNode]] = []
+    for byte, after in enumerate(node.after):
+        if after is not None and byte in available:
+            left = after if after is DONE else written_with(after, available)
+            if left is not None:
+                edges.append((byte, byte, left))
+    return interned(tuple(edges)) if edges else None
+
+
 def _joined(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
     """Return the node of sequences of byte ranges, ascending and disjoint."""
     groups: list[tuple[int, int, list[tuple[tuple[int, int], ...]]]] = []

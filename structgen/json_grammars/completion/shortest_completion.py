@@ -7,17 +7,14 @@ and the completion after its first byte is the rest of it.
 
 from __future__ import annotations
 
+from structgen.json_grammars.completion.next_characters import escape_of, escape_rests
 from structgen.json_grammars.completion.obligatory_space import ready, spaced
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
 from structgen.json_grammars.completion.string_rests import Names, Quoted
-from structgen.json_machine.inspection import Inspection, Registers
+from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import Demands
 
-_QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
-_LAST_IN_ESCAPES = frozenset(b"\\dDu")
-"""What may lead from an escape into another (a second half, a surrogate),
-tried when nothing else came first."""
 _IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
 """Where EXTRAS holds the extra keys of an object; in arrays it says where an item begins."""
 
@@ -120,7 +117,7 @@ class Shortest:
         if machine.may_end(index):
             return b""
         regs = machine.registers(index)
-        if int(regs[L.MODE]) in _QUOTED and (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) != 0:
+        if escape_of(regs) != 0:
             return self._escaped(index)
         demands = self._innermost(ready(machine, index))
         return spaced(machine, self._outer(int(regs[L.FRAME]), demands, machine.log(regs)), regs)
@@ -232,35 +229,15 @@ class Shortest:
         return options
 
     def _escaped(self, index: int) -> bytes:
-        """Return the completion from inside an escape: a byte, and the completion after it.
-
-        Few bytes are looked at, so it need not be the shortest of all;
-        after its first byte it still is the rest.
-        """
+        """Return the completion from inside an escape: the least over the characters that it may become."""
         machine = self._machine
-        best: bytes | None = None
-        seen: set[int] = set()
-        written = _escape(machine.registers(index))
-        for byte in sorted(machine.next_bytes(index), key=_LAST_IN_ESCAPES.__contains__):
-            after = machine.after(index, bytes((byte,)))
-            if after in seen:
-                continue
-            if best is not None and _escape(machine.registers(after)) != 0:
-                # more of the escape, or half of a pair, where a shorter way was found
-                continue
-            seen.add(after)
-            text = bytes((byte,)) + self.text(after)
-            if best is None or order(text) < order(best):
-                best = text
-            if written not in (1, 5, 6, 11):
-                break
-        assert best is not None, "a state that lives"
-        return best
-
-
-def _escape(regs: Registers) -> int:
-    """Return the state of the escape that is being written: 0 for none
-    (structgen.json_machine.steps.string_step)."""
-    if int(regs[L.MODE]) not in _QUOTED:
-        return 0
-    return (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) & 15
+        found: dict[int, list[bytes]] = {}
+        for way in escape_rests(machine, index):
+            for rest in (way, way.lower()):
+                after = machine.after(index, rest)
+                if after >= 0:
+                    found.setdefault(after, []).append(rest)
+        if escape_of(machine.registers(index)) >= 6:
+            # behind a high surrogate another one only where nothing else may come: that could go on for ever
+            found = {one: r for one, r in found.items() if escape_of(machine.registers(one)) == 0} or found
+        return min((min(found[after], key=order) + self.text(after) for after in found), key=order)

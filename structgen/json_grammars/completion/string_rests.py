@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
+from heapq import heappop, heappush
 
-from structgen.automata.unicode.decoded_text import decode
-from structgen.errors import LimitError
+from structgen.automata.unicode.charsets import LAST
+from structgen.automata.unicode.decoded_text import decode, encode
+from structgen.json_grammars.completion.next_characters import characters
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import json_blocks as L
@@ -14,6 +16,11 @@ from structgen.language.ir import Demands
 from structgen.schema.reading.json_values import ascii_string, json_string
 
 _KEYS = bytes(byte for byte in range(32, 256) if byte not in b'"\\\x7f')
+"""Bytes that strings write as they are, where a policy has no other way."""
+_SURROGATES = 0xD800, 0xDFFF
+_ESCAPED = (0, 31), (34, 34), (92, 92), (127, 127), _SURROGATES
+_ESCAPED_ASCII = (*_ESCAPED[:-2], (127, 0xD7FF), _SURROGATES, (0xE000, LAST))
+"""Characters that are written as escapes, in UTF-8 and in ASCII; DEL, in one of them alone."""
 
 
 class _Taken(Collection[str]):
@@ -102,37 +109,48 @@ class Quoted:
                 best = least(best, dict.fromkeys(machine.network.demands(outcome), text))
         # As long as the string agrees with a word it is walked; the automaton knows the rest.
         other: bytes | None = None
-        level: list[tuple[bytes, int]] = [(b"", index)]
-        while level and (other is None or len(other) > len(level[0][0])):
-            following: list[tuple[bytes, int]] = []
-            for head, node in level:
-                here = int(machine.registers(node)[L.SEEN])
-                words = machine.listed(row[L.S_WORDS], here)
-                ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
-                better = other is None or order(head) < order(other)
-                if better and not ends and machine.after(node, b'"') >= 0:
-                    other = head
-                met: set[tuple[int, int]] = set()
-                for byte, after in machine.after_each(node, _KEYS):
-                    then = machine.registers(after)
-                    if int(then[L.SEEN]) > 0:
-                        following.append((head + bytes((byte,)), after))
-                        continue
-                    kind = int(then[L.LEX]), int(then[L.AT])
-                    if kind in met:
-                        continue
-                    met.add(kind)
-                    for rest in self._unlisted(then).values():
-                        text = head + bytes((byte,)) + rest[:-1]
-                        if other is None or order(text) < order(other):
-                            other = text
-            level = following
-        if other is not None:
-            return least(best, {0: other + b'"'})
-        # No byte goes on as it is: every character that may come is written as an escape.
-        _, word = next(machine.listed(row[L.S_WORDS], place))
-        rests = machine.finish_prefix(int(regs[L.RES]), word[: place & L.POSITION_BITS])
-        return {j: self.written(text) + b'"' for j, text in rests.items()}
+        heap: list[tuple[int, bytes, int]] = [(0, b"", index)]
+        while heap and (other is None or len(other) > heap[0][0]):
+            _, head, node = heappop(heap)
+            here = int(machine.registers(node)[L.SEEN])
+            words = machine.listed(row[L.S_WORDS], here)
+            ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
+            better = other is None or order(head) < order(other)
+            if better and not ends and machine.after(node, b'"') >= 0:
+                other = head
+            met: set[tuple[int, int]] = set()
+            for _, more, after in self._steps(node):
+                then, text = machine.registers(after), head + more
+                if int(then[L.SEEN]) > 0:
+                    heappush(heap, (len(text), text, after))
+                    continue
+                kind = int(then[L.LEX]), int(then[L.AT])
+                if kind in met:
+                    continue
+                met.add(kind)
+                for rest in self._unlisted(then).values():
+                    whole = text + rest[:-1]
+                    if other is None or order(whole) < order(other):
+                        other = whole
+        return best if other is None else least(best, {0: other + b'"'})
+
+    def _steps(self, index: int) -> list[tuple[bytes, bytes, int]]:
+        """Return steps in a string or a key: decoded bytes, as they are written, and the state after them. A
+        byte each where bytes are written as they are; where they are not, one for all characters that are
+        alike. The shortest come first."""
+        machine = self._machine
+        bytewise = machine.after_each(index, _KEYS)
+        steps = [(bytes((byte,)), bytes((byte,)), after) for byte, after in bytewise]
+        if any(0x80 <= byte < 0xC0 for byte, _ in bytewise):
+            return steps  # inside a character
+        for low, high in _ESCAPED if self._literal is json_string else _ESCAPED_ASCII:
+            for point in characters(machine, index, low, high):
+                decoded = encode(chr(point))
+                written = self._literal(chr(point))[1:-1]
+                after = machine.after(index, written)
+                if after >= 0:
+                    steps.append((decoded, written, after))
+        return sorted(steps, key=lambda step: order(step[1]))
 
     def _unlisted(self, regs: Registers) -> Demands:
         machine = self._machine
@@ -235,30 +253,23 @@ class Quoted:
             if j in wanted and (j not in best or order(self.written(head)) < order(self.written(best[j]))):
                 best[j] = head
 
-        level: list[tuple[bytes, int]] = [(b"", index)]
-        while level and any(j not in best or len(best[j]) > len(level[0][0]) for j in wanted):
-            following: list[tuple[bytes, int]] = []
-            for head, node in level:
-                for j in self._class_at(machine.after(node, b'"')) or ():
-                    offer(j, head)
-                seen: set[int] = set()
-                for byte, after in machine.after_each(node, _KEYS):
-                    regs = machine.registers(after)
-                    lex = int(regs[L.LEX]) & L.STATE_BITS
-                    if lex == L.NO_STATE or lex in seen:
-                        continue
-                    if int(regs[L.SEEN]) > 0 or int(regs[L.AT]) >= 0:
-                        following.append((head + bytes((byte,)), after))
-                        continue
-                    seen.add(lex)
-                    for j, rest in machine.finish_string(lex).items():
-                        offer(j, head + bytes((byte,)) + rest)
-            level = following
-        if self._literal is ascii_string and not wanted <= best.keys():
-            # Keys are walked by their bytes, and those outside ASCII cannot be written one by one.
-            raise LimitError(
-                "a key outside ASCII that the object does not hold was not found.", limit="oracle_steps"
-            )
+        heap: list[tuple[int, bytes, int]] = [(0, b"", index)]
+        while heap and any(j not in best or len(self.written(best[j])) > heap[0][0] for j in wanted):
+            length, head, node = heappop(heap)
+            for j in self._class_at(machine.after(node, b'"')) or ():
+                offer(j, head)
+            seen: set[int] = set()
+            for more, written, after in self._steps(node):
+                regs = machine.registers(after)
+                lex = int(regs[L.LEX]) & L.STATE_BITS
+                if lex == L.NO_STATE or lex in seen:
+                    continue
+                if int(regs[L.SEEN]) > 0 or int(regs[L.AT]) >= 0:
+                    heappush(heap, (length + len(written), head + more, after))
+                    continue
+                seen.add(lex)
+                for j, rest in machine.finish_string(lex).items():
+                    offer(j, head + more + rest)
         return best.values()
 
     def written(self, decoded: bytes) -> bytes:

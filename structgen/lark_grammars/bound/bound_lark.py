@@ -25,7 +25,7 @@ from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.machine.language import InsidePart as Within
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.text_grammars.text_grammar import TextGrammar, part_without_bytes
 
 
 class BoundLark(TextGrammar):
@@ -59,6 +59,11 @@ class BoundLark(TextGrammar):
     def source(self) -> str:
         """What it was made from."""
         return "a Lark grammar with bound terminals"
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        """Return the grammar of the texts that have none of some bytes, for `WrittenTexts`."""
+        bound = {name: part_without_bytes(of, missing) or of for name, of in self._bound.items()}
+        return BoundLark(self.of.without_bytes(missing), bound, self._made)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language, not compiled. Raises GrammarError if a part has no text, or has the empty

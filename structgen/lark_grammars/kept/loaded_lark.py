@@ -24,6 +24,10 @@ class LoadedLark(TextGrammar):
     def tables(self) -> ParserTables:
         """The parser and the terminals, as lark built them."""
 
+    @abstractmethod
+    def without_bytes(self, missing: frozenset[int]) -> LoadedLark:
+        """Return the grammar of the texts that have none of some bytes."""
+
     @property
     @abstractmethod
     def digest(self) -> str:

@@ -117,7 +117,7 @@ class LexemeStates:
         self._exact: dict[int, tuple[int, int]] = {}
         """For each string that may replace a match: its first instruction, and the number of its match."""
         kept = tables.patterns
-        self.program = OrderedProgram(kept)
+        self.program = OrderedProgram(kept, tables.available)
         if kept is None:
             self._add_patterns()
             self.classes = self.program.classes()

@@ -33,7 +33,7 @@ from structgen.automata.regex.syntax_tree import (
     TextStart,
     nullable,
 )
-from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
+from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of, written_with
 from structgen.errors import LimitError, RegexError
 from structgen.lark_grammars.lexer.regex_instructions import (
     AHEAD,
@@ -113,8 +113,10 @@ _preferred: Final = itemgetter(*PREFERRED_BYTES)
 class OrderedProgram:
     """The instructions of a lexer's terminals: added here, or read from a file (`kept`)."""
 
-    def __init__(self, kept: Patterns | None = None) -> None:
+    def __init__(self, kept: Patterns | None = None, available: frozenset[int] | None = None) -> None:
+        """`available`: the bytes that texts have; None: all."""
         self.code = Instructions(kept)
+        self._available = available
         self.looks: list[tuple[int, int]] = []
         """The first instruction and the end of each look-behind."""
         self._look_numbers: dict[Node, int] = {}
@@ -171,6 +173,7 @@ class OrderedProgram:
         return found
 
     def _split(self, ways: tuple[int, ...]) -> int:
+        # without a way nothing matches
         return ways[0] if len(ways) == 1 else self._put(Instruction(SPLIT, to=ways))
 
     def _emit(self, node: Node, fresh: int, moved: int) -> int:
@@ -180,7 +183,10 @@ class OrderedProgram:
             fresh = moved
         match node:
             case CharacterClass(ranges):
-                return self._char(node_of(ranges), moved)
+                waits: ByteNode | None = node_of(ranges)
+                if self._available is not None:
+                    waits = written_with(node_of(ranges), self._available)
+                return self._split(()) if waits is None else self._char(waits, moved)
             case Concatenation(parts):
                 for left in range(len(parts) - 1, -1, -1):
                     first = self._emit(parts[left], fresh, moved)

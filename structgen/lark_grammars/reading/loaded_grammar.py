@@ -6,7 +6,7 @@ The cache of grammars stores these values; the lexer and the parser of this pack
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -142,6 +142,14 @@ class ParserTables:
     remarks: Remarks = NO_REMARKS
     patterns: Patterns | None = None
     """The compiled patterns of `terminals`; None: a lexer compiles its own."""
+    available: frozenset[int] | None = None
+    """The bytes that texts have, where a vocabulary lacks some: what needs others is left out of the
+    patterns. None: all."""
+
+    def without_bytes(self, missing: frozenset[int]) -> ParserTables:
+        """Return the tables for texts that have none of some bytes. The terminals, and which of them the
+        lexer looks for where, stay: each such text is read as it was."""
+        return replace(self, patterns=None, available=frozenset(range(256)) - missing)
 
     def contexts_after(self, terminal: int) -> list[int]:
         """Return the contexts in which the lexer may be after a terminal: all of them after an ignored one

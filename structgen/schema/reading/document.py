@@ -11,6 +11,7 @@ from structgen.limits import Limits
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
 from structgen.schema.reading.dynamic_scope import NOTHING, Bindings
 from structgen.schema.reading.json_text import escape, kind_name
+from structgen.schema.reading.missing_bytes import limits_of, writes_ascii
 from structgen.schema.reading.model import Json, Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.reference_loops import settle
@@ -47,6 +48,7 @@ class Document:
         "draft",
         "formats",
         "limits",
+        "missing",
         "notes",
         "patterns",
         "policies",
@@ -72,15 +74,17 @@ class Document:
         limits: Limits | None = None,
         remotes: Remotes | None = None,
         banned: tuple[str, ...] = (),
+        missing: frozenset[int] = frozenset(),
     ) -> None:
         """Read the schema `value` (exact JSON, which must not change afterwards).
 
         `draft` is one of `draft_names.DRAFTS`, or None: `$schema` decides, else 2020-12. `remotes` holds the
         documents that references may lead to. No string and no key of a value may hold one of the texts in
-        `banned`: `root` then is the schema and that ban, `written` the schema alone.
+        `banned`, and its text none of the bytes in `missing`: `root` then is the schema and what both ask,
+        `written` the schema alone.
         """
         self.value = value
-        self.banned = banned
+        self.banned, self.missing = banned, missing
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()
         self.notes: list[str] = []
@@ -101,6 +105,8 @@ class Document:
             self.root = self._without(self.root, banned)
             count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
             self.notes.append(f"{count} banned from strings and keys.")
+        if missing:
+            self.root = self._without_bytes(self.root, missing)
 
     def _read_all(self, names: frozenset[str]) -> bool:
         """Read everything that the root reaches, with these names of dynamic anchors bound on the ways.
@@ -290,6 +296,11 @@ class Document:
         where = "".join("/" + escape(segment) for segment in at)
         return self._not_a_schema(place, f"{place.pointer}{where}", what, str(at[-1]), cure)
 
+    @property
+    def writes_ascii(self) -> bool:
+        """Whether completions write strings in ASCII alone."""
+        return writes_ascii(self.policies.escapes, self.missing)
+
     def _without(self, root: Schema, banned: tuple[str, ...]) -> Schema:
         """Return a schema that asks for another one, and that no string and no key in the whole value holds
         a banned text. It asks the same of every value inside, so that it is the whole ban."""
@@ -298,6 +309,14 @@ class Document:
         ban.property_names = self.derived("", not_=found, bans=True)
         ban.additional = ban.items = ban
         return self.derived(root.pointer, all_of=(root, ban))
+
+    def _without_bytes(self, root: Schema, missing: frozenset[int]) -> Schema:
+        """Return a schema that asks for another one, and of the whole value what `limits_of` says."""
+        fields, pattern = limits_of(missing, self.policies.escapes)
+        asked = self.derived("", **fields)
+        asked.property_names = self.derived("", pattern=pattern)
+        asked.additional = asked.items = asked
+        return self.derived(root.pointer, all_of=(root, asked))
 
     # --- Inside ---------------------------------------------------------------------------------------------
 

@@ -71,6 +71,9 @@ class SchemaDocument(Protocol):
     @property
     def banned(self) -> tuple[str, ...]: ...
 
+    @property
+    def writes_ascii(self) -> bool: ...
+
 
 class SchemaNetwork:
     """The language of the documents that a JSON Schema accepts, within the policies (`ir.Network`)."""
@@ -100,7 +103,7 @@ class SchemaNetwork:
             numbers,
             lone=policies.escapes == "any",
             longest=policies.max_string,
-            ascii=policies.escapes == "ascii",
+            ascii=document.writes_ascii,
             printed=policies.numbers == "python",
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
@@ -589,6 +592,7 @@ class _Under:
         self.limits = limits
         self.policies = policies
         self.banned: tuple[str, ...] = ()
+        self.writes_ascii = policies.escapes == "ascii"
 
 
 def _better(best: dict[int, JsonPieces], head: bytes, rests: Mapping[int, JsonPieces]) -> None:

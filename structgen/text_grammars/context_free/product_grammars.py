@@ -15,8 +15,7 @@ from typing import TypeAlias, cast
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.context_free_language import ContextFree, Tops
-from structgen.text_grammars.machine.language import TOKEN, Config
-from structgen.text_grammars.regular_language import RegularLanguage
+from structgen.text_grammars.machine.language import TOKEN, Config, Language
 
 Word: TypeAlias = "tuple[int, ...]"
 Reach: TypeAlias = "dict[Config, Word]"
@@ -28,7 +27,7 @@ _Item: TypeAlias = "tuple[int, int, Config, Config]"
 class Products:
     """The words of one grammar in one automaton."""
 
-    def __init__(self, grammar: ContextFree, filter_: RegularLanguage, limits: Limits) -> None:
+    def __init__(self, grammar: ContextFree, filter_: Language, limits: Limits) -> None:
         self._grammar, self._filter, self._most = grammar, filter_, limits.oracle_steps
         self._steps = 0
         self._reach: dict[tuple[int, Config], Reach] = {}

@@ -1,6 +1,6 @@
-"""`Meet`: the intersection of a language with a regular formula.
+"""`Meet`: the intersection of a language with a regular one.
 
-A configuration is a pair: of the language, and of the formula's automaton. Pairs without a word are left out:
+A configuration is a pair of theirs. Pairs without a word are left out:
 for context-free rules `product_grammars` decides, for other languages a search for the shortest common word.
 """
 
@@ -12,13 +12,11 @@ from typing import TypeAlias, cast
 
 from structgen.errors import GrammarError, LimitError
 from structgen.language.expectation import Expected
-from structgen.language.ir import Formula
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.context_free_language import ContextFree
 from structgen.text_grammars.context_free.product_grammars import Products
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.regular_language import RegularLanguage
 
 Pair: TypeAlias = "tuple[Config, Config]"
 _PATIENCE = 2
@@ -26,25 +24,30 @@ _PATIENCE = 2
 
 
 class Meet(Language):
-    """The words of `of` that a formula over patterns and words accepts; words with special tokens are not
-    among them. With `restarts` the formula holds for each run of bytes between special tokens instead: every
-    run must be a prefix of an accepted text, and the last run an accepted text.
+    """The words of `of` that are words of `filter_` too, which has finitely many configurations; words with
+    special tokens are not among them. With `restarts` each run of bytes between special tokens must be a word
+    of `filter_` instead.
 
     Raises `GrammarError` where there is no such word, `LimitError` (oracle_steps) where so many steps do not
     decide whether a text can be completed.
     """
 
-    def __init__(self, of: Language, formula: Formula, limits: Limits, *, restarts: bool = False) -> None:
-        self.of = of
+    def __init__(
+        self, of: Language, filter_: Language, limits: Limits, *, restarts: bool = False, haste: int = 1
+    ) -> None:
+        """`haste`: so many times as much counts what a word still needs as what was read of it (weighted A*).
+        Past 1 some short word is found in place of the shortest, the rest that `of` has comes first, and a
+        search takes so many times fewer steps."""
+        self.of, self.filter = of, filter_
         self._restarts = restarts
         if restarts:
             self.specials = of.specials
-        self.filter = RegularLanguage(formula, "a text that the regular expression takes", limits)
         self.classes = common_classes((of.classes, self.filter.classes))
-        self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
+        self.counts_tokens, self.has_stack = of.counts_tokens or filter_.counts_tokens, of.has_stack
+        self.is_written_by_tokens = filter_.is_written_by_tokens
         self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
         self._some += [TOKEN + token for token in sorted(self.specials)]
-        self._most = limits.oracle_steps
+        self._most, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
         by_rules = isinstance(of, ContextFree) and not self.specials
         self._products = Products(cast(ContextFree, of), self.filter, limits) if by_rules else None
@@ -59,12 +62,17 @@ class Meet(Language):
         return self.of.start(), self.filter.start()
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        after = self._after(cast(Pair, config), symbol)
+        pair = cast(Pair, config)
+        after = self._after(pair, symbol)
+        rest = self._rests.get(pair) if self._haste > 1 else None
+        if after is not None and rest and rest[0] == symbol and after not in self._rests:
+            # nothing is searched along a rest that is known
+            self._rests[after] = () if self.accepts(after) else rest[1:]
         return after if after is not None and self._rest(after) is not None else None
 
     def _after(self, pair: Pair, symbol: int) -> Pair | None:
         if symbol >= TOKEN and self._restarts:
-            right: Config | None = self.filter.start()
+            right = self.filter.start() if self.filter.accepts(pair[1]) else None
         else:
             right = self.filter.step(pair[1], symbol)
         if right is None:
@@ -96,16 +104,17 @@ class Meet(Language):
 
     def boundary(self, config: Config) -> Config | None:
         left, right = cast(Pair, config)
-        after = self.of.boundary(left)
-        if after is None or self._rest((after, right)) is None:
+        after, begun = self.of.boundary(left), self.filter.boundary(right)
+        if after is None or begun is None or self._rest((after, begun)) is None:
             return None
-        return after, right
+        return after, begun
 
     @property
     def sizes(self) -> dict[str, int]:
-        own = self.filter.sizes["string_states"]
         sizes = dict(self.of.sizes)
-        return {**sizes, "string_states": sizes.get("string_states", 0) + own}
+        for name, size in self.filter.sizes.items():
+            sizes[name] = sizes.get(name, 0) + size
+        return sizes
 
     def _rest(self, pair: Pair) -> tuple[int, ...] | None:
         """Return the shortest rest of a pair, or None where it has none."""
@@ -113,9 +122,25 @@ class Meet(Language):
             return self._rests[pair]
         if self._products is not None:
             self._rests[pair] = self._products.rest(pair[0], pair[1])
-        else:
+        elif self._haste == 1 or not self._goes_as_shortest(pair):
             self._search(pair)
         return self._rests[pair]
+
+    def _goes_as_shortest(self, pair: Pair) -> bool:
+        """Return whether the filter takes the shortest rest that the language has, and note it if so."""
+        rest = tuple(self.of.shortest(pair[0]))
+        right: Config | None = pair[1]
+        for symbol in rest:
+            if symbol < TOKEN:
+                right = self.filter.step(right, symbol)
+            else:
+                right = self.filter.start() if self._restarts and self.filter.accepts(right) else None
+            if right is None:
+                return False
+        if not self.filter.accepts(right):
+            return False
+        self._rests[pair] = rest
+        return True
 
     def _search(self, start: Pair) -> None:
         """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower
@@ -123,7 +148,7 @@ class Meet(Language):
         cost = {start: 0}
         came: dict[Pair, tuple[Pair, int]] = {}
         foreseen = self._least(start)
-        heap: list[tuple[int, int, int, Pair]] = [(foreseen, 0, 0, start)]
+        heap: list[tuple[int, int, int, Pair]] = [(self._haste * foreseen, 0, 0, start)]
         met = steps = 0
         while heap:
             _, back, _, pair = heapq.heappop(heap)
@@ -153,7 +178,9 @@ class Meet(Language):
                     cost[after] = so_far + 1
                     came[after] = pair, symbol
                     met += 1
-                    heapq.heappush(heap, (so_far + 1 + self._least(after), -so_far - 1, met, after))
+                    steps += self._haste > 1
+                    ahead = so_far + 1 + self._haste * self._least(after)
+                    heapq.heappush(heap, (ahead, -so_far - 1, met, after))
         for pair in cost:
             self._rests[pair] = None
 

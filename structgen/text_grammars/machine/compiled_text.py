@@ -447,7 +447,8 @@ class _PartCompletions(RestCompletions):
     """
 
     def __init__(self, text: CompiledText) -> None:
-        super().__init__(text, may_loop=text._language.has_places)
+        language = text._language
+        super().__init__(text, may_loop=language.has_places, by_tokens=language.is_written_by_tokens)
         self._text: CompiledText = proxy(text)
 
     def ways(self, state: int) -> list[tuple[int, int]]:

@@ -62,6 +62,8 @@ class Language(ABC):
     """The special tokens among the symbols, by token id."""
     counts_tokens: bool = False
     """Whether `boundary` changes configurations."""
+    is_written_by_tokens: bool = False
+    """Whether `boundary` may lengthen the shortest rest, or leave none: whole tokens must write it."""
     has_places: bool = False
     """Whether `places` splits configurations."""
     has_stack: bool = False

@@ -1,0 +1,317 @@
+"""Vocabularies that lack bytes: the texts are those that sequences of tokens write, and no mask leads to a
+place where only something else could follow. The oracle is the list of all short texts."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pickle
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+
+import jsonschema
+import lark
+import pytest
+
+import structgen as sg
+
+
+def tokenizer_of(tokens: Sequence[str]) -> sg.Tokenizer:
+    return sg.Tokenizer.from_bytes([*(one.encode() for one in tokens), None], eos_token_id=len(tokens))
+
+
+class Oracle:
+    """What may be written of a language, from all its texts of at most LONGEST characters."""
+
+    def __init__(self, tokens: Sequence[str], accepts: Callable[[str], bool], longest: int) -> None:
+        """`longest`: characters of the longest texts that are looked at."""
+        self.tokens, self._longest = tokens, longest
+        self.texts: set[str] = {""}
+        level = {""}
+        while level:
+            level = {text + token for text in level for token in tokens if len(text + token) <= longest}
+            level -= self.texts
+            self.texts |= level
+        self.accepted = {text for text in self.texts if accepts(text)}
+        self.live = functools.cache(self._live)
+
+    def _live(self, text: str) -> bool:
+        """Return whether tokens behind a text lead to an accepted one."""
+        return text in self.accepted or any(
+            self.live(text + token) for token in self.tokens if len(text + token) <= self._longest
+        )
+
+    def mask(self, text: str) -> set[int]:
+        """Return the tokens that may follow; the number behind the last is the end."""
+        found = {i for i, token in enumerate(self.tokens) if self.live(text + token)}
+        return found | ({len(self.tokens)} if text in self.accepted else set())
+
+
+def agree(
+    grammar: sg.Grammar, tokens: Sequence[str], accepts: Callable[[str], bool], depth: int, rest: int
+) -> None:
+    """Compare all masks of texts of at most `depth` characters, counts and completions with the oracle.
+    `rest`: the characters that complete whatever text a token leads to, if anything does."""
+    compare(grammar, Oracle(tokens, accepts, depth + max(map(len, tokens)) + rest), depth)
+
+
+def compare(grammar: sg.Grammar, oracle: Oracle, depth: int) -> None:
+    """Compare all masks of texts of at most `depth` characters, counts and completions with an oracle."""
+    tokens = oracle.tokens
+    try:
+        compiled = sg.compile(grammar, tokenizer_of(tokens), store=False)
+    except sg.TokenizerError:
+        assert not oracle.accepted
+        return
+    assert oracle.accepted, "a grammar without texts is refused"
+    pending = [("", compiled.start)]
+    while pending:
+        text, state = pending.pop()
+        allowed = compiled.allowed(state)
+        assert set(allowed) == oracle.mask(text), (tokens, text)
+        need, shortest = compiled.tokens_to_finish(state), compiled.completion(state).decode()
+        assert text + shortest in oracle.accepted
+        mask = sg.allocate_mask(1, len(tokens) + 1)
+        sg.Matcher(compiled, state).fill_mask(mask, budget=need)
+        within = [int(one) for one in mask.allowed(0)]
+        assert within and set(within) <= set(allowed)
+        for token in allowed:
+            if token == len(tokens):
+                assert token in within
+                continue
+            after = compiled.step(state, token)
+            assert after is not None
+            assert (compiled.tokens_to_finish(after) < need) == (token in within)
+            if len(text + tokens[token]) <= depth:
+                pending.append((text + tokens[token], after))
+
+
+def vocabularies(chance: random.Random, letters: str, count: int) -> list[list[str]]:
+    """Return vocabularies of some letters and of tokens of two or three, drawn by chance."""
+    found = []
+    for _ in range(count):
+        tokens = chance.sample(letters, chance.randint(0, len(letters)))
+        tokens += [
+            "".join(chance.choices(letters, k=chance.randint(2, 3))) for _ in range(chance.randint(0, 3))
+        ]
+        if tokens:
+            found.append(list(dict.fromkeys(tokens)))
+    return found
+
+
+PATTERNS = [
+    "(ab|ba|c)*c",
+    "a*b?c",
+    "(a|bc)+",
+    "[^a]b*",
+    "ab|ba|ccc",
+    "(abc|cab)*",
+    "a(?=b)[bc]*",
+    "(?!ab)[abc]{2,4}",
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_masks_of_a_pattern_are_exact(pattern: str) -> None:
+    for tokens in [["a", "b", "c"], *vocabularies(random.Random(pattern), "abc", 12)]:
+        agree(sg.regex(pattern), tokens, lambda text: re.fullmatch(pattern, text) is not None, 2, 4)
+
+
+RULES = [
+    ('root ::= "a" root "b" | "c"', r"c|acb|aacbb|aaacbbb|aaaacbbbb"),
+    ('root ::= "(" root ")" | root root | "x" | ""', None),
+    ('root ::= [abc] | "a" root', r"a*[abc]"),
+]
+
+
+def balanced(text: str) -> bool:
+    while text != (text := text.replace("x", "").replace("()", "")):
+        pass
+    return text == ""
+
+
+@pytest.mark.parametrize(("rules", "pattern"), RULES)
+def test_masks_of_rules_are_exact(rules: str, pattern: str | None) -> None:
+    letters = "(x)" if pattern is None else "abc"
+    for tokens in vocabularies(random.Random(rules), letters, 10):
+        accepts = balanced if pattern is None else lambda text: re.fullmatch(pattern, text) is not None
+        agree(sg.ebnf(rules), tokens, accepts, 1, 5)
+
+
+LARK = [
+    ('start: "a" start "b" | "c"', "abc"),
+    ("start: A B?\nA: /a+/\nB: /b|ab/", "abc"),
+    ('start: (WORD | IF)+\nIF: "ab"\nWORD: /[abc]{1,2}/\n%ignore "d"', "abd"),
+    ('start: "(" start ")" | "x"', "(x)"),
+    ("start: A+\nA: /a(?!b)|bc?/", "abc"),
+]
+
+
+@pytest.mark.parametrize(("text", "letters"), LARK)
+def test_masks_of_lark_are_exact(text: str, letters: str) -> None:
+    parser = lark.Lark(text, parser="lalr")
+
+    def accepts(word: str) -> bool:
+        try:
+            parser.parse(word)
+        except lark.exceptions.LarkError:
+            return False
+        return True
+
+    for tokens in vocabularies(random.Random(text), letters, 10):
+        agree(sg.lark(text), [one for one in tokens if len(one) < 3] or [letters[0]], accepts, 1, 4)
+
+
+class Listed(Oracle):
+    """The same for a language whose texts are given, all of them."""
+
+    def __init__(self, tokens: Sequence[str], texts: Iterable[str]) -> None:
+        self.tokens = tokens
+        self.accepted = {text for text in texts if self._writes(text)}
+        self._all = tuple(texts)
+        self.live = functools.cache(self._live)
+
+    def _writes(self, text: str) -> bool:
+        reached = [True] + [False] * len(text)
+        for end in range(1, len(text) + 1):
+            reached[end] = any(reached[at] and text[at:end] in self.tokens for at in range(end))
+        return reached[-1]
+
+    def _live(self, text: str) -> bool:
+        return any(one.startswith(text) and self._writes(one[len(text) :]) for one in self._all)
+
+
+VALUES: list[object] = [
+    *(
+        None,
+        True,
+        False,
+        *range(-12, 120),
+        "",
+        *("".join(w) for n in (1, 2, 3) for w in product("abé", repeat=n)),
+    ),
+    *([], [0], [10], [0, 0], [0, 10], [10, 0], [10, 10], [1], [[0]], {}, {"a": 0}, {"a": -7}, {"b": 0}),
+]
+SCHEMAS: list[tuple[dict[str, object], str]] = [
+    ({"enum": ["a", "ab", 0, [0]]}, '0ab"[]'),
+    ({"type": "array", "items": {"enum": [0, 10]}, "maxItems": 2}, "[],01"),
+    ({"type": "object", "properties": {"a": {"enum": [0, -7]}}, "additionalProperties": False}, '{}":a0-7'),
+    ({"type": "string", "pattern": "^[ab]*é?$", "maxLength": 3}, 'ab"é'),
+    ({"type": ["boolean", "null"]}, "trueflsn"),
+    ({"type": "integer", "minimum": -10, "maximum": 110}, "0123-59"),
+    ({"anyOf": [{"type": "object", "maxProperties": 0}, {"type": "array", "maxItems": 0}]}, "{}[]"),
+]
+
+
+@pytest.mark.parametrize(("schema", "letters"), SCHEMAS, ids=lambda one: json.dumps(one)[:40])
+def test_masks_of_a_schema_are_exact(schema: dict[str, object], letters: str) -> None:
+    validator = jsonschema.Draft202012Validator(schema)
+    valid = [value for value in VALUES if validator.is_valid(value)]
+    texts = [json.dumps(value, separators=(",", ":"), ensure_ascii=False) for value in valid]
+    grammar = sg.json_schema(schema, whitespace="compact", escapes="utf8", numbers="plain")
+    for tokens in [list(letters), *vocabularies(random.Random(str(schema)), letters, 12)]:
+        tokens = list(dict.fromkeys(tokens))
+        compare(grammar, Listed(tokens, texts), 4)
+
+
+def spellings(text: str, escapes: str) -> list[str]:
+    """Return all JSON strings of a text, of letters and of characters from U+00A0 to U+00FF."""
+    ways = {
+        "utf8": lambda char: [char],
+        "ascii": lambda char: [json.dumps(char)[1:-1]],
+        "canonical": lambda char: [char, *hexadecimal(char)],
+        "any": lambda char: [char, *hexadecimal(char)],
+    }[escapes]
+    return [f'"{"".join(parts)}"' for parts in product(*map(ways, text))]
+
+
+def hexadecimal(char: str) -> list[str]:
+    digits = [{one, one.upper()} for one in f"{ord(char):04x}"]
+    return ["\\u" + "".join(some) for some in product(*digits)]
+
+
+@pytest.mark.parametrize("escapes", ["utf8", "ascii", "canonical", "any"])
+def test_a_character_is_written_in_the_ways_that_are_left(escapes: str) -> None:
+    chance = random.Random(escapes)
+    words = ["é", "ê", "aé"]
+    schema = {"type": "string", "pattern": "^(é|ê|aé)$"}
+    grammar = sg.json_schema(schema, whitespace="compact", escapes=escapes)
+    texts = [text for word in words for text in spellings(word, escapes)]
+    for _ in range(40):
+        letters = [*'"\\u0e9EaA6', "é", "ê", "00", "u00", "1"]
+        tokens = ['"', *chance.sample(letters[1:], chance.randint(1, 12))]
+        compare(grammar, Listed(tokens, texts), 6)
+
+
+@pytest.mark.parametrize("letters", ["ab", "()", "<>"])
+def test_masks_of_composed_grammars_are_exact(letters: str) -> None:
+    one, other = letters
+    inner = sg.json_schema({"enum": [one, other, one + other]}, whitespace="compact", escapes="utf8")
+    grammars: list[tuple[sg.Grammar, list[str]]] = [
+        (one + sg.sequence(inner) + other, [f'{one}"{w}"{other}' for w in (one, other, one + other)]),
+        (sg.either(inner, other + other), [*(f'"{w}"' for w in (one, other, one + other)), other + other]),
+        (
+            sg.substring_of(one + other + other),
+            [one, other, one + other, other + other, one + other + other],
+        ),
+        (sg.without(sg.choice([one, other, one + other]), [one + other]), [one, other]),
+        (sg.in_json_string(sg.choice([one, one + one])), [f'"{one}"', f'"{one}{one}"']),
+        (
+            sg.lark('start: A B\n%declare A\nB: "x"', bind={"A": sg.choice([one, one + other])}),
+            [one + "x", one + other + "x"],
+        ),
+    ]
+    for grammar, texts in grammars:
+        for tokens in vocabularies(random.Random(letters), letters + '"x', 12):
+            compare(grammar, Listed(tokens, texts), 4)
+
+
+def test_a_bracket_that_cannot_be_closed_is_not_opened() -> None:
+    for grammar in (
+        sg.lark('start: "(" start ")" | "x"'),
+        sg.ebnf('root ::= "(" root ")" | "x"'),
+        sg.json_schema(True),
+    ):
+        tokenizer = tokenizer_of(["(", "x", "{", "[", '"', ":", "1", ","])
+        compiled = sg.compile(grammar, tokenizer, store=False)
+        allowed = {tokenizer.token_bytes[token] for token in compiled.allowed(compiled.start)}
+        assert allowed in ({b"x"}, {b'"', b"1"})
+
+
+def test_the_missing_bytes_are_listed_and_the_shortest_text_is_one_that_tokens_write() -> None:
+    tokenizer = tokenizer_of(["a", "c"])
+    missing = tuple(byte for byte in range(256) if byte not in b"ac")
+    compiled = sg.compile(sg.regex("b|cc|aaa"), tokenizer, store=False)
+    assert compiled.missing_bytes == missing
+    found = sg.explain(sg.regex("b|cc|aaa"), tokenizer=tokenizer)
+    assert (found.shortest, found.missing_bytes) == ("cc", missing)
+    assert "0x00 to 0x60, 0x62, 0x64 to 0xff" in str(found)
+    schema = sg.explain(sg.json_schema({"enum": [1, "aa"]}), tokenizer=tokenizer_of(["a", '"']))
+    assert schema.smallest == '"aa"'
+    assert "0x23 to 0x60" in str(schema)
+
+
+def test_a_refusal_names_the_bytes_of_the_shortest_text() -> None:
+    with pytest.raises(sg.TokenizerError, match="0x78"):
+        sg.compile(sg.regex("x+"), tokenizer_of(["a"]), store=False)
+
+
+def test_a_compiled_grammar_that_lacks_bytes_pickles_and_copies_its_states() -> None:
+    compiled = sg.compile(
+        sg.json_schema({"enum": [[1, 1], 2]}), tokenizer_of(["[", "]", "1", ","]), store=False
+    )
+    again = pickle.loads(pickle.dumps(compiled))
+    state = again.step_bytes(again.start, b"[1,")
+    assert again.completion(state) == b"1]"
+
+
+def test_a_composed_part_without_any_text_is_left_out() -> None:
+    nothing = sg.json_schema({"type": "object", "minProperties": 1})
+    grammar = "a" + sg.sequence(nothing).repeat(0, 2) + sg.either(nothing, "b")
+    compiled = sg.compile(grammar, tokenizer_of(["a", "b", "{", '"']), store=False)
+    assert compiled.completion(compiled.start) == b"ab"
+    state = compiled.step_bytes(compiled.start, b"a")
+    assert state is not None
+    assert compiled.allowed(state) == [1]
