@@ -62,7 +62,6 @@ def test_masks_take_what_two_validators_take(attacks: Any, vocabulary: Any, part
         assert not faults(attacks, vocabulary, subject), (subject.schema, subject.options)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="lone surrogates lead to dead masks")
 def test_masks_of_schemas_with_lone_surrogates(attacks: Any, vocabulary: Any) -> None:
     for subject in subjects(attacks, lone=True):
         assert not faults(attacks, vocabulary, subject), (subject.schema, subject.options)

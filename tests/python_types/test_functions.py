@@ -104,7 +104,11 @@ def test_a_function_in_a_type_is_refused_by_name(name: str) -> None:
     assert CALLS == []
 
 
-@pytest.mark.parametrize("hint", [print, len, Accounts(), functools.cache(delete_account)], ids=str)
+@pytest.mark.parametrize(
+    "hint",
+    [print, len, Accounts(), functools.cache(delete_account)],
+    ids=["print", "len", "an instance", "a cached function"],
+)
 def test_other_things_that_can_be_called_are_refused_too(hint: Any) -> None:
     CALLS.clear()
     with pytest.raises(sg.UnsupportedError):
