@@ -101,7 +101,8 @@ class OverlappingBranches:
             for at in firsts:
                 known[at] = facts[at]
             comparing = _Comparing(self, literals, known, schema)
-            overlaps = comparing.overlapping(None, _NEARLY_LINEAR * len(firsts))
+            few = len(firsts) < 2 * _NEARLY_LINEAR or comparing.index_key(None) is not None
+            overlaps = comparing.overlapping(None, _NEARLY_LINEAR * len(firsts)) if few else None
             key = comparing.optional_key() if overlaps is None or overlaps else None
             if key is not None:
                 # Where the key is there, branches that only differ in it are no longer the same.
@@ -194,8 +195,8 @@ class _Comparing:
             )
         return found
 
-    def _candidates(self, present: str | None) -> Iterable[tuple[int, int]]:
-        """Return the pairs that the values of one key do not tell apart, by an index over it."""
+    def index_key(self, present: str | None) -> str | None:
+        """Return the key that surely is there and divides the branches into most groups, or None."""
         tally: dict[str, set[Hashable]] = {}
         for facts in self.facts.values():
             for key in facts.required if present is None else (*facts.required, present):
@@ -204,8 +205,13 @@ class _Comparing:
                 elif key in facts.asked:
                     tally.setdefault(key, set()).add(facts.asked[key])
         best = max(tally, key=lambda key: len(tally[key]), default=None)
+        return None if best is None or len(tally[best]) < 2 else best
+
+    def _candidates(self, present: str | None) -> Iterable[tuple[int, int]]:
+        """Return the pairs that the values of one key do not tell apart, by an index over it."""
+        best = self.index_key(present)
         order = sorted(self.facts)
-        if best is None or len(tally[best]) < 2:
+        if best is None:
             return ((a, b) for at, a in enumerate(order) for b in order[at + 1 :])
         buckets: dict[Hashable, list[int]] = {}
         ranges: list[int] = []
