@@ -199,23 +199,29 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
     for formula in kept:
         if isinstance(formula, Not) and formula.of in kept:
             return FALSE
-    _drop_implied(kept)
     if len(kept) == 1:
         return next(iter(kept))
     return All(tuple(kept)) if kept else TRUE
 
 
-def _drop_implied(kept: dict[Formula, None]) -> None:
-    """Drop the complements of ranges that lie in ranges whose complement holds as well."""
-    denied = [part for part in kept if isinstance(part, Not) and _range(part.of) is not None]
-    for part in denied:
-        own = _range(part.of)
-        for other in denied:
-            wide = _range(other.of)
-            if part is not other and other in kept and own and wide and own[1] == wide[1]:
+def without_implied(formula: Formula) -> Formula:
+    """Return a formula without the complements of ranges that lie in ranges whose complement holds as well.
+
+    Cost: the square of these complements.
+    """
+    if not isinstance(formula, All):
+        return formula
+    kept = dict.fromkeys(formula.of)
+    denied = [
+        (part, own) for part in formula.of if isinstance(part, Not) and (own := _range(part.of)) is not None
+    ]
+    for part, own in denied:
+        for other, wide in denied:
+            if part is not other and other in kept and own[1] == wide[1]:
                 if _meet(own[0], wide[0]) == own[0]:
                     del kept[part]
                     break
+    return formula if len(kept) == len(formula.of) else conjunction(kept)
 
 
 def _range(formula: Formula) -> tuple[Interval, tuple[Formula, ...]] | None:

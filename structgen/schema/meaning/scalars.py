@@ -44,6 +44,7 @@ from structgen.schema.meaning.formulas import (
     points,
     quick_number,
     quick_string,
+    without_implied,
 )
 from structgen.schema.meaning.place import (
     ARRAY,
@@ -484,7 +485,9 @@ class Scalars:
         scalars = {
             kind: FALSE
             if formula == FALSE
-            else self.narrowed((formula, *(self.literal(literal, kind) for literal in literals)), abs(kind))
+            else without_implied(
+                self.narrowed((formula, *(self.literal(literal, kind) for literal in literals)), abs(kind))
+            )
             for kind, formula in values.scalars.items()
         }
         said = (*values.said, *literals)
