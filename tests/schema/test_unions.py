@@ -141,3 +141,14 @@ def test_the_never_demand_is_no_outcome() -> None:
     outcomes = network.objects.members.outcomes.of(tables.demand((one,)), [(two,), (tables.negate(two),)])
     assert all(outcome.demand != NEVER for outcome in outcomes)
     assert [outcome.met for outcome in outcomes] == [0b10]
+
+
+def test_an_obligation_with_two_ways_at_one_key_needs_one_of_them() -> None:
+    def asks(key: str, *types: str) -> dict[str, Any]:
+        return {"anyOf": [{"required": [key], "properties": {key: {"type": one}}} for one in types]}
+
+    schema = {"type": "object", "allOf": [asks(f"k{at}", "integer", "string") for at in range(5)]}
+    judge, grammar = jsonschema_rs.validator_for(schema), compiled(schema, **DECLARED)
+    for values in itertools.product([1, "a", None], repeat=5):
+        document = {f"k{at}": value for at, value in enumerate(values)}
+        assert accepts(grammar, json.dumps(document).encode()) is judge.is_valid(document), document
