@@ -13,7 +13,7 @@ _OF_NAME = {family.name: family for family in (*FAMILIES, *HARDER)}
 _SIZES = {
     "optional constant": 1_000,
     "required constant": 1_000,
-    "optional constant, other columns": 200,
+    "optional constant, other columns": 100,
     "optional enum": 1_000,
     "optional pattern": 1_000,
     "optional range": 1_000,

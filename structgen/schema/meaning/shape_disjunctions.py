@@ -181,16 +181,16 @@ class Shapes:
                 raise self._too_many(demand, "oracle_steps", steps)
             if not self._settle(facts, kind):
                 continue
-            converts = kind == OBJECT and not facts.watching and self.clauses.convert(facts)
-            if converts and not self._settle(facts, kind):
-                continue
-            if not facts.choices:
-                done.append(facts)
-                if len(done) > self.limits.alternatives:
-                    raise self._too_many(demand, "alternatives", len(done))
-                continue
-            choice = None if facts.watching or kind != OBJECT else self.key_cases.divide(facts)
+            of_members = kind == OBJECT and not facts.watching
+            choice = self.key_cases.divide(facts) if of_members else None
             if choice is None:
+                if of_members and self.clauses.convert(facts) and not self._settle(facts, kind):
+                    continue
+                if not facts.choices:
+                    done.append(facts)
+                    if len(done) > self.limits.alternatives:
+                        raise self._too_many(demand, "alternatives", len(done))
+                    continue
                 choice = facts.choices.pop(_first_to_split(facts.choices))
             for steps_of_branch in reversed(choice):
                 branch = facts.copy()

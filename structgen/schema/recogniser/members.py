@@ -38,9 +38,6 @@ Layer: TypeAlias = dict[tuple[int, int, Unmet, bool, int], JsonPieces]
 """Keys written that matter, number of members, unmet obligations, whether any was written, place in the order
 -> text."""
 
-_CROWD = 64
-"""More states than this in one layer of the search are compared with one another."""
-
 
 class Questions(NamedTuple):
     """The sets of values that matter to obligations."""
@@ -380,7 +377,6 @@ class Members:
             return None
         layer: Layer = {(mask & conditional, count, start, begun, pos): EMPTY}
         steps = 0
-        crowded = _CROWD
         for at, (text, where, index) in enumerate(candidates):
             needed = isinstance(where, str) and where in required
             following: Layer = {}
@@ -425,9 +421,6 @@ class Members:
             layer = following
             if not layer:
                 return None
-            if len(layer) > crowded:
-                layer = _thinned(layer)
-                crowded = max(_CROWD, 2 * len(layer))
         best: JsonPieces | None = None
         for (mask_now, count_now, debt_now, _, _), prefix in layer.items():
             if self.closes(shape, frame, mask_now, count_now, debt_now) and prefix.before(best):
@@ -603,24 +596,6 @@ def _passed_over(unmet: Unmet, key: str) -> Unmet | None:
                 return None
             left.append(kept)
     return tuple(left)
-
-
-def _thinned(layer: Layer) -> Layer:
-    """Return the states without those that another dominates: it is no longer, and has no other
-    obligations."""
-    groups: dict[tuple[int, int, bool, int], list[tuple[frozenset[Obligation], Unmet, JsonPieces]]] = {}
-    for (mask, count, unmet, begun, pos), text in layer.items():
-        groups.setdefault((mask, count, begun, pos), []).append((frozenset(unmet), unmet, text))
-    kept: Layer = {}
-    for (mask, count, begun, pos), states in groups.items():
-        states.sort(key=lambda state: (state[2].length, len(state[0])))
-        best: list[tuple[frozenset[Obligation], JsonPieces]] = []
-        for unmet_after, unmet, text in states:
-            if any(other <= unmet_after and not text.before(shorter) for other, shorter in best):
-                continue
-            best.append((unmet_after, text))
-            kept[mask, count, unmet, begun, pos] = text
-    return kept
 
 
 def _bits(mask: int) -> list[int]:
