@@ -6,9 +6,11 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
+from jsonschema import Draft202012Validator
 
 import structgen as sg
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -42,7 +44,10 @@ def test_corners(schema: str, documents: str, said: str) -> None:
         state = compiled.step_bytes(compiled.start, text.encode())
         accepted = state is not None and compiled.accepts_end(state)
         assert accepted is said.startswith("valid"), text
-        assert jsonschema_rs.validator_for(value).is_valid(json.loads(text)) is accepted, text
+        # jsonschema-rs takes no lone surrogates.
+        judge: Any = Draft202012Validator(value) if "\\ud83d" in (schema + text).lower() else None
+        judge = judge or jsonschema_rs.validator_for(value)
+        assert judge.is_valid(json.loads(text)) is accepted, text
 
 
 SPECULATION = (ROOT / "docs/speculation.md").read_text(encoding="utf-8")

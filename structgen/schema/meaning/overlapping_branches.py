@@ -30,7 +30,7 @@ _PINNED = 16
 """Schemas with more properties than this are not searched for constants that contradict known facts."""
 
 
-class Case(NamedTuple):
+class BranchCase(NamedTuple):
     """A branch of a union as the only one that holds, under a condition on some keys."""
 
     branch: int
@@ -51,7 +51,7 @@ class OverlappingBranches:
         self.limits = limits
         self.reader = BranchReader(tables)
         self.conjuncts = self.reader.conjuncts
-        self._cases: dict[tuple[object, ...], list[Case]] = {}
+        self._cases: dict[tuple[object, ...], list[BranchCase]] = {}
         self._overlaps: dict[tuple[int, ...], list[list[int]]] = {}
         self._pins: dict[int, Mapping[str, int]] = {}
 
@@ -67,7 +67,7 @@ class OverlappingBranches:
 
     def cases(
         self, literals: list[int], kind: int, schema: Schema, required: Collection[str] = ()
-    ) -> list[Case]:
+    ) -> list[BranchCase]:
         """Return the cases of a `oneOf`: the values for which exactly one branch holds meet one of them.
 
         `required`: keys that are there in any case.
@@ -84,7 +84,7 @@ class OverlappingBranches:
 
     def _divide(
         self, literals: list[int], kind: int, schema: Schema, required: frozenset[str]
-    ) -> Iterator[Case]:
+    ) -> Iterator[BranchCase]:
         absent: tuple[str, ...] = ()
         while True:
             facts = [self._facts(literal, kind, frozenset(absent), required) for literal in literals]
@@ -111,13 +111,13 @@ class OverlappingBranches:
                 pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
                 if told is not None and 2 * len(told) < pairs:
                     for at, others in _rows(sorted(there.facts), told):
-                        yield Case(at, key, absent, others)
+                        yield BranchCase(at, key, absent, others)
                     absent = (*absent, key)
                     continue
             if overlaps is None:
                 overlaps = comparing.all_overlapping()
             for at, others in _rows(lone, overlaps):
-                yield Case(at, None, absent, others)
+                yield BranchCase(at, None, absent, others)
             return
 
     def _facts(

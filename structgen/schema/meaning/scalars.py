@@ -553,7 +553,7 @@ class Scalars:
         none; None: unknown.
 
         The automaton of a conjunction is the product of its parts'. If the shortest string of a part meets
-        the others, it is the answer; parts that refuse it are compared with that part alone.
+        the others, it is the answer; single patterns that refuse it are compared with that part alone.
         """
         if len(formula.of) < 3:
             return None
@@ -566,7 +566,12 @@ class Scalars:
                 refuse = [other for other in formula.of if not self.string_meets(other, word)]
                 if not refuse:
                     return text
-                if not all(self.satisfiable(conjunction((part, other)), STRING) for other in refuse):
+                single = [
+                    other
+                    for other in refuse
+                    if isinstance(other.of if isinstance(other, Not) else other, Pattern)
+                ]
+                if not all(self.satisfiable(conjunction((part, other)), STRING) for other in single):
                     return EMPTY
         return None
 

@@ -39,7 +39,7 @@ Layer: TypeAlias = dict[tuple[int, int, Unmet, bool, int], JsonPieces]
 -> text."""
 
 
-class Questions(NamedTuple):
+class AskedSets(NamedTuple):
     """The sets of values that matter to obligations."""
 
     asked: tuple[tuple[int, ...], ...]
@@ -66,7 +66,7 @@ class Left:
     __slots__ = ("_after", "_met", "_sets", "_unmet")
 
     def __init__(self, after: Sequence[Obligation | None], sets: Sequence[int], met: int) -> None:
-        """`after`: what is left of each obligation unless the value meets it; the rest as in `Questions`."""
+        """`after`: what is left of each obligation unless the value meets it; the rest as in `AskedSets`."""
         self._after, self._sets, self._met = after, sets, met
         self._unmet: Unmet | None = None
 
@@ -144,9 +144,9 @@ class Members:
         if not unmet:
             return [(base, unmet)]
         others, held = parted(unmet)
-        questions = self._questions(frame, base, others, where)
+        asked_sets = self._asked_sets(frame, base, others, where)
         found = dict.fromkeys(
-            (demand, questions.left(others, met)) for demand, met in self.outcomes.of(base, questions.asked)
+            (demand, asked_sets.left(others, met)) for demand, met in self.outcomes.of(base, asked_sets.asked)
         )
         if isinstance(held, Differs):
             key = where if isinstance(where, str) else None
@@ -174,24 +174,24 @@ class Members:
             return []
         after: list[Obligation | None] = []
         musts: dict[int, None] = {}
-        questions = self._questions(frame, base, unmet, where)
+        asked_sets = self._asked_sets(frame, base, unmet, where)
         for at, obligation in enumerate(unmet):
-            rest = trim(obligation) if questions.sets[at] >= 0 else ()
+            rest = trim(obligation) if asked_sets.sets[at] >= 0 else ()
             after.append(rest)
             if rest is None:
                 # Only this value can meet the obligation.
-                if not questions.sets[at]:
+                if not asked_sets.sets[at]:
                     return []
-                only = questions.only(at)
+                only = asked_sets.only(at)
                 if only is not None:
                     musts.update(dict.fromkeys(only))
         if musts:
             base = self.tables.both(base, musts)
             if base == NEVER or self.scalars.contradictory(self.tables.demands[base]):
                 return []
-            questions = self._questions(frame, base, unmet, where)
-        outcomes = self.outcomes.of(base, questions.asked)
-        sets = questions.sets
+            asked_sets = self._asked_sets(frame, base, unmet, where)
+        outcomes = self.outcomes.of(base, asked_sets.asked)
+        sets = asked_sets.sets
         worst = tuple([rest for at, rest in enumerate(after) if sets[at] >= 0 and rest])
         # An obligation that every value meets is met; another that nothing else meets needs its value.
         needed = [sets[at] for at, rest in enumerate(after) if rest is None and sets[at] >= 0]
@@ -204,7 +204,7 @@ class Members:
                     found[demand, left] = None
         return list(found)
 
-    def _questions(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> Questions:
+    def _asked_sets(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> AskedSets:
         """Return which sets the value of a member must lie in to meet obligations."""
         said = self.tables.demands[base]
         asked: dict[tuple[int, ...], int] = {}
@@ -226,7 +226,7 @@ class Members:
                     if not self.scalars.contradictory((*said, *news)):
                         own |= 1 << asked.setdefault(news, len(asked))
             sets.append(own)
-        return Questions(tuple(asked), sets)
+        return AskedSets(tuple(asked), sets)
 
     def unmet_after(
         self, frame: Frame, unmet: Unmet, where: Where, before: int, pos: int, mask: int, count: int

@@ -23,7 +23,7 @@ _CELLS_FOR_ALTERNATIVES = 10
 """An outcome costs about as much as so many alternatives: automata are asked whether it is empty."""
 
 
-class Outcome(NamedTuple):
+class ValueOutcome(NamedTuple):
     """A set of values, and the sets in which surely each of them lies."""
 
     demand: int
@@ -48,9 +48,9 @@ class ValueOutcomes:
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
-        self._found: dict[tuple[int, tuple[tuple[int, ...], ...]], list[Outcome]] = {}
+        self._found: dict[tuple[int, tuple[tuple[int, ...], ...]], list[ValueOutcome]] = {}
 
-    def of(self, base: int, asked: Sequence[tuple[int, ...]]) -> list[Outcome]:
+    def of(self, base: int, asked: Sequence[tuple[int, ...]]) -> list[ValueOutcome]:
         """Return outcomes such that the values of a base that lie in some combination of the asked sets are
         in one whose `met` is that combination.
 
@@ -58,14 +58,14 @@ class ValueOutcomes:
         `limits.alternatives`. Cost: the number of outcomes times that of sets; of constants, their number.
         """
         if not asked:
-            return [Outcome(base, 0)]
+            return [ValueOutcome(base, 0)]
         key = base, tuple(asked)
         found = self._found.get(key)
         if found is None:
             found = self._found[key] = self._divide(base, key[1])
         return found
 
-    def _divide(self, base: int, asked: tuple[tuple[int, ...], ...]) -> list[Outcome]:
+    def _divide(self, base: int, asked: tuple[tuple[int, ...], ...]) -> list[ValueOutcome]:
         tables = self.tables
         finite = [at for at, literals in enumerate(asked) if self._is_list(literals)]
         if len(finite) <= _NAMED_SETS:
@@ -100,11 +100,11 @@ class ValueOutcomes:
                     limit="alternatives",
                     where=next(iter(tables.sources((base,))), ""),
                 )
-        found: dict[Outcome, None] = {}
+        found: dict[ValueOutcome, None] = {}
         for cell in cells:
             demand = tables.both(base, cell.inside) if cell.inside else base
             if demand != NEVER:
-                found[Outcome(demand, cell.met)] = None
+                found[ValueOutcome(demand, cell.met)] = None
         return list(found)
 
     def _within(self, cell: _Cell, literals: tuple[int, ...], met: int) -> _Cell | None:
