@@ -160,3 +160,19 @@ def test_a_key_that_the_object_does_not_hold_is_found_by_its_escape(names: str, 
     state = compiled.step_bytes(compiled.start, text)
     assert state is not None
     assert set(json.loads(text + compiled.completion(state))) == set(names)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"required": ["\ud83d"], "type": "object"},
+        {"properties": {"\x1f": {"const": "\x1b"}}, "required": ["\x1f"], "type": "object"},
+        {"enum": ["\udc0f", "\x1f\ud83d"]},
+    ],
+)
+def test_the_completion_of_a_beginning_of_a_completion_is_its_rest(schema: dict[str, Any]) -> None:
+    compiled = sg.compile(sg.json_schema(schema, **sg.WIDEST), TOKENIZER, store=False)
+    whole = compiled.completion(compiled.start)
+    for end in range(len(whole)):
+        state = compiled.step_bytes(compiled.start, whole[:end])
+        assert state is not None and compiled.completion(state) == whole[end:], whole[:end]

@@ -233,10 +233,13 @@ class Shortest:
         machine = self._machine
         found: dict[int, list[bytes]] = {}
         for way in escape_rests(machine, index):
-            for rest in (way, way.lower()):
+            # Digits in lower case where the policy takes both, as they are written elsewhere: a completion of
+            # this state is the rest of one that was found before it.
+            for rest in (way.lower(), way):
                 after = machine.after(index, rest)
                 if after >= 0:
                     found.setdefault(after, []).append(rest)
+                    break
         if escape_of(machine.registers(index)) >= 6:
             # behind a high surrogate another one only where nothing else may come: that could go on for ever
             found = {one: r for one, r in found.items() if escape_of(machine.registers(one)) == 0} or found
