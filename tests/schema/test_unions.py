@@ -152,3 +152,16 @@ def test_an_obligation_with_two_ways_at_one_key_needs_one_of_them() -> None:
     for values in itertools.product([1, "a", None], repeat=5):
         document = {f"k{at}": value for at, value in enumerate(values)}
         assert accepts(grammar, json.dumps(document).encode()) is judge.is_valid(document), document
+
+
+def test_a_branch_whose_constant_has_another_type_never_holds() -> None:
+    schema = {
+        "type": "object",
+        "required": ["a"],
+        "anyOf": [
+            {"properties": {"a": {"type": "string", "enum": [1]}}},
+            {"properties": {"a": {"const": 2}}},
+        ],
+    }
+    grammar = compiled(schema, **DECLARED)
+    assert accepts(grammar, b'{"a": 2}') and not accepts(grammar, b'{"a": 1}')

@@ -74,7 +74,9 @@ class ClauseReader:
             for one in clause:
                 if isinstance(one, AtKey):
                     asked.setdefault(one.key, set()).update(
-                        literal >> 1 for literal in one.literals if not self.tables.about(literal).only_values
+                        literal >> 1
+                        for literal in one.literals
+                        if literal >= 0 and not self.tables.about(literal).only_values
                     )
         return {key for key, literals in asked.items() if len(literals) > _CROWD}
 

@@ -223,6 +223,8 @@ class Known:
 
         Cost: these values, however many constants are denied: a chain of `if` denies one after the other.
         """
+        if literal < 0:
+            return literal == NEVER
         tables, scalars = self._obligations.tables, self._obligations.scalars
         found = self._denied.get(key)
         if found is None:
