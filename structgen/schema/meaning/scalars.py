@@ -70,6 +70,10 @@ _FILTERED = 1_000
 """Finite sets up to this size are filtered through patterns and formats; larger ones keep the formula."""
 
 
+_MANY_PARTS = 6
+"""Of conjunctions of fewer parts the product of the automata is asked at once: it costs less."""
+
+
 class StringOracle(Protocol):
     """Questions of the network about sets of strings."""
 
@@ -555,7 +559,7 @@ class Scalars:
         The automaton of a conjunction is the product of its parts'. If the shortest string of a part meets
         the others, it is the answer; single patterns that refuse it are compared with that part alone.
         """
-        if len(formula.of) < 3:
+        if len(formula.of) < _MANY_PARTS:
             return None
         for part in formula.of:
             if isinstance(part, Pattern):
