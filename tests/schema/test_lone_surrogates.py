@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 
 import structgen as sg
+from structgen.schema.recogniser.schema_liveness import Oracle
 from structgen.store.grammar_files import GRAMMAR_SUFFIX
 
 Json = Any
@@ -361,3 +362,17 @@ def test_what_is_expected_names_the_escape() -> None:
     state = grammar.step_bytes(grammar.start, b'"\\ud83')
     assert state is not None
     assert [(item.what, item.first) for item in grammar.expected(state)] == [('the rest of "\\ud83d"', b"Dd")]
+
+
+def test_constants_that_can_be_written_are_alive_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    searched = Oracle._search_alive
+    monkeypatch.setattr(
+        Oracle, "_search_alive", lambda self, root: asked.append(root) or searched(self, root)
+    )
+    tokenizer = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
+    sg.compile(sg.json_schema({"const": [{"a": at} for at in range(50)]}), tokenizer, store=False)
+    assert asked == []
+    with pytest.raises(sg.UnsatisfiableUnderPolicy):
+        sg.compile(sg.json_schema({"const": [{"a": 0}, {"\ud83d": 1}]}), tokenizer, store=False)
+    assert asked

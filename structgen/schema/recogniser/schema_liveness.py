@@ -32,7 +32,7 @@ from structgen.schema.meaning.place import (
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Json, Schema
 from structgen.schema.recogniser.arrays import Arrays
 from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects
@@ -107,8 +107,11 @@ class Oracle:
         types, schema = info.types, info.schema
         if info.values is not None:
             plain = not (info.strings or info.numbers or info.objects or info.arrays)
-            # Strings that cannot be written (lone surrogates), and what may hold them, need a closer look.
-            return True if plain and types & ~(STRING | ARRAY | OBJECT) else None
+            # Strings that cannot be written (lone surrogates) need a closer look.
+            if plain and types & ~(STRING | ARRAY | OBJECT):
+                return True
+            listed = schema.enum if plain and types & ~STRING else None
+            return True if listed and any(map(self._can_be_written, listed)) else None
         if types & (NULL | BOOLEAN):
             return True
         if types & NUMBER and (not info.numbers or _is_half_open(schema)):
@@ -120,6 +123,21 @@ class Oracle:
         if types & ARRAY and not schema.min_items and (schema.contains is None or not schema.min_contains):
             return True
         return None
+
+    def _can_be_written(self, value: Json) -> bool:
+        """Return whether all strings and keys of a constant can be written, in an array or object. Linear."""
+        stack: list[Json] = [value] if isinstance(value, (list, dict)) else []
+        found = bool(stack)
+        while stack and found:
+            node = stack.pop()
+            if isinstance(node, dict):
+                found = all(map(self.scalars.can_be_written, node))
+                stack.extend(node.values())
+            elif isinstance(node, list):
+                stack.extend(node)
+            elif isinstance(node, str):
+                found = self.scalars.can_be_written(node)
+        return found
 
     def _search_alive(self, root: int) -> bool:
         known = self._alive
