@@ -47,10 +47,6 @@ class AskedSets(NamedTuple):
     sets: list[int]
     """For each obligation the sets any of which meets it, as bits; -1: every value meets it."""
 
-    def left(self, unmet: Unmet, met: int) -> Unmet:
-        """Return the obligations that a value leaves open which lies in the sets `met`."""
-        return tuple([one for one, own in zip(unmet, self.sets, strict=True) if own >= 0 and not own & met])
-
     def only(self, at: int) -> tuple[int, ...] | None:
         """Return the literals of the only set that meets an obligation, or None where there are several."""
         own = self.sets[at]
@@ -80,6 +76,7 @@ class Left:
 
     @property
     def unmet(self) -> Unmet:
+        """The obligations; the first question takes time linear in all of them."""
         if self._unmet is None:
             self._unmet = tuple(
                 [
@@ -146,7 +143,8 @@ class Members:
         others, held = parted(unmet)
         asked_sets = self._asked_sets(frame, base, others, where)
         found = dict.fromkeys(
-            (demand, asked_sets.left(others, met)) for demand, met in self.outcomes.of(base, asked_sets.asked)
+            (demand, Left(others, asked_sets.sets, met).unmet)
+            for demand, met in self.outcomes.of(base, asked_sets.asked)
         )
         if isinstance(held, Differs):
             key = where if isinstance(where, str) else None

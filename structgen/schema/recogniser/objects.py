@@ -411,7 +411,7 @@ class Objects:
         def goes_on(left: Unmet) -> bool:
             return self._goes_on(frame, shape, left, pos, mask, count)
 
-        if not any(isinstance(one, Differs) for obligation in unmet for one in obligation):
+        if not isinstance(parted(unmet)[1], Differs):
 
             def trim(obligation: Obligation) -> Obligation | None:
                 left = members.unmet_after(frame, (obligation,), where, state.pos, pos, state.mask, count)
