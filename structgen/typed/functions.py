@@ -96,7 +96,7 @@ class Asked:
             return PartialDocument(None, free=True)
         if self.part is None and form.reader is not None:
             self.part = TypePart(form.hint)
-        return PartialDocument(self.part)
+        return PartialDocument(self.part, wrapped=form.is_wrapped)
 
 
 def judged(

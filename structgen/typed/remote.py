@@ -26,6 +26,7 @@ from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
+from structgen.typed.wrapping import is_object, unwrapped, wrapped
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -43,8 +44,6 @@ MOST_AT_ONCE = 8
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
 _NAME = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
 _URL_CURE = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
-_WRAPPED = "value"
-"""The member that holds a document which is no object; OpenAI takes objects alone."""
 
 
 class Remote:
@@ -148,7 +147,11 @@ class Remote:
             if form.spoken is None:
                 own = dict(form.reader.policies) if form.reader is not None else {}
                 grammar = unwarned_schema(schema, **{**own, **WIDEST})
-            found = self._kept[id(form)] = (form, compile(grammar, byte_tokenizer()), wrapped(schema))
+            found = self._kept[id(form)] = (
+                form,
+                compile(grammar, byte_tokenizer()),
+                wrapped(schema) if form.wrap else schema,
+            )
         return found[1], found[2]
 
     # --- what comes back ------------------------------------------------------------------------------------
@@ -171,7 +174,7 @@ class Remote:
             if reason == "length":
                 error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
             else:
-                text = unwrapped(text, self._known(form)[1], spoken=form.spoken is not None)
+                text = _document(form, text)
         spent = Usage(
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
@@ -352,10 +355,8 @@ class _Arriving:
         self._remote, self._form = remote, form
         self.text = ""
         self.is_stream = True
-        self._told = 0
         self._reason: str | None = None
         self._refusal = ""
-        self._is_wrapped = form.grammar is not None and is_wrapped(remote._known(form)[1])
 
     def add(self, chunk: Any) -> str:
         """Take a chunk; returns what it adds to the document."""
@@ -364,17 +365,9 @@ class _Arriving:
         choice = chunk.choices[0]
         self._reason = choice.finish_reason or self._reason
         self._refusal += getattr(choice.delta, "refusal", None) or ""
-        self.text += choice.delta.content or ""
-        document = self._document()
-        piece, self._told = document[self._told :], max(self._told, len(document))
+        piece = choice.delta.content or ""
+        self.text += piece
         return piece
-
-    def _document(self) -> str:
-        """Return the document so far; of a wrapped one what cannot be part of the wrapper."""
-        if not self._is_wrapped:
-            return self.text
-        begun = re.match(rf'\s*\{{\s*"{_WRAPPED}"\s*:\s*', self.text)
-        return "" if begun is None else re.sub(r"[}\s]*\Z", "", self.text[begun.end() :])
 
     def result(self) -> Result:
         """Return the result, once all has arrived."""
@@ -407,39 +400,19 @@ def check_options(options: TypedOptions) -> None:
         )
 
 
-def wrapped(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema of an object: the schema itself, or of one whose member `value` it is."""
-    root = schema
-    if set(schema) == {"$ref", "$defs"}:
-        root = schema["$defs"].get(str(schema["$ref"]).removeprefix("#/$defs/"), {})
-    if root.get("type") == "object":
-        return schema
-    inner = {key: value for key, value in schema.items() if key != "$defs"}
-    made: dict[str, Any] = {
-        "type": "object",
-        "properties": {_WRAPPED: inner},
-        "required": [_WRAPPED],
-        "additionalProperties": False,
-        "$comment": "wrapped",
-    }
-    return {**made, "$defs": schema["$defs"]} if "$defs" in schema else made
-
-
-def is_wrapped(schema: dict[str, Any]) -> bool:
-    """Tell whether a schema was made by `wrapped`."""
-    return schema.get("$comment") == "wrapped"
-
-
-def unwrapped(text: str, schema: dict[str, Any], *, spoken: bool = False) -> str:
-    """Return the document of a text that was written under `wrapped(schema)`; the text itself, if it is
-    none. `spoken`: the text that the document, a string, stands for."""
-    if not is_wrapped(schema):
+def _document(form: WantedForm, text: str) -> str:
+    """Return the document of a reply. The grammar of a type has the wrapper, that of a schema has not; a
+    choice and a pattern are strings of JSON to the server."""
+    if form.reader is not None or (form.schema is not None and is_object(form.schema)):
         return text
+    document = unwrapped(text) if form.wrap else text
+    if form.spoken is None:
+        return document
     try:
-        found = json.loads(text)[_WRAPPED]
-    except (ValueError, KeyError, TypeError):
+        found = json.loads(document)
+    except ValueError:
         return text
-    return found if spoken and isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return found if isinstance(found, str) else text
 
 
 def _key() -> str:
