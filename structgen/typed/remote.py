@@ -50,6 +50,7 @@ class Remote:
     """A model on a server."""
 
     lost = LOST
+    bound = "max_tokens"
 
     def __init__(self, name: str) -> None:
         """Read `openai:URL#NAME`. Errors: OptionError; StructgenError where openai is not installed."""

@@ -15,7 +15,7 @@ from structgen.errors import OptionError
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.speculation.speculation_options import Speculation
 from structgen.typed.forms import check_wrap, form_of
-from structgen.typed.functions import Outcome, obtained
+from structgen.typed.functions import Outcome, obtained, warn_if_shortened
 from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import given_source
@@ -136,5 +136,9 @@ def run(
         raise OptionError(
             "Items one by one come from a function.", where="target", cure="Ask for list[T], or decorate one."
         )
-    outcome = obtained(writer(), form, given_source(prompt), options)
-    return outcome if detailed else outcome.value
+    answering = writer()
+    outcome = obtained(answering, form, given_source(prompt), options)
+    if detailed:
+        return outcome
+    warn_if_shortened("sg.run", answering, outcome.result)
+    return outcome.value

@@ -24,6 +24,11 @@ class Writer(Protocol):
         """The guarantees of an engine in this process that this writer does not give."""
         ...
 
+    @property
+    def bound(self) -> str:
+        """The option that may bring about an early end of a document."""
+        ...
+
     def check(self, form: WantedForm, text: str) -> str | None:
         """Return what is wrong with a document under the grammar; None where nothing is."""
         ...
