@@ -162,6 +162,15 @@ def generate(
             min=1, help="With --type: how often a text is asked for that the type's validators refuse."
         ),
     ] = 3,
+    wrap: Annotated[
+        bool | None,
+        typer.Option(
+            "--wrap/--no-wrap",
+            help='With --type: whether a document that is no object is written as {"value": ...}.  '
+            "[default: by the embedded models]",
+            show_default=False,
+        ),
+    ] = None,
     stop: Annotated[
         list[str] | None,
         typer.Option(
@@ -328,7 +337,9 @@ def generate(
         if policies and schema is None and type_ is None:
             option = "--" + next(iter(policies)).replace("_", "-")
             raise OptionError(f"{option} needs a schema or a type.", where=option, cure="Add --schema FILE.")
-        form = None if type_ is None else _named_type(type_, policies)
+        form = None if type_ is None else _named_type(type_, policies, model, wrap)
+        if wrap is not None and form is None:
+            raise OptionError("--wrap is of types.", where="--wrap", cure="Add --type, or leave it out.")
         reader = None if form is None else form.reader
         if drawing is not None and form is not None and form.grammar is None:
             raise OptionError(
@@ -454,11 +465,14 @@ def _speculation(
     return Speculation(edit=text, draft_model=draft_model)
 
 
-def _named_type(name: str, policies: dict[str, Any]) -> WantedForm:
+def _named_type(name: str, policies: dict[str, Any], model: str, wrap: bool | None) -> WantedForm:
     """Return what `module:Class` wants of a model."""
-    from structgen.typed.forms import form_of_type
+    from structgen.typed.forms import check_wrap, form_of_type
+    from structgen.typed.writers import wraps
 
-    return form_of_type(named(name, "--type", "module:Class"), policies)
+    form = form_of_type(named(name, "--type", "module:Class"), policies, wraps(model, wrap))
+    check_wrap(form, wrap)
+    return form
 
 
 def _one(
