@@ -166,8 +166,8 @@ def generate(
         bool | None,
         typer.Option(
             "--wrap/--no-wrap",
-            help='With --type: whether a document that is no object is written as {"value": ...}.  '
-            "[default: by the embedded models]",
+            help='With --type: whether a document that is no object is asked for as {"value": ...}. What is '
+            "printed is the document; lines of JSON have the text.  [default: of the embedded models]",
             show_default=False,
         ),
     ] = None,
@@ -488,10 +488,17 @@ def _one(
     """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
     from structgen.engine.bulk import shown, shown_steps, shown_usage
     from structgen.engine.trace import speculation_told, write_trace
+    from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped
 
+    is_wrapped = isinstance(reader, WrappedReader)
     handles = engine.submit(request)
     if stream and not as_json:
-        handles[0].listen(lambda piece: payload(piece or "", newline=piece is None))
+        inside = Unwrapping() if is_wrapped else None
+        handles[0].listen(
+            lambda piece: payload(
+                (piece or "") if inside is None else inside.add(piece), newline=piece is None
+            )
+        )
     engine.drive(handles)
     failed = False
     for handle in handles:
@@ -510,7 +517,7 @@ def _one(
                 found["steps"] = shown_steps(result, engine.tokenizer)
             echo_json_text(found)
         elif not stream:
-            payload(result.text)
+            payload(unwrapped(result.text) if is_wrapped else result.text)
         if fault is not None:
             failed = True
             echo(f"{type(fault).__name__}: {fault}", err=True)

@@ -20,6 +20,8 @@ WRAPPER: Final = "value"
 _HELD: Final = re.compile(r'\s*\{\s*("(?:[^"\\]|\\.)*")\s*:(.*)\}\s*', re.DOTALL)
 """An object: its first key, and all behind its colon."""
 
+_BEGUN: Final = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:\s*')
+
 
 def is_object(schema: dict[str, Any]) -> bool:
     """Tell whether the root of a schema, or what it refers to, says that documents are objects."""
@@ -50,6 +52,25 @@ def unwrapped(text: str) -> str:
     except ValueError:
         is_held = False
     return found[2].strip() if found is not None and is_held else text
+
+
+class Unwrapping:
+    """The document inside a text that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._text = self._told = ""
+
+    def add(self, piece: str | None) -> str:
+        """Return what a piece adds to the document; None ends the text. What may be the wrapper's end is held
+        back until more comes. Cost: linear in the text so far."""
+        self._text += piece or ""
+        begun = _BEGUN.match(self._text)
+        document = unwrapped(self._text)
+        if piece is not None:
+            document = "" if begun is None else self._text[begun.end() :].rstrip("} \t\n\r")
+        added = document[len(self._told) :]
+        self._told += added
+        return added
 
 
 class WrappedReader(TypeReader[T]):

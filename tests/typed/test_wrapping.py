@@ -23,7 +23,7 @@ import structgen as sg  # noqa: E402
 from structgen.python_types.type_hints import read_type  # noqa: E402
 from structgen.python_types.type_parts import TypePart  # noqa: E402
 from structgen.typed.partial import PartialDocument  # noqa: E402
-from structgen.typed.wrapping import unwrapped, wrapped  # noqa: E402
+from structgen.typed.wrapping import Unwrapping, unwrapped, wrapped  # noqa: E402
 
 ADA = "Ada is 36 years old."
 
@@ -185,6 +185,16 @@ def test_any_white_space_and_escapes_are_read(text: str) -> None:
 @pytest.mark.parametrize("text", ["3", '{"other": 3}', '[{"value": 3}]', '{"\\x": 3}', ""])
 def test_a_text_that_has_no_wrapper_is_itself(text: str) -> None:
     assert unwrapped(text) == text
+
+
+@pytest.mark.parametrize("document", [document for _, document in BARE])
+def test_the_pieces_of_a_document_are_the_document(document: str) -> None:
+    inside, seen = Unwrapping(), ""
+    for piece in f'{{"value": {document}}}':
+        seen += inside.add(piece)
+        assert document.startswith(seen)
+    assert seen + inside.add(None) == document
+    assert len(seen) >= len(document.rstrip("} "))
 
 
 def test_definitions_stay_at_the_root() -> None:
