@@ -20,10 +20,11 @@ from told import told  # noqa: E402
 from typing_extensions import TypedDict  # noqa: E402
 
 import structgen as sg  # noqa: E402
+from structgen.core.events import Place  # noqa: E402
 from structgen.python_types.type_hints import read_type  # noqa: E402
 from structgen.python_types.type_parts import TypePart  # noqa: E402
 from structgen.typed.partial import PartialDocument  # noqa: E402
-from structgen.typed.wrapping import Unwrapping, unwrapped, wrapped  # noqa: E402
+from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped, wrapped  # noqa: E402
 
 ADA = "Ada is 36 years old."
 
@@ -306,8 +307,45 @@ def test_a_stream_ends_at_a_part_that_the_type_refuses() -> None:
 def test_draws_are_values_of_the_type_that_its_validators_take(method: str) -> None:
     even = asked(Annotated[Even, Field(ge=0, le=9)], model="structgen/extract")
     found = even.sample(8, method=method, temperature=1.5)("Ada has 7 lamps.")
+    assert len(found.values) == 8
     assert set(found.values) <= {0, 2, 4, 6, 8}
     assert [json.loads(text)["value"] for text in found.texts] == list(found.values)
+
+
+def placed(path: tuple[str | int, ...]) -> Place:
+    """Return a place by its path."""
+    found = Place(None, "")
+    for part in path:
+        found = Place(found, part)
+    return found
+
+
+class Tree(BaseModel):
+    size: Even
+    parts: list[Tree] = []
+
+
+@pytest.mark.parametrize(
+    ("hint", "path", "document"),
+    [
+        (list[Even], (1,), "5"),
+        (list[Even], (), "[2, 5]"),
+        (list[Tree], (0, "parts", 0, "size"), "3"),
+        (list[Tree], (0, "parts", 0), '{"size": 3}'),
+    ],
+)
+def test_a_draw_is_refused_where_the_bare_one_would_be(
+    hint: Any, path: tuple[Any, ...], document: str
+) -> None:
+    bare = read_type(hint)
+    checks = [
+        (sg.TypeChecker(bare), placed(path)),
+        (sg.TypeChecker(WrappedReader(bare)), placed(("value", *path))),
+    ]
+    for wrong in (True, False):
+        text = document if wrong else document.replace("5", "4").replace("3", "4")
+        found = [check.closed(sg.Closed(at, text.encode())) for check, at in checks]
+        assert found == [not wrong] * 2
 
 
 # --- servers ------------------------------------------------------------------------------------------------
