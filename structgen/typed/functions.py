@@ -54,7 +54,7 @@ class Outcome(Generic[R]):
 
     @property
     def text(self) -> str:
-        """The document."""
+        """The document, in its wrapper if it has one."""
         return self.result.text
 
     @property

@@ -26,6 +26,9 @@ Parts: TypeAlias = "tuple[str | int, ...]"
 
 _STRING: Final = TerminalKind.STRING
 
+_FOLLOWED: Final = (VALUE_END, ITEM_END, OBJECT_BEGIN, ARRAY_BEGIN, TERMINAL_BEGIN)
+"""The events that add to a partial object."""
+
 _CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?$")
 """The end of a JSON string's text that is no character yet: an escape, or the first half of a pair."""
 
@@ -46,7 +49,7 @@ class Partial(Generic[T_co]):
 
     @property
     def text(self) -> str:
-        """The document so far."""
+        """The document so far, in its wrapper if it has one."""
         return self._progress.text(self._pieces)
 
     @property
@@ -156,8 +159,7 @@ class PartialDocument:
         data = "".join(self._pieces[self._scanned :]).encode("utf-8", "surrogatepass")
         self._scanned = len(self._pieces)
         for kind, place, start, end, terminal in self._log.write(data):
-            parts = place.parts
-            if len(parts) < self._outside:
+            if kind not in _FOLLOWED or len(parts := place.parts) < self._outside:
                 continue
             parts = parts[self._outside :]
             if kind is VALUE_END or kind is ITEM_END:
