@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from structgen.typed.infilled import Infilling
     from structgen.typed.partial import Partial
     from structgen.typed.run import run
+    from structgen.typed.servers import Server
 
 __version__ = "0.1.0.dev0"
 """Also the version of the distribution: the build reads it here (pyproject.toml)."""
@@ -135,6 +136,7 @@ __all__ = [
     "SchemaError",
     "SchemaWarning",
     "Score",
+    "Server",
     "Speculation",
     "State",
     "StoreWarning",
@@ -291,6 +293,8 @@ def _home(name: str) -> str | None:
             return "structgen.typed.partial"
         case "run":
             return "structgen.typed.run"
+        case "Server":
+            return "structgen.typed.servers"
     return "structgen.errors" if name in __all__ else None
 
 

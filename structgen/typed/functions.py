@@ -99,18 +99,15 @@ class Asked:
         return PartialDocument(self.part)
 
 
-def judged(
-    writer: Writer, form: WantedForm, tried: Result, attempts: int, best: GenerationError | None
-) -> Outcome[Any]:
+def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
     """Return an attempt's outcome: its object, or the error of the best attempt so far."""
-    if tried.error is not None:
+    if tried.error is not None and not isinstance(tried.error, ValidatorError):
         error = failed(tried.error.what, tried.text, attempts, tried.error.where, tried.error.cure)
         error.__cause__ = tried.error
         return Outcome(tried, attempts, error, None)
     try:
-        wrong = writer.check(form, tried.text)
-        if wrong is not None:
-            raise ValidatorError(wrong, where="text")
+        if tried.error is not None:
+            raise tried.error
         return Outcome(tried, attempts, None, form.read(tried))
     except ValidatorError as refusal:
         error = failed(refusal.what, tried.text, attempts, refusal.where)
@@ -132,7 +129,7 @@ def obtained(
             tried = first
         else:
             (tried,) = writer.write(form, [source], options, attempt)
-        outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
+        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
         source = _asked_again(source, tried, outcome)
@@ -147,7 +144,7 @@ async def aobtained(
     outcome: Outcome[Any] | None = None
     for attempt in range(options.attempts):
         tried = await writer.awrite(form, source, options, attempt)
-        outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
+        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
         source = _asked_again(source, tried, outcome)
@@ -569,7 +566,7 @@ class AsyncTypedFunction(_Common[P, R]):
 
 
 def _ended(asked: Asked, progress: PartialDocument, result: Result) -> Partial[Any]:
-    outcome = judged(asked.model(), asked.form, result, 1, None)
+    outcome = judged(asked.form, result, 1, None)
     return progress.last(outcome.value)
 
 

@@ -1,7 +1,8 @@
 """Writing with a server that speaks OpenAI's protocol: `openai:URL#NAME`.
 
 The schema goes along as `response_format`; how well the server keeps it is the server's affair. What comes
-back is held to the grammar and to the type here, and asked for again where it fails.
+back is read (`replies`), held to the grammar and to the type here, and asked for again where it fails. A
+server that takes no schema, or breaks it, finds it in the prompt.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Sampling, Usage
-from structgen.errors import OptionError, StructgenError, UnsupportedError
+from structgen.errors import OptionError, StructgenError, UnsupportedError, ValidatorError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
 from structgen.schema.reading.policies import WIDEST
@@ -26,6 +28,8 @@ from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
+from structgen.typed.replies import ArrivingObject, ReadReply, read
+from structgen.typed.servers import SCHEMA, Server, habits_of
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -41,7 +45,6 @@ MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
-_NAME = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
 _URL_CURE = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 _WRAPPED = "value"
 """The member that holds a document which is no object; OpenAI takes objects alone."""
@@ -52,15 +55,8 @@ class Remote:
 
     lost = LOST
 
-    def __init__(self, name: str) -> None:
-        """Read `openai:URL#NAME`. Errors: OptionError; StructgenError where openai is not installed."""
-        found = _NAME.fullmatch(name)
-        if found is None:
-            raise OptionError(
-                f"{name!r} names no model on a server.",
-                where="model",
-                cure="Write openai:URL#NAME, such as openai:http://localhost:8000/v1#llama.",
-            )
+    def __init__(self, server: Server) -> None:
+        """Errors: StructgenError where openai is not installed."""
         try:
             import openai
         except ImportError as error:
@@ -69,7 +65,8 @@ class Remote:
                 where="model",
                 cure="pip install openai",
             ) from error
-        self._openai, self.url, self.name = openai, found[1], found[2]
+        self._openai, self.url, self.name = openai, server.url, server.name
+        self._server, self._habits = server, habits_of(server)
         self._faults = (openai.OpenAIError, ValueError)  # ValueError: a reply that is not JSON
         self._kept: dict[int, tuple[WantedForm, CompiledGrammar, dict[str, Any]]] = {}
 
@@ -88,9 +85,19 @@ class Remote:
         """Return the text of the last message."""
         return str(self._messages(form, source, options)[-1]["content"])
 
-    @staticmethod
-    def _messages(form: WantedForm, source: PromptSource, options: TypedOptions) -> list[dict[str, Any]]:
-        return source.question(form, options).messages()
+    def _messages(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions
+    ) -> list[dict[str, Any]]:
+        question = source.question(form, options)
+        if form.grammar is not None and options.outline is not False:
+            schema = self._known(form)[1]
+            if self._habits.breaks_schemas or not self._sends(schema):
+                question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
+        return question.messages()
+
+    def _sends(self, schema: dict[str, Any]) -> bool:
+        """Tell whether a schema is sent in its field."""
+        return SCHEMA not in self._server.leave_out and self._habits.takes(schema)
 
     def _body(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
@@ -100,10 +107,15 @@ class Remote:
         body: dict[str, Any] = {
             "model": self.name,
             "messages": self._messages(form, source, options),
-            "max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS,
-            "temperature": how.temperature,
-            "seed": how.seed,
         }
+        for field, value in (
+            (self._server.max_tokens_field, options.max_tokens or DEFAULT_MAX_TOKENS),
+            ("temperature", how.temperature),
+            ("seed", how.seed),
+        ):
+            sent = None if field in self._server.leave_out else self._habits.field(field)
+            if sent is not None:
+                body[sent] = value
         for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
             if getattr(how, name) != unset:
                 body[name] = getattr(how, name)
@@ -121,15 +133,16 @@ class Remote:
             body["timeout"] = options.timeout
         if form.grammar is not None:
             schema = self._known(form)[1]
-            strict = True
-            try:
-                check_subset(unwarned_schema(schema).schema)
-            except StructgenError:
-                strict = False
-            body["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "schema": schema, "strict": strict},
-            }
+            if self._sends(schema):
+                strict = True
+                try:
+                    check_subset(unwarned_schema(schema).schema)
+                except StructgenError:
+                    strict = False
+                body[SCHEMA] = {
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "schema": schema, "strict": strict},
+                }
         return body
 
     def _known(self, form: WantedForm) -> tuple[CompiledGrammar, dict[str, Any]]:
@@ -153,10 +166,47 @@ class Remote:
 
     # --- what comes back ------------------------------------------------------------------------------------
 
+    def reading(self, form: WantedForm, reply: str) -> ReadReply:
+        """Return what a reply says of a form that has a grammar. A document that is no object is asked for
+        inside of one; from a server that does not keep to that, it is read as it is."""
+        compiled, schema = self._known(form)
+        spoken = form.spoken is not None
+
+        def sent(text: str) -> str | None:
+            try:
+                document = unwrapped(text, schema, spoken=spoken)
+            except RecursionError:  # nested deeper than Python reads
+                return None
+            if is_wrapped(schema) and document == text:
+                return None
+            return document if _accepts(compiled, document) else None
+
+        def bare(text: str) -> str | None:
+            if _accepts(compiled, text):
+                return text
+            try:
+                said = json.loads(text) if spoken else None
+            except (ValueError, RecursionError):
+                return None
+            return said if isinstance(said, str) and _accepts(compiled, said) else None
+
+        found = read(reply, sent, inside=True)
+        if found.document is None and not found.fault and is_wrapped(schema):
+            again = read(reply, bare, inside=False)
+            found = found if again.document is None else again
+        return found
+
     def _result(
-        self, form: WantedForm, text: str, reason: str | None, usage: Any, refusal: str | None
+        self,
+        form: WantedForm,
+        reply: str,
+        reason: str | None,
+        usage: Any,
+        refusal: str | None,
+        thoughts: str = "",
     ) -> Result:
         error: StructgenError | None = None
+        text, reading = reply, None
         if refusal:
             error = StructgenError(f"The model refuses: {refusal}", where=self.name, cure="Ask differently.")
         elif reason is None:
@@ -170,27 +220,42 @@ class Remote:
         elif form.grammar is not None:
             if reason == "length":
                 error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
+                begun = ArrivingObject()
+                begun.add(reply)
+                text = begun.found or reply
             else:
-                text = unwrapped(text, self._known(form)[1], spoken=form.spoken is not None)
+                reading = self.reading(form, reply)
+                thoughts = thoughts or reading.thoughts
+                if reading.document is not None:
+                    text = reading.document
+                else:
+                    text, error = self._refused(form, reading)
         spent = Usage(
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-        ended = FinishReason.ERROR if error is not None else _REASONS[str(reason)]
-        result = Result(text, ended, [], [], spent, error=error)
-        if error is None and form.grammar is not None and self.check(form, text) is None:
-            result.value = self._known(form)[0].value(text.encode("utf-8", "surrogatepass"))
-        return result
+        if reading is None or reading.document is None:
+            value: Any = text
+        else:
+            value = self._known(form)[0].value(text.encode("utf-8", "surrogatepass"))
+        ended = FinishReason.ERROR if refusal else _REASONS.get(str(reason), FinishReason.ERROR)
+        return Result(text, ended, [], [], spent, error=error, value=value, thoughts=thoughts, reply=reply)
 
-    def check(self, form: WantedForm, text: str) -> str | None:
-        """Return what is wrong with a document under the grammar; None where nothing is."""
-        if form.grammar is None:
-            return None
-        compiled, data = self._known(form)[0], text.encode("utf-8", "surrogatepass")
-        state = compiled.step_bytes(compiled.start, data)
-        if state is not None and compiled.accepts_end(state):
-            return None
-        return f"The server's document is none of the schema's: {_first_fault(compiled, data)}."
+    def _refused(self, form: WantedForm, reading: ReadReply) -> tuple[str, ValidatorError]:
+        """Return the text of a reply that says no document, and what is wrong with it. The text is the one
+        object in the reply, without its wrapper, or all of the reply. The schema goes into later prompts."""
+        self._habits.breaks_schemas = True
+        compiled, schema = self._known(form)
+        try:
+            text = unwrapped(reading.found, schema, spoken=form.spoken is not None)
+        except RecursionError:
+            text = reading.found
+        fault = reading.fault
+        if not fault and _accepts(compiled, text):
+            fault = "The document is no object, and stands inside of a sentence"
+        elif not fault:
+            fault = f"The server's document is none of the schema's: {_first_fault(compiled, text)}"
+        return text, ValidatorError(f"{fault}.", where="text")
 
     def _failure(self, error: Exception, text: str = "") -> Result:
         what = "The server's reply is not JSON" if isinstance(error, ValueError) else "The server failed"
@@ -229,27 +294,48 @@ class Remote:
         self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source; some are under way at the same time."""
-        bodies = [self._body(form, one, options, attempt) for one in sources]
+        for source in sources:
+            self._body(form, source, options, attempt)  # wrong options are told before anything is sent
 
-        def one(body: dict[str, Any]) -> Result:
+        def one(source: PromptSource) -> Result:
             try:
-                answer = self._client.chat.completions.create(**body)
+                answer = self._sent(lambda: self._body(form, source, options, attempt))
             except self._faults as error:
                 return self._failure(error)
             return self._answered(form, answer)
 
-        if len(bodies) == 1:
-            return [one(bodies[0])]
+        if len(sources) == 1:
+            return [one(sources[0])]
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
-            return list(pool.map(one, bodies))
+            return list(pool.map(one, sources))
+
+    def _sent(self, body: Callable[[], dict[str, Any]]) -> Any:
+        """Send a request, and send it again, made anew, while a refusal names a field that can be mended: at
+        most twice for each. Errors: those of the openai package."""
+        while True:
+            made = body()
+            try:
+                return self._client.chat.completions.create(**made)
+            except self._openai.APIStatusError as error:
+                if not self._habits.learn(self._server, error, made):
+                    raise
+
+    async def _asent(self, body: Callable[[], dict[str, Any]]) -> Any:
+        """Do the same in an event loop."""
+        while True:
+            made = body()
+            try:
+                return await self._aclient.chat.completions.create(**made)
+            except self._openai.APIStatusError as error:
+                if not self._habits.learn(self._server, error, made):
+                    raise
 
     async def awrite(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
     ) -> Result:
         """Return a text."""
-        body = self._body(form, source, options, attempt)
         try:
-            answer = await self._aclient.chat.completions.create(**body)
+            answer = await self._asent(lambda: self._body(form, source, options, attempt))
         except self._faults as error:
             return self._failure(error)
         return self._answered(form, answer)
@@ -267,7 +353,8 @@ class Remote:
         message = choice.message
         refusal = getattr(message, "refusal", None)
         usage = getattr(answer, "usage", None)
-        return self._result(form, message.content or "", choice.finish_reason, usage, refusal)
+        content, thoughts = _content(message.content), _thoughts(message)
+        return self._result(form, content, choice.finish_reason, usage, refusal, thoughts)
 
     def stream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
@@ -275,9 +362,7 @@ class Remote:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
         answer = _Arriving(self, form)
         try:
-            with self._client.chat.completions.create(
-                **self._body(form, source, options, 0), stream=True
-            ) as chunks:
+            with self._sent(lambda: {**self._body(form, source, options, 0), "stream": True}) as chunks:
                 answer.is_stream = _is_stream(chunks)
                 for chunk in chunks:
                     piece = answer.add(chunk)
@@ -286,7 +371,10 @@ class Remote:
         except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
             done(self._failure(error, answer.text))
             return
-        done(answer.result())
+        result, rest = answer.result()
+        if rest:
+            yield rest
+        done(result)
 
     async def astream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
@@ -294,9 +382,7 @@ class Remote:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
         answer = _Arriving(self, form)
         try:
-            chunks = await self._aclient.chat.completions.create(
-                **self._body(form, source, options, 0), stream=True
-            )
+            chunks = await self._asent(lambda: {**self._body(form, source, options, 0), "stream": True})
             answer.is_stream = _is_stream(chunks)
             async with chunks:
                 async for chunk in chunks:
@@ -306,12 +392,21 @@ class Remote:
         except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
             done(self._failure(error, answer.text))
             return
-        done(answer.result())
+        result, rest = answer.result()
+        if rest:
+            yield rest
+        done(result)
 
 
-def _first_fault(compiled: CompiledGrammar, data: bytes) -> str:
+def _accepts(compiled: CompiledGrammar, text: str) -> bool:
+    """Tell whether a text is one of a grammar's."""
+    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
+    return state is not None and compiled.accepts_end(state)
+
+
+def _first_fault(compiled: CompiledGrammar, text: str) -> str:
     """Return in words where a text leaves a grammar, and what could have come there. Linear in the text."""
-    state, at = compiled.start, 0
+    state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
     while at < len(data):
         after = compiled.step_bytes(state, data[at : at + 1])
         if after is None:
@@ -329,6 +424,19 @@ def _first_fault(compiled: CompiledGrammar, data: bytes) -> str:
 def _is_stream(chunks: Any) -> bool:
     """Tell whether a reply to `stream: true` is a stream: a server that knows none sends one JSON object."""
     return not chunks.response.headers.get("content-type", "").startswith("application/json")
+
+
+def _content(content: Any) -> str:
+    """Return the text of a message: some servers send parts, of which those of text count."""
+    if isinstance(content, list):
+        return "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
+    return content or ""
+
+
+def _thoughts(message: Any) -> str:
+    """Return the thoughts that a server sends beside a message, or beside a piece of one."""
+    found = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    return found if isinstance(found, str) else ""
 
 
 def _missing_key(answer: Any) -> str:
@@ -350,7 +458,7 @@ class _Arriving:
 
     def __init__(self, remote: Remote, form: WantedForm) -> None:
         self._remote, self._form = remote, form
-        self.text = ""
+        self._object, self._thoughts = ArrivingObject(), ""
         self.is_stream = True
         self._told = 0
         self._reason: str | None = None
@@ -364,10 +472,16 @@ class _Arriving:
         choice = chunk.choices[0]
         self._reason = choice.finish_reason or self._reason
         self._refusal += getattr(choice.delta, "refusal", None) or ""
-        self.text += choice.delta.content or ""
+        self._thoughts += _thoughts(choice.delta)
+        self._object.add(_content(choice.delta.content))
         document = self._document()
         piece, self._told = document[self._told :], max(self._told, len(document))
         return piece
+
+    @property
+    def text(self) -> str:
+        """The part of the reply that is the document, as far as is known."""
+        return self._object.reply if self._form.grammar is None else self._object.found
 
     def _document(self) -> str:
         """Return the document so far; of a wrapped one what cannot be part of the wrapper."""
@@ -376,16 +490,30 @@ class _Arriving:
         begun = re.match(rf'\s*\{{\s*"{_WRAPPED}"\s*:\s*', self.text)
         return "" if begun is None else re.sub(r"[}\s]*\Z", "", self.text[begun.end() :])
 
-    def result(self) -> Result:
-        """Return the result, once all has arrived."""
+    def result(self) -> tuple[Result, str]:
+        """Return the result, once all has arrived, and what of the document was not handed out before: all of
+        it, where only the whole reply shows where it is."""
+        reply, form = self._object.reply, self._form
         if not self.is_stream:
             fault = StructgenError(
                 "The server did not stream: it answered with one object.",
                 where=self._remote.url,
                 cure="Call the function itself, without .stream and with list[T] in place of Iterator[T].",
             )
-            return Result("", FinishReason.ERROR, [], [], Usage(), error=fault)
-        return self._remote._result(self._form, self.text, self._reason, None, self._refusal or None)
+            return Result("", FinishReason.ERROR, [], [], Usage(), error=fault), ""
+        refusal = self._refusal or None
+        result = self._remote._result(form, reply, self._reason, None, refusal, self._thoughts)
+        if form.grammar is None or result.error is not None:
+            return result, ""
+        if not self._told:
+            return result, result.text
+        if self._remote.reading(form, reply).found.strip() != self.text:
+            result.error = StructgenError(
+                "The stream began with another object than the document.",
+                where=self._remote.name,
+                cure="Call the function itself, without .stream, or ask for the document alone.",
+            )
+        return result, ""
 
 
 def check_options(options: TypedOptions) -> None:

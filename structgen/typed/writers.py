@@ -13,18 +13,16 @@ from structgen.typed.infilled import Infilling, check_options, infiller_of, is_i
 from structgen.typed.local import Local, check_name, local_model
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
+from structgen.typed.servers import Server, server_of
 
 
 class Writer(Protocol):
-    """Writes texts for prompts."""
+    """Writes texts for prompts. A text is one of the grammar's, or its result has an error: a ValidatorError,
+    where another attempt may help."""
 
     @property
     def lost(self) -> tuple[str, ...]:
         """The guarantees of an engine in this process that this writer does not give."""
-        ...
-
-    def check(self, form: WantedForm, text: str) -> str | None:
-        """Return what is wrong with a document under the grammar; None where nothing is."""
         ...
 
     def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
@@ -62,14 +60,17 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
     Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError
     for options that a server or infilling does not have.
     """
+    if isinstance(model, str) and model.startswith("openai:"):
+        model = server_of(model)
+    if isinstance(model, Server):
+        from structgen.typed import remote  # start-up: most models are no servers
+
+        remote.check_options(options)
+        model.check_options(options)
+        asked = remote.Remote(model)
+        return lambda: asked
     if isinstance(model, str | Path):
         name = str(model)
-        if name.startswith("openai:"):
-            from structgen.typed import remote as server
-
-            server.check_options(options)
-            remote = server.Remote(name)
-            return lambda: remote
         check_name(name)
         if is_infilling(name):
             check_options(options)
