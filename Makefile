@@ -14,6 +14,7 @@ WALK ?=
 GRAMMARS ?=
 SAMPLERS ?=
 SPECULATION ?=
+DECORATOR ?=
 MASKBENCH ?=
 GLOB ?=
 COUNT ?=
@@ -29,7 +30,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -135,6 +136,9 @@ bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput bes
 
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
+
+bench-decorator: $(VENV)/.installed-bench ## typed functions over the engine, streams, return types that are no objects (DECORATOR="--only types")
+	$(BIN)/python bench/bench_decorator.py $(DECORATOR)
 
 bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder --syncode folder")
 	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)

@@ -139,6 +139,11 @@ class StoreWarning(UserWarning):
     """A mask store file was damaged or unusable and was rebuilt, or left for memory alone."""
 
 
+class ShortenedWarning(UserWarning):
+    """A call that returns a value alone had its text shortened by a budget: a document that was closed early,
+    or a free text that was cut off."""
+
+
 class SchemaWarning(UserWarning):
     """A keyword of a schema is not known and looks like one that was meant, or a schema restricts nothing.
 

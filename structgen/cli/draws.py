@@ -102,6 +102,7 @@ def draw(
     from structgen.sampling.sample import sample
     from structgen.sampling.tree import PrefixTree
     from structgen.sampling.types import TypedGrammar
+    from structgen.typed.wrapping import WrappedReader
 
     tree = None
     if how.tree is not None:
@@ -140,7 +141,7 @@ def draw(
     if how.out is not None:
         found.to_jsonl(how.out)
     else:
-        _print(found, how.weights, as_json)
+        _print(found, how.weights, as_json, isinstance(reader, WrappedReader))
     for name, said in found.facts():
         echo_fact(name, said, err=True)
     if found.statistics.stopped == "interrupted":
@@ -148,18 +149,20 @@ def draw(
     raise typer.Exit(0 if found.texts else 1)
 
 
-def _print(found: Samples[Any], weights: bool, as_json: bool) -> None:
+def _print(found: Samples[Any], weights: bool, as_json: bool, is_wrapped: bool) -> None:
     """Print the draws, one a line."""
     from structgen.sampling.samples_file import lines_of
+    from structgen.typed.wrapping import unwrapped
 
     for said in lines_of(found):
+        text = unwrapped(said["text"]) if is_wrapped else said["text"]
         if as_json:
             echo_json_text(said)
         elif weights:
             numbers = f"{said['weight']:.6g}\t{said['log_weight']:.6g}\t{said['logprob']:.6g}\t"
-            payload(f"{numbers}{said['text']}")
+            payload(f"{numbers}{text}")
         else:
-            payload(said["text"])
+            payload(text)
 
 
 @contextmanager

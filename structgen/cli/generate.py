@@ -33,6 +33,7 @@ from structgen.cli.schema_options import (
     read_input,
     warnings_told,
 )
+from structgen.cli.served import ask_server, check_served
 from structgen.errors import OptionError, StructgenError, ValidatorError
 from structgen.sampling.methods import METHODS
 
@@ -57,7 +58,10 @@ class Speculates(StrEnum):
 def generate(
     model: Annotated[
         str,
-        typer.Option(help="The folder of a model of transformers, or structgen/extract, which is included."),
+        typer.Option(
+            help="The folder of a model of transformers; structgen/extract, which is included; or "
+            "openai:URL#NAME, a model on a server."
+        ),
     ] = "structgen/extract",
     schema: Annotated[
         Path | None, typer.Option(help="The file of the JSON Schema.", show_default=False)
@@ -162,6 +166,15 @@ def generate(
             min=1, help="With --type: how often a text is asked for that the type's validators refuse."
         ),
     ] = 3,
+    wrap: Annotated[
+        bool | None,
+        typer.Option(
+            "--wrap/--no-wrap",
+            help='With --type: whether a document that is no object is asked for as {"value": ...}. What is '
+            "printed is the document; lines of JSON have the text.  [default: of the embedded models]",
+            show_default=False,
+        ),
+    ] = None,
     stop: Annotated[
         list[str] | None,
         typer.Option(
@@ -328,7 +341,9 @@ def generate(
         if policies and schema is None and type_ is None:
             option = "--" + next(iter(policies)).replace("_", "-")
             raise OptionError(f"{option} needs a schema or a type.", where=option, cure="Add --schema FILE.")
-        form = None if type_ is None else _named_type(type_, policies)
+        form = None if type_ is None else _named_type(type_, policies, model, wrap)
+        if wrap is not None and form is None:
+            raise OptionError("--wrap is of types.", where="--wrap", cure="Add --type, or leave it out.")
         reader = None if form is None else form.reader
         if drawing is not None and form is not None and form.grammar is None:
             raise OptionError(
@@ -364,6 +379,23 @@ def generate(
             },
         )
         request_of("x")  # wrong options are told before the model is loaded
+        if model.startswith("openai:"):
+            check_served(
+                {
+                    "--method": drawing is not None,
+                    "--prompts": prompts is not None,
+                    "--trace": trace is not None,
+                    "--logprobs": bool(logprobs),
+                    "--speculation": speculation != Speculates.AUTO,
+                    "--edit": edit is not None,
+                    "--draft-model": draft_model is not None,
+                    "--device": device is not None,
+                    "--without": bool(without),
+                    **{f"--{name}".replace("_", "-"): True for name in policies},
+                }
+            )
+            asked = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt or "")
+            raise typer.Exit(int(ask_server(model, asked, form, attempts, stream, as_json, usage)))
         engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
             from structgen.engine.draft_models import check_speculation
@@ -454,11 +486,14 @@ def _speculation(
     return Speculation(edit=text, draft_model=draft_model)
 
 
-def _named_type(name: str, policies: dict[str, Any]) -> WantedForm:
+def _named_type(name: str, policies: dict[str, Any], model: str, wrap: bool | None) -> WantedForm:
     """Return what `module:Class` wants of a model."""
-    from structgen.typed.forms import form_of_type
+    from structgen.typed.forms import check_wrap, form_of_type
+    from structgen.typed.writers import wraps
 
-    return form_of_type(named(name, "--type", "module:Class"), policies)
+    form = form_of_type(named(name, "--type", "module:Class"), policies, wraps(model, wrap))
+    check_wrap(form, wrap)
+    return form
 
 
 def _one(
@@ -474,10 +509,17 @@ def _one(
     """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
     from structgen.engine.bulk import shown, shown_steps, shown_usage
     from structgen.engine.trace import speculation_told, write_trace
+    from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped
 
+    is_wrapped = isinstance(reader, WrappedReader)
     handles = engine.submit(request)
     if stream and not as_json:
-        handles[0].listen(lambda piece: payload(piece or "", newline=piece is None))
+        inside = Unwrapping() if is_wrapped else None
+        handles[0].listen(
+            lambda piece: payload(
+                (piece or "") if inside is None else inside.add(piece), newline=piece is None
+            )
+        )
     engine.drive(handles)
     failed = False
     for handle in handles:
@@ -496,7 +538,7 @@ def _one(
                 found["steps"] = shown_steps(result, engine.tokenizer)
             echo_json_text(found)
         elif not stream:
-            payload(result.text)
+            payload(unwrapped(result.text) if is_wrapped else result.text)
         if fault is not None:
             failed = True
             echo(f"{type(fault).__name__}: {fault}", err=True)

@@ -156,6 +156,13 @@ def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
             where="type",
             cure=f"Define {name or 'it'} at the top of the module, before the first call.",
         )
+    if error.code == "typed-dict-version":
+        return UnsupportedError(
+            f"{shown(hint)} has a TypedDict of typing, whose fields pydantic cannot read before Python 3.12.",
+            keyword="TypedDict",
+            where="type",
+            cure="Write `from typing_extensions import TypedDict`; it is otherwise the same.",
+        )
     if error.code == "schema-for-unknown-type":
         return UnsupportedError(
             f"{shown(hint)} has no JSON Schema: the fields of a class in it are not known.",

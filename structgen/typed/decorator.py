@@ -16,13 +16,13 @@ from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError
 from structgen.speculation.speculation_options import Speculation
-from structgen.typed.forms import WantedForm, form_of_type
+from structgen.typed.forms import WantedForm, check_wrap, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import Template
 from structgen.typed.servers import Server
-from structgen.typed.writers import writer_of
+from structgen.typed.writers import wraps, writer_of
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -67,6 +67,7 @@ def generate(
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
     stop: str | Sequence[str] = (),
+    wrap: bool | None = None,
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
 
@@ -102,6 +103,11 @@ def generate(
     stop
         strings at which a free text (`-> str`) ends; they are not part of it. The grammar of any other type
         says where a document ends, and stop is refused.
+    wrap
+        whether a return type whose documents are no JSON objects (`int`, `list[Person]`, a union) is asked
+        for as the one member of an object, `{"value": 36}`: the grammar and `.detailed(...).text` are then
+        the object's, values and partial objects those of the type. By default for the embedded models, which
+        were trained on objects, and for servers, which take objects alone.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a model that is not there.
@@ -117,8 +123,10 @@ def generate(
         thinking,
         speculation,
         stop,
+        wrap,
     )
     writer, streams = writer_of(model, options), not is_infilling(model)
+    wrapping = wraps(model, wrap)
     frame = sys._getframe(2)  # of the caller; 1 is the check of the options
 
     def decorated(function: Callable[..., Any]) -> Any:
@@ -131,7 +139,7 @@ def generate(
         signature = inspect.signature(function)
         docstring = function.__doc__
         template = Template(docstring, signature) if docstring and docstring.strip() else None
-        form = _form(function, frame.f_locals, options.policies, streams)
+        form = _form(function, frame.f_locals, options, wrapping, streams)
         asked = Asked(function, template, form, writer, options)
         if inspect.iscoroutinefunction(function):
             return AsyncTypedFunction(asked)
@@ -141,7 +149,11 @@ def generate(
 
 
 def _form(
-    function: Callable[..., Any], names: Mapping[str, Any], policies: Mapping[str, Any] | None, streams: bool
+    function: Callable[..., Any],
+    names: Mapping[str, Any],
+    options: TypedOptions,
+    wrap: bool,
+    streams: bool,
 ) -> Callable[[], WantedForm]:
     """Return what gives the form of a function's return type: read now, or at the first call where the
     annotation names what is not defined yet. `streams`: whether the model can hand out items as they come."""
@@ -157,7 +169,8 @@ def _form(
 
     def read() -> WantedForm:
         if not known:
-            form = form_of_type(_resolved(annotation, function, names), policies)
+            form = form_of_type(_resolved(annotation, function, names), options.policies, wrap)
+            check_wrap(form, options.wrap)
             if form.items and not streams:
                 raise no_stream()
             if form.items and not form.asynchronous and inspect.iscoroutinefunction(function):

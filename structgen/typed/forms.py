@@ -21,6 +21,7 @@ from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.typed.requested import requested
+from structgen.typed.wrapping import WrappedReader, is_object
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
@@ -41,6 +42,9 @@ class WantedForm:
     """Whether the items of the list are handed out as they close."""
     asynchronous: bool = False
     """Whether they are handed out by an asynchronous iterator."""
+    wrap: bool = False
+    """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
+    object that holds the document; what else is sent to a server, its writer puts into one."""
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
@@ -51,6 +55,11 @@ class WantedForm:
             value = self.grammar.schema
             return value if isinstance(value, dict) else {}
         return None
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether an object with one member holds the type's document."""
+        return isinstance(self.reader, WrappedReader)
 
     @cached_property
     def outline(self) -> str:
@@ -73,9 +82,10 @@ class WantedForm:
         return result.value if self.reader is None else self.reader.read(result.text)
 
 
-def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None) -> WantedForm:
+def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None, wrap: bool = False) -> WantedForm:
     """Return the form of a type: free text for `str` itself, items for Iterator[T] and AsyncIterator[T], else
-    one document. `policies` are options of `sg.json_schema` that replace the reader's.
+    one document. `policies` are options of `sg.json_schema` that replace the reader's. `wrap`: whether a
+    document that is no object is held by one.
 
     Errors: UnsupportedError for a type that has no schema; those of `sg.json_schema`.
     """
@@ -100,17 +110,23 @@ def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None) -> Wanted
             cure="Annotate what comes back: `-> Person`.",
         )
     reader: TypeReader[Any] = read_type(hint)
+    if wrap and not is_object(reader.schema):
+        reader = WrappedReader(reader)
     grammar = json_schema(reader.schema, **{**reader.policies, **(policies or {})})
-    return WantedForm(hint, reader, grammar, items, asynchronous)
+    return WantedForm(hint, reader, grammar, items, asynchronous, wrap)
 
 
 def form_of(
-    target: Any, policies: Mapping[str, Any] | None = None, usual: Mapping[str, Any] | None = None
+    target: Any,
+    policies: Mapping[str, Any] | None = None,
+    usual: Mapping[str, Any] | None = None,
+    wrap: bool = False,
 ) -> WantedForm:
     """Return the form of whatever says what is wanted: a type, a grammar, a JSON Schema (a dict or a
     boolean), OpenAI's `response_format`, vLLM's `structured_outputs`.
 
-    `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said.
+    `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said; `wrap` is of
+    types, and of what is sent to a server.
     Errors: OptionError for a shape that is none of these, or has keys that are not known; and for policies
     where there is no schema to be written under them.
     """
@@ -119,10 +135,10 @@ def form_of(
             raise OptionError(
                 "A grammar has its policies already.", where="policies", cure="Give them to sg.json_schema."
             )
-        return WantedForm(grammar=target)
+        return WantedForm(grammar=target, wrap=wrap)
     if isinstance(target, Mapping | bool):
         grammar = requested(target, policies, usual or {})
-        return WantedForm(str) if grammar is None else WantedForm(grammar=grammar)
+        return WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=wrap)
     if target is None:
         return WantedForm(str)
     if isinstance(target, _NO_TARGETS):
@@ -132,7 +148,20 @@ def form_of(
             cure="Pass a type, a dict that is a JSON Schema, or a grammar: sg.json_schema(text_or_path), "
             "sg.regex(pattern), sg.lark(text), sg.choice(texts).",
         )
-    return form_of_type(target, policies)
+    return form_of_type(target, policies, wrap)
+
+
+def check_wrap(form: WantedForm, wrap: bool | None) -> None:
+    """Raise OptionError where a person asks to wrap what is never wrapped."""
+    if wrap and form.reader is None:
+        what = (
+            "Free text is no document" if form.grammar is None else "A schema or a grammar is taken as it is"
+        )
+        raise OptionError(
+            f"{what}: there is nothing to wrap.",
+            where="wrap",
+            cure="Leave wrap out, or ask for a Python type such as list[str].",
+        )
 
 
 def shortened(text: str, most: int = 60) -> str:

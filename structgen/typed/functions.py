@@ -6,13 +6,14 @@ import copy
 import functools
 import inspect
 import pickle
+import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from structgen.engine.requests import FinishReason, Result, Usage
-from structgen.errors import GenerationError, OptionError, ValidatorError
+from structgen.errors import GenerationError, OptionError, ShortenedWarning, ValidatorError
 from structgen.python_types.type_parts import TypePart
 from structgen.typed.forms import WantedForm, failed
 from structgen.typed.options import TypedOptions
@@ -70,7 +71,7 @@ class Outcome(Generic[R]):
 class Asked:
     """What a typed function is made of: its template, its form, its model and its options."""
 
-    __slots__ = ("form_now", "function", "model", "options", "part", "template")
+    __slots__ = ("form_now", "function", "has_warned", "model", "options", "part", "template")
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class Asked:
         self.function, self.template, self.model, self.options = function, template, model, options
         self.form_now = form
         self.part: TypePart | None = None
+        self.has_warned = False
 
     @property
     def form(self) -> WantedForm:
@@ -96,7 +98,30 @@ class Asked:
             return PartialDocument(None, free=True)
         if self.part is None and form.reader is not None:
             self.part = TypePart(form.hint)
-        return PartialDocument(self.part)
+        return PartialDocument(self.part, wrapped=form.is_wrapped)
+
+    def warn_if_shortened(self, result: Result, level: int = 4) -> None:
+        """Warn, once for the function, whoever gets a value alone. `level`: as in `warn_if_shortened`."""
+        if not self.has_warned:
+            name = self.function.__qualname__
+            self.has_warned = warn_if_shortened(name, self.model(), result, level)
+
+
+def warn_if_shortened(name: str, writer: Writer, result: Result, level: int = 4) -> bool:
+    """Warn of a text that its budget shortened, and tell whether it was. `level`: how many calls above this
+    one the person's code is, which the warning names."""
+    if result.error is not None:
+        return False  # which tells more
+    match result.finish_reason:
+        case FinishReason.STEERED:
+            what = f"The document was closed early, so that it ends within {writer.bound}"
+        case FinishReason.MAX_TOKENS:
+            what = f"The text was cut off at {writer.bound}"
+        case _:
+            return False
+    cure = f"Raise {writer.bound}=; `finish_reason` of a detailed result says whether it is enough."
+    warnings.warn(ShortenedWarning(f"{name}: {what}. {cure}"), stacklevel=level)
+    return True
 
 
 def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
@@ -269,8 +294,9 @@ class TypedFunction(_Common[P, R]):
         source = self._source(self._returned(args, kwargs), args, kwargs)
         if asked.form.items:
             return cast("R", self._aitems(source) if asked.form.asynchronous else self._items(source))
-        value: R = obtained(asked.model(), asked.form, source, asked.options).value
-        return value
+        outcome: Outcome[R] = obtained(asked.model(), asked.form, source, asked.options)
+        asked.warn_if_shortened(outcome.result)
+        return outcome.value
 
     def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`.
@@ -334,6 +360,8 @@ class TypedFunction(_Common[P, R]):
             obtained(writer, asked.form, source, asked.options, first)
             for source, first in zip(sources, firsts, strict=True)
         ]
+        for one in outcomes:
+            asked.warn_if_shortened(one.result)
         if errors == "return":
             return [one.error if one.error is not None else one.value for one in outcomes]
         return [one.value for one in outcomes]
@@ -443,8 +471,9 @@ class AsyncTypedFunction(_Common[P, R]):
         asked = self._asked
         if asked.form.items:
             return cast("R", TypedFunction[Any, Any](asked)._aitems(source))
-        value: R = (await aobtained(asked.model(), asked.form, source, asked.options)).value
-        return value
+        outcome: Outcome[R] = await aobtained(asked.model(), asked.form, source, asked.options)
+        asked.warn_if_shortened(outcome.result)
+        return outcome.value
 
     async def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`."""
@@ -567,6 +596,7 @@ class AsyncTypedFunction(_Common[P, R]):
 
 def _ended(asked: Asked, progress: PartialDocument, result: Result) -> Partial[Any]:
     outcome = judged(asked.form, result, 1, None)
+    asked.warn_if_shortened(result, 5)
     return progress.last(outcome.value)
 
 

@@ -76,6 +76,8 @@ class Infiller:
         "Log-probabilities of tokens, and draws from the model's own distribution of documents.",
     )
 
+    bound = "timeout"
+
     def __init__(self, how: Infilling) -> None:
         self.how = how
         self._prompts = ModelPrompts(how.name)

@@ -29,6 +29,7 @@ class Local:
     """An engine, and how its model is asked."""
 
     lost: tuple[str, ...] = ()
+    bound = "max_tokens"
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name

@@ -30,6 +30,7 @@ class TypedOptions:
     thinking: Thinking | None = None
     speculation: str | Speculation = "auto"
     stop: str | Sequence[str] = ()
+    wrap: bool | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("max_tokens", self.max_tokens), ("attempts", self.attempts)):
@@ -38,6 +39,7 @@ class TypedOptions:
             object.__setattr__(self, name, checks.whole(name, value, 1))
         object.__setattr__(self, "timeout", checks.seconds("timeout", self.timeout))
         object.__setattr__(self, "stop", checks.texts("stop", self.stop))
+        checks.flag("wrap", self.wrap)
         checked_speculation(self.speculation)
         if not isinstance(self.thinking, Thinking | None):
             raise OptionError(

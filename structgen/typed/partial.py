@@ -109,11 +109,25 @@ class PartialDocument:
     done in order, for older ones.
     """
 
-    __slots__ = ("_free", "_log", "_open", "_operations", "_part", "_pieces", "_quiet", "_scanned", "_stack")
+    __slots__ = (
+        "_free",
+        "_log",
+        "_open",
+        "_operations",
+        "_outside",
+        "_part",
+        "_pieces",
+        "_quiet",
+        "_scanned",
+        "_stack",
+    )
 
-    def __init__(self, part: TypePart | None, *, free: bool = False) -> None:
-        """`part` reads the document's parts; None: they are taken as JSON has them. `free`: it is no JSON."""
+    def __init__(self, part: TypePart | None, *, free: bool = False, wrapped: bool = False) -> None:
+        """`part` reads the document's parts; None: they are taken as JSON has them. `free`: it is no JSON.
+        `wrapped`: an object with one member holds the document."""
         self._part, self._free = part, free
+        self._outside = int(wrapped)
+        """How many keys lead from the root of the text to the document."""
         self._pieces: list[str] = []
         self._scanned = 0
         """How many pieces the log has read. It need not read what only adds to an open string."""
@@ -142,15 +156,19 @@ class PartialDocument:
         data = "".join(self._pieces[self._scanned :]).encode("utf-8", "surrogatepass")
         self._scanned = len(self._pieces)
         for kind, place, start, end, terminal in self._log.write(data):
+            parts = place.parts
+            if len(parts) < self._outside:
+                continue
+            parts = parts[self._outside :]
             if kind is VALUE_END or kind is ITEM_END:
                 assert end is not None, "a value that ended has an end"
-                self._close(place.parts, start, end)
+                self._close(parts, start, end)
             elif kind is OBJECT_BEGIN:
-                self._begin("object", place.parts, {})
+                self._begin("object", parts, {})
             elif kind is ARRAY_BEGIN:
-                self._begin("array", place.parts, [])
+                self._begin("array", parts, [])
             elif terminal is _STRING and kind is TERMINAL_BEGIN:
-                self._open[len(self._operations)] = (start, place.parts)
+                self._open[len(self._operations)] = (start, parts)
         self._quiet = self._log.in_string
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,6 +29,7 @@ from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.replies import ArrivingObject, ReadReply, read
 from structgen.typed.servers import SCHEMA, Server, habits_of
+from structgen.typed.wrapping import is_object, unwrapped, wrapped, wrapper_of
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -46,14 +46,13 @@ MOST_AT_ONCE = 8
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
 _URL_CURE = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
-_WRAPPED = "value"
-"""The member that holds a document which is no object; OpenAI takes objects alone."""
 
 
 class Remote:
     """A model on a server."""
 
     lost = LOST
+    bound = "max_tokens"
 
     def __init__(self, server: Server) -> None:
         """Errors: StructgenError where openai is not installed."""
@@ -161,39 +160,38 @@ class Remote:
             if form.spoken is None:
                 own = dict(form.reader.policies) if form.reader is not None else {}
                 grammar = unwarned_schema(schema, **{**own, **WIDEST})
-            found = self._kept[id(form)] = (form, compile(grammar, byte_tokenizer()), wrapped(schema))
+            found = self._kept[id(form)] = (
+                form,
+                compile(grammar, byte_tokenizer()),
+                wrapped(schema) if form.wrap else schema,
+            )
         return found[1], found[2]
 
     # --- what comes back ------------------------------------------------------------------------------------
 
     def reading(self, form: WantedForm, reply: str) -> ReadReply:
-        """Return what a reply says of a form that has a grammar. A document that is no object is asked for
-        inside of one; from a server that does not keep to that, it is read as it is."""
-        compiled, schema = self._known(form)
-        spoken = form.spoken is not None
+        """Return what a reply says of a form that has a grammar. A document that was asked for inside of an
+        object is also read as it is, from servers that do not keep to that."""
+        compiled, sent = self._known(form)
 
-        def sent(text: str) -> str | None:
-            try:
-                document = unwrapped(text, schema, spoken=spoken)
-            except RecursionError:  # nested deeper than Python reads
-                return None
-            if is_wrapped(schema) and document == text:
-                return None
-            return document if _accepts(compiled, document) else None
+        def asked(text: str) -> str | None:
+            document = _document(form, text)
+            return document if document is not None and _accepts(compiled, document) else None
 
         def bare(text: str) -> str | None:
-            if _accepts(compiled, text):
-                return text
-            try:
-                said = json.loads(text) if spoken else None
-            except (ValueError, RecursionError):
-                return None
-            return said if isinstance(said, str) and _accepts(compiled, said) else None
+            whole = wrapper_of(text) if form.is_wrapped else text
+            if _accepts(compiled, whole):
+                return whole
+            said = _said(text) if form.spoken is not None else None
+            return said if said is not None and _accepts(compiled, said) else None
 
-        found = read(reply, sent, inside=True)
-        if found.document is None and not found.fault and is_wrapped(schema):
+        found = read(reply, asked, inside=is_object(sent))
+        if found.document is None and not found.fault:
             again = read(reply, bare, inside=False)
-            found = found if again.document is None else again
+            if again.document is not None:
+                return again
+            if bare(found.found) is not None:
+                return replace(found, fault="The document is no object, and stands inside of a sentence")
         return found
 
     def _result(
@@ -245,16 +243,10 @@ class Remote:
         """Return the text of a reply that says no document, and what is wrong with it. The text is the one
         object in the reply, without its wrapper, or all of the reply. The schema goes into later prompts."""
         self._habits.breaks_schemas = True
-        compiled, schema = self._known(form)
-        try:
-            text = unwrapped(reading.found, schema, spoken=form.spoken is not None)
-        except RecursionError:
-            text = reading.found
-        fault = reading.fault
-        if not fault and _accepts(compiled, text):
-            fault = "The document is no object, and stands inside of a sentence"
-        elif not fault:
-            fault = f"The server's document is none of the schema's: {_first_fault(compiled, text)}"
+        text, fault = _document(form, reading.found) or reading.found, reading.fault
+        if not fault:
+            found = _first_fault(self._known(form)[0], text)
+            fault = f"The server's document is none of the schema's: {found}"
         return text, ValidatorError(f"{fault}.", where="text")
 
     def _failure(self, error: Exception, text: str = "") -> Result:
@@ -460,10 +452,9 @@ class _Arriving:
         self._remote, self._form = remote, form
         self._object, self._thoughts = ArrivingObject(), ""
         self.is_stream = True
-        self._told = 0
+        self._is_object = form.schema is not None and is_object(form.schema)
         self._reason: str | None = None
         self._refusal = ""
-        self._is_wrapped = form.grammar is not None and is_wrapped(remote._known(form)[1])
 
     def add(self, chunk: Any) -> str:
         """Take a chunk; returns what it adds to the document."""
@@ -472,23 +463,17 @@ class _Arriving:
         choice = chunk.choices[0]
         self._reason = choice.finish_reason or self._reason
         self._refusal += getattr(choice.delta, "refusal", None) or ""
+        piece = _content(choice.delta.content)
         self._thoughts += _thoughts(choice.delta)
-        self._object.add(_content(choice.delta.content))
-        document = self._document()
-        piece, self._told = document[self._told :], max(self._told, len(document))
-        return piece
+        known = self._object.add(piece)
+        return piece if self._form.grammar is None else known if self._is_object else ""
 
     @property
     def text(self) -> str:
-        """The part of the reply that is the document, as far as is known."""
-        return self._object.reply if self._form.grammar is None else self._object.found
-
-    def _document(self) -> str:
-        """Return the document so far; of a wrapped one what cannot be part of the wrapper."""
-        if not self._is_wrapped:
-            return self.text
-        begun = re.match(rf'\s*\{{\s*"{_WRAPPED}"\s*:\s*', self.text)
-        return "" if begun is None else re.sub(r"[}\s]*\Z", "", self.text[begun.end() :])
+        """What was handed out: of a reply that has a document, the object that may be it."""
+        if self._form.grammar is None:
+            return self._object.reply
+        return self._object.found if self._is_object else ""
 
     def result(self) -> tuple[Result, str]:
         """Return the result, once all has arrived, and what of the document was not handed out before: all of
@@ -505,9 +490,9 @@ class _Arriving:
         result = self._remote._result(form, reply, self._reason, None, refusal, self._thoughts)
         if form.grammar is None or result.error is not None:
             return result, ""
-        if not self._told:
+        if not self.text:
             return result, result.text
-        if self._remote.reading(form, reply).found.strip() != self.text:
+        if result.text.strip() != self.text:
             result.error = StructgenError(
                 "The stream began with another object than the document.",
                 where=self._remote.name,
@@ -535,39 +520,24 @@ def check_options(options: TypedOptions) -> None:
         )
 
 
-def wrapped(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema of an object: the schema itself, or of one whose member `value` it is."""
-    root = schema
-    if set(schema) == {"$ref", "$defs"}:
-        root = schema["$defs"].get(str(schema["$ref"]).removeprefix("#/$defs/"), {})
-    if root.get("type") == "object":
-        return schema
-    inner = {key: value for key, value in schema.items() if key != "$defs"}
-    made: dict[str, Any] = {
-        "type": "object",
-        "properties": {_WRAPPED: inner},
-        "required": [_WRAPPED],
-        "additionalProperties": False,
-        "$comment": "wrapped",
-    }
-    return {**made, "$defs": schema["$defs"]} if "$defs" in schema else made
-
-
-def is_wrapped(schema: dict[str, Any]) -> bool:
-    """Tell whether a schema was made by `wrapped`."""
-    return schema.get("$comment") == "wrapped"
-
-
-def unwrapped(text: str, schema: dict[str, Any], *, spoken: bool = False) -> str:
-    """Return the document of a text that was written under `wrapped(schema)`; the text itself, if it is
-    none. `spoken`: the text that the document, a string, stands for."""
-    if not is_wrapped(schema):
+def _document(form: WantedForm, text: str) -> str | None:
+    """Return the document of a text that is as it was asked for, else None. The grammar of a type has the
+    wrapper, that of a schema has not; a choice and a pattern are strings of JSON to the server."""
+    if form.reader is not None or (form.schema is not None and is_object(form.schema)):
         return text
+    document = unwrapped(text) if form.wrap else text
+    if form.wrap and document == text:
+        return None
+    return document if form.spoken is None else _said(document)
+
+
+def _said(text: str) -> str | None:
+    """Return what a string of JSON says; None for any other text."""
     try:
-        found = json.loads(text)[_WRAPPED]
-    except (ValueError, KeyError, TypeError):
-        return text
-    return found if spoken and isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _key() -> str:

@@ -155,9 +155,9 @@ class ArrivingObject:
         self._untold, self._thinks, self._in_string, self._escaped = True, False, False, False
         self._depth = 0
 
-    def add(self, piece: str) -> None:
-        """Take a piece. Cost: linear in the piece."""
-        begun = 0
+    def add(self, piece: str) -> str:
+        """Take a piece; returns what it adds to the object. Cost: linear in the piece."""
+        begun, known = 0, len(self.found)
         for at, char in enumerate(piece):
             if self._depth:
                 if self._closes(char):
@@ -174,6 +174,7 @@ class ArrivingObject:
         if self._depth:
             self.found += piece[begun:]
         self.reply += piece
+        return self.found[known:]
 
     def _tag(self) -> None:
         """Look whether a tag of thoughts has ended."""

@@ -14,13 +14,13 @@ from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.speculation.speculation_options import Speculation
-from structgen.typed.forms import form_of
-from structgen.typed.functions import Outcome, obtained
+from structgen.typed.forms import check_wrap, form_of
+from structgen.typed.functions import Outcome, obtained, warn_if_shortened
 from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
-from structgen.typed.writers import writer_of
+from structgen.typed.writers import wraps, writer_of
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -45,6 +45,7 @@ def run(
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
     stop: str | Sequence[str] = (),
+    wrap: bool | None = None,
 ) -> T: ...
 @overload
 def run(
@@ -63,6 +64,7 @@ def run(
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
     stop: str | Sequence[str] = (),
+    wrap: bool | None = None,
 ) -> Outcome[T]: ...
 @overload
 def run(
@@ -81,6 +83,7 @@ def run(
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
     stop: str | Sequence[str] = (),
+    wrap: bool | None = None,
 ) -> Any: ...
 @options_named('sg.run("structgen/extract", "Ada is 36.", Person)', Sampling.__slots__)
 def run(
@@ -99,6 +102,7 @@ def run(
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
     stop: str | Sequence[str] = (),
+    wrap: bool | None = None,
 ) -> Any:
     """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
 
@@ -120,16 +124,22 @@ def run(
         thinking,
         speculation,
         stop,
+        wrap,
     )
     writer = writer_of(model, options)
     name = str(model) if isinstance(model, str | Path) else model.name
     # what the embedded models were trained to write, and what sg.infill fills
     as_dumps = name.startswith("structgen/") or is_infilling(model)
     usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
-    form = form_of(target, policies, usual)
+    form = form_of(target, policies, usual, wraps(model, wrap))
+    check_wrap(form, wrap)
     if form.items:
         raise OptionError(
             "Items one by one come from a function.", where="target", cure="Ask for list[T], or decorate one."
         )
-    outcome = obtained(writer(), form, given_source(prompt), options)
-    return outcome if detailed else outcome.value
+    answering = writer()
+    outcome = obtained(answering, form, given_source(prompt), options)
+    if detailed:
+        return outcome
+    warn_if_shortened("sg.run", answering, outcome.result)
+    return outcome.value

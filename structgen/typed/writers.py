@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from structgen.engine.asking import ModelPrompts
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.typed.forms import WantedForm
@@ -23,6 +24,11 @@ class Writer(Protocol):
     @property
     def lost(self) -> tuple[str, ...]:
         """The guarantees of an engine in this process that this writer does not give."""
+        ...
+
+    @property
+    def bound(self) -> str:
+        """The option that may bring about an early end of a document."""
         ...
 
     def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
@@ -52,6 +58,15 @@ class Writer(Protocol):
     ) -> AsyncIterator[str]:
         """Yield a text in pieces, and hand its result to `done`."""
         ...
+
+
+def wraps(model: object, wrap: bool | None) -> bool:
+    """Tell whether a model is asked for objects alone: `wrap` where it is said; else the embedded models,
+    which were trained on objects, and servers, whose protocol takes nothing else."""
+    if wrap is not None or isinstance(model, Server):
+        return wrap is not False
+    name = str(model if isinstance(model, str | Path) else getattr(model, "name", ""))
+    return name.startswith("openai:") or ModelPrompts(name).is_embedded
 
 
 def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:

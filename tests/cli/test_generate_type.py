@@ -24,6 +24,8 @@ class Person(BaseModel):
 def delete_account(name: str, age: int) -> None:
     raise SystemExit("an account is deleted")
 
+Names = list[str]
+
 class Old(Person):
     @field_validator("age")
     @classmethod
@@ -68,3 +70,42 @@ def test_a_function_is_no_type_and_is_not_called(run: Callable[..., Any]) -> Non
     done = run("--type", "people_types:delete_account", *PROMPT)
     assert done.exit_code == 2
     assert "delete_account is a function, not a type" in done.stderr
+
+
+NAMES = ["--type", "people_types:Names", "--prompt", "Priya, Jonas and Mei are coming to dinner."]
+
+
+@pytest.mark.parametrize("more", [[], ["--stream"], ["--wrap"]])
+def test_a_document_that_is_no_object_is_printed_without_its_wrapper(
+    run: Callable[..., Any], more: list[str]
+) -> None:
+    assert run(*NAMES, *more).stdout == '["Priya", "Jonas", "Mei"]\n'
+
+
+def test_a_draw_is_printed_without_its_wrapper(run: Callable[..., Any]) -> None:
+    done = run("--type", "builtins:int", "--prompt", "Ada is 36 years old.", "--method", "rejection")
+    assert int(done.stdout) >= 0
+
+
+def test_lines_of_json_have_the_text(run: Callable[..., Any]) -> None:
+    found = json.loads(run(*NAMES, "--json").stdout)
+    assert json.loads(found["text"]) == found["value"] == {"value": ["Priya", "Jonas", "Mei"]}
+
+
+def test_the_bare_document_can_be_asked_for(run: Callable[..., Any]) -> None:
+    found = json.loads(run(*NAMES, "--no-wrap", "--max-tokens", "20", "--json").stdout)
+    assert found["text"].startswith("[")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--regex", "[0-9]+", "--no-wrap"], "--wrap is of types. Add --type"),
+        (["--type", "builtins:str", "--wrap"], "Free text is no document"),
+    ],
+)
+def test_a_wrapper_where_there_is_no_document_of_a_type_is_refused(
+    run: Callable[..., Any], arguments: list[str], said: str
+) -> None:
+    done = run(*arguments, "--prompt", "x")
+    assert (done.exit_code, said in done.stderr) == (2, True)

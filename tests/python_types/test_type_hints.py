@@ -11,6 +11,7 @@ import fractions
 import ipaddress
 import pathlib
 import re
+import sys
 import typing
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -372,6 +373,20 @@ def test_a_type_without_a_schema_has_a_cure_that_holds_here(hint: Any, said: str
     with pytest.raises(sg.UnsupportedError, match=said) as caught:
         read_type(hint)
     assert "arbitrary_types_allowed" not in str(caught.value) and "rebuild" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads it from 3.12 on")
+@pytest.mark.parametrize("holds", [False, True])
+def test_a_typed_dict_of_typing_names_the_one_to_import(holds: bool) -> None:
+    class Trip(typing.TypedDict):
+        city: str
+
+    with pytest.raises(sg.UnsupportedError) as caught:
+        read_type(list[Trip] if holds else Trip)
+    assert "has a TypedDict of typing" in str(caught.value)
+    assert str(caught.value).endswith(
+        "Write `from typing_extensions import TypedDict`; it is otherwise the same."
+    )
 
 
 def test_a_validator_is_the_last_check() -> None:

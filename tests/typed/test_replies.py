@@ -125,7 +125,7 @@ def test_a_reply_that_is_cut_off_has_the_document_so_far() -> None:
 def test_a_number_is_read_in_its_object_and_by_itself(reply: str) -> None:
     with serving(reply, "x") as server:
         outcome = sg.run(server.model, "2 + 3?", int, detailed=True)
-    assert (outcome.value, outcome.attempts, outcome.text) == (5, 1, "5")
+    assert (outcome.value, outcome.attempts, outcome.text) == (5, 1, '{"value": 5}')
 
 
 @pytest.mark.parametrize("reply", ["It is 5.", "See [5].", "```\n5\n```\n```\n6\n```", "5 6"])
