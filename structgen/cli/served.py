@@ -36,6 +36,7 @@ def ask_server(
 ) -> bool:
     """Print the samples of one prompt, as typed functions get them; returns whether one ended in an error.
     `form`: what a type wants; None for the request's grammar, or free text."""
+    from structgen.core.grammar import Grammar
     from structgen.engine.requests import Result
     from structgen.typed.forms import WantedForm
     from structgen.typed.functions import judged, obtained
@@ -45,7 +46,8 @@ def ask_server(
     from structgen.typed.writers import writer_of
 
     if form is None:
-        form = WantedForm(str) if request.grammar is None else WantedForm(grammar=request.grammar, wrap=True)
+        grammar = request.grammar if isinstance(request.grammar, Grammar) else None
+        form = WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=True)
     failed, source = False, given_source(request.prompt)
     for sample in range(request.n):
         how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
