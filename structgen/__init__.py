@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from structgen.typed.infilled import Infilling
     from structgen.typed.partial import Partial
     from structgen.typed.run import run
+    from structgen.typed.servers import Server
 
 __version__ = "0.1.0.dev0"
 """Also the version of the distribution: the build reads it here (pyproject.toml)."""
@@ -136,6 +137,7 @@ __all__ = [
     "SchemaError",
     "SchemaWarning",
     "Score",
+    "Server",
     "ShortenedWarning",
     "Speculation",
     "State",
@@ -293,6 +295,8 @@ def _home(name: str) -> str | None:
             return "structgen.typed.partial"
         case "run":
             return "structgen.typed.run"
+        case "Server":
+            return "structgen.typed.servers"
     return "structgen.errors" if name in __all__ else None
 
 

@@ -33,6 +33,7 @@ from structgen.cli.schema_options import (
     read_input,
     warnings_told,
 )
+from structgen.cli.served import ask_server, check_served
 from structgen.errors import OptionError, StructgenError, ValidatorError
 from structgen.sampling.methods import METHODS
 
@@ -57,7 +58,10 @@ class Speculates(StrEnum):
 def generate(
     model: Annotated[
         str,
-        typer.Option(help="The folder of a model of transformers, or structgen/extract, which is included."),
+        typer.Option(
+            help="The folder of a model of transformers; structgen/extract, which is included; or "
+            "openai:URL#NAME, a model on a server."
+        ),
     ] = "structgen/extract",
     schema: Annotated[
         Path | None, typer.Option(help="The file of the JSON Schema.", show_default=False)
@@ -375,6 +379,23 @@ def generate(
             },
         )
         request_of("x")  # wrong options are told before the model is loaded
+        if model.startswith("openai:"):
+            check_served(
+                {
+                    "--method": drawing is not None,
+                    "--prompts": prompts is not None,
+                    "--trace": trace is not None,
+                    "--logprobs": bool(logprobs),
+                    "--speculation": speculation != Speculates.AUTO,
+                    "--edit": edit is not None,
+                    "--draft-model": draft_model is not None,
+                    "--device": device is not None,
+                    "--without": bool(without),
+                    **{f"--{name}".replace("_", "-"): True for name in policies},
+                }
+            )
+            asked = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt or "")
+            raise typer.Exit(int(ask_server(model, asked, form, attempts, stream, as_json, usage)))
         engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
             from structgen.engine.draft_models import check_speculation

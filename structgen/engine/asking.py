@@ -42,20 +42,29 @@ class ModelQuestion:
     """Whether the chat template is applied; None: where the model has one."""
     refused: tuple[str, str] | None = None
     """An earlier answer, and why it was refused."""
+    schema: str = ""
+    """The JSON Schema itself, for a model that nothing holds to it. It stands in place of the outline."""
 
     def messages(self) -> list[dict[str, Any]]:
         """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal."""
         prompt = self.prompt
-        found = (
+        found: list[dict[str, Any]] = (
             [{"role": "user", "content": prompt}]
             if isinstance(prompt, str)
             else [dict(one) for one in prompt]
         )
-        if self.with_outline and self.outline:
-            found[-1] = {**found[-1], "content": f"{found[-1]['content']}{_told_outline(self.outline)}"}
+        told = _told_outline(self.outline) if self.with_outline and self.outline else ""
+        if self.schema:
+            told = f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
+        if told:
+            content = found[-1]["content"]
+            parts = isinstance(content, list)  # such as images
+            said = [*content, {"type": "text", "text": told}] if parts else f"{content}{told}"
+            found[-1] = {**found[-1], "content": said}
         if self.refused is not None:
             answer, why = self.refused
-            found.append({"role": "assistant", "content": answer})
+            if answer:
+                found.append({"role": "assistant", "content": answer})
             found.append({"role": "user", "content": f"This answer was refused: {why} Answer again."})
         return found
 

@@ -99,10 +99,10 @@ def check_folder(name: str | Path) -> None:
         raise StructgenError(
             f"There is no folder {named!r}: a model of this name is on a server.",
             where="model",
-            cure="Name the server too, from Python: "
+            cure="Name the server too: "
             f"openai:https://api.openai.com/v1#{named.removeprefix('openai/')}; the key is in OPENAI_API_KEY."
             if _OPENAI.match(named)
-            else f"Name the server too, from Python: openai:URL#{named.rpartition('/')[2]}, where the URL is "
+            else f"Name the server too: openai:URL#{named.rpartition('/')[2]}, where the URL is "
             "its address that speaks OpenAI's protocol.",
         )
     raise StructgenError(

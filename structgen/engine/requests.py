@@ -26,7 +26,7 @@ class FinishReason(Enum):
     STEERED = "steered"
     """The document is complete. Its end was forced so that it fits into max_tokens."""
     MAX_TOKENS = "max_tokens"
-    """Without a grammar: max_tokens are used up."""
+    """Without a grammar, and on servers: max_tokens are used up."""
     CANCELLED = "cancelled"
     ERROR = "error"
     """`Result.error` says what went wrong; the result has the text so far."""
@@ -308,7 +308,9 @@ class Result:
     """The JSON value, if the grammar is a JSON Schema and the text is complete, with an int wherever only
     integers may stand; else the text."""
     thoughts: str = ""
-    """The free text before the document, if thinking was requested."""
+    """The free text before the document, if thinking was requested or a server sent some."""
+    reply: str = ""
+    """From a server: all that it sent, of which `text` is the document. "" from an engine."""
 
     def __post_init__(self) -> None:
         if self.value is _AS_TEXT:

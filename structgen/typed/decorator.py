@@ -21,6 +21,7 @@ from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, T
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import Template
+from structgen.typed.servers import Server
 from structgen.typed.writers import wraps, writer_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
 @options_named('@sg.generate(model="structgen/extract"), with the parentheses', Sampling.__slots__)
 def generate(
     *,
-    model: str | Path | Engine | Infilling,
+    model: str | Path | Engine | Infilling | Server,
     sampling: Sampling | None = None,
     max_tokens: int | None = None,
     attempts: int = 3,
@@ -71,7 +72,8 @@ def generate(
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
 
     model
-        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, or an `sg.Engine`.
+        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME` or an `sg.Server`,
+        or an `sg.Engine`.
         By name it is loaded at the first call, and shared in the process. A masked-diffusion model
         (`structgen/infill`, a folder of a known family, an `sg.Infilling`) fills the document in any order.
     sampling

@@ -110,6 +110,8 @@ class Asked:
 def warn_if_shortened(name: str, writer: Writer, result: Result, level: int = 4) -> bool:
     """Warn of a text that its budget shortened, and tell whether it was. `level`: how many calls above this
     one the person's code is, which the warning names."""
+    if result.error is not None:
+        return False  # which tells more
     match result.finish_reason:
         case FinishReason.STEERED:
             what = f"The document was closed early, so that it ends within {writer.bound}"
@@ -122,18 +124,15 @@ def warn_if_shortened(name: str, writer: Writer, result: Result, level: int = 4)
     return True
 
 
-def judged(
-    writer: Writer, form: WantedForm, tried: Result, attempts: int, best: GenerationError | None
-) -> Outcome[Any]:
+def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
     """Return an attempt's outcome: its object, or the error of the best attempt so far."""
-    if tried.error is not None:
+    if tried.error is not None and not isinstance(tried.error, ValidatorError):
         error = failed(tried.error.what, tried.text, attempts, tried.error.where, tried.error.cure)
         error.__cause__ = tried.error
         return Outcome(tried, attempts, error, None)
     try:
-        wrong = writer.check(form, tried.text)
-        if wrong is not None:
-            raise ValidatorError(wrong, where="text")
+        if tried.error is not None:
+            raise tried.error
         return Outcome(tried, attempts, None, form.read(tried))
     except ValidatorError as refusal:
         error = failed(refusal.what, tried.text, attempts, refusal.where)
@@ -155,7 +154,7 @@ def obtained(
             tried = first
         else:
             (tried,) = writer.write(form, [source], options, attempt)
-        outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
+        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
         source = _asked_again(source, tried, outcome)
@@ -170,7 +169,7 @@ async def aobtained(
     outcome: Outcome[Any] | None = None
     for attempt in range(options.attempts):
         tried = await writer.awrite(form, source, options, attempt)
-        outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
+        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
         source = _asked_again(source, tried, outcome)
@@ -596,7 +595,7 @@ class AsyncTypedFunction(_Common[P, R]):
 
 
 def _ended(asked: Asked, progress: PartialDocument, result: Result) -> Partial[Any]:
-    outcome = judged(asked.model(), asked.form, result, 1, None)
+    outcome = judged(asked.form, result, 1, None)
     asked.warn_if_shortened(result, 5)
     return progress.last(outcome.value)
 

@@ -88,11 +88,6 @@ class Infiller:
         """Return the text of a prompt, the chat template applied."""
         return self._prompts.text(source.question(form, options))
 
-    @staticmethod
-    def check(form: WantedForm, text: str) -> str | None:
-        """Return None: the lattice has seen to it."""
-        return None
-
     def write(
         self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:

@@ -68,11 +68,6 @@ class Local:
         thoughts = 0 if options.thinking is None else options.thinking.max_tokens + TAG_TOKENS
         return self.engine.model.context - thoughts
 
-    @staticmethod
-    def check(form: WantedForm, text: str) -> str | None:
-        """Return None: the masks have seen to it."""
-        return None
-
     # --- texts ----------------------------------------------------------------------------------------------
 
     def write(

@@ -1,16 +1,17 @@
 """Writing with a server that speaks OpenAI's protocol: `openai:URL#NAME`.
 
 The schema goes along as `response_format`; how well the server keeps it is the server's affair. What comes
-back is held to the grammar and to the type here, and asked for again where it fails.
+back is read (`replies`), held to the grammar and to the type here, and asked for again where it fails. A
+server that takes no schema, or breaks it, finds it in the prompt.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Sampling, Usage
-from structgen.errors import OptionError, StructgenError, UnsupportedError
+from structgen.errors import OptionError, StructgenError, UnsupportedError, ValidatorError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
 from structgen.schema.reading.policies import WIDEST
@@ -26,7 +27,9 @@ from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
-from structgen.typed.wrapping import is_object, unwrapped, wrapped
+from structgen.typed.replies import ArrivingObject, ReadReply, read
+from structgen.typed.servers import SCHEMA, Server, habits_of
+from structgen.typed.wrapping import is_object, unwrapped, wrapped, wrapper_of
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -42,7 +45,6 @@ MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
 
 _REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
-_NAME = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
 _URL_CURE = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
 
 
@@ -52,15 +54,8 @@ class Remote:
     lost = LOST
     bound = "max_tokens"
 
-    def __init__(self, name: str) -> None:
-        """Read `openai:URL#NAME`. Errors: OptionError; StructgenError where openai is not installed."""
-        found = _NAME.fullmatch(name)
-        if found is None:
-            raise OptionError(
-                f"{name!r} names no model on a server.",
-                where="model",
-                cure="Write openai:URL#NAME, such as openai:http://localhost:8000/v1#llama.",
-            )
+    def __init__(self, server: Server) -> None:
+        """Errors: StructgenError where openai is not installed."""
         try:
             import openai
         except ImportError as error:
@@ -69,7 +64,8 @@ class Remote:
                 where="model",
                 cure="pip install openai",
             ) from error
-        self._openai, self.url, self.name = openai, found[1], found[2]
+        self._openai, self.url, self.name = openai, server.url, server.name
+        self._server, self._habits = server, habits_of(server)
         self._faults = (openai.OpenAIError, ValueError)  # ValueError: a reply that is not JSON
         self._kept: dict[int, tuple[WantedForm, CompiledGrammar, dict[str, Any]]] = {}
 
@@ -88,9 +84,19 @@ class Remote:
         """Return the text of the last message."""
         return str(self._messages(form, source, options)[-1]["content"])
 
-    @staticmethod
-    def _messages(form: WantedForm, source: PromptSource, options: TypedOptions) -> list[dict[str, Any]]:
-        return source.question(form, options).messages()
+    def _messages(
+        self, form: WantedForm, source: PromptSource, options: TypedOptions
+    ) -> list[dict[str, Any]]:
+        question = source.question(form, options)
+        if form.grammar is not None and options.outline is not False:
+            schema = self._known(form)[1]
+            if self._habits.breaks_schemas or not self._sends(schema):
+                question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
+        return question.messages()
+
+    def _sends(self, schema: dict[str, Any]) -> bool:
+        """Tell whether a schema is sent in its field."""
+        return SCHEMA not in self._server.leave_out and self._habits.takes(schema)
 
     def _body(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
@@ -100,10 +106,15 @@ class Remote:
         body: dict[str, Any] = {
             "model": self.name,
             "messages": self._messages(form, source, options),
-            "max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS,
-            "temperature": how.temperature,
-            "seed": how.seed,
         }
+        for field, value in (
+            (self._server.max_tokens_field, options.max_tokens or DEFAULT_MAX_TOKENS),
+            ("temperature", how.temperature),
+            ("seed", how.seed),
+        ):
+            sent = None if field in self._server.leave_out else self._habits.field(field)
+            if sent is not None:
+                body[sent] = value
         for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
             if getattr(how, name) != unset:
                 body[name] = getattr(how, name)
@@ -121,15 +132,16 @@ class Remote:
             body["timeout"] = options.timeout
         if form.grammar is not None:
             schema = self._known(form)[1]
-            strict = True
-            try:
-                check_subset(unwarned_schema(schema).schema)
-            except StructgenError:
-                strict = False
-            body["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "schema": schema, "strict": strict},
-            }
+            if self._sends(schema):
+                strict = True
+                try:
+                    check_subset(unwarned_schema(schema).schema)
+                except StructgenError:
+                    strict = False
+                body[SCHEMA] = {
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "schema": schema, "strict": strict},
+                }
         return body
 
     def _known(self, form: WantedForm) -> tuple[CompiledGrammar, dict[str, Any]]:
@@ -157,10 +169,42 @@ class Remote:
 
     # --- what comes back ------------------------------------------------------------------------------------
 
+    def reading(self, form: WantedForm, reply: str) -> ReadReply:
+        """Return what a reply says of a form that has a grammar. A document that was asked for inside of an
+        object is also read as it is, from servers that do not keep to that."""
+        compiled, sent = self._known(form)
+
+        def asked(text: str) -> str | None:
+            document = _document(form, text)
+            return document if document is not None and _accepts(compiled, document) else None
+
+        def bare(text: str) -> str | None:
+            whole = wrapper_of(text) if form.is_wrapped else text
+            if _accepts(compiled, whole):
+                return whole
+            said = _said(text) if form.spoken is not None else None
+            return said if said is not None and _accepts(compiled, said) else None
+
+        found = read(reply, asked, inside=is_object(sent))
+        if found.document is None and not found.fault:
+            again = read(reply, bare, inside=False)
+            if again.document is not None:
+                return again
+            if bare(found.found) is not None:
+                return replace(found, fault="The document is no object, and stands inside of a sentence")
+        return found
+
     def _result(
-        self, form: WantedForm, text: str, reason: str | None, usage: Any, refusal: str | None
+        self,
+        form: WantedForm,
+        reply: str,
+        reason: str | None,
+        usage: Any,
+        refusal: str | None,
+        thoughts: str = "",
     ) -> Result:
         error: StructgenError | None = None
+        text, reading = reply, None
         if refusal:
             error = StructgenError(f"The model refuses: {refusal}", where=self.name, cure="Ask differently.")
         elif reason is None:
@@ -174,27 +218,36 @@ class Remote:
         elif form.grammar is not None:
             if reason == "length":
                 error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
+                begun = ArrivingObject()
+                begun.add(reply)
+                text = begun.found or reply
             else:
-                text = _document(form, text)
+                reading = self.reading(form, reply)
+                thoughts = thoughts or reading.thoughts
+                if reading.document is not None:
+                    text = reading.document
+                else:
+                    text, error = self._refused(form, reading)
         spent = Usage(
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-        ended = FinishReason.ERROR if error is not None else _REASONS[str(reason)]
-        result = Result(text, ended, [], [], spent, error=error)
-        if error is None and form.grammar is not None and self.check(form, text) is None:
-            result.value = self._known(form)[0].value(text.encode("utf-8", "surrogatepass"))
-        return result
+        if reading is None or reading.document is None:
+            value: Any = text
+        else:
+            value = self._known(form)[0].value(text.encode("utf-8", "surrogatepass"))
+        ended = FinishReason.ERROR if refusal else _REASONS.get(str(reason), FinishReason.ERROR)
+        return Result(text, ended, [], [], spent, error=error, value=value, thoughts=thoughts, reply=reply)
 
-    def check(self, form: WantedForm, text: str) -> str | None:
-        """Return what is wrong with a document under the grammar; None where nothing is."""
-        if form.grammar is None:
-            return None
-        compiled, data = self._known(form)[0], text.encode("utf-8", "surrogatepass")
-        state = compiled.step_bytes(compiled.start, data)
-        if state is not None and compiled.accepts_end(state):
-            return None
-        return f"The server's document is none of the schema's: {_first_fault(compiled, data)}."
+    def _refused(self, form: WantedForm, reading: ReadReply) -> tuple[str, ValidatorError]:
+        """Return the text of a reply that says no document, and what is wrong with it. The text is the one
+        object in the reply, without its wrapper, or all of the reply. The schema goes into later prompts."""
+        self._habits.breaks_schemas = True
+        text, fault = _document(form, reading.found) or reading.found, reading.fault
+        if not fault:
+            found = _first_fault(self._known(form)[0], text)
+            fault = f"The server's document is none of the schema's: {found}"
+        return text, ValidatorError(f"{fault}.", where="text")
 
     def _failure(self, error: Exception, text: str = "") -> Result:
         what = "The server's reply is not JSON" if isinstance(error, ValueError) else "The server failed"
@@ -233,27 +286,48 @@ class Remote:
         self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source; some are under way at the same time."""
-        bodies = [self._body(form, one, options, attempt) for one in sources]
+        for source in sources:
+            self._body(form, source, options, attempt)  # wrong options are told before anything is sent
 
-        def one(body: dict[str, Any]) -> Result:
+        def one(source: PromptSource) -> Result:
             try:
-                answer = self._client.chat.completions.create(**body)
+                answer = self._sent(lambda: self._body(form, source, options, attempt))
             except self._faults as error:
                 return self._failure(error)
             return self._answered(form, answer)
 
-        if len(bodies) == 1:
-            return [one(bodies[0])]
+        if len(sources) == 1:
+            return [one(sources[0])]
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
-            return list(pool.map(one, bodies))
+            return list(pool.map(one, sources))
+
+    def _sent(self, body: Callable[[], dict[str, Any]]) -> Any:
+        """Send a request, and send it again, made anew, while a refusal names a field that can be mended: at
+        most twice for each. Errors: those of the openai package."""
+        while True:
+            made = body()
+            try:
+                return self._client.chat.completions.create(**made)
+            except self._openai.APIStatusError as error:
+                if not self._habits.learn(self._server, error, made):
+                    raise
+
+    async def _asent(self, body: Callable[[], dict[str, Any]]) -> Any:
+        """Do the same in an event loop."""
+        while True:
+            made = body()
+            try:
+                return await self._aclient.chat.completions.create(**made)
+            except self._openai.APIStatusError as error:
+                if not self._habits.learn(self._server, error, made):
+                    raise
 
     async def awrite(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
     ) -> Result:
         """Return a text."""
-        body = self._body(form, source, options, attempt)
         try:
-            answer = await self._aclient.chat.completions.create(**body)
+            answer = await self._asent(lambda: self._body(form, source, options, attempt))
         except self._faults as error:
             return self._failure(error)
         return self._answered(form, answer)
@@ -271,7 +345,8 @@ class Remote:
         message = choice.message
         refusal = getattr(message, "refusal", None)
         usage = getattr(answer, "usage", None)
-        return self._result(form, message.content or "", choice.finish_reason, usage, refusal)
+        content, thoughts = _content(message.content), _thoughts(message)
+        return self._result(form, content, choice.finish_reason, usage, refusal, thoughts)
 
     def stream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
@@ -279,9 +354,7 @@ class Remote:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
         answer = _Arriving(self, form)
         try:
-            with self._client.chat.completions.create(
-                **self._body(form, source, options, 0), stream=True
-            ) as chunks:
+            with self._sent(lambda: {**self._body(form, source, options, 0), "stream": True}) as chunks:
                 answer.is_stream = _is_stream(chunks)
                 for chunk in chunks:
                     piece = answer.add(chunk)
@@ -290,7 +363,10 @@ class Remote:
         except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
             done(self._failure(error, answer.text))
             return
-        done(answer.result())
+        result, rest = answer.result()
+        if rest:
+            yield rest
+        done(result)
 
     async def astream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
@@ -298,9 +374,7 @@ class Remote:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
         answer = _Arriving(self, form)
         try:
-            chunks = await self._aclient.chat.completions.create(
-                **self._body(form, source, options, 0), stream=True
-            )
+            chunks = await self._asent(lambda: {**self._body(form, source, options, 0), "stream": True})
             answer.is_stream = _is_stream(chunks)
             async with chunks:
                 async for chunk in chunks:
@@ -310,12 +384,21 @@ class Remote:
         except Exception as error:  # of openai, of its HTTP library, or a chunk that is none
             done(self._failure(error, answer.text))
             return
-        done(answer.result())
+        result, rest = answer.result()
+        if rest:
+            yield rest
+        done(result)
 
 
-def _first_fault(compiled: CompiledGrammar, data: bytes) -> str:
+def _accepts(compiled: CompiledGrammar, text: str) -> bool:
+    """Tell whether a text is one of a grammar's."""
+    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
+    return state is not None and compiled.accepts_end(state)
+
+
+def _first_fault(compiled: CompiledGrammar, text: str) -> str:
     """Return in words where a text leaves a grammar, and what could have come there. Linear in the text."""
-    state, at = compiled.start, 0
+    state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
     while at < len(data):
         after = compiled.step_bytes(state, data[at : at + 1])
         if after is None:
@@ -333,6 +416,19 @@ def _first_fault(compiled: CompiledGrammar, data: bytes) -> str:
 def _is_stream(chunks: Any) -> bool:
     """Tell whether a reply to `stream: true` is a stream: a server that knows none sends one JSON object."""
     return not chunks.response.headers.get("content-type", "").startswith("application/json")
+
+
+def _content(content: Any) -> str:
+    """Return the text of a message: some servers send parts, of which those of text count."""
+    if isinstance(content, list):
+        return "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
+    return content or ""
+
+
+def _thoughts(message: Any) -> str:
+    """Return the thoughts that a server sends beside a message, or beside a piece of one."""
+    found = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    return found if isinstance(found, str) else ""
 
 
 def _missing_key(answer: Any) -> str:
@@ -354,8 +450,9 @@ class _Arriving:
 
     def __init__(self, remote: Remote, form: WantedForm) -> None:
         self._remote, self._form = remote, form
-        self.text = ""
+        self._object, self._thoughts = ArrivingObject(), ""
         self.is_stream = True
+        self._is_object = form.schema is not None and is_object(form.schema)
         self._reason: str | None = None
         self._refusal = ""
 
@@ -366,20 +463,42 @@ class _Arriving:
         choice = chunk.choices[0]
         self._reason = choice.finish_reason or self._reason
         self._refusal += getattr(choice.delta, "refusal", None) or ""
-        piece = choice.delta.content or ""
-        self.text += piece
-        return piece
+        piece = _content(choice.delta.content)
+        self._thoughts += _thoughts(choice.delta)
+        known = self._object.add(piece)
+        return piece if self._form.grammar is None else known if self._is_object else ""
 
-    def result(self) -> Result:
-        """Return the result, once all has arrived."""
+    @property
+    def text(self) -> str:
+        """What was handed out: of a reply that has a document, the object that may be it."""
+        if self._form.grammar is None:
+            return self._object.reply
+        return self._object.found if self._is_object else ""
+
+    def result(self) -> tuple[Result, str]:
+        """Return the result, once all has arrived, and what of the document was not handed out before: all of
+        it, where only the whole reply shows where it is."""
+        reply, form = self._object.reply, self._form
         if not self.is_stream:
             fault = StructgenError(
                 "The server did not stream: it answered with one object.",
                 where=self._remote.url,
                 cure="Call the function itself, without .stream and with list[T] in place of Iterator[T].",
             )
-            return Result("", FinishReason.ERROR, [], [], Usage(), error=fault)
-        return self._remote._result(self._form, self.text, self._reason, None, self._refusal or None)
+            return Result("", FinishReason.ERROR, [], [], Usage(), error=fault), ""
+        refusal = self._refusal or None
+        result = self._remote._result(form, reply, self._reason, None, refusal, self._thoughts)
+        if form.grammar is None or result.error is not None:
+            return result, ""
+        if not self.text:
+            return result, result.text
+        if result.text.strip() != self.text:
+            result.error = StructgenError(
+                "The stream began with another object than the document.",
+                where=self._remote.name,
+                cure="Call the function itself, without .stream, or ask for the document alone.",
+            )
+        return result, ""
 
 
 def check_options(options: TypedOptions) -> None:
@@ -401,19 +520,24 @@ def check_options(options: TypedOptions) -> None:
         )
 
 
-def _document(form: WantedForm, text: str) -> str:
-    """Return the document of a reply. The grammar of a type has the wrapper, that of a schema has not; a
-    choice and a pattern are strings of JSON to the server."""
+def _document(form: WantedForm, text: str) -> str | None:
+    """Return the document of a text that is as it was asked for, else None. The grammar of a type has the
+    wrapper, that of a schema has not; a choice and a pattern are strings of JSON to the server."""
     if form.reader is not None or (form.schema is not None and is_object(form.schema)):
         return text
     document = unwrapped(text) if form.wrap else text
-    if form.spoken is None:
-        return document
+    if form.wrap and document == text:
+        return None
+    return document if form.spoken is None else _said(document)
+
+
+def _said(text: str) -> str | None:
+    """Return what a string of JSON says; None for any other text."""
     try:
-        found = json.loads(document)
-    except ValueError:
-        return text
-    return found if isinstance(found, str) else text
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _key() -> str:

@@ -19,6 +19,7 @@ from structgen.typed.functions import Outcome, obtained, warn_if_shortened
 from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import given_source
+from structgen.typed.servers import Server
 from structgen.typed.writers import wraps, writer_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 @overload
 def run(
-    model: str | Path | Engine | Infilling,
+    model: str | Path | Engine | Infilling | Server,
     prompt: str | Sequence[Message],
     target: type[T],
     *,
@@ -48,7 +49,7 @@ def run(
 ) -> T: ...
 @overload
 def run(
-    model: str | Path | Engine | Infilling,
+    model: str | Path | Engine | Infilling | Server,
     prompt: str | Sequence[Message],
     target: type[T],
     *,
@@ -67,7 +68,7 @@ def run(
 ) -> Outcome[T]: ...
 @overload
 def run(
-    model: str | Path | Engine | Infilling,
+    model: str | Path | Engine | Infilling | Server,
     prompt: str | Sequence[Message],
     target: Grammar | Mapping[str, Any] | object = None,
     *,
@@ -86,7 +87,7 @@ def run(
 ) -> Any: ...
 @options_named('sg.run("structgen/extract", "Ada is 36.", Person)', Sampling.__slots__)
 def run(
-    model: str | Path | Engine | Infilling,
+    model: str | Path | Engine | Infilling | Server,
     prompt: str | Sequence[Message],
     target: Any = None,
     *,

@@ -44,6 +44,11 @@ def wrapped(schema: dict[str, Any]) -> dict[str, Any]:
     return {**made, "$defs": schema["$defs"]} if "$defs" in schema else made
 
 
+def wrapper_of(text: str) -> str:
+    """Return a text of `wrapped(schema)` for a document of the schema."""
+    return f'{{"{WRAPPER}": {text}}}'
+
+
 def unwrapped(text: str) -> str:
     """Return the document inside a text of `wrapped(schema)`; the text itself, if it is no such object."""
     found = _HELD.fullmatch(text)

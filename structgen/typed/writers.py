@@ -14,10 +14,12 @@ from structgen.typed.infilled import Infilling, check_options, infiller_of, is_i
 from structgen.typed.local import Local, check_name, local_model
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
+from structgen.typed.servers import Server, server_of
 
 
 class Writer(Protocol):
-    """Writes texts for prompts."""
+    """Writes texts for prompts. A text is one of the grammar's, or its result has an error: a ValidatorError,
+    where another attempt may help."""
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -27,10 +29,6 @@ class Writer(Protocol):
     @property
     def bound(self) -> str:
         """The option that may bring about an early end of a document."""
-        ...
-
-    def check(self, form: WantedForm, text: str) -> str | None:
-        """Return what is wrong with a document under the grammar; None where nothing is."""
         ...
 
     def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
@@ -65,8 +63,8 @@ class Writer(Protocol):
 def wraps(model: object, wrap: bool | None) -> bool:
     """Tell whether a model is asked for objects alone: `wrap` where it is said; else the embedded models,
     which were trained on objects, and servers, whose protocol takes nothing else."""
-    if wrap is not None:
-        return wrap
+    if wrap is not None or isinstance(model, Server):
+        return wrap is not False
     name = str(model if isinstance(model, str | Path) else getattr(model, "name", ""))
     return name.startswith("openai:") or ModelPrompts(name).is_embedded
 
@@ -77,14 +75,17 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
     Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError
     for options that a server or infilling does not have.
     """
+    if isinstance(model, str) and model.startswith("openai:"):
+        model = server_of(model)
+    if isinstance(model, Server):
+        from structgen.typed import remote  # start-up: most models are no servers
+
+        remote.check_options(options)
+        model.check_options(options)
+        asked = remote.Remote(model)
+        return lambda: asked
     if isinstance(model, str | Path):
         name = str(model)
-        if name.startswith("openai:"):
-            from structgen.typed import remote as server
-
-            server.check_options(options)
-            remote = server.Remote(name)
-            return lambda: remote
         check_name(name)
         if is_infilling(name):
             check_options(options)

@@ -1,4 +1,8 @@
-"""A server that speaks OpenAI's protocol as far as is needed: it answers with given messages, in order."""
+"""A server that speaks OpenAI's protocol as far as is needed: it answers with given messages, in order.
+
+A message is a text, or the fields of a choice: `content`, `finish_reason`, others of the message; `status`
+and `error` are those of a refusal.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from structgen.typed import servers
 
 
 class Server:
@@ -35,6 +41,7 @@ class Server:
 
 @contextmanager
 def serving(*answers: Any) -> Iterator[Server]:
+    servers.KNOWN.clear()  # a port may come again
     server = Server(answers)
 
     class Handler(BaseHTTPRequestHandler):
@@ -43,7 +50,9 @@ def serving(*answers: Any) -> Iterator[Server]:
             choice = server.next(body)
             if choice.get("status"):
                 self.send_response(choice["status"])
+                self.send_header("Content-Type", "application/json")
                 self.end_headers()
+                self.wfile.write(json.dumps({"error": choice.get("error")}).encode())
                 return
             head = {"id": "1", "object": "chat.completion", "created": 0, "model": "small"}
             reason = choice.pop("finish_reason")

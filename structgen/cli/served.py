@@ -1,0 +1,84 @@
+"""`structgen generate --model openai:URL#NAME`: a server writes the texts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from structgen.cli.output import echo, echo_json_text, payload
+from structgen.errors import OptionError
+
+if TYPE_CHECKING:
+    from structgen.engine import Request
+    from structgen.typed.forms import WantedForm
+
+
+def check_served(others: dict[str, bool]) -> None:
+    """Raise OptionError for options that need a model of this process. `others`: these options, and whether
+    each was given."""
+    for option, is_given in others.items():
+        if is_given:
+            raise OptionError(
+                "It has no meaning for a model on a server, which chooses the tokens itself.",
+                where=option,
+                cure="Leave it out, or name a model of this machine.",
+            )
+
+
+def ask_server(
+    model: str,
+    request: Request,
+    form: WantedForm | None,
+    attempts: int,
+    stream: bool,
+    as_json: bool,
+    usage: bool,
+) -> bool:
+    """Print the samples of one prompt, as typed functions get them; returns whether one ended in an error.
+    `form`: what a type wants; None for the request's grammar, or free text."""
+    from structgen.core.grammar import Grammar
+    from structgen.engine.requests import Result
+    from structgen.typed.forms import WantedForm
+    from structgen.typed.functions import judged, obtained
+    from structgen.typed.options import TypedOptions
+    from structgen.typed.prompts import given_source
+    from structgen.typed.wrapping import Unwrapping, unwrapped
+    from structgen.typed.writers import writer_of
+
+    if form is None:
+        grammar = request.grammar if isinstance(request.grammar, Grammar) else None
+        form = WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=True)
+    failed, source = False, given_source(request.prompt)
+    for sample in range(request.n):
+        how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
+        options = TypedOptions(how, request.max_tokens, attempts, stop=request.stop)
+        writer = writer_of(model, options)()
+        if stream and not as_json:
+            ended, inside = list[Result](), Unwrapping() if form.is_wrapped else None
+            for piece in writer.stream(form, source, options, ended.append):
+                payload(piece if inside is None else inside.add(piece), newline=False)
+            payload("" if inside is None else inside.add(None))
+            outcome = judged(form, ended[0], 1, None)
+        else:
+            outcome = obtained(writer, form, source, options)
+        result, error = outcome.result, outcome.error
+        if as_json:
+            echo_json_text(
+                {
+                    "text": result.text,
+                    "value": result.value,
+                    "thoughts": result.thoughts,
+                    "finish_reason": result.finish_reason.value,
+                    "attempts": outcome.attempts,
+                    "error": None if error is None else str(error),
+                    "usage": {"prompt_tokens": result.usage.prompt_tokens, "tokens": result.usage.tokens},
+                }
+            )
+        elif not stream:
+            payload(unwrapped(result.text) if form.is_wrapped else result.text)
+        if error is not None:
+            failed = True
+            echo(f"{type(error).__name__}: {error}", err=True)
+        if usage:
+            echo(f"{result.usage.tokens:,} tokens, attempts: {outcome.attempts}", err=True)
+    return failed

@@ -1,0 +1,194 @@
+"""Reading the reply of a server: where in it the document stands.
+
+A server that keeps `response_format` sends the document and nothing else. Many others send thoughts before
+it, a sentence around it, or a fence. `read` finds the document by rules that never choose between two:
+
+1. The whole reply, if it is a document. Everything below is for replies that are none.
+2. Thoughts are taken apart: `<think>...</think>` at the beginning, also where only `</think>` is there,
+   because the server put the opening tag into the prompt. What follows them may be a document as a whole. In
+   the thoughts themselves none is looked for.
+3. What is left shows candidates: the content of each fence (the word behind the marks says nothing), and
+   each outermost `{...}` and `[...]`. Nothing is looked for inside of a candidate: a part of an answer is no
+   answer, and what stands in brackets that are not JSON may be a part of something broken.
+4. Exactly one of the candidates is a document: it is the answer. A candidate that the schema refuses
+   cannot be what was asked for: so a footnote `[1]` or a broken draft does no harm, and no choice is made.
+   The same value twice is one. With two different documents nothing tells a draft from the answer, nor an
+   example from it: the reply is refused, says so, and is asked for again.
+
+Only objects of the schema that was sent are looked for in sentences (`inside`). A number, a word or a list
+would be found in many sentences that do not mean it: `[1]` is a list of integers and a footnote. These are
+read where they are the whole reply, what follows the thoughts, or the content of the one fence.
+
+Nothing is mended: comments, trailing commas and typographic quotes are not JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+_TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
+_OPENING = re.compile(_TAG.format(""))
+_CLOSING = re.compile(_TAG.format("/"))
+_MARK = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+"""What opens or closes brackets, and strings, whose brackets are text."""
+_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
+"""A line that opens a fence, and with nothing behind the marks one that closes it."""
+_BLANKS = " \t\r\n\ufeff"
+"""What may stand around a document: JSON's white space and the byte order mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReply:
+    """What was found in a reply."""
+
+    found: str
+    """The text that is read, as it stands in the reply; all of the reply where nothing is."""
+    document: str | None
+    """The document that it says; None where it says none."""
+    thoughts: str = ""
+    fault: str = ""
+    """Why there is no document, where that is no matter of one text: a sentence without its full stop."""
+
+
+def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) -> ReadReply:
+    """Return what a reply says, by the rules above. `document_of` returns the document that a text is, or
+    None; `inside`: whether a sentence may hold it. Cost: linear in the reply, and a call for each
+    candidate."""
+    if not reply.strip(_BLANKS):
+        return ReadReply(reply, None, fault="The reply is empty")
+    parts = thoughts_apart(reply)
+    thoughts, rest = parts if parts is not None else ("", "")
+    wholes = {reply: "", reply.strip(_BLANKS): ""}
+    wholes.setdefault(rest.strip(_BLANKS), thoughts)
+    for whole, before in wholes.items():
+        if (document := document_of(whole)) is not None:
+            return ReadReply(whole, document, before)
+    if parts is None:
+        return ReadReply(reply, None, fault="The reply is thoughts alone: their tag is never closed")
+    blocks = list(_fenced(rest))
+    if inside:
+        blocks += _bracketed(rest)
+    elif len(blocks) > 1:
+        return ReadReply(reply, None, thoughts)
+    documents: dict[str, tuple[str, str]] = {}
+    for one in dict.fromkeys(blocks):
+        if (document := document_of(one)) is not None:
+            documents.setdefault(_value_of(document), (one, document))
+    if len(documents) == 1:
+        ((one, document),) = documents.values()
+        return ReadReply(one, document, thoughts)
+    if documents:
+        what = f"The reply has {len(documents)} different documents, and does not say which is meant"
+        return ReadReply(reply, None, thoughts, what)
+    values = list(dict.fromkeys(_bracketed(rest)))
+    return ReadReply(values[0] if inside and len(values) == 1 else reply, None, thoughts)
+
+
+def thoughts_apart(reply: str) -> tuple[str, str] | None:
+    """Return the thoughts at the beginning of a reply, without their tags, and what follows them; None for
+    thoughts that are not closed."""
+    thoughts, rest = list[str](), reply
+    while True:
+        begun = _OPENING.match(rest.lstrip(_BLANKS))
+        ended = _CLOSING.search(rest)
+        if begun is not None and ended is None:
+            return None
+        if ended is None or (begun is None and thoughts):
+            return "\n".join(thoughts), rest
+        said = rest[: ended.start()].lstrip(_BLANKS)
+        thoughts.append(said[begun.end() if begun is not None else 0 :].strip())
+        rest = rest[ended.end() :]
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """Yield the contents of the fences of a text, without the blanks around them."""
+    mark, lines = "", list[str]()
+    for line in text.split("\n"):
+        fence = _FENCE.fullmatch(line)
+        if not mark:
+            mark, lines = (fence[1] if fence is not None else ""), []
+        elif fence is not None and fence[1].startswith(mark) and not fence[2].strip():
+            yield "\n".join(lines).strip(_BLANKS)
+            mark = ""
+        else:
+            lines.append(line)
+
+
+def _bracketed(text: str) -> Iterator[str]:
+    """Yield each outermost text between brackets that close; what one leaves open ends the search."""
+    at = 0
+    while (begun := re.compile(r"[\[{]").search(text, at)) is not None:
+        depth = 0
+        for mark in _MARK.finditer(text, begun.start()):
+            depth += (mark[0] in "[{") - (mark[0] in "]}")
+            if not depth:
+                break
+        if depth:
+            return
+        at = mark.end()
+        yield text[begun.start() : at]
+
+
+def _value_of(document: str) -> str:
+    """Return a text that is the same for equal JSON values."""
+    try:
+        return json.dumps(json.loads(document), sort_keys=True)
+    except (ValueError, RecursionError):
+        return document
+
+
+class ArrivingObject:
+    """Finds the object in a reply that arrives in pieces: what begins with the first line that begins with
+    `{` outside of thoughts. `read` has the last word on whether it is the document."""
+
+    __slots__ = ("_depth", "_escaped", "_in_string", "_line", "_thinks", "_untold", "found", "reply")
+
+    def __init__(self) -> None:
+        self.reply = ""
+        self.found = ""
+        """The object so far, as it stands in the reply."""
+        self._line = ""
+        """What the reply has on its last line, or behind the thoughts."""
+        self._untold, self._thinks, self._in_string, self._escaped = True, False, False, False
+        self._depth = 0
+
+    def add(self, piece: str) -> str:
+        """Take a piece; returns what it adds to the object. Cost: linear in the piece."""
+        begun, known = 0, len(self.found)
+        for at, char in enumerate(piece):
+            if self._depth:
+                if self._closes(char):
+                    self.found += piece[begun : at + 1]
+            elif self._untold:
+                if char == "{" and not self._thinks and not self._line.strip(_BLANKS):
+                    self._depth, self._untold, begun = 1, False, at
+                elif char == "\n":
+                    self._line = ""
+                else:
+                    self._line += char
+                    if char in ">]":
+                        self._tag()
+        if self._depth:
+            self.found += piece[begun:]
+        self.reply += piece
+        return self.found[known:]
+
+    def _tag(self) -> None:
+        """Look whether a tag of thoughts has ended."""
+        if _OPENING.fullmatch(self._line.strip(_BLANKS)):
+            self._thinks = True
+        elif _CLOSING.search(self._line):
+            self._thinks, self._line = False, ""
+
+    def _closes(self, char: str) -> bool:
+        """Take a character of the object; tells whether it is the last one."""
+        if self._in_string:
+            self._in_string = self._escaped or char != '"'
+            self._escaped = char == "\\" and not self._escaped
+            return False
+        self._in_string = char == '"'
+        self._depth += (char in "[{") - (char in "]}")
+        return not self._depth

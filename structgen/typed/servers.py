@@ -1,0 +1,187 @@
+"""Models on servers that speak OpenAI's protocol: how one is named, and what it was found to take.
+
+Servers differ in the fields of a request that they take. Newer models of OpenAI refuse `max_tokens` (they
+want `max_completion_tokens`) and every `temperature` but 1; others know no `response_format` or no `seed`.
+A refusal is a status 400 (or 422) that names the field.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from structgen.engine import checks
+from structgen.engine.requests import Sampling
+from structgen.errors import OptionError
+from structgen.typed.options import TypedOptions
+
+SCHEMA = "response_format"
+"""The field that holds the schema."""
+_OTHER = MappingProxyType({"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"})
+_OPTIONAL = ("temperature", "seed", SCHEMA)
+_NAMED = re.compile(
+    r"\b(?:(?P<field>max_completion_tokens|max_tokens|temperature|seed)"
+    r"|response[_ ]format|json[_ ]?schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)\b",
+    re.IGNORECASE,
+)
+"""The names of the fields in messages, and other words for the schema."""
+_REFUSED = re.compile(
+    r"un(?:supported|recogni[sz]ed|known|expected|available)|deprecated|extra (?:inputs|fields)"
+    r"|(?:not|n't) (?:be )?(?:support|recogni[sz]|permit|allow|accept|available|take)",
+    re.IGNORECASE,
+)
+"""Says that a field is not taken at all. Of a value out of range only the caller knows what he wants."""
+_THIS_SCHEMA = re.compile(r"invalid schema|schema (?:contains|conversion)|parse grammar", re.IGNORECASE)
+"""Says that the server takes schemas, and not this one."""
+_ADDRESS = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
+
+
+@checks.fields_named('sg.Server("http://localhost:8000/v1", "llama")')
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A model on a server for `sg.generate` and `sg.run`, and which fields of a request it takes.
+    `openai:URL#NAME` stands for one with the defaults. Errors: OptionError.
+
+    Nobody has to say what a server refuses by name: the request is sent again without it, once in a process.
+    """
+
+    url: str
+    """The address, which mostly ends in /v1."""
+    name: str
+    """The model's name on the server."""
+    max_tokens_field: str | None = "max_tokens"
+    """The field for the most tokens, `max_tokens` or `max_completion_tokens`; None: it is not sent."""
+    leave_out: str | Sequence[str] = ()
+    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `response_format`. Without the last
+    one the schema stands in the prompt."""
+
+    def __post_init__(self) -> None:
+        checks.text("name", self.name)
+        if not checks.text("url", self.url).startswith(("http://", "https://")):
+            raise OptionError(
+                f"{self.url!r} is no address of a server.",
+                where="url",
+                cure="Write it with http:// or https://, such as http://localhost:8000/v1.",
+            )
+        if self.max_tokens_field is not None and self.max_tokens_field not in tuple(_OTHER):
+            raise OptionError(
+                f"{self.max_tokens_field!r} is no field for the most tokens.",
+                where="max_tokens_field",
+                cure=f"Choose from {', '.join(_OTHER)}, or None to send none; how many, say sg.generate and "
+                "sg.run.",
+            )
+        object.__setattr__(self, "leave_out", checks.texts("leave_out", self.leave_out))
+        for field in self.leave_out:
+            if field not in _OPTIONAL:
+                raise OptionError(
+                    f"{field!r} is no field that can be left out.",
+                    where="leave_out",
+                    cure=f"Choose from {', '.join(_OPTIONAL)}; max_tokens_field=None leaves out max_tokens.",
+                )
+
+    def check_options(self, options: TypedOptions) -> None:
+        """Raise OptionError for an option that would go along in a field that is left out."""
+        how, plain = options.sampling, TypedOptions().sampling
+        given = {"temperature": how.temperature != plain.temperature, "seed": how.seed != Sampling().seed}
+        for field in self.leave_out:
+            if given.get(field):
+                raise OptionError(
+                    f"{field} is given, and sg.Server leaves it out.",
+                    where=field,
+                    cure="Take it out of one of them.",
+                )
+        if options.max_tokens is not None and self.max_tokens_field is None:
+            raise OptionError(
+                "max_tokens is given, and sg.Server has no field for it.",
+                where="max_tokens",
+                cure='Leave it out, or write max_tokens_field="max_completion_tokens".',
+            )
+
+
+def server_of(name: str) -> Server:
+    """Return the server that `openai:URL#NAME` names. Errors: OptionError."""
+    found = _ADDRESS.fullmatch(name)
+    if found is None:
+        raise OptionError(
+            f"{name!r} names no model on a server.",
+            where="model",
+            cure="Write openai:URL#NAME, such as openai:http://localhost:8000/v1#llama.",
+        )
+    return Server(found[1], found[2])
+
+
+class ServerHabits:
+    """What a model on a server was found to do with requests. All writers of this model share one."""
+
+    __slots__ = ("_instead", "_refused", "_schemas", "breaks_schemas")
+
+    def __init__(self) -> None:
+        self._instead: dict[str, str | None] = {}
+        """For each field that it refused: the field that is sent instead; None: none is."""
+        self._refused = False
+        """Whether it takes no schema."""
+        self._schemas: set[str] = set()
+        """The schemas that it refused by themselves."""
+        self.breaks_schemas = False
+        """Whether a reply broke its schema: then the schema stands in the prompt as well."""
+
+    def field(self, name: str | None) -> str | None:
+        """Return the field under which something is sent; None: under none."""
+        while name in self._instead:
+            name = self._instead[name]
+        return name
+
+    def takes(self, schema: Mapping[str, Any]) -> bool:
+        """Tell whether a schema is sent in its field."""
+        return not self._refused and _text_of(schema) not in self._schemas
+
+    def learn(self, server: Server, error: Exception, body: Mapping[str, Any]) -> bool:
+        """Note which field of a request an error names; tells whether the request is worth sending again,
+        made anew. A field that is left out from now on is told in a warning, for it was asked for."""
+        if getattr(error, "status_code", None) not in (400, 422):
+            return False
+        said = f"{error} {getattr(error, 'code', None)}".replace(server.name, "")
+        named = str(getattr(error, "param", None) or "").split(".")[0]
+        if named not in body:
+            found = _NAMED.search(said)
+            named = "" if found is None else found["field"] or SCHEMA
+        if named not in (*_OTHER, *_OPTIONAL) or named not in body:
+            return False
+        if named == SCHEMA:
+            schema = body[SCHEMA]["json_schema"]["schema"]
+            if _THIS_SCHEMA.search(said):
+                self._schemas.add(_text_of(schema))
+            elif _REFUSED.search(said) or getattr(error, "param", None):
+                self._refused = True
+            return not self.takes(schema)
+        if not _REFUSED.search(said):
+            return False
+        if named not in self._instead:  # else another request was told the same a moment ago
+            other = _OTHER.get(named)
+            self._instead[named] = None if other in self._instead else other
+            if self._instead[named] is None:
+                how = "max_tokens_field=None" if named in _OTHER else f"leave_out={named!r}"
+                warnings.warn(
+                    f"{server.name} at {server.url} takes no {named}: it is left out from now on. To say so "
+                    f"beforehand, pass sg.Server({server.url!r}, {server.name!r}, {how}).",
+                    stacklevel=2,
+                )
+        return True
+
+
+KNOWN: dict[tuple[str, str], ServerHabits] = {}
+"""The habits of each URL and name, for the life of the process."""
+
+
+def habits_of(server: Server) -> ServerHabits:
+    """Return what is known of a server's model."""
+    return KNOWN.setdefault((server.url, server.name), ServerHabits())
+
+
+def _text_of(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, sort_keys=True)

@@ -1,0 +1,284 @@
+"""Which fields a request has: what the options say, and what a server was found to take."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pydantic")
+pytest.importorskip("openai")
+
+from openai_server import Server, serving
+from pydantic import BaseModel
+
+import structgen as sg
+
+ADA = '{"name": "Ada", "age": 36}'
+FIELDS = ("max_tokens", "max_completion_tokens", "temperature", "seed", "response_format")
+OPENAI_TOKENS = (
+    "Unsupported parameter: 'max_tokens' is not supported with this model. "
+    "Use 'max_completion_tokens' instead."
+)
+OPENAI_TEMPERATURE = (
+    "Unsupported value: 'temperature' does not support 0 with this model. "
+    "Only the default (1) value is supported."
+)
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+def refusing(
+    refused: Mapping[str, Any], answer: Any = ADA, status: int = 400
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return an answer to a body: the error of the first field in it that is refused, or `answer`."""
+
+    def said(body: dict[str, Any]) -> dict[str, Any]:
+        for field, error in refused.items():
+            if field in body:
+                found = error if isinstance(error, dict) else {"message": error}
+                return {"status": status, "error": found}
+        return {"content": answer}
+
+    return said
+
+
+def fields(body: Mapping[str, Any]) -> set[str]:
+    return {field for field in FIELDS if field in body}
+
+
+def ask(server: Server, target: Any = Person, **options: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return sg.run(server.model, "Who?", target, **options)
+
+
+@pytest.mark.parametrize(
+    ("refused", "left"),
+    [
+        (
+            {
+                "max_tokens": {
+                    "message": OPENAI_TOKENS,
+                    "param": "max_tokens",
+                    "code": "unsupported_parameter",
+                }
+            },
+            4,
+        ),
+        ({"max_tokens": OPENAI_TOKENS}, 4),
+        ({"max_tokens": "max_tokens: Extra inputs are not permitted"}, 4),
+        ({"max_tokens": OPENAI_TOKENS, "temperature": OPENAI_TEMPERATURE}, 3),
+        ({"temperature": {"message": "Wrong.", "param": "temperature", "code": "unsupported_value"}}, 3),
+        ({"temperature": "`temperature` is deprecated for this model."}, 3),
+        ({"seed": "Unrecognized request argument supplied: seed"}, 3),
+        ({"response_format": "'response_format' of type 'json_schema' is not supported with this model."}, 3),
+        ({"response_format": "This response_format type is unavailable now"}, 3),
+        ({"response_format": {"message": "Wrong.", "param": "response_format.type"}}, 3),
+        ({field: f"{field} is not supported" for field in FIELDS}, 0),
+    ],
+    ids=str,
+)
+def test_a_field_that_a_refusal_names_is_not_sent_a_second_time(refused: dict[str, Any], left: int) -> None:
+    with serving(refusing(refused)) as server:
+        assert ask(server) == ask(server) == Person(name="Ada", age=36)
+        *tried, first, second = server.bodies
+    assert fields(first) == fields(second) and len(fields(second)) == left
+    assert len(tried) == len(refused)
+
+
+def test_a_status_422_is_read_as_well() -> None:
+    with serving(refusing({"seed": "body.seed: Extra inputs are not permitted"}, status=422)) as server:
+        assert ask(server) == Person(name="Ada", age=36)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_tokens is too large: 512. This model supports at most 100.",
+        "temperature must be at most 1.",
+        "The prompt has an unsupported character.",
+        "Unknown model 'small'.",
+        None,
+    ],
+)
+def test_a_refusal_that_names_no_field_as_unknown_is_an_error_at_once(message: str | None) -> None:
+    with serving({"status": 400, "error": {"message": message}}) as server:
+        with pytest.raises(sg.GenerationError, match="its message says which part"):
+            ask(server)
+        assert len(server.bodies) == 1
+
+
+def test_a_model_whose_name_is_that_of_a_field_is_not_mistaken_for_it() -> None:
+    with serving({"status": 400, "error": {"message": "Unknown model 'seed'."}}) as server:
+        model = sg.Server(server.model[len("openai:") :].partition("#")[0], "seed")
+        with pytest.raises(sg.GenerationError):
+            sg.run(model, "Who?", Person)
+        assert len(server.bodies) == 1
+
+
+def test_what_is_left_out_is_told_once_with_the_option_and_a_new_name_is_not_told() -> None:
+    refused = {"max_tokens": OPENAI_TOKENS, "temperature": OPENAI_TEMPERATURE}
+    with serving(refusing(refused)) as server, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            sg.run(server.model, "Who?", Person)
+    (one,) = [str(warning.message) for warning in told if "left out" in str(warning.message)]
+    assert "takes no temperature" in one and "'small', leave_out='temperature')" in one
+
+
+def test_streams_coroutines_and_batches_send_again_as_calls_do() -> None:
+    refused = {"max_tokens": OPENAI_TOKENS, "seed": "seed is not supported"}
+    for how in ("stream", "coroutine", "batch"):
+        with serving(refusing(refused)) as server, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+
+            @sg.generate(model=server.model)
+            def person(text: str) -> Person:
+                """{text}"""
+                return sg.filled()
+
+            @sg.generate(model=server.model)
+            async def later(text: str) -> Person:
+                """{text}"""
+                return sg.filled()
+
+            async def both() -> list[Any]:
+                return [await later("x"), [one async for one in later.stream("x")][-1].result]
+
+            match how:
+                case "stream":
+                    found = [list(person.stream("x"))[-1].result]
+                case "coroutine":
+                    found = asyncio.run(both())
+                case _:
+                    found = person.batch(["a", "b", "c"])
+            assert found == [Person(name="Ada", age=36)] * len(found)
+
+
+def test_a_schema_that_is_not_taken_stands_in_the_prompt() -> None:
+    message = "This model does not support response format `json_schema`."
+    with serving(refusing({"response_format": message}, '["S"]')) as server:
+        assert ask(server, list[str]) == ["S"]
+        sent = server.bodies[0]["response_format"]["json_schema"]["schema"]
+        said = server.bodies[1]["messages"][0]["content"]
+    assert said.startswith("Who?\n\nAnswer with one JSON document of this JSON Schema")
+    assert sg.json_schema(said.rpartition("\n")[2]) == sg.json_schema(sent)
+
+
+def test_a_schema_that_is_refused_by_itself_does_not_cost_the_others_their_field() -> None:
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        if "price" in str(body.get("response_format")):
+            return {"status": 400, "error": {"message": "Invalid schema for response_format 'answer'."}}
+        return {"content": '{"price": 3}' if "price" in str(body["messages"]) else ADA}
+
+    class Bill(BaseModel):
+        price: int
+
+    with serving(answer) as server:
+        assert ask(server, Bill) == Bill(price=3)
+        ask(server), ask(server, Bill)
+        assert ["response_format" in body for body in server.bodies] == [True, False, True, False]
+
+
+def test_after_a_reply_that_broke_its_schema_the_schema_is_in_the_prompts_too() -> None:
+    with serving('{"name": "Ada"}', ADA) as server:
+        ask(server), ask(server)
+        first, second, third = server.bodies
+    assert "JSON Schema" not in str(first["messages"])
+    for body in (second, third):
+        assert "of this JSON Schema" in body["messages"][0]["content"] and "response_format" in body
+
+
+def test_without_an_outline_no_prompt_has_the_schema() -> None:
+    with serving('{"name": "Ada"}', ADA) as server:
+        ask(server, outline=False)
+        assert "JSON Schema" not in str(server.bodies[1]["messages"])
+
+
+def test_a_prompt_in_parts_gets_the_schema_as_a_part() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    with serving(ADA) as server:
+        model = sg.Server(
+            server.model[len("openai:") :].partition("#")[0], "small", leave_out="response_format"
+        )
+        sg.run(model, [{"role": "user", "content": [image]}], Person)
+        (body,) = server.bodies
+    assert body["messages"][0]["content"][0] == image
+    assert "of this JSON Schema" in body["messages"][0]["content"][1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({}, {"max_tokens", "temperature", "seed", "response_format"}),
+        ({"max_tokens_field": "max_completion_tokens"}, {*FIELDS[1:]}),
+        ({"max_tokens_field": None}, {"temperature", "seed", "response_format"}),
+        ({"leave_out": ["temperature", "seed"]}, {"max_tokens", "response_format"}),
+        ({"leave_out": "response_format"}, {"max_tokens", "temperature", "seed"}),
+    ],
+    ids=str,
+)
+def test_the_options_say_what_is_sent(options: dict[str, Any], left: set[str]) -> None:
+    with serving('{"name": 1}', ADA) as server:
+        model = sg.Server(server.model[len("openai:") :].partition("#")[0], "small", **options)
+
+        @sg.generate(model=model)
+        def person() -> Person:
+            """Who?"""
+            return sg.filled()
+
+        assert person() == Person(name="Ada", age=36)
+        assert [fields(body) for body in server.bodies] == [left, left]
+
+
+def test_a_server_that_takes_only_the_older_name_gets_it() -> None:
+    with serving(refusing({"max_completion_tokens": "Unknown field: max_completion_tokens"})) as server:
+        url = server.model[len("openai:") :].partition("#")[0]
+        assert sg.run(sg.Server(url, "small", max_tokens_field="max_completion_tokens"), "Who?", Person)
+        assert fields(server.bodies[1]) == {"max_tokens", "temperature", "seed", "response_format"}
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (
+            lambda: sg.Server("http://h/v1", "m", max_token_field=None),
+            "no option 'max_token_field'. Write max_tok",
+        ),
+        (
+            lambda: sg.Server("http://h/v1", "m", max_tokens_field="tokens"),
+            "max_tokens_field: 'tokens' is no field",
+        ),
+        (lambda: sg.Server("http://h/v1", "m", max_tokens_field=100), "max_tokens_field: 100 is no field"),
+        (lambda: sg.Server("http://h/v1", "m", leave_out="top_p"), "leave_out: 'top_p' is no field"),
+        (lambda: sg.Server("http://h/v1", "m", leave_out=5), "leave_out: 5 is not allowed"),
+        (lambda: sg.Server("localhost:8000", "m"), "url: 'localhost:8000' is no address"),
+        (lambda: sg.Server("http://h/v1", ""), "name: '' is not allowed"),
+        (lambda: sg.Server("http://h/v1"), r"Write sg\.Server\("),
+    ],
+)
+def test_a_wrong_option_of_a_server_is_told_by_name(make: Callable[[], Any], told: str) -> None:
+    with pytest.raises(sg.OptionError, match=told):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("server", "options", "told"),
+    [
+        ({"leave_out": "temperature"}, {"sampling": sg.Sampling(temperature=0.5)}, "^temperature: "),
+        ({"leave_out": "seed"}, {"sampling": sg.Sampling(temperature=0.0, seed=4)}, "^seed: "),
+        ({"max_tokens_field": None}, {"max_tokens": 9}, "^max_tokens: "),
+    ],
+)
+def test_what_is_asked_for_and_left_out_is_a_contradiction(
+    server: dict[str, Any], options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(sg.OptionError, match=told):
+        sg.run(sg.Server("http://h/v1", "m", **server), "Who?", Person, **options)
