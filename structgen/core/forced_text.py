@@ -26,6 +26,7 @@ from structgen.core.compiled import CompiledGrammar, Completions, Dfa
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
+from structgen.machine_core.draft_nodes import walk_roots
 from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
 from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, Core, NodeRow, Registers
 from structgen.machine_core.masks import fill
@@ -191,10 +192,7 @@ class ForcedText(CompiledGrammar):
         """Return ASKED: `_after_token` answers."""
         return ASKED
 
-    @staticmethod
-    def walk_drafts(batch: int, jobs: int, count: int, /) -> int:
-        """Return `count`: all drafts are left to `read_left`."""
-        return count
+    walk_drafts = staticmethod(walk_roots)
 
     def _after_token(self, index: int, token: int) -> int:
         place = self._places[index]
@@ -386,7 +384,7 @@ class AnyText(CompiledGrammar):
         self._completions = _NoCompletions()
 
     take = staticmethod(ForcedText.take)
-    walk_drafts = staticmethod(ForcedText.walk_drafts)
+    walk_drafts = staticmethod(walk_roots)
 
     def _after_token(self, index: int, token: int) -> int:
         return self._FREE if index == self._FREE else -1

@@ -53,8 +53,8 @@ class TextSequence:
 
     __slots__ = (
         "_border",
-        "_compiled",
         "_border_left",
+        "_compiled",
         "_drafting_of",
         "_half",
         "_held",
@@ -234,9 +234,7 @@ class TextSequence:
         compiled = None if self.handle.request.grammar is None else self._compiled
         if how is not None and how.history is not None and compiled is not None and complete:
             try:
-                how.history.add(
-                    how.tenant, compiled.grammar.fingerprint, [step.token for step in self.steps]
-                )
+                how.history.add(how.tenant, compiled.grammar.fingerprint, [step.token for step in self.steps])
             except Exception as error:  # the answer is complete all the same
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 

@@ -65,6 +65,8 @@ def generate(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
@@ -97,6 +99,11 @@ def generate(
     speculation
         how the next tokens are guessed, so that one pass of the model checks many: "auto", "off", or an
         `sg.Speculation`. It changes how long a call takes, and none of its tokens; draws have none.
+    canonical
+        whether the parts of a document that its grammar forces are written in the tokenizer's own tokens.
+    healing
+        whether the last tokens of the prompt may be written again, so that one token crosses its border. Both
+        change the law of the tokens (docs/engine.md).
     stop
         strings at which a free text (`-> str`) ends; they are not part of it. The grammar of any other type
         says where a document ends, and stop is refused.
@@ -115,6 +122,8 @@ def generate(
         thinking,
         speculation,
         stop,
+        canonical=canonical,
+        healing=healing,
     )
     writer, streams = writer_of(model, options), not is_infilling(model)
     frame = sys._getframe(2)  # of the caller; 1 is the check of the options

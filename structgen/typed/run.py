@@ -43,6 +43,8 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
 ) -> T: ...
 @overload
@@ -61,6 +63,8 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
 ) -> Outcome[T]: ...
 @overload
@@ -79,6 +83,8 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
 ) -> Any: ...
 @options_named('sg.run("structgen/extract", "Ada is 36.", Person)', Sampling.__slots__)
@@ -97,6 +103,8 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
 ) -> Any:
     """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
@@ -119,6 +127,8 @@ def run(
         thinking,
         speculation,
         stop,
+        canonical=canonical,
+        healing=healing,
     )
     writer = writer_of(model, options)
     name = str(model) if isinstance(model, str | Path) else model.name
