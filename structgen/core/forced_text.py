@@ -418,6 +418,10 @@ class AnyText(CompiledGrammar):
         """Raise OptionError."""
         raise OptionError("Free text has no automaton.", where="to_dfa", cure="Give a grammar.")
 
+    def anew(self) -> AnyText:
+        """Return another one."""
+        return AnyText(self.tokenizer)
+
     used = 0.0
     nbytes = 0
     sizes: ClassVar[dict[str, int]] = {}
