@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -223,3 +225,67 @@ def test_drafts_have_the_masks_of_their_states(canonical: bool) -> None:
         matcher.fill_mask(alone)
         assert mask.allowed(row).tolist() == alone.allowed(0).tolist()
         matcher.advance(token)
+
+
+LARGE = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[1] / "data" / "bpe"))
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 6}, "tags": {"enum": ["red", "redder", "blue"]}},
+    "required": ["name", "tags"],
+    "additionalProperties": False,
+}
+GRAMMARS = {
+    "json": sg.json_schema(PERSON, **sg.JSON_DUMPS),
+    "spaces": sg.json_schema(PERSON),
+    "lark": sg.lark('start: "let " NAME " = " ("index" | "input") ";"\nNAME: /[a-z]{1,4}/'),
+    "ebnf": sg.ebnf('root ::= "item " [0-9] ("; " root)? "."'),
+    "parts": "Answer: " + sg.regex("[a-z]{2,6}") + ", because: " + sg.choice(["no", "none"]),
+}
+
+
+@pytest.mark.parametrize("behind", [b"", b":", b"\xe2\x82"])
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_texts_of_every_kind_of_grammar(name: str, behind: bytes) -> None:
+    """Random tokens of the masks write texts of the grammar, and end."""
+    compiled = sg.compile(GRAMMARS[name], LARGE)
+    policy = with_forced_text(compiled, canonical=True, behind=behind)
+    mask, plain = sg.allocate_mask(1, LARGE.vocab_size), sg.allocate_mask(1, LARGE.vocab_size)
+    for seed in range(12):
+        matcher, chosen = sg.Matcher(policy), random.Random(seed)
+        while not matcher.is_finished:
+            left = 40 - len(matcher.tokens)
+            matcher.fill_mask(mask, budget=left if left >= matcher.tokens_to_finish() else None)
+            text = LARGE.decode(matcher.tokens)
+            if len(text) >= len(behind) and not matcher.is_complete:
+                state = compiled.step_bytes(compiled.start, text[len(behind) :])
+                assert state is not None
+                compiled.fill(state, plain)
+                assert set(mask.allowed(0)) <= set(plain.allowed(0)) != set()
+                forced = compiled.forced(state.index)
+                longer = [
+                    token for token in mask.allowed(0) if len(LARGE.token_bytes[token] or b"") > len(forced)
+                ]
+                assert not forced or len(mask.allowed(0)) - len(longer) <= 1 or left < 15
+            matcher.advance(chosen.choice(mask.allowed(0).tolist()))
+        text = LARGE.decode(matcher.tokens)
+        assert text.startswith(behind)
+        end = compiled.step_bytes(compiled.start, text[len(behind) :])
+        assert end is not None and end.is_complete
+
+
+def test_a_policy_is_made_again_in_another_process_and_after_limits() -> None:
+    policy = with_forced_text(_compiled(["xabcdy", "abcde"]), canonical=True, behind=b"x")
+    wanted = _sequences(policy)
+    assert _sequences(pickle.loads(pickle.dumps(policy))) == wanted
+    assert _sequences(policy.anew()) == wanted
+    matcher = sg.Matcher(policy)
+    matcher.advance(policy.allowed(policy.start)[0])
+    assert pickle.loads(pickle.dumps(matcher)).tokens == matcher.tokens
+
+
+def test_a_grammar_keeps_a_number_of_policies() -> None:
+    compiled = _compiled(["abc"])
+    assert with_forced_text(compiled, behind=b"x") is with_forced_text(compiled, behind=b"x")
+    for number in range(300):
+        with_forced_text(compiled, behind=str(number).encode())
+    assert len(compiled.forced_texts) == 256
