@@ -47,7 +47,7 @@ _READING: Final = 0
 """The mode of every state before an end token."""
 
 
-class Place(NamedTuple):
+class ForcedPlace(NamedTuple):
     """A state of the policy."""
 
     written: int
@@ -72,18 +72,18 @@ class ForcedText(CompiledGrammar):
         super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
         self.inner, self.lock = inner, inner.lock
         self.is_canonical, self.border = canonical, behind
-        self._places: list[Place | None] = []
-        self._numbers: dict[Place, int] = {}
+        self._places: list[ForcedPlace | None] = []
+        self._numbers: dict[ForcedPlace, int] = {}
         self._stretches: dict[int, tuple[int, ...]] = {}
         self._bits: npt.NDArray[np.int32] = _NONE
         self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
         self._least: list[int | None] = [None] * len(behind)
         self._completions = _ForcedCompletions(self)
-        self._start = self._number(Place(0, inner.start.index))
+        self._start = self._number(ForcedPlace(0, inner.start.index))
 
     # --- places ---------------------------------------------------------------------------------------------
 
-    def _number(self, place: Place | None) -> int:
+    def _number(self, place: ForcedPlace | None) -> int:
         """Return the number of a place; None: the end token was taken."""
         with self.lock:
             found = self._finished if place is None else self._numbers.get(place, -1)
@@ -97,17 +97,17 @@ class ForcedText(CompiledGrammar):
                     self._numbers[place] = found
             return found
 
-    def place(self, index: int) -> Place:
+    def place(self, index: int) -> ForcedPlace:
         """Return the place of a state, by its number, before an end token."""
         place = self._places[index]
         assert place is not None, "a state that no end token has finished"
         return place
 
-    def rest_of_border(self, place: Place) -> bytes:
+    def rest_of_border(self, place: ForcedPlace) -> bytes:
         """Return the bytes of the border that are still to be written."""
         return self.border[place.written :]
 
-    def _read(self, place: Place, data: bytes) -> Place | None:
+    def _read(self, place: ForcedPlace, data: bytes) -> ForcedPlace | None:
         """Return the place after bytes; None where they are refused."""
         rest = self.rest_of_border(place)
         if not (data.startswith(rest) or rest.startswith(data)):
@@ -115,17 +115,17 @@ class ForcedText(CompiledGrammar):
         after = self.inner.bytes_index(place.state, data[len(rest) :]) if len(data) > len(rest) else -1
         if after < 0 and len(data) > len(rest):
             return None
-        return Place(place.written + min(len(rest), len(data)), place.state if after < 0 else after)
+        return ForcedPlace(place.written + min(len(rest), len(data)), place.state if after < 0 else after)
 
-    def _step(self, place: Place, byte: int) -> Place | None:
+    def _step(self, place: ForcedPlace, byte: int) -> ForcedPlace | None:
         return self._read(place, bytes((byte,)))
 
-    def moved(self, place: Place, token: int) -> Place | None:
+    def moved(self, place: ForcedPlace, token: int) -> ForcedPlace | None:
         """Return the place after a token that is no end token; None where the grammar refuses it."""
         rest = self.rest_of_border(place)
         if not rest:
             after = self.inner.next_index(place.state, token)
-            return None if after < 0 else Place(place.written, after)
+            return None if after < 0 else ForcedPlace(place.written, after)
         data = self.tokenizer.token_bytes[token]
         found = self._read(place, data) if data else None
         if found is None or data is None:
@@ -135,7 +135,7 @@ class ForcedText(CompiledGrammar):
             return None if end < 0 else found._replace(state=end)
         return found if self.least(found) >= 0 else None
 
-    def least(self, place: Place) -> int:
+    def least(self, place: ForcedPlace) -> int:
         """Return how many tokens complete the text from a place; -1 where none do: no tokens write the rest
         of the border."""
         rest = self.rest_of_border(place)
@@ -152,12 +152,12 @@ class ForcedText(CompiledGrammar):
             known = self._least[place.written] = 1 + min(costs) if costs else -1
         return known
 
-    def _crossings(self, place: Place) -> Iterator[tuple[list[int], Place]]:
+    def _crossings(self, place: ForcedPlace) -> Iterator[tuple[list[int], ForcedPlace]]:
         """Yield the tokens that write the rest of the border and go on, with the places behind them."""
         behind = place._replace(written=len(self.border))
         return tokens_behind(self.vocabulary, self.rest_of_border(place), behind, self._step)
 
-    def _crossed(self, place: Place, behind: Place) -> Place | None:
+    def _crossed(self, place: ForcedPlace, behind: ForcedPlace) -> ForcedPlace | None:
         end = self.inner.token_end(behind.state)
         return None if end < 0 else behind._replace(state=end)
 
@@ -175,12 +175,12 @@ class ForcedText(CompiledGrammar):
             found = self._stretches[origin] = self._stretch(place)
         return found[place.at :]
 
-    def _stretch(self, place: Place) -> tuple[int, ...]:
+    def _stretch(self, place: ForcedPlace) -> tuple[int, ...]:
         """Return the tokenizer's own tokens for the text that is forced at a place; empty where it has none
         (half a character), or where the grammar refuses one of them."""
         data = _whole_characters(self.rest_of_border(place) + self.inner.forced(place.state))
         tokens = self.tokenizer.canonical(data) if data else None
-        after: Place | None = place
+        after: ForcedPlace | None = place
         for token in tokens or ():
             after = None if after is None else self.moved(after, token)
         return () if tokens is None or after is None else tuple(tokens)
@@ -256,7 +256,7 @@ class ForcedText(CompiledGrammar):
         """Return whether the vocabulary has a token that begins with these bytes and has more."""
         return next(tokens_behind(self.vocabulary, data, 0, lambda state, byte: state), None) is not None
 
-    def _border_bits(self, place: Place) -> npt.NDArray[np.int32]:
+    def _border_bits(self, place: ForcedPlace) -> npt.NDArray[np.int32]:
         """Return the mask of a place before the end of the border, as a row of bits."""
         rest = self.rest_of_border(place)
         found = [
@@ -279,7 +279,7 @@ class ForcedText(CompiledGrammar):
         super().fill_within(index, mask, row, budget)
         place = self.place(index)
         if place.origin != _NO_POLICY and not mask.array[row].any():
-            plain = self._number(Place(place.written, place.state, _NO_POLICY))
+            plain = self._number(ForcedPlace(place.written, place.state, _NO_POLICY))
             super().fill_within(plain, mask, row, budget)
 
     def _next_bytes(self, index: int) -> bytes:
