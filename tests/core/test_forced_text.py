@@ -141,6 +141,15 @@ def test_a_budget_of_tokens_is_kept(documents: list[str], behind: bytes, canonic
         assert text in {behind + one.encode() for one in documents}
 
 
+def test_no_token_leaves_a_border_that_no_tokens_write() -> None:
+    """No token is "b" alone, so behind "a" only "bc" could go on."""
+    own = sg.Tokenizer.from_bytes([b"a", b"c", b"d", b"ab", b"bc", None], 5)
+    for document, allowed in (("c", [0, 3]), ("d", [3])):
+        policy = with_forced_text(sg.compile(sg.literal(document), own), behind=b"ab")
+        assert policy.allowed(policy.start) == allowed
+        assert policy.tokens_to_finish(policy.start) == 2
+
+
 def test_the_fewest_tokens_are_counted_across_the_border() -> None:
     compiled = _compiled(["//ab"])
     assert sg.Matcher(with_forced_text(compiled, behind=b":")).tokens_to_finish() == 2
@@ -153,9 +162,11 @@ def test_the_fewest_tokens_are_counted_across_the_border() -> None:
         ("ex:", ["//ab"], ":"),
         ("ex:", ["ab"], ""),
         ("exxa", ["b", "x"], "a"),
-        # "abc" may begin in the middle of the token "xxab": there is none, the tokens are x, x, ab
+        # the tokens are e, x, x, ab
         ("exxab", ["c"], "ab"),
         ("e", [" "], ""),
+        # "ab", "a": the token "abab" begins in the first of them
+        ("xaba", ["b"], "aba"),
     ],
 )
 def test_as_much_of_a_prompt_is_written_again_as_a_token_may_begin_in(
