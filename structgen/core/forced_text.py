@@ -63,7 +63,7 @@ class ForcedPlace(NamedTuple):
 class ForcedText(CompiledGrammar):
     """A compiled grammar with a policy for the tokens of forced text (see the module).
 
-    Cost: 10 us a token; a call of the tokenizer for each forced stretch, once.
+    Cost: some 30 us a token; a call of the tokenizer for each forced stretch, once.
     """
 
     table_plan = _TABLES
