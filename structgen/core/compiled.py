@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, Self, TypeVar
 
@@ -187,7 +187,7 @@ class CompiledGrammar(ABC):
 
     grammar: Any
     """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
-    has_events: ClassVar[bool] = False
+    has_events: bool = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]
     """The tables of its machine."""
@@ -226,6 +226,8 @@ class CompiledGrammar(ABC):
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self.is_young = False
         """Whether `look_ahead` is still to be called."""
+        self.forced_texts: dict[tuple[bool, bytes], CompiledGrammar] = {}
+        """The same grammar with other tokens for its forced text (`core.forced_text`)."""
         self._start = 0
 
     # --- what each machine implements -----------------------------------------------------------------------
@@ -263,6 +265,20 @@ class CompiledGrammar(ABC):
     def _compute(self, index: int, target: int) -> int:
         """Work out and memoise the mask of a state and write it to `target`; return 0, ENDED after an end
         token, or LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
+
+    def special_tokens(self, index: int) -> list[int]:
+        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
+        return []
+
+    def token_end(self, index: int) -> int:
+        """Return the number of the state in which a token ends whose bytes lead to a state, or -1 where none
+        may end."""
+        return index
+
+    def planned_tokens(self, index: int) -> Sequence[int]:
+        """Return the tokens in which forced text is to be written from a state on, by its number; empty where
+        the model chooses them."""
+        return ()
 
     def _next_bytes(self, index: int) -> bytes:
         """Return the bytes that may come next, ascending. Under the lock."""
@@ -595,7 +611,7 @@ class CompiledGrammar(ABC):
         """Return the bytes that must come next; empty where the document may end here."""
         found = bytearray()
         node = index
-        while len(found) < _MOST_FORCED and not self.may_end(node):
+        while len(found) < _MOST_FORCED and not self.may_end(node) and not self.special_tokens(node):
             with self.lock:
                 following = self._next_bytes(node)
             if len(following) != 1:

@@ -152,6 +152,8 @@ def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str]
                     None if thinking is None else astuple(thinking),
                     request.outline,
                     request.chat,
+                    request.canonical,
+                    request.healing,
                 ),
                 "texts": request.prompt,
             }

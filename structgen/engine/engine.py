@@ -21,6 +21,7 @@ from typing import Any
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.forced_text import AnyText, half_character, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
@@ -30,7 +31,7 @@ from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result
-from structgen.engine.sequences import TextSequence
+from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
 from structgen.errors import BudgetError, OptionError
@@ -109,6 +110,7 @@ class Engine:
         """What was asked for least recently comes first."""
         self._of_grammars = threading.Lock()
         self._closings: dict[str | int, ThoughtClosing] = {}
+        self._any_text: AnyText | None = None
 
     def __repr__(self) -> str:
         return f"<Engine of {self.name or type(self.model).__name__}, {self.max_rows} rows>"
@@ -237,7 +239,8 @@ class Engine:
                 where="max_tokens",
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
-        matcher = None if request.grammar is None else Matcher(self.compiled(request.grammar))
+        compiled, prompt, border = self._forced_text(request, prompt)
+        matcher = None if compiled is None else Matcher(compiled)
         least = 0 if matcher is None else matcher.tokens_to_finish()
         if least > request.most_tokens:
             raise BudgetError(
@@ -254,11 +257,33 @@ class Engine:
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
-            text = TextSequence(handle, prompt, self.tokenizer, own, least, thoughts, drafting)
+            text = TextSequence(handle, prompt, self.tokenizer, own, least, thoughts, drafting, border)
             text.usage.speculation = less
             texts.append(text)
         self._loop.add(texts)
         return handles
+
+    def _forced_text(
+        self, request: Request, prompt: list[int]
+    ) -> tuple[CompiledGrammar | None, list[int], PromptBorder]:
+        """Return the compiled grammar of a request with its options for forced text, the tokens of its prompt
+        that the model reads, and the border behind them. Raises OptionError, TokenizerError."""
+        compiled = None if request.grammar is None else self.compiled(request.grammar)
+        if not request.healing:
+            if compiled is not None:
+                compiled = with_forced_text(compiled, canonical=request.canonical)
+            return compiled, prompt, NO_BORDER
+        is_free = compiled is None
+        if compiled is None:
+            if self._any_text is None:
+                self._any_text = AnyText(self.tokenizer)
+            compiled = self._any_text
+        kept = len(prompt) - prompt_border(compiled, prompt)
+        behind = self.tokenizer.decode(prompt[kept:])
+        policy = with_forced_text(compiled, canonical=request.canonical, behind=behind)
+        half = half_character(self.tokenizer, prompt) if is_free else b""
+        border = PromptBorder(len(behind), half, is_free)
+        return None if is_free and not behind else policy, prompt[:kept], border
 
     def _question(self, request: Request, prompt: str) -> ModelQuestion:
         """Return what is asked of the model."""
@@ -287,7 +312,8 @@ class Engine:
         if support.shape == "none":
             return None, support.reason
         # the fingerprint of a large schema takes time, and only a history asks for it
-        schema = "" if how.history is None or matcher is None else matcher.compiled.grammar.fingerprint
+        compiled = None if matcher is None or request.grammar is None else matcher.compiled
+        schema = "" if how.history is None or compiled is None else compiled.grammar.fingerprint
         facts = Facts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
         chain = how.chain or support.shape == "chain"
         return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain), support.reason

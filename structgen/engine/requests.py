@@ -130,6 +130,12 @@ class Request:
     chat: bool | None = None
     """Whether a prompt that is text gets the chat template; None: if the model has one. Token ids are used
     unchanged."""
+    canonical: bool = False
+    """Whether forced text is written in the tokenizer's own tokens. It changes the law of the tokens, not the
+    texts (docs/engine.md)."""
+    healing: bool = False
+    """Whether the last tokens of the prompt may be written again, so that one token crosses the border of
+    prompt and text. The text does not include their bytes."""
     refused: tuple[str, str] | None = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
@@ -148,6 +154,8 @@ class Request:
             ("refused", checks.refusal("refused", self.refused)),
             ("outline", checks.flag("outline", self.outline)),
             ("chat", checks.flag("chat", self.chat)),
+            ("canonical", checks.flag("canonical", self.canonical) or False),
+            ("healing", checks.flag("healing", self.healing) or False),
             ("steer_early", checks.whole("steer_early", self.steer_early, 0)),
             ("stop", checks.texts("stop", self.stop)),
             ("n", checks.whole("n", self.n, 1, _MOST_SAMPLES)),
@@ -180,6 +188,18 @@ class Request:
                 where="stop",
                 cure="Leave stop out: the text ends where the grammar ends it; or say in the grammar what "
                 "comes before the string.",
+            )
+        if self.canonical and self.grammar is None:
+            raise OptionError(
+                "Free text has no forced parts.",
+                where="canonical",
+                cure="Leave it out, or give a grammar.",
+            )
+        if self.healing and self.thinking is not None:
+            raise OptionError(
+                "What follows the prompt are thoughts, and the text begins behind their closing tag.",
+                where="healing",
+                cure="Leave out healing or thinking.",
             )
         self._check_ends()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -27,16 +28,35 @@ from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.tokenizer import Tokenizer
 
 
+@dataclass(frozen=True, slots=True)
+class PromptBorder:
+    """The bytes at the end of a prompt that are written again (`core.forced_text`)."""
+
+    size: int
+    """How many bytes; the text begins behind them."""
+    half: bytes
+    """The beginning of a character at the end of the prompt, which a free text may complete."""
+    is_free: bool
+    """Whether free text follows."""
+
+
+NO_BORDER = PromptBorder(0, b"", False)
+
+
 class TextSequence:
     """One sequence. `least`: the length of its shortest completion, in tokens.
 
     It begins with a matcher at the start of the grammar (None: free text), and with the thoughts that
-    `thoughts` returns for the matcher, if any. `drafting` makes its drafters (None: it has none).
+    `thoughts` returns for the matcher, if any. `drafting` makes its drafters (None: it has none). Behind a
+    `border` that is free text, the matcher is one of the border alone.
     """
 
     __slots__ = (
+        "_border",
+        "_border_left",
         "_compiled",
         "_drafting_of",
+        "_half",
         "_held",
         "_least",
         "_max_tokens",
@@ -84,11 +104,13 @@ class TextSequence:
         least: int,
         thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None,
         drafting: Callable[[], Drafting] | None = None,
+        border: PromptBorder = NO_BORDER,
     ) -> None:
         request = handle.request
         self.handle, self.prompt, self._tokenizer = handle, prompt, tokenizer
         self._compiled = None if matcher is None else matcher.compiled
         self._least, self._thoughts_of, self._drafting_of = least, thoughts, drafting
+        self._border = border
         self.began = time.monotonic()
         self.thought: list[int] = []
         """The tokens of the thoughts so far."""
@@ -138,6 +160,7 @@ class TextSequence:
             self._tokenizer.eos_token_ids,
         )
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._border_left, self._half = self._border.size, self._border.half
         self.text = ""
         self.sure = 0
         """How many characters cannot be part of a stop string any more."""
@@ -208,11 +231,10 @@ class TextSequence:
             self.drafting = None
         how = self.handle.request.drafts
         complete = reason in (FinishReason.STOP, FinishReason.STEERED)
-        if how is not None and how.history is not None and self._compiled is not None and complete:
+        compiled = None if self.handle.request.grammar is None else self._compiled
+        if how is not None and how.history is not None and compiled is not None and complete:
             try:
-                how.history.add(
-                    how.tenant, self._compiled.grammar.fingerprint, [step.token for step in self.steps]
-                )
+                how.history.add(how.tenant, compiled.grammar.fingerprint, [step.token for step in self.steps])
             except Exception as error:  # the answer is complete all the same
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 
@@ -296,13 +318,28 @@ class TextSequence:
             self.tokens.append(step.token)
             self.last = step.token
             self.row.position += 1
-            self._write(self._tokenizer.token_bytes[step.token] or b"")
+            self._write(self._behind_border(self._tokenizer.token_bytes[step.token] or b""))
         if self.stop is not None:
             if self.matcher is not None and self.steered:
                 self.stop = FinishReason.STEERED
         elif len(self.tokens) >= self._max_tokens:
             # with a grammar the document is complete, though the end token was not chosen
             self.stop = FinishReason.MAX_TOKENS if self.matcher is None else FinishReason.STEERED
+
+    def _behind_border(self, written: bytes) -> bytes:
+        """Return the bytes of a token that belong to the text. Behind the border a free text has no
+        matcher; if it completes the prompt's last character, it has the whole character."""
+        if self._border is NO_BORDER:
+            return written
+        cut = min(self._border_left, len(written))
+        self._border_left -= cut
+        if self._border.is_free and not self._border_left:
+            self.matcher = None
+        written = written[cut:]
+        if not written:
+            return written
+        half, self._half = self._half, b""
+        return half + written if written[0] & 0xC0 == 0x80 else written
 
     def _write(self, written: bytes) -> None:
         """Append characters to the text, and find stop strings."""

@@ -21,9 +21,10 @@ from torch import Tensor
 from structgen.compilation.compiler import compile
 from structgen.core.batch import RowStatus, fill_masks
 from structgen.core.compiled import CompiledGrammar
+from structgen.core.forced_text import AnyText, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.checks import options_named
+from structgen.engine.checks import flag, options_named
 from structgen.engine.choice import NEVER, allowed_of
 from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace
@@ -52,6 +53,12 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     call. Where the next prompt is the very output of a generation that was cut off by something else
     than max_new_tokens, call `reset()`. A beam without any allowed token gets the score -inf and is then
     ignored.
+
+    `canonical`: forced text is written in the tokenizer's own tokens. `healing`: the last tokens of a prompt
+    may be written again, so that one token crosses its border; write
+    `model.generate(**processor.healed(**tokenizer(prompts, return_tensors="pt")), ...)`. Both change the law
+    of the tokens, as the options of `sg.Request` do (docs/engine.md). Errors: OptionError for `canonical`
+    with a tokenizer that does not know its rules.
     """
 
     @options_named("LogitsProcessor(grammar, tokenizer)", name="LogitsProcessor")
@@ -61,11 +68,20 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         tokenizer: Any,
         *,
         max_new_tokens: int | None = None,
+        canonical: bool = False,
+        healing: bool = False,
     ) -> None:
         self.tokenizer = tokenizer_of(tokenizer)
         self.max_new_tokens = max_new_tokens
+        self.canonical = flag("canonical", canonical) or False
+        self.healing = flag("healing", healing) or False
         known: dict[Grammar, CompiledGrammar] = {}
-        self._compiled = [_compiled(one, self.tokenizer, known) for one in _listed(grammars)]
+        self._grammars = [_compiled(one, self.tokenizer, known) for one in _listed(grammars)]
+        self._compiled = [
+            None if one is None else with_forced_text(one, canonical=self.canonical) for one in self._grammars
+        ]
+        self._healed: Tensor | None = None
+        """The ids that `healed` has returned; `_compiled` has then a grammar for each of these rows."""
         self._before: Tensor | None = None
         self._begun = 0
         self._rows: list[Matcher | None] = []
@@ -74,7 +90,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process begins with a new generation."""
-        return {**self.__dict__, "_before": None, "_rows": [], "_dead": [], "_mask": None}
+        return {**self.__dict__, "_before": None, "_healed": None, "_rows": [], "_dead": [], "_mask": None}
 
     def __bool__(self) -> bool:
         """A processor is there, though it has no length."""
@@ -91,6 +107,40 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     def reset(self) -> None:
         """Forget the last generation."""
         self._before = None
+
+    def healed(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **others: Any
+    ) -> dict[str, Tensor]:
+        """Return what to give to `generate`: the prompts without the tokens that are written again, padded on
+        the left, and their attention mask. `others` (token_type_ids) are left out: they are of the longer
+        prompts. The ids that `generate` returns have the tokens that were written again.
+
+        Errors: OptionError without `healing=True`, and where the rows are not a multiple of the grammars.
+        """
+        if not self.healing:
+            raise OptionError(
+                "The processor was made without healing.", where="healing", cure="Pass healing=True."
+            )
+        each = self._each(self._grammars, len(input_ids))
+        free = AnyText(self.tokenizer)
+        seen = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        kept, policies = [], list[CompiledGrammar | None]()
+        for one, row, is_seen in zip(each, input_ids, seen.bool(), strict=True):
+            prompt = row[is_seen].tolist()
+            compiled = free if one is None else one
+            size = len(prompt) - prompt_border(compiled, prompt)
+            behind = self.tokenizer.decode(prompt[size:])
+            canonical = self.canonical and one is not None
+            policy = with_forced_text(compiled, canonical=canonical, behind=behind)
+            policies.append(None if policy is free else policy)
+            kept.append(prompt[:size])
+        longest = max(map(len, kept))
+        pad = self.tokenizer.eos_token_ids[0]
+        ids = [[*[pad] * (longest - len(prompt)), *prompt] for prompt in kept]
+        shown = [[*[0] * (longest - len(prompt)), *[1] * len(prompt)] for prompt in kept]
+        self._compiled, self._healed, self._before = policies, torch.tensor(ids), None
+        made = {"input_ids": self._healed, "attention_mask": torch.tensor(shown)}
+        return {name: value.to(input_ids) for name, value in made.items()}
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the scores [rows, V], -inf for tokens that may not come. Cost: the masks, a pass over them.
@@ -156,18 +206,39 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             found.append(first + int(same[0]) if len(same) else None)
         return found
 
-    def _begin(self, ids: Tensor) -> None:
-        rows, count = len(ids), len(self._compiled)
+    @staticmethod
+    def _each(grammars: Sequence[CompiledGrammar | None], rows: int) -> list[CompiledGrammar | None]:
+        """Return the grammar of each row. Raises OptionError."""
+        count = len(grammars)
         if rows % count:
             raise OptionError(
                 f"{rows} rows for {count} grammars.",
                 where="grammars",
                 cure="Give one grammar, or one for each prompt of the batch.",
             )
+        return [grammars[row // (rows // count)] for row in range(rows)]
+
+    def _begin(self, ids: Tensor) -> None:
+        self._check_healed(ids)
         self._begun = ids.shape[1]
-        each = [self._compiled[row // (rows // count)] for row in range(rows)]
-        self._rows = [None if one is None else Matcher(one) for one in each]
-        self._dead = [False] * rows
+        self._rows = [None if one is None else Matcher(one) for one in self._each(self._compiled, len(ids))]
+        self._dead = [False] * len(ids)
+
+    def _check_healed(self, ids: Tensor) -> None:
+        """Raise OptionError where `healing` was asked for, and these are not the prompts that `healed` has
+        returned: the borders would be of other prompts."""
+        if not self.healing:
+            return
+        healed = self._healed
+        if healed is not None and len(ids) % len(healed) == 0:
+            wanted = healed.repeat_interleave(len(ids) // len(healed), 0)
+            if torch.equal(wanted, ids):
+                return
+        raise OptionError(
+            "These prompts are not those that healed() has returned.",
+            where="input_ids",
+            cure="Write model.generate(**processor.healed(**inputs), logits_processor=[processor]).",
+        )
 
     def _follow(self, ids: Tensor) -> bool:
         """Take a token more in each row. False where all texts have ended: then nobody would ask for more,

@@ -158,6 +158,16 @@ def walk_free(batch_address: int, jobs: int, count: int) -> int:
 
 
 @entry("int64(int64, int64, int64)")
+def walk_roots(batch_address: int, jobs: int, count: int) -> int:
+    """Do the roots of drafts, for a machine that Python steps; return how many places are left."""
+    batch, left = Batch(batch_address), 0
+    for i in range(count):
+        job = job_at(jobs, i)
+        left += job.count + settle_place(batch, job, 0, job.state)
+    return left
+
+
+@entry("int64(int64, int64, int64)")
 def misplaced(parents_address: int, counts_address: int, drafts: int) -> int:
     """Return the first node (over all drafts) whose parent does not come before it, or -1; `counts` (int32):
     the nodes of each draft."""

@@ -234,18 +234,10 @@ class Target:
     def _forced_rest(self, state: int) -> bytes | None:
         rest = self.compiled.forced(state)
         end = self.compiled.bytes_index(state, rest) if rest else state
-        if end < 0 or not self.compiled.may_end(end) or self.compiled.next_bytes(State(self.compiled, end)):
+        if end < 0 or not self.compiled.may_end(end) or self.compiled.special_tokens(end):
             return None
-        if self.compiled.has_events:
-            return rest
-        # `forced` knows bytes only: a token without bytes may be an alternative anywhere.
-        at = state
-        for byte in (*rest, None):
-            self.compiled.fill_index(at, self._mask, 0)
-            tokens = self._mask.allowed(0)
-            if any(self._texts[token] is None for token in tokens[~np.isin(tokens, self._ends)].tolist()):
-                return None
-            at = at if byte is None else self.compiled.bytes_index(at, bytes((byte,)))
+        if self.compiled.next_bytes(State(self.compiled, end)):
+            return None
         return rest
 
     def passes(self, prefix: Prefix) -> bool:

@@ -284,18 +284,30 @@ class Tokenizer:
                 cure='Encode text: text.encode("utf-8").',
             )
         data = bytes(data)
-        encoder: Encoder | None = self._encoder
-        if encoder is not None:
-            try:
-                ids = encoder.encode(data.decode("utf-8"))
-            except UnicodeDecodeError:
-                ids = None
-            if ids is not None and self._writes(ids, data):
-                return ids
+        canonical = self.canonical(data)
+        if canonical is not None:
+            return canonical
         if not self._fewest:
             self._fewest.append(FewestTokens(self.token_bytes))
         fewest: FewestTokens = self._fewest[0]
         return fewest.encode(data)
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether it knows the rules by which its model's texts were split."""
+        return self._encoder is not None
+
+    def canonical(self, data: bytes) -> list[int] | None:
+        """Return the tokens into which the tokenizer's own rules split `data`; None if it does not know them,
+        if the data is not UTF-8, or if the tokens write other bytes (a normaliser changes the text)."""
+        encoder: Encoder | None = self._encoder
+        if encoder is None:
+            return None
+        try:
+            ids = encoder.encode(data.decode("utf-8"))
+        except UnicodeDecodeError:
+            return None
+        return ids if self._writes(ids, data) else None
 
     def decode(self, ids: Iterable[int]) -> bytes:
         """Return the concatenated bytes of tokens; special tokens have none.

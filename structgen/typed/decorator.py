@@ -66,6 +66,8 @@ def generate(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
 ) -> Decorator:
@@ -100,6 +102,11 @@ def generate(
     speculation
         how the next tokens are guessed, so that one pass of the model checks many: "auto", "off", or an
         `sg.Speculation`. It changes how long a call takes, and none of its tokens; draws have none.
+    canonical
+        whether the parts of a document that its grammar forces are written in the tokenizer's own tokens.
+    healing
+        whether the last tokens of the prompt may be written again, so that one token crosses its border. Both
+        change the law of the tokens (docs/engine.md).
     stop
         strings at which a free text (`-> str`) ends; they are not part of it. The grammar of any other type
         says where a document ends, and stop is refused.
@@ -124,6 +131,8 @@ def generate(
         speculation,
         stop,
         wrap,
+        canonical=canonical,
+        healing=healing,
     )
     writer, streams = writer_of(model, options), not is_infilling(model)
     wrapping = wraps(model, wrap)

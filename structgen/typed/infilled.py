@@ -248,6 +248,13 @@ def check_options(options: TypedOptions) -> None:
             where="thinking",
             cure="Leave it out, or give the type a field for them.",
         )
+    for name in ("canonical", "healing"):
+        if getattr(options, name):
+            raise OptionError(
+                f"{name} is about texts that are written from left to right; slots are filled in any order.",
+                where=name,
+                cure="Leave it out.",
+            )
     if options.speculation not in ("auto", "off"):
         raise OptionError(
             "Speculation guesses next tokens, and infilling has none.",

@@ -60,6 +60,8 @@ class Local:
             timeout=options.timeout,
             thinking=options.thinking,
             speculation=options.speculation,
+            canonical=options.canonical,
+            healing=options.healing,
             stop=options.stop,
         )
 

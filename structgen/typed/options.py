@@ -31,12 +31,16 @@ class TypedOptions:
     speculation: str | Speculation = "auto"
     stop: str | Sequence[str] = ()
     wrap: bool | None = None
+    canonical: bool = False
+    healing: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (("max_tokens", self.max_tokens), ("attempts", self.attempts)):
             if value is None and name == "max_tokens":
                 continue
             object.__setattr__(self, name, checks.whole(name, value, 1))
+        for name in ("canonical", "healing"):
+            object.__setattr__(self, name, checks.flag(name, getattr(self, name)) or False)
         object.__setattr__(self, "timeout", checks.seconds("timeout", self.timeout))
         object.__setattr__(self, "stop", checks.texts("stop", self.stop))
         checks.flag("wrap", self.wrap)

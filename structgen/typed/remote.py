@@ -512,6 +512,13 @@ def check_options(options: TypedOptions) -> None:
             raise OptionError(
                 f"{name} cannot be had from a server.", where=name, cure="Leave it out, or use an engine."
             )
+    for name in ("canonical", "healing"):
+        if getattr(options, name):
+            raise OptionError(
+                f"A server chooses its tokens itself, so {name} cannot be had from it.",
+                where=name,
+                cure="Leave it out, or use an engine.",
+            )
     if options.speculation != "auto":
         raise OptionError(
             "Whether a server speculates is the server's own affair.",

@@ -44,6 +44,8 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
 ) -> T: ...
@@ -63,6 +65,8 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
 ) -> Outcome[T]: ...
@@ -82,6 +86,8 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
 ) -> Any: ...
@@ -101,6 +107,8 @@ def run(
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
     speculation: str | Speculation = "auto",
+    canonical: bool = False,
+    healing: bool = False,
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
 ) -> Any:
@@ -125,6 +133,8 @@ def run(
         speculation,
         stop,
         wrap,
+        canonical=canonical,
+        healing=healing,
     )
     writer = writer_of(model, options)
     name = str(model) if isinstance(model, str | Path) else model.name

@@ -46,6 +46,8 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("max_tokens", (*(one for one in NO_WHOLE if one is not None), 0, -5)),
     ("outline", (1, "yes", 0.0)),
     ("chat", (1, "yes", 0.0)),
+    ("canonical", (1, "yes", 0.0)),
+    ("healing", (1, "yes", 0.0)),
     ("refused", ("ab", ("a",), ("a", 7), ("a", "\ud800"))),
     ("steer_early", (*NO_WHOLE, -1)),
     ("stop", (*NO_TEXT[:4], 7, None, b"a", ["a", ""], ["a", 7], [b"a"], {"a": 1}, ["\ud800"])),

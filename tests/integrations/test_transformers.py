@@ -378,3 +378,84 @@ def test_bad_grammars_are_refused(model: Any) -> None:
     two = LogitsProcessor([PERSON, COLOURS], TOKENIZER)
     with pytest.raises(sg.OptionError, match="3 rows for 2 grammars"):
         model.generate(**batch("a", "b", "c"), logits_processor=[two], max_new_tokens=8)
+
+
+# --- forced text --------------------------------------------------------------------------------------------
+
+URL = "https://example."
+PATH = sg.regex(r"//[a-z]{2,5}\.com")
+
+
+def _ids(texts: list[str]) -> dict[str, Any]:
+    """Prompts padded on the left, with their mask, as transformers' tokenizers give them."""
+    rows = [TOKENIZER.encode(text.encode()) for text in texts]
+    longest = max(map(len, rows))
+    ids = [[*[EOS] * (longest - len(row)), *row] for row in rows]
+    mask = [[*[0] * (longest - len(row)), *[1] * len(row)] for row in rows]
+    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
+
+
+def _told(row: Any) -> list[int]:
+    return [token for token in row.tolist() if token != EOS]
+
+
+def test_forced_text_has_the_tokens_of_the_tokenizer():
+    model, inputs = made("llama"), _ids(["A text:"])
+    for canonical in (False, True):
+        processor = LogitsProcessor(sg.literal(URL), TOKENIZER, canonical=canonical)
+        torch.manual_seed(0)
+        found = model.generate(
+            **inputs, logits_processor=[processor], do_sample=True, num_return_sequences=6, max_new_tokens=30
+        )
+        written = [_told(row[inputs["input_ids"].shape[1] :]) for row in found]
+        assert {TOKENIZER.decode(tokens) for tokens in written} == {URL.encode()}
+        assert all(tokens == TOKENIZER.encode(URL.encode()) for tokens in written) == canonical
+
+
+@pytest.mark.parametrize("canonical", [False, True])
+@pytest.mark.parametrize("how", [{"num_beams": 3}, {"do_sample": True, "num_return_sequences": 3}])
+def test_healed_prompts(how: dict[str, Any], canonical: bool):
+    prompts = ["The url is http:", "http:", "The url is", "A person is:"]
+    grammars = [PATH, PATH, None, PERSON]
+    model = made("llama")
+    processor = LogitsProcessor(grammars, TOKENIZER, max_new_tokens=30, canonical=canonical, healing=True)
+    inputs = _ids(prompts)
+    healed = processor.healed(**inputs)
+    assert healed["input_ids"].shape[1] < inputs["input_ids"].shape[1]
+    torch.manual_seed(1)
+    found = model.generate(**healed, logits_processor=[processor], max_new_tokens=30, **how)
+    each = len(found) // len(prompts)
+    for at, row in enumerate(found):
+        prompt, text = prompts[at // each].encode(), TOKENIZER.decode(_told(row))
+        assert text.startswith(prompt)
+        if grammars[at // each] is PATH:
+            assert re.fullmatch(rb"//[a-z]{2,5}\.com", text[len(prompt) :])
+            tokens = [TOKENIZER.token_bytes[token] for token in _told(row)]
+            assert b"://" in tokens or not canonical
+        if grammars[at // each] is PERSON:
+            assert set(json.loads(text[len(prompt) :])) == {"name", "age"}
+
+
+def test_healing_needs_the_prompts_that_were_healed():
+    inputs = _ids(["The url is http:"])
+    with pytest.raises(sg.OptionError, match=r"Pass healing=True"):
+        LogitsProcessor(PATH, TOKENIZER).healed(**inputs)
+    processor = LogitsProcessor(PATH, TOKENIZER, healing=True)
+    processor.healed(**inputs)
+    with pytest.raises(sg.OptionError, match=r"not those that healed\(\) has returned"):
+        made("llama").generate(**inputs, logits_processor=[processor], max_new_tokens=10)
+    with pytest.raises(sg.OptionError, match=r"3 rows for 2 grammars"):
+        LogitsProcessor([PATH, None], TOKENIZER, healing=True).healed(**_ids(["a", "b", "c"]))
+    for option in ({"canonical": "yes"}, {"healing": 1}, {"heal": True}):
+        with pytest.raises(sg.OptionError, match=next(iter(option))):
+            LogitsProcessor(PATH, TOKENIZER, **option)
+
+
+def test_a_processor_that_heals_is_used_again_and_in_another_process():
+    model = made("llama")
+    processor = LogitsProcessor(PATH, TOKENIZER, healing=True, canonical=True)
+    for prompt in ("The url is http:", "ftp:"):
+        healed = processor.healed(**_ids([prompt]))
+        (row,) = model.generate(**healed, logits_processor=[processor], max_new_tokens=20)
+        assert TOKENIZER.decode(_told(row)).startswith(prompt.encode() + b"//")
+        processor = pickle.loads(pickle.dumps(processor))

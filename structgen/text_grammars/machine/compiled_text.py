@@ -190,6 +190,11 @@ class CompiledText(CompiledGrammar):
         self._record(index, token, found)
         return found
 
+    def token_end(self, index: int) -> int:
+        """Return the state in which a token ends whose bytes lead to a state, or -1."""
+        with self.lock:
+            return self._ended(self._configs[index])
+
     def _record(self, index: int, token: int, after: int) -> None:
         """Record the state after a token for compiled code, which does not read such tokens itself."""
         tables = self._tables
@@ -246,7 +251,7 @@ class CompiledText(CompiledGrammar):
             row = self._steps.row(index)
         similar = self._reuse.most_similar(row)
         if similar is None or int(self._tables.rows(NODES)[similar[0], NodeRow.token_list]) < 0:
-            self._steps.allow(self._specials(index))
+            self._steps.allow(self.special_tokens(index))
             lists = self._collect(index, 0)
             if not lists:
                 while (code := int(stepping.keep(self.address, index, target))) == ASKED:
@@ -297,8 +302,8 @@ class CompiledText(CompiledGrammar):
         one = self._inside.get(index)
         return self._language.inside(self._configs[index]) if one is None else ((one,), None)
 
-    def _specials(self, index: int) -> list[int]:
-        """Return the special tokens that may come in a state."""
+    def special_tokens(self, index: int) -> list[int]:
+        """Return the special tokens that may come in a state, by its number."""
         if index == self._finished:
             return []
         return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
@@ -322,7 +327,7 @@ class CompiledText(CompiledGrammar):
     def _put(self, index: int, union: MaskUnion, target: int) -> int:
         """Memoise a union as the mask of a state, with the special and the end tokens that may come. Returns
         as `_compute`."""
-        union.add_tokens(np.array(self._specials(index), np.int32))
+        union.add_tokens(np.array(self.special_tokens(index), np.int32))
         found = union.result(self._end_ids, self.may_end(index))
         if isinstance(found, np.ndarray):
             self._bits = found
@@ -485,7 +490,7 @@ class _PartCompletions(RestCompletions):
                 fits[np.setdiff1d(own, late, assume_unique=True)] = True
         if others is not None:
             singly |= text.allowed_bits(text._number(others))
-        singly[text._specials(index)] = True
+        singly[text.special_tokens(index)] = True
         still = tokens[singly[tokens] & ~fits[tokens]]
         fits[still] = True
         fits[super().too_long(index, still, left)] = False

@@ -1,0 +1,531 @@
+"""The tokens of forced text: those of the tokenizer in place of any that spell it, and tokens that cross the
+border of a prompt.
+
+`with_forced_text` returns a compiled grammar whose texts are those of another one, and whose masks are
+narrower. Matchers, batches, drafts and budgets use it as they use any other.
+
+    border      `behind`, the last bytes of a prompt, stands before the text. Its first tokens write these
+                bytes, and the last of them may go on with the text.
+    canonical   Where the next bytes are forced, the tokenizer's own rules split them once. A mask then has
+                the next of these tokens, and the tokens that write all forced bytes and go on behind them.
+
+A mask is one of a *policy*: a token that the grammar allows and the mask does not is still taken, and leads
+to the state behind its bytes. So a budget of tokens can be kept: where the tokens of the policy are too many,
+`fill_within` allows those of the grammar. For the same reason `tokens_to_finish` is that of the grammar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.core.compiled import CompiledGrammar, Completions, Dfa
+from structgen.errors import OptionError
+from structgen.language.expectation import Expected
+from structgen.limits import Limits
+from structgen.machine_core.draft_nodes import walk_roots
+from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
+from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, Core, NodeRow, Registers
+from structgen.machine_core.masks import fill
+from structgen.native.typed_blocks import words_of
+from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.token_prefixes import first_crossing, tokens_along, tokens_behind
+from structgen.tokens.tokenizer import Tokenizer
+
+_TABLES: Final = TablePlan(Core, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
+_MOST_POLICIES: Final = 256
+"""Borders of prompts that one grammar remembers, at most."""
+_NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
+_NO_STRETCH, _NO_POLICY = -1, -2
+"""In place of the state where a forced stretch began: it is not looked for yet; the grammar's own mask."""
+_CUT_OFF: Final = "unexpected end of data"
+"""The reason of a UnicodeDecodeError for a character that the end of the data cuts off."""
+_READING: Final = 0
+"""The mode of every state before an end token."""
+
+
+class ForcedPlace(NamedTuple):
+    """A state of the policy."""
+
+    written: int
+    """How many bytes of the border are written."""
+    state: int
+    """The state of the grammar."""
+    origin: int = _NO_STRETCH
+    """The state at which the forced stretch began."""
+    at: int = 0
+    """How many tokens of the stretch are written."""
+
+
+class ForcedText(CompiledGrammar):
+    """A compiled grammar with a policy for the tokens of forced text (see the module).
+
+    Cost: some 30 us a token; a call of the tokenizer for each forced stretch, once.
+    """
+
+    table_plan = _TABLES
+
+    def __init__(self, inner: CompiledGrammar, *, canonical: bool, behind: bytes) -> None:
+        super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
+        self.inner, self.lock = inner, inner.lock
+        self.is_canonical, self.border = canonical, behind
+        self._places: list[ForcedPlace | None] = []
+        self._numbers: dict[ForcedPlace, int] = {}
+        self._stretches: dict[int, tuple[int, ...]] = {}
+        self._bits: npt.NDArray[np.int32] = _NONE
+        self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
+        self._least: list[int | None] = [None] * len(behind)
+        self._completions = _ForcedCompletions(self)
+        self._start = self._number(ForcedPlace(0, inner.start.index))
+
+    # --- places ---------------------------------------------------------------------------------------------
+
+    def _number(self, place: ForcedPlace | None) -> int:
+        """Return the number of a place; None: the end token was taken."""
+        with self.lock:
+            found = self._finished if place is None else self._numbers.get(place, -1)
+            if found < 0:
+                self._row[Registers.mode] = _READING if place is not None else FINISHED
+                self._places[self._tables.count(NODES) :] = (place,)
+                found = self._tables.append(NODES, self._row)
+                if place is None:
+                    self._finished = found
+                else:
+                    self._numbers[place] = found
+            return found
+
+    def place(self, index: int) -> ForcedPlace:
+        """Return the place of a state, by its number, before an end token."""
+        place = self._places[index]
+        assert place is not None, "a state that no end token has finished"
+        return place
+
+    def rest_of_border(self, place: ForcedPlace) -> bytes:
+        """Return the bytes of the border that are still to be written."""
+        return self.border[place.written :]
+
+    def _read(self, place: ForcedPlace, data: bytes) -> ForcedPlace | None:
+        """Return the place after bytes; None where they are refused."""
+        rest = self.rest_of_border(place)
+        if not (data.startswith(rest) or rest.startswith(data)):
+            return None
+        after = self.inner.bytes_index(place.state, data[len(rest) :]) if len(data) > len(rest) else -1
+        if after < 0 and len(data) > len(rest):
+            return None
+        return ForcedPlace(place.written + min(len(rest), len(data)), place.state if after < 0 else after)
+
+    def _step(self, place: ForcedPlace, byte: int) -> ForcedPlace | None:
+        return self._read(place, bytes((byte,)))
+
+    def moved(self, place: ForcedPlace, token: int) -> ForcedPlace | None:
+        """Return the place after a token that is no end token; None where the grammar refuses it."""
+        rest = self.rest_of_border(place)
+        if not rest:
+            after = self.inner.next_index(place.state, token)
+            return None if after < 0 else ForcedPlace(place.written, after)
+        data = self.tokenizer.token_bytes[token]
+        found = self._read(place, data) if data else None
+        if found is None or data is None:
+            return None
+        if len(data) > len(rest):
+            end = self.inner.token_end(found.state)
+            return None if end < 0 else found._replace(state=end)
+        return found if self.least(found) >= 0 else None
+
+    def least(self, place: ForcedPlace) -> int:
+        """Return how many tokens complete the text from a place; -1 where none do: no tokens write the rest
+        of the border."""
+        rest = self.rest_of_border(place)
+        if not rest:
+            return self.inner.cost(place.state)
+        known = self._least[place.written]
+        if known is None:
+            along = tokens_along(self.vocabulary, rest + self.inner.completion(self.inner.start))
+            after = (self.moved(place, tokens[0]) for tokens in along if tokens)
+            costs = [self.least(one) for one in after if one is not None]
+            if not costs:
+                crossing = (self._crossed(place, state) for _, state in self._crossings(place))
+                costs = [self.least(one) for one in crossing if one is not None]
+            known = self._least[place.written] = 1 + min(costs) if costs else -1
+        return known
+
+    def _crossings(self, place: ForcedPlace) -> Iterator[tuple[list[int], ForcedPlace]]:
+        """Yield the tokens that write the rest of the border and go on, with the places behind them."""
+        behind = place._replace(written=len(self.border))
+        return tokens_behind(self.vocabulary, self.rest_of_border(place), behind, self._step)
+
+    def _crossed(self, place: ForcedPlace, behind: ForcedPlace) -> ForcedPlace | None:
+        end = self.inner.token_end(behind.state)
+        return None if end < 0 else behind._replace(state=end)
+
+    # --- forced stretches -----------------------------------------------------------------------------------
+
+    def planned_tokens(self, index: int) -> tuple[int, ...]:
+        """Return the tokens of the forced stretch from a state on, by its number; empty where there is none.
+        Cost: at the beginning of a stretch, the first time, a call of the tokenizer."""
+        place = self._places[index]
+        if place is None or not self.is_canonical or place.origin == _NO_POLICY:
+            return ()
+        origin = index if place.origin == _NO_STRETCH else place.origin
+        found = self._stretches.get(origin)
+        if found is None:
+            found = self._stretches[origin] = self._stretch(place)
+        return found[place.at :]
+
+    def _stretch(self, place: ForcedPlace) -> tuple[int, ...]:
+        """Return the tokenizer's own tokens for the text that is forced at a place; empty where it has none
+        (half a character), or where the grammar refuses one of them."""
+        data = _whole_characters(self.rest_of_border(place) + self.inner.forced(place.state))
+        tokens = self.tokenizer.canonical(data) if data else None
+        after: ForcedPlace | None = place
+        for token in tokens or ():
+            after = None if after is None else self.moved(after, token)
+        return () if tokens is None or after is None else tuple(tokens)
+
+    # --- the machine ----------------------------------------------------------------------------------------
+
+    @staticmethod
+    def take(address: int, index: int, token: int, /) -> int:
+        """Return ASKED: `_after_token` answers."""
+        return ASKED
+
+    walk_drafts = staticmethod(walk_roots)
+
+    def _after_token(self, index: int, token: int) -> int:
+        place = self._places[index]
+        after = None if place is None else self.moved(place, token)
+        if place is None or after is None:
+            return -1
+        planned = self.planned_tokens(index)
+        if len(planned) > 1 and token == planned[0]:
+            origin = index if place.origin == _NO_STRETCH else place.origin
+            after = after._replace(origin=origin, at=place.at + 1)
+        return self._number(after)
+
+    def _after_end(self, index: int) -> int:
+        return self._number(None) if self.may_end(index) else -1
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        place = self._places[index]
+        after = None if place is None else self._read(place, data)
+        return -1 if after is None else self._number(after)
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        place = self._places[index]
+        return place is not None and not self.rest_of_border(place) and self.inner.may_end(place.state)
+
+    def forced(self, index: int) -> bytes:
+        """Return the bytes that must come next; empty where the document may end here."""
+        place = self.place(index)
+        return self.rest_of_border(place) + self.inner.forced(place.state)
+
+    def special_tokens(self, index: int) -> list[int]:
+        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
+        place = self._places[index]
+        return [] if place is None or self.rest_of_border(place) else self.inner.special_tokens(place.state)
+
+    def _compute(self, index: int, target: int) -> int:
+        if fill(self.address, index, target) == 0:
+            return 0
+        if index == self._finished:
+            return ENDED
+        place, planned = self.place(index), self.planned_tokens(index)
+        rest = self.tokenizer.decode(planned)
+        if planned and not self._goes_on(rest):
+            self._memoise(index, -1, np.array(planned[:1], np.int32), target)
+            return 0
+        if not planned and not self.rest_of_border(place):
+            parts = self.inner.mask_parts(place.state)
+            if parts is not None:
+                self._memoise(index, *parts, target)
+                return 0
+        bits = self._border_bits(place) if self.rest_of_border(place) else self.inner.bits(place.state)
+        if planned:
+            along = tokens_along(self.vocabulary, rest)
+            others = [token for tokens in along for token in tokens if token != planned[0]]
+            bits &= ~self._masks.dense_row(np.array(others, np.int32))
+        self._bits = bits
+        return LARGE
+
+    def _goes_on(self, data: bytes) -> bool:
+        """Return whether the vocabulary has a token that begins with these bytes and has more."""
+        return next(tokens_behind(self.vocabulary, data, 0, lambda state, byte: state), None) is not None
+
+    def _border_bits(self, place: ForcedPlace) -> npt.NDArray[np.int32]:
+        """Return the mask of a place before the end of the border, as a row of bits."""
+        rest = self.rest_of_border(place)
+        found = [
+            token
+            for tokens in tokens_along(self.vocabulary, rest)
+            for token in tokens
+            if self.moved(place, token) is not None
+        ]
+        for tokens, behind in self._crossings(place):
+            if self._crossed(place, behind) is not None:
+                found += tokens
+        return self._masks.dense_row(np.array(found, np.int32))
+
+    def _large_row(self) -> npt.NDArray[np.int32]:
+        return self._bits
+
+    def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
+        """Write the mask of the tokens after which the document can still be completed within the budget;
+        where the policy has none, those of the grammar."""
+        super().fill_within(index, mask, row, budget)
+        place = self.place(index)
+        if place.origin != _NO_POLICY and not mask.array[row].any():
+            plain = self._number(ForcedPlace(place.written, place.state, _NO_POLICY))
+            super().fill_within(plain, mask, row, budget)
+
+    def _next_bytes(self, index: int) -> bytes:
+        place = self._places[index]
+        if place is None:
+            return b""
+        return self.rest_of_border(place)[:1] or self.inner._next_bytes(place.state)
+
+    def _expected(self, index: int) -> list[Expected]:
+        place = self._places[index]
+        if place is None:
+            return []
+        rest = self.rest_of_border(place)
+        if rest:
+            return [Expected(f"the end of the prompt, {rest.decode('utf-8', 'replace')!r}", (), rest[:1])]
+        return self.inner._expected(place.state)
+
+    @property
+    def completions(self) -> Completions:
+        """The shortest completions of its states. Under the lock."""
+        return self._completions
+
+    def value(self, text: bytes) -> Any:
+        """Return what a whole text stands for."""
+        return self.inner.value(text)
+
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Raise OptionError: an automaton is of a grammar."""
+        raise OptionError(
+            "The tokens of forced text have no automaton.", where="to_dfa", cure="Ask the grammar's own."
+        )
+
+    def anew(self) -> ForcedText:
+        """Return the same policy for the grammar compiled anew."""
+        inner = self.inner.generation.replace(self.inner)
+        return ForcedText(inner, canonical=self.is_canonical, behind=self.border)
+
+    @property
+    def used(self) -> float:
+        """The share of its limits that all documents so far have used."""
+        own = len(self._places) / self.limits.parser_states
+        return max(self.inner.used, self.nbytes / self.limits.grammar_memory, 2 * own)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its own tables, and some 300 for each place."""
+        return int(self._tables.nbytes() + 300 * len(self._places))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded."""
+        return {**self.inner.sizes, "places": len(self._places)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _with_forced_text, (self.inner, self.is_canonical, self.border)
+
+
+class _ForcedCompletions:
+    """The completions of the grammar, behind the rest of the border."""
+
+    def __init__(self, policy: ForcedText) -> None:
+        self._policy = policy
+
+    def text(self, index: int) -> bytes:
+        place, inner = self._policy.place(index), self._policy.inner
+        return self._policy.rest_of_border(place) + inner.completions.text(place.state)
+
+    def tokens(self, index: int) -> int:
+        return self._policy.least(self._policy.place(index))
+
+    def known(self, index: int) -> int | None:
+        return None
+
+    def fits(self, index: int, left: int) -> bool:
+        place, inner = self._policy.place(index), self._policy.inner
+        return not self._policy.rest_of_border(place) and inner.completions.fits(place.state, left)
+
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        place, inner = self._policy.place(index), self._policy.inner
+        if not self._policy.rest_of_border(place):
+            return inner.completions.too_long(place.state, tokens, left)
+        after = [self._policy.moved(place, int(token)) for token in tokens]
+        late = [one is None or self._policy.least(one) > left for one in after]
+        return tokens[np.array(late, np.bool_)]
+
+
+class AnyText(CompiledGrammar):
+    """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt."""
+
+    table_plan = _TABLES
+    _FREE, _ENDED = 0, 1
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__(None, tokenizer, Limits())
+        row = np.full(words_of(NodeRow), -1, np.int64)
+        for mode in (_READING, FINISHED):
+            row[Registers.mode] = mode
+            self._tables.append(NODES, row)
+        self._finished = self._ENDED
+        every = np.arange(self.vocab_size, dtype=np.int32)
+        self._bits: npt.NDArray[np.int32] = self._masks.dense_row(every)
+        self._completions = _NoCompletions()
+
+    take = staticmethod(ForcedText.take)
+    walk_drafts = staticmethod(walk_roots)
+
+    def _after_token(self, index: int, token: int) -> int:
+        return self._FREE if index == self._FREE else -1
+
+    def _after_end(self, index: int) -> int:
+        return self._ENDED if index == self._FREE else -1
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        return self._FREE if index == self._FREE else -1
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        return index == self._FREE
+
+    def _compute(self, index: int, target: int) -> int:
+        return LARGE if index == self._FREE else ENDED
+
+    def _large_row(self) -> npt.NDArray[np.int32]:
+        return self._bits
+
+    def _expected(self, index: int) -> list[Expected]:
+        return [Expected("any text")]
+
+    @property
+    def completions(self) -> Completions:
+        """The shortest completions of its states: none is needed."""
+        return self._completions
+
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Raise OptionError."""
+        raise OptionError("Free text has no automaton.", where="to_dfa", cure="Give a grammar.")
+
+    def anew(self) -> AnyText:
+        """Return another one."""
+        return AnyText(self.tokenizer)
+
+    used = 0.0
+    nbytes = 0
+    sizes: ClassVar[dict[str, int]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AnyText, (self.tokenizer,)
+
+
+class _NoCompletions:
+    """The completions of free text: it may end anywhere."""
+
+    def text(self, index: int) -> bytes:
+        return b""
+
+    def tokens(self, index: int) -> int:
+        return 0
+
+    def known(self, index: int) -> int | None:
+        return 0
+
+    def fits(self, index: int, left: int) -> bool:
+        return left >= 0
+
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        return tokens[: 0 if left >= 0 else len(tokens)]
+
+
+def with_forced_text(
+    compiled: CompiledGrammar, *, canonical: bool = False, behind: bytes = b""
+) -> CompiledGrammar:
+    """Return a compiled grammar with a policy for the tokens of its forced text: with the tokenizer's own
+    tokens if `canonical`, behind the bytes `behind` of a prompt (`prompt_border`); the grammar itself where
+    neither is asked for. The last 256 of a grammar are kept.
+
+    Raises OptionError if `canonical` and the tokenizer does not know how its model's texts were split;
+    TokenizerError if the library that splits them is not installed.
+    """
+    if not canonical and not behind:
+        return compiled
+    tokenizer = compiled.tokenizer
+    if canonical and not tokenizer.has_encoder:
+        raise OptionError(
+            "The tokenizer was made from the bytes of its tokens. It does not say which tokens of a text are"
+            " the canonical ones.",
+            where="canonical",
+            cure="Make it of the model's own files (sg.Tokenizer.from_huggingface), or leave canonical out.",
+        )
+    if canonical:
+        tokenizer.canonical(b"a")
+    with compiled.lock:
+        known = compiled.forced_texts
+        found = known.get((canonical, behind))
+        if found is None:
+            found = known[canonical, behind] = ForcedText(compiled, canonical=canonical, behind=behind)
+            if len(known) > _MOST_POLICIES:
+                del known[next(iter(known))]
+        return found
+
+
+def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int]) -> int:
+    """Return how many tokens at the end of a prompt are to be written again, because a token of the
+    vocabulary begins in them and reaches into a text of the grammar. Special tokens and the first token of
+    the prompt are never among them. Cost: some microseconds a byte of the longest token."""
+    vocabulary, known = compiled.vocabulary, compiled.tokenizer.token_bytes
+    ends: list[int] = []
+    data = b""
+    for token in reversed(prompt[1:]):
+        text = known[token] if token < len(known) else None
+        if not text or len(data) >= vocabulary.max_token_bytes:
+            break
+        data = text + data
+        ends.append(len(data))
+
+    def step(state: int, byte: int) -> int | None:
+        after = compiled.bytes_index(state, bytes((byte,)))
+        return None if after < 0 else after
+
+    crossing = first_crossing(vocabulary, data, compiled.start.index, step)
+    if crossing is None:
+        return 0
+    return 1 + sum(end < len(data) - crossing for end in ends)
+
+
+def half_character(tokenizer: Tokenizer, tokens: Sequence[int]) -> bytes:
+    """Return the bytes at the end of a text that begin a character and do not complete it."""
+    known = tokenizer.token_bytes
+    data = b"".join((known[token] or b"\0") if token < len(known) else b"\0" for token in tokens[-3:])
+    for size in (3, 2, 1):
+        try:
+            data[-size:].decode()
+        except UnicodeDecodeError as error:
+            if error.start == 0 and error.reason == _CUT_OFF:
+                return data[-size:]
+    return b""
+
+
+def _with_forced_text(compiled: CompiledGrammar, canonical: bool, behind: bytes) -> CompiledGrammar:
+    return with_forced_text(compiled, canonical=canonical, behind=behind)
+
+
+def _whole_characters(data: bytes) -> bytes:
+    """Return the bytes without a character that is cut off at the end; empty if they are not UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return data[: error.start] if error.reason == _CUT_OFF else b""
+    return data
