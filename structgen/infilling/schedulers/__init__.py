@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import Any
 
 from structgen.errors import OptionError
-from structgen.infilling.schedulers.auto import Auto
 from structgen.infilling.schedulers.block_order import Blocks
+from structgen.infilling.schedulers.confident_prefix import ConfidentPrefix
 from structgen.infilling.schedulers.entropy_bound import EntropyBound
 from structgen.infilling.schedulers.factor import Factor
 from structgen.infilling.schedulers.first_hitting import FirstHitting
@@ -27,6 +27,7 @@ from structgen.infilling.schedulers.threshold import Threshold
 
 NAMES = (
     "auto",
+    "confident-prefix",
     "low-confidence",
     "left-to-right",
     "blocks",
@@ -68,8 +69,8 @@ def named(scheduler: str | Scheduler, *, tokens_per_step: int | None = None) -> 
 
 def _by_name(name: str, rate: dict[str, Any]) -> Scheduler:
     match name:
-        case "auto":
-            return Auto()
+        case "auto" | "confident-prefix":
+            return ConfidentPrefix()
         case "low-confidence":
             return LowConfidence(**rate)
         case "left-to-right":
