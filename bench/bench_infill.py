@@ -266,7 +266,7 @@ def scheduler_rows(count: int) -> list[list[object]]:
         ("prophet", None),
         ("freedave", 1),
         ("first-hitting", None),
-        ("auto", None),
+        ("confident-prefix", None),  # the default
     ]
     rows: list[list[object]] = []
     heads = ("way", "rate", "steps", "passes", "valid", "fields", "dead", "s", "own s")
