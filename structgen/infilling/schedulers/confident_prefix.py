@@ -30,7 +30,7 @@ class ConfidentPrefix:
     ones."""
 
     sure: float = 0.95
-    """Measured (docs/infilling.md): at 0.95 no field is lost against one token a step; at 0.8 some are."""
+    """At 0.95 as many fields are right as at one token a step (docs/infilling.md); at 0.9 one of 138 fewer."""
 
     def __post_init__(self) -> None:
         checks.number("sure", self.sure, 0.0, 1.0, "a probability")
