@@ -30,7 +30,7 @@ class ConfidentPrefix:
     ones."""
 
     sure: float = 0.95
-    """At 0.95 as many fields are right as at one token a step (docs/infilling.md); at 0.9 one of 138 fewer."""
+    """At 0.95 as many fields are right as at one token a step (docs/infilling.md); at 0.9 one in 138 less."""
 
     def __post_init__(self) -> None:
         checks.number("sure", self.sure, 0.0, 1.0, "a probability")
