@@ -1,7 +1,7 @@
 """How fast is a lattice, and what does a masked-diffusion model write, with a grammar and without?
 
     python bench/bench_infill.py [--only lattice|schedulers|examination] [--quick] [--vocabulary FILE]
-        [--prompts 60] [--templated 500] [--hand-written 80]
+        [--prompts 60] [--ways confident-prefix,...] [--templated 500] [--hand-written 80]
         [--scheduler left-to-right|low-confidence] [--part 1/1]
 
 Lattice: 256 masked slots, one thread, process CPU time, the least and the median of several runs. The
@@ -241,8 +241,8 @@ def checked(
     return canvas, steps, seconds
 
 
-def scheduler_rows(count: int) -> list[list[object]]:
-    """Run every scheduler over the same prompts."""
+def scheduler_rows(count: int, asked: list[str]) -> list[list[object]]:
+    """Run every scheduler, or those asked for, over the same prompts."""
     model, tokenizer = load_masked_model("structgen/infill")
     questions = hand_written(count)
     ends = end_tokens(model, tokenizer)
@@ -266,12 +266,14 @@ def scheduler_rows(count: int) -> list[list[object]]:
         ("prophet", None),
         ("freedave", 1),
         ("first-hitting", None),
-        ("auto", None),
+        ("confident-prefix", None),  # the default
     ]
     rows: list[list[object]] = []
     heads = ("way", "rate", "steps", "passes", "valid", "fields", "dead", "s", "own s")
     print("".join(f"{head:<16}" if head == "way" else f"{head:>8}" for head in heads))
     for way, rate in ways:
+        if asked and way not in asked:
+            continue
         steps = passes = valid = right = fields = dead = 0
         own = taken_in_all = 0.0
         for one in questions:
@@ -333,6 +335,7 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=Path, help="a tokenizer.json in place of tekken")
     parser.add_argument("--quick", action="store_true", help="few prompts: does it work?")
     parser.add_argument("--prompts", type=int, help="of the table by scheduler (60)")
+    parser.add_argument("--ways", help="of that table, with commas between (default: all)")
     parser.add_argument("--templated", type=int, help="of the examination (500)")
     parser.add_argument("--hand-written", type=int, help="of the examination (80)")
     parser.add_argument("--scheduler", choices=infill_examination.SCHEDULERS, default="left-to-right")
@@ -360,7 +363,9 @@ def main() -> None:
             "prompts",
             "load",
         )
-        rows = scheduler_rows(options.prompts or (6 if options.quick else 60))
+        rows = scheduler_rows(
+            options.prompts or (6 if options.quick else 60), options.ways.split(",") if options.ways else []
+        )
         write(options.results, "infill-schedulers", about, names, rows)
     if options.only in (None, "examination"):
         some = 12 if options.quick else 500

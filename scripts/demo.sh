@@ -53,9 +53,9 @@ say "A Lark grammar in place of a schema. This one is a grammar of JSON, since t
 show "$BIN/structgen" generate --grammar grammars/json.lark --max-tokens 60 \
   --prompt "{name: string, city: string} Maria Keller lives in Hamburg."
 
-say "A masked-diffusion model fills the slots (░) of an object in any order, two a step. The city is given."
-show "$BIN/structgen" infill --schema examples/person.schema.json --given examples/person.given.json --slots 10 \
-  --scheduler low-confidence --tokens-per-step 2 --stream --prompt "Maria Keller is 34 years old and lives in Hamburg."
+say "A masked-diffusion model fills the slots (░) of an object, as many in a step as it is sure of. The city is given."
+show "$BIN/structgen" infill --schema examples/person.schema.json --given examples/person.given.json \
+  --stream --prompt "Maria Keller is 34 years old and lives in Hamburg."
 
 say "No model at all: each token is drawn at random from those that the mask allows. The content is noise;" \
   "the form is right, and structgen alone sees to that."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -155,3 +156,20 @@ class SchemaWarning(UserWarning):
     def __init__(self, what: str, *, where: str = "#", likely: str = "") -> None:
         self.where, self.likely = where, likely
         super().__init__(printable(what))
+
+
+class SlotsWarning(UserWarning):
+    """An infilling left no slot of a hole empty: the text may have been cut short. `hole` is its name."""
+
+    def __init__(self, what: str, *, hole: str) -> None:
+        self.hole = hole
+        super().__init__(printable(what))
+
+
+def warning_level() -> int:
+    """Return the `stacklevel` with which the caller of this function's caller warns the first caller that is
+    not in this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "structgen":
+        level, frame = level + 1, frame.f_back
+    return level

@@ -72,7 +72,7 @@ def infill(
         typer.Option(
             metavar="N|NAME=N",
             help="Tokens that each hole, or the one of that name, has room for. May be given several times.  "
-            "[default: 16]",
+            "[default: 64, fewer where the context leaves fewer]",
             show_default=False,
         ),
     ] = None,
@@ -82,8 +82,8 @@ def infill(
     scheduler: Annotated[
         str,
         typer.Option(
-            help="auto, low-confidence, left-to-right, blocks, threshold, factor, entropy-bound, prophet, "
-            "freedave, first-hitting (docs/infilling.md)."
+            help="auto (it is confident-prefix), confident-prefix, low-confidence, left-to-right, blocks, "
+            "threshold, factor, entropy-bound, prophet, freedave, first-hitting (docs/infilling.md)."
         ),
     ] = "auto",
     tokens_per_step: Annotated[
@@ -166,6 +166,7 @@ def infill(
                 "values": found.values,
                 "finish_reason": found.finish_reason,
                 "exactness": found.exactness,
+                "full": found.full,
                 "usage": usage,
             }
         )
@@ -298,8 +299,8 @@ def _json(file: Path) -> Any:
         raise OptionError(f"It is not JSON: {error}.", where=str(file), cure="Mend the file.") from error
 
 
-def _slots(options: list[str]) -> int | dict[str, int]:
-    """Return what --slots says: a number for all holes, or numbers by name."""
+def _slots(options: list[str]) -> int | dict[str, int] | None:
+    """Return what --slots says: a number for all holes, or numbers by name; None where it is not given."""
     found: dict[str, int] = {}
     for option in options:
         name, equals, count = option.rpartition("=")
@@ -312,4 +313,4 @@ def _slots(options: list[str]) -> int | dict[str, int]:
         if not name:
             return int(count)
         found[name] = int(count)
-    return found or 16
+    return found or None

@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -180,21 +181,28 @@ class Denoiser:
         return _committed(committed), asked[0] if asked else 0.0
 
     def _lead(self, canvas: Canvas, number: int) -> list[tuple[int, int, float]]:
-        """Fill the first masked slot by its own probabilities, among the tokens that leave a valid filling.
-        Then commit the slots that have become forced. Return position, token and probability of each."""
-        part, slot = canvas.open_slots()[0]
-        told, null = canvas.parts[part].told.allowed_law(slot)
-        if self.temperature == 0.0:
-            token = NULL if null > told.max() else int(np.argmax(told))
-        else:
-            law, empty = canvas.parts[part].lattice.allowed_law(slot)
-            sums = np.cumsum(law)
-            drawn = self._chance(number, 2).random() * (float(sums[-1]) + empty)
-            token = int(np.searchsorted(sums, drawn, side="right")) if drawn < sums[-1] else NULL
-        chance = null if token == NULL else float(told[token])
-        canvas.commit(part, slot, token)
-        at = int(canvas.parts[part].at[0, slot])
-        return [(at, token, chance), *((at, token, 1.0) for at, token in canvas.commit_forced())]
+        """Fill the first masked slot by its own probabilities, among the tokens that leave a valid filling,
+        and the slots after it in the same way as long as the scheduler is sure of them. Then commit the slots
+        that have become forced. Return position, token and probability of each."""
+        chance = self._chance(number, 2)
+        sure = float(getattr(self.scheduler, "sure", math.inf))
+        block = self.model.block_length or len(canvas.tokens)
+        committed: list[tuple[int, int, float]] = []
+        for part, slot in canvas.open_slots():
+            at = int(canvas.parts[part].at[0, slot])
+            told, null = canvas.parts[part].told.allowed_law(slot)
+            if committed and (max(null, told.max()) < sure or at // block != committed[0][0] // block):
+                break
+            if self.temperature == 0.0:
+                token = NULL if null > told.max() else int(np.argmax(told))
+            else:
+                law, empty = canvas.parts[part].lattice.allowed_law(slot)
+                sums = np.cumsum(law)
+                drawn = chance.random() * (float(sums[-1]) + empty)
+                token = int(np.searchsorted(sums, drawn, side="right")) if drawn < sums[-1] else NULL
+            canvas.commit(part, slot, token)
+            committed.append((at, token, null if token == NULL else float(told[token])))
+        return [*committed, *((at, token, 1.0) for at, token in canvas.commit_forced())]
 
     def _proposal(self, canvas: Canvas, number: int) -> list[Tokens]:
         """Return one valid filling: the best, or with a temperature an exact draw."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
-from structgen.errors import OptionError, TokenizerError
+from structgen.errors import OptionError, SlotsWarning, TokenizerError, warning_level
 from structgen.infilling.automata_of_grammars import (
     MAX_STATES,
     MOST_STATES,
@@ -39,8 +40,8 @@ from structgen.tokens.tokenizer import Tokenizer
 
 Length = Literal["at most", "exact", "log z"]
 
-SLOTS: Final = 16
-"""The default number of slots of a hole."""
+SLOTS: Final = 64
+"""The slots of a hole, unless the caller says how many; fewer where the model's context leaves fewer."""
 _LENGTHS: Final = ("at most", "exact", "log z")
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
@@ -57,7 +58,7 @@ class InfillOptions(TypedDict, total=False):
     prompt: str | Sequence[int]
     outline: bool | None
     chat: bool | None
-    slots: int | Mapping[str, int]
+    slots: int | Mapping[str, int] | None
     length: Length
     scheduler: str | Scheduler
     tokens_per_step: int | None
@@ -88,7 +89,7 @@ def infill(
     prompt: str | Sequence[int] = "",
     outline: bool | None = None,
     chat: bool | None = None,
-    slots: int | Mapping[str, int] = SLOTS,
+    slots: int | Mapping[str, int] | None = None,
     length: Length = "at most",
     scheduler: str | Scheduler = "auto",
     tokens_per_step: int | None = None,
@@ -124,14 +125,18 @@ def infill(
         outline of the schema comes before it, and a chat template is applied where the model has one.
         `outline` and `chat` say otherwise. Token ids are read as they are.
     slots, length
-        the tokens of a hole, for all holes or by name. With length "at most" a hole may leave some slots
-        empty; "exact" fills all. "log z" tries all lengths up to that, at one pass of the model each, and
-        takes the one with the highest probability per slot that independent draws are valid.
+        the tokens of a hole, for all holes or by name; a hole without a number has 64, or an equal share of
+        the context if that is less. With length "at most" a hole may leave some slots empty; a SlotsWarning
+        says where it leaves none, though a longer text was possible. "exact" fills all. "log z" tries all
+        lengths up to that, at one pass of the model each, and takes the one with the highest probability per
+        slot that independent draws are valid.
     scheduler, tokens_per_step
-        which slots are filled together: a name (`schedulers.NAMES`) or an object.
+        which slots are filled together: a name (`schedulers.NAMES`) or an object. "auto" is
+        "confident-prefix": from left to right, as many slots in a step as the model is sure of.
     temperature, seed
-        0: the most probable valid filling of each step; above: an exact draw of a valid filling. The same
-        seed gives the same canvas, alone and in a batch.
+        0: the most probable tokens, for left-to-right and confident-prefix of the first slots, for others of
+        a whole valid filling; above: draws. Which scheduler draws from which law: `schedulers`. The same seed
+        gives the same canvas, alone and in a batch.
     depth, max_states
         `depth` limits recursion: the open brackets (JSON) or parser stack entries (other grammars), in all
         grammars that have either. `max_states` limits the states of an automaton before minimisation
@@ -196,11 +201,17 @@ def infill(
     usage.compile_seconds = time.monotonic() - began
     denoiser = Denoiser(reads, chosen, temperature, seed)
     deadline = None if timeout is None else began + timeout
+    sized = problem
     if length == "log z":
-        problem = _chosen_lengths(problem, denoiser, usage, deadline)
-    canvas = problem.canvas(1.0 if temperature == 0.0 else 1.0 / temperature)
+        sized = _chosen_lengths(problem, denoiser, usage, deadline)
+    canvas = sized.canvas(1.0 if temperature == 0.0 else 1.0 / temperature)
     steps, is_late = denoiser.fill(canvas, usage, deadline=deadline, listen=listen)
-    return problem.result(canvas, steps, usage, is_late, given is not None)
+    full = problem.full(canvas)
+    for name, count in full.items():
+        what = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
+        cure = "Give it more slots (max_tokens of a typed function)."
+        warnings.warn(SlotsWarning(f"{what} {cure}", hole=name), stacklevel=warning_level())
+    return sized.result(canvas, steps, usage, is_late, given is not None, tuple(full))
 
 
 @dataclass(frozen=True)
@@ -226,12 +237,39 @@ class _Problem:
         """Return a new canvas."""
         return Canvas.of(self.prompt, self.pieces, self.conventions, *self.automata, scale, self.marks)
 
+    def exactly(self, name: str, count: int) -> _Problem:
+        """Return the problem in which the holes of a name have so many slots and fill them all."""
+        pieces = (replace(one, slots=count, least=count) if one.name == name else one for one in self.pieces)
+        return replace(self, pieces=tuple(pieces))
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether there is a valid filling. Cost: a Boolean pass over the lattices."""
+        return all(part.lattice.is_feasible for part in self.canvas().parts)
+
+    def full(self, canvas: Canvas) -> dict[str, int]:
+        """Return the holes that a filled canvas fills to the last slot, though some slots could have stayed
+        empty and the grammar has a longer text; by name, with their numbers of slots."""
+        return {
+            one.name: one.slots
+            for number, one in enumerate(self.pieces)
+            if one.name
+            and one.least < one.slots == len(canvas.hole_tokens(number))
+            and self.exactly(one.name, one.slots + 1).is_feasible
+        }
+
     def refuse(self) -> NoReturn:
         """Raise NoFillingError with the reason."""
         refuse(self.pieces, *self.automata, self.marks)
 
     def result(
-        self, canvas: Canvas, steps: list[DenoisingStep], usage: CanvasUsage, is_late: bool, is_given: bool
+        self,
+        canvas: Canvas,
+        steps: list[DenoisingStep],
+        usage: CanvasUsage,
+        is_late: bool,
+        is_given: bool,
+        full: tuple[str, ...],
     ) -> Infilled:
         """Return the result of a filled canvas."""
         tokens = [token for token in canvas.tokens.tolist() if token >= 0]
@@ -259,6 +297,7 @@ class _Problem:
             usage,
             canvas,
             self.tokenizer,
+            full,
         )
 
 
@@ -277,7 +316,7 @@ class _Asked:
     tokenizer: Tokenizer
     grammar: Any
     holes: dict[str, Any]
-    slots: int | Mapping[str, int]
+    slots: int | Mapping[str, int] | None
     length: str
     depth: int | None
     max_states: int | None
@@ -293,7 +332,7 @@ class _Asked:
         languages = self._languages(wanted)
         whole = languages.get("grammar")
         holes = {name: languages[f"hole {name!r}"] for name in types}
-        pieces = tuple(self._piece(one, parts) for one in parts)
+        pieces = self._pieces(parts, len(prompt))
         ends = self.tokenizer.eos_token_ids
         pad = getattr(self.model, "null_id", None)
         conventions = Conventions(
@@ -351,7 +390,7 @@ class _Asked:
     def _check_names(self, names: list[str]) -> None:
         known = {
             "holes": self.holes,
-            "slots": {} if isinstance(self.slots, int) else self.slots,
+            "slots": self.slots if isinstance(self.slots, Mapping) else {},
         }
         for option, named_there in known.items():
             for name in named_there:
@@ -400,29 +439,44 @@ class _Asked:
         kind, pattern = told.pop()
         return pattern if pattern else TYPES[kind]
 
-    def _piece(self, one: FixedText | Hole, parts: list[FixedText | Hole]) -> Piece:
-        if isinstance(one, FixedText):
-            return Piece(self._tokens(one.text), one.text)
-        said = [other.slots for other in parts if isinstance(other, Hole) and other.name == one.name]
+    def _pieces(self, parts: list[FixedText | Hole], prompt: int) -> tuple[Piece, ...]:
+        """Return the template's parts with tokens and numbers of slots. `prompt`: its length in tokens."""
+        found = [
+            Piece(self._tokens(one.text), one.text)
+            if isinstance(one, FixedText)
+            else Piece(name=one.name, slots=self._told_slots(one.name, parts) or 0)
+            for one in parts
+        ]
+        # One token ends the canvas.
+        left = self.model.context - prompt - 1 - sum(map(len, found))
+        untold = sum(bool(one.name) and not one.slots for one in found)
+        usual = max(1, min(SLOTS, left // max(untold, 1)))
+        found = [replace(one, slots=one.slots or usual) if one.name else one for one in found]
+        return tuple(replace(one, least=one.slots) if self.length == "exact" else one for one in found)
+
+    def _told_slots(self, name: str, parts: list[FixedText | Hole]) -> int | None:
+        """Return the number of slots that the caller or the template gives a hole; None if neither does."""
+        said = [one.slots for one in parts if isinstance(one, Hole) and one.name == name]
         told = {count for count in said if count is not None}
-        if not isinstance(self.slots, int) and one.name in self.slots:
-            told = {self.slots[one.name]}
-        elif not told:
-            told = {self.slots if isinstance(self.slots, int) else SLOTS}
+        if isinstance(self.slots, Mapping) and name in self.slots:
+            told = {self.slots[name]}
+        elif not told and isinstance(self.slots, int):
+            told = {self.slots}
         if len(told) > 1:
             raise OptionError(
-                f"The hole {one.name!r} has {' and '.join(map(str, sorted(told)))} slots.",
+                f"The hole {name!r} has {' and '.join(map(str, sorted(told)))} slots.",
                 where="template",
                 cure="A name that stands twice means the same value: say how many slots once.",
             )
-        (count,) = told
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise OptionError(
-                f"The hole {one.name!r} has the length {count!r}: nothing could stand there.",
-                where="slots",
-                cure="Give it a slot at least.",
-            )
-        return Piece(name=one.name, slots=count, least=count if self.length == "exact" else 0)
+        for count in told:
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise OptionError(
+                    f"The hole {name!r} has the length {count!r}: nothing could stand there.",
+                    where="slots",
+                    cure="Give it a slot at least.",
+                )
+            return count
+        return None
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         """Return the tokens of fixed text."""
@@ -459,13 +513,7 @@ def _chosen_lengths(
             continue
         best: tuple[float, _Problem] | None = None
         for count in range(1, min(piece.slots, _MOST_LENGTHS) + 1):
-            tried = replace(
-                problem,
-                pieces=tuple(
-                    replace(one, slots=count, least=count) if one.name == piece.name else one
-                    for one in problem.pieces
-                ),
-            )
+            tried = problem.exactly(piece.name, count)
             canvas = tried.canvas()
             if not all(part.lattice.is_feasible for part in canvas.parts):
                 continue
@@ -492,7 +540,7 @@ def _check_kinds(
         "prompt": (prompt, isinstance(prompt, str | Sequence), "a text, or a sequence of token ids"),
         "slots": (
             slots,
-            isinstance(slots, int | Mapping) and not isinstance(slots, bool),
+            slots is None or (isinstance(slots, int | Mapping) and not isinstance(slots, bool)),
             "a whole number, or a dict of numbers by the holes' names",
         ),
         "listen": (listen, listen is None or callable(listen), "a function of a step and a canvas"),

@@ -34,6 +34,9 @@ class Infilled:
     usage: CanvasUsage
     canvas: Canvas
     tokenizer: Tokenizer
+    full: tuple[str, ...] = ()
+    """The holes that left no slot empty though a longer text was possible: more slots might be needed. A hole
+    for the whole text is called "text"."""
 
     def __repr__(self) -> str:
         said = f"{self.finish_reason}, {len(self.tokens):,} tokens in {self.usage.steps:,} steps"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import ref
 
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError, SchemaError, SchemaWarning
+from structgen.errors import OptionError, SchemaError, SchemaWarning, warning_level
 from structgen.limits import Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
@@ -218,7 +217,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 where=said[0].where,
                 cure=f"{said[0].cure} (strict=True refuses it.)",
             )
-        level = _outside()
+        level = warning_level()
         for one in said:
             what = f"{one.where}: {one.what} {one.cure}"
             warnings.warn(SchemaWarning(what, where=one.where, likely=one.likely), stacklevel=level)
@@ -298,15 +297,6 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
         resources = {uri: write(value) for uri, value in self._resources.items()}
         return _restored, (write(self._value), *options, resources, self._banned, self._missing)
-
-
-def _outside() -> int:
-    """Return the `stacklevel` with which the caller of this function's caller warns the first caller that is
-    not in this package."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "structgen":
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def json_schema(

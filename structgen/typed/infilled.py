@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from structgen.infilling.schedulers.scheduler import Scheduler
     from structgen.tokens.tokenizer import Tokenizer
 
-SLOTS: Final = 64
-"""Of a document, unless the caller says max_tokens; fewer where the model's context leaves fewer."""
 _MOST_MODELS: Final = 2
 """Models that are kept by name in a process."""
 _UNKNOWN: Final = (
@@ -135,14 +133,13 @@ class Infiller:
                 where="prompt",
                 cure="Shorten the prompt.",
             )
-        slots = min(options.max_tokens or SLOTS, room)
         how, drawn = self.how, options.sampling_of(attempt)
         try:
             found = infill(
                 model,
                 grammar=form.grammar,
                 prompt=prompt,
-                slots=slots,
+                slots=None if options.max_tokens is None else min(options.max_tokens, room),
                 length=how.length,
                 scheduler=how.scheduler,
                 tokens_per_step=how.tokens_per_step,
@@ -155,7 +152,7 @@ class Infiller:
             )
         except NoFillingError as error:
             raise NoFillingError(
-                f"No document fits into {slots} slots: {error.what}",
+                f"No document fits: {error.what}",
                 where="max_tokens",
                 cure=f"Give as many with max_tokens=; the context leaves room for {room:,}.",
             ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import warnings
 from functools import cache
 
 import jsonschema
@@ -186,6 +187,42 @@ def test_lengths_of_a_hole(length: str) -> None:
     assert len(masked) <= 10
 
 
+@pytest.mark.parametrize(
+    ("template", "options", "full"),
+    [
+        ("{a: /[a-z]*/, 3}", {}, {"a": 3}),
+        ("{a: /qwe[a-z]*/, 3}", {"length": "log z"}, {"a": 3}),
+        ("{a: /[a-z]*/, 7}", {}, {}),
+        # All texts have three tokens, or the caller wants all slots filled.
+        ("{a: /[a-z]{3}/, 3}", {}, {}),
+        ("{a: /[a-z]*/, 3}", {"length": "exact"}, {}),
+        ("{a}", {"grammar": "[a-z]*", "slots": 3}, {"a": 3}),
+        ("{a: /[a-z]*/}-{b: /[a-z]*/}", {"slots": {"b": 4, "a": 20}}, {"b": 4}),
+    ],
+)
+def test_a_hole_without_an_empty_slot_is_told_if_more_could_be_written(
+    template: str, options: dict[str, object], full: dict[str, int]
+) -> None:
+    end = tokenizer().eos_token_ids[0]
+    model = Telling(tokenizer(), 1, [*b"qwerty", *[end] * 15, *b"zuiopasdf", *[end] * 40], shift=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = fill(template, model, **options)
+    assert found.full == tuple(full)
+    assert [one.category for one in caught] == [sg.SlotsWarning] * len(full)
+    assert [one.message.hole for one in caught] == list(full)
+    assert all(f"all its {full[one.message.hole]} slots" in str(one.message) for one in caught)
+    assert all(one.filename == __file__ for one in caught)
+
+
+@pytest.mark.parametrize(("context", "slots"), [(4096, 64), (40, 18), (5, 1)])
+def test_holes_without_a_number_of_slots_share_what_the_context_leaves(context: int, slots: int) -> None:
+    model = toy()
+    model.context = context
+    found = fill("{a: /x*/}-{b: /x*/}", model)
+    assert [len(part.lattice) for part in found.canvas.parts] == [slots, slots]
+
+
 def test_log_z_chooses_the_length_that_the_model_wants() -> None:
     model = Telling(tokenizer(), 1, list(b'"abc"'), shift=False)
     assert fill("{a: str, 9}", model, length="log z").text == '"abc"'
@@ -249,6 +286,7 @@ REFUSED = [
     ({"template": "{a: /x+/}", "depth": 2}, sg.OptionError, "Only brackets .* Leave it out"),
     ({"template": "{a: int}", "holes": {"b": "x"}}, sg.OptionError, "no hole 'b'"),
     ({"template": "{a}", "holes": {"a": 3}}, sg.OptionError, "neither a grammar nor a type"),
+    ({"grammar": SCHEMA, "slots": 4}, sg.NoFillingError, "'text' has 4 slots and needs"),
     ({"template": "{a: /[a-z]{9}[0-9]{9}/, 3}"}, sg.NoFillingError, "3 slots and needs 8"),
     ({"template": "ab{a}", "grammar": "x[a-z]*"}, sg.NoFillingError, "fixed text 'ab' prevents"),
     ({"template": "x{a}y", "grammar": "x[a-z]*z"}, sg.NoFillingError, "ends with 'y'"),

@@ -14,7 +14,9 @@ from toy_models import Toy, byte_tokenizer
 import structgen as sg
 from structgen.infilling.canvas import Canvas
 from structgen.infilling.denoising import DenoisingStep
+from structgen.infilling.schedulers import named
 from structgen.infilling.schedulers.block_order import Blocks
+from structgen.infilling.schedulers.confident_prefix import ConfidentPrefix
 from structgen.infilling.schedulers.entropy_bound import EntropyBound
 from structgen.infilling.schedulers.factor import Factor
 from structgen.infilling.schedulers.first_hitting import FirstHitting
@@ -83,6 +85,47 @@ def test_left_to_right_begins_with_the_models_own_choice_for_the_first_slot() ->
         )
         first.append(found.text)
     assert first == ["ac", "bd"]
+
+
+class Sure(Toy):
+    """Sure of "z" in the slots behind a prompt of one token, but for two of them."""
+
+    def forward(self, ids: np.ndarray) -> np.ndarray:
+        logits = np.zeros((len(ids), self.vocab_size), np.float32)
+        logits[1:, ord("z")] = 12.0
+        logits[[3, 4], ord("z")] = 5.0  # 0.85 among 26 letters
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("sure", "block", "steps"),
+    [
+        (0.95, None, [[0, 1], [2], [3, 4, 5, 6, 7]]),
+        (0.8, None, [[0, 1, 2, 3, 4, 5, 6, 7]]),
+        (1.0, None, [[slot] for slot in range(8)]),
+        (0.95, 5, [[0, 1], [2], [3, 4], [5, 6, 7]]),
+    ],
+)
+def test_a_confident_prefix_ends_before_a_slot_that_is_not_sure_and_with_its_block(
+    sure: float, block: int | None, steps: list[list[int]]
+) -> None:
+    tokenizer = byte_tokenizer()
+    model = Sure(tokenizer)
+    model.block_length = block
+    found = sg.infill(
+        model,
+        "{a: /[a-z]{8}/, 8}",
+        tokenizer=tokenizer,
+        prompt="p",
+        length="exact",
+        scheduler=ConfidentPrefix(sure),
+    )
+    assert [[one.position for one in step.committed] for step in found.steps[1:]] == steps
+    assert found.usage.passes == len(steps)
+
+
+def test_the_default_is_the_confident_prefix() -> None:
+    assert named("auto") == named("confident-prefix") == ConfidentPrefix()
 
 
 def test_the_threshold_takes_all_that_reach_it() -> None:

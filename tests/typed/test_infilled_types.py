@@ -135,7 +135,7 @@ def test_recursion_is_refused_and_a_depth_cuts_it() -> None:
 
 
 def test_too_few_slots_say_how_many_are_needed() -> None:
-    with pytest.raises(sg.NoFillingError, match=r"fits into 5 slots.*needs 29.*max_tokens=") as refused:
+    with pytest.raises(sg.NoFillingError, match=r"fits: .*5 slots and needs 29.*max_tokens=") as refused:
         sg.run(infilling(), "Say", Answer, max_tokens=5)
     assert refused.value.where == "max_tokens"
     assert isinstance(sg.run(infilling(), "Say", Answer, max_tokens=29), Answer)

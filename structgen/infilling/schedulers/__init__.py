@@ -3,6 +3,25 @@
 A step proposes one valid filling of the whole canvas (the best one, or a draw). Any subset of it may be
 committed, so no scheduler can cause a dead end. A scheduler trades speed against how often the model is run
 again. Each step commits at least one slot: if a scheduler chooses none, the most confident one is committed.
+`left_to_right` and `confident_prefix` fill their first slots before there is a proposal.
+
+Laws of draws (a temperature above 0). A step's proposal is an exact draw: from the product of the slots'
+distributions, given that the text is valid. A scheduler that commits all slots in one step has this law.
+Over several steps the law depends on how slots are chosen. Suppose that the logits do not depend on the
+canvas, so that there is one joint law to compare with:
+- first-hitting and entropy-bound, also inside blocks, prophet and freedave: exact, for any grammar. They
+  choose by the slots' distributions or at random; the drawn tokens have no part in the choice.
+- low-confidence, threshold, factor, and blocks, prophet and freedave around them: not exact, even if all
+  texts are valid. They keep the tokens that are likely and draw the others again, so likely tokens get too
+  much. With four slots of two equally likely tokens low-confidence is 0.47 from the joint law in total
+  variation.
+- left-to-right with one token a step, and confident-prefix: exact if the tokens that may stand in a slot do
+  not depend on the other slots. For other grammars the law is that of masking from left to right: each slot
+  by its own probabilities among the tokens that leave a valid filling.
+- left-to-right with more tokens a step: not exact.
+If the logits depend on the canvas, as those of a model do, no scheduler draws from the model's joint law
+under a grammar. Without a grammar, one slot a step in an order that the draws have no part in (first-hitting,
+left-to-right) draws from it, if the model's distributions are those of one joint law.
 
 `scheduler` has the protocol: `SchedulerView` is a scheduler's input, `Scheduler` its interface. `named`
 returns a scheduler by its name.
@@ -13,8 +32,8 @@ from __future__ import annotations
 from typing import Any
 
 from structgen.errors import OptionError
-from structgen.infilling.schedulers.auto import Auto
 from structgen.infilling.schedulers.block_order import Blocks
+from structgen.infilling.schedulers.confident_prefix import ConfidentPrefix
 from structgen.infilling.schedulers.entropy_bound import EntropyBound
 from structgen.infilling.schedulers.factor import Factor
 from structgen.infilling.schedulers.first_hitting import FirstHitting
@@ -27,6 +46,7 @@ from structgen.infilling.schedulers.threshold import Threshold
 
 NAMES = (
     "auto",
+    "confident-prefix",
     "low-confidence",
     "left-to-right",
     "blocks",
@@ -68,8 +88,8 @@ def named(scheduler: str | Scheduler, *, tokens_per_step: int | None = None) -> 
 
 def _by_name(name: str, rate: dict[str, Any]) -> Scheduler:
     match name:
-        case "auto":
-            return Auto()
+        case "auto" | "confident-prefix":
+            return ConfidentPrefix()
         case "low-confidence":
             return LowConfidence(**rate)
         case "left-to-right":

@@ -1,6 +1,8 @@
 """Semi-autoregressive blocks: the canvas is filled block by block from the left, each by another scheduler.
 
 Nie et al., Large Language Diffusion Models (LLaDA), 2025; Arriola et al., Block Diffusion, 2025.
+
+The law of a draw is exact where that of the inner scheduler is (see the package).
 """
 
 from __future__ import annotations

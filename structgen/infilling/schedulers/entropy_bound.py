@@ -2,6 +2,9 @@
 
 Ben-Hamu et al., Accelerated Sampling from Masked Diffusion Models via Entropy Bounded Unmasking, 2025. The
 error of drawing slots independently is at most the sum of their entropies without the greatest one.
+
+The law of a draw: the joint law given validity, exactly, if the logits do not depend on the canvas. The
+choice does not depend on the drawn tokens.
 """
 
 from __future__ import annotations

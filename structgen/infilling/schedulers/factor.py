@@ -2,6 +2,9 @@
 
 Wu et al., Fast-dLLM, 2025: with the n surest slots committed together, (n + 1) (1 - c) < f must hold for the
 least confidence c among them, under which the product of marginals and the joint law have the same mode.
+
+The law of a draw is not the joint law, even on independent slots: likely tokens are kept and unlikely ones
+drawn again (see the package). At temperature 0 nothing is drawn.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Zheng et al., Masked Diffusion Models are Secretly Time-Agnostic Masked Models, 
 the masked slots are hit one by one in uniformly random order, so that the sampler needs no time steps. Draws
 are made in float64: their paper shows that Gumbel noise in float32 is cut off, which lowers the temperature
 unseen. It is meant for a temperature above 0, with which the proposal is an exact draw given validity.
+
+The law of a draw: the joint law given validity, exactly, if the logits do not depend on the canvas.
 """
 
 from __future__ import annotations

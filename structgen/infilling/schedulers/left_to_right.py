@@ -6,6 +6,11 @@ While most of the canvas is masked, this depends more on the rest than on the sl
 filled by the model's own probabilities among the tokens that leave a valid filling, as in constrained
 autoregressive decoding. A sliding window replaces LLaDA's blocks (Nie et al., 2025), which do not fit a
 document's fields.
+
+The law of a draw with one token a step: each slot by its own probabilities among the tokens that leave a
+valid filling, given the slots before it. If the logits do not depend on the canvas, this is the joint law
+given validity where the tokens that may stand in a slot do not depend on the other slots; else it is the law
+of masking. With more tokens a step it is neither: the others are chosen by the drawn tokens' confidence.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Nie et al., Large Language Diffusion Models (LLaDA), 2025; Chang et al., MaskGIT, 2022. Slots that are not
 committed stay masked; this is called "remasking".
+
+The law of a draw is not the joint law, even on independent slots: likely tokens are kept and unlikely ones
+drawn again (see the package). At temperature 0 nothing is drawn.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Li et al., Diffusion Language Models Know the Answer Before Decoding (Prophet), 2025. Their gap is between the
 two likeliest tokens of each slot. Here it is between the two most probable valid fillings of the whole
 canvas. The thresholds fall with the share of filled slots, as in the authors' release.
+
+The law of a draw is that of the inner scheduler up to the step that commits the rest, which is exact.
 """
 
 from __future__ import annotations

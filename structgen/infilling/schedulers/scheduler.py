@@ -73,7 +73,8 @@ class Scheduler(Protocol):
     Optional attribute `leads_alone`: a step then first fills the first masked slot, by the model's
     probabilities for this slot alone among the tokens that leave a valid filling (the likeliest one, or a
     draw if there is a temperature). If `leads_alone` is true the step ends there; else the rest is proposed
-    given that token.
+    given that token. Optional attribute `sure`, beside it: the slots after the first are filled in the same
+    way, by the logits of the same pass, up to the first whose likeliest token has a lower probability.
     """
 
     def choose(self, view: SchedulerView) -> Bools:

@@ -1,6 +1,9 @@
 """Confidence threshold: all slots whose proposed token is sure enough.
 
 Wu et al., Fast-dLLM, 2025.
+
+The law of a draw is not the joint law, even on independent slots: likely tokens are kept and unlikely ones
+drawn again (see the package). At temperature 0 nothing is drawn.
 """
 
 from __future__ import annotations
