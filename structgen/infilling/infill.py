@@ -13,7 +13,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
-from structgen.errors import OptionError, TokenizerError
+from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.infilling.automata_of_grammars import (
     MAX_STATES,
     MOST_STATES,
@@ -78,6 +78,7 @@ def infill(model: Any, template: str | None = None, **options: Unpack[InfillOpti
 def infill(model: Any, template: list[str], **options: Unpack[InfillOptions]) -> list[Infilled]: ...
 
 
+@options_named('sg.infill("structgen/infill", grammar=grammar, prompt=prompt)')
 def infill(
     model: MaskedModel | str | Path | Any,
     template: str | list[str] | None = None,

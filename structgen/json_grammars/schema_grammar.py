@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import ref
 
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError, SchemaError, SchemaWarning
+from structgen.errors import OptionError, SchemaError, SchemaWarning, options_named
 from structgen.limits import Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
@@ -309,6 +309,9 @@ def _outside() -> int:
     return level
 
 
+@options_named(
+    'sg.json_schema({"type": "object"})', {"indent": "Write whitespace=", "schema_draft": "Write draft="}
+)
 def json_schema(
     schema: dict[str, Any] | bool | str | Path,
     *,

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
@@ -237,6 +237,9 @@ def lark(
 ) -> RulesGrammar: ...
 
 
+@options_named(
+    'sg.lark("query.lark")', dict.fromkeys(("parser", "ambiguity"), "Leave it out: the parser is LALR(1)")
+)
 def lark(
     grammar: str | os.PathLike[str],
     *,

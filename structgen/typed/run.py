@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from structgen.core.grammar import Grammar
 from structgen.engine.asking import Message
-from structgen.engine.checks import options_named
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.speculation.speculation_options import Speculation
 from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained
 from structgen.typed.infilled import Infilling, is_infilling
-from structgen.typed.options import TypedOptions
+from structgen.typed.options import NAMED_ELSEWHERE, TARGETS, TypedOptions
 from structgen.typed.prompts import given_source
 from structgen.typed.writers import writer_of
 
@@ -81,7 +80,10 @@ def run(
     speculation: str | Speculation = "auto",
     stop: str | Sequence[str] = (),
 ) -> Any: ...
-@options_named('sg.run("structgen/extract", "Ada is 36.", Person)', Sampling.__slots__)
+@options_named(
+    'sg.run("structgen/extract", "Ada is 36.", Person)',
+    NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target"),
+)
 def run(
     model: str | Path | Engine | Infilling,
     prompt: str | Sequence[Message],

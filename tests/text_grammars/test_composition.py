@@ -167,9 +167,9 @@ def test_a_schema_has_the_operators_of_its_text_grammar() -> None:
         assert made == meant
     assert accepts("A: " + schema, "A: 12") and not accepts("A: " + schema, "A: 2")
     with pytest.raises(sg.OptionError, match="complement"):
-        ~schema
+        _ = ~schema
     with pytest.raises(sg.OptionError, match="A bytes is no part of a grammar"):
-        b"A: " + schema
+        _ = b"A: " + schema
 
 
 def test_a_text_stands_on_the_left_of_a_difference_too() -> None:
