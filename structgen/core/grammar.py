@@ -108,7 +108,7 @@ class Grammar(ABC):
 
 
 def _texts_of(grammar: Grammar) -> Grammar:
-    """Return the text grammar of the same texts. Raises OptionError for a grammar that is no part of others."""
+    """Return the text grammar of the same texts. Raises OptionError for one that is no part of others."""
     from structgen import sequence  # start-up: a grammar that is no part of others loads no text grammars
 
     return sequence(grammar)
