@@ -170,6 +170,9 @@ class ExpectedNext(Protocol):
     @property
     def sources(self) -> tuple[str, ...]: ...
 
+    @property
+    def read_before(self) -> str: ...
+
 
 def _object(stop: TextStop[S] | None, expected: Sequence[ExpectedNext]) -> dict[str, object]:
     if stop is None:
@@ -180,7 +183,11 @@ def _object(stop: TextStop[S] | None, expected: Sequence[ExpectedNext]) -> dict[
         "column": stop.position.column(stop.following),
         "byte": stop.position.byte,
         "found": found(stop.following),
-        "expected": [{"what": item.what, "sources": list(item.sources)} for item in expected],
+        "expected": [
+            {"what": item.what, "sources": list(item.sources)}
+            | ({"read_before": item.read_before} if item.read_before else {})
+            for item in expected
+        ],
     }
 
 
@@ -202,6 +209,9 @@ def _message(name: str, stop: TextStop[S], expected: Sequence[ExpectedNext], is_
     for number, item in enumerate(expected):
         head = "expected " if number == 0 else "      or "
         lines.append(f"{head}{item.what}" + (f"  (from {', '.join(item.sources)})" if item.sources else ""))
+    # signs are read as themselves alone; a word may be a keyword or a name
+    before = {item.read_before: None for item in expected if re.search(r"\w", item.read_before)}
+    lines += [f"The text before was read as {' or '.join(before)}."] if before else []
     extra = re.match(rb'\s*,\s*("[^"\\]*")', stop.following)
     is_after_value = '"}"' in [item.what for item in expected] and not position.is_after(b"{")
     if is_json and extra is not None and is_after_value:
