@@ -47,8 +47,8 @@ def run_bulk(
     `.txt`, and in one not `.jsonl` whose first line begins neither with { nor with ", a line is the prompt
     itself. A line of results is an object: `line` (from 0), `id`, and the fields of `shown`. A prompt that is
     refused or fails has a line with its error. Twice as many prompts as the engine has rows are submitted at
-    a time. `start_over` deletes existing results. Errors, before anything is written: OptionError for a line of
-    prompts that cannot be read, and for existing results that are of another run or not ours; OSError.
+    a time. `start_over` deletes existing results. Errors, before anything is written: OptionError for a line
+    of prompts that cannot be read, and for existing results that are of another run or not ours; OSError.
     """
     if results.exists() and not results.is_file() and not results.is_dir():
         raise OptionError(

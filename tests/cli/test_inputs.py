@@ -92,7 +92,7 @@ def test_a_text_with_control_characters_stays_printable_in_colours() -> None:
 @pytest.mark.parametrize(
     ("name", "lines", "prompts"),
     [
-        ("p.txt", 'Ada is 36.\n\n"Hello", she said\r\n{no json\n', ["Ada is 36.", '"Hello", she said', "{no json"]),
+        ("p.txt", 'Ada.\n\n"Hello", she said\r\n{no json\n', ["Ada.", '"Hello", she said', "{no json"]),
         ("p.prompts", "Ada is 36.\n{so}\n", ["Ada is 36.", "{so}"]),
         ("p.prompts", '\n"Ada"\n{"prompt": "Bob"}\n', ["Ada", "Bob"]),
         ("p.jsonl", '"Ada"\n', ["Ada"]),
@@ -126,9 +126,8 @@ def test_a_pipe_is_the_prompt_and_an_empty_one_is_none() -> None:
 
 def test_a_closed_input_is_no_prompt() -> None:
     code = "import os, sys; os.close(0); sys.stdin = None; from structgen.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "generate", "--schema", "true"], capture_output=True, text=True, timeout=120
-    )  # fmt: skip
+    command = [sys.executable, "-c", code, "generate", "--schema", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "--prompt" in done.stderr
 
 
