@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import ClassVar, Final, ParamSpec, TypeVar
 
 from structgen.printable import printable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 class StructgenError(Exception):
@@ -173,3 +179,76 @@ def warning_level() -> int:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "structgen":
         level, frame = level + 1, frame.f_back
     return level
+
+
+# --- calls with options that are not there ---
+
+_CLOSE: Final = 0.8
+"""The least similarity (difflib's ratio) at which a name counts as a misspelling of another."""
+_NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def options_named(
+    example: str, elsewhere: Mapping[str, str] = _NOWHERE, name: str = ""
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator for a public function or method. Unknown options, missing options and surplus
+    positional arguments then raise OptionError, not TypeError. `example`: a correct call; `elsewhere`: names
+    that options have in other functions or libraries, and what to write here; `name`: as people write it, by
+    default `sg.` and the function's. Cost: some 100 ns a call."""
+
+    def decorated(function: Callable[P, R]) -> Callable[P, R]:
+        shown = name or f"sg.{function.__name__}"
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except TypeError:
+                import inspect  # start-up: a call with a fault
+
+                signature = inspect.signature(function)
+                try:
+                    signature.bind(*args, **kwargs)
+                except TypeError as error:
+                    known = [one for one in signature.parameters if one not in ("self", "cls")]
+                    wrong = next((one for one in kwargs if one not in known), None)
+                    if wrong is not None:
+                        raise unknown_option(shown, wrong, known, elsewhere) from None
+                    what = f"{shown} cannot be called so: {error}."
+                    place = shown.removeprefix("sg.")
+                    raise OptionError(what, where=place, cure=f"Write {example}.") from None
+                raise
+
+        return checked
+
+    return decorated
+
+
+def fields_named(example: str, elsewhere: Mapping[str, str] = _NOWHERE) -> Callable[[type[T]], type[T]]:
+    """Return a decorator for a public class, whose wrong arguments then raise OptionError as with
+    `options_named`."""
+
+    def decorated(kind: type[T]) -> type[T]:
+        check = options_named(example, elsewhere, f"sg.{kind.__name__}")
+        setattr(kind, "__init__", check(kind.__init__))  # noqa: B010 (mypy refuses the assignment)
+        return kind
+
+    return decorated
+
+
+def unknown_option(
+    function: str,
+    wrong: str,
+    known: Sequence[str],
+    elsewhere: Mapping[str, str] = _NOWHERE,
+    where: str = "",
+) -> OptionError:
+    """Return the error of an option that a function does not have, which names the one that was meant."""
+    from difflib import get_close_matches  # start-up: a call with a fault
+
+    near = [*get_close_matches(wrong.lower(), [*known, *elsewhere], 1, _CLOSE), ""][0]
+    if wrong in elsewhere or near in elsewhere:
+        cure = elsewhere[wrong if wrong in elsewhere else near]
+    else:
+        cure = f"Write {near}=" if near else f"Choose from {', '.join(known)}"
+    return OptionError(f"{function} has no option {wrong!r}.", where=where or wrong, cure=f"{cure}.")

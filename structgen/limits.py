@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from structgen.errors import fields_named
 
+
+@fields_named("sg.Limits(depth=1_000)")
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on one compiled grammar. Past one a `LimitError` names the field; a mask is never weakened."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from io import TextIOWrapper
@@ -53,7 +54,6 @@ def app() -> typer.Typer:
     made = typer.Typer(
         cls=CommandGroup,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["--help", "-h"]},
@@ -132,5 +132,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # characters that its encoding lacks are written as escapes
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    told = logging.StreamHandler()  # what is waited for, where no terminal shows it
+    told.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("structgen")
+    log.addHandler(told)
+    log.setLevel(logging.INFO)
     warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {printable(str(message))}\n"
     app()()

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 import typer
 
 from structgen.cli.language_options import TextOptions
-from structgen.cli.output import echo, echo_json, refuse, standard_input
+from structgen.cli.output import (
+    Color,
+    Colours,
+    echo,
+    echo_json,
+    echo_painted,
+    painted,
+    refuse,
+    standard_input,
+    tell,
+    unreadable,
+)
 from structgen.cli.schema_options import takes
 from structgen.errors import StructgenError
 from structgen.printable import printable
@@ -101,6 +112,7 @@ def check(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")] = False,
+    color: Color = Colours.AUTO,
 ) -> None:
     """Validate files against a schema, a grammar or a regular expression.
 
@@ -108,35 +120,43 @@ def check(
 
     A schema is read under the widest policies: each JSON text of a valid value is valid. Options narrow them.
 
-    Exit status: 0 all files are valid; 1 one is not; 2 wrong usage, or the schema or grammar is not usable.
+    Exit status: 0 all files are valid; 1 one is not; 2 wrong usage, or a file, the schema or the grammar is
+    not usable. A file that cannot be read is told, and the others are checked.
     """
     import structgen
     from structgen.tokens.tokenizer import byte_tokenizer
 
-    texts, failed = text or [Path("-")], False
+    texts, status, colours = text or [Path("-")], 0, color.wanted
     try:
         compiled = structgen.compile(options.read(), byte_tokenizer())
         for one in texts:
             name = "standard input" if str(one) == "-" else str(one)
-            if str(one) == "-":
-                stop = walk(compiled, standard_input())
-            else:
-                with one.open("rb") as stream:
-                    stop = walk(compiled, stream)
-            failed = failed or stop is not None
+            try:
+                if str(one) == "-":
+                    stop = walk(compiled, standard_input())
+                else:
+                    with one.open("rb") as stream:
+                        stop = walk(compiled, stream)
+            except OSError as error:
+                tell(unreadable(error, name), as_json)
+                status = 2
+                continue
+            status = max(status, int(stop is not None))
             expected = [] if stop is None else compiled.expected(stop.state)
             if as_json:
                 said = _object(stop, expected)
                 echo_json({"text": name, **said} if len(texts) > 1 else said)
             elif stop is None:
-                echo(f"{printable(name, lines=False)}: valid")
+                shown = painted(f"{printable(name, lines=False)}:", colours, bold=True)
+                echo_painted(f"{shown} {painted('valid', colours, fg='green')}")
             else:
-                echo(_message(printable(name, lines=False), stop, expected, options.schema is not None))
+                shown = printable(name, lines=False)
+                echo_painted(_message(shown, stop, expected, options.schema is not None, colours))
                 if stop.following == b"\n" and compiled.accepts_end(stop.state):
                     echo(_line_feed_hint(options.regex))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
-    raise typer.Exit(int(failed))
+    raise typer.Exit(status)
 
 
 def not_utf8(position: Position, following: bytes) -> str:
@@ -170,6 +190,9 @@ class ExpectedNext(Protocol):
     @property
     def sources(self) -> tuple[str, ...]: ...
 
+    @property
+    def read_before(self) -> str: ...
+
 
 def _object(stop: TextStop[S] | None, expected: Sequence[ExpectedNext]) -> dict[str, object]:
     if stop is None:
@@ -180,33 +203,50 @@ def _object(stop: TextStop[S] | None, expected: Sequence[ExpectedNext]) -> dict[
         "column": stop.position.column(stop.following),
         "byte": stop.position.byte,
         "found": found(stop.following),
-        "expected": [{"what": item.what, "sources": list(item.sources)} for item in expected],
+        "expected": [
+            {"what": item.what, "sources": list(item.sources)}
+            | ({"read_before": item.read_before} if item.read_before else {})
+            for item in expected
+        ],
     }
 
 
-def _message(name: str, stop: TextStop[S], expected: Sequence[ExpectedNext], is_json: bool) -> str:
+def _message(
+    name: str, stop: TextStop[S], expected: Sequence[ExpectedNext], is_json: bool, colours: bool
+) -> str:
+    """Return what to print of a fault: parts are printable, and painted where there are `colours`."""
+
     position, character = stop.position, found(stop.following)
     line, caret = position.excerpt(stop.following)
     what = "the text ends too early" if character is None else f"{json.dumps(character)} cannot come here"
     gutter, byte, column = str(position.line), position.byte, position.column(stop.following)
+    blank = " " * len(gutter)
     if fault := not_utf8(position, stop.following):
         begun = position.unfinished()  # the fault is its first byte
         what, byte = fault, byte - len(begun)
         column = position.column(begun[1:] + b"\x80") if begun else column
         expected = () if begun else expected
     lines = [
-        f"{name}:{position.line}:{column} (byte {byte}): {what}",
-        f"  {gutter} | {line}",
-        f"  {' ' * len(gutter)} | {caret}",
+        painted(f"{name}:{position.line}:{column}", colours, bold=True)
+        + f" (byte {byte}): "
+        + painted(what, colours, fg="red", bold=True),
+        f"  {painted(f'{gutter} |', colours, dim=True)} {printable(line)}",
+        f"  {painted(f'{blank} |', colours, dim=True)} {painted(caret, colours, fg='red', bold=True)}",
     ]
     for number, item in enumerate(expected):
         head = "expected " if number == 0 else "      or "
-        lines.append(f"{head}{item.what}" + (f"  (from {', '.join(item.sources)})" if item.sources else ""))
+        source = f"  (from {', '.join(item.sources)})" if item.sources else ""
+        lines.append(head + painted(item.what, colours, fg="green") + painted(source, colours, dim=True))
+    # signs are read as themselves alone; a word may be a keyword or a name
+    before = {item.read_before: None for item in expected if re.search(r"\w", item.read_before)}
+    lines += [printable(f"The text before was read as {' or '.join(before)}.")] if before else []
     extra = re.match(rb'\s*,\s*("[^"\\]*")', stop.following)
     is_after_value = '"}"' in [item.what for item in expected] and not position.is_after(b"{")
     if is_json and extra is not None and is_after_value:
         lines.append(
-            f"The object takes no further key: {extra[1].decode('utf-8', 'replace')} is one too many."
+            printable(
+                f"The object takes no further key: {extra[1].decode('utf-8', 'replace')} is one too many."
+            )
         )
     if is_json and position.byte == 0 and stop.following.startswith(b"\xef\xbb\xbf"):
         lines.append("JSON text must not begin with a byte order mark (RFC 8259, section 8.1). Remove it.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.language_options import TextOptions
+from structgen.cli.language_options import TextOptions, TypeName, named
 from structgen.cli.output import console, echo, echo_json, refuse
 from structgen.cli.schema_options import takes
 from structgen.errors import OptionError, StructgenError, UnsatisfiableSchema, UnsupportedError
@@ -25,9 +26,41 @@ _WITH_SOURCES = 100
 """Columns of a terminal from which on the schema's places are shown beside the words."""
 
 
-@takes(TextOptions)
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions(TextOptions):
+    """A schema, a type of Python's, a Lark grammar, EBNF or a regular expression."""
+
+    type_: TypeName = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The options of which one says the language."""
+        return (*super().kinds, "--type")
+
+    @property
+    def named(self) -> str:
+        """The name in what is printed."""
+        return super().named if self.type_ is None else self.type_
+
+    def read(self) -> Grammar:
+        """Return the language; see `LanguageOptions.read`. A type's schema is read as `sg.run` reads it."""
+        if self.type_ is None:
+            return super().read()
+        for field in fields(self):
+            if field.name != "type_" and getattr(self, field.name) not in (field.default, []):
+                option = "--" + field.name.replace("_", "-")
+                raise OptionError("It does not go with --type.", where=option, cure="Leave it out.")
+        from structgen.typed.forms import form_of_type
+
+        grammar = form_of_type(named(self.type_, "--type", "module:Class")).grammar
+        if grammar is None:
+            raise OptionError("A str is free text.", where="--type", cure="Name a type with a schema.")
+        return grammar
+
+
+@takes(ExplainOptions)
 def explain(
-    options: TextOptions,
+    options: ExplainOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     lines: Annotated[
         int | None, typer.Option(min=1, help="Lines that tell what a document is.  [default: 400]")
@@ -47,7 +80,7 @@ def explain(
         Path | None, typer.Option(help="Also which bytes this tokenizer lacks: a file or folder.")
     ] = None,
 ) -> None:
-    """Explain what a schema or grammar accepts.
+    """Explain what a schema, a Python type or a grammar accepts.
 
     Of a JSON Schema: its documents as a tree, the parts that can never hold, the keywords that restrict
     nothing, the smallest document, the cost.
@@ -104,9 +137,7 @@ def explain(
     elif isinstance(explanation, structgen.GrammarExplanation):
         echo("\n".join(told_of_grammar(explanation, options.named)))
     else:
-        _show(
-            console(highlight=False), told_of_schema(explanation, str(options.schema), lines or SHOWN_LINES)
-        )
+        _show(console(highlight=False), told_of_schema(explanation, options.named, lines or SHOWN_LINES))
     raise typer.Exit(int(explanation.has_faults))
 
 

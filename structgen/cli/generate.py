@@ -20,17 +20,20 @@ from structgen.cli.language_options import (
     RegexModule,
     RegexPattern,
     Start,
+    TypeName,
     lark_grammar,
     named,
     text_grammar,
 )
-from structgen.cli.output import console, echo, echo_json_text, payload, refuse
+from structgen.cli.output import console, echo, echo_json_text, has_piped_input, payload, refuse
 from structgen.cli.schema_options import (
     MaxItems,
     MaxString,
+    SchemaFile,
     Strict,
     number_or_word,
     read_input,
+    schema_of,
     warnings_told,
 )
 from structgen.cli.served import ask_server, check_served
@@ -63,13 +66,8 @@ def generate(
             "openai:URL#NAME, a model on a server."
         ),
     ] = "structgen/extract",
-    schema: Annotated[
-        Path | None, typer.Option(help="The file of the JSON Schema.", show_default=False)
-    ] = None,
-    type_: Annotated[
-        str | None,
-        typer.Option("--type", help="In place of a schema: a Python type, module:Class.", show_default=False),
-    ] = None,
+    schema: SchemaFile = None,
+    type_: TypeName = None,
     grammar: GrammarFile = None,
     start: Start = None,
     import_path: ImportPath = None,
@@ -80,11 +78,15 @@ def generate(
     ebnf: EbnfFile = None,
     regex: RegexPattern = None,
     prompt: Annotated[
-        str | None, typer.Option(help="The prompt; - is standard input.", show_default=False)
+        str | None,
+        typer.Option(help="The prompt; - is standard input, and so is a pipe.", show_default=False),
     ] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option(help="A file of prompts, a JSON string or object on each line.", show_default=False),
+        typer.Option(
+            help="A file of prompts: on each line a JSON string or object, or the prompt itself.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -293,9 +295,13 @@ def generate(
                 },
                 any(one is not None for one in (schema, type_, grammar, ebnf, regex)),
             )
+        if prompt is None and prompts is None and str(edit) != "-" and has_piped_input():
+            prompt = read_input(Path("-"), "--prompt").strip() or None
         if (prompt is None) == (prompts is None):
             raise OptionError(
-                "One of --prompt and --prompts is needed.", where="--prompt", cure="Give one of them."
+                "One of --prompt and --prompts is needed.",
+                where="--prompt",
+                cure="Give one of them, or a pipe with a text.",
             )
         if prompts is not None and (out is None or stream or trace is not None or usage or n != 1):
             raise OptionError(
@@ -351,7 +357,8 @@ def generate(
                 where="--type",
                 cure="Leave --method out, and give --temperature 1.",
             )
-        told: Path | Grammar | None = schema if form is None else form.grammar
+        told: Path | str | Grammar | None = None if schema is None else schema_of(schema)
+        told = told if form is None else form.grammar
         if grammar is not None:
             told = lark_grammar(grammar, start, import_path, postlex, lexer, bind, regex_module)
         if ebnf is not None or regex is not None:
@@ -396,6 +403,12 @@ def generate(
             )
             asked = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt or "")
             raise typer.Exit(int(ask_server(model, asked, form, attempts, stream, as_json, usage)))
+        if model.startswith("structgen/") and (grammar or ebnf or regex) and not _has_json(told):
+            echo(
+                "Hint: this small model was trained on JSON documents of outlines alone. What it writes of "
+                "another grammar is valid, and makes little sense.",
+                err=True,
+            )
         engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
             from structgen.engine.draft_models import check_speculation
@@ -426,18 +439,18 @@ def generate(
 
 
 def _requests(
-    told: Path | Grammar | None,
+    told: Path | str | Grammar | None,
     embedded: bool,
     without: Sequence[str],
     of_schema: dict[str, Any],
     options: dict[str, Any],
 ) -> Callable[[str], Request]:
-    """Return what makes a request of a prompt. `told`: a schema's file, a grammar, or None for free text.
-    `of_schema`: options of `sg.json_schema`."""
+    """Return what makes a request of a prompt. `told`: a schema's file or text, a grammar, or None for free
+    text. `of_schema`: options of `sg.json_schema`."""
     import structgen as sg
 
     grammar: Grammar | None
-    if isinstance(told, Path):
+    if isinstance(told, Path | str):
         # documents as the embedded models were trained to write them, and as sg.run has them
         usual: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
         with warnings_told():
@@ -447,6 +460,12 @@ def _requests(
     if grammar is not None:
         grammar = sg.without(grammar, without)
     return lambda text: sg.Request(text, grammar, **options)
+
+
+def _has_json(grammar: Any) -> bool:
+    """Return whether a text of a text grammar may begin as a JSON object or array does."""
+    language = grammar.language(grammar.limits)
+    return any(language.step(language.start(), byte) is not None for byte in b"{[")
 
 
 def _biases(options: list[str]) -> dict[int, float]:

@@ -18,7 +18,7 @@ from structgen.cli.language_options import (
     text_grammar,
 )
 from structgen.cli.output import echo, echo_json, payload, refuse
-from structgen.cli.schema_options import read_input
+from structgen.cli.schema_options import read_input, schema_of
 from structgen.errors import OptionError, StructgenError
 from structgen.system.resources import embedded_model
 
@@ -43,8 +43,12 @@ def infill(
         ),
     ] = None,
     schema: Annotated[
-        Path | None,
-        typer.Option(help="The whole text is a document of this JSON Schema.", show_default=False),
+        str | None,
+        typer.Option(
+            metavar="FILE|JSON",
+            help="The whole text is a document of this JSON Schema: a file, or the text {...}.",
+            show_default=False,
+        ),
     ] = None,
     grammar: GrammarFile = None,
     start: Start = None,
@@ -242,7 +246,7 @@ def _read(template: Path | None) -> str | None:
 
 
 def _grammar(
-    schema: Path | None, grammar: Path | None, start: str | None, ebnf: Path | None, regex: str | None
+    schema: str | None, grammar: Path | None, start: str | None, ebnf: Path | None, regex: str | None
 ) -> Any:
     """Return the grammar of the whole text, a schema as a dict; None where there is none."""
     if sum(one is not None for one in (schema, grammar, ebnf, regex)) > 1:
@@ -252,7 +256,7 @@ def _grammar(
             cure="Give one.",
         )
     if schema is not None:
-        return _schema(schema)
+        return _schema(schema_of(schema))
     if grammar is not None:
         return lark_grammar(grammar, start, None, None)
     return text_grammar(ebnf, regex, start) if ebnf is not None or regex is not None else None
@@ -281,12 +285,14 @@ def _holes(options: list[str]) -> dict[str, Any]:
     return found
 
 
-def _schema(file: Path) -> dict[str, Any]:
-    """Return the schema of a file as a dict. Raises GrammarError, which names the file."""
+def _schema(source: Path | str) -> dict[str, Any]:
+    """Return the schema of a file, or of a text, as a dict. Raises GrammarError, which names the file."""
+    import json
+
     import structgen as sg
 
-    sg.json_schema(file, strict=None)  # a wrong one is told with the file's name
-    found = _json(file)
+    sg.json_schema(source, strict=None)  # a wrong one is told with the file's name
+    found = _json(source) if isinstance(source, Path) else json.loads(source)
     return found if isinstance(found, dict) else {} if found else {"not": {}}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from structgen.cli.schema_options import SchemaOptions
+from structgen.cli.schema_options import SchemaOptions, schema_of
 from structgen.errors import OptionError
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 GrammarFile: TypeAlias = Annotated[
     Path | None, typer.Option("--grammar", help="In place of a schema: a Lark grammar.", show_default=False)
+]
+TypeName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--type", help="In place of a schema: a Python type, module:Class.", show_default=False),
 ]
 RegexPattern: TypeAlias = Annotated[
     str | None,
@@ -91,9 +95,8 @@ class LanguageOptions(SchemaOptions):
         """The options of which one says the language."""
         return ("--schema", "--grammar")
 
-    @property
-    def file(self) -> Path:
-        """The file that was named. Raises OptionError where it is none, or more than one."""
+    def check_one(self) -> None:
+        """Raise OptionError where no language is named, or more than one."""
         if (self.schema is None) == (self.grammar is None):
             given = "is needed" if self.schema is None else "may be given"
             raise OptionError(
@@ -101,14 +104,11 @@ class LanguageOptions(SchemaOptions):
                 where="--schema",
                 cure=f"Give one: {self.kinds[0]} FILE, for example.",
             )
-        file = self.schema if self.grammar is None else self.grammar
-        assert file is not None
-        return file
 
     def read(self) -> Grammar:
         """Return the language. Raises StructgenError; OSError for a file that cannot be read; OptionError for
         an option that does not apply."""
-        file = self.file
+        self.check_one()
         others = {field.name for field in fields(LanguageOptions)} - {"schema", "grammar"}
         own = {"start", "import_path", "postlex", "bind", "lexer", "regex_module"}
         for name in sorted(others - own if self.grammar is not None else own):
@@ -120,7 +120,7 @@ class LanguageOptions(SchemaOptions):
         if self.grammar is None:
             return self.schema_grammar()
         return lark_grammar(
-            file, self.start, self.import_path, self.postlex, self.lexer, self.bind, self.regex_module
+            self.grammar, self.start, self.import_path, self.postlex, self.lexer, self.bind, self.regex_module
         )
 
 
@@ -139,7 +139,9 @@ class TextOptions(LanguageOptions):
     @property
     def named(self) -> str:
         """The name in what is printed: the file, or the pattern."""
-        return str(self.regex if self.regex is not None else self.ebnf or self.file)
+        if self.schema is not None:
+            return "the schema" if isinstance(schema_of(self.schema), str) else self.schema
+        return str(self.regex if self.regex is not None else self.ebnf or self.grammar)
 
     def read(self) -> Grammar:
         """Return the language; see `LanguageOptions.read`."""

@@ -91,10 +91,11 @@ def maskbench(
     """
     if as_json and as_csv:
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
+    from structgen.maskbench.citation import DataDigest, citation_lines, machine, now
     from structgen.maskbench.readers import select
     from structgen.maskbench.run_report import Tally, first_use_line, show, tables, to_csv, to_json
     from structgen.maskbench.runner import BenchRun, engine_config
-    from structgen.maskbench.vocabularies import ready
+    from structgen.maskbench.vocabularies import load, ready
 
     names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
     try:
@@ -106,7 +107,7 @@ def maskbench(
         configs = [
             engine_config(name, vocabulary, policies, memory=int(memory * (1 << 30))) for name in names
         ]
-        tally = Tally()
+        tally, data, date = Tally(), DataDigest(), now()
         with BenchRun(configs, timeout=timeout, jobs=jobs) as run, _failure_file(failures) as write:
             with _progress(selection, sum(name.endswith((":warm", ":foreign")) for name in names)) as tick:
                 run.prepare(selection.cases, lambda: selection.others(len(selection), seed), tick)
@@ -114,9 +115,12 @@ def maskbench(
                     _none_runs(run.unavailable)
                 for case, results in run.results(selection.cases()):
                     tally.add(results)
+                    data.add(case)
                     write(case, results)
                     tick()
             unavailable, versions, first_use = run.unavailable, run.versions, run.first_use
+            stores = run.stores
+            read = load(vocabulary)
     except StructgenError as error:
         echo(f"{type(error).__name__}: {error}", err=True)
         raise typer.Exit(2) from error
@@ -126,7 +130,13 @@ def maskbench(
         "sample": sample,
         "seed": seed,
         "policy": policy.value,
+        "policies": policies,
         "tokenizer": tokenizer,
+        "vocabulary": {"tokens": read.vocab_size, "digest": read.fingerprint},
+        "data_digest": str(data),
+        "date": date,
+        "machine": machine(),
+        "stores": stores,
         "timeout_s": timeout,
         "jobs": jobs,
         "versions": versions,
@@ -140,6 +150,7 @@ def maskbench(
     else:
         show(console(), tables(tally, unavailable))
         echo(first_use_line(first_use))
+        echo("\n".join(["", "To cite this run:", *citation_lines(about, names)]))
     judged = [name for name in names if name.startswith("structgen")] or names
     missing = {name: unavailable[name] for name in judged if name in unavailable}
     if missing:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TypeAlias
 
 import typer
 from typer.core import TyperGroup
@@ -33,6 +35,40 @@ if TYPE_CHECKING:
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print lines of text (to stderr: `err`), printable."""
     typer.echo(printable(text), err=err)
+
+
+class Colours(StrEnum):
+    """Whether what is printed has colours."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+    @property
+    def wanted(self) -> bool:
+        """Whether standard output gets colours: by itself a terminal does, unless NO_COLOR is set and not
+        empty; FORCE_COLOR has other outputs get them too."""
+        if self is not Colours.AUTO:
+            return self is Colours.ALWAYS
+        if os.environ.get("NO_COLOR"):
+            return False
+        is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        return is_terminal or os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+
+
+Color: TypeAlias = Annotated[
+    Colours, typer.Option("--color", help="Colours in messages: on a terminal, always or never.")
+]
+
+
+def painted(text: str, colours: bool, **style: Any) -> str:
+    """Return a text, printable, in a style of `typer.style` where there are colours."""
+    return typer.style(printable(text), **style) if colours and text else printable(text)
+
+
+def echo_painted(text: str) -> None:
+    """Print text made of `painted` parts."""
+    typer.echo(text, color=True)
 
 
 def echo_fact(name: str, text: str, *, err: bool = False) -> None:
@@ -66,7 +102,7 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
             for segment in super().render(*arguments, **options):
                 yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
-    return Printable(stderr=stderr, highlight=highlight)
+    return Printable(stderr=stderr, highlight=highlight, emoji=False)
 
 
 def standard_input() -> BinaryIO:
@@ -74,6 +110,11 @@ def standard_input() -> BinaryIO:
     if sys.stdin.isatty():
         echo("Reading standard input (end with Ctrl-D) ...", err=True)
     return sys.stdin.buffer
+
+
+def has_piped_input() -> bool:
+    """Return whether standard input is there and is no terminal: a pipe, a file, or empty."""
+    return sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
 
 
 def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
@@ -94,6 +135,12 @@ def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
 
 def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
     """Print an error (as a JSON object, or to stderr) and exit."""
+    tell(error, as_json)
+    raise typer.Exit(status)
+
+
+def tell(error: StructgenError | OSError, as_json: bool) -> None:
+    """Print an error, as a JSON object, or to stderr."""
     if isinstance(error, BrokenPipeError):
         raise error  # whoever read the output has gone, as `head` does: typer ends the command in silence
     if isinstance(error, OSError):
@@ -105,7 +152,6 @@ def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> N
         echo_json({"error": report})
     else:
         echo(f"{type(error).__name__}: {error}", err=True)
-    raise typer.Exit(status)
 
 
 class CommandGroup(TyperGroup):

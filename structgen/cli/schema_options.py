@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 
 SchemaFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--schema", help="The file of the JSON Schema.", show_default=False)
+    str | None,
+    typer.Option(
+        "--schema",
+        metavar="FILE|JSON",
+        help="The JSON Schema: its file, or its text: {...}, true, false.",
+        show_default=False,
+    ),
 ]
 Draft: TypeAlias = Annotated[
     str | None, typer.Option(help="The draft, whatever $schema says: 3, 4, 6, 7, 2019-09, 2020-12, v1.")
@@ -84,7 +90,7 @@ class SchemaOptions:
             raise OptionError("A schema is needed.", where="--schema", cure="Name its file.")
         with warnings_told():
             return structgen.json_schema(
-                self.schema,
+                schema_of(self.schema),
                 draft=self.draft,
                 whitespace=number_or_word(self.whitespace),
                 property_order=self.property_order,
@@ -156,6 +162,13 @@ def resources_of(options: list[str] | None) -> dict[str, str]:
             )
         found[uri] = read_input(Path(name), "--resource")
     return found
+
+
+def schema_of(option: str) -> Path | str:
+    """Return what `--schema` says, as `sg.json_schema` takes it: a schema's text, if it begins with { or is
+    true or false, else a file (write ./true for one of that name)."""
+    text = option.strip()
+    return text if text.startswith("{") or text in ("true", "false") else Path(option)
 
 
 def number_or_word(option: str) -> str | int:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.limits import Limits
 from structgen.store.mask_store import MaskStore, store_of
 from structgen.tokens.tokenizer import Tokenizer
@@ -31,6 +31,7 @@ _JSON = _TEXT.difference(range(0x20)) | {9, 10, 13}
 """The bytes of JSON text (RFC 8259)."""
 
 
+@options_named("sg.compile(grammar, tokenizer)")
 def compile(
     grammar: Compilable[C],
     tokenizer: Tokenizer,

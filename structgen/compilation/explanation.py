@@ -14,7 +14,7 @@ from structgen.compilation.grammar_explanation import GrammarExplanation, explai
 from structgen.compilation.implied_constraints import proved
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.json_machine.answers.scalar_questions import Numbers, Strings
 from structgen.schema.explaining.impossible import Impossible, impossible
@@ -108,6 +108,7 @@ def explain(
 ) -> GrammarExplanation: ...
 
 
+@options_named("sg.explain(grammar)")
 def explain(
     grammar: Grammar,
     *,

@@ -194,7 +194,8 @@ def told_of_schema(explained: Explained, name: str = "", most: int = SHOWN_LINES
 def _policies(report: KeywordReport) -> Iterator[tuple[str, object]]:
     for option, value in report.to_json()["policies"].items():
         if value is not None and value != [] and value != ():
-            yield option, value
+            # a caller's formats by name: their patterns fill a screen
+            yield option, "|".join(dict(value)) if option == "custom_formats" else value
 
 
 def _head(text: str, style: str = "bold") -> Iterator[TextLine]:

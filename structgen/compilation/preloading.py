@@ -18,7 +18,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.draft_masks import fill_draft
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.lark_grammars.lark_grammar import lark
 from structgen.native import first_use
@@ -58,6 +58,7 @@ _LARK: Final = 'start: (NAME "=" /[0-9]+/)+\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n
 _EBNF: Final = 'root ::= "a" root "b" | [0-9]+'
 
 
+@options_named('sg.preload("json")')
 def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_use.JOBS) -> None:
     """Load ahead what the first grammar of each kind needs: `"json"`, `"lark"`, `"text"` (regexes, EBNF,
     choices, structural tags); without a kind, all three.

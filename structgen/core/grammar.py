@@ -53,6 +53,48 @@ class Grammar(ABC):
         """The BLAKE2b hash (32 hexadecimal digits) of the canonical form, the same in every process."""
         return blake2b(self.canonical.encode("utf-8"), digest_size=16).hexdigest()
 
+    # The operators are those of text grammars, a room above: the public door finds the grammar's texts there.
+
+    def __add__(self, other: Grammar | str) -> Grammar:
+        """Return the grammar of a text of this grammar followed by a text of another."""
+        return _texts_of(self) + other
+
+    def __radd__(self, other: Grammar | str) -> Grammar:
+        return other + _texts_of(self)
+
+    def __or__(self, other: Grammar | str) -> Grammar:
+        """Return the grammar of the texts of either grammar."""
+        return _texts_of(self) | other
+
+    def __ror__(self, other: Grammar | str) -> Grammar:
+        return other | _texts_of(self)
+
+    def __and__(self, other: Grammar | str) -> Grammar:
+        """Return the grammar of the texts of both grammars; one of them must be regular."""
+        return _texts_of(self) & other
+
+    def __rand__(self, other: Grammar | str) -> Grammar:
+        return other & _texts_of(self)
+
+    def __sub__(self, other: Grammar | str) -> Grammar:
+        """Return the grammar of the texts of this grammar that another, regular grammar does not have."""
+        return _texts_of(self) - other
+
+    def __rsub__(self, other: Grammar | str) -> Grammar:
+        return other - _texts_of(self)
+
+    def __invert__(self) -> Grammar:
+        """Return the grammar of all texts that this grammar, which must be regular, does not have."""
+        return ~_texts_of(self)
+
+    def repeat(self, least: int = 0, most: int | None = None) -> Grammar:
+        """Return the grammar of `least` to `most` texts of this one, one after another (None: no bound)."""
+        return _texts_of(self).repeat(least, most)
+
+    def optional(self) -> Grammar:
+        """Return the grammar of the texts of this one, and the empty text."""
+        return self.repeat(0, 1)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Grammar):
             return NotImplemented
@@ -63,3 +105,10 @@ class Grammar(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.fingerprint}>"
+
+
+def _texts_of(grammar: Grammar) -> Grammar:
+    """Return the text grammar of the same texts. Raises OptionError for one that is no part of others."""
+    from structgen import sequence  # start-up: a grammar that is no part of others loads no text grammars
+
+    return sequence(grammar)

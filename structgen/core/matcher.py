@@ -9,7 +9,15 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.core.events import Event, EventLog
-from structgen.errors import FinishedError, LimitError, MaskError, OptionError, StructgenError, TokenError
+from structgen.errors import (
+    FinishedError,
+    LimitError,
+    MaskError,
+    OptionError,
+    StructgenError,
+    TokenError,
+    fields_named,
+)
 from structgen.language.expectation import Expected
 from structgen.machine_core.masks import fill as _fill
 from structgen.tokens.token_mask import TokenMask
@@ -20,6 +28,7 @@ _USED_UP: Final = ("parser_states", "automaton_states")
 T = TypeVar("T")
 
 
+@fields_named("sg.Matcher(compiled)")
 class Matcher:
     """One document being written: the present state, and the tokens and states before it (8 bytes a token).
 

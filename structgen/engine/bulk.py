@@ -43,11 +43,12 @@ def run_bulk(
 ) -> BulkProgress:
     """Write a line of results for each line of prompts that has none yet. Returns the progress.
 
-    A line of prompts is a JSON string, or an object with `prompt` and optionally `id` and `seed`. A line of
-    results is an object: `line` (from 0), `id`, and the fields of `shown`. A prompt that is refused or fails
-    has a line with its error. Twice as many prompts as the engine has rows are submitted at a time.
-    `start_over` deletes existing results. Errors, before anything is written: OptionError for a line of
-    prompts that cannot be read, and for existing results that are of another run or not ours; OSError.
+    A line of prompts is a JSON string, or an object with `prompt` and optionally `id` and `seed`. In a file
+    `.txt`, and in one not `.jsonl` whose first line begins neither with { nor with ", a line is the prompt
+    itself. A line of results is an object: `line` (from 0), `id`, and the fields of `shown`. A prompt that is
+    refused or fails has a line with its error. Twice as many prompts as the engine has rows are submitted at
+    a time. `start_over` deletes existing results. Errors, before anything is written: OptionError for a line
+    of prompts that cannot be read, and for existing results that are of another run or not ours; OSError.
     """
     if results.exists() and not results.is_file() and not results.is_dir():
         raise OptionError(
@@ -158,17 +159,22 @@ def _write(out: Any, line: dict[str, Any]) -> None:
 
 def _prompts(path: Path) -> Iterator[Prompt]:
     with path.open("rb") as lines:
+        is_plain = {".txt": True, ".jsonl": False}.get(path.suffix)
         for number, line in enumerate(lines):
             if not line.strip():
                 continue
+            if is_plain is None:
+                is_plain = line.lstrip()[:1] not in (b"{", b'"')
             where = f"{path}:{number + 1}"
             try:
-                found = json.loads(line.decode("utf-8"))
+                text = line.decode("utf-8-sig" if number == 0 else "utf-8")
+                found = text.rstrip("\r\n") if is_plain else json.loads(text)
             except (ValueError, RecursionError) as error:
                 raise OptionError(
-                    f"Not JSON: {error}.",
+                    f"Not {'UTF-8' if is_plain else 'JSON'}: {error}.",
                     where=where,
-                    cure="Write one JSON string or object on each line, in UTF-8.",
+                    cure="Write one JSON string or object on each line, in UTF-8; or plain prompts in a "
+                    ".txt file.",
                 ) from error
             one = {"prompt": found} if isinstance(found, str) else found
             if not isinstance(one, dict) or not isinstance(one.get("prompt"), str):

@@ -5,111 +5,18 @@ Numbers may be Python's or numpy's. Bools, NaN and infinity are not numbers here
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from types import MappingProxyType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from structgen.errors import OptionError
 
-P = ParamSpec("P")
-R = TypeVar("R")
 T = TypeVar("T")
 
 _GREATEST = 1.7e308
-_CLOSE = 0.8
-"""The least similarity (difflib's ratio) at which a name counts as a misspelling of another."""
-_TARGETS = ("schema", "response_model", "response_format", "output_type")
-_OF_CALLS = {
-    **dict.fromkeys(("max_retries", "retries"), "Write attempts="),
-    **{
-        policy: f"Write policies={{{policy!r}: ...}}"
-        for policy in ("max_string", "max_items", "whitespace", "numbers", "escapes", "property_order")
-    },
-    **dict.fromkeys(("n", "num_samples"), "For many samples of one prompt, call sg.sample"),
-    "device": "Load the model first: model=sg.Engine(name, device=...)",
-    "dtype": "Load the model first: model=sg.Engine(name, dtype=...)",
-    "backend": "Leave it out; the model decides how texts are made",
-}
-_OTHER_NAMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {
-        "sg.run": {**_OF_CALLS, **dict.fromkeys(_TARGETS, "Pass it as the third argument, target")},
-        "sg.generate": {
-            **_OF_CALLS,
-            **dict.fromkeys(_TARGETS, "Annotate the return type instead: `-> Person`; sg.run takes schemas"),
-        },
-        "sg.Engine": dict.fromkeys(("max_batch", "max_batch_size", "batch_size"), "Write max_rows="),
-        "sg.Sampling": {
-            "temp": "Write temperature=",
-            "max_tokens": "It is an option of sg.run, sg.generate and sg.Request",
-        },
-        "sg.Request": dict.fromkeys(("schema", "response_format"), "Write grammar=sg.json_schema(schema)"),
-    }
-)
-"""Names that other libraries, or other functions of this one, give to options; and what to write here."""
 _SHOWN = 60
 """The most characters of a wrong value in a message."""
-
-
-def options_named(
-    example: str, sampling: Sequence[str] = (), name: str = ""
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator for a public function or method. Unknown options, missing options and surplus
-    positional arguments then raise OptionError, not TypeError. `example`: a correct call; `sampling`: the
-    options of sg.Sampling; `name`: as people write it, by default `sg.` and the function's."""
-
-    def decorated(function: Callable[P, R]) -> Callable[P, R]:
-        signature, shown = inspect.signature(function), name or f"sg.{function.__name__}"
-
-        @functools.wraps(function)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
-                return function(*args, **kwargs)
-            except TypeError:
-                try:
-                    signature.bind(*args, **kwargs)
-                except TypeError as error:
-                    known = [one for one in signature.parameters if one != "self"]
-                    raise _call_error(shown, known, kwargs, str(error), example, sampling) from None
-                raise
-
-        return checked
-
-    return decorated
-
-
-def fields_named(example: str, sampling: Sequence[str] = ()) -> Callable[[type[T]], type[T]]:
-    """Return a decorator for a public dataclass, whose wrong fields then raise OptionError as with
-    `options_named`."""
-
-    def decorated(kind: type[T]) -> type[T]:
-        check = options_named(example, sampling, f"sg.{kind.__name__}")
-        setattr(kind, "__init__", check(kind.__init__))  # noqa: B010 (mypy refuses the assignment)
-        return kind
-
-    return decorated
-
-
-def _call_error(
-    name: str, known: list[str], named: Any, told: str, example: str, sampling: Sequence[str]
-) -> OptionError:
-    wrong = next((one for one in named if one not in known), None)
-    if wrong is not None:
-        near = [*get_close_matches(wrong.lower(), [*known, *sampling], 1, _CLOSE), ""][0]
-        meant = f"Choose from {', '.join(known)}"
-        if wrong in _OTHER_NAMES.get(name, ()):
-            meant = _OTHER_NAMES[name][wrong]
-        elif near:
-            meant = f"Write {near}=" if near in known else f"Write sampling=sg.Sampling({near}=...)"
-        return OptionError(f"{name} has no option {wrong!r}.", where=wrong, cure=f"{meant}.")
-    told = (
-        f"needs parentheses and a model ({told})" if name == "sg.generate" else f"cannot be called so: {told}"
-    )
-    return OptionError(f"{name} {told}.", where=name.removeprefix("sg."), cure=f"Write {example}.")
 
 
 def whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:

@@ -34,7 +34,7 @@ from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Resul
 from structgen.engine.sequences import NO_BORDER, PromptBorder, TextSequence
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
 from structgen.engine.thinking import Thinking, ThoughtClosing, ThoughtPhase, closing_of
-from structgen.errors import BudgetError, OptionError
+from structgen.errors import BudgetError, OptionError, options_named
 from structgen.json_grammars.prompting import ModelPrompt, schema_outline
 from structgen.lark_grammars.lark_grammar import LarkGrammar
 from structgen.speculation.drafts.drafter import Facts
@@ -63,7 +63,11 @@ class Engine:
     drafts, and logits may differ in the last bits between batches.
     """
 
-    @checks.options_named('sg.Engine("structgen/extract"), or sg.Engine(model, tokenizer)', name="sg.Engine")
+    @options_named(
+        'sg.Engine("structgen/extract"), or sg.Engine(model, tokenizer)',
+        dict.fromkeys(("max_batch", "max_batch_size", "batch_size"), "Write max_rows="),
+        "sg.Engine",
+    )
     def __init__(
         self,
         model: str | Path | Model | Any,
@@ -115,7 +119,7 @@ class Engine:
     def __repr__(self) -> str:
         return f"<Engine of {self.name or type(self.model).__name__}, {self.max_rows} rows>"
 
-    @checks.options_named("engine.generate(sg.Request(prompt, grammar))", name="Engine.generate")
+    @options_named("engine.generate(sg.Request(prompt, grammar))", name="Engine.generate")
     def generate(self, requests: Request | Iterable[Request]) -> list[Result]:
         """Return the results of requests, in order, the `n` samples of each one after another.
 

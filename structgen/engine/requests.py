@@ -12,7 +12,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
 from structgen.engine.thinking import Thinking
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError, StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.printable import short_repr
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
@@ -42,7 +42,10 @@ _MOST_SAMPLES = 65_536
 """The most samples of a request: each takes a few thousand bytes before its first token."""
 
 
-@checks.fields_named("sg.Sampling(temperature=0.7, seed=3)")
+@fields_named(
+    "sg.Sampling(temperature=0.7, seed=3)",
+    {"temp": "Write temperature=", "max_tokens": "It is an option of sg.run, sg.generate and sg.Request"},
+)
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are chosen. The order is: penalties, temperature, the grammar's mask, top-k, top-p, min-p,
@@ -94,7 +97,14 @@ def redrawn(how: Sampling, attempt: int) -> Sampling:
     return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt)
 
 
-@checks.fields_named("sg.Request(prompt, grammar)", Sampling.__slots__)
+IN_SAMPLING: Final = {name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__}
+"""For calls that take a `Sampling`: its options, and what to write there."""
+
+
+@fields_named(
+    "sg.Request(prompt, grammar)",
+    IN_SAMPLING | dict.fromkeys(("schema", "response_format"), "Write grammar=sg.json_schema(schema)"),
+)
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request for one text, or for `n` samples of it."""

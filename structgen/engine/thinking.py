@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from structgen.core.matcher import Matcher
 from structgen.engine import checks
 from structgen.engine.special_texts import special_texts
-from structgen.errors import OptionError
+from structgen.errors import OptionError, fields_named
 from structgen.tokens.tokenizer import Tokenizer
 
 
+@fields_named('sg.Thinking(until="</think>")')
 @dataclass(frozen=True, slots=True)
 class Thinking:
     """Free text before the document: `sg.Request(..., thinking=sg.Thinking())`. It is in

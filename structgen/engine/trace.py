@@ -33,7 +33,8 @@ h1 { font-size: 1.2rem; } h2 { font-size: 1rem; margin-top: 2rem; }
 .chart i { flex: 1; min-width: 1px; background: #e8873a; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 td, th { text-align: right; padding: .1rem .5rem; border-bottom: 1px solid var(--line); }
-td.token, th.token { text-align: left; font-family: ui-monospace, monospace; white-space: pre; }
+td.token, th.token { text-align: left; } td.token { font-family: ui-monospace, monospace;
+  white-space: pre-wrap; overflow-wrap: anywhere; min-width: 4rem; } .wide { overflow-x: auto; }
 small { color: var(--faint); } .key { color: var(--faint); } dl { display: grid; grid-template-columns:
 max-content 1fr; gap: .1rem 1rem; } dt { color: var(--faint); } dd { margin: 0; }
 .guessed span, .legend span { text-decoration-line: underline; text-decoration-thickness: 3px;
@@ -74,6 +75,7 @@ def speculation_told(usage: Usage) -> str:
 def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation") -> str:
     """Return the page as HTML."""
     steps, usage = result.steps, result.usage
+    guessed = any(map(_names, steps))
     facts = [
         ("finish reason", result.finish_reason.value),
         ("tokens", f"{usage.tokens} after a prompt of {usage.prompt_tokens}"),
@@ -103,11 +105,11 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
         *_removed_plot(steps),
         "<h2>In all</h2><dl>",
         *(f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in facts),
-        "</dl><h2>Token by token</h2><table><tr><th>#</th><th class=token>token</th><th class=token>likeliest</th>"
-        "<th>p</th><th>p given mask</th><th>allowed</th><th>removed</th><th>model ms</th><th>masks ms</th>"
-        "<th class=token>guessed by</th></tr>",
-        *(_line(i, step, tokenizer) for i, step in enumerate(steps)),
-        "</table></html>\n",
+        "</dl><h2>Token by token</h2><div class=wide><table><tr><th>#</th><th class=token>token</th><th class=token>likeliest</th>"
+        "<th>p</th><th>p given mask</th><th>allowed</th><th>removed</th><th>model ms</th><th>masks ms</th>",
+        "<th class=token>guessed by</th></tr>" if guessed else "</tr>",
+        *(_line(i, step, tokenizer, guessed) for i, step in enumerate(steps)),
+        "</table></div></html>\n",
     ]
     return "".join(parts)
 
@@ -214,10 +216,11 @@ def _pairs(found: tuple[tuple[int, float], ...], tokenizer: Tokenizer) -> str:
     return ", ".join(f"{_shown(token, tokenizer)!r} {math.exp(p):.3f}" for token, p in found)
 
 
-def _line(number: int, step: Step, tokenizer: Tokenizer) -> str:
+def _line(number: int, step: Step, tokenizer: Tokenizer, guessed: bool) -> str:
     if step.likeliest:
         wanted = " ".join(
-            f"{_visible(token, tokenizer)}<small> {math.exp(p):.2f}</small>" for token, p in step.likeliest
+            f"{_visible(token, tokenizer)}<small>&nbsp;{math.exp(p):.2f}</small>"
+            for token, p in step.likeliest
         )
     else:
         wanted = "" if step.wanted == step.token else _visible(step.wanted, tokenizer)
@@ -232,5 +235,5 @@ def _line(number: int, step: Step, tokenizer: Tokenizer) -> str:
     return (
         f"<tr><td>{number}</td><td class=token>{_visible(step.token, tokenizer)}</td><td class=token>{wanted}</td>"
         + "".join(f"<td>{cell}</td>" for cell in cells)
-        + f"<td class=token>{html.escape(', '.join(_names(step)))}</td></tr>"
+        + (f"<td class=token>{html.escape(', '.join(_names(step)))}</td></tr>" if guessed else "</tr>")
     )

@@ -14,7 +14,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
-from structgen.errors import OptionError, SlotsWarning, TokenizerError, warning_level
+from structgen.errors import OptionError, SlotsWarning, TokenizerError, options_named, warning_level
 from structgen.infilling.automata_of_grammars import (
     MAX_STATES,
     MOST_STATES,
@@ -79,6 +79,7 @@ def infill(model: Any, template: str | None = None, **options: Unpack[InfillOpti
 def infill(model: Any, template: list[str], **options: Unpack[InfillOptions]) -> list[Infilled]: ...
 
 
+@options_named('sg.infill("structgen/infill", grammar=grammar, prompt=prompt)')
 def infill(
     model: MaskedModel | str | Path | Any,
     template: str | list[str] | None = None,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, Union, get_origin
 
-from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError
+from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
 
 try:
     import torch
@@ -24,7 +24,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.forced_text import AnyText, prompt_border, with_forced_text
 from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.engine.checks import flag, options_named
+from structgen.engine.checks import flag
 from structgen.engine.choice import NEVER, allowed_of
 from structgen.engine.engine import Engine
 from structgen.engine.huggingface import HuggingFace

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import ref
 
 from structgen.core.grammar import Grammar
-from structgen.errors import OptionError, SchemaError, SchemaWarning, warning_level
+from structgen.errors import OptionError, SchemaError, SchemaWarning, options_named, warning_level
 from structgen.limits import Limits
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.draft_names import DRAFTS
@@ -299,6 +299,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return _restored, (write(self._value), *options, resources, self._banned, self._missing)
 
 
+@options_named(
+    'sg.json_schema({"type": "object"})', {"indent": "Write whitespace=", "schema_draft": "Write draft="}
+)
 def json_schema(
     schema: dict[str, Any] | bool | str | Path,
     *,

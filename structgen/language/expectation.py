@@ -15,3 +15,5 @@ class Expected:
     """JSON pointers of the schema places that ask for it ("#": the root); none where JSON itself does."""
     first: bytes = b""
     """The bytes with which it may go on, ascending; empty for the end."""
+    read_before: str = ""
+    """The terminal of a Lark grammar as which the text just before was read; "" inside a lexeme."""

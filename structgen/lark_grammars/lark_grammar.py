@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.lark_grammars.bound.bound_lark import BoundLark
 from structgen.lark_grammars.compiled import registers as K
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar, KeptRules, KeptTables
@@ -18,6 +18,7 @@ from structgen.lark_grammars.kept.lark_file_checks import GrammarFacts, facts_of
 from structgen.lark_grammars.kept.loaded_lark import LoadedLark
 from structgen.lark_grammars.reading.lark_loader import Importer, check_options, indenter_of, load
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.lark_grammars.reading.pattern_places import patterns_placed
 from structgen.lark_grammars.reading.plain_rules import load_rules
 from structgen.lark_grammars.tables.contextual_language import ContextualLanguage
 from structgen.lark_grammars.tables.prepared_lexer import Ahead
@@ -237,6 +238,9 @@ def lark(
 ) -> RulesGrammar: ...
 
 
+@options_named(
+    'sg.lark("query.lark")', dict.fromkeys(("parser", "ambiguity"), "Leave it out: the parser is LALR(1)")
+)
 def lark(
     grammar: str | os.PathLike[str],
     *,
@@ -265,8 +269,8 @@ def lark(
 
     Cost: the first time lark's own loading (5 ms for JSON, 50 ms and more for Python), later 1 to 3 ms: the
     tables are kept in the cache folder, by the grammar's text, its imports and lark's version. Raises
-    `GrammarError` with lark's message if lark refuses the grammar, `RegexError` (by terminal) for
-    back-references, `LimitError` beyond `limits.grammar_rules`, `OptionError`.
+    `GrammarError` with lark's message if lark refuses the grammar, `RegexError` (with the file, line and
+    column of the pattern) for one that is refused, `LimitError` beyond `limits.grammar_rules`, `OptionError`.
     """
     if lexer not in _LEXERS:
         raise OptionError(
@@ -287,15 +291,16 @@ def lark(
         kept_rules = KeptRules(text, start, source, import_paths, None, tuple(bound), regex)
         plain = kept_rules.read(bounds)
         if plain is None:
-            plain = load_rules(
-                text,
-                start=start,
-                source=source,
-                import_paths=import_paths,
-                limits=bounds,
-                bound=tuple(bound),
-                regex=regex,
-            )
+            with patterns_placed(text, source, import_paths, regex):
+                plain = load_rules(
+                    text,
+                    start=start,
+                    source=source,
+                    import_paths=import_paths,
+                    limits=bounds,
+                    bound=tuple(bound),
+                    regex=regex,
+                )
             kept_rules.write(plain)
         terminals = plain.terminals(regex)
         rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, limits, bound, plain.remarks)
@@ -305,16 +310,17 @@ def lark(
     kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), regex)
     found = kept.read(bounds)
     if found is None:
-        loaded = load(
-            text,
-            start=start,
-            source=source,
-            import_paths=import_paths,
-            postlex=postlex,
-            limits=bounds,
-            bound=tuple(bound),
-            regex=regex,
-        )
+        with patterns_placed(text, source, import_paths, regex):
+            loaded = load(
+                text,
+                start=start,
+                source=source,
+                import_paths=import_paths,
+                postlex=postlex,
+                limits=bounds,
+                bound=tuple(bound),
+                regex=regex,
+            )
         found = kept.write(loaded)
     arguments = {
         "grammar": Path(source) if source is not None else text,

@@ -175,12 +175,13 @@ class Tally:
 
     def slowest(self, engine: str, count: int) -> dict[str, list[tuple[str, int]]]:
         """Return the schemas of an engine with the greatest times, slowest first: name and ns of the first
-        mask, and of the slowest mask."""
-        slow = {
-            name: max((ns for ns in pairs[0::2] if ns != NOT_MEASURED), default=NOT_MEASURED)
-            for name, pairs in self._pairs.get(engine, {}).items()
-        }
-        found = {"first mask": self._first.get(engine, {}), "mask": slow}
+        mask, of the slowest mask, and of the token that was slowest to take."""
+        found = {"first mask": self._first.get(engine, {})}
+        for at, measure in enumerate(("mask", "commit")):
+            found[measure] = {
+                name: max((ns for ns in pairs[at::2] if ns != NOT_MEASURED), default=NOT_MEASURED)
+                for name, pairs in self._pairs.get(engine, {}).items()
+            }
         return {
             measure: sorted(
                 ((name, ns) for name, ns in times.items() if ns != NOT_MEASURED),

@@ -17,10 +17,12 @@ from typing import Any, Final
 
 from structgen.errors import OptionError, StructgenError
 from structgen.maskbench import worker
+from structgen.maskbench.citation import folder_bytes
 from structgen.maskbench.engines import EngineConfig
 from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, Failure, Verdict, WorkerPhase
 from structgen.maskbench.readers import Case
 from structgen.maskbench.replay import HEAD
+from structgen.system.cache import cache_folder
 
 _SAMPLES: Final = 1 << 14
 _START_SECONDS: Final = 600.0
@@ -249,6 +251,8 @@ class BenchRun:
         self.unavailable: dict[str, str] = {}
         self.first_use: dict[str, float] = {}
         """Seconds before the clock started, by engine: its code and tables loaded, its store filled."""
+        self.stores: dict[str, dict[str, Any]] = {}
+        """The state of the mask store as each engine of ours begins, and the bytes of its folder."""
         self._idle: dict[str, EngineProcess] = {}
 
     def __enter__(self) -> BenchRun:
@@ -307,6 +311,12 @@ class BenchRun:
                 process.close()
             self.first_use[config.name] += perf_counter() - begun if fill else 0.0
         self._configs = ready
+        for config in ready:
+            if config.name.startswith("structgen"):
+                folder = Path(config.cache) if config.cache else cache_folder()
+                state = config.variant or "the user's own"
+                size = 0 if config.variant == "isolated" else folder_bytes(folder)
+                self.stores[config.name] = {"state": state, "bytes": size}
 
     def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
         """Yield each case with its results: one engine after another on one case, then the next case.

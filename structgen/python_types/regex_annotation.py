@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, fields_named
 
 
+@fields_named('sg.Regex("[0-9]{4}")')
 @dataclass(frozen=True, slots=True)
 class Regex:
     """The strings that a regular expression matches as a whole: `Annotated[str,

@@ -111,7 +111,7 @@ class DrawsReport:
             "method": samples.method,
             "kind": samples.kind,
             "draws": len(samples.texts),
-            "effective_sample_size": samples.worth,
+            "effective_sample_size": samples.effective_draws,
             "kish_sample_size": samples.effective_size,
             "accept_rate": samples.accept_rate,
             "log_z": [samples.log_z, *samples.log_z_interval],

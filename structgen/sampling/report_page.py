@@ -21,6 +21,7 @@ from structgen.sampling.report import (
     TokenPosition,
     ceiling_of,
 )
+from structgen.sampling.samples import between
 from structgen.system.cache import writing
 
 # ruff: noqa: E501 (markup)
@@ -55,7 +56,7 @@ var(--faint); font-size: 13px; } svg .axis { stroke: var(--line); } svg .strong 
 .field { border: 1px solid var(--line); border-radius: 10px; padding: .7rem .9rem; min-width: 0; }
 .field h3 { font: 600 .95rem ui-monospace, monospace; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 .field table { width: 100%; table-layout: fixed; } .field td { border: 0; padding: .05rem .3rem;
-vertical-align: middle; } .field td:first-child { width: 30%; } .field td.number { width: 8.4rem; }
+vertical-align: middle; } .field td:first-child { width: 30%; } .field td.number { width: 11rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
 td, th { text-align: left; padding: .2rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.number, th.number { text-align: right; white-space: nowrap; }
@@ -114,9 +115,9 @@ def _cards(found: DrawsReport) -> str:
     done = samples.statistics
     cards = [
         (
-            f"{worth:,.0f}" if math.isfinite(worth) else "∞",
+            f"{samples.effective_draws:,.0f}",
             "effective sample size",
-            "independent draws that would say as much"
+            "independent draws that would say as much, at most those that were made"
             if math.isfinite(worth)
             else "every valid text is known: no sampling error",
         ),
@@ -134,7 +135,7 @@ def _cards(found: DrawsReport) -> str:
             (
                 _number(math.exp(samples.log_z)),
                 "Z: the model's text is valid",
-                f"95 %: {_number(low)} to {_number(high)}",
+                f"95 %: {between(_number(low), _number(high))}",
             )
         )
     if found.divergence is not None:
@@ -200,7 +201,9 @@ def _z(found: DrawsReport) -> str:
         marks.append(
             f"<line class=axis x1={at:.1f} x2={at:.1f} y1=20 y2=54 /><text x={at:.1f} y=70 text-anchor=middle>{name}</text>"
         )
-    certain = f"It lies between {_number(lower)} and {_number(upper)}: that is proven, not estimated."
+    low, high = _number(lower), _number(upper)
+    known = f"It is {low}, to the digits shown" if low == high else f"It lies between {low} and {high}"
+    certain = f"{known}: that is proven, not estimated."
     if (lower, upper) == (0.0, 1.0):
         certain = "This method proves nothing of it."
     if lower == upper:
@@ -558,7 +561,7 @@ def _count(number: int, name: str) -> str:
 
 
 def _range(one: Estimate) -> str:
-    return f"95 %: {_percent(one.low)} to {_percent(one.high)}"
+    return f"95 %: {between(_percent(one.low), _percent(one.high))}"
 
 
 def _percent(share: float) -> str:

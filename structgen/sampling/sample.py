@@ -20,7 +20,7 @@ import numpy as np
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError, StructgenError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.described import described
@@ -125,6 +125,7 @@ def sample(
 ) -> list[Samples[Any]]: ...
 
 
+@options_named("sg.sample(model, prompt, grammar, n)")
 def sample(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: str | Sequence[int] | list[str] | Sequence[Sequence[int]],

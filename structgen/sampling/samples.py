@@ -21,8 +21,6 @@ from structgen.sampling.target import Floats
 T = TypeVar("T")
 S = TypeVar("S")
 _QUESTIONS = 64
-_SHOWN_WORTH = 1_000_000
-"""A greater effective sample size is printed in words: the draws know nearly all of Z."""
 _ENDS = {
     "n": "with as many draws as were asked for",
     "budget": "by the budget of model rows",
@@ -216,7 +214,7 @@ class Samples(Generic[T]):
                 if math.isnan(self.log_z)
                 else f"{self.log_z:.4f} (95 %: {low:.4f} to {high:.4f})",
             ),
-            ("Z, proven", f"from {lower:.4g} to {upper:.4g}"),
+            ("Z, proven", between(f"{lower:.4g}", f"{upper:.4g}", "from ")),
             ("accepted", self._accepted),
             ("model rows", rows),
             ("ended", f"{_ENDS.get(done.stopped, done.stopped)}, after {done.seconds:.1f} s"),
@@ -244,11 +242,14 @@ class Samples(Generic[T]):
         return f"{done.accepted:,} of {done.attempts:,} attempts{_percent(rate)}"
 
     @property
+    def effective_draws(self) -> float:
+        """`worth`, at most the number of draws: what a report calls the effective sample size."""
+        return min(self.worth, float(len(self.texts)))
+
+    @property
     def _worth(self) -> str:
-        worth = self.worth
-        if math.isinf(worth):
-            return "without end (every valid text is known)"
-        return f"{worth:,.1f}" if worth <= _SHOWN_WORTH else "more than a million"
+        known = " (every valid text is known)" if math.isinf(self.worth) else ""
+        return f"{self.effective_draws:,.1f}{known}"
 
     def _repr_html_(self) -> str:
         """Return a short summary for a notebook, with the heaviest draws."""
@@ -270,3 +271,8 @@ def _percent(share: float) -> str:
 
 def _short(text: str, most: int = 120) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def between(low: str, high: str, head: str = "") -> str:
+    """Return the words for an interval with these ends as they are shown; `head` stands before two ends."""
+    return f"{low}, to the digits shown" if low == high else f"{head}{low} to {high}"

@@ -14,7 +14,7 @@ import numpy as np
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine import checks
-from structgen.errors import OptionError, TokenizerError
+from structgen.errors import OptionError, TokenizerError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.estimates import log
@@ -57,6 +57,7 @@ class Score:
         return not self.reason
 
 
+@options_named("sg.score(model, prompt, grammar, texts)")
 def score(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: str | Sequence[int],

@@ -25,12 +25,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path as FilePath
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, fields_named
 from structgen.sampling.prefix_node import CHILD, KEPT, Node, Path
 from structgen.sampling.target import END
 from structgen.sampling.tree_file import read_tree, write_tree
 
 
+@fields_named("sg.PrefixTree()")
 class PrefixTree:
     """The prefix tree of one target: what runs of `sg.sample` have learnt, for later runs.
 

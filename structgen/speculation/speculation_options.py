@@ -10,7 +10,7 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, fields_named
 from structgen.speculation.drafters.answer_history import AnswerHistory
 from structgen.speculation.drafters.caller_text import CallerText
 from structgen.speculation.drafters.draft_model import CausalModel, DraftModel
@@ -30,6 +30,7 @@ MOST_EDIT: Final = 1 << 20
 """The most characters of a caller's text."""
 
 
+@fields_named("sg.Speculation(edit=old_text)")
 @dataclass(frozen=True, slots=True)
 class Speculation:
     """How the next tokens of a text are guessed: `sg.Request(...,

@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import OptionError, StoreWarning
+from structgen.errors import OptionError, StoreWarning, fields_named
 from structgen.native.bit_rows import add_tokens
 from structgen.native.cache_entries import entry_key
 from structgen.native.lazy_memory import room
@@ -326,6 +326,7 @@ class _Writer:
         self._wake = threading.Event()
 
 
+@fields_named("sg.MaskStore(path)")
 class MaskStore:
     """A mask store; grammars that are compiled with the same store share its records. Safe for many threads.
 

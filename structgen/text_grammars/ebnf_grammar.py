@@ -10,7 +10,7 @@ from typing import Any
 
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Node
-from structgen.errors import GrammarError, OptionError
+from structgen.errors import GrammarError, OptionError, options_named
 from structgen.language.remarks import Remarks
 from structgen.limits import Limits
 from structgen.system.text_files import errors_name, read_text
@@ -22,6 +22,7 @@ from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.text_grammars.text_grammar import TextGrammar, part_without_bytes
 
 
+@options_named('sg.ebnf(\'root ::= "a" root | "b"\')')
 def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | None = None) -> RulesGrammar:
     """Return the grammar that a text of EBNF, or a file of that path, describes: what `start` derives.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
 from structgen.automata.unicode.utf8 import PLACES
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
@@ -17,6 +17,7 @@ Place: TypeAlias = "tuple[int, int, int, bool]"
 with; the tokens left (-1: not counted); whether a byte was read since the end of the last token."""
 
 
+@options_named('sg.text(until="\\n")')
 def text(
     until: str | None = None,
     *,

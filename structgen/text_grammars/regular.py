@@ -12,7 +12,7 @@ from typing import Literal
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_of_python
-from structgen.errors import OptionError, RegexError
+from structgen.errors import OptionError, RegexError, options_named
 from structgen.language.ir import Pattern
 from structgen.limits import Limits
 from structgen.text_grammars.text_grammar import RegularGrammar, shortened
@@ -20,6 +20,10 @@ from structgen.text_grammars.text_grammar import RegularGrammar, shortened
 __all__ = ["RegularGrammar", "choice", "literal", "regex"]
 
 
+@options_named(
+    'sg.regex(r"[0-9]+")',
+    {"ignore_case": "Write flags=re.IGNORECASE", "max_length": "Write the bound into the pattern: .{0,80}"},
+)
 def regex(
     pattern: str | re.Pattern[str],
     *,
@@ -65,11 +69,13 @@ def regex(
     return RegularGrammar(Pattern(source), what, limits=limits)
 
 
+@options_named('sg.literal("yes")')
 def literal(text: str, *, limits: Limits | None = None) -> RegularGrammar:
     """Return the grammar of one text."""
     return RegularGrammar.of_texts((text,), limits)
 
 
+@options_named('sg.choice(["yes", "no"])')
 def choice(texts: Iterable[str], *, limits: Limits | None = None) -> RegularGrammar:
     """Return the grammar of some texts, of which one is chosen. Raises `OptionError` where there is none, or
     one is no string."""

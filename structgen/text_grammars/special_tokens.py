@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import TextGrammar
 
 
+@options_named("sg.special(token)")
 def special(token: int) -> SpecialToken:
     """Return the grammar of one special token, by its id. Raises `OptionError` for anything but an id.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, TypeAlias, cast
 
-from structgen.errors import GrammarError, OptionError
+from structgen.errors import GrammarError, OptionError, options_named
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
@@ -16,6 +16,7 @@ Place: TypeAlias = "tuple[int, bytes]"
 """A state of the suffix automaton, and the bytes of an incomplete character."""
 
 
+@options_named("sg.substring_of(document)")
 def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
     """Return the grammar of the spans of a document: every run of its characters that is not empty.
 

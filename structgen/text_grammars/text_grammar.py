@@ -104,6 +104,9 @@ class TextGrammar(LanguageGrammar):
         """Return the grammar of the texts of this grammar that another, regular grammar does not have."""
         return meet(self, other, complement=True)
 
+    def __rsub__(self, other: Operand) -> TextGrammar:
+        return meet(other, self, complement=True)
+
     def __invert__(self) -> TextGrammar:
         """Return the grammar of all texts that this grammar, which must be regular, does not have."""
         return opposite(self)

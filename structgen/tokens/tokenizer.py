@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, final
 
-from structgen.errors import TokenError, TokenizerError
+from structgen.errors import TokenError, TokenizerError, options_named
 from structgen.tokens.encoders import Encoder, FewestTokens, Form, TiktokenEncoder, encoder_from_form
 from structgen.tokens.sentencepiece_model import read_sentencepiece
 from structgen.tokens.tekken import read_tekken
@@ -88,6 +88,7 @@ class Tokenizer:
             object.__setattr__(self, name, value)
 
     @classmethod
+    @options_named("sg.Tokenizer.from_bytes(tokens, eos_token_id=0)", name="Tokenizer.from_bytes")
     def from_bytes(cls, tokens: Sequence[bytes | None], eos_token_id: int | Iterable[int]) -> Tokenizer:
         """Return the tokenizer whose token i has the bytes tokens[i]; None: special, never matches text.
 
@@ -97,6 +98,7 @@ class Tokenizer:
         return cls(tokens, end_ids(eos_token_id, {}, "eos_token_id"))
 
     @classmethod
+    @options_named("sg.Tokenizer.from_huggingface(folder)", name="Tokenizer.from_huggingface")
     def from_huggingface(
         cls, tokenizer: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
     ) -> Tokenizer:
@@ -124,6 +126,7 @@ class Tokenizer:
         return cls._from_reading(reading, ends, eos_token_id, vocab_size, more_special)
 
     @classmethod
+    @options_named("sg.Tokenizer.from_sentencepiece(model)", name="Tokenizer.from_sentencepiece")
     def from_sentencepiece(
         cls, model: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
     ) -> Tokenizer:
@@ -147,6 +150,7 @@ class Tokenizer:
         return cls._from_reading(reading, ends, eos_token_id, vocab_size, special)
 
     @classmethod
+    @options_named("sg.Tokenizer.from_tekken(path)", name="Tokenizer.from_tekken")
     def from_tekken(
         cls,
         path: str | os.PathLike[str],
@@ -188,6 +192,7 @@ class Tokenizer:
         return cls(tokens, ends, reading.encoder)
 
     @classmethod
+    @options_named("sg.Tokenizer.from_tiktoken(encoding)", name="Tokenizer.from_tiktoken")
     def from_tiktoken(cls, encoding: Any, eos: EndTokens | None = None) -> Tokenizer:
         """Return the tokenizer of a `tiktoken.Encoding`, or of a named encoding ("o200k_base").
 

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from structgen.engine.asking import Message
-from structgen.engine.checks import options_named
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
-from structgen.errors import OptionError, UnsupportedError
+from structgen.errors import OptionError, UnsupportedError, options_named
 from structgen.speculation.speculation_options import Speculation
 from structgen.typed.forms import WantedForm, check_wrap, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
-from structgen.typed.options import TypedOptions
+from structgen.typed.options import NAMED_ELSEWHERE, TARGETS, TypedOptions
 from structgen.typed.prompts import Template
 from structgen.typed.servers import Server
 from structgen.typed.writers import wraps, writer_of
@@ -53,7 +52,11 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
     raise FilledPrompt(prompt)
 
 
-@options_named('@sg.generate(model="structgen/extract"), with the parentheses', Sampling.__slots__)
+@options_named(
+    '@sg.generate(model="structgen/extract"), with the parentheses',
+    NAMED_ELSEWHERE
+    | dict.fromkeys(TARGETS, "Annotate the return type instead: `-> Person`; sg.run takes schemas"),
+)
 def generate(
     *,
     model: str | Path | Engine | Infilling | Server,

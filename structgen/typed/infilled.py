@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.engine.asking import ModelPrompts
 from structgen.engine.requests import FinishReason, Result, Sampling, Usage
-from structgen.errors import OptionError, UnsupportedError
+from structgen.errors import OptionError, UnsupportedError, fields_named
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
@@ -39,6 +39,7 @@ _UNKNOWN: Final = (
 """What of `sg.Sampling` is about the next token, given those before."""
 
 
+@fields_named('sg.Infilling("structgen/infill")')
 @dataclass(frozen=True)
 class Infilling:
     """A masked-diffusion model for `sg.generate` and `sg.run`, with those options of `sg.infill` that a typed

@@ -5,15 +5,30 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from structgen.engine import checks
-from structgen.engine.requests import Sampling, redrawn
+from structgen.engine.requests import IN_SAMPLING, Sampling, redrawn
 from structgen.engine.thinking import Thinking
-from structgen.errors import OptionError
+from structgen.errors import OptionError, unknown_option
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.speculation.speculation_options import Speculation, checked_speculation
+
+TARGETS: Final = ("schema", "response_model", "response_format", "output_type")
+"""What other libraries call the type or schema of an answer."""
+NAMED_ELSEWHERE: Final = {
+    **IN_SAMPLING,
+    **dict.fromkeys(("max_retries", "retries"), "Write attempts="),
+    **{
+        policy: f"Write policies={{{policy!r}: ...}}"
+        for policy in ("max_string", "max_items", "whitespace", "numbers", "escapes", "property_order")
+    },
+    **dict.fromkeys(("n", "num_samples"), "For many samples of one prompt, call sg.sample"),
+    "device": "Load the model first: model=sg.Engine(name, device=...)",
+    "dtype": "Load the model first: model=sg.Engine(name, dtype=...)",
+    "backend": "Leave it out; the model decides how texts are made",
+}
+"""Names that other libraries, or other functions of this one, give to options; and what to write here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +92,4 @@ def _check_policies(policies: Mapping[str, Any]) -> None:
     known = list(inspect.signature(json_schema).parameters)[1:]
     for name in policies:
         if name not in known:
-            near = get_close_matches(str(name), known, 1, 0.7)
-            raise OptionError(
-                f"sg.json_schema has no option {name!r}.",
-                where="policies",
-                cure=f"Write {near[0]!r}." if near else f"Choose from {', '.join(known)}.",
-            )
+            raise unknown_option("sg.json_schema", str(name), known, where="policies")

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from structgen.core.grammar import Grammar
 from structgen.engine.asking import Message
-from structgen.engine.checks import options_named
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.speculation.speculation_options import Speculation
 from structgen.typed.forms import check_wrap, form_of
 from structgen.typed.functions import Outcome, obtained, warn_if_shortened
 from structgen.typed.infilled import Infilling, is_infilling
-from structgen.typed.options import TypedOptions
+from structgen.typed.options import NAMED_ELSEWHERE, TARGETS, TypedOptions
 from structgen.typed.prompts import given_source
 from structgen.typed.servers import Server
 from structgen.typed.writers import wraps, writer_of
@@ -91,7 +90,10 @@ def run(
     stop: str | Sequence[str] = (),
     wrap: bool | None = None,
 ) -> Any: ...
-@options_named('sg.run("structgen/extract", "Ada is 36.", Person)', Sampling.__slots__)
+@options_named(
+    'sg.run("structgen/extract", "Ada is 36.", Person)',
+    NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target"),
+)
 def run(
     model: str | Path | Engine | Infilling | Server,
     prompt: str | Sequence[Message],

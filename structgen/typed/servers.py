@@ -17,7 +17,7 @@ from typing import Any
 
 from structgen.engine import checks
 from structgen.engine.requests import Sampling
-from structgen.errors import OptionError
+from structgen.errors import OptionError, fields_named
 from structgen.typed.options import TypedOptions
 
 SCHEMA = "response_format"
@@ -41,7 +41,7 @@ _THIS_SCHEMA = re.compile(r"invalid schema|schema (?:contains|conversion)|parse 
 _ADDRESS = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
 
 
-@checks.fields_named('sg.Server("http://localhost:8000/v1", "llama")')
+@fields_named('sg.Server("http://localhost:8000/v1", "llama")')
 @dataclass(frozen=True, slots=True)
 class Server:
     """A model on a server for `sg.generate` and `sg.run`, and which fields of a request it takes.

@@ -128,6 +128,20 @@ def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> Non
     assert done.stdout.count("<tr>") == len(result.steps) + 1
 
 
+@pytest.mark.skipif(BROWSER is None, reason="no browser")
+@pytest.mark.parametrize("width", [900, 1000, 1400])
+def test_the_table_fits_its_column(tmp_path: Path, width: int) -> None:
+    result, page = _result(logprobs=12), tmp_path / "trace.html"
+    write_trace(page, result, TOKENIZER)
+    asked = "let e = document.querySelector('.wide'); document.title = e.scrollWidth <= e.clientWidth"
+    page.write_text(page.read_text() + f"<script>{asked}</script>")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [str(BROWSER), *options, f"--window-size={width},900", "--dump-dom", page.as_uri()]
+    home = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=home)
+    assert "<title>true</title>" in done.stdout
+
+
 def test_the_plot_of_the_removed_mass_has_axes() -> None:
     result = _result()
     page = trace_page(result, TOKENIZER)

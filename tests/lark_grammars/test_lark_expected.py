@@ -96,5 +96,30 @@ def test_the_rest_of_a_lexeme_and_what_may_stand_behind_it_are_both_told() -> No
     assert '"then"' not in found  # a letter more would be of the name
 
 
+@pytest.mark.parametrize(
+    "text", ["if ", "a ", "if x ", "if x then ", "if x then (a ", "thenx = ", "a = 1.5 "]
+)
+def test_the_text_before_is_told_with_the_terminal_that_lark_reads_it_as(text: str) -> None:
+    import lark
+
+    tokens = lark.Lark(KEYWORDS, parser="lalr").parse_interactive(text).exhaust_lexer()
+    kind, patterns = tokens[-1].type, {"NAME": "NAME /[a-z]+/", "NUMBER": "NUMBER /[0-9]+([.][0-9]+)?/"}
+    reader = language(KEYWORDS)
+    config = reader.start()
+    for byte in text.encode():
+        config = reader.step(config, byte)
+    told = {one.read_before for one in reader.expected(config) if one.sources}
+    assert told <= {patterns.get(kind, f'"{tokens[-1]}"')}
+
+
+def test_the_text_before_is_told_behind_a_lexeme_and_not_inside_it() -> None:
+    grammar = "start: NUMBER 'k' | HOUR 'h'\nHOUR.2: /[0-9]{1,2}/\nNUMBER: /[0-9]+/\n".replace("'", '"')
+    for made in (sg.lark(grammar), sg.lark(grammar + "%declare J\nj: J\n", bind={"J": "x"})):
+        reader = made.language(made.limits)
+        config = reader.step(reader.start(), ord("2"))
+        told = {one.what: one.read_before for one in reader.expected(config)}
+        assert told == {'"h"': "HOUR /[0-9]{1,2}/", "HOUR /[0-9]{1,2}/": ""}
+
+
 def test_a_lexeme_that_must_go_on_is_alone() -> None:
     assert list(told(KEYWORDS, b"a = 1.")) == ["NUMBER /[0-9]+([.][0-9]+)?/"]

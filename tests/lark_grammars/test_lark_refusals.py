@@ -42,7 +42,6 @@ def _refused(grammar: Any, **options: Any) -> sg.StructgenError:
         ("start: B\n", "'B' used but not defined"),
         ('start: "a"\n%ignore B\n', "marked to ignore"),
         ('start: ""\n', "Empty terminals"),
-        ('start: A\nA: /(a/ | "b"\n', "missing )"),
         ("start: B\n%import nowhere.B\n", "nowhere.lark"),
         ("start: " + "(" * 3000 + '"a"' + ")" * 3000, "recursion"),
         ('start: "\ud800"\n', "surrogates"),
@@ -120,17 +119,47 @@ def test_a_pattern_that_no_automaton_follows_is_refused_by_its_terminals_name(
 ) -> None:
     error = _refused(f'start: "x" GOOD? BAD\nGOOD: "g"\nBAD: /{pattern}/\n')
     assert isinstance(error, sg.RegexError)
-    assert error.where.startswith("terminal BAD")
-    assert said in error.what
+    assert "terminal BAD: " in str(error) and said in error.what
 
 
 @pytest.mark.parametrize("pattern", ["a*", "(?=b)", "a{0,3}?", "(?:a|)", r"\b", "$"])
 def test_a_terminal_that_matches_the_empty_text_is_refused_by_name(pattern: str) -> None:
-    assert _refused(f'start: "b" BAD\nBAD: /{pattern}/\n').where == "terminal BAD"
+    error = _refused(f'start: "b" BAD\nBAD: /{pattern}/\n')
+    assert error.where == "grammar, line 2, column 1" and "terminal BAD" in error.what
 
 
 def test_ignored_text_that_may_be_empty_is_refused() -> None:
-    assert "__IGNORE_0" in _refused('start: "b"\n%ignore /a*/\n').where
+    error = _refused('start: "b"\n%ignore /a*/\n')
+    assert error.where == "grammar, line 2, column 9" and "__IGNORE_0" in error.what
+
+
+@pytest.mark.parametrize("lexer", ["contextual", "characters"])
+@pytest.mark.parametrize(
+    ("grammar", "place", "said"),
+    [
+        ('start: A\nA: "x" /b(c/\n', (2, 10), "terminal A: missing )"),
+        ('start: A\nA: "x"\n  | /a{3,1}/\n', (3, 8), "terminal A: min repeat greater than max"),
+        ('start: "a" /[z-a]/i\n', (1, 14), "rule start: bad character range"),
+        ("start: A\nA: /a\n  b(c\n/x\n", (3, 4), "terminal A: missing )"),
+        ('start: A B\nB: "b" A\nA: /(?<=a*)b/\n', (3, 4), "terminal A: look-behind"),
+        ("start: A\nB: /(b/\nA: /(a/\n", (3, 5), "terminal A: missing )"),
+        ('start: "b" A\nA: /\\/x\\\\(/\n', (2, 10), "terminal A: missing )"),
+    ],
+)
+def test_a_bad_pattern_has_its_place_in_the_file_in_one_line(
+    lexer: str, grammar: str, place: tuple[int, int], said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "g.lark"
+    file.write_text(grammar)
+    error = _refused(file, lexer=lexer)
+    assert isinstance(error, sg.RegexError) and "\n" not in str(error)
+    assert error.where == f"{file}, line {place[0]}, column {place[1]}" and error.what.startswith(said)
+
+
+def test_a_bad_pattern_of_an_imported_file_names_that_file(tmp_path: Path) -> None:
+    (tmp_path / "parts.lark").write_text('Y: "y"\nX: "c" /a(/\n')
+    (tmp_path / "main.lark").write_text("%import .parts.X\nstart: X\n")
+    assert _refused(tmp_path / "main.lark").where == f"{tmp_path / 'parts.lark'}, line 2, column 10"
 
 
 def test_a_terminal_of_no_use_is_not_looked_at() -> None:

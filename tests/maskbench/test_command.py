@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
 
 from structgen.cli import app
 from structgen.maskbench import runner
+from structgen.maskbench.citation import DataDigest
 from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.readers import Case
 
 FILE = json.dumps(
     {"schema": {"enum": ["ab"]}, "tests": [{"data": "ab", "valid": True}, {"data": "b", "valid": False}]}
@@ -68,8 +73,8 @@ def test_plain_lines_name_engine_and_columns(called):
 
 def test_the_time_before_the_first_schema_is_told_apart(called):
     assert json.loads(called("SlowToLoad", "--json").stdout)["first_use_s"]["SlowToLoad"] >= 0.2
-    last = called("SlowToLoad").stdout.splitlines()[-1]
-    assert re.fullmatch(r"First use: SlowToLoad \d+\.\d s\. The times above leave it out\.", last)
+    shown = called("SlowToLoad").stdout
+    assert re.search(r"^First use: SlowToLoad \d+\.\d s\. The times above leave it out\.$", shown, re.M)
 
 
 def test_a_short_run_without_a_terminal_tells_no_progress(called):
@@ -111,3 +116,38 @@ def test_the_only_engine_missing_is_exit_status_2_with_the_reason(called):
     done = called("Missing")
     assert done.exit_code == 2
     assert "No module named 'missing'" in done.output
+
+
+def test_a_run_says_what_it_takes_to_make_it_again(called):
+    found = json.loads(called("Listed", "--json", "--seed", "7", "--tokenizer", "bytes").stdout)
+    assert found["versions"].keys() == {"Listed"} and found["seed"] == 7 and found["policy"] == "widest"
+    assert found["policies"]["property_order"] == "any"
+    assert found["vocabulary"]["tokens"] == 257 and len(found["vocabulary"]["digest"]) == 40
+    assert found["machine"].keys() == {"cpu", "cores", "memory_bytes", "system", "python", "numba", "numpy"}
+    assert found["machine"]["python"] == platform.python_version()
+    assert datetime.fromisoformat(found["date"]).utcoffset() == timedelta(0)
+    shown = called("Listed", "--tokenizer", "bytes").stdout
+    cited = shown.partition("To cite this run:\n")[2]
+    said = found["data_digest"], found["vocabulary"]["digest"], found["machine"]["cpu"], "Policy: widest"
+    assert [one for one in said if one not in cited] == []
+
+
+def test_the_digest_of_the_data_follows_each_case_and_not_their_order():
+    def digest(*cases):
+        made = DataDigest()
+        for case in cases:
+            made.add(case)
+        return str(made)
+
+    a, b = Case("a", "x", '{"type": "integer"}', ("1",)), Case("b", "x", "true")
+    assert digest(a, b) == digest(b, a) != digest(a)
+    changed = [replace(a, schema="true"), replace(a, instances=("2",)), replace(a, name="c")]
+    assert len({digest(one) for one in (a, *changed)}) == 4
+
+
+def test_the_store_of_a_cold_and_of_a_filled_run_are_told(tmp_path):
+    (tmp_path / "Easy---a.json").write_text(FILE)
+    arguments = ["maskbench", str(tmp_path), "--engine", "structgen:cold,structgen:warm", "--json"]
+    stores = json.loads(CliRunner().invoke(app(), [*arguments, "--tokenizer", "bytes"]).stdout)["stores"]
+    assert stores["structgen:cold"] == {"state": "cold", "bytes": 0}
+    assert stores["structgen:warm"]["state"] == "warm" and stores["structgen:warm"]["bytes"] > 0

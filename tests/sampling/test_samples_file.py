@@ -13,6 +13,9 @@ from exact import Bigram, law, tokenizer
 import structgen as sg
 from structgen.sampling import samples_file
 from structgen.sampling.methods import METHODS
+from structgen.sampling.report import report
+from structgen.sampling.report_page import page_of
+from structgen.sampling.samples import between
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
@@ -259,12 +262,22 @@ def test_a_language_that_is_exhausted_is_worth_any_number_of_draws():
     assert "every valid text is known" in repr(found)
 
 
-def test_a_huge_effective_sample_size_is_told_in_words():
+def test_no_effective_sample_size_is_told_above_the_number_of_draws():
     found = draw(200)
-    for worth, told in ((5e28, "more than a million"), (1234.56, "1,234.6")):
+    for worth, told in ((5e28, "200.0"), (math.inf, "200.0 (every valid text is known)"), (123.45, "123.5")):
         found.__dict__["worth"] = worth
         assert dict(found.facts())["effective sample size"] == told
         assert f"effective sample size {told}" in repr(found)
+        assert f"<b>{min(worth, 200):,.0f}</b><span>effective" in page_of(report(found))
+        assert report(found).to_dict()["effective_sample_size"] == min(worth, 200)
+
+
+def test_an_interval_whose_ends_look_alike_is_one_number():
+    assert between("1", "1") == "1, to the digits shown" and between("0.9", "1", "from ") == "from 0.9 to 1"
+    found = dataclasses.replace(draw(200), bracket=(0.99999, 0.999999))
+    assert "It is 1, to the digits shown: that is proven" in page_of(report(found))
+    assert dict(found.facts())["Z, proven"] == "1, to the digits shown"
+    assert "lies between 0.5 and 0.9" in page_of(report(dataclasses.replace(found, bracket=(0.5, 0.9))))
 
 
 def test_more_texts_than_were_asked_for_are_explained():

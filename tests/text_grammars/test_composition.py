@@ -149,6 +149,33 @@ def test_a_schema_is_a_part() -> None:
     assert accepts("x" + sg.sequence(schema), 'x{"a":5}') and accepts(schema | sg.literal("none"), "none")
 
 
+def test_a_schema_has_the_operators_of_its_text_grammar() -> None:
+    schema = sg.json_schema({"enum": [1, 12]})
+    part = sg.sequence(schema)
+    for made, meant in (
+        ("A: " + schema, "A: " + part),
+        (schema + "!", part + "!"),
+        (schema + schema, part + part),
+        ("none" | schema, "none" | part),
+        (schema | "none", part | "none"),
+        (schema & "12", part & "12"),
+        ("12" & schema, "12" & part),
+        (schema - "12", part - "12"),
+        (schema.repeat(1, 2), part.repeat(1, 2)),
+        (schema.optional(), part.optional()),
+    ):
+        assert made == meant
+    assert accepts("A: " + schema, "A: 12") and not accepts("A: " + schema, "A: 2")
+    with pytest.raises(sg.OptionError, match="complement"):
+        _ = ~schema
+    with pytest.raises(sg.OptionError, match="A bytes is no part of a grammar"):
+        _ = b"A: " + schema
+
+
+def test_a_text_stands_on_the_left_of_a_difference_too() -> None:
+    assert words("ab" - sg.literal("a")) == {"ab"} and words("a" - sg.regex("a|b")) == set()
+
+
 def test_special_tokens_are_letters_of_their_own() -> None:
     token = chr(0xF0000 + 7)
     grammar = sg.special(7) + "a" + sg.special(7).optional()

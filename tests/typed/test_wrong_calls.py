@@ -125,7 +125,7 @@ def test_what_is_no_model_here_says_how_to_name_one(model: Any, cure: str) -> No
             lambda: sg.Engine.generate(None, "x", sg.regex("a")),  # type: ignore[arg-type,call-arg]
             r"Write engine\.generate\(sg\.Request\(prompt, grammar\)\)",
         ),
-        (lambda: sg.run("structgen/extract", "x", bool, policies={"whitespce": 1}), "Write 'whitespace'"),
+        (lambda: sg.run("structgen/extract", "x", bool, policies={"whitespce": 1}), "Write whitespace="),
     ],
 )
 def test_a_wrong_option_of_a_class_or_a_policy_names_the_right_one(

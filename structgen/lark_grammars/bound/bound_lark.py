@@ -206,11 +206,11 @@ class BoundLanguage(Language):
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that may come or continue, with the rules that use them; for a bound terminal,
         the `expected` of its own grammar."""
-        found: dict[tuple[str, tuple[str, ...]], set[int]] = {}
+        found: dict[tuple[str, tuple[str, ...], str], set[int]] = {}
         for item in cast(Items, config):
             for one in self._of_item(item):
-                found.setdefault((one.what, one.sources), set()).update(one.first)
-        shown = [Expected(what, sources, bytes(sorted(first))) for (what, sources), first in found.items()]
+                found.setdefault((one.what, one.sources, one.read_before), set()).update(one.first)
+        shown = [Expected(what, of, bytes(sorted(first)), read) for (what, of, read), first in found.items()]
         return sorted(shown, key=lambda one: (not one.sources, one.what))
 
     def _of_item(self, item: Item) -> list[Expected]:
@@ -239,10 +239,10 @@ class BoundLanguage(Language):
             for source in move.sources:
                 if source >= 0:
                     beyond.setdefault(source, set()).update(alike)
+        lark = self.reader.reader
+        read = "" if item.begun else lark.parser.last_read(item.place.stack)
         found = [
-            Expected(
-                self.reader.reader.tables.terminals[name].shown, self._rules(item, name), bytes(sorted(of))
-            )
+            Expected(lark.tables.terminals[name].shown, self._rules(item, name), bytes(sorted(of)), read)
             for name, of in first.items()
         ]
         for slot, alike in beyond.items():
@@ -250,7 +250,7 @@ class BoundLanguage(Language):
                 for one in self._of_item(after):
                     bytes_of = alike.intersection(one.first)
                     if bytes_of:
-                        found.append(Expected(one.what, one.sources, bytes(sorted(bytes_of))))
+                        found.append(replace(one, first=bytes(sorted(bytes_of))))
         return found
 
     def _rules(self, item: Item, terminal: int) -> tuple[str, ...]:

@@ -244,6 +244,14 @@ class Parser:
             if terminal == END and self.top[stack] == tables.end:
                 return stack
 
+    def last_read(self, stack: int) -> str:
+        """Return the terminal that was read last, as messages show it; "" at the start of the text."""
+        tables = self.tables
+        for rule, dot in tables.kernels[self.top[stack]]:
+            if dot and (terminal := tables.rules[rule].symbols[dot - 1]) >= 0:
+                return tables.terminals[terminal].shown
+        return ""
+
     # --- places ---------------------------------------------------------------------------------------------
 
     def start(self) -> ParserPlace:

@@ -528,7 +528,7 @@ class _Tables:
         parse_pattern(expression, self._flags, where=where)
         if pattern.min_width == 0:
             raise GrammarError(
-                f"It may match the empty text, and the lexer would not move on: {expression}",
+                f"It may match the empty text, and the lexer would not move on: {expression!r}.",
                 where=where,
                 cure="Have it match one character at least, and make it optional in the rules.",
             )

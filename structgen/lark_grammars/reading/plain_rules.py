@@ -91,14 +91,14 @@ def load_rules(
     patterns: dict[str, str] = {}
     for terminal in terminals:
         name = str(terminal.name)
-        if terminal.pattern.min_width == 0:
-            raise GrammarError(
-                f"The terminal {name} matches the empty text.",
-                where=where,
-                cure="Have it match a character at least, and make it optional in the rules.",
-            )
         patterns[name] = terminal.pattern.to_regexp()
         _tree(name, patterns[name], regex)
+        if terminal.pattern.min_width == 0:
+            raise GrammarError(
+                "It may match the empty text.",
+                where=f"terminal {name}",
+                cure="Have it match a character at least, and make it optional in the rules.",
+            )
     plain = tuple(
         (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
     )

@@ -357,26 +357,30 @@ class ContextualLanguage(Language):
 
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that the current lexeme may become, or that may follow it, with the rules that
-        use them."""
+        use them, and as what the text before was read."""
         assert isinstance(config, ReaderConfiguration)
         reader = self.reader
-        found: dict[int, tuple[set[str], set[int]]] = {}
+        found: dict[int, tuple[set[str], set[int], set[str]]] = {}
         readings: list[tuple[int, ReaderConfiguration]] = [(-1, config)]
         for slot in range(len(reader.lexer.states[config.lexeme].slots)):
             base = reader.base(config, slot)
             if base is not None:
                 readings.append((slot, base))
         for slot, reading in readings:
+            before = "" if reading.begun else reader.parser.last_read(reading.place.stack)
             live = {terminal for terminal, _word in self._oracle.next_terminals(reading)}
             for terminal, first in self._first(config, slot, reading).items():
                 if terminal in live:
-                    rules, known = found.setdefault(terminal, (set(), set()))
+                    rules, known, read = found.setdefault(terminal, (set(), set(), set()))
                     rules |= self._rules(reading, terminal)
                     known |= first
+                    read |= {before} - {""}
         shown = []
-        for terminal, (rules, first) in found.items():
+        for terminal, (rules, first, read) in found.items():
             name = reader.tables.terminals[terminal].shown
-            shown.append(Expected(name, tuple(sorted(rules)), bytes(sorted(first))))
+            shown.append(
+                Expected(name, tuple(sorted(rules)), bytes(sorted(first)), " or ".join(sorted(read)))
+            )
         return sorted(shown, key=lambda one: (not one.sources, one.what))
 
     def _first(

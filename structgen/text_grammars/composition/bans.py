@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 from structgen.automata.strings.banned_patterns import minimal
 from structgen.core.grammar import Grammar
-from structgen.errors import LimitError, OptionError
+from structgen.errors import LimitError, OptionError, options_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.text_grammars.text_grammar import Operand, as_text, banned
 
 _SHOWN = 60
 
 
+@options_named('sg.without(grammar, ["a text"])')
 def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> Grammar:
     """Return the grammar of the texts of `grammar` that contain none of the banned `texts`.
 

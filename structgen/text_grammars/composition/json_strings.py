@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
@@ -44,6 +44,7 @@ Place: TypeAlias = "tuple[Config, bytes]"
 _LAST: Final = 0x10FFFF
 
 
+@options_named("sg.in_json_string(grammar)")
 def in_json_string(of: Operand, *, escapes: Escapes = "any") -> TextGrammar:
     """Return the grammar of JSON strings, quotes included, whose value is a text of a grammar.
 

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from structgen.errors import OptionError, UnsupportedError
+from structgen.errors import OptionError, UnsupportedError, options_named
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.schema.reading.json_text import exact, read
@@ -49,6 +49,7 @@ _ONE_OF: Final[Mapping[str, Any]] = MappingProxyType(
 """Fields of json_schema for which only one value is supported."""
 
 
+@options_named('sg.structural_tag({"type": "structural_tag", "format": {...}})')
 def structural_tag(tag: str | Mapping[str, Any], **policies: Any) -> TextGrammar:
     """Return the grammar of a structural tag: a dict, or its JSON text.
 

@@ -1,0 +1,66 @@
+"""Options that a public function does not have are refused by name, with the option that was meant."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import structgen as sg
+from structgen.json_grammars.schema_grammar import json_schema
+
+EACH_TOKEN = {"advance_all", "allocate_mask", "fill_draft", "fill_drafts", "fill_masks"}
+"""Called for each token: they bear no check around them."""
+NO_OPTIONS = {"either", "filled", "sequence"}
+FUNCTIONS = sorted(
+    name for name in set(sg.__all__) - EACH_TOKEN - NO_OPTIONS if inspect.isfunction(getattr(sg, name))
+)
+CLASSES = ("Infilling", "Limits", "MaskStore", "Matcher", "PrefixTree", "Regex", "Request", "Sampling")
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES, "Engine", "Speculation", "Thinking"])
+def test_an_unknown_option_is_an_option_error_that_names_it(name: str) -> None:
+    with pytest.raises(sg.OptionError, match=rf"sg\.{name} has no option 'unheard_of'\.") as caught:
+        getattr(sg, name)(unheard_of=1)
+    assert caught.value.where == "unheard_of"
+
+
+@pytest.mark.parametrize("name", ["bytes", "huggingface", "sentencepiece", "tekken", "tiktoken"])
+def test_tokenizers_refuse_unknown_options_by_name(name: str) -> None:
+    with pytest.raises(sg.OptionError, match=rf"Tokenizer\.from_{name} has no option 'eos_id'"):
+        getattr(sg.Tokenizer, f"from_{name}")("x", eos_id=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "cure"),
+    [
+        (lambda wrong: wrong.json_schema({}, whitespaces="any"), "Write whitespace="),
+        (lambda wrong: wrong.json_schema({}, indent=2), "Write whitespace="),
+        (lambda wrong: wrong.json_schema({}, colour=1), "Choose from schema, draft, whitespace,"),
+        (lambda wrong: wrong.regex("a", dialects="ecma"), "Write dialect="),
+        (lambda wrong: wrong.lark("start: A", start_rule="x"), "Choose from grammar, start, lexer"),
+        (lambda wrong: wrong.lark("start: A", parser="earley"), "the parser is LALR"),
+        (lambda wrong: wrong.Limits(automaton_state=1), "Write automaton_states="),
+        (lambda wrong: wrong.compile(wrong.regex("a")), r"Write sg\.compile\(grammar, tokenizer\)"),
+    ],
+)
+def test_the_error_says_what_was_meant(call: Any, cure: str) -> None:
+    with pytest.raises(sg.OptionError, match=cure):
+        call(sg)
+
+
+def test_a_type_error_of_what_was_passed_stays_one() -> None:
+    def texts() -> Iterator[str]:
+        yield "a"
+        raise TypeError("of its own")
+
+    with pytest.raises(TypeError, match="of its own"):
+        sg.choice(texts())
+
+
+def test_a_function_with_named_options_pickles_and_shows_its_signature() -> None:
+    assert pickle.loads(pickle.dumps(json_schema)) is json_schema
+    assert "whitespace" in inspect.signature(json_schema).parameters
