@@ -201,8 +201,10 @@ def _z(found: DrawsReport) -> str:
         marks.append(
             f"<line class=axis x1={at:.1f} x2={at:.1f} y1=20 y2=54 /><text x={at:.1f} y=70 text-anchor=middle>{name}</text>"
         )
-    low, high = _number(lower), _number(upper)
-    known = f"It is {low}, to the digits shown" if low == high else f"It lies between {low} and {high}"
+    least_told, most_told = _number(lower), _number(upper)
+    known = f"It lies between {least_told} and {most_told}"
+    if least_told == most_told:
+        known = f"It is {most_told}, to the digits shown"
     certain = f"{known}: that is proven, not estimated."
     if (lower, upper) == (0.0, 1.0):
         certain = "This method proves nothing of it."

@@ -57,7 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
         (["check", "--schema", "s.json", "empty"], "empty: Is a directory. Name a file in it."),
         (["check", "--schema", "s.json", "--resource", "u:x=latin.json", "x"], "latin.json is not UTF-8"),
         (["check", "x"], "One of --schema, --grammar, --ebnf and --regex is needed."),
-        (["explain"], "One of --schema, --grammar, --ebnf and --regex is needed."),
+        (["explain"], "One of --schema, --grammar, --ebnf, --regex and --type is needed."),
         (["check", "--regex", r"(a)\1", "x"], r"Write the few texts out as alternatives, aa|bb for (a|b)\1"),
         (["check", "--regex", "(", "x"], "missing )"),
         (["check", "--schema", "list.json", "x"], "list.json, #: A schema is an object, true or false"),

@@ -88,7 +88,7 @@ def test_json_has_all_of_it(faulty: Path) -> None:
         ),
         (["--regex", "a", "--prove"], "These options do not apply to a grammar."),
         (["--regex", "a", "--lexer", "characters"], "It does not go with --regex."),
-        ([], "One of --schema, --grammar, --ebnf and --regex is needed."),
+        ([], "One of --schema, --grammar, --ebnf, --regex and --type is needed."),
     ],
 )
 def test_what_says_nothing_is_refused(arguments: list[str], said: str) -> None:
