@@ -223,7 +223,7 @@ def test_a_prompt_in_parts_gets_the_schema_as_a_part() -> None:
         ({"leave_out": ["temperature", "seed"]}, {"max_tokens", "response_format"}),
         ({"leave_out": "response_format"}, {"max_tokens", "temperature", "seed"}),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "fields",
 )
 def test_the_options_say_what_is_sent(options: dict[str, Any], left: set[str]) -> None:
     with serving('{"name": 1}', ADA) as server:
