@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.estimates import Draws, quantile
+from structgen.sampling.estimates import NORMAL, Draws, half_width
 from structgen.sampling.target import Floats
 
-_NORMAL: Final = 1.96
 ABSENT: Final = "(absent)"
 """The value of a field that a draw does not have."""
 
@@ -89,15 +88,11 @@ def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tupl
     have at most the mass `bracket[1]`, so the mass of the draws with the value proves a lower bound on its
     share.
     """
-    parts = samples.contributions(has - share)
-    count = len(parts)
-    variance = count / (count - 1) * float(parts @ parts) if count > 1 else math.inf
+    half_wide = half_width(samples.contributions(has - share))
     inside = share * (1 - share)
     # If all draws agree, their variance is 0; the number of draws bounds the share.
-    agree = inside < 1e-12 or not 0 < variance < math.inf
-    # For draws that agree, the effective number of draws stands for the number of parts.
-    off = _NORMAL if agree else quantile(count)
-    square = off * off / (samples.worth if agree else inside / variance)
+    agree = inside < 1e-12 or half_wide is None or not half_wide > 0
+    square = NORMAL**2 / samples.worth if agree or half_wide is None else half_wide**2 / inside
     middle = (share + square / 2) / (1 + square)
     half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
     least = float(masses @ has) / samples.bracket[1]

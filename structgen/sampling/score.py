@@ -137,7 +137,7 @@ def score(
         stop = Interruption()
         with stop.listening():
             samples = drawn_for(settings, rows, ids, None, seed, time.monotonic(), None, None, stop)
-    log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_interval)
+    log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_bounds)
     # The scored texts are valid, so Z is at least the sum of their probabilities.
     low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))
     high = max(high, low)

@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 
 from structgen.sampling.beam import Beam, FoundText
-from structgen.sampling.estimates import log_sum
+from structgen.sampling.estimates import around, half_width, log_sum
 from structgen.sampling.lookahead import LookAhead
 from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun
 from structgen.sampling.target import Floats, Ids
@@ -86,7 +86,8 @@ def _is_close(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
     if run.standard_error is None or len(rounds) < _FEW:
         return False
     found = _combined(run, known, rounds)
-    return found.log_z > -math.inf and found.relative_error <= run.standard_error
+    ones = found.contributions(np.ones(len(found.tokens)))
+    return found.log_z > -math.inf and math.sqrt(float(ones @ ones)) <= run.standard_error
 
 
 class _Plan:
@@ -135,7 +136,7 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
             log_probabilities,
             len(rounds),
             log_z,
-            0.0,
+            None,
             lambda found: np.zeros((2, *found.shape[1:])),
         )
     place = {text: i for i, text in enumerate(tokens)}
@@ -161,9 +162,8 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
             parts += _parts(sums, np.array(one.clusters))
         return np.concatenate(parts)
 
-    ones = contributions(np.ones(len(tokens)))
-    error = math.sqrt(float(ones @ ones))
-    return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z, error, contributions)
+    interval = around(log_z, half_width(contributions(np.ones(len(tokens)))))
+    return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z, interval, contributions)
 
 
 def _parts(sums: Floats, steps: Ids) -> list[Floats]:
