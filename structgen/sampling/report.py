@@ -238,12 +238,12 @@ def _positions(samples: Samples[Any], masks: list[Floats]) -> list[TokenPosition
 
 
 def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
-    """Return E[sum of log z] - log Z under the target."""
-    if math.isnan(samples.log_z):
+    """Return E[sum of log z] - log Z under the target; None if log Z has no interval."""
+    if samples.log_z_interval is None:
         return None
     logs = np.array([float(np.log(masses).sum()) for masses in masks])
     mean = float(samples.weights @ logs)
-    low, high = samples.log_z_bounds
+    low, high = samples.log_z_interval
     # The correlation of the two errors is unknown: they are added.
     half = _half(samples, logs - mean)
     value = mean - samples.log_z

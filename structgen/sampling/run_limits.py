@@ -154,22 +154,25 @@ class Drawn:
         return normalised(self.log_weights)
 
 
-def attempts_of(run: SamplingRun, walker: Walker) -> list[Attempt]:
-    """Return attempts until `n` of them gave a text, or the run is over. Attempts are ordered by their start,
-    whichever ends first; those after the n-th text are dropped.
+def attempts_of(
+    run: SamplingRun, walker: Walker, wanted: int | None = None, begun: Sequence[Attempt] = ()
+) -> list[Attempt]:
+    """Return attempts, those `begun` first, until `wanted` (default: `n`) of them gave a text, or the run is
+    over. Attempts are ordered by their start, whichever ends first; those after the last wanted text are
+    dropped.
 
     The run also ends if the tree proves that there is nothing to draw; and, without budget and time limit,
     after `FRUITLESS` attempts in a row without a text.
     """
-    found: list[Attempt] = []
-    accepted = 0
+    found, wanted = list(begun), run.n if wanted is None else wanted
+    accepted = sum(attempt.weight > 0 for attempt in found)
     try:
         # If the tree answers everything, the time is checked only here.
-        while accepted < run.n and run.afford(0):
+        while accepted < wanted and run.afford(0):
             if walker.is_spent:
                 run.stopped = "exhausted"
                 break
-            fresh = walker.attempts(min(run.width, run.n - accepted), run.afford)
+            fresh = walker.attempts(min(run.width, wanted - accepted), run.afford)
             found += fresh
             valid = sum(attempt.weight > 0 for attempt in fresh)
             accepted += valid
@@ -180,7 +183,7 @@ def attempts_of(run: SamplingRun, walker: Walker) -> list[Attempt]:
     except CUTS as error:
         run.cut(error)
     run.tree_rows += walker.tree_rows
-    kept, left = 0, run.n
+    kept, left = 0, wanted
     while kept < len(found) and left:
         left -= found[kept].weight > 0
         kept += 1
