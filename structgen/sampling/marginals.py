@@ -82,21 +82,24 @@ def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal
 
 def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tuple[float, float]:
     """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
-    independent draws that would have the same standard error; cut to the proven bounds.
+    independent draws that would have the same standard error; cut to the proven bounds. These alone,
+    if the draws do not tell their error.
 
     `masses`: the probability of each draw under the model, 0 for repeated draws. All valid texts together
     have at most the mass `bracket[1]`, so the mass of the draws with the value proves a lower bound on its
     share.
     """
-    half_wide = half_width(samples.contributions(has - share))
-    inside = share * (1 - share)
-    # If all draws agree, their variance is 0; the number of draws bounds the share.
-    agree = inside < 1e-12 or half_wide is None or not half_wide > 0
-    square = NORMAL**2 / samples.worth if agree or half_wide is None else half_wide**2 / inside
-    middle = (share + square / 2) / (1 + square)
-    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
     least = float(masses @ has) / samples.bracket[1]
     most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
+    if not samples.is_biased and not samples.knows_error:
+        return min(max(least, 0.0), share), max(min(most, 1.0), share)
+    deviation = half_width(samples.contributions(has - share))
+    inside = share * (1 - share)
+    # If all draws agree, their variance is 0; the number of draws bounds the share.
+    agree = inside < 1e-12 or not deviation
+    square = NORMAL**2 / samples.worth if agree or deviation is None else deviation**2 / inside
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
     return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
 
 

@@ -105,6 +105,14 @@ class Samples(Generic[T]):
         return log(self.bracket[0]), log(self.bracket[1])
 
     @property
+    def knows_error(self) -> bool:
+        """Whether the draws tell the error of means: log Z has an interval, and weighted draws have an
+        effective size of at least `LEAST_SIZE`."""
+        # The weights of `auto` are probabilities: their spread says nothing of the error.
+        is_small = self.kind == "weighted" and self.method != "auto" and self.effective_size < LEAST_SIZE
+        return self.log_z_interval is not None and not is_small
+
+    @property
     def weights(self) -> Floats:
         """The normalised weights, float64 [n]; their sum is 1."""
         return normalised(self.log_weights)
@@ -144,9 +152,8 @@ class Samples(Generic[T]):
 
         The estimate is the weighted mean; the error is that of a ratio of means (the delta method), enlarged
         for few draws by Student's quantile: the mean plus and minus 1.96 errors is an interval of 95 %. It is
-        None where it is unknown: log Z has no interval, the draws are biased, the effective sample size is
-        below 12, or nearly all draws agree. `marginals` has intervals of shares in the last two cases too.
-        Raises StructgenError if there is no draw.
+        None where it is unknown: the draws do not tell (`knows_error`), are biased, or nearly all agree; in
+        the last case `marginals` still has intervals of shares. Raises StructgenError if there is no draw.
         """
         if not self.values:
             raise StructgenError(
@@ -162,9 +169,7 @@ class Samples(Generic[T]):
             return mean, 0.0
         parts = self.contributions(found - mean)
         half = half_width(parts)
-        # The weights of `auto` are probabilities: their spread says nothing of the error.
-        is_small = self.kind == "weighted" and self.method != "auto" and self.effective_size < LEAST_SIZE
-        if self.log_z_interval is None or self.is_biased or is_small or half is None:
+        if self.is_biased or not self.knows_error or half is None:
             return mean, None
         return mean, half / NORMAL if np.ptp(found) and effective_parts(parts) >= FEWEST_PARTS else None
 
@@ -181,7 +186,8 @@ class Samples(Generic[T]):
 
     def marginals(self, field: str | Callable[[T], Any], most: int = 10) -> list[Marginal]:
         """Return the likeliest values of a field under the target, each with its share of the mass and an
-        interval of 95 %.
+        interval of 95 %; the interval is the proven one if the draws do not tell their error (`knows_error`).
+        For biased draws, both are those of the law that they are from.
 
         `field` is a path such as "city", "address.city" or "tags[]" (any item of a list), or a function of a
         value. Raises StructgenError if there is no draw.
