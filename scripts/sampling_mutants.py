@@ -276,9 +276,30 @@ MUTANTS = (
     Mutant(
         "rejected walks are left out of the estimate of Z",
         "run_limits.py",
-        "np.array([attempt.weight for attempt in attempts] if estimated else [])",
-        "np.array([attempt.weight for attempt in valid] if estimated else [])",
+        "_log_z_of_coins(attempts, len(valid), stopped)",
+        "_log_z_of_coins(valid, len(valid), stopped)",
         ("test_laws.py::test_exact_methods_draw_from_the_target",),
+    ),
+    Mutant(
+        "the last of n texts counts in the estimate of Z",
+        "run_limits.py",
+        "estimate = (accepted - 1) / (sums - inverses[-1]) if stopped else accepted / sums",
+        "estimate = accepted / sums",
+        ("test_laws.py::test_z_is_not_overestimated_by_stopping_at_the_last_wanted_text",),
+    ),
+    Mutant(
+        "weights of a run that stops at the n-th text are not corrected",
+        "run_limits.py",
+        "if stopped else max(len(attempts), 1)",
+        "if stopped and False else max(len(attempts), 1)",
+        ("test_intervals.py::test_importance_that_stops_at_n_draws_is_unbiased",),
+    ),
+    Mutant(
+        "an interval is cut at one bound only",
+        "estimates.py",
+        "return min(max(value, low), high)",
+        "return max(value, low)",
+        ("test_intervals.py::test_an_interval_is_cut_to_both_proven_bounds",),
     ),
     Mutant(
         "a rejected walk counts as a draw",

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.estimates import Draws, quantile
+from structgen.sampling.estimates import NORMAL, Draws, half_width
 from structgen.sampling.target import Floats
 
-_NORMAL: Final = 1.96
 ABSENT: Final = "(absent)"
 """The value of a field that a draw does not have."""
 
@@ -83,25 +82,24 @@ def shares(samples: Draws, places: list[tuple[Any, list[int]]]) -> list[Marginal
 
 def _interval(samples: Draws, masses: Floats, has: Floats, share: float) -> tuple[float, float]:
     """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
-    independent draws that would have the same standard error; cut to the proven bounds.
+    independent draws that would have the same standard error; cut to the proven bounds. These alone,
+    if the draws do not tell their error.
 
     `masses`: the probability of each draw under the model, 0 for repeated draws. All valid texts together
     have at most the mass `bracket[1]`, so the mass of the draws with the value proves a lower bound on its
     share.
     """
-    parts = samples.contributions(has - share)
-    count = len(parts)
-    variance = count / (count - 1) * float(parts @ parts) if count > 1 else math.inf
-    inside = share * (1 - share)
-    # If all draws agree, their variance is 0; the number of draws bounds the share.
-    agree = inside < 1e-12 or not 0 < variance < math.inf
-    # For draws that agree, the effective number of draws stands for the number of parts.
-    off = _NORMAL if agree else quantile(count)
-    square = off * off / (samples.worth if agree else inside / variance)
-    middle = (share + square / 2) / (1 + square)
-    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
     least = float(masses @ has) / samples.bracket[1]
     most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
+    if not samples.is_biased and not samples.knows_error:
+        return min(max(least, 0.0), share), max(min(most, 1.0), share)
+    deviation = half_width(samples.contributions(has - share))
+    inside = share * (1 - share)
+    # If all draws agree, their variance is 0; the number of draws bounds the share.
+    agree = inside < 1e-12 or not deviation
+    square = NORMAL**2 / samples.worth if agree or deviation is None else deviation**2 / inside
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
     return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
@@ -23,6 +23,10 @@ from structgen.tokens.tokenizer import Tokenizer
 if TYPE_CHECKING:
     # optional: torch
     from structgen.engine.engine import Engine
+
+WALKS: Final = 32
+"""Walks of an engine that go side by side. What one of them learns helps only those that begin after it, so
+another number gives other draws."""
 
 
 class Problem:
@@ -61,7 +65,7 @@ class Problem:
                         where=option,
                         cure="Leave it out.",
                     )
-            self._function, self.name, self.width = model, name, 1
+            self._function, self.name, self.width, self.together = model, name, 1, 1
             self.tokenizer = tokenizer_of(tokenizer)
             self.compiled = _compiled(wanted, self.tokenizer)
             self._vocab_size, self._context = self.compiled.vocab_size, 1 << 62
@@ -77,13 +81,17 @@ class Problem:
                 cure="Leave it out, or make the engine with it.",
             )
         self._engine = engine
-        self.name, self.width, self.tokenizer = name or engine.name, engine.max_rows, engine.tokenizer
+        self.name, self.tokenizer = name or engine.name, engine.tokenizer
+        self.width, self.together = WALKS, engine.max_rows
         self.compiled = engine.compiled(wanted)
         self._vocab_size, self._context = engine.model.vocab_size, engine.model.context
 
     width: int
-    """The most prefixes of one forward pass. It is 1 for a function, which reads one prefix at a time: each
-    walk then learns from the one before it."""
+    """How many walks go side by side: `WALKS`, whatever `max_rows` the engine has, so that equal seeds give
+    equal draws. It is 1 for a function, which reads one prefix at a time: each walk then learns from the one
+    before it."""
+    together: int
+    """The most prompts that are read in one pass."""
 
     def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
         """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
@@ -144,7 +152,7 @@ class Problem:
             function = self._function
             assert function is not None
             return [FunctionRows(function, ids, self._vocab_size, self.name) for ids in prompts]
-        model, least = self._engine.model, 2 * self.width
+        model, least = self._engine.model, 2 * self.together
         begun: Sequence[Any] = [None] * len(prompts)
         if len(prompts) > 1 and isinstance(model, ReadsMany):
             begun = model.prefill_many(prompts)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.errors import OptionError
-from structgen.sampling.estimates import quantile
+from structgen.sampling.estimates import half_width
 from structgen.sampling.marginals import (
     Marginal,
     is_first,
@@ -114,7 +114,7 @@ class DrawsReport:
             "effective_sample_size": samples.effective_draws,
             "kish_sample_size": samples.effective_size,
             "accept_rate": samples.accept_rate,
-            "log_z": [samples.log_z, *samples.log_z_interval],
+            "log_z": [samples.log_z, *samples.log_z_bounds],
             "bracket": list(samples.bracket),
             "model_rows": samples.statistics.model_rows,
             "divergence_of_masking": _listed(self.divergence),
@@ -238,8 +238,8 @@ def _positions(samples: Samples[Any], masks: list[Floats]) -> list[TokenPosition
 
 
 def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
-    """Return E[sum of log z] - log Z under the target."""
-    if math.isnan(samples.log_z):
+    """Return E[sum of log z] - log Z under the target; None if log Z has no interval."""
+    if samples.log_z_interval is None:
         return None
     logs = np.array([float(np.log(masses).sum()) for masses in masks])
     mean = float(samples.weights @ logs)
@@ -335,7 +335,7 @@ def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None
 
 
 def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
-    low, high = (math.exp(one) for one in samples.log_z_interval)
+    low, high = (math.exp(one) for one in samples.log_z_bounds)
     # Without an estimate, use the middle of the proven bounds.
     accepted = (low + high) / 2 if math.isnan(samples.log_z) else math.exp(samples.log_z)
     if accepted <= false_accepts:
@@ -355,11 +355,8 @@ def ceiling_of(right: float, false_accepts: float) -> float:
 def _half(samples: Samples[Any], found: Floats) -> float:
     """Return half of the interval of 95 % of a weighted mean, given the deviations; infinite if there is only
     one part, whose error is unknown."""
-    parts = samples.contributions(found)
-    count = len(parts)
-    if count < 2:
-        return math.inf
-    return quantile(count) * math.sqrt(count / (count - 1) * float(parts @ parts))
+    half = half_width(samples.contributions(found))
+    return math.inf if half is None else half
 
 
 def _estimate(value: float, half: float, least: float, most: float) -> Estimate:

@@ -130,7 +130,7 @@ def _cards(found: DrawsReport) -> str:
         ),
     ]
     if not math.isnan(samples.log_z):
-        low, high = (math.exp(one) for one in samples.log_z_interval)
+        low, high = (math.exp(one) for one in samples.log_z_bounds)
         cards.append(
             (
                 _number(math.exp(samples.log_z)),
@@ -164,7 +164,7 @@ def _z(found: DrawsReport) -> str:
     lower, upper = samples.bracket
     points = [lower, upper]
     if not math.isnan(samples.log_z):
-        points += [math.exp(one) for one in (samples.log_z, *samples.log_z_interval)]
+        points += [math.exp(one) for one in (samples.log_z, *samples.log_z_bounds)]
     least = min((one for one in points if one > 0), default=1e-3)
     floor = min(math.floor(math.log10(least) - 1e-9), -1)
     if lower == 0:
@@ -179,7 +179,7 @@ def _z(found: DrawsReport) -> str:
         f"<rect x={x(lower):.1f} y=22 width={max(x(upper) - x(lower), 1.5):.1f} height=24 rx=3 fill='var(--pale)'/>"
     ]
     if not math.isnan(samples.log_z):
-        low, high = (math.exp(one) for one in samples.log_z_interval)
+        low, high = (math.exp(one) for one in samples.log_z_bounds)
         marks.append(
             f"<rect x={x(low):.1f} y=29 width={max(x(high) - x(low), 1.5):.1f} height=10 fill='var(--blue)'/>"
         )

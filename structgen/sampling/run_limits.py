@@ -11,7 +11,15 @@ from typing import Final
 import numpy as np
 
 from structgen.errors import LimitError
-from structgen.sampling.estimates import normalised
+from structgen.sampling.estimates import (
+    CUT_SHORT,
+    FEWEST,
+    NORMAL,
+    around,
+    half_width,
+    log_sum,
+    normalised,
+)
 from structgen.sampling.target import Floats, Target
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Attempt, Walker
@@ -49,7 +57,7 @@ class SamplingRun:
     n: int
     seed: int
     width: int
-    """The most walks or particles of one forward pass."""
+    """The most walks or particles that go side by side."""
     budget: int | None = None
     seconds: float | None = None
     standard_error: float | None = None
@@ -69,6 +77,11 @@ class SamplingRun:
 
     def __post_init__(self) -> None:
         self._rows = self.target.rows.count
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a limit cut the run, and dropped what was not finished: the longer texts more often."""
+        return self.stopped in CUT_SHORT
 
     @property
     def model_rows(self) -> int:
@@ -111,11 +124,11 @@ class SamplingRun:
         seconds = time.monotonic() - self.began
         return RunProgress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
 
-    def is_close(self, estimates: Sequence[float]) -> bool:
+    def is_close(self, attempts: Sequence[Attempt]) -> bool:
         """Return whether the standard error of log Z is as small as requested."""
-        if self.standard_error is None or len(estimates) < _FEW:
+        if self.standard_error is None or len(attempts) < _FEW:
             return False
-        return mean_of(np.array(estimates))[1] <= self.standard_error
+        return mean_of(np.array([attempt.weight for attempt in attempts]))[1] <= self.standard_error
 
 
 @dataclass(slots=True)
@@ -128,8 +141,8 @@ class Drawn:
     attempts: int
     log_z: float
     """The log of the estimate of Z; NaN if the method gives none."""
-    relative_error: float
-    """The standard error of the estimate of Z, divided by Z."""
+    log_z_interval: tuple[float, float] | None
+    """The interval of 95 %; None if the error is unknown."""
     contributions: Callable[[Floats], Floats]
     """See `Samples.contributions`."""
     is_exact: bool = False
@@ -141,33 +154,36 @@ class Drawn:
         return normalised(self.log_weights)
 
 
-def attempts_of(run: SamplingRun, walker: Walker) -> list[Attempt]:
-    """Return attempts until `n` of them gave a text, or the run is over. Attempts are ordered by their start,
-    whichever ends first; those after the n-th text are dropped.
+def attempts_of(
+    run: SamplingRun, walker: Walker, wanted: int | None = None, begun: Sequence[Attempt] = ()
+) -> list[Attempt]:
+    """Return attempts, those `begun` first, until `wanted` (default: `n`) of them gave a text, or the run is
+    over. Attempts are ordered by their start, whichever ends first; those after the last wanted text are
+    dropped.
 
     The run also ends if the tree proves that there is nothing to draw; and, without budget and time limit,
     after `FRUITLESS` attempts in a row without a text.
     """
-    found: list[Attempt] = []
-    accepted = 0
+    found, wanted = list(begun), run.n if wanted is None else wanted
+    accepted = sum(attempt.weight > 0 for attempt in found)
     try:
         # If the tree answers everything, the time is checked only here.
-        while accepted < run.n and run.afford(0):
+        while accepted < wanted and run.afford(0):
             if walker.is_spent:
                 run.stopped = "exhausted"
                 break
-            fresh = walker.attempts(min(run.width, run.n - accepted), run.afford)
+            fresh = walker.attempts(min(run.width, wanted - accepted), run.afford)
             found += fresh
             valid = sum(attempt.weight > 0 for attempt in fresh)
             accepted += valid
             run.tried(len(fresh), valid)
             run.tell(accepted)
-            if run.is_close([attempt.weight for attempt in found]):
+            if run.is_close(found):
                 run.stopped = "standard_error"
     except CUTS as error:
         run.cut(error)
     run.tree_rows += walker.tree_rows
-    kept, left = 0, run.n
+    kept, left = 0, wanted
     while kept < len(found) and left:
         left -= found[kept].weight > 0
         kept += 1
@@ -178,19 +194,21 @@ def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated
     """Return the accepted texts of attempts; `wanted` was the requested number. `weighted`: with their
     weights, else all equal; `estimated`: whether the weights estimate Z.
 
-    Attempts that stop at the n-th accepted one contain too many accepted ones. For draws of equal weight the
-    estimate of Z leaves the last one out, which removes this bias (Haldane 1945, On a method of estimating
-    frequencies). Weighted means keep it, and have a bias of one part in n.
+    Attempts that stop at the n-th accepted one contain too many accepted ones. For n > 1 this bias goes away
+    if n accepted attempts in N count as n - 1 in N - 1 (Haldane 1945, On a method of estimating frequencies).
     """
     valid = [attempt for attempt in attempts if attempt.weight > 0]
-    estimates = np.array([attempt.weight for attempt in attempts] if estimated else [])
-    if not weighted and len(valid) == wanted > 1:
-        estimates = estimates[:-1]
-    log_z, error = mean_of(estimates)
-    if weighted:
-        log_weights = np.log([attempt.weight for attempt in valid]) - math.log(max(len(attempts), 1))
-    else:
+    stopped = len(valid) == wanted > 1
+    log_z, interval = math.nan, None
+    if not weighted:
+        if estimated:
+            log_z, interval = _log_z_of_coins(attempts, len(valid), stopped)
         log_weights = np.full(len(valid), (log_z if estimated else 0.0) - math.log(max(len(valid), 1)))
+    else:
+        count = len(valid) * (len(attempts) - 1) / (len(valid) - 1) if stopped else max(len(attempts), 1)
+        log_weights = np.log([attempt.weight for attempt in valid]) - math.log(count)
+        log_z = log_sum(log_weights) if attempts else math.nan
+        interval = interval_of_weights(attempts, log_z)
     weights = normalised(log_weights)
     return Drawn(
         [attempt.tokens for attempt in valid],
@@ -198,9 +216,42 @@ def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated
         log_weights,
         len(attempts),
         log_z,
-        error,
+        interval,
         lambda found: (weights * found.T).T,
     )
+
+
+def _log_z_of_coins(
+    attempts: Sequence[Attempt], accepted: int, stopped: bool
+) -> tuple[float, tuple[float, float] | None]:
+    """Return log Z and its interval from attempts that were accepted with probability Z / bound.
+
+    The number of accepted attempts less Z times the sum of 1 / bound is a martingale with the variance
+    sum of Z / bound (1 - Z / bound), whatever the bounds learn and wherever the run stops. So the estimate is
+    accepted / sum of 1 / bound, and the interval has each Z whose deviation is within 1.96 standard
+    deviations: for equal bounds it is Wilson's (1927).
+    """
+    if not accepted:
+        return -math.inf if attempts else math.nan, None
+    inverses = 1.0 / np.array([attempt.bound for attempt in attempts])
+    sums, squares, normal = float(inverses.sum()), float(inverses @ inverses), NORMAL * NORMAL
+    estimate = (accepted - 1) / (sums - inverses[-1]) if stopped else accepted / sums
+    middle, scale = sums * (2 * accepted + normal), 2 * (sums * sums + normal * squares)
+    off = math.sqrt(max(middle**2 - 2 * scale * accepted**2, 0.0))
+    low, high = (middle - off) / scale, (middle + off) / scale
+    return math.log(estimate), (math.log(low), math.log(max(high, estimate)))
+
+
+def interval_of_weights(attempts: Sequence[Attempt], log_z: float) -> tuple[float, float] | None:
+    """Return the interval of log Z from the weights of independent attempts; None for fewer than `FEWEST`.
+
+    The variance has one more term than the weights show: that of one more attempt of weight 0.
+    """
+    if len(attempts) < FEWEST or log_z == -math.inf:
+        return None
+    weights = np.array([attempt.weight for attempt in attempts])
+    parts = (weights - weights.mean()) / weights.sum()
+    return around(log_z, half_width(parts, unseen=1 / len(weights) ** 2))
 
 
 def mean_of(estimates: Floats) -> tuple[float, float]:

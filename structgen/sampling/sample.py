@@ -24,7 +24,7 @@ from structgen.errors import OptionError, StructgenError, options_named
 from structgen.sampling.checkers import Checker
 from structgen.sampling.constraints import listed
 from structgen.sampling.described import described
-from structgen.sampling.estimates import Statistics, interval_of
+from structgen.sampling.estimates import Statistics, clamped
 from structgen.sampling.methods import METHODS
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
@@ -275,7 +275,7 @@ def _drawn_for_each(
 ) -> list[Samples[Any]]:
     """Return the draws for each of several prompts, one run after another."""
     found: list[Samples[Any]] = []
-    count, together = len(prompts), wanted.problem.width
+    count, together = len(prompts), wanted.problem.together
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
@@ -380,7 +380,7 @@ def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:
 
 def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
     texts = [run.target.text(tokens) for tokens in found.tokens]
-    log_z, interval = interval_of(found.log_z, found.relative_error, run.tree.bracket)
+    log_z, interval = clamped(found.log_z, found.log_z_interval, run.tree.bracket)
     return Samples(
         method,
         [text.decode("utf-8", "replace") for text in texts],
@@ -388,7 +388,7 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
         found.tokens,
         found.logprobs,
         found.log_weights,
-        found.is_exact,
+        found.is_exact and not run.is_cut,
         found.is_biased,
         log_z,
         interval,
@@ -412,10 +412,9 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
 def _nothing(method: str) -> Samples[Any]:
     """Return the empty result of a prompt that was not reached."""
     none = np.empty(0)
-    log_z, interval = interval_of(math.nan, math.inf, (0.0, 1.0))
     statistics = Statistics(0, 0, 0, 0.0, "interrupted")
     return Samples(
-        method, [], [], [], none, none, False, False, log_z, interval, (0.0, 1.0), statistics, lambda one: one
+        method, [], [], [], none, none, False, False, math.nan, None, (0.0, 1.0), statistics, lambda one: one
     )
 
 

@@ -13,7 +13,17 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.estimates import Statistics, normalised
+from structgen.sampling.estimates import (
+    CUT_SHORT,
+    FEWEST_PARTS,
+    LEAST_SIZE,
+    NORMAL,
+    Statistics,
+    effective_parts,
+    half_width,
+    log,
+    normalised,
+)
 from structgen.sampling.marginals import Marginal, marginals
 from structgen.sampling.samples_file import read_samples, write_samples
 from structgen.sampling.target import Floats
@@ -32,6 +42,7 @@ _ENDS = {
     "limit": "by a limit of the grammar",
 }
 """Texts for people, by `Statistics.stopped`."""
+_CUT = "; the run was cut before it was done, which favours short texts"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +59,14 @@ class Samples(Generic[T]):
     log_weights: Floats
     """float64 [n]: all equal for exact draws. Where `log_z` is a number, the sum of their exp estimates Z."""
     is_exact: bool
-    """Whether the draws are independent draws from the target itself."""
+    """Whether the draws are independent draws from the target itself. Not those of a run that a limit cut: it
+    favours short texts."""
     is_biased: bool
     """Whether the draws are from another law that the weights do not correct (`masked`, `asap`)."""
     log_z: float
     """The estimate of log Z; NaN for a method that gives none."""
-    log_z_interval: tuple[float, float]
-    """The interval of 95 %, by the normal approximation, within the bracket."""
+    log_z_interval: tuple[float, float] | None
+    """The interval of 95 %, within the bracket; None if the error is unknown."""
     bracket: tuple[float, float]
     """Proven bounds on Z: the mass of the valid texts found, and the mass not proved invalid."""
     statistics: Statistics
@@ -82,6 +94,21 @@ class Samples(Generic[T]):
 
     def __getitem__(self, at: int) -> T:
         return self.values[at]
+
+    @property
+    def log_z_bounds(self) -> tuple[float, float]:
+        """`log_z_interval`, or the logarithms of the proven bracket if there is none."""
+        if self.log_z_interval is not None:
+            return self.log_z_interval
+        return log(self.bracket[0]), log(self.bracket[1])
+
+    @property
+    def knows_error(self) -> bool:
+        """Whether the draws tell the error of means: log Z has an interval, and weighted draws have an
+        effective size of at least `LEAST_SIZE`."""
+        # The weights of `auto` are probabilities: their spread says nothing of the error.
+        is_small = self.kind == "weighted" and self.method != "auto" and self.effective_size < LEAST_SIZE
+        return self.log_z_interval is not None and not is_small
 
     @property
     def weights(self) -> Floats:
@@ -118,11 +145,13 @@ class Samples(Generic[T]):
         # If all draws are the same, their spread is 0.
         return spread / error if error > 0 else self.effective_size
 
-    def expectation(self, function: Callable[[T], float]) -> tuple[float, float]:
+    def expectation(self, function: Callable[[T], float]) -> tuple[float, float | None]:
         """Return the estimate of a function's mean under the target, and its standard error.
 
-        The estimate is the weighted mean; the error is that of a ratio of means (the delta method), NaN if
-        there is only one independent draw. Raises StructgenError if there is no draw.
+        The estimate is the weighted mean; the error is that of a ratio of means (the delta method), enlarged
+        for few draws by Student's quantile: the mean plus and minus 1.96 errors is an interval of 95 %. It is
+        None where it is unknown: the draws do not tell (`knows_error`), are biased, or nearly all agree; in
+        the last case `marginals` still has intervals of shares. Raises StructgenError if there is no draw.
         """
         if not self.values:
             raise StructgenError(
@@ -133,10 +162,14 @@ class Samples(Generic[T]):
         weights = self.weights
         found = np.array([float(function(value)) for value in self.values])
         mean = float(weights @ found)
+        lower, upper = self.bracket
+        if lower == upper:
+            return mean, 0.0
         parts = self.contributions(found - mean)
-        count = len(parts)
-        error = math.sqrt(count / (count - 1) * float(parts @ parts)) if count > 1 else math.nan
-        return mean, error
+        half = half_width(parts)
+        if self.is_biased or not self.knows_error or half is None:
+            return mean, None
+        return mean, half / NORMAL if np.ptp(found) and effective_parts(parts) >= FEWEST_PARTS else None
 
     def resample(self, count: int, seed: int = 0) -> list[T]:
         """Return `count` values drawn by weight, with replacement."""
@@ -151,7 +184,8 @@ class Samples(Generic[T]):
 
     def marginals(self, field: str | Callable[[T], Any], most: int = 10) -> list[Marginal]:
         """Return the likeliest values of a field under the target, each with its share of the mass and an
-        interval of 95 %.
+        interval of 95 %; the interval is the proven one if the draws do not tell their error (`knows_error`).
+        For biased draws, both are those of the law that they are from.
 
         `field` is a path such as "city", "address.city" or "tags[]" (any item of a list), or a function of a
         value. Raises StructgenError if there is no draw.
@@ -197,7 +231,6 @@ class Samples(Generic[T]):
             "weighted": "with their weights they stand for the model's distribution of valid texts",
             "biased": "draws from another law than the model's, which no weights mend",
         }
-        low, high = self.log_z_interval
         lower, upper = self.bracket
         rows = f"{done.model_rows:,}"
         is_more = self.method == "auto" and size > self.about.get("n", size)
@@ -206,13 +239,13 @@ class Samples(Generic[T]):
             rows += f", and {answered:,} answered from the tree"
         return [
             ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts{more}"),
-            ("kind", f"{self.kind}: {kinds[self.kind]}"),
+            ("kind", f"{self.kind}: {kinds[self.kind]}{_CUT if done.stopped in CUT_SHORT else ''}"),
             ("effective sample size", self._worth),
             (
                 "log Z",
                 "not estimated by this method"
                 if math.isnan(self.log_z)
-                else f"{self.log_z:.4f} (95 %: {low:.4f} to {high:.4f})",
+                else f"{self.log_z:.4f} ({self._error})",
             ),
             ("Z, proven", between(f"{lower:.4g}", f"{upper:.4g}", "from ")),
             ("accepted", self._accepted),
@@ -245,6 +278,12 @@ class Samples(Generic[T]):
     def effective_draws(self) -> float:
         """`worth`, at most the number of draws: what a report calls the effective sample size."""
         return min(self.worth, float(len(self.texts)))
+
+    @property
+    def _error(self) -> str:
+        if self.log_z_interval is None:
+            return "too few draws for an interval"
+        return "95 %: {:.4f} to {:.4f}".format(*self.log_z_interval)
 
     @property
     def _worth(self) -> str:

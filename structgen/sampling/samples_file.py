@@ -57,7 +57,7 @@ def _line_of(samples: Draws, weights: Floats, at: int) -> dict[str, Any]:
 def write_samples(samples: Draws, path: Path) -> None:
     """Write draws to a file atomically. Raises OSError."""
     parts = error_parts(samples)
-    low, high = samples.log_z_interval
+    interval = samples.log_z_interval
     header = {
         "format": _FORMAT,
         "method": samples.method,
@@ -66,7 +66,7 @@ def write_samples(samples: Draws, path: Path) -> None:
         "is_biased": samples.is_biased,
         "is_json": samples.is_json,
         "log_z": _written(samples.log_z),
-        "log_z_interval": [_written(low), _written(high)],
+        "log_z_interval": None if interval is None else [_written(end) for end in interval],
         "bracket": list(samples.bracket),
         "statistics": asdict(samples.statistics),
         "worth": _written(samples.worth),
@@ -225,9 +225,11 @@ class _Line:
             self.refuse(f"{key!r} does not list {count} numbers")
         return [self._finite(key, one) for one in value]
 
-    def interval(self, key: str) -> tuple[float, float]:
-        """Return two numbers that may be infinite."""
+    def interval(self, key: str) -> tuple[float, float] | None:
+        """Return two numbers that may be infinite, or None."""
         value = self.said.get(key)
+        if value is None and key in self.said:
+            return None
         if not isinstance(value, list) or len(value) != 2:
             self.refuse(f"{key!r} does not list 2 numbers")
         return self._number_of(key, value[0]), self._number_of(key, value[1])

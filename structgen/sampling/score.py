@@ -112,7 +112,7 @@ def score(
             where="budget",
             cure="Leave one of them out.",
         )
-    if samples is not None and samples.is_biased:
+    if samples is not None and samples.is_biased and math.isnan(samples.log_z):
         raise OptionError(
             f"Draws of {samples.method!r} say nothing of Z.",
             where="samples",
@@ -121,7 +121,7 @@ def score(
     problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", max_tokens)
     (rows,) = problem.rows([ids])
-    settings = Wanted(problem, budget or 1, "auto", budget, None, temperature, max_tokens, listed(checkers))
+    settings = Wanted(problem, budget or 1, "beams", budget, None, temperature, max_tokens, listed(checkers))
     target = problem.target(rows, temperature, max_tokens, settings.checkers)
     if samples is not None and samples.target and samples.target != (known_fingerprint(ids, target) or None):
         raise OptionError(
@@ -138,7 +138,7 @@ def score(
         stop = Interruption()
         with stop.listening():
             samples = drawn_for(settings, rows, ids, None, seed, time.monotonic(), None, None, stop)
-    log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_interval)
+    log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_bounds)
     # The scored texts are valid, so Z is at least the sum of their probabilities.
     low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))
     high = max(high, low)

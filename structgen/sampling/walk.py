@@ -47,6 +47,8 @@ class Attempt:
     """An unbiased estimate of Z: E[weight f(x)] = sum of P(x) f(x) over the valid texts x."""
     logprob: float
     """log P(tokens, end) under the model; minus infinity if the walk did not reach an end."""
+    bound: float
+    """The bound on Z with which the walk began: coin flips accept it with probability Z / bound."""
 
 
 class _Walk:
@@ -76,7 +78,7 @@ class _Walk:
         """How many tokens the node kept when the edge to its rest was drawn."""
 
     def ended(self, weight: float) -> Attempt:
-        return Attempt(self.prefix.tokens, weight, self.logprob if weight else -math.inf)
+        return Attempt(self.prefix.tokens, weight, self.logprob if weight else -math.inf, self.start)
 
 
 class Walker:

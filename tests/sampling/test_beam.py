@@ -128,9 +128,10 @@ def test_the_standard_error_of_auto_is_that_of_its_runs():
     for seed in range(200):
         options = {"method": "auto", "max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"}
         found = sample(model, [97], COMPILED, 8, seed=seed, **options)
-        mean, error = found.expectation(len)
+        mean, _ = found.expectation(len)
+        parts = found.contributions(np.array([len(text) - mean for text in found.texts]))
         off.append(mean - wanted)
-        stated.append(error)
+        stated.append(math.sqrt(float(parts @ parts)))
     ratio = math.sqrt(np.mean(np.square(stated)) / np.mean(np.square(off)))
     assert 0.7 < ratio < 3
 

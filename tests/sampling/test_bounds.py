@@ -161,11 +161,13 @@ def test_runs_that_are_given_no_tree_share_none():
     assert set(LARGER[3].sample(20, "cars").token_ids) <= set(LARGER[3].law)
 
 
-@pytest.mark.parametrize(("method", "n"), [("cars", 16), ("importance", 16), ("smc", 96), ("auto", 12)])
+@pytest.mark.parametrize(("method", "n"), [("cars", 64), ("importance", 96), ("smc", 96), ("auto", 24)])
 def test_the_standard_error_that_is_stated_is_the_one_that_is_seen(method, n):
     """Over many runs: the mean of its square is the variance of the estimates, but for chance. For `auto`,
     which states the error of runs that know little, it may be larger."""
-    runs = [LARGER[2].sample(n, method, seed=seed).expectation(len) for seed in range(40)]
+    all_runs = [LARGER[2].sample(n, method, seed=seed).expectation(len) for seed in range(40)]
+    runs = [(mean, error) for mean, error in all_runs if error is not None]
+    assert len(runs) > 30
     seen = float(np.var([mean for mean, _ in runs], ddof=1))
     stated = float(np.mean([error**2 for _, error in runs]))
     assert stated > 0.5 * seen

@@ -221,8 +221,8 @@ def test_a_budget_too_small_for_a_text_gives_a_bracket(method):
     found = draw(100, method=method, budget=1)
     assert (found.values, found.statistics.stopped) == ([], "budget")
     assert found.bracket[0] == 0.0 < found.bracket[1]
-    low, high = found.log_z_interval
-    assert low == -math.inf and high > -math.inf
+    low, high = found.log_z_bounds
+    assert found.log_z_interval is None and low == -math.inf and high > -math.inf
     assert math.isnan(found.log_z)
 
 
@@ -249,7 +249,7 @@ def test_without_a_tree_an_empty_language_has_no_draws(method, monkeypatch):
 @pytest.mark.parametrize("method", METHODS)
 def test_weights_that_are_all_zero_give_no_draw(method):
     found = draw(5, method=method, checkers=[Never()], budget=30)
-    low, high = found.log_z_interval
+    low, high = found.log_z_bounds
     assert low == -math.inf and high == math.log(found.bracket[1])
     assert (found.values, found.texts, len(found.weights)) == ([], [], 0)
     with pytest.raises(sg.StructgenError, match="no draw"):

@@ -152,6 +152,25 @@ def test_progress_tells_the_prompt():
     assert {one.prompts for one in seen} == {3}
 
 
+@pytest.mark.parametrize("method", ["cars", "importance", "smc", "mcmc"])
+def test_equal_seeds_give_equal_draws_for_each_max_rows(method):
+    pytest.importorskip("torch")
+    grammar = sg.regex("[a-z]{1,3}")
+    runs = [
+        sg.sample(
+            sg.Engine("structgen/extract-draft", max_rows=rows),
+            "Zorvik",
+            grammar,
+            12,
+            method=method,
+            max_tokens=6,
+        )
+        for rows in (2, 9)
+    ]
+    assert runs[0].token_ids == runs[1].token_ids
+    assert runs[0].log_weights.tolist() == runs[1].log_weights.tolist()
+
+
 def test_prompts_that_begin_alike_are_read_in_one_pass():
     pytest.importorskip("torch")
 

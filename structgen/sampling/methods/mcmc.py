@@ -15,7 +15,14 @@ from typing import Final
 
 import numpy as np
 
-from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun, drawn, mean_of
+from structgen.sampling.run_limits import (
+    CUTS,
+    Drawn,
+    SamplingRun,
+    drawn,
+    interval_of_weights,
+    mean_of,
+)
 from structgen.sampling.walk import Attempt, Finish, Walker
 
 STEPS: Final = 10
@@ -37,7 +44,7 @@ def draw(run: SamplingRun) -> Drawn:
             proposals += fresh
             run.tried(len(fresh), sum(one.weight > 0 for one in fresh))
             run.tell(len(proposals) // per_draw)
-            if run.is_close([one.weight for one in proposals]):
+            if run.is_close(proposals):
                 run.stopped = "standard_error"
     except CUTS as error:
         run.cut(error)
@@ -45,7 +52,8 @@ def draw(run: SamplingRun) -> Drawn:
     states = [_last(proposals[i * per_draw : (i + 1) * per_draw], run.seed, i) for i in range(chains)]
     found = drawn(states, run.n, weighted=False, estimated=False)
     found.attempts = len(proposals)
-    found.log_z, found.relative_error = mean_of(np.array([one.weight for one in proposals]))
+    found.log_z, _ = mean_of(np.array([one.weight for one in proposals]))
+    found.log_z_interval = interval_of_weights(proposals, found.log_z)
     found.is_biased = True
     return found
 

@@ -16,11 +16,14 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.sampling.estimates import normalised
+from structgen.sampling.estimates import FEWEST, around, half_width, normalised
 from structgen.sampling.run_limits import CUTS, Drawn, SamplingRun, mean_of
 from structgen.sampling.target import Floats, Ids, Prefix, Target, TargetStep
 
 PARTICLES: Final = 16
+"""Particles of a run, if enough draws are wanted."""
+CLOUDS: Final = 16
+"""Runs of particles whose spread gives an interval. With 8, intervals of 95 % covered 91 % of means."""
 
 
 class TakenEdge(NamedTuple):
@@ -58,8 +61,9 @@ def checked(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Pref
 
 
 def draw(run: SamplingRun, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
-    """Return at least `n` weighted draws, of at least two independent runs of particles, all in one batch."""
-    runs = max(2, round(run.n / PARTICLES))
+    """Return at least `n` weighted draws, of independent runs of particles, all in one batch: at least
+    `CLOUDS` from `FEWEST` draws on, at least two for fewer, which have no interval."""
+    runs = max(CLOUDS if run.n >= FEWEST else 2, round(run.n / PARTICLES))
     count = -(-run.n // runs)
     done: list[Cloud] = []
     try:
@@ -101,14 +105,19 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
             )
             groups.append(group)
     weights = normalised(np.array(log_weights))
-    log_z, error = mean_of(np.array([cloud.estimate for cloud in clouds]))
+    estimates, particles = np.array([cloud.estimate for cloud in clouds]), sum(one.count for one in clouds)
+    log_z, _ = mean_of(estimates)
+    interval = None
+    if particles >= FEWEST and log_z > -math.inf:
+        parts = (estimates - estimates.mean()) / estimates.sum()
+        interval = around(log_z, half_width(parts, unseen=1 / particles**2))
     return Drawn(
         tokens,
         np.array(logprobs),
         np.array(log_weights),
-        sum(cloud.count for cloud in clouds),
+        particles,
         log_z,
-        error,
+        interval,
         # Particles of one cloud share ancestors: only clouds are independent.
         lambda found: _summed((weights * found.T).T, groups, len(clouds)),
     )

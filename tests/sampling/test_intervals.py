@@ -1,0 +1,134 @@
+"""Uncertainty that is true: intervals within proven bounds, and none where the error is unknown."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from tasks import Even, Task
+from test_laws import ALIVE
+
+import structgen as sg
+from structgen.sampling.estimates import around, clamped, effective_parts, half_width
+from structgen.sampling.methods import auto
+
+TASK = Task("intervals", "[abc]{0,4}(a|cc)", 5, (b"a", b"b", b"c", b"ab"), seed=21)
+
+
+@pytest.mark.parametrize(
+    ("interval", "wanted"),
+    [
+        ((-3.0, -2.5), (-2.0, -2.0)),
+        ((-0.5, -0.2), (-1.0, -1.0)),
+        ((-3.0, -0.2), (-2.0, -1.0)),
+        ((-1.7, -1.3), (-1.7, -1.3)),
+    ],
+)
+def test_an_interval_is_cut_to_both_proven_bounds(interval, wanted):
+    _, found = clamped(-1.5, interval, (math.exp(-2.0), math.exp(-1.0)))
+    assert found == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("method", ["cars", "auto", "importance"])
+def test_no_interval_is_inverted_and_each_lies_within_the_bracket(method):
+    for seed in range(40):
+        found = TASK.sample(70 if method == "importance" else 12, method, seed=seed)
+        low, high = found.log_z_bounds
+        lower, upper = map(math.log, found.bracket)
+        assert lower - 1e-9 <= low <= found.log_z <= high <= upper + 1e-9
+
+
+def test_the_score_interval_of_equal_bounds_is_wilsons():
+    found = TASK.sample(30, "rejection")
+    attempts, q = found.statistics.attempts, 1.96**2
+    middle = (30 + q / 2) / (attempts + q)
+    off = 1.96 / (attempts + q) * math.sqrt(30 * (attempts - 30) / attempts + q / 4)
+    assert np.exp(found.log_z_interval) == pytest.approx([middle - off, middle + off], rel=1e-9)
+
+
+@pytest.mark.parametrize("method", ["importance", "smc", "awrs"])
+def test_few_weighted_draws_have_no_interval_and_no_error(method):
+    found = TASK.sample(32, method)
+    assert found.log_z_interval is None
+    assert found.log_z_bounds == tuple(math.log(end) if end else -math.inf for end in found.bracket)
+    assert found.expectation(len)[1] is None
+    assert TASK.sample(64, method).log_z_interval is not None
+
+
+@pytest.mark.parametrize("method", ["masked", "asap", "mcmc"])
+def test_draws_of_another_law_have_no_error(method):
+    assert TASK.sample(100, method).expectation(len)[1] is None
+
+
+def test_draws_that_agree_have_no_error():
+    assert TASK.sample(20, "rejection").expectation(lambda text: 1.0)[1] is None
+
+
+def test_a_large_part_among_small_ones_counts_as_few():
+    parts = np.array([1.0, *[0.01] * 99])
+    assert effective_parts(parts) < 4.1
+    assert effective_parts(np.ones(100)) == 100
+    # Student's quantile with three degrees of freedom.
+    assert half_width(parts) == pytest.approx(3.18 * math.sqrt(100 / 99 * parts @ parts), rel=0.02)
+    assert half_width(np.ones(1)) is None and around(-1.0, None) is None
+
+
+def test_importance_that_stops_at_n_draws_is_unbiased():
+    """The mean over all attempts would be too large by a fifth: half of them are refused at their end."""
+    task = Task("even", "[abc]{0,4}", 4, (b"a", b"b", b"c"), seed=13, sharp=0.5, checker=Even())
+    trees = (sg.PrefixTree(most=0) for _ in range(300))  # a tree that learns nothing: attempts alike
+    runs = [task.sample(2, "importance", seed=seed, tree=tree) for seed, tree in enumerate(trees)]
+    estimates = np.exp([found.log_z for found in runs])
+    error = np.std(estimates, ddof=1) / math.sqrt(len(estimates))
+    naive = [
+        math.exp(found.log_z) / found.statistics.attempts * 2 * (found.statistics.attempts - 1)
+        for found in runs
+    ]
+    assert abs(estimates.mean() - task.exact.z) < 3.5 * error
+    assert np.mean(naive) - task.exact.z > 5 * error
+
+
+@pytest.mark.parametrize("method", ["cars", "rejection"])
+def test_draws_that_a_budget_cut_are_not_called_exact(method):
+    cut = TASK.sample(10_000, method, budget=60)
+    assert (cut.statistics.stopped, cut.is_exact, cut.kind) == ("budget", False, "weighted")
+    assert "favours short texts" in dict(cut.facts())["kind"]
+    assert TASK.sample(20, method).is_exact
+
+
+def test_auto_with_a_budget_for_few_texts_tempers_weights():
+    task = Task("long", "[abc]{8,24}", 24, ALIVE, seed=3, sharp=2.0)
+    found = task.sample(10_000, "auto", budget=300)
+    assert found.is_biased and found.statistics.model_rows <= 300
+    assert found.effective_size >= auto.SHARE * len(found) * (1 - 1e-6)
+    assert np.logaddexp.reduce(found.log_weights) == pytest.approx(found.log_z)
+    assert not task.sample(10_000, "auto", budget=3000).is_biased
+
+
+def test_the_known_texts_of_a_small_language_end_a_run_with_a_small_budget():
+    found = Task("small", "ab|b", 40, (b"a", b"b", b"ab"), seed=3).sample(10**9, "auto", budget=100)
+    assert found.statistics.stopped == "exhausted"
+    assert found.bracket[0] == found.bracket[1]
+
+
+@pytest.mark.parametrize("method", ["cars", "importance"])
+def test_a_vocabulary_of_eight_tokens_needs_no_others(method):
+    texts = [b"a", b"b", b"c", b"d", b"ab", b"cd", b"abc", None]
+    tokenizer = sg.Tokenizer.from_bytes(texts, eos_token_id=7)
+    flat = np.full(8, -math.log(8))
+    found = sg.sample(
+        lambda ids: flat,
+        [],
+        sg.regex("(ab|cd)+"),
+        80,
+        method=method,
+        tokenizer=tokenizer,
+        name="flat",
+        max_tokens=2,
+    )
+    # "ab", "cd" as one token, two tokens, or four texts of two of one token each.
+    z = (2 / 8 + 6 / 64) / 8
+    low, high = found.log_z_bounds
+    assert set(found.texts) <= {"ab", "cd", "abab", "abcd", "cdab", "cdcd"}
+    assert low - 1 < math.log(z) < high + 1
