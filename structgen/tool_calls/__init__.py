@@ -1,7 +1,7 @@
 """Tool calls: what may be called, how a format writes a call, and the way back from a text to calls.
 
-What comes in: tools (functions, types, OpenAI's and MCP's dicts), a format, a choice. What goes out: a grammar
-of replies, and of a reply its texts, thoughts and calls. No tool is ever called here.
+What comes in: tools (functions, types, OpenAI's and MCP's dicts), a format, a choice. What goes out: a
+grammar of replies, and of a reply its texts, thoughts and calls. No tool is ever called here.
 
 1. `tool_definitions` reads tools, `tool_choices` which of them may be called and how often, `tool_requests`
    both from a request's dict.

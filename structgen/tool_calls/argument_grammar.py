@@ -29,7 +29,7 @@ from structgen.language.ir import (
     ValueMenu,
 )
 from structgen.text_grammars.composition.dispatching import holding
-from structgen.text_grammars.regular import RegularGrammar, choice, literal, regex
+from structgen.text_grammars.regular import RegularGrammar, literal, regex
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
 from structgen.tool_calls.templates import TEXT, filled, pieces
 from structgen.tool_calls.tool_format import ToolFormat
@@ -108,7 +108,9 @@ class ArgumentPlan:
             if after == residue:
                 return places, ends, True
             residue = after
-        raise _refused(f"An array may have more than {_ITEMS:,} items, and not any number.", where, "maxItems")
+        raise _refused(
+            f"An array may have more than {_ITEMS:,} items, and not any number.", where, "maxItems"
+        )
 
     def subschema(self, key: str) -> dict[str, Any] | bool:
         """Return the schema of one argument, with the definitions that it may refer to."""
@@ -191,7 +193,9 @@ class _Writer:
         first: TextGrammar = literal("")
         for of, needed in reversed(parts):
             first = of + later if needed else (of + later) | first
-            later = self.format.between + of + later if needed else (self.format.between + of).optional() + later
+            later = (
+                self.format.between + of + later if needed else (self.format.between + of).optional() + later
+            )
         return first
 
     def bracketed(self, inside: TextGrammar, at: int) -> TextGrammar:
@@ -202,7 +206,9 @@ class _Writer:
         """Return the grammar of an argument or an item between its texts; `key` where it is an argument of
         the tool itself."""
         if member.place in self.open:
-            raise _refused(f"A value holds others of its own kind, which {self.format.name} writes without end.", where)
+            raise _refused(
+                f"A value holds others of its own kind, which {self.format.name} writes without end.", where
+            )
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
         words: dict[str, list[TextGrammar]] = {}
@@ -268,7 +274,11 @@ class _Writer:
         for kind in there:
             groups.setdefault(self.format.types.get(kind, ""), []).append(kind)
         for of in groups.values():
-            one = schema if len(groups) == 1 and menu.string is None else {**_own(schema), "allOf": [schema], "type": of}
+            one = (
+                schema
+                if len(groups) == 1 and menu.string is None
+                else {**_own(schema), "allOf": [schema], "type": of}
+            )
             yield of[0], self.padded(as_text(json_schema(one, **{**self.plan.policies, "strict": None})))
 
     def array(self, residue: int, where: str) -> TextGrammar:
@@ -280,9 +290,7 @@ class _Writer:
             of = self.element(item, Member("", places[0], True), f"{where}/items", None)
             least, most = ends.index(True), None if repeats else len(places)
             return self.repeated(of, least, most)
-        of_each = [
-            self.element(item, Member("", place, True), f"{where}/items", None) for place in places
-        ]
+        of_each = [self.element(item, Member("", place, True), f"{where}/items", None) for place in places]
         first = of_each[0]
         rest: TextGrammar = literal("")
         for index in range(len(places) - 1, 0, -1):
@@ -364,7 +372,11 @@ def number_schema(formula: Formula) -> dict[str, Any]:
     """Return the schema of the numbers of a formula."""
     match formula:
         case All():
-            return {"type": "number", "allOf": [number_schema(one) for one in formula.of]} if formula.of else {"type": "number"}
+            return (
+                {"type": "number", "allOf": [number_schema(one) for one in formula.of]}
+                if formula.of
+                else {"type": "number"}
+            )
         case Any_():
             return {"type": "number", "anyOf": [number_schema(one) for one in formula.of]}
         case Not():
@@ -415,7 +427,11 @@ def _root_object(schema: dict[str, Any]) -> dict[str, Any]:
             raise _refused("The schema combines schemas of all arguments.", f"#/{keyword}", keyword)
     schema.setdefault("properties", {})
     if schema.get("additionalProperties") not in (None, False):
-        raise _refused("Arguments that the schema does not name may be given.", "#/additionalProperties", "additionalProperties")
+        raise _refused(
+            "Arguments that the schema does not name may be given.",
+            "#/additionalProperties",
+            "additionalProperties",
+        )
     return {**schema, "type": "object", "additionalProperties": False}
 
 

@@ -24,7 +24,11 @@ _FUNCTIONS: Final = "functions.$name"
 ROWS: Final = (
     ToolFormat("hermes", _HERMES, signs=("<tool_call>", '"arguments": ')),
     ToolFormat(
-        "qwen_3", _HERMES, thinking=_THINK, after_thinking="\n\n", signs=("<tool_call>", '"arguments": ', "think>")
+        "qwen_3",
+        _HERMES,
+        thinking=_THINK,
+        after_thinking="\n\n",
+        signs=("<tool_call>", '"arguments": ', "think>"),
     ),
     ToolFormat(
         "exaone",
@@ -50,10 +54,15 @@ ROWS: Final = (
         history="text",
         signs=('{"tool_calls": [',),
     ),
-    ToolFormat("mistral", "[TOOL_CALLS]$name[ARGS]$arguments", id="call0000$index", signs=("[TOOL_CALLS]", "[ARGS]")),
+    ToolFormat(
+        "mistral", "[TOOL_CALLS]$name[ARGS]$arguments", id="call0000$index", signs=("[TOOL_CALLS]", "[ARGS]")
+    ),
     ToolFormat(
         "mistral_list",
-        '{"name": "$name", "arguments": $arguments, "id": "$id"}',
+        (
+            '{"name": "$name", "arguments": $arguments}',
+            '{"name": "$name", "arguments": $arguments, "id": "$id"}',
+        ),
         section=("[TOOL_CALLS] [", "]"),
         separator=", ",
         ids="[A-Za-z0-9]{9}",

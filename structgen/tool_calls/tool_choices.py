@@ -36,7 +36,9 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
         most = parallel
     else:
         raise OptionError(
-            f"parallel is {parallel!r}.", where="parallel", cure="Give True, False, or the most calls: 1, 2, ..."
+            f"parallel is {parallel!r}.",
+            where="parallel",
+            cure="Give True, False, or the most calls: 1, 2, ...",
         )
     taken = {tool.name: tool for tool in tools}
     if tool_choice is None:

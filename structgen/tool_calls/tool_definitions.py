@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import json
 import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -60,9 +61,9 @@ class Tool:
         if self.reader is not None:
             return self.reader.read(document)
         # start-up: jsonschema, which only those need who read answers
-        import json
-
         from jsonschema.exceptions import best_match
+
+        # start-up: the same
         from jsonschema.validators import validator_for
 
         value = json.loads(document)
@@ -185,7 +186,7 @@ def _object_schema(schema: Any, where: str) -> dict[str, Any]:
 
 def _of_type(given: type, place: str) -> Tool:
     with within(place):
-        reader = read_type(given)
+        reader: TypeReader[Any] = read_type(given)
         schema = reader.schema
         if "$ref" not in schema:
             schema = _object_schema(schema, given.__name__)
@@ -216,7 +217,7 @@ def _of_function(given: Callable[..., Any]) -> Tool:
     taken: dict[str, Any] = {}
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+            stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
             raise _no_tool(
                 f"{stars}{parameter.name} of {name} has no name that a call could give it.",
                 "Name each parameter: a list in place of *args, a dict in place of **kwargs, no /.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from structgen.errors import OptionError
@@ -34,8 +35,8 @@ class ToolFormat:
     stands before the first white space or place."""
     lead: str = ""
     """What a reply begins with that must call."""
-    thinking: tuple[str, str] | tuple[()] = ()
-    """What stands around thoughts."""
+    thinking: tuple[str, ...] = ()
+    """What stands before and behind thoughts."""
     opened: bool = True
     """The prompt has opened the thoughts, where there must be some: the reply begins inside of them."""
     after_thinking: str = ""
@@ -98,8 +99,8 @@ class ToolFormat:
             self._check_member()
         if self.blocks and not self.text:
             raise self._wrong("blocks", "Blocks need a text that is one.", "Give text=(begin, end).")
-        if self.thinking and not all(self.thinking):
-            raise self._wrong("thinking", "Thoughts have no beginning or no end.", "Give both texts.")
+        if self.thinking and (len(self.thinking) != 2 or not all(self.thinking)):
+            raise self._wrong("thinking", "Thoughts have a beginning and an end.", "Give both texts.")
         if not self.blocks:
             for one in self.triggers:
                 other = next((two for two in self.triggers if two != one and two in one), None)
@@ -124,7 +125,7 @@ class ToolFormat:
         if twice or {"arguments", "quoted"} <= set(found):
             raise self._wrong("calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once.")
         held = {"name", "id", "index"}
-        for kind, following in zip(found, found[1:], strict=False):
+        for kind, following in pairwise(found):
             if kind in held and following in held:
                 raise self._wrong(
                     "calls", f"Nothing separates ${kind} and ${following}.", "Put a text between them."
@@ -137,10 +138,10 @@ class ToolFormat:
             )
 
     def _check_member(self) -> None:
-        for field, template in (("member", self.member), ("item", self.item or "$value")):
+        for name, template in (("member", self.member), ("item", self.item or "$value")):
             found = [kind for kind, _ in pieces(template)]
-            if found.count("value") != 1 or (field == "member") != ("key" in found):
-                raise self._wrong(field, f"{template!r} has not the places it needs.", "See its docstring.")
+            if found.count("value") != 1 or (name == "member") != ("key" in found):
+                raise self._wrong(name, f"{template!r} has not the places it needs.", "See its docstring.")
             if "type" in found and set(JSON_TYPES) - self.types.keys():
                 raise self._wrong("types", "Some types have no word.", f"Name {', '.join(JSON_TYPES)}.")
         if not self.quote and pieces(self.member)[-1][0] == "value":

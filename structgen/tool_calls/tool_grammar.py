@@ -176,9 +176,7 @@ class _Builder:
         others = [self.thoughts(opened=False)] if thinking else []
         if choice.mode in ("auto", "none"):
             begin, *ends = self.row.text
-            others.append(
-                sequence(self.spelled(begin), self.free(*ends), either(*map(self.spelled, ends)))
-            )
+            others.append(sequence(self.spelled(begin), self.free(*ends), either(*map(self.spelled, ends))))
         other = either(*others) if others else None
         ahead = (other + between).repeat() if other is not None else literal("")
         if choice.mode == "none":
@@ -248,13 +246,13 @@ class _Builder:
             elif kind == "id":
                 yield regex(self.row.ids)
             elif kind in ("gap", "line"):
-                yield gap(kind, self.blank())
+                yield gap(kind, self.blank(tool))
             else:
                 arguments = self.arguments(tool)
                 yield in_json_string(arguments) if kind == "quoted" else arguments
 
-    def blank(self) -> TextGrammar | None:
-        said = self.policies.get("whitespace", "bounded")
+    def blank(self, tool: Tool) -> TextGrammar | None:
+        said = {**tool.policies, **self.policies}.get("whitespace", "bounded")
         return blank_of(said if isinstance(said, str) else "indent")
 
     def arguments(self, tool: Tool) -> TextGrammar:
