@@ -28,7 +28,8 @@ from structgen.language.ir import (
     PlainInteger,
     ValueMenu,
 )
-from structgen.text_grammars.composition.dispatching import holding
+from structgen.text_grammars.composition.bans import without
+from structgen.text_grammars.composition.dispatching import holding, shown
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
 from structgen.tool_calls.templates import TEXT, filled, pieces
@@ -214,7 +215,7 @@ class _Writer:
         words: dict[str, list[TextGrammar]] = {}
         end = filled(tail, values)
         self.open.append(member.place)
-        for kind, grammar in self.values(member, where, key, self.format.stop or self.format.quote or end):
+        for kind, grammar in self.values(member, where, key, self.stops(end)):
             words.setdefault(self.format.types.get(kind, ""), []).append(grammar)
         self.open.pop()
         return either(
@@ -224,6 +225,10 @@ class _Writer:
             )
         )
 
+    def stops(self, end: str) -> tuple[str, ...]:
+        """Return what a string that `end` follows does not hold."""
+        return self.format.stops or (self.format.quote or end,)
+
     def spelled(self, template: str, values: Mapping[str, str]) -> Iterator[TextGrammar]:
         for kind, text in pieces(template):
             if kind in ("gap", "line"):
@@ -232,12 +237,12 @@ class _Writer:
                 yield literal(text if kind == TEXT else values[kind])
 
     def values(
-        self, member: Member, where: str, key: str | None, stop: str
+        self, member: Member, where: str, key: str | None, stops: tuple[str, ...]
     ) -> Iterator[tuple[str, TextGrammar]]:
         """Yield what a value may be, with its type; with what may stand around it."""
         menu = self.plan.menu(member.place, where)
         if menu.string is not None:
-            yield "string", self.strings(menu, stop)
+            yield "string", self.strings(menu, stops)
         inside = menu.object is not None or menu.array is not None
         if inside and key is not None and not self.format.nested:
             yield from self.json(menu, key, where)
@@ -279,7 +284,8 @@ class _Writer:
                 if len(groups) == 1 and menu.string is None
                 else {**_own(schema), "allOf": [schema], "type": of}
             )
-            yield of[0], self.padded(as_text(json_schema(one, **{**self.plan.policies, "strict": None})))
+            grammar = json_schema(one, **{**self.plan.policies, "strict": None})
+            yield of[0], self.padded(as_text(without(grammar, self.format.stops)))
 
     def array(self, residue: int, where: str) -> TextGrammar:
         places, ends, repeats = self.plan.items(residue, where)
@@ -321,12 +327,12 @@ class _Writer:
             return self.format.frame + of + self.format.frame
         return self.blank + of + self.blank
 
-    def strings(self, menu: ValueMenu, stop: str) -> TextGrammar:
-        """Return the strings of a value as they stand. Raw strings hold no `stop`; where other values may
-        stand in the same place, none that is written like an object or an array."""
+    def strings(self, menu: ValueMenu, stops: tuple[str, ...]) -> TextGrammar:
+        """Return the strings of a value as they stand. They hold none of `stops`; where other values may
+        stand in the same place, none is written like an object or an array."""
         assert menu.string is not None
-        what = f"a string without {stop!r}"
-        formula: Formula = All((menu.string.formulas[0], Not(holding((stop,)))))
+        what = f"a string without {shown(stops)}"
+        formula: Formula = All((menu.string.formulas[0], Not(holding(stops))))
         of = RegularGrammar(formula, what, limits=self.plan.limits)
         if self.format.quote:
             return self.format.quote + of + self.format.quote

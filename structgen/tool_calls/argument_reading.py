@@ -180,11 +180,38 @@ class MemberReader:
             if inside is not None:
                 found, at = inside
                 return found, at if self.unfinished else matched(self.text, skipped(self.text, at), tail)
+        found, end = self.json(at, tail, kinds, menu)
+        if end >= 0:
+            return found, end
         end = self.text.find(tail, at)
         if end < 0:
             self.unfinished = True
             return self.growing(self.text[at:], tail, kinds, menu), len(self.text)
         return self.decoded(self.text[at:end], kinds, menu), end + len(tail)
+
+    def json(self, at: int, tail: str, kinds: list[str], menu: ValueMenu | None) -> tuple[Any, int]:
+        """Return an object or an array as JSON, whose strings may hold the tail, and where the tail ends; -1
+        where there is none."""
+        at = skipped(self.text, at)
+        if kinds:
+            may_be = "string" not in kinds
+        else:
+            may_be = menu is None or menu.object is not None or menu.array is not None
+        if not may_be or self.text[at : at + 1] not in ("{", "["):
+            return MISSING, -1
+        try:
+            end = value_end(self.text, at)
+            if end is None:
+                found = growing_value(self.text, at)[0]
+                self.unfinished = True
+                return found, len(self.text)
+            found = exact_value(self.text[at:end])
+            return found, matched(self.text, skipped(self.text, end), tail)
+        except (ValueError, DifferentError):
+            return MISSING, -1
+        except UnfinishedError:
+            self.unfinished = True
+            return found, len(self.text)
 
     # --- values -------------------------------------------------------------------------------------------
 

@@ -265,7 +265,7 @@ class _ReplyReader:
             elif kind in ("gap", "line"):
                 at = skipped(self.text, at)
             elif kind in ("arguments", "quoted"):
-                at = self.arguments(at, draft)
+                at = skipped(self.text, self.arguments(at, draft))
             else:
                 found, at = self.word(at, parts[index + 1 :])
                 setattr(draft, kind, found)
@@ -316,12 +316,13 @@ class _ReplyReader:
         arguments = draft.arguments or Arguments({}, 0, "{}", complete)
         tool = None if self.known is None else self.known.get(draft.name)
         error: StructgenError | None = None
+        names = ", ".join(self.known or ()) or "none"
         if self.known is not None and tool is None:
             error = GenerationError(
                 f"The reply calls {draft.name!r}, which is none of the tools.",
                 text=self.text,
                 where=f"call {len(self.calls)}",
-                cure=f"Say so by call.result(..., error=True); the tools are {', '.join(self.known) or 'none'}.",
+                cure=f"Say so by call.result(..., error=True); the tools are {names}.",
             )
         elif arguments.error:
             error = GenerationError(

@@ -42,7 +42,7 @@ class ToolFormat:
     after_thinking: str = ""
     """What follows the thoughts."""
     never: tuple[str, ...] = ()
-    """More texts that neither free text nor thoughts may hold."""
+    """More texts that neither free text nor thoughts may hold. With some, thoughts hold no trigger either."""
     text: tuple[str, ...] = ()
     """Where free text stands in a block of its own: its beginning, its end, and other ends."""
     blocks: str = ""
@@ -69,8 +69,9 @@ class ToolFormat:
     """What is written between arguments; any white space may stand there if this is white space, or none."""
     quote: str = ""
     """What stands around strings; "": strings stand raw, up to what follows `$value`."""
-    stop: str = ""
-    """What a raw string may not hold; "": what follows `$value`, or `quote`."""
+    stops: tuple[str, ...] = ()
+    """Texts that no string may hold, those inside JSON neither; (): a raw string may not hold what follows
+    `$value`, a quoted one not `quote`."""
     frame: str = ""
     """What is usually written on both sides of a value, and belongs to no string."""
     blanks: bool = True
@@ -146,21 +147,13 @@ class ToolFormat:
                 raise self._wrong("types", "Some types have no word.", f"Name {', '.join(JSON_TYPES)}.")
         if not self.quote and pieces(self.member)[-1][0] == "value":
             raise self._wrong("member", "Nothing says where a raw string ends.", "Write a text after $value.")
-        stop = self.string_end
-        if any(stop.startswith(stop[at:]) for at in range(1, len(stop))):
+        end = self.quote or self.member.partition("$value")[2].partition("$")[0]
+        if any(end.startswith(end[at:]) for at in range(1, len(end))):
             raise self._wrong(
-                "stop" if self.stop else "member",
-                f"The end of strings, {stop!r}, ends as it begins, so that it can overlap itself.",
+                "quote" if self.quote else "member",
+                f"The end of strings, {end!r}, ends as it begins, so that it can overlap itself.",
                 "Choose another text.",
             )
-
-    @property
-    def string_end(self) -> str:
-        """What no raw string holds; the part that does not depend on the name of the argument."""
-        if self.stop or self.quote:
-            return self.stop or self.quote
-        after = self.member.partition("$value")[2]
-        return after.partition("$")[0]
 
     @property
     def nested(self) -> bool:

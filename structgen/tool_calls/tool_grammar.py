@@ -111,7 +111,7 @@ class _Builder:
 
     def thoughts(self, *, opened: bool) -> TextGrammar:
         begin, end = self.row.thinking
-        triggers = () if self.row.blocks else self.row.triggers
+        triggers = self.row.triggers if self.row.never else ()
         return sequence(
             self.spelled("" if opened else begin),
             self.free(*triggers),
@@ -242,7 +242,7 @@ class _Builder:
             elif kind == "name":
                 yield literal(tool.name)
             elif kind == "index":
-                yield regex("0|[1-9][0-9]{0,5}")
+                yield regex("[0-9]{1,6}")
             elif kind == "id":
                 yield regex(self.row.ids)
             elif kind in ("gap", "line"):
