@@ -146,13 +146,14 @@ class _ReplyReader:
         self.texts[-1] += text
 
     def think(self, at: int) -> int:
-        end = self.text.find(self.format.thinking[1], at)
-        if end < 0:
+        ends = (self.format.thinking[1], *(self.format.text[1:] if self.format.blocks else ()))
+        found = searcher(ends).search(self.text, at)
+        if found is None:
             self.complete = False
             self.thoughts.append(self.text[at:])
             return len(self.text)
-        self.thoughts.append(self.text[at:end])
-        end += len(self.format.thinking[1])
+        self.thoughts.append(self.text[at : found.start()])
+        end = found.end()
         after = self.format.after_thinking
         return end + len(after) if self.text.startswith(after, end) else end
 

@@ -145,6 +145,8 @@ class ToolFormat:
                 raise self._wrong(name, f"{template!r} has not the places it needs.", "See its docstring.")
             if "type" in found and set(JSON_TYPES) - self.types.keys():
                 raise self._wrong("types", "Some types have no word.", f"Name {', '.join(JSON_TYPES)}.")
+        if not self.brackets and not first_text(self.member):
+            raise self._wrong("member", "Nothing says where an argument begins.", "Write a text before $key.")
         if not self.quote and pieces(self.member)[-1][0] == "value":
             raise self._wrong("member", "Nothing says where a raw string ends.", "Write a text after $value.")
         end = self.quote or self.member.partition("$value")[2].partition("$")[0]

@@ -111,10 +111,10 @@ class _Builder:
 
     def thoughts(self, *, opened: bool) -> TextGrammar:
         begin, end = self.row.thinking
-        triggers = self.row.triggers if self.row.never else ()
+        more = self.row.text[1:] if self.row.blocks else self.row.triggers if self.row.never else ()
         return sequence(
             self.spelled("" if opened else begin),
-            self.free(*triggers),
+            self.free(*more),
             self.spelled(end),
             self.spelled(self.row.after_thinking),
         )
