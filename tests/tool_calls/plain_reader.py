@@ -156,7 +156,8 @@ class PlainReader:
         arguments = self.members(schema) if self.spec.head else self.json()
         more = re.compile(
             r"\s*(?:, \"id\": \"\w+\"\}|\}\}|\}(?:\s*</tool_call>)?|</function>\s*</tool_call>|</tool_call>|"
-            r"</cofl:tool_call>|</invoke>\n|</｜DSML｜ ?invoke>\n|\]<\]minimax\[>\[</invoke>\n|<\|close\|>call<\|sep\|>|"
+            r"</cofl:tool_call>|</invoke>\n|</｜DSML｜ ?invoke>\n|"
+            r"\]<\]minimax\[>\[</invoke>\n|<\|close\|>call<\|sep\|>|"
             r"<\|tool_call_end\|>|(?:\n```)?<｜tool▁call▁end｜>|<tool_call\|>|<end_function_call>|<\|call\|>)"
         ).match(self.text, self.at)
         assert more or self.spec.call.startswith(r"\[TOOL"), self.text[self.at :]

@@ -24,8 +24,8 @@ EXAMPLES = {
     "qwen_3": f'<tool_call>\n{{"name": "get_weather", "arguments": {JSON}}}\n</tool_call>',
     "exaone": f'<tool_call>{{"name": "get_weather", "arguments": {JSON}}}</tool_call>',
     "llama": f'{{"name": "get_weather", "parameters": {JSON}}}',
-    "openai-json": '{"tool_calls": [{"id": "call_9f", "type": "function", "function": {"name": "get_weather", '
-    '"arguments": "{\\"city\\": \\"Oslo\\", \\"days\\": 3}"}}]}',
+    "openai-json": '{"tool_calls": [{"id": "call_9f", "type": "function", "function": {"name": '
+    '"get_weather", "arguments": "{\\"city\\": \\"Oslo\\", \\"days\\": 3}"}}]}',
     "mistral": f"[TOOL_CALLS]get_weather[ARGS]{JSON}",
     "mistral_list": f'[TOOL_CALLS] [{{"name": "get_weather", "arguments": {JSON}}}]',
     "gemma": '<|tool_call>call:get_weather{city:<|"|>Oslo<|"|>,days:3}<tool_call|>',
@@ -75,7 +75,7 @@ EXAMPLES = {
 """What each format's page or chat template writes."""
 SIGNS = {
     "hermes": '{{ \'<tool_call>\\n{"name": "\' ~ call.name ~ \'", "arguments": \' ~ args }}',
-    "qwen_3": "{{ '<think>\\n\\n</think>' }}{{ '<tool_call>\\n{\"name\": \"' ~ n ~ '\", \"arguments\": ' ~ a }}",
+    "qwen_3": "{{ '<think>' }}{{ '<tool_call>\\n{\"name\": \"' ~ n ~ '\", \"arguments\": ' ~ a }}",
     "exaone": "{{ '<tool_call>{\"name\": \"' ~ n ~ '\", \"arguments\": ' ~ a ~ '}</tool_call>' }}",
     "llama": "{{ '{\"name\": \"' + call.name + '\", ' }}{{ '\"parameters\": ' }}",
     "mistral": "{{ '[TOOL_CALLS]' + name + '[ARGS]' + arguments }}",
@@ -84,7 +84,7 @@ SIGNS = {
     "function_gemma": "{{ '<start_function_call>call:' + name }}",
     "kimi": "{{ '<|tool_calls_section_begin|>' }}",
     "kimi_k3": "{{ '<|open|>call tool=' }}{{ '<|sep|>' }}",
-    "deepseek_r1": "{{ '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>' + type + '<｜tool▁sep｜>' + n + '\\n```json' }}",
+    "deepseek_r1": "{{ '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>' + t + '<｜tool▁sep｜>' }}```json",
     "deepseek_v3_1": "{{ '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>' + n + '<｜tool▁sep｜>' }}",
     "qwen_3_coder": "{{ '<tool_call>\\n<function=' + n + '>\\n' }}{{ '<parameter=' + k }}",
     "qwen_3_5": "{{ '<think>' }}{{ '<tool_call>\\n<function=' + n + '>\\n' }}{{ '<parameter=' + k }}",

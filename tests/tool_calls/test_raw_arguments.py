@@ -11,7 +11,8 @@ import structgen as sg
 
 
 def qwen(value: str, *, frame: str = "\n") -> str:
-    return f"<tool_call>\n<function=f>\n<parameter=a>{frame}{value}{frame}</parameter>\n</function>\n</tool_call>"
+    argument = f"<parameter=a>{frame}{value}{frame}</parameter>"
+    return f"<tool_call>\n<function=f>\n{argument}\n</function>\n</tool_call>"
 
 
 def tool(schema: Any, **more: Any) -> list[Any]:

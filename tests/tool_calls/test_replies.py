@@ -160,12 +160,11 @@ def test_the_result_of_a_type_is_json() -> None:
 
 LOOP = "{% for m in messages %}"
 ASSISTANT = (
-    "{% if m.role == 'assistant' %}\x01{{ m.content }}{% for c in m.tool_calls or [] %}{% set f = c.function %}"
+    "{% if m.role == 'assistant' %}\x01{{ m.content }}"
+    "{% for c in m.tool_calls or [] %}{% set f = c.function %}"
 )
-END = "{% endfor %}\x02{% elif m.role == 'tool' %}[{{ m.tool_call_id }}={{ m.content }}]{% endif %}{% endfor %}"
-PARAMETERS = (
-    "{% for k, v in f.arguments.items() %}{{ open }}{{ k }}{{ shut }}"
-    "{{ v if v is string else v | tojson }}{{ close }}{% endfor %}"
+END = (
+    "{% endfor %}\x02{% elif m.role == 'tool' %}[{{ m.tool_call_id }}={{ m.content }}]{% endif %}{% endfor %}"
 )
 TEMPLATES = {
     "hermes": '<tool_call>\n{"name": "{{ f.name }}", "arguments": {{ f.arguments | tojson }}}\n</tool_call>',
@@ -177,8 +176,9 @@ TEMPLATES = {
     "kimi": "{% if loop.first %}<|tool_calls_section_begin|>{% endif %}<|tool_call_begin|>{{ c.id }}"
     "<|tool_call_argument_begin|>{{ f.arguments }}<|tool_call_end|>"
     "{% if loop.last %}<|tool_calls_section_end|>{% endif %}",
-    "qwen_3_coder": "<tool_call>\n<function={{ f.name }}>\n{% for k, v in f.arguments.items() %}<parameter={{ k }}>\n"
-    "{{ v if v is string else v | tojson }}\n</parameter>\n{% endfor %}</function>\n</tool_call>",
+    "qwen_3_coder": "<tool_call>\n<function={{ f.name }}>\n{% for k, v in f.arguments.items() %}"
+    "<parameter={{ k }}>\n{{ v if v is string else v | tojson }}\n</parameter>\n"
+    "{% endfor %}</function>\n</tool_call>",
     "mimo": "<tool_call><function={{ f.name }}>{% for k, v in f.arguments.items() %}<parameter={{ k }}>"
     "{{ v if v is string else v | tojson }}</parameter>{% endfor %}</function></tool_call>",
     "glm_4_7": "<tool_call>{{ f.name }}{% for k, v in f.arguments.items() %}<arg_key>{{ k }}</arg_key>"

@@ -10,7 +10,6 @@ from typing import Any
 import plain_reader
 import pytest
 
-import structgen as sg
 from structgen.tool_calls.format_rows import FORMATS
 
 BENCH = str(Path(__file__).parents[2] / "bench")

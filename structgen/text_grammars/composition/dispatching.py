@@ -63,8 +63,8 @@ def dispatched(
 
 
 def interrupted(body: TextGrammar, free: TextGrammar, most: int | None) -> TextGrammar:
-    """Return the grammar of texts of `body`, then one of `free`; with `most`: of so many or fewer, and none of
-    `free` after so many."""
+    """Return the grammar of texts of `body`, then one of `free`; with `most`: of so many or fewer, and none
+    of `free` after so many."""
     return body.repeat() + free if most is None else body.repeat(0, most - 1) + (body | free)
 
 
