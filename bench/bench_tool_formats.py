@@ -126,6 +126,7 @@ def _thought_once(text: str, format: ToolFormat) -> str:
 
 NAMES: Final[dict[str, tuple[str, Callable[[str, ToolFormat], str]]]] = {
     "white space around the arguments": ("structgen", _without_blanks),
+    "minus zero": ("structgen", lambda text, format: re.sub(r"-0(?![\d.])", "0", text)),
     "the beginning of a call in free text": ("structgen", _without_begins),
     "<|constrain|> behind a blank, as gpt-oss writes it": (
         "structgen",

@@ -43,7 +43,7 @@ _ITEMS: Final = 10_000
 """The longest array that is followed item by item."""
 
 
-class Member(NamedTuple):
+class KnownMember(NamedTuple):
     """One argument, or one key of an object in them."""
 
     key: str
@@ -79,7 +79,7 @@ class ArgumentPlan:
             raise _refused("It is said of this value and of its neighbours together what they are.", where)
         return menu
 
-    def members(self, residue: int, where: str) -> tuple[Member, ...]:
+    def members(self, residue: int, where: str) -> tuple[KnownMember, ...]:
         """Return the keys of an object, in their order; of one that names some, none but those."""
         plain = self.network.simple(residue)
         if plain is None:
@@ -89,7 +89,7 @@ class ArgumentPlan:
                 "The object may have keys that the schema does not name.", where, "additionalProperties"
             )
         triples = zip(plain.names, plain.places, plain.required, strict=True)
-        return tuple(Member(*one) for one in triples if one[1] >= 0)
+        return tuple(KnownMember(*one) for one in triples if one[1] >= 0)
 
     def items(self, residue: int, where: str) -> tuple[list[int], list[bool], bool]:
         """Return the places of an array's items, whether it may end before each and after the last, and
@@ -170,7 +170,7 @@ class _Writer:
     def arguments(self) -> TextGrammar:
         return self.bracketed(self.members(self.plan.root, "#", nested=False), 0)
 
-    def members(self, members: Sequence[Member], where: str, *, nested: bool) -> TextGrammar:
+    def members(self, members: Sequence[KnownMember], where: str, *, nested: bool) -> TextGrammar:
         parts = []
         for member in members:
             there = f"{where}/properties/{_pointer(member.key)}"
@@ -203,7 +203,7 @@ class _Writer:
         brackets = self.format.brackets
         return sequence(brackets[at], inside, brackets[at + 1]) if brackets else inside
 
-    def element(self, template: str, member: Member, where: str, key: str | None) -> TextGrammar:
+    def element(self, template: str, member: KnownMember, where: str, key: str | None) -> TextGrammar:
         """Return the grammar of an argument or an item between its texts; `key` where it is an argument of
         the tool itself."""
         if member.place in self.open:
@@ -237,7 +237,7 @@ class _Writer:
                 yield literal(text if kind == TEXT else values[kind])
 
     def values(
-        self, member: Member, where: str, key: str | None, stops: tuple[str, ...]
+        self, member: KnownMember, where: str, key: str | None, stops: tuple[str, ...]
     ) -> Iterator[tuple[str, TextGrammar]]:
         """Yield what a value may be, with its type; with what may stand around it."""
         menu = self.plan.menu(member.place, where)
@@ -293,10 +293,12 @@ class _Writer:
         if len(set(places)) <= 1:
             if not places:
                 return literal("")
-            of = self.element(item, Member("", places[0], True), f"{where}/items", None)
+            of = self.element(item, KnownMember("", places[0], True), f"{where}/items", None)
             least, most = ends.index(True), None if repeats else len(places)
             return self.repeated(of, least, most)
-        of_each = [self.element(item, Member("", place, True), f"{where}/items", None) for place in places]
+        of_each = [
+            self.element(item, KnownMember("", place, True), f"{where}/items", None) for place in places
+        ]
         first = of_each[0]
         rest: TextGrammar = literal("")
         for index in range(len(places) - 1, 0, -1):

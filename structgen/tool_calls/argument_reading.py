@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
-from structgen.tool_calls.argument_grammar import ArgumentPlan, Member
+from structgen.tool_calls.argument_grammar import ArgumentPlan, KnownMember
 from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, matched, skipped
 from structgen.tool_calls.json_pieces import MISSING, exact_value, growing_value, value_end
 from structgen.tool_calls.templates import TEXT, filled, pieces
@@ -71,7 +71,7 @@ class MemberReader:
         value, end = self.object(at, self.plan.root if self.plan is not None else None)
         return Arguments(value, end, json.dumps(value, ensure_ascii=False), not self.unfinished)
 
-    def object(self, at: int, members: tuple[Member, ...] | None) -> tuple[dict[str, Any], int]:
+    def object(self, at: int, members: tuple[KnownMember, ...] | None) -> tuple[dict[str, Any], int]:
         """Return an object, and where it ends; what is unfinished is noted."""
         found: dict[str, Any] = {}
         known = {member.key: member for member in members or ()}
@@ -100,7 +100,7 @@ class MemberReader:
             return found, len(self.text)
         return found, at
 
-    def array(self, at: int, member: Member | None) -> tuple[list[Any], int]:
+    def array(self, at: int, member: KnownMember | None) -> tuple[list[Any], int]:
         found: list[Any] = []
         open_, close = self.brackets(2)
         item = self.items(member)
@@ -168,7 +168,7 @@ class MemberReader:
                 at = end
         return key, word, at
 
-    def value(self, at: int, tail: str, word: str, member: Member | None) -> tuple[Any, int]:
+    def value(self, at: int, tail: str, word: str, member: KnownMember | None) -> tuple[Any, int]:
         """Return a value, and where its tail ends."""
         menu = None if member is None or self.plan is None else self.plan.menu(member.place, "#")
         if self.format.quote:
@@ -227,7 +227,7 @@ class MemberReader:
         return begun or (menu is not None and menu.string is None and menu.number is None)
 
     def inner(
-        self, at: int, kinds: list[str], member: Member | None, menu: ValueMenu | None
+        self, at: int, kinds: list[str], member: KnownMember | None, menu: ValueMenu | None
     ) -> tuple[Any, int] | None:
         """Return an object or array; None where its beginning shows that it is none."""
         item = pieces(self.format.item)[0][1] if self.format.item else ""
@@ -244,7 +244,7 @@ class MemberReader:
             return self.object(at, self.plan.members(menu.object, "#"))
         return self.object(at, None)
 
-    def items(self, member: Member | None) -> Member | None:
+    def items(self, member: KnownMember | None) -> KnownMember | None:
         """Return what the items of an array may be, where they are all alike."""
         if member is None or self.plan is None:
             return None
@@ -252,9 +252,9 @@ class MemberReader:
         if array is None:
             return None
         places, _, _ = self.plan.items(array, "#")
-        return Member("", places[0], True) if len(set(places)) == 1 else None
+        return KnownMember("", places[0], True) if len(set(places)) == 1 else None
 
-    def quoted(self, at: int, member: Member | None, menu: ValueMenu | None) -> tuple[Any, int]:
+    def quoted(self, at: int, member: KnownMember | None, menu: ValueMenu | None) -> tuple[Any, int]:
         """Return a value in a format that quotes strings in its own way."""
         quote = self.format.quote
         at = skipped(self.text, at)

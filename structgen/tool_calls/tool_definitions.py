@@ -120,7 +120,7 @@ def _read(given: Any, place: str) -> Tool:
     if hasattr(given, "inputSchema"):  # mcp.types.Tool
         said = {name: getattr(given, name, None) for name in ("name", "description", "inputSchema")}
         return _of_dict({name: value for name, value in said.items() if value is not None}, place)
-    if callable(given):
+    if callable(given) and typing.get_origin(given) is None:
         with within(place):
             return _of_function(given)
     raise OptionError(

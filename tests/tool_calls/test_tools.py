@@ -221,7 +221,7 @@ def undefined(a: Nowhere) -> None: ...  # type: ignore[name-defined] # noqa: F82
         ([placed], {}, "tools/0", "a of placed"),
         ([undefined], {}, "tools/0", "'Nowhere'"),
         ([lambda a: a], {}, "tools/0", "lambda"),
-        ([list[int]], {}, "tools/0", "list"),
+        ([list[int]], {}, "tools/0", "GenericAlias is no tool"),
         ([5], {}, "tools/0", "int is no tool"),
         ("book", {}, "tools", "are a str"),
         (TWO, {"tool_choice": "three"}, "tool_choice", "No tool is called 'three'.*one, two"),
