@@ -106,6 +106,12 @@ def _without_begins(text: str, format: ToolFormat) -> str:
     return re.sub(r"(?<!section_begin\|>)(?<!call_end\|>)<\|tool_call_begin\|>", "", text)
 
 
+def _with_call(text: str, format: ToolFormat) -> str:
+    """Return a text of blocks without a call with one; what xgrammar asks of `required` holds no call."""
+    call = ' to=functions.search<|channel|>commentary json<|message|>{"query": "", "limit": 0}<|call|>'
+    return text if "<|call|>" in text or not format.blocks else text + (format.blocks if text else "") + call
+
+
 def _one_section(text: str, format: ToolFormat) -> str:
     """Return a text up to the end of its first section of calls."""
     end = format.section[1] or "<|call|>"
@@ -135,6 +141,7 @@ NAMES: Final[dict[str, tuple[str, Callable[[str, ToolFormat], str]]]] = {
         ),
     ),
     "text and calls behind the calls that were asked for": ("xgrammar", _one_section),
+    "a reply that must call, without a call": ("xgrammar", _with_call),
     "thoughts that hold their own beginning, or end with <|return|>": ("xgrammar", _thought_once),
 }
 """Known differences: whose texts the other refuses, and what must be changed in them that it does not."""
