@@ -79,6 +79,12 @@ if TYPE_CHECKING:
     from structgen.text_grammars.text_grammar import either, sequence
     from structgen.tokens.token_mask import TokenMask, allocate_mask
     from structgen.tokens.tokenizer import Tokenizer
+    from structgen.tool_calls.call_parsing import parse_calls
+    from structgen.tool_calls.replies import Call, Reply
+    from structgen.tool_calls.tool_definitions import Tool
+    from structgen.tool_calls.tool_format import ToolFormat
+    from structgen.tool_calls.tool_grammar import tools
+    from structgen.tool_calls.tool_requests import read_request
     from structgen.typed.decorator import filled, generate
     from structgen.typed.functions import Outcome
     from structgen.typed.infilled import Infilling
@@ -96,6 +102,7 @@ __all__ = [
     "WIDEST",
     "AnswerHistory",
     "BudgetError",
+    "Call",
     "Checker",
     "Closed",
     "CompiledGrammar",
@@ -130,6 +137,7 @@ __all__ = [
     "PrefixTree",
     "Regex",
     "RegexError",
+    "Reply",
     "Request",
     "Result",
     "RowStatus",
@@ -150,6 +158,8 @@ __all__ = [
     "TokenMask",
     "Tokenizer",
     "TokenizerError",
+    "Tool",
+    "ToolFormat",
     "TypeChecker",
     "UnsatisfiableSchema",
     "UnsatisfiableUnderPolicy",
@@ -176,7 +186,9 @@ __all__ = [
     "json_schema",
     "lark",
     "literal",
+    "parse_calls",
     "preload",
+    "read_request",
     "regex",
     "run",
     "sample",
@@ -186,6 +198,7 @@ __all__ = [
     "structural_tag",
     "substring_of",
     "text",
+    "tools",
     "without",
 ]
 
@@ -287,6 +300,18 @@ def _home(name: str) -> str | None:
             return "structgen.speculation.speculation_options"
         case "Tokenizer":
             return "structgen.tokens.tokenizer"
+        case "Call" | "Reply":
+            return "structgen.tool_calls.replies"
+        case "Tool":
+            return "structgen.tool_calls.tool_definitions"
+        case "ToolFormat":
+            return "structgen.tool_calls.tool_format"
+        case "parse_calls":
+            return "structgen.tool_calls.call_parsing"
+        case "read_request":
+            return "structgen.tool_calls.tool_requests"
+        case "tools":
+            return "structgen.tool_calls.tool_grammar"
         case "filled" | "generate":
             return "structgen.typed.decorator"
         case "Outcome":

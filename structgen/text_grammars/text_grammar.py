@@ -25,7 +25,7 @@ from structgen.automata.regex.syntax_tree import (
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError
-from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
+from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import LanguageGrammar
@@ -509,6 +509,10 @@ def _spelled(formula: Formula) -> str:
             return f"/{source}/"
         case Words():
             return json.dumps(sorted(formula.of))
+        case Format(name):
+            return f"format({json.dumps(name)})"
+        case Length():
+            return f"length({formula.least},{formula.most})"
         case Not():
             return f"not({_spelled(formula.of)})"
         case All() | Any_():

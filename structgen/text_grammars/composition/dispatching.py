@@ -7,6 +7,7 @@ from typing import Final
 
 from structgen.errors import OptionError
 from structgen.language.ir import All, Formula, Not, Pattern
+from structgen.text_grammars.free_text import text
 from structgen.text_grammars.regular import RegularGrammar, choice
 from structgen.text_grammars.text_grammar import TextGrammar, either
 
@@ -19,7 +20,7 @@ def triggered(
     triggers: Sequence[str],
     place: str,
     avoided: Sequence[str],
-    stops: bool = False,
+    most: int | None = None,
 ) -> TextGrammar:
     """Return the grammar of free text with tags, each given by its beginning and the grammar behind it."""
     rests: dict[str, list[TextGrammar]] = {trigger: [] for trigger in triggers}
@@ -38,16 +39,16 @@ def triggered(
         raise OptionError(
             f"No tag begins with the trigger {idle!r}.", where=f"{place}/triggers", cure="Leave it out."
         )
-    return dispatched({one: either(*after) for one, after in rests.items()}, place, avoided, stops)
+    return dispatched({one: either(*after) for one, after in rests.items()}, place, avoided, most)
 
 
 def dispatched(
-    rules: Mapping[str, TextGrammar], place: str, avoided: Sequence[str], stops: bool
+    rules: Mapping[str, TextGrammar], place: str, avoided: Sequence[str], most: int | None = None
 ) -> TextGrammar:
     """Return the grammar of free text in which each trigger is followed by a text of its grammar (`rules`).
 
-    The free text contains none of `avoided`, and no trigger except the one that ends it. `stops`: at most one
-    trigger occurs.
+    The free text contains none of `avoided`, and no trigger except the one that ends it. `most`: so many
+    triggers occur at most, and after the last of so many no text.
     """
     for one in rules:
         other = next((two for two in (*rules, *avoided) if two != one and two in one), None)
@@ -58,10 +59,18 @@ def dispatched(
                 cure="Choose texts that do not contain one another.",
             )
     bodies = [_up_to(one, list(rules), avoided) + after for one, after in rules.items()]
-    never = [*rules, *avoided]
-    free = RegularGrammar(Not(holding(never)), f"any text without {shown(never)}")
-    body = either(*bodies)
-    return body | free if stops else body.repeat() + free
+    return interrupted(either(*bodies), free_of([*rules, *avoided]), most)
+
+
+def interrupted(body: TextGrammar, free: TextGrammar, most: int | None) -> TextGrammar:
+    """Return the grammar of texts of `body`, then one of `free`; with `most`: of so many or fewer, and none
+    of `free` after so many."""
+    return body.repeat() + free if most is None else body.repeat(0, most - 1) + (body | free)
+
+
+def free_of(words: Sequence[str]) -> TextGrammar:
+    """Return the grammar of texts that contain none of some words."""
+    return RegularGrammar(Not(holding(words)), f"any text without {shown(words)}") if words else text()
 
 
 def _up_to(word: str, words: Sequence[str], avoided: Sequence[str]) -> TextGrammar:

@@ -306,7 +306,7 @@ class _Reader:
         stops = flag_of(value, "stop_after_first", place)
         avoided = (*texts_of(value, "excludes", place), *ends)
         if not flag_of(value, "at_least_one", place):
-            return triggered(found, texts_of(value, "triggers", place), place, avoided, stops)
+            return triggered(found, texts_of(value, "triggers", place), place, avoided, 1 if stops else None)
         first = either(*(begin + rest for begin, rest in found))
         more = triggered(found, texts_of(value, "triggers", place), place, avoided)
         return first if stops else first + more
@@ -322,4 +322,4 @@ class _Reader:
                 raise OptionError(f"{rule[0]!r} has two rules.", where=there, cure="Leave one out.")
             rules[rule[0]] = self.read(rule[1], f"{there}/1", (), depth + 1)
         loops = flag_of(value, "loop", place, unsaid=True)
-        return dispatched(rules, place, texts_of(value, "excludes", place), not loops)
+        return dispatched(rules, place, texts_of(value, "excludes", place), None if loops else 1)

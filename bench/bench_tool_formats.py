@@ -1,0 +1,397 @@
+"""Do structgen and xgrammar mean the same by a format of tool calls? Texts of each are held to the other.
+
+    python bench/bench_tool_formats.py [FORMAT...] [--count 500] [--walks 0] [--seed 0]
+
+For each format that xgrammar builds, `--count` texts are drawn by a random walk over xgrammar's masks and
+given to structgen, and as many over structgen's masks and given to xgrammar, which are read back by
+`sg.parse_calls` too. The vocabulary has single characters and the texts of the format, so that walks meet
+calls often. With `--walks`, as many walks of structgen's grammar alone are read back, for all formats.
+
+A text that one side refuses is a difference. Those that are known have a name (`NAMES`), and are counted
+under it; any other is printed, and the exit status is 1. Writes bench/results/tool-formats-DATE.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+from records import add_results, load, version, write
+from rich.console import Console
+from rich.table import Table
+
+import structgen as sg
+from structgen.tool_calls.format_rows import FORMATS
+from structgen.tool_calls.templates import TEXT, pieces
+from structgen.tool_calls.tool_format import ToolFormat
+
+COLUMNS = ("format", "source", "texts", "calls", "differences", "of them named", "seconds")
+SEARCH = {
+    "type": "object",
+    "properties": {
+        "query": {"type": "string"},
+        "limit": {"type": "integer"},
+        "exact": {"type": "boolean"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["query", "limit"],
+    "additionalProperties": False,
+}
+MOVE = {
+    "type": "object",
+    "properties": {
+        "to": {
+            "type": "object",
+            "properties": {"room": {"type": "string"}, "floor": {"type": "integer"}},
+            "required": ["room"],
+            "additionalProperties": False,
+        },
+        "ratio": {"type": "number"},
+    },
+    "required": ["to"],
+    "additionalProperties": False,
+}
+TOOLS: Final[list[dict[str, Any]]] = [
+    {"type": "function", "function": {"name": "search", "description": "Find.", "parameters": SEARCH}},
+    {"type": "function", "function": {"name": "move", "description": "Go.", "parameters": MOVE}},
+]
+CHOICES: Final[tuple[Any, ...]] = (
+    "auto",
+    "required",
+    {"type": "function", "function": {"name": "search"}},
+)
+WORDS = (
+    '"query"',
+    '"limit"',
+    '"exact"',
+    '"tags"',
+    '"to"',
+    '"room"',
+    '"floor"',
+    '"ratio"',
+    ": ",
+    ", ",
+    "true",
+)
+WORDS += ("query", "limit", "exact", "tags", "to", "room", "floor", "ratio", "search", "move", "false", "raw")
+WIDE = {"whitespace": "any", "numbers": "any"}
+"""Policies under which structgen judges texts of xgrammar, which bounds neither."""
+_LONGEST = 400
+"""Tokens after which a walk is given up."""
+_CLOSING = 80
+"""Tokens after which a walk prefers the format's own texts."""
+
+
+def _without_blanks(text: str, format: ToolFormat) -> str:
+    """Return a text without white space around the JSON text of arguments."""
+    assert isinstance(format.calls, tuple)
+    for template in format.calls:
+        before, _, after = template.partition("$arguments")
+        before, after = re.split(r"\$[a-z]+", before)[-1], re.split(r"\$[a-z]+", after)[0]
+        text = re.sub(re.escape(before) + r"\s+\{", lambda _, said=before: said + "{", text)
+        text = re.sub(r"\}\s+" + re.escape(after), lambda _, said=after: "}" + said, text)
+    return text
+
+
+def _without_begins(text: str, format: ToolFormat) -> str:
+    """Return a text without beginnings of calls outside of sections; xgrammar stumbles over some that begin
+    like a section."""
+    return re.sub(r"(?<!section_begin\|>)(?<!call_end\|>)<\|tool_call_begin\|>", "", text)
+
+
+def _with_call(text: str, format: ToolFormat) -> str:
+    """Return a text of blocks without a call with one; what xgrammar asks of `required` holds no call."""
+    call = ' to=functions.search<|channel|>commentary json<|message|>{"query": "", "limit": 0}<|call|>'
+    return text if "<|call|>" in text or not format.blocks else text + (format.blocks if text else "") + call
+
+
+def _one_section(text: str, format: ToolFormat) -> str:
+    """Return a text up to the end of its first section of calls."""
+    end = format.section[1] or "<|call|>"
+    before, found, _ = text.partition(end)
+    return before + found
+
+
+def _thought_once(text: str, format: ToolFormat) -> str:
+    """Return a text without beginnings of thoughts inside thoughts."""
+    begin, end = format.thinking or ("<think>", "</think>")
+    if format.blocks:
+        text = re.sub(rf"(?<!^)(?<!{re.escape(format.blocks)}){re.escape(begin)}", "", text)
+        return re.sub(r"<\|return\|>(?=<\|start\|>|$)", "<|end|>", text)
+    head, found, rest = text.partition(end)
+    opened = begin if head.startswith(begin) else ""
+    return opened + head.replace(begin, "") + found + rest
+
+
+NAMES: Final[dict[str, tuple[str, Callable[[str, ToolFormat], str]]]] = {
+    "white space around the arguments": ("structgen", _without_blanks),
+    "minus zero": ("structgen", lambda text, format: re.sub(r"-0(?![\d.])", "0", text)),
+    "the beginning of a call in free text": ("structgen", _without_begins),
+    "<|constrain|> behind a blank, as gpt-oss writes it": (
+        "structgen",
+        lambda text, format: text.replace(" <|constrain|>json", "<|constrain|>json").replace(
+            "commentary<|constrain|>", "commentary <|constrain|>"
+        ),
+    ),
+    "text and calls behind the calls that were asked for": ("xgrammar", _one_section),
+    "a reply that must call, without a call": ("xgrammar", _with_call),
+    "thoughts that hold their own beginning, or end with <|return|>": ("xgrammar", _thought_once),
+}
+"""Known differences: whose texts the other refuses, and what must be changed in them that it does not."""
+
+
+def texts_of(format: ToolFormat) -> list[str]:
+    """Return the texts that a format writes."""
+    assert isinstance(format.calls, tuple)
+    templates = [*format.calls, format.member, format.item]
+    found = [said for one in templates if one for kind, said in pieces(one) if kind == TEXT]
+    found += [*format.section, format.separator, format.lead, *format.triggers, *format.thinking]
+    found += [*format.text, format.blocks, format.end, *format.brackets, format.quote, *format.types.values()]
+    return [one for one in dict.fromkeys(found) if one]
+
+
+def vocabulary(format: ToolFormat) -> list[str]:
+    """Return the tokens of a format's walks; the end token follows them."""
+    single = [chr(code) for code in range(32, 127)] + ["\n", "é"]
+    return list(dict.fromkeys([*single, *texts_of(format), *WORDS]))
+
+
+class Walker:
+    """Draws texts of structgen's grammar, and takes texts."""
+
+    def __init__(self, grammar: sg.Grammar, tokens: Sequence[str]) -> None:
+        bytes_of: list[bytes | None] = [one.encode() for one in tokens]
+        self.tokenizer = sg.Tokenizer.from_bytes([*bytes_of, None], eos_token_id=len(tokens))
+        self.compiled = sg.compile(grammar, self.tokenizer, store=False)
+        self.tokens = tokens
+        self.mask = sg.allocate_mask(1, len(tokens) + 1)
+
+    def draw(self, source: random.Random) -> str:
+        matcher = sg.Matcher(self.compiled)
+        found: list[int] = []
+        while len(found) < _LONGEST:
+            matcher.fill_mask(self.mask, 0)
+            token = chosen(self.mask.allowed(0).tolist(), self.tokens, source, len(found))
+            if token == len(self.tokens):
+                return "".join(self.tokens[one] for one in found)
+            matcher.advance(token)
+            found.append(token)
+        rest = self.compiled.completion(matcher.state)
+        return "".join(self.tokens[one] for one in found) + rest.decode()
+
+    def takes(self, text: str) -> bool:
+        state = self.compiled.step_bytes(self.compiled.start, text.encode())
+        return state is not None and self.compiled.accepts_end(state)
+
+
+class Peer:
+    """The same of xgrammar."""
+
+    def __init__(self, tag: Any, tokens: Sequence[str]) -> None:
+        import xgrammar
+
+        self.made = xgrammar
+        information = xgrammar.TokenizerInfo(
+            [*(one.encode() for one in tokens), b"</s>"], stop_token_ids=[len(tokens)]
+        )
+        self.compiled = xgrammar.GrammarCompiler(information).compile_structural_tag(tag)
+        self.tokens = tokens
+        self.mask = xgrammar.allocate_token_bitmask(1, len(tokens) + 1)
+
+    def draw(self, source: random.Random) -> str | None:
+        matcher = self.made.GrammarMatcher(self.compiled)
+        found: list[int] = []
+        while len(found) < _LONGEST:
+            matcher.fill_next_token_bitmask(self.mask, 0)
+            bits = np.unpackbits(self.mask[0].numpy().view(np.uint8), bitorder="little")
+            allowed = np.flatnonzero(bits[: len(self.tokens) + 1]).tolist()
+            if not allowed:
+                return None  # a dead end
+            token = chosen(allowed, self.tokens, source, len(found))
+            if token == len(self.tokens):
+                return "".join(self.tokens[one] for one in found)
+            assert matcher.accept_token(token)
+            found.append(token)
+        return None
+
+    def takes(self, text: str) -> bool:
+        matcher = self.made.GrammarMatcher(self.compiled)
+        return (not text or matcher.accept_string(text)) and matcher.accept_token(len(self.tokens))
+
+
+def chosen(allowed: Sequence[int], tokens: Sequence[str], source: random.Random, written: int) -> int:
+    """Return one of the allowed tokens: more often a long one, above all late in a walk."""
+    weights = []
+    for token in allowed:
+        if token == len(tokens):
+            weights.append(4.0 if written < _CLOSING else 1e6)
+        else:
+            weights.append(1.0 if len(tokens[token]) == 1 else 40.0 if written < _CLOSING else 1e4)
+            if written >= _CLOSING and tokens[token] in '"}]0':
+                weights[-1] = 1e3
+    return source.choices(allowed, weights)[0]
+
+
+def grammar_of(
+    format: ToolFormat, choice: Any, parallel: bool, thinking: bool | str, **policies: Any
+) -> sg.Grammar:
+    return sg.tools(
+        TOOLS, format=format, tool_choice=choice, parallel=parallel, thinking=thinking, **policies
+    )
+
+
+def tag_of(format: str, choice: Any, parallel: bool, thinking: bool | str) -> Any:
+    """Return xgrammar's structural tag."""
+    from xgrammar import get_model_structural_tag
+
+    mode = {True: "enabled", False: "disabled", "auto": "auto"}[thinking]
+    return get_model_structural_tag(
+        format,
+        TOOLS,
+        choice,
+        reasoning=mode,
+        parallel_tool_calls=parallel,  # type: ignore[arg-type]
+    )
+
+
+def cases(format: ToolFormat) -> Iterator[tuple[Any, bool, bool | str]]:
+    """Yield choices, whether calls may be parallel, and thoughts; no others than both sides mean alike."""
+    for choice in CHOICES:
+        for parallel in (True, False):
+            if format.name != "minimax":  # without thoughts, xgrammar writes empty ones
+                yield choice, parallel, False
+            if format.thinking:
+                yield choice, parallel, True
+                if format.name != "minimax_m3":  # xgrammar takes the end of thoughts alone
+                    yield choice, parallel, "auto"
+
+
+def peers() -> list[str]:
+    """Return the formats that xgrammar builds and structgen knows."""
+    from xgrammar.builtin_structural_tag import _structural_tag_registry
+
+    return [name for name in FORMATS if name in _structural_tag_registry]
+
+
+def named(text: str, source: str, format: ToolFormat, takes: Callable[[str], bool]) -> str:
+    """Return the name of the known difference for which a text is refused, "" for none."""
+    changes = {name: mended for name, (of, mended) in NAMES.items() if of == source}
+    for name, mended in changes.items():
+        if takes(mended(text, format)):
+            return name
+    for mended in changes.values():
+        text = mended(text, format)
+    return ", ".join(changes) if takes(text) else ""
+
+
+def compared(name: str, count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield for each source how many of its texts the other refuses; and the texts without a name."""
+    format = FORMATS[name]
+    tokens = vocabulary(format)
+    listed = list(cases(format))
+    each = max(1, -(-count // len(listed)))
+    found = {of: Counter[str]() for of in ("structgen", "xgrammar")}
+    refused: dict[str, list[str]] = {"structgen": [], "xgrammar": []}
+    seconds = Counter[str]()
+    for index, (choice, parallel, thinking) in enumerate(listed):
+        grammar = grammar_of(format, choice, parallel, thinking)
+        ours, theirs = Walker(grammar, tokens), Peer(tag_of(name, choice, parallel, thinking), tokens)
+        for of, drawer, judge in (
+            ("structgen", ours, theirs),
+            ("xgrammar", theirs, Walker(grammar_of(format, choice, parallel, thinking, **WIDE), tokens)),
+        ):
+            began = time.process_time()
+            source = random.Random(f"{seed} {name} {index} {of}")
+            for _ in range(each):
+                text = drawer.draw(source)
+                if text is None:
+                    continue
+                found[of]["texts"] += 1
+                if of == "structgen":
+                    found[of]["calls"] += len(read_back(text, format, thinking).calls)
+                if not judge.takes(text):
+                    found[of]["differences"] += 1
+                    if named(text, of, format, judge.takes):
+                        found[of]["of them named"] += 1
+                    else:
+                        refused[of].append(json.dumps([choice, parallel, thinking, text], ensure_ascii=False))
+            seconds[of] += int(1000 * (time.process_time() - began))
+    for of, counts in found.items():
+        yield {
+            "format": name,
+            "source": of,
+            **{column: counts[column] for column in COLUMNS[2:6]},
+            "seconds": round(seconds[of] / 1000, 1),
+            "refused": refused[of],
+        }
+
+
+def read_back(text: str, format: ToolFormat, thinking: bool | str) -> sg.Reply:
+    """Return what is read of a text of our grammar, which must be whole and without faults."""
+    reply = sg.parse_calls(text, format, tools=TOOLS, thinking=thinking)
+    assert reply.complete and not reply.problems and reply.partial is None, (text, reply)
+    assert all(call.name in ("search", "move") for call in reply.calls)
+    for call in reply.calls:
+        call.value()  # raises for arguments that the schema refuses
+    return reply
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("formats", nargs="*", help="names; all if there is none")
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--walks", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    add_results(parser)
+    options = parser.parse_args()
+    console = Console()
+    table = Table(*COLUMNS)
+    rows: list[dict[str, Any]] = []
+    wrong = 0
+    for name in options.formats or FORMATS:
+        if name in peers() and options.count:
+            for row in compared(name, options.count, options.seed):
+                for text in row["refused"][:5]:
+                    console.print(f"{name}, a text of {row['source']}: {text}", markup=False)
+                wrong += len(row.pop("refused"))
+                rows.append(row)
+        if options.walks:
+            format, began, calls = FORMATS[name], time.process_time(), 0
+            listed = list(cases(format))
+            tokens = vocabulary(format)
+            each = -(-options.walks // len(listed))
+            for index, (choice, parallel, thinking) in enumerate(listed):
+                walker = Walker(grammar_of(format, choice, parallel, thinking), tokens)
+                source = random.Random(f"{options.seed} {name} {index} walks")
+                for _ in range(each):
+                    calls += len(read_back(walker.draw(source), format, thinking).calls)
+            spent = round(time.process_time() - began, 1)
+            rows.append(
+                {
+                    "format": name,
+                    "source": "walks",
+                    "texts": each * len(listed),
+                    "calls": calls,
+                    "differences": 0,
+                    "of them named": 0,
+                    "seconds": spent,
+                }
+            )
+    for row in rows:
+        table.add_row(*(str(row[column]) for column in COLUMNS))
+    console.print(table)
+    about = {"structgen": version(), "load": load(), "seed": options.seed}
+    path = write(options.results, "tool-formats", about, COLUMNS, [[row[c] for c in COLUMNS] for row in rows])
+    console.print(f"{path}; {wrong} differences without a name")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,72 @@
+"""Texts of a format inside a reply: matched with any white space where the format has some."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from structgen.tool_calls.templates import BLANK
+
+_PUNCTUATION: Final = "{}[]:,"
+
+
+class UnfinishedError(Exception):
+    """The text ends before what is being read."""
+
+
+class DifferentError(Exception):
+    """Something else stands there; the message says what was looked for."""
+
+
+def skipped(text: str, at: int) -> int:
+    """Return the place of the next character that is no white space."""
+    while at < len(text) and text[at] in BLANK:
+        at += 1
+    return at
+
+
+def matched(text: str, at: int, said: str, *, loose: bool = False) -> int:
+    """Return where a text of the format ends that stands at `at`. For white space in it any may stand there,
+    or none; with `loose` also around JSON's punctuation.
+
+    Raises `UnfinishedError` where the text ends inside it, `DifferentError` where it does not stand there.
+    """
+    index = 0
+    while index < len(said):
+        char = said[index]
+        if char in BLANK:
+            at, index = skipped(text, at), index + 1
+            continue
+        if loose and (char in _PUNCTUATION or (index and said[index - 1] in _PUNCTUATION)):
+            at = skipped(text, at)
+        if at == len(text):
+            raise UnfinishedError
+        if text[at] != char:
+            raise DifferentError(f"{said[index : index + 20]!r}")
+        at, index = at + 1, index + 1
+    return at
+
+
+@lru_cache(maxsize=1024)
+def searcher(said: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern that finds the first of some texts of a format, with any white space in them."""
+    return re.compile("|".join(map(_pattern, said)))
+
+
+def _pattern(said: str) -> str:
+    found = ""
+    for part in re.findall(r"\s+|\S", said.lstrip()):
+        found += r"\s*" if part.isspace() else re.escape(part)
+    return found
+
+
+def begun(text: str, said: tuple[str, ...]) -> int:
+    """Return where the longest end of a text begins that is a beginning of one of some texts."""
+    longest = 0
+    for one in said:
+        for length in range(min(len(one) - 1, len(text)), longest, -1):
+            if text.endswith(one[:length]):
+                longest = length
+                break
+    return len(text) - longest

@@ -1,0 +1,50 @@
+"""Texts with places in them: `<tool_call>{"name": "$name", "arguments": $arguments}</tool_call>`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+Piece: TypeAlias = "tuple[str, str]"
+"""A place and "" (`("name", "")`), or TEXT and a text."""
+
+TEXT: Final = "text"
+BLANK: Final = " \t\n\r"
+"""What a format may leave between its parts: JSON's white space."""
+_PLACE: Final = re.compile(r"\$(name|id|index|arguments|quoted|gap|line|key|type|value)")
+
+
+@lru_cache(maxsize=1024)
+def pieces(template: str) -> tuple[Piece, ...]:
+    """Return the texts and places of a template, in order. `$gap` is white space that is usually not written,
+    `$line` white space that is usually a line break; `$quoted` is the text of the arguments as a JSON string.
+    """
+    found: list[Piece] = []
+    at = 0
+    for place in _PLACE.finditer(template):
+        if place.start() > at:
+            found.append((TEXT, template[at : place.start()]))
+        found.append((place[1], ""))
+        at = place.end()
+    if at < len(template):
+        found.append((TEXT, template[at:]))
+    return tuple(found)
+
+
+def places(template: str) -> set[str]:
+    """Return the places of a template."""
+    return {kind for kind, _ in pieces(template)} - {TEXT}
+
+
+def first_text(template: str) -> str:
+    """Return the text before the first place."""
+    kind, text = pieces(template)[0] if template else (TEXT, "")
+    return text if kind == TEXT else ""
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """Return a template with its places filled; white space that may be there is written as it usually is."""
+    usual = {"gap": "", "line": "\n", **values}
+    return "".join(text if kind == TEXT else usual[kind] for kind, text in pieces(template))

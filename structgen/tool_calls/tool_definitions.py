@@ -1,0 +1,274 @@
+"""Tools, read from functions, types, OpenAI's dicts and MCP's definitions."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import json
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from structgen.errors import OptionError, SchemaError, StructgenError, UnsupportedError, ValidatorError
+from structgen.python_types.type_hints import TypeReader, read_type
+from structgen.text_grammars.composition.tag_fields import fields, within
+
+_COMPOSING: Final = frozenset(
+    "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
+    "additionalProperties unevaluatedProperties propertyNames extends".split()
+)
+"""Keywords beside which an object is not closed by `additionalProperties: false`."""
+_FUNCTION: Final = {"name", "description", "parameters", "strict"}
+_MCP: Final = {"name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons"}
+_MCP_MORE: Final = {"_meta", "meta", "execution"}
+_SECTION: Final = re.compile(r"^\s*(?:args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
+_ARGUMENT: Final = re.compile(r"^(\s*)(?::param\s+(?:[\w.\[\], |]+\s)?)?(\w+)\s*(?:\([^)]*\))?\s*:\s*(\S.*)$")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tool:
+    """What a model may call: a name, what it is for, and the JSON Schema of its arguments."""
+
+    name: str
+    description: str = ""
+    schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The schema of an object. Arguments that it does not name are not written, unless it says so."""
+    callable: Any = None
+    """The function or the type that the tool was read from. structgen calls no function."""
+    reader: TypeReader[Any] | None = None
+    """Reads the arguments as `callable` has them; None where there is no type but the schema."""
+
+    @property
+    def policies(self) -> Mapping[str, Any]:
+        """Options of `sg.json_schema` under which every document of the schema is read."""
+        return self.reader.policies if self.reader is not None else {}
+
+    @property
+    def closed_schema(self) -> dict[str, Any]:
+        """The schema, which allows no other arguments than those that it names."""
+        if "properties" not in self.schema or _COMPOSING & self.schema.keys():
+            return dict(self.schema)
+        return {**self.schema, "additionalProperties": False}
+
+    def value(self, document: str) -> Any:
+        """Return the arguments in a JSON text as the tool's types have them: an object of the type; of a
+        function a dict for its keyword arguments; of a dict's schema what `json.loads` makes.
+
+        Errors: `ValidatorError` for arguments that the types or the schema refuse.
+        """
+        if self.reader is not None:
+            return self.reader.read(document)
+        # start-up: jsonschema, which only those need who read answers
+        from jsonschema.exceptions import best_match
+
+        # start-up: the same
+        from jsonschema.validators import validator_for
+
+        value = json.loads(document)
+        validator = validator_for(self.closed_schema)(self.closed_schema)
+        first = best_match(validator.iter_errors(value))
+        if first is not None:
+            raise ValidatorError(
+                f"{first.message[:200]}.",
+                where="".join(f"/{part}" for part in first.absolute_path),
+                cure=f"The schema of {self.name} refuses it: tell the model by call.result(..., error=True).",
+            )
+        return value
+
+    def openai(self) -> dict[str, Any]:
+        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too."""
+        return {
+            "type": "function",
+            "function": {
+                "name": self.name,
+                "description": self.description,
+                "parameters": dict(self.schema),
+            },
+        }
+
+
+def read_tools(tools: Iterable[Any], where: str = "tools") -> tuple[Tool, ...]:
+    """Return tools given as functions, pydantic models, dataclasses, TypedDicts, OpenAI's dicts (of chat
+    completions and of responses), MCP's definitions, or `Tool`s. Errors: `OptionError` for what is none of
+    these and for two tools of one name; `UnsupportedError` for what has no schema. No function is called.
+    """
+    if isinstance(tools, (str, bytes, Mapping)) or not isinstance(tools, Iterable):
+        raise OptionError(
+            f"The tools are a {type(tools).__name__}.", where=where, cure="Give them in a list: [tool]."
+        )
+    found: dict[str, Tool] = {}
+    for index, one in enumerate(tools):
+        place = f"{where}/{index}"
+        tool = _read(one, place)
+        if tool.name in found:
+            raise OptionError(
+                f"A second tool is called {tool.name!r}.", where=f"{place}/name", cure="Rename one of them."
+            )
+        found[tool.name] = tool
+    return tuple(found.values())
+
+
+def _read(given: Any, place: str) -> Tool:
+    if isinstance(given, Tool):
+        return given
+    if isinstance(given, Mapping):
+        return _of_dict(dict(given), place)
+    if isinstance(given, type):
+        return _of_type(given, place)
+    if hasattr(given, "inputSchema"):  # mcp.types.Tool
+        said = {name: getattr(given, name, None) for name in ("name", "description", "inputSchema")}
+        return _of_dict({name: value for name, value in said.items() if value is not None}, place)
+    if callable(given) and typing.get_origin(given) is None:
+        with within(place):
+            return _of_function(given)
+    raise OptionError(
+        f"A {type(given).__name__} is no tool.",
+        where=place,
+        cure="Give a function, a type, a dict in OpenAI's or MCP's shape, or an sg.Tool.",
+    )
+
+
+# --- dicts --------------------------------------------------------------------------------------------------
+
+
+def _of_dict(given: dict[str, Any], place: str) -> Tool:
+    """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
+    kind = given.get("type", "function")
+    if "inputSchema" in given:
+        fields(given, _MCP | _MCP_MORE, place)
+        return _made(given, given["inputSchema"], f"{place}/inputSchema", place)
+    if kind != "function":
+        raise UnsupportedError(
+            f"The tool is of the type {kind!r}, which has no schema of arguments.",
+            keyword="type",
+            where=f"{place}/type",
+            cure='Give tools of the type "function"; describe what a server runs itself as one of them.',
+        )
+    if "function" in given:
+        fields(given, {"type", "function"}, place)
+        place, given = f"{place}/function", given["function"]
+        if not isinstance(given, Mapping):
+            raise OptionError("It is no dict.", where=place, cure='Write {"name": ..., "parameters": {...}}.')
+        given = dict(given)
+    fields(given, _FUNCTION | {"type"}, place)
+    empty = {"type": "object", "properties": {}}
+    schema = given.get("parameters")
+    return _made(given, empty if schema is None else schema, f"{place}/parameters", place)
+
+
+def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
+    name, description = given.get("name"), given.get("description") or ""
+    if not isinstance(name, str) or not name:
+        raise OptionError(f"Its name is {name!r}.", where=f"{place}/name", cure="Give it a name.")
+    if not isinstance(description, str):
+        raise OptionError("It is no text.", where=f"{place}/description", cure="Give a string.")
+    return Tool(name, description, _object_schema(schema, at))
+
+
+def _object_schema(schema: Any, where: str) -> dict[str, Any]:
+    """Return a schema, which must be one of objects. Errors: `SchemaError`."""
+    kind = schema.get("type", "object") if isinstance(schema, Mapping) else None
+    if kind == "object":
+        return dict(schema)
+    raise SchemaError(
+        f"The arguments of a tool are an object, and the schema is one of {kind}."
+        if kind
+        else f"The schema of the arguments is a {type(schema).__name__}.",
+        where=where,
+        cure='Write {"type": "object", "properties": {...}, "required": [...]}.',
+    )
+
+
+# --- types and functions ------------------------------------------------------------------------------------
+
+
+def _of_type(given: type, place: str) -> Tool:
+    with within(place):
+        reader: TypeReader[Any] = read_type(given)
+        schema = reader.schema
+        if "$ref" not in schema:
+            schema = _object_schema(schema, given.__name__)
+    written = inspect.getdoc(given) or ""
+    if written.startswith(f"{given.__name__}("):  # what dataclasses write themselves
+        written = ""
+    return Tool(given.__name__, written or schema.get("description", ""), schema, given, reader)
+
+
+def _of_function(given: Callable[..., Any]) -> Tool:
+    """Return a tool of a function, a method or another callable, by its signature and docstring."""
+    named = given
+    while isinstance(named, functools.partial):
+        named = named.func
+    name = getattr(named, "__name__", type(named).__name__)
+    if name == "<lambda>":
+        raise _no_tool("A lambda has no name and no types.", "Write a function with annotations.")
+    body = named if inspect.isroutine(named) else type(named).__call__
+    try:
+        signature = inspect.signature(given)
+        hints = typing.get_type_hints(inspect.unwrap(body), include_extras=True)
+    except NameError as error:
+        raise _no_tool(f"Its annotations name {error.name!r}, which is not defined.", "Import it.") from error
+    except (TypeError, ValueError) as error:
+        raise _no_tool("Its signature cannot be read.", "Wrap it in a function with annotations.") from error
+    described = inspect.getdoc(named) or ""
+    of_arguments = _descriptions(described)
+    taken: dict[str, Any] = {}
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
+            raise _no_tool(
+                f"{stars}{parameter.name} of {name} has no name that a call could give it.",
+                "Name each parameter: a list in place of *args, a dict in place of **kwargs, no /.",
+            )
+        hint = hints.get(parameter.name, parameter.empty)
+        if hint is parameter.empty:
+            raise _no_tool(
+                f"The parameter {parameter.name} of {name} has no annotation.",
+                f"Write its type: def {name}({parameter.name}: str, ...).",
+            )
+        taken[parameter.name] = hint if parameter.default is parameter.empty else typing.NotRequired[hint]
+    # optional: comes with pydantic, which takes no other TypedDict before Python 3.12
+    from typing_extensions import TypedDict
+
+    reader = read_type(TypedDict(name, taken))  # type: ignore[operator]
+    schema = dict(reader.schema)
+    schema.pop("title", None)
+    schema["properties"] = {
+        key: {**value, "description": of_arguments[key]}
+        if key in of_arguments and "description" not in value
+        else value
+        for key, value in schema.get("properties", {}).items()
+    }
+    return Tool(name, _summary(described), schema, given, reader)
+
+
+def _no_tool(what: str, cure: str) -> StructgenError:
+    return UnsupportedError(what, keyword="type", cure=cure)
+
+
+def _summary(described: str) -> str:
+    """Return what a docstring says before it comes to the arguments."""
+    lines: list[str] = []
+    for line in described.splitlines():
+        if _SECTION.match(line) or line.lstrip().startswith((":param", ":return", ":rtype", ":raises")):
+            break
+        lines.append(line)
+    return "\n".join(lines).strip()
+
+
+def _descriptions(described: str) -> dict[str, str]:
+    """Return what a docstring says of arguments, by name: lines `name: text` below `Args:`, or `:param`."""
+    found: dict[str, str] = {}
+    inside = False
+    for line in described.splitlines():
+        if _SECTION.match(line):
+            inside = True
+            continue
+        if inside and line.strip() and not line.startswith((" ", "\t")):
+            inside = False
+        said = _ARGUMENT.match(line)
+        if said and (inside or line.lstrip().startswith(":param")):
+            found[said[2]] = said[3].strip()
+    return found

@@ -1,0 +1,274 @@
+"""`sg.tools`: the grammar of replies in which tools may be called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from structgen.errors import OptionError
+from structgen.json_grammars.schema_grammar import json_schema
+from structgen.limits import Limits
+from structgen.text_grammars.composition.dispatching import dispatched, free_of, interrupted
+from structgen.text_grammars.composition.json_strings import in_json_string
+from structgen.text_grammars.composition.tag_fields import within
+from structgen.text_grammars.regular import literal, regex
+from structgen.text_grammars.special_tokens import special
+from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
+from structgen.tool_calls.argument_grammar import argument_grammar, blank_of, gap, has_no_arguments
+from structgen.tool_calls.format_rows import format_of
+from structgen.tool_calls.templates import TEXT, pieces, places
+from structgen.tool_calls.tool_choices import ToolChoice, read_choice
+from structgen.tool_calls.tool_definitions import Tool, read_tools
+from structgen.tool_calls.tool_format import ToolFormat
+
+
+def tools(
+    tools: Iterable[Any],
+    *,
+    format: str | ToolFormat | Any,
+    tool_choice: Any = "auto",
+    parallel: bool | int = True,
+    thinking: bool | Literal["auto"] = False,
+    specials: Mapping[str, int] | None = None,
+    limits: Limits | None = None,
+    **policies: Any,
+) -> TextGrammar:
+    """Return the grammar of replies that may call tools, as a format writes them.
+
+    `tools`: functions, pydantic models, dataclasses, OpenAI's dicts (chat completions, responses), MCP's
+    definitions. The arguments of a call are strict by the tool's schema; arguments that a schema does not
+    name are not written, unless it has `additionalProperties`.
+    `format`: the name of a format, an `sg.ToolFormat`, the text of a chat template, or a tokenizer of
+    transformers with one.
+    `tool_choice`: "auto", "required", "none", the name of a tool, or OpenAI's dicts, `allowed_tools` too.
+    `parallel`: whether a reply may have several calls, or the most calls; after the last, the reply ends.
+    `thinking`: True, thoughts come first (inside of them, where the format's prompts open them); "auto",
+    thoughts or none; False, none.
+    `specials`: the ids of special tokens by their texts. Where the format writes such a text, the token is
+    meant. A tokenizer of transformers brings its own.
+    `limits` and `policies` are options of `sg.json_schema` for the arguments.
+
+    Errors, with their places: `OptionError`, `UnsupportedError`, and those of the schemas. Cost: that of
+    reading types and schemas; nothing is compiled yet.
+    """
+    row = format_of(format)
+    if limits is not None:
+        policies["limits"] = limits
+    if specials is None:
+        specials = specials_of(format)
+    if thinking not in (True, False, "auto"):
+        raise OptionError(f"It is {thinking!r}.", where="thinking", cure='Give True, False or "auto".')
+    if thinking and not row.thinking:
+        raise OptionError(
+            f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
+        )
+    choice = read_choice(read_tools(tools), tool_choice, parallel)
+    return _Builder(row, specials, policies).reply(choice, thinking)
+
+
+def specials_of(tokenizer: Any) -> Mapping[str, int]:
+    """Return the ids of a tokenizer's special tokens by their texts; of what is no tokenizer of transformers,
+    none."""
+    if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
+        return {text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens}
+    return {}
+
+
+class _Builder:
+    """Builds grammars of one format."""
+
+    def __init__(self, row: ToolFormat, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
+        self.row, self.specials, self.policies = row, specials, dict(policies)
+        by_length = sorted(filter(None, specials), key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, by_length))) if by_length else None
+
+    # --- texts ----------------------------------------------------------------------------------------------
+
+    def spelled(self, text: str) -> TextGrammar:
+        """Return the grammar of a text of the format; special tokens in it stand for themselves."""
+        if self._special is None:
+            return literal(text)
+        parts: list[TextGrammar] = []
+        at = 0
+        for found in self._special.finditer(text):
+            parts += [literal(text[at : found.start()]), special(self.specials[found[0]])]
+            at = found.end()
+        return sequence(*parts, literal(text[at:]))
+
+    def is_special(self, text: str) -> bool:
+        """Tell whether a text begins with a special token, which no free text can be mistaken for."""
+        return self._special is not None and self._special.match(text) is not None
+
+    def free(self, *more: str) -> TextGrammar:
+        """Return free text outside of calls and thoughts, without some more texts too."""
+        return free_of(self.never(*more))
+
+    def never(self, *more: str) -> list[str]:
+        """Return the texts that free text does not hold, those left out that hold another one."""
+        listed = dict.fromkeys((*self.row.thinking, *self.row.never, *more))
+        return [one for one in listed if one and not any(other != one and other in one for other in listed)]
+
+    def thoughts(self, *, opened: bool) -> TextGrammar:
+        begin, end = self.row.thinking
+        more = self.row.text[1:] if self.row.blocks else self.row.triggers if self.row.never else ()
+        return sequence(
+            self.spelled("" if opened else begin),
+            self.free(*more),
+            self.spelled(end),
+            self.spelled(self.row.after_thinking),
+        )
+
+    # --- replies --------------------------------------------------------------------------------------------
+
+    def reply(self, choice: ToolChoice, thinking: bool | str) -> TextGrammar:
+        for tool in choice.tools:
+            self.check_name(tool)
+        if self.row.blocks:
+            return self.stream(choice, bool(thinking))
+        body = self.blocked(choice, opened=not thinking) if self.row.text else self.plain(choice)
+        if not thinking:
+            return body
+        before = self.thoughts(opened=thinking is True and self.row.opened)
+        return (before.optional() if thinking == "auto" else before) + body
+
+    def plain(self, choice: ToolChoice) -> TextGrammar:
+        """Return replies in which text and calls stand one after another."""
+        trigger = self.row.triggers
+        if choice.mode == "none":
+            return self.free(*(() if all(map(self.is_special, trigger)) else trigger))
+        if choice.mode == "forced":
+            return self.spelled(self.row.lead) + self.section(choice, 1)
+        if self.row.section[0]:
+            most = None if choice.most is None else 1
+            first = self.section(choice, choice.most)
+            if choice.mode == "required":
+                return self.spelled(self.row.lead) + first
+            return self.in_text({trigger[0]: self.section(choice, choice.most, trigger[0])}, most)
+        rests = {one: self.calls(choice, one) for one in trigger}
+        if choice.mode == "auto":
+            return self.in_text(rests, choice.most)
+        first = self.spelled(self.row.lead) + self.calls(choice)
+        if choice.most == 1:
+            return first
+        return first + self.in_text(rests, None if choice.most is None else choice.most - 1)
+
+    def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
+        """Return free text with what stands behind triggers."""
+        if not all(map(self.is_special, rests)):
+            return dispatched(rests, f"the format {self.row.name}", self.never(), most)
+        free = self.free()
+        body = either(*(sequence(free, self.spelled(one), rest) for one, rest in rests.items()))
+        return interrupted(body, free, most)
+
+    def blocked(self, choice: ToolChoice, *, opened: bool) -> TextGrammar:
+        """Return replies of a block of text, then calls."""
+        begin, *ends = self.row.text
+        parts = [self.spelled("" if opened else begin), self.free(*ends), either(*map(self.spelled, ends))]
+        if choice.mode != "none":
+            of = self.section(choice, 1 if choice.mode == "forced" else choice.most)
+            parts.append(of.optional() if choice.mode == "auto" else of)
+        return sequence(*parts, self.spelled(self.row.end))
+
+    def stream(self, choice: ToolChoice, thinking: bool) -> TextGrammar:
+        """Return replies of blocks in any order. A reply ends with the last call that it may have."""
+        between = self.spelled(self.row.blocks)
+        others = [self.thoughts(opened=False)] if thinking else []
+        if choice.mode in ("auto", "none"):
+            begin, *ends = self.row.text
+            others.append(sequence(self.spelled(begin), self.free(*ends), either(*map(self.spelled, ends))))
+        other = either(*others) if others else None
+        ahead = (other + between).repeat() if other is not None else literal("")
+        if choice.mode == "none":
+            assert other is not None
+            return (other + (between + other).repeat()).optional()
+        call = self.calls(choice)
+        if choice.mode == "auto":
+            return self.blocks(call, other, between, choice.most).optional()
+        if choice.most == 1:
+            return ahead + call
+        most = None if choice.most is None else choice.most - 1
+        rest = self.blocks(call, other, between, most)
+        return ahead + call + (between + rest).repeat(0, 1)
+
+    def blocks(
+        self, call: TextGrammar, other: TextGrammar | None, between: TextGrammar, most: int | None
+    ) -> TextGrammar:
+        """Return one block or more, with calls among them, `most` at most."""
+        one = call if other is None else other | call
+        if most is None:
+            return one + (between + one).repeat()
+        ahead = (other + between).repeat() if other is not None else literal("")
+        found = ahead + one
+        for _ in range(most - 1):
+            after = call + (between + found).optional()
+            found = ahead + (after if other is None else other | after)
+        return found
+
+    # --- calls ----------------------------------------------------------------------------------------------
+
+    def section(self, choice: ToolChoice, most: int | None, behind: str = "") -> TextGrammar:
+        """Return calls, with what stands around all of them; of that what is `behind` a text."""
+        begin, end = self.row.section
+        call = self.calls(choice)
+        if begin:
+            more = (self.spelled(self.row.separator) + call).repeat(0, None if most is None else most - 1)
+            call = call + more
+        return sequence(self.spelled(begin.removeprefix(behind)), call, self.spelled(end))
+
+    def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
+        """Return one call of one of the tools; the part of it behind a text, of the ways that begin so."""
+        assert isinstance(self.row.calls, tuple)
+        return either(
+            *(
+                sequence(*self.call(template.removeprefix(behind), tool))
+                for tool in choice.tools
+                for template in self.row.calls
+                if template.startswith(behind) and (self.has_arguments(template) or self.may_be_empty(tool))
+            )
+        )
+
+    def has_arguments(self, template: str) -> bool:
+        return bool({"arguments", "quoted"} & places(template))
+
+    def may_be_empty(self, tool: Tool) -> bool:
+        return not tool.schema.get("required") and (not self.row.member or has_no_arguments(tool.schema))
+
+    def call(self, template: str, tool: Tool) -> Iterator[TextGrammar]:
+        """Yield the parts of a call."""
+        for kind, text in pieces(template):
+            if kind == TEXT:
+                yield self.spelled(text)
+            elif kind == "name":
+                yield literal(tool.name)
+            elif kind == "index":
+                yield regex("[0-9]{1,6}")
+            elif kind == "id":
+                yield regex(self.row.ids)
+            elif kind in ("gap", "line"):
+                yield gap(kind, self.blank(tool))
+            else:
+                arguments = self.arguments(tool)
+                yield in_json_string(arguments) if kind == "quoted" else arguments
+
+    def blank(self, tool: Tool) -> TextGrammar | None:
+        said = {**tool.policies, **self.policies}.get("whitespace", "bounded")
+        return blank_of(said if isinstance(said, str) else "indent")
+
+    def arguments(self, tool: Tool) -> TextGrammar:
+        policies = {**tool.policies, **self.policies}
+        with within(f"the tool {tool.name}"):
+            if self.row.member:
+                return argument_grammar(tool.closed_schema, policies, self.row)
+            return as_text(json_schema(tool.closed_schema, **policies))
+
+    def check_name(self, tool: Tool) -> None:
+        if re.fullmatch(self.row.names, tool.name) is None:
+            raise OptionError(
+                f"The format {self.row.name} cannot write the name {tool.name!r}.",
+                where=f"the tool {tool.name}",
+                cure=f"Rename the tool: names match {self.row.names}.",
+            )
+
+
+__all__: Sequence[str] = ["specials_of", "tools"]

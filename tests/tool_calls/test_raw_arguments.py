@@ -1,0 +1,156 @@
+"""Arguments that stand raw: every keyword about a string is enforced, or refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from test_formats import takes
+
+import structgen as sg
+
+
+def qwen(value: str, *, frame: str = "\n") -> str:
+    argument = f"<parameter=a>{frame}{value}{frame}</parameter>"
+    return f"<tool_call>\n<function=f>\n{argument}\n</function>\n</tool_call>"
+
+
+def tool(schema: Any, **more: Any) -> list[Any]:
+    parameters = {"type": "object", "properties": {"a": schema}, "required": ["a"], **more}
+    return [{"name": "f", "inputSchema": parameters}]
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"type": "string"}, ["", "x", 'a "b" <c> \\n', "5", "\nx\n"], ["</parameter>", "x</parameter>y"]),
+        ({"type": "string", "maxLength": 3}, ["", "abc", "äöü"], ["abcd"]),
+        ({"type": "string", "minLength": 2}, ["ab"], ["a", ""]),
+        ({"type": "string", "pattern": "^[a-c]+$"}, ["abc"], ["", "abd", "ab "]),
+        ({"type": "string", "enum": ["x y", "z"]}, ["x y", "z"], ["x", " z", "z "]),
+        ({"const": "z"}, ["z"], ["", "y"]),
+        ({"type": "string", "format": "date"}, ["2026-02-28"], ["2026-02-30", "today"]),
+        ({"type": "string", "not": {"pattern": "x"}}, ["abc"], ["axb"]),
+        ({"anyOf": [{"const": "a"}, {"type": "string", "minLength": 4}]}, ["a", "long"], ["b"]),
+        (
+            {"oneOf": [{"type": "string", "maxLength": 2}, {"type": "string", "minLength": 2}]},
+            ["a", "abc"],
+            ["ab"],
+        ),
+        ({"$ref": "#/$defs/short"}, ["ab"], ["abc"]),
+        ({"type": "integer", "minimum": 3}, ["3", "12"], ["2", "x", "3.5", '"3"']),
+        ({"type": ["integer", "null"]}, ["null", "7"], ["nil", "true"]),
+        ({"type": "boolean"}, ["true"], ["True", "1"]),
+        ({"type": "array", "items": {"type": "string"}}, ['["a", "</parameter>"]'], ["[1]", "a"]),
+        ({"type": ["string", "integer"]}, ["5", "x"], []),
+        (
+            {"type": ["string", "object"], "properties": {"x": {"type": "integer"}}},
+            ['{"x": 1}', "t"],
+            ['{"x": "1"}'],
+        ),
+    ],
+)
+def test_values_as_they_stand(schema: Any, good: list[str], bad: list[str]) -> None:
+    tools = tool(schema, **{"$defs": {"short": {"type": "string", "maxLength": 2}}})
+    grammar = sg.tools(tools, format="qwen_3_coder", tool_choice="required")
+    for text in good:
+        assert takes(grammar, qwen(text)), text
+        (call,) = sg.parse_calls(qwen(text), "qwen_3_coder", tools=tools).calls
+        call.value()  # raises where what was read is none of the schema's
+    assert [text for text in bad if takes(grammar, qwen(text))] == []
+
+
+@pytest.mark.parametrize("text", ["x", "", "\n", "\nx", "x\n", "\n\n", "\n\nx\n"])
+@pytest.mark.parametrize(
+    "schema", [{"maxLength": 1}, {"pattern": "^x?$"}, {"minLength": 1}, {"pattern": "^\n"}]
+)
+def test_a_string_is_taken_exactly_if_what_is_read_is_allowed(text: str, schema: dict[str, Any]) -> None:
+    """One line break on each side is the format's: the string that is read decides."""
+    tools = tool({"type": "string", **schema})
+    (call,) = sg.parse_calls(qwen(text, frame=""), "qwen_3_coder", tools=tools).calls
+    try:
+        call.value()
+    except sg.ValidatorError:
+        allowed = False
+    else:
+        allowed = True
+    assert takes(sg.tools(tools, format="qwen_3_coder"), qwen(text, frame="")) is allowed
+
+
+def test_a_union_is_read_by_the_schema() -> None:
+    tools = tool({"type": ["string", "integer"]})
+    read = [
+        sg.parse_calls(qwen(text), "qwen_3_coder", tools=tools).calls[0].arguments["a"]
+        for text in ("5", "5.5", "x")
+    ]
+    assert read == [5, "5.5", "x"]
+    assert sg.parse_calls(qwen("5.5"), "qwen_3_coder").calls[0].arguments == {"a": 5.5}
+
+
+@pytest.mark.parametrize(
+    ("format", "schema", "more", "where", "keyword"),
+    [
+        ("qwen_3_coder", {}, {"anyOf": [{"required": ["a"]}]}, "#/anyOf", "anyOf"),
+        (
+            "qwen_3_coder",
+            {},
+            {"additionalProperties": {"type": "string"}},
+            "#/additionalProperties",
+            "additionalProperties",
+        ),
+        ("qwen_3_coder", {}, {"minProperties": 2}, "#/minProperties", "minProperties"),
+        ("qwen_3_coder", {}, {"dependentRequired": {"a": ["b"]}}, "#/dependentRequired", "dependentRequired"),
+        ("cohere", {}, {}, "#/properties/a", "type"),
+        (
+            "gemma",
+            {"type": "array", "uniqueItems": True, "items": {"type": "string"}},
+            {},
+            "#/properties/a",
+            "uniqueItems",
+        ),
+        ("minimax_m3", {"type": "object"}, {}, "#/properties/a", "type"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_by_name(
+    format: str, schema: Any, more: dict[str, Any], where: str, keyword: str
+) -> None:
+    with pytest.raises(sg.UnsupportedError) as caught:
+        sg.tools(tool(schema, **more), format=format)
+    assert where in caught.value.where
+    assert caught.value.cure
+
+
+def test_a_string_that_can_only_hold_the_closing_tag_has_no_text() -> None:
+    with pytest.raises(sg.StructgenError):
+        sg.compile(
+            sg.tools(tool({"const": "a</parameter>b"}), format="qwen_3_coder", tool_choice="required"),
+            sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256),
+        )
+
+
+def test_names_of_arguments_that_a_format_cannot_write() -> None:
+    tools = [{"name": "f", "inputSchema": {"type": "object", "properties": {"a>b": {"type": "string"}}}}]
+    with pytest.raises(sg.UnsupportedError, match="cannot write the name 'a>b'"):
+        sg.tools(tools, format="qwen_3_coder")
+    sg.tools(tools, format="hermes")  # JSON can
+
+
+def test_nested_values_are_read_back() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"l": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 2}},
+        "required": ["l"],
+    }
+    tools = tool(schema)
+    written = {
+        "gemma": "<|tool_call>call:f{a:{l:[1,2]}}<tool_call|>",
+        "cohere": '<cofl:tool_calls><cofl:tool_call id="0" name="f"><cofl:value name="a" type="dict">'
+        '<cofl:value name="l" type="list"><cofl:value type="json">1</cofl:value><cofl:value type="json">2'
+        "</cofl:value></cofl:value></cofl:value></cofl:tool_call></cofl:tool_calls>",
+    }
+    for format, text in written.items():
+        grammar = sg.tools(tools, format=format)
+        assert takes(grammar, text)
+        assert not takes(grammar, text.replace("2", "x"))
+        assert sg.parse_calls(text, format, tools=tools).calls[0].arguments == {"a": {"l": [1, 2]}}
+    assert not takes(sg.tools(tools, format="gemma"), "<|tool_call>call:f{a:{l:[1,2,3]}}<tool_call|>")
