@@ -95,7 +95,7 @@ def card(name: str) -> str:
         renamed = ", also with all names of people and places\nreplaced by random letters"
     minutes = f", {training['minutes']} minutes of one core" if "minutes" in training else ""
     again = f"python models/train.py {name} --start models/{name}"
-    everyday = {title: found for title, found in figures.items() if title.startswith("everyday")}
+    everyday = {title: found for title, found in figures.items() if "everyday" in title}
     others = {title: found for title, found in figures.items() if title not in everyday}
     tables = table(others)
     if everyday:
@@ -103,7 +103,8 @@ def card(name: str) -> str:
         tables += f"""
 
 Everyday: {count} sentences with roles, postal codes, e-mail addresses, times, to-do lists and moods, written
-by hand (tests/data/extract/everyday.jsonl).
+by hand (tests/data/extract/everyday.jsonl). New everyday: sentences of these kinds and of topics, titles, tallies,
+unions and values alone, written by hand when the training was over (everyday_new.jsonl).
 
 {table(everyday)}"""
     return f"""---
@@ -132,7 +133,7 @@ right, and of texts that are JSON; then of fields by kind. Greedy decoding. Temp
 held-out sentences with made-up names that training never had. Hand-written: {by_hand} sentences that
 match no template (tests/data/extract/hand_written.jsonl){renamed}.
 The constraint is the grammar of the schema, `sg.json_schema(schema, **sg.JSON_DUMPS | {{"escapes":
-"utf8"}})`.{HOW.get(name, "")}
+"utf8"}})`, with the dates and times of typed functions.{HOW.get(name, "")}
 
 {tables}{NOTES.get(name, "")}
 

@@ -86,8 +86,8 @@ class Shares:
 
 USUAL = Shares()
 TRAINING = Shares(
-    everyday=0.45, plain=0.12, scenes=0.6, sources=(4, 5, 3), frames=(8, 3, 6, 5, 2, 3),
-    alone=0.15, unions=0.05, loose=0.03,
+    everyday=0.33, plain=0.12, scenes=0.6, sources=(4, 5, 3), frames=(8, 3, 6, 5, 2, 3),
+    alone=0.1, unions=0.05, loose=0.03,
 )  # fmt: skip
 """More of what was learned least: scenes, who of two did it, numbers and kinds of several things."""
 

@@ -98,7 +98,7 @@ def test_keys_of_a_tally_are_told() -> None:
 
 
 def test_a_document_is_of_one_member_of_a_union() -> None:
-    source, united = Examples(5, shares=Shares(unions=1.0)), 0
+    source, united = Examples(5, shares=Shares(everyday=1.0, unions=1.0)), 0
     for example in (source.draw() for _ in range(COUNT)):
         schema, answer = example.schema, example.answer
         if list(schema.get("properties", ())) == ["value"] and "anyOf" in schema["properties"]["value"]:
@@ -106,6 +106,9 @@ def test_a_document_is_of_one_member_of_a_union() -> None:
         members = schema["anyOf"]
         united += len(members) > 1
         assert sum(jsonschema.Draft202012Validator(one).is_valid(answer) for one in members) == 1
+        for at, one in enumerate(members):
+            others = members[:at] + members[at + 1 :]
+            assert all(set(one["required"]) - set(other["properties"]) for other in others)
     assert united > COUNT / 2
 
 
