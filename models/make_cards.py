@@ -45,15 +45,16 @@ first one, and the surest three of the next six).""",
 NOTES = {
     "extract": """
 
-Of the last 34 million tokens, everyday.txt and remarks.py are part: 27 million with 45 in 100 everyday examples,
-of which the third that cost most was learned (`--hardest 3`, rates from half to nothing); three quarters of
-these weights and one quarter of those before went on for 7 million with 33 in 100 (`--hardest 2`, rates from a
-quarter to nothing). The weights are six parts of those at the end and four parts of those from which they
-began. Of nine such mixtures and ends this one was chosen by the figures of the rows above but the last four. The sentences
-of "new everyday" were written after that, by the author of the training sentences, and examined once.
+Of the last 34 million tokens, everyday.txt and remarks.py are part: 27 million with 45 in 100 everyday
+examples, of which the third that cost most was learned (`--hardest 3`, rates from half to nothing); three
+quarters of these weights and one quarter of those before went on for 7 million with 33 in 100 (`--hardest
+2`, rates from a quarter to nothing). The weights are six parts of those at the end and four parts of
+those from which they began. Of nine such mixtures and ends this one was chosen by the figures of the rows
+above but the last four. The sentences of "new everyday" were written after that, by the author of the
+training sentences, and examined once.
 
-What it does not do: halves of the day are mixed up under the format `time` (20 of 44 hours with am or pm are
-right), and of untagged unions it takes the wrong member.""",
+What it does not do: halves of the day are mixed up under the format `time` (20 of 44 hours with am or pm
+are right), and of untagged unions it takes the wrong member.""",
 }
 """What is to be said of the figures of a model."""
 LIMITS = """\
@@ -106,8 +107,8 @@ def card(name: str) -> str:
         tables += f"""
 
 Everyday: {count} sentences with roles, postal codes, e-mail addresses, times, to-do lists and moods, written
-by hand (tests/data/extract/everyday.jsonl). New everyday: sentences of these kinds and of topics, titles, tallies,
-unions and values alone, written by hand when the training was over (everyday_new.jsonl).
+by hand (tests/data/extract/everyday.jsonl). New everyday: sentences of these kinds and of topics, titles,
+tallies, unions and values alone, written by hand when the training was over (everyday_new.jsonl).
 
 {table(everyday)}"""
     return f"""---
