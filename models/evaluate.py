@@ -12,10 +12,10 @@ person or a place replaced by random letters.
 A field is right when its value is: a list when all its items are, in their order. Text that is no JSON has
 no right field. Without the constraint decoding is greedy; with it too, among the tokens that the grammar of
 `sg.json_schema(schema, **OPTIONS)` allows, in which dates and times are those of typed functions. `infill`
-fills a canvas (decode.py, and `sg.infill` under the constraint): one or four tokens a step, the first ones or the surest.
-Four from the left are the first four without the constraint; under it the first one, and the surest three of
-the next six. The figures go to build/models/NAME.json. `--fast` computes in the type of training where the
-constraint is not asked for, for a look at a checkpoint.
+fills a canvas (decode.py, and `sg.infill` under the constraint): one or four tokens a step, the first ones
+or the surest. Four from the left are the first four without the constraint; under it the first one, and the
+surest three of the next six. The figures go to build/models/NAME.json. `--fast` computes in the type of
+training where the constraint is not asked for, for a look at a checkpoint.
 """
 
 from __future__ import annotations
