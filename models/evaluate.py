@@ -3,18 +3,19 @@
     python models/evaluate.py NAME [--folder FOLDER] [--sentences FILE] [--examples 400] [--show 0]
         [--ways PATTERN] [--fast]
 
-Four examinations: templated sentences with made-up names that training never had; sentences written by
+The examinations: templated sentences with made-up names that training never had; sentences written by
 hand, which match no template (tests/data/extract/hand_written.jsonl); sentences of everyday kinds, such as
-roles, postal codes and to-do lists (everyday.jsonl, written before the model was trained on such kinds); and
-both files with every name of a person or a place replaced by random letters.
+roles, postal codes and to-do lists (everyday.jsonl, written before the model was trained on such kinds);
+everyday sentences written after its training (everyday_new.jsonl); and these files with every name of a
+person or a place replaced by random letters.
 
 A field is right when its value is: a list when all its items are, in their order. Text that is no JSON has
 no right field. Without the constraint decoding is greedy; with it too, among the tokens that the grammar of
-`sg.json_schema(schema, **OPTIONS)` allows. `infill` fills a canvas
-(decode.py, and `sg.infill` under the constraint): one or four tokens a step, the first ones or the surest.
-Four from the left are the first four without the constraint; under it the first one, and the surest three of
-the next six. The figures go to build/models/NAME.json. `--fast` computes in the type of training where the
-constraint is not asked for, for a look at a checkpoint.
+`sg.json_schema(schema, **OPTIONS)` allows, in which dates and times are those of typed functions. `infill`
+fills a canvas (decode.py, and `sg.infill` under the constraint): one or four tokens a step, the first ones
+or the surest. Four from the left are the first four without the constraint; under it the first one, and the
+surest three of the next six. The figures go to build/models/NAME.json. `--fast` computes in the type of
+training where the constraint is not asked for, for a look at a checkpoint.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ from train import TYPE
 
 import structgen as sg
 from structgen.infilling.presets import load_masked_model
+from structgen.python_types.pydantic_formats import FORMATS
 
 FOLDER = Path(__file__).parent
 BUILD = FOLDER.parent / "build" / "models"
 SENTENCES = FOLDER.parent / "tests" / "data" / "extract" / "hand_written.jsonl"
-EVERYDAY = SENTENCES.with_name("everyday.jsonl")
-OPTIONS = {**sg.JSON_DUMPS, "escapes": "utf8"}
+EVERYDAY = {
+    "everyday": SENTENCES.with_name("everyday.jsonl"),
+    "new everyday": SENTENCES.with_name("everyday_new.jsonl"),
+}
+OPTIONS = {**sg.JSON_DUMPS, "escapes": "utf8", "custom_formats": FORMATS}
 """The one way in which the models write a document: that of json.dumps(value, ensure_ascii=False)."""
 SEED = 77_000_000
 ROWS = 32
@@ -241,9 +246,10 @@ def main() -> None:
         "hand-written, random names": [renamed(example, chance) for example in written],
     }
     if options.sentences == SENTENCES and network.shape.causal:
-        everyday = hand_written(EVERYDAY)[: options.hand_written]
-        sets["everyday"] = everyday
-        sets["everyday, random names"] = [renamed(example, chance) for example in everyday]
+        for title, path in EVERYDAY.items():
+            everyday = hand_written(path)[: options.hand_written]
+            sets[title] = everyday
+            sets[f"{title}, random names"] = [renamed(example, chance) for example in everyday]
     figures: dict[str, Any] = {}
     for title, examples in sets.items():
         for way in CAUSAL if network.shape.causal else MASKED:

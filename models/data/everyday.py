@@ -3,7 +3,10 @@ pleased.
 
 The frames are those of plain.py with slots of their own: `r` a role, `m` an e-mail address, `z` a postal
 code, `s` a street, `h` a telephone number, `t` a time, `y` a weekday, `k` a code, `v` a task, `V` a list of
-tasks, `w` a meeting point, `o` a thing. A schema asks for some of the slots, so that several strings of
+tasks, `w` a meeting point, `o` a thing, `T` a topic, `P` some people, `L` things to buy, `X` a title, `g` a
+name
+without a title; `imp`, `say`, `did` and `x` are words that no schema asks for, and of `(a|b|)` one part
+stands. A schema asks for some of the slots, so that several strings of
 one text have to be told apart by the words of their keys. No frame has the form of an examination's sentence.
 """
 
@@ -12,20 +15,13 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from data import words as lexicon
-from data.values import SCHEMAS, Fact, Value, Values, spelled
+from data.remarks import PARTS, judged, message
+from data.values import SCHEMAS, Fact, Value, Values, article_of, spelled
 from data.words import Words
-
-_ROLE = "role,job_title,position,title,job,occupation,function,profession"
-_MAIL = "email,e_mail,mail,email_address,contact_email,address"
-_ZIP = "postal_code,zip,zip_code,postcode,postalCode,plz"
-_STREET = "street,address,street_address,street_and_number"
-_PHONE = "phone,telephone,phone_number,mobile,tel"
-_TODO = "todo,tasks,todos,to_do,reminders,action_items,steps,things_to_do,chores,open_tasks"
-_TIME = "time,at,appointment,start,start_time,when"
-_NAME = "name,person,contact,full_name"
 
 _FIELDS = (
     "sales marketing finance purchasing operations logistics engineering design security training "
@@ -164,114 +160,107 @@ _SCALES: tuple[tuple[str, str, str | None], ...] = (
 )  # fmt: skip
 _OPINION = ["sentiment", "mood", "opinion", "tone", "rating", "feeling", "polarity", "attitude"]
 
-FRAMES: tuple[tuple[str, str], ...] = (
-    # roles
-    ("may I introduce {n}, our {new }{r}", f"n:{_NAME} r:{_ROLE}"),
-    ("{n}, {r}, {did}", f"n:{_NAME},speaker r:{_ROLE}"),
-    ("{n}, {r} at {b}, {did}", f"n:{_NAME} r:{_ROLE} b:company,employer,firm"),
-    ("the {r}, {n}, {did}", f"r:{_ROLE} n:{_NAME}"),
-    ("{n} - {r} - {did}", f"n:{_NAME} r:{_ROLE}"),
-    ("{n} ({r}) {did}", f"n:{_NAME} r:{_ROLE}"),
-    ("{n} starts on {y} as {r}", f"y:day,from,start_day n:{_NAME} r:{_ROLE},new_role"),
-    ("they made {n} {r}", f"n:{_NAME} r:{_ROLE},new_role"),
-    ("once {a r}, {n} is {r2} today", f"n:{_NAME} r:old_role,former_role r2:{_ROLE},current_role,new_role"),
-    ("{n} takes over from {f} as {r}", f"n:{_NAME},successor f:predecessor r:{_ROLE}"),
-    ("with {f} gone, {n} is now {r}", f"f:absent,away n:{_NAME},stand_in r:{_ROLE}"),
-    ("wanted in {c}: {a r}", f"r:{_ROLE} c:city,location,place"),
-    ("vacancy: {r}, {c}, {p} a year", f"r:{_ROLE} c:city,location p:salary,pay"),
-    ("the {r} goes by the name of {n}", f"r:{_ROLE} n:{_NAME}"),
-    ("upstairs lives {a r}, {n}", f"r:{_ROLE} n:{_NAME},tenant"),
-    ("{n} is {a r} from {c}", f"n:{_NAME} r:{_ROLE} c:city,home_town"),
-    ("{n} works in {c} as {a r}", f"n:{_NAME} c:city r:{_ROLE}"),
-    ("kind regards, {n}, {r}", f"n:{_NAME},sender r:{_ROLE}"),
-    ("{say} - {n}, {r}", f"n:{_NAME},author r:{_ROLE}"),
-    (
-        "message from {n}, {r}, {m}: the {o} is late",
-        f"n:{_NAME},caller r:{_ROLE} m:{_MAIL} o:about,subject,topic",
-    ),
-    ("questions? {n}, {r}, {m}", f"r:{_ROLE} n:{_NAME} m:{_MAIL}"),
-    ("a copy for {n}, {r}, {b}", f"n:{_NAME},recipient r:{_ROLE} b:company,employer"),
-    ("{n} {r} {b}", f"n:{_NAME} r:{_ROLE} b:company,employer"),
-    # addresses
-    ("the house is at {s}, {c} {z}", f"s:{_STREET} c:city,town z:{_ZIP}"),
-    ("for {n}, {s}, {z} {c}", f"n:{_NAME},recipient s:{_STREET} z:{_ZIP} c:city,town"),
-    ("{n} rents a room at {s}, {z} {c}", f"n:{_NAME} s:{_STREET} z:{_ZIP} c:city"),
-    ("{m} is the best way to get hold of us; the shop is in {c}", f"m:{_MAIL} c:city,shop"),
-    ("newsletter, please: {n}, {m}, {zip }{z}", f"n:{_NAME} m:{_MAIL} z:{_ZIP}"),
-    ("use {m}, nobody reads {m2}", f"m:{_MAIL},invoice_to m2:wrong_email,not_to"),
-    ("since May we are in {z} {c}", f"z:{_ZIP} c:city,town"),
-    ("in {c} it is {zip }{z}", f"z:{_ZIP} c:city,town"),
-    ("should the box for {z} {c} get lost, {n} ({m}) knows", f"n:{_NAME} m:{_MAIL} z:{_ZIP} c:city"),
-    ("{n} <{m}> joined the list, tel. {h}", f"n:{_NAME} m:{_MAIL} h:{_PHONE}"),
-    ("{n}'s number is {h}, {his} e-mail {m}", f"n:{_NAME} h:{_PHONE} m:{_MAIL}"),
-    ("call {n} on {h} before {t}", f"n:{_NAME} h:{_PHONE} t:{_TIME},before,until"),
-    ("{n}, {s}, {c}, {z}, {m}", f"n:{_NAME} s:{_STREET} c:city z:{_ZIP} m:{_MAIL}"),
-    (
-        "at {s}, {z}, they want {q} {o}s at {t}",
-        f"q:quantity,count o:item,product s:{_STREET} z:{_ZIP} t:{_TIME},by",
-    ),
-    ("mail {m} for tickets, {h} for anything else", f"m:{_MAIL} h:{_PHONE}"),
-    (
-        "{n} moved from {z} {c} to {z2} {c2}",
-        f"n:{_NAME} z:old_zip,from_zip c:from,old_city z2:{_ZIP},new_zip c2:to,city,new_city",
-    ),
-    ("deliver to {s} in {c}, ring {h}", f"s:{_STREET} c:city h:{_PHONE}"),
-    ("I live in {c}, {z}, {s}", f"c:city,town z:{_ZIP} s:{_STREET}"),
-    ("our {r} answers at {m}", f"r:{_ROLE} m:{_MAIL}"),
-    # to do
-    ("I mean to {V} by {y}", f"V:{_TODO} y:deadline,day,before"),
-    ("list: {V:}", f"V:{_TODO}"),
-    ("{n} has to {V}", f"n:{_NAME},assignee V:{_TODO}"),
-    ("tell {n} to {Vto}", f"n:{_NAME},assignee V:{_TODO}"),
-    ("for today: {V:}", f"V:{_TODO}"),
-    ("I really should {V}", f"V:{_TODO}"),
-    ("make sure to {Vto}", f"V:{_TODO}"),
-    ("{n} wants me to {V}", f"V:{_TODO} n:{_NAME},speaker"),
-    ("{v}, and after that {v2}", f"v+v2:{_TODO},steps"),
-    ("{v}; next {v2}; finally {v3}", f"v+v2+v3:{_TODO},steps"),
-    ("would you {V}?", f"V:{_TODO}"),
-    ("please {V} until {y}", f"V:{_TODO} y:deadline,day,until"),
-    ("{n} promised to {V} by {t}", f"n:{_NAME} V:{_TODO},promised t:deadline,by,{_TIME}"),
-    ("agreed at the meeting: {V:}", f"V:{_TODO}"),
-    ("not done yet: {V:}", f"V:{_TODO}"),
-    ("done: {v}; open: {V:}", f"v:done,finished V:{_TODO},open"),
-    (
-        "{n} will {v}, {f} will {v2}",
-        "n:first_person,first_name v:first_task f:second_person,second_name v2:second_task",
-    ),
-    ("on {y} we must {V}", f"y:day V:{_TODO}"),
-    ("{n} forgot to {v}", f"n:{_NAME} v:forgot,task,forgotten"),
-    ("{v} at {t}, please", f"v:task,reminder,what t:{_TIME}"),
-    ("my plan for {y}: {V:}", f"y:day V:{_TODO},plan"),
-    # times
-    ("your appointment with {n}: {y}, {t}", f"n:{_NAME},doctor t:{_TIME} y:day,weekday"),
-    ("I will be there at {t}, {w}", f"t:{_TIME} w:place,where,meeting_point"),
-    ("wait for me {w} at {t}", f"w:place,where,meeting_point t:{_TIME}"),
-    ("the {o} counter: {t} to {t2}", "o:sells,goods t:opens,from,opening_time t2:closes,to,closing_time"),
-    ("on {y} we serve from {t} until {t2}", "t:opens,from t2:closes,until y:day"),
-    ("coffee with {n}, {t}", f"n:{_NAME},guest t:{_TIME}"),
-    ("dep. {c} {t}, arr. {c2} {t2}", "c:origin,from c2:destination,to t:departure,leaves t2:arrival,arrives"),
-    (
-        "flight {k} to {c} departs at {t}",
-        "k:flight,code,flight_number c:destination,to t:departure,departs,time",
-    ),
-    ("the review is no longer at {t} but at {t2}", "t:old_time,before t2:new_time,now"),
-    ("set the alarm for {t}", f"t:alarm,{_TIME}"),
-    ("{n} gets up at {t}", f"n:{_NAME} t:alarm,{_TIME}"),
-    ("admission from {t}, first song at {t2}", "t:admission,doors,doors_open t2:start,show,begins"),
-    ("{y}, {t}: {o} course, {n} teaches", f"o:class,course y:day,weekday t:{_TIME} n:teacher,{_NAME}"),
-    ("{b} will ring at {t}", f"b:company,with t:{_TIME}"),
-    ("we will be {q}, the name is {n}, {t}", f"q:guests,people,persons t:{_TIME} n:{_NAME}"),
-    ("a booking for {q}, {n}, around {t}", f"n:{_NAME} q:guests,people t:{_TIME}"),
-    ("use {k} before {t}", "k:code,pin t:valid_until,before,until,expires"),
-    ("{n} arrives on {y} at {t}", f"n:{_NAME},visitor y:day,arrival_day t:arrival,{_TIME}"),
-    ("it starts at {t}, not at {t2}", f"t:{_TIME} t2:wrong_time,not_at"),
-    ("from {t} to {t2} {n} is in {c}", f"t:from,start t2:to,end n:{_NAME} c:city"),
-    ("{y} {t}: {v}", f"y:day t:{_TIME} v:task,what,entry"),
-    ("be there by {t} or we leave without you", f"t:deadline,by,{_TIME}"),
-    ("the bus at {t} is full, take the one at {t2}", "t:full_bus,full t2:next_bus,take"),
+_TALLIES = (
+    ("points", "scores,points,score_by_name,results,players", " points"),
+    ("votes", "votes,result,results,votes_by_name", " votes"),
+    ("hours", "hours,hours_by_name,worked,shifts", " hours"),
+    ("goals", "goals,scorers,tally", " goals"),
+    ("visitors", "visitors,counts,numbers,totals", " visitors"),
+    ("money", "debts,shares,amounts,donations,expenses,paid", ""),
+    ("degrees", "temperatures,degrees,values", " degrees"),
+    ("ages", "ages,age_by_name,years", " years"),
+    ("count", "counts,numbers,values,by_name,totals", ""),
 )
+
+
+_COUNTED = (
+    "{k}: {v}", "{k} {v}", "{k} ({v})", "{k} = {v}", "{k} {g} {v}{u}", "{v}{u} for {k}", "{k} {g} {v}{u}",
+    "{k} - {v}", "{k} with {v}{u}",
+)  # fmt: skip
+
+
+def _frames() -> Iterator[tuple[str, str]]:
+    """Yield the sentences of everyday.txt, and the slots that a schema may ask for with their keys."""
+    known: dict[str, str] = {}
+    for line in (Path(__file__).parent / "everyday.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("$"):
+            name, _, keys = line.partition(" = ")
+            known[name] = keys
+        elif line and not line.startswith("#"):
+            frame, _, asked = line.partition(" :: ")
+            yield frame, re.sub(r"\$[A-Z]+", lambda match: known[match[0]], asked)
+
+
+FRAMES: tuple[tuple[str, str], ...] = tuple(_frames())
 _SLOT = re.compile(r"\{([^{}]+)\}")
+_CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
+"""One of several parts of a frame: `(a|b|)`."""
+_TOLD = (
+    "call tell invite thank phone visit warn meet fetch pay bring give text notify greet join find hire book "
+    "show congratulate follow page help drive introduce interview pick accompany welcome reward remember"
+).split()
+_TOLD_AT = (
+    "wait for", "talk to", "listen to", "speak with", "vote for", "look after", "pick up", "message for",
+    "letter to", "news from", "regards to", "parcel for", "greetings from", "note to", "lunch with",
+    "gift for",
+    "invoice to", "reply to", "let's call", "try to reach", "say sorry to", "have a word with", "check with",
+)  # fmt: skip
+_EVENTS = (
+    (
+        "meeting party concert lecture course exam class game match play show film workshop training "
+        "interview "
+        "ceremony dinner breakfast tour visit conference sale auction market rehearsal surgery service "
+        "shift lesson "
+        "check-up press conference webinar briefing hearing debate race parade picnic demo fair opening"
+    )
+    .replace("press conference ", "")
+    .split()
+)
+_HEADS = (
+    "budget plan rules report website contract project schedule strategy prices costs roof heating menu "
+    "garden "
+    "data security policy figures results exhibition programme campaign survey timetable trip holiday party "
+    "software move building design logo newsletter parking traffic noise playground insurance salary "
+    "training "
+    "recruiting maintenance repairs equipment safety health education climate energy water history art music "
+    "migration housing transport tourism taxes pensions elections holidays bees volcanoes robots bridges "
+    "stars"
+).split()
+_OF = (
+    "new", "annual", "next year's", "summer", "winter", "school", "office", "company", "local", "digital",
+    "public", "internal", "online", "open", "old", "second", "final", "monthly", "renewable", "modern",
+    "team", "customer", "product", "family", "Christmas", "city", "data", "marketing", "travel", "kitchen",
+)  # fmt: skip
+_TURNS = (
+    "the future of", "changes to", "problems with", "the cost of", "the history of", "ideas for", "plans for",
+    "the lack of", "how to improve", "a new approach to", "the role of", "progress on", "the delay of",
+    "the end of", "better", "feedback on", "questions about", "the impact of", "the basics of",
+    "life without",
+)  # fmt: skip
+_ENDS = (
+    "for beginners", "in {c}", "for next year", "and {h}", "in the office", "for children", "at work",
+    "in small firms", "after the move", "on the ground floor", "of the {h}", "since the war", "by bike",
+)  # fmt: skip
+_TAILS = (
+    "again", "as usual", "last month", "this week", "for now", "next year", "I think", "as far as I know",
+    "if that is all right", "after all", "this time", "last year", "a while ago", "by the way", "at last",
+    "as agreed", "I'm afraid", "if possible", "of course", "for the time being", "until further notice",
+    "right away", "any time", "since yesterday", "you know", "as always", "for sure", "last week",
+)  # fmt: skip
+_COMPOUNDS = (
+    "gym club library season phone bus car house garden dentist doctor tax travel wedding birthday train "
+    "flight "
+    "school power gas internet newspaper magazine parking swimming storage health bank credit job visa"
+).split()
+_PAPERS = (
+    "subscription contract appointment card pass account form insurance licence permit bill ticket list keys "
+    "booking application deposit statement forms plan invitations course lessons"
+).split()
+_GOODS = (
+    "milk eggs bread butter rice flour apples bananas tomatoes onions cheese pasta coffee tea sugar salt "
+    "soap "
+    "candles batteries napkins nails paint glue tape paper pens stamps flowers wine juice water crisps nuts"
+).split()
 _DID = (
     "has a new office", "read the proposal", "moved to the second floor", "opened the meeting",
     "is on holiday", "rang twice", "sent the figures", "has approved it", "wants to see you",
@@ -290,19 +279,31 @@ class Everyday:
     def __init__(self, words: Words, values: Values) -> None:
         self.words, self.values, self.chance = words, values, words.chance
         self._makers: dict[str, Callable[[], Value]] = {
-            "n": values.person, "f": values.first, "c": values.city, "p": values.price, "q": values.small,
+            "n": self._person, "f": values.first, "c": values.city, "p": values.price, "q": values.small,
             "b": values.company, "r": self._role, "m": self._mail, "z": self._zip, "s": self._street,
             "h": self._phone, "t": self._time, "y": self._day, "k": self._code, "v": self._task,
-            "w": self._meeting, "o": values.item,
+            "w": self._meeting, "o": values.item, "T": self._topic,
+            "P": self._people, "g": self._untitled, "L": self._goods,
         }  # fmt: skip
 
     def draw(self) -> tuple[dict[str, Fact], str]:
         """Return the facts by name, and the sentence."""
-        if self.chance.random() < 0.22:
+        chance, draw = self.chance, self.chance.random()
+        if draw < 0.2:
             return self._opinion()
-        frame, asked = self.chance.choice(FRAMES)
+        if draw < 0.25:
+            return self._message()
+        if draw < 0.37:
+            return self._tally()
+        frame, asked = chance.choice(FRAMES)
+        if chance.random() < 0.3:
+            # No word that is always the same carries the meaning.
+            frame = re.sub(r"[^{}]+(?![^{]*\})", lambda match: self.words.noisy(match[0], 0.12), frame)
+        while "|" in frame:
+            frame = _CHOICE.sub(lambda match: chance.choice(match[1].split("|")), frame)
         said: dict[str, Value] = {}
         text = _SLOT.sub(lambda match: self._filled(match[1], said), frame)
+        text = re.sub(" +", " ", text).strip()
         facts: dict[str, Fact] = {}
         for part in asked.split(" "):
             name, _, keys = part.partition(":")
@@ -313,17 +314,28 @@ class Everyday:
     def _finished(self, text: str, said: dict[str, Value]) -> str:
         """Return the sentence with a capital letter where no value begins it, and with its end."""
         chance = self.chance
-        if not text.startswith(tuple(value.said for value in said.values())) and chance.random() < 0.9:
+        copied = tuple(value.said for value in said.values() if value.type != "integer")
+        if not text.startswith(copied) and chance.random() < 0.9:
             text = text[0].upper() + text[1:]
         if text.endswith((".", "?", "!")):
             return text
+        if chance.random() < 0.1:
+            text = f"{text}{chance.choice((' ', ', '))}{chance.choice(_TAILS)}"
         return text + chance.choice((".", ".", ".", ".", "!", "", "", " please.", ", thanks."))
 
     def _filled(self, slot: str, said: dict[str, Value]) -> str:
         chance = self.chance
-        words = {"did": _DID, "say": _SAY, "his": ("his", "her", "their"), "new ": ("new ", "", "")}
+        words = {"did": _DID, "x": _EVENTS, "his": ("his", "her", "their"), "new ": ("new ", "", "")}
         if slot in words:
             return chance.choice(words[slot])
+        if slot == "say":
+            return self._aside()
+        if slot == "imp":
+            verbs = _TOLD if chance.random() < 0.5 else _TOLD_AT
+            return chance.choice(verbs) if chance.random() < 0.8 else self.words.made_up()
+        if slot == "X":
+            titled = said["X"] = self._text(chance.choice(lexicon.TITLES), "item")
+            return titled.said
         if slot == "zip ":
             return chance.choice(("", "ZIP ", "postal code ", "postcode ", "zip code "))
         if slot[0] == "V":
@@ -345,12 +357,16 @@ class Everyday:
         answer, bank = chance.choice(choices)
         thing, name = self.values.item(), self.values.first()
         it = f"{chance.choice(('the', 'this', 'my', 'our'))} {thing.said}"
-        parts = [
-            one.format(it=it, It=it, o=thing.said, n=name.said, y=chance.choice(_DAYS))
-            for one in chance.sample(bank, chance.choice((1, 1, 2, 2, 3)))
-        ]
-        if bank is not _PLAIN and chance.random() < 0.25:
-            parts.insert(0, chance.choice(_PLAIN).format(it=it, It=it, o=thing.said, n=name.said, y="Friday"))
+        how = (_GOOD, _BAD, _PLAIN).index(bank)
+
+        def remark(how: int) -> str:
+            bank = (_GOOD, _BAD, _PLAIN)[how]
+            form = chance.choice(bank) if chance.random() < 0.25 else judged(chance, how)
+            return self._put(form, it, thing.said, name.said)
+
+        parts = list(dict.fromkeys(remark(how) for _ in range(chance.choice((1, 1, 1, 2, 2, 3)))))
+        if how < 2 and chance.random() < 0.25:
+            parts.insert(0, remark(2))
         link = chance.choice((". ", ", and ", "! ", "; ", " - ", ". "))
         text = link.join(part[0].upper() + part[1:] if link[0] in ".!" else part for part in parts)
         text = text[0].upper() + text[1:] + chance.choice((".", ".", "!", ""))
@@ -370,6 +386,78 @@ class Everyday:
             facts["n"] = Fact(name, ["name", "person", "customer"], SCHEMAS["string"])
         return facts, text
 
+    def _put(self, form: str, it: str, thing: str, name: str) -> str:
+        """Return a remark with its slots filled."""
+        day, count = self.chance.choice(_DAYS), self.values.small().said
+        return form.format(
+            it=it, It=it, o=thing, n=name, y=day, c=self.words.city(), q=count, b=self.words.company()
+        )
+
+    def _aside(self) -> str:
+        """Return something that nobody asks for, with a mark behind it."""
+        chance, mark = self.chance, self.chance.choice((" -", ".", "!", ",", "."))
+        if chance.random() < 0.3:
+            return chance.choice(_SAY) + mark
+        thing = self.words.item()
+        text = self._put(judged(chance, chance.randrange(3)), f"the {thing}", thing, self.words.first_name())
+        if chance.random() < 0.3:
+            how = chance.choice(("good", "great", "short", "long", "fine", "hm"))
+            text = f"{how} {chance.choice(PARTS)}, but {text}"
+        return text + mark
+
+    def _message(self) -> tuple[dict[str, Fact], str]:
+        """Return a message, and its kind among several."""
+        keys, kinds, kind, form = message(self.chance)
+        thing = self.words.item()
+        text = self._put(form, f"the {thing}", thing, self.words.first_name())
+        if self.chance.random() < 0.3:
+            # No label that is always the same.
+            said = {one: one.upper() if self.chance.random() < 0.5 else f"{one}s" for one in kinds}
+            kinds, kind = [said[one] for one in kinds], said[kind]
+        schema = {"type": "string", "enum": kinds}
+        return {"kind": Fact(Value("", kind, "string", "enum"), list(keys), schema)}, text
+
+    def _tally(self) -> tuple[dict[str, Fact], str]:
+        """Return a number for each of several names or things, whose keys the text alone tells."""
+        chance = self.chance
+        names = chance.choice(
+            (self.words.first_name, self.words.first_name, self.words.city, self.words.item)
+        )
+        what, keys, unit = chance.choice(_TALLIES)
+        many = names == self.words.item
+        money = what == "money"
+        found: dict[str, object] = {}
+        parts: list[str] = []
+        form = chance.choice(_COUNTED)
+        if many and chance.random() < 0.7:
+            form, money, keys = "{v} {k}", False, "stock,counts,items,order,quantities,things,basket"
+        elif many:
+            keys = "prices,stock,costs,list" if money else "stock,counts,quantities"
+        got = chance.choice(("has", "got", "gets", "had", "made", "took", "owes" if money else "scored"))
+        for _ in range(chance.choice((1, 2, 2, 3, 3, 4))):
+            plural = form == "{v} {k}" and chance.random() < 0.85
+            name = self.words.item(plural=plural) if many else names()
+            number = self.values.price() if money else self.values.small()
+            if form == "{v} {k}" and not plural:
+                number = Value(chance.choice(("one", "1", article_of(name))), 1, "integer", "quantity")
+            if name not in found:
+                found[name] = number.value
+                parts.append(form.format(k=name, v=number.said, g=got, u=unit))
+        link = chance.choice((", ", ", ", "; ", " and ", "\n", " / "))
+        text = link.join(parts)
+        if link == ", " and len(parts) > 1 and chance.random() < 0.7:
+            text = f"{', '.join(parts[:-1])} and {parts[-1]}"
+        key_words = keys.split(",")
+        lead = chance.choice(("", "", "{k}: ", "The {k}: ", "we counted ", "here are the {k}: ", "so far ",
+                              "it says ", "{k} on {y} - ", "I noted ", "today: "))  # fmt: skip
+        text = lead.format(k=chance.choice(key_words), y=chance.choice(_DAYS)) + text
+        if lead or many:
+            text = text[0].upper() + text[1:] if lead or text[0].isdigit() else text
+        value = Value("", found, "tally", "list")
+        inner = {"type": "number"} if money else {"type": "integer"}
+        schema = {"type": "object", "additionalProperties": inner}
+        return {"tally": Fact(value, key_words, schema)}, text + chance.choice((".", ".", "", "!"))
+
     # --- values ---------------------------------------------------------------------------------------------
 
     def _text(self, text: str, kind: str, schema: str = "string") -> Value:
@@ -378,6 +466,9 @@ class Everyday:
     def _role(self) -> Value:
         chance = self.chance
         draw = chance.random()
+        if draw > 0.9:
+            return self._long_role()
+        draw /= 0.9
         field = chance.choice(_FIELDS) if chance.random() < 0.85 else self.words.made_up()
         area = chance.choice(_AREAS) if chance.random() < 0.5 else field
         if draw < 0.22:
@@ -401,6 +492,24 @@ class Everyday:
             first = chance.choice(("chief", "data", "press", "safety"))
             return self._text(f"{first} {field} officer", "item")
         return self._text(f"{chance.choice(_LEVELS)} {chance.choice(lexicon.JOBS)}", "item")
+
+    def _long_role(self) -> Value:
+        chance = self.chance
+        area = chance.choice(_AREAS) if chance.random() < 0.5 else chance.choice(_FIELDS)
+        first = chance.choice(("head", "director", "deputy head", "chief", "secretary", "manager", "member"))
+        levels = " ".join(chance.sample(_LEVELS, chance.choice((0, 1, 1, 2))))
+        kind = chance.choice(("", chance.choice(_FIELDS), self.words.made_up(), "project", "team", "night"))
+        job = chance.choice(_JOBS) if chance.random() < 0.6 else chance.choice(lexicon.JOBS)
+        end = chance.choice(
+            ("", "", f" to the {chance.choice(_BOSSES)}", f" for {area}", f" of {area}", f" in {area}")
+        )
+        if chance.random() < 0.3:
+            job, kind, end = (
+                first,
+                "",
+                f" of {area}{chance.choice(('', f' to the {chance.choice(_BOSSES)}'))}",
+            )
+        return self._text(" ".join(f"{levels} {kind} {job}{end}".split()), "item")
 
     def _mail(self) -> Value:
         chance = self.chance
@@ -470,22 +579,90 @@ class Everyday:
             chance.randint(1, 12),
             chance.choice((0, 5, 10, 12, 15, 20, 25, 30, 37, 40, 45, 50, 55)),
         )
-        draw = chance.random()
-        if draw < 0.45:
-            text = f"{chance.randint(0, 23)}:{minute:02d}"
-        elif draw < 0.55:
-            text = f"{chance.randint(0, 23):02d}:{minute:02d}"
-        elif draw < 0.85:
+        draw, second, zone = chance.random(), 0, ""
+        if draw < 0.42:
+            hour = chance.randint(0, 23)
+            text = f"{hour}:{minute:02d}"
+        elif draw < 0.52:
+            hour = chance.randint(0, 23)
+            text = f"{hour:02d}:{minute:02d}"
+            if chance.random() < 0.15:
+                second = chance.randint(0, 59)
+                text += f":{second:02d}"
+            elif chance.random() < 0.2:
+                text, zone = text + chance.choice((" UTC", " GMT", "Z", " utc")), "Z"
+        elif draw < 0.82:
             half = chance.choice((" am", " pm", "am", "pm", " a.m.", " p.m.", " AM", " PM"))
-            text = f"{hour}{half}" if chance.random() < 0.5 else f"{hour}:{minute:02d}{half}"
+            minute = 0 if chance.random() < 0.5 else minute
+            text = f"{hour}:{minute:02d}{half}" if minute or chance.random() < 0.15 else f"{hour}{half}"
+            hour = hour % 12 + (12 if half.strip()[0] in "pP" else 0)
         elif draw < 0.92:
-            before = chance.choice(("half past", "quarter past", "quarter to", "ten past", "five to"))
+            before, minute = chance.choice((
+                ("half past", 30), ("quarter past", 15), ("quarter to", -15), ("ten past", 10),
+                ("five to", -5), ("a quarter past", 15), ("twenty to", -20), ("five past", 5),
+            ))  # fmt: skip
             text = f"{before} {spelled(hour)}"
+            hour, minute = divmod(hour * 60 + minute, 60)
+            hour = hour or 12
         elif draw < 0.96:
-            text = chance.choice(("noon", "midnight", "midday"))
+            text, hour = chance.choice((("noon", 12), ("midnight", 0), ("midday", 12)))
+            minute = 0
         else:
-            text = f"{spelled(hour)} o'clock"
+            text, minute = f"{spelled(hour)} o'clock", 0
+        if chance.random() < 0.35:
+            return Value(text, f"{hour:02d}:{minute:02d}:{second:02d}{zone}", "time", "time")
         return self._text(text, "item")
+
+    def _topic(self) -> Value:
+        chance = self.chance
+        head = chance.choice(_HEADS) if chance.random() < 0.85 else self.words.made_up()
+        text = f"{chance.choice(_OF)} {head}" if chance.random() < 0.6 else head
+        draw = chance.random()
+        if draw < 0.3:
+            text = f"{chance.choice(_TURNS)} {text}"
+        elif draw < 0.55:
+            text = f"{text} {chance.choice(_ENDS)}".format(c=self.words.city(), h=chance.choice(_HEADS))
+        if draw > 0.4 and chance.random() < 0.5:
+            text = f"{chance.choice(('the', 'the', 'our', 'my', 'your'))} {text}"
+        return self._text(text, "item")
+
+    def _untitled(self) -> Value:
+        name = self.words.proper(lexicon.LAST_NAMES) if self.chance.random() < 0.5 else self.words.full_name()
+        return self._text(name, "name")
+
+    def _person(self) -> Value:
+        """A name, now and then said with a title that is no part of the value."""
+        if self.chance.random() > 0.1:
+            return self.values.person()
+        name = str(self._untitled().value)
+        return Value(f"{self.chance.choice(lexicon.TITLES)} {name}", name, "string", "name")
+
+    def _people(self) -> Value:
+        """Two to five people; titles are no part of their names."""
+        chance = self.chance
+        draw = self._person if chance.random() < 0.4 else self.values.first
+        people = [draw() for _ in range(chance.choice((2, 3, 3, 3, 4, 5)))]
+        said = self.values.listed([one.said for one in people]).said
+        return Value(said, [one.value for one in people], "strings", "list")
+
+    def _goods(self) -> Value:
+        """Things to buy, said as they stand in the list: articles and measures are part of them."""
+        chance = self.chance
+
+        def thing() -> str:
+            goods = chance.choice(_GOODS) if chance.random() < 0.8 else self.words.item(plural=True)
+            draw = chance.random()
+            if draw < 0.2:
+                measure = (
+                    f"{chance.choice(('a', 'a', 'one', 'two', 'a big'))} {chance.choice(lexicon.CONTAINERS)}"
+                )
+                return f"{measure} of {goods}"
+            if draw < 0.28:
+                return f"{chance.choice(('some', 'more', 'fresh', 'green', 'cheap'))} {goods}"
+            return goods
+
+        things = list(dict.fromkeys(thing() for _ in range(chance.choice((1, 2, 3, 3, 3, 4)))))
+        return self.values.listed(things)
 
     def _day(self) -> Value:
         return self._text(self.chance.choice(_DAYS), "item")
@@ -507,6 +684,9 @@ class Everyday:
         thing = chance.choice(objects.split(","))
         if chance.random() < 0.25:
             thing = f"{chance.choice(('the', 'a', 'my', 'some'))} {self.words.item()}"
+        elif chance.random() < 0.15:
+            own = chance.choice(("the", "my", "our", "the", "", "{f}'s", "the kids'"))
+            thing = f"{own} {chance.choice(_COMPOUNDS)} {chance.choice(_PAPERS)}".strip()
         return self._text(f"{verb} {thing}".format(f=self.words.first_name()), "item")
 
     def _tasks(self, form: str) -> Value:

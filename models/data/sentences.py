@@ -23,16 +23,11 @@ from data.traits import Traits
 from data.values import SCHEMAS, Fact, Value, Values
 from data.words import Words
 
-_KEPT = frozenset(
-    "a an the in at on for from to of by with without and or is was are were be been has have had "
-    "not no never it its he she they who which that until till since named called years year old "
-    "aged each per".split()
-)
 _GROUPS = (
     "details info data record entry content result fields values summary person customer order "
     "product contact address place trip payment profile item main extra meta"
 ).split()
-_TYPES = {"integer": "number", "date": "string", "lines": "strings"}
+_TYPES = {"integer": "number", "date": "string", "time": "string", "lines": "strings"}
 """Types that a field of another type may hold too."""
 _SUBJECTS = ("person", "first", "company", "items")
 """Kinds that a further sentence may name again."""
@@ -62,9 +57,13 @@ _PERIPHERAL = (
 )  # fmt: skip
 
 
+_ALONE = ("integer", "number", "boolean", "enum", "date", "time", "email", "strings", "lines", "tally")
+"""Types of which a text may have one value: then a schema can ask for it without a word about it."""
+
+
 @dataclass(frozen=True)
 class Shares:
-    """How often each kind of sentence comes."""
+    """How often each kind of sentence comes, and each form of a schema."""
 
     everyday: float = 0.0
     """Of all: roles, addresses, times, to-do lists and opinions (everyday.py)."""
@@ -76,10 +75,20 @@ class Shares:
     """Of the rest: phrases, frames and notes, against each other."""
     frames: tuple[int, ...] = (6, 4, 4, 3, 3, 6)
     """Of the frames: two people, rows of people, counts, kinds, cards, lists."""
+    alone: float = 0.0
+    """Of the texts with one value of its type: it is all that is asked for, as a member `value`, as typed
+    functions ask for a bare type; a dict as the document itself."""
+    unions: float = 0.0
+    """Of the documents: their schema is one of several, none of which has a tag."""
+    loose: float = 0.0
+    """Of the fields that hold text or whole numbers: they may hold the other too."""
 
 
 USUAL = Shares()
-TRAINING = Shares(everyday=0.3, plain=0.16, scenes=0.6, sources=(4, 5, 3), frames=(8, 3, 6, 5, 2, 3))
+TRAINING = Shares(
+    everyday=0.33, plain=0.12, scenes=0.6, sources=(4, 5, 3), frames=(8, 3, 6, 5, 2, 3),
+    alone=0.1, unions=0.05, loose=0.03,
+)  # fmt: skip
 """More of what was learned least: scenes, who of two did it, numbers and kinds of several things."""
 
 
@@ -136,11 +145,36 @@ class Examples:
 
     def draw(self) -> Example:
         """Return the next example."""
+        example = self._drawn_example()
+        if self.shares.unions and self.chance.random() < self.shares.unions:
+            example = self._united(example)
+        return example
+
+    def _united(self, example: Example) -> Example:
+        """Return the example with a schema that allows other documents too, which its text does not tell."""
+        chance = self.chance
+        schemas = [example.schema]
+        for _ in range(chance.choice((1, 1, 1, 2))):
+            other = self._drawn_example().schema
+            if all(_differ(other, known) for known in schemas):
+                schemas.append(other)
+        chance.shuffle(schemas)
+        if chance.random() < 0.6:
+            return Example({"anyOf": schemas}, example.text, example.answer, example.kinds)
+        field = ("value", {"anyOf": schemas}, example.answer, dict.fromkeys(example.kinds, "nested"), True)
+        schema, answer, kinds = self._assembled([field])
+        return Example(schema, example.text, answer, kinds)
+
+    def _drawn_example(self) -> Example:
         chance = self.chance
         scene = chance.choice(self.scenes) if chance.random() < self.shares.scenes else Scene("phrases")
         facts, text = self._told(scene)
         while not facts:
             facts, text = self._told(scene)
+        if self.shares.alone and chance.random() < self.shares.alone:
+            alone = [fact for fact in facts.values() if self._is_alone(fact, facts)]
+            if alone:
+                return self._of_one(chance.choice(alone), text)
         wanted = self._wanted(facts)
         fields = self._fields(wanted, facts, scene)
         if chance.random() < {0: 0.0, 1: 0.0, 2: 0.05}.get(len(fields), 0.2):
@@ -229,7 +263,7 @@ class Examples:
         text = ""
         for piece, is_slot in expand(template, chance):
             if not is_slot:
-                text += self._noisy(piece, noise) if noise else piece
+                text += self.words.noisy(piece, noise) if noise else piece
                 continue
             fresh = piece not in facts
             fact = self._fact(scene, piece, facts)
@@ -261,17 +295,6 @@ class Examples:
                 text = text[0].lower() + text[1:]
         return f"{self.phrases.start()} {text}"
 
-    def _noisy(self, text: str, share: float) -> str:
-        """Replace some plain words by others, so that no single word carries the meaning."""
-
-        def changed(match: re.Match[str]) -> str:
-            word = match[0]
-            if word in _KEPT or self.chance.random() > share:
-                return word
-            return self.words.filler()
-
-        return re.sub(r"(?<![\w'-])[a-z]+(?![\w'-])", changed, text)
-
     def _state(self, scene: Scene, name: str, facts: dict[str, Fact], sentences: list[str]) -> None:
         """Say a slot with the very words of its key."""
         fact = self._fact(scene, name, facts)
@@ -296,6 +319,27 @@ class Examples:
             sentences.append(said)
 
     # What is asked for.
+
+    @staticmethod
+    def _is_alone(fact: Fact, facts: dict[str, Fact]) -> bool:
+        """Tell whether the text has no other value that the fact's schema could mean."""
+        kinds = ["enum" if "enum" in one.schema else one.value.type for one in facts.values()]
+        kind = "enum" if "enum" in fact.schema else fact.value.type
+        numbers = kinds.count("integer") + kinds.count("number")
+        alike = numbers if kind in ("integer", "number") else kinds.count(kind)
+        return len(facts) == 1 or (kind in _ALONE and alike == 1)
+
+    def _of_one(self, fact: Fact, text: str) -> Example:
+        """Return an example that asks for one value and has no word for it."""
+        schema, value = self._retyped(fact), fact.value.value
+        if fact.value.type == "tally":
+            assert isinstance(value, dict)
+            return Example(schema, text, value, dict.fromkeys(value, "list"))
+        if "enum" not in schema and self.chance.random() < 0.1:
+            schema = {"anyOf": [schema, {"type": "null"}]}
+        field = ("value", schema, self._as(fact.schema | schema, value), fact.value.kind, True)
+        schema, answer, kinds = self._assembled([field])
+        return Example(schema, text, answer, kinds)
 
     def _wanted(self, facts: dict[str, Fact]) -> list[str]:
         chance = self.chance
@@ -339,7 +383,11 @@ class Examples:
             elif draw < 0.18 and "enum" not in schema:
                 schema = {**schema, "type": [schema["type"], "null"]}
             # Of an object each field has a kind of its own.
-            kind = dict.fromkeys(value, "nested") if isinstance(value, dict) else fact.value.kind
+            is_object = isinstance(value, dict) and fact.value.type != "tally"
+            kind = dict.fromkeys(value, "nested") if is_object else fact.value.kind
+            plain = schema in (SCHEMAS["string"], SCHEMAS["integer"])
+            if self.shares.loose and plain and chance.random() < self.shares.loose:
+                schema = {"anyOf": chance.sample((SCHEMAS["string"], SCHEMAS["integer"]), 2)}
             fields.append((key, schema, value, kind, required))
         if absent and chance.random() < 0.5:
             chance.shuffle(fields)
@@ -398,6 +446,12 @@ class Examples:
             "additionalProperties": False,
         }
         return schema, answer, kinds
+
+
+def _differ(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tell whether each of two schemas of objects requires a key that the other does not know."""
+    first, second = (set(schema.get("properties", ())) for schema in (one, other))
+    return bool(set(one.get("required", ())) - second) and bool(set(other.get("required", ())) - first)
 
 
 def written(answer: object) -> str:

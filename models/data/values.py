@@ -18,6 +18,7 @@ SCHEMAS = {
     "number": {"type": "number"},
     "boolean": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},
+    "time": {"type": "string", "format": "time"},
     "email": {"type": "string", "format": "email"},
     "strings": {"type": "array", "items": {"type": "string"}},
 }

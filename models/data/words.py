@@ -7,6 +7,7 @@ model has seen the made-up names that it is examined with.
 from __future__ import annotations
 
 import random
+import re
 import zlib
 
 FIRST_NAMES = (
@@ -222,6 +223,14 @@ def spelled(number: int) -> str:
     return f"{ONES[hundreds]} hundred" + (f" and {spelled(rest)}" if rest else "")
 
 
+_KEPT = frozenset(
+    "a an the in at on for from to of by with without and or is was are were be been has have had "
+    "not no never it its he she they who which that until till since named called years year old "
+    "aged each per".split()
+)
+"""Words that noise leaves as they are: what others mean hangs on them."""
+
+
 class Words:
     """Draws words from one source of chance; made-up ones from training or from what is held out."""
 
@@ -333,6 +342,17 @@ class Words:
     def filler(self) -> str:
         """Return a word that says nothing of a field."""
         return self.made_up() if self.chance.random() < 0.3 else self.chance.choice(FILLERS + COMMON)
+
+    def noisy(self, text: str, share: float) -> str:
+        """Replace some plain words by others, so that no single word carries the meaning."""
+
+        def changed(match: re.Match[str]) -> str:
+            word = match[0]
+            if word in _KEPT or self.chance.random() > share:
+                return word
+            return self.filler()
+
+        return re.sub(r"(?<![\w'-])[a-z]+(?![\w'-])", changed, text)
 
 
 def plural_of(noun: str) -> str:

@@ -2,7 +2,8 @@
 says.
 
 Each is a pattern for `custom_formats`: within it every string validates. Of the many spellings that pydantic
-takes, these are the ones that ISO 8601 and RFC 3339 have in common.
+takes, these are the ones that ISO 8601 and RFC 3339 have in common, and times without seconds, as people say
+them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _DATE = (
     f"(?:{_YEAR}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|"
     f"02-(?:0[1-9]|1[0-9]|2[0-8]))|{_LEAP}-02-29)"
 )
-_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
 _ZONE = "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 NAIVE = "^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T)?[0-9:.]*$"
 """Beside the formats time and date-time: without a zone."""
@@ -48,7 +49,7 @@ FORMATS: Mapping[str, str] = MappingProxyType(
     {
         # datetime.date: the years 0001 to 9999.
         "date": f"^{_DATE}$",
-        # datetime.time, datetime.datetime: microseconds, no leap second, a zone or none.
+        # datetime.time, datetime.datetime: seconds or none, microseconds, no leap second, a zone or none.
         "time": f"^{_TIME}{_ZONE}?$",
         "date-time": f"^{_DATE}T{_TIME}{_ZONE}?$",
         # datetime.timedelta: ISO 8601 without years and months, which are no fixed time.

@@ -145,37 +145,51 @@ def everyday_pattern(frame: str) -> re.Pattern[str]:
     """Return what a frame of everyday.py can say: its own words, and any words of their form in its slots."""
     lower, name = r"[a-z][\w'-]*(?: [\w'-]+){0,4}", r"[A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}"
     slots = {
-        **dict.fromkeys(("r", "r2", "o", "w", "v", "v2", "v3"), lower),
-        **dict.fromkeys(("n", "f", "c", "c2", "b", "y"), name),
+        **dict.fromkeys(("r", "r2", "o", "w", "v", "v2", "v3", "T", "T2", "T3"), lower),
+        **dict.fromkeys(("imp", "x"), r"[a-z][\w'-]*(?: [a-z][\w'-]*){0,3}"),
+        **dict.fromkeys(("n", "f", "c", "c2", "b", "y", "X", "g"), name),
         **dict.fromkeys(("m", "m2"), r"\S+@\S+"),
         **dict.fromkeys(("z", "z2", "t", "t2", "k", "p", "q"), r"\S*\d\S*(?: [\w.]+)?"),
+        "P": rf"{name}(?:{MARK}{name})+",
+        **dict.fromkeys(("L", "V"), rf"{lower}(?:{MARK}{lower})*"),
         "s": r"[\w' ]*\d[\w' ]*",
         "h": r"[\d +()-]+",
         "did": "(?:" + "|".join(map(re.escape, everyday._DID)) + ")",
-        "say": "(?:" + "|".join(map(re.escape, everyday._SAY)) + ")",
+        "say": r".+(?: -|[.!,])",
         "his": "(?:his|her|their)",
         "new ": "(?:new )?",
         "zip ": "(?:ZIP |postal code |postcode |zip code )?",
     }
-    text = ""
-    for part in re.split(r"(\{[^{}]+\})", frame):
-        slot = part.strip("{}")
-        if not part.startswith("{"):
-            text += re.escape(part) if text or not part else f"(?i:{re.escape(part[0])}){re.escape(part[1:])}"
-        elif slot.startswith("a "):
-            text += rf"an? {slots[slot[2:]]}"
-        else:
-            text += slots.get(slot, r".+")
-    return re.compile(rf"{text}(?:[.!?]| please\.|, thanks\.)?")
+
+    def said(frame: str) -> str:
+        text = ""
+        for part in re.split(r"(\{[^{}]+\}|\([^()]*\|[^()]*\))", frame):
+            slot = part.strip("{}")
+            if part.startswith("(") and "|" in part:
+                text += f"(?:{'|'.join(map(said, part[1:-1].split('|')))})"
+            elif not part.startswith("{"):
+                text += re.escape(part)
+            elif slot.startswith("a "):
+                text += rf"an? {slots[slot[2:]]}"
+            else:
+                text += slots.get(slot, r".+")
+        return text
+
+    tail = f"(?:,? (?:{'|'.join(map(re.escape, everyday._TAILS))}))?"
+    return re.compile(rf"{said(frame)}{tail}(?:[.!?]| please\.|, thanks\.)?")
 
 
 def test_no_everyday_sentence_is_of_a_frame_of_the_training() -> None:
-    frames = [frame for frame, _ in everyday.FRAMES if re.search(r"\w", re.sub(r"\{[^{}]+\}", "", frame))]
+    # Two frames say nothing of their own: their sentences are not known by their words.
+    frames = [
+        frame for frame, _ in everyday.FRAMES if re.search(r"\w", re.sub(r"\{(?!imp|x)[^{}]+\}", "", frame))
+    ]
     patterns = [everyday_pattern(frame) for frame in frames]
     assert any(
         pattern.fullmatch("I mean to feed the cat and mow the lawn by Friday.") for pattern in patterns
     )
     texts = [line["text"] for name in FILES for line in lines(name)]
+    texts += [text[0].lower() + text[1:] for text in texts]
     assert [text for text in texts if any(pattern.fullmatch(text) for pattern in patterns)] == []
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Iterator
 
 import jsonschema
 import pytest
+from data.everyday import Everyday
 from data.scenes import expand, read_scenes
 from data.sentences import Example, Examples, Shares, written
+from data.values import Values
 from data.words import Words, held_out, spelled
 
 import structgen as sg
 from structgen.json_grammars.prompting import extraction_prompt
+from structgen.python_types.type_hints import read_type
 
 COUNT = 250
 
@@ -41,6 +46,70 @@ def test_the_grammar_writes_documents_as_the_models_do(drawn: list[Example]) -> 
         matcher = sg.Matcher(sg.compile(grammar, tokenizer))
         document = written(example.answer).encode()
         assert matcher.accepts([*document, 256]) == len(document) + 1, document
+
+
+def test_typed_functions_take_the_times_that_are_written() -> None:
+    source, reader, told = Examples(5, shares=Shares(everyday=1.0)), read_type(dt.time), 0
+    for example in (source.draw() for _ in range(COUNT * 4)):
+        for key, schema in example.schema["properties"].items():
+            if schema == {"type": "string", "format": "time"} and key in example.answer:
+                told += 1
+                text = written(example.answer[key])
+                said = re.findall(r"\b(\d+)(?::(\d+))? ?(?:([ap])\.?m\b)?", example.text, re.IGNORECASE)
+                found = reader.read(text)
+                clocks = {(int(hour) % 12, int(minute or 0)) for hour, minute, _ in said}
+                in_words = re.search(r"past|to |noon|mid|o'clock", example.text)
+                assert in_words or (found.hour % 12, found.minute) in clocks, (example.text, text)
+    assert told > COUNT / 10
+
+
+def test_halves_of_the_day_are_told_apart() -> None:
+    import random
+
+    chance = random.Random(4)
+    source = Everyday(words := Words(chance), Values(words))
+    drawn = [value for value in (source._time() for _ in range(3000)) if value.type == "time"]
+    halves = [value for value in drawn if re.search(r"\d ?[ap]\.?m", value.said, re.IGNORECASE)]
+    assert len(halves) > 100
+    for value in halves:
+        plain = re.sub(r"[ .]", "", value.said).upper()
+        form = "%I:%M%p" if ":" in plain else "%I%p"
+        assert dt.datetime.strptime(plain, form).time().isoformat() == value.value
+
+
+def test_a_value_alone_is_the_one_member_of_its_document() -> None:
+    source, types = Examples(5, shares=Shares(everyday=0.4, alone=1.0)), set()
+    for example in (source.draw() for _ in range(COUNT)):
+        jsonschema.Draft202012Validator(example.schema).validate(example.answer)
+        asked = example.schema.get("properties", {})
+        if list(asked) == ["value"]:
+            types.add("enum" if "enum" in asked["value"] else asked["value"].get("type"))
+            assert list(example.answer) == ["value"]
+    assert types >= {"integer", "number", "boolean", "enum", "array"}
+
+
+def test_keys_of_a_tally_are_told() -> None:
+    source, told = Examples(5, shares=Shares(everyday=1.0, alone=1.0)), 0
+    for example in (source.draw() for _ in range(COUNT * 2)):
+        if "properties" not in example.schema:
+            told += 1
+            assert all(key.lower() in example.text.lower() for key in example.answer), example
+    assert told > COUNT / 20
+
+
+def test_a_document_is_of_one_member_of_a_union() -> None:
+    source, united = Examples(5, shares=Shares(everyday=1.0, unions=1.0)), 0
+    for example in (source.draw() for _ in range(COUNT)):
+        schema, answer = example.schema, example.answer
+        if list(schema.get("properties", ())) == ["value"] and "anyOf" in schema["properties"]["value"]:
+            schema, answer = schema["properties"]["value"], answer["value"]
+        members = schema["anyOf"]
+        united += len(members) > 1
+        assert sum(jsonschema.Draft202012Validator(one).is_valid(answer) for one in members) == 1
+        for at, one in enumerate(members):
+            others = members[:at] + members[at + 1 :]
+            assert all(set(one["required"]) - set(other["properties"]) for other in others)
+    assert united > COUNT / 2
 
 
 def test_copied_values_stand_in_the_text(drawn: list[Example]) -> None:
@@ -81,7 +150,7 @@ def test_sentences_without_a_template_tell_their_strings(source: str) -> None:
     for _ in range(300):
         facts, text = getattr(examples, source).draw()
         for fact in facts.values():
-            if fact.value.type != "date" and fact.value.kind != "enum":
+            if fact.value.type not in ("date", "time") and fact.value.kind != "enum":
                 missing = [said for said in strings(fact.value.value) if said.lower() not in text.lower()]
                 assert not missing, (text, fact)
 
