@@ -403,7 +403,7 @@ def generate(
             )
             asked = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt or "")
             raise typer.Exit(int(ask_server(model, asked, form, attempts, stream, as_json, usage)))
-        if model.startswith("structgen/") and (grammar or ebnf or regex) and not _has_json(told):
+        if model.startswith("structgen/") and (grammar or ebnf) and not _has_json(told):
             echo(
                 "Hint: this small model was trained on JSON documents of outlines alone. What it writes of "
                 "another grammar is valid, and makes little sense.",
