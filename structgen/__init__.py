@@ -80,10 +80,10 @@ if TYPE_CHECKING:
     from structgen.tokens.token_mask import TokenMask, allocate_mask
     from structgen.tokens.tokenizer import Tokenizer
     from structgen.tool_calls.call_parsing import parse_calls
-    from structgen.tool_calls.replies import Call, Reply
     from structgen.tool_calls.tool_definitions import Tool
     from structgen.tool_calls.tool_format import ToolFormat
     from structgen.tool_calls.tool_grammar import tools
+    from structgen.tool_calls.tool_replies import Call, Reply
     from structgen.tool_calls.tool_requests import read_request
     from structgen.typed.decorator import filled, generate
     from structgen.typed.functions import Outcome
@@ -301,7 +301,7 @@ def _home(name: str) -> str | None:
         case "Tokenizer":
             return "structgen.tokens.tokenizer"
         case "Call" | "Reply":
-            return "structgen.tool_calls.replies"
+            return "structgen.tool_calls.tool_replies"
         case "Tool":
             return "structgen.tool_calls.tool_definitions"
         case "ToolFormat":

@@ -207,7 +207,7 @@ def infill(
         sized = _chosen_lengths(problem, denoiser, usage, deadline)
     canvas = sized.canvas(1.0 if temperature == 0.0 else 1.0 / temperature)
     steps, is_late = denoiser.fill(canvas, usage, deadline=deadline, listen=listen)
-    full = problem.full(canvas)
+    full = {} if is_late else problem.full(canvas)  # after a deadline a filling is any that is valid
     for name, count in full.items():
         what = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
         cure = "Give it more slots (max_tokens of a typed function)."

@@ -9,6 +9,6 @@ grammar of replies, and of a reply its texts, thoughts and calls. No tool is eve
    and finds one by a chat template. `templates` reads a text with places.
 3. `tool_grammar` builds the grammar of replies, `argument_grammar` that of arguments which are not one JSON
    object.
-4. `call_parsing` reads a reply, `argument_reading` its arguments. `replies` has `Call` and `Reply`, and the
-   messages made of them; `call_writing` writes calls as their format does.
+4. `call_parsing` reads a reply, `argument_reading` its arguments. `tool_replies` has `Call` and `Reply`, and
+   the messages made of them; `call_writing` writes calls as their format does.
 """

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from structgen.errors import GenerationError, OptionError, StructgenError
+from structgen.errors import GenerationError, OptionError, StructgenError, options_named
 from structgen.tool_calls.argument_grammar import plan_of
 from structgen.tool_calls.argument_reading import Arguments, MemberReader, read_json
 from structgen.tool_calls.call_texts import (
@@ -19,15 +19,16 @@ from structgen.tool_calls.call_texts import (
     skipped,
 )
 from structgen.tool_calls.format_rows import format_of
-from structgen.tool_calls.replies import Call, Reply
 from structgen.tool_calls.templates import TEXT, filled, pieces
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_replies import Call, Reply
 
 _LONGEST_NAME: Final = 512
 _SHOWN: Final = 40
 
 
+@options_named('sg.parse_calls(text, "hermes")')
 def parse_calls(
     text: str,
     format: str | ToolFormat | Any,

@@ -8,9 +8,9 @@ from typing import Any
 
 from structgen.errors import OptionError
 from structgen.tool_calls.format_rows import format_of
-from structgen.tool_calls.replies import Call
 from structgen.tool_calls.templates import filled, places
 from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_replies import Call
 
 
 def written_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:

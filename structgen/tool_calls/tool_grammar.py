@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, options_named
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.limits import Limits
 from structgen.text_grammars.composition.dispatching import dispatched, free_of, interrupted
@@ -23,6 +23,7 @@ from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
 
 
+@options_named('sg.tools([function], format="hermes")')
 def tools(
     tools: Iterable[Any],
     *,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from structgen.errors import OptionError, UnsupportedError
+from structgen.errors import OptionError, UnsupportedError, options_named
 from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
@@ -30,6 +30,7 @@ class ToolRequest:
         )
 
 
+@options_named('sg.read_request({"tools": [...]})')
 def read_request(request: Mapping[str, Any]) -> ToolRequest:
     """Return what a request (a dict, of chat completions or of responses) says of tools: its `tools`,
     `tool_choice` and `parallel_tool_calls`. Its other members are left to others.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_formats import takes
+from test_call_formats import takes
 
 import structgen as sg
 

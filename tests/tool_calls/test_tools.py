@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import pytest
-from test_formats import EXAMPLES, TOOLS, takes
+from test_call_formats import EXAMPLES, TOOLS, takes
 
 import structgen as sg
 from structgen.tool_calls.format_rows import FORMATS

@@ -377,7 +377,7 @@ def test_the_text_of_a_schema_is_its_document_whatever_was_sent(target: Any, tex
         assert sg.run(server.model, "x", target, detailed=True).text == text
 
 
-@pytest.mark.parametrize("reply", ["[1, 2]", '{"other": [1, 2]}', '{"value": [1, 2], "more": 3}'])
+@pytest.mark.parametrize("reply", ['{"other": [1, 2]}', '{"value": [1, 2], "more": 3}'])
 def test_a_reply_without_the_wrapper_is_asked_for_again(reply: str) -> None:
     with serving(reply, '{"value": [1, 2]}') as server:
         assert asked(list[int], model=server.model).detailed("x").attempts == 2

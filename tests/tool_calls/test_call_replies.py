@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 import pytest
-from test_formats import CALL, EXAMPLES, JSON, TOOLS, takes
+from test_call_formats import CALL, EXAMPLES, JSON, TOOLS, takes
 
 import structgen as sg
 from structgen.tool_calls.call_writing import written_calls
