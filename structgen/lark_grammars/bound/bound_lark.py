@@ -206,11 +206,16 @@ class BoundLanguage(Language):
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that may come or continue, with the rules that use them; for a bound terminal,
         the `expected` of its own grammar."""
-        found: dict[tuple[str, tuple[str, ...], str], set[int]] = {}
+        found: dict[tuple[str, tuple[str, ...]], tuple[set[int], set[str]]] = {}
         for item in cast(Items, config):
             for one in self._of_item(item):
-                found.setdefault((one.what, one.sources, one.read_before), set()).update(one.first)
-        shown = [Expected(what, of, bytes(sorted(first)), read) for (what, of, read), first in found.items()]
+                first, read = found.setdefault((one.what, one.sources), (set(), set()))
+                first |= set(one.first)
+                read |= {one.read_before} - {""}
+        shown = [
+            Expected(what, of, bytes(sorted(first)), " or ".join(sorted(read)))
+            for (what, of), (first, read) in found.items()
+        ]
         return sorted(shown, key=lambda one: (not one.sources, one.what))
 
     def _of_item(self, item: Item) -> list[Expected]:
@@ -240,7 +245,7 @@ class BoundLanguage(Language):
                 if source >= 0:
                     beyond.setdefault(source, set()).update(alike)
         lark = self.reader.reader
-        read = "" if item.begun else lark.parser.last_read(item.place.stack)
+        read = "" if item.begun else lark.parser.last_read(item.place.stack, lark.tables)
         found = [
             Expected(lark.tables.terminals[name].shown, self._rules(item, name), bytes(sorted(of)), read)
             for name, of in first.items()

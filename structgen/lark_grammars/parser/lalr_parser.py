@@ -244,9 +244,9 @@ class Parser:
             if terminal == END and self.top[stack] == tables.end:
                 return stack
 
-    def last_read(self, stack: int) -> str:
-        """Return the terminal that was read last, as messages show it; "" at the start of the text."""
-        tables = self.tables
+    def last_read(self, stack: int, tables: ParserTables) -> str:
+        """Return the terminal that was read last, as messages of some tables show it; "" at the start of the
+        text."""
         for rule, dot in tables.kernels[self.top[stack]]:
             if dot and (terminal := tables.rules[rule].symbols[dot - 1]) >= 0:
                 return tables.terminals[terminal].shown

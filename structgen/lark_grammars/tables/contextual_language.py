@@ -367,7 +367,7 @@ class ContextualLanguage(Language):
             if base is not None:
                 readings.append((slot, base))
         for slot, reading in readings:
-            before = "" if reading.begun else reader.parser.last_read(reading.place.stack)
+            before = "" if reading.begun else reader.parser.last_read(reading.place.stack, reader.tables)
             live = {terminal for terminal, _word in self._oracle.next_terminals(reading)}
             for terminal, first in self._first(config, slot, reading).items():
                 if terminal in live:
