@@ -136,11 +136,14 @@ def test_the_small_model_warns_of_grammars_that_are_not_json(tmp_path: Path) -> 
     json_grammar = tmp_path / "list.lark"
     json_grammar.write_text('start: "[" NUMBER "]"\nNUMBER: /[0-9]/\n')
     common = ["generate", "--device", "cpu", "--max-tokens", "8", "--prompt", "3 lamps"]
-    warned = run(*common, "--regex", "[0-9]").stderr
+    digit = tmp_path / "digit.gbnf"
+    digit.write_text("root ::= [0-9]\n")
+    warned = run(*common, "--ebnf", str(digit)).stderr
     assert (
         warned.startswith("Hint: this small model was trained on JSON documents") and warned.count("\n") == 1
     )
     assert run(*common, "--grammar", str(json_grammar)).stderr == ""
+    assert run(*common, "--regex", "[0-9]").stderr == ""
 
 
 def test_explain_reads_a_type_of_python() -> None:
