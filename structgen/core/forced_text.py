@@ -51,7 +51,7 @@ class ForcedPlace(NamedTuple):
     """A state of the policy."""
 
     written: int
-    """How many bytes of the border are written."""
+    """How many bytes of the border (the last bytes of the prompt) the tokens so far have written."""
     state: int
     """The state of the grammar."""
     origin: int = _NO_STRETCH

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from structgen.errors import OptionError, options_named
@@ -209,7 +209,8 @@ class _Builder:
     # --- calls ----------------------------------------------------------------------------------------------
 
     def section(self, choice: ToolChoice, most: int | None, behind: str = "") -> TextGrammar:
-        """Return calls, with what stands around all of them; of that what is `behind` a text."""
+        """Return the grammar of a section: its beginning, calls, its end. `behind`: the part of its beginning
+        that is read already."""
         begin, end = self.row.section
         call = self.calls(choice)
         if begin:
@@ -270,6 +271,3 @@ class _Builder:
                 where=f"the tool {tool.name}",
                 cure=f"Rename the tool: names match {self.row.names}.",
             )
-
-
-__all__: Sequence[str] = ["specials_of", "tools"]

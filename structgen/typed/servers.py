@@ -126,12 +126,12 @@ class ServerHabits:
         self._refused = False
         """Whether it takes no schema."""
         self._schemas: set[str] = set()
-        """The schemas that it refused by themselves."""
+        """The texts of schemas that the server refused although it takes others."""
         self.breaks_schemas = False
         """Whether a reply broke its schema: then the schema stands in the prompt as well."""
 
     def field(self, name: str | None) -> str | None:
-        """Return the field under which something is sent; None: under none."""
+        """Return the field that is sent in place of a field, or that field itself; None: neither is sent."""
         while name in self._instead:
             name = self._instead[name]
         return name

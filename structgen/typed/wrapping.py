@@ -70,9 +70,8 @@ class Unwrapping:
         back until more comes. Cost: linear in the text so far."""
         self._text += piece or ""
         begun = _BEGUN.match(self._text)
-        document = unwrapped(self._text)
-        if piece is not None:
-            document = "" if begun is None else self._text[begun.end() :].rstrip("} \t\n\r")
+        rest = "" if begun is None else self._text[begun.end() :].rstrip("} \t\n\r")
+        document = unwrapped(self._text) if piece is None else rest
         added = document[len(self._told) :]
         self._told += added
         return added
