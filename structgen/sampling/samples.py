@@ -16,6 +16,7 @@ from structgen.errors import OptionError, StructgenError
 from structgen.sampling.estimates import (
     CUT_SHORT,
     FEWEST_PARTS,
+    FEWEST_TEXTS,
     LEAST_SIZE,
     NORMAL,
     Statistics,
@@ -150,8 +151,9 @@ class Samples(Generic[T]):
 
         The estimate is the weighted mean; the error is that of a ratio of means (the delta method), enlarged
         for few draws by Student's quantile: the mean plus and minus 1.96 errors is an interval of 95 %. It is
-        None where it is unknown: the draws do not tell (`knows_error`), are biased, or nearly all agree; in
-        the last case `marginals` still has intervals of shares. Raises StructgenError if there is no draw.
+        None where it is unknown: the draws do not tell (`knows_error`), are biased, are fewer than 32 texts
+        of beams, or nearly all agree; `marginals` may still have intervals of shares. Raises StructgenError
+        if there is no draw.
         """
         if not self.values:
             raise StructgenError(
@@ -167,7 +169,8 @@ class Samples(Generic[T]):
             return mean, 0.0
         parts = self.contributions(found - mean)
         half = half_width(parts)
-        if self.is_biased or not self.knows_error or half is None:
+        is_small = self.method == "auto" and len(self.texts) < FEWEST_TEXTS
+        if self.is_biased or is_small or not self.knows_error or half is None:
             return mean, None
         return mean, half / NORMAL if np.ptp(found) and effective_parts(parts) >= FEWEST_PARTS else None
 
