@@ -7,7 +7,7 @@ context-free rules are allowed. Priorities choose between trees, not between tex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from structgen.automata.regex.python_syntax import REGEX_MODULE
 from structgen.automata.regex.regex_module import regex_module

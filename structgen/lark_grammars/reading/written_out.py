@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from typing import Any, Final
@@ -135,27 +136,35 @@ class _RuleCounter:
 def check_shortest(rules: Iterable[Any], start: str, limits: Limits, where: str) -> None:
     """Raise LimitError if each text of lark's compiled rules has more than `limits.oracle_steps` terminals:
     completions are written out. Cost: that of Knuth's generalisation of Dijkstra's algorithm."""
-    users: defaultdict[str, list[list[Any]]] = defaultdict(list)
+    users: defaultdict[str, list[_Unread]] = defaultdict(list)
     heap: list[tuple[int, str]] = []
     for rule in rules:
         parts = [str(one.name) for one in rule.expansion if not one.is_term]
-        # the parts that are not known yet, the length of all others, and the rule's name
-        entry = [len(parts), len(rule.expansion) - len(parts), str(rule.origin.name)]
+        one = _Unread(str(rule.origin.name), len(parts), len(rule.expansion) - len(parts))
         for part in parts:
-            users[part].append(entry)
+            users[part].append(one)
         if not parts:
-            heappush(heap, (entry[1], entry[2]))
+            heappush(heap, (one.length, one.name))
     lengths: dict[str, int] = {}
     while heap:
         length, name = heappop(heap)
         if name in lengths:
             continue
         lengths[name] = length
-        for entry in users[name]:
-            entry[0], entry[1] = entry[0] - 1, entry[1] + length
-            if not entry[0]:
-                heappush(heap, (entry[1], entry[2]))
+        for one in users[name]:
+            one.left, one.length = one.left - 1, one.length + length
+            if not one.left:
+                heappush(heap, (one.length, one.name))
     if lengths.get(start, 0) > limits.oracle_steps:
         raise LimitError(
             f"Its shortest text has {lengths[start]:,} terminals.", limit="oracle_steps", where=where
         )
+
+
+@dataclass(slots=True)
+class _Unread:
+    """A rule, how many of its nonterminals have no length yet, and the length of all else."""
+
+    name: str
+    left: int
+    length: int
