@@ -401,6 +401,13 @@ class Handle:
         if late:
             listener.end(self.written)
 
+    def after_fork(self, *, is_left: bool) -> None:
+        """In a child: forget who held the lock; cancel a text that is left to the parent, and its
+        listeners."""
+        self._lock = threading.Lock()
+        if is_left:
+            self._listeners, self.cancelled = [], True
+
     def tell(self, text: str) -> None:
         """Store the text so far, and call each listener with the part that is new to it. Raises
         StructgenError if one fails; it gets no more parts."""
@@ -488,7 +495,7 @@ def _of_listener(error: Exception) -> StructgenError:
 
 
 def fault_of(
-    error: Exception,
+    error: BaseException,
     what: str,
     where: str = "",
     cure: str = "This is a fault of structgen: please report it.",

@@ -100,7 +100,7 @@ class Local:
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        (handle,) = self.engine.submit(self.request(form, source, options))
+        (handle,) = await self.engine.asubmit(self.request(form, source, options))
         async with aclosing(self.engine.apieces(handle)) as pieces:
             async for piece in pieces:
                 if piece:

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from structgen.cli import app
-from structgen.engine.bulk import _prompts
+from structgen.engine.bulk.bulk_file import _prompts
 from structgen.errors import OptionError
 
 PERSON = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'

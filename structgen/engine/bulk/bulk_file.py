@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from structgen.engine.bulk_runs import Prompt, begin_run, check_run
+from structgen.engine.bulk.bulk_runs import Prompt, begin_run, check_run
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.errors import OptionError, StructgenError
