@@ -8,7 +8,8 @@ given to structgen, and as many over structgen's masks and given to xgrammar, wh
 calls often. With `--walks`, as many walks of structgen's grammar alone are read back, for all formats.
 
 A text that one side refuses is a difference. Those that are known have a name (`NAMES`), and are counted
-under it; any other is printed, and the exit status is 1. Writes bench/results/tool-formats-DATE.csv.
+under it; any other is printed, and the exit status is 1. Writes bench/results/tool-formats-DATE.csv; where
+formats are named, their rows are added to those of the day.
 """
 
 from __future__ import annotations
@@ -172,13 +173,15 @@ class Walker:
         self.compiled = sg.compile(grammar, self.tokenizer, store=False)
         self.tokens = tokens
         self.mask = sg.allocate_mask(1, len(tokens) + 1)
+        self.chooser = Chooser(tokens)
 
     def draw(self, source: random.Random) -> str:
         matcher = sg.Matcher(self.compiled)
         found: list[int] = []
         while len(found) < _LONGEST:
             matcher.fill_mask(self.mask, 0)
-            token = chosen(self.mask.allowed(0).tolist(), self.tokens, source, len(found))
+            token = self.chooser.chosen(self.mask.array[0], source, len(found))
+            assert token is not None
             if token == len(self.tokens):
                 return "".join(self.tokens[one] for one in found)
             matcher.advance(token)
@@ -204,17 +207,16 @@ class Peer:
         self.compiled = xgrammar.GrammarCompiler(information).compile_structural_tag(tag)
         self.tokens = tokens
         self.mask = xgrammar.allocate_token_bitmask(1, len(tokens) + 1)
+        self.chooser = Chooser(tokens)
 
     def draw(self, source: random.Random) -> str | None:
         matcher = self.made.GrammarMatcher(self.compiled)
         found: list[int] = []
         while len(found) < _LONGEST:
             matcher.fill_next_token_bitmask(self.mask, 0)
-            bits = np.unpackbits(self.mask[0].numpy().view(np.uint8), bitorder="little")
-            allowed = np.flatnonzero(bits[: len(self.tokens) + 1]).tolist()
-            if not allowed:
+            token = self.chooser.chosen(self.mask[0].numpy(), source, len(found))
+            if token is None:
                 return None  # a dead end
-            token = chosen(allowed, self.tokens, source, len(found))
             if token == len(self.tokens):
                 return "".join(self.tokens[one] for one in found)
             assert matcher.accept_token(token)
@@ -226,17 +228,25 @@ class Peer:
         return (not text or matcher.accept_string(text)) and matcher.accept_token(len(self.tokens))
 
 
-def chosen(allowed: Sequence[int], tokens: Sequence[str], source: random.Random, written: int) -> int:
-    """Return one of the allowed tokens: more often a long one, above all late in a walk."""
-    weights = []
-    for token in allowed:
-        if token == len(tokens):
-            weights.append(4.0 if written < _CLOSING else 1e6)
-        else:
-            weights.append(1.0 if len(tokens[token]) == 1 else 40.0 if written < _CLOSING else 1e4)
-            if written >= _CLOSING and tokens[token] in '"}]0':
-                weights[-1] = 1e3
-    return source.choices(allowed, weights)[0]
+class Chooser:
+    """Chooses allowed tokens: more often a long one, above all late in a walk."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        early = [1.0 if len(one) == 1 else 40.0 for one in tokens]
+        late = [1e3 if one in '"}]0' else 1.0 if len(one) == 1 else 1e4 for one in tokens]
+        self.weights = np.array([[*early, 4.0], [*late, 1e6]])
+        self.known: dict[tuple[bytes, bool], tuple[list[int], list[float]]] = {}
+
+    def chosen(self, row: np.ndarray[Any, Any], source: random.Random, written: int) -> int | None:
+        """Return one of the tokens of a row of a mask, None where there is none."""
+        late = written >= _CLOSING
+        key = row.tobytes(), late
+        if key not in self.known:
+            bits = np.unpackbits(row.view(np.uint8), bitorder="little")[: self.weights.shape[1]]
+            allowed = np.flatnonzero(bits)
+            self.known[key] = allowed.tolist(), np.cumsum(self.weights[int(late), allowed]).tolist()
+        listed, sums = self.known[key]
+        return source.choices(listed, cum_weights=sums)[0] if listed else None
 
 
 def grammar_of(
@@ -388,7 +398,8 @@ def main() -> int:
         table.add_row(*(str(row[column]) for column in COLUMNS))
     console.print(table)
     about = {"structgen": version(), "load": load(), "seed": options.seed}
-    path = write(options.results, "tool-formats", about, COLUMNS, [[row[c] for c in COLUMNS] for row in rows])
+    listed = [[row[column] for column in COLUMNS] for row in rows]
+    path = write(options.results, "tool-formats", about, COLUMNS, listed, more=bool(options.formats))
     console.print(f"{path}; {wrong} differences without a name")
     return 1 if wrong else 0
 
