@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
-from structgen.tool_calls.argument_grammar import ArgumentPlan, KnownMember
+from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember
+from structgen.text_grammars.composition.templates import TEXT, filled, pieces
 from structgen.tool_calls.call_texts import DifferentError, UnfinishedError, matched, skipped
 from structgen.tool_calls.json_pieces import MISSING, exact_value, growing_value, value_end
-from structgen.tool_calls.templates import TEXT, filled, pieces
 from structgen.tool_calls.tool_format import ToolFormat
 
 _BARE: Final = re.compile(r"[^,\]}]*")
