@@ -297,6 +297,7 @@ def lark(
         "limits": bounds,
         "bound": tuple(bound),
         "regex": regex,
+        "text_only": text_only,
     }
     if lexer == "characters":
         if postlex is not None:
