@@ -1,0 +1,354 @@
+"""How many tokens are plenty: from so many on, a budget takes nothing from a state's mask.
+
+What a state needs is the sum of what each open value needs, and tokens that write one piece of a text and
+tokens that write the next write both. So a bound for a state is a bound for its innermost value and one for
+each frame below, each worked out once; and a token leads to one of few places: an object, an array, a string.
+The bound for a place holds wherever in it a token ends: in whichever key, before whichever value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+
+from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.decoded_text import decode
+from structgen.errors import LimitError
+from structgen.json_grammars.completion.next_characters import escape_rests
+from structgen.json_grammars.completion.obligatory_space import one_line
+from structgen.json_machine.inspection import Inspection
+from structgen.json_machine.masks.state_walk import settle_costs
+from structgen.json_machine.tables import json_blocks as L
+from structgen.language.ir import TRUE, Key, SimpleObject
+from structgen.native.raw_memory import address_of
+from structgen.schema.reading.json_values import ascii_string, json_string
+from structgen.store.mask_store import VocabularyStore
+from structgen.tokens.vocabulary import Vocabulary
+
+_KEPT: Final = 1 << 16
+"""Places whose bounds are remembered for one grammar."""
+_NO_BOUND: Final = 1 << 40
+"""Of a place of which no bound is known: more than any."""
+_QUOTED: Final = 9
+"""Bytes that end a string that may be any: from `\\ud8`, two digits, six bytes of the other half, a quote."""
+_KEY: Final = _QUOTED + 3
+"""And a key that may be any: three characters make it differ from those that the object holds."""
+_TOGETHER: Final = 64
+"""Texts whose tokens are counted by one call."""
+_Place = tuple[int, ...]
+"""Mode, residue, automaton state, frame, a token (`state_walk.places_after`)."""
+
+
+class Plenty:
+    """Bounds for the states of one compiled grammar. Its lock is held by the caller."""
+
+    __slots__ = ("_frames", "_literal", "_machine", "_objects", "_places", "_rows", "_tails", "_vocabulary")
+
+    def __init__(
+        self, machine: Inspection, vocabulary: Vocabulary, rows: VocabularyStore, *, ascii: bool
+    ) -> None:
+        self._machine, self._vocabulary, self._rows = machine, vocabulary, rows
+        self._literal = ascii_string if ascii else json_string
+        self._places: dict[tuple[int, int, int], int] = {}
+        self._tails: dict[tuple[int, int], int] = {}
+        self._objects: dict[tuple[int, ...], tuple[int, int, object]] = {}
+        self._frames: dict[int, int] = {L.NO_FRAME: 0}
+
+    def of(self, index: int) -> int | None:
+        """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
+        comes next; None where no bound is known.
+
+        Cost: 10 us; for a new object its members.
+        """
+        try:
+            most = self._of(index)
+        except LimitError:
+            # A bound asks about places that the state itself may never need.
+            return None
+        return most if most < _NO_BOUND else None
+
+    def _of(self, index: int) -> int:
+        machine = self._machine
+        if machine.space[0] == L.SPACE_INDENT:
+            return _NO_BOUND  # a line's indent is as long as brackets are open
+        mask = machine.mask_of(index)
+        if mask is None:
+            return _NO_BOUND
+        if len(self._places) + len(self._frames) + len(self._tails) > _KEPT:
+            for known in (self._places, self._tails, self._frames):
+                known.clear()
+            self._frames[L.NO_FRAME] = 0
+        row, terminals, tokens = mask
+        inside = [machine.token_inside(terminal) for terminal in terminals]
+        if row >= 0:
+            inside.append(self._in_row(row))
+        found = machine.places_after(index, np.array(inside, np.int32)) if inside else []
+        if found is None or not all(map(self._is_one, found)) or (row >= 0 and not len(tokens)):
+            # what stays inside leads to different places
+            tokens = machine.all_tokens(index)
+            if row >= 0:
+                tokens = np.concatenate([tokens, self._all_in_row(row)])
+            found = []
+        others = machine.places_after(index, tokens)
+        if others is None:
+            return _NO_BOUND
+        regs = machine.registers(index).tolist()
+        most = self._at(index, _place_of(regs))
+        for place in found + others:
+            most = max(most, 1 + self._at(index, place))
+        return most
+
+    def _all_in_row(self, row: int) -> np.ndarray:
+        bits = np.unpackbits(self._rows.rows[row].view(np.uint8), bitorder="little")
+        return np.flatnonzero(bits).astype(np.int32)
+
+    def _in_row(self, row: int) -> int:
+        """Return a token of a row of the store."""
+        words = self._rows.rows[row]
+        at = int(np.flatnonzero(words)[0])
+        word = int(words[at]) & 0xFFFFFFFF
+        return 32 * at + (word & -word).bit_length() - 1
+
+    def _is_one(self, place: _Place) -> bool:
+        """Return whether all tokens that stay inside a terminal with this one lead to places with its
+        bound."""
+        mode, residue = place[:2]
+        if mode == L.M_STRING:
+            return self._is_free(self._machine.string_row(residue))
+        return mode != L.M_NUMBER
+
+    @staticmethod
+    def _is_free(row: list[int]) -> bool:
+        return row[L.S_KIND] == 0 and row[L.S_START] == StringPool.FREE and row[L.S_WORDS] < 0
+
+    # --- a place --------------------------------------------------------------------------------------------
+
+    def _at(self, index: int, place: _Place) -> int:
+        """Return a bound for the states at a place, to which a token leads from a state."""
+        mode, residue, lexeme, frame, token = place
+        key = mode, residue, lexeme
+        own = self._places.get(key)
+        if own is None:
+            own = self._places[key] = self._own(mode, residue, lexeme, index, token)
+        below = self._frames.get(frame)
+        return own + (self._below(frame) if below is None else below)
+
+    def _own(self, mode: int, residue: int, lexeme: int, index: int, token: int) -> int:
+        """Return a bound for the value or the container itself."""
+        machine = self._machine
+        if mode == L.M_OBJECT:
+            return self._object(residue)[0]
+        if mode == L.M_ARRAY:
+            return self._array(residue)
+        if mode == L.M_STRING:
+            return self._string(residue, lexeme, index, token)
+        if mode == L.M_NUMBER:
+            return max(map(len, machine.finish_number(lexeme).values()), default=_NO_BOUND)
+        if mode == L.M_WORDS:
+            return self._most(self._literal(decode(word))[1:] for word in machine.words(residue)) + _QUOTED
+        if mode == L.M_DOC:
+            return self._spaced(self._values(machine.network.root))
+        return 5 if mode == L.M_LITERAL else 0
+
+    def _string(self, row: int, lexeme: int, index: int, token: int) -> int:
+        machine = self._machine
+        spec = machine.string_row(row)
+        missing = self._most([b" " * spec[L.S_LEAST]]) if spec[L.S_LEAST] > 0 else 0
+        if self._is_free(spec):
+            return _QUOTED + missing
+        if spec[L.S_KIND] or spec[L.S_WORDS] >= 0:
+            return _NO_BOUND
+        written = 0
+        if lexeme >> L.ESCAPE_SHIFT & 15:
+            # of the characters that it may become one is as good as any: the completion is no longer
+            index = index if token < 0 else machine.after_token(index, token)
+            way = next((way for way in escape_rests(machine, index) if machine.after(index, way) >= 0), None)
+            if way is None:
+                return _NO_BOUND
+            after = machine.registers(machine.after(index, way))
+            if int(after[L.MODE]) != L.M_STRING:
+                return _NO_BOUND
+            lexeme, written = int(after[L.LEX]), len(way)
+        rests = machine.finish_string(lexeme & L.STATE_BITS).values()
+        if lexeme >> L.ESCAPE_SHIFT & 15 or (written and len(rests) > 1) or not rests:
+            return _NO_BOUND
+        # of a character that is broken off there are at most three bytes to come
+        texts = [self._literal(decode(rest.lstrip(_INSIDE)))[1:] for rest in rests]
+        return written + (max(map(len, texts)) if written else self._most(texts)) + 3 + missing
+
+    def _below(self, frame: int) -> int:
+        """Return a bound for what follows the value in a frame."""
+        above: list[tuple[int, int, int]] = []
+        known = self._frames
+        while frame not in known:
+            residue, _extras, key, below = self._machine.frame(frame)
+            above.append((frame, residue, key))
+            frame = below
+        total = known[frame]
+        for frame, residue, key in reversed(above):
+            tail = self._tails.get((residue, key))
+            if tail is None:
+                tail = self._tails[residue, key] = self._tail(residue, key)
+            total = known[frame] = total + tail
+        return total
+
+    def _tail(self, row: int, key: int) -> int:
+        """Return a bound for what follows a value in an object or an array (key -1)."""
+        machine = self._machine
+        if key == -1:
+            item = machine.network.items(machine.residue(row)).item
+            return _NO_BOUND if item is None or machine.watches(row) else self._after(row, None, item)
+        rest = self._object(row)[1]
+        return rest if rest >= 0 else self._after(row, machine.key(row, key), machine.child_place(row, key))
+
+    def _after(self, row: int, key: Key, place: int) -> int:
+        """Return a bound for what follows a value of a place, whichever of its demands it meets."""
+        network, residue = self._machine.network, self._machine.residue(row)
+        if key is not None and network.network.owes_keys(residue):
+            return _NO_BOUND  # the keys that the object holds say which come
+        rests = (network.finish_with(residue, key, {j: b""}) for j in network.finish_place(place))
+        return self._spaced(text for rest in rests for text in rest.values())
+
+    # --- objects and arrays ---------------------------------------------------------------------------------
+
+    def _object(self, row: int) -> tuple[int, int]:
+        """Return a bound for the states of an object, and one for what follows a value in it; -1 for that
+        where it depends on the key."""
+        machine = self._machine
+        plain = machine.plain_object(row)
+        mark: tuple[int, ...] = (plain,)
+        known = self._objects.get(mark) if plain >= 0 else None
+        if known is not None:
+            return known[:2]
+        residue = machine.residue(row)
+        simple = machine.network.network.simple(residue)
+        if simple is None:
+            return self._union(row), -1
+        if plain < 0:
+            mark = id(simple.places), simple.extra, simple.ordered
+        known = self._objects.get(mark)
+        if known is None:
+            self._objects[mark] = known = (*self._simple(simple), simple.places)
+        return known[:2]
+
+    def _simple(self, simple: SimpleObject) -> tuple[int, int]:
+        heads = [b"," + self._literal(name) + b":" for name in simple.names]
+        members = [
+            [head + text for text in self._values(place)] if place >= 0 else []
+            for head, place in zip(heads, simple.places, strict=True)
+        ]
+        needed = [
+            min(texts, key=len)
+            for texts, required in zip(members, simple.required, strict=True)
+            if required and texts
+        ]
+        # Of members in their order the last ones are left; of others, any.
+        ordered = simple.ordered == len(simple.names)
+        rest = self._spaced([b"".join(needed) + b"}"]) if ordered else 1 + sum(self._spaced([t]) for t in needed)
+        most = self._spaced((text for texts in members for text in texts), 0)
+        if simple.extra >= 0:
+            most = max(most, _KEY + self._spaced(b":" + text for text in self._values(simple.extra)))
+        return most + rest, rest
+
+    def _union(self, row: int) -> int:
+        """Return a bound for the states of an object whose keys decide what else it needs."""
+        machine = self._machine
+        network, residue = machine.network, machine.residue(row)
+        if network.network.owes_keys(residue):
+            return _NO_BOUND
+        menu = network.menu(residue)
+        most = self._spaced(network.finish(residue).values())
+        if menu.extra is not None:
+            if menu.extra.judge is not None or any(formula != TRUE for formula in menu.extra.formulas):
+                return _NO_BOUND
+            for formulas, place in menu.extra_places.items():
+                value = self._spaced(b":" + text for text in self._values(place))
+                most = max(most, _KEY + value + self._after(row, formulas, place))
+        for name, place in menu.named.items():
+            head = b"," + self._literal(name) + b":"
+            member = self._spaced(head + text for text in self._values(place))
+            most = max(most, member + self._after(row, name, place))
+        return most
+
+    def _array(self, row: int) -> int:
+        machine = self._machine
+        network, residue = machine.network, machine.residue(row)
+        menu = network.items(residue)
+        if menu.values or machine.watches(row):
+            return _NO_BOUND
+        most = self._spaced(network.finish(residue).values()) if menu.close is not None else 0
+        if menu.item is None:
+            return most
+        item = self._spaced(b"," + text for text in self._values(menu.item))
+        return max(most, item + self._after(row, None, menu.item))
+
+    def _values(self, place: int) -> list[bytes]:
+        """Return the shortest values of a place; of objects and arrays too, where they are not the shortest
+        (behind so many blanks that no other value may follow)."""
+        network = self._machine.network
+        texts = list(network.finish_place(place).values())
+        entry = network.entry(place)
+        for bracket, residue in ((b"{", entry.object), (b"[", entry.array)):
+            if residue is not None and not all(text.startswith(bracket) for text in texts):
+                texts += [bracket + text for text in network.finish(residue).values()]
+        return texts
+
+    # --- tokens ---------------------------------------------------------------------------------------------
+
+    def _spaced(self, texts: Iterable[bytes], least: int = _NO_BOUND) -> int:
+        """Return `_most` of compact texts, spaced as the policy asks; `least` where there are none."""
+        one = self._machine.space[0] == L.SPACE_ONELINE
+        return self._most(map(one_line, texts) if one else texts, least)
+
+    def _most(self, texts: Iterable[bytes], least: int = _NO_BOUND) -> int:
+        """Return the most tokens that a rest of any of some texts takes: no more than it has bytes."""
+        ordered = sorted(texts, key=len, reverse=True)
+        most = 0 if ordered else least
+        for first in range(0, len(ordered), _TOGETHER):
+            some = ordered[first : first + _TOGETHER]
+            if len(some[0]) <= most:
+                break
+            most = max(most, self._count(some))
+        return most
+
+    def _count(self, texts: list[bytes]) -> int:
+        data = b"".join(text[::-1] for text in texts)
+        count = len(data)
+        labels, steps = np.frombuffer(data, np.uint8).astype(np.int32), np.arange(count + 1, dtype=np.int32)
+        targets = steps[:-1].copy()
+        at = 0
+        for text in texts:
+            if text:
+                targets[at] = 0
+            at += len(text)
+        begin = np.maximum(steps - 1, 0)
+        end, costs = steps, np.zeros(count + 1, np.int32)
+        order = steps[1:]
+        vocabulary = self._vocabulary
+        failed = settle_costs(
+            address_of(vocabulary.nodes),
+            address_of(vocabulary.first),
+            *(address_of(one) for one in (begin, end, labels, targets, order)),
+            count,
+            address_of(costs),
+        )
+        assert not failed, "a vocabulary that can write every byte"
+        return int(costs.max())
+
+
+_INSIDE: Final = bytes(range(0x80, 0xC0))
+"""The bytes behind the first of a character."""
+_CONTAINERS: Final[Mapping[int, int]] = {
+    **dict.fromkeys((L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY), L.M_OBJECT),
+    **dict.fromkeys((L.M_ARRAY, L.M_ITEM, L.M_NEXT), L.M_ARRAY),
+}
+
+
+def _place_of(regs: list[int]) -> _Place:
+    """Return the place of registers."""
+    container = _CONTAINERS.get(regs[L.MODE])
+    if container is not None:
+        return container, regs[L.RES], 0, regs[L.FRAME], -1
+    return regs[L.MODE], regs[L.RES], regs[L.LEX], regs[L.FRAME], -1
