@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.written_forms import only_integers
+from structgen.automata.programs.determinizer_tables import SAFE_COLUMN
 from structgen.automata.unicode.charsets import LAST
-from structgen.automata.unicode.decoded_text import columns, decode, encode
+from structgen.automata.unicode.decoded_text import LONE_COLUMN, columns, decode, encode
+from structgen.json_machine.answers.accepting_lengths import reachable
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.answers.journal import Recorded
 from structgen.json_machine.masks import state_walk
@@ -299,9 +301,7 @@ class Inspection:
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
 
-    def places_after(
-        self, index: int, tokens: npt.NDArray[np.int32]
-    ) -> list[tuple[int, ...]] | None:
+    def places_after(self, index: int, tokens: npt.NDArray[np.int32]) -> list[tuple[int, ...]] | None:
         """Return where allowed tokens lead to: mode, residue, automaton state and frame, each once, and a
         token that leads there (see state_walk.places_after); None where there are too many."""
         found = self._places
@@ -330,9 +330,24 @@ class Inspection:
         address = int(self._tables.rows(L.T_TERMINAL)[terminal, L.X_LIST])
         return int(ctypes.c_int32.from_address(address).value)
 
-    def plain_object(self, row: int) -> int:
-        """Return the row of the plain object that an engine's residue is of, -1: none."""
-        return int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
+    def extra_start(self, row: int) -> int | None:
+        """Return the start state of the automaton of an object's extra keys, -1 where none may come; None
+        where the residue is not known yet."""
+        status, extra = self._tables.rows(L.T_RES)[row, [L.R_STATUS, L.R_EXTRA]].tolist()
+        return extra if status else None
+
+    def automaton(self, start: int, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]] | None:
+        """Return a string automaton from a state on: [states, columns] the state after a byte of the decoded
+        string, and the outcome in each, -1: none; None where it has more states than `most`, or some that are
+        not listed. Cost: some 2 us for each state that is new."""
+        states, index = reachable(self._strings, start, most)
+        if states is None:
+            return None
+        trans = self._strings.trans[states]
+        if (trans == UNKNOWN).any() or (trans[:, SAFE_COLUMN] < UNKNOWN).any():
+            return None
+        text = trans[:, : LONE_COLUMN + 1]
+        return np.where(text >= 0, index[text], -1).astype(np.int64), self._strings.outcome[states]
 
     def words(self, row: int) -> Iterator[bytes]:
         """Yield the words of a string spec that is a list."""

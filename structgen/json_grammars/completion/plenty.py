@@ -8,7 +8,7 @@ The bound for a place holds wherever in it a token ends: in whichever key, befor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -16,12 +16,13 @@ import numpy as np
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
 from structgen.errors import LimitError
+from structgen.json_grammars.completion.longest_rests import longest_rest
 from structgen.json_grammars.completion.next_characters import escape_rests
 from structgen.json_grammars.completion.obligatory_space import one_line
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.masks.state_walk import settle_costs
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import TRUE, Key, SimpleObject
+from structgen.language.ir import Key, SimpleObject, Spec
 from structgen.native.raw_memory import address_of
 from structgen.schema.reading.json_values import ascii_string, json_string
 from structgen.store.mask_store import VocabularyStore
@@ -31,20 +32,34 @@ _KEPT: Final = 1 << 16
 """Places whose bounds are remembered for one grammar."""
 _NO_BOUND: Final = 1 << 40
 """Of a place of which no bound is known: more than any."""
-_QUOTED: Final = 9
-"""Bytes that end a string that may be any: from `\\ud8`, two digits, six bytes of the other half, a quote."""
-_KEY: Final = _QUOTED + 3
-"""And a key that may be any: three characters make it differ from those that the object holds."""
+_QUOTED: Final = 12
+"""Bytes that finish an escape (at most a `u` and the digits of two halves) and close a string."""
+_NAME: Final = 3
+_NAMES: Final = 500_000
+"""Characters by which a key that may be any differs from those that an object holds, and how many keys: no
+more than have so many characters."""
+_STATES: Final = 1 << 11
+"""States of an automaton of strings that is looked at as a whole."""
 _TOGETHER: Final = 64
 """Texts whose tokens are counted by one call."""
 _Place = tuple[int, ...]
-"""Mode, residue, automaton state, frame, a token (`state_walk.places_after`)."""
+"""Mode, residue, state of an automaton, frame, a token (`state_walk.places_after`)."""
 
 
 class Plenty:
     """Bounds for the states of one compiled grammar. Its lock is held by the caller."""
 
-    __slots__ = ("_frames", "_literal", "_machine", "_objects", "_places", "_rows", "_tails", "_vocabulary")
+    __slots__ = (
+        "_frames",
+        "_literal",
+        "_machine",
+        "_objects",
+        "_places",
+        "_rows",
+        "_strings",
+        "_tails",
+        "_vocabulary",
+    )
 
     def __init__(
         self, machine: Inspection, vocabulary: Vocabulary, rows: VocabularyStore, *, ascii: bool
@@ -52,6 +67,7 @@ class Plenty:
         self._machine, self._vocabulary, self._rows = machine, vocabulary, rows
         self._literal = ascii_string if ascii else json_string
         self._places: dict[tuple[int, int, int], int] = {}
+        self._strings: dict[int, int] = {}
         self._tails: dict[tuple[int, int], int] = {}
         self._objects: dict[tuple[int, ...], tuple[int, int, object]] = {}
         self._frames: dict[int, int] = {L.NO_FRAME: 0}
@@ -114,21 +130,16 @@ class Plenty:
     def _is_one(self, place: _Place) -> bool:
         """Return whether all tokens that stay inside a terminal with this one lead to places with its
         bound."""
-        mode, residue = place[:2]
-        if mode == L.M_STRING:
-            return self._is_free(self._machine.string_row(residue))
-        return mode != L.M_NUMBER
-
-    @staticmethod
-    def _is_free(row: list[int]) -> bool:
-        return row[L.S_KIND] == 0 and row[L.S_START] == StringPool.FREE and row[L.S_WORDS] < 0
+        if place[0] == L.M_STRING:
+            return self._string(place[1]) < _NO_BOUND
+        return place[0] != L.M_NUMBER
 
     # --- a place --------------------------------------------------------------------------------------------
 
     def _at(self, index: int, place: _Place) -> int:
         """Return a bound for the states at a place, to which a token leads from a state."""
         mode, residue, lexeme, frame, token = place
-        key = mode, residue, lexeme
+        key = mode, residue, lexeme if mode in _BY_STATE else 0
         own = self._places.get(key)
         if own is None:
             own = self._places[key] = self._own(mode, residue, lexeme, index, token)
@@ -139,11 +150,12 @@ class Plenty:
         """Return a bound for the value or the container itself."""
         machine = self._machine
         if mode == L.M_OBJECT:
-            return self._object(residue)[0]
+            return self._object(residue, index, token)
         if mode == L.M_ARRAY:
             return self._array(residue)
         if mode == L.M_STRING:
-            return self._string(residue, lexeme, index, token)
+            own = self._string(residue)
+            return own if own < _NO_BOUND else self._rest_of(residue, lexeme, index, token)
         if mode == L.M_NUMBER:
             return max(map(len, machine.finish_number(lexeme).values()), default=_NO_BOUND)
         if mode == L.M_WORDS:
@@ -152,31 +164,50 @@ class Plenty:
             return self._spaced(self._values(machine.network.root))
         return 5 if mode == L.M_LITERAL else 0
 
-    def _string(self, row: int, lexeme: int, index: int, token: int) -> int:
-        machine = self._machine
+    def _string(self, row: int) -> int:
+        """Return a bound for all states of a string."""
+        own = self._strings.get(row)
+        if own is None:
+            spec, own = self._machine.string_row(row), _NO_BOUND
+            if not spec[L.S_KIND] and spec[L.S_WORDS] < 0:
+                rest = self._rest(spec[L.S_START], self._machine.network.demands, 1)
+                own = _QUOTED + self._missing(spec) + rest
+            self._strings[row] = own
+        return own
+
+    def _missing(self, spec: list[int]) -> int:
+        """Return a bound for the characters that a string still lacks, whatever they are."""
+        return self._most([b" " * spec[L.S_LEAST]]) if spec[L.S_LEAST] > 0 else 0
+
+    def _rest_of(self, row: int, lexeme: int, index: int, token: int) -> int:
+        """Return a bound for a state of a string, to which a token leads from a state."""
+        machine, written = self._machine, 0
         spec = machine.string_row(row)
-        missing = self._most([b" " * spec[L.S_LEAST]]) if spec[L.S_LEAST] > 0 else 0
-        if self._is_free(spec):
-            return _QUOTED + missing
-        if spec[L.S_KIND] or spec[L.S_WORDS] >= 0:
+        if spec[L.S_WORDS] >= 0 or lexeme & L.STATE_BITS == L.NO_STATE:
             return _NO_BOUND
-        written = 0
         if lexeme >> L.ESCAPE_SHIFT & 15:
-            # of the characters that it may become one is as good as any: the completion is no longer
+            # the completion is no longer than by way of any of the characters that it may become
             index = index if token < 0 else machine.after_token(index, token)
-            way = next((way for way in escape_rests(machine, index) if machine.after(index, way) >= 0), None)
-            if way is None:
-                return _NO_BOUND
-            after = machine.registers(machine.after(index, way))
-            if int(after[L.MODE]) != L.M_STRING:
-                return _NO_BOUND
-            lexeme, written = int(after[L.LEX]), len(way)
-        rests = machine.finish_string(lexeme & L.STATE_BITS).values()
-        if lexeme >> L.ESCAPE_SHIFT & 15 or (written and len(rests) > 1) or not rests:
+            ways = ((way, machine.after(index, way)) for way in escape_rests(machine, index))
+            way, after = next((one for one in ways if one[1] >= 0), (b"", index))
+            lexeme, written = int(machine.registers(after)[L.LEX]), len(way)
+        rests = list(machine.finish_string(lexeme & L.STATE_BITS).values())
+        if lexeme >> L.ESCAPE_SHIFT & 15 or not rests or (written and len(rests) > 1):
             return _NO_BOUND
-        # of a character that is broken off there are at most three bytes to come
         texts = [self._literal(decode(rest.lstrip(_INSIDE)))[1:] for rest in rests]
-        return written + (max(map(len, texts)) if written else self._most(texts)) + 3 + missing
+        own = max(map(len, texts)) if written else self._most(texts)
+        return written + len(_BROKEN) + own + self._missing(spec)
+
+    def _rest(self, start: int, demands: Callable[[int], Collection[int]], need: int) -> int:
+        """Return in how many bytes a string or key has `need` rests from each state of its automaton."""
+        if start == StringPool.FREE:
+            return 0
+        found = self._machine.automaton(start, _STATES)
+        if found is None:
+            return _NO_BOUND
+        outcomes = [(outcome, demands(outcome)) for outcome in np.unique(found[1]).tolist() if outcome >= 0]
+        size = longest_rest(*found, outcomes, need, ascii=self._literal is ascii_string)
+        return _NO_BOUND if size is None else size
 
     def _below(self, frame: int) -> int:
         """Return a bound for what follows the value in a frame."""
@@ -200,8 +231,12 @@ class Plenty:
         if key == -1:
             item = machine.network.items(machine.residue(row)).item
             return _NO_BOUND if item is None or machine.watches(row) else self._after(row, None, item)
-        rest = self._object(row)[1]
-        return rest if rest >= 0 else self._after(row, machine.key(row, key), machine.child_place(row, key))
+        simple = machine.network.network.simple(machine.residue(row))
+        return (
+            self._plain(simple)[1]
+            if simple is not None
+            else self._after(row, machine.key(row, key), machine.child_place(row, key))
+        )
 
     def _after(self, row: int, key: Key, place: int) -> int:
         """Return a bound for what follows a value of a place, whichever of its demands it meets."""
@@ -213,21 +248,15 @@ class Plenty:
 
     # --- objects and arrays ---------------------------------------------------------------------------------
 
-    def _object(self, row: int) -> tuple[int, int]:
-        """Return a bound for the states of an object, and one for what follows a value in it; -1 for that
-        where it depends on the key."""
-        machine = self._machine
-        plain = machine.plain_object(row)
-        mark: tuple[int, ...] = (plain,)
-        known = self._objects.get(mark) if plain >= 0 else None
-        if known is not None:
-            return known[:2]
-        residue = machine.residue(row)
-        simple = machine.network.network.simple(residue)
-        if simple is None:
-            return self._union(row), -1
-        if plain < 0:
-            mark = id(simple.places), simple.extra, simple.ordered
+    def _object(self, row: int, index: int, token: int) -> int:
+        """Return a bound for the states of an object, to one of which a token leads from a state."""
+        simple = self._machine.network.network.simple(self._machine.residue(row))
+        return self._union(row, index, token) if simple is None else self._plain(simple)[0]
+
+    def _plain(self, simple: SimpleObject) -> tuple[int, int]:
+        """Return a bound for the states of an object in which only the declared keys matter, and one for what
+        follows a value in it. Worked out once for all of its residues."""
+        mark = id(simple.places), simple.extra, simple.ordered
         known = self._objects.get(mark)
         if known is None:
             self._objects[mark] = known = (*self._simple(simple), simple.places)
@@ -246,13 +275,17 @@ class Plenty:
         ]
         # Of members in their order the last ones are left; of others, any.
         ordered = simple.ordered == len(simple.names)
-        rest = self._spaced([b"".join(needed) + b"}"]) if ordered else 1 + sum(self._spaced([t]) for t in needed)
+        rest = (
+            self._spaced([b"".join(needed) + b"}"]) if ordered else 1 + sum(self._spaced([t]) for t in needed)
+        )
         most = self._spaced((text for texts in members for text in texts), 0)
         if simple.extra >= 0:
-            most = max(most, _KEY + self._spaced(b":" + text for text in self._values(simple.extra)))
+            most = max(
+                most, _QUOTED + _NAME + self._spaced(b":" + text for text in self._values(simple.extra))
+            )
         return most + rest, rest
 
-    def _union(self, row: int) -> int:
+    def _union(self, row: int, index: int, token: int) -> int:
         """Return a bound for the states of an object whose keys decide what else it needs."""
         machine = self._machine
         network, residue = machine.network, machine.residue(row)
@@ -261,16 +294,25 @@ class Plenty:
         menu = network.menu(residue)
         most = self._spaced(network.finish(residue).values())
         if menu.extra is not None:
-            if menu.extra.judge is not None or any(formula != TRUE for formula in menu.extra.formulas):
-                return _NO_BOUND
+            key = self._key(row, menu.extra, index, token)
             for formulas, place in menu.extra_places.items():
                 value = self._spaced(b":" + text for text in self._values(place))
-                most = max(most, _KEY + value + self._after(row, formulas, place))
+                most = max(most, key + value + self._after(row, formulas, place))
         for name, place in menu.named.items():
             head = b"," + self._literal(name) + b":"
             member = self._spaced(head + text for text in self._values(place))
             most = max(most, member + self._after(row, name, place))
         return most
+
+    def _key(self, row: int, spec: Spec, index: int, token: int) -> int:
+        """Return a bound for the rest of a key that is not named, of an object to which a token leads."""
+        machine = self._machine
+        if spec.judge is not None:
+            return _NO_BOUND
+        if machine.extra_start(row) is None:
+            machine.next_bytes(index if token < 0 else machine.after_token(index, token))
+        start = machine.extra_start(row)
+        return _NO_BOUND if start is None else _QUOTED + self._rest(start, machine.group, _NAMES)
 
     def _array(self, row: int) -> int:
         machine = self._machine
@@ -339,7 +381,9 @@ class Plenty:
 
 
 _INSIDE: Final = bytes(range(0x80, 0xC0))
-"""The bytes behind the first of a character."""
+"""The bytes behind the first of a character, of which at most three are to come."""
+_BROKEN: Final = _INSIDE[:3]
+_BY_STATE: Final = (L.M_STRING, L.M_NUMBER)
 _CONTAINERS: Final[Mapping[int, int]] = {
     **dict.fromkeys((L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY), L.M_OBJECT),
     **dict.fromkeys((L.M_ARRAY, L.M_ITEM, L.M_NEXT), L.M_ARRAY),

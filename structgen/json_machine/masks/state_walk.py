@@ -16,6 +16,7 @@ from structgen.json_machine.tables.json_blocks import (
     M_NEXT,
     M_NUMBER,
     M_OBJECT,
+    M_STRING,
     NO_FRAME,
     NO_STATE,
     STATE_BITS,
@@ -365,9 +366,11 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
 def note_place(places: Int64s, count: int, s: JsonState, token: int) -> int:
     """Add where a token leads to the list of `places_after`, unless it is there; return how many there
     are."""
-    mode, lexeme = s.mode, s.lexeme
-    if mode == M_KEY or (mode > M_END and mode <= M_NEXT):
-        mode, lexeme = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT, 0
+    mode, lexeme = s.mode, 0
+    if mode == M_NUMBER or mode == M_STRING:
+        lexeme = s.lexeme
+    elif mode == M_KEY or (mode > M_END and mode <= M_NEXT):
+        mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
     i = 5 * count - 5
     while i >= 0:
         if places[i + 3] == s.frame and places[i + 2] == lexeme and places[i + 1] == s.residue:
@@ -385,10 +388,11 @@ def places_after(
     context: int, index: int, tokens_address: int, count: int, target_address: int, room: int
 ) -> int:
     """Write to `target` (int64, five words each) where some allowed tokens (int32; end tokens are passed by)
-    lead to: mode, residue, automaton state and frame, each once, and a token that leads there.
+    lead to: mode, residue, state of the automaton (of numerals and strings, else 0) and frame, each once, and a token
+    that leads there.
 
-    Within an object, between its members or in one, or in a key, the mode is M_OBJECT and the automaton state
-    0; M_ARRAY within an array. Returns how many; -1 where there is no room; -3 with questions noted. No state
+    Within an object, between its members or in one, or in a key, the mode is M_OBJECT; M_ARRAY within an
+    array. Returns how many; -1 where there is no room; -3 with questions noted. No state
     is made. Cost: the tokens' bytes.
     """
     c = JsonContext(context)
