@@ -42,6 +42,7 @@ from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _VOCABULARY, _ENDS, _DENSE_ROWS = (word_of(Core, name) for name in ("vocabulary", "ends", "dense_rows"))
+_TOKEN_LIST: Final = word_of(NodeRow, "token_list")
 _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
 _MOST_PLENTIES: Final = 1 << 16
@@ -621,8 +622,9 @@ class CompiledGrammar(ABC):
         state was looked at, else that of its mask and some 20 us."""
         known = self.plenties.get(index)
         if known is None:
-            self._open(index)
-            self.compute(index)
+            if int(self._tables.rows(NODES)[index, _TOKEN_LIST]) < 0:
+                self._open(index)
+                self.compute(index)
             with self.lock, THIS_CALL:
                 known = self.completions.plenty(index)
             if len(self.plenties) >= _MOST_PLENTIES:

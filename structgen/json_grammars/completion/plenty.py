@@ -9,9 +9,11 @@ The bound for a place holds wherever in it a token ends: in whichever key, befor
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
@@ -42,6 +44,11 @@ _STATES: Final = 1 << 11
 """States of an automaton of strings that is looked at as a whole."""
 _TOGETHER: Final = 64
 """Texts whose tokens are counted by one call."""
+_FEW: Final = 16
+"""Tokens that are rather all looked at."""
+_QUOTE: Final = 34
+_SHORT: Final = 12
+"""Bytes of texts whose tokens are not counted."""
 _Place = tuple[int, ...]
 """Mode, residue, state of an automaton, frame, a token (`state_walk.places_after`)."""
 
@@ -97,33 +104,49 @@ class Plenty:
                 known.clear()
             self._frames[L.NO_FRAME] = 0
         row, terminals, tokens = mask
+        regs = machine.registers(index).tolist()
+        here = _place_of(regs)
+        # in a key, or a string of one bound, a token without a quote stays where it is
+        quoted = regs[L.MODE] == L.M_KEY or (regs[L.MODE] == L.M_STRING and self._is_one(here))
         inside = [machine.token_inside(terminal) for terminal in terminals]
         if row >= 0:
-            inside.append(self._in_row(row))
-        found = machine.places_after(index, np.array(inside, np.int32)) if inside else []
-        if found is None or not all(map(self._is_one, found)) or (row >= 0 and not len(tokens)):
-            # what stays inside leads to different places
+            inside.append(self._first_in_row(row))
+            if not len(tokens):
+                tokens = self._in_row(row, quoted)
+        elif quoted and len(tokens) > _FEW:
+            tokens = tokens[_with_quote(self._vocabulary)[0][tokens]]
+        found = machine.places_after(
+            index, np.concatenate([np.array(inside, np.int32), tokens]) if inside else tokens
+        )
+        if inside and (
+            found is None or not all(self._is_one(place) for place in found if place[4] in inside)
+        ):
+            # what stays inside a terminal leads to different places
             tokens = machine.all_tokens(index)
             if row >= 0:
-                tokens = np.concatenate([tokens, self._all_in_row(row)])
-            found = []
-        others = machine.places_after(index, tokens)
-        if others is None:
+                tokens = np.concatenate([tokens, self._in_row(row, False)])
+            found = machine.places_after(index, tokens)
+        if found is None:
             return _NO_BOUND
-        regs = machine.registers(index).tolist()
-        most = self._at(index, _place_of(regs))
-        for place in found + others:
+        most = self._at(index, here)
+        for place in found:
             most = max(most, 1 + self._at(index, place))
         return most
 
-    def _all_in_row(self, row: int) -> np.ndarray:
-        bits = np.unpackbits(self._rows.rows[row].view(np.uint8), bitorder="little")
-        return np.flatnonzero(bits).astype(np.int32)
+    def _in_row(self, row: int, quoted: bool) -> npt.NDArray[np.int32]:
+        """Return the tokens of a row of the store, or those that have a quote."""
+        words = self._rows.rows[row]
+        if quoted:
+            words = words & _with_quote(self._vocabulary)[1]
+        some = np.flatnonzero(words)
+        bits = np.unpackbits(words[some].view(np.uint8), bitorder="little")
+        which, bit = np.divmod(np.flatnonzero(bits), 32)
+        return (32 * some[which] + bit).astype(np.int32)
 
-    def _in_row(self, row: int) -> int:
+    def _first_in_row(self, row: int) -> int:
         """Return a token of a row of the store."""
         words = self._rows.rows[row]
-        at = int(np.flatnonzero(words)[0])
+        at = int(np.argmax(words != 0))
         word = int(words[at]) & 0xFFFFFFFF
         return 32 * at + (word & -word).bit_length() - 1
 
@@ -348,6 +371,8 @@ class Plenty:
         """Return the most tokens that a rest of any of some texts takes: no more than it has bytes."""
         ordered = sorted(texts, key=len, reverse=True)
         most = 0 if ordered else least
+        if ordered and len(ordered[0]) <= _SHORT:
+            return len(ordered[0])
         for first in range(0, len(ordered), _TOGETHER):
             some = ordered[first : first + _TOGETHER]
             if len(some[0]) <= most:
@@ -388,6 +413,16 @@ _CONTAINERS: Final[Mapping[int, int]] = {
     **dict.fromkeys((L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY), L.M_OBJECT),
     **dict.fromkeys((L.M_ARRAY, L.M_ITEM, L.M_NEXT), L.M_ARRAY),
 }
+
+
+@lru_cache(maxsize=4)
+def _with_quote(vocabulary: Vocabulary) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
+    """Return which tokens have a quote, and the same as a row of bits."""
+    quotes = np.concatenate([[0], np.cumsum(vocabulary.token_data == _QUOTE)])
+    found: npt.NDArray[np.bool_] = np.diff(quotes[vocabulary.token_offset]) > 0
+    bits = np.zeros(32 * vocabulary.words, np.bool_)
+    bits[: len(found)] = found
+    return found, np.packbits(bits, bitorder="little").view(np.int32)
 
 
 def _place_of(regs: list[int]) -> _Place:
