@@ -330,6 +330,11 @@ class Inspection:
         address = int(self._tables.rows(L.T_TERMINAL)[terminal, L.X_LIST])
         return int(ctypes.c_int32.from_address(address).value)
 
+    @property
+    def escapes_any_key(self) -> bool:
+        """Whether any character of a key may be written as an escape."""
+        return int(self._tables.context[L.C_KEY_ESCAPES]) == L.ESCAPES_ANY
+
     def extra_start(self, row: int) -> int | None:
         """Return the start state of the automaton of an object's extra keys, -1 where none may come; None
         where the residue is not known yet."""

@@ -23,8 +23,8 @@ def longest_rest(
     *,
     ascii: bool,
 ) -> int | None:
-    """Return in how many bytes of JSON each state that can meet a demand has `need` strings that meet it; None
-    if there is one that has fewer.
+    """Return in how many bytes of JSON each state that can meet a demand has `need` strings that meet it;
+    None if there is one that has fewer.
 
     `after`: [states, columns], the state behind a byte of the decoded string, -1: none; `met`: what a string
     is that ends in a state; `demands`: which demands each of these meets. Only bytes that JSON writes as they

@@ -57,6 +57,7 @@ class Plenty:
     """Bounds for the states of one compiled grammar. Its lock is held by the caller."""
 
     __slots__ = (
+        "_escape",
         "_frames",
         "_literal",
         "_machine",
@@ -73,6 +74,8 @@ class Plenty:
     ) -> None:
         self._machine, self._vocabulary, self._rows = machine, vocabulary, rows
         self._literal = ascii_string if ascii else json_string
+        self._escape = _QUOTED if machine.escapes_any_key else 0
+        """Bytes that finish an escape in a key that is named."""
         self._places: dict[tuple[int, int, int], int] = {}
         self._strings: dict[int, int] = {}
         self._tails: dict[tuple[int, int], int] = {}
@@ -301,7 +304,7 @@ class Plenty:
         rest = (
             self._spaced([b"".join(needed) + b"}"]) if ordered else 1 + sum(self._spaced([t]) for t in needed)
         )
-        most = self._spaced((text for texts in members for text in texts), 0)
+        most = self._escape + self._spaced((text for texts in members for text in texts), 0)
         if simple.extra >= 0:
             most = max(
                 most, _QUOTED + _NAME + self._spaced(b":" + text for text in self._values(simple.extra))
@@ -324,7 +327,7 @@ class Plenty:
         for name, place in menu.named.items():
             head = b"," + self._literal(name) + b":"
             member = self._spaced(head + text for text in self._values(place))
-            most = max(most, member + self._after(row, name, place))
+            most = max(most, self._escape + member + self._after(row, name, place))
         return most
 
     def _key(self, row: int, spec: Spec, index: int, token: int) -> int:

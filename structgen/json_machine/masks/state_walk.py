@@ -388,8 +388,8 @@ def places_after(
     context: int, index: int, tokens_address: int, count: int, target_address: int, room: int
 ) -> int:
     """Write to `target` (int64, five words each) where some allowed tokens (int32; end tokens are passed by)
-    lead to: mode, residue, state of the automaton (of numerals and strings, else 0) and frame, each once, and a token
-    that leads there.
+    lead to: mode, residue, state of the automaton (of numerals and strings, else 0) and frame, each once, and
+    a token that leads there.
 
     Within an object, between its members or in one, or in a key, the mode is M_OBJECT; M_ARRAY within an
     array. Returns how many; -1 where there is no room; -3 with questions noted. No state
