@@ -18,7 +18,8 @@ import pytest
 
 class _Call:
     def __init__(self, actor: _Actor, given: tuple[Any, ...]) -> None:
-        self.actor, self.given, self.value = actor, given, None
+        self.actor, self.given = actor, given
+        self.value: Any = None
 
 
 class _Actor:
@@ -31,11 +32,19 @@ class _Actor:
         sent, name, *given = call.given
         said = pickle.loads(pickle.dumps((sent, given)))
         self._ray.calls.append(name)
-        value = self._process.call(said[0], name, *said[1])
+        try:
+            value = self._process.call(said[0], name, *said[1])
+        except Exception as error:
+            call.value = error
+            return
         if name == "work" and self._ray.calls.count("work") in self._ray.killed:
             self._process = self._made()
             value = self._process.call(said[0], name, *said[1])
         call.value = pickle.loads(pickle.dumps(value))
+
+
+class RayError(Exception):
+    """What Ray raises for an error in an actor."""
 
 
 class FakeRay:
@@ -46,6 +55,7 @@ class FakeRay:
         self.options: list[dict[str, Any]] = []
         self.actors: list[_Actor] = []
         self.is_up = False
+        self.exceptions = SimpleNamespace(RayError=RayError)
 
     def is_initialized(self) -> bool:
         return self.is_up
@@ -85,6 +95,8 @@ class FakeRay:
         return ready, [call for call in calls if call not in ready]
 
     def get(self, call: _Call) -> Any:
+        if isinstance(call.value, Exception):
+            raise RayError(f"a trace\n{type(call.value).__name__}: {call.value}\n") from call.value
         return call.value
 
     def kill(self, actor: _Actor) -> None:

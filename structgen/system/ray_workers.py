@@ -133,8 +133,8 @@ class RayWorkers(Generic[Shard, Answer]):
         return self._about
 
     def answers(self, shards: Iterable[Shard]) -> Iterator[tuple[Shard, Answer]]:
-        """Yield each shard with its answer, in the order in which they are done. Raises the StructgenError of
-        a worker; Ray's own errors, where a worker fails otherwise."""
+        """Yield each shard with its answer, in the order in which they are done. Raises StructgenError where
+        a worker does, or fails otherwise than by its end."""
         todo, going, more = iter(shards), {}, True
         while True:
             while more and self._free:
@@ -170,7 +170,15 @@ class RayWorkers(Generic[Shard, Answer]):
         return None
 
     def _said(self, done: Any) -> Any:
-        error, value = self._ray.get(done)
+        try:
+            error, value = self._ray.get(done)
+        except self._ray.exceptions.RayError as error:
+            raise StructgenError(
+                f"A worker failed: {str(error).strip().splitlines()[-1]}",
+                where="ray",
+                cure="What it is sent must be of modules that every machine has, and that do no work when "
+                "they are imported.",
+            ) from error
         if error is not None:
             what, where, cure = error
             raise StructgenError(what, where=where, cure=cure)

@@ -265,6 +265,20 @@ def test_requests_that_cannot_be_sent_are_refused(
         _run(prompts, tmp_path / "out")
 
 
+def test_what_a_worker_cannot_read_is_said(
+    tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_ray.use(monkeypatch)
+
+    def unread(*_: Any) -> Any:
+        raise ModuleNotFoundError("No module named 'mine'")
+
+    monkeypatch.setattr(ShardWriter, "about", unread)
+    with pytest.raises(sg.StructgenError, match=r"A worker failed: .*No module named 'mine'"):
+        _run(prompts, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_ray_the_error_says_how_to_install_it(
     tmp_path: Path, prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
