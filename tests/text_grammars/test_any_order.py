@@ -77,6 +77,10 @@ def test_masks_of_schemas_in_any_order_are_what_bytes_say() -> None:
             ends = [len(texts)] if compiled.accepts_end(matcher.state) else []
             assert allowed == taken + ends
             ended += len(ends)
+            left = compiled.completion(matcher.state).decode()
+            rest = compiled.step_bytes(matcher.state, left.encode())
+            assert rest is not None and compiled.accepts_end(rest) and bool(left) is not bool(ends)
+            assert compiled.tokens_to_finish(matcher.state) * max(map(len, texts)) >= len(left)
             token = source.choice(allowed)
             if token == len(texts):
                 break
