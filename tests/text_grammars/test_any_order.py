@@ -77,8 +77,17 @@ def test_masks_of_schemas_in_any_order_are_what_bytes_say() -> None:
             ends = [len(texts)] if compiled.accepts_end(matcher.state) else []
             assert allowed == taken + ends
             ended += len(ends)
+            left = compiled.completion(matcher.state).decode()
+            rest = compiled.step_bytes(matcher.state, left.encode())
+            assert rest is not None and compiled.accepts_end(rest) and bool(left) is not bool(ends)
             token = source.choice(allowed)
             if token == len(texts):
                 break
             matcher.advance(token)
     assert ended
+    matcher = sg.Matcher(compiled)
+    for text in ("<", "s", ">", '"', '"'):
+        matcher.fill_mask(mask, 0)
+        found = compiled.tokens_to_finish(matcher.state)
+        matcher.advance(texts.index(text))
+    assert found == len(['"', "<n>", "1"])

@@ -114,6 +114,9 @@ def test_arguments_of_a_style(style: str) -> None:
         q + n + many[:-1],
     ]
     assert taken(tag(SCHEMA, style), [*good, *bad, n + q]) == good
+    spaced = [q + n.replace("1", " 1\n"), q + " " * 8 + n]
+    expected = spaced if style != "minimax_m3_xml" else spaced[1:]  # which has no white space in values
+    assert taken(tag(SCHEMA, style), [*spaced, q + " " * 9 + n]) == expected
 
 
 @pytest.mark.parametrize("style", ARGUMENT_STYLES)
