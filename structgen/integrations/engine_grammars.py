@@ -1,0 +1,213 @@
+"""What the requests of an engine ask for, compiled; and the text that one of them writes."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from structgen.compilation.compiler import compile
+from structgen.compilation.preloading import preload
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
+from structgen.core.matcher import Matcher
+from structgen.errors import BudgetError, GrammarError, OptionError, SchemaError, StructgenError
+from structgen.json_grammars.schema_grammar import json_schema
+from structgen.lark_grammars.lark_grammar import lark
+from structgen.text_grammars.composition.structural_tags import structural_tag
+from structgen.text_grammars.ebnf_grammar import ebnf
+from structgen.text_grammars.regular import choice, regex
+from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.tokenizer import Tokenizer
+
+_MOST_KEPT: Final = 256
+"""Compiled grammars that are kept; the one that was not asked for longest goes first."""
+_EBNF_RULE: Final = re.compile(r"^\s*[\w-]+\s*::=", re.MULTILINE)
+_FOREIGN_IMPORT: Final = re.compile(
+    r"^\s*%import\s+(?!(?:common|python|unicode|lark)\.\w+\s)\S.*", re.MULTILINE
+)
+
+
+def grammar_of_text(text: str) -> Grammar:
+    """Return the grammar of a stranger's text: EBNF where a rule is defined by `::=`, else Lark's. No file is
+    opened. Raises GrammarError and its kin."""
+    if _EBNF_RULE.search(text):
+        return ebnf(text)
+    foreign = _FOREIGN_IMPORT.search(f"{text}\n")
+    if foreign is not None:
+        raise GrammarError(
+            f"{foreign[0].strip()!r} asks for a file.",
+            where="grammar",
+            cure="Write its rules into the grammar; lark's own common, python, unicode, lark are there.",
+        )
+    return lark(f"{text}\n")  # with a line break, for a line that ends in .lark would be a path
+
+
+def grammar_of(kind: str, text: str, policies: Mapping[str, Any]) -> Grammar:
+    """Return the grammar that a request asks for: `kind` is "json", "json_object", "regex", "choice" (a JSON
+    array of strings), "grammar" or "structural_tag"; `policies` are options of `sg.json_schema`. Raises
+    StructgenError."""
+    match kind:
+        case "json":
+            return json_schema(text, **policies)
+        case "json_object":
+            return json_schema({"type": "object"}, **policies)
+        case "regex":
+            return regex(text)
+        case "choice":
+            return choice(_strings(text))
+        case "grammar":
+            return grammar_of_text(text)
+        case "structural_tag":
+            return structural_tag(text, **policies)
+    raise OptionError(f"{kind!r} is no kind of constraint.", where="kind", cure="Ask for a JSON Schema.")
+
+
+def _strings(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise SchemaError(f"This is not JSON: {error}.", where="choice", cure="Give an array.") from None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise OptionError("choice is a list of strings.", where="choice", cure="Give strings.")
+    return found
+
+
+class EngineGrammars:
+    """The grammars of an engine's requests for one tokenizer. Used by several threads at once."""
+
+    def __init__(self, tokenizer: Any, end_tokens: Sequence[int], vocab_size: int) -> None:
+        """Read the tokenizer, with these end tokens (none: its own), for a model `vocab_size` wide. Raises
+        TokenizerError where it cannot serve for masks."""
+        self.tokenizer = Tokenizer.from_huggingface(
+            tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
+        )
+        self._kept: OrderedDict[tuple[str, str, bool], CompiledGrammar] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def preload(self) -> None:
+        """Load ahead what the first request of each kind needs (`sg.preload`)."""
+        preload(tokenizer=self.tokenizer)
+
+    def compiled(self, kind: str, text: str, *, compact: bool = False) -> CompiledGrammar:
+        """Return the compiled grammar of a constraint (`grammar_of`), JSON without white space if `compact`.
+        Raises StructgenError."""
+        key = kind, text, compact
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+                return found
+        policies = {"whitespace": "compact"} if compact else {}
+        made: CompiledGrammar = compile(grammar_of(kind, text, policies), self.tokenizer)
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        return made
+
+    def clear(self) -> None:
+        """Let go of all compiled grammars."""
+        with self._lock:
+            self._kept.clear()
+
+
+class EngineText:
+    """A text that an engine writes under a grammar, token by token; drafted tokens are taken back again.
+
+    `stops` are tokens at which the engine ends a text besides the grammar's end tokens: they may come exactly
+    where the text is complete.
+    """
+
+    def __init__(self, compiled: CompiledGrammar, stops: Sequence[int] = ()) -> None:
+        self.matcher = Matcher(compiled)
+        self.stops = tuple(sorted(set(stops) - set(compiled.end_tokens)))
+        self.failure: StructgenError | None = None
+        """Why no mask could be filled. The text takes no token any more."""
+        self._stopped = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an end token or a stop was taken."""
+        return bool(self._stopped) or self.matcher.is_finished
+
+    @property
+    def size(self) -> int:
+        """The tokens taken."""
+        return len(self.matcher.tokens) + self._stopped
+
+    def take(self, token: int) -> None:
+        """Take a token. Raises the failure of its mask, TokenError, FinishedError."""
+        if self.failure is not None:
+            raise self.failure
+        if token in self.stops and not self.is_finished and self.matcher.is_complete:
+            self._stopped = 1
+        else:
+            self.matcher.advance(token)
+
+    def rollback(self, count: int) -> None:
+        """Undo the last `count` tokens."""
+        stop = min(self._stopped, count)
+        self._stopped -= stop
+        if count > stop:
+            self.matcher.rollback(count - stop)
+
+    def reset(self) -> None:
+        """Begin again."""
+        self._stopped, self.failure = 0, None
+        self.matcher.reset()
+
+    def allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
+        """Return how many of the tokens may come, one after the other, so that the text is still complete
+        within `budget` tokens from here, the end token not counted."""
+        if self.is_finished or self.failure is not None:
+            return 0
+        count = self.matcher.accepts(tokens)
+        if budget is None:
+            return count
+        for token in tokens[:count]:
+            self.matcher.advance(token)
+        # if the last of them leaves room for the rest, all before it do
+        taken = count
+        while taken and not self.matcher.is_finished and taken + self.matcher.tokens_to_finish() > budget:
+            self.matcher.rollback(1)
+            taken -= 1
+        self.matcher.rollback(taken)
+        return taken
+
+    def fill(self, mask: TokenMask, row: int, budget: int | None = None) -> None:
+        """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least
+        (thoughts took the tokens) is that least: the text is as short as may be, and the engine cuts it.
+
+        Where no mask can be filled, `failure` says why, and the row has an end token alone: a row without a
+        token would harm the other texts of the batch (the mean of nothing is no number).
+        """
+        try:
+            try:
+                self.matcher.fill_mask(mask, row, budget=budget)
+            except BudgetError as error:
+                self.matcher.fill_mask(mask, row, budget=error.minimum)
+        except StructgenError as error:
+            self.failure = error
+            allow_only(mask, row, self.matcher.compiled.end_tokens)
+            return
+        if self.stops:
+            complete = self.matcher.is_complete
+            for token in self.stops:
+                _set(mask, row, token, complete)
+
+
+def allow_only(mask: TokenMask, row: int, tokens: Sequence[int] | frozenset[int]) -> None:
+    """Allow some tokens in a row, and no other."""
+    mask.array[row] = 0
+    for token in tokens:
+        _set(mask, row, token, True)
+
+
+def _set(mask: TokenMask, row: int, token: int, allowed: bool) -> None:
+    word, bit = divmod(token, 32)
+    flag = 1 << bit if bit < 31 else -(1 << 31)
+    mask.array[row, word] = mask.array[row, word] | flag if allowed else mask.array[row, word] & ~flag
