@@ -19,8 +19,9 @@ from structgen.json_grammars.prompting import schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
+from structgen.request_reading.grammar_forms import requested
+from structgen.request_reading.request_reader import ReadRequest
 from structgen.text_grammars.regular import RegularGrammar
-from structgen.typed.requested import requested
 from structgen.typed.wrapping import WrappedReader, is_object
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
@@ -123,13 +124,15 @@ def form_of(
     wrap: bool = False,
 ) -> WantedForm:
     """Return the form of whatever says what is wanted: a type, a grammar, a JSON Schema (a dict or a
-    boolean), OpenAI's `response_format`, vLLM's `structured_outputs`.
+    boolean), OpenAI's `response_format`, vLLM's `structured_outputs`, what `sg.read_request` returns.
 
     `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said; `wrap` is of
     types, and of what is sent to a server.
     Errors: OptionError for a shape that is none of these, or has keys that are not known; and for policies
     where there is no schema to be written under them.
     """
+    if isinstance(target, ReadRequest):
+        target = target.grammar()
     if isinstance(target, Grammar):
         if policies:
             raise OptionError(

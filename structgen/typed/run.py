@@ -117,7 +117,8 @@ def run(
     """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
 
     `target` is a type, a grammar, a JSON Schema (dict or boolean), OpenAI's `response_format`, vLLM's
-    `structured_outputs`, or None for free text (`typed.requested` has the dicts that are taken). Of
+    `structured_outputs`, or None for free text (`request_reading.grammar_forms` has the dicts
+    that are taken). Of
     schemas the object is what `json.loads` makes, with an int wherever only integers may stand (for `1.0` and
     `-0.0` too), of other grammars the text. The prompt is text or chat messages; the other options are those
     of `sg.generate`. Errors: OptionError for a target of no known shape, or with keys that are not known;
