@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -12,68 +10,14 @@ from typing import Any, Final
 from structgen.compilation.compiler import compile
 from structgen.compilation.preloading import preload
 from structgen.core.compiled import CompiledGrammar
-from structgen.core.grammar import Grammar
 from structgen.core.matcher import Matcher
-from structgen.errors import BudgetError, GrammarError, OptionError, SchemaError, StructgenError
-from structgen.json_grammars.schema_grammar import json_schema
-from structgen.lark_grammars.lark_grammar import lark
-from structgen.text_grammars.composition.structural_tags import structural_tag
-from structgen.text_grammars.ebnf_grammar import ebnf
-from structgen.text_grammars.regular import choice, regex
+from structgen.errors import BudgetError, OptionError, StructgenError
+from structgen.request_reading.request_reader import read_request
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_KEPT: Final = 256
 """Compiled grammars that are kept; the one that was not asked for longest goes first."""
-_EBNF_RULE: Final = re.compile(r"^\s*[\w-]+\s*::=", re.MULTILINE)
-_FOREIGN_IMPORT: Final = re.compile(
-    r"^\s*%import\s+(?!(?:common|python|unicode|lark)\.\w+\s)\S.*", re.MULTILINE
-)
-
-
-def grammar_of_text(text: str) -> Grammar:
-    """Return the grammar of a stranger's text: EBNF where a rule is defined by `::=`, else Lark's. No file is
-    opened. Raises GrammarError and its kin."""
-    if _EBNF_RULE.search(text):
-        return ebnf(text)
-    foreign = _FOREIGN_IMPORT.search(f"{text}\n")
-    if foreign is not None:
-        raise GrammarError(
-            f"{foreign[0].strip()!r} asks for a file.",
-            where="grammar",
-            cure="Write its rules into the grammar; lark's own common, python, unicode, lark are there.",
-        )
-    return lark(f"{text}\n")  # with a line break, for a line that ends in .lark would be a path
-
-
-def grammar_of(kind: str, text: str, policies: Mapping[str, Any]) -> Grammar:
-    """Return the grammar that a request asks for: `kind` is "json", "json_object", "regex", "choice" (a JSON
-    array of strings), "grammar" or "structural_tag"; `policies` are options of `sg.json_schema`. Raises
-    StructgenError."""
-    match kind:
-        case "json":
-            return json_schema(text, **policies)
-        case "json_object":
-            return json_schema({"type": "object"}, **policies)
-        case "regex":
-            return regex(text)
-        case "choice":
-            return choice(_strings(text))
-        case "grammar":
-            return grammar_of_text(text)
-        case "structural_tag":
-            return structural_tag(text, **policies)
-    raise OptionError(f"{kind!r} is no kind of constraint.", where="kind", cure="Ask for a JSON Schema.")
-
-
-def _strings(text: str) -> list[str]:
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise SchemaError(f"This is not JSON: {error}.", where="choice", cure="Give an array.") from None
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise OptionError("choice is a list of strings.", where="choice", cure="Give strings.")
-    return found
 
 
 class EngineGrammars:
@@ -85,24 +29,26 @@ class EngineGrammars:
         self.tokenizer = Tokenizer.from_huggingface(
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
-        self._kept: OrderedDict[tuple[str, str, bool], CompiledGrammar] = OrderedDict()
+        self._kept: OrderedDict[str, CompiledGrammar] = OrderedDict()
         self._lock = threading.Lock()
 
     def preload(self) -> None:
         """Load ahead what the first request of each kind needs (`sg.preload`)."""
         preload(tokenizer=self.tokenizer)
 
-    def compiled(self, kind: str, text: str, *, compact: bool = False) -> CompiledGrammar:
-        """Return the compiled grammar of a constraint (`grammar_of`), JSON without white space if `compact`.
-        Raises StructgenError."""
-        key = kind, text, compact
+    def compiled(self, asked: Mapping[str, Any]) -> CompiledGrammar:
+        """Return the compiled grammar of a constraint in a shape that `sg.read_request` knows. Raises
+        StructgenError."""
+        key = repr(asked)
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
                 return found
-        policies = {"whitespace": "compact"} if compact else {}
-        made: CompiledGrammar = compile(grammar_of(kind, text, policies), self.tokenizer)
+        grammar = read_request(asked).answer
+        if grammar is None:
+            raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
+        made: CompiledGrammar = compile(grammar, self.tokenizer)
         with self._lock:
             self._kept[key] = made
             while len(self._kept) > _MOST_KEPT:

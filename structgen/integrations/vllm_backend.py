@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from typing import Any, ClassVar, Final
 
 import torch
 from vllm.v1.structured_output.backend_types import StructuredOutputBackend, StructuredOutputGrammar
-from vllm.v1.structured_output.request import get_structured_output_key
 
 from structgen.core.matcher import Matcher
-from structgen.errors import BudgetError, OptionError, StructgenError, UnsupportedError
+from structgen.errors import BudgetError, OptionError, StructgenError
 from structgen.integrations.engine_grammars import EngineGrammars, EngineText
 from structgen.tokens.token_mask import TokenMask
 
 _log = logging.getLogger("vllm.plugins.structgen")
 _made: Final[dict[int, tuple[Any, EngineGrammars]]] = {}
 """By the address of a model's configuration, which is held: front end and engine may share a process."""
+_FIELDS: Final = (
+    *("json", "json_object", "regex", "choice", "grammar", "structural_tag"),
+    *("disable_any_whitespace", "disable_additional_properties", "whitespace_pattern"),
+)
 _lock: Final = threading.Lock()
 
 
@@ -37,27 +41,21 @@ def grammars_of(model_config: Any, tokenizer: Any) -> EngineGrammars:
 def check_request(params: Any, grammars: EngineGrammars) -> None:
     """Compile what a request's parameters ask for. Raises StructgenError for what is refused: here it is the
     client's error, in the engine it would be the server's."""
-    outputs = params.structured_outputs
-    for name in ("disable_additional_properties", "whitespace_pattern"):
-        if getattr(outputs, name):
-            raise UnsupportedError(
-                "It is an option of other back ends.",
-                keyword=name,
-                where=name,
-                cure="Say it in the schema; disable_any_whitespace leaves out all white space.",
-            )
-    if outputs.json_object is False:
-        raise OptionError("It is false.", where="json_object", cure="Write true, or leave it out.")
     if params.ignore_eos:
         raise OptionError(
             "Behind the end of the document nothing would be constrained.",
             where="ignore_eos",
             cure="Leave it out.",
         )
-    kind, text = get_structured_output_key(outputs)
-    compiled = grammars.compiled(kind.name.lower(), text, compact=outputs.disable_any_whitespace)
+    compiled = grammars.compiled(_asked(params.structured_outputs))
     if params.max_tokens is not None and not _is_prefill(params):
         _check_room(Matcher(compiled).tokens_to_finish(), params.max_tokens)
+
+
+def _asked(outputs: Any) -> dict[str, Any]:
+    """Return what is set of `StructuredOutputsParams`, as a request says it."""
+    said = {name: getattr(outputs, name) for name in _FIELDS}
+    return {"structured_outputs": {name: value for name, value in said.items() if value not in (None, False)}}
 
 
 def _check_room(least: int, most: int) -> None:
@@ -151,17 +149,16 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         self, request_type: Any, grammar_spec: str, stop_token_ids: set[int] | None = None
     ) -> VllmGrammar:
         """Return the grammar of a constraint, for a text of any length."""
-        compiled = self.grammars.compiled(request_type.name.lower(), grammar_spec)
+        kind = request_type.name.lower()
+        value = json.loads(grammar_spec) if kind == "choice" else kind == "json_object" or grammar_spec
+        compiled = self.grammars.compiled({"structured_outputs": {kind: value}})
         return VllmGrammar(self, EngineText(compiled, tuple(stop_token_ids or ())))
 
     def grammar_of(self, request: Any, *, thinks: bool) -> VllmGrammar:
         """Return the grammar of a request; `thinks`: its text may begin behind thoughts."""
         params = request.sampling_params
-        kind, text = request.structured_output_request.structured_output_key
         try:
-            compiled = self.grammars.compiled(
-                kind.name.lower(), text, compact=params.structured_outputs.disable_any_whitespace
-            )
+            compiled = self.grammars.compiled(_asked(params.structured_outputs))
         except StructgenError as error:
             _log.error("Request %s: %s", request.request_id, error)
             raise

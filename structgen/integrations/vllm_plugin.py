@@ -31,7 +31,6 @@ HOOKS: Final = (
     Hook("vllm.v1.engine.llm_engine:LLMEngine.__init__", ("self", "vllm_config", "...")),
     Hook(f"{_OUTPUTS}:StructuredOutputManager.__init__", ("self", "vllm_config")),
     Hook(f"{_OUTPUTS}:StructuredOutputManager._create_grammar", ("self", "request")),
-    Hook(f"{_OUTPUTS}.request:get_structured_output_key", ("params",)),
     Hook(f"{_GRAMMAR}.accept_tokens", ("self", "request_id", "tokens")),
     Hook(f"{_GRAMMAR}.validate_tokens", ("self", "tokens")),
     Hook(f"{_GRAMMAR}.rollback", ("self", "num_tokens")),

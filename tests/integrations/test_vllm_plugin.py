@@ -232,7 +232,7 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     "regex": ({"regex": "ab{2}c"}, "abbc"),
     "choice": ({"choice": ["no"]}, "no"),
     "ebnf": ({"grammar": 'root ::= "x" "y"'}, "xy"),
-    "lark": ({"grammar": 'start: "x" "::=" '}, "x::="),
+    "lark": ({"grammar": 'start: "x" A\nA: "y"'}, "xy"),
     "tag": ({"structural_tag": json.dumps({"type": "structural_tag", "format": {"type": "tag", **TAG}})}, ""),
     "compact": ({"json": {"const": {"a": [1, 2]}}, "disable_any_whitespace": True}, '{"a":[1,2]}'),
 }
@@ -294,7 +294,8 @@ def test_a_mask_that_cannot_be_filled_ends_that_request_alone(vllm: SimpleNamesp
     def refuses(*args: Any, **kwargs: Any) -> None:
         raise vllm_plugin.OptionError("It cannot be filled.", cure="Ask for less.")
 
-    text.matcher = SimpleNamespace(fill_mask=refuses, compiled=text.matcher.compiled, tokens=())
+    ends = text.matcher.compiled
+    text.matcher = SimpleNamespace(fill_mask=refuses, compiled=ends, tokens=(), is_finished=False)
     assert allowed(manager.grammar_bitmask(one, [], None)[0]) == [EOS]
     assert not manager.accept_tokens(one, [EOS], None)
     jsonschema.validate(json.loads(written(started, other, 1)), SCHEMA)
@@ -308,17 +309,17 @@ def test_a_mask_that_cannot_be_filled_ends_that_request_alone(vllm: SimpleNamesp
         ({"json": ""}, "This is not JSON"),
         ({"json": "/etc/passwd"}, "This is not JSON"),
         ({"json": {"$ref": "https://example.org/s"}}, "example.org"),
-        ({"json_object": False}, "json_object: It is false"),
+        ({"json_object": False}, "It says nothing"),
         ({"regex": "(a"}, "missing \\)"),
-        ({"choice": []}, "nothing to choose from"),
+        ({"choice": []}, "lists nothing"),
         ({"choice": [1]}, "list of strings"),
         ({"grammar": "etc.lark"}, "lark refuses"),
-        ({"grammar": "%import .secret.X\nstart: X"}, "asks for a file"),
-        ({"grammar": "%import ../a (X)\nstart: X"}, "asks for a file"),
+        ({"grammar": "%import .secret.X\nstart: X"}, "import"),
+        ({"grammar": "%import ../a (X)\nstart: X"}, "import"),
         ({"grammar": "root ::= other"}, "other"),
         ({"structural_tag": "{}"}, "format"),
-        ({"json": SCHEMA, "whitespace_pattern": " "}, "option of other back ends"),
-        ({"json": SCHEMA, "disable_additional_properties": True}, "option of other back ends"),
+        ({"json": SCHEMA, "whitespace_pattern": " "}, "demands white space"),
+        ({"json": SCHEMA, "disable_additional_properties": True}, "is not offered"),
     ],
 )
 def test_what_is_refused_is_the_clients_error_with_our_message(

@@ -37,7 +37,6 @@ def install(version: str, put: Callable[[str, ModuleType], None]) -> SimpleNames
         "vllm.v1.engine.llm_engine": {"LLMEngine": engines.LLMEngine},
         "vllm.v1.structured_output": {"StructuredOutputManager": manager},
         "vllm.v1.structured_output.backend_types": vars(types),
-        "vllm.v1.structured_output.request": vars(request),
         "vllm.entrypoints": {},
         "vllm.entrypoints.openai": {},
         "vllm.entrypoints.openai.chat_completion": {},
