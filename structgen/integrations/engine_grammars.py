@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from structgen.compilation.compiler import compile
 from structgen.compilation.preloading import preload
@@ -17,7 +17,26 @@ from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
 _MOST_KEPT: Final = 256
-"""Compiled grammars that are kept; the one that was not asked for longest goes first."""
+"""Compiled grammars that are kept."""
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(OrderedDict[K, V]):
+    """A dict of the last entries that were set or got; the others are let go. Not for several threads."""
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """Return an entry, which is then the last one."""
+        if key in self:
+            self.move_to_end(key)
+        return super().get(key, default)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        while len(self) > _MOST_KEPT:
+            self.popitem(last=False)
 
 
 class EngineGrammars:
@@ -29,7 +48,7 @@ class EngineGrammars:
         self.tokenizer = Tokenizer.from_huggingface(
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
-        self._kept: OrderedDict[str, CompiledGrammar] = OrderedDict()
+        self._kept: Recent[str, CompiledGrammar] = Recent()
         self._lock = threading.Lock()
 
     def preload(self) -> None:
@@ -41,18 +60,15 @@ class EngineGrammars:
         StructgenError."""
         key = repr(asked)
         with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
-                self._kept.move_to_end(key)
-                return found
+            found: CompiledGrammar | None = self._kept.get(key)
+        if found is not None:
+            return found
         grammar = read_request(asked).answer
         if grammar is None:
             raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
         made: CompiledGrammar = compile(grammar, self.tokenizer)
         with self._lock:
             self._kept[key] = made
-            while len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
         return made
 
     def clear(self) -> None:
@@ -132,6 +148,8 @@ class EngineText:
         token would harm the other texts of the batch (the mean of nothing is no number).
         """
         try:
+            if self.failure is not None:
+                raise self.failure
             try:
                 self.matcher.fill_mask(mask, row, budget=budget)
             except BudgetError as error:
@@ -144,6 +162,36 @@ class EngineText:
             complete = self.matcher.is_complete
             for token in self.stops:
                 _set(mask, row, token, complete)
+
+
+class TextBudget:
+    """How many tokens a text may still take, where the engine counts those of a whole request."""
+
+    def __init__(self, text: EngineText, reserve: int = 0) -> None:
+        """`reserve`: tokens of thoughts that the request may have without showing them yet."""
+        self.text, self.reserve = text, reserve
+        self._before = 0
+        """Tokens of the request that are none of the text's: its thoughts."""
+
+    def left(self, most: int, written: int) -> int:
+        """Return the budget of a text, the end token not counted: the request may have `most` tokens, and has
+        `written`. Drafted tokens are taken by the text, and are not yet the request's."""
+        taken = self.text.size
+        self._before = max(self._before, written - taken)
+        return max(most - 1 - self._before - taken - self.reserve, 0)
+
+
+def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:
+    """Raise BudgetError where the shortest text and its end token take more than `most` tokens, which the
+    engine's `option` says."""
+    least = Matcher(compiled).tokens_to_finish()
+    if least + 1 > most:
+        raise BudgetError(
+            f"The shortest text takes {least:,} tokens and an end token, and {most:,} are allowed.",
+            minimum=least,
+            where=option,
+            cure=f"Allow {least + 1:,} or more.",
+        )
 
 
 def allow_only(mask: TokenMask, row: int, tokens: Sequence[int] | frozenset[int]) -> None:

@@ -10,9 +10,8 @@ from typing import Any, ClassVar, Final
 import torch
 from vllm.v1.structured_output.backend_types import StructuredOutputBackend, StructuredOutputGrammar
 
-from structgen.core.matcher import Matcher
-from structgen.errors import BudgetError, OptionError, StructgenError
-from structgen.integrations.engine_grammars import EngineGrammars, EngineText
+from structgen.errors import OptionError, StructgenError
+from structgen.integrations.engine_grammars import EngineGrammars, EngineText, TextBudget, check_room
 from structgen.tokens.token_mask import TokenMask
 
 _log = logging.getLogger("vllm.plugins.structgen")
@@ -49,23 +48,13 @@ def check_request(params: Any, grammars: EngineGrammars) -> None:
         )
     compiled = grammars.compiled(_asked(params.structured_outputs))
     if params.max_tokens is not None and not _is_prefill(params):
-        _check_room(Matcher(compiled).tokens_to_finish(), params.max_tokens)
+        check_room(compiled, params.max_tokens, "max_tokens")
 
 
 def _asked(outputs: Any) -> dict[str, Any]:
     """Return what is set of `StructuredOutputsParams`, as a request says it."""
     said = {name: getattr(outputs, name) for name in _FIELDS}
     return {"structured_outputs": {name: value for name, value in said.items() if value not in (None, False)}}
-
-
-def _check_room(least: int, most: int) -> None:
-    if least + 1 > most:
-        raise BudgetError(
-            f"The shortest text takes {least:,} tokens and an end token, and {most:,} are allowed.",
-            minimum=least,
-            where="max_tokens",
-            cure=f"Allow {least + 1:,} or more.",
-        )
 
 
 def _is_prefill(params: Any) -> bool:
@@ -80,20 +69,15 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
     def __init__(self, backend: VllmBackend, text: EngineText, request: Any = None, reserve: int = 0) -> None:
         """Without a `request` there is no budget. `reserve`: tokens that thoughts may take unseen, in a draft
         in which they end."""
-        self.backend, self.text, self.request, self.reserve = backend, text, request, reserve
-        self._before = 0
-        """Tokens of the request that are none of the text's: its thoughts."""
+        self.backend, self.text, self.request = backend, text, request
+        self._tokens = TextBudget(text, reserve)
 
     def _budget(self) -> int | None:
-        """Return how many tokens the text may still take, the end token not counted."""
         request = self.request
         if request is None:
             return None
-        taken = self.text.size
-        # drafted tokens are taken, and not yet the request's
-        self._before = max(self._before, request.num_output_tokens - taken)
-        most: int = min(request.max_tokens, self.backend.model_len - request.num_prompt_tokens)
-        return max(most - 1 - self._before - taken - self.reserve, 0)
+        most = min(request.max_tokens, self.backend.model_len - request.num_prompt_tokens)
+        return self._tokens.left(most, request.num_output_tokens)
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Take tokens; return False, and say why in the log, where one may not come."""
@@ -128,8 +112,8 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
 
     def reset(self) -> None:
         """Begin again."""
-        self._before = 0
         self.text.reset()
+        self._tokens = TextBudget(self.text, self._tokens.reserve)
 
 
 class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
