@@ -264,10 +264,14 @@ class Engine:
             thoughts = partial(ThoughtPhase, request.thinking, closing, self.tokenizer)
         handles = [Handle(request, sample) for sample in range(request.n)]
         drafting, less = self._drafting(request, prompt, matcher)
+        named = self.specials if request.special_texts else {}
+        specials = {token: text.encode() for text, token in named.items()}
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
-            text = TextSequence(handle, prompt, self.tokenizer, own, least, thoughts, drafting, border)
+            text = TextSequence(
+                handle, prompt, self.tokenizer, own, least, thoughts, drafting, border, specials
+            )
             text.usage.speculation = less
             texts.append(text)
         self._loop.add(texts)
@@ -345,9 +349,7 @@ class Engine:
             found = self._compiled.pop(grammar, None)
         if found is None:
             if isinstance(grammar, (TextGrammar, LarkGrammar)):
-                if self._specials is None:
-                    self._specials = special_texts(self.name, self._given_tokenizer)
-                warn_of_special_texts(grammar, self._specials)
+                warn_of_special_texts(grammar, self._named_tokens())
             found = compile(grammar, self.tokenizer)
         else:
             found = found.fresh()
@@ -356,6 +358,17 @@ class Engine:
             if len(self._compiled) > _GRAMMARS:
                 del self._compiled[next(iter(self._compiled))]
         return found
+
+    @property
+    def specials(self) -> dict[str, int]:
+        """The ids of the special tokens without bytes, by their texts."""
+        tokens = self.tokenizer.token_bytes
+        return {text: token for text, token in self._named_tokens().items() if tokens[token] is None}
+
+    def _named_tokens(self) -> dict[str, int]:
+        if self._specials is None:
+            self._specials = special_texts(self.name, self._given_tokenizer)
+        return self._specials
 
     def _closing(self, thinking: Thinking) -> ThoughtClosing:
         """Return how thoughts close, kept for the next request."""

@@ -146,6 +146,8 @@ class Request:
     healing: bool = False
     """Whether the last tokens of the prompt may be written again, so that one token crosses the border of
     prompt and text. The text does not include their bytes."""
+    special_texts: bool = False
+    """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes."""
     refused: tuple[str, str] | None = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
@@ -166,6 +168,7 @@ class Request:
             ("chat", checks.flag("chat", self.chat)),
             ("canonical", checks.flag("canonical", self.canonical) or False),
             ("healing", checks.flag("healing", self.healing) or False),
+            ("special_texts", checks.flag("special_texts", self.special_texts) or False),
             ("steer_early", checks.whole("steer_early", self.steer_early, 0)),
             ("stop", checks.texts("stop", self.stop)),
             ("n", checks.whole("n", self.n, 1, _MOST_SAMPLES)),
