@@ -377,6 +377,11 @@ class Engine:
             found = self._closings[thinking.until] = closing_of(thinking, self.tokenizer, self.name)
         return found
 
+    @property
+    def count(self) -> int:
+        """The number of texts that are being written or wait."""
+        return self._loop.count
+
     def step(self) -> bool:
         """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
         there was anything to do."""

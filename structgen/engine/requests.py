@@ -368,7 +368,17 @@ class Result:
 class Handle:
     """One sample of a request in progress. Made by `Engine.submit`."""
 
-    __slots__ = ("_is_done", "_listeners", "_lock", "cancelled", "request", "result", "sample", "written")
+    __slots__ = (
+        "_is_done",
+        "_listeners",
+        "_lock",
+        "cancelled",
+        "request",
+        "result",
+        "sample",
+        "thoughts",
+        "written",
+    )
 
     def __init__(self, request: Request, sample: int) -> None:
         self.request, self.sample = request, sample
@@ -376,6 +386,8 @@ class Handle:
         """None until the text is done."""
         self.written = ""
         """The text so far, without characters that may turn out to be part of a stop string."""
+        self.thoughts = ""
+        """The thoughts before the text, once they are closed."""
         self.cancelled = False
         self._is_done = False
         self._lock = threading.Lock()

@@ -305,6 +305,7 @@ class TextSequence:
         self.row.position += 1
         if phase.is_over:
             self.matcher, self.phase, self._thoughts = phase.matcher, None, phase.thoughts
+            self.handle.thoughts = self._thoughts
             if self.matcher is not None:
                 self.least = self.matcher.tokens_to_finish()
             self._write(phase.rest)
