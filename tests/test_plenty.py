@@ -67,7 +67,7 @@ KINDS: dict[str, Any] = {
         }
     },
     "items": {"properties": {"l": {"type": "array", "items": {"enum": ["aa", "b" * 40]}, "minItems": 3}}},
-    "a pattern": {"properties": {"s": {"type": "string", "pattern": "^(a|b.{30})$"}}, "required": ["s"]},
+    "a pattern": {"properties": {"s": {"type": "string", "pattern": "^(a|b[xyz]{30})$"}}, "required": ["s"]},
     "a length": {"properties": {"s": {"type": "string", "minLength": 25}}},
     "a format": {"properties": {"s": {"type": "string", "format": "date-time"}}},
     "keys of a pattern": {"patternProperties": {"^k[0-9]{5}": {"const": 1}}, "additionalProperties": False},
@@ -98,6 +98,39 @@ def test_it_holds_for_each_kind_of_value(schema: Any, policy: dict[str, Any]) ->
                 bounds += 1
                 assert bound >= needed(compiled, state)
     assert bounds or "minProperties" in schema
+
+
+PLACES: dict[str, tuple[Any, dict[str, Any], bytes]] = {
+    "before a long branch of a pattern": ({"pattern": "^(a|b[xyz]{30})$"}, {}, b'"'),
+    "in a long branch of a pattern": ({"pattern": "^(a|b[xyz]{30})$"}, {}, b'"b'),
+    "before an escape in a key": (
+        {"properties": {"a": {"const": 1}}, "required": ["a"], "additionalProperties": False},
+        {"escapes": "any"},
+        b'{"',
+    ),
+    "before an optional large member": ({"properties": {"a": {"const": "x" * 50}}}, {}, b"{"),
+    "before a large object that may be null": (
+        {"type": ["null", "object"], "properties": {"p": {"const": "q" * 50}}, "required": ["p"]},
+        {},
+        b"  ",
+    ),
+    "in a list of words": ({"enum": ["a", "b" * 40]}, {}, b'"'),
+    "between items that are owed": ({"type": "array", "minItems": 9, "items": {"const": "ab"}}, {}, b'["ab"'),
+}
+
+
+@pytest.mark.parametrize(("schema", "options", "text"), PLACES.values(), ids=PLACES.keys())
+def test_it_holds_where_one_token_makes_much_more_necessary(
+    schema: Any, options: dict[str, Any], text: bytes
+) -> None:
+    kinds = (
+        {"type": "object"} if "properties" in schema else {"type": "string"} if "pattern" in schema else {}
+    )
+    compiled = sg.compile(sg.json_schema({**kinds, **schema}, **options), TOKENIZER, store=False)
+    state = compiled.step_bytes(compiled.start, text)
+    assert state is not None
+    bound = plenty(compiled, state)
+    assert bound is not None and bound >= needed(compiled, state)
 
 
 def test_far_from_the_end_no_token_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
