@@ -369,7 +369,7 @@ class Remote:
         if form.tools is not None:
             calls = SentCalls()
             calls.add(getattr(message, "tool_calls", None))
-            content += calls.text(ended=True)
+            content += calls.text(ended=choice.finish_reason != "length")
         return self._result(form, content, choice.finish_reason, usage, refusal, thoughts)
 
     def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
@@ -514,8 +514,8 @@ class _Arriving:
         refusal = self._refusal or None
         rest = ""
         if form.tools is not None:
-            reply += self._calls.text(ended=True)
-            rest = self._new(ended=True)
+            reply += self._calls.text(ended=self._reason != "length")
+            rest = self._new(ended=self._reason != "length")
         result = self._remote._result(form, reply, self._reason, None, refusal, self._thoughts)
         if form.grammar is None or result.error is not None:
             return result, rest

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.engine.asking import ModelQuestion
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 EMBEDDED_FORMAT: Final = "hermes"
 """The format of the embedded models, which were trained for none."""
+EMBEDDED_POLICIES: Final = MappingProxyType({"whitespace": "oneline", "escapes": "utf8"})
+"""How they write arguments: as json.dumps does."""
 
 
 class ToolPrompts:
@@ -67,7 +70,8 @@ class ToolPrompts:
     @cached_property
     def grammar(self) -> TextGrammar:
         """The grammar of replies. Errors: those of `sg.tools`."""
-        return self.use.grammar(self.format, self.engine.specials)
+        usual = EMBEDDED_POLICIES if self._prompts.is_embedded else {}
+        return self.use.grammar(self.format, self.engine.specials, usual)
 
     def read(self, text: str, *, ended: bool) -> Reply:
         """Return what a text consists of, whole or so far."""

@@ -72,8 +72,11 @@ class ToolUse:
     policies: Mapping[str, Any]
     taken: Taken
 
-    def grammar(self, format: ToolFormat, specials: Mapping[str, int]) -> TextGrammar:
-        """Return the grammar of replies. Errors: those of `sg.tools`."""
+    def grammar(
+        self, format: ToolFormat, specials: Mapping[str, int], usual: Mapping[str, Any]
+    ) -> TextGrammar:
+        """Return the grammar of replies; `usual` are policies where none are said. Errors: those of
+        `sg.tools`."""
         choice: Any = self.choice.mode
         if choice == "forced":
             choice = self.choice.tools[0].name
@@ -85,7 +88,7 @@ class ToolUse:
             parallel=self.parallel,
             thinking=self.thinking,
             specials=specials,
-            **self.policies,
+            **{**usual, **self.policies},
         )
 
     def value(self, reply: Reply) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -141,9 +142,8 @@ def test_bounded_thoughts_are_apart() -> None:
 
 
 def test_arguments_that_the_types_refuse_are_asked_for_again() -> None:
-    odd, even = (
-        '<tool_call>\n{"name": "Even", "arguments": {"number": %d}}\n</tool_call>' % one for one in (3, 4)
-    )
+    odd = '<tool_call>\n{"name": "Even", "arguments": {"number": 3}}\n</tool_call>'
+    even = odd.replace("3", "4")
     engine, model = told(odd, even)
     outcome = sg.run(engine, "Which?", tools=[Even], tool_format="hermes", detailed=True)
     assert (outcome.attempts, outcome.value.calls[0].value()) == (2, Even(number=4))
@@ -191,7 +191,7 @@ def test_a_stream_has_text_then_the_name_then_growing_arguments() -> None:
     assert not any("<" in text for text in texts)
     assert (calls[0].name, calls[0].arguments, calls[0].complete) == ("get_weather", {}, False)
     cities = [call.arguments.get("city", "") for call in calls]
-    assert all(after.startswith(before) for before, after in zip(cities, cities[1:], strict=False))
+    assert all(after.startswith(before) for before, after in itertools.pairwise(cities))
     assert partials[-1].result == calls[-1] and calls[-1].value() == {"city": "Oslo"}
     assert "".join(partials[-1].text) == f"Let me see. {OSLO}"
 
@@ -398,9 +398,13 @@ BAD = [
     ({"tools": [get_weather, get_weather]}, sg.OptionError, "tools/1/name: A second tool is called"),
     ({"tools": [bare]}, sg.UnsupportedError, "parameter city of bare has no annotation"),
     ({"tools": [many]}, sg.UnsupportedError, "cities of many has no name"),
-    ({"tools": [sg.Tool("a b", "", {"type": "object"})]}, sg.OptionError, "hermes cannot write the name 'a b'"),
+    (
+        {"tools": [sg.Tool("a b", "", {"type": "object"})]},
+        sg.OptionError,
+        "hermes cannot write the name 'a b'",
+    ),
     ({"tools": [{"name": "f", "parameters": {"type": "string"}}]}, sg.SchemaError, "are an object"),
-    ({"tools": [int(3)]}, sg.OptionError, "tools/0: A int is no tool"),
+    ({"tools": [3]}, sg.OptionError, "tools/0: A int is no tool"),
     ({"tools": get_weather}, sg.OptionError, "in a list"),
     ({"tool_choice": "set_clock"}, sg.OptionError, "tool_choice: No tool is called 'set_clock'"),
     ({"tool_format": "herms"}, sg.OptionError, "Write 'hermes'"),
