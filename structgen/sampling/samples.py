@@ -17,6 +17,7 @@ from structgen.sampling.estimates import (
     CUT_SHORT,
     FEWEST_PARTS,
     FEWEST_TEXTS,
+    LEAST_CLOUDS,
     LEAST_SIZE,
     NORMAL,
     Statistics,
@@ -106,10 +107,15 @@ class Samples(Generic[T]):
     @property
     def knows_error(self) -> bool:
         """Whether the draws tell the error of means: log Z has an interval, and weighted draws have an
-        effective size of at least `LEAST_SIZE`."""
+        effective size of at least `LEAST_SIZE`, from `LEAST_CLOUDS` effective clouds of particles."""
+        if self.log_z_interval is None:
+            return False
         # The weights of `auto` are probabilities: their spread says nothing of the error.
-        is_small = self.kind == "weighted" and self.method != "auto" and self.effective_size < LEAST_SIZE
-        return self.log_z_interval is not None and not is_small
+        if self.kind != "weighted" or self.method == "auto":
+            return True
+        clouds = self.contributions(np.ones(len(self.texts)))
+        is_spread = float(clouds.sum()) ** 2 >= LEAST_CLOUDS * float(clouds @ clouds)
+        return is_spread and self.effective_size >= LEAST_SIZE
 
     @property
     def weights(self) -> Floats:
