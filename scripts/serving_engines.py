@@ -47,7 +47,7 @@ INSTALLS = (
     "uninstall -y torchvision torchaudio torchcodec",
     # SGLang pins other versions of what vLLM brings; on a CPU it runs with these
     "install --no-deps sglang==0.5.23",
-    "install orjson IPython traitlets gguf -e .",
+    "install orjson IPython traitlets gguf soundfile -e .",
 )
 STUB = '''"""Stands for torchvision, of which text models need nothing."""
 
@@ -247,6 +247,8 @@ class Asking:
     def reply(self, kind: str, value: Any, most: int = MOST) -> tuple[str, str, int]:
         """Return the text, why it ended, and its tokens. Raises openai's errors."""
         said: dict[str, Any] = {"extra_body": self.engine.form(kind, value)}
+        if kind == "structural_tag":
+            said = {"response_format": json.loads(value)}
         if kind == "json":
             shape = {"name": "answer", "schema": value}
             said = {"response_format": {"type": "json_schema", "json_schema": shape}}
