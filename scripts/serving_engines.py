@@ -358,7 +358,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("engines", nargs="*", choices=[*ENGINES, []], help="which engines; both")
+    parser.add_argument("engines", nargs="*", help="vllm, sglang; both")
     parser.add_argument("--schemas", type=Path, default=ROOT / "schemas", help="a folder or tar of schemas")
     parser.add_argument("--count", type=int, default=30, help="how many of them")
     parser.add_argument("--python", type=Path, help="of an environment that has the engines")
