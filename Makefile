@@ -49,6 +49,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) install -e ".[dev]" -c constraints.txt
 	@touch $@
 
+$(VENV)/.installed-serving: $(VENV)/.installed-dev
+	$(PIP) install -e ".[ray]" -c constraints.txt
+	@touch $@
+
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(PIP) install -e ".[bench]" -c constraints.txt
 	@touch $@
@@ -77,8 +81,9 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 	$(COMPILE)
 	$(PYTEST) $(TESTS)
 
-test-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back ends, in an environment of 4 GB that is made once
-	$(BIN)/python scripts/serving_engines.py --schemas $(SCHEMAS)
+test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
+	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
+	$(if $(TESTS),,$(BIN)/python scripts/serving_engines.py --schemas $(or $(MASKBENCH),$(SCHEMAS)))
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)

@@ -41,11 +41,13 @@ NOT_RUN = {
     r"(python3? -m )?pip install ": "it installs packages",
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_engines.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
+    r"structgen .*--ray|cat answers": "Ray is started; tests/serving does it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
 
 SKETCHES = {
+    "docs/bulk-on-ray.md": "it needs ray[data]",
     "docs/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop",
     "docs/serving-engines.md": "it needs a server of an engine; scripts/serving_engines.py runs it",
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from structgen.engine.thinking import Thinking
     from structgen.errors import (
         BudgetError,
+        BusyError,
         FinishedError,
         GenerationError,
         GrammarError,
@@ -102,6 +103,7 @@ __all__ = [
     "WIDEST",
     "AnswerHistory",
     "BudgetError",
+    "BusyError",
     "Call",
     "Checker",
     "Closed",

@@ -42,8 +42,13 @@ from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _VOCABULARY, _ENDS, _DENSE_ROWS = (word_of(Core, name) for name in ("vocabulary", "ends", "dense_rows"))
+_TOKEN_LIST: Final = word_of(NodeRow, "token_list")
 _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
+_MOST_PLENTIES: Final = 1 << 16
+"""States of which it is remembered which budget is plenty."""
+_NO_PLENTY: Final = 1 << 62
+"""No budget is known to be."""
 
 
 class State:
@@ -137,8 +142,9 @@ class Completions(Protocol):
         """Return `tokens` where it is remembered."""
         ...
 
-    def fits(self, index: int, left: int, /) -> bool:
-        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
+    def plenty(self, index: int, /) -> int | None:
+        """Return how many tokens are known to suffice for a state whose mask is known, and one less after
+        whichever token comes next; None where no such number is known. The least is not looked for."""
         ...
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int, /) -> npt.NDArray[np.int64]:
@@ -229,6 +235,8 @@ class CompiledGrammar(ABC):
         self.forced_texts: dict[tuple[bool, bytes], CompiledGrammar] = {}
         """The same grammar with other tokens for its forced text (`core.forced_text`)."""
         self._start = 0
+        self.plenties: dict[int, int] = {}
+        """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""
 
     # --- what each machine implements -----------------------------------------------------------------------
 
@@ -589,6 +597,9 @@ class CompiledGrammar(ABC):
         mask.row(row)
         if isinstance(budget, bool) or not isinstance(budget, int):
             raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
+        if self._is_plenty(index, budget):
+            self.fill_index(index, mask, row)
+            return
         least = self.cost(index)
         if budget < least:
             raise BudgetError(
@@ -599,13 +610,27 @@ class CompiledGrammar(ABC):
         self.fill_index(index, mask, row)
         with self.lock, THIS_CALL:
             left = budget - 1
-            if self.completions.fits(index, left):
-                return
             tokens = mask.allowed(row)
             tokens = tokens[~np.isin(tokens, self._end_ids)]
             denied = np.zeros(32 * mask.words, np.bool_)
             denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
+            self.plenties.pop(index, None)
+
+    def _is_plenty(self, index: int, budget: int) -> bool:
+        """Return whether it is known that a budget takes nothing from a state's mask. Cost: 0.1 us where the
+        state was looked at, else that of its mask and some 20 us."""
+        known = self.plenties.get(index)
+        if known is None:
+            if int(self._tables.rows(NODES)[index, _TOKEN_LIST]) < 0:
+                self._open(index)
+                self.compute(index)
+            with self.lock, THIS_CALL:
+                known = self.completions.plenty(index)
+            if len(self.plenties) >= _MOST_PLENTIES:
+                self.plenties.clear()
+            self.plenties[index] = known = _NO_PLENTY if known is None else known
+        return budget >= known
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""

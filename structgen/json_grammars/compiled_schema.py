@@ -235,7 +235,7 @@ class CompiledSchema(CompiledGrammar):
         found = self._completions
         if found is None:
             ascii = self.grammar.writes_ascii
-            found = self._completions = Completer(self._machine, self.vocabulary, ascii=ascii)
+            found = self._completions = Completer(self._machine, self.vocabulary, self._masks, ascii=ascii)
         return found
 
     @property

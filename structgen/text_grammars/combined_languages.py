@@ -1,4 +1,4 @@
-"""Languages made of languages: concatenation, union, repetition.
+"""Languages made of languages: concatenation, union, repetition, any order.
 
 A configuration is the set of places that the text so far may have reached (a subset construction on the fly).
 Each place has a rest, since each part has a word.
@@ -272,19 +272,90 @@ class RepeatedLanguage(_Parts):
         return list(found)
 
     def boundary(self, config: Config) -> Config | None:
+        return _bounded(self, cast("frozenset[Place]", config))
+
+
+class AnyOrder(_Parts):
+    """A word of each of some languages, in any order, with a word of `between` between two. Those behind the
+    first `needed` may be absent.
+
+    A place has the set of the words read before, a bit each, and the number of the language that is being
+    read; or the set of all words read and `_BETWEEN`.
+    """
+
+    def __init__(self, of: Sequence[Language], needed: int, between: Language) -> None:
+        later = list(of) if not between.goes_on(between.start()) else [Chain((between, one)) for one in of]
+        super().__init__((*of, *later))
+        self._count, self._needed = len(of), (1 << needed) - 1
+
+    @cached_property
+    def _words(self) -> list[tuple[int, ...]]:
+        """The shortest word of each part."""
+        return [tuple(part.shortest(part.start())) for part in self.parts]
+
+    def _ready(self, read: int) -> list[int]:
+        """Return the numbers of the places of the words that may come next."""
+        return [read * self._count + one for one in range(self._count) if not read >> one & 1]
+
+    def part(self, place: Place) -> Language:
+        read, one = divmod(place[0], self._count)
+        return self.parts[one + self._count * bool(read)]
+
+    def start(self) -> Config:
+        return frozenset({(0, _BETWEEN)})
+
+    def step(self, config: Config, symbol: int) -> Config | None:
         found: set[Place] = set()
-        for count, at in cast("frozenset[Place]", config):
-            after = at if at is _BETWEEN else self.of.boundary(at)
-            if at is _BETWEEN or after is not None:
-                found.add((count, after))
+        for number, at in cast("frozenset[Place]", config):
+            for one in (number,) if at is not _BETWEEN else self._ready(number):
+                part = self.part((one, at))
+                after = part.step(part.start() if at is _BETWEEN else at, symbol)
+                if after is not None:
+                    found |= self._after(one, part, after)
         return frozenset(found) or None
 
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        read, one = divmod(number, self._count)
+        read |= 1 << one
+        return frozenset({(read, _BETWEEN)}), not self._needed & ~read
 
-def _bounded(language: Chain | Union, config: Iterable[Place]) -> Config | None:
+    def accepts(self, config: Config) -> bool:
+        places = cast("frozenset[Place]", config)
+        return any(at is _BETWEEN and not self._needed & ~read for read, at in places)
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        return min(map(self._rest, cast("frozenset[Place]", config)), key=lambda rest: (len(rest), rest))
+
+    def _rest(self, place: Place) -> tuple[int, ...]:
+        """Return a shortest rest from a place: of the word being read, then the words still needed."""
+        number, at = place
+        found: tuple[int, ...] = ()
+        if at is not _BETWEEN:
+            found = tuple(self.part(place).shortest(at))
+            ((number, _),) = self._followed(number)[0]
+        for one in range(self._count):
+            if self._needed & ~number & 1 << one:
+                found += self._words[one + self._count * bool(number)]
+                number |= 1 << one
+        return found
+
+    def expected(self, config: Config) -> list[Expected]:
+        found: dict[Expected, None] = {}
+        for number, at in sorted(cast("frozenset[Place]", config), key=lambda place: place[0]):
+            for one in (number,) if at is not _BETWEEN else self._ready(number):
+                part = self.part((one, at))
+                found.update(dict.fromkeys(part.expected(part.start() if at is _BETWEEN else at)))
+        return list(found)
+
+    def boundary(self, config: Config) -> Config | None:
+        return _bounded(self, cast("frozenset[Place]", config))
+
+
+def _bounded(language: Chain | Union | RepeatedLanguage | AnyOrder, config: Iterable[Place]) -> Config | None:
     """Return the places that remain after the end of a token."""
     found: set[Place] = set()
     for index, at in config:
-        after = language.parts[index].boundary(at)
-        if after is not None:
+        after = at if at is _BETWEEN else language.part((index, at)).boundary(at)
+        if at is _BETWEEN or after is not None:
             found.add((index, after))
     return frozenset(found) or None

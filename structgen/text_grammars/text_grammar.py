@@ -231,6 +231,8 @@ class Operation(Enum):
     SEQUENCE = "sequence"
     EITHER = "either"
     REPEAT = "repeat"
+    ANY_ORDER = "any order"
+    """The last part separates the others; `least` of these, the first, must all be there."""
     MEET = "meet"
     BAN = "ban"
     """As `MEET`, but special tokens may occur, and the formula holds for each run of bytes between them."""
@@ -262,7 +264,7 @@ class Composed(TextGrammar):
 
     def _said(self, parts: list[str]) -> str:
         said = ",".join(parts)
-        if self.operation is Operation.REPEAT:
+        if self.operation in (Operation.REPEAT, Operation.ANY_ORDER):
             said += f",{self.least},{self.most}"
         if self.formula is not None:
             said += "," + RegularGrammar(self.formula, "").canonical
@@ -371,6 +373,15 @@ def repeated(of: Operand, least: int, most: int | None) -> TextGrammar:
     return Composed(Operation.REPEAT, (grammar,), least, most)
 
 
+def in_any_order(needed: Iterable[Operand], others: Iterable[Operand], between: Operand = "") -> TextGrammar:
+    """Return the grammar of a text of each of `needed` and of some or none of `others`, each once at most, in
+    any order, with a text of `between` between two. No part has the empty text, and none begins inside a part
+    with masks of its own. Cost: a state for each set of parts that were read."""
+    first = [as_text(one) for one in needed]
+    parts = (*first, *map(as_text, others), as_text(between))
+    return sequence() if len(parts) == 1 else Composed(Operation.ANY_ORDER, parts, len(first))
+
+
 def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
     """Return the grammar of the texts of both, or with `complement` of the first that are none of the
     second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
@@ -431,7 +442,7 @@ def _language_of(
 ) -> Language:
     """Return the language of a grammar. Equal parts share one language: `known`, by their identity."""
     # start-up time: languages are needed when a grammar is compiled
-    from structgen.text_grammars.combined_languages import Chain, RepeatedLanguage
+    from structgen.text_grammars.combined_languages import AnyOrder, Chain, RepeatedLanguage
     from structgen.text_grammars.combined_languages import Union as UnionLanguage
     from structgen.text_grammars.context_free.regular_intersection import Meet
     from structgen.text_grammars.regular_language import RegularLanguage
@@ -458,6 +469,9 @@ def _language_of(
         return RepeatedLanguage(
             _language_of(grammar.parts[0], limits, known, target), grammar.least, grammar.most
         )
+    if grammar.operation is Operation.ANY_ORDER:
+        *parts, between = (_language_of(part, limits, known, target) for part in grammar.parts)
+        return AnyOrder(parts, grammar.least, between)
     if grammar.operation in (Operation.MEET, Operation.BAN):
         assert grammar.formula is not None
         # the product with an automaton needs every byte, so the parts are not compiled by themselves

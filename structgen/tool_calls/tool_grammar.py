@@ -9,15 +9,20 @@ from typing import Any, Literal
 from structgen.errors import OptionError, options_named
 from structgen.json_grammars.schema_grammar import json_schema
 from structgen.limits import Limits
+from structgen.text_grammars.composition.argument_grammar import (
+    argument_grammar,
+    blank_of,
+    gap,
+    has_no_arguments,
+)
 from structgen.text_grammars.composition.dispatching import dispatched, free_of, interrupted
 from structgen.text_grammars.composition.json_strings import in_json_string
 from structgen.text_grammars.composition.tag_fields import within
+from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
-from structgen.tool_calls.argument_grammar import argument_grammar, blank_of, gap, has_no_arguments
 from structgen.tool_calls.format_rows import format_of
-from structgen.tool_calls.templates import TEXT, pieces, places
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat

@@ -7,12 +7,16 @@ from structgen.json_machine.steps.byte_step import accepting, step
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
+    M_ARRAY,
     M_DOC,
+    M_END,
     M_FINISHED,
     M_KEY,
     M_KEYS,
+    M_NEXT,
     M_NUMBER,
     M_OBJECT,
+    M_STRING,
     NO_FRAME,
     NO_STATE,
     STATE_BITS,
@@ -356,6 +360,72 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
             return ASKED
         target[i] = found
     return 0
+
+
+@jit
+def note_place(places: Int64s, count: int, s: JsonState, token: int) -> int:
+    """Add where a token leads to the list of `places_after`, unless it is there; return how many there
+    are."""
+    mode, lexeme = s.mode, 0
+    if mode == M_NUMBER or mode == M_STRING:
+        lexeme = s.lexeme
+    elif mode == M_KEY or (mode > M_END and mode <= M_NEXT):
+        mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
+    i = 5 * count - 5
+    while i >= 0:
+        if places[i + 3] == s.frame and places[i + 2] == lexeme and places[i + 1] == s.residue:
+            if places[i] == mode:
+                return count
+        i -= 5
+    i = 5 * count
+    places[i], places[i + 1], places[i + 2], places[i + 3] = mode, s.residue, lexeme, s.frame
+    places[i + 4] = token
+    return count + 1
+
+
+@entry("int64(int64, int64, int64, int64, int64, int64)")
+def places_after(
+    context: int, index: int, tokens_address: int, count: int, target_address: int, room: int
+) -> int:
+    """Write to `target` (int64, five words each) where some allowed tokens (int32; end tokens are passed by)
+    lead to: mode, residue, state of the automaton (of numerals and strings, else 0) and frame, each once, and
+    a token that leads there.
+
+    Within an object, between its members or in one, or in a key, the mode is M_OBJECT; M_ARRAY within an
+    array. Returns how many; -1 where there is no room; -3 with questions noted. No state
+    is made. Cost: the tokens' bytes.
+    """
+    c = JsonContext(context)
+    tokens = Int32s(tokens_address)
+    target = Int64s(target_address)
+    offsets, slots = c.vocabulary.token_offset, c.vocabulary.slot
+    found = 0
+    for i in range(count):
+        token = tokens[i]
+        if slots[token] < 0:
+            continue
+        data, size = skip(c.vocabulary.token_data, offsets[token]), offsets[token + 1] - offsets[token]
+        code = YES
+        for turn in range(2):
+            # what masks need not follow, places need not either, unless it decides
+            c.precise = turn
+            s = c.nodes[index].registers
+            for at in range(size):
+                d = c.scratch[at & 1]
+                code = step(c, s, d, data[at])
+                if code != YES:
+                    break
+                s = d
+            if code == YES or code == ASK:
+                break
+        c.precise = 1
+        if code == ASK:
+            return ASKED
+        if code == YES:
+            found = note_place(target, found, s, token)
+        if found == room:
+            return -1
+    return found
 
 
 @entry("int64(int64, int64)")

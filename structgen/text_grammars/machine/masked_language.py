@@ -94,7 +94,10 @@ class Masked(Language, MaskedPart):
             return tokens
         with self.compiled.lock:
             completions = self.compiled.completions
-            return tokens[:0] if completions.fits(state, left) else completions.too_long(state, tokens, left)
+            plenty = completions.plenty(state)
+            if plenty is not None and left >= plenty:
+                return tokens[:0]
+            return completions.too_long(state, tokens, left)
 
     def allowed(self, state: int) -> npt.NDArray[np.bool_]:
         return self.compiled.allowed_bits(state)
