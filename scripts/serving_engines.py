@@ -47,7 +47,7 @@ INSTALLS = (
     "uninstall -y torchvision torchaudio torchcodec",
     # SGLang pins other versions of what vLLM brings; on a CPU it runs with these
     "install --no-deps sglang==0.5.23",
-    "install orjson IPython traitlets gguf -e .",
+    "install orjson IPython traitlets gguf soundfile -e .",
 )
 STUB = '''"""Stands for torchvision, of which text models need nothing."""
 
@@ -247,6 +247,8 @@ class Asking:
     def reply(self, kind: str, value: Any, most: int = MOST) -> tuple[str, str, int]:
         """Return the text, why it ended, and its tokens. Raises openai's errors."""
         said: dict[str, Any] = {"extra_body": self.engine.form(kind, value)}
+        if kind == "structural_tag":
+            said = {"response_format": json.loads(value)}
         if kind == "json":
             shape = {"name": "answer", "schema": value}
             said = {"response_format": {"type": "json_schema", "json_schema": shape}}
@@ -356,7 +358,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("engines", nargs="*", choices=[*ENGINES, []], help="which engines; both")
+    parser.add_argument("engines", nargs="*", help="vllm, sglang; both")
     parser.add_argument("--schemas", type=Path, default=ROOT / "schemas", help="a folder or tar of schemas")
     parser.add_argument("--count", type=int, default=30, help="how many of them")
     parser.add_argument("--python", type=Path, help="of an environment that has the engines")

@@ -40,6 +40,7 @@ HOOKS: Final = (
     Hook(f"{_BACKEND}.compile_grammar", ("self", "request_type", "grammar_spec", "stop_token_ids")),
     Hook(f"{_BACKEND}.allocate_token_bitmask", ("self", "max_num_seqs")),
     Hook(f"{_BACKEND}.destroy", ("self",)),
+    Hook("vllm.tool_parsers.utils:_get_tool_schema_from_name_and_params", ("name", "params")),
     *(
         Hook(
             f"{_OPENAI}.{module}.protocol:{request}.to_beam_search_params",
@@ -107,6 +108,7 @@ def _check_requests() -> None:
     from vllm.entrypoints.openai.completion.protocol import CompletionRequest
     from vllm.exceptions import VLLMValidationError
     from vllm.sampling_params import SamplingParams
+    from vllm.tool_parsers import utils as tools
     from vllm.v1.engine.async_llm import AsyncLLM
     from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -125,6 +127,9 @@ def _check_requests() -> None:
             from structgen.integrations.vllm_backend import grammars_of
 
             grammars_of(vllm_config.model_config, self.input_processor.tokenizer).preload()
+            if getattr(tools._get_tool_schema_from_name_and_params, "structgen", False):
+                return
+            tools._get_tool_schema_from_name_and_params = _closed(tools._get_tool_schema_from_name_and_params)
             for request in (ChatCompletionRequest, CompletionRequest):
                 request.to_beam_search_params = _without_beams(
                     request.to_beam_search_params, VLLMValidationError
@@ -169,8 +174,6 @@ def check_configuration(vllm_config: Any) -> None:
 
 def _without_beams(others: Callable[..., Any], refused: type[Exception]) -> Callable[..., Any]:
     """Return what makes the parameters of a beam search, which leave the constraint out: refused with one."""
-    if getattr(others, "structgen", False):
-        return others
 
     def to_beam_search_params(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.extract_structured_outputs() is not None:
@@ -179,8 +182,18 @@ def _without_beams(others: Callable[..., Any], refused: type[Exception]) -> Call
             )
         return others(self, *args, **kwargs)
 
-    setattr(to_beam_search_params, "structgen", True)  # noqa: B010 (mypy refuses the assignment)
     return to_beam_search_params
+
+
+def _closed(others: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what makes the schema of a tool's call: without members besides those that vLLM names. It leaves
+    the object open, and some of its parsers then read the arguments from a member that no schema holds."""
+
+    def schema_of(name: str, params: Any) -> Any:
+        return {**others(name, params), "additionalProperties": False}
+
+    setattr(schema_of, "structgen", True)  # noqa: B010 (mypy refuses the assignment)
+    return schema_of
 
 
 def _serve() -> None:

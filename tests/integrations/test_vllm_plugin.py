@@ -174,6 +174,7 @@ def test_other_back_ends_are_left_as_they_are(vllm: SimpleNamespace) -> None:
     asked.verify(settings.model_config, settings.structured_outputs_config, TOKENIZER)
     assert asked.passed_on and engine.manager.backend is None
     assert vllm.ChatCompletionRequest(asked).to_beam_search_params(1, {}) == "beams"
+    assert "additionalProperties" not in vllm.tools._get_tool_schema_from_name_and_params("f", {})
 
 
 @pytest.mark.parametrize("version", ["0.31.0", "0.34.0rc1", "1.0", "0.320"], indirect=True)
@@ -362,6 +363,14 @@ def test_beams_that_would_lose_the_constraint_are_refused(vllm: SimpleNamespace,
     with pytest.raises(vllm_stand_in.VLLMValidationError, match="use_beam_search"):
         vllm.ChatCompletionRequest(asked).to_beam_search_params(1, {})
     assert vllm.ChatCompletionRequest(None).to_beam_search_params(1, {}) == "beams"
+
+
+def test_a_call_of_a_tool_has_no_members_besides(vllm: SimpleNamespace, engine: Any) -> None:
+    for _ in range(2):
+        started = engine()
+    schema = vllm.tools._get_tool_schema_from_name_and_params("f", {"type": "integer"})
+    text = written(started, admitted(vllm, started, params(vllm, json={"type": "object", **schema})), 1)
+    assert json.loads(text).keys() == {"name", "parameters"}
 
 
 def test_thoughts_that_take_all_tokens_leave_the_shortest_text(vllm: SimpleNamespace, engine: Any) -> None:

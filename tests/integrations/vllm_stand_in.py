@@ -31,6 +31,8 @@ def install(version: str, put: Callable[[str, ModuleType], None]) -> SimpleNames
         "vllm.config.structured_outputs": vars(settings),
         "vllm.exceptions": {"VLLMValidationError": VLLMValidationError},
         "vllm.sampling_params": vars(sampling),
+        "vllm.tool_parsers": {},
+        "vllm.tool_parsers.utils": {"_get_tool_schema_from_name_and_params": tool_schema},
         "vllm.v1": {},
         "vllm.v1.engine": {},
         "vllm.v1.engine.async_llm": {"AsyncLLM": engines.AsyncLLM},
@@ -52,8 +54,17 @@ def install(version: str, put: Callable[[str, ModuleType], None]) -> SimpleNames
             setattr(made[above], last, module)
         put(name, module)
     found = SimpleNamespace(Request=request.Request, Manager=manager, **vars(engines), **vars(protocol))
+    found.tools = made["vllm.tool_parsers.utils"]
     found.settings, found.sampling = made["vllm.config.structured_outputs"], sampling
     return found
+
+
+def tool_schema(name: str, params: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the schema of a call, which says nothing of other members."""
+    return {
+        "properties": {"name": {"enum": [name]}, "parameters": params},
+        "required": ["name", "parameters"],
+    }
 
 
 class VLLMValidationError(Exception):
