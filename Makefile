@@ -31,7 +31,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-budgets bench-decorator bench-grammars bench-composed bench-tools bench-syncode bench-samplers bench-intervals bench-without bench-speculation bench-draft-masks bench-kernels bench-infill bench-first-use walks-grammars library suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -47,6 +47,10 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) install -e ".[dev]" -c constraints.txt
+	@touch $@
+
+$(VENV)/.installed-serving: $(VENV)/.installed-dev
+	$(PIP) install -e ".[ray]" -c constraints.txt
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
@@ -76,6 +80,9 @@ PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS=tests/test_jit.py: those alone)
 	$(COMPILE)
 	$(PYTEST) $(TESTS)
+
+test-serving: $(VENV)/.installed-serving ## what starts servers or Ray: minutes
+	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)

@@ -40,11 +40,15 @@ NOT_RUN = {
     r"git clone |cd |python3? -m venv |\. \.venv|source ": "it is part of an installation",
     r"(python3? -m )?pip install ": "it installs packages",
     r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
+    r"structgen .*--ray|cat answers": "Ray is started; tests/serving does it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
 
-SKETCHES = {"docs/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop"}
+SKETCHES = {
+    "docs/bulk-on-ray.md": "it needs ray[data]",
+    "docs/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop",
+}
 """Pages with a block marked `python sketch`, and why it is not executed."""
 
 SLOW = {

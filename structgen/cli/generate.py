@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from structgen.cli.bulk_progress import going_on, work_on_ray, work_through
 from structgen.cli.draws import DrawOptions, check_none, draw
 from structgen.cli.language_options import (
     Bind,
@@ -25,7 +26,7 @@ from structgen.cli.language_options import (
     named,
     text_grammar,
 )
-from structgen.cli.output import console, echo, echo_json_text, has_piped_input, payload, refuse
+from structgen.cli.output import echo, echo_json_text, has_piped_input, payload, refuse
 from structgen.cli.schema_options import (
     MaxItems,
     MaxString,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
     from structgen.core.grammar import Grammar
     from structgen.engine import Engine, Request, Result
-    from structgen.engine.bulk import BulkProgress
     from structgen.python_types.type_hints import TypeReader
     from structgen.speculation.speculation_options import Speculation
     from structgen.typed.forms import WantedForm
@@ -92,14 +92,30 @@ def generate(
         Path | None,
         typer.Option(
             help="With --prompts: the file of results. A second call goes on where the first one stopped; "
-            "FILE.run keeps the options, and other options are refused. With --method: the file of the draws "
-            "(structgen sample-report reads it).",
+            "FILE.run keeps the options, and other options are refused. With --ray: the folder of results. "
+            "With --method: the file of the draws (structgen sample-report reads it).",
             show_default=False,
         ),
     ] = None,
     start_over: Annotated[
         bool, typer.Option("--start-over", help="With --out: delete the results that are there.")
     ] = False,
+    ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray",
+            help="With --prompts: work on Ray, on the cluster of RAY_ADDRESS or on this machine. Each worker "
+            "writes shards into the folder --out; the next call does the shards that are missing.",
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --ray: how many workers load the model.  [default: one for each GPU or processor]",
+            show_default=False,
+        ),
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -283,6 +299,7 @@ def generate(
                 temperature,
                 {
                     "--prompts": prompts is not None,
+                    "--ray": ray,
                     "--start-over": start_over,
                     "--stream": stream,
                     "--trace": trace is not None,
@@ -307,6 +324,12 @@ def generate(
             raise OptionError(
                 "--prompts takes --out FILE, and no --stream, --trace, --usage or --n.",
                 where="--prompts",
+                cure="See --help.",
+            )
+        if (ray and prompts is None) or (workers is not None and not ray):
+            raise OptionError(
+                "--ray is for --prompts, and --workers for --ray.",
+                where="--ray" if ray else "--workers",
                 cure="See --help.",
             )
         if prompts is None and drawing is None and (out is not None or start_over):
@@ -391,6 +414,7 @@ def generate(
                 {
                     "--method": drawing is not None,
                     "--prompts": prompts is not None,
+                    "--ray": ray,
                     "--trace": trace is not None,
                     "--logprobs": bool(logprobs),
                     "--speculation": speculation != Speculates.AUTO,
@@ -409,17 +433,18 @@ def generate(
                 "another grammar is valid, and makes little sense.",
                 err=True,
             )
+        if ray and prompts is not None and out is not None:
+            with going_on(out):
+                work_on_ray(model, prompts, out, request_of, start_over, workers, max_rows, device)
+            return
         engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
             from structgen.engine.draft_models import check_speculation
 
             check_speculation(guesses, engine.tokenizer)  # a wrong one is told once, and not for each prompt
         if prompts is not None and out is not None:
-            try:
-                _bulk(engine, prompts, out, request_of, start_over)
-            except KeyboardInterrupt:
-                echo(f"Stopped. The same command without --start-over goes on from {out}.", err=True)
-                raise
+            with going_on(out):
+                work_through(engine, prompts, out, request_of, start_over)
             return
         assert prompt is not None
         request = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt)
@@ -590,42 +615,3 @@ def _accepted(
             (result,) = engine.generate(again)
         else:
             return result, None
-
-
-def _bulk(
-    engine: Engine, prompts: Path, out: Path, request_of: Callable[[str], Request], start_over: bool
-) -> None:
-    """Work through a file of prompts, with progress on a terminal and lines elsewhere."""
-    import time
-
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    from structgen.engine.bulk import run_bulk
-
-    screen, begun = console(stderr=True), time.perf_counter()
-
-    def rate(progress: BulkProgress) -> str:
-        return f"{progress.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
-
-    if screen.is_terminal:
-        columns = (
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-        )
-        with Bar(*columns, console=screen) as bar:
-            task = bar.add_task("texts", total=None, rate="")
-            last = run_bulk(
-                engine,
-                prompts,
-                out,
-                request_of,
-                lambda now: bar.update(task, total=now.total, completed=now.done, rate=rate(now)),
-                start_over=start_over,
-            )
-    else:
-        last = run_bulk(engine, prompts, out, request_of, start_over=start_over)
-    before = f", {last.before:,} of them before" if last.before else ""
-    screen.print(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", highlight=False)

@@ -90,23 +90,23 @@ def test_texts_of_event_loops_are_those_of_one_call() -> None:
 
 
 def test_many_long_texts_hold_up_no_short_one_and_no_default_pool() -> None:
-    engine, ended = _engine(), []
+    engine = _engine()
+    short = Request("free", None, NO_END, max_tokens=3)
 
-    async def one(size: int) -> None:
-        await engine.agenerate(Request("free", None, NO_END, max_tokens=size))
-        ended.append(size)
+    async def streamed() -> int:
+        return len([piece async for piece in engine.astream(short)])
 
-    async def streamed(size: int) -> None:
-        async for _ in engine.astream(Request("free", None, NO_END, max_tokens=size)):
-            pass
-        ended.append(size)
+    async def work() -> list[Any]:
+        long = [asyncio.create_task(engine.agenerate(ENDLESS)) for _ in range(12)]
+        found = await asyncio.gather(engine.agenerate(short), engine.agenerate(short), streamed(), streamed())
+        assert not any(task.done() for task in long)
+        for task in long:
+            task.cancel()
+        await asyncio.wait(long)
+        return list(found)
 
-    async def work() -> None:
-        long = [one(60) for _ in range(12)]
-        await asyncio.gather(*long, one(3), one(3), streamed(3), streamed(3))
-
-    _run(work)
-    assert ended == [3] * 4 + [60] * 12
+    one, two, *pieces = _run(work)
+    assert len(one[0].tokens) == len(two[0].tokens) == 3 and all(pieces)
 
 
 def test_a_task_that_is_cancelled_ends_its_text_and_lets_go_of_its_cache() -> None:
@@ -244,7 +244,8 @@ def test_steps_that_always_fail_end_the_texts_of_their_batch_with_the_error() ->
     expected = [result.tokens for result in _engine().generate(requests)]
 
     async def work() -> list[Any]:
-        handles = [(await engine.asubmit(one))[0] for one in requests]
+        handles = [engine.submit(one)[0] for one in requests]
+        engine._driver.watch(handles)
         await _until(lambda: all(handle.is_done for handle in handles))
         return [handle.result for handle in handles]
 
