@@ -38,8 +38,8 @@ LIMITS: Final = Limits(
     depth=10_000,
 )
 """Bounds on the grammar of a request: what a stranger may cost."""
-_EMBEDDED_FORMAT: Final = FORMATS["llama"]
-"""Calls as JSON documents, which the embedded models write."""
+_EMBEDDED_FORMAT: Final = FORMATS["hermes"]
+"""The format of the embedded models, which were trained for none."""
 
 
 @dataclass(frozen=True)
@@ -224,11 +224,11 @@ class ServedModel:
 
 
 def _outline(read: ReadRequest) -> str:
-    """Return the outline of the documents of a reply of an embedded model."""
-    lines = [] if not isinstance(read.answer, JsonSchemaGrammar) else [schema_outline(read.answer)]
+    """Return the outline of what an embedded model may write: of the answer, or of a call."""
+    found = [schema_outline(read.answer)] if isinstance(read.answer, JsonSchemaGrammar) else []
     for tool in read.choice.tools:
-        lines.append(f'{{name: "{tool.name}", parameters: {schema_outline(tool.closed_schema)}}}')
-    return "|".join(lines)
+        found.append(f'{{name: "{tool.name}", arguments: {schema_outline(tool.closed_schema)}}}')
+    return "|".join(found)
 
 
 def _prompts(given: Any) -> list[str | list[int]]:
