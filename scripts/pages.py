@@ -42,6 +42,7 @@ NOT_RUN = {
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_engines.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
     r"structgen .*--ray|cat answers": "Ray is started; tests/serving does it",
+    r"structgen serve |curl ": "scripts/serving_clients.py starts a server and asks it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
@@ -56,6 +57,7 @@ SKETCHES = {
 SLOW = {
     r"models/extract\b": "transformers takes seconds to import",
     r"openai_server\.py|openai:http": "a server is started",
+    r"127\.0\.0\.1:8000": "scripts/serving_clients.py starts a server",
     r"sample-report|--method|n=1000": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
     r"structgen warmup": "it may compile for minutes",

@@ -52,7 +52,14 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    thinking_tokens: Annotated[int, typer.Option(min=0, help="The most tokens of thoughts.")] = 1024,
+    thinking_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="The most tokens of thoughts.  [default: 1024, or a fourth of the context]",
+            show_default=False,
+        ),
+    ] = None,
     max_rows: Annotated[
         int, typer.Option(min=1, help="The most texts that are written at the same time.")
     ] = 32,
@@ -94,7 +101,7 @@ def _run(
     port: int,
     name: str | None,
     api_key_file: Path | None,
-    format: tuple[str | None, str | None, int],
+    format: tuple[str | None, str | None, int | None],
     rows: tuple[int, int, str | None],
     limits: tuple[float, int, int],
 ) -> None:
@@ -109,7 +116,6 @@ def _run(
             cure="pip install 'structgen-toolkit[serve]'",
         ) from None
     from structgen.engine import Engine
-    from structgen.engine.thinking import Thinking
     from structgen.serving.served_model import ServedModel
     from structgen.serving.server_options import ServerOptions, read_keys
 
@@ -122,7 +128,8 @@ def _run(
         engine,
         name or model,
         tool_format=tool_format,
-        thinking=None if thinking is None else Thinking(thinking, thinking_tokens),
+        thinking=thinking,
+        thinking_tokens=thinking_tokens,
         seconds=timeout,
     )
     app = make_app(served, ServerOptions(keys, max_body << 20))

@@ -38,8 +38,8 @@ LIMITS: Final = Limits(
     depth=10_000,
 )
 """Bounds on the grammar of a request: what a stranger may cost."""
-_EMBEDDED_FORMAT: Final = FORMATS["llama"]
-"""Calls as JSON documents, which the embedded models write."""
+_EMBEDDED_FORMAT: Final = FORMATS["hermes"]
+"""The format of the embedded models, which were trained for none."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Asked:
 
 class ServedModel:
     """A model under a name. `tool_format`: how it writes calls; None: told by its chat template. `thinking`:
-    the closing tag of thoughts before each reply; None: where the chat template opens thoughts."""
+    the closing tag of thoughts before each reply; None: only where the chat template opens thoughts.
+    `thinking_tokens`: the most tokens of them, by default 1,024 and no more than a fourth of the context.
+    `seconds`: the most that a text may take. `limits`: for grammars of requests."""
 
     def __init__(
         self,
@@ -64,7 +66,8 @@ class ServedModel:
         name: str = "",
         *,
         tool_format: str | ToolFormat | None = None,
-        thinking: Thinking | None = None,
+        thinking: str | None = None,
+        thinking_tokens: int | None = None,
         seconds: float | None = None,
         limits: Limits = LIMITS,
     ) -> None:
@@ -73,7 +76,9 @@ class ServedModel:
         self.created = int(time.time())
         self._format = None if tool_format is None else format_of(tool_format)
         self._asks_to_think = thinking is not None
-        self.thinking = thinking if thinking is not None else self._opened_thoughts()
+        tag = self._opened_thoughts() if thinking is None else thinking
+        most = min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
+        self.thinking = None if tag is None else Thinking(tag, most)
         embedded = {**JSON_DUMPS, "escapes": "utf8"}
         self.policies = embedded if engine.prompts.is_embedded else SERVED
 
@@ -206,24 +211,24 @@ class ServedModel:
         """What templates of hybrid models read of thoughts: one of two names."""
         return {"enable_thinking": self._asks_to_think, "thinking": self._asks_to_think}
 
-    def _opened_thoughts(self) -> Thinking | None:
-        """Return the thoughts of a model whose chat template opens them at the end of each prompt."""
+    def _opened_thoughts(self) -> str | None:
+        """Return the closing tag of the thoughts that a model's chat template opens at the end of each
+        prompt; None where it opens none."""
         prompts = self.engine.prompts
         if prompts.is_embedded or not prompts.has_template():
             return None
         asked = ModelQuestion([{"role": "user", "content": "?"}], template=self._thinking_flags)
         end = prompts.text(asked).rstrip()
         tags = {row.thinking for row in FORMATS.values() if row.thinking and row.opened}
-        closing = next((close for open_, close in sorted(tags) if end.endswith(open_.rstrip())), None)
-        return None if closing is None else Thinking(until=closing)
+        return next((close for open_, close in sorted(tags) if end.endswith(open_.rstrip())), None)
 
 
 def _outline(read: ReadRequest) -> str:
-    """Return the outline of the documents of a reply of an embedded model."""
-    lines = [] if not isinstance(read.answer, JsonSchemaGrammar) else [schema_outline(read.answer)]
+    """Return the outline of what an embedded model may write: of the answer, or of a call."""
+    found = [schema_outline(read.answer)] if isinstance(read.answer, JsonSchemaGrammar) else []
     for tool in read.choice.tools:
-        lines.append(f'{{name: "{tool.name}", parameters: {schema_outline(tool.closed_schema)}}}')
-    return "|".join(lines)
+        found.append(f'{{name: "{tool.name}", arguments: {schema_outline(tool.closed_schema)}}}')
+    return "|".join(found)
 
 
 def _prompts(given: Any) -> list[str | list[int]]:
