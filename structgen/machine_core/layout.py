@@ -46,7 +46,8 @@ class NodeRow(Block):
     """A row of the mask store that the mask contains, -1: none."""
     token_list: int
     """Where in `lists` the rest of the mask is, -1: the mask is not known yet. There: how many tokens, how
-    many terminals whose tokens inside belong to it too, these terminals, those tokens."""
+    many terminals whose tokens inside belong to it too, these terminals, those tokens. Below -1: the mask is
+    that of the state -2 - token_list of another grammar, whose block is at the address `dense_row`."""
 
 
 class Edge(Block):

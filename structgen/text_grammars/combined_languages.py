@@ -93,9 +93,11 @@ class _Parts(Language):
         return one._replace(after_end=frozenset(behind) or None, ends=ends)
 
     def after_inside(self, config: Config, state: int) -> Config:
-        (place,) = cast("frozenset[Place]", config)
-        part = self.part(place)
-        return self._after(place[0], part, part.after_inside(place[1], state))
+        found: set[Place] = set()
+        for number, at in cast("frozenset[Place]", config):
+            part = self.part((number, at))
+            found |= self._after(number, part, part.after_inside(at, state))
+        return frozenset(found)
 
     @abstractmethod
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:

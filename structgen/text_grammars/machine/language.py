@@ -119,8 +119,8 @@ class Language(ABC):
         return any(self.step(config, symbol) is not None for symbol in symbols)
 
     def after_inside(self, config: Config, state: int) -> Config:
-        """Return the configuration after some text inside the part of a configuration with one place, which
-        is inside a part: the part is now in `state`, and its text has not ended on the way."""
+        """Return the configuration after some text inside the one part in which all places of a configuration
+        are: the part is now in `state`, and its text has not ended on the way."""
         raise NotImplementedError(f"{type(self).__name__} has no parts with masks")
 
     @property

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.language.expectation import Expected
+from structgen.native.jit import code_of
 from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
 from structgen.text_grammars.machine.mask_union import MaskUnion
 from structgen.text_grammars.machine.masked_part import MaskedPart
@@ -72,6 +73,10 @@ class Masked(Language, MaskedPart):
         return frozenset((self.compiled,))
 
     # --- as a part ------------------------------------------------------------------------------------------
+
+    @property
+    def calls(self) -> tuple[int, ...]:
+        return tuple(map(code_of, self.compiled.part_calls)) or super().calls
 
     def add_mask(self, state: int, union: MaskUnion) -> None:
         parts = self.compiled.mask_parts(state)

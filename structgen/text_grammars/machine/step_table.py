@@ -15,6 +15,7 @@ from structgen.text_grammars.machine.language import Language
 from structgen.text_grammars.machine.stepping import (
     BOUNDARY,
     MOST_WAITING,
+    OUTSIDE,
     QUESTIONED,
     UNKNOWN,
     StepQuestions,
@@ -22,8 +23,8 @@ from structgen.text_grammars.machine.stepping import (
     WaitingNodes,
 )
 
-_NAMES = "cells", "classes", "may_end", "inside", "boundaries", "missed", "waiting", "specials"
-_CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS = (
+_NAMES = "cells", "classes", "may_end", "inside", "boundaries", "missed", "waiting", "specials", "row_count"
+_CELLS, _CLASSES, _MAY_END, _INSIDE, _BOUNDARIES, _MISSED, _WAITING, _SPECIALS, _ROW_COUNT = (
     word_of(TextContext, name) for name in _NAMES
 )
 
@@ -38,11 +39,9 @@ class StepTable:
         "_inside",
         "_kept",
         "_missed",
-        "_outer",
         "_same_outside",
         "_specials",
         "_table",
-        "_used",
         "_waiting",
         "representative",
     )
@@ -59,9 +58,7 @@ class StepTable:
             groups.setdefault(outer[byte], []).append(column)
         self._same_outside = [groups[outer[byte]] for byte in self.representative]
         """For each class the classes that have the same effect outside parts."""
-        self._outer: list[bool] = []
         self._context = context
-        self._used = 0
         classes = np.frombuffer(language.classes, np.uint8).copy()
         self._missed = np.zeros(words_of(StepQuestions), np.int64)
         self._specials = np.zeros(max(1, len(language.specials)), np.int32)
@@ -77,24 +74,24 @@ class StepTable:
         context[_CLASSES], context[_MISSED] = address_of(classes), address_of(self._missed)
         context[_SPECIALS], context[_WAITING] = address_of(self._specials), address_of(self._waiting)
         context[_BOUNDARIES] = 0
-        self._grow(64)
+        self.grow(64)
 
-    def _grow(self, rows: int) -> None:
-        kept, used, context = self._kept, self._used, self._context
-        table = np.full((rows, self._table.shape[1]), UNKNOWN, np.int32)
-        final, inside = np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
-        table[:used], final[:used], inside[:used] = (
-            self._table[:used],
-            self._final[:used],
-            self._inside[:used],
-        )
+    def grow(self, rows: int) -> None:
+        """Make room for so many rows in all."""
+        kept, used, context = self._kept, len(self._final), self._context
+        if rows <= used:
+            return
+        rows = max(rows, 2 * used)
+        table = np.empty((rows, self._table.shape[1]), np.int32)
+        final, inside = np.empty(rows, np.uint8), np.empty(rows, np.uint8)
+        table[:used], final[:used], inside[:used] = self._table, self._final, self._inside
         kept += [self._table, self._final, self._inside]  # a reader may still hold their addresses
-        words = [_CELLS, _MAY_END, _INSIDE]
-        addresses = [address_of(table), address_of(final), address_of(inside)]
+        words = [_CELLS, _MAY_END, _INSIDE, _ROW_COUNT]
+        addresses = [address_of(table), address_of(final), address_of(inside), rows]
         boundaries = None
         if self._boundaries is not None:
-            boundaries = np.full(rows, UNKNOWN, np.int32)
-            boundaries[:used] = self._boundaries[:used]
+            boundaries = np.empty(rows, np.int32)
+            boundaries[:used] = self._boundaries
             kept.append(self._boundaries)
             words.append(_BOUNDARIES)
             addresses.append(address_of(boundaries))
@@ -107,23 +104,26 @@ class StepTable:
             addresses,
         )
 
-    def put(self, number: int, accepting: bool, is_inside: bool, is_outer: bool) -> None:
-        """Add the row of a configuration, or overwrite the row that an interrupted call has added.
-
-        `is_inside`: all its places are one place inside a part; `is_outer`: none is inside a part.
-        """
-        if number >= len(self._final):
-            self._grow(2 * number)
-        self._outer[number:] = (is_outer,)
+    def put(self, number: int, accepting: bool, where: int) -> None:
+        """Add the row of a configuration, or overwrite the row that an interrupted call has added. `where`:
+        its places are (OUTSIDE, INSIDE, BOTH)."""
+        self.grow(number + 1)
         self._table[number] = UNKNOWN
         if self._boundaries is not None:
             self._boundaries[number] = UNKNOWN
-        self._final[number], self._inside[number] = accepting, is_inside
-        self._used = number + 1
+        self._final[number], self._inside[number] = accepting, where
+
+    def accept(self, number: int, accepting: bool) -> None:
+        """Set whether the text may end in a configuration."""
+        self._final[number] = accepting
 
     def refuse(self, number: int) -> None:
         """Refuse every byte in a configuration."""
         self._table[number] = REFUSED
+
+    def keep(self, array: npt.NDArray[Any]) -> None:
+        """Keep an array of which a reader may still hold the address."""
+        self._kept.append(array)
 
     def questions(self) -> list[tuple[int, int]]:
         """Return the noted questions and forget them. Where there are none, an interrupted call has taken
@@ -146,7 +146,7 @@ class StepTable:
         if column == BOUNDARY:
             assert self._boundaries is not None
             self._boundaries[number] = after
-        elif self._outer[number]:
+        elif self._inside[number] == OUTSIDE:
             self._table[number, self._same_outside[column]] = after
         else:
             self._table[number, column] = after

@@ -21,10 +21,11 @@ from structgen.machine_core.draft_nodes import (
 )
 from structgen.machine_core.growing_tables import TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, REFUSED, Core, Edge, Registers
+from structgen.machine_core.layout import ASKED, REFUSED, Core, Edge, NodeRow, Registers
 from structgen.machine_core.masks import emit, remember
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import At, Block, Bytes, Int32s, Int64s, address_of_block, skip
+from structgen.native.raw_memory import call2, call3, call4
+from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 UNKNOWN, QUESTIONED = -2, -3
@@ -37,11 +38,49 @@ BOUNDARY = -1
 """In place of a class of bytes in a question: the end of a token."""
 
 
+OUTSIDE, INSIDE, BOTH = 0, 1, 2
+"""Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
+both."""
+NEVER, STOPS, WORD = 0, 1, 2
+"""How a part's text stands: it may not end here; it may, and what is behind the part follows; the whole text
+may end here, and the part goes on."""
+
+
 class TextState(Registers):
     """The registers of a state."""
 
     number: int
-    """The state's own number, so that no two states are equal."""
+    """The state's own number, so that no two states are equal; of a state in one part 0."""
+    visit: int
+    """Of a state in one part: which one, and what follows it."""
+    state: int
+    """The part's state."""
+
+
+class Visit(Block):
+    """A part with masks of its own, at one place in a grammar."""
+
+    context: int
+    """The part's block."""
+    take: int
+    """Codes of entry points of the part (`jit.code_of`): the state after a token; 0: Python knows it."""
+    standing: int
+    """How the text stands in a state: NEVER, STOPS, WORD."""
+    ends_below: int
+    """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
+    wanted: int
+    """The nodes to examine for that (`mark_wanted`), 0: there are none, UNKNOWN: that is not known yet."""
+    follows: int
+    """Whether anything follows the part."""
+    may_end: int
+    """Whether the whole text may end where the part says so."""
+
+
+class TextWork(Block):
+    """Rows that are about to be interned."""
+
+    edge: Edge
+    node: NodeRow
 
 
 class StepQuestions(Block):
@@ -65,7 +104,7 @@ class WaitingNodes(Block):
 class TextContext(Core):
     """The memory of a compiled text grammar."""
 
-    work: At[Edge]
+    work: At[TextWork]
     cells: Int32s
     """The table of steps: a row of `class_count` cells for each state."""
     classes: Bytes
@@ -74,8 +113,11 @@ class TextContext(Core):
     may_end: Bytes
     """Of each state: may the text end here?"""
     inside: Bytes
-    """Of each state: is its only place inside a part with masks of its own? Its tokens are not read byte by
-    byte, but recorded (`record_move`)."""
+    """Of each state: OUTSIDE, INSIDE or BOTH. Tokens of a state inside are not read byte by byte: its part
+    takes them, or they are recorded (`record_move`)."""
+    row_count: int
+    """States for which there is room in the arrays above."""
+    visits: BlockRows[Visit]
     boundaries: Int32s
     """Of each state the state after the end of a token, as cells; 0: tokens are not counted."""
     missed: At[StepQuestions]
@@ -159,7 +201,7 @@ def read(c: TextContext, index: int, token: int) -> int:
 @jit
 def move_key(c: TextContext, index: int, token: int) -> Edge:
     """Return the row of a move, as the tables find it by its state and token."""
-    key = c.work
+    key = c.work.edge
     key.first = index
     key.second = token
     key.third = 0
@@ -174,12 +216,73 @@ def recorded(c: TextContext, index: int, token: int) -> int:
 
 
 @jit
+def forward(c: TextContext, index: int) -> None:
+    """Have a state inside a part stand for the part's own: they have the same mask."""
+    node = c.nodes[index]
+    state = TextState(address_of_block(node))
+    node.dense_row = c.visits[state.visit].context
+    node.token_list = -2 - state.state
+
+
+@jit
+def enter(c: TextContext, visit: int, state: int) -> int:
+    """Return the state in which a part is in a state of its own, made if it is new; UNKNOWN where there is no
+    room, or the part's text may end there and something follows."""
+    row, v = c.work.node, c.visits[visit]
+    words = Int64s(address_of_block(row))
+    for i in range(8):
+        words[i] = 0
+    key = TextState(address_of_block(row))
+    key.visit = visit
+    key.state = state
+    found = find(c.nodes, 8, row)
+    if found >= 0:
+        return found
+    count = c.nodes.count
+    if count >= min(c.row_count, c.nodes.capacity) or 2 * count > c.nodes.mask:
+        return UNKNOWN
+    standing = NEVER if v.take == 0 else call2(v.standing, v.context, state)
+    if standing == STOPS and v.follows != 0:
+        return UNKNOWN
+    row.dense_row = -1
+    row.token_list = -1
+    c.inside[count] = INSIDE
+    c.may_end[count] = 1 if standing != NEVER and v.may_end != 0 else 0
+    blank(c, count)
+    intern(c, c.nodes, 8, row)
+    if v.take != 0 and (standing == NEVER or v.may_end != 0):
+        scratch = address_of_block(c.scratch)
+        if v.wanted == 0 or (v.wanted != UNKNOWN and call4(v.ends_below, v.context, state, v.wanted, scratch) == 0):
+            forward(c, count)
+    return count
+
+
+@jit
+def blank(c: TextContext, index: int) -> None:
+    """Make all steps of a state unknown."""
+    cells = skip(c.cells, index * c.class_count)
+    for i in range(c.class_count):
+        cells[i] = UNKNOWN
+    if address_of_block(c.boundaries) != 0:
+        c.boundaries[index] = UNKNOWN
+
+
+@jit
 def after_token(c: TextContext, index: int, token: int) -> int:
     """Return the state after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
-    the state is inside a part and the move is not recorded."""
-    if c.inside[index] != 0:
-        return recorded(c, index, token)
-    return read(c, index, token)
+    the state is inside a part and Python must follow."""
+    if c.inside[index] != INSIDE:
+        return read(c, index, token)
+    node = c.nodes[index]
+    if node.token_list < -1:
+        state = TextState(address_of_block(node))
+        v = c.visits[state.visit]
+        after = call3(v.take, v.context, state.state, token)
+        if after >= 0:
+            after = enter(c, state.visit, after)
+        if after >= REFUSED:
+            return after
+    return recorded(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
@@ -192,6 +295,19 @@ def take_token(context: int, index: int, token: int) -> int:
 def known_move(context: int, index: int, token: int) -> int:
     """As `recorded`."""
     return recorded(TextContext(context), index, token)
+
+
+@entry("int64(int64, int64, int64)")
+def inside_state(context: int, visit: int, state: int) -> int:
+    """As `enter`."""
+    return enter(TextContext(context), visit, state)
+
+
+@entry("int64(int64, int64)")
+def stand_for_part(context: int, index: int) -> int:
+    """As `forward`. Returns 0."""
+    forward(TextContext(context), index)
+    return 0
 
 
 @entry("int64(int64, int64, int64, int64)")
