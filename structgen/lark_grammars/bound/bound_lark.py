@@ -174,7 +174,9 @@ class BoundLanguage(Language):
         for item in cast("frozenset[InsideBound]", config):
             language = self.reader.bound[item.terminal]
             after = language.after_inside(item.config, state)
-            found |= {item._replace(config=after)} | (self._behind(item) if language.accepts(after) else NOTHING)
+            found |= {item._replace(config=after)} | (
+                self._behind(item) if language.accepts(after) else NOTHING
+            )
         return found
 
     def height(self, config: Config) -> int:

@@ -19,7 +19,7 @@ from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.schema.reading.json_text import exact, read
 from structgen.schema.reading.keywords import TYPES
-from structgen.text_grammars.composition.dispatching import dispatched, holding, shown, triggered
+from structgen.text_grammars.composition.dispatching import dispatched, triggered
 from structgen.text_grammars.composition.tag_fields import (
     Format,
     count_of,
@@ -34,6 +34,7 @@ from structgen.text_grammars.composition.tag_fields import (
 )
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.free_text import text
+from structgen.text_grammars.interrupted_text import holding, shown
 from structgen.text_grammars.regular import RegularGrammar, choice, literal, regex
 from structgen.text_grammars.special_tokens import special
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence

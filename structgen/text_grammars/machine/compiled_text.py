@@ -42,7 +42,7 @@ from structgen.text_grammars.machine.language import (
 )
 from structgen.text_grammars.machine.mask_reuse import MaskReuse
 from structgen.text_grammars.machine.mask_union import MaskUnion
-from structgen.text_grammars.machine.part_ends import PartEnds
+from structgen.text_grammars.machine.part_ends import Map, PartEnds
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
@@ -72,7 +72,7 @@ def _is_one_place(insides: Sequence[InsidePart]) -> bool:
     machine, state = insides[0].part.compiled, insides[0].state
     if any(one.part.compiled is not machine or one.state != state for one in insides):
         return False
-    return all(one.after_end is None for one in insides) or not machine.may_end(state)
+    return all(one.after_end is None or not one.part.may_end(state) for one in insides)
 
 
 def _joined(parts: Iterable[bytes]) -> bytes:
@@ -100,7 +100,8 @@ class CompiledText(CompiledGrammar):
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        self._language: Language = grammar.language(self.limits, CompileTarget(tokenizer, self.store))
+        target = CompileTarget(tokenizer, self.store, store is not False)
+        self._language: Language = grammar.language(self.limits, target)
         _check_specials(self._language.specials, tokenizer)
         self._has_specials = bool(self._language.specials)
         self._row: npt.NDArray[np.int64] = np.array([0] * REGISTERS + [-1, -1])
@@ -111,7 +112,7 @@ class CompiledText(CompiledGrammar):
         self._entered: list[_Entered] = [_Entered((), None)]
         """The visits to parts, by their numbers; 0 is none."""
         self._visits: dict[Hashable, int] = {}
-        self._wanted: dict[int, npt.NDArray[np.uint8]] = {}
+        self._wanted: dict[int, Map] = {}
         """Visit -> the nodes of the trie that are examined for ends of its part, once a mask needed them."""
         self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
         self._tables.context[TextContext.visits] = address_of(self._visit_rows)
@@ -121,6 +122,7 @@ class CompiledText(CompiledGrammar):
         self._first_classes = np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
         """The classes of the bytes with which tokens begin."""
         self._finished = -1
+        self._moves: dict[int, list[tuple[bytes, int]]] = {}
         self._part_ends = PartEnds(self.address, self.vocabulary)
         self._following: dict[Config, tuple[int, bytes]] = {}
         """Configuration behind a part -> its number, and the bytes that may come next."""
@@ -134,14 +136,14 @@ class CompiledText(CompiledGrammar):
     def _number(self, config: Config) -> int:
         number = self._numbers.get(config)
         if number is None:
-            accepting, (insides, others) = self._language.accepts(config), self._language.inside(config)
+            standing, (insides, others) = self._language.standing(config), self._language.inside(config)
             if insides and others is None and _is_one_place(insides):
                 number = self._enter(config, insides)
-                self._steps.accept(number, accepting)
+                self._steps.stand(number, standing)
                 self._configs[number] = config
             else:
                 number = self._tables.count(NODES)
-                self._steps.put(number, accepting, stepping.BOTH if insides else stepping.OUTSIDE)
+                self._steps.put(number, standing, stepping.BOTH if insides else stepping.OUTSIDE)
                 self._add_node(_READING, config)
             self._numbers[config] = number
         return number
@@ -165,9 +167,13 @@ class CompiledText(CompiledGrammar):
         places = self._entered[visit].places
         behind = [(one.part.last, one.after_end) for one in places if one.after_end is not None]
         following = _joined(self._state_behind(config)[1] for _last, config in behind)
-        wanted, most = self._part_ends.map(_joined(last for last, _config in behind), following)
-        self._wanted[visit] = wanted
-        self._visit_rows[visit, Visit.wanted] = address_of(wanted) if most else 0
+        found = self._wanted[visit] = self._part_ends.map(
+            _joined(last for last, _config in behind), following
+        )
+        self._visit_rows[visit, [Visit.wanted, Visit.leaving]] = (
+            address_of(found.wanted) if found.count else 0,
+            address_of(found.slots),
+        )
 
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
         """Write what compiled code knows of a visit."""
@@ -180,6 +186,7 @@ class CompiledText(CompiledGrammar):
             part.compiled.address,
             *part.calls,
             stepping.UNKNOWN,
+            0,
             any(one.after_end is not None for one in places),
             any(one.ends for one in places),
         )
@@ -217,11 +224,16 @@ class CompiledText(CompiledGrammar):
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
         failed: StructgenError | None = None
+        many: set[int] = set()
         for number, column in questions:
             if self._steps.is_known(number, column):
                 continue  # the answer for another class of the same effect
             config = self._config(number)
             try:
+                if column != stepping.BOUNDARY and number not in many:
+                    if self._put_moves(number):
+                        continue
+                    many.add(number)
                 if column == stepping.BOUNDARY:
                     after = self._language.boundary(config)
                 else:
@@ -232,6 +244,33 @@ class CompiledText(CompiledGrammar):
             self._steps.answer(number, column, answer)
         if failed is not None:
             raise failed
+
+    def _put_moves(self, number: int) -> bool:
+        """Fill the row of a state where the language tells all that may come next; return whether it does."""
+        config = self._config(number)
+        run = self._language.run(config)
+        if len(run) > 1:
+            number = self._put_run(number, run)
+            config = self._configs[number]
+        moves = self._language.moves(config)
+        if moves is not None:
+            self._steps.put_moves(number, [(data, self._number(after)) for data, after in moves])
+        return moves is not None or len(run) > 1
+
+    def _put_run(self, number: int, run: Sequence[tuple[int, Config]]) -> int:
+        """Add the states of text that must come, with their rows; return the last. `run`: its bytes, and the
+        configurations after each."""
+        first = self._tables.count(NODES)
+        self._tables.room(NODES, len(run))
+        rows = np.tile(self._row, (len(run), 1))
+        rows[:, [TextState.mode, TextState.visit, TextState.state]] = _READING, 0, 0
+        rows[:, TextState.number] = np.arange(first, first + len(run))
+        self._steps.put_run(number, first, bytes(byte for byte, _config in run))
+        for at, (_byte, config) in enumerate(run, first):
+            self._configs[at] = config
+            self._numbers.setdefault(config, at)
+        self._tables.extend(NODES, rows, len(run))
+        return first + len(run) - 1
 
     def _after_token(self, index: int, token: int) -> int:
         if self._has_specials and self.vocabulary.token_slot[token] < 0:
@@ -298,7 +337,7 @@ class CompiledText(CompiledGrammar):
         with self.lock:
             if self._finished < 0:
                 number = self._tables.count(NODES)
-                self._steps.put(number, False, stepping.OUTSIDE)
+                self._steps.put(number, stepping.NEVER, stepping.OUTSIDE)
                 self._steps.refuse(number)
                 self._add_node(FINISHED, None)
                 self._finished = number
@@ -311,7 +350,33 @@ class CompiledText(CompiledGrammar):
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
-        return self._steps.may_end(index)
+        return self._steps.standing(index) != stepping.NEVER
+
+    def standing(self, index: int) -> int:
+        """Return how the text stands in a state, as its language says (`Language.standing`)."""
+        return self._steps.standing(index)
+
+    def _next_bytes(self, index: int) -> bytes:
+        return bytes(np.flatnonzero(self._after_bytes(index) >= 0).tolist())
+
+    def _after_bytes(self, index: int) -> npt.NDArray[np.int32]:
+        """Return the states after each byte ([256]), below 0 where it is refused."""
+        unknown = np.flatnonzero(self._steps.row(index) <= stepping.UNKNOWN)
+        self._answer_each((index, column) for column in unknown.tolist())
+        return self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
+
+    def moves(self, index: int) -> list[tuple[bytes, int]]:
+        """Return the bytes that may come next in sets, and the state after each of a set."""
+        with self.lock:
+            after = self._after_bytes(index)
+            known = self._moves.get(index)
+            if known is None:
+                states = np.unique(after[after >= 0]).tolist()
+                known = [
+                    (np.flatnonzero(after == state).astype(np.uint8).tobytes(), state) for state in states
+                ]
+                self._moves[index] = known
+            return known
 
     def _compute(self, index: int, target: int) -> int:
         if fill(self.address, index, target) == 0:
@@ -509,6 +574,16 @@ class CompiledText(CompiledGrammar):
         """The shortest completions of its states."""
         return self._completions
 
+    def ends_below(
+        self, index: int, wanted: npt.NDArray[np.uint8], most: int, standing: int = stepping.STOPS
+    ) -> list[int]:
+        """As CompiledGrammar's; where the text stands so (`Language.standing`)."""
+        found = np.empty(most, np.int32)
+        arguments = address_of(wanted), standing, address_of(found)
+        count = self._retry(stepping.ends_below, index, *arguments)
+        nodes: list[int] = found[:count].tolist()
+        return nodes
+
     def shortest_rest(self, index: int) -> Sequence[int]:
         """Return the symbols of a shortest rest of a state."""
         rest = self._language.shortest(self._config(index))
@@ -555,7 +630,11 @@ class CompiledText(CompiledGrammar):
     @property
     def sizes(self) -> dict[str, int]:
         """How far the grammar is expanded: states, sizes of the language, bytes."""
-        return {"machine_states": self._tables.count(NODES), **self._language.sizes, "table_bytes": self.nbytes}
+        return {
+            "machine_states": self._tables.count(NODES),
+            **self._language.sizes,
+            "table_bytes": self.nbytes,
+        }
 
 
 class _PartCompletions(RestCompletions):

@@ -29,6 +29,10 @@ class MaskedPart(ABC):
     def add_mask(self, state: int, union: MaskUnion) -> None:
         """Add the tokens that stay inside the text; the part's end tokens may be among them."""
 
+    def may_end(self, state: int) -> bool:
+        """Return whether the part's text may end."""
+        return self.compiled.may_end(state)
+
     @abstractmethod
     def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         """Return the trie nodes at which the part's text may end (`CompiledGrammar.ends_below`)."""

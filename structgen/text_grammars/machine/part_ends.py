@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,8 +18,16 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _MAPS = 8
 """Maps of a trie that are remembered, one for each set of bytes that may follow a part."""
-Map: TypeAlias = "tuple[npt.NDArray[np.uint8], int]"
-"""The nodes of a trie to examine (`stepping.mark_wanted`), and how many there are."""
+
+
+class Map(NamedTuple):
+    """The nodes of a trie at which a part may end inside a token."""
+
+    wanted: npt.NDArray[np.uint8]
+    """Of each node, whether it is one (`stepping.mark_wanted`)."""
+    count: int
+    slots: npt.NDArray[np.uint8]
+    """Of each slot, whether such a node is a proper prefix of its tokens."""
 
 
 class PartEnds:
@@ -29,7 +37,9 @@ class PartEnds:
     follow the part: a few hundred where a JSON object stands in a tag.
     """
 
-    _known: ClassVar[WeakKeyDictionary[Vocabulary, OrderedDict[tuple[bytes, bytes], Map]]] = WeakKeyDictionary()
+    _known: ClassVar[WeakKeyDictionary[Vocabulary, OrderedDict[tuple[bytes, bytes], Map]]] = (
+        WeakKeyDictionary()
+    )
 
     def __init__(self, address: int, vocabulary: Vocabulary) -> None:
         """`address`: of a context with the vocabulary's trie."""
@@ -43,8 +53,8 @@ class PartEnds:
         key = place.part, place.state, following
         found = self._found.get(key)
         if found is None:
-            wanted, most = self.map(place.part.last, following)
-            found = np.array(place.part.ends_below(place.state, wanted, most), np.int64)
+            known = self.map(place.part.last, following)
+            found = np.array(place.part.ends_below(place.state, known.wanted, known.count), np.int64)
             self._found[key] = found
         return found
 
@@ -54,7 +64,10 @@ class PartEnds:
         slot = int(self._vocabulary.token_slot[token])
         if slot < 0 or not len(nodes):
             return False
-        before, ends = self._vocabulary.slots_before, fields_of(self._vocabulary.nodes[nodes].astype(np.int64)).end
+        before, ends = (
+            self._vocabulary.slots_before,
+            fields_of(self._vocabulary.nodes[nodes].astype(np.int64)).end,
+        )
         return bool(((before[nodes + 1] <= slot) & (slot < before[ends])).any())
 
     def map(self, last: bytes, following: bytes) -> Map:
@@ -67,7 +80,14 @@ class PartEnds:
             stepping.mark_wanted(
                 self._address, address_of(flags[0]), address_of(flags[1]), address_of(wanted)
             )
-            known = wanted, int(np.count_nonzero(wanted == 2))
+            nodes, slots = np.flatnonzero(wanted == 2), np.zeros(len(self._vocabulary.slot_start), np.uint8)
+            before, ends = (
+                self._vocabulary.slots_before,
+                fields_of(self._vocabulary.nodes[nodes].astype(np.int64)).end,
+            )
+            for first, end in zip(before[nodes + 1].tolist(), before[ends].tolist(), strict=True):
+                slots[first:end] = 1
+            known = Map(wanted, len(nodes), slots)
         self._maps[key] = known  # the most recently used is the last
         if len(self._maps) > _MAPS:
             self._maps.popitem(last=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from structgen.language.expectation import Expected
-from structgen.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, Language
 
 Reading: TypeAlias = "tuple[int, Config]"
 """A terminal, and the configuration of its language."""
@@ -113,5 +113,7 @@ class Scanner:
 def common_classes(parts: Iterable[bytes]) -> bytes:
     """Return the coarsest classes of bytes that refine those of every language."""
     numbers: dict[tuple[int, ...], int] = {}
-    rows = list(parts) or [bytes(256)]
+    rows = list(dict.fromkeys(parts)) or [bytes(256)]
+    if ALL_BYTES in rows:
+        return ALL_BYTES
     return bytes(numbers.setdefault(name, len(numbers)) for name in zip(*rows, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class StepTable:
 
     __slots__ = (
         "_boundaries",
+        "_classes",
         "_context",
         "_final",
         "_inside",
@@ -59,7 +61,7 @@ class StepTable:
         self._same_outside = [groups[outer[byte]] for byte in self.representative]
         """For each class the classes that have the same effect outside parts."""
         self._context = context
-        classes = np.frombuffer(language.classes, np.uint8).copy()
+        self._classes = classes = np.frombuffer(language.classes, np.uint8).copy()
         self._missed = np.zeros(words_of(StepQuestions), np.int64)
         self._specials = np.zeros(max(1, len(language.specials)), np.int32)
         self._kept: list[npt.NDArray[Any]] = [classes]
@@ -104,18 +106,18 @@ class StepTable:
             addresses,
         )
 
-    def put(self, number: int, accepting: bool, where: int) -> None:
-        """Add the row of a configuration, or overwrite the row that an interrupted call has added. `where`:
-        its places are (OUTSIDE, INSIDE, BOTH)."""
+    def put(self, number: int, standing: int, where: int) -> None:
+        """Add the row of a configuration, or overwrite the row that an interrupted call has added.
+        `standing`: how the text stands there; `where`: its places are (OUTSIDE, INSIDE, BOTH)."""
         self.grow(number + 1)
         self._table[number] = UNKNOWN
         if self._boundaries is not None:
             self._boundaries[number] = UNKNOWN
-        self._final[number], self._inside[number] = accepting, where
+        self._final[number], self._inside[number] = standing, where
 
-    def accept(self, number: int, accepting: bool) -> None:
-        """Set whether the text may end in a configuration."""
-        self._final[number] = accepting
+    def stand(self, number: int, standing: int) -> None:
+        """Set how the text stands in a configuration."""
+        self._final[number] = standing
 
     def refuse(self, number: int) -> None:
         """Refuse every byte in a configuration."""
@@ -151,6 +153,32 @@ class StepTable:
         else:
             self._table[number, column] = after
 
+    def put_moves(self, number: int, moves: Iterable[tuple[bytes, int]]) -> None:
+        """Fill the row of a configuration: bytes, and the state after each of them; the others are
+        refused."""
+        row = self._table[number]
+        row[:] = REFUSED
+        for data, state in moves:
+            row[self._classes[np.frombuffer(data, np.uint8)]] = state
+
+    def put_run(self, number: int, first: int, data: bytes) -> None:
+        """Add rows from `first` on, one for each of some bytes that must come in a configuration, and fill
+        its row and all of them but the last."""
+        end = first + len(data)
+        self.grow(end)
+        self._final[first:end], self._inside[first:end] = 0, OUTSIDE
+        if self._boundaries is not None:
+            self._boundaries[first:end] = np.arange(first, end)
+        self._table[[number, *range(first, end - 1)]] = REFUSED
+        self._table[[number, *range(first, end - 1)], self._classes[np.frombuffer(data, np.uint8)]] = range(
+            first, end
+        )
+        self._table[end - 1] = UNKNOWN
+
+    def is_blank(self, number: int) -> bool:
+        """Return whether a row was not filled by `put_moves`."""
+        return bool(self._table[number, 0] <= UNKNOWN and self._table[number, -1] <= UNKNOWN)
+
     def is_known(self, number: int, column: int) -> bool:
         """Return whether the cell of a class of bytes is filled."""
         return column != BOUNDARY and self._table[number, column] > UNKNOWN
@@ -166,9 +194,9 @@ class StepTable:
         """Whether there was no room to note all trie nodes that wait for answers."""
         return int(self._waiting[0]) > MOST_WAITING
 
-    def may_end(self, number: int) -> bool:
-        """Return whether the text may end in a configuration."""
-        return bool(self._final[number])
+    def standing(self, number: int) -> int:
+        """Return how the text stands in a configuration: 0 where it may not end."""
+        return int(self._final[number])
 
     def allow(self, tokens: list[int]) -> None:
         """Set the special tokens that are allowed in the state whose mask is worked out next."""

@@ -43,7 +43,7 @@ OUTSIDE, INSIDE, BOTH = 0, 1, 2
 both."""
 NEVER, STOPS, WORD = 0, 1, 2
 """How a part's text stands: it may not end here; it may, and what is behind the part follows; the whole text
-may end here, and the part goes on."""
+may end here, and the part goes on. Larger numbers are as STOPS, and say what follows."""
 
 
 class TextState(Registers):
@@ -70,6 +70,8 @@ class Visit(Block):
     """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
     wanted: int
     """The nodes to examine for that (`mark_wanted`), 0: there are none, UNKNOWN: that is not known yet."""
+    leaving: Bytes
+    """Of each slot, whether its tokens may leave the part (`part_ends.Map`), once `wanted` is known."""
     follows: int
     """Whether anything follows the part."""
     may_end: int
@@ -111,7 +113,7 @@ class TextContext(Core):
     """The class of each byte."""
     class_count: int
     may_end: Bytes
-    """Of each state: may the text end here?"""
+    """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
     """Of each state: OUTSIDE, INSIDE or BOTH. Tokens of a state inside are not read byte by byte: its part
     takes them, or they are recorded (`record_move`)."""
@@ -242,7 +244,7 @@ def enter(c: TextContext, visit: int, state: int) -> int:
     if count >= min(c.row_count, c.nodes.capacity) or 2 * count > c.nodes.mask:
         return UNKNOWN
     standing = NEVER if v.take == 0 else call2(v.standing, v.context, state)
-    if standing == STOPS and v.follows != 0:
+    if standing != NEVER and standing != WORD and v.follows != 0:
         return UNKNOWN
     row.dense_row = -1
     row.token_list = -1
@@ -252,7 +254,9 @@ def enter(c: TextContext, visit: int, state: int) -> int:
     intern(c, c.nodes, 8, row)
     if v.take != 0 and (standing == NEVER or v.may_end != 0):
         scratch = address_of_block(c.scratch)
-        if v.wanted == 0 or (v.wanted != UNKNOWN and call4(v.ends_below, v.context, state, v.wanted, scratch) == 0):
+        if v.wanted == 0 or (
+            v.wanted != UNKNOWN and call4(v.ends_below, v.context, state, v.wanted, scratch) == 0
+        ):
             forward(c, count)
     return count
 
@@ -274,9 +278,9 @@ def after_token(c: TextContext, index: int, token: int) -> int:
     if c.inside[index] != INSIDE:
         return read(c, index, token)
     node = c.nodes[index]
-    if node.token_list < -1:
-        state = TextState(address_of_block(node))
-        v = c.visits[state.visit]
+    state = TextState(address_of_block(node))
+    v, slot = c.visits[state.visit], c.vocabulary.slot[token]
+    if v.take != 0 and v.wanted != UNKNOWN and (node.token_list < -1 or (slot >= 0 and v.leaving[slot] == 0)):
         after = call3(v.take, v.context, state.state, token)
         if after >= 0:
             after = enter(c, state.visit, after)
@@ -295,6 +299,72 @@ def take_token(context: int, index: int, token: int) -> int:
 def known_move(context: int, index: int, token: int) -> int:
     """As `recorded`."""
     return recorded(TextContext(context), index, token)
+
+
+@entry("int64(int64, int64, int64)")
+def peek_token(context: int, index: int, token: int) -> int:
+    """Return the state after a token that has a text, REFUSED, or another code where a step is not known;
+    nothing is noted, and no lock is needed. Of a grammar without parts and counts of tokens."""
+    c = TextContext(context)
+    if c.vocabulary.slot[token] < 0:
+        return REFUSED
+    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
+    for at in range(offsets[token], offsets[token + 1]):
+        index = c.cells[index * c.class_count + c.classes[data[at]]]
+        if index < 0:
+            break
+    return index
+
+
+@entry("int64(int64, int64)")
+def standing(context: int, index: int) -> int:
+    """Return how the text stands in a state (NEVER, STOPS, WORD and larger ones)."""
+    return int(TextContext(context).may_end[index])
+
+
+@jit
+def walk_ends(c: TextContext, index: int, wanted: Bytes, standing: int, stack: Int64s, target: Int32s) -> int:
+    """Write to `target` (address 0: nowhere) the nodes of the trie with a 2 in `wanted`, and none above with
+    a 0, whose bytes lead to a state where the text stands so (0: where it may end but not go on). Returns how
+    many, ASKED where a step is not known; that is noted if there is a target."""
+    nodes, found, node, asked = c.vocabulary.trie, 0, 0, False
+    notes = address_of_block(target) != 0
+    stack[0] = index
+    while node < c.vocabulary.trie_count:
+        word = nodes[node]
+        depth = depth_of(word)
+        at = stack[depth - 1] * c.class_count + c.classes[byte_of(word)]
+        after = REFUSED if wanted[node] == 0 else c.cells[at]
+        if after <= UNKNOWN:
+            asked = True
+            if notes and after == UNKNOWN:
+                ask(c, skip(c.cells, at), stack[depth - 1], c.classes[byte_of(word)])
+        if after < 0:
+            node = end_of(word)
+            continue
+        stack[depth] = after
+        stands = c.may_end[after]
+        if wanted[node] == 2 and (stands == standing or (standing == 0 and stands > WORD)):
+            if notes:
+                target[found] = node
+            found += 1
+        node += 1
+    return ASKED if asked else found
+
+
+@entry("int64(int64, int64, int64, int64)")
+def crossings(context: int, index: int, wanted: int, stack: int) -> int:
+    """As `walk_ends`, where the text does not go on; nothing is noted, and no lock is needed. `stack`: the
+    address of memory for a walk."""
+    return walk_ends(TextContext(context), index, Bytes(wanted), 0, Int64s(stack), Int32s(0))
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def ends_below(context: int, index: int, wanted: int, standing: int, target: int) -> int:
+    """As `walk_ends`."""
+    c = TextContext(context)
+    stack = Int64s(address_of_block(c.scratch))
+    return walk_ends(c, index, Bytes(wanted), standing, stack, Int32s(target))
 
 
 @entry("int64(int64, int64, int64)")
