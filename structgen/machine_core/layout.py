@@ -30,6 +30,8 @@ QUESTION_ROOM = 6
 """Kind of a question: make room in a table. First the number of the table, then for how many rows."""
 MOST_QUESTIONS = 64
 MOST_SHARED = 12
+BELOW = 1 << 14
+"""Slots that a part finds below a node at once, at most."""
 
 
 class Registers(Block):

@@ -133,7 +133,8 @@ class TextPart(Masked):
 
     @property
     def calls(self) -> tuple[int, ...]:
-        return tuple(map(code_of, (stepping.peek_token, stepping.standing, stepping.crossings)))
+        known = stepping.peek_token, stepping.standing, stepping.crossings, stepping.peek_below
+        return tuple(map(code_of, known))
 
     def standing(self, config: Config) -> int:
         return self.text.standing(cast(int, config))

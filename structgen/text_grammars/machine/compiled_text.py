@@ -303,10 +303,15 @@ class CompiledText(CompiledGrammar):
             for one in insides
         )
         state = None if leaves else insides[0].part.after(insides[0].state, token)
-        if state is None:
-            found = self._retry(stepping.read_token, index, token)
+        config: Config | None = self._config(index)
+        if state is not None:
+            config = None if state < 0 else self._language.after_inside(config, state)
+        elif self.vocabulary.token_slot[token] < 0:
+            config = None
         else:
-            found = -1 if state < 0 else self._ended(self._language.after_inside(self._config(index), state))
+            for byte in self.tokenizer.token_bytes[token] or b"":
+                config = None if config is None else self._language.step(config, byte)
+        found = -1 if config is None else self._ended(config)
         self._record(index, token, found)
         return found
 

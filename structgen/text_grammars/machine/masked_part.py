@@ -23,7 +23,7 @@ class MaskedPart(ABC):
     @property
     def calls(self) -> tuple[int, ...]:
         """The codes of `compiled.part_calls`; zeros where compiled code cannot read the part."""
-        return 0, 0, 0
+        return 0, 0, 0, 0
 
     @abstractmethod
     def add_mask(self, state: int, union: MaskUnion) -> None:

@@ -19,9 +19,9 @@ from structgen.machine_core.draft_nodes import (
     state_or_left,
     token_of,
 )
-from structgen.machine_core.growing_tables import TablePlan, TableSizes
+from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, REFUSED, Core, Edge, NodeRow, Registers
+from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Core, Edge, NodeRow, Registers
 from structgen.machine_core.masks import emit, remember
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import call2, call3, call4
@@ -68,6 +68,8 @@ class Visit(Block):
     """How the text stands in a state: NEVER, STOPS, WORD."""
     ends_below: int
     """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
+    slots_below: int
+    """The slots of tokens below a node that can be read from a state, unless the text ends inside one."""
     wanted: int
     """The nodes to examine for that (`mark_wanted`), 0: there are none, UNKNOWN: that is not known yet."""
     leaving: Bytes
@@ -316,6 +318,36 @@ def peek_token(context: int, index: int, token: int) -> int:
     return index
 
 
+@entry("int64(int64, int64, int64, int64)")
+def peek_below(context: int, index: int, node: int, target: int) -> int:
+    """Write to `target` (int32, memory for a walk behind it) the slots of the tokens below a node of the trie
+    whose bytes behind the node's can be read from a state. Returns how many; another code where a step is not
+    known, the text ends inside one, or they are more than BELOW. Nothing is noted, and no lock is needed."""
+    c, slots, stack = TextContext(context), Int32s(target), skip(Int64s(target), BELOW)
+    nodes = c.vocabulary.trie
+    word = nodes[node]
+    stack[0] = index
+    base, end, found = depth_of(word), end_of(word), 0
+    node += 1
+    while node < end:
+        word = nodes[node]
+        depth = depth_of(word) - base
+        after = c.cells[stack[depth - 1] * c.class_count + c.classes[byte_of(word)]]
+        if after < 0:
+            if after <= UNKNOWN:
+                return ASKED
+            node = end_of(word)
+            continue
+        stack[depth] = after
+        node += 1
+        if found == BELOW or (node < end_of(word) and c.may_end[after] > WORD):
+            return REFUSED
+        if slot_of(word) != 0:
+            slots[found] = slot_of(word) - 1
+            found += 1
+    return found
+
+
 @entry("int64(int64, int64)")
 def standing(context: int, index: int) -> int:
     """Return how the text stands in a state (NEVER, STOPS, WORD and larger ones)."""
@@ -423,12 +455,6 @@ def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
     return left
 
 
-@entry("int64(int64, int64, int64)")
-def read_token(context: int, index: int, token: int) -> int:
-    """As `read`: inside a part too."""
-    return read(TextContext(context), index, token)
-
-
 @entry("int64(int64, int64, int64, int64, int64)")
 def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
     """Write to target[0:count] (int64) the states after each of some allowed tokens (int32) with texts.
@@ -470,6 +496,7 @@ def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
     nodes = c.vocabulary.trie
     starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
     stack = Int64s(address_of_block(c.scratch))
+    slots = skip(Int32s(address_of_block(c.scratch)), 2 * DEEPEST)
     stack[depth] = index
     asked = False
     while node < count:
@@ -491,6 +518,17 @@ def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
             elif end == QUESTIONED:
                 wait(c, node, after, 1)
                 asked = True
+        found = 0
+        if c.inside[after] == INSIDE and node + 1 < end_of(word):
+            state = TextState(address_of_block(c.nodes[after]))
+            v = c.visits[state.visit]
+            if v.take != 0:
+                found = call4(v.slots_below, v.context, state.state, node, address_of_block(slots))
+                if found >= 0:
+                    for i in range(found):
+                        emit(c, ids, starts[slots[i]], starts[slots[i] + 1])
+                    node = end_of(word)
+                    continue
         node += 1
     return asked
 
