@@ -337,7 +337,9 @@ def sequence(*parts: Operand) -> TextGrammar:
 
 def either(*parts: Operand) -> TextGrammar:
     """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
-    flat = list({part.identity: part for part in _flat(Operation.EITHER, parts)}.values())
+    flat = _flat(Operation.EITHER, parts)
+    if len(flat) > 1:
+        flat = list({part.identity: part for part in flat}.values())
     if not flat:
         raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
     if len(flat) == 1:

@@ -124,8 +124,8 @@ class CompiledText(CompiledGrammar):
         self._finished = -1
         self._moves: dict[int, list[tuple[bytes, int]]] = {}
         self._part_ends = PartEnds(self.address, self.vocabulary)
-        self._following: dict[Config, tuple[int, bytes]] = {}
-        """Configuration behind a part -> its number, and the bytes that may come next."""
+        self._following: dict[Config, bytes] = {}
+        """Configuration behind a part -> the bytes that may come next."""
         self._bits: npt.NDArray[np.int32] | None = None
         """The row of bits of the last mask, unless it is a list of tokens."""
         self._completions = _PartCompletions(self)
@@ -166,7 +166,7 @@ class CompiledText(CompiledGrammar):
         """Tell compiled code the nodes of the trie at which a part's text may end inside a token."""
         places = self._entered[visit].places
         behind = [(one.part.last, one.after_end) for one in places if one.after_end is not None]
-        following = _joined(self._state_behind(config)[1] for _last, config in behind)
+        following = _joined(self._first_bytes(config) for _last, config in behind)
         found = self._wanted[visit] = self._part_ends.map(
             _joined(last for last, _config in behind), following
         )
@@ -224,16 +224,18 @@ class CompiledText(CompiledGrammar):
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
         failed: StructgenError | None = None
-        many: set[int] = set()
+        told: dict[int, bool] = {}
+        """State -> whether its language tells all its steps."""
         for number, column in questions:
-            if self._steps.is_known(number, column):
+            if told.get(number) or self._steps.is_known(number, column):
                 continue  # the answer for another class of the same effect
             config = self._config(number)
             try:
-                if column != stepping.BOUNDARY and number not in many:
-                    if self._put_moves(number):
+                if column != stepping.BOUNDARY:
+                    if number not in told:
+                        told[number] = self._put_moves(number)
+                    if told[number]:
                         continue
-                    many.add(number)
                 if column == stepping.BOUNDARY:
                     after = self._language.boundary(config)
                 else:
@@ -281,10 +283,25 @@ class CompiledText(CompiledGrammar):
                     found = -1 if after is None else self._ended(after)
                 self._record(index, token, found)
                 return found
-        if self._visit(index)[0]:
-            with self.lock:
+        if index == self._finished:
+            return -1
+        with self.lock:
+            if self._visit(index)[0]:
                 return self._after_inside(index, token)
-        return -1 if index == self._finished else self._retry(stepping.take_token, index, token)
+            found: int = self._retry(stepping.take_token, index, token)
+            if found == stepping.UNKNOWN:
+                found = self._read_token(index, token)
+                self._record(index, token, found)
+            return found
+
+    def _read_token(self, index: int, token: int) -> int:
+        """Return the state after a token, read byte by byte without states in between, or -1."""
+        config: Config | None = self._config(index)
+        if self.vocabulary.token_slot[token] < 0:
+            return -1
+        for byte in self.tokenizer.token_bytes[token] or b"":
+            config = None if config is None else self._language.step(config, byte)
+        return -1 if config is None else self._ended(config)
 
     def _ended(self, config: Config) -> int:
         """Return the state after the end of a token that leads to a configuration, or -1."""
@@ -299,19 +316,14 @@ class CompiledText(CompiledGrammar):
         insides, _none = self._insides(index)
         leaves = any(
             one.after_end is not None
-            and self._part_ends.are_inside(one, self._state_behind(one.after_end)[1], token)
+            and self._part_ends.are_inside(one, self._first_bytes(one.after_end), token)
             for one in insides
         )
         state = None if leaves else insides[0].part.after(insides[0].state, token)
-        config: Config | None = self._config(index)
-        if state is not None:
-            config = None if state < 0 else self._language.after_inside(config, state)
-        elif self.vocabulary.token_slot[token] < 0:
-            config = None
+        if state is None:
+            found = self._read_token(index, token)
         else:
-            for byte in self.tokenizer.token_bytes[token] or b"":
-                config = None if config is None else self._language.step(config, byte)
-        found = -1 if config is None else self._ended(config)
+            found = -1 if state < 0 else self._ended(self._language.after_inside(self._config(index), state))
         self._record(index, token, found)
         return found
 
@@ -328,12 +340,14 @@ class CompiledText(CompiledGrammar):
         tables.room(EDGES, 1)
         stepping.record_move(self.address, index, token, after)
 
-    def _state_behind(self, config: Config) -> tuple[int, bytes]:
-        """Return the state of a configuration behind a part, and the bytes that may come next there."""
+    def _first_bytes(self, config: Config) -> bytes:
+        """Return the bytes that may come next in a configuration behind a part."""
         known = self._following.get(config)
         if known is None:
-            number = self._number(config)
-            known = self._following[config] = number, self._next_bytes(number)
+            run = self._language.run(config)
+            moves = [(bytes(run[0][:1]), config)] if run else self._language.moves(config)
+            known = self._next_bytes(self._number(config)) if moves is None else _joined(data for data, _ in moves)
+            self._following[config] = known
         return known
 
     def _after_end(self, index: int) -> int:
@@ -410,7 +424,7 @@ class CompiledText(CompiledGrammar):
         if not any(one.part.calls) or (one.part.compiled.may_end(one.state) and not self.may_end(index)):
             return False
         behind = (place for place in insides if place.after_end is not None)
-        return not any(len(self._part_ends.nodes(at, self._state_behind(at.after_end)[1])) for at in behind)
+        return not any(len(self._part_ends.nodes(at, self._first_bytes(at.after_end))) for at in behind)
 
     def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
         """As CompiledGrammar's."""
@@ -520,8 +534,8 @@ class CompiledText(CompiledGrammar):
 
     def _leaving(self, one: InsidePart, behind: Config) -> npt.NDArray[np.int32]:
         """Return the tokens that leave a part for a configuration."""
-        number, following = self._state_behind(behind)
-        nodes, found, done = self._part_ends.nodes(one, following), [_NONE], 0
+        nodes, found, done = self._part_ends.nodes(one, self._first_bytes(behind)), [_NONE], 0
+        number = self._number(behind) if len(nodes) else -1
         while done < len(nodes):
             left = np.ascontiguousarray(nodes[done:])
             count = self._retry(stepping.collect_below, number, address_of(left), len(left))

@@ -41,7 +41,7 @@ class StepTable:
         "_inside",
         "_kept",
         "_missed",
-        "_same_outside",
+        "_outer_classes",
         "_specials",
         "_table",
         "_waiting",
@@ -52,16 +52,13 @@ class StepTable:
         width = len(set(language.classes))
         if set(language.classes) != set(range(width)):
             raise AssertionError("classes of bytes are numbered from 0 on")
-        self.representative = [language.classes.index(column) for column in range(width)]
-        """A byte of each class."""
-        outer = language.outer_classes or language.classes
-        groups: dict[int, list[int]] = {}
-        for column, byte in enumerate(self.representative):
-            groups.setdefault(outer[byte], []).append(column)
-        self._same_outside = [groups[outer[byte]] for byte in self.representative]
-        """For each class the classes that have the same effect outside parts."""
-        self._context = context
         self._classes = classes = np.frombuffer(language.classes, np.uint8).copy()
+        first = np.unique(classes, return_index=True)[1]
+        self.representative: list[int] = first.tolist()
+        """A byte of each class."""
+        self._outer_classes = np.frombuffer(language.outer_classes or language.classes, np.uint8)[first]
+        """Classes with the same number here have the same effect outside parts."""
+        self._context = context
         self._missed = np.zeros(words_of(StepQuestions), np.int64)
         self._specials = np.zeros(max(1, len(language.specials)), np.int32)
         self._kept: list[npt.NDArray[Any]] = [classes]
@@ -149,7 +146,7 @@ class StepTable:
             assert self._boundaries is not None
             self._boundaries[number] = after
         elif self._inside[number] == OUTSIDE:
-            self._table[number, self._same_outside[column]] = after
+            self._table[number, self._outer_classes == self._outer_classes[column]] = after
         else:
             self._table[number, column] = after
 

@@ -190,12 +190,18 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
 
 @jit
 def read(c: TextContext, index: int, token: int) -> int:
-    """Return the state after a token, byte by byte; REFUSED; or ASKED with questions noted."""
+    """Return the state after a token, byte by byte; REFUSED; ASKED with questions noted; UNKNOWN where it enters
+    a part."""
     if c.vocabulary.slot[token] < 0:
         return REFUSED
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
     for at in range(offsets[token], offsets[token + 1]):
-        index = follow(c, index, data[at])
+        before = index
+        index = c.cells[index * c.class_count + c.classes[data[at]]]
+        if index <= UNKNOWN and c.inside[before] == INSIDE:
+            return UNKNOWN
+        if index == UNKNOWN:
+            index = follow(c, before, data[at])
         if index < 0:
             return ASKED if index == QUESTIONED else REFUSED
     index = end_token(c, index)
@@ -276,9 +282,10 @@ def blank(c: TextContext, index: int) -> None:
 @jit
 def after_token(c: TextContext, index: int, token: int) -> int:
     """Return the state after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
-    the state is inside a part and Python must follow."""
+    Python must follow into a part, or out of one."""
     if c.inside[index] != INSIDE:
-        return read(c, index, token)
+        after = read(c, index, token)
+        return after if after != UNKNOWN else recorded(c, index, token)
     node = c.nodes[index]
     state = TextState(address_of_block(node))
     v, slot = c.visits[state.visit], c.vocabulary.slot[token]
