@@ -193,6 +193,10 @@ class CompiledGrammar(ABC):
 
     grammar: Any
     """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
+    part_calls: ClassVar[tuple[Callable[..., int], ...]] = ()
+    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none: `take`;
+    how the text stands in a state (`text_grammars.machine.stepping`); `ends_below`; the slots of tokens below
+    a node (`json_machine.masks.state_walk`)."""
     has_events: bool = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]

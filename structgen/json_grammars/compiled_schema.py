@@ -57,6 +57,7 @@ class CompiledSchema(CompiledGrammar):
     table_plan = JSON_TABLES
     take = staticmethod(state_walk.take_token)
     walk_drafts = staticmethod(state_walk.walk_drafts)
+    part_calls = (state_walk.take_token, state_walk.may_end, state_walk.ends_below, state_walk.slots_below)
     has_events = True
 
     def __init__(

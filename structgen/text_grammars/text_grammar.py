@@ -180,8 +180,12 @@ class RegularGrammar(TextGrammar):
         return "a regular expression"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        from structgen.text_grammars.regular_language import RegularLanguage  # start-up time
+        # start-up time
+        from structgen.text_grammars.regular_language import LiteralLanguage, RegularLanguage
 
+        if isinstance(self.formula, Words) and len(self.formula.of) == 1:
+            (word,) = self.formula.of
+            return LiteralLanguage("".join(word).encode(), self.what)
         return RegularLanguage(self.formula, self.what, limits)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -236,6 +240,8 @@ class Operation(Enum):
     MEET = "meet"
     BAN = "ban"
     """As `MEET`, but special tokens may occur, and the formula holds for each run of bytes between them."""
+    INTERRUPT = "interrupt"
+    """Free text up to some words (`TextBefore`, the first part), each followed by a part."""
 
 
 class Composed(TextGrammar):
@@ -264,7 +270,7 @@ class Composed(TextGrammar):
 
     def _said(self, parts: list[str]) -> str:
         said = ",".join(parts)
-        if self.operation in (Operation.REPEAT, Operation.ANY_ORDER):
+        if self.operation in (Operation.REPEAT, Operation.ANY_ORDER, Operation.INTERRUPT):
             said += f",{self.least},{self.most}"
         if self.formula is not None:
             said += "," + RegularGrammar(self.formula, "").canonical
@@ -333,7 +339,9 @@ def sequence(*parts: Operand) -> TextGrammar:
 
 def either(*parts: Operand) -> TextGrammar:
     """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
-    flat = list({part.identity: part for part in _flat(Operation.EITHER, parts)}.values())
+    flat = _flat(Operation.EITHER, parts)
+    if len(flat) > 1:
+        flat = list({part.identity: part for part in flat}.values())
     if not flat:
         raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
     if len(flat) == 1:
@@ -438,13 +446,19 @@ def part_without_bytes(part: TextGrammar, missing: frozenset[int]) -> TextGramma
 
 
 def _language_of(
-    grammar: TextGrammar, limits: Limits, known: dict[str, Language], target: CompileTarget | None
+    grammar: TextGrammar,
+    limits: Limits,
+    known: dict[str, Language],
+    target: CompileTarget | None,
+    is_last: bool = True,
 ) -> Language:
-    """Return the language of a grammar. Equal parts share one language: `known`, by their identity."""
+    """Return the language of a grammar. Equal parts share one language: `known`, by their identity.
+    `is_last`: nothing follows it."""
     # start-up time: languages are needed when a grammar is compiled
     from structgen.text_grammars.combined_languages import AnyOrder, Chain, RepeatedLanguage
     from structgen.text_grammars.combined_languages import Union as UnionLanguage
     from structgen.text_grammars.context_free.regular_intersection import Meet
+    from structgen.text_grammars.interrupted_text import InterruptedText, TextBefore
     from structgen.text_grammars.regular_language import RegularLanguage
 
     if not isinstance(grammar, Composed):
@@ -453,13 +467,8 @@ def _language_of(
             found = known[grammar.identity] = grammar.language(limits, target)
         return found
     if grammar.operation is Operation.EITHER:
-        alternatives: list[Language] = []
-        for part in grammar.parts:
-            try:
-                alternatives.append(_language_of(part, limits, known, target))
-            except GrammarError as error:
-                if type(error) is not GrammarError:
-                    raise
+        found_each = [_language_if_any(part, limits, known, target, is_last) for part in grammar.parts]
+        alternatives = [one for one in found_each if one is not None]
         if not alternatives:
             raise GrammarError(
                 "None of the alternatives has a text.", where="grammar", cure="Give one that has."
@@ -467,18 +476,39 @@ def _language_of(
         return UnionLanguage(alternatives)
     if grammar.operation is Operation.REPEAT:
         return RepeatedLanguage(
-            _language_of(grammar.parts[0], limits, known, target), grammar.least, grammar.most
+            _language_of(grammar.parts[0], limits, known, target, False), grammar.least, grammar.most
         )
     if grammar.operation is Operation.ANY_ORDER:
-        *parts, between = (_language_of(part, limits, known, target) for part in grammar.parts)
+        *parts, between = (_language_of(part, limits, known, target, False) for part in grammar.parts)
         return AnyOrder(parts, grammar.least, between)
+    if grammar.operation is Operation.INTERRUPT:
+        bodies = [_language_if_any(part, limits, known, target) for part in grammar.parts[1:]]
+        text = cast(TextBefore, grammar.parts[0])
+        return InterruptedText(text, bodies, grammar.most, limits, target if is_last else None)
     if grammar.operation in (Operation.MEET, Operation.BAN):
         assert grammar.formula is not None
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
         read = _language_of(grammar.parts[0], limits, {}, None)
         taken = RegularLanguage(grammar.formula, "a text that the regular expression takes", limits)
         return Meet(read, taken, limits, restarts=grammar.operation is Operation.BAN)
-    return Chain([_language_of(part, limits, known, target) for part in grammar.parts])
+    before = [_language_of(part, limits, known, target, False) for part in grammar.parts[:-1]]
+    return Chain([*before, _language_of(grammar.parts[-1], limits, known, target, is_last)])
+
+
+def _language_if_any(
+    grammar: TextGrammar,
+    limits: Limits,
+    known: dict[str, Language],
+    target: CompileTarget | None,
+    is_last: bool = False,
+) -> Language | None:
+    """As `_language_of`; None where the grammar has no text."""
+    try:
+        return _language_of(grammar, limits, known, target, is_last)
+    except GrammarError as error:
+        if type(error) is not GrammarError:
+            raise
+        return None
 
 
 def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]:

@@ -11,9 +11,9 @@ the tokens that leave the part (`PartEnds`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import nullcontext
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from weakref import proxy
 
 import numpy as np
@@ -25,7 +25,7 @@ from structgen.errors import OptionError, StructgenError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
-from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, REFUSED, NodeRow
+from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, REFUSED, REGISTERS, NodeRow
 from structgen.machine_core.masks import fill
 from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
@@ -42,10 +42,10 @@ from structgen.text_grammars.machine.language import (
 )
 from structgen.text_grammars.machine.mask_reuse import MaskReuse
 from structgen.text_grammars.machine.mask_union import MaskUnion
-from structgen.text_grammars.machine.part_ends import PartEnds
+from structgen.text_grammars.machine.part_ends import Map, PartEnds
 from structgen.text_grammars.machine.rest_completions import RestCompletions
 from structgen.text_grammars.machine.step_table import StepTable
-from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState
+from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.tokens.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
@@ -56,6 +56,28 @@ _READING = 0
 """The mode of every state before an end token."""
 _MOVES = 1 << 16
 """Recorded moves, at most: pairs of a state and a token that compiled code does not read byte by byte."""
+
+
+class _Entered(NamedTuple):
+    """A part with masks of its own, at one place in the grammar."""
+
+    places: tuple[InsidePart, ...]
+    """The places of the first state that was inside."""
+    config: Config
+    """The configuration of that state."""
+
+
+def _is_one_place(insides: Sequence[InsidePart]) -> bool:
+    """Return whether places are one inside one part, whose text does not end there unless all does."""
+    machine, state = insides[0].part.compiled, insides[0].state
+    if any(one.part.compiled is not machine or one.state != state for one in insides):
+        return False
+    return all(one.after_end is None or not one.part.may_end(state) for one in insides)
+
+
+def _joined(parts: Iterable[bytes]) -> bytes:
+    """Return the bytes of some sets, ascending."""
+    return bytes(sorted(set(b"".join(parts))))
 
 
 class CompiledText(CompiledGrammar):
@@ -78,24 +100,32 @@ class CompiledText(CompiledGrammar):
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        self._language: Language = grammar.language(self.limits, CompileTarget(tokenizer, self.store))
+        target = CompileTarget(tokenizer, self.store, store is not False)
+        self._language: Language = grammar.language(self.limits, target)
         _check_specials(self._language.specials, tokenizer)
         self._has_specials = bool(self._language.specials)
-        self._row: npt.NDArray[np.int64] = np.full(words_of(NodeRow), -1, np.int64)
+        self._row: npt.NDArray[np.int64] = np.array([0] * REGISTERS + [-1, -1])
         """The row of the next state."""
         self._numbers: dict[Config, int] = {}
-        self._configs: list[Config] = []
+        self._configs: dict[int, Config] = {}
+        """State -> its configuration; of one in a part only where Python has asked for it (`_config`)."""
+        self._entered: list[_Entered] = [_Entered((), None)]
+        """The visits to parts, by their numbers; 0 is none."""
+        self._visits: dict[Hashable, int] = {}
+        self._wanted: dict[int, Map] = {}
+        """Visit -> the nodes of the trie that are examined for ends of its part, once a mask needed them."""
+        self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
+        self._tables.context[TextContext.visits] = address_of(self._visit_rows)
         self._steps = StepTable(self._tables.context, self._language)
         self._reuse = MaskReuse(self.vocabulary, self._language.classes)
         begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
         self._first_classes = np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
         """The classes of the bytes with which tokens begin."""
         self._finished = -1
+        self._moves: dict[int, list[tuple[bytes, int]]] = {}
         self._part_ends = PartEnds(self.address, self.vocabulary)
-        self._inside: dict[int, InsidePart] = {}
-        """The place of each state that has one place only, inside a part."""
-        self._following: dict[Config, tuple[int, bytes]] = {}
-        """Configuration behind a part -> its number, and the bytes that may come next."""
+        self._following: dict[Config, bytes] = {}
+        """Configuration behind a part -> the bytes that may come next."""
         self._bits: npt.NDArray[np.int32] | None = None
         """The row of bits of the last mask, unless it is a list of tokens."""
         self._completions = _PartCompletions(self)
@@ -106,24 +136,80 @@ class CompiledText(CompiledGrammar):
     def _number(self, config: Config) -> int:
         number = self._numbers.get(config)
         if number is None:
-            accepting, (insides, others) = self._language.accepts(config), self._language.inside(config)
-            is_inside = others is None and len(insides) == 1
-            number = self._tables.count(NODES)
-            if is_inside:
-                self._inside[number] = insides[0]
+            standing, (insides, others) = self._language.standing(config), self._language.inside(config)
+            if insides and others is None and _is_one_place(insides):
+                number = self._enter(config, insides)
+                self._steps.stand(number, standing)
+                self._configs[number] = config
             else:
-                self._inside.pop(number, None)
-            self._steps.put(number, accepting, is_inside, not insides)
-            self._add_node(_READING, config)
+                number = self._tables.count(NODES)
+                self._steps.put(number, standing, stepping.BOTH if insides else stepping.OUTSIDE)
+                self._add_node(_READING, config)
             self._numbers[config] = number
         return number
+
+    def _enter(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
+        """Return the state of a configuration all of whose places are inside one part."""
+        key = tuple((one.part, one.after_end, one.ends) for one in insides)
+        visit = self._visits.get(key)
+        if visit is None:
+            visit = self._visits[key] = len(self._entered)
+            self._entered.append(_Entered(insides, config))
+            self._put_visit(visit, insides)
+        state = insides[0].state
+        while (number := int(stepping.inside_state(self.address, visit, state))) < 0:
+            self._steps.grow(self._tables.count(NODES) + 1)
+            self._tables.room(NODES, 1)
+        return number
+
+    def _find_wanted(self, visit: int) -> None:
+        """Tell compiled code the nodes of the trie at which a part's text may end inside a token."""
+        places = self._entered[visit].places
+        behind = [(one.part.last, one.after_end) for one in places if one.after_end is not None]
+        following = _joined(self._first_bytes(config) for _last, config in behind)
+        found = self._wanted[visit] = self._part_ends.map(
+            _joined(last for last, _config in behind), following
+        )
+        self._visit_rows[visit, [Visit.wanted, Visit.leaving]] = (
+            address_of(found.wanted) if found.count else 0,
+            address_of(found.slots),
+        )
+
+    def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
+        """Write what compiled code knows of a visit."""
+        part = places[0].part
+        if visit == len(self._visit_rows):
+            self._steps.keep(self._visit_rows)
+            self._visit_rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
+            self._tables.context[TextContext.visits] = address_of(self._visit_rows)
+        self._visit_rows[visit] = (
+            part.compiled.address,
+            *part.calls,
+            stepping.UNKNOWN,
+            0,
+            any(one.after_end is not None for one in places),
+            any(one.ends for one in places),
+        )
+
+    def _config(self, number: int) -> Config:
+        """Return the configuration of a state."""
+        config = self._configs.get(number)
+        if config is None:
+            visit, state = self._visit(number)
+            config = self._configs[number] = self._language.after_inside(self._entered[visit].config, state)
+        return config
+
+    def _visit(self, number: int) -> tuple[int, int]:
+        """Return the visit that a state is in, 0 for none, and the part's state."""
+        visit, state = self._tables.rows(NODES)[number, [TextState.visit, TextState.state]].tolist()
+        return visit, state
 
     def _add_node(self, mode: int, config: Config) -> None:
         """Add a state whose steps were added. The row comes last, so that remains of an interrupted call are
         overwritten."""
         number = self._tables.count(NODES)
         self._row[TextState.mode], self._row[TextState.number] = mode, number
-        self._configs[number:] = (config,)
+        self._configs[number] = config
         self._tables.append(NODES, self._row)
 
     def _retry(self, call: Any, *arguments: int) -> int:
@@ -138,11 +224,18 @@ class CompiledText(CompiledGrammar):
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
         failed: StructgenError | None = None
+        told: dict[int, bool] = {}
+        """State -> whether its language tells all its steps."""
         for number, column in questions:
-            if self._steps.is_known(number, column):
+            if told.get(number) or self._steps.is_known(number, column):
                 continue  # the answer for another class of the same effect
-            config = self._configs[number]
+            config = self._config(number)
             try:
+                if column != stepping.BOUNDARY:
+                    if number not in told:
+                        told[number] = self._put_moves(number)
+                    if told[number]:
+                        continue
                 if column == stepping.BOUNDARY:
                     after = self._language.boundary(config)
                 else:
@@ -154,46 +247,90 @@ class CompiledText(CompiledGrammar):
         if failed is not None:
             raise failed
 
+    def _put_moves(self, number: int) -> bool:
+        """Fill the row of a state where the language tells all that may come next; return whether it does."""
+        config = self._config(number)
+        run = self._language.run(config)
+        if len(run) > 1:
+            number = self._put_run(number, run)
+            config = self._configs[number]
+        moves = self._language.moves(config)
+        if moves is not None:
+            self._steps.put_moves(number, [(data, self._number(after)) for data, after in moves])
+        return moves is not None or len(run) > 1
+
+    def _put_run(self, number: int, run: Sequence[tuple[int, Config]]) -> int:
+        """Add the states of text that must come, with their rows; return the last. `run`: its bytes, and the
+        configurations after each."""
+        first = self._tables.count(NODES)
+        self._tables.room(NODES, len(run))
+        rows = np.tile(self._row, (len(run), 1))
+        rows[:, [TextState.mode, TextState.visit, TextState.state]] = _READING, 0, 0
+        rows[:, TextState.number] = np.arange(first, first + len(run))
+        self._steps.put_run(number, first, bytes(byte for byte, _config in run))
+        for at, (_byte, config) in enumerate(run, first):
+            self._configs[at] = config
+            self._numbers.setdefault(config, at)
+        self._tables.extend(NODES, rows, len(run))
+        return first + len(run) - 1
+
     def _after_token(self, index: int, token: int) -> int:
         if self._has_specials and self.vocabulary.token_slot[token] < 0:
             with self.lock:
                 found = -1
                 if token in self._language.specials and index != self._finished:
-                    after = self._language.step(self._configs[index], TOKEN + token)
+                    after = self._language.step(self._config(index), TOKEN + token)
                     found = -1 if after is None else self._ended(after)
                 self._record(index, token, found)
                 return found
-        one = self._inside.get(index)
-        if one is not None:
-            with self.lock:
-                return self._after_inside(index, one, token)
-        return -1 if index == self._finished else self._retry(stepping.take_token, index, token)
+        if index == self._finished:
+            return -1
+        with self.lock:
+            if self._visit(index)[0]:
+                return self._after_inside(index, token)
+            found: int = self._retry(stepping.take_token, index, token)
+            if found == stepping.UNKNOWN:
+                found = self._read_token(index, token)
+                self._record(index, token, found)
+            return found
+
+    def _read_token(self, index: int, token: int) -> int:
+        """Return the state after a token, read byte by byte without states in between, or -1."""
+        config: Config | None = self._config(index)
+        if self.vocabulary.token_slot[token] < 0:
+            return -1
+        for byte in self.tokenizer.token_bytes[token] or b"":
+            config = None if config is None else self._language.step(config, byte)
+        return -1 if config is None else self._ended(config)
 
     def _ended(self, config: Config) -> int:
         """Return the state after the end of a token that leads to a configuration, or -1."""
         after = self._language.boundary(config)
         return -1 if after is None else self._number(after)
 
-    def _after_inside(self, index: int, one: InsidePart, token: int) -> int:
-        """Return the state after a token in a state with one place only, inside a part, or -1."""
-        known: int = stepping.known_move(self.address, index, token)
+    def _after_inside(self, index: int, token: int) -> int:
+        """Return the state after a token in a state inside one part, or -1."""
+        known: int = stepping.take_token(self.address, index, token)
         if known != stepping.UNKNOWN:
             return known
-        leaves = one.after_end is not None and self._part_ends.are_inside(
-            one, self._state_behind(one.after_end)[1], token
+        insides, _none = self._insides(index)
+        leaves = any(
+            one.after_end is not None
+            and self._part_ends.are_inside(one, self._first_bytes(one.after_end), token)
+            for one in insides
         )
-        state = None if leaves else one.part.after(one.state, token)
+        state = None if leaves else insides[0].part.after(insides[0].state, token)
         if state is None:
-            found = self._retry(stepping.read_token, index, token)
+            found = self._read_token(index, token)
         else:
-            found = -1 if state < 0 else self._ended(self._language.after_inside(self._configs[index], state))
+            found = -1 if state < 0 else self._ended(self._language.after_inside(self._config(index), state))
         self._record(index, token, found)
         return found
 
     def token_end(self, index: int) -> int:
         """Return the state in which a token ends whose bytes lead to a state, or -1."""
         with self.lock:
-            return self._ended(self._configs[index])
+            return self._ended(self._config(index))
 
     def _record(self, index: int, token: int, after: int) -> None:
         """Record the state after a token for compiled code, which does not read such tokens itself."""
@@ -203,12 +340,18 @@ class CompiledText(CompiledGrammar):
         tables.room(EDGES, 1)
         stepping.record_move(self.address, index, token, after)
 
-    def _state_behind(self, config: Config) -> tuple[int, bytes]:
-        """Return the state of a configuration behind a part, and the bytes that may come next there."""
+    def _first_bytes(self, config: Config) -> bytes:
+        """Return the bytes that may come next in a configuration behind a part."""
         known = self._following.get(config)
         if known is None:
-            number = self._number(config)
-            known = self._following[config] = number, self._next_bytes(number)
+            run = self._language.run(config)
+            moves = [(bytes(run[0][:1]), config)] if run else self._language.moves(config)
+            known = (
+                self._next_bytes(self._number(config))
+                if moves is None
+                else _joined(data for data, _ in moves)
+            )
+            self._following[config] = known
         return known
 
     def _after_end(self, index: int) -> int:
@@ -217,8 +360,7 @@ class CompiledText(CompiledGrammar):
         with self.lock:
             if self._finished < 0:
                 number = self._tables.count(NODES)
-                self._inside.pop(number, None)
-                self._steps.put(number, False, False, True)
+                self._steps.put(number, stepping.NEVER, stepping.OUTSIDE)
                 self._steps.refuse(number)
                 self._add_node(FINISHED, None)
                 self._finished = number
@@ -231,16 +373,72 @@ class CompiledText(CompiledGrammar):
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
-        return self._steps.may_end(index)
+        return self._steps.standing(index) != stepping.NEVER
+
+    def standing(self, index: int) -> int:
+        """Return how the text stands in a state, as its language says (`Language.standing`)."""
+        return self._steps.standing(index)
+
+    def _next_bytes(self, index: int) -> bytes:
+        return bytes(np.flatnonzero(self._after_bytes(index) >= 0).tolist())
+
+    def _after_bytes(self, index: int) -> npt.NDArray[np.int32]:
+        """Return the states after each byte ([256]), below 0 where it is refused."""
+        unknown = np.flatnonzero(self._steps.row(index) <= stepping.UNKNOWN)
+        self._answer_each((index, column) for column in unknown.tolist())
+        return self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
+
+    def moves(self, index: int) -> list[tuple[bytes, int]]:
+        """Return the bytes that may come next in sets, and the state after each of a set."""
+        with self.lock:
+            after = self._after_bytes(index)
+            known = self._moves.get(index)
+            if known is None:
+                states = np.unique(after[after >= 0]).tolist()
+                known = [
+                    (np.flatnonzero(after == state).astype(np.uint8).tobytes(), state) for state in states
+                ]
+                self._moves[index] = known
+            return known
 
     def _compute(self, index: int, target: int) -> int:
         if fill(self.address, index, target) == 0:
             return 0
         self._bits = None
         insides, others = self._insides(index)
+        if self._visit(index)[0] and not self._stands_for_part(index) and self._leaves_none(index, insides):
+            stepping.stand_for_part(self.address, index)
+        if self._stands_for_part(index):
+            insides[0].part.compiled.compute(insides[0].state, target)
+            return 0
         if insides:
             return self._join(index, insides, others, target)
         return ENDED if index == self._finished else self._read(index, target)
+
+    def _stands_for_part(self, index: int) -> bool:
+        """Return whether the mask of a state is that of the part that it is in."""
+        return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
+
+    def _leaves_none(self, index: int, insides: Sequence[InsidePart]) -> bool:
+        """Return whether no token leaves the part that a state is in, and the text ends where the part's
+        does."""
+        one, visit = insides[0], self._visit(index)[0]
+        if visit not in self._wanted:
+            self._find_wanted(visit)
+        if not any(one.part.calls) or (one.part.compiled.may_end(one.state) and not self.may_end(index)):
+            return False
+        behind = (place for place in insides if place.after_end is not None)
+        return not any(len(self._part_ends.nodes(at, self._first_bytes(at.after_end))) for at in behind)
+
+    def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
+        """As CompiledGrammar's."""
+        with self.lock:
+            self._open(index)
+            self.compute(index)
+            if not self._stands_for_part(index):
+                return super().mask_parts(index)
+            one = self._insides(index)[0][0]
+            return one.part.compiled.mask_parts(one.state)
 
     def _read(self, index: int, target: int) -> int:
         """As `_compute`, for a state outside parts: walk the trie, or the part of it that no similar state
@@ -299,8 +497,10 @@ class CompiledText(CompiledGrammar):
         """Return the places of a state inside parts with masks, and its other places."""
         if index == self._finished:
             return (), None
-        one = self._inside.get(index)
-        return self._language.inside(self._configs[index]) if one is None else ((one,), None)
+        visit, state = self._visit(index)
+        if not visit:
+            return self._language.inside(self._configs[index])
+        return tuple(one._replace(state=state) for one in self._entered[visit].places), None
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the special tokens that may come in a state, by its number."""
@@ -312,8 +512,9 @@ class CompiledText(CompiledGrammar):
         """As `_compute`, for a state inside parts with masks: a token stays inside a part, leaves it, or is
         read from another place."""
         union = MaskUnion(self._masks)
-        for one in insides:
+        for one in {(one.part.compiled, one.state): one for one in insides}.values():
             one.part.add_mask(one.state, union)
+        for one in insides:
             if one.after_end is not None:
                 union.add_tokens(self._leaving(one, one.after_end))
         if others is not None:
@@ -337,8 +538,8 @@ class CompiledText(CompiledGrammar):
 
     def _leaving(self, one: InsidePart, behind: Config) -> npt.NDArray[np.int32]:
         """Return the tokens that leave a part for a configuration."""
-        number, following = self._state_behind(behind)
-        nodes, found, done = self._part_ends.nodes(one, following), [_NONE], 0
+        nodes, found, done = self._part_ends.nodes(one, self._first_bytes(behind)), [_NONE], 0
+        number = self._number(behind) if len(nodes) else -1
         while done < len(nodes):
             left = np.ascontiguousarray(nodes[done:])
             count = self._retry(stepping.collect_below, number, address_of(left), len(left))
@@ -352,7 +553,7 @@ class CompiledText(CompiledGrammar):
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        found = self._language.expected(self._configs[index])
+        found = self._language.expected(self._config(index))
         return [*found, Expected("the end of the text")] if self.may_end(index) else found
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
@@ -383,7 +584,7 @@ class CompiledText(CompiledGrammar):
 
     def depth_of(self, index: int) -> int:
         """Return how many places the stack of a state has, or how many brackets are open in a JSON text."""
-        return self._language.height(self._configs[index])
+        return self._language.height(self._config(index))
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """Prepare the parts that have masks of their own (`CompiledGrammar.prepare`)."""
@@ -396,9 +597,19 @@ class CompiledText(CompiledGrammar):
         """The shortest completions of its states."""
         return self._completions
 
+    def ends_below(
+        self, index: int, wanted: npt.NDArray[np.uint8], most: int, standing: int = stepping.STOPS
+    ) -> list[int]:
+        """As CompiledGrammar's; where the text stands so (`Language.standing`)."""
+        found = np.empty(most, np.int32)
+        arguments = address_of(wanted), standing, address_of(found)
+        count = self._retry(stepping.ends_below, index, *arguments)
+        nodes: list[int] = found[:count].tolist()
+        return nodes
+
     def shortest_rest(self, index: int) -> Sequence[int]:
         """Return the symbols of a shortest rest of a state."""
-        rest = self._language.shortest(self._configs[index])
+        rest = self._language.shortest(self._config(index))
         if not rest and not self.may_end(index):
             raise AssertionError("a language says that its word is complete, and does not accept it")
         return rest
@@ -407,7 +618,7 @@ class CompiledText(CompiledGrammar):
         """Return the state after a token whose bytes begin a rest, -1 where no token may end there."""
         after = self._retry(stepping.take_bytes, index, data, size)
         assert after >= 0, "a rest that its language refuses"
-        return self._ended(self._configs[after]) if self._language.counts_tokens else after
+        return self._ended(self._config(after)) if self._language.counts_tokens else after
 
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after some allowed tokens, none of them an end token."""
@@ -425,7 +636,7 @@ class CompiledText(CompiledGrammar):
     @property
     def used(self) -> float:
         """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
-        rows = len(self._configs) / self.limits.parser_states
+        rows = self._tables.count(NODES) / self.limits.parser_states
         return max(
             self.nbytes / self.limits.grammar_memory,
             2 * rows,
@@ -437,12 +648,16 @@ class CompiledText(CompiledGrammar):
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
         own = self._tables.nbytes() + self._steps.nbytes + self._part_ends.nbytes
         parts = sum(one.nbytes for one in self._language.compiled_parts)
-        return int(own + 500 * len(self._configs) + parts)
+        return int(own + 500 * self._tables.count(NODES) + parts)
 
     @property
     def sizes(self) -> dict[str, int]:
         """How far the grammar is expanded: states, sizes of the language, bytes."""
-        return {"machine_states": len(self._configs), **self._language.sizes, "table_bytes": self.nbytes}
+        return {
+            "machine_states": self._tables.count(NODES),
+            **self._language.sizes,
+            "table_bytes": self.nbytes,
+        }
 
 
 class _PartCompletions(RestCompletions):
@@ -457,15 +672,13 @@ class _PartCompletions(RestCompletions):
         self._text: CompiledText = proxy(text)
 
     def ways(self, state: int) -> list[tuple[int, int]]:
-        text, config = self._text, self._text._configs[state]
+        text, config = self._text, self._text._config(state)
         places = list(text._language.places(config))
         if places != [config]:
             return [(0, text._number(place)) for place in places]
-        one = text._inside.get(state)
-        own = None if one is None else one.part.cost(one.state)
-        if one is None or own is None:
-            return super().ways(state)
-        return [(own, self._behind(one))]
+        insides = text._insides(state)[0] if text._visit(state)[0] else ()
+        own = insides[0].part.cost(insides[0].state) if len(insides) == 1 else None
+        return super().ways(state) if own is None else [(own, self._behind(insides[0]))]
 
     def _behind(self, one: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""

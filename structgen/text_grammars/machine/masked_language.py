@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.language.expectation import Expected
-from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
+from structgen.native.jit import code_of
+from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language, Moves
 from structgen.text_grammars.machine.mask_union import MaskUnion
 from structgen.text_grammars.machine.masked_part import MaskedPart
 
@@ -41,6 +42,16 @@ class Masked(Language, MaskedPart):
             return None
         after = self.compiled.bytes_index(cast(int, config), _BYTE[symbol])
         return None if after < 0 else after
+
+    def moves(self, config: Config) -> Moves | None:
+        state = cast(int, config)
+        first = self.compiled.next_bytes(State(self.compiled, state))
+        if len(first) > 16:
+            return None
+        return [(_BYTE[byte], self.compiled.bytes_index(state, _BYTE[byte])) for byte in first]
+
+    def goes_on(self, config: Config) -> bool:
+        return bool(self.compiled.next_bytes(State(self.compiled, cast(int, config))))
 
     def height(self, config: Config) -> int:
         return self.compiled.depth_of(cast(int, config))
@@ -72,6 +83,10 @@ class Masked(Language, MaskedPart):
         return frozenset((self.compiled,))
 
     # --- as a part ------------------------------------------------------------------------------------------
+
+    @property
+    def calls(self) -> tuple[int, ...]:
+        return tuple(map(code_of, self.compiled.part_calls)) or super().calls
 
     def add_mask(self, state: int, union: MaskUnion) -> None:
         parts = self.compiled.mask_parts(state)

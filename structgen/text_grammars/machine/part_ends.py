@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from typing import ClassVar, NamedTuple
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +17,17 @@ from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _MAPS = 8
-"""Maps of the trie that are remembered, one for each set of bytes that may follow a part."""
+"""Maps of a trie that are remembered, one for each set of bytes that may follow a part."""
+
+
+class Map(NamedTuple):
+    """The nodes of a trie at which a part may end inside a token."""
+
+    wanted: npt.NDArray[np.uint8]
+    """Of each node, whether it is one (`stepping.mark_wanted`)."""
+    count: int
+    slots: npt.NDArray[np.uint8]
+    """Of each slot, whether such a node is a proper prefix of its tokens."""
 
 
 class PartEnds:
@@ -23,11 +37,14 @@ class PartEnds:
     follow the part: a few hundred where a JSON object stands in a tag.
     """
 
+    _known: ClassVar[WeakKeyDictionary[Vocabulary, OrderedDict[tuple[bytes, bytes], Map]]] = (
+        WeakKeyDictionary()
+    )
+
     def __init__(self, address: int, vocabulary: Vocabulary) -> None:
         """`address`: of a context with the vocabulary's trie."""
         self._address, self._vocabulary = address, vocabulary
-        self._slot_nodes: npt.NDArray[np.int64] | None = None
-        self._maps: dict[tuple[bytes, bytes], tuple[npt.NDArray[np.uint8], int]] = {}
+        self._maps = self._known.setdefault(vocabulary, OrderedDict())
         self._found: dict[tuple[MaskedPart, int, bytes], npt.NDArray[np.int64]] = {}
 
     def nodes(self, place: InsidePart, following: bytes) -> npt.NDArray[np.int64]:
@@ -36,8 +53,8 @@ class PartEnds:
         key = place.part, place.state, following
         found = self._found.get(key)
         if found is None:
-            wanted, most = self._map(place.part.last, following)
-            found = np.array(place.part.ends_below(place.state, wanted, most), np.int64)
+            known = self.map(place.part.last, following)
+            found = np.array(place.part.ends_below(place.state, known.wanted, known.count), np.int64)
             self._found[key] = found
         return found
 
@@ -47,14 +64,14 @@ class PartEnds:
         slot = int(self._vocabulary.token_slot[token])
         if slot < 0 or not len(nodes):
             return False
-        if self._slot_nodes is None:
-            self._slot_nodes = np.flatnonzero(fields_of(self._vocabulary.nodes.astype(np.int64)).slot)
-        at = self._slot_nodes[slot]
-        ends = fields_of(self._vocabulary.nodes[nodes].astype(np.int64)).end
-        return bool(((nodes < at) & (at < ends)).any())
+        before, ends = (
+            self._vocabulary.slots_before,
+            fields_of(self._vocabulary.nodes[nodes].astype(np.int64)).end,
+        )
+        return bool(((before[nodes + 1] <= slot) & (slot < before[ends])).any())
 
-    def _map(self, last: bytes, following: bytes) -> tuple[npt.NDArray[np.uint8], int]:
-        """Return the nodes to examine (`stepping.mark_wanted`), and how many there are."""
+    def map(self, last: bytes, following: bytes) -> Map:
+        """Return the nodes with one of the bytes `last` and a child with one of `following`."""
         key = last, following
         known = self._maps.pop(key, None)
         if known is None:
@@ -63,17 +80,23 @@ class PartEnds:
             stepping.mark_wanted(
                 self._address, address_of(flags[0]), address_of(flags[1]), address_of(wanted)
             )
-            known = wanted, int(np.count_nonzero(wanted == 2))
+            nodes, slots = np.flatnonzero(wanted == 2), np.zeros(len(self._vocabulary.slot_start), np.uint8)
+            before, ends = (
+                self._vocabulary.slots_before,
+                fields_of(self._vocabulary.nodes[nodes].astype(np.int64)).end,
+            )
+            for first, end in zip(before[nodes + 1].tolist(), before[ends].tolist(), strict=True):
+                slots[first:end] = 1
+            known = Map(wanted, len(nodes), slots)
         self._maps[key] = known  # the most recently used is the last
         if len(self._maps) > _MAPS:
-            del self._maps[next(iter(self._maps))]
+            self._maps.popitem(last=False)
         return known
 
     @property
     def nbytes(self) -> int:
         """Bytes of all that is remembered, about."""
-        held = sum(wanted.nbytes for wanted, _most in self._maps.values())
-        return held + sum(250 + known.nbytes for known in self._found.values())
+        return sum(250 + known.nbytes for known in self._found.values())
 
 
 def _flags(data: bytes) -> npt.NDArray[np.uint8]:

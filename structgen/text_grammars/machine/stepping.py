@@ -19,12 +19,13 @@ from structgen.machine_core.draft_nodes import (
     state_or_left,
     token_of,
 )
-from structgen.machine_core.growing_tables import TablePlan, TableSizes
+from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, REFUSED, Core, Edge, Registers
+from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Core, Edge, NodeRow, Registers
 from structgen.machine_core.masks import emit, remember
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import At, Block, Bytes, Int32s, Int64s, address_of_block, skip
+from structgen.native.raw_memory import call2, call3, call4
+from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 UNKNOWN, QUESTIONED = -2, -3
@@ -37,11 +38,53 @@ BOUNDARY = -1
 """In place of a class of bytes in a question: the end of a token."""
 
 
+OUTSIDE, INSIDE, BOTH = 0, 1, 2
+"""Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
+both."""
+NEVER, STOPS, WORD = 0, 1, 2
+"""How a part's text stands: it may not end here; it may, and what is behind the part follows; the whole text
+may end here, and the part goes on. Larger numbers are as STOPS, and say what follows."""
+
+
 class TextState(Registers):
     """The registers of a state."""
 
     number: int
-    """The state's own number, so that no two states are equal."""
+    """The state's own number, so that no two states are equal; of a state in one part 0."""
+    visit: int
+    """Of a state in one part: which one, and what follows it."""
+    state: int
+    """The part's state."""
+
+
+class Visit(Block):
+    """A part with masks of its own, at one place in a grammar."""
+
+    context: int
+    """The part's block."""
+    take: int
+    """Codes of entry points of the part (`jit.code_of`): the state after a token; 0: Python knows it."""
+    standing: int
+    """How the text stands in a state: NEVER, STOPS, WORD."""
+    ends_below: int
+    """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
+    slots_below: int
+    """The slots of tokens below a node that can be read from a state, unless the text ends inside one."""
+    wanted: int
+    """The nodes to examine for that (`mark_wanted`), 0: there are none, UNKNOWN: that is not known yet."""
+    leaving: Bytes
+    """Of each slot, whether its tokens may leave the part (`part_ends.Map`), once `wanted` is known."""
+    follows: int
+    """Whether anything follows the part."""
+    may_end: int
+    """Whether the whole text may end where the part says so."""
+
+
+class TextWork(Block):
+    """Rows that are about to be interned."""
+
+    edge: Edge
+    node: NodeRow
 
 
 class StepQuestions(Block):
@@ -65,17 +108,20 @@ class WaitingNodes(Block):
 class TextContext(Core):
     """The memory of a compiled text grammar."""
 
-    work: At[Edge]
+    work: At[TextWork]
     cells: Int32s
     """The table of steps: a row of `class_count` cells for each state."""
     classes: Bytes
     """The class of each byte."""
     class_count: int
     may_end: Bytes
-    """Of each state: may the text end here?"""
+    """Of each state: may the text end here? How it stands, as above."""
     inside: Bytes
-    """Of each state: is its only place inside a part with masks of its own? Its tokens are not read byte by
-    byte, but recorded (`record_move`)."""
+    """Of each state: OUTSIDE, INSIDE or BOTH. Tokens of a state inside are not read byte by byte: its part
+    takes them, or they are recorded (`record_move`)."""
+    row_count: int
+    """States for which there is room in the arrays above."""
+    visits: BlockRows[Visit]
     boundaries: Int32s
     """Of each state the state after the end of a token, as cells; 0: tokens are not counted."""
     missed: At[StepQuestions]
@@ -144,12 +190,18 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
 
 @jit
 def read(c: TextContext, index: int, token: int) -> int:
-    """Return the state after a token, byte by byte; REFUSED; or ASKED with questions noted."""
+    """Return the state after a token, byte by byte; REFUSED; ASKED with questions noted; UNKNOWN where it enters
+    a part."""
     if c.vocabulary.slot[token] < 0:
         return REFUSED
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
     for at in range(offsets[token], offsets[token + 1]):
-        index = follow(c, index, data[at])
+        before = index
+        index = c.cells[index * c.class_count + c.classes[data[at]]]
+        if index <= UNKNOWN and c.inside[before] == INSIDE:
+            return UNKNOWN
+        if index == UNKNOWN:
+            index = follow(c, before, data[at])
         if index < 0:
             return ASKED if index == QUESTIONED else REFUSED
     index = end_token(c, index)
@@ -159,7 +211,7 @@ def read(c: TextContext, index: int, token: int) -> int:
 @jit
 def move_key(c: TextContext, index: int, token: int) -> Edge:
     """Return the row of a move, as the tables find it by its state and token."""
-    key = c.work
+    key = c.work.edge
     key.first = index
     key.second = token
     key.third = 0
@@ -174,12 +226,76 @@ def recorded(c: TextContext, index: int, token: int) -> int:
 
 
 @jit
+def forward(c: TextContext, index: int) -> None:
+    """Have a state inside a part stand for the part's own: they have the same mask."""
+    node = c.nodes[index]
+    state = TextState(address_of_block(node))
+    node.dense_row = c.visits[state.visit].context
+    node.token_list = -2 - state.state
+
+
+@jit
+def enter(c: TextContext, visit: int, state: int) -> int:
+    """Return the state in which a part is in a state of its own, made if it is new; UNKNOWN where there is no
+    room, or the part's text may end there and something follows."""
+    row, v = c.work.node, c.visits[visit]
+    words = Int64s(address_of_block(row))
+    for i in range(8):
+        words[i] = 0
+    key = TextState(address_of_block(row))
+    key.visit = visit
+    key.state = state
+    found = find(c.nodes, 8, row)
+    if found >= 0:
+        return found
+    count = c.nodes.count
+    if count >= min(c.row_count, c.nodes.capacity) or 2 * count > c.nodes.mask:
+        return UNKNOWN
+    standing = NEVER if v.take == 0 else call2(v.standing, v.context, state)
+    if standing != NEVER and standing != WORD and v.follows != 0:
+        return UNKNOWN
+    row.dense_row = -1
+    row.token_list = -1
+    c.inside[count] = INSIDE
+    c.may_end[count] = 1 if standing != NEVER and v.may_end != 0 else 0
+    blank(c, count)
+    intern(c, c.nodes, 8, row)
+    if v.take != 0 and (standing == NEVER or v.may_end != 0):
+        scratch = address_of_block(c.scratch)
+        if v.wanted == 0 or (
+            v.wanted != UNKNOWN and call4(v.ends_below, v.context, state, v.wanted, scratch) == 0
+        ):
+            forward(c, count)
+    return count
+
+
+@jit
+def blank(c: TextContext, index: int) -> None:
+    """Make all steps of a state unknown."""
+    cells = skip(c.cells, index * c.class_count)
+    for i in range(c.class_count):
+        cells[i] = UNKNOWN
+    if address_of_block(c.boundaries) != 0:
+        c.boundaries[index] = UNKNOWN
+
+
+@jit
 def after_token(c: TextContext, index: int, token: int) -> int:
     """Return the state after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
-    the state is inside a part and the move is not recorded."""
-    if c.inside[index] != 0:
-        return recorded(c, index, token)
-    return read(c, index, token)
+    Python must follow into a part, or out of one."""
+    if c.inside[index] != INSIDE:
+        after = read(c, index, token)
+        return after if after != UNKNOWN else recorded(c, index, token)
+    node = c.nodes[index]
+    state = TextState(address_of_block(node))
+    v, slot = c.visits[state.visit], c.vocabulary.slot[token]
+    if v.take != 0 and v.wanted != UNKNOWN and (node.token_list < -1 or (slot >= 0 and v.leaving[slot] == 0)):
+        after = call3(v.take, v.context, state.state, token)
+        if after >= 0:
+            after = enter(c, state.visit, after)
+        if after >= REFUSED:
+            return after
+    return recorded(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
@@ -192,6 +308,115 @@ def take_token(context: int, index: int, token: int) -> int:
 def known_move(context: int, index: int, token: int) -> int:
     """As `recorded`."""
     return recorded(TextContext(context), index, token)
+
+
+@entry("int64(int64, int64, int64)")
+def peek_token(context: int, index: int, token: int) -> int:
+    """Return the state after a token that has a text, REFUSED, or another code where a step is not known;
+    nothing is noted, and no lock is needed. Of a grammar without parts and counts of tokens."""
+    c = TextContext(context)
+    if c.vocabulary.slot[token] < 0:
+        return REFUSED
+    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
+    for at in range(offsets[token], offsets[token + 1]):
+        index = c.cells[index * c.class_count + c.classes[data[at]]]
+        if index < 0:
+            break
+    return index
+
+
+@entry("int64(int64, int64, int64, int64)")
+def peek_below(context: int, index: int, node: int, target: int) -> int:
+    """Write to `target` (int32, memory for a walk behind it) the slots of the tokens below a node of the trie
+    whose bytes behind the node's can be read from a state. Returns how many; another code where a step is not
+    known, the text ends inside one, or they are more than BELOW. Nothing is noted, and no lock is needed."""
+    c, slots, stack = TextContext(context), Int32s(target), skip(Int64s(target), BELOW)
+    nodes = c.vocabulary.trie
+    word = nodes[node]
+    stack[0] = index
+    base, end, found = depth_of(word), end_of(word), 0
+    node += 1
+    while node < end:
+        word = nodes[node]
+        depth = depth_of(word) - base
+        after = c.cells[stack[depth - 1] * c.class_count + c.classes[byte_of(word)]]
+        if after < 0:
+            if after <= UNKNOWN:
+                return ASKED
+            node = end_of(word)
+            continue
+        stack[depth] = after
+        node += 1
+        if found == BELOW or (node < end_of(word) and c.may_end[after] > WORD):
+            return REFUSED
+        if slot_of(word) != 0:
+            slots[found] = slot_of(word) - 1
+            found += 1
+    return found
+
+
+@entry("int64(int64, int64)")
+def standing(context: int, index: int) -> int:
+    """Return how the text stands in a state (NEVER, STOPS, WORD and larger ones)."""
+    return int(TextContext(context).may_end[index])
+
+
+@jit
+def walk_ends(c: TextContext, index: int, wanted: Bytes, standing: int, stack: Int64s, target: Int32s) -> int:
+    """Write to `target` (address 0: nowhere) the nodes of the trie with a 2 in `wanted`, and none above with
+    a 0, whose bytes lead to a state where the text stands so (0: where it may end but not go on). Returns how
+    many, ASKED where a step is not known; that is noted if there is a target."""
+    nodes, found, node, asked = c.vocabulary.trie, 0, 0, False
+    notes = address_of_block(target) != 0
+    stack[0] = index
+    while node < c.vocabulary.trie_count:
+        word = nodes[node]
+        depth = depth_of(word)
+        at = stack[depth - 1] * c.class_count + c.classes[byte_of(word)]
+        after = REFUSED if wanted[node] == 0 else c.cells[at]
+        if after <= UNKNOWN:
+            asked = True
+            if notes and after == UNKNOWN:
+                ask(c, skip(c.cells, at), stack[depth - 1], c.classes[byte_of(word)])
+        if after < 0:
+            node = end_of(word)
+            continue
+        stack[depth] = after
+        stands = c.may_end[after]
+        if wanted[node] == 2 and (stands == standing or (standing == 0 and stands > WORD)):
+            if notes:
+                target[found] = node
+            found += 1
+        node += 1
+    return ASKED if asked else found
+
+
+@entry("int64(int64, int64, int64, int64)")
+def crossings(context: int, index: int, wanted: int, stack: int) -> int:
+    """As `walk_ends`, where the text does not go on; nothing is noted, and no lock is needed. `stack`: the
+    address of memory for a walk."""
+    return walk_ends(TextContext(context), index, Bytes(wanted), 0, Int64s(stack), Int32s(0))
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def ends_below(context: int, index: int, wanted: int, standing: int, target: int) -> int:
+    """As `walk_ends`."""
+    c = TextContext(context)
+    stack = Int64s(address_of_block(c.scratch))
+    return walk_ends(c, index, Bytes(wanted), standing, stack, Int32s(target))
+
+
+@entry("int64(int64, int64, int64)")
+def inside_state(context: int, visit: int, state: int) -> int:
+    """As `enter`."""
+    return enter(TextContext(context), visit, state)
+
+
+@entry("int64(int64, int64)")
+def stand_for_part(context: int, index: int) -> int:
+    """As `forward`. Returns 0."""
+    forward(TextContext(context), index)
+    return 0
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -237,12 +462,6 @@ def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
     return left
 
 
-@entry("int64(int64, int64, int64)")
-def read_token(context: int, index: int, token: int) -> int:
-    """As `read`: inside a part too."""
-    return read(TextContext(context), index, token)
-
-
 @entry("int64(int64, int64, int64, int64, int64)")
 def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
     """Write to target[0:count] (int64) the states after each of some allowed tokens (int32) with texts.
@@ -284,6 +503,7 @@ def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
     nodes = c.vocabulary.trie
     starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
     stack = Int64s(address_of_block(c.scratch))
+    slots = skip(Int32s(address_of_block(c.scratch)), 2 * DEEPEST)
     stack[depth] = index
     asked = False
     while node < count:
@@ -305,6 +525,17 @@ def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
             elif end == QUESTIONED:
                 wait(c, node, after, 1)
                 asked = True
+        found = 0
+        if c.inside[after] == INSIDE and node + 1 < end_of(word):
+            state = TextState(address_of_block(c.nodes[after]))
+            v = c.visits[state.visit]
+            if v.take != 0:
+                found = call4(v.slots_below, v.context, state.state, node, address_of_block(slots))
+                if found >= 0:
+                    for i in range(found):
+                        emit(c, ids, starts[slots[i]], starts[slots[i] + 1])
+                    node = end_of(word)
+                    continue
         node += 1
     return asked
 
