@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.compiled import WantedNodes
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import All, Formula, Not, Pattern
@@ -152,8 +153,8 @@ class TextPart(Masked):
         with self.text.lock:
             return self.text.shortest_rest(cast(int, config))
 
-    def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        return self.text.ends_below(state, wanted, most, self._end)
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
+        return self.text.ends_below(state, wanted, self._end)
 
     def cost(self, state: int) -> None:
         return None
@@ -180,7 +181,8 @@ class InterruptedText(Parts):
         """`bodies`: what follows each of the words; None: nothing can, so that it does not occur."""
         kept = [(word, body) for word, body in zip(of.words, bodies, strict=True) if body is not None]
         none = [word for word, body in zip(of.words, bodies, strict=True) if body is None]
-        of = TextBefore([word for word, _body in kept], (*of.avoided, *none))
+        if none:
+            of = TextBefore([word for word, _body in kept], (*of.avoided, *none))
         text = of.language(limits) if target is None else of.part(limits, target)
         super().__init__((text, *(body for _word, body in kept)))
         self._text, self._most = text, most

@@ -205,6 +205,10 @@ class JsonTexts(TextGrammar):
         return f"json {self.of.canonical}"
 
     @property
+    def identity(self) -> str:
+        return f"json {self.of.spelling}"
+
+    @property
     def limits(self) -> Limits:
         return self.of.limits
 

@@ -13,19 +13,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, WantedNodes
 from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError, StructgenError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
-from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, REFUSED, REGISTERS, NodeRow
+from structgen.machine_core.layout import (
+    ASKED,
+    BELOW,
+    ENDED,
+    FINISHED,
+    LARGE,
+    MISS,
+    REFUSED,
+    REGISTERS,
+    NodeRow,
+)
 from structgen.machine_core.masks import fill
 from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
@@ -118,9 +129,6 @@ class CompiledText(CompiledGrammar):
         self._tables.context[TextContext.visits] = address_of(self._visit_rows)
         self._steps = StepTable(self._tables.context, self._language)
         self._reuse = MaskReuse(self.vocabulary, self._language.classes)
-        begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
-        self._first_classes = np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
-        """The classes of the bytes with which tokens begin."""
         self._finished = -1
         self._moves: dict[int, list[tuple[bytes, int]]] = {}
         self._part_ends = PartEnds(self.address, self.vocabulary)
@@ -130,6 +138,12 @@ class CompiledText(CompiledGrammar):
         """The row of bits of the last mask, unless it is a list of tokens."""
         self._completions = _PartCompletions(self)
         self._start = self._number(self._language.start())
+
+    @cached_property
+    def _first_classes(self) -> npt.NDArray[np.uint8]:
+        """The classes of the bytes with which tokens begin."""
+        begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
+        return np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -156,6 +170,8 @@ class CompiledText(CompiledGrammar):
             visit = self._visits[key] = len(self._entered)
             self._entered.append(_Entered(insides, config))
             self._put_visit(visit, insides)
+            if all(one.after_end is None or self._told_bytes(one.after_end) is not None for one in insides):
+                self._find_wanted(visit)
         state = insides[0].state
         while (number := int(stepping.inside_state(self.address, visit, state))) < 0:
             self._steps.grow(self._tables.count(NODES) + 1)
@@ -165,15 +181,15 @@ class CompiledText(CompiledGrammar):
     def _find_wanted(self, visit: int) -> None:
         """Tell compiled code the nodes of the trie at which a part's text may end inside a token."""
         places = self._entered[visit].places
-        behind = [(one.part.last, one.after_end) for one in places if one.after_end is not None]
-        following = _joined(self._first_bytes(config) for _last, config in behind)
+        behind = [(one.part, one.after_end) for one in places if one.after_end is not None]
         found = self._wanted[visit] = self._part_ends.map(
-            _joined(last for last, _config in behind), following
+            _joined(part.last for part, _config in behind),
+            _joined(part.space for part, _config in behind),
+            _joined(self._first_bytes(config) for _part, config in behind),
         )
-        self._visit_rows[visit, [Visit.wanted, Visit.leaving]] = (
-            address_of(found.wanted) if found.count else 0,
-            address_of(found.slots),
-        )
+        if found.wanted.count <= BELOW:
+            trie = address_of(found.wanted.trie) if found.wanted.count else 0
+            self._visit_rows[visit, [Visit.wanted, Visit.leaving]] = trie, address_of(found.slots)
 
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
         """Write what compiled code knows of a visit."""
@@ -187,6 +203,7 @@ class CompiledText(CompiledGrammar):
             *part.calls,
             stepping.UNKNOWN,
             0,
+            -1,
             any(one.after_end is not None for one in places),
             any(one.ends for one in places),
         )
@@ -316,7 +333,7 @@ class CompiledText(CompiledGrammar):
         insides, _none = self._insides(index)
         leaves = any(
             one.after_end is not None
-            and self._part_ends.are_inside(one, self._first_bytes(one.after_end), token)
+            and self._part_ends.may_leave(one, self._first_bytes(one.after_end), token)
             for one in insides
         )
         state = None if leaves else insides[0].part.after(insides[0].state, token)
@@ -342,12 +359,19 @@ class CompiledText(CompiledGrammar):
 
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""
+        known = self._told_bytes(config)
+        if known is None:
+            known = self._following[config] = self._next_bytes(self._number(config))
+        return known
+
+    def _told_bytes(self, config: Config) -> bytes | None:
+        """As `_first_bytes`, None where states have to be made for that."""
         known = self._following.get(config)
         if known is None:
             run = self._language.run(config)
             moves = [(bytes(run[0][:1]), config)] if run else self._language.moves(config)
-            known = self._next_bytes(self._number(config)) if moves is None else _joined(data for data, _ in moves)
-            self._following[config] = known
+            if moves is not None:
+                known = self._following[config] = _joined(data for data, _after in moves)
         return known
 
     def _after_end(self, index: int) -> int:
@@ -400,31 +424,36 @@ class CompiledText(CompiledGrammar):
     def _compute(self, index: int, target: int) -> int:
         if fill(self.address, index, target) == 0:
             return 0
+        visit, state = self._visit(index)
+        if visit:
+            code = self._join_part(index, visit, state, target)
+            if code != stepping.UNKNOWN:
+                return code
         self._bits = None
         insides, others = self._insides(index)
-        if self._visit(index)[0] and not self._stands_for_part(index) and self._leaves_none(index, insides):
-            stepping.stand_for_part(self.address, index)
-        if self._stands_for_part(index):
-            insides[0].part.compiled.compute(insides[0].state, target)
-            return 0
         if insides:
             return self._join(index, insides, others, target)
         return ENDED if index == self._finished else self._read(index, target)
 
+    def _join_part(self, index: int, visit: int, state: int, target: int) -> int:
+        """As `_compute`, for a state inside a part that compiled code reads; UNKNOWN where it does not."""
+        places = self._entered[visit].places
+        if visit not in self._wanted:
+            self._find_wanted(visit)
+        if self._visit_rows[visit, Visit.behind] < 0 and len(places) == 1 and places[0].after_end is not None:
+            behind = self._number(places[0].after_end)
+            self._visit_rows[visit, Visit.behind] = behind
+        code = self._retry(stepping.join_part, index, target)
+        if code == MISS:
+            is_known = places[0].part.compiled.compute(state, target)
+            if self._stands_for_part(index):
+                return 0
+            code = self._retry(stepping.join_part, index, target) if is_known else stepping.UNKNOWN
+        return code
+
     def _stands_for_part(self, index: int) -> bool:
         """Return whether the mask of a state is that of the part that it is in."""
         return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
-
-    def _leaves_none(self, index: int, insides: Sequence[InsidePart]) -> bool:
-        """Return whether no token leaves the part that a state is in, and the text ends where the part's
-        does."""
-        one, visit = insides[0], self._visit(index)[0]
-        if visit not in self._wanted:
-            self._find_wanted(visit)
-        if not any(one.part.calls) or (one.part.compiled.may_end(one.state) and not self.may_end(index)):
-            return False
-        behind = (place for place in insides if place.after_end is not None)
-        return not any(len(self._part_ends.nodes(at, self._first_bytes(at.after_end))) for at in behind)
 
     def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
         """As CompiledGrammar's."""
@@ -593,12 +622,10 @@ class CompiledText(CompiledGrammar):
         """The shortest completions of its states."""
         return self._completions
 
-    def ends_below(
-        self, index: int, wanted: npt.NDArray[np.uint8], most: int, standing: int = stepping.STOPS
-    ) -> list[int]:
+    def ends_below(self, index: int, wanted: WantedNodes, standing: int = stepping.STOPS) -> list[int]:
         """As CompiledGrammar's; where the text stands so (`Language.standing`)."""
-        found = np.empty(most, np.int32)
-        arguments = address_of(wanted), standing, address_of(found)
+        found = np.empty(wanted.count, np.int32)
+        arguments = address_of(wanted.trie), standing, address_of(found)
         count = self._retry(stepping.ends_below, index, *arguments)
         nodes: list[int] = found[:count].tolist()
         return nodes
