@@ -155,7 +155,8 @@ class WantedNodes(NamedTuple):
 
     flags: npt.NDArray[np.uint8]
     """Of each node of the trie 2 where it is one of them, 1 on the way to them, else 0."""
-    count: int
+    most: int
+    """How many they are."""
     trie: npt.NDArray[np.int64]
     """How many they and those on the way are; the words of all these as a trie of their own, slot 0 where one
     is to be examined; and their places in the whole trie."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.core.compiled import CompiledGrammar, State, WantedNodes
 from structgen.json_grammars.completion import Completer
@@ -162,7 +161,7 @@ class CompiledSchema(CompiledGrammar):
 
     def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
         """As CompiledGrammar's, in one compiled call: some 30 ns a node."""
-        found = np.empty(wanted.count, np.int32)
+        found = np.empty(wanted.most, np.int32)
         count = self._retry(state_walk.ends_below, index, address_of(wanted.trie), address_of(found))
         nodes: list[int] = found[:count].tolist()
         return nodes

@@ -1,8 +1,8 @@
 """Free text up to words behind which other grammars follow: the text of triggered tags and of tool calls.
 
-The free text is one automaton over all words (`TextBefore`). Compiled for a vocabulary it is the same whatever
-follows the words, and so are its masks: it is kept with the mask store, and a grammar with the same words
-takes it as a part.
+The free text is one automaton over all words (`TextBefore`). Compiled for a vocabulary it is the same
+whatever follows the words, and so are its masks: it is kept with the mask store, and a grammar with the same
+words takes it as a part.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.core.compiled import WantedNodes
-from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.limits import Limits
@@ -159,7 +158,7 @@ class TextPart(Masked):
     def cost(self, state: int) -> None:
         return None
 
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> None:
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
         return None
 
 

@@ -155,9 +155,9 @@ def ends_below(context: int, index: int, wanted_address: int, target_address: in
 
 @entry("int64(int64, int64, int64, int64)")
 def slots_below(context: int, index: int, node: int, target_address: int) -> int:
-    """Write to `target` (int32) the slots of the tokens below a node of the trie whose bytes behind the node's
-    can be read from a state. Returns how many, -3 with questions noted; -1 where the document may end before
-    the end of one, or they are more than BELOW."""
+    """Write to `target` (int32) the slots of the tokens below a node of the trie whose bytes behind it can be
+    read from a state. Returns how many, -3 with questions noted; -1 where the document may end before the end
+    of one, or they are more than BELOW."""
     c = JsonContext(context)
     target = Int32s(target_address)
     c.precise = 1

@@ -40,7 +40,7 @@ from structgen.machine_core.layout import (
 from structgen.machine_core.masks import fill
 from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
-from structgen.native.typed_blocks import words_of
+from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine import stepping
 from structgen.text_grammars.machine.language import (
@@ -63,6 +63,7 @@ _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 _NO_BUDGET: Final = nullcontext()
 """Each question is bounded by the limits of its language alone."""
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
+_VISITS, _LEAVING = word_of(TextContext, "visits"), word_of(Visit, "leaving")
 _READING = 0
 """The mode of every state before an end token."""
 _MOVES = 1 << 16
@@ -126,7 +127,7 @@ class CompiledText(CompiledGrammar):
         self._wanted: dict[int, Map] = {}
         """Visit -> the nodes of the trie that are examined for ends of its part, once a mask needed them."""
         self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
-        self._tables.context[TextContext.visits] = address_of(self._visit_rows)
+        self._tables.context[_VISITS] = address_of(self._visit_rows)
         self._steps = StepTable(self._tables.context, self._language)
         self._reuse = MaskReuse(self.vocabulary, self._language.classes)
         self._finished = -1
@@ -187,9 +188,9 @@ class CompiledText(CompiledGrammar):
             _joined(part.space for part, _config in behind),
             _joined(self._first_bytes(config) for _part, config in behind),
         )
-        if found.wanted.count <= BELOW:
-            trie = address_of(found.wanted.trie) if found.wanted.count else 0
-            self._visit_rows[visit, [Visit.wanted, Visit.leaving]] = trie, address_of(found.slots)
+        if found.wanted.most <= BELOW:
+            trie = address_of(found.wanted.trie) if found.wanted.most else 0
+            self._visit_rows[visit, [Visit.wanted, _LEAVING]] = trie, address_of(found.slots)
 
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
         """Write what compiled code knows of a visit."""
@@ -197,7 +198,7 @@ class CompiledText(CompiledGrammar):
         if visit == len(self._visit_rows):
             self._steps.keep(self._visit_rows)
             self._visit_rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
-            self._tables.context[TextContext.visits] = address_of(self._visit_rows)
+            self._tables.context[_VISITS] = address_of(self._visit_rows)
         self._visit_rows[visit] = (
             part.compiled.address,
             *part.calls,
@@ -305,11 +306,11 @@ class CompiledText(CompiledGrammar):
         with self.lock:
             if self._visit(index)[0]:
                 return self._after_inside(index, token)
-            found: int = self._retry(stepping.take_token, index, token)
-            if found == stepping.UNKNOWN:
-                found = self._read_token(index, token)
-                self._record(index, token, found)
-            return found
+            after: int = self._retry(stepping.take_token, index, token)
+            if after == stepping.UNKNOWN:
+                after = self._read_token(index, token)
+                self._record(index, token, after)
+            return after
 
     def _read_token(self, index: int, token: int) -> int:
         """Return the state after a token, read byte by byte without states in between, or -1."""
@@ -624,7 +625,7 @@ class CompiledText(CompiledGrammar):
 
     def ends_below(self, index: int, wanted: WantedNodes, standing: int = stepping.STOPS) -> list[int]:
         """As CompiledGrammar's; where the text stands so (`Language.standing`)."""
-        found = np.empty(wanted.count, np.int32)
+        found = np.empty(wanted.most, np.int32)
         arguments = address_of(wanted.trie), standing, address_of(found)
         count = self._retry(stepping.ends_below, index, *arguments)
         nodes: list[int] = found[:count].tolist()

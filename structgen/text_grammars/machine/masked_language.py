@@ -104,7 +104,7 @@ class Masked(Language, MaskedPart):
     def cost(self, state: int) -> int | None:
         return self.compiled.cost(state)
 
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
         if left < 0:
             return tokens
         with self.compiled.lock:

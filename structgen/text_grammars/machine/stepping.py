@@ -75,7 +75,7 @@ class Visit(Block):
     slots_below: int
     """The slots of tokens below a node that can be read from a state, unless the text ends inside one."""
     wanted: int
-    """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: that is not known yet."""
+    """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
     leaving: Bytes
     """Of each slot, whether its tokens may leave the part (`part_ends.Map`), once `wanted` is known."""
     behind: int
@@ -196,8 +196,8 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
 
 @jit
 def read(c: TextContext, index: int, token: int) -> int:
-    """Return the state after a token, byte by byte; REFUSED; ASKED with questions noted; UNKNOWN where it enters
-    a part."""
+    """Return the state after a token, byte by byte; REFUSED; ASKED with questions noted; UNKNOWN where it
+    enters a part."""
     if c.vocabulary.slot[token] < 0:
         return REFUSED
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
@@ -399,8 +399,8 @@ def walk_ends(
 
 @entry("int64(int64, int64, int64, int64)")
 def crossings(context: int, index: int, wanted: int, target: int) -> int:
-    """As `walk_ends`, where the text does not go on; nothing is noted, and no lock is needed. Memory for a walk
-    lies behind the target."""
+    """As `walk_ends`, where the text does not go on; nothing is noted, and no lock is needed. Memory for a
+    walk lies behind the target."""
     stack = skip(Int64s(target), BELOW // 2)
     return walk_ends(TextContext(context), index, Int64s(wanted), 0, stack, Int32s(target), False)
 
