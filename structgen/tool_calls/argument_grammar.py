@@ -29,8 +29,8 @@ from structgen.language.ir import (
     ValueMenu,
 )
 from structgen.text_grammars.composition.bans import without
-from structgen.text_grammars.interrupted_text import holding, shown
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
+from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
 from structgen.tool_calls.templates import TEXT, filled, pieces
 from structgen.tool_calls.tool_format import ToolFormat

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from structgen.core.compiled import WantedNodes
 from structgen.native.raw_memory import address_of
-from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine import part_reading
 from structgen.text_grammars.machine.language import InsidePart
 from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.tokens.trie_nodes import fields_of
@@ -68,7 +68,9 @@ class PartEnds:
         if known is None:
             marks = np.empty(len(self._vocabulary.nodes), np.uint8)
             flags = _flags(last) | 2 * _flags(space), _flags(following)
-            stepping.mark_wanted(self._address, address_of(flags[0]), address_of(flags[1]), address_of(marks))
+            part_reading.mark_wanted(
+                self._address, address_of(flags[0]), address_of(flags[1]), address_of(marks)
+            )
             below = self._slots_below(np.flatnonzero(marks == 2), following)
             known = Map(WantedNodes.of(self._vocabulary.nodes, marks), below)
         self._maps[key] = known  # the most recently used is the last
