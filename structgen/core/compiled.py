@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, NoReturn, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
-from structgen.tokens.trie_nodes import fields_of
+from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _VOCABULARY, _ENDS, _DENSE_ROWS = (word_of(Core, name) for name in ("vocabulary", "ends", "dense_rows"))
@@ -154,6 +154,28 @@ class Completions(Protocol):
 
 _At = TypeVar("_At")
 _NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
+
+
+class WantedNodes(NamedTuple):
+    """Some nodes of a vocabulary's trie, to be examined one by one."""
+
+    flags: npt.NDArray[np.uint8]
+    """Of each node of the trie 2 where it is one of them, 1 on the way to them, else 0."""
+    most: int
+    """How many they are."""
+    trie: npt.NDArray[np.int64]
+    """How many they and those on the way are; the words of all these as a trie of their own, slot 0 where one
+    is to be examined; and their places in the whole trie."""
+
+    @classmethod
+    def of(cls, words: npt.NDArray[np.uint64], flags: npt.NDArray[np.uint8]) -> WantedNodes:
+        """Return the wanted nodes of a trie by their flags."""
+        nodes = np.flatnonzero(flags)
+        byte, depth, _slot, end = fields_of(words[nodes].astype(np.int64))
+        wanted = (flags[nodes] == 2).astype(np.int64)
+        ends = np.searchsorted(nodes, end)
+        packed = byte | depth << DEPTH_SHIFT | wanted << SLOT_SHIFT | ends << END_SHIFT
+        return cls(flags, int(wanted.sum()), np.concatenate([[len(nodes)], packed, nodes]))
 
 
 def ends_read(
@@ -682,10 +704,9 @@ class CompiledGrammar(ABC):
             dense, at = self._tables.rows(NODES)[index, [NodeRow.dense_row, NodeRow.token_list]].tolist()
             return dense, listed(self._tables, at)
 
-    def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        """Return the nodes of the vocabulary's trie, in order, that have a 2 in `wanted` and whose bytes lead
-        from a state, by its number, to one in which the text may end. `wanted` has a number for each node,
-        `most` of them 2; subtrees of nodes with a 0 are skipped.
+    def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
+        """Return the wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
+        number, to one in which the text may end.
 
         Cost: some microseconds a node in Python; some machines do it in compiled code.
         """
@@ -694,7 +715,7 @@ class CompiledGrammar(ABC):
             after = self.bytes_index(state, bytes((byte,)))
             return None if after < 0 else after
 
-        return ends_read(self.vocabulary.nodes, wanted, index, step, self.may_end)
+        return ends_read(self.vocabulary.nodes, wanted.flags, index, step, self.may_end)
 
     def bits(self, index: int) -> npt.NDArray[np.int32]:
         """Return a state's mask (by its number) as a row of bits of its own."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, State
+from structgen.core.compiled import CompiledGrammar, State, WantedNodes
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.document_values import value_of
 from structgen.json_grammars.kept_schema import KeptGrammar, SchemaKeeper, identity_of
@@ -160,10 +159,10 @@ class CompiledSchema(CompiledGrammar):
         """Return the number of the state after bytes, or -1."""
         return self._machine.after(index, data)
 
-    def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
+    def ends_below(self, index: int, wanted: WantedNodes) -> list[int]:
         """As CompiledGrammar's, in one compiled call: some 30 ns a node."""
-        found = np.empty(most, np.int32)
-        count = self._retry(state_walk.ends_below, index, address_of(wanted), address_of(found))
+        found = np.empty(wanted.most, np.int32)
+        count = self._retry(state_walk.ends_below, index, address_of(wanted.trie), address_of(found))
         nodes: list[int] = found[:count].tolist()
         return nodes
 

@@ -171,7 +171,7 @@ class RayWorkers(Generic[Shard, Answer]):
 
     def _said(self, done: Any) -> Any:
         try:
-            error, value = self._ray.get(done)
+            refused, value = self._ray.get(done)
         except self._ray.exceptions.RayError as error:
             raise StructgenError(
                 f"A worker failed: {str(error).strip().splitlines()[-1]}",
@@ -179,8 +179,8 @@ class RayWorkers(Generic[Shard, Answer]):
                 cure="What it is sent must be of modules that every machine has, and that do no work when "
                 "they are imported.",
             ) from error
-        if error is not None:
-            what, where, cure = error
+        if refused is not None:
+            what, where, cure = refused
             raise StructgenError(what, where=where, cure=cure)
         return value
 

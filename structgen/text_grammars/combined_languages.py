@@ -30,11 +30,14 @@ class Parts(Language):
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
         self.classes = common_classes([part.classes for part in self.parts])
-        self.outer_classes = common_classes([part.outer_classes or part.classes for part in self.parts])
         self.specials = frozenset(token for part in self.parts for token in part.specials)
         self.counts_tokens = any(part.counts_tokens for part in self.parts)
         self.has_stack = any(part.has_stack for part in self.parts)
         self._over: dict[tuple[Language, Config], bool] = {}
+
+    @cached_property
+    def outer_classes(self) -> bytes | None:  # type: ignore[override]
+        return common_classes([part.outer_classes or part.classes for part in self.parts])
 
     def part(self, place: Place) -> Language:
         return self.parts[place[0]]

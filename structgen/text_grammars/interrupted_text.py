@@ -1,96 +1,49 @@
 """Free text up to words behind which other grammars follow: the text of triggered tags and of tool calls.
 
-The free text is one automaton over all words (`TextBefore`). Compiled for a vocabulary it is the same whatever
-follows the words, and so are its masks: it is kept with the mask store, and a grammar with the same words
-takes it as a part.
+The free text is one automaton over all words (`TextBefore`). Compiled for a vocabulary it is the same
+whatever follows the words, and so are its masks: it is kept with the mask store, and a grammar with the same
+words takes it as a part.
 """
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any, Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import GrammarError
+from structgen.core.compiled import WantedNodes
 from structgen.language.expectation import Expected
-from structgen.language.ir import All, Formula, Not, Pattern
+from structgen.language.ir import Formula
 from structgen.limits import Limits
 from structgen.native.jit import code_of
 from structgen.text_grammars.combined_languages import Parts, Place
-from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine import part_reading, stepping
 from structgen.text_grammars.machine.compiled_text import CompiledText
-from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language, Moves
+from structgen.text_grammars.machine.language import (
+    ALL_BYTES,
+    CompileTarget,
+    Config,
+    InsidePart,
+    Language,
+    LanguageGrammar,
+    Moves,
+)
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.regular_language import RegularLanguage
-from structgen.text_grammars.text_grammar import RegularGrammar, TextGrammar
 from structgen.tokens.vocabulary import Vocabulary
-
-_ANY: Final = r"[\s\S]*"
-_SHOWN: Final = 4
-
-
-class TextBefore(TextGrammar):
-    """Any text without some words, or up to the first of them; none of `avoided` stands in it."""
-
-    __slots__ = ("avoided", "words")
-
-    def __init__(self, words: Sequence[str], avoided: Sequence[str]) -> None:
-        self.words, self.avoided = tuple(words), tuple(avoided)
-
-    @property
-    def canonical(self) -> str:
-        return f"text before {json.dumps((self.words, self.avoided))}"
-
-    @property
-    def limits(self) -> Limits:
-        return Limits()
-
-    @property
-    def source(self) -> str:
-        return "free text"
-
-    def formulas(self) -> tuple[Formula, ...]:
-        """Return the formulas of texts without the words, and of those that end with the first, second..."""
-        every = (*self.words, *self.avoided)
-        later = Not(Pattern(rf"^{_ANY}(?:{_any_of(self.words)})[\s\S]+$"))
-        never = (Not(holding(self.avoided)),) if self.avoided else ()
-        ends = (Pattern(f"^{_ANY}(?:{_any_of((word,))})$") for word in self.words)
-        return (Not(holding(every)) if every else Pattern(""), *(All((one, later, *never)) for one in ends))
-
-    def language(self, limits: Limits, target: CompileTarget | None = None) -> TextBeforeLanguage:
-        return TextBeforeLanguage(self, limits)
-
-    def part(self, limits: Limits, target: CompileTarget) -> TextPart:
-        """Return the compiled grammar as a part, made once for a store."""
-        kept: OrderedDict[Any, CompiledText] = OrderedDict()
-        if target.is_shared:
-            kept = cast(
-                "OrderedDict[Any, CompiledText]", target.store.of(Vocabulary.of(target.tokenizer)).texts
-            )
-        key = self.canonical, limits, target.tokenizer.eos_token_ids
-        found = kept.pop(key, None)
-        if found is None or found.used > 1:
-            found = CompiledText(self, target.tokenizer, limits, target.store)
-        kept[key] = found
-        if len(kept) > 16:
-            kept.popitem(last=False)
-        return TextPart(found, 2)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return TextBefore, (self.words, self.avoided)
 
 
 class TextBeforeLanguage(RegularLanguage):
-    """The automaton of `TextBefore`."""
+    """Texts without some words, and texts that end with the first of these: a formula of each, in this
+    order."""
 
-    def __init__(self, of: TextBefore, limits: Limits) -> None:
-        self._ends = [f"any text up to {shown(of.words)}"] * len(of.words)
-        first, *others = of.formulas()
-        super().__init__(first, f"any text without {shown((*of.words, *of.avoided))}", limits, others=others)
+    def __init__(self, formulas: Sequence[Formula], what: str, ends: str, limits: Limits) -> None:
+        """`what`, `ends`: the two, in words."""
+        super().__init__(formulas[0], what, limits, others=formulas[1:])
+        self._ends = [ends] * (len(formulas) - 1)
 
     def standing(self, config: Config) -> int:
         met = self.outcome(config)
@@ -123,17 +76,37 @@ class TextBeforeLanguage(RegularLanguage):
         return [one for one in dict.fromkeys(found) if one.first]
 
 
+def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> TextPart:
+    """Return free text as a part, compiled once for a store."""
+    kept: OrderedDict[Any, CompiledText] = OrderedDict()
+    if target.is_shared:
+        kept = cast("OrderedDict[Any, CompiledText]", target.store.of(Vocabulary.of(target.tokenizer)).texts)
+    key = of.canonical, limits, target.tokenizer.eos_token_ids
+    found = kept.pop(key, None)
+    if found is None or found.used > 1:
+        found = CompiledText(of, target.tokenizer, limits, target.store)
+    kept[key] = found
+    if len(kept) > 16:
+        kept.popitem(last=False)
+    return TextPart(found)
+
+
 class TextPart(Masked):
     """The compiled text as a part of which one end counts."""
 
-    def __init__(self, compiled: CompiledText, end: int) -> None:
-        """`end`: how the text stands there (`TextBeforeLanguage.standing`)."""
-        super().__init__(compiled)
+    def __init__(self, compiled: CompiledText, end: int = stepping.WORD, last: bytes = ALL_BYTES) -> None:
+        """`end`: how the text stands there (`TextBeforeLanguage.standing`); `last`: its last byte."""
+        super().__init__(compiled, last)
         self.text, self._end = compiled, end
 
     @property
     def calls(self) -> tuple[int, ...]:
-        known = stepping.peek_token, stepping.standing, stepping.crossings, stepping.peek_below
+        known = (
+            part_reading.peek_token,
+            part_reading.standing,
+            part_reading.crossings,
+            part_reading.peek_below,
+        )
         return tuple(map(code_of, known))
 
     def standing(self, config: Config) -> int:
@@ -152,13 +125,13 @@ class TextPart(Masked):
         with self.text.lock:
             return self.text.shortest_rest(cast(int, config))
 
-    def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        return self.text.ends_below(state, wanted, most, self._end)
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
+        return self.text.ends_below(state, wanted, self._end)
 
     def cost(self, state: int) -> None:
         return None
 
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> None:
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
         return None
 
 
@@ -170,27 +143,15 @@ class InterruptedText(Parts):
     """
 
     def __init__(
-        self,
-        of: TextBefore,
-        bodies: Sequence[Language | None],
-        most: int | None,
-        limits: Limits,
-        target: CompileTarget | None,
+        self, text: TextBeforeLanguage | TextPart, bodies: Mapping[str, Language], most: int | None
     ) -> None:
-        """`bodies`: what follows each of the words; None: nothing can, so that it does not occur."""
-        kept = [(word, body) for word, body in zip(of.words, bodies, strict=True) if body is not None]
-        none = [word for word, body in zip(of.words, bodies, strict=True) if body is None]
-        of = TextBefore([word for word, _body in kept], (*of.avoided, *none))
-        text = of.language(limits) if target is None else of.part(limits, target)
-        super().__init__((text, *(body for _word, body in kept)))
+        """`text`: up to one of some words; `bodies`: what follows each of them."""
+        super().__init__((text, *bodies.values()))
         self._text, self._most = text, most
         self._views: list[TextPart] = []
         if isinstance(text, TextPart):
-            # the last byte of every word
-            last = [word.encode()[-1:] for word, _body in kept]
-            self._views = [TextPart(text.text, 2 + end) for end in range(1, len(self.parts))]
-            for view, byte in zip(self._views, last, strict=True):
-                view.last = byte
+            for end, word in enumerate(bodies, 1):
+                self._views.append(TextPart(text.text, stepping.WORD + end, word.encode()[-1:]))
 
     def part(self, place: Place) -> Language:
         return self.parts[place[0] % len(self.parts)]
@@ -257,17 +218,3 @@ class InterruptedText(Parts):
             for number, at in cast("frozenset[Place]", config)
         ]
         return min(rests, key=lambda one: (len(one[1]), *one))[1]
-
-
-def holding(words: Sequence[str]) -> Formula:
-    """Return the formula of texts that contain one of some words."""
-    return Pattern(f"^{_ANY}(?:{_any_of(words)}){_ANY}$")
-
-
-def _any_of(words: Sequence[str]) -> str:
-    """Return a pattern of some words. Raises `OptionError` where UTF-8 cannot write one."""
-    return cast(str, RegularGrammar.of_texts(words).body)
-
-
-def shown(words: Sequence[str]) -> str:
-    return ", ".join(map(repr, words[:_SHOWN])) + (", ..." if len(words) > _SHOWN else "")

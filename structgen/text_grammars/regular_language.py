@@ -78,10 +78,10 @@ class LiteralLanguage(Language):
 
     def __init__(self, text: bytes, what: str) -> None:
         self._text, self._what = text, what
-        numbers = {byte: number for number, byte in enumerate(dict.fromkeys(text), 1)}
-        self.classes = bytes(numbers.get(byte, 0) for byte in range(256))
-        if len(numbers) == 256:
-            self.classes = ALL_BYTES
+        classes = bytearray(256)
+        for number, byte in enumerate(dict.fromkeys(text), 1):
+            classes[byte] = number & 255
+        self.classes = bytes(classes) if 0 in classes else ALL_BYTES
 
     def start(self) -> Config:
         return 0

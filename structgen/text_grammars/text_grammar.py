@@ -8,39 +8,40 @@ become one formula, which one automaton reads. Everything else becomes a `Compos
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
-from structgen.automata.regex.syntax_tree import (
-    Alternation,
-    CharacterClass,
-    Concatenation,
-    Node,
-    Repetition,
-    descendants,
-)
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError
-from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
+from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import LanguageGrammar
+from structgen.text_grammars.regular_formulas import (
+    ANY,
+    any_of,
+    body_of,
+    check_utf8,
+    holding,
+    shortened,
+    shown,
+    spelled,
+)
 
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.store.mask_store import MaskStore
+    from structgen.text_grammars.interrupted_text import TextBeforeLanguage
     from structgen.text_grammars.machine.language import CompileTarget, Language
     from structgen.tokens.tokenizer import Tokenizer
 
 Operand: TypeAlias = Union[Grammar, str]
 """An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
-_SHOWN: Final = 60
-"""Characters of a text that a message shows."""
 
 
 class TextGrammar(LanguageGrammar):
@@ -131,7 +132,7 @@ class RegularGrammar(TextGrammar):
     def __init__(self, formula: Formula, what: str, *, limits: Limits | None = None) -> None:
         self.formula, self.what = formula, what
         self._limits = Limits() if limits is None else limits
-        self.body: str | None = _body(formula)
+        self.body: str | None = body_of(formula)
         """A pattern of the same texts whose meaning does not depend on the text around it, or None."""
 
     @classmethod
@@ -144,12 +145,7 @@ class RegularGrammar(TextGrammar):
                 raise OptionError(
                     f"A text is a string, not a {type(word).__name__}.", where="texts", cure="Give strings."
                 )
-            if any("\ud800" <= char < "\ue000" for char in word):
-                raise OptionError(
-                    f"The text {shortened(word)!r} has a lone surrogate, which UTF-8 cannot write.",
-                    where="texts",
-                    cure="Write the character it is half of.",
-                )
+            check_utf8(word)
         if not words:
             raise OptionError(
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
@@ -169,7 +165,7 @@ class RegularGrammar(TextGrammar):
 
     @property
     def canonical(self) -> str:
-        return f"regular {_spelled(self.formula)}"
+        return f"regular {spelled(self.formula)}"
 
     @property
     def limits(self) -> Limits:
@@ -192,6 +188,42 @@ class RegularGrammar(TextGrammar):
         return _regular_again, (self.formula, self.what, self._limits)
 
 
+class TextBefore(TextGrammar):
+    """Any text without some words, or up to the first of them; none of `avoided` stands in it."""
+
+    __slots__ = ("avoided", "words")
+
+    def __init__(self, words: Sequence[str], avoided: Sequence[str]) -> None:
+        self.words, self.avoided = tuple(words), tuple(avoided)
+
+    @property
+    def canonical(self) -> str:
+        return f"text before {json.dumps((self.words, self.avoided))}"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits()
+
+    @property
+    def source(self) -> str:
+        return "free text"
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> TextBeforeLanguage:
+        # start-up time
+        from structgen.text_grammars.interrupted_text import TextBeforeLanguage
+
+        every = (*self.words, *self.avoided)
+        later = Not(Pattern(rf"^{ANY}(?:{any_of(self.words)})[\s\S]+$"))
+        never = (Not(holding(self.avoided)),) if self.avoided else ()
+        ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
+        formulas: list[Formula] = [Not(holding(every)), *(All((one, later, *never)) for one in ends)]
+        what, end = f"any text without {shown(every)}", f"any text up to {shown(self.words)}"
+        return TextBeforeLanguage(formulas, what, end, limits)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TextBefore, (self.words, self.avoided)
+
+
 class JsonTexts(TextGrammar):
     """The JSON texts of a schema grammar, as a part of other grammars."""
 
@@ -203,6 +235,10 @@ class JsonTexts(TextGrammar):
     @property
     def canonical(self) -> str:
         return f"json {self.of.canonical}"
+
+    @property
+    def identity(self) -> str:
+        return f"json {self.of.spelling}"
 
     @property
     def limits(self) -> Limits:
@@ -458,7 +494,7 @@ def _language_of(
     from structgen.text_grammars.combined_languages import AnyOrder, Chain, RepeatedLanguage
     from structgen.text_grammars.combined_languages import Union as UnionLanguage
     from structgen.text_grammars.context_free.regular_intersection import Meet
-    from structgen.text_grammars.interrupted_text import InterruptedText, TextBefore
+    from structgen.text_grammars.interrupted_text import InterruptedText, text_part
     from structgen.text_grammars.regular_language import RegularLanguage
 
     if not isinstance(grammar, Composed):
@@ -482,9 +518,17 @@ def _language_of(
         *parts, between = (_language_of(part, limits, known, target, False) for part in grammar.parts)
         return AnyOrder(parts, grammar.least, between)
     if grammar.operation is Operation.INTERRUPT:
-        bodies = [_language_if_any(part, limits, known, target) for part in grammar.parts[1:]]
         text = cast(TextBefore, grammar.parts[0])
-        return InterruptedText(text, bodies, grammar.most, limits, target if is_last else None)
+        behind = {
+            word: _language_if_any(part, limits, known, target)
+            for word, part in zip(text.words, grammar.parts[1:], strict=True)
+        }
+        bodies = {word: body for word, body in behind.items() if body is not None}
+        if len(bodies) < len(behind):
+            text = TextBefore(list(bodies), (*text.avoided, *(word for word in behind if word not in bodies)))
+        # where something follows, most states are at an end: its masks would save nothing
+        whole = text_part(text, limits, target) if target and is_last else text.language(limits)
+        return InterruptedText(whole, bodies, grammar.most)
     if grammar.operation in (Operation.MEET, Operation.BAN):
         assert grammar.formula is not None
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
@@ -544,46 +588,3 @@ def _limits(parts: tuple[TextGrammar, ...] | list[TextGrammar]) -> Limits:
 
 def _regular_again(formula: Formula, what: str, limits: Limits) -> RegularGrammar:
     return RegularGrammar(formula, what, limits=limits)
-
-
-def _spelled(formula: Formula) -> str:
-    """Return a formula as text, the same for equal formulas in every process."""
-    match formula:
-        case Pattern(source):
-            return f"/{source}/"
-        case Words():
-            return json.dumps(sorted(formula.of))
-        case Format(name):
-            return f"format({json.dumps(name)})"
-        case Length():
-            return f"length({formula.least},{formula.most})"
-        case Not():
-            return f"not({_spelled(formula.of)})"
-        case All() | Any_():
-            name = "all" if isinstance(formula, All) else "any"
-            return f"{name}({','.join(map(_spelled, formula.of))})"
-    raise AssertionError(f"{type(formula).__name__} is no formula of texts")
-
-
-def _body(formula: Formula) -> str | None:
-    if isinstance(formula, Words):
-        return "|".join("".join(map(_escaped, word)) for word in sorted(formula.of))
-    if isinstance(formula, Pattern) and formula.source.startswith("^(?:") and formula.source.endswith(")$"):
-        body = formula.source[4:-2]
-        return None if _asserts(ecma_syntax.parse(f"(?:{body})")) else body
-    return None
-
-
-def _escaped(char: str) -> str:
-    return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
-
-
-def _asserts(node: Node) -> bool:
-    """Return whether a tree has an assertion, so that its matches depend on the text around them."""
-    plain = (CharacterClass, Concatenation, Alternation, Repetition)
-    return not all(isinstance(one, plain) for one in descendants(node))
-
-
-def shortened(text: str) -> str:
-    """Return a text for a message, cut to 60 characters."""
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

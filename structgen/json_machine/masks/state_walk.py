@@ -136,35 +136,32 @@ def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def ends_below(context: int, index: int, wanted_address: int, target_address: int) -> int:
-    """Write to `target` (int32) those nodes of the trie with a 2 in `wanted` (uint8 for each) whose bytes
-    lead from a state to one in which the document may end; below a 0 there are none. Returns how many, or -3
-    with questions noted."""
+    """Write to `target` (int32) those of some nodes (`trie_nodes.WantedNodes.trie`) whose bytes lead from a
+    state to one in which the document may end. Returns how many, or -3 with questions noted."""
     c = JsonContext(context)
-    wanted = Bytes(wanted_address)
-    target = Int32s(target_address)
+    wanted, target = Int64s(wanted_address), Int32s(target_address)
     c.precise = 1
-    nodes, count, blocks = c.vocabulary.trie, c.vocabulary.trie_count, c.scratch
+    count, nodes, blocks = wanted[0], skip(wanted, 1), c.scratch
     copy_block(c.nodes[index].registers, blocks[0])
     found, node = 0, 0
     while node < count:
-        word, flag = nodes[node], wanted[node]
-        code = NO
-        if flag != 0:
-            depth = (word >> 8) & 0xFFF
-            d = blocks[depth]
-            code = step(c, blocks[depth - 1], d, word & 0xFF)
-            if code == YES and flag == 2 and accepting(c, d):
-                target[found] = node
-                found += 1
-        node = node + 1 if code == YES else (word >> 40) & 0xFFFFFF
+        word = nodes[node]
+        d = blocks[depth_of(word)]
+        if step(c, blocks[depth_of(word) - 1], d, byte_of(word)) != YES:
+            node = end_of(word)
+            continue
+        if slot_of(word) != 0 and accepting(c, d):
+            target[found] = nodes[count + node]
+            found += 1
+        node += 1
     return ASKED if c.questions.count > 0 else found
 
 
 @entry("int64(int64, int64, int64, int64)")
 def slots_below(context: int, index: int, node: int, target_address: int) -> int:
-    """Write to `target` (int32) the slots of the tokens below a node of the trie whose bytes behind the node's
-    can be read from a state. Returns how many, -3 with questions noted; -1 where the document may end before
-    the end of one, or they are more than BELOW."""
+    """Write to `target` (int32) the slots of the tokens below a node of the trie whose bytes behind it can be
+    read from a state. Returns how many, -3 with questions noted; -1 where the document may end before the end
+    of one, or they are more than BELOW."""
     c = JsonContext(context)
     target = Int32s(target_address)
     c.precise = 1

@@ -31,8 +31,8 @@ from structgen.language.ir import (
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.templates import TEXT, filled, pieces
-from structgen.text_grammars.interrupted_text import holding, shown
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
+from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, in_any_order, sequence
 
 _COMBINING: Final = (

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from structgen.errors import OptionError
 from structgen.language.ir import Not
 from structgen.text_grammars.free_text import text
-from structgen.text_grammars.interrupted_text import TextBefore, holding, shown
 from structgen.text_grammars.regular import RegularGrammar
-from structgen.text_grammars.text_grammar import Composed, Operation, TextGrammar, either
+from structgen.text_grammars.regular_formulas import holding, shown
+from structgen.text_grammars.text_grammar import Composed, Operation, TextBefore, TextGrammar, either
 
 
 def triggered(

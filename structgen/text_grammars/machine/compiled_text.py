@@ -1,94 +1,68 @@
 """`CompiledText`: a `Language` compiled against a tokenizer.
 
-The configurations of the language are numbered as texts reach them; their numbers are the states. Compiled
-code (`stepping`) walks tokens and the vocabulary's trie through a table of steps. It notes the cells that it
-misses; Python asks the language, fills the cells and calls again.
+The configurations of the language are numbered as texts reach them (`NumberedText`); their numbers are the
+states. Compiled code (`stepping`) walks tokens and the vocabulary's trie through a table of steps. It notes
+the cells that it misses; Python asks the language, fills the cells and calls again.
 
 A mask is found in one of three ways (`_compute`): the trie is walked from the state; or most of it is copied
-from a similar state (`MaskReuse`); or, inside parts with masks of their own, the part's mask is joined with
-the tokens that leave the part (`PartEnds`).
+from a similar state (`MaskReuse`); or, inside parts with masks of their own, it is the part's mask, joined
+with the tokens that leave the part, if there are any (`PartEnds`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import nullcontext
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Literal
 from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import WantedNodes
 from structgen.core.dfa import Dfa, explicit_of_parser
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, LISTS, NODES
-from structgen.machine_core.layout import ASKED, ENDED, FINISHED, LARGE, REFUSED, REGISTERS, NodeRow
+from structgen.machine_core.layout import (
+    ASKED,
+    ENDED,
+    FINISHED,
+    LARGE,
+    MISS,
+    NodeRow,
+)
 from structgen.machine_core.masks import fill
-from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
-from structgen.native.typed_blocks import words_of
 from structgen.store.mask_store import MaskStore
-from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine import part_reading, stepping
 from structgen.text_grammars.machine.language import (
     TOKEN,
-    CompileTarget,
     Config,
     InsidePart,
-    Language,
     LanguageGrammar,
 )
 from structgen.text_grammars.machine.mask_reuse import MaskReuse
 from structgen.text_grammars.machine.mask_union import MaskUnion
-from structgen.text_grammars.machine.part_ends import Map, PartEnds
+from structgen.text_grammars.machine.numbered_text import NumberedText
 from structgen.text_grammars.machine.rest_completions import RestCompletions
-from structgen.text_grammars.machine.step_table import StepTable
-from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
+from structgen.text_grammars.machine.stepping import TextContext, Visit
 from structgen.tokens.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
-_NO_BUDGET: Final = nullcontext()
-"""Each question is bounded by the limits of its language alone."""
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
-_READING = 0
-"""The mode of every state before an end token."""
 _MOVES = 1 << 16
 """Recorded moves, at most: pairs of a state and a token that compiled code does not read byte by byte."""
 
 
-class _Entered(NamedTuple):
-    """A part with masks of its own, at one place in the grammar."""
-
-    places: tuple[InsidePart, ...]
-    """The places of the first state that was inside."""
-    config: Config
-    """The configuration of that state."""
-
-
-def _is_one_place(insides: Sequence[InsidePart]) -> bool:
-    """Return whether places are one inside one part, whose text does not end there unless all does."""
-    machine, state = insides[0].part.compiled, insides[0].state
-    if any(one.part.compiled is not machine or one.state != state for one in insides):
-        return False
-    return all(one.after_end is None or not one.part.may_end(state) for one in insides)
-
-
-def _joined(parts: Iterable[bytes]) -> bytes:
-    """Return the bytes of some sets, ascending."""
-    return bytes(sorted(set(b"".join(parts))))
-
-
-class CompiledText(CompiledGrammar):
+class CompiledText(NumberedText):
     """A grammar of texts, compiled: exact masks, states as values, completions.
 
     Cost: some 20 us for a configuration and a class of bytes that meet for the first time, 5 ns a byte after
     that.
     """
 
-    grammar: LanguageGrammar
-    table_plan = TEXT_TABLES
     take = staticmethod(stepping.take_token)
     walk_drafts = staticmethod(stepping.walk_drafts)
 
@@ -100,179 +74,18 @@ class CompiledText(CompiledGrammar):
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        target = CompileTarget(tokenizer, self.store, store is not False)
-        self._language: Language = grammar.language(self.limits, target)
-        _check_specials(self._language.specials, tokenizer)
-        self._has_specials = bool(self._language.specials)
-        self._row: npt.NDArray[np.int64] = np.array([0] * REGISTERS + [-1, -1])
-        """The row of the next state."""
-        self._numbers: dict[Config, int] = {}
-        self._configs: dict[int, Config] = {}
-        """State -> its configuration; of one in a part only where Python has asked for it (`_config`)."""
-        self._entered: list[_Entered] = [_Entered((), None)]
-        """The visits to parts, by their numbers; 0 is none."""
-        self._visits: dict[Hashable, int] = {}
-        self._wanted: dict[int, Map] = {}
-        """Visit -> the nodes of the trie that are examined for ends of its part, once a mask needed them."""
-        self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
-        self._tables.context[TextContext.visits] = address_of(self._visit_rows)
-        self._steps = StepTable(self._tables.context, self._language)
         self._reuse = MaskReuse(self.vocabulary, self._language.classes)
-        begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
-        self._first_classes = np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
-        """The classes of the bytes with which tokens begin."""
-        self._finished = -1
-        self._moves: dict[int, list[tuple[bytes, int]]] = {}
-        self._part_ends = PartEnds(self.address, self.vocabulary)
-        self._following: dict[Config, bytes] = {}
-        """Configuration behind a part -> the bytes that may come next."""
         self._bits: npt.NDArray[np.int32] | None = None
         """The row of bits of the last mask, unless it is a list of tokens."""
         self._completions = _PartCompletions(self)
-        self._start = self._number(self._language.start())
+
+    @cached_property
+    def _first_classes(self) -> npt.NDArray[np.uint8]:
+        """The classes of the bytes with which tokens begin."""
+        begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
+        return np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
 
     # --- states ---------------------------------------------------------------------------------------------
-
-    def _number(self, config: Config) -> int:
-        number = self._numbers.get(config)
-        if number is None:
-            standing, (insides, others) = self._language.standing(config), self._language.inside(config)
-            if insides and others is None and _is_one_place(insides):
-                number = self._enter(config, insides)
-                self._steps.stand(number, standing)
-                self._configs[number] = config
-            else:
-                number = self._tables.count(NODES)
-                self._steps.put(number, standing, stepping.BOTH if insides else stepping.OUTSIDE)
-                self._add_node(_READING, config)
-            self._numbers[config] = number
-        return number
-
-    def _enter(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
-        """Return the state of a configuration all of whose places are inside one part."""
-        key = tuple((one.part, one.after_end, one.ends) for one in insides)
-        visit = self._visits.get(key)
-        if visit is None:
-            visit = self._visits[key] = len(self._entered)
-            self._entered.append(_Entered(insides, config))
-            self._put_visit(visit, insides)
-        state = insides[0].state
-        while (number := int(stepping.inside_state(self.address, visit, state))) < 0:
-            self._steps.grow(self._tables.count(NODES) + 1)
-            self._tables.room(NODES, 1)
-        return number
-
-    def _find_wanted(self, visit: int) -> None:
-        """Tell compiled code the nodes of the trie at which a part's text may end inside a token."""
-        places = self._entered[visit].places
-        behind = [(one.part.last, one.after_end) for one in places if one.after_end is not None]
-        following = _joined(self._first_bytes(config) for _last, config in behind)
-        found = self._wanted[visit] = self._part_ends.map(
-            _joined(last for last, _config in behind), following
-        )
-        self._visit_rows[visit, [Visit.wanted, Visit.leaving]] = (
-            address_of(found.wanted) if found.count else 0,
-            address_of(found.slots),
-        )
-
-    def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
-        """Write what compiled code knows of a visit."""
-        part = places[0].part
-        if visit == len(self._visit_rows):
-            self._steps.keep(self._visit_rows)
-            self._visit_rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
-            self._tables.context[TextContext.visits] = address_of(self._visit_rows)
-        self._visit_rows[visit] = (
-            part.compiled.address,
-            *part.calls,
-            stepping.UNKNOWN,
-            0,
-            any(one.after_end is not None for one in places),
-            any(one.ends for one in places),
-        )
-
-    def _config(self, number: int) -> Config:
-        """Return the configuration of a state."""
-        config = self._configs.get(number)
-        if config is None:
-            visit, state = self._visit(number)
-            config = self._configs[number] = self._language.after_inside(self._entered[visit].config, state)
-        return config
-
-    def _visit(self, number: int) -> tuple[int, int]:
-        """Return the visit that a state is in, 0 for none, and the part's state."""
-        visit, state = self._tables.rows(NODES)[number, [TextState.visit, TextState.state]].tolist()
-        return visit, state
-
-    def _add_node(self, mode: int, config: Config) -> None:
-        """Add a state whose steps were added. The row comes last, so that remains of an interrupted call are
-        overwritten."""
-        number = self._tables.count(NODES)
-        self._row[TextState.mode], self._row[TextState.number] = mode, number
-        self._configs[number] = config
-        self._tables.append(NODES, self._row)
-
-    def _retry(self, call: Any, *arguments: int) -> int:
-        return call_answered(self.lock, _NO_BUDGET, self._answer, call, self.address, *arguments)
-
-    def _answer(self) -> None:
-        """Answer the noted questions. The error of one that meets a limit is raised after the others are
-        answered; its cell is unknown again."""
-        self._answer_each(self._steps.questions())
-        self._tables.room(LISTS, self.vocab_size + 2)
-
-    def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
-        """Answer questions: each a state, and a class of bytes or BOUNDARY."""
-        failed: StructgenError | None = None
-        told: dict[int, bool] = {}
-        """State -> whether its language tells all its steps."""
-        for number, column in questions:
-            if told.get(number) or self._steps.is_known(number, column):
-                continue  # the answer for another class of the same effect
-            config = self._config(number)
-            try:
-                if column != stepping.BOUNDARY:
-                    if number not in told:
-                        told[number] = self._put_moves(number)
-                    if told[number]:
-                        continue
-                if column == stepping.BOUNDARY:
-                    after = self._language.boundary(config)
-                else:
-                    after = self._language.step(config, self._steps.representative[column])
-                answer = REFUSED if after is None else self._number(after)
-            except StructgenError as error:
-                answer, failed = stepping.UNKNOWN, error
-            self._steps.answer(number, column, answer)
-        if failed is not None:
-            raise failed
-
-    def _put_moves(self, number: int) -> bool:
-        """Fill the row of a state where the language tells all that may come next; return whether it does."""
-        config = self._config(number)
-        run = self._language.run(config)
-        if len(run) > 1:
-            number = self._put_run(number, run)
-            config = self._configs[number]
-        moves = self._language.moves(config)
-        if moves is not None:
-            self._steps.put_moves(number, [(data, self._number(after)) for data, after in moves])
-        return moves is not None or len(run) > 1
-
-    def _put_run(self, number: int, run: Sequence[tuple[int, Config]]) -> int:
-        """Add the states of text that must come, with their rows; return the last. `run`: its bytes, and the
-        configurations after each."""
-        first = self._tables.count(NODES)
-        self._tables.room(NODES, len(run))
-        rows = np.tile(self._row, (len(run), 1))
-        rows[:, [TextState.mode, TextState.visit, TextState.state]] = _READING, 0, 0
-        rows[:, TextState.number] = np.arange(first, first + len(run))
-        self._steps.put_run(number, first, bytes(byte for byte, _config in run))
-        for at, (_byte, config) in enumerate(run, first):
-            self._configs[at] = config
-            self._numbers.setdefault(config, at)
-        self._tables.extend(NODES, rows, len(run))
-        return first + len(run) - 1
 
     def _after_token(self, index: int, token: int) -> int:
         if self._has_specials and self.vocabulary.token_slot[token] < 0:
@@ -288,11 +101,11 @@ class CompiledText(CompiledGrammar):
         with self.lock:
             if self._visit(index)[0]:
                 return self._after_inside(index, token)
-            found: int = self._retry(stepping.take_token, index, token)
-            if found == stepping.UNKNOWN:
-                found = self._read_token(index, token)
-                self._record(index, token, found)
-            return found
+            reached: int = self._retry(stepping.take_token, index, token)
+            if reached == stepping.UNKNOWN:
+                reached = self._read_token(index, token)
+                self._record(index, token, reached)
+            return reached
 
     def _read_token(self, index: int, token: int) -> int:
         """Return the state after a token, read byte by byte without states in between, or -1."""
@@ -316,7 +129,7 @@ class CompiledText(CompiledGrammar):
         insides, _none = self._insides(index)
         leaves = any(
             one.after_end is not None
-            and self._part_ends.are_inside(one, self._first_bytes(one.after_end), token)
+            and self._part_ends.may_leave(one, self._first_bytes(one.after_end), token)
             for one in insides
         )
         state = None if leaves else insides[0].part.after(insides[0].state, token)
@@ -340,20 +153,6 @@ class CompiledText(CompiledGrammar):
         tables.room(EDGES, 1)
         stepping.record_move(self.address, index, token, after)
 
-    def _first_bytes(self, config: Config) -> bytes:
-        """Return the bytes that may come next in a configuration behind a part."""
-        known = self._following.get(config)
-        if known is None:
-            run = self._language.run(config)
-            moves = [(bytes(run[0][:1]), config)] if run else self._language.moves(config)
-            known = (
-                self._next_bytes(self._number(config))
-                if moves is None
-                else _joined(data for data, _ in moves)
-            )
-            self._following[config] = known
-        return known
-
     def _after_end(self, index: int) -> int:
         if not self.may_end(index):
             return -1
@@ -366,69 +165,39 @@ class CompiledText(CompiledGrammar):
                 self._finished = number
             return self._finished
 
-    def bytes_index(self, index: int, data: bytes) -> int:
-        """Return the number of the state after bytes, or -1."""
-        held = np.frombuffer(data, np.uint8)
-        return self._retry(stepping.take_bytes, index, address_of(held), len(data))
-
-    def may_end(self, index: int) -> bool:
-        """Return whether the text may end in a state, by its number."""
-        return self._steps.standing(index) != stepping.NEVER
-
-    def standing(self, index: int) -> int:
-        """Return how the text stands in a state, as its language says (`Language.standing`)."""
-        return self._steps.standing(index)
-
-    def _next_bytes(self, index: int) -> bytes:
-        return bytes(np.flatnonzero(self._after_bytes(index) >= 0).tolist())
-
-    def _after_bytes(self, index: int) -> npt.NDArray[np.int32]:
-        """Return the states after each byte ([256]), below 0 where it is refused."""
-        unknown = np.flatnonzero(self._steps.row(index) <= stepping.UNKNOWN)
-        self._answer_each((index, column) for column in unknown.tolist())
-        return self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
-
-    def moves(self, index: int) -> list[tuple[bytes, int]]:
-        """Return the bytes that may come next in sets, and the state after each of a set."""
-        with self.lock:
-            after = self._after_bytes(index)
-            known = self._moves.get(index)
-            if known is None:
-                states = np.unique(after[after >= 0]).tolist()
-                known = [
-                    (np.flatnonzero(after == state).astype(np.uint8).tobytes(), state) for state in states
-                ]
-                self._moves[index] = known
-            return known
-
     def _compute(self, index: int, target: int) -> int:
         if fill(self.address, index, target) == 0:
             return 0
+        visit, state = self._visit(index)
+        if visit:
+            code = self._join_part(index, visit, state, target)
+            if code != stepping.UNKNOWN:
+                return code
         self._bits = None
         insides, others = self._insides(index)
-        if self._visit(index)[0] and not self._stands_for_part(index) and self._leaves_none(index, insides):
-            stepping.stand_for_part(self.address, index)
-        if self._stands_for_part(index):
-            insides[0].part.compiled.compute(insides[0].state, target)
-            return 0
         if insides:
             return self._join(index, insides, others, target)
         return ENDED if index == self._finished else self._read(index, target)
 
+    def _join_part(self, index: int, visit: int, state: int, target: int) -> int:
+        """As `_compute`, for a state inside a part that compiled code reads; UNKNOWN where it does not."""
+        places = self._entered[visit].places
+        if visit not in self._wanted:
+            self._find_wanted(visit)
+        if self._visit_rows[visit, Visit.behind] < 0 and len(places) == 1 and places[0].after_end is not None:
+            behind = self._number(places[0].after_end)
+            self._visit_rows[visit, Visit.behind] = behind
+        code = self._retry(stepping.join_part, index, target)
+        if code == MISS:
+            is_known = places[0].part.compiled.compute(state, target)
+            if self._stands_for_part(index):
+                return 0
+            code = self._retry(stepping.join_part, index, target) if is_known else stepping.UNKNOWN
+        return code
+
     def _stands_for_part(self, index: int) -> bool:
         """Return whether the mask of a state is that of the part that it is in."""
         return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
-
-    def _leaves_none(self, index: int, insides: Sequence[InsidePart]) -> bool:
-        """Return whether no token leaves the part that a state is in, and the text ends where the part's
-        does."""
-        one, visit = insides[0], self._visit(index)[0]
-        if visit not in self._wanted:
-            self._find_wanted(visit)
-        if not any(one.part.calls) or (one.part.compiled.may_end(one.state) and not self.may_end(index)):
-            return False
-        behind = (place for place in insides if place.after_end is not None)
-        return not any(len(self._part_ends.nodes(at, self._first_bytes(at.after_end))) for at in behind)
 
     def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
         """As CompiledGrammar's."""
@@ -597,13 +366,11 @@ class CompiledText(CompiledGrammar):
         """The shortest completions of its states."""
         return self._completions
 
-    def ends_below(
-        self, index: int, wanted: npt.NDArray[np.uint8], most: int, standing: int = stepping.STOPS
-    ) -> list[int]:
+    def ends_below(self, index: int, wanted: WantedNodes, standing: int = stepping.STOPS) -> list[int]:
         """As CompiledGrammar's; where the text stands so (`Language.standing`)."""
-        found = np.empty(most, np.int32)
-        arguments = address_of(wanted), standing, address_of(found)
-        count = self._retry(stepping.ends_below, index, *arguments)
+        found = np.empty(wanted.most, np.int32)
+        arguments = address_of(wanted.trie), standing, address_of(found)
+        count = self._retry(part_reading.ends_below, index, *arguments)
         nodes: list[int] = found[:count].tolist()
         return nodes
 
@@ -713,21 +480,3 @@ class _PartCompletions(RestCompletions):
         else:
             self._ceilings[index] = left
         return denied
-
-
-def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
-    """Raise OptionError for a special token of a grammar that is not one of the tokenizer's."""
-    for token in sorted(specials):
-        if token >= tokenizer.vocab_size:
-            fault = f"The vocabulary has {tokenizer.vocab_size:,} tokens"
-        elif tokenizer.token_bytes[token] is not None:
-            fault = f"The token has a text, {tokenizer.token_bytes[token]!r}"
-        elif token in tokenizer.eos_token_ids:
-            fault = "The token ends a text"
-        else:
-            continue
-        raise OptionError(
-            f"{fault}; it cannot be a special token of a grammar.",
-            where=f"special token {token}",
-            cure="Name a token that has no text, by its id.",
-        )

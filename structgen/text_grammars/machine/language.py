@@ -135,8 +135,9 @@ class Language(ABC):
 
     def goes_on(self, config: Config) -> bool:
         """Return whether any symbol may follow. Cost: at most a step for each class of bytes."""
-        if self.moves(config):
-            return True
+        moves = self.moves(config)
+        if moves or (moves is not None and not self.specials):
+            return bool(moves)
         symbols = [self.classes.index(one) for one in set(self.classes)]
         symbols += [TOKEN + token for token in self.specials]
         return any(self.step(config, symbol) is not None for symbol in symbols)

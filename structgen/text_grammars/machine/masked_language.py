@@ -13,7 +13,7 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, State
+from structgen.core.compiled import CompiledGrammar, State, WantedNodes
 from structgen.language.expectation import Expected
 from structgen.native.jit import code_of
 from structgen.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language, Moves
@@ -29,9 +29,9 @@ class Masked(Language, MaskedPart):
 
     outer_classes = bytes(_BYTES)
 
-    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
-        """`last`: a superset of the bytes with which its texts end."""
-        self.compiled, self.last = compiled, last
+    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES, space: bytes = b"") -> None:
+        """`last`, `space`: as of `MaskedPart`."""
+        self.compiled, self.last, self.space = compiled, last, space
         self.has_stack = compiled.has_depth
 
     def start(self) -> Config:
@@ -95,8 +95,8 @@ class Masked(Language, MaskedPart):
         else:
             union.add(*parts)
 
-    def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
-        return self.compiled.ends_below(state, wanted, most)
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
+        return self.compiled.ends_below(state, wanted)
 
     def after(self, state: int, token: int) -> int | None:
         return self.compiled.next_index(state, token)
@@ -104,7 +104,7 @@ class Masked(Language, MaskedPart):
     def cost(self, state: int) -> int | None:
         return self.compiled.cost(state)
 
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
         if left < 0:
             return tokens
         with self.compiled.lock:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, WantedNodes
 from structgen.text_grammars.machine.mask_union import MaskUnion
 
 
@@ -18,7 +18,9 @@ class MaskedPart(ABC):
     compiled: CompiledGrammar
     """The grammar whose states are the part's."""
     last: bytes
-    """A superset of the bytes with which the part's texts end."""
+    """A superset of the bytes with which the part's texts end, but for those of `space`."""
+    space: bytes = b""
+    """Bytes of which any number may stand at the end besides."""
 
     @property
     def calls(self) -> tuple[int, ...]:
@@ -34,7 +36,7 @@ class MaskedPart(ABC):
         return self.compiled.may_end(state)
 
     @abstractmethod
-    def ends_below(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
         """Return the trie nodes at which the part's text may end (`CompiledGrammar.ends_below`)."""
 
     @abstractmethod

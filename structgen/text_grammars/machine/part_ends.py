@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.compiled import WantedNodes
 from structgen.native.raw_memory import address_of
-from structgen.text_grammars.machine import stepping
+from structgen.text_grammars.machine import part_reading
 from structgen.text_grammars.machine.language import InsidePart
 from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.tokens.trie_nodes import fields_of
@@ -23,9 +24,7 @@ _MAPS = 8
 class Map(NamedTuple):
     """The nodes of a trie at which a part may end inside a token."""
 
-    wanted: npt.NDArray[np.uint8]
-    """Of each node, whether it is one (`stepping.mark_wanted`)."""
-    count: int
+    wanted: WantedNodes
     slots: npt.NDArray[np.uint8]
     """Of each slot, whether such a node is a proper prefix of its tokens."""
 
@@ -37,9 +36,7 @@ class PartEnds:
     follow the part: a few hundred where a JSON object stands in a tag.
     """
 
-    _known: ClassVar[WeakKeyDictionary[Vocabulary, OrderedDict[tuple[bytes, bytes], Map]]] = (
-        WeakKeyDictionary()
-    )
+    _known: ClassVar[WeakKeyDictionary[Vocabulary, OrderedDict[tuple[bytes, ...], Map]]] = WeakKeyDictionary()
 
     def __init__(self, address: int, vocabulary: Vocabulary) -> None:
         """`address`: of a context with the vocabulary's trie."""
@@ -53,45 +50,46 @@ class PartEnds:
         key = place.part, place.state, following
         found = self._found.get(key)
         if found is None:
-            known = self.map(place.part.last, following)
-            found = np.array(place.part.ends_below(place.state, known.wanted, known.count), np.int64)
+            known = self.map(place.part.last, place.part.space, following)
+            found = np.array(place.part.ends_below(place.state, known.wanted), np.int64)
             self._found[key] = found
         return found
 
-    def are_inside(self, place: InsidePart, following: bytes, token: int) -> bool:
-        """Return whether one of these nodes is a proper prefix of a token."""
-        nodes = self.nodes(place, following)
+    def may_leave(self, place: InsidePart, following: bytes, token: int) -> bool:
+        """Return whether a token has a prefix with which a part may end, and one of some bytes behind it."""
         slot = int(self._vocabulary.token_slot[token])
-        if slot < 0 or not len(nodes):
-            return False
-        before, ends = (
-            self._vocabulary.slots_before,
-            fields_of(self._vocabulary.nodes[nodes].astype(np.int64)).end,
-        )
-        return bool(((before[nodes + 1] <= slot) & (slot < before[ends])).any())
+        return slot >= 0 and bool(self.map(place.part.last, place.part.space, following).slots[slot])
 
-    def map(self, last: bytes, following: bytes) -> Map:
-        """Return the nodes with one of the bytes `last` and a child with one of `following`."""
-        key = last, following
+    def map(self, last: bytes, space: bytes, following: bytes) -> Map:
+        """Return the nodes that end with one of the bytes `last` and any of `space`, or have these alone, and
+        have a child with one of `following`."""
+        key = last, space, following
         known = self._maps.pop(key, None)
         if known is None:
-            wanted = np.empty(len(self._vocabulary.nodes), np.uint8)
-            flags = _flags(last), _flags(following)
-            stepping.mark_wanted(
-                self._address, address_of(flags[0]), address_of(flags[1]), address_of(wanted)
+            marks = np.empty(len(self._vocabulary.nodes), np.uint8)
+            flags = _flags(last) | 2 * _flags(space), _flags(following)
+            part_reading.mark_wanted(
+                self._address, address_of(flags[0]), address_of(flags[1]), address_of(marks)
             )
-            nodes, slots = np.flatnonzero(wanted == 2), np.zeros(len(self._vocabulary.slot_start), np.uint8)
-            before, ends = (
-                self._vocabulary.slots_before,
-                fields_of(self._vocabulary.nodes[nodes].astype(np.int64)).end,
-            )
-            for first, end in zip(before[nodes + 1].tolist(), before[ends].tolist(), strict=True):
-                slots[first:end] = 1
-            known = Map(wanted, len(nodes), slots)
+            below = self._slots_below(np.flatnonzero(marks == 2), following)
+            known = Map(WantedNodes.of(self._vocabulary.nodes, marks), below)
         self._maps[key] = known  # the most recently used is the last
         if len(self._maps) > _MAPS:
             self._maps.popitem(last=False)
         return known
+
+    def _slots_below(self, nodes: npt.NDArray[np.int64], following: bytes) -> npt.NDArray[np.uint8]:
+        """Return for each slot whether its tokens stand below a child of the nodes with one of some bytes."""
+        words, before = self._vocabulary.nodes, self._vocabulary.slots_before
+        found = np.zeros(len(self._vocabulary.slot_start), np.uint8)
+        for node in nodes.tolist():
+            child, end = node + 1, fields_of(int(words[node])).end
+            while child < end:
+                fields = fields_of(int(words[child]))
+                if fields.byte in following:
+                    found[before[child] : before[fields.end]] = 1
+                child = fields.end
+        return found
 
     @property
     def nbytes(self) -> int:

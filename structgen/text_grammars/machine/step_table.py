@@ -40,6 +40,7 @@ class StepTable:
         "_final",
         "_inside",
         "_kept",
+        "_language",
         "_missed",
         "_outer_classes",
         "_specials",
@@ -53,10 +54,10 @@ class StepTable:
         if set(language.classes) != set(range(width)):
             raise AssertionError("classes of bytes are numbered from 0 on")
         self._classes = classes = np.frombuffer(language.classes, np.uint8).copy()
-        first = np.unique(classes, return_index=True)[1]
-        self.representative: list[int] = first.tolist()
+        self.representative = [language.classes.index(column) for column in range(width)]
         """A byte of each class."""
-        self._outer_classes = np.frombuffer(language.outer_classes or language.classes, np.uint8)[first]
+        self._language = language
+        self._outer_classes: npt.NDArray[np.uint8] | None = None
         """Classes with the same number here have the same effect outside parts."""
         self._context = context
         self._missed = np.zeros(words_of(StepQuestions), np.int64)
@@ -146,6 +147,9 @@ class StepTable:
             assert self._boundaries is not None
             self._boundaries[number] = after
         elif self._inside[number] == OUTSIDE:
+            if self._outer_classes is None:
+                outer = self._language.outer_classes or self._language.classes
+                self._outer_classes = np.frombuffer(outer, np.uint8)[self.representative]
             self._table[number, self._outer_classes == self._outer_classes[column]] = after
         else:
             self._table[number, column] = after

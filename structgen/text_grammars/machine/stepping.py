@@ -21,8 +21,8 @@ from structgen.machine_core.draft_nodes import (
 )
 from structgen.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
 from structgen.machine_core.interning import find, intern
-from structgen.machine_core.layout import ASKED, BELOW, REFUSED, Core, Edge, NodeRow, Registers
-from structgen.machine_core.masks import emit, remember
+from structgen.machine_core.layout import ASKED, BELOW, MISS, REFUSED, Core, Edge, NodeRow, Registers
+from structgen.machine_core.masks import copy_mask, emit, memoise, remember
 from structgen.native.jit import entry, jit
 from structgen.native.raw_memory import call2, call3, call4
 from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int64s, address_of_block, skip
@@ -38,6 +38,10 @@ BOUNDARY = -1
 """In place of a class of bytes in a question: the end of a token."""
 
 
+SLOTS = 2 * (DEEPEST + 4)
+"""Where in the scratch memory (int32) slots are noted that a part finds, behind the path of a walk."""
+ENDS = 2 * SLOTS + BELOW
+"""Where the ends of a part are noted, behind the path of a part's walk."""
 OUTSIDE, INSIDE, BOTH = 0, 1, 2
 """Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
 both."""
@@ -71,9 +75,11 @@ class Visit(Block):
     slots_below: int
     """The slots of tokens below a node that can be read from a state, unless the text ends inside one."""
     wanted: int
-    """The nodes to examine for that (`mark_wanted`), 0: there are none, UNKNOWN: that is not known yet."""
+    """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
     leaving: Bytes
     """Of each slot, whether its tokens may leave the part (`part_ends.Map`), once `wanted` is known."""
+    behind: int
+    """The state behind the part, -1: it is not known, or there are several."""
     follows: int
     """Whether anything follows the part."""
     may_end: int
@@ -190,8 +196,8 @@ def take_bytes(context: int, index: int, data_address: int, count: int) -> int:
 
 @jit
 def read(c: TextContext, index: int, token: int) -> int:
-    """Return the state after a token, byte by byte; REFUSED; ASKED with questions noted; UNKNOWN where it enters
-    a part."""
+    """Return the state after a token, byte by byte; REFUSED; ASKED with questions noted; UNKNOWN where it
+    enters a part."""
     if c.vocabulary.slot[token] < 0:
         return REFUSED
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
@@ -311,112 +317,54 @@ def known_move(context: int, index: int, token: int) -> int:
 
 
 @entry("int64(int64, int64, int64)")
-def peek_token(context: int, index: int, token: int) -> int:
-    """Return the state after a token that has a text, REFUSED, or another code where a step is not known;
-    nothing is noted, and no lock is needed. Of a grammar without parts and counts of tokens."""
+def join_part(context: int, index: int, target: int) -> int:
+    """Memoise the mask of a state inside a part, and write it to `target` (0: nowhere): the part's own, and
+    the tokens that leave the part. Returns 0; ASKED with questions noted; MISS where the part's mask is not
+    known; UNKNOWN where Python must join them."""
     c = TextContext(context)
-    if c.vocabulary.slot[token] < 0:
-        return REFUSED
-    offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
-    for at in range(offsets[token], offsets[token + 1]):
-        index = c.cells[index * c.class_count + c.classes[data[at]]]
-        if index < 0:
-            break
-    return index
-
-
-@entry("int64(int64, int64, int64, int64)")
-def peek_below(context: int, index: int, node: int, target: int) -> int:
-    """Write to `target` (int32, memory for a walk behind it) the slots of the tokens below a node of the trie
-    whose bytes behind the node's can be read from a state. Returns how many; another code where a step is not
-    known, the text ends inside one, or they are more than BELOW. Nothing is noted, and no lock is needed."""
-    c, slots, stack = TextContext(context), Int32s(target), skip(Int64s(target), BELOW)
-    nodes = c.vocabulary.trie
-    word = nodes[node]
-    stack[0] = index
-    base, end, found = depth_of(word), end_of(word), 0
-    node += 1
-    while node < end:
-        word = nodes[node]
-        depth = depth_of(word) - base
-        after = c.cells[stack[depth - 1] * c.class_count + c.classes[byte_of(word)]]
-        if after < 0:
-            if after <= UNKNOWN:
-                return ASKED
-            node = end_of(word)
-            continue
-        stack[depth] = after
-        node += 1
-        if found == BELOW or (node < end_of(word) and c.may_end[after] > WORD):
-            return REFUSED
-        if slot_of(word) != 0:
-            slots[found] = slot_of(word) - 1
-            found += 1
-    return found
-
-
-@entry("int64(int64, int64)")
-def standing(context: int, index: int) -> int:
-    """Return how the text stands in a state (NEVER, STOPS, WORD and larger ones)."""
-    return int(TextContext(context).may_end[index])
-
-
-@jit
-def walk_ends(c: TextContext, index: int, wanted: Bytes, standing: int, stack: Int64s, target: Int32s) -> int:
-    """Write to `target` (address 0: nowhere) the nodes of the trie with a 2 in `wanted`, and none above with
-    a 0, whose bytes lead to a state where the text stands so (0: where it may end but not go on). Returns how
-    many, ASKED where a step is not known; that is noted if there is a target."""
-    nodes, found, node, asked = c.vocabulary.trie, 0, 0, False
-    notes = address_of_block(target) != 0
-    stack[0] = index
-    while node < c.vocabulary.trie_count:
-        word = nodes[node]
-        depth = depth_of(word)
-        at = stack[depth - 1] * c.class_count + c.classes[byte_of(word)]
-        after = REFUSED if wanted[node] == 0 else c.cells[at]
-        if after <= UNKNOWN:
-            asked = True
-            if notes and after == UNKNOWN:
-                ask(c, skip(c.cells, at), stack[depth - 1], c.classes[byte_of(word)])
-        if after < 0:
-            node = end_of(word)
-            continue
-        stack[depth] = after
-        stands = c.may_end[after]
-        if wanted[node] == 2 and (stands == standing or (standing == 0 and stands > WORD)):
-            if notes:
-                target[found] = node
-            found += 1
-        node += 1
-    return ASKED if asked else found
-
-
-@entry("int64(int64, int64, int64, int64)")
-def crossings(context: int, index: int, wanted: int, stack: int) -> int:
-    """As `walk_ends`, where the text does not go on; nothing is noted, and no lock is needed. `stack`: the
-    address of memory for a walk."""
-    return walk_ends(TextContext(context), index, Bytes(wanted), 0, Int64s(stack), Int32s(0))
-
-
-@entry("int64(int64, int64, int64, int64, int64)")
-def ends_below(context: int, index: int, wanted: int, standing: int, target: int) -> int:
-    """As `walk_ends`."""
-    c = TextContext(context)
-    stack = Int64s(address_of_block(c.scratch))
-    return walk_ends(c, index, Bytes(wanted), standing, stack, Int32s(target))
+    node = c.nodes[index]
+    state = TextState(address_of_block(node))
+    v = c.visits[state.visit]
+    if v.take == 0 or v.wanted == UNKNOWN:
+        return UNKNOWN
+    if call2(v.standing, v.context, state.state) != NEVER and c.may_end[index] == 0:
+        return UNKNOWN
+    # behind the memory of `walk` and of what it calls
+    ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
+    if v.wanted != 0:
+        left = call4(v.ends_below, v.context, state.state, v.wanted, address_of_block(ends))
+    if left == 0:
+        forward(c, index)
+        return copy_mask(c, node, target)
+    part = Core(v.context)
+    own = part.nodes[state.state]
+    if own.token_list < 0:
+        return MISS
+    if left < 0 or v.behind < 0 or own.token_list < 0:
+        return UNKNOWN
+    c.buffer_count = 0
+    c.waiting.count = 0
+    listed = skip(part.lists.numbers, own.token_list)
+    for i in range(listed[1]):
+        terminal = part.terminals[listed[2 + i]]
+        emit(c, terminal.tokens, 0, terminal.count)
+    emit(c, skip(listed, 2 + listed[1]), 0, listed[0])
+    asked = False
+    for i in range(left):
+        at = ends[i]
+        word = c.vocabulary.trie[at]
+        asked = walk(c, v.behind, at + 1, depth_of(word), end_of(word)) or asked
+    if asked:
+        return ASKED
+    if c.buffer_count >= c.vocabulary.mask_words:
+        return UNKNOWN
+    return memoise(c, node, own.dense_row, target)
 
 
 @entry("int64(int64, int64, int64)")
 def inside_state(context: int, visit: int, state: int) -> int:
     """As `enter`."""
     return enter(TextContext(context), visit, state)
-
-
-@entry("int64(int64, int64)")
-def stand_for_part(context: int, index: int) -> int:
-    """As `forward`. Returns 0."""
-    forward(TextContext(context), index)
-    return 0
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -503,7 +451,7 @@ def walk(c: TextContext, index: int, node: int, depth: int, count: int) -> bool:
     nodes = c.vocabulary.trie
     starts, ids = c.vocabulary.slot_start, c.vocabulary.slot_ids
     stack = Int64s(address_of_block(c.scratch))
-    slots = skip(Int32s(address_of_block(c.scratch)), 2 * DEEPEST)
+    slots = skip(Int32s(address_of_block(c.scratch)), SLOTS)
     stack[depth] = index
     asked = False
     while node < count:
@@ -614,32 +562,6 @@ def collect_below(context: int, index: int, below_address: int, count: int) -> i
         word = c.vocabulary.trie[node]
         asked = walk(c, index, node + 1, depth_of(word), end_of(word)) or asked
     return ASKED if asked else count
-
-
-@entry("int64(int64, int64, int64, int64)")
-def mark_wanted(context: int, last_address: int, first_address: int, target_address: int) -> int:
-    """Write to `target` (uint8 for each node of the trie) 2 where a node's byte is among some (`last`,
-    uint8[256]) and a child's byte among others (`first`), 1 on the way to such nodes, else 0. Returns 0."""
-    c, last = TextContext(context), Bytes(last_address)
-    first, target = Bytes(first_address), Bytes(target_address)
-    nodes, count, path = c.vocabulary.trie, c.vocabulary.trie_count, Int64s(address_of_block(c.scratch))
-    for node in range(count):
-        target[node] = 0
-    for node in range(count):
-        word = nodes[node]
-        depth = depth_of(word)
-        path[depth] = node
-        if depth < 2 or first[byte_of(word)] == 0:
-            continue
-        at = path[depth - 1]
-        if last[byte_of(nodes[at])] == 0:
-            continue
-        target[at] = 2
-        depth -= 2
-        while depth >= 1 and target[path[depth]] == 0:
-            target[path[depth]] = 1
-            depth -= 1
-    return 0
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
