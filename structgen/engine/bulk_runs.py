@@ -153,6 +153,7 @@ def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str]
                     request.outline,
                     request.chat,
                     request.canonical,
+                    request.special_texts,
                     request.healing,
                 ),
                 "texts": request.prompt,
