@@ -296,6 +296,7 @@ def test_a_stream_has_names_then_arguments_and_ends_as_openais_client_has_it() -
         (one.id, one.function.name, json.loads(one.function.arguments)) for one in theirs.tool_calls or []
     ]
     assert last.text == theirs.content
+    assert partials[-1].text.endswith('{"person": "Ada"}</tool_call>')
 
 
 def test_a_stream_of_text_and_one_that_breaks_the_tools() -> None:

@@ -328,7 +328,8 @@ def test_a_template_is_asked_for_thoughts_and_may_open_them(tmp_path: Path, fold
 def test_a_model_without_a_template_gets_a_plain_prompt() -> None:
     engine, model = told("Sunny.")
     reply = sg.parse_calls(OSLO, "hermes")
-    messages = [{"role": "user", "content": "A?"}, reply.message(), reply.calls[0].result("clear")]
+    earlier = {**reply.message(), "content": None}
+    messages = [{"role": "user", "content": "A?"}, earlier, reply.calls[0].result("clear")]
     sg.run(engine, messages, tools=[get_weather], tool_format="hermes")
     assert model.prompts[0].splitlines() == [
         "Tools:",
