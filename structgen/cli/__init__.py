@@ -94,6 +94,8 @@ EXAMPLES: Final = {
       --prompt 'Ada bought 3 lamps.'""",
         """structgen generate --type datetime:date \\
       --prompt 'The meeting is on 4 May 2026.'""",
+        """structgen generate --tools tools.json \\
+      --tool-choice required --prompt 'Rain in Oslo?'""",
         """structgen generate --schema order.schema.json \\
       --prompts in.jsonl --out out.jsonl""",
     ),

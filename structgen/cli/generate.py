@@ -37,7 +37,14 @@ from structgen.cli.schema_options import (
     schema_of,
     warnings_told,
 )
-from structgen.cli.served import ask_server, check_served
+from structgen.cli.served import ask, check_served
+from structgen.cli.tool_options import (
+    Parallel,
+    ToolChoiceName,
+    ToolFormatName,
+    ToolsFile,
+    form_of_tools,
+)
 from structgen.errors import OptionError, StructgenError, ValidatorError
 from structgen.sampling.methods import METHODS
 
@@ -77,6 +84,10 @@ def generate(
     regex_module: RegexModule = False,
     ebnf: EbnfFile = None,
     regex: RegexPattern = None,
+    tools: ToolsFile = None,
+    tool_choice: ToolChoiceName = None,
+    parallel: Parallel = None,
+    tool_format: ToolFormatName = None,
     prompt: Annotated[
         str | None,
         typer.Option(help="The prompt; - is standard input, and so is a pipe.", show_default=False),
@@ -264,7 +275,7 @@ def generate(
     max_string: MaxString = None,
     max_items: MaxItems = None,
 ) -> None:
-    """Let a model write a document of a schema, or a text of a grammar or a regular expression.
+    """Let a model write a document of a schema, a text of a grammar or a regular expression, or tool calls.
 
     The prompt is one text (--prompt), or a file of them (--prompts). The model is asked as in Python: with
     its chat template if it has one. The embedded models also read an outline of the schema, and write as
@@ -272,6 +283,8 @@ def generate(
 
     With --method the texts are draws from the model's own distribution. A summary goes to stderr. Ctrl-C ends
     the run and prints the draws so far.
+
+    With --tools the reply is printed as the model wrote it; --json has its texts and calls apart.
 
     Exit status: 0 done; 1 a text ended in an error, or there is no draw; 2 wrong usage, or the model, schema
     or grammar is not usable; 130 Ctrl-C.
@@ -310,7 +323,7 @@ def generate(
                     "--draft-model": draft_model is not None,
                     "--usage": usage,
                 },
-                any(one is not None for one in (schema, type_, grammar, ebnf, regex)),
+                any(one is not None for one in (schema, type_, grammar, ebnf, regex, tools)),
             )
         if prompt is None and prompts is None and str(edit) != "-" and has_piped_input():
             prompt = read_input(Path("-"), "--prompt").strip() or None
@@ -367,10 +380,31 @@ def generate(
             "max_items": max_items,
         }
         policies = {name: value for name, value in policies.items() if value is not None}
-        if policies and schema is None and type_ is None:
+        if policies and schema is None and type_ is None and tools is None:
             option = "--" + next(iter(policies)).replace("_", "-")
             raise OptionError(f"{option} needs a schema or a type.", where=option, cure="Add --schema FILE.")
-        form = None if type_ is None else _named_type(type_, policies, model, wrap)
+        form = form_of_tools(
+            tools,
+            tool_choice,
+            parallel,
+            tool_format,
+            policies,
+            {
+                "--schema": schema is not None,
+                "--type": type_ is not None,
+                "--grammar": grammar is not None,
+                "--ebnf": ebnf is not None,
+                "--regex": regex is not None,
+                "--wrap": wrap is not None,
+                "--stop": bool(stop),
+                "--prompts": prompts is not None,
+                "--method": drawing is not None,
+                "--trace": trace is not None,
+                "--logprobs": bool(logprobs),
+            },
+        )
+        if type_ is not None:
+            form = _named_type(type_, policies, model, wrap)
         if wrap is not None and form is None:
             raise OptionError("--wrap is of types.", where="--wrap", cure="Add --type, or leave it out.")
         reader = None if form is None else form.reader
@@ -426,7 +460,7 @@ def generate(
                 }
             )
             asked = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt or "")
-            raise typer.Exit(int(ask_server(model, asked, form, attempts, stream, as_json, usage)))
+            raise typer.Exit(int(ask(model, asked, form, attempts, stream, as_json, usage)))
         if model.startswith("structgen/") and (grammar or ebnf) and not _has_json(told):
             echo(
                 "Hint: this small model was trained on JSON documents of outlines alone. What it writes of "
@@ -448,6 +482,13 @@ def generate(
             return
         assert prompt is not None
         request = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt)
+        if form is not None and form.tools is not None:
+            if model.startswith("structgen/"):
+                echo(
+                    "Hint: this small model was not trained for tools: its calls are valid, no more.",
+                    err=True,
+                )
+            raise typer.Exit(int(ask(engine, request, form, attempts, stream, as_json, usage)))
         if drawing is not None:
             draw(engine, request, reader, seed, temperature, drawing, as_json)
         if told is None and model.startswith("structgen/"):

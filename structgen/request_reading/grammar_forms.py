@@ -185,7 +185,7 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
         f"{name} says what may be called, and not in which form a model writes a call.",
         keyword=name,
         where="target",
-        cure="Pass the schema of one tool's arguments, or the form of the calls as a structural tag: "
+        cure="Write tools=[...] of sg.run; or pass the schema of one tool's arguments, or a structural tag: "
         '{"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
     )
 

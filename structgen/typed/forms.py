@@ -22,6 +22,8 @@ from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.grammar_forms import requested
 from structgen.request_reading.request_reader import ReadRequest
 from structgen.text_grammars.regular import RegularGrammar
+from structgen.typed.options import TypedOptions
+from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
 from structgen.typed.wrapping import WrappedReader, is_object
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
@@ -43,6 +45,8 @@ class WantedForm:
     """Whether the items of the list are handed out as they close."""
     asynchronous: bool = False
     """Whether they are handed out by an asynchronous iterator."""
+    tools: ToolUse | None = None
+    """Which tools a reply may call; its grammar is then its model's affair. None: it is no such reply."""
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
     object that holds the document; what else is sent to a server, its writer puts into one."""
@@ -78,8 +82,10 @@ class WantedForm:
         return None
 
     def read(self, result: Result) -> Any:
-        """Return the object of a whole document; without a type, the result's value. Errors:
-        ValidatorError."""
+        """Return the object of a whole document; without a type, the result's value; of a reply that may
+        call tools, what is taken of it. Errors: ValidatorError."""
+        if self.tools is not None:
+            return self.tools.value(result.value)
         return result.value if self.reader is None else self.reader.read(result.text)
 
 
@@ -92,6 +98,13 @@ def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None, wrap: boo
     """
     if hint is str:
         return WantedForm(str)
+    if names_calls(hint):
+        raise UnsupportedError(
+            f"{shown(hint)} has calls of tools, and there are no tools.",
+            keyword="type",
+            where="return",
+            cure="Give tools=[...].",
+        )
     origin, items, asynchronous = typing.get_origin(hint), False, False
     if origin in (*_SYNC, *_ASYNC):
         (item, *_) = typing.get_args(hint)
@@ -114,7 +127,7 @@ def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None, wrap: boo
     if wrap and not is_object(reader.schema):
         reader = WrappedReader(reader)
     grammar = json_schema(reader.schema, **{**reader.policies, **(policies or {})})
-    return WantedForm(hint, reader, grammar, items, asynchronous, wrap)
+    return WantedForm(hint, reader, grammar, items, asynchronous, wrap=wrap)
 
 
 def form_of(
@@ -152,6 +165,19 @@ def form_of(
             "sg.regex(pattern), sg.lark(text), sg.choice(texts).",
         )
     return form_of_type(target, policies, wrap)
+
+
+def form_of_calls(given: ToolOptions, thinking: Any, options: TypedOptions, hint: Any) -> WantedForm:
+    """Return the form of a reply that may call tools. Errors: those of `tool_use`; OptionError for options
+    that have no meaning beside tools."""
+    for name, value in (("outline", options.outline), ("stop", options.stop or None), ("wrap", options.wrap)):
+        if value is not None:
+            raise OptionError(
+                f"{name} has no meaning beside tools.",
+                where=name,
+                cure="Leave it out: the prompt tells the tools, and their format where a reply ends.",
+            )
+    return WantedForm(hint, tools=tool_use(given, thinking, options.policies, hint))
 
 
 def check_wrap(form: WantedForm, wrap: bool | None) -> None:

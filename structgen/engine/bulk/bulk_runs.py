@@ -168,6 +168,7 @@ def _parts(
                     request.outline,
                     request.chat,
                     request.canonical,
+                    request.special_texts,
                     request.healing,
                 ),
                 "texts": request.prompt,
