@@ -8,7 +8,8 @@ A block marked `python` is executed; the unmarked block after it is its output. 
 stands alone; any other goes on with the names of the block before it. An expression followed by `# -> value`
 has that value (of that type, at least). In a block marked `console` a line that begins with `$` is a command,
 and the lines below it are its output, stdout and stderr. `...` on a line stands for any lines. Times are not
-compared. Commands that cannot run here are in `NOT_RUN`, each with the reason.
+compared. Commands that cannot run here are in `NOT_RUN`, each with the reason. A block marked `py` is a
+program of another environment, which scripts/serving_clients.py runs.
 """
 
 from __future__ import annotations
@@ -57,7 +58,6 @@ SKETCHES = {
 SLOW = {
     r"models/extract\b": "transformers takes seconds to import",
     r"openai_server\.py|openai:http": "a server is started",
-    r"127\.0\.0\.1:8000": "scripts/serving_clients.py starts a server",
     r"sample-report|--method|n=1000": "hundreds of draws",
     r"structgen maskbench": "it replays twelve schemas",
     r"structgen warmup": "it may compile for minutes",

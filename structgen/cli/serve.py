@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -122,7 +125,7 @@ def _run(
     (tool_format, thinking, thinking_tokens), (timeout, max_body, grace) = format, limits
     max_rows, max_waiting, device = rows
     keys = read_keys(api_key_file)
-    path = f"structgen/{model}" if model in ("extract",) else model
+    path = f"structgen/{model}" if model == "extract" else model
     engine = Engine(path, max_rows=max_rows, max_waiting=max_waiting, device=device)
     served = ServedModel(
         engine,
@@ -133,10 +136,15 @@ def _run(
         seconds=timeout,
     )
     app = make_app(served, ServerOptions(keys, max_body << 20))
-    config = uvicorn.Config(app, host, port, log_level="warning", timeout_graceful_shutdown=grace)
-    server = uvicorn.Server(config)
-    server.config.load()
-    sockets = [config.bind_socket()]
-    where = f"http://{host}:{sockets[0].getsockname()[1]}/v1"
+    listening = socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+    )
+    shown = f"[{host}]" if ":" in host else host
+    where = f"http://{shown}:{listening.getsockname()[1]}/v1"
     echo(f"{served.name} is served at {where}" + (", with a key" if keys else "") + ". Ctrl-C stops it.")
-    server.run(sockets)
+    sys.stdout.flush()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal that stopped it again, once all is closed
+        signal.signal(one, lambda *_: None)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace)
+    uvicorn.Server(config).run([listening])

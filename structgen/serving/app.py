@@ -28,7 +28,7 @@ from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.event_stream import ClientGoneError, changes, unless_gone
 from structgen.serving.reply_parts import ReplyParts
 from structgen.serving.response_shape import ResponseShape, response_messages
-from structgen.serving.served_model import Asked, ServedModel
+from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.server_metrics import ServerMetrics
 from structgen.serving.server_options import ServerOptions
 
@@ -36,7 +36,7 @@ _GONE: Final = 499
 """The status that is counted where a client went away."""
 _log = logging.getLogger("structgen.serving")
 Shape: TypeAlias = CompletionShape | ResponseShape
-Read: TypeAlias = Callable[[dict[str, Any]], tuple[Asked, Shape]]
+Read: TypeAlias = Callable[[dict[str, Any]], tuple[AskedTexts, Shape]]
 
 
 def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
@@ -73,21 +73,21 @@ class _Server:
 
     # --- addresses ------------------------------------------------------------------------------------------
 
-    def read_chat(self, body: dict[str, Any]) -> tuple[Asked, Shape]:
+    def read_chat(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body of `/v1/chat/completions`."""
         fields.check_members(body, fields.CHAT)
         asked = self.named.read_chat(body)
         tokenizer = self.named.engine.tokenizer
         return asked, ChatShape(self.named.name, tokenizer, asked.likeliest, fields.usage_wanted(body))
 
-    def read_completion(self, body: dict[str, Any]) -> tuple[Asked, Shape]:
+    def read_completion(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body of `/v1/completions`."""
         fields.check_members(body, fields.COMPLETIONS)
         asked = self.named.read_prompts(body)
         tokenizer = self.named.engine.tokenizer
         return asked, CompletionShape(self.named.name, tokenizer, asked.likeliest, fields.usage_wanted(body))
 
-    def read_response(self, body: dict[str, Any]) -> tuple[Asked, Shape]:
+    def read_response(self, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body of `/v1/responses`."""
         fields.check_members(body, fields.RESPONSES)
         shape = ResponseShape(self.named.name, body)
@@ -159,7 +159,7 @@ class _Server:
             raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
         return found
 
-    async def read(self, read: Read, body: dict[str, Any]) -> tuple[Asked, Shape]:
+    async def read(self, read: Read, body: dict[str, Any]) -> tuple[AskedTexts, Shape]:
         """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
@@ -171,7 +171,7 @@ class _Server:
         except RecursionError:
             raise ApiError("The body is nested too deeply.") from None
 
-    async def begin(self, asked: Asked) -> list[Handle]:
+    async def begin(self, asked: AskedTexts) -> list[Handle]:
         """Return the texts of a request, which the engine brings on. Errors: ApiError."""
         handles: list[Handle] = []
         try:

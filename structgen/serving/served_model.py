@@ -25,6 +25,7 @@ from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.typed.local import TAG_TOKENS
+from structgen.typed.tool_prompts import EMBEDDED_FORMAT
 
 MOST_SAMPLES: Final = 128
 MOST_LIKELIEST: Final = 20
@@ -38,12 +39,10 @@ LIMITS: Final = Limits(
     depth=10_000,
 )
 """Bounds on the grammar of a request: what a stranger may cost."""
-_EMBEDDED_FORMAT: Final = FORMATS["hermes"]
-"""The format of the embedded models, which were trained for none."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedTexts:
     """What a body asks for."""
 
     requests: tuple[Request, ...]
@@ -79,8 +78,8 @@ class ServedModel:
         tag = self._opened_thoughts() if thinking is None else thinking
         most = min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
         self.thinking = None if tag is None else Thinking(tag, most)
-        embedded = {**JSON_DUMPS, "escapes": "utf8"}
-        self.policies = embedded if engine.prompts.is_embedded else SERVED
+        # as `sg.run` has the embedded models write
+        self.policies = {**JSON_DUMPS, "escapes": "utf8"} if engine.prompts.is_embedded else SERVED
 
     def described(self) -> dict[str, Any]:
         """Return the model as `/v1/models` lists it."""
@@ -99,7 +98,7 @@ class ServedModel:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def read_chat(self, body: Mapping[str, Any], where: str = "messages") -> Asked:
+    def read_chat(self, body: Mapping[str, Any], where: str = "messages") -> AskedTexts:
         """Return what a conversation asks for. `where`: the member that held it. Errors: ApiError, and those
         of grammars, prompts and options."""
         read = read_request(self._calling(body), policies=self.policies, limits=self.limits)
@@ -121,9 +120,9 @@ class ServedModel:
             thinking=self.thinking,
         )
         opening = "" if self.thinking is None else str(self.thinking.until).replace("/", "", 1)
-        return Asked((request,), ReplyParts(format, read.choice.tools, opening), wanted)
+        return AskedTexts((request,), ReplyParts(format, read.choice.tools, opening), wanted)
 
-    def read_prompts(self, body: Mapping[str, Any]) -> Asked:
+    def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
         read = read_request(body, policies=self.policies, limits=self.limits)
         likeliest = fields.count_of(body, "logprobs", most=MOST_LIKELIEST)
@@ -133,7 +132,7 @@ class ServedModel:
             self._request(one, body, grammar, is_held=is_held, likeliest=likeliest, chat=False)
             for one in _prompts(body.get("prompt"))
         ]
-        return Asked(tuple(requests), ReplyParts(), likeliest)
+        return AskedTexts(tuple(requests), ReplyParts(), likeliest)
 
     def _request(
         self,
@@ -182,7 +181,7 @@ class ServedModel:
         if self._format is not None:
             return self._format
         if prompts.is_embedded:
-            return _EMBEDDED_FORMAT
+            return FORMATS[EMBEDDED_FORMAT]
         if not prompts.has_template():
             raise OptionError(
                 "The model has no chat template that would show how it writes calls.",

@@ -104,6 +104,8 @@ SLOW = ("llguidance", "warmup --tokenizer")
 
 def examples() -> Iterator[Any]:
     for command, found in EXAMPLES.items():
+        if command == "serve":
+            continue  # it runs until it is stopped: test_serve_command.py
         for number, one in enumerate(found):
             marks = [pytest.mark.slow] if any(word in one for word in SLOW) else []
             yield pytest.param(one, id=f"{command} {number}", marks=marks)
