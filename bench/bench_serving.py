@@ -4,10 +4,10 @@
 
 Each engine is started once a round with each back end (scripts/serving_engines.py says how, and in which
 environment), and serves models/extract on a CPU; the rounds take the back ends in turn. Schemas are asked at
-temperature 0, one at a time and 16 at once, each time of a new server. A row of
-bench/results/serving-DATE.csv is a round: how many texts were valid, cut, invalid and refused (the package
-jsonschema judges), the median until the first text of a schema, tokens a second, and the processor seconds of
-the server. The last lines are medians of the rounds.
+temperature 0: half of them one at a time, the others 16 at once. A row of bench/results/serving-DATE.csv is
+a round: how many texts were valid, cut, invalid and refused (the package jsonschema judges), the median until
+the first text of a schema, tokens a second, and the processor seconds of the server. The last lines are
+medians of the rounds.
 """
 
 from __future__ import annotations
@@ -86,21 +86,22 @@ def asked(asking: Asking, schema: Any, tokens: int) -> tuple[str, float, int]:
 
 
 def measured(key: str, backend: str, schemas: list[Any], tokens: int) -> list[tuple[Any, ...]]:
-    """Return a row for one at a time, and one for 16 at once."""
+    """Return a row for one at a time, and one for 16 at once, with other schemas."""
     rows = []
-    for at_once in (1, AT_ONCE):
-        with served(key, backend) as address, ThreadPoolExecutor(at_once) as pool:
-            asking = Asking(key, address)
-            asked(asking, WARM, 32)
-            load, group = os.getloadavg()[0], asking_group(address)
-            before, spent = time.perf_counter(), processor_seconds(group)
-            got = list(pool.map(partial(asked, asking, tokens=tokens), schemas))
+    with served(key, backend) as address:
+        asking, group = Asking(key, address), asking_group(address)
+        asked(asking, WARM, 32)
+        half = len(schemas) // 2
+        for at_once, some in ((1, schemas[:half]), (AT_ONCE, schemas[half:])):
+            load, spent, before = os.getloadavg()[0], processor_seconds(group), time.perf_counter()
+            with ThreadPoolExecutor(at_once) as pool:
+                got = list(pool.map(partial(asked, asking, tokens=tokens), some))
             seconds = time.perf_counter() - before
             counts = Counter(one[0] for one in got)
             first = statistics.median([one[1] for one in got if one[1]] or [0.0])
             rows.append(
                 (
-                    *(at_once, len(schemas)),
+                    *(at_once, len(some)),
                     *(counts[name] for name in ("valid", "cut", "invalid", "refused", "error")),
                     *(round(1000 * first, 1), round(sum(one[2] for one in got) / seconds, 1)),
                     *(round(seconds, 1), round(processor_seconds(group) - spent, 1), round(load, 1)),

@@ -339,7 +339,7 @@ def page_runs(key: str, address: str) -> bool:
         PAGE.read_text(encoding="utf-8").partition(f"\n## {ENGINES[key].name}\n")[2].partition("\n## ")[0]
     )
     blocks = re.findall(
-        r"^```python sketch\n(.*?)^```\n\n(?:```\n(.*?)^```$)?", section, re.DOTALL | re.MULTILINE
+        r"^```python sketch\n(.*?)^```\n(?:```\n(.*?)^```$)?", section, re.DOTALL | re.MULTILINE
     )
     names: dict[str, Any] = {}
     good = bool(blocks)
