@@ -8,7 +8,8 @@ A block marked `python` is executed; the unmarked block after it is its output. 
 stands alone; any other goes on with the names of the block before it. An expression followed by `# -> value`
 has that value (of that type, at least). In a block marked `console` a line that begins with `$` is a command,
 and the lines below it are its output, stdout and stderr. `...` on a line stands for any lines. Times are not
-compared. Commands that cannot run here are in `NOT_RUN`, each with the reason.
+compared. Commands that cannot run here are in `NOT_RUN`, each with the reason. A block marked `py` is a
+program of another environment, which scripts/serving_clients.py runs.
 """
 
 from __future__ import annotations
@@ -39,13 +40,20 @@ NOT_RUN = {
     r"make \w": "it installs packages, or runs for minutes",
     r"git clone |cd |python3? -m venv |\. \.venv|source ": "it is part of an installation",
     r"(python3? -m )?pip install ": "it installs packages",
+    r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_engines.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
+    r"structgen .*--ray|cat answers": "Ray is started; tests/serving does it",
+    r"structgen serve |curl ": "scripts/serving_clients.py starts a server and asks it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""
 
-SKETCHES = {"docs/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop"}
-"""Pages with a block marked `python sketch`, and why it is not executed."""
+SKETCHES = {
+    "docs/bulk-on-ray.md": "it needs ray[data]",
+    "docs/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop",
+    "docs/serving-engines.md": "it needs a server of an engine; scripts/serving_engines.py runs it",
+}
+"""Pages with blocks marked `python sketch`, and why they are not executed."""
 
 SLOW = {
     r"models/extract\b": "transformers takes seconds to import",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from structgen.engine.thinking import Thinking
     from structgen.errors import (
         BudgetError,
+        BusyError,
         FinishedError,
         GenerationError,
         GrammarError,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from structgen.lark_grammars.lark_grammar import LarkGrammar, lark
     from structgen.limits import Limits
     from structgen.python_types.regex_annotation import Regex
+    from structgen.request_reading.request_reader import read_request
     from structgen.sampling.checkers import Checker, Closed, Written
     from structgen.sampling.processes import InProcess
     from structgen.sampling.sample import sample
@@ -84,7 +86,6 @@ if TYPE_CHECKING:
     from structgen.tool_calls.tool_format import ToolFormat
     from structgen.tool_calls.tool_grammar import tools
     from structgen.tool_calls.tool_replies import Call, Reply
-    from structgen.tool_calls.tool_requests import read_request
     from structgen.typed.decorator import filled, generate
     from structgen.typed.functions import Outcome
     from structgen.typed.infilled import Infilling
@@ -102,6 +103,7 @@ __all__ = [
     "WIDEST",
     "AnswerHistory",
     "BudgetError",
+    "BusyError",
     "Call",
     "Checker",
     "Closed",
@@ -309,7 +311,7 @@ def _home(name: str) -> str | None:
         case "parse_calls":
             return "structgen.tool_calls.call_parsing"
         case "read_request":
-            return "structgen.tool_calls.tool_requests"
+            return "structgen.request_reading.request_reader"
         case "tools":
             return "structgen.tool_calls.tool_grammar"
         case "filled" | "generate":

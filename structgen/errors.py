@@ -63,6 +63,10 @@ class BudgetError(StructgenError):
         super().__init__(what, where=where, cure=cure)
 
 
+class BusyError(StructgenError):
+    """An engine has as many texts as it may have (`Engine(max_waiting=)`); later there may be room."""
+
+
 class LimitError(StructgenError):
     """A named limit of `sg.Limits` was reached; `limit` is its field's name."""
 

@@ -38,6 +38,7 @@ def app() -> typer.Typer:
     from structgen.cli.infill import infill
     from structgen.cli.maskbench import maskbench
     from structgen.cli.sample_report import sample_report
+    from structgen.cli.serve import serve
     from structgen.cli.store import store
     from structgen.cli.warmup import warmup
 
@@ -48,6 +49,7 @@ def app() -> typer.Typer:
         "infill": infill,
         "maskbench": maskbench,
         "sample-report": sample_report,
+        "serve": serve,
         "warmup": warmup,
     }
     # plain help: it reflows at any width, and is the same in a terminal that knows no colours
@@ -72,6 +74,7 @@ SUMMARIES: Final = {
     "infill": "Fill the holes of a template.",
     "maskbench": "Replay JSONSchemaBench, and time it.",
     "sample-report": "Report on a file of weighted draws.",
+    "serve": "Serve a model in OpenAI's protocol.",
     "store": "Show or clear the cache folder.",
     "warmup": "Compile the inner loops ahead.",
 }
@@ -91,6 +94,8 @@ EXAMPLES: Final = {
       --prompt 'Ada bought 3 lamps.'""",
         """structgen generate --type datetime:date \\
       --prompt 'The meeting is on 4 May 2026.'""",
+        """structgen generate --tools tools.json \\
+      --tool-choice required --prompt 'Rain in Oslo?'""",
         """structgen generate --schema order.schema.json \\
       --prompts in.jsonl --out out.jsonl""",
     ),
@@ -110,6 +115,11 @@ EXAMPLES: Final = {
       --prompt 'Ada bought 3 lamps.' --method auto \\
       --n 20 --out draws.jsonl""",
         "structgen sample-report draws.jsonl --html report.html",
+    ),
+    "serve": (
+        "structgen serve extract",
+        """structgen serve path/to/Qwen3-8B --port 8080 \\
+      --api-key-file keys.txt""",
     ),
     "store": ("structgen store", "structgen store clear --yes"),
     "warmup": (

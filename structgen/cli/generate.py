@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from structgen.cli.bulk_progress import going_on, work_on_ray, work_through
 from structgen.cli.draws import DrawOptions, check_none, draw
 from structgen.cli.language_options import (
     Bind,
@@ -25,7 +26,7 @@ from structgen.cli.language_options import (
     named,
     text_grammar,
 )
-from structgen.cli.output import console, echo, echo_json_text, has_piped_input, payload, refuse
+from structgen.cli.output import echo, echo_json_text, has_piped_input, payload, refuse
 from structgen.cli.schema_options import (
     MaxItems,
     MaxString,
@@ -36,7 +37,14 @@ from structgen.cli.schema_options import (
     schema_of,
     warnings_told,
 )
-from structgen.cli.served import ask_server, check_served
+from structgen.cli.served import ask, check_served
+from structgen.cli.tool_options import (
+    Parallel,
+    ToolChoiceName,
+    ToolFormatName,
+    ToolsFile,
+    form_of_tools,
+)
 from structgen.errors import OptionError, StructgenError, ValidatorError
 from structgen.sampling.methods import METHODS
 
@@ -45,7 +53,6 @@ if TYPE_CHECKING:
 
     from structgen.core.grammar import Grammar
     from structgen.engine import Engine, Request, Result
-    from structgen.engine.bulk import BulkProgress
     from structgen.python_types.type_hints import TypeReader
     from structgen.speculation.speculation_options import Speculation
     from structgen.typed.forms import WantedForm
@@ -77,6 +84,10 @@ def generate(
     regex_module: RegexModule = False,
     ebnf: EbnfFile = None,
     regex: RegexPattern = None,
+    tools: ToolsFile = None,
+    tool_choice: ToolChoiceName = None,
+    parallel: Parallel = None,
+    tool_format: ToolFormatName = None,
     prompt: Annotated[
         str | None,
         typer.Option(help="The prompt; - is standard input, and so is a pipe.", show_default=False),
@@ -92,14 +103,30 @@ def generate(
         Path | None,
         typer.Option(
             help="With --prompts: the file of results. A second call goes on where the first one stopped; "
-            "FILE.run keeps the options, and other options are refused. With --method: the file of the draws "
-            "(structgen sample-report reads it).",
+            "FILE.run keeps the options, and other options are refused. With --ray: the folder of results. "
+            "With --method: the file of the draws (structgen sample-report reads it).",
             show_default=False,
         ),
     ] = None,
     start_over: Annotated[
         bool, typer.Option("--start-over", help="With --out: delete the results that are there.")
     ] = False,
+    ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray",
+            help="With --prompts: work on Ray, on the cluster of RAY_ADDRESS or on this machine. Each worker "
+            "writes shards into the folder --out; the next call does the shards that are missing.",
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --ray: how many workers load the model.  [default: one for each GPU or processor]",
+            show_default=False,
+        ),
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -248,7 +275,7 @@ def generate(
     max_string: MaxString = None,
     max_items: MaxItems = None,
 ) -> None:
-    """Let a model write a document of a schema, or a text of a grammar or a regular expression.
+    """Let a model write a document of a schema, a text of a grammar or a regular expression, or tool calls.
 
     The prompt is one text (--prompt), or a file of them (--prompts). The model is asked as in Python: with
     its chat template if it has one. The embedded models also read an outline of the schema, and write as
@@ -256,6 +283,8 @@ def generate(
 
     With --method the texts are draws from the model's own distribution. A summary goes to stderr. Ctrl-C ends
     the run and prints the draws so far.
+
+    With --tools the reply is printed as the model wrote it; --json has its texts and calls apart.
 
     Exit status: 0 done; 1 a text ended in an error, or there is no draw; 2 wrong usage, or the model, schema
     or grammar is not usable; 130 Ctrl-C.
@@ -283,6 +312,7 @@ def generate(
                 temperature,
                 {
                     "--prompts": prompts is not None,
+                    "--ray": ray,
                     "--start-over": start_over,
                     "--stream": stream,
                     "--trace": trace is not None,
@@ -293,7 +323,7 @@ def generate(
                     "--draft-model": draft_model is not None,
                     "--usage": usage,
                 },
-                any(one is not None for one in (schema, type_, grammar, ebnf, regex)),
+                any(one is not None for one in (schema, type_, grammar, ebnf, regex, tools)),
             )
         if prompt is None and prompts is None and str(edit) != "-" and has_piped_input():
             prompt = read_input(Path("-"), "--prompt").strip() or None
@@ -307,6 +337,12 @@ def generate(
             raise OptionError(
                 "--prompts takes --out FILE, and no --stream, --trace, --usage or --n.",
                 where="--prompts",
+                cure="See --help.",
+            )
+        if (ray and prompts is None) or (workers is not None and not ray):
+            raise OptionError(
+                "--ray is for --prompts, and --workers for --ray.",
+                where="--ray" if ray else "--workers",
                 cure="See --help.",
             )
         if prompts is None and drawing is None and (out is not None or start_over):
@@ -344,10 +380,31 @@ def generate(
             "max_items": max_items,
         }
         policies = {name: value for name, value in policies.items() if value is not None}
-        if policies and schema is None and type_ is None:
+        if policies and schema is None and type_ is None and tools is None:
             option = "--" + next(iter(policies)).replace("_", "-")
             raise OptionError(f"{option} needs a schema or a type.", where=option, cure="Add --schema FILE.")
-        form = None if type_ is None else _named_type(type_, policies, model, wrap)
+        form = form_of_tools(
+            tools,
+            tool_choice,
+            parallel,
+            tool_format,
+            policies,
+            {
+                "--schema": schema is not None,
+                "--type": type_ is not None,
+                "--grammar": grammar is not None,
+                "--ebnf": ebnf is not None,
+                "--regex": regex is not None,
+                "--wrap": wrap is not None,
+                "--stop": bool(stop),
+                "--prompts": prompts is not None,
+                "--method": drawing is not None,
+                "--trace": trace is not None,
+                "--logprobs": bool(logprobs),
+            },
+        )
+        if type_ is not None:
+            form = _named_type(type_, policies, model, wrap)
         if wrap is not None and form is None:
             raise OptionError("--wrap is of types.", where="--wrap", cure="Add --type, or leave it out.")
         reader = None if form is None else form.reader
@@ -391,6 +448,7 @@ def generate(
                 {
                     "--method": drawing is not None,
                     "--prompts": prompts is not None,
+                    "--ray": ray,
                     "--trace": trace is not None,
                     "--logprobs": bool(logprobs),
                     "--speculation": speculation != Speculates.AUTO,
@@ -402,27 +460,35 @@ def generate(
                 }
             )
             asked = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt or "")
-            raise typer.Exit(int(ask_server(model, asked, form, attempts, stream, as_json, usage)))
+            raise typer.Exit(int(ask(model, asked, form, attempts, stream, as_json, usage)))
         if model.startswith("structgen/") and (grammar or ebnf) and not _has_json(told):
             echo(
                 "Hint: this small model was trained on JSON documents of outlines alone. What it writes of "
                 "another grammar is valid, and makes little sense.",
                 err=True,
             )
+        if ray and prompts is not None and out is not None:
+            with going_on(out):
+                work_on_ray(model, prompts, out, request_of, start_over, workers, max_rows, device)
+            return
         engine = sg.Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
             from structgen.engine.draft_models import check_speculation
 
             check_speculation(guesses, engine.tokenizer)  # a wrong one is told once, and not for each prompt
         if prompts is not None and out is not None:
-            try:
-                _bulk(engine, prompts, out, request_of, start_over)
-            except KeyboardInterrupt:
-                echo(f"Stopped. The same command without --start-over goes on from {out}.", err=True)
-                raise
+            with going_on(out):
+                work_through(engine, prompts, out, request_of, start_over)
             return
         assert prompt is not None
         request = request_of(read_input(Path("-"), "--prompt") if prompt == "-" else prompt)
+        if form is not None and form.tools is not None:
+            if model.startswith("structgen/"):
+                echo(
+                    "Hint: this small model was not trained for tools: its calls are valid, no more.",
+                    err=True,
+                )
+            raise typer.Exit(int(ask(engine, request, form, attempts, stream, as_json, usage)))
         if drawing is not None:
             draw(engine, request, reader, seed, temperature, drawing, as_json)
         if told is None and model.startswith("structgen/"):
@@ -590,42 +656,3 @@ def _accepted(
             (result,) = engine.generate(again)
         else:
             return result, None
-
-
-def _bulk(
-    engine: Engine, prompts: Path, out: Path, request_of: Callable[[str], Request], start_over: bool
-) -> None:
-    """Work through a file of prompts, with progress on a terminal and lines elsewhere."""
-    import time
-
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    from structgen.engine.bulk import run_bulk
-
-    screen, begun = console(stderr=True), time.perf_counter()
-
-    def rate(progress: BulkProgress) -> str:
-        return f"{progress.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
-
-    if screen.is_terminal:
-        columns = (
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-        )
-        with Bar(*columns, console=screen) as bar:
-            task = bar.add_task("texts", total=None, rate="")
-            last = run_bulk(
-                engine,
-                prompts,
-                out,
-                request_of,
-                lambda now: bar.update(task, total=now.total, completed=now.done, rate=rate(now)),
-                start_over=start_over,
-            )
-    else:
-        last = run_bulk(engine, prompts, out, request_of, start_over=start_over)
-    before = f", {last.before:,} of them before" if last.before else ""
-    screen.print(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", highlight=False)

@@ -54,6 +54,25 @@ def maskbench(
         ),
     ] = "structgen",
     jobs: Annotated[int, typer.Option(min=1, help="Schemas at a time; more than 1 disturbs the times.")] = 1,
+    ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray", help="Work on Ray, on the cluster of RAY_ADDRESS or on this machine. It needs --out."
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With --ray: how many.  [default: one for each processor]", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --ray: a folder that takes the results; the next call does what is missing.",
+            show_default=False,
+        ),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(min=0.01, help="Seconds for a compilation, and for each instance.")
     ] = 60.0,
@@ -91,7 +110,10 @@ def maskbench(
     """
     if as_json and as_csv:
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
+    if (ray and (out is None or jobs > 1)) or (not ray and (out is not None or workers is not None)):
+        raise typer.BadParameter("--ray takes --out FOLDER and --workers, not --jobs", param_hint="--ray")
     from structgen.maskbench.citation import DataDigest, citation_lines, machine, now
+    from structgen.maskbench.on_ray import RayBenchRun
     from structgen.maskbench.readers import select
     from structgen.maskbench.run_report import Tally, first_use_line, show, tables, to_csv, to_json
     from structgen.maskbench.runner import BenchRun, engine_config
@@ -108,7 +130,10 @@ def maskbench(
             engine_config(name, vocabulary, policies, memory=int(memory * (1 << 30))) for name in names
         ]
         tally, data, date = Tally(), DataDigest(), now()
-        with BenchRun(configs, timeout=timeout, jobs=jobs) as run, _failure_file(failures) as write:
+        bench: BenchRun | RayBenchRun = BenchRun(configs, timeout=timeout, jobs=jobs)
+        if out is not None:
+            bench = RayBenchRun(configs, timeout=timeout, folder=out, workers=workers)
+        with bench as run, _failure_file(failures) as write:
             with _progress(selection, sum(name.endswith((":warm", ":foreign")) for name in names)) as tick:
                 run.prepare(selection.cases, lambda: selection.others(len(selection), seed), tick)
                 if set(names) <= set(run.unavailable):
@@ -138,7 +163,7 @@ def maskbench(
         "machine": machine(),
         "stores": stores,
         "timeout_s": timeout,
-        "jobs": jobs,
+        "jobs": bench.jobs,
         "versions": versions,
         "unavailable": unavailable,
         "first_use_s": first_use,
@@ -149,7 +174,8 @@ def maskbench(
         payload(printable(to_csv(tally)), newline=False)
     else:
         show(console(), tables(tally, unavailable))
-        echo(first_use_line(first_use))
+        if first_use:
+            echo(first_use_line(first_use))
         echo("\n".join(["", "To cite this run:", *citation_lines(about, names)]))
     judged = [name for name in names if name.startswith("structgen")] or names
     missing = {name: unavailable[name] for name in judged if name in unavailable}

@@ -1,16 +1,17 @@
-"""`structgen generate --model openai:URL#NAME`: a server writes the texts."""
+"""`structgen generate` as typed functions ask: a server writes the texts, or the texts may call tools."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from structgen.cli.output import echo, echo_json_text, payload
 from structgen.errors import OptionError
 
 if TYPE_CHECKING:
-    from structgen.engine import Request
+    from structgen.engine import Engine, Request
     from structgen.typed.forms import WantedForm
+    from structgen.typed.functions import Outcome
 
 
 def check_served(others: dict[str, bool]) -> None:
@@ -25,8 +26,8 @@ def check_served(others: dict[str, bool]) -> None:
             )
 
 
-def ask_server(
-    model: str,
+def ask(
+    model: str | Engine,
     request: Request,
     form: WantedForm | None,
     attempts: int,
@@ -35,7 +36,7 @@ def ask_server(
     usage: bool,
 ) -> bool:
     """Print the samples of one prompt, as typed functions get them; returns whether one ended in an error.
-    `form`: what a type wants; None for the request's grammar, or free text."""
+    `form`: what a type or tools want; None for the request's grammar, or free text."""
     from structgen.core.grammar import Grammar
     from structgen.engine.requests import Result
     from structgen.typed.forms import WantedForm
@@ -51,7 +52,9 @@ def ask_server(
     failed, source = False, given_source(request.prompt)
     for sample in range(request.n):
         how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
-        options = TypedOptions(how, request.max_tokens, attempts, stop=request.stop)
+        options = TypedOptions(
+            how, request.max_tokens, attempts, speculation=request.speculation, stop=request.stop
+        )
         writer = writer_of(model, options)()
         if stream and not as_json:
             ended, inside = list[Result](), Unwrapping() if form.is_wrapped else None
@@ -63,17 +66,7 @@ def ask_server(
             outcome = obtained(writer, form, source, options)
         result, error = outcome.result, outcome.error
         if as_json:
-            echo_json_text(
-                {
-                    "text": result.text,
-                    "value": result.value,
-                    "thoughts": result.thoughts,
-                    "finish_reason": result.finish_reason.value,
-                    "attempts": outcome.attempts,
-                    "error": None if error is None else str(error),
-                    "usage": {"prompt_tokens": result.usage.prompt_tokens, "tokens": result.usage.tokens},
-                }
-            )
+            echo_json_text(_shown(outcome))
         elif not stream:
             payload(unwrapped(result.text) if form.is_wrapped else result.text)
         if error is not None:
@@ -82,3 +75,20 @@ def ask_server(
         if usage:
             echo(f"{result.usage.tokens:,} tokens, attempts: {outcome.attempts}", err=True)
     return failed
+
+
+def _shown(outcome: Outcome[Any]) -> dict[str, Any]:
+    """Return an outcome as a JSON object."""
+    result, error, reply = outcome.result, outcome.error, outcome.reply
+    said: dict[str, Any] = {"value": result.value, "thoughts": result.thoughts}
+    if reply is not None:
+        calls = [{"id": one.id, "name": one.name, "arguments": dict(one.arguments)} for one in reply.calls]
+        said = {"texts": reply.texts, "calls": calls, "thoughts": result.thoughts}
+    return {
+        "text": result.text,
+        **said,
+        "finish_reason": result.finish_reason.value,
+        "attempts": outcome.attempts,
+        "error": None if error is None else str(error),
+        "usage": {"prompt_tokens": result.usage.prompt_tokens, "tokens": result.usage.tokens},
+    }

@@ -3,8 +3,8 @@
 What comes in: requests (prompt, grammar, options). What goes out: texts with token ids, log-probabilities,
 reasons.
 
-1. `engine.Engine` is the API; `requests` has requests and results; `asking` makes prompts; `bulk` works
-   through a file of prompts (`bulk_runs`).
+1. `engine.Engine` is the API; `requests` has requests and results; `asking` makes prompts; `driver` takes
+   steps for event loops; `bulk` works through a file of prompts.
 2. `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. `sequences`
    is one text that is being written (`guesses`: its draft, `thinking`: free text before it); `mask_rows`
    their masks.

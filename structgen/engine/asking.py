@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias, Union
 
@@ -44,6 +44,8 @@ class ModelQuestion:
     """An earlier answer, and why it was refused."""
     schema: str = ""
     """The JSON Schema itself, for a model that nothing holds to it. It stands in place of the outline."""
+    template: Mapping[str, Any] = field(default_factory=dict)
+    """More that the chat template reads, such as `tools`."""
 
     def messages(self) -> list[dict[str, Any]]:
         """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal."""
@@ -97,7 +99,9 @@ class ModelPrompts:
     def text(self, question: ModelQuestion) -> str:
         """Return the prompt as text, the chat template applied. Errors: OptionError."""
         made = self._made(question)
-        return made if isinstance(made, str) else str(self._templated(made, tokenize=False))
+        return (
+            made if isinstance(made, str) else str(self._templated(made, question.template, tokenize=False))
+        )
 
     def tokens(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
         """Return the tokens of the prompt, the chat template applied. Errors: OptionError."""
@@ -106,7 +110,7 @@ class ModelPrompts:
         if isinstance(made, str):
             tokens = tokenizer.encode(made.encode())
         else:
-            tokens = self._templated(made, tokenize=True)
+            tokens = self._templated(made, question.template, tokenize=True)
         return tokens
 
     def _made(self, question: ModelQuestion) -> str | list[dict[str, Any]]:
@@ -121,14 +125,14 @@ class ModelPrompts:
             return extraction_prompt_under(question.outline, "\n".join(question.values or (prompt,)))
         chat = question.chat
         if chat is None:
-            chat = not isinstance(prompt, str) or self._has_template()
+            chat = not isinstance(prompt, str) or self.has_template()
         if not chat:
             if not isinstance(prompt, str):
                 raise OptionError(
                     "Messages need the chat template.", where="chat", cure="Leave chat=False, or give text."
                 )
             return _plain(question, prompt)
-        if not self._has_template():
+        if not self.has_template():
             raise OptionError(
                 f"{self.name or 'The model'} has no chat template.",
                 where="chat",
@@ -136,7 +140,8 @@ class ModelPrompts:
             )
         return question.messages()
 
-    def _has_template(self) -> bool:
+    def has_template(self) -> bool:
+        """Tell whether the model has a chat template. Cost: that of looking into its folder."""
         if self._templates is not None:
             return bool(getattr(self._templates, "chat_template", None))
         folder = Path(self.name)
@@ -147,7 +152,9 @@ class ModelPrompts:
         config = folder / "tokenizer_config.json"
         return config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
 
-    def _templated(self, messages: list[dict[str, Any]], *, tokenize: bool) -> Any:
+    def template_holder(self) -> Any:
+        """Return the tokenizer of transformers that has the chat template, loaded once. Errors:
+        StructgenError where transformers is missing."""
         with self._lock:
             if self._templates is None:
                 try:
@@ -159,8 +166,13 @@ class ModelPrompts:
                         cure="pip install transformers, or chat=False.",
                     ) from error
                 self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
-            return self._templates.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False
+            return self._templates
+
+    def _templated(self, messages: list[dict[str, Any]], more: Mapping[str, Any], *, tokenize: bool) -> Any:
+        holder = self.template_holder()
+        with self._lock:
+            return holder.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False, **more
             )
 
 

@@ -27,6 +27,7 @@ from structgen.core.matcher import Matcher
 from structgen.engine import checks
 from structgen.engine.asking import ModelPrompts, ModelQuestion
 from structgen.engine.draft_models import check_speculation, drafters_of
+from structgen.engine.driver import Driver, foreign_handle
 from structgen.engine.loop import Loop
 from structgen.engine.model_protocol import Model, draft_support_of
 from structgen.engine.models import given_model, load_model, tokenizer_of
@@ -53,8 +54,8 @@ class Engine:
     to evaluation, and stays on its device), or anything that implements `Model`. An object needs `tokenizer`:
     an `sg.Tokenizer`, or anything that `sg.Tokenizer.from_huggingface` takes. The end tokens of a
     transformers model's generation_config count too. Raises OptionError for any other object.
-    At most `max_rows` texts are written at the same time; the others wait. The last 256 compiled grammars are
-    kept.
+    At most `max_rows` texts are written at the same time; the others wait. Where more than `max_waiting`
+    would wait, `submit` raises BusyError (None: any number may). The last 256 compiled grammars are kept.
     `device_masks`: whether masks are kept and tokens are chosen on the device of the logits, by
     `structgen_kernels`; by default where that is not the CPU. False: masks are sent from main memory in each
     step.
@@ -74,12 +75,14 @@ class Engine:
         tokenizer: Tokenizer | Any | None = None,
         *,
         max_rows: int = 32,
+        max_waiting: int | None = None,
         device: str | None = None,
         dtype: str | None = None,
         device_masks: bool | None = None,
         graphs: bool = False,
     ) -> None:
         max_rows = checks.whole("max_rows", max_rows, 1)
+        most = None if max_waiting is None else max_rows + checks.whole("max_waiting", max_waiting, 0)
         device_masks = checks.flag("device_masks", device_masks)
         self.name = str(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
@@ -110,6 +113,7 @@ class Engine:
             )
         self.tokenizer, self.max_rows = tokenizer, max_rows
         self._loop = Loop(self.model, tokenizer, max_rows, device_masks)
+        self._driver = Driver(self._loop, most)
         self._compiled: dict[Grammar, CompiledGrammar] = {}
         """What was asked for least recently comes first."""
         self._of_grammars = threading.Lock()
@@ -141,7 +145,7 @@ class Engine:
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
-        handle = self._only(request)
+        (handle,) = self.submit(_single(request))
         yield from self.pieces(handle)
         _raise_error(handle)
 
@@ -164,10 +168,12 @@ class Engine:
             self.drive([handle])
 
     async def agenerate(self, request: Request) -> list[Result]:
-        """Return the results of a request; others may run meanwhile, in the same batches."""
-        handles = self.submit(request)
+        """Return the results of a request; others may run meanwhile, in the same batches. Cancelling it
+        cancels its texts."""
+        handles = await self.asubmit(request)
         try:
-            await asyncio.to_thread(self.drive, handles)
+            for handle in handles:
+                await _listening(handle, pieces=False).wait()
         except BaseException:
             for handle in handles:
                 handle.cancel()
@@ -176,7 +182,7 @@ class Engine:
 
     async def astream(self, request: Request) -> AsyncIterator[str]:
         """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
-        handle = self._only(request)
+        (handle,) = await self.asubmit(_single(request))
         async with aclosing(self.apieces(handle)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -185,20 +191,14 @@ class Engine:
     async def apieces(self, handle: Handle) -> AsyncGenerator[str, None]:
         """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
         (`contextlib.aclosing`)."""
-        loop, woken, at = asyncio.get_running_loop(), asyncio.Event(), 0
-
-        def wake(_: str | None) -> None:
-            loop.call_soon_threadsafe(woken.set)
-
-        handle.listen(wake)
-        driver = asyncio.ensure_future(asyncio.to_thread(self.drive, [handle]))
-        driver.add_done_callback(lambda _: woken.set())
+        self._driver.watch([handle])
+        woken, at = _listening(handle, pieces=True), 0
         try:
             while True:
                 await woken.wait()
                 woken.clear()
                 # read in this order: what comes between the two wakes again
-                is_over, written = driver.done() or handle.result is not None, handle.written
+                is_over, written = handle.result is not None, handle.written
                 if len(written) > at:
                     piece, at = written[at:], len(written)
                     yield piece
@@ -206,24 +206,30 @@ class Engine:
                     break
         finally:
             handle.cancel()
-            await driver
 
-    def _only(self, request: Request) -> Handle:
-        if _checked(request).n != 1:
-            raise OptionError(
-                "A stream is of one text.", where="n", cure="Submit, and listen to each handle."
-            )
-        (handle,) = self.submit(request)
-        return handle
+    async def asubmit(self, request: Request) -> list[Handle]:
+        """Return the handles of `submit`. The request is read in a thread, and the engine's own thread brings
+        its texts on, until they are done or cancelled: listen to them (`Handle.listen`, `apieces`)."""
+        count = _checked(request).n
+        return await self._driver.submitted(count, lambda: self._submitted(request))
 
     def submit(self, request: Request) -> list[Handle]:
         """Return a handle for each sample of a request, which waits for its turn. Whoever drives the engine
         (`step`, or any call that waits) brings it on.
 
-        Raises BudgetError, with the least max_tokens, where no document fits; OptionError where the prompt
-        does not fit the context, and where a draft model or a history is of another tokenizer.
+        Raises BudgetError, with the least max_tokens, where no document fits; BusyError where too many texts
+        wait; OptionError where the prompt does not fit the context, and where a draft model or a history is
+        of another tokenizer.
         """
-        prompt = self.prompt_tokens(_checked(request))
+        count = _checked(request).n
+        self._driver.enter(count)
+        try:
+            return self._submitted(request)
+        finally:
+            self._driver.entered(count)
+
+    def _submitted(self, request: Request) -> list[Handle]:
+        prompt = self.prompt_tokens(request)
         closing = None if request.thinking is None else self._closing(request.thinking)
         request = self._bounded(request, len(prompt), closing)
         most = len(prompt) + request.most_tokens
@@ -258,10 +264,14 @@ class Engine:
             thoughts = partial(ThoughtPhase, request.thinking, closing, self.tokenizer)
         handles = [Handle(request, sample) for sample in range(request.n)]
         drafting, less = self._drafting(request, prompt, matcher)
+        named = self.specials if request.special_texts else {}
+        specials = {token: text.encode() for text, token in named.items()}
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
-            text = TextSequence(handle, prompt, self.tokenizer, own, least, thoughts, drafting, border)
+            text = TextSequence(
+                handle, prompt, self.tokenizer, own, least, thoughts, drafting, border, specials
+            )
             text.usage.speculation = less
             texts.append(text)
         self._loop.add(texts)
@@ -339,9 +349,7 @@ class Engine:
             found = self._compiled.pop(grammar, None)
         if found is None:
             if isinstance(grammar, (TextGrammar, LarkGrammar)):
-                if self._specials is None:
-                    self._specials = special_texts(self.name, self._given_tokenizer)
-                warn_of_special_texts(grammar, self._specials)
+                warn_of_special_texts(grammar, self._named_tokens())
             found = compile(grammar, self.tokenizer)
         else:
             found = found.fresh()
@@ -351,12 +359,28 @@ class Engine:
                 del self._compiled[next(iter(self._compiled))]
         return found
 
+    @property
+    def specials(self) -> dict[str, int]:
+        """The ids of the special tokens without bytes, by their texts."""
+        tokens = self.tokenizer.token_bytes
+        return {text: token for text, token in self._named_tokens().items() if tokens[token] is None}
+
+    def _named_tokens(self) -> dict[str, int]:
+        if self._specials is None:
+            self._specials = special_texts(self.name, self._given_tokenizer)
+        return self._specials
+
     def _closing(self, thinking: Thinking) -> ThoughtClosing:
         """Return how thoughts close, kept for the next request."""
         found = self._closings.get(thinking.until)
         if found is None:
             found = self._closings[thinking.until] = closing_of(thinking, self.tokenizer, self.name)
         return found
+
+    @property
+    def count(self) -> int:
+        """The number of texts that are being written or wait."""
+        return self._loop.count
 
     def step(self) -> bool:
         """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
@@ -374,14 +398,12 @@ class Engine:
         if handle.cancelled and self._loop.drop(handle):
             return
         if not self.step() and not handle.is_done:
-            raise OptionError(
-                "A handle of another engine would never be done here.",
-                where="handles",
-                cure="Drive the engine that it was submitted to.",
-            )
+            raise foreign_handle()
 
     def close(self) -> None:
-        """Let go of the thread that fills masks; a later request starts another."""
+        """End the texts that event loops wait for, and let go of the engine's threads; a later request starts
+        others."""
+        self._driver.close()
         self._loop.close()
 
     def _bounded(self, request: Request, prompt: int, closing: ThoughtClosing | None) -> Request:
@@ -433,6 +455,24 @@ def _checked(request: Any) -> Request:
             cure="Write sg.Request(prompt, grammar); sg.run(model, prompt, type) takes a text.",
         )
     return request
+
+
+def _single(request: Any) -> Request:
+    if _checked(request).n != 1:
+        raise OptionError("A stream is of one text.", where="n", cure="Submit, and listen to each handle.")
+    return _checked(request)
+
+
+def _listening(handle: Handle, *, pieces: bool) -> asyncio.Event:
+    """Return an event of the running loop that is set at the end of a text, and at each piece of it."""
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake(piece: str | None) -> None:
+        if pieces or piece is None:
+            loop.call_soon_threadsafe(woken.set)
+
+    handle.listen(wake)
+    return woken
 
 
 def _raise_error(handle: Handle) -> None:

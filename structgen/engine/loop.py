@@ -30,9 +30,10 @@ A step begins and ends with all rows `read`. Exceptions:
   sequence ends with the error.
 - An exception in a forward pass is the error of all sequences of that pass.
 - Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
-  decided tokens (`texts`) are still valid; all other state is discarded. The next step, in whichever thread,
-  compiles the grammars again, makes matchers and characters from the tokens (`TextSequence.restart`), takes
-  new memory for the masks, and reads all rows as if they had waited.
+  driver of event loops takes another step, and ends the batch with the error if that fails too. The decided
+  tokens (`texts`) are still valid; all other state is discarded. The next step, in whichever thread, compiles
+  the grammars again, makes matchers and characters from the tokens (`TextSequence.restart`), takes new memory
+  for the masks, and reads all rows as if they had waited.
 - The same happens after a machine failed in an unforeseen way, once its sequence has the error.
 
 Noise is a function of the position in the text (`noise`), so a token that is chosen again is the same token.
@@ -44,7 +45,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +121,7 @@ class Loop:
 
     def close(self) -> None:
         """Stop the thread that fills masks. A later sequence starts another one."""
+        self.check_driver()
         with self._lock:
             self._mask_rows.close()
 
@@ -129,17 +131,49 @@ class Loop:
 
         Raises OptionError if a listener calls it: it would wait for itself.
         """
-        self._check_driver()
+        self.check_driver()
         with self._lock:
             return self._step_alone()
 
+    @property
+    def count(self) -> int:
+        """The number of sequences without a result."""
+        return sum(text.handle.result is None for text in list(self._texts))
+
+    def held(self, handles: Sequence[Handle]) -> list[Handle]:
+        """Return those of some handles whose sequences are not finished."""
+        mine = {id(text.handle) for text in list(self._texts)}
+        return [handle for handle in handles if id(handle) in mine]
+
     def drop(self, handle: Handle) -> bool:
         """End a cancelled sequence without a step. Returns whether it was in the list."""
-        self._check_driver()
-        with self._lock:
-            return self._drop_alone(handle)
+        return self._end(lambda text: text.handle is handle)
 
-    def _check_driver(self) -> None:
+    def sweep(self) -> None:
+        """End the sequences that were cancelled or timed out, also those that wait, without a step."""
+        self._end(lambda text: text.reason() is not None)
+
+    def fail(self, error: BaseException) -> None:
+        """End the sequences of the batch with an error that belongs to none of them."""
+        with self._lock:
+            self._is_cut = True
+            for text in self._texts[: self._max_rows]:
+                text.error = text.error or fault_of(error, "A step of the engine failed")
+                try:
+                    self._finish(text, FinishReason.ERROR)
+                except BaseException:  # its listener's: nobody is left who could be told
+                    self._texts.remove(text)
+
+    def after_fork(self, gone: Sequence[Handle]) -> None:
+        """In a child: let go of the parent's threads, and of the sequences of some handles."""
+        self._lock, self._driver = threading.Lock(), 0
+        self._mask_rows.after_fork()
+        left = {id(handle) for handle in gone}
+        for text in self._texts:
+            text.handle.after_fork(is_left=id(text.handle) in left)
+
+    def check_driver(self) -> None:
+        """Raise OptionError in a listener: the thread that runs a step cannot wait for its end."""
         if self._driver == threading.get_ident() and self._lock.locked():
             raise OptionError(
                 "A listener cannot drive the engine: the step that calls it is not over.",
@@ -166,20 +200,24 @@ class Loop:
             self._driver = 0
         return True
 
-    def _drop_alone(self, handle: Handle) -> bool:
-        text = next((text for text in self._texts if text.handle is handle), None)
-        if text is None:
-            return False
-        try:
-            self._driver = threading.get_ident()
-            if self._is_cut:
-                self._mend()
-            self._is_cut = True
-            self._finish(text, text.reason() or FinishReason.CANCELLED)
-            self._rows = [row for row in self._rows if row is not text]
-            self._is_cut = False
-        finally:
-            self._driver = 0
+    def _end(self, is_over: Callable[[TextSequence], bool]) -> bool:
+        """End sequences without a step. Returns whether there were any."""
+        self.check_driver()
+        with self._lock:
+            ended = [text for text in list(self._texts) if is_over(text)]
+            if not ended:
+                return False
+            try:
+                self._driver = threading.get_ident()
+                if self._is_cut:
+                    self._mend()
+                self._is_cut = True
+                for text in ended:
+                    self._finish(text, text.reason() or FinishReason.CANCELLED)
+                self._rows = [row for row in self._rows if row not in ended]
+                self._is_cut = False
+            finally:
+                self._driver = 0
         return True
 
     def _mend(self) -> None:

@@ -82,6 +82,10 @@ class BatchMasks:
             self._filler.shutdown(wait=wait)
             self._filler = None
 
+    def after_fork(self) -> None:
+        """In a child: forget the parent's thread."""
+        self._filler = None
+
 
 class Filling:
     """Masks that are being filled. Those from the cache are already written."""

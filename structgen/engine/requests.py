@@ -146,6 +146,8 @@ class Request:
     healing: bool = False
     """Whether the last tokens of the prompt may be written again, so that one token crosses the border of
     prompt and text. The text does not include their bytes."""
+    special_texts: bool = False
+    """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes."""
     refused: tuple[str, str] | None = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
@@ -166,6 +168,7 @@ class Request:
             ("chat", checks.flag("chat", self.chat)),
             ("canonical", checks.flag("canonical", self.canonical) or False),
             ("healing", checks.flag("healing", self.healing) or False),
+            ("special_texts", checks.flag("special_texts", self.special_texts) or False),
             ("steer_early", checks.whole("steer_early", self.steer_early, 0)),
             ("stop", checks.texts("stop", self.stop)),
             ("n", checks.whole("n", self.n, 1, _MOST_SAMPLES)),
@@ -365,7 +368,17 @@ class Result:
 class Handle:
     """One sample of a request in progress. Made by `Engine.submit`."""
 
-    __slots__ = ("_is_done", "_listeners", "_lock", "cancelled", "request", "result", "sample", "written")
+    __slots__ = (
+        "_is_done",
+        "_listeners",
+        "_lock",
+        "cancelled",
+        "request",
+        "result",
+        "sample",
+        "thoughts",
+        "written",
+    )
 
     def __init__(self, request: Request, sample: int) -> None:
         self.request, self.sample = request, sample
@@ -373,6 +386,8 @@ class Handle:
         """None until the text is done."""
         self.written = ""
         """The text so far, without characters that may turn out to be part of a stop string."""
+        self.thoughts = ""
+        """The thoughts before the text, once they are closed."""
         self.cancelled = False
         self._is_done = False
         self._lock = threading.Lock()
@@ -400,6 +415,13 @@ class Handle:
             late = self._is_done
         if late:
             listener.end(self.written)
+
+    def after_fork(self, *, is_left: bool) -> None:
+        """In a child: forget who held the lock; cancel a text that is left to the parent, and its
+        listeners."""
+        self._lock = threading.Lock()
+        if is_left:
+            self._listeners, self.cancelled = [], True
 
     def tell(self, text: str) -> None:
         """Store the text so far, and call each listener with the part that is new to it. Raises
@@ -488,7 +510,7 @@ def _of_listener(error: Exception) -> StructgenError:
 
 
 def fault_of(
-    error: Exception,
+    error: BaseException,
     what: str,
     where: str = "",
     cure: str = "This is a fault of structgen: please report it.",

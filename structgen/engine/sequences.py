@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import codecs
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -41,6 +42,7 @@ class PromptBorder:
 
 
 NO_BORDER = PromptBorder(0, b"", False)
+NO_TEXTS: Mapping[int, bytes] = MappingProxyType({})
 
 
 class TextSequence:
@@ -48,7 +50,8 @@ class TextSequence:
 
     It begins with a matcher at the start of the grammar (None: free text), and with the thoughts that
     `thoughts` returns for the matcher, if any. `drafting` makes its drafters (None: it has none). Behind a
-    `border` that is free text, the matcher is one of the border alone.
+    `border` that is free text, the matcher is one of the border alone. `specials`: what the text has for
+    tokens without bytes.
     """
 
     __slots__ = (
@@ -60,6 +63,7 @@ class TextSequence:
         "_held",
         "_least",
         "_max_tokens",
+        "_specials",
         "_stops",
         "_thoughts",
         "_thoughts_of",
@@ -105,12 +109,13 @@ class TextSequence:
         thoughts: Callable[[Matcher | None], ThoughtPhase] | None = None,
         drafting: Callable[[], Drafting] | None = None,
         border: PromptBorder = NO_BORDER,
+        specials: Mapping[int, bytes] = NO_TEXTS,
     ) -> None:
         request = handle.request
         self.handle, self.prompt, self._tokenizer = handle, prompt, tokenizer
         self._compiled = None if matcher is None else matcher.compiled
         self._least, self._thoughts_of, self._drafting_of = least, thoughts, drafting
-        self._border = border
+        self._border, self._specials = border, specials
         self.began = time.monotonic()
         self.thought: list[int] = []
         """The tokens of the thoughts so far."""
@@ -300,6 +305,7 @@ class TextSequence:
         self.row.position += 1
         if phase.is_over:
             self.matcher, self.phase, self._thoughts = phase.matcher, None, phase.thoughts
+            self.handle.thoughts = self._thoughts
             if self.matcher is not None:
                 self.least = self.matcher.tokens_to_finish()
             self._write(phase.rest)
@@ -318,7 +324,8 @@ class TextSequence:
             self.tokens.append(step.token)
             self.last = step.token
             self.row.position += 1
-            self._write(self._behind_border(self._tokenizer.token_bytes[step.token] or b""))
+            written = self._tokenizer.token_bytes[step.token]
+            self._write(self._behind_border(written or self._specials.get(step.token, b"")))
         if self.stop is not None:
             if self.matcher is not None and self.steered:
                 self.stop = FinishReason.STEERED

@@ -207,6 +207,7 @@ def lark(
     postlex: Any = ...,
     bind: None = ...,
     regex: bool = ...,
+    text_only: bool = ...,
     limits: Limits | None = ...,
 ) -> LarkGrammar: ...
 
@@ -221,6 +222,7 @@ def lark(
     postlex: Any = ...,
     bind: Mapping[str, Operand],
     regex: bool = ...,
+    text_only: bool = ...,
     limits: Limits | None = ...,
 ) -> BoundLark: ...
 
@@ -234,6 +236,7 @@ def lark(
     import_paths: Sequence[Importer] = ...,
     bind: Mapping[str, Operand] | None = ...,
     regex: bool = ...,
+    text_only: bool = ...,
     limits: Limits | None = ...,
 ) -> RulesGrammar: ...
 
@@ -250,6 +253,7 @@ def lark(
     postlex: Any = None,
     bind: Mapping[str, Operand] | None = None,
     regex: bool = False,
+    text_only: bool = False,
     limits: Limits | None = None,
 ) -> LarkGrammar | BoundLark | RulesGrammar:
     """Return the language of a Lark grammar: its text, or the path of a file (`.lark`).
@@ -265,24 +269,27 @@ def lark(
     allows the terminal, and may end as soon as it is complete; lark's lexer reads everything else, and never
     looks for it. `regex` reads patterns with the syntax of the `regex` module, as lark's option does: Unicode
     properties (`\\p{XID_Start}`), and that module's version of Unicode. Other features that only that module
-    has are refused.
+    has are refused. `text_only` is for grammars of strangers: no file is opened, neither one that the text
+    may name nor one that it imports; `%import` finds lark's own library alone.
 
     Cost: the first time lark's own loading (5 ms for JSON, 50 ms and more for Python), later 1 to 3 ms: the
     tables are kept in the cache folder, by the grammar's text, its imports and lark's version. Raises
     `GrammarError` with lark's message if lark refuses the grammar, `RegexError` (with the file, line and
-    column of the pattern) for one that is refused, `LimitError` beyond `limits.grammar_rules`, `OptionError`.
+    column of the pattern) for one that is refused, `LimitError` beyond `limits.grammar_rules` and, for the
+    terminals of the shortest text, `limits.oracle_steps`; `OptionError`.
     """
     if lexer not in _LEXERS:
         raise OptionError(
             f"lexer={lexer!r} is not offered.", where="lexer", cure=f"Choose one of {', '.join(_LEXERS)}."
         )
-    if not isinstance(regex, bool):
-        raise OptionError(f"regex={regex!r} is neither True nor False.", where="regex", cure="Pass one.")
+    for name, flag in (("regex", regex), ("text_only", text_only)):
+        if not isinstance(flag, bool):
+            raise OptionError(f"{name}={flag!r} is neither True nor False.", where=name, cure="Pass one.")
     check_options(start, import_paths)
     bounds = limits if limits is not None else Limits()
     bound = _bound(bind)
     before = perf_counter()
-    text, source = _read(grammar)
+    text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)
     given: dict[str, Any] = {
         "start": start,
         "source": source,
@@ -290,6 +297,7 @@ def lark(
         "limits": bounds,
         "bound": tuple(bound),
         "regex": regex,
+        "text_only": text_only,
     }
     if lexer == "characters":
         if postlex is not None:
@@ -321,6 +329,7 @@ def lark(
         "postlex": postlex,
         "bind": bound or None,
         "regex": regex,
+        "text_only": text_only,
         "limits": limits,
     }
     made = LarkGrammar(found, arguments, bounds, 1000 * (perf_counter() - before))
@@ -344,6 +353,17 @@ def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
         except OptionError as error:
             raise OptionError(error.what, where=f"bind, {name}", cure=error.cure) from None
     return found
+
+
+def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, None]:
+    """Return the text of a grammar, and no path. Raises OptionError for a path, and for folders."""
+    if not isinstance(grammar, str) or import_paths:
+        raise OptionError(
+            "With text_only=True no file is read.",
+            where="text_only",
+            cure="Pass the text of the grammar, and no import_paths.",
+        )
+    return grammar, None
 
 
 def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:

@@ -23,14 +23,19 @@ class DataDigest:
 
     def add(self, case: Case) -> None:
         """Take in one case."""
-        said = [case.name, case.split, case.schema, case.bare, case.problem, sorted(case.resources)]
-        digest = blake2b(json.dumps(said).encode(), digest_size=16)
-        for instance in case.instances:
-            digest.update(repr(instance).encode())
-        self._cases.append(digest.digest())
+        self._cases.append(case_digest(case))
 
     def __str__(self) -> str:
         return blake2b(b"".join(sorted(self._cases)), digest_size=16).hexdigest()
+
+
+def case_digest(case: Case) -> bytes:
+    """Return the digest of a schema and its instances."""
+    said = [case.name, case.split, case.schema, case.bare, case.problem, sorted(case.resources)]
+    digest = blake2b(json.dumps(said).encode(), digest_size=16)
+    for instance in case.instances:
+        digest.update(repr(instance).encode())
+    return digest.digest()
 
 
 def machine() -> dict[str, Any]:

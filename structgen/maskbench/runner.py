@@ -245,7 +245,7 @@ class BenchRun:
     """Engines over a set of cases. A context: leaving it ends every process and removes its folders."""
 
     def __init__(self, configs: Sequence[EngineConfig], *, timeout: float, jobs: int = 1) -> None:
-        self._configs, self._timeout, self._jobs = list(configs), timeout, jobs
+        self._configs, self._timeout, self.jobs = list(configs), timeout, jobs
         self._stack = ExitStack()
         self.versions: dict[str, str] = {}
         self.unavailable: dict[str, str] = {}
@@ -324,21 +324,23 @@ class BenchRun:
         With several jobs, several cases at a time, in the order in which they are done; their times then
         disturb each other.
         """
-        if self._jobs == 1:
+        if self.jobs == 1:
             lane = self._lane()
             for case in cases:
                 yield case, [process.run(case) for process in lane]
+            # for the next call
+            self._idle = {config.name: process for config, process in zip(self._configs, lane, strict=True)}
             return
-        todo: queue.Queue[Case | None] = queue.Queue(2 * self._jobs)
+        todo: queue.Queue[Case | None] = queue.Queue(2 * self.jobs)
         done: queue.Queue[tuple[Case, list[CaseResult]] | BaseException | None] = queue.Queue()
         threads = [
             threading.Thread(target=_serve, args=(self._lane(), todo, done), daemon=True)
-            for _ in range(self._jobs)
+            for _ in range(self.jobs)
         ]
-        feeder = threading.Thread(target=_feed, args=(cases, todo, done, self._jobs), daemon=True)
+        feeder = threading.Thread(target=_feed, args=(cases, todo, done, self.jobs), daemon=True)
         for thread in (*threads, feeder):
             thread.start()
-        running = self._jobs
+        running = self.jobs
         while running:
             item = done.get()
             if item is None:

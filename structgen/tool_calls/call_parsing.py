@@ -344,4 +344,15 @@ class _ReplyReader:
             error,
             tool,
             self.format,
+            self.begun(draft, complete),
         )
+
+    def begun(self, draft: _Draft, complete: bool) -> str:
+        """Return the beginning of a call's arguments that no further text changes."""
+        if draft.arguments is None:
+            return ""
+        if complete or not self.format.member:
+            return draft.arguments.document
+        # a value that stands raw may lose its last line break: all but the last are sure
+        sure = dict(list(draft.arguments.value.items())[:-1])
+        return json.dumps(sure, ensure_ascii=False)[:-1] if sure else ""

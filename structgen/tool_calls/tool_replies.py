@@ -30,6 +30,8 @@ class Call:
     tool: Tool | None = field(default=None, compare=False, repr=False)
     """The tool of that name, where tools were given."""
     format: ToolFormat | None = field(default=None, compare=False, repr=False)
+    begun: str = field(default="", compare=False, repr=False)
+    """The beginning of `document` that is sure, while the call is being written: it only grows."""
 
     def value(self) -> Any:
         """Return the arguments as the tool's types have them: of a function the keyword arguments as a dict,

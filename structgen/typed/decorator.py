@@ -6,21 +6,23 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from structgen.engine.asking import Message
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError, options_named
 from structgen.speculation.speculation_options import Speculation
-from structgen.typed.forms import WantedForm, check_wrap, form_of_type
+from structgen.tool_calls.tool_format import ToolFormat
+from structgen.typed.forms import WantedForm, check_wrap, form_of_calls, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, FilledPrompt, TypedFunction
-from structgen.typed.infilled import Infilling, is_infilling, no_stream
+from structgen.typed.infilled import Infilling, is_infilling, no_calls, no_stream
 from structgen.typed.options import NAMED_ELSEWHERE, TARGETS, TypedOptions
 from structgen.typed.prompts import Template
 from structgen.typed.servers import Server
+from structgen.typed.tool_use import ToolOptions, thinking_of
 from structgen.typed.writers import wraps, writer_of
 
 if TYPE_CHECKING:
@@ -60,6 +62,10 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
 def generate(
     *,
     model: str | Path | Engine | Infilling | Server,
+    tools: Iterable[Any] | None = None,
+    tool_choice: Any = None,
+    parallel: bool | int | None = None,
+    tool_format: str | ToolFormat | Any = None,
     sampling: Sampling | None = None,
     max_tokens: int | None = None,
     attempts: int = 3,
@@ -67,7 +73,7 @@ def generate(
     chat: bool | None = None,
     timeout: float | None = None,
     policies: Mapping[str, Any] | None = None,
-    thinking: Thinking | None = None,
+    thinking: Thinking | bool | Literal["auto"] | None = None,
     speculation: str | Speculation = "auto",
     canonical: bool = False,
     healing: bool = False,
@@ -81,6 +87,15 @@ def generate(
         or an `sg.Engine`.
         By name it is loaded at the first call, and shared in the process. A masked-diffusion model
         (`structgen/infill`, a folder of a known family, an `sg.Infilling`) fills the document in any order.
+    tools
+        what the model may call, as `sg.tools` takes it. The function then returns `str | Call`, `Call`,
+        `list[Call]`, `str | list[Call]` or `Reply`, and nothing is called. The model is told of the tools by
+        its chat template.
+    tool_choice, parallel
+        which of them may or must be called, and how often, as `sg.tools` has them. By default a call is
+        required where the type has no text, and there may be several where it has room for them.
+    tool_format
+        how calls are written, as `format` of `sg.tools`; by default told by the model's chat template.
     sampling
         how tokens are chosen; by default the likeliest (temperature 0).
     max_tokens
@@ -101,7 +116,8 @@ def generate(
         `max_items` set one.
     thinking
         free text before the document (`sg.Thinking`), which is in `detailed(...).result.thoughts`. Not with
-        infilling.
+        infilling. Beside tools also True or "auto": the thoughts of the format, without a budget of their
+        own.
     speculation
         how the next tokens are guessed, so that one pass of the model checks many: "auto", "off", or an
         `sg.Speculation`. It changes how long a call takes, and none of its tokens; draws have none.
@@ -122,6 +138,9 @@ def generate(
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a model that is not there.
     """
+    asked_tools = ToolOptions(tools, tool_choice, parallel, tool_format)
+    asked_tools.check_given()
+    bounded, thoughts = thinking_of(thinking, asked_tools)
     options = TypedOptions(
         sampling if sampling is not None else Sampling(temperature=0.0),
         max_tokens,
@@ -130,7 +149,7 @@ def generate(
         chat,
         timeout,
         policies,
-        thinking,
+        bounded,
         speculation,
         stop,
         wrap,
@@ -138,7 +157,17 @@ def generate(
         healing=healing,
     )
     writer, streams = writer_of(model, options), not is_infilling(model)
+    if tools is not None and not streams:
+        raise no_calls()
     wrapping = wraps(model, wrap)
+
+    def form_of_hint(hint: Any) -> WantedForm:
+        if tools is not None:
+            return form_of_calls(asked_tools, thoughts, options, hint)
+        form = form_of_type(hint, options.policies, wrapping)
+        check_wrap(form, wrap)
+        return form
+
     frame = sys._getframe(2)  # of the caller; 1 is the check of the options
 
     def decorated(function: Callable[..., Any]) -> Any:
@@ -151,7 +180,7 @@ def generate(
         signature = inspect.signature(function)
         docstring = function.__doc__
         template = Template(docstring, signature) if docstring and docstring.strip() else None
-        form = _form(function, frame.f_locals, options, wrapping, streams)
+        form = _form(function, frame.f_locals, form_of_hint, streams)
         asked = Asked(function, template, form, writer, options)
         if inspect.iscoroutinefunction(function):
             return AsyncTypedFunction(asked)
@@ -163,8 +192,7 @@ def generate(
 def _form(
     function: Callable[..., Any],
     names: Mapping[str, Any],
-    options: TypedOptions,
-    wrap: bool,
+    form_of_hint: Callable[[Any], WantedForm],
     streams: bool,
 ) -> Callable[[], WantedForm]:
     """Return what gives the form of a function's return type: read now, or at the first call where the
@@ -181,8 +209,7 @@ def _form(
 
     def read() -> WantedForm:
         if not known:
-            form = form_of_type(_resolved(annotation, function, names), options.policies, wrap)
-            check_wrap(form, options.wrap)
+            form = form_of_hint(_resolved(annotation, function, names))
             if form.items and not streams:
                 raise no_stream()
             if form.items and not form.asynchronous and inspect.iscoroutinefunction(function):

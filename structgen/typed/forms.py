@@ -19,8 +19,11 @@ from structgen.json_grammars.prompting import schema_outline
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.type_hints import TypeReader, read_type, shown
+from structgen.request_reading.grammar_forms import requested
+from structgen.request_reading.request_reader import ReadRequest
 from structgen.text_grammars.regular import RegularGrammar
-from structgen.typed.requested import requested
+from structgen.typed.options import TypedOptions
+from structgen.typed.tool_use import ToolOptions, ToolUse, names_calls, tool_use
 from structgen.typed.wrapping import WrappedReader, is_object
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
@@ -42,6 +45,8 @@ class WantedForm:
     """Whether the items of the list are handed out as they close."""
     asynchronous: bool = False
     """Whether they are handed out by an asynchronous iterator."""
+    tools: ToolUse | None = None
+    """Which tools a reply may call; its grammar is then its model's affair. None: it is no such reply."""
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
     object that holds the document; what else is sent to a server, its writer puts into one."""
@@ -77,8 +82,10 @@ class WantedForm:
         return None
 
     def read(self, result: Result) -> Any:
-        """Return the object of a whole document; without a type, the result's value. Errors:
-        ValidatorError."""
+        """Return the object of a whole document; without a type, the result's value; of a reply that may
+        call tools, what is taken of it. Errors: ValidatorError."""
+        if self.tools is not None:
+            return self.tools.value(result.value)
         return result.value if self.reader is None else self.reader.read(result.text)
 
 
@@ -91,6 +98,13 @@ def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None, wrap: boo
     """
     if hint is str:
         return WantedForm(str)
+    if names_calls(hint):
+        raise UnsupportedError(
+            f"{shown(hint)} has calls of tools, and there are no tools.",
+            keyword="type",
+            where="return",
+            cure="Give tools=[...].",
+        )
     origin, items, asynchronous = typing.get_origin(hint), False, False
     if origin in (*_SYNC, *_ASYNC):
         (item, *_) = typing.get_args(hint)
@@ -113,7 +127,7 @@ def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None, wrap: boo
     if wrap and not is_object(reader.schema):
         reader = WrappedReader(reader)
     grammar = json_schema(reader.schema, **{**reader.policies, **(policies or {})})
-    return WantedForm(hint, reader, grammar, items, asynchronous, wrap)
+    return WantedForm(hint, reader, grammar, items, asynchronous, wrap=wrap)
 
 
 def form_of(
@@ -123,13 +137,15 @@ def form_of(
     wrap: bool = False,
 ) -> WantedForm:
     """Return the form of whatever says what is wanted: a type, a grammar, a JSON Schema (a dict or a
-    boolean), OpenAI's `response_format`, vLLM's `structured_outputs`.
+    boolean), OpenAI's `response_format`, vLLM's `structured_outputs`, what `sg.read_request` returns.
 
     `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said; `wrap` is of
     types, and of what is sent to a server.
     Errors: OptionError for a shape that is none of these, or has keys that are not known; and for policies
     where there is no schema to be written under them.
     """
+    if isinstance(target, ReadRequest):
+        target = target.grammar()
     if isinstance(target, Grammar):
         if policies:
             raise OptionError(
@@ -149,6 +165,19 @@ def form_of(
             "sg.regex(pattern), sg.lark(text), sg.choice(texts).",
         )
     return form_of_type(target, policies, wrap)
+
+
+def form_of_calls(given: ToolOptions, thinking: Any, options: TypedOptions, hint: Any) -> WantedForm:
+    """Return the form of a reply that may call tools. Errors: those of `tool_use`; OptionError for options
+    that have no meaning beside tools."""
+    for name, value in (("outline", options.outline), ("stop", options.stop or None), ("wrap", options.wrap)):
+        if value is not None:
+            raise OptionError(
+                f"{name} has no meaning beside tools.",
+                where=name,
+                cure="Leave it out: the prompt tells the tools, and their format where a reply ends.",
+            )
+    return WantedForm(hint, tools=tool_use(given, thinking, options.policies, hint))
 
 
 def check_wrap(form: WantedForm, wrap: bool | None) -> None:

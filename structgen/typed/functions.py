@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import GenerationError, OptionError, ShortenedWarning, ValidatorError
 from structgen.python_types.type_parts import TypePart
+from structgen.tool_calls.tool_replies import Call, Reply
 from structgen.typed.forms import WantedForm, failed
 from structgen.typed.options import TypedOptions
-from structgen.typed.partial import Partial, PartialDocument
+from structgen.typed.partial import Partial, PartialDocument, PartialReply
 from structgen.typed.prompts import PromptSource, Template, source_of
 from structgen.typed.typed_draws import Sampler, TypedDrawOptions, drawn
 from structgen.typed.writers import Writer
@@ -58,6 +59,17 @@ class Outcome(Generic[R]):
         return self.result.text
 
     @property
+    def reply(self) -> Reply | None:
+        """What the text consists of, where it may call tools: texts, thoughts and calls; else None."""
+        found = self.result.value
+        return found if isinstance(found, Reply) else None
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls of tools in the text. structgen makes none of them."""
+        return [] if self.reply is None else self.reply.calls
+
+    @property
     def finish_reason(self) -> FinishReason:
         """Why the text ended."""
         return self.result.finish_reason
@@ -91,8 +103,16 @@ class Asked:
         """What is wanted; read at the first call where its names were not known before."""
         return self.form_now()
 
-    def progress(self) -> PartialDocument:
+    def progress(self) -> PartialDocument | PartialReply:
         """Return the reader of a new stream."""
+        form, use = self.form, self.form.tools
+        if use is None:
+            return self.document()
+        writer = self.model()
+        return PartialReply(lambda text: use.so_far(writer.read(form, self.options, text)))
+
+    def document(self) -> PartialDocument:
+        """Return the reader of a new stream of a document, or of free text."""
         form = self.form
         if form.grammar is None:
             return PartialDocument(None, free=True)
@@ -324,7 +344,7 @@ class TypedFunction(_Common[P, R]):
 
     def _items(self, source: PromptSource) -> Iterator[Any]:
         asked, ended = self._asked, list[Result]()
-        progress, known = asked.progress(), 0
+        progress, known = asked.document(), 0
         for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
             progress.add(piece)
             items, known = progress.closed_items(known)
@@ -333,7 +353,7 @@ class TypedFunction(_Common[P, R]):
 
     async def _aitems(self, source: PromptSource) -> AsyncIterator[Any]:
         asked, ended = self._asked, list[Result]()
-        progress, known = asked.progress(), 0
+        progress, known = asked.document(), 0
         async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
             progress.add(piece)
             items, known = progress.closed_items(known)
@@ -594,7 +614,7 @@ class AsyncTypedFunction(_Common[P, R]):
         return self if instance is None else AsyncTypedFunction(self._asked, (instance,))
 
 
-def _ended(asked: Asked, progress: PartialDocument, result: Result) -> Partial[Any]:
+def _ended(asked: Asked, progress: PartialDocument | PartialReply, result: Result) -> Partial[Any]:
     outcome = judged(asked.form, result, 1, None)
     asked.warn_if_shortened(result, 5)
     return progress.last(outcome.value)

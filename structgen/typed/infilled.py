@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.engine.asking import ModelPrompts
 from structgen.engine.requests import FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, UnsupportedError, fields_named
+from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
@@ -114,6 +115,10 @@ class Infiller:
         """Raise UnsupportedError: slots are not filled from left to right."""
         raise no_stream()
 
+    def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
+        """Raise UnsupportedError: a canvas has no calls."""
+        raise no_calls()
+
     def _written(self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int) -> Result:
         from structgen.infilling.infill import infill
         from structgen.infilling.no_filling import NoFillingError
@@ -210,6 +215,16 @@ def _result(found: Infilled, prompt: int) -> Result:
         [],
         usage,
         value=found.value,
+    )
+
+
+def no_calls() -> UnsupportedError:
+    """Return the error for tools."""
+    return UnsupportedError(
+        "A masked-diffusion model fills the slots of a document, and writes no calls.",
+        keyword="tools",
+        where="tools",
+        cure="Ask a causal model; or ask this one for the type of one tool's arguments.",
     )
 
 

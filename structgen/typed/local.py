@@ -8,13 +8,18 @@ from contextlib import aclosing, closing
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
+from structgen.engine.asking import ModelQuestion
 from structgen.engine.models import check_folder
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Handle, Request, Result
 from structgen.system.resources import embedded_model
+from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
+from structgen.typed.tool_prompts import ToolPrompts
+from structgen.typed.tool_use import ToolUse
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -33,28 +38,41 @@ class Local:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
+        self._tools: WeakKeyDictionary[ToolUse, ToolPrompts] = WeakKeyDictionary()
 
     # --- prompts --------------------------------------------------------------------------------------------
 
     def prompt(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self.engine.prompts.text(source.question(form, options))
+        return self.engine.prompts.text(self._question(form, source, options))
+
+    def _question(self, form: WantedForm, source: PromptSource, options: TypedOptions) -> ModelQuestion:
+        if form.tools is None:
+            return source.question(form, options)
+        return self._calling(form.tools, options).question(source)
+
+    def _calling(self, use: ToolUse, options: TypedOptions) -> ToolPrompts:
+        """Return how this model is asked for calls, kept as long as its form is."""
+        found = self._tools.get(use)
+        if found is None:
+            found = self._tools[use] = ToolPrompts(self.engine, use, options)
+        return found
 
     def request(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
     ) -> Request:
         """Return the engine's request. Errors: OptionError for a prompt that leaves no room."""
         prompts, tokenizer = self.engine.prompts, self.engine.tokenizer
-        tokens = prompts.tokens(source.question(form, options), tokenizer)
+        tokens = prompts.tokens(self._question(form, source, options), tokenizer)
         if source.refused is not None and len(tokens) + (options.max_tokens or 0) > self._room(options):
             # what was refused does not fit beside the prompt
-            tokens = prompts.tokens(replace(source, refused=None).question(form, options), tokenizer)
+            tokens = prompts.tokens(self._question(form, replace(source, refused=None), options), tokenizer)
         most = options.max_tokens
         if most is None:
             most = max(min(DEFAULT_MAX_TOKENS, self._room(options) - len(tokens)), 1)
         return Request(
             tokens,
-            form.grammar,
+            form.grammar if form.tools is None else self._calling(form.tools, options).grammar,
             options.sampling_of(attempt),
             max_tokens=most,
             timeout=options.timeout,
@@ -63,6 +81,7 @@ class Local:
             canonical=options.canonical,
             healing=options.healing,
             stop=options.stop,
+            special_texts=form.tools is not None,
         )
 
     def _room(self, options: TypedOptions) -> int:
@@ -76,14 +95,29 @@ class Local:
         self, form: WantedForm, sources: Sequence[PromptSource], options: TypedOptions, attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source, in one batch."""
-        return self.engine.generate([self.request(form, one, options, attempt) for one in sources])
+        results = self.engine.generate([self.request(form, one, options, attempt) for one in sources])
+        return [self._told(form, options, one) for one in results]
 
     async def awrite(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int = 0
     ) -> Result:
         """Return a text; others may be written meanwhile, in the same batches."""
         (result,) = await self.engine.agenerate(self.request(form, source, options, attempt))
-        return result
+        return self._told(form, options, result)
+
+    def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
+        """Return what there is of a reply that may call tools, from its text so far."""
+        assert form.tools is not None, "the form is one of replies"
+        return self._calling(form.tools, options).read(text, ended=False)
+
+    def _told(self, form: WantedForm, options: TypedOptions, result: Result) -> Result:
+        """Return a result; of a reply that may call tools, with the reply as its value."""
+        if form.tools is None:
+            return result
+        reply = self._calling(form.tools, options).read(result.text, ended=True)
+        thoughts = reply.thinking or result.thoughts
+        reply = replace(reply, thinking=thoughts or None)
+        return replace(result, value=reply, thoughts=thoughts)
 
     def stream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
@@ -94,18 +128,18 @@ class Local:
             for piece in pieces:
                 if piece:
                     yield piece
-        done(_result(handle))
+        done(self._told(form, options, _result(handle)))
 
     async def astream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
-        (handle,) = self.engine.submit(self.request(form, source, options))
+        (handle,) = await self.engine.asubmit(self.request(form, source, options))
         async with aclosing(self.engine.apieces(handle)) as pieces:
             async for piece in pieces:
                 if piece:
                     yield piece
-        done(_result(handle))
+        done(self._told(form, options, _result(handle)))
 
 
 def _result(handle: Handle) -> Result:

@@ -24,6 +24,9 @@ NAMED_ELSEWHERE: Final = {
         for policy in ("max_string", "max_items", "whitespace", "numbers", "escapes", "property_order")
     },
     **dict.fromkeys(("n", "num_samples"), "For many samples of one prompt, call sg.sample"),
+    "parallel_tool_calls": "Write parallel=",
+    "functions": "Write tools=",
+    "function_call": "Write tool_choice=",
     "device": "Load the model first: model=sg.Engine(name, device=...)",
     "dtype": "Load the model first: model=sg.Engine(name, dtype=...)",
     "backend": "Leave it out; the model decides how texts are made",
@@ -64,7 +67,7 @@ class TypedOptions:
             raise OptionError(
                 f"thinking is a {type(self.thinking).__name__}.",
                 where="thinking",
-                cure="Pass sg.Thinking(until=..., max_tokens=...).",
+                cure='Pass sg.Thinking(until=..., max_tokens=...); True and "auto" are said beside tools.',
             )
         if not isinstance(self.sampling, Sampling):
             raise OptionError(

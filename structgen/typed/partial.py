@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from structgen.core.events import (
@@ -41,7 +42,7 @@ class Partial(Generic[T_co]):
 
     __slots__ = ("_count", "_pieces", "_progress", "_result", "is_done")
 
-    def __init__(self, progress: PartialDocument, count: int, pieces: int) -> None:
+    def __init__(self, progress: PartialDocument | PartialReply, count: int, pieces: int) -> None:
         self._progress, self._count, self._pieces = progress, count, pieces
         self.is_done = False
         """Whether it is the last one, which has the result."""
@@ -55,7 +56,9 @@ class Partial(Generic[T_co]):
     @property
     def value(self) -> Any:
         """What there is: an object of the type for each part that has closed (a date, a model, a list); for
-        open ones a dict, a list, or the string so far; None before anything has come. Cost: linear in it."""
+        open ones a dict, a list, or the string so far; None before anything has come. Of a reply that may
+        call tools: the call that is being written, its name first, then its arguments; or the text so far.
+        Cost: linear in it."""
         return self._result if self.is_done else self._progress.value(self._count, self._pieces)
 
     @property
@@ -103,6 +106,36 @@ class Partial(Generic[T_co]):
 
     def __repr__(self) -> str:
         return f"<Partial {self.value!r}>"
+
+
+class PartialReply:
+    """Follows a reply that may call tools. `read` returns what there is of a text so far."""
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self._read, self._pieces = read, list[str]()
+
+    def add(self, piece: str) -> Partial[Any]:
+        """Take a piece of the text; returns what there is now, which is read when it is asked for."""
+        self._pieces.append(piece)
+        return Partial(self, 0, len(self._pieces))
+
+    def last(self, result: Any) -> Partial[Any]:
+        """Return the last partial, which has the result."""
+        made: Partial[Any] = Partial(self, 0, len(self._pieces))
+        made.is_done, made._result = True, result
+        return made
+
+    def text(self, pieces: int) -> str:
+        """Return the first so many pieces."""
+        return "".join(self._pieces[:pieces])
+
+    def closed(self, _: int) -> frozenset[str]:
+        """Return no pointers: a call says itself whether it is complete."""
+        return frozenset()
+
+    def value(self, _: int, pieces: int) -> Any:
+        """Return what there was of the reply after so many pieces. Cost: linear in them."""
+        return self._read(self.text(pieces))
 
 
 class PartialDocument:

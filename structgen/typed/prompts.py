@@ -40,7 +40,7 @@ class PromptSource:
 
     def __post_init__(self) -> None:
         prompt = self.prompt
-        contents = [prompt] if isinstance(prompt, str) else [one["content"] for one in prompt]
+        contents = [prompt] if isinstance(prompt, str) else [one.get("content") for one in prompt]
         for said in (*contents, *self.values):
             if isinstance(said, str):
                 checks.encodable("prompt", said)
@@ -157,7 +157,7 @@ def _message_fault(at: int, message: object) -> str:
     if not isinstance(message, Mapping):
         return f"Message {at} is of the type {type(message).__name__}, not a dict."
     for key in ("role", "content"):
-        if key not in message:
+        if key not in message and not (key == "content" and message.get("tool_calls")):
             return f"Message {at} has no {key!r} (it has {', '.join(map(repr, message)) or 'nothing'})."
     if not isinstance(message["role"], str):
         return f"The role of message {at} is no text."

@@ -24,11 +24,14 @@ from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
 from structgen.schema.reading.policies import WIDEST
 from structgen.tokens.tokenizer import byte_tokenizer
+from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
-from structgen.typed.replies import ArrivingObject, ReadReply, read
+from structgen.typed.remote_calls import PARALLEL, SentCalls, fields_of, read_reply
+from structgen.typed.replies import ArrivingObject, ReadReply, first_fault, read
 from structgen.typed.servers import SCHEMA, Server, habits_of
+from structgen.typed.tool_use import history
 from structgen.typed.wrapping import is_object, unwrapped, wrapped, wrapper_of
 
 LOST = (
@@ -92,7 +95,8 @@ class Remote:
             schema = self._known(form)[1]
             if self._habits.breaks_schemas or not self._sends(schema):
                 question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
-        return question.messages()
+        messages = question.messages()
+        return messages if form.tools is None else history(messages, "text")
 
     def _sends(self, schema: dict[str, Any]) -> bool:
         """Tell whether a schema is sent in its field."""
@@ -101,7 +105,7 @@ class Remote:
     def _body(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, attempt: int
     ) -> dict[str, Any]:
-        check_options(options)
+        check_options(options, form)
         how = options.sampling_of(attempt)
         body: dict[str, Any] = {
             "model": self.name,
@@ -130,6 +134,10 @@ class Remote:
             body["stop"] = list(options.stop)
         if options.timeout is not None:
             body["timeout"] = options.timeout
+        if form.tools is not None:
+            body |= fields_of(form.tools)
+            if PARALLEL in self._server.leave_out or self._habits.field(PARALLEL) is None:
+                body.pop(PARALLEL, None)
         if form.grammar is not None:
             schema = self._known(form)[1]
             if self._sends(schema):
@@ -205,6 +213,12 @@ class Remote:
     ) -> Result:
         error: StructgenError | None = None
         text, reading = reply, None
+        found: Reply | None = None
+        if form.tools is not None:
+            found = read_reply(form.tools, reply, ended=True)
+            thoughts = thoughts or found.thinking or ""
+            found = replace(found, thinking=thoughts or None)
+            reason = "stop" if reason == "tool_calls" else reason
         if refusal:
             error = StructgenError(f"The model refuses: {refusal}", where=self.name, cure="Ask differently.")
         elif reason is None:
@@ -215,6 +229,10 @@ class Remote:
                 where=self.name,
                 cure="See what the server means by it; content_filter is a refusal of the text.",
             )
+        elif form.tools is not None and found is not None:
+            error = form.tools.fault(found)
+            if error is not None and reason == "length":
+                error = StructgenError("The reply was cut off.", where=self.name, cure="Raise max_tokens.")
         elif form.grammar is not None:
             if reason == "length":
                 error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
@@ -232,8 +250,10 @@ class Remote:
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
-        if reading is None or reading.document is None:
-            value: Any = text
+        if found is not None:
+            value: Any = found
+        elif reading is None or reading.document is None:
+            value = text
         else:
             value = self._known(form)[0].value(text.encode("utf-8", "surrogatepass"))
         ended = FinishReason.ERROR if refusal else _REASONS.get(str(reason), FinishReason.ERROR)
@@ -245,7 +265,7 @@ class Remote:
         self._habits.breaks_schemas = True
         text, fault = _document(form, reading.found) or reading.found, reading.fault
         if not fault:
-            found = _first_fault(self._known(form)[0], text)
+            found = first_fault(self._known(form)[0], text)
             fault = f"The server's document is none of the schema's: {found}"
         return text, ValidatorError(f"{fault}.", where="text")
 
@@ -346,7 +366,16 @@ class Remote:
         refusal = getattr(message, "refusal", None)
         usage = getattr(answer, "usage", None)
         content, thoughts = _content(message.content), _thoughts(message)
+        if form.tools is not None:
+            calls = SentCalls()
+            calls.add(getattr(message, "tool_calls", None))
+            content += calls.text(ended=choice.finish_reason != "length")
         return self._result(form, content, choice.finish_reason, usage, refusal, thoughts)
+
+    def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
+        """Return what there is of a reply that may call tools, from its text so far."""
+        assert form.tools is not None, "the form is one of replies"
+        return read_reply(form.tools, text, ended=False)
 
     def stream(
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
@@ -396,23 +425,6 @@ def _accepts(compiled: CompiledGrammar, text: str) -> bool:
     return state is not None and compiled.accepts_end(state)
 
 
-def _first_fault(compiled: CompiledGrammar, text: str) -> str:
-    """Return in words where a text leaves a grammar, and what could have come there. Linear in the text."""
-    state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
-    while at < len(data):
-        after = compiled.step_bytes(state, data[at : at + 1])
-        if after is None:
-            break
-        state, at = after, at + 1
-    expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
-    found = (
-        "it ends too early"
-        if at == len(data)
-        else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
-    )
-    return f"{found} at byte {at}, where {' or '.join(expected[:3])} was expected"
-
-
 def _is_stream(chunks: Any) -> bool:
     """Tell whether a reply to `stream: true` is a stream: a server that knows none sends one JSON object."""
     return not chunks.response.headers.get("content-type", "").startswith("application/json")
@@ -455,6 +467,7 @@ class _Arriving:
         self._is_object = form.schema is not None and is_object(form.schema)
         self._reason: str | None = None
         self._refusal = ""
+        self._calls, self._told = SentCalls(), ""
 
     def add(self, chunk: Any) -> str:
         """Take a chunk; returns what it adds to the document."""
@@ -466,11 +479,23 @@ class _Arriving:
         piece = _content(choice.delta.content)
         self._thoughts += _thoughts(choice.delta)
         known = self._object.add(piece)
+        if self._form.tools is not None:
+            self._calls.add(getattr(choice.delta, "tool_calls", None))
+            return self._new(ended=False)
         return piece if self._form.grammar is None else known if self._is_object else ""
+
+    def _new(self, *, ended: bool) -> str:
+        """Return what the reply has beyond what was handed out: its text, and behind it its calls."""
+        reply = self._object.reply + self._calls.text(ended=ended)
+        new = reply.removeprefix(self._told) if reply.startswith(self._told) else ""
+        self._told += new
+        return new
 
     @property
     def text(self) -> str:
         """What was handed out: of a reply that has a document, the object that may be it."""
+        if self._form.tools is not None:
+            return self._told
         if self._form.grammar is None:
             return self._object.reply
         return self._object.found if self._is_object else ""
@@ -487,9 +512,13 @@ class _Arriving:
             )
             return Result("", FinishReason.ERROR, [], [], Usage(), error=fault), ""
         refusal = self._refusal or None
+        rest = ""
+        if form.tools is not None:
+            reply += self._calls.text(ended=self._reason != "length")
+            rest = self._new(ended=self._reason != "length")
         result = self._remote._result(form, reply, self._reason, None, refusal, self._thoughts)
         if form.grammar is None or result.error is not None:
-            return result, ""
+            return result, rest
         if not self.text:
             return result, result.text
         if result.text.strip() != self.text:
@@ -501,8 +530,14 @@ class _Arriving:
         return result, ""
 
 
-def check_options(options: TypedOptions) -> None:
+def check_options(options: TypedOptions, form: WantedForm | None = None) -> None:
     """Raise OptionError for an option that servers do not have."""
+    if form is not None and form.tools is not None and form.tools.thinking is not False:
+        raise OptionError(
+            "thinking cannot be had from a server.",
+            where="thinking",
+            cure="Leave it out: what a server sends of thoughts is in reply.thinking.",
+        )
     how, plain = options.sampling, Sampling()
     for name in ("top_k", "min_p", "repetition_penalty", "min_tokens"):
         if getattr(how, name) != getattr(plain, name):

@@ -29,6 +29,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from structgen.core.compiled import CompiledGrammar
+
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
 _CLOSING = re.compile(_TAG.format("/"))
@@ -138,6 +140,27 @@ def _value_of(document: str) -> str:
         return json.dumps(json.loads(document), sort_keys=True)
     except (ValueError, RecursionError):
         return document
+
+
+def first_fault(compiled: CompiledGrammar, text: str) -> str:
+    """Return in words where a text leaves a grammar, and what could have come there; "" where it is one of
+    its texts. Linear in the text."""
+    state, at, data = compiled.start, 0, text.encode("utf-8", "surrogatepass")
+    whole = compiled.step_bytes(state, data)
+    if whole is not None and compiled.accepts_end(whole):
+        return ""
+    while at < len(data):
+        after = compiled.step_bytes(state, data[at : at + 1])
+        if after is None:
+            break
+        state, at = after, at + 1
+    expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
+    found = (
+        "it ends too early"
+        if at == len(data)
+        else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
+    )
+    return f"{found} at byte {at}, where {' or '.join(expected[:3])} was expected"
 
 
 class ArrivingObject:

@@ -23,9 +23,9 @@ from structgen.typed.options import TypedOptions
 SCHEMA = "response_format"
 """The field that holds the schema."""
 _OTHER = MappingProxyType({"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"})
-_OPTIONAL = ("temperature", "seed", SCHEMA)
+_OPTIONAL = ("temperature", "seed", SCHEMA, "parallel_tool_calls")
 _NAMED = re.compile(
-    r"\b(?:(?P<field>max_completion_tokens|max_tokens|temperature|seed)"
+    r"\b(?:(?P<field>max_completion_tokens|max_tokens|temperature|seed|parallel_tool_calls)"
     r"|response[_ ]format|json[_ ]?schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)\b",
     re.IGNORECASE,
 )
@@ -57,8 +57,8 @@ class Server:
     max_tokens_field: str | None = "max_tokens"
     """The field for the most tokens, `max_tokens` or `max_completion_tokens`; None: it is not sent."""
     leave_out: str | Sequence[str] = ()
-    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `response_format`. Without the last
-    one the schema stands in the prompt."""
+    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`, and
+    `response_format`, without which the schema stands in the prompt."""
 
     def __post_init__(self) -> None:
         checks.text("name", self.name)

@@ -85,6 +85,13 @@ def _checked(writer: object, form: WantedForm, options: TypedOptions) -> Local:
             where="return",
             cure="Annotate list[T].",
         )
+    if form.tools is not None:
+        raise UnsupportedError(
+            "Draws of a typed function are documents, and replies that may call tools are texts.",
+            keyword="tools",
+            where="return",
+            cure="Draw from sg.sample(model, prompt, sg.tools(...), n), and read with sg.parse_calls.",
+        )
     if form.grammar is None:
         raise UnsupportedError(
             "Free text is not conditioned on anything: the model's own texts are draws already.",

@@ -9,6 +9,7 @@ from typing import Protocol
 from structgen.engine.asking import ModelPrompts
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
+from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.forms import WantedForm
 from structgen.typed.infilled import Infilling, check_options, infiller_of, is_infilling
 from structgen.typed.local import Local, check_name, local_model
@@ -57,6 +58,10 @@ class Writer(Protocol):
         self, form: WantedForm, source: PromptSource, options: TypedOptions, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Yield a text in pieces, and hand its result to `done`."""
+        ...
+
+    def read(self, form: WantedForm, options: TypedOptions, text: str) -> Reply:
+        """Return what there is of a reply that may call tools, from its text so far."""
         ...
 
 

@@ -77,6 +77,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "b.json": (ROOT / "examples/order.json").read_text(),
         "year.txt": "2026",
         "query.lark": 'start: "select " NAME\nNAME: /[a-z]+/',
+        "tools.json": (ROOT / "examples/tools.json").read_text(),
         "in.jsonl": '"Ada bought 3 lamps."\n{"prompt": "Bob bought a chair."}\n',
         "person.schema.json": (ROOT / "examples/person.schema.json").read_text(),
         "known.json": '{"name": "Maria"}',
@@ -103,6 +104,8 @@ SLOW = ("llguidance", "warmup --tokenizer")
 
 def examples() -> Iterator[Any]:
     for command, found in EXAMPLES.items():
+        if command == "serve":
+            continue  # it runs until it is stopped: test_serve_command.py
         for number, one in enumerate(found):
             marks = [pytest.mark.slow] if any(word in one for word in SLOW) else []
             yield pytest.param(one, id=f"{command} {number}", marks=marks)

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from structgen.cli import app
-from structgen.engine.bulk import _prompts
+from structgen.engine.bulk.bulk_file import read_prompts
 from structgen.errors import OptionError
 
 PERSON = '{"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}'
@@ -102,7 +102,7 @@ def test_a_text_with_control_characters_stays_printable_in_colours() -> None:
 def test_prompts_are_plain_lines_or_json(tmp_path: Path, name: str, lines: str, prompts: list[str]) -> None:
     file = tmp_path / name
     file.write_bytes(lines.encode())
-    assert [one.text for one in _prompts(file)] == prompts
+    assert [one.text for one in read_prompts(file)] == prompts
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_broken_line_of_json_is_an_error(tmp_path: Path, name: str, lines: str
     file = tmp_path / name
     file.write_text(lines)
     with pytest.raises(OptionError, match=rf":{line}: Not JSON.*\.txt file"):
-        list(_prompts(file))
+        list(read_prompts(file))
 
 
 def test_a_pipe_is_the_prompt_and_an_empty_one_is_none() -> None:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.cli import app  # noqa: E402
 from structgen.engine.bulk import BulkProgress, run_bulk  # noqa: E402
-from structgen.engine.bulk_runs import model_digest, run_file  # noqa: E402
+from structgen.engine.bulk.bulk_runs import model_digest, run_file  # noqa: E402
 from structgen.engine.engine import Engine  # noqa: E402
 from structgen.engine.requests import Request, Sampling  # noqa: E402
 from structgen.engine.trace import trace_page  # noqa: E402

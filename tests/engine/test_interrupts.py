@@ -582,13 +582,10 @@ class _Raising(Remembering):
         return found
 
 
-def test_a_step_that_is_cut_in_an_event_loop_is_its_drivers_alone() -> None:
+def test_a_step_that_is_cut_in_an_event_loop_changes_no_text() -> None:
     requests = _people(4)
     texts = asyncio.run(_gathered(Engine(_Raising(), TOKENIZER), requests))
-    failed = [text for text in texts if not isinstance(text, str)]
-    assert len(failed) == 1 and isinstance(failed[0], asyncio.CancelledError)
-    for text, request in zip(texts, requests, strict=True):
-        assert not isinstance(text, str) or text == _engine().generate(request)[0].text
+    assert texts == [_engine().generate(request)[0].text for request in requests]
 
 
 # --- the embedded model -------------------------------------------------------------------------------------

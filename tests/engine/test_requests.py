@@ -48,6 +48,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("chat", (1, "yes", 0.0)),
     ("canonical", (1, "yes", 0.0)),
     ("healing", (1, "yes", 0.0)),
+    ("special_texts", (1, "yes", 0.0)),
     ("refused", ("ab", ("a",), ("a", 7), ("a", "\ud800"))),
     ("steer_early", (*NO_WHOLE, -1)),
     ("stop", (*NO_TEXT[:4], 7, None, b"a", ["a", ""], ["a", 7], [b"a"], {"a": 1}, ["\ud800"])),

@@ -15,6 +15,12 @@ class Person:
     age: int
 
 
+@sg.generate(model="structgen/extract", tools=[Person])
+def called(text: str) -> str | sg.Call:
+    """Read: {text}"""
+    return sg.filled()
+
+
 @sg.generate(model="structgen/extract")
 def person(text: str, *, year: int = 1843) -> Person:
     """Extract the person from: {text}"""
@@ -80,6 +86,10 @@ async def asked() -> None:
     reveal_type(sg.run("structgen/extract", "Ada", Person))  # Person
     reveal_type(sg.run("structgen/extract", "Ada", list[int]))  # list[int]
     reveal_type(sg.run("structgen/extract", "Ada", Person, detailed=True))  # Outcome[Person]
+    reveal_type(called("Ada"))  # str | Call
+    reveal_type(called.detailed("Ada").calls)  # list[Call]
+    reveal_type(sg.run("structgen/extract", "Ada", tools=[Person]))  # Reply
+    reveal_type(sg.run("structgen/extract", "Ada", sg.Call, tools=[Person]))  # Any
     reveal_type(anybody.sample(100, method="cars"))  # Samples[Person]
     reveal_type(anybody.sample(100).values)  # list[Person]
     reveal_type(person.sample(100, budget=10)("Ada", year=1))  # Samples[Person]

@@ -39,6 +39,17 @@ class Server:
         return {"content": answer, "finish_reason": "stop"}
 
 
+def call_deltas(calls: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield calls in pieces, as OpenAI's server sends them: the name first, then the arguments."""
+    for index, call in enumerate(calls):
+        function = call["function"]
+        begun = {"name": function["name"], "arguments": ""}
+        yield {"index": index, "id": call.get("id"), "type": "function", "function": begun}
+        text = function["arguments"]
+        for at in range(0, len(text), 4):
+            yield {"index": index, "function": {"arguments": text[at : at + 4]}}
+
+
 @contextmanager
 def serving(*answers: Any) -> Iterator[Server]:
     servers.KNOWN.clear()  # a port may come again
@@ -58,11 +69,14 @@ def serving(*answers: Any) -> Iterator[Server]:
             reason = choice.pop("finish_reason")
             self.send_response(200)
             if body.get("stream"):
+                head["object"] = "chat.completion.chunk"
                 self.send_header("Content-Type", "text/event-stream")
                 self.end_headers()
-                text = choice["content"]
+                text = choice["content"] or ""
                 for at in range(0, len(text), 3):
                     self.event({**head, "choices": [{"index": 0, "delta": {"content": text[at : at + 3]}}]})
+                for delta in call_deltas(choice.get("tool_calls", [])):
+                    self.event({**head, "choices": [{"index": 0, "delta": {"tool_calls": [delta]}}]})
                 self.event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
                 self.wfile.write(b"data: [DONE]\n\n")
                 return

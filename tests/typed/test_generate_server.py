@@ -88,6 +88,20 @@ def test_a_document_that_is_refused_has_exit_status_1_and_the_number_of_attempts
     assert done.exit_code == 1 and done.stdout == "no\n" and "none of the schema's" in done.stderr
 
 
+@pytest.mark.parametrize("more", [["--stream"], ["--json"]])
+def test_calls_of_a_server_are_printed(more: list[str]) -> None:
+    function = {"name": "f", "arguments": '{"a": 1}'}
+    answer = {"tool_calls": [{"id": "x", "type": "function", "function": function}]}
+    tools = '[{"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}]'
+    with serving(answer) as server:
+        done = run(server.model, "--tools", tools, *more)
+    assert done.exit_code == 0, done.stderr
+    if more == ["--json"]:
+        assert json.loads(done.stdout)["calls"] == [{"id": "x", "name": "f", "arguments": {"a": 1}}]
+    else:
+        assert done.stdout == '<tool_call id="x" name="f">{"a": 1}</tool_call>\n'
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

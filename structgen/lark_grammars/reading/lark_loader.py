@@ -29,6 +29,7 @@ from structgen.lark_grammars.reading.loaded_grammar import (
     Terminal,
 )
 from structgen.lark_grammars.reading.loader_remarks import remarks_of
+from structgen.lark_grammars.reading.written_out import check_rules, check_shortest, check_terminals
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.productive_symbols import productive
 
@@ -73,6 +74,27 @@ class Imports:
         raise FileNotFoundError
 
 
+def places_of(imports: Imports, import_paths: Sequence[Importer], text_only: bool) -> list[Any]:
+    """Return the places where lark looks for imports before its own library."""
+    return [imports, _library_alone] if text_only else [imports, *import_paths]
+
+
+def _library_alone(base: Any, file: str) -> tuple[Any, str]:
+    """Return a grammar of lark's own library. Raises GrammarError for any other, so that lark does not look
+    for it in folders."""
+    from lark.load_grammar import stdlib_loader
+
+    try:
+        found: tuple[Any, str] = stdlib_loader(base, file)
+    except OSError:
+        raise GrammarError(
+            f"It imports {Path(file).stem}, which is not in lark's own library.",
+            where="grammar",
+            cure="Write what it imports into the grammar itself: here a grammar is text alone.",
+        ) from None
+    return found
+
+
 class Loaded(NamedTuple):
     """A loaded grammar, and its imports."""
 
@@ -101,13 +123,15 @@ def load(
     limits: Limits,
     bound: Sequence[str] = (),
     regex: bool = False,
+    text_only: bool = False,
 ) -> Loaded:
     """Return the tables of a grammar, and its imports. Cost: lark's own loading (5 ms for JSON, 50 to 100 ms
     for Python) and a few milliseconds.
 
     `bound`: declared terminals that another grammar reads; each gets its stand-in as a pattern. `regex`:
-    patterns are in the syntax of the `regex` module. Raises GrammarError with lark's message, RegexError (by
-    terminal) for patterns without an automaton, LimitError for more rules than `limits.grammar_rules`,
+    patterns are in the syntax of the `regex` module. `text_only`: only lark's own library is imported. Raises
+    GrammarError with lark's message, RegexError (by terminal) for patterns without an automaton, LimitError
+    for more rules than `limits.grammar_rules` and for texts of more terminals than `limits.oracle_steps`,
     OptionError.
     """
     import lark
@@ -116,10 +140,12 @@ def load(
     indenter = None if postlex is None else indenter_of(postlex)
     imports = Imports()
     try:
-        places: list[Any] = [imports, *import_paths]
-        builder = GrammarBuilder(False, places)
+        if text_only:
+            check_terminals(text, limits)
+        builder = GrammarBuilder(False, places_of(imports, import_paths, text_only))
         builder.load_grammar(text, source or "<string>")
         grammar = builder.build()
+        check_rules(grammar.rule_defs, limits, source or "grammar")
         _put_stand_ins(grammar, bound, source or "grammar")
         built = lark.Lark(
             grammar,
@@ -129,7 +155,7 @@ def load(
             source_path=source,
             postlex=indenter,
             regex=regex,
-            _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
+            _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits, start)},
         )
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
         raise refusal(error, text, source, start) from error
@@ -234,8 +260,9 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
             )
 
 
-def _bounded_parser(limits: Limits) -> type:
-    """Return lark's LALR parser with a bound on the rules, checked before the table is made."""
+def _bounded_parser(limits: Limits, start: str) -> type:
+    """Return lark's LALR parser with bounds on the rules and on the shortest text, checked before the table
+    is made."""
     from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
     from lark.parsers.lalr_parser import LALR_Parser
 
@@ -245,6 +272,7 @@ def _bounded_parser(limits: Limits) -> type:
                 raise LimitError(
                     f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
                 )
+            check_shortest(conf.rules, start, limits, "grammar")
             # in debug mode the table contains the items of its states; state numbers are positions there
             analysis = LALR_Analyzer(conf, debug=True, strict=strict)
             analysis.compute_lalr()  # type: ignore[no-untyped-call]

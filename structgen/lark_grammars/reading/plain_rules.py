@@ -7,7 +7,7 @@ context-free rules are allowed. Priorities choose between trees, not between tex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from structgen.automata.regex.python_syntax import REGEX_MODULE
 from structgen.automata.regex.regex_module import regex_module
@@ -21,9 +21,11 @@ from structgen.lark_grammars.reading.lark_loader import (
     check_bound,
     never_made,
     parse_pattern,
+    places_of,
     refusal,
 )
 from structgen.lark_grammars.reading.loader_remarks import unused
+from structgen.lark_grammars.reading.written_out import check_rules, check_terminals
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.productive_symbols import productive
 
@@ -53,11 +55,12 @@ def load_rules(
     limits: Limits,
     bound: Sequence[str] = (),
     regex: bool = False,
+    text_only: bool = False,
 ) -> PlainRules:
     """Return the expanded rules of a grammar. Cost: lark's own loading, without its table.
 
     `bound`: declared terminals that another grammar reads; they have no pattern here. `regex`: patterns are
-    in the syntax of the `regex` module.
+    in the syntax of the `regex` module. `text_only`: as in `load`.
 
     Raises GrammarError, with lark's message, if lark refuses the grammar, if the start rule does not exist,
     or for a terminal without a pattern or with the empty text; RegexError by terminal; LimitError for more
@@ -71,10 +74,12 @@ def load_rules(
         regex_module()
     try:
         asked = Imports()
-        places: list[Any] = [asked, *import_paths]
-        builder = GrammarBuilder(False, places)
+        if text_only:
+            check_terminals(text, limits)
+        builder = GrammarBuilder(False, places_of(asked, import_paths, text_only))
         builder.load_grammar(text, source or "<string>")
         grammar = builder.build()
+        check_rules(grammar.rule_defs, limits, where)
         check_bound(grammar, bound, where)
         names = {str(name) for name, parameters, *_rest in grammar.rule_defs if not parameters}
         if start not in names:

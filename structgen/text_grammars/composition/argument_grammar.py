@@ -30,9 +30,9 @@ from structgen.language.ir import (
 )
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
-from structgen.text_grammars.composition.dispatching import holding, shown
 from structgen.text_grammars.composition.templates import TEXT, filled, pieces
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
+from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, in_any_order, sequence
 
 _COMBINING: Final = (

@@ -28,9 +28,7 @@ from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.dispatching import (
     dispatched,
     free_of,
-    holding,
     interrupted,
-    shown,
     triggered,
 )
 from structgen.text_grammars.composition.tag_fields import (
@@ -48,6 +46,7 @@ from structgen.text_grammars.composition.tag_fields import (
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.free_text import text
 from structgen.text_grammars.regular import RegularGrammar, choice, literal, regex
+from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.special_tokens import SpecialToken, special
 from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
 

@@ -8,8 +8,11 @@ Sources: OpenAI's API reference (`response_format` of chat completions, `text.fo
 of custom tools), vLLM's page "Structured Outputs" and its `StructuredOutputsParams`
 (vllm/sampling_params.py): exactly one of `json`, `json_object`, `regex`, `choice`, `grammar` and
 `structural_tag`; before release 0.12 they were parameters with `guided_` in front. SGLang's page "Structured
-Outputs": `json_schema`, `regex`, `ebnf`, `structural_tag`. A grammar's text is EBNF where a rule is defined
-by `::=`, else Lark's, as vLLM tells them apart (vllm/v1/structured_output/utils.py).
+Outputs": `json_schema` ("$$ANY$$": any object), `regex`, `ebnf`, `structural_tag`. A grammar's text is EBNF
+where a rule is defined by `::=`, else Lark's, as vLLM tells them apart (vllm/v1/structured_output/utils.py).
+
+What is read is text alone: no path is opened, nothing is imported but lark's own library, no reference is
+fetched. `policies` are options of `sg.json_schema`; `limits` among them hold for the other grammars too.
 """
 
 from __future__ import annotations
@@ -18,13 +21,15 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, UnsupportedError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.lark_grammars.lark_grammar import lark
+from structgen.limits import Limits
+from structgen.schema.reading.json_text import read
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 from structgen.text_grammars.composition.structural_tags import structural_tag
 from structgen.text_grammars.composition.tag_fields import fields, member, some_of, text_of
@@ -35,15 +40,13 @@ _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_
 """Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
 _SERVED: Final = ("json", "regex", "choice", "grammar", "structural_tag", "json_object")
 """Keys of vLLM's `structured_outputs`, of which there is exactly one."""
-_BACKENDS: Final = ("disable_additional_properties", "whitespace_pattern")
-"""Options of single backends of vLLM."""
+_BLANKS: Final = ("disable_any_whitespace", "whitespace_pattern")
+"""Options of vLLM that say which white space a document has."""
 _WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "sampling_params", "text")
 """Keys that hold another target and nothing else."""
-_GUIDED: Final = MappingProxyType(
-    {f"guided_{name}": name for name in _SERVED[:4]} | {"guided_json_object": "json_object"}
-)
+GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in (*_SERVED, "whitespace_pattern")})
 """vLLM's parameters of before, each with its name of today."""
-_SGLANG: Final = ("json_schema", "regex", "ebnf", "structural_tag")
+SGLANG: Final = ("json_schema", "regex", "ebnf", "structural_tag")
 """SGLang's parameters, of which there is exactly one."""
 _OF_TOOLS: Final = ("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls")
 _TOOL: Final = ("function", "parameters", "input_schema")
@@ -84,7 +87,7 @@ def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tu
     wrapper = next((key for key in _WRAPPERS if key in target), None)
     if wrapper is not None and not looks_like_schema(target):
         return _unwrapped(target, wrapper, policies, depth)
-    if any(key in target for key in _GUIDED):
+    if any(key in target for key in GUIDED):
         target = _renamed(target)
     if kind is not None or "$schema" in target:
         return _schema(target, policies), True
@@ -102,12 +105,19 @@ def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tu
 
 
 def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
-    """Return the grammar of a schema; one that is no schema on its face is refused."""
-    grammar = unwarned_schema(value, **policies)
-    found = grammar.schema
-    if isinstance(found, dict) and not looks_like_schema(found):
+    """Return the grammar of a schema, or of its JSON text; one that is no schema on its face is refused."""
+    if not isinstance(value, Mapping | bool | str):
+        raise OptionError(
+            f"A schema is not a {type(value).__name__}.",
+            where="schema",
+            cure="Pass a dict, or its JSON text.",
+        )
+    # `unwarned_schema` would look for a file of that name
+    found: Any = read(value) if isinstance(value, str) else value
+    grammar = unwarned_schema(dict(found) if isinstance(found, Mapping) else found, **policies)
+    if isinstance(found, Mapping) and not looks_like_schema(found):
         keys = ", ".join(map(repr, list(found)[:4])) + (", ..." if len(found) > 4 else "")
-        known = (*_WRAPPERS, *_GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
+        known = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
         near = [close[0] for key in found if (close := get_close_matches(key, known, 1, 0.75))]
         raise OptionError(
             f"None of its keys ({keys}) restricts anything: as a JSON Schema it would allow every value.",
@@ -115,7 +125,7 @@ def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
             cure=(f"Is {near[0]!r} meant? " if near else "")
             + "Pass a schema with a type, a type of Python's, or a grammar; True stands for any JSON.",
         )
-    if isinstance(found, dict) and found.get("format") == "json" and "type" not in found:
+    if isinstance(found, Mapping) and found.get("format") == "json" and "type" not in found:
         raise UnsupportedError(
             "JSON Schema has no format 'json', so that it would allow every value.",
             keyword="format",
@@ -175,18 +185,19 @@ def _refuse_tools(target: Mapping[str, Any]) -> None:
         f"{name} says what may be called, and not in which form a model writes a call.",
         keyword=name,
         where="target",
-        cure="Pass the schema of one tool's arguments, or the form of the calls as a structural tag: "
+        cure="Write tools=[...] of sg.run; or pass the schema of one tool's arguments, or a structural tag: "
         '{"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
     )
 
 
-def grammar_of_text(text: str, where: str) -> Grammar:
-    """Return the grammar of a text in EBNF (GBNF, XGrammar's) or Lark's form."""
-    if "::=" in _COMMENT.sub("", text):
-        return ebnf(text)
-    if "\n" not in text and text.endswith(".lark"):  # what `lark` takes for a file's name
-        raise OptionError(f"{text!r} is no grammar.", where=where, cure="Give its text.")
-    return lark(text)
+def grammar_of_text(text: str, limits: Limits | None = None) -> Grammar:
+    """Return the grammar of a text: in EBNF (GBNF, XGrammar's) where a rule is defined by `::=` outside of
+    comments, else in Lark's form."""
+    return (
+        ebnf(text, limits=limits)
+        if "::=" in _COMMENT.sub("", text)
+        else lark(text, text_only=True, limits=limits)
+    )
 
 
 # --- OpenAI -------------------------------------------------------------------------------------------------
@@ -204,7 +215,7 @@ def _response_format(kind: str, target: dict[str, Any], policies: Mapping[str, A
         case "json_schema":
             return _json_schema_format(target, policies)
         case "grammar":
-            return _grammar_format(target)
+            return _grammar_format(target, policies.get("limits"))
         case "structural_tag":
             return structural_tag(target, **policies)
     raise UnsupportedError(
@@ -235,7 +246,7 @@ def _json_schema_format(target: dict[str, Any], policies: Mapping[str, Any]) -> 
     return _schema(inner["schema"], policies)
 
 
-def _grammar_format(target: dict[str, Any]) -> Grammar:
+def _grammar_format(target: dict[str, Any], limits: Limits | None) -> Grammar:
     """Read {"type": "grammar", "syntax": "lark" | "regex", "definition": "..."} (custom tools of responses),
     the same with an inner object `grammar` (of chat completions), or with a text there (graders)."""
     where = "response_format"
@@ -243,15 +254,15 @@ def _grammar_format(target: dict[str, Any]) -> Grammar:
     if "grammar" in target:
         inner, where = fields(target, {"type", "grammar"}, where)["grammar"], f"{where}/grammar"
         if isinstance(inner, str):
-            return grammar_of_text(inner, where)
+            return grammar_of_text(inner, limits)
     found = fields(inner, {"syntax", "definition"} | ({"type"} if inner is target else set()), where)
     syntax, definition = member(found, "syntax", where), text_of(found, "definition", where)
     if syntax == "regex":
         # OpenAI reads Rust's dialect; what it and ECMA-262 read alike
         there = f"{where}/definition"
-        return regex(ecma_pattern(definition, rust=True, where=there), dialect="ecma")
+        return regex(ecma_pattern(definition, rust=True, where=there), dialect="ecma", limits=limits)
     if syntax == "lark":
-        return grammar_of_text(definition, where)
+        return grammar_of_text(definition, limits)
     raise OptionError(f"There is no syntax {syntax!r}.", where=f"{where}/syntax", cure="Use lark or regex.")
 
 
@@ -261,34 +272,37 @@ def _grammar_format(target: dict[str, Any]) -> Grammar:
 def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapping[str, Any]) -> Grammar:
     """Read vLLM's shape: exactly one of the kinds, and its options."""
     where = "structured_outputs"
-    fields(target, {*_SERVED, *_BACKENDS, "disable_any_whitespace"}, where)
+    fields(target, {*_SERVED, *_BLANKS, "disable_additional_properties"}, where)
     if len(named) != 1:
         what = f"It says {' and '.join(named) or 'nothing'}."
         raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(_SERVED)}.")
     (kind,) = named
-    refused = next((name for name in _BACKENDS if target.get(name)), None)
-    if refused is not None:
+    if target.get("disable_additional_properties"):
         raise UnsupportedError(
-            f"{refused!r} is not offered.",
-            keyword=refused,
+            "'disable_additional_properties' is not offered.",
+            keyword="disable_additional_properties",
             where=where,
-            cure="Say it in the schema, or with policies={'whitespace': ...}.",
+            cure='Say it in the schema: {"additionalProperties": false}.',
         )
-    if target.get("disable_any_whitespace"):
+    idle = next((name for name in _BLANKS if target.get(name) not in (None, False)), None)
+    if idle is not None:
         if kind in ("regex", "choice", "grammar"):
-            _idle("disable_any_whitespace", kind)
-        policies = {"whitespace": "compact", **policies}
+            raise OptionError(
+                f"The option does not apply to {kind}.", where=f"{where}/{idle}", cure="Leave it out."
+            )
+        policies = {**policies, "whitespace": _whitespace(target, policies, where)}
+    limits = policies.get("limits")
     there = f"{where}/{kind}"
     match kind:
         case "regex":
-            return regex(text_of(target, "regex", where))
+            return regex(text_of(target, "regex", where), limits=limits)
         case "choice":
             choices = some_of(target, "choice", where)
             if not all(isinstance(one, str) for one in choices):
                 raise OptionError("choice is a list of strings.", where=there, cure="Give strings.")
-            return choice(choices)
+            return choice(choices, limits=limits)
         case "grammar":
-            return grammar_of_text(text_of(target, "grammar", where), there)
+            return grammar_of_text(text_of(target, "grammar", where), limits)
         case "structural_tag":
             return structural_tag(target["structural_tag"], **policies)
         case "json_object":
@@ -298,18 +312,42 @@ def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapp
     return _schema(target["json"], policies)
 
 
+def _whitespace(target: Mapping[str, Any], policies: Mapping[str, Any], where: str) -> str:
+    """Return the policy for white space that vLLM's options ask for: the narrower one of the usual and
+    "oneline" whose blanks, none or one, the pattern allows; "compact" where it allows none alone."""
+    pattern = target.get("whitespace_pattern")
+    if target.get("disable_any_whitespace") and pattern is None:
+        return "compact"
+    if not isinstance(pattern, str) or target.get("disable_any_whitespace"):
+        raise OptionError(
+            "A pattern of white space is a string, and excludes disable_any_whitespace.",
+            where=f"{where}/whitespace_pattern",
+            cure="Give one of both.",
+        )
+    blanks = regex(pattern, limits=policies.get("limits")).language(policies.get("limits") or Limits())
+    start = blanks.start()
+    one = blanks.step(start, ord(" "))
+    if not blanks.accepts(start):
+        raise UnsupportedError(
+            f"The pattern {pattern!r} demands white space everywhere.",
+            keyword="whitespace_pattern",
+            where=f"{where}/whitespace_pattern",
+            cure="Give a pattern that also matches nothing, such as [ ]?.",
+        )
+    return "oneline" if one is not None and blanks.accepts(one) else "compact"
+
+
 def _renamed(target: dict[str, Any]) -> dict[str, Any]:
     """Return vLLM's parameters of before under their names of today."""
-    for key in target:
-        if key in ("guided_decoding_backend", "guided_whitespace_pattern"):
-            raise UnsupportedError(
-                f"{key!r} is not offered.",
-                keyword=key,
-                where="target",
-                cure="Leave it out; white space is an option: policies={'whitespace': ...}.",
-            )
-    fields(target, set(_GUIDED), "target")
-    return {_GUIDED[key]: value for key, value in target.items()}
+    if "guided_decoding_backend" in target:
+        raise UnsupportedError(
+            "'guided_decoding_backend' is not offered.",
+            keyword="guided_decoding_backend",
+            where="target",
+            cure="Leave it out.",
+        )
+    fields(target, set(GUIDED), "target")
+    return {GUIDED[key]: value for key, value in target.items()}
 
 
 # --- SGLang -------------------------------------------------------------------------------------------------
@@ -317,19 +355,15 @@ def _renamed(target: dict[str, Any]) -> dict[str, Any]:
 
 def _sglang(target: dict[str, Any], policies: Mapping[str, Any]) -> tuple[Grammar, bool]:
     """Read SGLang's shape: exactly one of its parameters."""
-    fields(target, set(_SGLANG), "target")
-    named = [key for key in _SGLANG if target.get(key) is not None]
+    fields(target, set(SGLANG), "target")
+    named = [key for key in SGLANG if target.get(key) is not None]
     if len(named) != 1:
         raise OptionError(f"It says {' and '.join(named)}.", where="target", cure="Give exactly one of them.")
     if named == ["ebnf"]:
-        return ebnf(text_of(target, "ebnf", "target")), False
+        return ebnf(text_of(target, "ebnf", "target"), limits=policies.get("limits")), False
     schema = target["json_schema"]
+    if schema == "$$ANY$$":
+        schema = {"type": "object"}
     if isinstance(schema, Mapping) and "schema" in schema and schema.keys() <= _NAMED:
         schema = schema["schema"]  # OpenAI's, without its type
     return _schema(schema, policies), True
-
-
-def _idle(option: str, kind: str) -> NoReturn:
-    raise OptionError(
-        f"The option does not apply to {kind}.", where=f"structured_outputs/{option}", cure="Leave it out."
-    )

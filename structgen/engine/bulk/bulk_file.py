@@ -8,12 +8,13 @@ results are of (`bulk_runs`); another run is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from structgen.engine.bulk_runs import Prompt, begin_run, check_run
+from structgen.engine.bulk.bulk_runs import Prompt, begin_run, check_run, engine_parts
 from structgen.engine.engine import Engine
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.errors import OptionError, StructgenError
@@ -50,55 +51,72 @@ def run_bulk(
     a time. `start_over` deletes existing results. Errors, before anything is written: OptionError for a line
     of prompts that cannot be read, and for existing results that are of another run or not ours; OSError.
     """
-    if results.exists() and not results.is_file() and not results.is_dir():
+    if results.exists() and not results.is_file():
         raise OptionError(
             "Results are read back when a run goes on, and this is no plain file.",
             where=str(results),
-            cure="Name a file.",
+            cure="Name a file; a folder has the results of a run on Ray.",
         )
-    wanted = list(_prompts(prompts))
-    done, end = _done(results)
+    wanted = list(read_prompts(prompts))
+    done, end = done_lines(results)
     if end == 0 or start_over:
         # in this order: after a kill in between there are no results that another run could continue
         if results.exists():
             _truncate(results, 0)
         done = set()
-        begin_run(results, engine, wanted, request_of)
+        begin_run(results, engine_parts(engine), wanted, request_of)
     else:
-        check_run(results, engine, wanted, request_of)
+        check_run(results, engine_parts(engine), wanted, request_of)
         _truncate(results, end)
     before, tokens = len(done), 0
-    waiting: list[tuple[Prompt, Handle]] = []
-    with results.open("a", encoding="utf-8") as out:
-        todo = (prompt for prompt in wanted if prompt.line not in done)
-        more = True
-        try:
-            while more or waiting:
-                while more and len(waiting) < 2 * engine.max_rows:
-                    prompt = next(todo, None)
-                    if prompt is None:
-                        more = False
-                        break
-                    try:
-                        waiting.append((prompt, engine.submit(prompt.request(request_of))[0]))
-                    except StructgenError as error:
-                        _write(out, {"line": prompt.line, "id": prompt.name, "error": str(error)})
-                        done.add(prompt.line)
-                engine.step()
-                for entry in [entry for entry in waiting if entry[1].is_done]:
-                    waiting.remove(entry)
-                    prompt, handle = entry
-                    assert handle.result is not None
-                    _write(out, {"line": prompt.line, "id": prompt.name, **shown(handle.result)})
-                    done.add(prompt.line)
-                    tokens += len(handle.result.tokens)
-                tell(BulkProgress(len(done), before, len(wanted), tokens))
-        except BaseException:
-            # nobody waits for the remaining handles
-            for _, handle in waiting:
-                handle.cancel()
-            raise
+    todo = (prompt for prompt in wanted if prompt.line not in done)
+    with results.open("ab") as out, closing(answers(engine, todo, request_of)) as lines:
+        for line in lines:
+            out.write(line.text)
+            out.flush()
+            done.add(line.number)
+            tokens += line.tokens
+            tell(BulkProgress(len(done), before, len(wanted), tokens))
     return BulkProgress(len(done), before, len(wanted), tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLine:
+    """One line of results."""
+
+    number: int
+    text: bytes
+    tokens: int
+
+
+def answers(
+    engine: Engine, prompts: Iterator[Prompt], request_of: Callable[[str], Request]
+) -> Generator[AnswerLine, None, None]:
+    """Yield a line of results for each prompt, in the order in which texts end. Whoever leaves cancels the
+    others."""
+    waiting: list[tuple[Prompt, Handle]] = []
+    more = True
+    try:
+        while more or waiting:
+            while more and len(waiting) < 2 * engine.max_rows:
+                prompt = next(prompts, None)
+                if prompt is None:
+                    more = False
+                    break
+                try:
+                    waiting.append((prompt, engine.submit(prompt.request(request_of))[0]))
+                except StructgenError as error:
+                    yield _line(prompt, {"error": str(error)}, 0)
+            engine.step()
+            for entry in [entry for entry in waiting if entry[1].is_done]:
+                waiting.remove(entry)
+                prompt, handle = entry
+                assert handle.result is not None
+                yield _line(prompt, shown(handle.result), len(handle.result.tokens))
+    finally:
+        # nobody waits for the remaining handles
+        for _, handle in waiting:
+            handle.cancel()
 
 
 def shown(result: Result) -> dict[str, Any]:
@@ -147,17 +165,17 @@ def shown_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     ]
 
 
-def _write(out: Any, line: dict[str, Any]) -> None:
-    text = json.dumps(line, ensure_ascii=False)
+def _line(prompt: Prompt, said: dict[str, Any], tokens: int) -> AnswerLine:
+    line = {"line": prompt.line, "id": prompt.name, **said}
     try:
-        text.encode()
+        text = json.dumps(line, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # an id may hold half of a surrogate pair
-        text = json.dumps(line)
-    out.write(f"{text}\n")
-    out.flush()
+        text = json.dumps(line).encode()
+    return AnswerLine(prompt.line, text + b"\n", tokens)
 
 
-def _prompts(path: Path) -> Iterator[Prompt]:
+def read_prompts(path: Path) -> Iterator[Prompt]:
+    """Yield the prompts of a file. Raises OptionError for a line that is none, OSError."""
     with path.open("rb") as lines:
         is_plain = {".txt": True, ".jsonl": False}.get(path.suffix)
         for number, line in enumerate(lines):
@@ -193,7 +211,7 @@ def _prompts(path: Path) -> Iterator[Prompt]:
             yield Prompt(number, one.get("id"), one["prompt"], one.get("seed"))
 
 
-def _done(path: Path) -> tuple[set[int], int]:
+def done_lines(path: Path) -> tuple[set[int], int]:
     """Return the line numbers that have results, and the offset after the last whole line. Changes
     nothing."""
     whole = path.read_bytes() if path.exists() else b""

@@ -64,12 +64,13 @@ def run_file(results: Path) -> Path:
 
 
 def check_run(
-    results: Path, engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]
+    results: Path,
+    of_engine: Mapping[str, str],
+    prompts: Sequence[Prompt],
+    request_of: Callable[[str], Request],
 ) -> None:
     """Raise OptionError unless existing results are of this run; record prompts that were appended.
-
-    Cost: making each request, and reading a few megabytes of the model.
-    """
+    `of_engine`: `engine_parts`. Cost: making each request."""
     path = run_file(results)
     cure = (
         f"Name another file for the results, or start over (--start-over), which deletes those in {results}."
@@ -89,7 +90,7 @@ def check_run(
         raise OptionError(
             "The file that says what run the results are of cannot be read.", where=str(path), cure=cure
         ) from error
-    now = _parts(engine, prompts[:count], request_of)
+    now = _parts(of_engine, prompts[:count], request_of)
     # with fewer prompts the digest of the requests differs anyway
     of_prompts = ("version", "model", "tokenizer", "prompts")
     other = [name for name in (_PARTS if len(prompts) >= count else of_prompts) if now[name] != parts[name]]
@@ -105,14 +106,17 @@ def check_run(
             f"The results are of another run, which had another {told}.", where=str(results), cure=cure
         )
     if len(prompts) > count:
-        _write(path, len(prompts), _parts(engine, prompts, request_of))
+        _write(path, len(prompts), _parts(of_engine, prompts, request_of))
 
 
 def begin_run(
-    results: Path, engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]
+    results: Path,
+    of_engine: Mapping[str, str],
+    prompts: Sequence[Prompt],
+    request_of: Callable[[str], Request],
 ) -> None:
     """Write the run file of new results. Raises OSError."""
-    _write(run_file(results), len(prompts), _parts(engine, prompts, request_of))
+    _write(run_file(results), len(prompts), _parts(of_engine, prompts, request_of))
 
 
 def _write(path: Path, count: int, parts: Mapping[str, str]) -> None:
@@ -121,11 +125,22 @@ def _write(path: Path, count: int, parts: Mapping[str, str]) -> None:
         file.write(said.encode() + b"\n")
 
 
-def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str], Request]) -> dict[str, str]:
-    """Return the digest of each part of the run."""
+def engine_parts(engine: Engine) -> dict[str, str]:
+    """Return the parts of a run that an engine says. Cost: reading a few megabytes of the model."""
     # start-up: the version alone, from the package that lists all public names
     import structgen
 
+    return {
+        "version": structgen.__version__,
+        "model": model_digest(engine),
+        "tokenizer": engine.tokenizer.fingerprint,
+    }
+
+
+def _parts(
+    of_engine: Mapping[str, str], prompts: Sequence[Prompt], request_of: Callable[[str], Request]
+) -> dict[str, str]:
+    """Return the digest of each part of the run."""
     sums = {name: blake2b(digest_size=16) for name in ("grammar", "sampling", "options", "prompts", "texts")}
     grammars: dict[int, str] = {}
     held = []
@@ -153,18 +168,14 @@ def _parts(engine: Engine, prompts: Sequence[Prompt], request_of: Callable[[str]
                     request.outline,
                     request.chat,
                     request.canonical,
+                    request.special_texts,
                     request.healing,
                 ),
                 "texts": request.prompt,
             }
         for name, value in said.items():
             sums[name].update(json.dumps(value).encode() + b"\n")
-    return {
-        "version": structgen.__version__,
-        "model": model_digest(engine),
-        "tokenizer": engine.tokenizer.fingerprint,
-        **{name: found.hexdigest() for name, found in sums.items()},
-    }
+    return {**of_engine, **{name: found.hexdigest() for name, found in sums.items()}}
 
 
 def model_digest(engine: Engine) -> str:

@@ -1,0 +1,10 @@
+"""Many prompts: from a file of prompts to results, resumable.
+
+`bulk_file` works through them in one process, to a file; `bulk_on_ray` on Ray, to a folder of shards.
+`bulk_runs` says what run results are of.
+"""
+
+from structgen.engine.bulk.bulk_file import BulkProgress, run_bulk, shown, shown_steps, shown_usage
+from structgen.engine.bulk.bulk_on_ray import run_bulk_on_ray
+
+__all__ = ["BulkProgress", "run_bulk", "run_bulk_on_ray", "shown", "shown_steps", "shown_usage"]

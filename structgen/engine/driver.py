@@ -1,0 +1,172 @@
+"""The threads of an engine that work for event loops: one takes steps, others read requests.
+
+Whoever waits for a text takes steps until it is there (`Engine.drive`). An event loop must not wait, so the
+driver takes steps for all texts that it was asked to `watch`. A step is the same call for everyone, under
+the loop's lock. Each step is a task of the driver's thread, which sleeps in its queue when all texts are
+done, and ends with the engine. When the engine is closed or the interpreter ends, the queue takes no more
+tasks, and the driver ends the texts that are left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from structgen.engine.loop import Loop
+from structgen.engine.requests import Handle
+from structgen.errors import BusyError, OptionError, StructgenError
+from structgen.system import fork_locks
+
+
+class Driver:
+    """The threads of one engine. Thread-safe.
+
+    `most`: how many texts there may be, those that wait included; None: any number.
+    """
+
+    def __init__(self, loop: Loop, most: int | None) -> None:
+        self._loop, self._most = loop, most
+        self._begin()
+        fork_locks.tell(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: list[Handle] = []
+        self._entering = 0
+        """How many texts requests will have that are being read."""
+        self._is_driving = False
+        self._has_failed = False
+        """Whether the last step failed."""
+        self._begin_threads()
+
+    def _begin_threads(self) -> None:
+        self._steps = ThreadPoolExecutor(1, "structgen-driver")
+        # several: one grammar that takes long to compile does not hold up the others
+        self._readers = ThreadPoolExecutor(4, "structgen-requests")
+
+    # --- texts come in --------------------------------------------------------------------------------------
+
+    def enter(self, count: int) -> None:
+        """Count texts that are about to come, until `entered`. Raises BusyError where there are too many."""
+        with self._lock:
+            there = self._loop.count + self._entering
+            if self._most is not None and there + count > self._most:
+                raise BusyError(
+                    f"{there:,} texts are being written or wait, and {self._most:,} may.",
+                    where="max_waiting",
+                    cure="Ask again later, or for fewer samples.",
+                )
+            self._entering += count
+
+    def entered(self, count: int) -> None:
+        """Note that texts have come, or will not."""
+        with self._lock:
+            self._entering -= count
+
+    async def submitted(self, count: int, submit: Callable[[], list[Handle]]) -> list[Handle]:
+        """Return the handles of a request of `count` texts that `submit` reads in a thread; they are watched.
+        If the waiting is cancelled, so are they. Raises what `submit` raises, and BusyError."""
+
+        def read() -> list[Handle]:
+            handles = submit()
+            self.watch(handles)
+            return handles
+
+        self.enter(count)
+        try:
+            reading = self._readers.submit(read)
+        except RuntimeError as error:
+            self.entered(count)
+            raise _closing() from error
+        reading.add_done_callback(lambda _: self.entered(count))
+        try:
+            return await asyncio.wrap_future(reading)
+        except asyncio.CancelledError:
+            reading.add_done_callback(_cancel)
+            raise
+
+    # --- and are written ------------------------------------------------------------------------------------
+
+    def watch(self, handles: Sequence[Handle]) -> None:
+        """Take steps until these are done. Raises OptionError where they are none of this engine's."""
+        held = {id(handle) for handle in self._loop.held(handles)}
+        if any(id(handle) not in held and not handle.is_done for handle in handles):
+            raise foreign_handle()
+        with self._lock:
+            if not self._is_driving:
+                try:
+                    self._steps.submit(self._step, self._steps)
+                except RuntimeError as error:
+                    for handle in handles:
+                        handle.cancel()
+                    raise _closing() from error
+                self._is_driving = True
+            self._watched += handles
+
+    def _step(self, steps: ThreadPoolExecutor) -> None:
+        """Take a step, and leave the next one to another task."""
+        with self._lock:
+            self._watched = self._loop.held(self._watched)
+            if not self._watched:
+                self._is_driving = False
+                return
+        try:
+            self._loop.sweep()
+            self._loop.step()
+            self._has_failed = False
+        except BaseException as error:  # nobody waits in this thread: it goes into results
+            # once, the next step makes everything again from the decided tokens; not for ever
+            if self._has_failed:
+                self._loop.fail(error)
+            self._has_failed = not self._has_failed
+        try:
+            steps.submit(self._step, steps)
+        except RuntimeError:  # the engine is closed, or the interpreter ends
+            self._end()
+
+    def _end(self) -> None:
+        """End the texts that are watched."""
+        with self._lock:
+            left, self._watched, self._is_driving = self._watched, [], False
+        for handle in left:
+            handle.cancel()
+        self._loop.sweep()
+
+    def close(self) -> None:
+        """End the texts that are watched, and the threads. Later texts have threads of their own."""
+        self._loop.check_driver()
+        self._steps.shutdown()
+        self._readers.shutdown(wait=False)
+        with self._lock:
+            self._begin_threads()
+
+    def after_fork(self) -> None:
+        """Forget the threads, and the texts that event loops of the parent wait for."""
+        self._loop.after_fork(self._watched)
+        self._begin()
+
+
+def _cancel(reading: Future[list[Handle]]) -> None:
+    """Cancel the texts of a request that was read."""
+    if not reading.cancelled() and reading.exception() is None:
+        for handle in reading.result():
+            handle.cancel()
+
+
+def foreign_handle() -> OptionError:
+    """Return the error for a handle of another engine."""
+    return OptionError(
+        "A handle of another engine would never be done here.",
+        where="handles",
+        cure="Drive the engine that it was submitted to.",
+    )
+
+
+def _closing() -> StructgenError:
+    return StructgenError(
+        "No text can be begun: the engine is being closed, or the interpreter ends.",
+        where="engine",
+        cure="Ask earlier, or make another engine.",
+    )

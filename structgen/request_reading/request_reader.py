@@ -1,0 +1,187 @@
+"""`sg.read_request`: what a request says of its reply, in OpenAI's, vLLM's or SGLang's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from structgen.core.grammar import Grammar
+from structgen.errors import OptionError, UnsupportedError, options_named
+from structgen.limits import Limits
+from structgen.request_reading.grammar_forms import GUIDED, SGLANG, requested
+from structgen.schema.reading.suspect_keywords import looks_like_schema
+from structgen.text_grammars.composition.tag_fields import fields
+from structgen.text_grammars.text_grammar import as_text, either
+from structgen.tool_calls.tool_choices import ToolChoice, read_choice
+from structgen.tool_calls.tool_definitions import Tool, read_tools
+from structgen.tool_calls.tool_grammar import tools as grammar_of
+
+SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
+"""The usual policies of what is served: white space that a weak model cannot pad with."""
+FORMS: Final = ("response_format", "text", "structured_outputs", *GUIDED, *SGLANG)
+"""The members of a request that say what its answer is held to."""
+TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls")
+_OLD: Final = ("functions", "function_call")
+_OTHERS: Final = ("model", "messages", "prompt", "input", "instructions")
+"""Members by which a request is told from a schema or a form alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """What a request says of its reply. Made by `read_request`."""
+
+    tools: tuple[Tool, ...]
+    tool_choice: Any
+    parallel: bool
+    choice: ToolChoice
+    """The tools and their choice, read: which may be called, and how often."""
+    answer: Grammar | None = None
+    """The grammar of a reply that calls no tool; None: free text."""
+    form: str = ""
+    """The member that asks for it; "" where none does."""
+    policies: Mapping[str, Any] = field(default_factory=dict)
+    """The options of `sg.json_schema` under which it was read."""
+
+    def grammar(self, format: Any = None, **options: Any) -> Grammar | None:
+        """Return the grammar of replies: the answer, calls, or either, as the choice says; None: free text.
+
+        `format` and the options are those of `sg.tools`; a request without tools needs none. Errors:
+        `OptionError` for tools without a format, those of `sg.tools`.
+        """
+        if format is None:
+            if self.tools and self.choice.mode != "none":
+                raise OptionError(
+                    "It has tools, and how a call is written is the model's affair.",
+                    where="tools",
+                    cure='Name the format: sg.read_request(request).grammar("hermes").',
+                )
+            return self.answer
+        if self.answer is None or self.choice.mode in ("required", "forced"):
+            said, tools = self.tool_choice, self.tools
+        elif self.choice.mode == "none":
+            return self.answer
+        else:
+            said, tools = "required", self.choice.tools
+        policies = {**self.policies, **options}
+        calls = grammar_of(tools, format=format, tool_choice=said, parallel=self.parallel, **policies)
+        return (
+            calls if said is self.tool_choice or self.answer is None else either(as_text(self.answer), calls)
+        )
+
+
+@options_named('sg.read_request({"response_format": {...}, "tools": [...]})')
+def read_request(
+    request: Mapping[str, Any] | bool,
+    *,
+    policies: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+) -> ReadRequest:
+    """Return what a request (a dict, of chat completions or of responses) says of its reply: the grammar of
+    the answer, the tools, and which of them may be called.
+
+    Read are `response_format`, `text`, `structured_outputs`, `guided_*`, `json_schema`, `regex`, `ebnf`,
+    `structural_tag`, of which one may ask for a grammar, and `tools`, `tool_choice`, `parallel_tool_calls`;
+    other members are left to others. A dict without any member of a request is read as what one of these
+    may hold: a form, or a JSON Schema. `policies`: options of `sg.json_schema`, by default
+    `whitespace="oneline"`; `limits`: for all grammars of the request. Grammars are text alone: no file is
+    opened, nothing but lark's own library is imported, and no reference is fetched.
+
+    Errors, with their places: `OptionError` for members that exclude one another, for forms and fields that
+    are not known; `UnsupportedError` for what is not offered; those of the grammars. Cost: that of reading
+    the grammars; nothing is compiled yet.
+    """
+    said = dict(SERVED if policies is None else policies)
+    if limits is not None:
+        said["limits"] = limits
+    if not isinstance(request, Mapping | bool):
+        raise OptionError(
+            f"A request is a dict, not a {type(request).__name__}.", where="request", cure="Pass the dict."
+        )
+    if isinstance(request, bool) or _is_form(request):
+        return ReadRequest(
+            (), None, True, read_choice((), None, True), requested(request, None, said), "schema", said
+        )
+    old = next((name for name in _OLD if request.get(name) is not None), None)
+    if old is not None:
+        raise UnsupportedError(
+            f"{old} is the form of before tools.",
+            keyword=old,
+            where=old,
+            cure="Write tools and tool_choice in its place.",
+        )
+    parallel = request.get("parallel_tool_calls")
+    if parallel is None:
+        parallel = True
+    if not isinstance(parallel, bool):
+        raise OptionError(
+            f"It is {parallel!r}.", where="parallel_tool_calls", cure="Give true or false, or leave it out."
+        )
+    given = request.get("tools")
+    tools = read_tools(() if given is None else given)
+    tool_choice = request.get("tool_choice")
+    choice = read_choice(tools, tool_choice, parallel)
+    form, answer = _answer(request, said)
+    if (
+        answer is not None
+        and form != "response_format"
+        and form != "text"
+        and choice.mode in ("required", "forced")
+    ):
+        raise OptionError(
+            f"It holds the answer to a grammar, and tool_choice={tool_choice!r} demands a call in its place.",
+            where=form,
+            cure='Leave it out, or write tool_choice="auto".',
+        )
+    return ReadRequest(tools, tool_choice, parallel, choice, answer, form, said)
+
+
+def _is_form(request: Mapping[str, Any]) -> bool:
+    """Tell whether a dict is no request, but a schema or what a member of a request holds."""
+    if not request or any(name in request for name in (*_OTHERS, *TOOLS, *_OLD)):
+        return False
+    return looks_like_schema(request) or not any(name in request for name in FORMS)
+
+
+def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[str, Grammar | None]:
+    """Return the member that asks for a grammar of the answer, and the grammar; "" and None where none
+    does."""
+    found: tuple[str, Grammar | None] = "", None
+    for name, target in _asked(request):
+        grammar = requested(target, None, policies)
+        if grammar is None:
+            continue
+        if found[0]:
+            raise OptionError(
+                f"{found[0]} and {name} both hold the answer to a grammar.",
+                where=name,
+                cure="Leave one of them out.",
+            )
+        found = name, grammar
+    return found
+
+
+def _asked(request: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the members that may ask for a grammar, each with what `requested` reads of it."""
+    guided = {
+        name: value for name, value in request.items() if name.startswith("guided_") and value is not None
+    }
+    if guided:
+        yield next(iter(guided)), guided
+    for name in FORMS:
+        value = request.get(name)
+        if value is None or name in GUIDED:
+            continue
+        if name == "text" and isinstance(value, Mapping):
+            said = fields(dict(value), {"format", "verbosity"}, name)
+            if said.get("verbosity") not in (None, "medium"):
+                raise UnsupportedError(
+                    f"verbosity={said['verbosity']!r} is not offered.",
+                    keyword="verbosity",
+                    where="text/verbosity",
+                    cure="Say it in the prompt.",
+                )
+            if said.get("format") is None:
+                continue
+        yield name, {name: value}

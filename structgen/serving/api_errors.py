@@ -1,0 +1,58 @@
+"""Errors as OpenAI's clients read them: a status and an object with message, type, param and code."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from structgen.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
+
+_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+class ApiError(Exception):
+    """A request that is refused, or failed. `param` is the member of the body, `code` a name for programs."""
+
+    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None):
+        self.message, self.status, self.param, self.code = message, status, param, code
+        super().__init__(message)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of the answer."""
+        kind = "server_error" if self.status >= 500 else _TYPES.get(self.status, "invalid_request_error")
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+
+
+def refused(error: StructgenError) -> ApiError:
+    """Return the answer to a request that structgen refuses: its own message, with status 400; 429 where too
+    many texts wait."""
+    if isinstance(error, BusyError):
+        return ApiError(str(error), status=429, code="too_many_waiting")
+    member = re.match(r"[a-z_]+", error.where)
+    param = member[0] if member else None
+    if isinstance(error, BudgetError):
+        return ApiError(str(error), param="max_tokens", code="max_tokens_too_small")
+    return ApiError(str(error), param=param, code=_code(error))
+
+
+def failed(error: StructgenError) -> ApiError:
+    """Return the answer to a request whose text ended in an error."""
+    if error.where == "timeout":
+        return ApiError(str(error), status=504, code="timeout")
+    if isinstance(error, LimitError | GenerationError):
+        return ApiError(str(error), code=_code(error))
+    return ApiError(str(error), status=500, code=_code(error))
+
+
+def unsupported(name: str, known: str = "") -> ApiError:
+    """Return the answer to a member that is not offered."""
+    return ApiError(
+        f"{name} is not supported. {known or 'Leave it out.'}", param=name, code="unsupported_parameter"
+    )
+
+
+def _code(error: StructgenError) -> str:
+    """Return the name of an error's class, as codes are written: unsatisfiable_schema."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+    return name.removesuffix("_error")

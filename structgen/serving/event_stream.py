@@ -1,0 +1,63 @@
+"""Waiting for texts in an event loop: their changes, and clients that go away meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from starlette.types import Receive
+
+from structgen.engine.requests import Handle
+
+T = TypeVar("T")
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection."""
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Return what some work returns. Raises ClientGoneError if the client goes away first; the work is then
+    cancelled, and has ended. The body of the request must have been read."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGoneError
+        return working.result()
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.wait((working, watching))
+
+
+async def changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[int, None]:
+    """Yield the number of a text each time that it has grown or ended, until all have ended; what came
+    between two looks is one change. `pieces`: whether texts that grow are told, or their ends alone."""
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake(piece: str | None) -> None:
+        if pieces or piece is None:
+            loop.call_soon_threadsafe(woken.set)
+
+    for handle in handles:
+        handle.listen(wake)
+    seen = [0] * len(handles)
+    open_ = list(range(len(handles)))
+    while open_:
+        await woken.wait()
+        woken.clear()
+        for index in list(open_):
+            handle = handles[index]
+            is_over, size = handle.result is not None, len(handle.written)
+            if is_over:
+                open_.remove(index)
+            if is_over or (pieces and size > seen[index]):
+                seen[index] = size
+                yield index

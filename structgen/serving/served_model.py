@@ -1,0 +1,246 @@
+"""The model that is served: bodies become requests of its engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
+
+from structgen.engine.asking import ModelQuestion
+from structgen.engine.engine import Engine
+from structgen.engine.requests import Request
+from structgen.engine.thinking import Thinking
+from structgen.errors import OptionError
+from structgen.json_grammars.prompting import extraction_prompt_under, schema_outline
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.limits import Limits
+from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
+from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.serving import request_fields as fields
+from structgen.serving.api_errors import ApiError
+from structgen.serving.chat_messages import last_question, read_messages
+from structgen.serving.reply_parts import ReplyParts
+from structgen.tool_calls.format_rows import FORMATS, format_of
+from structgen.tool_calls.tool_format import ToolFormat
+from structgen.typed.local import TAG_TOKENS
+from structgen.typed.tool_prompts import EMBEDDED_FORMAT
+
+MOST_SAMPLES: Final = 128
+MOST_LIKELIEST: Final = 20
+"""As many likeliest tokens may be asked for each token, as on other servers."""
+LIMITS: Final = Limits(
+    schema_places=100_000,
+    automaton_states=100_000,
+    oracle_steps=50_000,
+    grammar_rules=2_000,
+    parser_states=1_000_000,
+    depth=10_000,
+)
+"""Bounds on the grammar of a request: what a stranger may cost."""
+
+
+@dataclass(frozen=True)
+class AskedTexts:
+    """What a body asks for."""
+
+    requests: tuple[Request, ...]
+    """One for each prompt."""
+    parts: ReplyParts
+    """How a reply is read: the parts of one that is not begun."""
+    likeliest: int | None = None
+    """How many of the likeliest tokens are shown beside each token; None: no log-probabilities."""
+
+
+class ServedModel:
+    """A model under a name. `tool_format`: how it writes calls; None: told by its chat template. `thinking`:
+    the closing tag of thoughts before each reply; None: only where the chat template opens thoughts.
+    `thinking_tokens`: the most tokens of them, by default 1,024 and no more than a fourth of the context.
+    `seconds`: the most that a text may take. `limits`: for grammars of requests."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        name: str = "",
+        *,
+        tool_format: str | ToolFormat | None = None,
+        thinking: str | None = None,
+        thinking_tokens: int | None = None,
+        seconds: float | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.engine, self.limits, self.seconds = engine, limits, seconds
+        self.name = name or engine.name or "model"
+        self.created = int(time.time())
+        self._format = None if tool_format is None else format_of(tool_format)
+        self._asks_to_think = thinking is not None
+        tag = self._opened_thoughts() if thinking is None else thinking
+        most = min(1024, engine.model.context // 4) if thinking_tokens is None else thinking_tokens
+        self.thinking = None if tag is None else Thinking(tag, most)
+        # as `sg.run` has the embedded models write
+        self.policies = {**JSON_DUMPS, "escapes": "utf8"} if engine.prompts.is_embedded else SERVED
+
+    def described(self) -> dict[str, Any]:
+        """Return the model as `/v1/models` lists it."""
+        return {"id": self.name, "object": "model", "created": self.created, "owned_by": "structgen"}
+
+    def check_name(self, body: Mapping[str, Any]) -> None:
+        """Raise ApiError for a body that names another model, or none."""
+        name = fields.text_of(body, "model")
+        if name != self.name:
+            raise ApiError(
+                f"The model {name[:80]!r} is not served; {self.name!r} is.",
+                status=404,
+                param="model",
+                code="model_not_found",
+            )
+
+    # --- bodies ---------------------------------------------------------------------------------------------
+
+    def read_chat(self, body: Mapping[str, Any], where: str = "messages") -> AskedTexts:
+        """Return what a conversation asks for. `where`: the member that held it. Errors: ApiError, and those
+        of grammars, prompts and options."""
+        read = read_request(self._calling(body), policies=self.policies, limits=self.limits)
+        format = self.format if read.tools and read.choice.mode != "none" else None
+        messages = read_messages(body.get(where), format or self._format, where)
+        grammar = read.grammar(format, specials=self.engine.specials) if format else read.grammar()
+        likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
+        if likeliest and not fields.flag_of(body, "logprobs"):
+            raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
+        wanted = (likeliest or 0) if body.get("logprobs") else None
+        is_held = isinstance(grammar, JsonSchemaGrammar) or (format and read.choice.mode != "auto")
+        request = self._request(
+            self._prompt(messages, read, format),
+            body,
+            grammar,
+            is_held=bool(is_held),
+            likeliest=wanted,
+            special_texts=format is not None,
+            thinking=self.thinking,
+        )
+        opening = "" if self.thinking is None else str(self.thinking.until).replace("/", "", 1)
+        return AskedTexts((request,), ReplyParts(format, read.choice.tools, opening), wanted)
+
+    def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
+        """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
+        read = read_request(body, policies=self.policies, limits=self.limits)
+        likeliest = fields.count_of(body, "logprobs", most=MOST_LIKELIEST)
+        grammar = read.grammar()
+        is_held = isinstance(grammar, JsonSchemaGrammar)
+        requests = [
+            self._request(one, body, grammar, is_held=is_held, likeliest=likeliest, chat=False)
+            for one in _prompts(body.get("prompt"))
+        ]
+        return AskedTexts(tuple(requests), ReplyParts(), likeliest)
+
+    def _request(
+        self,
+        prompt: str | Sequence[int],
+        body: Mapping[str, Any],
+        grammar: Any,
+        *,
+        is_held: bool,
+        likeliest: int | None,
+        **options: Any,
+    ) -> Request:
+        """Return the engine's request. Without a number of tokens it may have the rest of the context."""
+        count = fields.count_of(body, "n", most=MOST_SAMPLES)
+        count = 1 if count is None else count
+        made = Request(
+            prompt,
+            grammar,
+            fields.sampling_of(body, is_greedy=is_held and count == 1),
+            max_tokens=fields.count_of(body, "max_completion_tokens", "max_output_tokens", "max_tokens"),
+            stop=fields.stops_of(body),
+            n=count,
+            timeout=self.seconds,
+            logprobs=likeliest or 0,
+            **options,
+        )
+        if made.max_tokens is not None:
+            return made
+        tokens = self.engine.prompt_tokens(made)
+        thoughts = 0 if made.thinking is None else made.thinking.max_tokens + TAG_TOKENS
+        room = self.engine.model.context - len(tokens) - thoughts
+        return replace(made, prompt=tokens, max_tokens=max(room, 1))
+
+    def _calling(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a body, in which an embedded model, which writes no free text, must call where it may."""
+        if not self.engine.prompts.is_embedded or not body.get("tools"):
+            return body
+        free = body.get("tool_choice") in (None, "auto") and body.get("response_format") is None
+        return {**body, "tool_choice": "required"} if free else body
+
+    # --- prompts --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def format(self) -> ToolFormat:
+        """How the model writes calls. Errors: OptionError where nothing tells it."""
+        prompts = self.engine.prompts
+        if self._format is not None:
+            return self._format
+        if prompts.is_embedded:
+            return FORMATS[EMBEDDED_FORMAT]
+        if not prompts.has_template():
+            raise OptionError(
+                "The model has no chat template that would show how it writes calls.",
+                where="tools",
+                cure="Start the server with --tool-format NAME.",
+            )
+        try:
+            return format_of(prompts.template_holder())
+        except OptionError as error:
+            cure = f"Start the server with --tool-format NAME: {', '.join(FORMATS)}."
+            raise OptionError(error.what, where="tools", cure=cure) from None
+
+    def _prompt(
+        self, messages: list[dict[str, Any]], read: ReadRequest, format: ToolFormat | None
+    ) -> str | Sequence[int]:
+        prompts = self.engine.prompts
+        if prompts.is_embedded:
+            said = last_question(messages)
+            return said if format is None else extraction_prompt_under(_outline(read), said)
+        template: dict[str, Any] = {"tools": [tool.openai() for tool in read.tools]} if format else {}
+        question = ModelQuestion(messages, template={**template, **self._thinking_flags})
+        return prompts.tokens(question, self.engine.tokenizer)
+
+    @property
+    def _thinking_flags(self) -> dict[str, bool]:
+        """What templates of hybrid models read of thoughts: one of two names."""
+        return {"enable_thinking": self._asks_to_think, "thinking": self._asks_to_think}
+
+    def _opened_thoughts(self) -> str | None:
+        """Return the closing tag of the thoughts that a model's chat template opens at the end of each
+        prompt; None where it opens none."""
+        prompts = self.engine.prompts
+        if prompts.is_embedded or not prompts.has_template():
+            return None
+        asked = ModelQuestion([{"role": "user", "content": "?"}], template=self._thinking_flags)
+        end = prompts.text(asked).rstrip()
+        tags = {row.thinking for row in FORMATS.values() if row.thinking and row.opened}
+        return next((close for open_, close in sorted(tags) if end.endswith(open_.rstrip())), None)
+
+
+def _outline(read: ReadRequest) -> str:
+    """Return the outline of what an embedded model may write: of the answer, or of a call."""
+    found = [schema_outline(read.answer)] if isinstance(read.answer, JsonSchemaGrammar) else []
+    for tool in read.choice.tools:
+        found.append(f'{{name: "{tool.name}", arguments: {schema_outline(tool.closed_schema)}}}')
+    return "|".join(found)
+
+
+def _prompts(given: Any) -> list[str | list[int]]:
+    """Return the prompts of a body: a text, token ids, or a list of either."""
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, list) and given and len(given) <= MOST_SAMPLES:
+        if all(isinstance(one, str) and one for one in given):
+            return list(given)
+        if all(isinstance(one, int) and not isinstance(one, bool) for one in given):
+            return [given]
+        if all(isinstance(one, list) for one in given):
+            return list(given)
+    raise ApiError(
+        f"prompt is a text, token ids, or a list of at most {MOST_SAMPLES} of either.", param="prompt"
+    )

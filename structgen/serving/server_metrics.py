@@ -1,0 +1,58 @@
+"""What `/metrics` tells, in the format of Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+from structgen.engine.requests import Result
+
+
+class ServerMetrics:
+    """The counts of one server. `texts` returns how many texts its engine has now."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self, texts: Callable[[], int]) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._answers = Counter(
+            "structgen_requests", "Answers by address and status", ["path", "status"], registry=registry
+        )
+        self._prompt = Counter("structgen_prompt_tokens", "Tokens of prompts", registry=registry)
+        self._written = Counter(
+            "structgen_generated_tokens", "Tokens of texts and thoughts", registry=registry
+        )
+        self._ends = Counter("structgen_texts", "Texts by their finish reason", ["reason"], registry=registry)
+        self._seconds = Histogram(
+            "structgen_request_seconds",
+            "Seconds from a request to the end of its answer",
+            ["path"],
+            registry=registry,
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
+        )
+        Gauge("structgen_texts_now", "Texts that are written or wait", registry=registry).set_function(texts)
+
+    def answered(self, path: str, status: int, seconds: float) -> None:
+        """Count an answer that is over."""
+        self._answers.labels(path, str(status)).inc()
+        self._seconds.labels(path).observe(seconds)
+
+    def written(self, results: Sequence[Result]) -> None:
+        """Count the texts of a request."""
+        for one in results:
+            if one.sample == 0:
+                self._prompt.inc(one.usage.prompt_tokens)
+            self._written.inc(one.usage.tokens + one.usage.thought_tokens)
+            self._ends.labels(one.finish_reason.value).inc()
+
+    def page(self) -> bytes:
+        """Return the page."""
+        return generate_latest(self._registry)

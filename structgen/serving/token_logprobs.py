@@ -1,0 +1,55 @@
+"""Log-probabilities of tokens in the shapes of chat completions and of completions.
+
+They are those of the model alone (temperature 1, no grammar), as OpenAI has them; so a token that a grammar
+demands may be unlikely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from structgen.engine.requests import Result
+from structgen.tokens.tokenizer import Tokenizer
+
+
+def chat_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[str, Any]:
+    """Return the member `logprobs` of a choice of a chat completion: its tokens, end tokens left out."""
+    content = []
+    for step in result.steps[: len(result.tokens)]:
+        content.append(
+            {
+                **_token(step.token, step.logprob, tokenizer),
+                "top_logprobs": [_token(*one, tokenizer) for one in step.likeliest[:likeliest]],
+            }
+        )
+    return {"content": content, "refusal": None}
+
+
+def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int, offset: int = 0) -> dict[str, Any]:
+    """Return the member `logprobs` of a choice of a completion. `offset`: the place of the text."""
+    texts, places = [], []
+    data = b""
+    for step in result.steps[: len(result.tokens)]:
+        places.append(offset + len(data.decode("utf-8", "ignore")))
+        data += tokenizer.token_bytes[step.token] or b""
+        texts.append(_text(step.token, tokenizer))
+    steps = result.steps[: len(result.tokens)]
+    return {
+        "tokens": texts,
+        "token_logprobs": [step.logprob for step in steps],
+        "top_logprobs": [
+            {_text(token, tokenizer): value for token, value in step.likeliest[:likeliest]} for step in steps
+        ],
+        "text_offset": places,
+    }
+
+
+def _token(token: int, logprob: float, tokenizer: Tokenizer) -> dict[str, Any]:
+    data: Sequence[int] = tokenizer.token_bytes[token] or b""
+    # minus infinity is no JSON; OpenAI writes this number for tokens that are unlikely
+    return {"token": _text(token, tokenizer), "logprob": max(logprob, -9999.0), "bytes": list(data)}
+
+
+def _text(token: int, tokenizer: Tokenizer) -> str:
+    return (tokenizer.token_bytes[token] or b"").decode("utf-8", "replace")

@@ -1,0 +1,137 @@
+"""How a model of this process is asked for calls: its format, the grammar of its replies, its prompts.
+
+A model with a chat template gets the tools through it. A model without one reads a plain prompt: a line for
+each tool, its name and the outline of its arguments; how a call is written; then the messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.engine.asking import ModelQuestion
+from structgen.errors import OptionError
+from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
+from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.call_writing import written_calls
+from structgen.tool_calls.format_rows import FORMATS, format_of
+from structgen.tool_calls.tool_definitions import Tool
+from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_replies import Call, Reply
+from structgen.typed.options import TypedOptions
+from structgen.typed.prompts import PromptSource
+from structgen.typed.tool_use import ToolUse, history
+
+if TYPE_CHECKING:
+    from structgen.engine.engine import Engine
+
+EMBEDDED_FORMAT: Final = "hermes"
+"""The format of the embedded models, which were trained for none."""
+EMBEDDED_POLICIES: Final = MappingProxyType({"whitespace": "oneline", "escapes": "utf8"})
+"""How they write arguments: as json.dumps does."""
+
+
+class ToolPrompts:
+    """How one model is asked for calls of some tools."""
+
+    def __init__(self, engine: Engine, use: ToolUse, options: TypedOptions) -> None:
+        """Errors: OptionError for a model whose chat template shows no format, and that has none."""
+        self.engine, self.use, self.chat = engine, use, options.chat
+        self._prompts = engine.prompts
+        self.has_template = options.chat is not False and self._prompts.has_template()
+        self.thinks = bool(use.thinking) or options.thinking is not None
+        self.format = self._opened(self._format())
+
+    def _format(self) -> ToolFormat:
+        if self.use.format is not None:
+            return self.use.format
+        if self._prompts.has_template():
+            return format_of(self._prompts.template_holder())
+        if self._prompts.is_embedded:
+            return FORMATS[EMBEDDED_FORMAT]
+        raise OptionError(
+            f"{self._prompts.name or 'The model'} has no chat template that would show how it writes calls.",
+            where="tool_format",
+            cure=f"Name its format: {', '.join(FORMATS)}; or make an sg.ToolFormat.",
+        )
+
+    def _opened(self, format: ToolFormat) -> ToolFormat:
+        """Return a format, which opens thoughts in its prompts if this model's chat template does."""
+        if not (self.has_template and format.thinking and self.use.thinking):
+            return format
+        asked = ModelQuestion([{"role": "user", "content": "?"}], template=self._template)
+        tail = self._prompts.text(asked).rstrip()
+        return replace(format, opened=tail.endswith(format.thinking[0].rstrip()))
+
+    @cached_property
+    def grammar(self) -> TextGrammar:
+        """The grammar of replies. Errors: those of `sg.tools`."""
+        usual = EMBEDDED_POLICIES if self._prompts.is_embedded else {}
+        return self.use.grammar(self.format, self.engine.specials, usual)
+
+    def read(self, text: str, *, ended: bool) -> Reply:
+        """Return what a text consists of, whole or so far."""
+        thinking = self.use.thinking if self.format.thinking else False
+        return parse_calls(text, self.format, tools=self.use.choice.tools, thinking=thinking, ended=ended)
+
+    # --- prompts --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _template(self) -> dict[str, Any]:
+        """What the chat template reads beside the messages. Those that know hybrid models ask for one of two
+        names whether there are thoughts; the others read neither."""
+        found: dict[str, Any] = {"tools": [tool.openai() for tool in self.use.tools] or None}
+        if self.use.thinking != "auto":
+            found |= {"enable_thinking": self.thinks, "thinking": self.thinks}
+        return found
+
+    def question(self, source: PromptSource) -> ModelQuestion:
+        """Return what is asked of the model. Errors: OptionError for earlier calls that are none."""
+        prompt = source.prompt
+        given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        messages = history(given, self.format.history)
+        if self.has_template or self.chat:
+            return ModelQuestion(messages, chat=self.chat, refused=source.refused, template=self._template)
+        if self._prompts.is_embedded:
+            return ModelQuestion(self._for_embedded(source, messages))
+        told = [self._told_tools(), *map(self._said, messages)]
+        return ModelQuestion("\n\n".join(filter(None, told)) + "\n\n", chat=False, refused=source.refused)
+
+    def _for_embedded(self, source: PromptSource, messages: list[dict[str, Any]]) -> ModelPrompt:
+        """Return the prompt of a model that knows outlines and texts alone: the outline of the arguments, of
+        several tools each on a line behind the name, and what the messages say."""
+        texts = source.values if isinstance(source.prompt, str) else tuple(map(self._said, messages))
+        tools = self.use.choice.tools
+        outlines = [_outline(tool).removeprefix(f"{tool.name}: " * (len(tools) == 1)) for tool in tools]
+        return extraction_prompt_under("\n".join(outlines), "\n".join(texts))
+
+    def _told_tools(self) -> str:
+        """Return what a prompt without a template says of the tools."""
+        listed = self.use.choice.tools
+        if not listed:
+            return ""
+        lines = [f"{_outline(tool)} {tool.description}".strip() for tool in listed]
+        example = written_calls([Call(listed[0].name, {}, "call_0")], self.format)
+        return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
+
+    def _said(self, message: Mapping[str, Any]) -> str:
+        """Return a message as plain text, its calls as the format writes them."""
+        content = message["content"]
+        parts = [content] if isinstance(content, str) else [str(one.get("text", "")) for one in content]
+        earlier = message.get("tool_calls")
+        if earlier:
+            of_calls = history([message], "object")[0]["tool_calls"]
+            calls = [
+                Call(one["function"]["name"], one["function"]["arguments"], str(one.get("id", "")))
+                for one in of_calls
+            ]
+            parts.append(written_calls(calls, self.format))
+        return "\n".join(filter(None, parts))
+
+
+def _outline(tool: Tool) -> str:
+    return f"{tool.name}: {schema_outline(tool.closed_schema)}"

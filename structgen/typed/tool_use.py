@@ -1,0 +1,247 @@
+"""Replies that may call tools: what `tools=` and its kin say, what a return type takes of a reply, and
+whether a reply keeps to both. No tool is called."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple
+
+from structgen.compilation.compiler import compile
+from structgen.core.compiled import CompiledGrammar
+from structgen.engine.thinking import Thinking
+from structgen.errors import OptionError, StructgenError, UnsupportedError, ValidatorError
+from structgen.json_grammars.schema_grammar import unwarned_schema
+from structgen.python_types.type_hints import shown
+from structgen.schema.reading.policies import WIDEST
+from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.tokens.tokenizer import byte_tokenizer
+from structgen.tool_calls.format_rows import format_of
+from structgen.tool_calls.tool_choices import ToolChoice, read_choice
+from structgen.tool_calls.tool_definitions import Tool, read_tools
+from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_grammar import tools as grammar_of
+from structgen.tool_calls.tool_replies import Call, Reply
+from structgen.typed.replies import first_fault
+
+_CURE: Final = "Annotate str | Call, Call, list[Call], str | list[Call] or Reply (of structgen)."
+
+
+class Taken(NamedTuple):
+    """What a return type takes of a reply."""
+
+    text: bool
+    """It may be a text; of a reply with calls, the calls."""
+    calls: Literal["one", "list", "reply"]
+    """One call, a list of them, or the `Reply` itself."""
+
+
+class ToolOptions(NamedTuple):
+    """The options of `sg.run` and `sg.generate` that are of tools; None: not given."""
+
+    tools: Any
+    tool_choice: Any = None
+    parallel: Any = None
+    format: Any = None
+
+    def check_given(self) -> None:
+        """Raise OptionError for options of tools where there are none."""
+        for name, value in self._asdict().items():
+            if name != "tools" and value is not None and self.tools is None:
+                name = "tool_format" if name == "format" else name
+                raise OptionError(
+                    f"{name} is given, and no tools.", where=name, cure="Give tools=[...], or leave it out."
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class ToolUse:
+    """Which tools a reply may call, and what becomes of it. Made by `tool_use`."""
+
+    tools: tuple[Tool, ...]
+    choice: ToolChoice
+    parallel: Any
+    format: ToolFormat | None
+    """None: told by the model's chat template, or by its server."""
+    thinking: bool | Literal["auto"]
+    """Whether the format's thoughts come before the reply, as `sg.tools` has it."""
+    policies: Mapping[str, Any]
+    taken: Taken
+
+    def grammar(
+        self, format: ToolFormat, specials: Mapping[str, int], usual: Mapping[str, Any]
+    ) -> TextGrammar:
+        """Return the grammar of replies; `usual` are policies where none are said. Errors: those of
+        `sg.tools`."""
+        choice: Any = self.choice.mode
+        if choice == "forced":
+            choice = self.choice.tools[0].name
+        listed = self.choice.tools or self.tools
+        return grammar_of(
+            listed,
+            format=format,
+            tool_choice=choice,
+            parallel=self.parallel,
+            thinking=self.thinking,
+            specials=specials,
+            **{**usual, **self.policies},
+        )
+
+    def value(self, reply: Reply) -> Any:
+        """Return what the return type takes of a whole reply.
+
+        Errors: ValidatorError for arguments that the types of a tool refuse, and for a reply with problems.
+        """
+        if reply.problems:
+            raise _refused(reply.problems[0])
+        for call in reply.calls:
+            if call.tool is not None and call.tool.reader is not None:
+                try:
+                    call.value()
+                except ValidatorError as error:
+                    where = f"{call.name}{error.where}"
+                    raise ValidatorError(error.what, count=error.count, where=where) from error
+        return self.so_far(reply)
+
+    def so_far(self, reply: Reply) -> Any:
+        """Return what the return type takes of a reply that may go on: the call that is being written too."""
+        if self.taken.calls == "reply":
+            return reply
+        calls = [*reply.calls, *([reply.partial] if reply.partial is not None else [])]
+        if not calls:
+            return reply.text if self.taken.text else [] if self.taken.calls == "list" else None
+        return calls if self.taken.calls == "list" else calls[0]
+
+    def fault(self, reply: Reply) -> ValidatorError | None:
+        """Return what is wrong with a reply that no mask has seen; None: nothing but what `value` finds."""
+        if reply.problems:
+            return _refused(reply.problems[0])
+        count, most, choice = len(reply.calls), self.choice.most, self.choice
+        if reply.partial is not None or not reply.complete:
+            return ValidatorError("The reply breaks off inside of a call.", where="calls")
+        if choice.mode in ("required", "forced") and not count:
+            return ValidatorError("The reply calls no tool, and it must call one.", where="calls")
+        if most is not None and count > most:
+            return ValidatorError(f"The reply has {count} calls, and may have {most}.", where="calls")
+        for call in reply.calls:
+            compiled = self._schemas[call.name]
+            wrong = first_fault(compiled, call.document)
+            if wrong:
+                return ValidatorError(f"The arguments are none of the schema's: {wrong}.", where=call.name)
+        return None
+
+    @cached_property
+    def _schemas(self) -> dict[str, CompiledGrammar]:
+        """The grammar of each tool's arguments, over bytes."""
+        return {
+            tool.name: compile(
+                unwarned_schema(tool.closed_schema, **{**tool.policies, **WIDEST}), byte_tokenizer()
+            )
+            for tool in self.choice.tools
+        }
+
+
+def tool_use(given: ToolOptions, thinking: Any, policies: Mapping[str, Any] | None, hint: Any) -> ToolUse:
+    """Return what options and a return type say together.
+
+    Without `tool_choice`, a call is required where the type has no text; without `parallel`, there may be
+    several calls where the type has room for them. Errors: OptionError and those of `sg.tools`;
+    UnsupportedError for a type that is none of a reply.
+    """
+    taken = _taken(hint)
+    tools = read_tools(given.tools)
+    choice, parallel = given.tool_choice, given.parallel
+    free = taken.text or taken.calls == "reply"
+    if choice is None:
+        choice = "auto" if free else "required"
+    if parallel is None:
+        parallel = taken.calls != "one"
+    read = read_choice(tools, choice, parallel)
+    if not free and read.mode in ("auto", "none"):
+        raise OptionError(
+            f"A reply may be a text, and {shown(hint)} has no place for one.",
+            where="tool_choice",
+            cure='Give "required" or the name of a tool, or annotate str | Call.',
+        )
+    if taken.calls == "one" and read.most not in (0, 1):
+        raise OptionError(
+            f"A reply may have several calls, and {shown(hint)} takes one.",
+            where="parallel",
+            cure="Leave parallel out, or annotate list[Call].",
+        )
+    format = None if given.format is None else format_of(given.format)
+    return ToolUse(tools, read, parallel, format, thinking, dict(policies or {}), taken)
+
+
+def thinking_of(given: Any, tools: ToolOptions) -> tuple[Thinking | None, bool | Literal["auto"]]:
+    """Return the thoughts that the engine bounds, and those of a format of calls, which are its grammar's:
+    `True`, `False` and `"auto"` are said beside tools."""
+    if tools.tools is not None and isinstance(given, bool | str):
+        return None, typing.cast("Any", given)
+    return given, False
+
+
+def names_calls(hint: Any) -> bool:
+    """Tell whether a return type names calls or replies, which need tools."""
+    return hint is Call or hint is Reply or any(map(names_calls, typing.get_args(hint)))
+
+
+def _taken(hint: Any) -> Taken:
+    if hint is Reply:
+        return Taken(True, "reply")
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    members = list(typing.get_args(hint)) if is_union else [hint]
+    text = str in members
+    rest = [one for one in members if one is not str]
+    if rest == [Call]:
+        return Taken(text, "one")
+    if len(rest) == 1 and typing.get_origin(rest[0]) is list and typing.get_args(rest[0]) == (Call,):
+        return Taken(text, "list")
+    raise UnsupportedError(
+        f"{shown(hint)} says nothing of a reply that may call tools.",
+        keyword="type",
+        where="return",
+        cure=_CURE,
+    )
+
+
+def history(messages: Sequence[Mapping[str, Any]], form: Literal["object", "text"]) -> list[dict[str, Any]]:
+    """Return chat messages, the arguments of earlier calls as an object or as JSON text, whichever they have.
+    Errors: OptionError for arguments that are neither."""
+    found = []
+    for at, message in enumerate(messages):
+        made = {"content": "", **message}
+        made["content"] = made["content"] or ""
+        if made.get("tool_calls"):
+            made["tool_calls"] = [_rewritten(one, form, at) for one in made["tool_calls"]]
+        found.append(made)
+    return found
+
+
+def _rewritten(call: Any, form: str, at: int) -> Any:
+    function = call.get("function") if isinstance(call, Mapping) else None
+    arguments = function.get("arguments") if isinstance(function, Mapping) else None
+    try:
+        if form == "object" and isinstance(arguments, str):
+            arguments = json.loads(arguments)
+        elif form == "text" and isinstance(arguments, Mapping):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        if not isinstance(function, Mapping) or not isinstance(arguments, Mapping | str):
+            raise ValueError
+    except ValueError as error:
+        raise OptionError(
+            f"A call in message {at} is not one of OpenAI's, or its arguments are no JSON.",
+            where="prompt",
+            cure="Pass reply.message(), or the assistant's message as OpenAI's API returned it.",
+        ) from error
+    return {**call, "function": {**function, "arguments": arguments}}
+
+
+def _refused(problem: StructgenError) -> ValidatorError:
+    made = ValidatorError(problem.what, where=problem.where)
+    made.__cause__ = problem
+    return made

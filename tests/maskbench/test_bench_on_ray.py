@@ -1,0 +1,141 @@
+"""Maskbench on Ray: the results of one process, from shards that the next run finds. Ray is a fake here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import fake_ray
+import pytest
+from typer.testing import CliRunner
+
+from structgen.cli import app
+from structgen.errors import OptionError
+from structgen.maskbench import runner
+from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.on_ray import RayBenchRun, ShardReplay
+from structgen.maskbench.readers import Case, Instance
+from structgen.maskbench.runner import BenchRun
+
+TIMES = ("compile_ns", "first_ns", "pairs")
+
+
+def _cases(count=7, word="ab"):
+    return [
+        Case(
+            f"case {i}",
+            "s",
+            json.dumps({"enum": [word]} if i % 3 else {"enum": [word], "not": {}}),
+            (Instance(json.dumps(word).encode(), True), Instance(b'"ac"', False)),
+        )
+        for i in range(count)
+    ]
+
+
+def _configs(*factories):
+    return [EngineConfig(factory, f"fake_engines:{factory}") for factory in factories]
+
+
+CONFIGS = _configs("Listed", "AcceptsEverything")
+
+
+def _on_ray(folder, cases, *, configs=CONFIGS, timeout=20.0):
+    with RayBenchRun(configs, timeout=timeout, folder=folder, shard_size=3) as run:
+        run.prepare(lambda: (), lambda: (), lambda: None)
+        return {case.name: found for case, found in run.results(cases)}
+
+
+def _untimed(results):
+    return {
+        name: [
+            {key: value for key, value in dataclasses.asdict(one).items() if key not in TIMES}
+            | {"positions": len(one.pairs)}
+            for one in found
+        ]
+        for name, found in results.items()
+    }
+
+
+def test_results_are_those_of_one_process_and_the_next_run_finds_them(tmp_path, monkeypatch):
+    ray = fake_ray.use(monkeypatch, killed=(2,))
+    with BenchRun(CONFIGS, timeout=20.0) as run:
+        run.prepare(lambda: (), lambda: (), lambda: None)
+        expected = {case.name: found for case, found in run.results(_cases())}
+    found = _on_ray(tmp_path / "out", _cases())
+    assert _untimed(found) == _untimed(expected)
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    ray.calls.clear()
+    assert _on_ray(tmp_path / "out", _cases()) == found
+    assert "work" not in ray.calls
+
+
+def test_a_run_that_was_cut_does_what_is_missing(tmp_path, monkeypatch):
+    ray = fake_ray.use(monkeypatch)
+    found = _on_ray(tmp_path / "out", _cases())
+    sorted((tmp_path / "out").iterdir())[1].unlink()
+    ray.calls.clear()
+    assert _untimed(_on_ray(tmp_path / "out", _cases())) == _untimed(found)
+    assert ray.calls.count("work") == 1
+
+
+@pytest.mark.parametrize("change", ["cases", "configs", "timeout"])
+def test_other_schemas_and_options_find_nothing_of_it(tmp_path, monkeypatch, change):
+    ray = fake_ray.use(monkeypatch)
+    _on_ray(tmp_path / "out", _cases())
+    ray.calls.clear()
+    given = {"cases": _cases(word="abc"), "configs": _configs("Listed"), "timeout": 21.0}[change]
+    _on_ray(tmp_path / "out", **{"cases": _cases(), change: given})
+    assert ray.calls.count("work") == 3
+
+
+@pytest.mark.parametrize("variant", ["cold", "warm", "isolated", "foreign"])
+def test_engines_whose_store_begins_in_a_certain_way_are_refused(tmp_path, variant):
+    config = EngineConfig(f"structgen:{variant}", "fake_engines:Listed", variant=variant)
+    with pytest.raises(OptionError, match="each machine has its own"):
+        RayBenchRun([config], timeout=1.0, folder=tmp_path)
+
+
+def test_the_command_reports_what_one_process_reports(tmp_path, monkeypatch):
+    fake_ray.use(monkeypatch)
+    (tmp_path / "in").mkdir()
+    for i in range(4):
+        text = {"schema": {"enum": ["ab"]}, "tests": [{"data": "ab" if i else "b", "valid": True}]}
+        (tmp_path / "in" / f"Easy---{i}.json").write_text(json.dumps(text))
+    monkeypatch.setattr(
+        runner,
+        "engine_config",
+        lambda name, tokenizer, policies, *, memory=0: EngineConfig(name, f"fake_engines:{name}", tokenizer),
+    )
+
+    def call(*options):
+        given = ["maskbench", str(tmp_path / "in"), "--engine", "Listed", "--json", *options]
+        done = CliRunner().invoke(app(), given)
+        return done.exit_code, json.loads(done.stdout)
+
+    status, alone = call()
+    ours, on_ray = call("--ray", "--out", str(tmp_path / "out"), "--workers", "1")
+    assert status == ours == 1 and on_ray["jobs"] == 1
+    assert on_ray["data_digest"] == alone["data_digest"] and on_ray["versions"] == alone["versions"]
+    counts = [one["engines"]["Listed"]["all"] for one in (alone, on_ray)]
+    assert counts[0]["passing"] == counts[1]["passing"] == 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--ray"], ["--out", "x"], ["--workers", "2"], ["--ray", "--out", "x", "--jobs", "2"]]
+)
+def test_the_command_takes_ray_with_a_folder_alone(wrong):
+    refused = CliRunner().invoke(app(), ["maskbench", str(Path(__file__)), *wrong])
+    assert refused.exit_code == 2 and "--ray takes --out" in refused.stderr.replace("\n", " ")
+
+
+def test_a_worker_starts_its_engines_once():
+    replay = ShardReplay(CONFIGS, 20.0)
+    try:
+        pids = []
+        for _ in range(2):
+            replay.work(_cases(2))
+            pids.append({name: one._process.pid for name, one in replay._run._idle.items()})
+        assert pids[0] == pids[1] and set(pids[0]) == {"Listed", "AcceptsEverything"}
+    finally:
+        replay.close()

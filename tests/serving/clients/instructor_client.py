@@ -1,0 +1,65 @@
+"""instructor against a server: `python instructor_client.py ADDRESS`. Prints a line for each check."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import instructor
+import openai
+from pydantic import BaseModel
+
+warnings.simplefilter("ignore")
+TEXT = "Ada Lovelace, 36, lives in London."
+MESSAGES: Any = [{"role": "system", "content": "Extract the person."}, {"role": "user", "content": TEXT}]
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str
+    age: int
+    city: Literal["London", "Paris"] | None
+
+
+ADA = Person(name="Ada Lovelace", age=36, city="London")
+
+
+def client_of(mode: str) -> Any:
+    """Return a client of one mode of instructor."""
+    plain = openai.OpenAI(base_url=sys.argv[1], api_key="any", max_retries=0)
+    return instructor.from_openai(plain, mode=getattr(instructor.Mode, mode))
+
+
+def ask(mode: str, response_model: Any = Person, **more: Any) -> Any:
+    """Return the object that instructor makes of a reply, without asking again."""
+    completions = client_of(mode).chat.completions
+    return completions.create(
+        model="extract", messages=MESSAGES, response_model=response_model, max_retries=0, **more
+    )
+
+
+for mode in ("TOOLS", "TOOLS_STRICT", "JSON_SCHEMA"):
+    assert ask(mode).model_dump() == ADA.model_dump(), mode  # instructor's class is derived from ours
+    print(f"instructor {mode}: an object")
+found = list(ask("PARALLEL_TOOLS", Iterable[Person]))
+assert found and all(isinstance(one, Person) for one in found), found
+print("instructor PARALLEL_TOOLS: objects")
+for mode in ("TOOLS", "JSON_SCHEMA"):
+    grown = list(
+        client_of(mode).chat.completions.create_partial(
+            model="extract", messages=MESSAGES, response_model=Person
+        )
+    )
+    assert len(grown) > 5 and grown[-1].model_dump() == ADA.model_dump(), (mode, grown[-1])
+    assert any(one.name and one.age is None for one in grown), mode
+    print(f"instructor {mode}: a partial object that grows")
+people = list(
+    client_of("TOOLS").chat.completions.create_iterable(
+        model="extract", messages=MESSAGES, response_model=Person
+    )
+)
+assert people and isinstance(people[0], Person)
+print("instructor create_iterable: objects")

@@ -1,0 +1,73 @@
+"""Parts of replies in pieces: whatever the pieces, they join to the parts of the whole reply."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tool_calls"))
+from test_call_formats import EXAMPLES, TOOLS
+
+from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.serving.reply_parts import ReplyParts
+from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.format_rows import FORMATS
+from structgen.tool_calls.tool_definitions import read_tools
+
+KNOWN = read_tools(TOOLS)
+
+
+def result_of(text: str, thoughts: str = "") -> Result:
+    return Result(text, FinishReason.STOP, [], [], Usage(), thoughts=thoughts)
+
+
+def joined(parts: ReplyParts, text: str, cuts: list[int]) -> tuple[str, list[tuple[str, str]]]:
+    """Return the text and the calls that the pieces of a reply join to."""
+    found, calls = "", list[tuple[str, str]]()
+    for deltas in (*(parts.grown(text[:at], "") for at in sorted(cuts)), parts.ended(result_of(text))):
+        for delta in deltas:
+            if delta.kind == "text":
+                found += delta.text
+            elif delta.kind == "call":
+                assert delta.call == len(calls)
+                calls.append((delta.text, ""))
+            elif delta.kind == "arguments":
+                name, document = calls[delta.call]
+                calls[delta.call] = name, document + delta.text
+    return found, calls
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@settings(max_examples=12)
+@given(data=st.data())
+def test_pieces_of_a_reply_with_calls_join_to_the_whole(name: str, data: st.DataObject) -> None:
+    example, format = EXAMPLES[name], FORMATS[name]
+    text = example if format.text or format.blocks else f"So: {example}"
+    whole = parse_calls(text, format, tools=KNOWN, thinking=False)
+    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=12))
+    found, calls = joined(ReplyParts(format, KNOWN), text, cuts)
+    assert found == whole.text.strip()
+    assert calls == [(one.name, one.document) for one in whole.calls] and len(calls) == 1
+
+
+@given(st.text(max_size=30), st.lists(st.integers(0, 30), max_size=6))
+def test_pieces_of_a_free_text_join_to_it(text: str, cuts: list[int]) -> None:
+    assert joined(ReplyParts(), text, cuts) == (text, [])
+
+
+def test_each_call_of_a_long_reply_is_told_once() -> None:
+    text = "\n".join([EXAMPLES["hermes"]] * 40)
+    found, calls = joined(ReplyParts(FORMATS["hermes"], KNOWN), text, list(range(len(text))))
+    assert (found, len(calls), len(set(calls))) == ("", 40, 1)
+
+
+@pytest.mark.parametrize("written", ["<think>\nHm.\n", "Hm.\n", "  Hm.  "])
+def test_thoughts_are_told_once_without_their_opening_tag(written: str) -> None:
+    parts = ReplyParts(opening="<think>")
+    first = list(parts.grown("", written))
+    assert [tuple(one) for one in first] == [("thoughts", "Hm.", 0)]
+    assert [one.kind for one in parts.ended(result_of("x", written))] == ["text"]

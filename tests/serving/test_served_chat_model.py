@@ -1,0 +1,176 @@
+"""A model with a chat template: roles, tools and earlier calls go through it; thoughts come apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("transformers")
+
+from served_apps import FORMAT, PERSON, TOOL, openai_client, post, run
+from small_models import write_llama
+
+import structgen as sg
+from structgen.serving.app import make_app
+from structgen.serving.served_model import ServedModel
+
+TEMPLATE = (
+    "{% if tools %}TOOLS{% for tool in tools %} {{ tool.function.name }}{% endfor %};{% endif %}"
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}"
+    '{% for call in message.tool_calls or [] %}<tool_call>{"name": "{{ call.function.name }}", '
+    '"arguments": {{ call.function.arguments | tojson }}}</tool_call>{% endfor %}'
+    "</{{ message.role }}>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+THINKING = TEMPLATE.replace("<assistant>{% endif %}", "<assistant><think>\n{% endif %}")
+HYBRID = TEMPLATE.replace(
+    "<assistant>{% endif %}", "<assistant>{% if enable_thinking is false %}<none>{% endif %}{% endif %}"
+)
+OPEN_TOOL: Any = {
+    "type": "function",
+    "function": {
+        "name": "pick",
+        "parameters": {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"]},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_llama(tmp_path_factory.mktemp("served"))
+
+
+def served(folder: Path, template: str, **options: Any) -> ServedModel:
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    return ServedModel(sg.Engine(folder), "mine", **options)
+
+
+def prompt_of(model: ServedModel, **body: Any) -> str:
+    (request,) = model.read_chat({"model": "mine", **body}).requests
+    return model.engine.tokenizer.decode(request.prompt).decode()  # type: ignore[arg-type]
+
+
+def test_all_roles_go_through_the_template(folder: Path) -> None:
+    messages = [
+        {"role": "developer", "content": "Be short."},
+        {"role": "user", "content": [{"type": "text", "text": "Who"}, {"type": "text", "text": "is it?"}]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "save", "arguments": '{"n": 1}'}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "saved"},
+    ]
+    assert prompt_of(served(folder, TEMPLATE), messages=messages, tools=[TOOL]) == (
+        "TOOLS save;<system>Be short.</system><user>Who\nis it?</user>"
+        '<assistant><tool_call>{"name": "save", "arguments": {"n": 1}}</tool_call></assistant>'
+        "<tool>saved</tool><assistant>"
+    )
+
+
+def test_tools_that_may_not_be_called_are_not_told(folder: Path) -> None:
+    messages = [{"role": "user", "content": "Hi"}]
+    model = served(folder, TEMPLATE)
+    assert (
+        prompt_of(model, messages=messages, tools=[TOOL], tool_choice="none") == "<user>Hi</user><assistant>"
+    )
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "pick"}}])
+def test_calls_are_written_as_the_template_shows(folder: Path, choice: Any) -> None:
+    model = served(folder, TEMPLATE)
+    assert model.format.name in ("hermes", "exaone", "qwen_3")
+    client = openai_client(make_app(model))
+    body: Any = {"model": "mine", "messages": [{"role": "user", "content": "Pick."}], "tools": [OPEN_TOOL]}
+
+    async def work() -> Any:
+        whole = await client.chat.completions.create(**body, tool_choice=choice, seed=1)
+        events = await client.chat.completions.create(**body, tool_choice=choice, seed=1, stream=True)
+        return whole, [one async for one in events]
+
+    whole, chunks = run(work)
+    calls = whole.choices[0].message.tool_calls
+    assert calls and all(one.function.name == "pick" for one in calls)
+    assert all(json.loads(one.function.arguments)["n"] in (1, 2) for one in calls)
+    streamed: dict[int, str] = {}
+    for one in chunks:
+        for call in one.choices[0].delta.tool_calls or ():
+            streamed[call.index] = streamed.get(call.index, "") + call.function.arguments
+    assert [streamed[at] for at in sorted(streamed)] == [one.function.arguments for one in calls]
+
+
+def test_a_template_that_shows_no_format_says_which_option_to_give(folder: Path) -> None:
+    plain = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    body = {"model": "mine", "messages": [{"role": "user", "content": "Hi"}], "tools": [TOOL]}
+    answer = post(make_app(served(folder, plain)), "/v1/chat/completions", body)
+    assert answer.status_code == 400 and "--tool-format" in answer.json()["error"]["message"]
+    named = served(folder, plain, tool_format="hermes")
+    body = {**body, "tools": [OPEN_TOOL], "tool_choice": "required", "parallel_tool_calls": False}
+    answer = post(make_app(named), "/v1/chat/completions", body)
+    assert answer.json()["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("template", "option", "tag"),
+    [
+        (TEMPLATE, None, None),
+        (THINKING, None, "</think>"),
+        (HYBRID, None, None),
+        (HYBRID, "</think>", "</think>"),
+    ],
+)
+def test_thoughts_are_where_the_template_opens_them_or_an_option_asks(
+    folder: Path, template: str, option: str | None, tag: str | None
+) -> None:
+    model = served(folder, template, thinking=option)
+    assert (None if model.thinking is None else model.thinking.until) == tag
+    prompt = prompt_of(model, messages=[{"role": "user", "content": "Hi"}])
+    assert prompt.endswith("<none>") == (template is HYBRID and option is None)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_thoughts_come_apart_and_before_the_document(folder: Path, stream: bool) -> None:
+    client = openai_client(make_app(served(folder, THINKING, thinking_tokens=8)))
+    body: Any = {
+        "model": "mine",
+        "messages": [{"role": "user", "content": "Who?"}],
+        "response_format": FORMAT,
+    }
+
+    async def work() -> Any:
+        if not stream:
+            found = await client.chat.completions.create(**body, max_tokens=60)
+            return found.choices[0].message, found.usage
+        parts: list[tuple[str, str]] = []
+        events = await client.chat.completions.create(
+            **body, max_tokens=60, stream=True, stream_options={"include_usage": True}
+        )
+        async for one in events:
+            for choice in one.choices:
+                said = choice.delta.model_dump()
+                parts += [(kind, said[kind]) for kind in ("reasoning_content", "content") if said.get(kind)]
+        kinds = [kind for kind, _ in parts]
+        assert kinds == sorted(kinds, reverse=True), "thoughts come first"
+        joined = {kind: "".join(text for one, text in parts if one == kind) for kind in set(kinds)}
+        return type("Message", (), {**joined, "model_dump": lambda self: joined})(), one.usage
+
+    message, usage = run(work)
+    thoughts = message.model_dump()["reasoning_content"]
+    assert thoughts and "think>" not in thoughts
+    assert set(json.loads(message.content)) == set(PERSON["required"])
+    assert 0 < usage.completion_tokens_details.reasoning_tokens < usage.completion_tokens
+
+
+def test_a_model_without_a_template_takes_no_messages(folder: Path) -> None:
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    app = make_app(ServedModel(sg.Engine(folder), "mine"))
+    answer = post(
+        app, "/v1/chat/completions", {"model": "mine", "messages": [{"role": "user", "content": "Hi"}]}
+    )
+    assert answer.status_code == 400 and "no chat template" in answer.json()["error"]["message"]
+    assert post(app, "/v1/completions", {"model": "mine", "prompt": "Hi", "max_tokens": 3}).status_code == 200

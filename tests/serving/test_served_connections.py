@@ -1,0 +1,167 @@
+"""Clients that go away in each phase, readers that are slow, and many at once: nobody waits for others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import pytest
+from served_apps import ADA, CHAT, FORMAT, HandClient, app_of, openai_client, run, until
+from small_models import Function, tokenizer
+
+import structgen as sg
+from structgen.serving.served_model import ServedModel
+from structgen.serving.server_options import ServerOptions
+
+TOKENIZER = tokenizer()
+NO_END = {str(token): -1e6 for token in TOKENIZER.eos_token_ids}
+ENDLESS = {"model": "extract", "prompt": "endless", "stream": True, "max_tokens": 10**8, "logit_bias": NO_END}
+
+
+@pytest.fixture
+def single() -> sg.Engine:
+    """An engine that writes one text at a time, without end."""
+    return sg.Engine(Function(TOKENIZER.vocab_size, 10**9), TOKENIZER, max_rows=1)
+
+
+def endless(app: Any, **more: Any) -> HandClient:
+    return HandClient(app, {**ENDLESS, **more}, "/v1/completions")
+
+
+def test_a_client_that_goes_while_its_body_arrives_leaves_nothing(single: sg.Engine) -> None:
+    async def work() -> list[bytes]:
+        client = HandClient(app_of(single), CHAT, whole=False)
+        client.go()
+        await client.task
+        return client.pieces
+
+    assert run(work) == [] and single.count == 0
+
+
+def test_a_client_that_goes_while_its_grammar_is_read_leaves_nothing(
+    single: sg.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+    read = ServedModel.read_chat
+
+    def slow(*args: Any) -> Any:
+        began.set()
+        may_end.wait(200)
+        return read(*args)
+
+    monkeypatch.setattr(ServedModel, "read_chat", slow)
+
+    async def work() -> None:
+        client = HandClient(app_of(single), CHAT)
+        await until(began.is_set)
+        client.go()
+        await client.task  # it does not wait for the thread
+        may_end.set()
+
+    run(work)
+    assert single.count == 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_goes_while_its_text_is_written_ends_it(single: sg.Engine, stream: bool) -> None:
+    async def work() -> None:
+        client = endless(app_of(single), stream=stream)
+        await until(lambda: single.count == 1)
+        if stream:
+            await until(lambda: len(client.pieces) > 2)
+        client.go()
+        await client.task
+        await until(lambda: single.count == 0)
+
+    run(work)
+
+
+def test_a_client_that_goes_while_it_waits_for_a_row_ends_its_text(single: sg.Engine) -> None:
+    async def work() -> None:
+        app = app_of(single)
+        first, second = (endless(app) for _ in range(2))
+        await until(lambda: single.count == 2)
+        await until(lambda: len(first.pieces) > 2)
+        second.go()
+        await second.task
+        await until(lambda: single.count == 1)
+        assert not first.task.done()
+        first.go()
+        await first.task
+        await until(lambda: single.count == 0)
+
+    run(work)
+
+
+def test_others_go_on_while_a_client_does_not_read(engine: sg.Engine) -> None:
+    async def work() -> Any:
+        app = app_of(engine)
+        slow = HandClient(app, {**ENDLESS, "max_tokens": 200}, "/v1/completions")
+        slow.takes.clear()
+        await slow.came.wait()
+        found = await openai_client(app).chat.completions.create(**CHAT, response_format=FORMAT)
+        await until(lambda: engine.count == 0)  # the slow reader's own text is done too
+        assert slow.pieces == []
+        slow.takes.set()
+        await slow.task
+        return found, b"".join(slow.pieces)
+
+    found, late = run(work)
+    assert json.loads(found.choices[0].message.content) == ADA
+    chunks = [json.loads(one[6:]) for one in late.decode().split("\n\n") if one and "[DONE]" not in one]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "length"
+    assert len(chunks) < 100, "what came between two pieces was sent at once"
+
+
+def test_a_client_that_takes_nothing_is_given_up(single: sg.Engine) -> None:
+    async def work() -> None:
+        client = endless(app_of(single, ServerOptions(body_seconds=0.05)))
+        client.takes.clear()
+        await client.task
+        await until(lambda: single.count == 0)
+
+    run(work)
+
+
+def test_sixteen_at_once_are_all_valid(engine: sg.Engine) -> None:
+    """Their draws are hot, their budgets small: each is a document of its own schema all the same."""
+    schemas = [
+        {
+            "type": "object",
+            "properties": {f"key{at}": {"type": "array", "items": {"type": "integer"}, "minItems": at % 3}},
+            "required": [f"key{at}"],
+            "additionalProperties": False,
+        }
+        for at in range(16)
+    ]
+
+    async def work() -> list[Any]:
+        client = openai_client(app_of(engine))
+        formats: list[Any] = [
+            {"type": "json_schema", "json_schema": {"name": "x", "schema": one}} for one in schemas
+        ]
+        asked = (
+            client.chat.completions.create(**CHAT, response_format=one, temperature=1.5, max_tokens=40)
+            for one in formats
+        )
+        return list(await asyncio.gather(*asked))
+
+    from jsonschema import validate
+
+    for schema, found in zip(schemas, run(work), strict=True):
+        validate(json.loads(found.choices[0].message.content), schema)
+        assert found.usage.completion_tokens <= 41
+
+
+def test_an_application_closes_its_engine_and_cancels_what_is_left(single: sg.Engine) -> None:
+    async def work() -> None:
+        app = app_of(single)
+        async with app.router.lifespan_context(app):
+            client = endless(app)
+            await until(lambda: len(client.pieces) > 2)
+        await client.task
+        assert single.count == 0
+
+    run(work)

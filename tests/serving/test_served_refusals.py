@@ -1,0 +1,320 @@
+"""What is refused: each answer has OpenAI's error object, our message, the member, and the right status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from served_apps import (
+    CHAT,
+    FORMAT,
+    MESSAGES,
+    PERSON,
+    TOOL,
+    HandClient,
+    app_of,
+    http_client,
+    openai_client,
+    post,
+    run,
+)
+
+import structgen as sg
+from structgen.serving.server_options import ServerOptions, read_keys
+
+
+def refused(app: Any, status: int, path: str = "/v1/chat/completions", **body: Any) -> dict[str, Any]:
+    """Return the error of a body that is refused with a status."""
+    answer = post(app, path, {**CHAT, **body})
+    assert answer.status_code == status, answer.text
+    assert answer.json().keys() == {"error"}
+    error: dict[str, Any] = answer.json()["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    return error
+
+
+def schema_format(schema: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"type": "strnig"}, "not 'strnig'. Write \"string\""),
+        ({"type": "integer", "minimum": 3, "maximum": 2}, "no document satisfies the schema"),
+        ({"$ref": "https://localhost/person.json"}, "https://localhost/person.json"),
+        ({"foo": 1}, "would allow every value"),
+        ([], "A schema is not a list"),
+        ("{", "line 1"),
+    ],
+)
+def test_a_schema_that_is_refused_has_our_message(app: Any, schema: Any, message: str) -> None:
+    error = refused(app, 400, response_format=schema_format(schema))
+    assert message in error["message"] and error["type"] == "invalid_request_error"
+
+
+def test_the_client_raises_its_own_error(app: Any) -> None:
+    client = openai_client(app)
+    with pytest.raises(openai.BadRequestError, match="strnig") as caught:
+        run(lambda: client.chat.completions.create(**CHAT, response_format=schema_format({"type": "strnig"})))
+    assert caught.value.type == "invalid_request_error" and caught.value.code == "schema"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "no JSON"),
+        (b"{", "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b"[]", "must be an object"),
+        (b'"x"', "must be an object"),
+        (b'{"model": ' + b"9" * 5000 + b"}", "no JSON"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/responses"])
+def test_a_body_that_is_no_json_is_refused(app: Any, path: str, body: bytes, message: str) -> None:
+    answer = post(app, path, body)
+    assert answer.status_code == 400 and message in answer.json()["error"]["message"]
+
+
+def test_a_body_of_fifty_megabytes_is_refused_before_it_is_all_read(app: Any) -> None:
+    taken = 0
+
+    async def work() -> Any:
+        async def pieces() -> Any:
+            nonlocal taken
+            while taken < 50 << 20:
+                taken += 1 << 20
+                yield b" " * (1 << 20)
+
+        return await http_client(app).post(
+            "/v1/chat/completions", content=pieces(), headers={"content-type": "application/json"}
+        )
+
+    answer = run(work)
+    assert answer.status_code == 413 and answer.json()["error"]["code"] == "too_large"
+    assert taken < 10 << 20
+
+
+def test_a_body_that_does_not_arrive_is_given_up(engine: sg.Engine) -> None:
+    app = app_of(engine, ServerOptions(body_seconds=0.05))
+
+    async def work() -> HandClient:
+        client = HandClient(app, CHAT, whole=False)
+        await client.task
+        return client
+
+    assert json.loads(b"".join(run(work).pieces))["error"]["code"] == "timeout"
+
+
+def test_a_body_of_another_kind_is_refused(app: Any) -> None:
+    answer = post(app, "/v1/chat/completions", CHAT, **{"content-type": "text/plain"})
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "name", ["reasoning_effort", "web_search_options", "functions", "chat_template_kwargs", "foo"]
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/responses"])
+def test_members_that_would_change_the_text_are_refused_by_name(app: Any, path: str, name: str) -> None:
+    body = {"model": "extract", "prompt": "x"} if path == "/v1/completions" else CHAT
+    body = {"model": "extract", "input": "x"} if path == "/v1/responses" else body
+    answer = post(app, path, {**body, name: {"a": 1}})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["code"]) == (400, name, "unsupported_parameter")
+    assert (
+        post(
+            app, path, {**body, name: None, "max_tokens" if "input" not in body else "max_output_tokens": 1}
+        ).status_code
+        == 200
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"model": "gpt-4o"}, 404, "model"),
+        ({"model": None}, 400, "model"),
+        ({"messages": []}, 400, "messages"),
+        ({"messages": "Hi"}, 400, "messages"),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, 400, "messages"),
+        ({"messages": [{"role": "user"}]}, 400, "messages"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+            400,
+            "messages",
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}
+                ]
+            },
+            400,
+            "messages",
+        ),
+        ({"temperature": -1}, 400, "temperature"),
+        ({"temperature": "hot"}, 400, "temperature"),
+        ({"top_p": 2}, 400, "top_p"),
+        ({"n": 1000}, 400, "n"),
+        ({"n": 0}, 400, "n"),
+        ({"n": True}, 400, "n"),
+        ({"seed": "x"}, 400, "seed"),
+        ({"stop": [1]}, 400, "stop"),
+        ({"stop": ["x"], "response_format": FORMAT}, 400, "stop"),
+        ({"stream": "yes"}, 400, "stream"),
+        ({"stream": True, "stream_options": {"foo": 1}}, 400, "stream_options.foo"),
+        ({"stream_options": {"include_usage": True}}, 400, "stream_options"),
+        ({"logprobs": True, "top_logprobs": 50}, 400, "top_logprobs"),
+        ({"top_logprobs": 3}, 400, "top_logprobs"),
+        ({"logit_bias": {"x": 1}}, 400, "logit_bias"),
+        ({"max_tokens": 0}, 400, "max_tokens"),
+        ({"max_tokens": 10**9}, 400, "max_tokens"),
+        ({"max_tokens": 2, "response_format": FORMAT}, 400, "max_tokens"),
+        ({"messages": [{"role": "user", "content": "word " * 20_000}]}, 400, "prompt"),
+        ({"tools": [TOOL], "tool_choice": "erase"}, 400, "tool_choice"),
+        ({"tools": [TOOL, TOOL]}, 400, "tools"),
+        ({"tools": [{"type": "web_search"}]}, 400, "tools"),
+        ({"response_format": {"type": "json_schema"}}, 400, "response_format"),
+        ({"response_format": FORMAT, "regex": "a"}, 400, "regex"),
+        ({"guided_grammar": "%import .secret.WORD\nstart: WORD"}, 400, "grammar"),
+        ({"guided_grammar": 'start: A~1000000000\nA: "a"'}, 400, "grammar"),
+        ({"guided_regex": "("}, 400, None),
+    ],
+)
+def test_a_wrong_member_is_named(app: Any, body: dict[str, Any], status: int, param: str | None) -> None:
+    error = refused(app, status, **body)
+    assert error["param"] == param or param is None
+    assert error["message"].endswith((".", "?"))
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"input": []}, "input"),
+        ({"input": 3}, "input"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "input"),
+        ({"input": "x", "previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"input": "x", "text": {"format": {"type": "json"}}}, "text"),
+        ({"input": "x", "background": True}, "background=True"),
+        ({"input": "x", "tools": [{"type": "web_search"}]}, "tools"),
+    ],
+)
+def test_a_wrong_member_of_a_response_is_named(app: Any, body: dict[str, Any], param: str) -> None:
+    answer = post(app, "/v1/responses", {"model": "extract", **body})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("prompt", [None, 3, [], [[]], [""], [{}], [-1], [10**9], [["x"]]])
+def test_a_wrong_prompt_is_refused(app: Any, prompt: Any) -> None:
+    answer = post(app, "/v1/completions", {"model": "extract", "prompt": prompt})
+    assert answer.status_code == 400
+
+
+def test_a_grammar_reads_no_file_beside_the_server(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret.lark").write_text('WORD: "hidden"', encoding="utf-8")
+    error = refused(app, 400, guided_grammar="%import .secret.WORD\nstart: WORD")
+    assert "hidden" not in error["message"] and "lark's own library" in error["message"]
+
+
+def test_addresses_that_are_not_there_have_the_same_error(app: Any) -> None:
+    async def work() -> list[Any]:
+        http = http_client(app)
+        return [await http.get("/v1/nothing"), await http.get("/v1/chat/completions")]
+
+    answers = run(work)
+    assert [one.status_code for one in answers] == [404, 405]
+    assert all(one.json()["error"]["message"] for one in answers)
+
+
+# --- keys, waiting, faults ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (None, 401),
+        ("Bearer wrong", 401),
+        ("secret-1", 401),
+        ("Bearer secret-1", 200),
+        ("bearer secret-2", 200),
+    ],
+)
+def test_a_key_is_needed_where_there_are_some(engine: sg.Engine, sent: str | None, status: int) -> None:
+    app = app_of(engine, ServerOptions(("secret-1", "secret-2")))
+    headers = {} if sent is None else {"authorization": sent}
+    answer = post(app, "/v1/chat/completions", {**CHAT, "max_tokens": 1}, **headers)
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.json()["error"]["code"] == "invalid_api_key"
+        assert "secret" not in answer.text
+    assert run(lambda: http_client(app).get("/v1/models")).status_code == 401
+    assert run(lambda: http_client(app).get("/health")).status_code == 200
+
+
+def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("one\n\n two \n", encoding="utf-8")
+    assert read_keys(file, {"STRUCTGEN_API_KEY": "three"}) == ("three", "one", "two")
+    assert read_keys(None, {}) == ()
+    file.write_text("\n", encoding="utf-8")
+    for wrong in (file, tmp_path / "nowhere", tmp_path):
+        with pytest.raises(sg.OptionError, match="api-key-file"):
+            read_keys(wrong, {})
+    with pytest.raises(sg.OptionError, match="no header"):
+        read_keys(None, {"STRUCTGEN_API_KEY": "a b"})
+
+
+def test_no_answer_allows_other_origins(app: Any) -> None:
+    answer = post(app, "/v1/chat/completions", {**CHAT, "max_tokens": 1}, origin="https://elsewhere.example")
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_more_texts_than_may_wait_are_told_to_come_later() -> None:
+    app = app_of(sg.Engine("structgen/extract", max_rows=1, max_waiting=1))
+
+    async def work() -> list[int]:
+        client = http_client(app)
+        body = {**CHAT, "max_tokens": 60, "n": 2}
+        answers = await asyncio.gather(
+            *(client.post("/v1/chat/completions", json=body) for _ in range(5)),
+        )
+        assert all("retry-after" in one.headers for one in answers if one.status_code == 429)
+        return sorted(one.status_code for one in answers)
+
+    found = run(work)
+    assert found[0] == 200 and found[-1] == 429
+
+
+def test_a_text_that_takes_too_long_is_an_error(engine: sg.Engine) -> None:
+    app = app_of(engine, seconds=0.0)
+    assert refused(app, 504)["code"] == "timeout"
+    answer = post(app, "/v1/chat/completions", {**CHAT, "stream": True})
+    assert '"code": "timeout"' in answer.text and "[DONE]" not in answer.text
+
+
+def test_a_fault_of_ours_tells_nothing_of_itself(engine: sg.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = app_of(engine)
+
+    def broken(*_args: Any) -> Any:
+        raise ValueError("an inner matter")
+
+    monkeypatch.setattr("structgen.serving.app.fields.check_members", broken)
+    error = refused(app, 500)
+    assert (error["code"], error["type"]) == ("internal_error", "server_error")
+    assert "inner" not in error["message"]
+
+
+def test_the_server_goes_on_after_each_refusal(app: Any) -> None:
+    refused(app, 400, response_format=schema_format({"type": "strnig"}))
+    answer = post(app, "/v1/chat/completions", {**CHAT, "response_format": FORMAT})
+    assert json.loads(answer.json()["choices"][0]["message"]["content"]).keys() == PERSON["properties"].keys()
+    assert MESSAGES[1]["content"]

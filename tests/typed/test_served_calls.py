@@ -1,0 +1,324 @@
+"""Tools of a model on a server: sent in OpenAI's shape, and the answer is held to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+pydantic = pytest.importorskip("pydantic")
+openai = pytest.importorskip("openai")
+pytest.importorskip("torch")
+
+from openai_server import serving  # noqa: E402
+
+import structgen as sg  # noqa: E402
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
+    "required": ["city"],
+}
+WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": SCHEMA}}
+
+
+def set_alarm(person: str) -> None:
+    """Set an alarm."""
+    raise AssertionError("tools are never called")
+
+
+def sent(name: str = "get_weather", arguments: Any = None, id: str | None = "call_a") -> dict[str, Any]:
+    """Return a call as servers send it."""
+    said = {"city": "Oslo"} if arguments is None else arguments
+    written = said if isinstance(said, str) else json.dumps(said)
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": written}}
+
+
+def answer(*calls: dict[str, Any], content: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"content": content, "tool_calls": list(calls), "finish_reason": "tool_calls", **more}
+
+
+def ask(*answers: Any, tools: Any = (WEATHER, set_alarm), **options: Any) -> tuple[Any, list[dict[str, Any]]]:
+    """Return what `sg.run` returns, and what was sent."""
+    with serving(*answers) as server:
+        found = sg.run(server.model, "Weather in Oslo?", tools=tools, **options)
+    return found, server.bodies
+
+
+# --- what is sent -------------------------------------------------------------------------------------------
+
+
+def test_tools_are_sent_in_openais_shape() -> None:
+    _, (body,) = ask(answer(sent()))
+    weather, alarm = body["tools"]
+    assert weather == {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "",
+            "parameters": {**SCHEMA, "additionalProperties": False},
+        },
+    }
+    assert alarm["function"]["strict"] is True  # its schema is in OpenAI's subset, the other one is not
+    assert (body["tool_choice"], "parallel_tool_calls" in body) == ("auto", False)
+    assert "response_format" not in body
+
+
+@pytest.mark.parametrize(
+    ("options", "choice", "parallel", "names"),
+    [
+        ({}, "auto", None, ["get_weather", "set_alarm"]),
+        ({"tool_choice": "required", "parallel": False}, "required", False, ["get_weather", "set_alarm"]),
+        (
+            {"tool_choice": "get_weather"},
+            {"type": "function", "function": {"name": "get_weather"}},
+            False,
+            ["get_weather", "set_alarm"],
+        ),
+        (
+            {
+                "tool_choice": {
+                    "type": "allowed_tools",
+                    "mode": "required",
+                    "tools": [{"type": "function", "name": "get_weather"}],
+                }
+            },
+            "required",
+            None,
+            ["get_weather"],
+        ),
+        ({"target": sg.Call}, "required", False, ["get_weather", "set_alarm"]),
+    ],
+)
+def test_choice_and_parallel_are_sent(
+    options: dict[str, Any], choice: Any, parallel: Any, names: list[str]
+) -> None:
+    _, (body,) = ask(answer(sent()), **options)
+    assert body["tool_choice"] == choice
+    assert body.get("parallel_tool_calls") is parallel
+    assert [one["function"]["name"] for one in body["tools"]] == names
+
+
+def test_none_and_no_tools() -> None:
+    found, (body,) = ask("Sunny.", tool_choice="none")
+    assert (found.text, body["tool_choice"]) == ("Sunny.", "none")
+    found, (body,) = ask("Sunny.", tools=[])
+    assert found.text == "Sunny." and "tools" not in body and "tool_choice" not in body
+
+
+def test_earlier_calls_are_sent_as_openais_client_types_them() -> None:
+    reply, _ = ask(answer(sent()))
+    messages = [
+        {"role": "user", "content": "?"},
+        reply.message(),
+        reply.calls[0].result({"sky": "clear"}),
+    ]
+    with serving("Clear.") as server:
+        sg.run(server.model, messages, tools=[WEATHER])
+    _, assistant, result = server.bodies[0]["messages"]
+    assert json.loads(assistant["tool_calls"][0]["function"]["arguments"]) == {"city": "Oslo"}
+    param = pydantic.TypeAdapter(openai.types.chat.ChatCompletionAssistantMessageParam)
+    param.validate_python(assistant)
+    assert (result["role"], result["tool_call_id"], result["content"]) == (
+        "tool",
+        "call_a",
+        '{"sky": "clear"}',
+    )
+
+
+def test_a_server_that_refuses_parallel_tool_calls_is_asked_without() -> None:
+    refusal = {
+        "status": 400,
+        "error": {"message": "Unsupported parameter", "param": "parallel_tool_calls"},
+    }
+    with pytest.warns(UserWarning, match="takes no parallel_tool_calls"):
+        found, (first, second) = ask(refusal, answer(sent()), parallel=False)
+    assert "parallel_tool_calls" in first and "parallel_tool_calls" not in second
+    assert len(found.calls) == 1
+
+
+# --- what comes back ----------------------------------------------------------------------------------------
+
+
+def test_calls_have_the_servers_ids_and_texts_stand_before_them() -> None:
+    found, _ = ask(answer(sent(), sent("set_alarm", {"person": "Ada"}, "call_b"), content="So."))
+    assert [(one.id, one.name, one.value()) for one in found.calls] == [
+        ("call_a", "get_weather", {"city": "Oslo"}),
+        ("call_b", "set_alarm", {"person": "Ada"}),
+    ]
+    assert found.texts == ["So.", "", ""]
+
+
+def test_thoughts_are_apart_however_they_are_sent() -> None:
+    for one in (
+        answer(sent(), reasoning_content="Hm."),
+        answer(sent(), content="<think>Hm.</think>"),
+    ):
+        found, _ = ask(one)
+        assert (found.thinking, found.text, len(found.calls)) == ("Hm.", "", 1)
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", "{}", '"{}"'], ids=["nothing", "an empty object", "a string of it"]
+)
+def test_no_arguments(arguments: str) -> None:
+    tool = sg.Tool("now", "", {"type": "object", "properties": {}})
+    found, _ = ask(answer(sent("now", arguments)), tools=[tool])
+    assert found.calls[0].arguments == {} and found.problems == []
+
+
+REFUSED = {
+    "an unknown tool": (answer(sent("format_disk")), {}, "'format_disk', which is none of the tools"),
+    "no JSON": (answer(sent(arguments='{"city": Oslo}')), {}, "cannot be read|none of the schema's"),
+    "cut JSON": (answer(sent(arguments='{"city": "Os')), {}, "breaks off|cannot be read"),
+    "an argument is missing": (
+        answer(sent(arguments={"days": 2})),
+        {},
+        "get_weather: .*none of the schema's",
+    ),
+    "a value out of range": (answer(sent(arguments={"city": "a", "days": 0})), {}, "none of the schema's"),
+    "an argument too many": (answer(sent(arguments={"city": "a", "sky": 0})), {}, "none of the schema's"),
+    "no call": ("Sunny.", {"tool_choice": "required"}, "calls no tool, and it must"),
+    "too many calls": (answer(sent(), sent()), {"parallel": False}, "has 2 calls, and may have 1"),
+    "a tool that is not chosen": (answer(sent()), {"tool_choice": "set_alarm"}, "none of the tools"),
+    "a call where there may be none": (answer(sent()), {"tool_choice": "none"}, "none of the tools"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "options", "said"), REFUSED.values(), ids=REFUSED)
+def test_a_reply_that_breaks_the_tools_is_asked_for_again(
+    wrong: Any, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(sg.GenerationError, match=said):
+        ask(wrong, attempts=1, **options)
+    good = "Sunny." if options.get("tool_choice") == "none" else answer(sent())
+    if options.get("tool_choice") == "set_alarm":
+        good = answer(sent("set_alarm", {"person": "Ada"}))
+    with serving(wrong, good) as server:
+        outcome = sg.run(server.model, "?", tools=[WEATHER, set_alarm], detailed=True, **options)
+    assert (outcome.attempts, outcome.error) == (2, None)
+    assert "This answer was refused" in server.bodies[1]["messages"][-1]["content"]
+
+
+def test_a_reply_that_is_cut_off_is_told_so_and_not_asked_for_again() -> None:
+    cut = answer(sent(arguments='{"city": "Os'), finish_reason="length")
+    with serving(cut) as server:
+        outcome = sg.run(server.model, "?", tools=[WEATHER], detailed=True)
+    assert "cut off" in str(outcome.error) and len(server.bodies) == 1
+    assert outcome.reply is not None and outcome.reply.partial is not None
+    assert outcome.reply.partial.arguments == {"city": "Os"}
+
+
+HERMES = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+CODER = "<tool_call>\n<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>"
+
+
+@pytest.mark.parametrize(
+    ("text", "format"),
+    [
+        (HERMES, None),
+        (CODER, None),
+        ('[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}', None),
+        ('{"name": "get_weather", "parameters": {"city": "Oslo"}}', None),
+        (HERMES, "hermes"),
+        ('CALL get_weather WITH {"city": "Oslo"} END', sg.ToolFormat("x", "CALL $name WITH $arguments END")),
+    ],
+)
+def test_a_call_that_comes_as_text_is_read(text: str, format: Any) -> None:
+    found, _ = ask(f"So. {text}", tool_format=format)
+    assert [(one.name, one.arguments) for one in found.calls] == [("get_weather", {"city": "Oslo"})]
+    assert found.texts[0] == "So. "
+
+
+def test_text_that_looks_like_a_call_of_another_is_told_and_not_dropped() -> None:
+    with pytest.raises(sg.GenerationError, match="'format_disk', which is none of the tools"):
+        ask(HERMES.replace("get_weather", "format_disk"), attempts=1)
+    found, _ = ask("A <tool_call> begins a call.")
+    assert found.text == "A <tool_call> begins a call." and not found.calls
+
+
+def test_arguments_that_the_tools_types_refuse_are_asked_for_again() -> None:
+    class Even(pydantic.BaseModel):
+        number: int
+
+        @pydantic.field_validator("number")
+        @classmethod
+        def _even(cls, number: int) -> int:
+            if number % 2:
+                raise ValueError("is odd")
+            return number
+
+    found, bodies = ask(
+        answer(sent("Even", {"number": 3})), answer(sent("Even", {"number": 4})), tools=[Even]
+    )
+    assert found.calls[0].value() == Even(number=4)
+    assert "is odd" in bodies[1]["messages"][-1]["content"]
+
+
+def test_thoughts_cannot_be_asked_for() -> None:
+    with pytest.raises(sg.OptionError, match=r"thinking: .*reply\.thinking"):
+        ask("x", thinking=True)
+
+
+# --- streams ------------------------------------------------------------------------------------------------
+
+
+def streamed(model: str) -> list[Any]:
+    @sg.generate(model=model, tools=[WEATHER, set_alarm])
+    def ask(question: str) -> sg.Reply:
+        """{question}"""
+        return sg.filled()
+
+    return list(ask.stream("Weather?"))
+
+
+CALLS = (sent(), sent("set_alarm", {"person": "Ada"}, "call_b"))
+
+
+def test_a_stream_has_names_then_arguments_and_ends_as_openais_client_has_it() -> None:
+    with serving(answer(*CALLS, content="So.")) as server:
+        partials = streamed(server.model)
+        client = openai.OpenAI(base_url=server.model[len("openai:") :].partition("#")[0], api_key="x")
+        with client.chat.completions.stream(
+            model="small", messages=[{"role": "user", "content": "?"}]
+        ) as stream:
+            theirs = stream.until_done().get_final_completion().choices[0].message
+    seen = [one.value for one in partials]
+    assert seen[0].text == "So."
+    begun = [one.partial for one in seen if one.partial is not None]
+    assert (begun[0].name, begun[0].arguments, begun[0].id) == ("get_weather", {}, "call_a")
+    cities = [one.arguments.get("city") for one in begun if one.name == "get_weather"]
+    assert any(city and "Oslo".startswith(city) and city != "Oslo" for city in cities)
+    last = partials[-1].result
+    assert [(one.id, one.name, one.arguments) for one in last.calls] == [
+        (one.id, one.function.name, json.loads(one.function.arguments)) for one in theirs.tool_calls or []
+    ]
+    assert last.text == theirs.content
+    assert partials[-1].text.endswith('{"person": "Ada"}</tool_call>')
+
+
+def test_a_stream_of_text_and_one_that_breaks_the_tools() -> None:
+    with serving("Sunny.") as server:
+        partials = streamed(server.model)
+    assert partials[-1].result.text == "Sunny." and partials[0].value.text == "Sun"
+    with (
+        serving(answer(sent("format_disk"))) as server,
+        pytest.raises(sg.GenerationError, match="format_disk"),
+    ):
+        streamed(server.model)
+
+
+def test_a_coroutine_streams_too() -> None:
+    async def last(model: str) -> Any:
+        @sg.generate(model=model, tools=[WEATHER])
+        async def ask(question: str) -> sg.Call:
+            """{question}"""
+            return sg.filled()
+
+        return [one async for one in ask.stream("?")], await ask("?")
+
+    with serving(answer(sent())) as server:
+        partials, call = asyncio.run(last(server.model))
+    assert partials[-1].result == call and call.id == "call_a"

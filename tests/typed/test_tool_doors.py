@@ -1,0 +1,479 @@
+"""Tools at `sg.run` and `sg.generate`: what is taken of a reply, prompts, streams, budgets, bad input."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pydantic = pytest.importorskip("pydantic")
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+from told import TOKENIZER, told  # noqa: E402
+
+import structgen as sg  # noqa: E402
+
+OSLO = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
+ROME = OSLO.replace("Oslo", "Rome")
+QUESTION = "What is the weather in Oslo?"
+
+
+def get_weather(city: str, days: int = 1) -> dict[str, Any]:
+    """Tell the weather of a city."""
+    raise AssertionError("tools are never called")
+
+
+def set_alarm(person: str) -> None:
+    """Set an alarm."""
+    raise AssertionError("tools are never called")
+
+
+class Even(pydantic.BaseModel):
+    """An even number."""
+
+    number: int
+
+    @pydantic.field_validator("number")
+    @classmethod
+    def _even(cls, number: int) -> int:
+        if number % 2:
+            raise ValueError("is odd")
+        return number
+
+
+def run(*texts: str, tools: Any = (get_weather, set_alarm), **options: Any) -> Any:
+    return sg.run(told(*texts)[0], QUESTION, tools=tools, **{"tool_format": "hermes", **options})
+
+
+# --- what comes back ----------------------------------------------------------------------------------------
+
+
+def test_run_returns_the_reply_with_its_texts_and_calls() -> None:
+    reply = run(f"One.{OSLO} and {ROME}")
+    assert isinstance(reply, sg.Reply)
+    assert [(call.name, call.value()) for call in reply.calls] == [
+        ("get_weather", {"city": "Oslo"}),
+        ("get_weather", {"city": "Rome"}),
+    ]
+    assert reply.texts == ["One.", " and ", ""]
+
+
+def test_a_detailed_run_has_calls_the_reply_and_the_whole_text() -> None:
+    outcome = run(OSLO, detailed=True)
+    assert outcome.calls == outcome.reply.calls == outcome.value.calls
+    assert (outcome.text, outcome.attempts) == (OSLO, 1)
+    assert sg.run(told("Hi")[0], "Hello", detailed=True).calls == []
+
+
+@pytest.mark.parametrize(
+    ("hint", "text", "taken"),
+    [
+        (str | sg.Call, "Sunny.", "Sunny."),
+        (str | sg.Call, f"So: {OSLO}", "Oslo"),
+        (sg.Call, OSLO, "Oslo"),
+        (list[sg.Call], OSLO + ROME, ["Oslo", "Rome"]),
+        (str | list[sg.Call], OSLO + ROME, ["Oslo", "Rome"]),
+        (str | list[sg.Call], "Sunny.", "Sunny."),
+    ],
+    ids=str,
+)
+def test_a_return_type_takes_its_part_of_a_reply(hint: Any, text: str, taken: Any) -> None:
+    def cities(found: Any) -> Any:
+        if isinstance(found, sg.Call):
+            return found.arguments["city"]
+        return found if isinstance(found, str) else [cities(one) for one in found]
+
+    assert cities(run(text, target=hint)) == taken
+
+    @sg.generate(model=told(text)[0], tools=[get_weather], tool_format="hermes")
+    def ask(question: str) -> hint:  # type: ignore[valid-type]
+        """{question}"""
+        return sg.filled()
+
+    assert cities(ask(QUESTION)) == taken
+
+
+def test_a_type_without_text_requires_a_call() -> None:
+    assert run("Sunny, I think.", target=sg.Call, max_tokens=80).name in ("get_weather", "set_alarm")
+    assert run(f"{OSLO}{ROME}", target=sg.Call).arguments == {"city": "Oslo"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ("required", {"get_weather", "set_alarm"}),
+        ("set_alarm", {"set_alarm"}),
+        ({"type": "function", "function": {"name": "set_alarm"}}, {"set_alarm"}),
+        (
+            {
+                "type": "allowed_tools",
+                "mode": "required",
+                "tools": [{"type": "function", "name": "set_alarm"}],
+            },
+            {"set_alarm"},
+        ),
+    ],
+)
+def test_a_choice_narrows_the_calls(choice: Any, names: set[str]) -> None:
+    reply = run(OSLO, tool_choice=choice, max_tokens=80)
+    assert {call.name for call in reply.calls} <= names and reply.calls
+
+
+def test_none_and_no_tools_leave_text() -> None:
+    for options in ({"tool_choice": "none"}, {"tools": []}):
+        reply = run("Sunny.", **options)
+        assert (reply.text, reply.calls) == ("Sunny.", [])
+
+
+def test_thoughts_of_the_format_are_apart() -> None:
+    reply = run(f"<think>Hm.</think>\n\n{OSLO}", tool_format="qwen_3", thinking="auto")
+    assert (reply.thinking, len(reply.calls), reply.text) == ("Hm.", 1, "")
+
+
+def test_bounded_thoughts_are_apart() -> None:
+    outcome = run(f"Hm.</think>{OSLO}", thinking=sg.Thinking(max_tokens=30), detailed=True)
+    assert (outcome.reply.thinking, outcome.result.thoughts, len(outcome.calls)) == ("Hm.", "Hm.", 1)
+
+
+def test_arguments_that_the_types_refuse_are_asked_for_again() -> None:
+    odd = '<tool_call>\n{"name": "Even", "arguments": {"number": 3}}\n</tool_call>'
+    even = odd.replace("3", "4")
+    engine, model = told(odd, even)
+    outcome = sg.run(engine, "Which?", tools=[Even], tool_format="hermes", detailed=True)
+    assert (outcome.attempts, outcome.value.calls[0].value()) == (2, Even(number=4))
+    assert "is odd" in model.prompts[1] and odd in model.prompts[1]
+    with pytest.raises(sg.GenerationError, match=r"Even/number.*is odd"):
+        sg.run(told(odd)[0], "Which?", tools=[Even], tool_format="hermes", attempts=1)
+
+
+def test_a_batch_and_a_coroutine() -> None:
+    import asyncio
+
+    @sg.generate(model=told(OSLO, ROME)[0], tools=[get_weather], tool_format="hermes")
+    def ask(question: str) -> sg.Call:
+        """{question}"""
+        return sg.filled()
+
+    assert [call.arguments["city"] for call in ask.batch(["a", "b"])] == ["Oslo", "Rome"]
+
+    @sg.generate(model=told(OSLO)[0], tools=[get_weather], tool_format="hermes")
+    async def later(question: str) -> str | sg.Call:
+        """{question}"""
+        return sg.filled()
+
+    async def last() -> list[Any]:
+        return [partial.value async for partial in later.stream("a")]
+
+    assert asyncio.run(later("a")).arguments == {"city": "Oslo"}  # type: ignore[union-attr]
+    assert asyncio.run(last())[-1].complete
+
+
+# --- streams ------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_has_text_then_the_name_then_growing_arguments() -> None:
+    @sg.generate(model=told(f"Let me see. {OSLO}")[0], tools=[get_weather], tool_format="hermes")
+    def ask(question: str) -> str | sg.Call:
+        """{question}"""
+        return sg.filled()
+
+    partials = list(ask.stream(QUESTION))
+    values = [partial.value for partial in partials]
+    texts = [value for value in values if isinstance(value, str)]
+    calls = [value for value in values if isinstance(value, sg.Call)]
+    assert texts == values[: len(texts)] and texts[-1] == "Let me see. "
+    assert not any("<" in text for text in texts)
+    assert (calls[0].name, calls[0].arguments, calls[0].complete) == ("get_weather", {}, False)
+    cities = [call.arguments.get("city", "") for call in calls]
+    assert all(after.startswith(before) for before, after in itertools.pairwise(cities))
+    assert partials[-1].result == calls[-1] and calls[-1].value() == {"city": "Oslo"}
+    assert "".join(partials[-1].text) == f"Let me see. {OSLO}"
+
+
+def test_a_stream_of_replies_has_the_call_that_is_written_as_partial() -> None:
+    @sg.generate(model=told(OSLO + ROME)[0], tools=[get_weather], tool_format="hermes")
+    def ask(question: str) -> sg.Reply:
+        """{question}"""
+        return sg.filled()
+
+    seen = [(len(one.value.calls), one.value.partial is not None) for one in ask.stream(QUESTION)]
+    assert (0, True) in seen and (1, True) in seen and seen[-1] == (2, False)
+
+
+# --- special tokens -----------------------------------------------------------------------------------------
+
+
+def test_special_tokens_of_a_format_are_written_and_read_by_their_texts(monkeypatch: Any) -> None:
+    """The model writes `[TOOL_CALLS]` as one token without bytes, which the grammar asks for."""
+    at = TOKENIZER.vocab_size
+    tokens = [*TOKENIZER.token_bytes, None, None]
+    tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=TOKENIZER.eos_token_ids[0])
+
+    class Model:
+        vocab_size, context = tokenizer.vocab_size, 512
+
+        def __init__(self) -> None:
+            self.answer = [
+                at,
+                *TOKENIZER.encode(b"get_weather"),
+                at + 1,
+                *TOKENIZER.encode(b'{"city": "Oslo"}'),
+                TOKENIZER.eos_token_ids[0],
+            ]
+
+        def _row(self, read: int) -> Any:
+            row = torch.zeros(self.vocab_size)
+            row[self.answer[min(read, len(self.answer) - 1)]] = 20.0
+            return row
+
+        def prefill(self, tokens: Any) -> Any:
+            return self._row(0), _Read()
+
+        def decode(self, tokens: Any, caches: Any) -> Any:
+            for cache in caches:
+                cache.read += 1
+            return torch.stack([self._row(cache.read) for cache in caches])
+
+    engine = sg.Engine(Model(), tokenizer)
+    monkeypatch.setattr(
+        "structgen.engine.engine.special_texts", lambda *_: {"[TOOL_CALLS]": at, "[ARGS]": at + 1}
+    )
+    outcome = sg.run(engine, "?", tools=[get_weather], tool_format="mistral", detailed=True)
+    assert outcome.text == '[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}'
+    assert outcome.result.tokens[0] == at
+    assert outcome.calls[0].value() == {"city": "Oslo"}
+
+
+class _Read:
+    nbytes = 0
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    def copy(self) -> _Read:
+        made = _Read()
+        made.read = self.read
+        return made
+
+
+# --- prompts ------------------------------------------------------------------------------------------------
+
+TEMPLATE = (
+    "{% for t in tools or [] %}[{{ t.function.name }}:{{ t.function.parameters.required | join(',') }}]"
+    "{% endfor %}"
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>\n"
+    '{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}\n</tool_call>'
+    "{% endfor %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("transformers")
+    from small_models import write_llama
+
+    made = write_llama(tmp_path_factory.mktemp("tools"))
+    (made / "chat_template.jinja").write_text(TEMPLATE)
+    return made
+
+
+def asking(folder: Path, messages: Any, **options: Any) -> Any:
+    @sg.generate(model=folder, tools=[get_weather], max_tokens=60, **options)
+    def ask() -> sg.Reply:
+        return sg.filled(messages)
+
+    return ask
+
+
+def test_the_chat_template_tells_the_tools_and_the_format(folder: Path) -> None:
+    ask = asking(folder, QUESTION, tool_choice="required")
+    assert ask.prompt() == f"[get_weather:city]<user>{QUESTION}<assistant>"
+    assert ask.detailed().text.startswith("<tool_call>\n{")
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_earlier_calls_and_results_are_rendered_by_the_template(folder: Path, as_text: bool) -> None:
+    reply = sg.parse_calls(f"So. {OSLO}", "hermes", tools=[get_weather])
+    message = reply.message()
+    if as_text:
+        function = message["tool_calls"][0]["function"]
+        function["arguments"] = json.dumps(function["arguments"])
+        message["content"] = None
+    messages = [{"role": "user", "content": "?"}, message, reply.calls[0].result({"sky": "clear"})]
+    said = "" if as_text else "So."
+    assert asking(folder, messages).prompt() == (
+        f'[get_weather:city]<user>?<assistant>{said}{OSLO}<tool>{{"sky": "clear"}}<assistant>'
+    )
+
+
+def test_a_template_is_asked_for_thoughts_and_may_open_them(tmp_path: Path, folder: Path) -> None:
+    import shutil
+
+    made = shutil.copytree(folder, tmp_path / "thinking")
+    opening = "{% if enable_thinking %}<think>\n{% else %}<think></think>{% endif %}"
+    (made / "chat_template.jinja").write_text(TEMPLATE + opening)
+    ask = asking(made, "?", thinking=True, tool_choice="required")
+    assert ask.prompt().endswith("<think>\n")
+    outcome = ask.detailed()
+    assert outcome.reply.thinking is not None and "</think>" in outcome.text
+    assert asking(made, "?").prompt().endswith("<think></think>")
+
+
+def test_a_model_without_a_template_gets_a_plain_prompt() -> None:
+    engine, model = told("Sunny.")
+    reply = sg.parse_calls(OSLO, "hermes")
+    earlier = {**reply.message(), "content": None}
+    messages = [{"role": "user", "content": "A?"}, earlier, reply.calls[0].result("clear")]
+    sg.run(engine, messages, tools=[get_weather], tool_format="hermes")
+    assert model.prompts[0].splitlines() == [
+        "Tools:",
+        "get_weather: {city: string, days?: integer} Tell the weather of a city.",
+        "A call is written so, with its arguments:",
+        *'<tool_call>\n{"name": "get_weather", "arguments": {}}\n</tool_call>'.splitlines(),
+        "",
+        "A?",
+        "",
+        *OSLO.splitlines(),
+        "",
+        "clear",
+        "",
+    ]
+
+
+def test_the_embedded_model_reads_the_outline_of_the_arguments() -> None:
+    @sg.generate(model="structgen/extract", tools=[get_weather])
+    def ask(question: str) -> sg.Call:
+        """Answer by a call: {question}"""
+        return sg.filled()
+
+    assert ask.prompt(QUESTION) == f"{{city: string, days?: integer}}\n{QUESTION}\n"
+    assert ask(QUESTION).value() == {"city": "Oslo"}
+
+
+# --- budgets ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("max_tokens", [24, 26, 30])
+def test_the_budget_closes_a_half_written_call(max_tokens: int) -> None:
+    text = f"{QUESTION} Or in {'Rio ' * 40}?"
+    grammar = sg.tools([get_weather], format="hermes", tool_choice="required", parallel=False)
+    engine = sg.Engine("structgen/extract")
+    least = engine.compiled(grammar).tokens_to_finish(engine.compiled(grammar).start)
+    outcome = sg.run(
+        engine,
+        [{"role": "user", "content": text}],
+        tools=[get_weather],
+        tool_choice="required",
+        max_tokens=least + max_tokens - 24,
+        detailed=True,
+    )
+    assert outcome.error is None and outcome.reply.complete and outcome.calls[0].complete
+    assert outcome.finish_reason in (sg.FinishReason.STEERED, sg.FinishReason.STOP)
+    assert outcome.calls[0].value().keys() <= {"city", "days"}
+
+
+def test_a_budget_shorter_than_any_call_is_refused_with_the_least() -> None:
+    with pytest.raises(sg.BudgetError) as caught:
+        sg.run("structgen/extract", QUESTION, tools=[get_weather], tool_choice="required", max_tokens=3)
+    assert caught.value.minimum > 3
+
+
+# --- bad input ----------------------------------------------------------------------------------------------
+
+
+def bare(city) -> None:  # type: ignore[no-untyped-def]
+    """No annotation."""
+
+
+def many(*cities: str) -> None:
+    """Any number."""
+
+
+BAD = [
+    ({"tools": [get_weather, get_weather]}, sg.OptionError, "tools/1/name: A second tool is called"),
+    ({"tools": [bare]}, sg.UnsupportedError, "parameter city of bare has no annotation"),
+    ({"tools": [many]}, sg.UnsupportedError, "cities of many has no name"),
+    (
+        {"tools": [sg.Tool("a b", "", {"type": "object"})]},
+        sg.OptionError,
+        "hermes cannot write the name 'a b'",
+    ),
+    ({"tools": [{"name": "f", "parameters": {"type": "string"}}]}, sg.SchemaError, "are an object"),
+    ({"tools": [3]}, sg.OptionError, "tools/0: A int is no tool"),
+    ({"tools": get_weather}, sg.OptionError, "in a list"),
+    ({"tool_choice": "set_clock"}, sg.OptionError, "tool_choice: No tool is called 'set_clock'"),
+    ({"tool_format": "herms"}, sg.OptionError, "Write 'hermes'"),
+    ({"tool_format": None}, sg.OptionError, "tool_format: .*no chat template"),
+    ({"parallel": 0}, sg.OptionError, "parallel is 0"),
+    ({"thinking": True}, sg.OptionError, "hermes has no thoughts"),
+    ({"outline": True}, sg.OptionError, "outline has no meaning beside tools"),
+    ({"stop": "x"}, sg.OptionError, "stop has no meaning beside tools"),
+    ({"wrap": True}, sg.OptionError, "wrap has no meaning beside tools"),
+    ({"target": int}, sg.UnsupportedError, "int says nothing of a reply.*Annotate str | Call"),
+    ({"target": int | sg.Call}, sg.UnsupportedError, "says nothing of a reply"),
+    ({"target": sg.Call, "tool_choice": "auto"}, sg.OptionError, "has no place for one"),
+    ({"target": sg.Call, "parallel": True, "tool_choice": "required"}, sg.OptionError, "takes one"),
+    ({"tools": None}, sg.OptionError, "tool_format is given, and no tools"),
+    ({"tools": None, "tool_format": None, "target": str | sg.Call}, sg.UnsupportedError, "Give tools="),
+    ({"policies": {"colour": 1}}, sg.OptionError, "no option 'colour'"),
+]
+
+
+@pytest.mark.parametrize(("options", "kind", "said"), BAD, ids=[said for *_, said in BAD])
+def test_bad_input_is_told_with_its_cure(options: dict[str, Any], kind: type[Exception], said: str) -> None:
+    if said.startswith("hermes has"):
+        options = {**options, "tool_format": "llama"}
+        said = said.replace("hermes", "llama")
+    with pytest.raises(kind, match=said):
+        run("x", **options)
+
+
+def test_bad_input_is_told_at_decoration() -> None:
+    with pytest.raises(sg.OptionError, match="A second tool"):
+
+        @sg.generate(model="structgen/extract", tools=[get_weather, get_weather])
+        def twice() -> sg.Call:
+            """x"""
+            return sg.filled()
+
+    with pytest.raises(sg.UnsupportedError, match="has calls of tools"):
+
+        @sg.generate(model="structgen/extract")
+        def without() -> str | sg.Call:
+            """x"""
+            return sg.filled()
+
+
+def test_a_message_whose_call_is_none_is_told() -> None:
+    broken = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}
+    with pytest.raises(sg.OptionError, match="A call in message 1"):
+        sg.run(
+            told("x")[0],
+            [{"role": "user", "content": "?"}, broken],
+            tools=[get_weather],
+            tool_format="hermes",
+        )
+
+
+def test_a_closing_tag_inside_a_string_argument_is_data_in_json() -> None:
+    text = OSLO.replace("Oslo", "</tool_call>")
+    assert run(text).calls[0].arguments == {"city": "</tool_call>"}
+
+
+def test_infilling_and_draws_have_no_calls() -> None:
+    with pytest.raises(sg.UnsupportedError, match="writes no calls"):
+        sg.run("structgen/infill", "x", tools=[get_weather])
+
+    @sg.generate(model=told("x")[0], tools=[get_weather], tool_format="hermes")
+    def ask() -> sg.Call:
+        """x"""
+        return sg.filled()
+
+    with pytest.raises(sg.UnsupportedError, match=re.escape("sg.tools(...)")):
+        ask.sample(3)
