@@ -22,6 +22,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -435,7 +436,12 @@ def main() -> int:
     for row in rows:
         table.add_row(*(str(row[column]) for column in COLUMNS))
     console.print(table)
-    about = {"structgen": version(), "load": load(), "seed": options.seed}
+    about = {
+        "structgen": version(),
+        "xgrammar": metadata.version("xgrammar"),
+        "load": load(),
+        "seed": options.seed,
+    }
     listed = [[row[column] for column in COLUMNS] for row in rows]
     path = write(options.results, "tool-formats", about, COLUMNS, listed, more=bool(options.formats))
     console.print(f"{path}; {wrong} differences without a name")
