@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from structgen.cli.output import echo, refuse
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError, SchemaWarning, StructgenError
 
 
 def serve(
@@ -122,6 +123,8 @@ def _run(
     from structgen.serving.served_model import ServedModel
     from structgen.serving.server_options import ServerOptions, read_keys
 
+    # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
+    warnings.simplefilter("ignore", SchemaWarning)
     (tool_format, thinking, thinking_tokens), (timeout, max_body, grace) = format, limits
     max_rows, max_waiting, device = rows
     keys = read_keys(api_key_file)
