@@ -184,8 +184,9 @@ class CompiledText(NumberedText):
         places = self._entered[visit].places
         if visit not in self._wanted:
             self._find_wanted(visit)
-        if self._visit_rows[visit, Visit.behind] < 0 and len(places) == 1 and places[0].after_end is not None:
-            behind = self._number(places[0].after_end)
+        followed = [one.after_end for one in places if one.after_end is not None]
+        if self._visit_rows[visit, Visit.behind] < 0 and len(followed) == 1:
+            behind = self._number(followed[0])
             self._visit_rows[visit, Visit.behind] = behind
         code = self._retry(stepping.join_part, index, target)
         if code == MISS:
